@@ -1,0 +1,63 @@
+"""A named child in a directory."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+
+import msgspec
+
+from tallac.caps import Cap, DirectoryReadCap, WriteCap
+from tallac.dag.metadata import Metadata
+from tallac.dag.packed import pack_cap, packed_size, unpack_cap
+
+NO_METADATA = Metadata()
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False, repr_omit_defaults=True):
+    """A named child in a directory.
+
+    Attributes:
+        name: One path component, as bytes; never empty.
+        packed: The child's read cap (or an unknown cap) in packed form.
+        metadata: What is kept beside the content.
+        write: In a mutable directory: the child's write cap. In memory its text; as stored, sealed under the parent's write key.
+    """
+
+    name: bytes
+    packed: bytes
+    metadata: Metadata = NO_METADATA
+    write: bytes | None = None
+
+    @staticmethod
+    def of(name: bytes, cap: Cap, metadata: Metadata = NO_METADATA) -> Entry:
+        """Make an entry for any cap; a write cap is kept beside the read cap that it attenuates to."""
+        if isinstance(cap, WriteCap):
+            return Entry(name, pack_cap(cap.read_cap), metadata, cap.danger_whole_text().encode())
+        return Entry(name, pack_cap(cap), metadata)
+
+    @property
+    def cap(self) -> Cap:
+        """The child's read cap, or an unknown cap."""
+        return unpack_cap(self.packed)
+
+    @property
+    def size(self) -> int:
+        """Content length in bytes, as far as the cap tells it; 0 otherwise."""
+        return packed_size(self.packed)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the cap leads to a directory."""
+        if self.packed[:1] == b"T":
+            return isinstance(self.cap, DirectoryReadCap)
+        return self.packed[:1] in (b"D", b"M")
+
+    @property
+    def is_symlink(self) -> bool:
+        """Whether this is a symbolic link."""
+        return self.metadata.mode is not None and stat.S_ISLNK(self.metadata.mode)
+
+    def __repr__(self) -> str:
+        """Show the name and a fingerprint; caps are secrets."""
+        return f"<Entry {self.name!r} {hashlib.sha256(self.packed).hexdigest()[:8]}>"

@@ -1,0 +1,55 @@
+"""Canonical bytes of a list of entries: one MessagePack array, sorted by name, shortest forms throughout.
+
+What is decoded is encoded again and compared, so that no two texts mean the same directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tallac.dag.entry import Entry
+from tallac.errors import MalformedObjectError
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(list[Entry])
+
+encode_entry = _encoder.encode
+
+
+def table_of_encoded(encoded: Sequence[bytes]) -> bytes:
+    """Join entries that are encoded already, in order, to a table."""
+    count = len(encoded)
+    if count < 16:
+        head = bytes((0x90 | count,))
+    elif count < 1 << 16:
+        head = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        head = b"\xdd" + count.to_bytes(4, "big")
+    return head + b"".join(encoded)
+
+
+def encode_table(entries: Iterable[Entry]) -> bytes:
+    """Encode entries, which come sorted by name."""
+    return _encoder.encode(list(entries))
+
+
+def decode_table(table: bytes) -> list[Entry]:
+    """Read a table strictly.
+
+    Raises:
+        MalformedObjectError: It is not the canonical form of a list of entries with distinct, valid names.
+    """
+    try:
+        entries = _decoder.decode(table)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise MalformedObjectError("a directory's table is malformed") from error
+    if _encoder.encode(entries) != table:
+        raise MalformedObjectError("a directory's table is not in canonical form")
+    previous = b""
+    for entry in entries:
+        if entry.name <= previous:
+            raise MalformedObjectError("a directory's names are empty, not distinct or not in order")
+        previous = entry.name
+    return entries

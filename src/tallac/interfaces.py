@@ -1,0 +1,324 @@
+"""The protocols: what each layer asks of the ones below it, and nothing else.
+
+Two seams carry everything. Named bytes plug in under the vault (`Backend`); caps plug in beside it (`Grid`). The parts of `Grid`
+are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, FileReadCap, ReadCap
+from tallac.dag import Entry
+
+Buffer = bytes | bytearray | memoryview
+
+# Named bytes
+
+
+class Expect(Enum):
+    """What a conditional put may expect instead of a version."""
+
+    ABSENT = "absent"
+
+
+Version = bytes
+"""An opaque token that names one state of one mutable object. Equal tokens mean equal bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One name in a listing.
+
+    Attributes:
+        name: The object's name, with `/` between its parts.
+        size: Its length in bytes.
+    """
+
+    name: str
+    size: int
+
+
+class Upload(Protocol):
+    """An object whose name is not known before its last byte is.
+
+    Not thread-safe. An upload that is neither committed nor aborted leaves nothing that a listing shows.
+    """
+
+    def write(self, data: Buffer) -> None:
+        """Append data. The buffer may be reused after the return.
+
+        Raises:
+            StoreError: The store failed, or is full; the upload is dead.
+        """
+        ...
+
+    def commit(self, name: str) -> None:
+        """Give the object its name; when this returns, it is durable. An existing object of that name is kept as it is."""
+        ...
+
+    def abort(self) -> None:
+        """Throw away what was written. Calling it after commit, or twice, does nothing."""
+        ...
+
+
+class Backend(Protocol):
+    """Named bytes. A name is made of parts in `[a-z0-9._-]+` with `/` between them; a part never begins with a dot.
+
+    When a call that writes returns, its effect is durable. Every method may be called from several threads and processes at a
+    time. Absence is a value or an `ObjectNotFoundError`; any other error is a `StoreError` and says nothing about absence.
+    """
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        """Store data under name, atomically and durably.
+
+        Args:
+            name: The object's name.
+            data: All of its bytes.
+            expect: `Expect.ABSENT`: only if there is no such object. A version: only if the object is in that state. None: in any case.
+
+        Raises:
+            ConflictError: The expectation does not hold; nothing was changed.
+            StoreFullError, StoreReadOnlyError, StoreError: Nothing was changed.
+        """
+        ...
+
+    def upload(self) -> Upload:
+        """Begin an object that gets its name at the end."""
+        ...
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Read bytes [start, stop) of an object; fewer where it ends before.
+
+        Raises:
+            ObjectNotFoundError: There is no such object.
+        """
+        ...
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        """Read a whole mutable object with its version; None where there is no such object."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        """List all objects whose name begins with prefix, in any order. Fails as a whole rather than being cut short."""
+        ...
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        """Remove an object; one that is absent already is no error.
+
+        Raises:
+            ConflictError: The object is in another state than expected.
+        """
+        ...
+
+    def location(self) -> str:
+        """Say where this is, for messages: a folder or a URL without secrets."""
+        ...
+
+
+# Caps
+
+
+class BinaryReader(Protocol):
+    """A seekable reader over one file's content. Every byte it gives has been verified against the cap."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> BinaryReader: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Directory(Protocol):
+    """What a directory cap leads to: entries in the order of their names' bytes, read as they are needed."""
+
+    def __iter__(self) -> Iterator[Entry]: ...
+
+    def get(self, name: bytes) -> Entry | None:
+        """Find one entry without reading all of them."""
+        ...
+
+
+class CapReader(Protocol):
+    """Read what caps lead to.
+
+    Raises (all methods):
+        MissingObjectError, CorruptObjectError: The store lost it, or changed it.
+        AuthorityError: The cap was issued by another grid, or gives no right to read.
+    """
+
+    def open_file(self, cap: FileReadCap) -> BinaryReader: ...
+
+    def read_directory(self, cap: DirectoryReadCap) -> Directory: ...
+
+
+class FileContent(Protocol):
+    """A stream of bytes to be stored: an open file, or anything with `readinto`."""
+
+    def readinto(self, buffer: memoryview, /) -> int: ...
+
+
+class DirectoryBuilder(Protocol):
+    """An immutable directory in the making, in bounded memory."""
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry. Names come in strictly ascending order of their bytes."""
+        ...
+
+    def finish(self) -> DirectoryReadCap:
+        """Store what is left and give the directory's cap."""
+        ...
+
+
+class CapWriter(Protocol):
+    """Store immutable things. The same content gives the same cap. Caps are durable once the writing() block has been left."""
+
+    def put_file(self, content: FileContent) -> FileReadCap:
+        """Store a stream of bytes, chunked; read to its end."""
+        ...
+
+    def build_directory(self) -> DirectoryBuilder: ...
+
+    def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
+        """Store an immutable directory; entries come in ascending order of their names."""
+        ...
+
+    def holds(self, cap: ReadCap) -> bool:
+        """Say whether the grid still has what a cap refers to, as far as one look tells; a cheap look-up."""
+        ...
+
+    def holds_all(self, cap: FileReadCap) -> bool:
+        """Say whether the grid has a file with all of its chunks."""
+        ...
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether the grid is known to have lost objects, so that what looks unchanged must be looked up piece by piece."""
+        ...
+
+    @property
+    def bytes_stored(self) -> int:
+        """Bytes that this batch has added to the store so far, all included."""
+        ...
+
+
+class Session(Protocol):
+    """One writer's stay: what it stores and what it re-uses is kept until the session ends."""
+
+    def writing(self) -> AbstractContextManager[CapWriter]:
+        """Open a batch; when the block is left without an exception, all of its caps are durable."""
+        ...
+
+    def commit(self, caps: Iterable[ReadCap]) -> None:
+        """Say what is about to be linked. Call after the writing() block has exited and before the directory is edited.
+
+        Raises:
+            FencedError: Something this session relied on may be gone; store it again in another session.
+        """
+        ...
+
+
+class CapEditor(Protocol):
+    """Change the only mutable things there are: directories with a write cap."""
+
+    def create_directory(self) -> DirectoryWriteCap:
+        """Make a new, empty mutable directory; durable when this returns."""
+        ...
+
+    def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
+        """Read a directory, edit it, and swap the result in; again from the start where somebody else was faster.
+
+        `edit` gets the entries sorted by name and returns the new ones, in any order; it must be free of side effects, since
+        it may be called again. What it raises leaves the directory as it was. Durable when this returns.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Finding:
+    """One thing that a check found wrong.
+
+    Attributes:
+        path: Where it hangs below the checked cap, b"" for the cap itself; None if it belongs to no path (an index, a header).
+        what: One sentence that names the trouble and, where possible, what to do.
+        damaged: False for something merely worth knowing (a leftover of a killed run).
+    """
+
+    path: bytes | None
+    what: str
+    damaged: bool = True
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What a check looked at and what it found."""
+
+    files: int = 0
+    directories: int = 0
+    objects: int = 0
+    bytes_read: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is damaged."""
+        return not any(finding.damaged for finding in self.findings)
+
+
+class CapChecker(Protocol):
+    """Check what hangs below a cap, with a read cap or a verify cap, and the grid's own frame."""
+
+    def check(
+        self,
+        cap: Cap,
+        *,
+        read_data: bool,
+        progress: Callable[[CheckReport], None] | None = None,
+    ) -> CheckReport:
+        """Check that all that hangs below a cap is there; with read_data, that all its bytes are right."""
+        ...
+
+    def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+        """Check what belongs to no single cap: headers, index, slots, sessions; with read_data every stored byte."""
+        ...
+
+
+@runtime_checkable
+class Grid(CapReader, CapEditor, CapChecker, Protocol):
+    """A capability store."""
+
+    @property
+    def identity(self) -> str:
+        """A stable name for this grid, without secrets; local state is kept under it."""
+        ...
+
+    def session(self) -> AbstractContextManager[Session]:
+        """Register a writer for the length of the block.
+
+        Left by an exception, the session ends and what was stored may be reclaimed by a later prune.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections. The grid can't be used afterwards."""
+        ...
+
+
+# Seams for what a test bends
+
+
+class Clock(Protocol):
+    """The time, as nanoseconds since 1970 in UTC."""
+
+    def now_ns(self) -> int: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+Randomness = Callable[[int], bytes]
+"""Give that many unpredictable bytes, as `os.urandom` does."""
