@@ -175,11 +175,83 @@ class DirectoryBuilder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a file that is stored by itself.
+
+    Attributes:
+        offset, length: Where it lies, in bytes.
+        is_hole: All its bytes are zero, and it is not to be read.
+    """
+
+    offset: int
+    length: int
+    is_hole: bool = False
+
+
+class PieceWriter(Protocol):
+    """Store contents of files: what a worker process does. Not thread-safe; one process, one PieceWriter."""
+
+    def put_small(self, data: Buffer) -> bytes:
+        """Store a whole file of at most `small_size_max` bytes and give its packed cap (see `tallac.dag.pack_cap`)."""
+        ...
+
+    def put_piece(self, data: Buffer) -> bytes:
+        """Store one piece of a larger file and give a token for `CapWriter.join`, of at most 64 bytes."""
+        ...
+
+    def collect(self) -> bytes | None:
+        """Give the receipt of what has become durable since the last call, for `CapWriter.adopt`; None where nothing has."""
+        ...
+
+    def finish(self) -> bytes:
+        """Make all that was put durable and give the last receipt. Nothing can be put afterwards."""
+        ...
+
+
+class WorkerRecipe(Protocol):
+    """Says how to open a `PieceWriter` in another process of this machine. It can be pickled; it holds secrets."""
+
+    def open(self) -> AbstractContextManager[PieceWriter]: ...
+
+
 class CapWriter(Protocol):
     """Store immutable things. The same content gives the same cap. Caps are durable once the writing() block has been left."""
 
+    @property
+    def small_size_max(self) -> int:
+        """Files of up to so many bytes are stored with `put_small`; larger ones are cut in pieces."""
+        ...
+
+    def put_small(self, data: Buffer) -> bytes:
+        """Store a whole file of at most `small_size_max` bytes and give its packed cap."""
+        ...
+
+    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
+        """Find the pieces of an open regular file, in order, reading it with `pread` and skipping its holes.
+
+        The pieces depend on the content alone. Where the file shrinks meanwhile, the pieces end early.
+        """
+        ...
+
+    def put_piece(self, data: Buffer) -> bytes:
+        """Store one piece and give its token for `join`."""
+        ...
+
+    def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+        """Store the list of a large file's pieces (with b"" as a hole's token) and give the file's packed cap."""
+        ...
+
     def put_file(self, content: FileContent) -> FileReadCap:
-        """Store a stream of bytes, chunked; read to its end."""
+        """Store a stream of bytes of any length, read to its end: the cap that the calls above would give."""
+        ...
+
+    def worker_recipe(self) -> WorkerRecipe | None:
+        """Say how worker processes can store for this batch; None where this grid can't have any."""
+        ...
+
+    def adopt(self, receipt: bytes) -> None:
+        """Make what a worker process stored part of this batch."""
         ...
 
     def build_directory(self) -> DirectoryBuilder: ...
@@ -188,12 +260,12 @@ class CapWriter(Protocol):
         """Store an immutable directory; entries come in ascending order of their names."""
         ...
 
-    def holds(self, cap: ReadCap) -> bool:
-        """Say whether the grid still has what a cap refers to, as far as one look tells; a cheap look-up."""
+    def holds(self, packed: bytes) -> bool:
+        """Say whether the grid still has what a packed cap refers to, as far as one cheap look-up tells."""
         ...
 
-    def holds_all(self, cap: FileReadCap) -> bool:
-        """Say whether the grid has a file with all of its chunks."""
+    def holds_all(self, packed: bytes) -> bool:
+        """Say whether the grid has a file with all of its pieces."""
         ...
 
     @property
