@@ -1,0 +1,373 @@
+"""The caps of every kind, as values. The fields of a kind are written once; its file and its directory form share them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+from tallac.caps import base32
+from tallac.caps.authority import (
+    Cap,
+    DirectoryReadCap,
+    DirectoryWriteCap,
+    FileReadCap,
+    FileWriteCap,
+    VerifyCap,
+)
+from tallac.caps.derivation import read_key_of, storage_index_of, storage_index_of_read_key
+
+KEY_SIZE = 16
+HASH_SIZE = 32
+LITERAL_SIZE_MAX = 4096
+SHARES_MAX = 256
+FILE_SIZE_MAX = 2**64 - 1
+
+
+class MutableFormat(Enum):
+    """How a Tahoe-LAFS grid lays out a mutable file. It decides which kind of cap names it, and nothing else here."""
+
+    SDMF = "sdmf"
+    MDMF = "mdmf"
+
+
+def _require_size(what: str, value: bytes, size: int) -> None:
+    if len(value) != size:
+        raise ValueError(f"the {what} has {len(value)} bytes, {size} are needed")
+
+
+def _require_shares(needed: int, total: int, size: int) -> None:
+    if not 1 <= needed <= total <= SHARES_MAX:
+        raise ValueError(f"{needed} needed shares of {total} are impossible")
+    if not 0 <= size <= FILE_SIZE_MAX:
+        raise ValueError(f"a size of {size} bytes is impossible")
+
+
+# Field sets. Their classes have the fields and the text; what the cap allows is added by the subclasses below. Subclasses add
+# no fields, so they need no decorator of their own, which would cost start-up time.
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Literal(Cap):
+    """A file or directory so small that its cap holds it."""
+
+    _kind: ClassVar[str]
+
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.data) > LITERAL_SIZE_MAX:
+            raise ValueError(f"a literal cap holds at most {LITERAL_SIZE_MAX} bytes, not {len(self.data)}")
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def size(self) -> int:
+        """The length of the content in bytes."""
+        return len(self.data)
+
+    @property
+    def verify_cap(self) -> None:
+        """None: there is nothing stored that could be checked."""
+        return None
+
+    def danger_whole_text(self) -> str:
+        return f"URI:{self._kind}:{base32.encode(self.data)}"
+
+    def __str__(self) -> str:
+        # The content may be guessable, and a fingerprint would confirm the guess.
+        return f"{self._kind} of {len(self.data)} bytes"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Immutable(Cap):
+    """The read cap of something immutable: key, 32 bytes of hash, shares needed and total, and the content's size in bytes."""
+
+    _kind: ClassVar[str]
+
+    key: bytes
+    hash: bytes
+    needed: int
+    total: int
+    size: int
+
+    def __post_init__(self) -> None:
+        _require_size("key", self.key, KEY_SIZE)
+        _require_size("hash", self.hash, HASH_SIZE)
+        _require_shares(self.needed, self.total, self.size)
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def storage_index(self) -> bytes:
+        """Where the object is: 16 bytes, derived from the key."""
+        return storage_index_of(self.key)
+
+    def danger_whole_text(self) -> str:
+        secrets = f"{base32.encode(self.key)}:{base32.encode(self.hash)}"
+        return f"URI:{self._kind}:{secrets}:{self.needed}:{self.total}:{self.size}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _ImmutableVerify(VerifyCap):
+    """The verify cap of something immutable; as its read cap, with the storage index in place of the key."""
+
+    _kind: ClassVar[str]
+
+    storage_index: bytes
+    hash: bytes
+    needed: int
+    total: int
+    size: int
+
+    def __post_init__(self) -> None:
+        _require_size("storage index", self.storage_index, KEY_SIZE)
+        _require_size("hash", self.hash, HASH_SIZE)
+        _require_shares(self.needed, self.total, self.size)
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    def danger_whole_text(self) -> str:
+        secrets = f"{base32.encode(self.storage_index)}:{base32.encode(self.hash)}"
+        return f"URI:{self._kind}:{secrets}:{self.needed}:{self.total}:{self.size}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _MutableWrite(Cap):
+    """The write cap of something mutable: 16 bytes of write key, 32 of the public key's fingerprint."""
+
+    _kinds: ClassVar[Mapping[MutableFormat, str]]
+
+    writekey: bytes
+    fingerprint: bytes
+    format: MutableFormat = MutableFormat.SDMF
+
+    def __post_init__(self) -> None:
+        _require_size("write key", self.writekey, KEY_SIZE)
+        _require_size("fingerprint", self.fingerprint, HASH_SIZE)
+
+    @property
+    def kind(self) -> str:
+        return self._kinds[self.format]
+
+    @property
+    def readkey(self) -> bytes:
+        """The read key: 16 bytes, derived from the write key."""
+        return read_key_of(self.writekey)
+
+    @property
+    def storage_index(self) -> bytes:
+        """Where the object is: 16 bytes, derived from the read key."""
+        return storage_index_of_read_key(self.readkey)
+
+    def danger_whole_text(self) -> str:
+        return f"URI:{self.kind}:{base32.encode(self.writekey)}:{base32.encode(self.fingerprint)}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _MutableRead(Cap):
+    """The read cap of something mutable: 16 bytes of read key, 32 of the public key's fingerprint."""
+
+    _kinds: ClassVar[Mapping[MutableFormat, str]]
+
+    readkey: bytes
+    fingerprint: bytes
+    format: MutableFormat = MutableFormat.SDMF
+
+    def __post_init__(self) -> None:
+        _require_size("read key", self.readkey, KEY_SIZE)
+        _require_size("fingerprint", self.fingerprint, HASH_SIZE)
+
+    @property
+    def kind(self) -> str:
+        return self._kinds[self.format]
+
+    @property
+    def storage_index(self) -> bytes:
+        """Where the object is: 16 bytes, derived from the read key."""
+        return storage_index_of_read_key(self.readkey)
+
+    def danger_whole_text(self) -> str:
+        return f"URI:{self.kind}:{base32.encode(self.readkey)}:{base32.encode(self.fingerprint)}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _MutableVerify(VerifyCap):
+    """The verify cap of something mutable: 16 bytes of storage index, 32 of the public key's fingerprint."""
+
+    _kinds: ClassVar[Mapping[MutableFormat, str]]
+
+    storage_index: bytes
+    fingerprint: bytes
+    format: MutableFormat = MutableFormat.SDMF
+
+    def __post_init__(self) -> None:
+        _require_size("storage index", self.storage_index, KEY_SIZE)
+        _require_size("fingerprint", self.fingerprint, HASH_SIZE)
+
+    @property
+    def kind(self) -> str:
+        return self._kinds[self.format]
+
+    def danger_whole_text(self) -> str:
+        return f"URI:{self.kind}:{base32.encode(self.storage_index)}:{base32.encode(self.fingerprint)}"
+
+
+# Files
+
+
+class LiteralFile(_Literal, FileReadCap):
+    """A file whose content is in its cap (`LIT`)."""
+
+    __slots__ = ()
+    _kind = "LIT"
+
+
+class ImmutableFileVerify(_ImmutableVerify):
+    """The verify cap of an immutable file (`CHK-Verifier`)."""
+
+    __slots__ = ()
+    _kind = "CHK-Verifier"
+
+
+class ImmutableFile(_Immutable, FileReadCap):
+    """The read cap of an immutable file (`CHK`)."""
+
+    __slots__ = ()
+    _kind = "CHK"
+
+    @property
+    def verify_cap(self) -> ImmutableFileVerify:
+        """The verify cap of the same file."""
+        return ImmutableFileVerify(self.storage_index, self.hash, self.needed, self.total, self.size)
+
+
+class MutableFileVerify(_MutableVerify):
+    """The verify cap of a mutable file (`SSK-Verifier`, `MDMF-Verifier`)."""
+
+    __slots__ = ()
+    _kinds = {MutableFormat.SDMF: "SSK-Verifier", MutableFormat.MDMF: "MDMF-Verifier"}
+
+
+class MutableFileRead(_MutableRead, FileReadCap):
+    """The read cap of a mutable file (`SSK-RO`, `MDMF-RO`)."""
+
+    __slots__ = ()
+    _kinds = {MutableFormat.SDMF: "SSK-RO", MutableFormat.MDMF: "MDMF-RO"}
+
+    @property
+    def verify_cap(self) -> MutableFileVerify:
+        """The verify cap of the same file."""
+        return MutableFileVerify(self.storage_index, self.fingerprint, self.format)
+
+
+class MutableFileWrite(_MutableWrite, FileWriteCap):
+    """The write cap of a mutable file (`SSK`, `MDMF`)."""
+
+    __slots__ = ()
+    _kinds = {MutableFormat.SDMF: "SSK", MutableFormat.MDMF: "MDMF"}
+
+    @property
+    def read_cap(self) -> MutableFileRead:
+        """The read cap of the same file."""
+        return MutableFileRead(self.readkey, self.fingerprint, self.format)
+
+    @property
+    def verify_cap(self) -> MutableFileVerify:
+        """The verify cap of the same file."""
+        return self.read_cap.verify_cap
+
+
+# Directories
+
+
+class LiteralDirectory(_Literal, DirectoryReadCap):
+    """A directory whose table is in its cap (`DIR2-LIT`); `data` is that table as the grid packs it."""
+
+    __slots__ = ()
+    _kind = "DIR2-LIT"
+
+
+class ImmutableDirectoryVerify(_ImmutableVerify):
+    """The verify cap of an immutable directory (`DIR2-CHK-Verifier`)."""
+
+    __slots__ = ()
+    _kind = "DIR2-CHK-Verifier"
+
+
+class ImmutableDirectory(_Immutable, DirectoryReadCap):
+    """The read cap of an immutable directory (`DIR2-CHK`)."""
+
+    __slots__ = ()
+    _kind = "DIR2-CHK"
+
+    @property
+    def verify_cap(self) -> ImmutableDirectoryVerify:
+        """The verify cap of the same directory."""
+        return ImmutableDirectoryVerify(self.storage_index, self.hash, self.needed, self.total, self.size)
+
+
+class MutableDirectoryVerify(_MutableVerify):
+    """The verify cap of a mutable directory (`DIR2-Verifier`, `DIR2-MDMF-Verifier`)."""
+
+    __slots__ = ()
+    _kinds = {MutableFormat.SDMF: "DIR2-Verifier", MutableFormat.MDMF: "DIR2-MDMF-Verifier"}
+
+
+class MutableDirectoryRead(_MutableRead, DirectoryReadCap):
+    """The read cap of a mutable directory (`DIR2-RO`, `DIR2-MDMF-RO`)."""
+
+    __slots__ = ()
+    _kinds = {MutableFormat.SDMF: "DIR2-RO", MutableFormat.MDMF: "DIR2-MDMF-RO"}
+
+    @property
+    def verify_cap(self) -> MutableDirectoryVerify:
+        """The verify cap of the same directory."""
+        return MutableDirectoryVerify(self.storage_index, self.fingerprint, self.format)
+
+
+class MutableDirectoryWrite(_MutableWrite, DirectoryWriteCap):
+    """The write cap of a mutable directory (`DIR2`, `DIR2-MDMF`)."""
+
+    __slots__ = ()
+    _kinds = {MutableFormat.SDMF: "DIR2", MutableFormat.MDMF: "DIR2-MDMF"}
+
+    @property
+    def read_cap(self) -> MutableDirectoryRead:
+        """The read cap of the same directory."""
+        return MutableDirectoryRead(self.readkey, self.fingerprint, self.format)
+
+    @property
+    def verify_cap(self) -> MutableDirectoryVerify:
+        """The verify cap of the same directory."""
+        return self.read_cap.verify_cap
+
+
+# What a later version may understand
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UnknownCap(Cap):
+    """A cap of a kind that this version doesn't know. It is kept and passed on as it came, prefix included."""
+
+    text: str
+
+    @property
+    def kind(self) -> str:
+        """Always `unknown`: the text might be anything, a secret from its first character on."""
+        return "unknown"
+
+    @property
+    def verify_cap(self) -> None:
+        """None: how to attenuate it is not known."""
+        return None
+
+    def danger_whole_text(self) -> str:
+        return self.text
