@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
@@ -143,7 +142,8 @@ class _ImmutableVerify(VerifyCap):
 class _MutableWrite(Cap):
     """The write cap of something mutable: 16 bytes of write key, 32 of the public key's fingerprint."""
 
-    _kinds: ClassVar[Mapping[MutableFormat, str]]
+    _sdmf_kind: ClassVar[str]
+    _mdmf_kind: ClassVar[str]
 
     writekey: bytes
     fingerprint: bytes
@@ -155,7 +155,7 @@ class _MutableWrite(Cap):
 
     @property
     def kind(self) -> str:
-        return self._kinds[self.format]
+        return self._mdmf_kind if self.format is MutableFormat.MDMF else self._sdmf_kind
 
     @property
     def readkey(self) -> bytes:
@@ -175,7 +175,8 @@ class _MutableWrite(Cap):
 class _MutableRead(Cap):
     """The read cap of something mutable: 16 bytes of read key, 32 of the public key's fingerprint."""
 
-    _kinds: ClassVar[Mapping[MutableFormat, str]]
+    _sdmf_kind: ClassVar[str]
+    _mdmf_kind: ClassVar[str]
 
     readkey: bytes
     fingerprint: bytes
@@ -187,7 +188,7 @@ class _MutableRead(Cap):
 
     @property
     def kind(self) -> str:
-        return self._kinds[self.format]
+        return self._mdmf_kind if self.format is MutableFormat.MDMF else self._sdmf_kind
 
     @property
     def storage_index(self) -> bytes:
@@ -202,7 +203,8 @@ class _MutableRead(Cap):
 class _MutableVerify(VerifyCap):
     """The verify cap of something mutable: 16 bytes of storage index, 32 of the public key's fingerprint."""
 
-    _kinds: ClassVar[Mapping[MutableFormat, str]]
+    _sdmf_kind: ClassVar[str]
+    _mdmf_kind: ClassVar[str]
 
     storage_index: bytes
     fingerprint: bytes
@@ -214,7 +216,7 @@ class _MutableVerify(VerifyCap):
 
     @property
     def kind(self) -> str:
-        return self._kinds[self.format]
+        return self._mdmf_kind if self.format is MutableFormat.MDMF else self._sdmf_kind
 
     def danger_whole_text(self) -> str:
         return f"URI:{self.kind}:{base32.encode(self.storage_index)}:{base32.encode(self.fingerprint)}"
@@ -253,14 +255,16 @@ class MutableFileVerify(_MutableVerify):
     """The verify cap of a mutable file (`SSK-Verifier`, `MDMF-Verifier`)."""
 
     __slots__ = ()
-    _kinds = {MutableFormat.SDMF: "SSK-Verifier", MutableFormat.MDMF: "MDMF-Verifier"}
+    _sdmf_kind = "SSK-Verifier"
+    _mdmf_kind = "MDMF-Verifier"
 
 
 class MutableFileRead(_MutableRead, FileReadCap):
     """The read cap of a mutable file (`SSK-RO`, `MDMF-RO`)."""
 
     __slots__ = ()
-    _kinds = {MutableFormat.SDMF: "SSK-RO", MutableFormat.MDMF: "MDMF-RO"}
+    _sdmf_kind = "SSK-RO"
+    _mdmf_kind = "MDMF-RO"
 
     @property
     def verify_cap(self) -> MutableFileVerify:
@@ -272,7 +276,8 @@ class MutableFileWrite(_MutableWrite, FileWriteCap):
     """The write cap of a mutable file (`SSK`, `MDMF`)."""
 
     __slots__ = ()
-    _kinds = {MutableFormat.SDMF: "SSK", MutableFormat.MDMF: "MDMF"}
+    _sdmf_kind = "SSK"
+    _mdmf_kind = "MDMF"
 
     @property
     def read_cap(self) -> MutableFileRead:
@@ -318,14 +323,16 @@ class MutableDirectoryVerify(_MutableVerify):
     """The verify cap of a mutable directory (`DIR2-Verifier`, `DIR2-MDMF-Verifier`)."""
 
     __slots__ = ()
-    _kinds = {MutableFormat.SDMF: "DIR2-Verifier", MutableFormat.MDMF: "DIR2-MDMF-Verifier"}
+    _sdmf_kind = "DIR2-Verifier"
+    _mdmf_kind = "DIR2-MDMF-Verifier"
 
 
 class MutableDirectoryRead(_MutableRead, DirectoryReadCap):
     """The read cap of a mutable directory (`DIR2-RO`, `DIR2-MDMF-RO`)."""
 
     __slots__ = ()
-    _kinds = {MutableFormat.SDMF: "DIR2-RO", MutableFormat.MDMF: "DIR2-MDMF-RO"}
+    _sdmf_kind = "DIR2-RO"
+    _mdmf_kind = "DIR2-MDMF-RO"
 
     @property
     def verify_cap(self) -> MutableDirectoryVerify:
@@ -337,7 +344,8 @@ class MutableDirectoryWrite(_MutableWrite, DirectoryWriteCap):
     """The write cap of a mutable directory (`DIR2`, `DIR2-MDMF`)."""
 
     __slots__ = ()
-    _kinds = {MutableFormat.SDMF: "DIR2", MutableFormat.MDMF: "DIR2-MDMF"}
+    _sdmf_kind = "DIR2"
+    _mdmf_kind = "DIR2-MDMF"
 
     @property
     def read_cap(self) -> MutableDirectoryRead:
