@@ -1,0 +1,52 @@
+# `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
+
+.DEFAULT_GOAL := help
+.PHONY: help backup test check format torture bench clean environment test-environment
+
+BIN := .venv/bin
+# Processes that run tests side by side.
+JOBS ?= 2
+# Taken as they are: a dollar sign in a folder's name is no variable. They reach the scripts through the environment, so that nothing
+# in them can be taken for shell text.
+override export FROM := $(value FROM)
+override export TO := $(value TO)
+
+help: ## Show this list
+	@echo 'make backup FROM=FOLDER [TO=ALIAS:PATH]'
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  %-8s %s\n' "$$name" "$$text"; done
+
+environment:
+	@scripts/environment.sh core
+
+test-environment:
+	@scripts/environment.sh test
+	@scripts/system-packages.sh
+
+backup: ## Back up FROM=FOLDER into the default vault, or to TO=ALIAS:PATH
+	$(if $(FROM),,$(error usage: make backup FROM=FOLDER [TO=ALIAS:PATH]))
+	@scripts/environment.sh core
+	@scripts/backup.sh
+
+test: test-environment ## Run all tests
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: test-environment ## Lint, check the format, the types and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src tests
+	$(BIN)/lint-imports
+
+format: test-environment ## Put all files into the checked format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+torture: test-environment ## Run the long tests as well (hours; SCALE= makes them longer)
+	@TALLAC_TORTURE=$(or $(SCALE),1) $(BIN)/python -m pytest -n $(JOBS) -m 'torture or not torture' $(ARGS)
+
+bench: environment ## Measure Tallac beside restic and Borg
+	@$(BIN)/python bench/run.py $(ARGS)
+
+clean: ## Remove what make made; vaults and configuration stay
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Install the Debian packages that tests call (setfacl, setfattr, strace), where they are missing and this is root on a Debian system.
+# Elsewhere it says what is missing and goes on: the tests that need a tool skip themselves and say so.
+set -eu
+
+missing=""
+for pair in setfacl:acl setfattr:attr strace:strace; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "tests: without$missing some tests are skipped" >&2
+    exit 0
+fi
+echo "tests: installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # The list is meant to split.
+install_missing() { apt-get install --yes --no-install-recommends $missing; }
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+if ! { apt-get update && install_missing; } </dev/null >"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    echo "tests: could not install$missing; some tests are skipped" >&2
+fi
