@@ -1,0 +1,1 @@
+"""Named bytes: where a vault keeps its objects, and wrappers that add one concern each."""

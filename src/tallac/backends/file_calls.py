@@ -1,0 +1,261 @@
+"""The calls of the operating system that `LocalBackend` makes: the seam where tests inject errors and record order."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from typing import NamedTuple, Protocol
+
+from tallac.interfaces import Buffer
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+LOCK_FILE = ".lock"
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_HELD_BY_ANOTHER = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK})
+_NO_LOCKS_HERE = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+# Windows locks bytes, and nobody can read a locked byte: this one lies behind the end of any object.
+_LOCKED_BYTE = 1 << 62
+
+
+class Found(NamedTuple):
+    """One name in a folder.
+
+    Attributes:
+        name: The name alone, without the folder.
+        is_folder: Whether it is a folder; otherwise it is a regular file.
+        size: A file's length in bytes.
+        mtime_ns: When it was last written to.
+    """
+
+    name: str
+    is_folder: bool
+    size: int
+    mtime_ns: int
+
+
+class FileCalls(Protocol):
+    """What the local backend asks of the operating system. All methods raise OSError, and are safe to call from many threads."""
+
+    def open(self, path: str, flags: int) -> int:
+        """Open a file, or create it with mode 0600, and give its descriptor."""
+        ...
+
+    def close(self, descriptor: int) -> None: ...
+
+    def write(self, descriptor: int, data: Buffer) -> int:
+        """Write at the end; give how many bytes were taken."""
+        ...
+
+    def read_at(self, descriptor: int, size: int, offset: int) -> bytes: ...
+
+    def stat(self, file: str | int) -> os.stat_result: ...
+
+    def fsync(self, descriptor: int) -> None:
+        """Make a file's bytes and attributes durable."""
+        ...
+
+    def fdatasync(self, descriptor: int) -> None:
+        """Make a file's bytes durable, with what is needed to read them again."""
+        ...
+
+    def sync_folder(self, folder: str) -> None:
+        """Make the names in a folder durable."""
+        ...
+
+    def rename(self, source: str, destination: str) -> None:
+        """Rename a file, replacing what has the new name."""
+        ...
+
+    def link(self, source: str, destination: str) -> None:
+        """Give a file a second name, unless something has that name."""
+        ...
+
+    def unlink(self, path: str) -> None: ...
+
+    def mkdir(self, folder: str) -> None:
+        """Create a folder with mode 0700."""
+        ...
+
+    def lock_folder(self, folder: str, *, shared: bool) -> int:
+        """Wait for the lock of a folder; give a descriptor for `unlock`. Threads exclude each other, as processes do."""
+        ...
+
+    def try_lock(self, descriptor: int, *, shared: bool) -> bool:
+        """Lock an open file, or say that somebody else has locked it."""
+        ...
+
+    def unlock(self, descriptor: int) -> None:
+        """Let go of a lock and close the descriptor."""
+        ...
+
+    def list_folder(self, folder: str) -> list[Found]:
+        """List the files and folders in a folder, all of them or none. What vanishes meanwhile may be left out."""
+        ...
+
+
+class RealFileCalls:
+    """The operating system itself."""
+
+    def open(self, path: str, flags: int) -> int:
+        return os.open(path, flags | _BINARY, FILE_MODE)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def write(self, descriptor: int, data: Buffer) -> int:
+        return os.write(descriptor, data)
+
+    if sys.platform == "win32":
+
+        def read_at(self, descriptor: int, size: int, offset: int) -> bytes:
+            # Windows has no pread. Nobody shares a descriptor there, see `DescriptorCache`.
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            return os.read(descriptor, size)
+    else:
+
+        def read_at(self, descriptor: int, size: int, offset: int) -> bytes:
+            return os.pread(descriptor, size, offset)
+
+    def stat(self, file: str | int) -> os.stat_result:
+        return os.stat(file)
+
+    def fsync(self, descriptor: int) -> None:
+        _flush(descriptor)
+
+    def fdatasync(self, descriptor: int) -> None:
+        if sys.platform == "linux":
+            os.fdatasync(descriptor)
+        else:
+            _flush(descriptor)
+
+    def sync_folder(self, folder: str) -> None:
+        if sys.platform == "win32":
+            return  # Windows can't open a folder; NTFS keeps names in its journal.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _flush(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: str, destination: str) -> None:
+        os.replace(source, destination)
+
+    def link(self, source: str, destination: str) -> None:
+        os.link(source, destination)
+
+    def unlink(self, path: str) -> None:
+        os.unlink(path)
+
+    def mkdir(self, folder: str) -> None:
+        os.mkdir(folder, FOLDER_MODE)
+
+    if sys.platform == "win32":
+
+        def lock_folder(self, folder: str, *, shared: bool) -> int:
+            descriptor = self.open(os.path.join(folder, LOCK_FILE), os.O_RDWR | os.O_CREAT)
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            while True:
+                try:
+                    msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+                except OSError as error:
+                    # LK_LOCK gives up after ten seconds.
+                    if error.errno == errno.EDEADLOCK:
+                        continue
+                    os.close(descriptor)
+                    raise
+                return descriptor
+
+        def try_lock(self, descriptor: int, *, shared: bool) -> bool:
+            position = os.lseek(descriptor, 0, os.SEEK_CUR)
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            except OSError as error:
+                if error.errno in _HELD_BY_ANOTHER:
+                    return False
+                raise
+            finally:
+                os.lseek(descriptor, position, os.SEEK_SET)
+            return True
+
+        def unlock(self, descriptor: int) -> None:
+            os.close(descriptor)
+    else:
+
+        def lock_folder(self, folder: str, *, shared: bool) -> int:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            except OSError as error:
+                if shared and error.errno in _NO_LOCKS_HERE:
+                    # Reading works where nobody can lock: writers are refused there.
+                    return descriptor
+                os.close(descriptor)
+                if error.errno == errno.EBADF:
+                    # NFS locks only what is open for writing, and a folder never is.
+                    return self._lock_by_file(folder)
+                raise
+            return descriptor
+
+        def _lock_by_file(self, folder: str) -> int:
+            descriptor = self.open(os.path.join(folder, LOCK_FILE), os.O_RDWR | os.O_CREAT)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError:
+                os.close(descriptor)
+                raise
+            return descriptor
+
+        def try_lock(self, descriptor: int, *, shared: bool) -> bool:
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in _HELD_BY_ANOTHER:
+                    return False
+                raise
+            return True
+
+        def unlock(self, descriptor: int) -> None:
+            try:
+                # A child that was forked meanwhile has the descriptor too, and would keep the lock.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            finally:
+                os.close(descriptor)
+
+    def list_folder(self, folder: str) -> list[Found]:
+        found: list[Found] = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    status = entry.stat()
+                except FileNotFoundError:
+                    # Deleted since the scan came by: it is absent now.
+                    continue
+                if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                    found.append(Found(entry.name, stat.S_ISDIR(status.st_mode), status.st_size, status.st_mtime_ns))
+        return found
+
+
+def _flush(descriptor: int) -> None:
+    """Flush a file to the medium: on macOS fsync leaves the bytes in the drive's own cache."""
+    if sys.platform == "darwin":
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
+                raise
+        else:
+            return
+    os.fsync(descriptor)
+
+
+REAL: FileCalls = RealFileCalls()

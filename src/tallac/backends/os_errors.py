@@ -1,0 +1,61 @@
+"""The one place where an errno of the operating system becomes a `StoreError` that a user can act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tallac.errors import StoreError, StoreFullError, StoreReadOnlyError, StoreUnavailableError
+
+# EDQUOT and ESTALE do not exist on Windows.
+_QUOTA = getattr(errno, "EDQUOT", -1)
+_STALE = getattr(errno, "ESTALE", -1)
+
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
+_FAILING_DISK = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV})
+_FAILING_NETWORK = frozenset({_STALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTUNREACH, errno.ECONNRESET})
+
+
+def printable(path: str) -> str:
+    """Show a path on one line, whatever bytes it has: what can't be printed is escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
+
+
+def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
+    """Say what a failed call of the operating system means for the store.
+
+    Args:
+        error: What was raised.
+        place: Where the store is, fit for printing.
+        writing: Whether the call was part of writing; a reader that lacks permission is not told that the store is read-only.
+    """
+    code = error.errno
+    reason = os.strerror(code) if code is not None else str(error)
+    if code == errno.ENOSPC:
+        return StoreFullError(f"no space left in {place}: free some space and run this again; earlier snapshots are whole")
+    if code == _QUOTA:
+        return StoreFullError(
+            f"the disk quota is used up in {place}: free some space and run this again; earlier snapshots are whole"
+        )
+    if code == errno.EROFS:
+        return StoreReadOnlyError(f"{place} lies on a read-only file system: mount it for writing, or use another folder")
+    if code in _NO_PERMISSION and writing:
+        return StoreReadOnlyError(f"{place} can't be written ({reason}): run this as the folder's owner, or change its permissions")
+    if code in _NO_PERMISSION:
+        return StoreError(f"{place} can't be read ({reason}): run this as the folder's owner, or change its permissions")
+    if code in _FAILING_NETWORK:
+        return StoreUnavailableError(f"{place} does not answer ({reason}): check that it is connected, and run this again")
+    if code in _FAILING_DISK:
+        return StoreError(f"the disk fails in {place} ({reason}): check the disk and its cable before you run this again")
+    return StoreError(f"{place} can't be {'written' if writing else 'read'} ({reason}): check the folder, and run this again")
+
+
+@contextmanager
+def store_errors(place: str, *, writing: bool) -> Iterator[None]:
+    """Let a failed call of the operating system leave the block as a `StoreError`."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(error, place, writing=writing) from error

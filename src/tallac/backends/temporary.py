@@ -1,0 +1,168 @@
+"""Files in the making, and what killed runs left of theirs.
+
+A temporary file has a name that no object can have, and is locked by its writer for as long as it lives. So whoever can lock
+one knows that its writer is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tallac.backends.file_calls import FileCalls
+from tallac.interfaces import Buffer
+
+PREFIX = ".tmp-"
+
+
+class TemporaryFile:
+    """A new, locked file without an object's name. Not thread-safe. All methods raise OSError."""
+
+    def __init__(self, folder: str, files: FileCalls) -> None:
+        self._files = files
+        self._descriptor: int | None = None
+        self._path: str | None = None
+        while not self._create(os.path.join(folder, PREFIX + secrets.token_hex(16))):
+            pass
+
+    def _create(self, path: str) -> bool:
+        """Create and lock a file; say no where somebody took it for a leftover before it was locked."""
+        self._descriptor = self._files.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        self._path = path
+        try:
+            is_mine = self._files.try_lock(self._descriptor, shared=False) and self._files.stat(self._descriptor).st_nlink > 0
+        except OSError:
+            self.discard()
+            raise
+        if not is_mine:
+            self.discard()
+        return is_mine
+
+    def write(self, data: Buffer) -> None:
+        """Append all of data."""
+        left = memoryview(data).cast("B")
+        while left:
+            left = left[self._files.write(self._open_descriptor(), left) :]
+
+    def sync(self) -> None:
+        """Make the bytes durable."""
+        self._files.fdatasync(self._open_descriptor())
+
+    def rename_to(self, path: str) -> None:
+        """Give the file its final name, replacing what has that name; this ends the temporary file."""
+        if sys.platform == "win32":
+            self._close()  # An open file can't be renamed there.
+        self._files.rename(self._named(), path)
+        self._path = None
+        self._close()
+
+    def link_to(self, path: str) -> None:
+        """Give the file its final name unless something has that name. The temporary name stays, until `remove`.
+
+        Raises:
+            FileExistsError: Something has that name.
+        """
+        self._files.link(self._named(), path)
+
+    def remove(self) -> None:
+        """Remove the temporary name and close the file."""
+        if self._path is not None:
+            path, self._path = self._path, None
+            if sys.platform == "win32":
+                self._close()
+            self._files.unlink(path)
+        self._close()
+
+    def discard(self) -> None:
+        """Remove what is left of the file after an error. Does nothing where it has been removed or renamed."""
+        try:
+            self.remove()
+        except OSError:
+            # The error that led here is the one to report. What can't be removed is found as a leftover.
+            pass
+        try:
+            self._close()
+        except OSError:
+            pass
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            self._files.unlock(descriptor)
+
+    def _open_descriptor(self) -> int:
+        assert self._descriptor is not None, "the temporary file is closed"
+        return self._descriptor
+
+    def _named(self) -> str:
+        assert self._path is not None, "the temporary file has been renamed or removed"
+        return self._path
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A temporary file whose writer is dead.
+
+    Attributes:
+        name: The file's name in its folder.
+        size: Its length in bytes.
+        mtime_ns: When it was last written to.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+
+
+def find_leftovers(folder: str, files: FileCalls) -> list[Leftover]:
+    """List the temporary files in a folder that nobody is writing. Works on a read-only file system too."""
+    leftovers: list[Leftover] = []
+    for found in files.list_folder(folder):
+        if found.name.startswith(PREFIX):
+            with _locked_leftover(os.path.join(folder, found.name), files) as is_leftover:
+                if is_leftover:
+                    leftovers.append(Leftover(found.name, found.size, found.mtime_ns))
+    return leftovers
+
+
+def remove_leftovers(folder: str, files: FileCalls) -> None:
+    """Remove the temporary files in a folder that nobody is writing, as far as that is allowed."""
+    for found in files.list_folder(folder):
+        if found.name.startswith(PREFIX):
+            path = os.path.join(folder, found.name)
+            # Removed under the lock, so that a writer that has just created it notices.
+            with _locked_leftover(path, files) as is_leftover:
+                if is_leftover:
+                    _unlink_if_allowed(path, files)
+
+
+def _unlink_if_allowed(path: str, files: FileCalls) -> None:
+    try:
+        files.unlink(path)
+    except OSError:
+        # It is somebody else's file, or somebody else was faster. It costs space and nothing more.
+        pass
+
+
+@contextmanager
+def _locked_leftover(path: str, files: FileCalls) -> Iterator[bool]:
+    """Try to lock a temporary file for the length of the block; say whether that worked, which makes it a leftover."""
+    try:
+        descriptor = files.open(path, os.O_RDONLY)
+    except OSError:
+        # It is gone, or it is another user's: nothing can be said about it.
+        yield False
+        return
+    try:
+        # A shared lock needs no right to write.
+        is_leftover = files.try_lock(descriptor, shared=True)
+    except OSError:
+        is_leftover = False
+    try:
+        yield is_leftover
+    finally:
+        files.unlock(descriptor)
