@@ -6,6 +6,7 @@ grid that issued it.
 
 from __future__ import annotations
 
+from tallac.caps import base32
 from tallac.caps.authority import (
     Cap,
     DirectoryReadCap,
@@ -67,6 +68,7 @@ __all__ = [
     "UnknownCap",
     "VerifyCap",
     "WriteCap",
+    "base32",
     "parse",
     "parse_lenient",
     "read_key_of",

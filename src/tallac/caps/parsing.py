@@ -65,7 +65,9 @@ def parse(text: str | bytes) -> Cap:
     """Read a cap from its whole text, with nothing before or after it.
 
     A known kind loses a `ro.` or `imm.` before it, as in Tahoe-LAFS; an unknown one becomes an `UnknownCap` and keeps it. What
-    follows the fingerprint of an MDMF cap after another `:` is left out, as Tahoe-LAFS does. Otherwise one cap has one text.
+    follows the fingerprint of an MDMF cap after another `:` is left out, as Tahoe-LAFS does. Otherwise one cap has one text:
+    numbers with leading zeros and anything after the last field are refused, which Tahoe-LAFS takes in places, and so are
+    numbers of shares and sizes that no file can have.
 
     Raises:
         MalformedCapError: The text is no cap, or its kind is known and it does not follow that kind's grammar, or its prefix

@@ -21,7 +21,7 @@ KEY_SIZE = 16
 HASH_SIZE = 32
 LITERAL_SIZE_MAX = 4096
 SHARES_MAX = 256
-FILE_SIZE_MAX = 2**64 - 1
+SIZE_MAX = 2**64 - 1
 
 
 class MutableFormat(Enum):
@@ -38,9 +38,9 @@ def _require_size(what: str, value: bytes, size: int) -> None:
 
 def _require_shares(needed: int, total: int, size: int) -> None:
     if not 1 <= needed <= total <= SHARES_MAX:
-        raise ValueError(f"{needed} needed shares of {total} are impossible")
-    if not 0 <= size <= FILE_SIZE_MAX:
-        raise ValueError(f"a size of {size} bytes is impossible")
+        raise ValueError(f"the numbers of shares are impossible: 1 <= needed <= total <= {SHARES_MAX} has to hold")
+    if not 0 <= size <= SIZE_MAX:
+        raise ValueError(f"the size is impossible: it has to be from 0 to {SIZE_MAX}")
 
 
 # Field sets. Their classes have the fields and the text; what the cap allows is added by the subclasses below. Subclasses add
