@@ -1,0 +1,34 @@
+"""The file system that is backed up: listings, signatures, metadata, and descriptors that lead to all of it.
+
+Nothing here takes a path longer than one component, except `open_root`; so no depth is out of reach.
+"""
+
+from tallac.source.capture import metadata_of, read_flags, read_holes, read_link, read_xattrs, read_xattrs_beneath
+from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
+from tallac.source.entry import SourceEntry
+from tallac.source.filesystem import REAL, FileSystem
+from tallac.source.scan import Scan, scan
+from tallac.source.signature import SIGNATURE_SIZE, signature
+from tallac.source.stack import DirectoryStack
+
+__all__ = [
+    "DIRECTORY_FLAGS",
+    "REAL",
+    "SIGNATURE_SIZE",
+    "DirectoryStack",
+    "FileSystem",
+    "Scan",
+    "SourceEntry",
+    "metadata_of",
+    "open_beneath",
+    "open_directory",
+    "open_regular",
+    "open_root",
+    "read_flags",
+    "read_holes",
+    "read_link",
+    "read_xattrs",
+    "read_xattrs_beneath",
+    "scan",
+    "signature",
+]

@@ -1,0 +1,188 @@
+"""A file's metadata beyond what `stat` tells, and the form in which a snapshot keeps it."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import os
+import sys
+from functools import lru_cache
+
+from tallac.dag import Metadata, time_from_ns
+from tallac.source.entry import SourceEntry
+from tallac.source.filesystem import REAL, FileSystem
+
+if sys.platform != "win32":
+    import grp
+    import pwd
+
+HOLE_COUNT_MAX = 65_536
+
+# Inode flags that chattr(1) can set again (linux/fs.h): s u c S i a d A, nocomp, j t D T C, and P. Case folding is left out:
+# it can only be set where the file system was made for it, and changes what names mean.
+FLAGS_KEPT = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x400 | 0x4000 | 0x8000 | 0x10000 | 0x20000 | 0x800000 | 0x20000000
+
+# The file system, or this kind of file, has no such thing; or (EPERM, EACCES) shows a name and keeps its value to others.
+_NO_XATTRS = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.ENOSYS})
+_NO_FLAGS = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
+_GONE = frozenset({errno.ENODATA, getattr(errno, "ENOATTR", errno.ENODATA)})
+
+Xattrs = tuple[tuple[bytes, bytes], ...]
+Holes = tuple[tuple[int, int], ...]
+
+
+def metadata_of(
+    entry: SourceEntry,
+    *,
+    xattrs: Xattrs = (),
+    flags: int = 0,
+    holes: Holes = (),
+    target: bytes | None = None,
+    changed: bool = False,
+) -> Metadata:
+    """Put together what a snapshot keeps of one file beside its content.
+
+    Owners' names are looked up once a process; None where the system knows none.
+    """
+    return Metadata(
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        user=_user_name(entry.uid),
+        group=_group_name(entry.gid),
+        mtime=time_from_ns(entry.mtime_ns),
+        ctime=time_from_ns(entry.ctime_ns),
+        inode=entry.inode,
+        device=entry.device,
+        links=1 if entry.is_directory else entry.links,
+        target=target,
+        rdev=(os.major(entry.rdev), os.minor(entry.rdev)) if entry.is_device else None,
+        xattrs=xattrs,
+        flags=flags,
+        holes=holes,
+        changed=changed,
+    )
+
+
+def read_xattrs(descriptor: int, *, filesystem: FileSystem = REAL) -> Xattrs:
+    """Read all extended attributes of an open file or directory, sorted by name; POSIX ACLs are among them.
+
+    Where there can be none, or none that this user may see, the result is empty.
+
+    Raises:
+        OSError: They are there and can't be read.
+    """
+    return _read_xattrs(descriptor, filesystem)
+
+
+def read_xattrs_beneath(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -> Xattrs:
+    """Read all extended attributes of what must not be opened: a symbolic link, FIFO, socket or device.
+
+    Linux has no such call relative to a descriptor; the way goes through /proc. Where that is not mounted, the result is empty.
+
+    Raises:
+        OSError: They are there and can't be read.
+    """
+    if not _has_descriptor_paths():
+        return ()
+    return _read_xattrs(b"/proc/self/fd/%d/%b" % (parent, name), filesystem)
+
+
+def read_flags(descriptor: int, *, filesystem: FileSystem = REAL) -> int:
+    """Read those inode flags of an open file or directory that can be set again; 0 where the file system has none.
+
+    Raises:
+        OSError: The file system failed.
+    """
+    try:
+        return filesystem.get_flags(descriptor) & FLAGS_KEPT
+    except OSError as error:
+        if error.errno in _NO_FLAGS:
+            return 0
+        raise
+
+
+def read_holes(descriptor: int, size: int, *, filesystem: FileSystem = REAL) -> Holes:
+    """Find the holes of an open file as (offset, length), ascending; of more than 65,536 the largest.
+
+    The file's position changes. A file system that knows no holes has none.
+
+    Raises:
+        OSError: The file system failed.
+    """
+    holes: list[tuple[int, int]] = []
+    offset = 0
+    while offset < size:
+        start = _seek(descriptor, offset, os.SEEK_HOLE, size, filesystem)
+        end = _seek(descriptor, start, os.SEEK_DATA, size, filesystem)
+        if end > start:
+            # The smallest leaves first, so that the memory is bounded whatever the file.
+            (heapq.heappush if len(holes) < HOLE_COUNT_MAX else heapq.heappushpop)(holes, (end - start, start))
+        offset = max(end, offset + 1)
+    return tuple(sorted((start, length) for length, start in holes))
+
+
+def read_link(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -> bytes:
+    """Read a symbolic link's text.
+
+    Raises:
+        OSError: It can't be read, or is no symbolic link (any more).
+    """
+    return filesystem.readlink(name, parent)
+
+
+def _read_xattrs(place: int | bytes, filesystem: FileSystem) -> Xattrs:
+    try:
+        names = filesystem.list_xattrs(place)
+    except OSError as error:
+        if error.errno in _NO_XATTRS:
+            return ()
+        raise
+    if not names:
+        return ()
+    found = []
+    for name in sorted(names):
+        try:
+            found.append((name, filesystem.get_xattr(place, name)))
+        except OSError as error:
+            if error.errno not in _NO_XATTRS and error.errno not in _GONE:
+                raise
+    return tuple(found)
+
+
+def _seek(descriptor: int, offset: int, whence: int, size: int, filesystem: FileSystem) -> int:
+    """Find the next hole or the next data from offset on; `size` where there is none."""
+    if offset >= size:
+        return size
+    try:
+        return min(filesystem.seek(descriptor, offset, whence), size)
+    except OSError as error:
+        # ENXIO: nothing but a hole is left, or the file has shrunk. EINVAL: no holes are known here, so all is data.
+        if error.errno == errno.ENXIO or (error.errno == errno.EINVAL and whence == os.SEEK_HOLE):
+            return size
+        raise
+
+
+@lru_cache(maxsize=4096)
+def _user_name(uid: int) -> str | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _group_name(gid: int) -> str | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        return grp.getgrgid(gid).gr_name
+    except (KeyError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _has_descriptor_paths() -> bool:
+    return os.path.isdir("/proc/self/fd")
