@@ -114,7 +114,8 @@ def test_fingerprints_tell_caps_apart() -> None:
     """Caps of different kinds, of the same keys too, show different fingerprints, and the same cap the same one."""
     fingerprints = {cap.short_fingerprint() for cap in ALL_CAPS}
     assert len(fingerprints) == len(ALL_CAPS)
-    assert ALL_CAPS[1].short_fingerprint() == ImmutableFile(KEY, HASH, 3, 10, 1000).short_fingerprint()
+    same, other = ImmutableFile(KEY, HASH, 3, 10, 1000), ImmutableFile(HASH[:16], HASH, 3, 10, 1000)
+    assert ALL_CAPS[1].short_fingerprint() == same.short_fingerprint() != other.short_fingerprint()
 
 
 def test_a_literal_shows_no_fingerprint_of_its_content() -> None:
