@@ -1,0 +1,1 @@
+"""Back up a source into a target on any grid."""

@@ -1,0 +1,31 @@
+"""Whether a file can be taken to be what is stored of it already. Pure: nothing is looked up here.
+
+The size, mtime, inode and device must be the same, and so must ctime, which the kernel sets at every change of content or metadata
+and which no program can set back. That holds only where the recorded ctime was safely in the past when the directory's reading
+began: a second write within one tick of the file system's clock leaves ctime as it was (borg#3536).
+"""
+
+from __future__ import annotations
+
+FINE_GRANULARITY_NS = 20_000_000
+"""The kernel's own clock for timestamps ticks every 1 to 10 ms."""
+
+COARSE_GRANULARITY_NS = 2_000_000_000
+"""FAT counts 2 s, HFS+, ext3 and old NFS servers whole seconds; FAT's creation time and some servers 1/100 s."""
+
+_COARSE_TICK_NS = 10_000_000
+
+
+def granularity_ns(ctime_ns: int) -> int:
+    """Guess within which time two changes may leave the same timestamp; the timestamp itself shows how fine they are."""
+    return COARSE_GRANULARITY_NS if ctime_ns % _COARSE_TICK_NS == 0 else FINE_GRANULARITY_NS
+
+
+def is_recorded_safely(ctime_ns: int, read_ns: int) -> bool:
+    """Tell whether any later change shows in ctime.
+
+    Args:
+        ctime_ns: The file's ctime, as recorded.
+        read_ns: When the reading of its directory began. A ctime in the future is never safe.
+    """
+    return ctime_ns < read_ns - granularity_ns(ctime_ns)

@@ -1,0 +1,60 @@
+"""Names of snapshots: the UTC time at which they were entered.
+
+Two forms are read: `2026-11-23_17:02:11Z`, which is also the one that is written, and `2008-11-16 10.34 PM`, local time, of an old
+Windows tool. Any other name belongs to somebody else and is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_UTC_FORM = re.compile(rb"(\d{4})-(\d\d)-(\d\d)_(\d\d):(\d\d):(\d\d)Z", re.ASCII)
+_LOCAL_FORM = re.compile(rb"(\d{4})-(\d\d)-(\d\d) (\d{1,2})\.(\d\d) ([AP])M", re.ASCII)
+
+
+def snapshot_name(time_ns: int) -> bytes:
+    """Write a UTC time as a snapshot's name; what is below a second is cut off."""
+    moment = _EPOCH + (time_ns // 1_000_000_000) * _SECOND
+    return moment.strftime("%Y-%m-%d_%H:%M:%SZ").encode()
+
+
+def parse_snapshot_name(name: bytes) -> int | None:
+    """Read a snapshot's name of either form: nanoseconds since 1970 in UTC, or None for any other name."""
+    try:
+        return _parse_utc(name) if name.endswith(b"Z") else _parse_local(name)
+    except (ValueError, OverflowError, OSError):
+        # The digits are in place, and name no time: a 31st of June, an hour 27.
+        return None
+
+
+def free_snapshot_name(time_ns: int, taken: Container[bytes]) -> bytes:
+    """Give the name of a time, or of the first second after it that is free."""
+    while (name := snapshot_name(time_ns)) in taken:
+        time_ns += 1_000_000_000
+    return name
+
+
+def _parse_utc(name: bytes) -> int | None:
+    match = _UTC_FORM.fullmatch(name)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return (moment - _EPOCH) // _SECOND * 1_000_000_000
+
+
+def _parse_local(name: bytes) -> int | None:
+    match = _LOCAL_FORM.fullmatch(name)
+    if match is None:
+        return None
+    year, month, day, hour, minute = map(int, match.groups()[:5])
+    if not 1 <= hour <= 12:
+        return None
+    hour = hour % 12 + (12 if match[6] == b"P" else 0)
+    # A naive datetime is local time to astimezone, which is what the old tool wrote.
+    moment = datetime(year, month, day, hour, minute).astimezone(UTC)  # noqa: DTZ001
+    return (moment - _EPOCH) // _SECOND * 1_000_000_000

@@ -1,0 +1,149 @@
+"""The target: opening the directories that lead to it, and entering a snapshot into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tallac.backup.snapshot_name import free_snapshot_name, parse_snapshot_name
+from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
+from tallac.dag import Entry, Metadata
+from tallac.errors import NotADirectoryCapError
+from tallac.interfaces import CapReader, Clock, Grid
+
+ARCHIVES = b"Archives"
+LATEST = b"Latest"
+
+_FUTURE_TOLERANCE_NS = 60_000_000_000
+"""A snapshot that was given the next free second lies a little ahead of the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An open target.
+
+    Attributes:
+        directory: The directory that holds `Archives/` and `Latest`.
+        archives: The directory of the snapshots.
+    """
+
+    directory: DirectoryWriteCap
+    archives: DirectoryWriteCap
+
+
+def open_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> Target:
+    """Go down from a mutable directory to the target, creating what is missing, `Archives/` too.
+
+    Raises:
+        NotADirectoryCapError: Something on the way is a file, or a directory that can't be changed.
+    """
+    directory = root
+    walked: list[bytes] = []
+    for name in path:
+        walked.append(name)
+        directory = _open_or_create(grid, directory, walked)
+    return Target(directory, _open_or_create(grid, directory, [*walked, ARCHIVES]))
+
+
+def enter_snapshot(grid: Grid, target: Target, packed: bytes, metadata: Metadata, clock: Clock) -> bytes:
+    """Enter a stored snapshot in `Archives/`, then set `Latest`; durable when this returns.
+
+    Call only after the writing() block that stored it has exited and the session has committed: `Archives/` must never name
+    something that is not durable.
+
+    Returns:
+        The snapshot's name: the time, or the next free second.
+    """
+    now_ns = clock.now_ns()
+
+    def add(entries: list[Entry]) -> list[Entry]:
+        # The answer to an earlier swap may have been lost: what stands there already is not entered twice.
+        if any(_is_same(entry, packed, metadata) for entry in entries):
+            return entries
+        name = free_snapshot_name(now_ns, {entry.name for entry in entries})
+        return [*entries, Entry(name, packed, metadata)]
+
+    entries = grid.edit_directory(target.archives, add)
+    _set_latest(grid, target, clock)
+    return next(entry.name for entry in entries if _is_same(entry, packed, metadata))
+
+
+def latest_snapshot(grid: CapReader, target: Target, host: str, source: bytes) -> Entry | None:
+    """Find the snapshot that can stand in for lost local records: the newest one from this host, of this source where possible."""
+    entries = [
+        entry
+        for entry in _by_time(grid.read_directory(target.archives.read_cap))
+        if entry.is_directory and entry.metadata.snapshot is not None and entry.metadata.snapshot.host == host
+    ]
+    same_source = [entry for entry in entries if entry.metadata.snapshot is not None and source in entry.metadata.snapshot.sources]
+    candidates = same_source or entries
+    return candidates[-1] if candidates else None
+
+
+def unknown_names(grid: CapReader, target: Target) -> list[bytes]:
+    """List names in `Archives/` that no snapshot has."""
+    return [entry.name for entry in grid.read_directory(target.archives.read_cap) if parse_snapshot_name(entry.name) is None]
+
+
+def _set_latest(grid: Grid, target: Target, clock: Clock) -> None:
+    """Make `Latest` the newest snapshot.
+
+    `Archives/` is read inside the edit: whoever entered a snapshot since then either makes this swap fail, or sets `Latest` later.
+    A snapshot from the future, made under a wrong clock, would hold `Latest` for ever and is passed over.
+    """
+
+    def replace(entries: list[Entry]) -> list[Entry]:
+        latest_ns = clock.now_ns() + _FUTURE_TOLERANCE_NS
+        newest = _by_time(grid.read_directory(target.archives.read_cap), latest_ns)[-1:]
+        if not newest:
+            return entries
+        latest = Entry(LATEST, newest[0].packed, newest[0].metadata)
+        return [entry for entry in entries if entry.name != LATEST] + [latest]
+
+    grid.edit_directory(target.directory, replace)
+
+
+def _by_time(entries: Iterable[Entry], latest_ns: int | None = None) -> list[Entry]:
+    """Give the snapshots among some entries, the newest last."""
+    timed = [(parse_snapshot_name(entry.name), entry.name, entry) for entry in entries]
+    known = [(time_ns, name, entry) for time_ns, name, entry in timed if time_ns is not None]
+    known.sort(key=lambda item: item[:2])
+    return [entry for time_ns, _, entry in known if latest_ns is None or time_ns <= latest_ns]
+
+
+def _is_same(entry: Entry, packed: bytes, metadata: Metadata) -> bool:
+    return entry.packed == packed and entry.metadata == metadata
+
+
+def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[bytes]) -> DirectoryWriteCap:
+    name = walked[-1]
+    entry = _find(grid.edit_directory(parent, _unchanged), name)
+    if entry is None:
+        created = grid.create_directory()
+        entry = _find(grid.edit_directory(parent, _adder(Entry.of(name, created))), name)
+    cap = None if entry is None else _write_cap(entry)
+    if isinstance(cap, DirectoryWriteCap):
+        return cap
+    what = "an immutable directory" if entry is not None and isinstance(entry.cap, DirectoryReadCap) else "no directory"
+    place = "/".join(part.decode(errors="backslashreplace") for part in walked)
+    raise NotADirectoryCapError(f"{place!r} in the target is {what}; choose another target, or move that away")
+
+
+def _write_cap(entry: Entry) -> Cap | None:
+    return None if entry.write is None else parse(entry.write.decode())
+
+
+def _unchanged(entries: list[Entry]) -> list[Entry]:
+    return entries
+
+
+def _adder(new: Entry) -> Callable[[list[Entry]], list[Entry]]:
+    def add(entries: list[Entry]) -> list[Entry]:
+        # Somebody else may have created it meanwhile; theirs is used then.
+        return entries if _find(entries, new.name) is not None else [*entries, new]
+
+    return add
+
+
+def _find(entries: Iterable[Entry], name: bytes) -> Entry | None:
+    return next((entry for entry in entries if entry.name == name), None)

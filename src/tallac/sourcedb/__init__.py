@@ -1,0 +1,6 @@
+"""The source database: a local record of what is stored already, so that the unchanged is not read again."""
+
+from tallac.sourcedb.database import SourceDatabase
+from tallac.sourcedb.record import DirectoryRow, ProvisionalRows, SourceRecord
+
+__all__ = ["DirectoryRow", "ProvisionalRows", "SourceDatabase", "SourceRecord"]

@@ -1,0 +1,133 @@
+"""The file of the source database: opening it, and starting anew where it can't be used.
+
+Losing it is harmless: the next backup takes longer. So trouble with it is a notice, and never the end of a backup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from tallac.sourcedb.record import SourceRecord
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_SECONDS = 20.0
+APPLICATION_ID = 0x54616C63
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS directories (
+    grid TEXT NOT NULL,
+    path BLOB NOT NULL,
+    signature BLOB,
+    packed BLOB NOT NULL,
+    read_ns INTEGER NOT NULL,
+    files INTEGER NOT NULL,
+    directories INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (grid, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS provisional (
+    sequence INTEGER PRIMARY KEY,
+    grid TEXT NOT NULL,
+    path BLOB NOT NULL,
+    read_ns INTEGER NOT NULL,
+    rows BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS provisional_path ON provisional (grid, path);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+Notice = Callable[[str], None]
+
+
+class SourceDatabase:
+    """One user's source database, in one file of mode 0600. Not thread-safe; several processes may have it open."""
+
+    def __init__(self, path: Path, notice: Notice) -> None:
+        """Open the database, creating it where it is missing.
+
+        Args:
+            path: Its file; the folder is created with mode 0700.
+            notice: Told, in one sentence, what can't be used and what follows from that.
+        """
+        self._path = path
+        self._notice = notice
+        self._connection = self._open_or_replace()
+
+    @property
+    def connection(self) -> sqlite3.Connection | None:
+        """The open database; None where it can't be used and is done without."""
+        return self._connection
+
+    def record(self, grid: str, source: bytes) -> SourceRecord:
+        """Give what is known of one source on one grid.
+
+        Args:
+            grid: The grid's identity.
+            source: The source's absolute path.
+        """
+        return SourceRecord(self._connection, grid, source, self._give_up)
+
+    def close(self) -> None:
+        """Close the file. What was staged and not committed is gone."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> SourceDatabase:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        self._notice(f"the source database {self._path} can't be used ({error}); this backup goes on without it")
+
+    def _open_or_replace(self) -> sqlite3.Connection | None:
+        try:
+            try:
+                return self._open()
+            except (sqlite3.OperationalError, OSError):
+                raise
+            except sqlite3.DatabaseError as error:
+                self._move_aside(str(error))
+                return self._open()
+        except (sqlite3.Error, OSError) as error:
+            self._notice(f"the source database {self._path} can't be opened ({error}); this backup goes on without it")
+            return None
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its side files the mode that the main file has, so that one has to be right before SQLite sees it.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+        connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise sqlite3.DatabaseError("it was written by a newer Tallac")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if version < SCHEMA_VERSION:
+                connection.executescript(_SCHEMA)
+            connection.execute("SELECT count(*) FROM (SELECT signature, bytes FROM directories LIMIT 1)").fetchone()
+            connection.execute("SELECT count(*) FROM (SELECT rows FROM provisional LIMIT 1)").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _move_aside(self, reason: str) -> None:
+        aside = self._path.with_name(self._path.name + ".unusable")
+        os.replace(self._path, aside)
+        for ending in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path.with_name(self._path.name + ending))
+        self._notice(
+            f"the source database can't be used ({reason}); it is now {aside}, and a new one is begun: this backup takes longer"
+        )

@@ -1,0 +1,1 @@
+"""Fakes that fill the protocols' seats in tests, ours and others'."""

@@ -1,0 +1,364 @@
+"""A grid in memory that records what happens to it and fails when told to.
+
+With a folder, contents of files lie in that folder, so that worker processes can store for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from tallac.caps import (
+    Cap,
+    DirectoryReadCap,
+    DirectoryWriteCap,
+    FileReadCap,
+    ImmutableDirectory,
+    ImmutableFile,
+    LiteralFile,
+    MutableDirectoryRead,
+    MutableDirectoryWrite,
+    ReadCap,
+)
+from tallac.dag import Entry, decode_table, encode_table, pack_cap, unpack_cap
+from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError, StoreFullError
+from tallac.interfaces import Buffer, CheckReport, FileContent, Piece
+
+LITERAL_SIZE_MAX = 55
+PIECE_TOKEN_SIZE = 32
+
+
+def packed_file(content: bytes) -> bytes:
+    """Give the packed cap under which this grid keeps a file."""
+    if len(content) <= LITERAL_SIZE_MAX:
+        return pack_cap(LiteralFile(content))
+    digest = hashlib.sha256(b"file:" + content).digest()
+    return pack_cap(ImmutableFile(digest[:16], digest, 1, 1, len(content)))
+
+
+@dataclass
+class Contents:
+    """Named bytes: in memory, or in a folder that several processes share."""
+
+    folder: Path | None = None
+    in_memory: dict[bytes, bytes] = field(default_factory=dict)
+
+    def put(self, name: bytes, content: bytes) -> bool:
+        """Store, and say whether it is new."""
+        if self.get(name) is not None:
+            return False
+        if self.folder is None:
+            self.in_memory[name] = content
+        else:
+            temporary = self.folder / f"{name.hex()[-64:]}.{os.getpid()}"
+            temporary.write_bytes(content)
+            temporary.replace(self.folder / name.hex()[-64:])
+        return True
+
+    def get(self, name: bytes) -> bytes | None:
+        """Find what was stored."""
+        if self.folder is None:
+            return self.in_memory.get(name)
+        try:
+            return (self.folder / name.hex()[-64:]).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def lose(self, name: bytes) -> None:
+        """Lose what was stored."""
+        self.in_memory.pop(name, None)
+        if self.folder is not None:
+            (self.folder / name.hex()[-64:]).unlink(missing_ok=True)
+
+
+@dataclass
+class MemoryPieceWriter:
+    """Stores contents of files; fails with StoreFullError after `puts_left` calls."""
+
+    contents: Contents
+    puts_left: int | None = None
+    bytes_stored: int = 0
+    events: list[str] = field(default_factory=list)
+    uncollected: int = 0
+
+    def put_small(self, data: Buffer) -> bytes:
+        self._count_put()
+        content = bytes(data)
+        packed = packed_file(content)
+        if packed[:1] == b"C":
+            self._store(packed, content)
+        self.events.append("put_small")
+        return packed
+
+    def put_piece(self, data: Buffer) -> bytes:
+        self._count_put()
+        content = bytes(data)
+        token = hashlib.sha256(b"piece:" + content).digest()
+        self._store(token, content)
+        self.events.append("put_piece")
+        return token
+
+    def collect(self) -> bytes | None:
+        receipt = b"%d" % self.uncollected if self.uncollected else None
+        self.uncollected = 0
+        return receipt
+
+    def finish(self) -> bytes:
+        receipt = b"%d" % self.uncollected
+        self.uncollected = 0
+        return receipt
+
+    def _count_put(self) -> None:
+        if self.puts_left is not None:
+            if self.puts_left == 0:
+                raise StoreFullError("the memory grid is full; make it larger")
+            self.puts_left -= 1
+
+    def _store(self, name: bytes, content: bytes) -> None:
+        if self.contents.put(name, content):
+            self.bytes_stored += len(content)
+            self.uncollected += len(content)
+
+
+@dataclass(frozen=True)
+class FolderRecipe:
+    """How a worker process stores for a MemoryGrid with a folder."""
+
+    folder: Path
+    puts_left: int | None
+
+    @contextmanager
+    def open(self) -> Iterator[MemoryPieceWriter]:
+        yield MemoryPieceWriter(Contents(self.folder), self.puts_left)
+
+
+class MemoryDirectoryBuilder:
+    """Collects entries and checks their order."""
+
+    def __init__(self, grid: MemoryGrid) -> None:
+        self._grid = grid
+        self._entries: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        if self._entries and entry.name <= self._entries[-1].name:
+            raise AssertionError(f"{entry.name!r} does not come after {self._entries[-1].name!r}")
+        self._entries.append(entry)
+
+    def finish(self) -> DirectoryReadCap:
+        table = encode_table(self._entries)
+        digest = hashlib.sha256(b"directory:" + table).digest()
+        cap = ImmutableDirectory(digest[:16], digest, 1, 1, len(table))
+        self._grid.tables[pack_cap(cap)] = table
+        self._grid.events.append("put_directory")
+        return cap
+
+
+class MemoryCapWriter:
+    """One batch. `receipts` are what workers' bytes came to."""
+
+    def __init__(self, grid: MemoryGrid) -> None:
+        self._grid = grid
+        self._pieces = MemoryPieceWriter(grid.contents, grid.puts_left, events=grid.events)
+        self.receipts: list[int] = []
+
+    @property
+    def small_size_max(self) -> int:
+        return self._grid.small_size_max
+
+    @property
+    def has_losses(self) -> bool:
+        return self._grid.has_losses
+
+    @property
+    def bytes_stored(self) -> int:
+        return self._pieces.bytes_stored + sum(self.receipts)
+
+    def put_small(self, data: Buffer) -> bytes:
+        return self._pieces.put_small(data)
+
+    def put_piece(self, data: Buffer) -> bytes:
+        return self._pieces.put_piece(data)
+
+    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
+        offset = 0
+        while offset < size:
+            content = os.pread(descriptor, min(self._grid.piece_size, size - offset), offset)
+            if not content:
+                return
+            yield Piece(offset, len(content), is_hole=not any(content))
+            offset += len(content)
+
+    def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+        content = bytearray()
+        for piece, token in pieces:
+            if piece.offset != len(content) or (len(token) != PIECE_TOKEN_SIZE) != piece.is_hole:
+                raise AssertionError(f"{piece} is out of order, or its token is wrong")
+            stored = bytes(piece.length) if piece.is_hole else self._grid.contents.get(token)
+            if stored is None or len(stored) != piece.length:
+                raise AssertionError(f"{piece} was not stored, or with another length")
+            content += stored
+        packed = packed_file(bytes(content))
+        self._grid.contents.put(packed, bytes(content))
+        self._grid.events.append("join")
+        return packed
+
+    def put_file(self, content: FileContent) -> FileReadCap:
+        buffer, whole = memoryview(bytearray(1 << 16)), bytearray()
+        while count := content.readinto(buffer):
+            whole += buffer[:count]
+        cap = unpack_cap(self.put_small(bytes(whole)))
+        if not isinstance(cap, FileReadCap):
+            raise TypeError("a file's cap is none of a file")
+        return cap
+
+    def worker_recipe(self) -> FolderRecipe | None:
+        folder = self._grid.contents.folder
+        return None if folder is None else FolderRecipe(folder, self._grid.puts_left)
+
+    def adopt(self, receipt: bytes) -> None:
+        self.receipts.append(int(receipt))
+
+    def build_directory(self) -> MemoryDirectoryBuilder:
+        return MemoryDirectoryBuilder(self._grid)
+
+    def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
+        builder = self.build_directory()
+        for entry in entries:
+            builder.add(entry)
+        return builder.finish()
+
+    def holds(self, packed: bytes) -> bool:
+        self._grid.events.append("holds")
+        return self._grid.has(packed)
+
+    def holds_all(self, packed: bytes) -> bool:
+        return self._grid.has(packed)
+
+
+class MemorySession:
+    """One stay; `commit` fails with FencedError as often as the grid was told."""
+
+    def __init__(self, grid: MemoryGrid) -> None:
+        self._grid = grid
+
+    @contextmanager
+    def writing(self) -> Iterator[MemoryCapWriter]:
+        self._grid.events.append("writing")
+        yield MemoryCapWriter(self._grid)
+        self._grid.events.append("written")
+
+    def commit(self, caps: Iterable[ReadCap]) -> None:
+        if self._grid.fences:
+            self._grid.fences -= 1
+            raise FencedError("a prune took over; try again")
+        for cap in caps:
+            if not self._grid.has(pack_cap(cap)):
+                raise MissingObjectError("a cap that is to be linked was never stored")
+        self._grid.events.append("commit")
+
+
+class MemoryGrid:
+    """A whole grid in memory.
+
+    Attributes:
+        events: What happened, in order: writing, put_small, put_piece, join, put_directory, written, commit, edit.
+        tables: Encoded tables of immutable directories by packed cap.
+        puts_left: After so many files or pieces the grid is full.
+        fences: So many commits fail.
+        has_losses: What the writer says about losses.
+        before_swap: Called between an edit's reading and its swap, to stage a race.
+    """
+
+    def __init__(self, folder: Path | None = None, *, small_size_max: int = 1 << 20, piece_size: int = 1 << 20) -> None:
+        self.contents = Contents(folder)
+        self.tables: dict[bytes, bytes] = {}
+        self.mutable: dict[bytes, tuple[int, list[Entry]]] = {}
+        self.events: list[str] = []
+        self.small_size_max = small_size_max
+        self.piece_size = piece_size
+        self.puts_left: int | None = None
+        self.fences = 0
+        self.has_losses = False
+        self.before_swap: Callable[[], None] | None = None
+
+    @property
+    def identity(self) -> str:
+        return "memory"
+
+    @contextmanager
+    def session(self) -> Iterator[MemorySession]:
+        yield MemorySession(self)
+
+    def close(self) -> None:
+        """Do nothing: memory needs no closing."""
+
+    def has(self, packed: bytes) -> bool:
+        """Say whether what a packed cap refers to is there."""
+        return packed[:1] in (b"L", b"M") or packed in self.tables or self.contents.get(packed) is not None
+
+    def open_file(self, cap: FileReadCap) -> BytesIO:
+        packed = pack_cap(cap)
+        content = packed[1:] if packed[:1] == b"L" else self.contents.get(packed)
+        if content is None:
+            raise MissingObjectError(f"the memory grid has no file {cap!r}")
+        return BytesIO(content)
+
+    def read_directory(self, cap: DirectoryReadCap) -> MemoryDirectory:
+        if isinstance(cap, MutableDirectoryRead):
+            for _, (_, entries) in filter(lambda item: _read_cap(item[0]) == cap, self.mutable.items()):
+                return MemoryDirectory(entries)
+            raise MissingObjectError(f"the memory grid has no directory {cap!r}")
+        self.events.append("read_directory")
+        table = self.tables.get(pack_cap(cap))
+        if table is None:
+            raise MissingObjectError(f"the memory grid has no directory {cap!r}")
+        return MemoryDirectory(decode_table(table))
+
+    def create_directory(self) -> MutableDirectoryWrite:
+        cap = MutableDirectoryWrite(len(self.mutable).to_bytes(16, "big"), bytes(32))
+        self.mutable[cap.writekey] = (0, [])
+        return cap
+
+    def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
+        if not isinstance(cap, MutableDirectoryWrite):
+            raise NotADirectoryCapError(f"{cap!r} is no directory of the memory grid")
+        while True:
+            version, entries = self.mutable[cap.writekey]
+            edited = sorted(edit(list(entries)), key=lambda entry: entry.name)
+            hook, self.before_swap = self.before_swap, None
+            if hook is not None:
+                hook()
+            if self.mutable[cap.writekey][0] == version:
+                self.mutable[cap.writekey] = (version + 1, edited)
+                self.events.append("edit")
+                return edited
+
+    def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+        """Refuse: nothing is checked here."""
+        raise StoreError("the memory grid has no check; use a vault")
+
+    def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+        """Refuse: nothing is checked here."""
+        raise StoreError("the memory grid has no check; use a vault")
+
+
+class MemoryDirectory:
+    """Entries in order."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def get(self, name: bytes) -> Entry | None:
+        return next((entry for entry in self._entries if entry.name == name), None)
+
+
+def _read_cap(writekey: bytes) -> MutableDirectoryRead:
+    return MutableDirectoryWrite(writekey, bytes(32)).read_cap
