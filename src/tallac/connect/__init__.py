@@ -1,0 +1,19 @@
+"""URL and caps -> grid, as the user's configuration and command line have them."""
+
+from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
+from tallac.connect.connection import Connection
+from tallac.connect.folders import Folders
+from tallac.connect.vaults import GridChoice
+from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
+
+__all__ = [
+    "DEFAULT_ALIAS",
+    "Alias",
+    "Configuration",
+    "ConfigurationFile",
+    "Connection",
+    "Folders",
+    "GridChoice",
+    "KnownGrid",
+    "is_remote",
+]

@@ -1,0 +1,158 @@
+"""From what a user writes to grids and places."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
+from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
+from tallac.connect.folders import Folders
+from tallac.connect.location import show_location
+from tallac.connect.secrets_input import SecretSource
+from tallac.connect.vaults import GridChoice, Vaults
+from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, CapSource, check_alias_name, parse_place
+from tallac.errors import AliasError, ConfigurationError, MalformedCapError
+from tallac.interfaces import Grid, Randomness
+from tallac.transfer import Place
+from tallac.vault import VaultKey
+
+
+class Connection:
+    """Opens what the user's configuration and command line name. What it opened is closed with it.
+
+    Not thread-safe.
+
+    Attributes:
+        folders: Where configuration, state and default vault are.
+        file: The configuration.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        choice: GridChoice | None = None,
+        *,
+        standard_input: BinaryIO | None = None,
+        randomness: Randomness = os.urandom,
+    ) -> None:
+        self.folders = folders
+        self.file = ConfigurationFile(folders.configuration)
+        self._secrets = SecretSource(standard_input)
+        self._vaults = Vaults(folders, self.file, choice or GridChoice(), self._secrets, randomness)
+
+    def close(self) -> None:
+        """Close all grids."""
+        self._vaults.close()
+
+    def resolve(self, text: str) -> tuple[Grid, Place]:
+        """Find the grid and the place that an `ALIAS:PATH` or a cap names; `parse_place` has the forms.
+
+        Raises:
+            AliasError: There is no such alias.
+            MalformedCapError: The cap has a typing error.
+            StoreError: The vault is not where it should be, or can't be read.
+        """
+        written = parse_place(text)
+        configuration = self.file.read()
+        if isinstance(written.root, AliasName):
+            alias = self._alias(configuration, written.root.name)
+            place = Place(self._cap_of(written.root.name, alias), written.path, f"{written.root.name}:")
+            return self._vaults.open(configuration, alias.grid), place
+        if isinstance(written.root, CapSource):
+            cap = parse(self._secrets.read_line(written.root.file, "a cap"))
+        else:
+            cap = parse(written.root.text)
+        place = Place(cap, written.path, f"{cap}:")
+        return self._vaults.open(configuration, self._vaults.chosen(configuration)), place
+
+    def parse_cap(self, text: str) -> Cap:
+        """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.
+
+        Raises:
+            MalformedCapError: It has a typing error.
+        """
+        return parse(self._secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
+
+    def create_alias(self, name: str) -> str:
+        """Make a new mutable directory and an alias for it; say where a vault was made for it, "" where there was one.
+
+        A vault is made where --grid leads to none, and in the user's data folder where there is none yet.
+
+        Raises:
+            AliasError: The name is taken, or can't be one.
+        """
+        name = check_alias_name(name)
+        with self.file.updating() as configuration:
+            self._require_free(configuration, name)
+            identity, made = self._vaults.chosen_or_new(configuration)
+            root = self._vaults.open(configuration, identity).create_directory()
+            configuration.aliases[name] = Alias(identity, root.danger_whole_text())
+        return made
+
+    def add_alias(self, name: str, cap: Cap) -> None:
+        """Remember a cap of the chosen grid under a name, and the vault key that was given with it.
+
+        Raises:
+            AliasError: The name is taken, or can't be one, or the cap is no directory's.
+        """
+        name = check_alias_name(name)
+        if not isinstance(cap, DirectoryReadCap | DirectoryWriteCap):
+            raise AliasError(f"an alias stands for a directory, and this is a cap of another kind ({cap.kind})")
+        with self.file.updating() as configuration:
+            self._require_free(configuration, name)
+            configuration.aliases[name] = Alias(self._vaults.remember_chosen(configuration), cap.danger_whole_text())
+
+    def ensure_default_alias(self) -> str | None:
+        """Make the default alias; say where a vault was made for it, "" where there was one; None if the alias was there."""
+        if DEFAULT_ALIAS in self.file.read().aliases:
+            return None
+        try:
+            return self.create_alias(DEFAULT_ALIAS)
+        except AliasError:
+            return None  # Another command was faster; this one takes what that one made.
+
+    def aliases(self) -> list[tuple[str, str]]:
+        """List aliases by name, each with the place of its grid."""
+        configuration = self.file.read()
+        return [
+            (name, show_location(self._vaults.known(configuration, alias.grid).location))
+            for name, alias in sorted(configuration.aliases.items())
+        ]
+
+    def vault_key(self, alias: str) -> VaultKey:
+        """Give the vault key that is known for an alias's grid.
+
+        Raises:
+            AliasError: There is no such alias.
+        """
+        configuration = self.file.read()
+        identity = self._alias(configuration, alias.partition(":")[0]).grid
+        return self._vaults.parse_key(self._vaults.known(configuration, identity))
+
+    def location_of(self, grid: Grid) -> str:
+        """Give the URL of an open grid."""
+        return self._vaults.known(self.file.read(), grid.identity).location
+
+    def state_folder(self, grid: Grid) -> Path:
+        """Give the folder for what is known locally about a grid; it exists."""
+        return self._vaults.state_folder(grid.identity)
+
+    def _alias(self, configuration: Configuration, name: str) -> Alias:
+        alias = configuration.aliases.get(name)
+        if alias is not None:
+            return alias
+        names = ", ".join(sorted(configuration.aliases))
+        there_are = f"existing ones are {names}" if names else "there is none yet"
+        raise AliasError(f"no alias {name!r}: {there_are}; make one with `tallac create-alias {name or 'NAME'}`")
+
+    def _cap_of(self, name: str, alias: Alias) -> Cap:
+        try:
+            return parse(alias.cap)
+        except MalformedCapError as error:
+            raise ConfigurationError(f"{self.file.path}: the cap of alias {name!r} is damaged: {error}") from error
+
+    def _require_free(self, configuration: Configuration, name: str) -> None:
+        if name in configuration.aliases:
+            raise AliasError(f"there is an alias {name!r} already; choose another name")

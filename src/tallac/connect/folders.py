@@ -1,0 +1,63 @@
+"""Where Tallac keeps what is its own on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallac.errors import LocalStateError
+
+HOME_VARIABLE = "TALLAC_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The three places that a user's Tallac has.
+
+    Attributes:
+        configuration: Aliases and vault keys; whoever loses it loses the vaults, unless there is a copy.
+        state: What can be made again: local indexes, the source database, the memory of rollbacks.
+        vault: Where the first backup makes a vault, if nobody said otherwise.
+    """
+
+    configuration: Path
+    state: Path
+    vault: Path
+
+    @classmethod
+    def standard(cls, environment: Mapping[str, str] = os.environ) -> Folders:
+        """Give the platform's folders, or those under `TALLAC_HOME` where it is set."""
+        home = environment.get(HOME_VARIABLE)
+        if home:
+            return cls.under(Path(home))
+        # Late, because it costs more time than the rest of a short command; with TALLAC_HOME it is not needed.
+        import platformdirs
+
+        return cls(
+            configuration=platformdirs.user_config_path("tallac"),
+            state=platformdirs.user_state_path("tallac"),
+            vault=platformdirs.user_data_path("tallac") / "vault",
+        )
+
+    @classmethod
+    def under(cls, home: Path) -> Folders:
+        """Put all three under one folder."""
+        home = Path(os.path.abspath(home))
+        return cls(home / "config", home / "state", home / "vault")
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only the user can enter, where there is none; its parents as well, with the usual rights.
+
+    Raises:
+        LocalStateError: It can't be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise LocalStateError(
+            f"{folder}: can't make this folder ({error.strerror}); choose another place with {HOME_VARIABLE}"
+        ) from error

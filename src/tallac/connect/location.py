@@ -1,0 +1,61 @@
+"""Where a vault is: text -> URL -> backend. The only place that names a concrete backend."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from tallac.backends import LocalBackend
+from tallac.errors import UsageError
+from tallac.interfaces import Backend
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_FOLDER_PREFIX = "file://"
+
+
+def parse_location(text: str) -> str:
+    """Turn what a user writes, a folder or a URL, into a URL.
+
+    Raises:
+        UsageError: It is neither, or of a kind that Tallac does not know.
+    """
+    scheme = _SCHEME.match(text)
+    if not text or "\0" in text:
+        raise UsageError("--grid needs a folder or a file:/// URL")
+    if scheme is None:
+        return url_of_folder(Path(text))
+    if scheme[1].lower() != "file":
+        raise UsageError(f"{scheme[1]}:// is no kind of grid that works now; give a folder or a file:/// URL")
+    if not text[len(_FOLDER_PREFIX) :].startswith("/"):
+        raise UsageError("a file URL has three slashes, as in file:///media/disk/vault")
+    return url_of_folder(folder_of_url(text))
+
+
+def url_of_folder(folder: Path) -> str:
+    """Write a folder as a URL, absolute; links in it are kept, since they may lead elsewhere another day."""
+    absolute = os.path.abspath(folder)
+    return _FOLDER_PREFIX + quote_from_bytes(os.fsencode(absolute))
+
+
+def folder_of_url(url: str) -> Path:
+    """Give the folder that a `file:` URL names."""
+    return Path(os.fsdecode(unquote_to_bytes(url[len(_FOLDER_PREFIX) :])))
+
+
+def is_folder_url(url: str) -> bool:
+    """Whether it is a folder of this machine."""
+    return url.startswith(_FOLDER_PREFIX + "/")
+
+
+def show_location(url: str) -> str:
+    """Write a location as a user would."""
+    return str(folder_of_url(url)) if is_folder_url(url) else url
+
+
+def backend_at(url: str) -> Backend:
+    """Give the backend at a location."""
+    if not is_folder_url(url):
+        raise UsageError(f"{url}: no kind of grid that works now; only folders do")
+    return LocalBackend(folder_of_url(url))

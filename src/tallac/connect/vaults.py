@@ -1,0 +1,179 @@
+"""The vaults that a user has keys of: opening the known ones, making new ones. The only place that names a concrete grid."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallac.connect.configuration import Configuration, ConfigurationFile, KnownGrid
+from tallac.connect.folders import Folders, make_private_folder
+from tallac.connect.location import backend_at, parse_location, show_location, url_of_folder
+from tallac.connect.secrets_input import SecretSource
+from tallac.connect.written_place import DEFAULT_ALIAS
+from tallac.errors import ConfigurationError, MalformedCapError, NotAVaultError, UsageError
+from tallac.interfaces import Grid, Randomness
+from tallac.vault import VaultKey, create_vault, open_vault, parse_vault_key, read_identity
+
+_PLAIN_IDENTITY = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class GridChoice:
+    """What a command line says about the grid.
+
+    Attributes:
+        location: A folder or URL; None for the alias's own grid, or the default alias's.
+        vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
+    """
+
+    location: str | None = None
+    vault_key_file: str | None = None
+
+
+class Vaults:
+    """Opens vaults, each once, and makes new ones. Not thread-safe."""
+
+    def __init__(
+        self, folders: Folders, file: ConfigurationFile, choice: GridChoice, secrets: SecretSource, randomness: Randomness
+    ) -> None:
+        self._folders = folders
+        self._file = file
+        self._choice = choice
+        self._secrets = secrets
+        self._randomness = randomness
+        self._open_grids: dict[str, Grid] = {}
+        self._given: dict[str, KnownGrid] = {}
+
+    def close(self) -> None:
+        """Close all grids."""
+        while self._open_grids:
+            self._open_grids.popitem()[1].close()
+
+    def known(self, configuration: Configuration, identity: str) -> KnownGrid:
+        """Give what is known about a vault; what the command line says comes first.
+
+        Raises:
+            ConfigurationError: Its key is missing.
+            UsageError: The command line chose another vault.
+        """
+        if self._choice.location is not None and self.chosen(configuration) != identity:
+            raise UsageError(f"{self._choice.location}: this is another vault than the one that the alias is in; leave out --grid")
+        known = self._given.get(identity) or configuration.grids.get(identity)
+        if known is None:
+            raise ConfigurationError(
+                f"{self._file.path}: the key of vault {identity} is missing; restore a copy of this file, or remove the alias"
+            )
+        return known
+
+    def chosen(self, configuration: Configuration) -> str:
+        """Give the identity of the vault that is meant where no alias says it: --grid, the default alias's, or the only one.
+
+        Raises:
+            UsageError: It is not clear which, or its key is missing.
+            NotAVaultError, StoreError: --grid leads to no vault.
+        """
+        if self._choice.location is not None:
+            return self._choose(configuration, parse_location(self._choice.location))
+        if self._choice.vault_key_file is not None:
+            raise UsageError("--vault-key says how to open a vault, and --grid where it is: give both")
+        if DEFAULT_ALIAS in configuration.aliases:
+            return configuration.aliases[DEFAULT_ALIAS].grid
+        if len(configuration.grids) == 1:
+            return next(iter(configuration.grids))
+        raise UsageError("say with --grid FOLDER which vault this is about")
+
+    def chosen_or_new(self, configuration: Configuration) -> tuple[str, str]:
+        """Give the identity of the vault for a new alias, and where it was made if it was.
+
+        Only in an `updating` block: a vault's key is in the configuration before the vault is there.
+        """
+        url = url_of_folder(self._folders.vault)
+        if self._choice.location is not None:
+            url = parse_location(self._choice.location)
+        elif configuration.grids:
+            return self.chosen(configuration), ""
+        if self._identity_at(url) is None:
+            return self._make(configuration, url), show_location(url)
+        return self._remember(configuration, self._choose(configuration, url)), ""
+
+    def remember_chosen(self, configuration: Configuration) -> str:
+        """Keep the chosen vault's place and key in the configuration, and give its identity."""
+        return self._remember(configuration, self.chosen(configuration))
+
+    def open(self, configuration: Configuration, identity: str) -> Grid:
+        """Open a vault, or give the open one.
+
+        Raises:
+            NotAVaultError: It is not where it was.
+            UsageError: Another one is there.
+            As `open_vault`.
+        """
+        if identity not in self._open_grids:
+            known = self.known(configuration, identity)
+            found = self._identity_at(known.location)
+            where = show_location(known.location)
+            if found is None:
+                raise NotAVaultError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
+            if found != identity:
+                raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
+            key = self.parse_key(known)
+            self._open_grids[identity] = open_vault(backend_at(known.location), key, state=self.state_folder(identity))
+        return self._open_grids[identity]
+
+    def parse_key(self, known: KnownGrid) -> VaultKey:
+        """Read the key of a known vault.
+
+        Raises:
+            ConfigurationError: It is damaged.
+        """
+        try:
+            return parse_vault_key(known.vault_key)
+        except MalformedCapError as error:
+            raise ConfigurationError(f"{self._file.path}: the key of the vault at {known.location} is damaged: {error}") from error
+
+    def state_folder(self, identity: str) -> Path:
+        """Give the folder for what is known locally about a vault; it exists."""
+        # An identity comes out of the vault, whose store may be hostile: it must not lead elsewhere.
+        plain = _PLAIN_IDENTITY.fullmatch(identity)
+        name = identity if plain else hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
+        make_private_folder(self._folders.state)
+        make_private_folder(self._folders.state / name)
+        return self._folders.state / name
+
+    def _choose(self, configuration: Configuration, url: str) -> str:
+        identity = self._identity_at(url)
+        if identity is None:
+            raise NotAVaultError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
+        if identity in self._given:
+            return identity
+        if self._choice.vault_key_file is not None:
+            text = self._secrets.read_line(self._choice.vault_key_file, "a vault key")
+            self._given[identity] = KnownGrid(url, parse_vault_key(text).danger_whole_text())
+        elif identity in configuration.grids:
+            self._given[identity] = KnownGrid(url, configuration.grids[identity].vault_key)
+        else:
+            raise UsageError(f"{show_location(url)}: no key of this vault is known here; give one with --vault-key FILE")
+        return identity
+
+    def _remember(self, configuration: Configuration, identity: str) -> str:
+        # A key that is there already may be a stronger one.
+        if identity not in configuration.grids:
+            configuration.grids[identity] = self._given[identity]
+        return identity
+
+    def _identity_at(self, url: str) -> str | None:
+        try:
+            return read_identity(backend_at(url))
+        except NotAVaultError:
+            return None
+
+    def _make(self, configuration: Configuration, url: str) -> str:
+        backend = backend_at(url)
+        backend.create()
+        key = create_vault(backend, randomness=self._randomness)
+        identity = read_identity(backend)
+        configuration.grids[identity] = KnownGrid(url, key.danger_whole_text())
+        self._file.write(configuration)
+        return identity

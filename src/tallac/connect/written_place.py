@@ -1,0 +1,86 @@
+"""`ALIAS:PATH` as users write it: text -> what it names. Nothing is looked up here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from tallac.errors import AliasError
+
+DEFAULT_ALIAS = "tallac"
+
+_CAP_BEGINNINGS = ("URI:", "ro.URI:", "imm.URI:")
+_ALIAS_LENGTH_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AliasName:
+    """A place begins at an alias."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapText:
+    """A place begins at a cap that stands on the command line."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CapSource:
+    """A place begins at a cap that is the first line of a file, or of standard input (`-`)."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPlace:
+    """Where a path begins, and its components."""
+
+    root: AliasName | CapText | CapSource
+    path: tuple[bytes, ...]
+
+
+def parse_place(text: str) -> WrittenPlace:
+    """Read `ALIAS:PATH`, `PATH` below the default alias, `CAP[/PATH]`, `CAP:./PATH`, or `@FILE[:PATH]` and `@-[:PATH]`.
+
+    Empty components are left out, as Tahoe-LAFS does, so that `home:/docs//a/` and `home:docs/a` are the same.
+    """
+    if text.startswith("@"):
+        file, _, path = text[1:].partition(":")
+        return WrittenPlace(CapSource(file), _split(path))
+    if text.startswith(_CAP_BEGINNINGS):
+        cap, colon, path = text.partition(":./")
+        if not colon:
+            cap, _, path = text.partition("/")
+        return WrittenPlace(CapText(cap), _split(path))
+    if not is_remote(text):
+        return WrittenPlace(AliasName(DEFAULT_ALIAS), _split(text))
+    alias, _, path = text.partition(":")
+    return WrittenPlace(AliasName(alias), _split(path))
+
+
+def is_remote(text: str) -> bool:
+    """Whether an argument of `cp` names something on a grid: an alias or cap, that is a colon before the first slash."""
+    return text.startswith(("@", *_CAP_BEGINNINGS)) or ":" in text.partition("/")[0]
+
+
+def check_alias_name(text: str) -> str:
+    """Give a new alias's name, without a colon at its end.
+
+    Raises:
+        AliasError: It is no name that could be written before a colon.
+    """
+    name = text.removesuffix(":")
+    if not name or not name.isprintable() or any(character in name for character in ":/@ ") or name.startswith("-"):
+        raise AliasError(f"{text!r} can't be an alias: a name has no spaces and none of : / @, and does not begin with -")
+    if len(name) > _ALIAS_LENGTH_MAX:
+        raise AliasError(f"an alias has at most {_ALIAS_LENGTH_MAX} characters")
+    if name.lower() in ("uri", "file"):
+        raise AliasError(f"{name!r} can't be an alias: it is the beginning of something else")
+    return name
+
+
+def _split(path: str) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(part) for part in path.split("/") if part)

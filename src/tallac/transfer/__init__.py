@@ -1,0 +1,32 @@
+"""Single files and directories, into and out of a grid, and within it."""
+
+from tallac.transfer.changing import entries_of, find_writable, link, make_directory, move, strongest_cap, unlink
+from tallac.transfer.downloading import copy_to_local, download
+from tallac.transfer.files import get_file, metadata_of_file, put_file
+from tallac.transfer.place import Found, Place, find, find_or_none, list_directory, walk
+from tallac.transfer.report import CopyReport, Skipped
+from tallac.transfer.uploading import copy_to_grid
+
+__all__ = [
+    "CopyReport",
+    "Found",
+    "Place",
+    "Skipped",
+    "copy_to_grid",
+    "copy_to_local",
+    "download",
+    "entries_of",
+    "find",
+    "find_or_none",
+    "find_writable",
+    "get_file",
+    "link",
+    "list_directory",
+    "make_directory",
+    "metadata_of_file",
+    "move",
+    "put_file",
+    "strongest_cap",
+    "unlink",
+    "walk",
+]

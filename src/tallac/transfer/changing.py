@@ -1,0 +1,210 @@
+"""Change mutable directories: find the write cap at a place, make directories, link, move and unlink entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tallac.caps import Cap, DirectoryWriteCap, parse
+from tallac.dag import Entry, Metadata
+from tallac.errors import AuthorityError, EntryError, EntryExistsError, EntryNotFoundError, NotADirectoryCapError
+from tallac.interfaces import CapEditor, Grid
+from tallac.transfer.place import Place, readable
+
+Edit = Callable[[list[Entry]], list[Entry]]
+
+NAME_LENGTH_MAX = 5000
+
+
+def strongest_cap(entry: Entry) -> Cap:
+    """Give an entry's write cap where it has one, its other cap otherwise."""
+    return entry.cap if entry.write is None else parse(entry.write)
+
+
+def writable(cap: Cap, place: Place) -> DirectoryWriteCap:
+    """Give the cap as a mutable directory's.
+
+    Raises:
+        NotADirectoryCapError: It is a file's.
+        AuthorityError: It does not allow to change the directory.
+    """
+    if isinstance(cap, DirectoryWriteCap):
+        return cap
+    if "DIR" not in cap.kind:
+        raise NotADirectoryCapError(f"{place}: not a directory")
+    raise AuthorityError(f"{place}: a snapshot or another read-only directory; it can't be changed, only copied from")
+
+
+def entries_of(editor: CapEditor, directory: DirectoryWriteCap) -> list[Entry]:
+    """Read a mutable directory with the write caps of its entries, which a read cap does not show."""
+    return editor.edit_directory(directory, list)
+
+
+def find_writable(editor: CapEditor, place: Place) -> DirectoryWriteCap:
+    """Follow a path through mutable directories.
+
+    Raises:
+        EntryNotFoundError, NotADirectoryCapError, AuthorityError: There is no mutable directory there.
+    """
+    return _follow(editor, place, lambda _parent, missing: _raise_missing(missing))
+
+
+def make_directory(editor: CapEditor, place: Place) -> DirectoryWriteCap:
+    """Give the mutable directory at a place, made where it is missing, with its parents. Durable when this returns.
+
+    Raises:
+        NotADirectoryCapError, AuthorityError: Something else is in the way.
+    """
+    return _follow(editor, place, lambda parent, missing: _make_below(editor, parent, missing))
+
+
+def _follow(
+    editor: CapEditor, place: Place, where_missing: Callable[[DirectoryWriteCap, Place], DirectoryWriteCap]
+) -> DirectoryWriteCap:
+    walked = Place(place.cap, (), place.label)
+    directory = writable(place.cap, walked)
+    for name in place.path:
+        walked = walked.child(name)
+        entry = find_entry(entries_of(editor, directory), name)
+        directory = where_missing(directory, walked) if entry is None else writable(strongest_cap(entry), walked)
+    return directory
+
+
+def _raise_missing(place: Place) -> DirectoryWriteCap:
+    raise EntryNotFoundError(f"{place}: there is no such entry")
+
+
+def _make_below(editor: CapEditor, parent: DirectoryWriteCap, place: Place) -> DirectoryWriteCap:
+    name = new_name(place)
+    made = editor.create_directory()
+
+    def enter(entries: list[Entry]) -> list[Entry]:
+        # Somebody else may have been faster; then his directory is the one.
+        return entries if find_entry(entries, name) else [*entries, Entry.of(name, made)]
+
+    entry = find_entry(editor.edit_directory(parent, enter), name)
+    return made if entry is None else writable(strongest_cap(entry), place)
+
+
+def find_entry(entries: Iterable[Entry], name: bytes) -> Entry | None:
+    """Give the entry of this name."""
+    return next((entry for entry in entries if entry.name == name), None)
+
+
+def new_name(place: Place) -> bytes:
+    """Give the name that an entry at this place gets.
+
+    Raises:
+        EntryError: It is none that could be restored to any file system.
+    """
+    name = place.name
+    if name is None:
+        raise EntryError(f"{place}: this needs a name after it, as in {place.label}NAME")
+    if name in (b".", b"..") or b"\0" in name or b"/" in name or len(name) > NAME_LENGTH_MAX:
+        raise EntryError(f"{place}: this can't be the name of an entry")
+    return name
+
+
+def set_entry(entry: Entry, place: Place, *, may_replace: bool = True) -> Edit:
+    """Give the edit that enters an entry, in place of a file of that name but never of a directory.
+
+    The edit raises:
+        EntryExistsError: A directory has this name; or, without `may_replace`, anything.
+    """
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        old = find_entry(entries, entry.name)
+        if old is not None and old.is_directory:
+            raise EntryExistsError(f"{place}: a directory is in the way; unlink it first")
+        if old is not None and not may_replace:
+            raise EntryExistsError(f"{place}: an entry of this name is in the way; unlink it first")
+        return [other for other in entries if other.name != entry.name] + [entry]
+
+    return edit
+
+
+def link(grid: Grid, cap: Cap, metadata: Metadata, place: Place) -> None:
+    """Enter a cap at a place; a file there is replaced. Durable when this returns.
+
+    Raises:
+        EntryExistsError: A directory is in the way.
+    """
+    name = new_name(place)
+    parent = find_writable(grid, place.parent)
+    with grid.session() as session:
+        session.commit([readable(cap, place)])
+        grid.edit_directory(parent, set_entry(Entry.of(name, cap, metadata), place))
+
+
+def unlink(grid: Grid, place: Place) -> Entry:
+    """Take an entry out of its directory and give it back. What it leads to stays until it is pruned.
+
+    Raises:
+        EntryNotFoundError: There is none.
+    """
+    name = new_name(place)
+    removed: list[Entry] = []
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        entry = find_entry(entries, name)
+        if entry is None:
+            raise EntryNotFoundError(f"{place}: there is no such entry")
+        removed[:] = [entry]
+        return [other for other in entries if other.name != name]
+
+    grid.edit_directory(find_writable(grid, place.parent), edit)
+    return removed[0]
+
+
+def move(grid: Grid, source: Place, target: Place) -> Place:
+    """Give an entry another name, or another directory, and say where it is now.
+
+    A target that is a directory takes it in under its old name. Within one directory this is a single step; between two, the new
+    entry is durable before the old one goes.
+
+    Raises:
+        EntryNotFoundError: There is no such entry.
+        EntryExistsError: A directory is in the way.
+    """
+    name = new_name(source)
+    old_parent = find_writable(grid, source.parent)
+    target = _inside_if_directory(grid, target, name)
+    if target == source:
+        return target
+    if target.cap == source.cap and target.path[: len(source.path)] == source.path:
+        raise EntryError(f"{target}: can't move {source} to a place below itself")
+    new_parent = find_writable(grid, target.parent)
+    if new_parent == old_parent:
+        grid.edit_directory(old_parent, _rename(name, source, target))
+        return target
+    moved = find_entry(entries_of(grid, old_parent), name)
+    if moved is None:
+        raise EntryNotFoundError(f"{source}: there is no such entry")
+    link(grid, strongest_cap(moved), moved.metadata, target)
+    grid.edit_directory(old_parent, _drop_if_same(moved))
+    return target
+
+
+def _inside_if_directory(grid: Grid, target: Place, name: bytes) -> Place:
+    if target.name is None:
+        return target.child(name)
+    entry = find_entry(entries_of(grid, find_writable(grid, target.parent)), target.name)
+    if entry is None or not entry.is_directory:
+        return target
+    return target.child(name)
+
+
+def _rename(name: bytes, source: Place, target: Place) -> Edit:
+    def edit(entries: list[Entry]) -> list[Entry]:
+        entry = find_entry(entries, name)
+        if entry is None:
+            raise EntryNotFoundError(f"{source}: there is no such entry")
+        renamed = Entry(new_name(target), entry.packed, entry.metadata, entry.write)
+        others = [other for other in entries if other.name != name]
+        return set_entry(renamed, target)(others)
+
+    return edit
+
+
+def _drop_if_same(moved: Entry) -> Edit:
+    """Give the edit that drops an entry, unless somebody has put another one there meanwhile."""
+    return lambda entries: [entry for entry in entries if (entry.name, entry.packed) != (moved.name, moved.packed)]

@@ -1,0 +1,213 @@
+"""Copy out of a grid to local paths, without ever leaving half a file, or following what the grid's names would lead to."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallac.caps import DirectoryReadCap, FileReadCap
+from tallac.dag import Entry, FileType, Metadata
+from tallac.errors import AuthorityError, DamageError, DestinationError, EntryError
+from tallac.interfaces import Buffer, CapReader
+from tallac.transfer.files import fetch
+from tallac.transfer.place import Found, Place, file_of, find, readable
+from tallac.transfer.report import CopyReport
+
+FILE_MODE = 0o666
+FOLDER_MODE = 0o777
+
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def download(reader: CapReader, place: Place, path: Path) -> int:
+    """Write a file's content to a local path, complete or not at all, and give its length in bytes.
+
+    A file there is replaced; a device or pipe is written to. A link on the way is the user's own and is followed.
+
+    Raises:
+        EntryError: The place is a directory. DestinationError: The path can't be written.
+        As `find` and `CapReader.open_file`.
+    """
+    found = find(reader, place)
+    return _download_to(reader, file_of(found), found.metadata, path)
+
+
+def _download_to(reader: CapReader, cap: FileReadCap, metadata: Metadata, path: Path) -> int:
+    path = Path(os.path.realpath(path))
+    with _named_errors(path):
+        if path.is_dir():
+            raise DestinationError(f"{path}: a folder is in the way; give a file's name")
+        if path.exists() and not path.is_file():
+            with path.open("wb", buffering=0) as device:
+                return fetch(reader, cap, _DescriptorSink(device.fileno()))
+        folder = os.open(path.parent, _FOLDER_FLAGS)
+        try:
+            return _write_file(reader, cap, metadata, folder, os.fsencode(path.name))
+        finally:
+            os.close(folder)
+
+
+def copy_to_local(
+    reader: CapReader, sources: Sequence[Place], target: Path, *, recursive: bool, into: bool, report: CopyReport
+) -> None:
+    """Copy files and, with `recursive`, directories to a local path.
+
+    A file goes to the target's name, or into it where it is a folder. A directory goes into the target under its own name, as in
+    Tahoe-LAFS, whether or not the target exists; one without a name, an alias's root or a bare cap, is poured out into it. What is
+    damaged, or can't be made with plain rights, is reported and left out.
+
+    With `into`, the target is a folder whether it exists or not.
+
+    Raises:
+        EntryError: A directory, and not `recursive`; a nameless file into a folder. DestinationError: The target can't be written.
+    """
+    found = [find(reader, source) for source in sources]
+    for one in found:
+        if one.is_directory and not recursive:
+            raise EntryError(f"{one.place}: a directory; use cp -r to copy it")
+    into = into or len(found) > 1 or found[0].is_directory or target.is_dir()
+    if not into:
+        report.notice(str(target))
+        report.bytes += _download_to(reader, file_of(found[0]), found[0].metadata, target)
+        report.files += 1
+        return
+    copier = _Copier(reader, report)
+    with _named_errors(target):
+        target.mkdir(exist_ok=True)
+        folder = os.open(target, _FOLDER_FLAGS)
+        try:
+            for one in found:
+                copier.copy(folder, target, one)
+        finally:
+            os.close(folder)
+
+
+@dataclass(slots=True)
+class _Copier:
+    """Copies entries into open folders, by their descriptors, so that no link that appears below is followed."""
+
+    reader: CapReader
+    report: CopyReport
+
+    def copy(self, folder: int, path: Path, found: Found) -> None:
+        """Copy what was found into a folder."""
+        name = found.place.name
+        if name is not None:
+            self._copy_entry(folder, path, Entry.of(name, found.cap, found.metadata), found.place)
+        elif isinstance(found.cap, DirectoryReadCap):
+            self._pour(folder, path, found.cap, found.place)
+        else:
+            raise EntryError(f"{found.place}: this file has no name of its own; give one as the target")
+
+    def _pour(self, folder: int, path: Path, cap: DirectoryReadCap, place: Place) -> None:
+        self.report.directories += 1
+        try:
+            for entry in self.reader.read_directory(cap):
+                self._copy_entry(folder, path, entry, place.child(entry.name))
+        except DamageError as error:
+            self.report.skip(str(place), str(error))
+
+    def _copy_entry(self, folder: int, path: Path, entry: Entry, place: Place) -> None:
+        if entry.name in (b"", b".", b"..") or b"/" in entry.name or b"\0" in entry.name:
+            self.report.skip(str(place), "its name can't be the name of a file")
+            return
+        path /= os.fsdecode(entry.name)
+        self.report.notice(str(path))
+        try:
+            with _named_errors(path):
+                self._make(folder, path, entry, place)
+        except (DamageError, AuthorityError) as error:
+            self.report.skip(str(place), str(error))
+
+    def _make(self, folder: int, path: Path, entry: Entry, place: Place) -> None:
+        cap = readable(entry.cap, place)
+        kind = entry.metadata.file_type
+        if isinstance(cap, DirectoryReadCap):
+            below = _open_or_make_folder(folder, entry.name, path)
+            try:
+                self._pour(below, path, cap, place)
+            finally:
+                os.close(below)
+        elif kind is FileType.SYMLINK and entry.metadata.target is not None:
+            _make_link(folder, entry.name, entry.metadata.target)
+            self.report.files += 1
+        elif kind in (None, FileType.REGULAR) and isinstance(cap, FileReadCap):
+            self.report.bytes += _write_file(self.reader, cap, entry.metadata, folder, entry.name)
+            self.report.files += 1
+        else:
+            self.report.skip(str(place), "neither a file, a directory nor a link; restore brings such things back")
+
+
+class _DescriptorSink:
+    """Takes bytes for an open file."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: Buffer, /) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+
+def _open_or_make_folder(parent: int, name: bytes, path: Path) -> int:
+    try:
+        os.mkdir(name, FOLDER_MODE, dir_fd=parent)
+    except FileExistsError:
+        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise DestinationError(f"{path}: something that is no folder is in the way; move it aside") from None
+    return os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
+
+
+def _write_file(reader: CapReader, cap: FileReadCap, metadata: Metadata, folder: int, name: bytes) -> int:
+    mode = FILE_MODE if metadata.mode is None else metadata.mode & 0o777
+
+    def write(new: bytes) -> int:
+        descriptor = os.open(new, _NEW_FILE_FLAGS, mode, dir_fd=folder)
+        try:
+            return fetch(reader, cap, _DescriptorSink(descriptor))
+        finally:
+            os.close(descriptor)
+
+    return _make_then_rename(folder, name, write)
+
+
+def _make_link(folder: int, name: bytes, text: bytes) -> None:
+    def make(new: bytes) -> int:
+        os.symlink(text, new, dir_fd=folder)
+        return 0
+
+    _make_then_rename(folder, name, make)
+
+
+def _make_then_rename(folder: int, name: bytes, make: Callable[[bytes], int]) -> int:
+    """Make something under a name that nobody uses, then give it its own; it is never seen half made."""
+    new = b".tallac-" + secrets.token_hex(8).encode("ascii") + b".part"
+    try:
+        length = make(new)
+        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        _unlink_if_there(new, folder)
+        raise
+    return length
+
+
+def _unlink_if_there(name: bytes, folder: int) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DestinationError(f"{path}: can't write there ({error.strerror})") from error

@@ -1,0 +1,156 @@
+"""A path below a cap, and what it leads to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tallac.caps import Cap, DirectoryReadCap, FileReadCap, ReadCap, WriteCap
+from tallac.dag import Entry, Metadata
+from tallac.errors import AuthorityError, EntryError, EntryNotFoundError, NotADirectoryCapError
+from tallac.interfaces import CapReader
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path below a cap.
+
+    Attributes:
+        cap: Where the path begins.
+        path: The components, in order; none of them is empty.
+        label: How the beginning is shown to the user, as `home:`; without secrets.
+    """
+
+    cap: Cap
+    path: tuple[bytes, ...]
+    label: str
+
+    def __str__(self) -> str:
+        return self.label + os.fsdecode(b"/".join(self.path))
+
+    @property
+    def name(self) -> bytes | None:
+        """The last component; None where the place is the cap itself."""
+        return self.path[-1] if self.path else None
+
+    @property
+    def parent(self) -> Place:
+        """The place that holds the last component.
+
+        Raises:
+            EntryError: The place is the cap itself.
+        """
+        if not self.path:
+            raise EntryError(f"{self}: this needs a name after it, as in {self.label}NAME")
+        return Place(self.cap, self.path[:-1], self.label)
+
+    def child(self, *names: bytes) -> Place:
+        """The place below this one."""
+        return Place(self.cap, self.path + names, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a place leads to: a read cap, with the metadata of its entry (none, where the place is the cap itself)."""
+
+    place: Place
+    cap: ReadCap
+    metadata: Metadata
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it can have entries."""
+        return isinstance(self.cap, DirectoryReadCap)
+
+
+def readable(cap: Cap, place: Place) -> ReadCap:
+    """Give the read cap that a cap attenuates to.
+
+    Raises:
+        AuthorityError: It gives no right to read.
+    """
+    if isinstance(cap, WriteCap):
+        return cap.read_cap
+    if isinstance(cap, ReadCap):
+        return cap
+    raise AuthorityError(f"{place}: its cap ({cap.kind}) gives no right to read; use a read cap of it")
+
+
+def find(reader: CapReader, place: Place) -> Found:
+    """Follow a path, entry by entry.
+
+    Raises:
+        EntryNotFoundError: An entry on the way is missing.
+        NotADirectoryCapError: The path goes through something that is no directory.
+        AuthorityError: A cap on the way gives no right to read.
+        DamageError: The store lost or changed what is on the way.
+    """
+    walked = Place(place.cap, (), place.label)
+    cap = readable(place.cap, walked)
+    metadata = Metadata()
+    for name in place.path:
+        directory = directory_of(cap, walked)
+        walked = walked.child(name)
+        entry = reader.read_directory(directory).get(name)
+        if entry is None:
+            raise EntryNotFoundError(f"{walked}: there is no such entry")
+        cap, metadata = readable(entry.cap, walked), entry.metadata
+    return Found(place, cap, metadata)
+
+
+def find_or_none(reader: CapReader, place: Place) -> Found | None:
+    """Follow a path; None where an entry on the way is missing. Raises as `find` does otherwise."""
+    try:
+        return find(reader, place)
+    except EntryNotFoundError:
+        return None
+
+
+def directory_of(cap: ReadCap, place: Place) -> DirectoryReadCap:
+    """Give the cap as a directory's.
+
+    Raises:
+        NotADirectoryCapError: It is none.
+    """
+    if not isinstance(cap, DirectoryReadCap):
+        raise NotADirectoryCapError(f"{place}: not a directory")
+    return cap
+
+
+def file_of(found: Found) -> FileReadCap:
+    """Give the cap as a file's.
+
+    Raises:
+        EntryError: It is a directory's.
+    """
+    if not isinstance(found.cap, FileReadCap):
+        raise EntryError(f"{found.place}: a directory, and this takes a file; use cp -r or restore for directories")
+    return found.cap
+
+
+def list_directory(reader: CapReader, place: Place) -> Iterator[Entry]:
+    """Give the entries of a directory in order of their names; of a file, the one entry that it is.
+
+    Raises:
+        As `find`.
+    """
+    found = find(reader, place)
+    if isinstance(found.cap, DirectoryReadCap):
+        yield from reader.read_directory(found.cap)
+    else:
+        yield Entry.of(place.name or b"-", found.cap, found.metadata)
+
+
+def walk(reader: CapReader, place: Place, entry: Entry) -> Iterator[tuple[Place, Entry]]:
+    """Give an entry at a place and all that is below it, each directory before its entries.
+
+    Entries whose cap can't be read are given and not followed.
+    """
+    waiting = [(place, entry)]
+    while waiting:
+        place, entry = waiting.pop()
+        yield place, entry
+        cap = entry.cap
+        if isinstance(cap, DirectoryReadCap):
+            waiting.extend(reversed([(place.child(child.name), child) for child in reader.read_directory(cap)]))
