@@ -161,6 +161,7 @@ class RealFileCalls:
     if sys.platform == "win32":
 
         def lock_folder(self, folder: str, *, shared: bool) -> int:
+            # Every lock is exclusive there.
             descriptor = self.open(os.path.join(folder, LOCK_FILE), os.O_RDWR | os.O_CREAT)
             os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
             while True:
@@ -175,6 +176,7 @@ class RealFileCalls:
                 return descriptor
 
         def try_lock(self, descriptor: int, *, shared: bool) -> bool:
+            # Every lock is exclusive there.
             position = os.lseek(descriptor, 0, os.SEEK_CUR)
             os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
             try:

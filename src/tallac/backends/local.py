@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tallac.backends.descriptors import DescriptorCache
@@ -187,11 +187,9 @@ class LocalBackend:
         self._durable_folders.add(folder)
 
     def _make_folder(self, folder: str) -> None:
-        try:
+        with suppress(FileExistsError):
             self._files.mkdir(folder)
-        except FileExistsError:
-            # Whoever made it may not have synced the folder above it yet.
-            pass
+        # Also where it existed: whoever made it may not have come to this line.
         self._files.sync_folder(os.path.dirname(folder))
 
     @contextmanager

@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from tallac.backends.file_calls import FileCalls
@@ -79,15 +79,11 @@ class TemporaryFile:
 
     def discard(self) -> None:
         """Remove what is left of the file after an error. Does nothing where it has been removed or renamed."""
-        try:
+        # The error that led here is the one to report. What can't be removed is found as a leftover.
+        with suppress(OSError):
             self.remove()
-        except OSError:
-            # The error that led here is the one to report. What can't be removed is found as a leftover.
-            pass
-        try:
+        with suppress(OSError):
             self._close()
-        except OSError:
-            pass
 
     def _close(self) -> None:
         if self._descriptor is not None:
@@ -141,11 +137,9 @@ def remove_leftovers(folder: str, files: FileCalls) -> None:
 
 
 def _unlink_if_allowed(path: str, files: FileCalls) -> None:
-    try:
+    # It may be somebody else's file, or somebody else was faster. It costs space and nothing more.
+    with suppress(OSError):
         files.unlink(path)
-    except OSError:
-        # It is somebody else's file, or somebody else was faster. It costs space and nothing more.
-        pass
 
 
 @contextmanager

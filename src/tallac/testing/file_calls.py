@@ -1,0 +1,175 @@
+"""Fakes for the seam between `LocalBackend` and the operating system: they record the order of calls, or make one fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import NamedTuple
+
+from tallac.backends.file_calls import REAL, FileCalls, Found
+from tallac.interfaces import Buffer
+
+CHANGES = frozenset({"create", "write", "fsync", "fdatasync", "sync_folder", "rename", "link", "unlink", "mkdir"})
+"""The calls that change what a disk holds."""
+
+
+class FileCall(NamedTuple):
+    """A call of the operating system.
+
+    Attributes:
+        name: As in `FileCalls`, and create for an open that creates.
+        path: What it is about; for a descriptor, the path that was opened.
+        destination: The new name, of a rename or a link.
+    """
+
+    name: str
+    path: str
+    destination: str = ""
+
+
+class WatchedFileCalls:
+    """Other file calls, with a place to look at each call before and after. Thread-safe."""
+
+    def __init__(self, inner: FileCalls = REAL) -> None:
+        self._inner = inner
+        self._lock = Lock()
+        self._paths: dict[int, str] = {}
+
+    def before(self, call: FileCall) -> None:
+        """Look at a call that is about to be made; what this raises comes in its place."""
+
+    def after(self, call: FileCall, data: bytes = b"") -> None:
+        """Look at a call that was made, with the bytes that it wrote."""
+
+    def path_of(self, descriptor: int) -> str:
+        """Tell which path a descriptor was opened with."""
+        with self._lock:
+            return self._paths.get(descriptor, "")
+
+    @contextmanager
+    def _watched(self, call: FileCall) -> Iterator[None]:
+        self.before(call)
+        yield
+        self.after(call)
+
+    def open(self, path: str, flags: int) -> int:
+        with self._watched(FileCall("create" if flags & os.O_CREAT else "open", path)):
+            return self._remember(self._inner.open(path, flags), path)
+
+    def close(self, descriptor: int) -> None:
+        # A descriptor is closed even where that fails.
+        self._inner.close(descriptor)
+        with self._watched(FileCall("close", self.path_of(descriptor))):
+            pass
+
+    def write(self, descriptor: int, data: Buffer) -> int:
+        call = FileCall("write", self.path_of(descriptor))
+        self.before(call)
+        count = self._inner.write(descriptor, data)
+        self.after(call, bytes(memoryview(data)[:count]))
+        return count
+
+    def read_at(self, descriptor: int, size: int, offset: int) -> bytes:
+        with self._watched(FileCall("read_at", self.path_of(descriptor))):
+            return self._inner.read_at(descriptor, size, offset)
+
+    def stat(self, file: str | int) -> os.stat_result:
+        with self._watched(FileCall("stat", file if isinstance(file, str) else self.path_of(file))):
+            return self._inner.stat(file)
+
+    def fsync(self, descriptor: int) -> None:
+        with self._watched(FileCall("fsync", self.path_of(descriptor))):
+            self._inner.fsync(descriptor)
+
+    def fdatasync(self, descriptor: int) -> None:
+        with self._watched(FileCall("fdatasync", self.path_of(descriptor))):
+            self._inner.fdatasync(descriptor)
+
+    def sync_folder(self, folder: str) -> None:
+        with self._watched(FileCall("sync_folder", folder)):
+            self._inner.sync_folder(folder)
+
+    def rename(self, source: str, destination: str) -> None:
+        with self._watched(FileCall("rename", source, destination)):
+            self._inner.rename(source, destination)
+
+    def link(self, source: str, destination: str) -> None:
+        with self._watched(FileCall("link", source, destination)):
+            self._inner.link(source, destination)
+
+    def unlink(self, path: str) -> None:
+        with self._watched(FileCall("unlink", path)):
+            self._inner.unlink(path)
+
+    def mkdir(self, folder: str) -> None:
+        with self._watched(FileCall("mkdir", folder)):
+            self._inner.mkdir(folder)
+
+    def lock_folder(self, folder: str, *, shared: bool) -> int:
+        with self._watched(FileCall("lock_folder", folder)):
+            return self._remember(self._inner.lock_folder(folder, shared=shared), folder)
+
+    def try_lock(self, descriptor: int, *, shared: bool) -> bool:
+        with self._watched(FileCall("try_lock", self.path_of(descriptor))):
+            return self._inner.try_lock(descriptor, shared=shared)
+
+    def unlock(self, descriptor: int) -> None:
+        self._inner.unlock(descriptor)
+        with self._watched(FileCall("unlock", self.path_of(descriptor))):
+            pass
+
+    def list_folder(self, folder: str) -> list[Found]:
+        with self._watched(FileCall("list_folder", folder)):
+            return self._inner.list_folder(folder)
+
+    def _remember(self, descriptor: int, path: str) -> int:
+        with self._lock:
+            self._paths[descriptor] = path
+        return descriptor
+
+
+class RecordingFileCalls(WatchedFileCalls):
+    """Other file calls, and the list of those that have succeeded."""
+
+    def __init__(self, inner: FileCalls = REAL) -> None:
+        super().__init__(inner)
+        self.calls: list[FileCall] = []
+
+    def after(self, call: FileCall, data: bytes = b"") -> None:
+        del data
+        with self._lock:
+            self.calls.append(call)
+
+    @property
+    def changes(self) -> list[FileCall]:
+        """The calls that changed what the disk holds."""
+        with self._lock:
+            return [call for call in self.calls if call.name in CHANGES]
+
+
+class FaultyFileCalls(WatchedFileCalls):
+    """Other file calls, of which one fails, or all from one on, as on a full disk."""
+
+    def __init__(
+        self, fail_at: int | None = None, code: int = errno.EIO, *, for_ever: bool = False, inner: FileCalls = REAL
+    ) -> None:
+        """Fail at the call of this number, counted from 0, with this errno; None: never, then `count` tells how many there are."""
+        super().__init__(inner)
+        self._fail_at = fail_at
+        self._code = code
+        self._for_ever = for_ever
+        self.count = 0
+        self.failed: list[FileCall] = []
+
+    def before(self, call: FileCall) -> None:
+        with self._lock:
+            index = self.count
+            self.count += 1
+            is_due = self._fail_at is not None and (index == self._fail_at or (self._for_ever and index > self._fail_at))
+            if is_due:
+                self.failed.append(call)
+        if is_due:
+            raise OSError(self._code, os.strerror(self._code), call.path)
