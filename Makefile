@@ -1,7 +1,7 @@
 # `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help backup test check format torture bench clean environment test-environment oracle
+.PHONY: help backup test check format torture bench clean setup test-setup oracle
 
 BIN := .venv/bin
 # Processes that run tests side by side.
@@ -16,10 +16,10 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  %-8s %s\n' "$$name" "$$text"; done
 
-environment:
+setup: ## Make .venv with pinned dependencies, and nothing else
 	@scripts/environment.sh core
 
-test-environment:
+test-setup:
 	@scripts/environment.sh test
 
 # Tests that ask the oracle skip themselves where it could not be had; all others run.
@@ -32,23 +32,23 @@ backup: ## Back up FROM=FOLDER into the default vault, or to TO=ALIAS:PATH
 	@scripts/environment.sh core
 	@scripts/backup.sh
 
-test: test-environment oracle ## Run all tests
+test: test-setup oracle ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
-check: test-environment ## Lint, check the format, the types and the layers
+check: test-setup ## Lint, check the format, the types and the layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src tests
 	$(BIN)/lint-imports
 
-format: test-environment ## Put all files into the checked format
+format: test-setup ## Put all files into the checked format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-torture: test-environment oracle ## Run the long tests as well (hours; SCALE= makes them longer)
+torture: test-setup oracle ## Run the long tests as well (hours; SCALE= makes them longer)
 	@TALLAC_TORTURE=$(or $(SCALE),1) $(BIN)/python -m pytest -n $(JOBS) -m 'torture or not torture' $(ARGS)
 
-bench: environment ## Measure Tallac beside restic and Borg
+bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## Remove what make made; vaults and configuration stay
