@@ -69,7 +69,7 @@ create() {
 install() {
     log="$venv/tallac-install.log"
     if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$@" >"$log" 2>&1; then
-        cat "$log" >&2
+        tail -n 30 "$log" >&2
         fail "installing into $venv failed, as the lines above say; run the same command again once that is mended"
     fi
 }
