@@ -16,6 +16,10 @@ CHANGES = frozenset({"create", "write", "fsync", "fdatasync", "sync_folder", "re
 """The calls that change what a disk holds."""
 
 
+NEEDS_SPACE = CHANGES - {"unlink", "sync_folder"}
+"""The calls that fail on a full disk."""
+
+
 class FileCall(NamedTuple):
     """A call of the operating system.
 
@@ -151,25 +155,36 @@ class RecordingFileCalls(WatchedFileCalls):
 
 
 class FaultyFileCalls(WatchedFileCalls):
-    """Other file calls, of which one fails, or all from one on, as on a full disk."""
+    """Other file calls, of which one fails."""
 
     def __init__(
-        self, fail_at: int | None = None, code: int = errno.EIO, *, for_ever: bool = False, inner: FileCalls = REAL
+        self, fail_at: int | None = None, code: int = errno.EIO, *, stays_full: bool = False, inner: FileCalls = REAL
     ) -> None:
-        """Fail at the call of this number, counted from 0, with this errno; None: never, then `count` tells how many there are."""
+        """Choose what fails.
+
+        Args:
+            fail_at: The number of the call, counted from 0. None: no call, then `count` tells how many there are.
+            code: The errno that it fails with.
+            stays_full: All later calls that need space fail as well.
+            inner: What makes the calls.
+        """
         super().__init__(inner)
         self._fail_at = fail_at
         self._code = code
-        self._for_ever = for_ever
+        self._stays_full = stays_full
         self.count = 0
         self.failed: list[FileCall] = []
 
     def before(self, call: FileCall) -> None:
         with self._lock:
-            index = self.count
+            is_due = self._is_due(call)
             self.count += 1
-            is_due = self._fail_at is not None and (index == self._fail_at or (self._for_ever and index > self._fail_at))
             if is_due:
                 self.failed.append(call)
         if is_due:
             raise OSError(self._code, os.strerror(self._code), call.path)
+
+    def _is_due(self, call: FileCall) -> bool:
+        if self._fail_at is None or self.count < self._fail_at:
+            return False
+        return self.count == self._fail_at or (self._stays_full and call.name in NEEDS_SPACE)
