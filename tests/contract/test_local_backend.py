@@ -1,3 +1,4 @@
+import gc
 import os
 import pickle
 import stat
@@ -214,6 +215,35 @@ def test_listings_leave_out_what_is_no_object(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir(mode=0)
     os.mkfifo(tmp_path / "fifo")
     assert [item.name for item in backend.list("")] == ["a/b"]
+
+
+@pytest.mark.parametrize("name", ["packs", "packs/a"])
+def test_a_link_that_leads_nowhere(tmp_path: Path, name: str) -> None:
+    """A link to a disk that is not attached makes a listing fail rather than look empty."""
+    backend = LocalBackend(tmp_path)
+    backend.put("packs/b" if "/" in name else "other", b"x")
+    (tmp_path / name).symlink_to(tmp_path / "not-attached")
+    for prefix in ("", "packs/"):
+        with pytest.raises(StoreError, match="can't be read"):
+            list(backend.list(prefix))
+
+
+def test_a_fifo_in_the_place_of_an_object(tmp_path: Path) -> None:
+    """A FIFO makes no reader wait."""
+    os.mkfifo(tmp_path / "a")
+    assert LocalBackend(tmp_path).get("a") == b""
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    """What a backend keeps open is closed with it."""
+    files = RecordingFileCalls()
+    backend = LocalBackend(tmp_path, files=files)
+    backend.put("a", b"content")
+    backend.get("a", 1, 2)
+    before = [call.name for call in files.calls].count("close")
+    del backend
+    gc.collect()
+    assert [call.name for call in files.calls].count("close") == before + 1
 
 
 def test_the_copy_of_another_process(tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_short_writes_and_reads_are_continued(tmp_path: Path) -> None:
         (errno.EACCES, False, StoreError, "can't be read"),
         (errno.EIO, True, StoreError, "the disk fails"),
         (errno.ESTALE, False, StoreUnavailableError, "does not answer"),
+        (errno.EXDEV, True, StoreError, "spans several file systems"),
         (errno.EMFILE, False, StoreError, "can't be read"),
         (errno.EFBIG, True, StoreError, "can't be written"),
     ],
@@ -249,7 +250,9 @@ def crash_everywhere(tmp_path: Path, make: Callable[[Path, int], CrashDisk]) -> 
         folder = tmp_path / str(boundary)
         folder.mkdir()
         disk = make(folder, boundary)
+        opened = descriptors()
         acknowledged, step = run_until_crash(disk, folder)
+        assert descriptors() == opened
         found += violations(disk, acknowledged, step)
         if step is None:
             assert boundary > 40

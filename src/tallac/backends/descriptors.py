@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 
-from tallac.backends.file_calls import FileCalls
+from tallac.backends.file_calls import READ_FLAGS, FileCalls
 
 # On Windows a file that is open can be neither removed nor replaced, and threads can't share a descriptor.
 KEPT_OPEN_MAX = 0 if sys.platform == "win32" else 32
@@ -53,9 +52,14 @@ class DescriptorCache:
         self._close(descriptor)
 
     def close(self) -> None:
-        """Forget all files."""
+        """Forget all files. The cache can still be used."""
         for path in list(self._kept):
             self.drop(path)
+
+    def __del__(self) -> None:
+        # Nobody closes a backend; descriptors are plain numbers and would stay open.
+        with suppress(OSError):
+            self.close()
 
     def _take(self, path: str) -> _OpenFile | None:
         with self._lock:
@@ -79,7 +83,7 @@ class DescriptorCache:
             return False
 
     def _open(self, path: str) -> _OpenFile:
-        opened = _OpenFile(self._files.open(path, os.O_RDONLY), readers=1, is_kept=self._kept_max > 0)
+        opened = _OpenFile(self._files.open(path, READ_FLAGS), readers=1, is_kept=self._kept_max > 0)
         surplus: list[int | None] = []
         with self._lock:
             if self._kept_max > 0:

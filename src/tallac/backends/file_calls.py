@@ -18,6 +18,8 @@ else:
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 LOCK_FILE = ".lock"
+# A FIFO that somebody put in an object's place must not make a reader wait.
+READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _HELD_BY_ANOTHER = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK})
@@ -57,7 +59,9 @@ class FileCalls(Protocol):
 
     def read_at(self, descriptor: int, size: int, offset: int) -> bytes: ...
 
-    def stat(self, file: str | int) -> os.stat_result: ...
+    def stat(self, file: str | int) -> os.stat_result:
+        """Look at a path, without following a symbolic link, or at an open file."""
+        ...
 
     def fsync(self, descriptor: int) -> None:
         """Make a file's bytes and attributes durable."""
@@ -126,7 +130,7 @@ class RealFileCalls:
             return os.pread(descriptor, size, offset)
 
     def stat(self, file: str | int) -> os.stat_result:
-        return os.stat(file)
+        return os.stat(file) if isinstance(file, int) else os.lstat(file)
 
     def fsync(self, descriptor: int) -> None:
         _flush(descriptor)
@@ -240,7 +244,9 @@ class RealFileCalls:
                 try:
                     status = entry.stat()
                 except FileNotFoundError:
-                    # Deleted since the scan came by: it is absent now.
+                    # Deleted since the scan came by: it is absent now. But a link to a disk that is not attached is no absence.
+                    if entry.is_symlink():
+                        raise
                     continue
                 if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
                     found.append(Found(entry.name, stat.S_ISDIR(status.st_mode), status.st_size, status.st_mtime_ns))

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tallac.backends.descriptors import DescriptorCache
-from tallac.backends.file_calls import REAL, FileCalls
+from tallac.backends.file_calls import READ_FLAGS, REAL, FileCalls
 from tallac.backends.names import check_name, check_prefix, is_part
 from tallac.backends.os_errors import printable, store_errors
 from tallac.backends.temporary import Leftover, TemporaryFile, find_leftovers, remove_leftovers
@@ -114,6 +114,7 @@ class LocalBackend:
             StoreError: The folder can't be read.
         """
         with self._errors(writing=False):
+            self._require_folder()
             return find_leftovers(self._folder, self._files)
 
     def add_file(self, file: TemporaryFile, name: str) -> None:
@@ -253,7 +254,7 @@ class LocalBackend:
                 yield Item(name, each.size)
 
     def _read_whole(self, path: str) -> bytes:
-        descriptor = self._files.open(path, os.O_RDONLY)
+        descriptor = self._files.open(path, READ_FLAGS)
         try:
             return self._read(descriptor, 0, None)
         finally:

@@ -45,6 +45,8 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
         return StoreReadOnlyError(f"{place} can't be written ({reason}): run this as the folder's owner, or change its permissions")
     if code in _NO_PERMISSION:
         return StoreError(f"{place} can't be read ({reason}): run this as the folder's owner, or change its permissions")
+    if code == errno.EXDEV:
+        return StoreError(f"{place} spans several file systems: keep all of its folders on one")
     if code in _FAILING_NETWORK:
         return StoreUnavailableError(f"{place} does not answer ({reason}): check that it is connected, and run this again")
     if code in _FAILING_DISK:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from tallac.backends.file_calls import FileCalls
+from tallac.backends.file_calls import READ_FLAGS, FileCalls
 from tallac.interfaces import Buffer
 
 PREFIX = ".tmp-"
@@ -80,10 +80,12 @@ class TemporaryFile:
     def discard(self) -> None:
         """Remove what is left of the file after an error. Does nothing where it has been removed or renamed."""
         # The error that led here is the one to report. What can't be removed is found as a leftover.
-        with suppress(OSError):
-            self.remove()
-        with suppress(OSError):
-            self._close()
+        try:
+            with suppress(OSError):
+                self.remove()
+        finally:
+            with suppress(OSError):
+                self._close()
 
     def _close(self) -> None:
         if self._descriptor is not None:
@@ -146,7 +148,7 @@ def _unlink_if_allowed(path: str, files: FileCalls) -> None:
 def _locked_leftover(path: str, files: FileCalls) -> Iterator[bool]:
     """Try to lock a temporary file for the length of the block; say whether that worked, which makes it a leftover."""
     try:
-        descriptor = files.open(path, os.O_RDONLY)
+        descriptor = files.open(path, READ_FLAGS)
     except OSError:
         # It is gone, or it is another user's: nothing can be said about it.
         yield False
