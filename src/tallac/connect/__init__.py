@@ -1,5 +1,6 @@
 """URL and caps -> grid, as the user's configuration and command line have them."""
 
+from tallac.connect.client import Client
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
@@ -9,6 +10,7 @@ from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
 __all__ = [
     "DEFAULT_ALIAS",
     "Alias",
+    "Client",
     "Configuration",
     "ConfigurationFile",
     "Connection",

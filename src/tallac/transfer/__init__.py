@@ -1,6 +1,6 @@
 """Single files and directories, into and out of a grid, and within it."""
 
-from tallac.transfer.changing import entries_of, find_writable, link, make_directory, move, strongest_cap, unlink
+from tallac.transfer.changing import entries_of, find_strongest, find_writable, link, make_directory, move, strongest_cap, unlink
 from tallac.transfer.downloading import copy_to_local, download
 from tallac.transfer.files import get_file, metadata_of_file, put_file
 from tallac.transfer.place import Found, Place, find, find_or_none, list_directory, walk
@@ -18,6 +18,7 @@ __all__ = [
     "entries_of",
     "find",
     "find_or_none",
+    "find_strongest",
     "find_writable",
     "get_file",
     "link",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tallac.caps import Cap, DirectoryWriteCap, parse
+from tallac.caps import Cap, DirectoryWriteCap, MutableDirectoryRead, MutableFileRead, parse
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, EntryNotFoundError, NotADirectoryCapError
 from tallac.interfaces import CapEditor, Grid
-from tallac.transfer.place import Place, readable
+from tallac.transfer.place import Place, find, readable
 
 Edit = Callable[[list[Entry]], list[Entry]]
 
@@ -46,6 +46,23 @@ def find_writable(editor: CapEditor, place: Place) -> DirectoryWriteCap:
         EntryNotFoundError, NotADirectoryCapError, AuthorityError: There is no mutable directory there.
     """
     return _follow(editor, place, lambda _parent, missing: _raise_missing(missing))
+
+
+def find_strongest(grid: Grid, place: Place) -> tuple[Cap, Metadata]:
+    """Give the strongest cap that is known of what is at a place, a write cap where there is one, and its entry's metadata.
+
+    Raises:
+        As `find`.
+    """
+    found = find(grid, place)
+    if not place.path:
+        return place.cap, found.metadata
+    if isinstance(found.cap, MutableDirectoryRead | MutableFileRead):
+        parent, _ = find_strongest(grid, place.parent)
+        if isinstance(parent, DirectoryWriteCap):
+            entry = find_entry(entries_of(grid, parent), place.path[-1])
+            return found.cap if entry is None else strongest_cap(entry), found.metadata
+    return found.cap, found.metadata
 
 
 def make_directory(editor: CapEditor, place: Place) -> DirectoryWriteCap:

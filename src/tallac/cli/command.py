@@ -1,0 +1,88 @@
+"""What all commands have in common: options, examples, an open client, and their output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import click
+
+from tallac.cli.group import COMMANDS, CONTEXT_SETTINGS, write_examples
+from tallac.cli.output import Output
+from tallac.cli.settings import Settings, grid_options, output_options
+from tallac.connect import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a command: its open client, and where its output goes."""
+
+    client: Client
+    output: Output
+
+
+class TallacCommand(click.Command):
+    """A command with examples that are shown as they are written."""
+
+    def __init__(self, *, examples: tuple[str, ...], **attributes: object) -> None:
+        super().__init__(**attributes)  # type: ignore[arg-type]
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(formatter, self.examples)
+
+
+def define(
+    name: str, parameters: list[click.Parameter], *, examples: tuple[str, ...]
+) -> Callable[[Callable[..., int | None]], TallacCommand]:
+    """Turn a function into a command. It gets a `Run` and the parameters' values, and returns the exit status, None for 0.
+
+    Its docstring is the command's help.
+    """
+
+    def decorate(function: Callable[..., int | None]) -> TallacCommand:
+        def callback(**values: object) -> int | None:
+            settings = click.get_current_context().ensure_object(Settings)
+            with _running(settings) as run:
+                status = function(run, **values)
+                run.output.flush()
+                return status
+
+        return TallacCommand(
+            name=name,
+            callback=callback,
+            params=[*parameters, *output_options(), *grid_options()],
+            help=function.__doc__,
+            short_help=COMMANDS[name][1],
+            context_settings=CONTEXT_SETTINGS,
+            examples=examples,
+        )
+
+    return decorate
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[Run]:
+    output = Output(is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json)
+    client = Client(grid=settings.grid, vault_key_file=settings.vault_key, standard_input=sys.stdin.buffer)
+    with client:
+        yield Run(client, output)
+
+
+def made_vault(run: Run, location: str) -> str:
+    """Say that a vault was made, and what must not be lost."""
+    keys = run.client.connection.file.path
+    return f"made a vault in {location}; keep a copy of {keys} somewhere safe: without it the vault is noise"
+
+
+def argument(name: str, metavar: str, *, default: str | None = None, is_optional: bool = False, count: int = 1) -> click.Argument:
+    """Make an argument; with a count of -1 there may be several."""
+    return click.Argument([name], metavar=metavar, required=default is None and not is_optional, default=default, nargs=count)
+
+
+def flag(*names: str, text: str) -> click.Option:
+    """Make an option without a value."""
+    return click.Option(names, is_flag=True, help=text)

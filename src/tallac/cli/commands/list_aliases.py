@@ -1,0 +1,22 @@
+"""`tallac list-aliases`."""
+
+from __future__ import annotations
+
+from tallac.cli.command import Run, define
+from tallac.cli.display import table
+from tallac.cli.messages import show_name
+
+
+@define("list-aliases", [], examples=("tallac list-aliases",))
+def command(run: Run) -> None:
+    """List the aliases.
+
+    Each comes with the place of its vault. The caps are not shown; `tallac cap ALIAS:` prints one.
+    """
+    aliases = run.client.list_aliases()
+    if run.output.is_json:
+        for name, location in aliases:
+            run.output.record(alias=name, grid=location)
+        return
+    for line in table([(f"{name}:", location) for name, location in aliases]):
+        run.output.line(show_name(line))

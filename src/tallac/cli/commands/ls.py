@@ -1,0 +1,56 @@
+"""`tallac ls`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
+from tallac.cli.output import Output
+from tallac.dag import Entry
+
+
+@define(
+    "ls",
+    [
+        argument("place", "[ALIAS:PATH]", default=""),
+        flag("-l", "--long", text="Show type, rights, size and time as well."),
+        flag("-R", "--recursive", text="List all that is below, each with its path."),
+        flag("-0", "--null", text="End each name with a zero byte instead of a line break, for other programs."),
+    ],
+    examples=("tallac ls home:docs/Latest", "tallac ls -l -R home:docs/Latest/Letters"),
+)
+def command(run: Run, place: str, long: bool, recursive: bool, null: bool) -> None:
+    """List a directory.
+
+    Names are written as they are, byte for byte, and escaped where a terminal shows them. With --json each entry is an object on
+    a line of its own; a name that is not UTF-8 has its bytes in base 16 as well.
+    """
+    found: Iterable[tuple[bytes, Entry]]
+    if recursive:
+        found = ((b"/".join(path), entry) for path, entry in run.client.ls_recursive(place))
+    else:
+        found = ((entry.name, entry) for entry in run.client.ls(place))
+    for path, entry in found:
+        if run.output.is_json:
+            run.output.record(**_fields(path, entry))
+        elif null:
+            run.output.write(path + b"\0")
+        else:
+            _write_line(run.output, path, entry, is_long=long)
+
+
+def _fields(path: bytes, entry: Entry) -> dict[str, object]:
+    size = {} if entry.is_directory else {"size": entry.size}
+    return json_name(path) | {"type": kind_of(entry)} | size | json_metadata(entry.metadata)
+
+
+def _write_line(output: Output, path: bytes, entry: Entry, *, is_long: bool) -> None:
+    if not is_long:
+        output.name(path)
+        return
+    metadata = entry.metadata
+    size = "-" if entry.is_directory else show_size(entry.size)
+    time = "-" if metadata.mtime is None else show_time(metadata.mtime[0])
+    target = b"" if metadata.target is None else b" -> " + metadata.target
+    output.name(path + target, f"{show_mode(entry)}  {size:>8}  {time:19}  ")

@@ -1,0 +1,107 @@
+"""The `tallac` command: a table of its commands, whose modules are imported only when they are used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from tallac import __version__
+from tallac.cli.settings import grid_options, output_options
+
+CONTEXT_SETTINGS: dict[str, object] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "backup": ("backup", "Add a snapshot of a folder to a target."),
+    "snapshots": ("snapshots", "List the snapshots of a target."),
+    "restore": ("restore", "Bring back a snapshot, or any part of one."),
+    "check": ("check", "Check that all is there, and that its bytes are right."),
+    "ls": ("ls", "List a directory."),
+    "get": ("get", "Write a file's content to a local file or standard output."),
+    "put": ("put", "Store a local file or standard input."),
+    "mkdir": ("mkdir", "Make a directory that can be changed."),
+    "cp": ("cp", "Copy files and directories, within a grid and to and from local paths."),
+    "mv": ("mv", "Give an entry another name or directory."),
+    "ln": ("ln", "Give what is at one place a second name."),
+    "unlink": ("unlink", "Take an entry out of its directory."),
+    "create-alias": ("create_alias", "Make a new directory and an alias for it."),
+    "add-alias": ("add_alias", "Remember a cap under a name."),
+    "list-aliases": ("list_aliases", "List the aliases."),
+    "cap": ("cap", "Print the cap of a file or directory, to hand it on."),
+    "locator-key": ("locator_key", "Print the key that is needed beside a read cap."),
+    "keeper-key": ("keeper_key", "Print the key for whoever looks after a vault without reading it."),
+}
+"""Name -> module in `tallac.cli.commands`, and what `tallac --help` says."""
+
+SYNONYMS = {"rm": "unlink"}
+
+
+class CommandGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give all names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        name = SYNONYMS.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        command = import_module(f"tallac.cli.commands.{COMMANDS[name][0]}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{name} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are."""
+        write_examples(formatter, EXAMPLES)
+
+
+EXAMPLES = (
+    "tallac backup ~/Documents",
+    "tallac ls tallac:Latest",
+    "tallac restore tallac:Latest ~/restored",
+)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: tuple[str, ...]) -> None:
+    """Write examples, each on a line that is never broken."""
+    with formatter.section("Examples" if len(examples) > 1 else "Example"):
+        for example in examples:
+            formatter.write(" " * formatter.current_indent + example + "\n")
+
+
+group = CommandGroup(
+    "tallac",
+    params=[
+        *output_options(),
+        *grid_options(),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=lambda context, _parameter, value: _print_version(context, is_wanted=bool(value)),
+            help="Print the version.",
+        ),
+    ],
+    context_settings=CONTEXT_SETTINGS,
+    help="""Versioned, encrypted backups whose every file and directory can be shared on its own.
+
+    ALIAS:PATH names a place in a vault; without ALIAS: it lies below the default alias, tallac:, which the first backup makes.
+    A cap may stand in place of the alias, as in URI:DIR2-RO:.../PATH. So that it need not be seen in a process list, @FILE:PATH
+    and @-:PATH take it from the first line of a file or of standard input. The options below may also follow the command.
+    `tallac COMMAND --help` says more.""",
+)
+
+
+def _print_version(context: click.Context, *, is_wanted: bool) -> None:
+    if is_wanted:
+        click.echo(f"tallac {__version__}")
+        context.exit()

@@ -1,0 +1,36 @@
+"""Messages on standard error, one line each, and names that are safe to show."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def show_name(name: bytes | str) -> str:
+    """Write a name so that it can't act on a terminal: what is no printable character, or no UTF-8, becomes an escape."""
+    raw = name if isinstance(name, bytes) else os.fsencode(name)
+    text = raw.decode("utf-8", "surrogateescape")
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def say(text: str) -> None:
+    """Write one line to standard error; nobody may be there to read it."""
+    try:
+        sys.stderr.write(show_name(text) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+def silence(descriptor: int) -> None:
+    """Let what is still written to a descriptor vanish, so that the interpreter's own flush at its end can't fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
