@@ -1,0 +1,27 @@
+"""Bring files and directories of a snapshot back to disk, as they were.
+
+Three stages stand apart, so that worker processes can take the middle one: the walk makes directories and special files
+(`walk`), `restore_batch` writes the regular files of one directory, and directories get their metadata when all below them is
+done. Nothing is ever written outside the destination: see `names` and `tallac.source.DirectoryStack`.
+"""
+
+from tallac.restore.batch import Batch, BatchResult, restore_batch
+from tallac.restore.run import restore
+from tallac.restore.settings import RestoreSettings
+from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
+from tallac.restore.system import DESTINATION, DestinationSystem
+from tallac.restore.walk import BatchRunner
+
+__all__ = [
+    "DESTINATION",
+    "Batch",
+    "BatchResult",
+    "BatchRunner",
+    "DestinationSystem",
+    "Problem",
+    "ProblemKind",
+    "RestoreSettings",
+    "RestoreSummary",
+    "restore",
+    "restore_batch",
+]

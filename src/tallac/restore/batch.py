@@ -1,0 +1,153 @@
+"""Regular files of one directory, written with their metadata: what a worker process does."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tallac.dag import Entry
+from tallac.errors import CapError, DamageError, DestinationError, EntryError
+from tallac.interfaces import CapReader
+from tallac.restore.attributes import Attributes
+from tallac.restore.content import write_content
+from tallac.restore.names import join_path, shown
+from tallac.restore.settings import RestoreSettings
+from tallac.restore.summary import Problem, ProblemKind
+from tallac.restore.system import DESTINATION, DestinationSystem, is_fatal
+from tallac.source import open_beneath
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Regular files of one directory. It can be pickled; it holds secrets.
+
+    Attributes:
+        components: Lead from the destination to the directory, which exists.
+        entries: What to write, in any order; their names have been checked.
+    """
+
+    components: tuple[bytes, ...]
+    entries: Sequence[Entry] = field(repr=False)
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What became of a batch. It can be pickled."""
+
+    files: int = 0
+    bytes: int = 0
+    owners_unset: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def restore_batch(
+    grid: CapReader,
+    root: int,
+    batch: Batch,
+    settings: RestoreSettings,
+    *,
+    system: DestinationSystem = DESTINATION,
+) -> BatchResult:
+    """Write the files of a batch, given the destination's descriptor.
+
+    Raises:
+        DestinationError: The destination fails as a whole.
+        StoreError: The store failed, other than by damage.
+    """
+    try:
+        directory = open_beneath(root, batch.components, filesystem=system)
+    except OSError as error:
+        return _all_failed(batch, settings, error)
+    try:
+        return FileWriter(grid, settings, system).write_batch(batch, directory)
+    finally:
+        system.close(directory)
+
+
+class FileWriter:
+    """Writes regular files into open directories."""
+
+    def __init__(self, grid: CapReader, settings: RestoreSettings, system: DestinationSystem) -> None:
+        """Read from a grid, write with these calls and settings."""
+        self._grid = grid
+        self._settings = settings
+        self._system = system
+        self._attributes = Attributes(system, settings)
+
+    def write_batch(self, batch: Batch, directory: int) -> BatchResult:
+        """Write a batch, given its directory's descriptor. Raises as `restore_batch` does."""
+        result = BatchResult()
+        for entry in batch.entries:
+            self.write(entry, directory, batch.components, result)
+        return result
+
+    def write(
+        self,
+        entry: Entry,
+        directory: int,
+        components: tuple[bytes, ...],
+        result: BatchResult,
+        *,
+        with_flags: bool = True,
+    ) -> bool:
+        """Write one file and add what became of it to a result; say whether it is there. Raises as `restore_batch` does."""
+        unset_before = self._attributes.owners_unset
+        try:
+            size, unset = self._write(entry, directory, with_flags)
+        except (DamageError, CapError, EntryError, OSError, ValueError, OverflowError) as error:
+            result.problems.append(problem_of(error, join_path(components, entry.name), self._settings))
+            return False
+        result.files += 1
+        result.bytes += size
+        result.owners_unset += self._attributes.owners_unset - unset_before
+        if unset:
+            result.problems.append(unset_problem(join_path(components, entry.name), unset))
+        return True
+
+    def _write(self, entry: Entry, directory: int, with_flags: bool) -> tuple[int, list[str]]:
+        system = self._system
+        descriptor = system.create(entry.name, directory)
+        try:
+            try:
+                if entry.metadata.flags:
+                    self._attributes.set_early_flags(descriptor, entry.metadata)
+                size = write_content(system, self._grid, entry, descriptor)
+                unset = self._attributes.set_all(descriptor, entry.metadata, with_flags=with_flags)
+            finally:
+                system.close(descriptor)
+        except BaseException:
+            # Whatever the reason, a file that is not whole must not look as if it were.
+            system.remove(entry.name, directory)
+            raise
+        return size, unset
+
+
+def problem_of(error: Exception, path: bytes, settings: RestoreSettings) -> Problem:
+    """Put what became of one path into words.
+
+    Raises:
+        DestinationError: The error says that the destination fails as a whole.
+    """
+    if isinstance(error, DamageError):
+        return Problem(path, ProblemKind.DAMAGED, str(error))
+    if not isinstance(error, OSError):
+        return Problem(path, ProblemKind.FAILED, str(error))
+    if is_fatal(error):
+        place = shown(settings.destination.rstrip(b"/") + b"/" + path)
+        raise DestinationError(
+            f"{place}: can't be written: {error.strerror}; the restore has stopped, make room or choose another folder"
+        ) from error
+    if error.errno == errno.EEXIST:
+        return Problem(path, ProblemKind.FAILED, "the name is taken here, perhaps by one that this file system takes for the same")
+    return Problem(path, ProblemKind.FAILED, error.strerror or str(error))
+
+
+def unset_problem(path: bytes, unset: list[str]) -> Problem:
+    """Put into words what could not be set."""
+    return Problem(path, ProblemKind.UNSET, "not set: " + ", ".join(unset))
+
+
+def _all_failed(batch: Batch, settings: RestoreSettings, error: OSError) -> BatchResult:
+    paths = (join_path(batch.components, entry.name) for entry in batch.entries)
+    return BatchResult(problems=[problem_of(error, path, settings) for path in paths])

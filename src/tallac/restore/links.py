@@ -1,0 +1,55 @@
+"""Which files of a snapshot are hard links of one another, and where the first of them is."""
+
+from __future__ import annotations
+
+from tallac.dag import Entry
+
+
+class LinkTable:
+    """Remembers files with several links until the last one is there, so its size does not grow with the snapshot's."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._firsts: dict[tuple[int, int, int | None, bytes], _First] = {}
+
+    def first_of(self, entry: Entry) -> tuple[tuple[bytes, ...], bytes] | None:
+        """Give the directory (components) and name of the file that an entry is another link of; None where it is the first."""
+        key = _key(entry)
+        first = self._firsts.get(key) if key is not None else None
+        return None if first is None else (first.components, first.name)
+
+    def add_first(self, entry: Entry, components: tuple[bytes, ...]) -> None:
+        """Remember that a file with several links has been made."""
+        key = _key(entry)
+        if key is not None:
+            self._firsts[key] = _First(components, entry.name, entry.metadata.links - 1)
+
+    def count_link(self, entry: Entry) -> None:
+        """Say that another link has been made; after the last one the file is forgotten."""
+        key = _key(entry)
+        first = self._firsts.get(key) if key is not None else None
+        if first is None or key is None:
+            return
+        first.missing -= 1
+        if first.missing <= 0:
+            del self._firsts[key]
+
+
+class _First:
+    __slots__ = ("components", "missing", "name")
+
+    def __init__(self, components: tuple[bytes, ...], name: bytes, missing: int) -> None:
+        self.components = components
+        self.name = name
+        self.missing = missing
+
+
+def _key(entry: Entry) -> tuple[int, int, int | None, bytes] | None:
+    """Tell links of one file apart from others.
+
+    Kind and content belong to it: a file that changed between two looks at it has two contents, and neither must be lost.
+    """
+    metadata = entry.metadata
+    if metadata.links < 2 or metadata.inode is None or metadata.device is None:
+        return None
+    return metadata.device, metadata.inode, metadata.mode, metadata.target or entry.packed

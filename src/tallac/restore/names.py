@@ -1,0 +1,26 @@
+"""The guard of every path that is written: a name from a snapshot is one component, or is not used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+_RESERVED = frozenset({b"", b".", b".."})
+# On Windows a backslash divides, and a colon leads to another drive or stream.
+_DIVIDERS = (b"/", b"\0", b"\\", b":") if os.name == "nt" else (b"/", b"\0")
+
+
+def is_safe_component(name: bytes) -> bool:
+    """Whether a name stays in the directory it is used in."""
+    return name not in _RESERVED and not any(divider in name for divider in _DIVIDERS)
+
+
+def join_path(components: Sequence[bytes], name: bytes | None = None) -> bytes:
+    """Join components to a path for messages; it is never given to the system."""
+    return b"/".join(components if name is None else (*components, name))
+
+
+def shown(path: bytes) -> str:
+    """Write a path for a message of one line, with all that could confuse a terminal escaped."""
+    text = path.decode("utf-8", "backslashreplace")
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -1,0 +1,82 @@
+"""The operation: restore a snapshot, or a file or directory of one, into a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from tallac.caps import ReadCap
+from tallac.dag import Entry
+from tallac.errors import DestinationError, EntryError
+from tallac.interfaces import CapReader
+from tallac.restore.folder import Folder, open_folder
+from tallac.restore.names import is_safe_component, shown
+from tallac.restore.settings import RestoreSettings
+from tallac.restore.summary import Problem, RestoreSummary
+from tallac.restore.system import DESTINATION, DestinationSystem
+from tallac.restore.walk import BatchRunner, Frame, Walk
+
+RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
+"""Makes a runner, given the destination's descriptor and the settings."""
+
+
+def restore(
+    grid: CapReader,
+    what: Entry | ReadCap,
+    destination: bytes | str | os.PathLike[str],
+    *,
+    numeric_owners: bool = False,
+    report: Callable[[Problem], None] | None = None,
+    progress: Callable[[RestoreSummary], None] | None = None,
+    make_runner: RunnerFactory | None = None,
+    system: DestinationSystem = DESTINATION,
+) -> RestoreSummary:
+    """Restore what a cap leads to.
+
+    A directory's entries go into the destination, which is created or must be empty and gets the directory's metadata. Anything
+    else goes into the destination under its entry's name, beside what is there; then the folder keeps its own metadata. Nothing
+    that exists is overwritten, and nothing is written outside the destination. Files are not forced to disk.
+
+    Args:
+        grid: Where to read.
+        what: An entry with its metadata, or a directory's cap.
+        destination: A folder's path, of any length. Symbolic links in it are followed, since it is the user's own word.
+        numeric_owners: Use the numbers of owners and ignore their names.
+        report: Called once for each thing that is not as it was.
+        progress: Called now and then with the counts so far, and at the end. The object is the same each time.
+        make_runner: Gives what restores batches of regular files; without it, this process does.
+        system: The calls that write.
+
+    Raises:
+        DestinationError: The folder can't be used, or failed later on, as with a full disk. What was written stays.
+        EntryError: A file has no name that it could get.
+        StoreError: The store failed, other than by damage, which is reported and left out.
+    """
+    entry = what if isinstance(what, Entry) else Entry.of(b"", what)
+    if not entry.is_directory and not is_safe_component(entry.name):
+        raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
+    path = os.fsencode(destination)
+    with open_folder(path, must_be_empty=entry.is_directory, system=system) as folder:
+        if entry.is_directory:
+            _stop_inheritance(folder, path)
+        settings = RestoreSettings(
+            destination=path,
+            numeric_owners=numeric_owners,
+            inherits_acls=folder.inherits_acls,
+            inherits_flags=folder.inherits_flags,
+        )
+        runner = make_runner(folder.descriptor, settings) if make_runner else None
+        walk = Walk(grid, folder.descriptor, settings, system, runner=runner, report=report, progress=progress)
+        if entry.is_directory:
+            walk.run(walk.frame_of(entry, folder.final_metadata(entry.metadata)))
+            walk.summary.directories += 1
+        else:
+            walk.run(Frame(iter((entry,)), None, b""))
+    return walk.summary
+
+
+def _stop_inheritance(folder: Folder, path: bytes) -> None:
+    try:
+        folder.stop_inheritance()
+    except OSError as error:
+        raise DestinationError(f"{shown(path)}: can't be written: {error.strerror}; choose another folder") from error

@@ -1,0 +1,72 @@
+"""What a restore did, and what it could not do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ProblemKind(Enum):
+    """How bad it is.
+
+    DAMAGED: the store lost or changed it; it is not there. FAILED: this machine could not make it; it is not there.
+    UNSET: it is there with its content, and something beside that is not as it was.
+    """
+
+    DAMAGED = "damaged"
+    FAILED = "failed"
+    UNSET = "unset"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as it was.
+
+    Attributes:
+        path: Relative to the destination; b"" for the destination itself.
+        kind: How bad it is.
+        what: The reason, for the user.
+    """
+
+    path: bytes
+    kind: ProblemKind
+    what: str
+
+
+@dataclass(slots=True)
+class RestoreSummary:
+    """What a restore did so far.
+
+    Attributes:
+        files, directories: How many are there; everything that is no directory counts as a file.
+        bytes: Sum of the sizes of the regular files.
+        damaged, failed, unset: How many problems of each kind were reported.
+        owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
+    """
+
+    files: int = 0
+    directories: int = 0
+    bytes: int = 0
+    damaged: int = 0
+    failed: int = 0
+    unset: int = 0
+    owners_unset: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is there with its content."""
+        return not self.damaged and not self.failed
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth saying once at the end."""
+        return ("owners were not set: not root",) if self.owners_unset else ()
+
+    def count(self, problem: Problem) -> None:
+        """Add a problem to the counts."""
+        if problem.kind is ProblemKind.DAMAGED:
+            self.damaged += 1
+        elif problem.kind is ProblemKind.FAILED:
+            self.failed += 1
+        else:
+            self.unset += 1

@@ -1,0 +1,144 @@
+"""The calls that write to the destination, so that a test can count them and make each of them fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+from typing import NamedTuple
+
+from tallac.source import FileSystem
+
+if sys.platform != "win32":
+    import fcntl
+
+# _IOW('f', 2, long); the kernel reads an int (linux/fs.h).
+_SET_FLAGS_REQUEST = 1 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 2
+_SET_FLAGS_FORMAT = f"I{struct.calcsize('l') - struct.calcsize('I')}x"
+
+# A file that exists under the name is never opened, let alone followed.
+_CREATE_FLAGS = (
+    os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+
+_FATAL = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV, errno.ENXIO}
+)
+
+
+def is_fatal(error: OSError) -> bool:
+    """Whether the destination as a whole fails, so that going on makes no sense."""
+    return error.errno in _FATAL
+
+
+class Beneath(NamedTuple):
+    """A file that must not be opened, by its name in an open directory. A symbolic link is meant itself."""
+
+    directory: int
+    name: bytes
+
+    @property
+    def path(self) -> bytes:
+        """A path for those calls that Linux has no form relative to a descriptor of."""
+        return b"/proc/self/fd/%d/%b" % self
+
+
+Place = int | Beneath
+"""An open file or directory, or what can't be opened."""
+
+
+class DestinationSystem(FileSystem):
+    """The real file system, writing side. Every method raises OSError as the system call does.
+
+    Names are single components, relative to a directory's descriptor; no symbolic link is followed.
+    """
+
+    def make_directory(self, name: bytes, directory: int, mode: int = 0o700) -> None:
+        """Make a directory, for the user alone until its metadata is set."""
+        os.mkdir(name, mode, dir_fd=directory)
+
+    def create(self, name: bytes, directory: int) -> int:
+        """Make a regular file, for the user alone until its metadata is set, and open it for writing."""
+        return os.open(name, _CREATE_FLAGS, 0o600, dir_fd=directory)
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        """Write at the file's position; perhaps not all."""
+        return os.write(descriptor, data)
+
+    def seek_to(self, descriptor: int, offset: int) -> None:
+        """Move a file's position."""
+        os.lseek(descriptor, offset, os.SEEK_SET)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Set a file's size; what was not written is a hole."""
+        os.ftruncate(descriptor, size)
+
+    def remove(self, name: bytes, directory: int) -> None:
+        """Remove what is no directory."""
+        os.unlink(name, dir_fd=directory)
+
+    def make_symlink(self, target: bytes, name: bytes, directory: int) -> None:
+        """Make a symbolic link."""
+        os.symlink(target, name, dir_fd=directory)
+
+    def make_node(self, name: bytes, directory: int, mode: int, device: int) -> None:
+        """Make a FIFO, socket or device, for the user alone until its metadata is set."""
+        os.mknod(name, mode | 0o600, device, dir_fd=directory)
+
+    def make_link(self, old: Beneath, new: Beneath) -> None:
+        """Make a hard link."""
+        os.link(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory, follow_symlinks=False)
+
+    def set_owner(self, place: Place, uid: int, gid: int) -> None:
+        """Set the owner; -1 leaves one as it is."""
+        if isinstance(place, int):
+            os.fchown(place, uid, gid)
+        else:
+            os.chown(place.name, uid, gid, dir_fd=place.directory, follow_symlinks=False)
+
+    def set_mode(self, place: Place, mode: int) -> None:
+        """Set the permission bits."""
+        if isinstance(place, int):
+            os.fchmod(place, mode)
+            return
+        try:
+            os.chmod(place.name, mode, dir_fd=place.directory, follow_symlinks=False)
+        except NotImplementedError as error:
+            raise OSError(errno.ENOTSUP, "this system can't do that to a file that is not opened") from error
+
+    def set_time(self, place: Place, mtime_ns: int) -> None:
+        """Set the time of the last change, and of the last access."""
+        if isinstance(place, int):
+            os.utime(place, ns=(mtime_ns, mtime_ns))
+        else:
+            os.utime(place.name, ns=(mtime_ns, mtime_ns), dir_fd=place.directory, follow_symlinks=False)
+
+    def get_time(self, place: Place) -> int:
+        """Read the time of the last change, in nanoseconds."""
+        if isinstance(place, int):
+            return os.fstat(place).st_mtime_ns
+        return os.stat(place.name, dir_fd=place.directory, follow_symlinks=False).st_mtime_ns
+
+    def set_xattr(self, place: Place, name: bytes, value: bytes) -> None:
+        """Set an extended attribute."""
+        if isinstance(place, int):
+            os.setxattr(place, name, value)
+        else:
+            os.setxattr(place.path, name, value, follow_symlinks=False)
+
+    def remove_xattr(self, place: Place, name: bytes) -> None:
+        """Remove an extended attribute."""
+        if isinstance(place, int):
+            os.removexattr(place, name)
+        else:
+            os.removexattr(place.path, name, follow_symlinks=False)
+
+    def set_flags(self, descriptor: int, flags: int) -> None:
+        """Set Linux inode flags (FS_IOC_SETFLAGS)."""
+        if sys.platform != "linux":
+            raise OSError(errno.ENOTSUP, "this system has no inode flags")
+        fcntl.ioctl(descriptor, _SET_FLAGS_REQUEST, struct.pack(_SET_FLAGS_FORMAT, flags))
+
+
+DESTINATION = DestinationSystem()

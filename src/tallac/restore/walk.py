@@ -1,0 +1,334 @@
+"""The walk through what is restored: it makes directories and special files, hands regular files on, and finishes directories."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from tallac.caps import DirectoryReadCap
+from tallac.dag import Entry, Metadata
+from tallac.errors import CapError, DamageError, EntryError
+from tallac.interfaces import CapReader
+from tallac.restore.attributes import FLAGS_LINK_FORBIDDING, Attributes
+from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of, unset_problem
+from tallac.restore.links import LinkTable
+from tallac.restore.names import is_safe_component, join_path
+from tallac.restore.settings import RestoreSettings
+from tallac.restore.special import Kind, kind_of, make_special
+from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
+from tallac.restore.system import Beneath, DestinationSystem
+from tallac.source import DirectoryStack, open_beneath, open_regular
+
+BATCH_COUNT_MAX = 200
+BATCH_SIZE_MAX = 2 << 20
+
+_NO_LINKS = frozenset({errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOENT, errno.ENOSYS})
+_CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
+
+
+class BatchRunner(Protocol):
+    """Restores batches, at once or elsewhere. Whatever a batch raises, `submit`, `results` or `drain` raises."""
+
+    def submit(self, batch: Batch, directory: int) -> None:
+        """Take a batch; waits while too many are under way. The directory's descriptor is open during this call only."""
+        ...
+
+    def results(self) -> list[BatchResult]:
+        """Give what has been done since the last call, in the order of submission; waits for nothing."""
+        ...
+
+    def drain(self) -> list[BatchResult]:
+        """Wait for all that is under way, and give what `results` would."""
+        ...
+
+
+class LocalRunner:
+    """Restores each batch in this process, at once."""
+
+    def __init__(self, writer: FileWriter) -> None:
+        """Write with this writer."""
+        self._writer = writer
+        self._done: list[BatchResult] = []
+
+    def submit(self, batch: Batch, directory: int) -> None:
+        self._done.append(self._writer.write_batch(batch, directory))
+
+    def results(self) -> list[BatchResult]:
+        done, self._done = self._done, []
+        return done
+
+    def drain(self) -> list[BatchResult]:
+        return self.results()
+
+
+class Frame:
+    """A directory that the walk is in.
+
+    Attributes:
+        metadata: What it gets when all below it is done; None to leave it as it is.
+        packed: Its cap, to notice a directory that contains itself.
+    """
+
+    __slots__ = ("entries", "metadata", "packed", "pending", "pending_size")
+
+    def __init__(self, entries: Iterator[Entry], metadata: Metadata | None, packed: bytes) -> None:
+        self.entries = entries
+        self.metadata = metadata
+        self.packed = packed
+        self.pending: list[Entry] = []
+        self.pending_size = 0
+
+
+class Walk:
+    """One restore under way."""
+
+    def __init__(
+        self,
+        grid: CapReader,
+        root: int,
+        settings: RestoreSettings,
+        system: DestinationSystem,
+        *,
+        runner: BatchRunner | None = None,
+        report: Callable[[Problem], None] | None = None,
+        progress: Callable[[RestoreSummary], None] | None = None,
+    ) -> None:
+        """Restore below an open directory, which stays the caller's."""
+        self.summary = RestoreSummary()
+        self._grid = grid
+        self._root = root
+        self._settings = settings
+        self._system = system
+        self._writer = FileWriter(grid, settings, system)
+        self._attributes = Attributes(system, settings)
+        self._runner = runner or LocalRunner(self._writer)
+        self._report = report
+        self._progress = progress
+        self._stack = DirectoryStack(root, filesystem=system)
+        self._frames: list[Frame] = []
+        self._links = LinkTable()
+        self._submitted = 0
+        self._completed = 0
+        # Directories that the walk has left, children first: (batches that must be complete, components, metadata).
+        self._unfinished: deque[tuple[int, tuple[bytes, ...], Metadata]] = deque()
+        # Files that had to stay free of flags until their last link was made.
+        self._unflagged: list[tuple[tuple[bytes, ...], bytes, int]] = []
+
+    def run(self, top: Frame) -> None:
+        """Restore everything below a directory that exists already, and the directory's own metadata.
+
+        Raises:
+            DestinationError: The destination fails as a whole.
+            StoreError: The store failed, other than by damage.
+        """
+        self._frames.append(top)
+        with self._stack:
+            while self._frames:
+                entry = self._next_entry(self._frames[-1])
+                if entry is None:
+                    self._leave()
+                else:
+                    self._restore(entry)
+        self._absorb(self._runner.drain())
+        self._finish_directories()
+        self._set_flags_left()
+        self._show_progress()
+
+    def frame_of(self, entry: Entry, metadata: Metadata | None) -> Frame:
+        """Begin to read a directory.
+
+        Raises:
+            DamageError, CapError: It can't be read.
+        """
+        cap = entry.cap
+        if not isinstance(cap, DirectoryReadCap):
+            raise CapError("the cap leads to no directory that can be read")
+        return Frame(iter(self._grid.read_directory(cap)), metadata, entry.packed)
+
+    def _next_entry(self, frame: Frame) -> Entry | None:
+        try:
+            return next(frame.entries, None)
+        except DamageError as error:
+            self._add(Problem(self._path(), ProblemKind.DAMAGED, f"entries are missing: {error}"))
+            return None
+
+    def _restore(self, entry: Entry) -> None:
+        try:
+            if not is_safe_component(entry.name):
+                raise EntryError("the name is no name of a file, and might lead out of the destination")
+            kind = kind_of(entry)
+            if kind is Kind.DIRECTORY:
+                self._enter(entry)
+            elif entry.metadata.links > 1:
+                self._restore_linked(entry, kind)
+            elif kind is Kind.REGULAR:
+                self._enqueue(entry)
+            else:
+                self._make_special(entry)
+        except _CHILD_ERRORS as error:
+            self._add(problem_of(error, self._path(entry.name), self._settings))
+
+    def _enter(self, entry: Entry) -> None:
+        if any(frame.packed == entry.packed for frame in self._frames):
+            raise EntryError("the directory contains itself")
+        frame = self.frame_of(entry, entry.metadata)
+        self._system.make_directory(entry.name, self._stack.descriptor)
+        self._stack.enter(entry.name)
+        self._frames.append(frame)
+        self.summary.directories += 1
+
+    def _leave(self) -> None:
+        frame = self._frames.pop()
+        self._submit(frame)
+        self._absorb(self._runner.results())
+        if frame.metadata is not None:
+            self._finish_or_wait(frame.metadata)
+        if self._frames:
+            self._stack.leave()
+        self._finish_directories()
+        self._show_progress()
+
+    def _enqueue(self, entry: Entry) -> None:
+        frame = self._frames[-1]
+        frame.pending.append(entry)
+        frame.pending_size += entry.size
+        if len(frame.pending) >= BATCH_COUNT_MAX or frame.pending_size >= BATCH_SIZE_MAX:
+            self._submit(frame)
+            self._absorb(self._runner.results())
+            self._show_progress()
+
+    def _submit(self, frame: Frame) -> None:
+        if not frame.pending:
+            return
+        batch = Batch(self._stack.components, frame.pending)
+        frame.pending, frame.pending_size = [], 0
+        try:
+            directory = self._stack.descriptor
+        except OSError as error:
+            for entry in batch.entries:
+                self._add(problem_of(error, self._path(entry.name), self._settings))
+            return
+        self._runner.submit(batch, directory)
+        self._submitted += 1
+
+    def _absorb(self, results: list[BatchResult]) -> None:
+        for result in results:
+            self._completed += 1
+            self._count(result)
+
+    def _count(self, result: BatchResult) -> None:
+        self.summary.files += result.files
+        self.summary.bytes += result.bytes
+        self.summary.owners_unset += result.owners_unset
+        for problem in result.problems:
+            self._add(problem)
+
+    def _make_special(self, entry: Entry) -> bool:
+        """Make what has no content, with its metadata; say whether it is there."""
+        directory = self._stack.descriptor
+        try:
+            make_special(self._system, entry, directory)
+        except PermissionError as error:
+            self._add(Problem(self._path(entry.name), ProblemKind.UNSET, f"not made: {error.strerror}; only root may"))
+            return False
+        self._set_attributes(Beneath(directory, entry.name), entry.metadata, self._path(entry.name))
+        self.summary.files += 1
+        return True
+
+    def _restore_linked(self, entry: Entry, kind: Kind) -> None:
+        """Make a link of a file that is there, or the file itself, at once: later links rely on it."""
+        first = self._links.first_of(entry)
+        if first is not None and self._link(entry, *first):
+            return
+        components = self._stack.components
+        if kind is Kind.SPECIAL:
+            is_made = self._make_special(entry)
+        else:
+            result = BatchResult()
+            is_held = bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
+            is_made = self._writer.write(entry, self._stack.descriptor, components, result, with_flags=not is_held)
+            self._count(result)
+            if is_made and is_held:
+                self._unflagged.append((components, entry.name, entry.metadata.flags))
+        if is_made and first is None:
+            self._links.add_first(entry, components)
+
+    def _link(self, entry: Entry, components: tuple[bytes, ...], name: bytes) -> bool:
+        new = Beneath(self._stack.descriptor, entry.name)
+        directory = open_beneath(self._root, components, filesystem=self._system)
+        try:
+            self._system.make_link(Beneath(directory, name), new)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            what = f"a copy instead of a hard link of {os.fsdecode(join_path(components, name))!r} ({error.strerror})"
+            self._add(Problem(self._path(entry.name), ProblemKind.UNSET, what))
+            return False
+        finally:
+            self._system.close(directory)
+        self._links.count_link(entry)
+        self.summary.files += 1
+        self.summary.bytes += entry.size
+        return True
+
+    def _finish_or_wait(self, metadata: Metadata) -> None:
+        components = self._stack.components
+        if self._unfinished or self._completed < self._submitted:
+            self._unfinished.append((self._submitted, components, metadata))
+            return
+        try:
+            self._set_attributes(self._stack.descriptor, metadata, join_path(components), is_directory=True)
+        except OSError as error:
+            self._add(problem_of(error, join_path(components), self._settings))
+
+    def _finish_directories(self) -> None:
+        while self._unfinished and self._unfinished[0][0] <= self._completed:
+            _, components, metadata = self._unfinished.popleft()
+            try:
+                descriptor = open_beneath(self._root, components, filesystem=self._system)
+                try:
+                    self._set_attributes(descriptor, metadata, join_path(components), is_directory=True)
+                finally:
+                    self._system.close(descriptor)
+            except OSError as error:
+                self._add(problem_of(error, join_path(components), self._settings))
+
+    def _set_flags_left(self) -> None:
+        for components, name, flags in self._unflagged:
+            path = join_path(components, name)
+            try:
+                directory = open_beneath(self._root, components, filesystem=self._system)
+                try:
+                    descriptor, _ = open_regular(directory, name, filesystem=self._system)
+                finally:
+                    self._system.close(directory)
+                try:
+                    unset = self._attributes.set_flags(descriptor, flags)
+                finally:
+                    self._system.close(descriptor)
+            except OSError as error:
+                unset = [f"inode flags ({problem_of(error, path, self._settings).what})"]
+            if unset:
+                self._add(unset_problem(path, unset))
+
+    def _set_attributes(self, place: int | Beneath, metadata: Metadata, path: bytes, *, is_directory: bool = False) -> None:
+        before = self._attributes.owners_unset
+        unset = self._attributes.set_all(place, metadata, is_directory=is_directory)
+        self.summary.owners_unset += self._attributes.owners_unset - before
+        if unset:
+            self._add(unset_problem(path, unset))
+
+    def _path(self, name: bytes | None = None) -> bytes:
+        return join_path(self._stack.components, name)
+
+    def _add(self, problem: Problem) -> None:
+        self.summary.count(problem)
+        if self._report is not None:
+            self._report(problem)
+
+    def _show_progress(self) -> None:
+        if self._progress is not None:
+            self._progress(self.summary)
