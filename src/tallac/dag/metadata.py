@@ -49,7 +49,7 @@ class SnapshotFacts(
         "ended_ns": "e",
         "files": "f",
         "directories": "d",
-        "bytes": "n",
+        "size": "n",
         "bytes_stored": "a",
         "unreadable": "x",
         "tags": "t",
@@ -63,7 +63,7 @@ class SnapshotFacts(
         sources: Absolute paths that were backed up, as bytes.
         started_ns, ended_ns: UTC, nanoseconds since 1970, by the client's clock.
         files, directories: How many it holds; everything that is no directory counts as a file.
-        bytes: Sum of the sizes of its regular files.
+        size: Sum of the sizes of its regular files, in bytes.
         bytes_stored: What this backup added to the store.
         unreadable: How many files could not be read and are missing; above 0 the snapshot is incomplete.
         tags: The user's own words.
@@ -77,7 +77,7 @@ class SnapshotFacts(
     ended_ns: int = 0
     files: int = 0
     directories: int = 0
-    bytes: int = 0
+    size: int = 0
     bytes_stored: int = 0
     unreadable: int = 0
     tags: tuple[str, ...] = ()

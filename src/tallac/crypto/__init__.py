@@ -1,0 +1,25 @@
+"""Tagged hashes, key derivation, sealing and signing: the only importer of ciphers."""
+
+from tallac.crypto.hashing import Hasher, hash_file_bytes, keyed, tag_key
+from tallac.crypto.padding import padme
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, TAG_SIZE, open_sealed, open_sealed_into, seal, seal_into
+from tallac.crypto.signing import PUBLIC_KEY_SIZE, SIGNATURE_SIZE, SigningKey, is_signed_by
+
+__all__ = [
+    "NONCE_SIZE",
+    "PUBLIC_KEY_SIZE",
+    "SEAL_OVERHEAD",
+    "SIGNATURE_SIZE",
+    "TAG_SIZE",
+    "Hasher",
+    "SigningKey",
+    "hash_file_bytes",
+    "is_signed_by",
+    "keyed",
+    "open_sealed",
+    "open_sealed_into",
+    "padme",
+    "seal",
+    "seal_into",
+    "tag_key",
+]

@@ -1,0 +1,26 @@
+"""BLAKE3, plain and keyed.
+
+A *tagged* hash is BLAKE3 keyed with the plain BLAKE3 of its tag, so that no output for one purpose is one for another. A key
+derivation is BLAKE3 keyed with the parent key, over the purpose's tag.
+"""
+
+from __future__ import annotations
+
+from blake3 import blake3
+
+Hasher = blake3
+
+
+def hash_file_bytes(data: bytes | bytearray | memoryview) -> bytes:
+    """Give the plain 32-byte BLAKE3, as it names packs and contents."""
+    return blake3(data).digest()
+
+
+def tag_key(tag: str) -> bytes:
+    """Give the 32-byte key of a tagged hash. Call once per tag, at import."""
+    return blake3(tag.encode("ascii")).digest()
+
+
+def keyed(key: bytes, data: bytes, length: int = 32) -> bytes:
+    """Give the keyed BLAKE3 of data, cut to length bytes. The key has 32 bytes."""
+    return blake3(data, key=key).digest(length=length)

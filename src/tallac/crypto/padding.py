@@ -1,0 +1,17 @@
+"""Sizes that tell little."""
+
+from __future__ import annotations
+
+
+def padme(size: int) -> int:
+    """Round a size up such that it keeps only about log log size bits of information.
+
+    The overhead is at most 12 % and below 3 % from 16 MiB on. Source: Nikitin et al., "Reducing Metadata Leakage from Encrypted
+    Files and Communication with PURBs", PETS 2019, section 4.
+    """
+    if size < 2:
+        return size
+    exponent = size.bit_length() - 1
+    free_bits = exponent - exponent.bit_length()
+    mask = (1 << free_bits) - 1
+    return (size + mask) & ~mask

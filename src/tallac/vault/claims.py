@@ -1,0 +1,89 @@
+"""A table in shared memory by which the processes of one batch avoid storing one object twice.
+
+Two processes may still claim the same object at the same instant; the second copy is then dropped when the index is written.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import tempfile
+from types import TracebackType
+
+SLOTS = 1 << 20
+SLOT_SIZE = 16
+FILL_MAX = SLOTS * 3 // 4
+_WORDS = struct.Struct("=QQ")
+
+
+class Claims:
+    """Open addressing over whole object names, which are uniformly distributed already.
+
+    The table holds 786,000 claims in 16 MiB. Beyond that it claims nothing more and every object counts as new. A slot is two
+    words, the second written first: two processes that write one slot at once leave a name that is nobody's, which costs a
+    duplicate and never a loss.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        """Make a table, or open the one that another process of this machine made and calls path."""
+        self._descriptor = _new_file() if path is None else os.open(path, os.O_RDWR)
+        self._map = mmap.mmap(self._descriptor, SLOTS * SLOT_SIZE)
+        self._slots = memoryview(self._map).cast("Q")
+        self._count = 0
+
+    @property
+    def path(self) -> str:
+        """Where another process of this machine opens the table, as long as this one has it open."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
+    def claim(self, name: bytes) -> bool:
+        """Say whether this object is new, and remember it."""
+        low, high = _WORDS.unpack(name)
+        low = low or 1
+        slots = self._slots
+        place = low % SLOTS * 2
+        while held := slots[place]:
+            if held == low and slots[place + 1] == high:
+                return False
+            place = (place + 2) % (SLOTS * 2)
+        if self._count < FILL_MAX:
+            self._count += 1
+            slots[place + 1] = high
+            slots[place] = low
+        return True
+
+    def __contains__(self, name: bytes) -> bool:
+        """Say whether somebody claimed this object."""
+        low, high = _WORDS.unpack(name)
+        low = low or 1
+        place = low % SLOTS * 2
+        while held := self._slots[place]:
+            if held == low and self._slots[place + 1] == high:
+                return True
+            place = (place + 2) % (SLOTS * 2)
+        return False
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._slots.release()
+        self._map.close()
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Claims:
+        """Give this table."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close."""
+        self.close()
+
+
+def _new_file() -> int:
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("tallac-claims", os.MFD_CLOEXEC)
+    else:
+        descriptor, path = tempfile.mkstemp(prefix="tallac-claims-")
+        os.unlink(path)
+    os.ftruncate(descriptor, SLOTS * SLOT_SIZE)
+    return descriptor

@@ -1,0 +1,59 @@
+"""Compression with zstd, and when not to.
+
+The compressor's and decompressor's objects are reused, which is what makes them fast on small files; so a codec belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import zstandard
+
+from tallac.errors import CorruptObjectError
+from tallac.interfaces import Buffer
+
+PROBE_SIZE = 1 << 14
+PROBE_FROM_SIZE = 1 << 17
+PLAIN_SIZE_MIN = 32
+
+
+class Codec:
+    """Compress and decompress single buffers. Not thread-safe."""
+
+    def __init__(self, level: int = 3) -> None:
+        """Make a codec; what it writes can be read by one of any level."""
+        self._compressor = zstandard.ZstdCompressor(level=level)
+        self._probe = zstandard.ZstdCompressor(level=1)
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def compress(self, plain: Buffer) -> bytes | None:
+        """Compress, or give None where that saves less than a 32nd.
+
+        Of a large buffer a few stretches are tried first, so that what does not compress costs little.
+        """
+        size = len(plain)
+        if size < PLAIN_SIZE_MIN or (size >= PROBE_FROM_SIZE and not self._promises(memoryview(plain))):
+            return None
+        compressed = self._compressor.compress(plain)
+        return compressed if len(compressed) < size - (size >> 5) else None
+
+    def _promises(self, plain: memoryview) -> bool:
+        """Try a stretch at the beginning, the middle and the end."""
+        last = len(plain) - PROBE_SIZE
+        for start in (0, last // 2, last):
+            stretch = plain[start : start + PROBE_SIZE]
+            if len(self._probe.compress(stretch)) < PROBE_SIZE - (PROBE_SIZE >> 5):
+                return True
+        return False
+
+    def decompress(self, compressed: Buffer, size_max: int) -> bytes:
+        """Decompress one frame to at most size_max bytes.
+
+        Raises:
+            CorruptObjectError: It is no such frame, or would grow beyond that.
+        """
+        try:
+            declared = zstandard.frame_content_size(compressed)
+            if not 0 <= declared <= size_max:
+                raise CorruptObjectError("compressed bytes declare another size than their cap allows")
+            return self._decompressor.decompress(compressed, max_output_size=size_max)
+        except zstandard.ZstdError:
+            raise CorruptObjectError("compressed bytes do not decompress") from None

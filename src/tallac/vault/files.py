@@ -1,0 +1,87 @@
+"""Files in a vault, as seekable readers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from tallac.vault.links import SMALL_SIZE_MAX
+from tallac.vault.reading import ObjectReader
+from tallac.vault.trees import Child
+
+
+def pieces_from(reader: ObjectReader, root: Child, offset: int) -> Iterator[tuple[int, Child]]:
+    """Give (start, piece) of a file from the piece that holds offset on, reading only the nodes on the way."""
+    if root.size <= SMALL_SIZE_MAX:
+        yield 0, root
+        return
+    yield from _below(reader, root, 0, offset)
+
+
+def _below(reader: ObjectReader, node: Child, start: int, offset: int) -> Iterator[tuple[int, Child]]:
+    level, children = reader.read_list(node)
+    for child in children:
+        if start + child.size > offset:
+            if level > 1:
+                yield from _below(reader, child, start, offset)
+            else:
+                yield start, child
+        start += child.size
+
+
+class VaultFile(io.RawIOBase):
+    """One file's content. Holds one piece at a time; every byte it gives is verified."""
+
+    def __init__(self, reader: ObjectReader, root: Child) -> None:
+        """Open the file whose chunk or list is root; nothing is read yet."""
+        super().__init__()
+        self._reader = reader
+        self._root = root
+        self._position = 0
+        self._pieces: Iterator[tuple[int, Child]] = iter(())
+        self._start, self._data = 0, b""
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def tell(self) -> int:
+        """Give the position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move the position; nothing is read."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._root.size}[whence]
+        if base + offset < 0:
+            raise ValueError("a position can't be negative")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed wants a WriteableBuffer here.
+        """Read what is left of the present piece.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: The piece is lost or damaged.
+        """
+        if self._position >= self._root.size:
+            return 0
+        if not self._start <= self._position < self._start + len(self._data):
+            self._load()
+        within = self._position - self._start
+        part = self._data[within : within + len(buffer)]
+        buffer[: len(part)] = part
+        self._position += len(part)
+        return len(part)
+
+    def _load(self) -> None:
+        """Make the piece at the position the present one: the next in turn, or found from the root after a seek."""
+        start, piece = next(self._pieces, (0, None))
+        if piece is None or not start <= self._position < start + piece.size:
+            self._pieces = pieces_from(self._reader, self._root, self._position)
+            start, piece = next(self._pieces)
+        data = bytes(piece.size) if piece.is_hole else self._reader.read_chunk(piece.key, piece.hash, piece.size)
+        self._start, self._data = start, data

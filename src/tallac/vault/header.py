@@ -1,0 +1,107 @@
+"""The vault's header: what a location needs to be told for a vault, without any key. Kept twice.
+
+tallac vault
+format 1
+id 32 hexadecimal digits
+check 16 hexadecimal digits of the BLAKE3 of the lines above
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallac.crypto import hash_file_bytes
+from tallac.errors import CorruptObjectError, MalformedObjectError, NewerFormatError, NotAVaultError
+from tallac.interfaces import Backend, Expect
+from tallac.vault.objects import FORMAT_VERSION
+
+HEADER_NAMES = ("header", "header.copy")
+_MAGIC = b"tallac vault\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a header says.
+
+    Attributes:
+        format_version: Which docs/format.md describes the rest.
+        identity: 32 hexadecimal digits, made up at random when the vault is made.
+    """
+
+    format_version: int
+    identity: str
+
+    def encode(self) -> bytes:
+        """Write the header."""
+        text = _MAGIC + f"format {self.format_version}\nid {self.identity}\n".encode("ascii")
+        return text + b"check " + hash_file_bytes(text).hex()[:16].encode("ascii") + b"\n"
+
+
+def decode_header(text: bytes, location: str) -> Header:
+    """Read a header.
+
+    Raises:
+        NotAVaultError: It is none.
+        NewerFormatError: It is of a format that this Tallac does not know.
+        CorruptObjectError: It is damaged.
+    """
+    if not text.startswith(_MAGIC):
+        raise NotAVaultError(f"{location} holds no vault: its header is something else. Choose another folder")
+    lines = text.split(b"\n")
+    version = lines[1].removeprefix(b"format ")
+    if lines[1].startswith(b"format ") and version.isdigit() and int(version[:9]) > FORMAT_VERSION:
+        raise NewerFormatError(f"the vault at {location} has format {int(version[:9])}, which needs a newer Tallac: update it")
+    header = Header(FORMAT_VERSION, lines[2][3:35].decode("ascii", "replace")) if len(lines) > 3 else None
+    if header is None or header.encode() != text:
+        raise CorruptObjectError(f"a header of the vault at {location} is damaged")
+    return header
+
+
+def write_header(backend: Backend, header: Header) -> None:
+    """Write both copies.
+
+    Raises:
+        ConflictError: There is a header already.
+    """
+    for name in HEADER_NAMES:
+        backend.put(name, header.encode(), expect=Expect.ABSENT)
+
+
+def read_header(backend: Backend) -> Header:
+    """Read the header, from whichever copy is whole.
+
+    Raises:
+        NotAVaultError: There is none.
+        NewerFormatError: The vault is of a newer format.
+        CorruptObjectError: Both copies are damaged.
+    """
+    damage: CorruptObjectError | NotAVaultError | None = None
+    for name in HEADER_NAMES:
+        found = backend.get_versioned(name)
+        if found is None:
+            continue
+        try:
+            return decode_header(found[0], backend.location())
+        except (CorruptObjectError, NotAVaultError) as error:
+            damage = damage or error
+    if damage is not None:
+        raise damage
+    raise NotAVaultError(
+        f"{backend.location()} holds no vault: check the folder, or make one with `tallac create-alias NAME --grid FOLDER`"
+    )
+
+
+def check_headers(backend: Backend, identity: str) -> list[str]:
+    """Say what is wrong with the copies, a sentence each."""
+    wrong = []
+    for name in HEADER_NAMES:
+        found = backend.get_versioned(name)
+        if found is None:
+            wrong.append(f"{name} is missing")
+            continue
+        try:
+            if decode_header(found[0], backend.location()).identity != identity:
+                raise MalformedObjectError("another vault's header")
+        except (CorruptObjectError, NotAVaultError, NewerFormatError):
+            wrong.append(f"{name} is damaged")
+    return wrong

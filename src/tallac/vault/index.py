@@ -1,0 +1,338 @@
+"""The index: which pack holds which object. docs/format.md, "Index".
+
+The register `index` names the index objects; each holds the footers of some packs. All of it can be rebuilt from the packs. The
+local copy (runs, in the user's state folder) can be rebuilt from the index objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, open_sealed, seal
+from tallac.errors import (
+    CorruptObjectError,
+    DamageError,
+    LocalStateError,
+    MalformedObjectError,
+    MissingObjectError,
+    ObjectNotFoundError,
+)
+from tallac.interfaces import Backend, Expect, Randomness
+from tallac.vault.codec import Codec
+from tallac.vault.objects import FORMAT_VERSION
+from tallac.vault.packs import FinishedPack, pad_plain, unpad_plain
+from tallac.vault.registers import Register, put_once
+from tallac.vault.runs import Location, Run, merge_runs, write_run
+
+INDEX_PREFIX = "index/"
+INDEX_NAME_SIZE = 32
+INDEX_BODY_SIZE_MAX = 8 << 20
+INDEX_OBJECTS_MAX = 32
+RUNS_MAX = 6
+_CONTEXT = b"index" + bytes((FORMAT_VERSION,))
+_PACK_HEAD = struct.Struct(">32sQI")
+
+
+class PackLister(Protocol):
+    """Looks at the packs themselves."""
+
+    def sizes(self) -> dict[bytes, int]:
+        """List the packs that are there."""
+        ...
+
+    def footers(self, sizes: dict[bytes, int]) -> list[FinishedPack]:
+        """Read the footers of some packs; those that are damaged are left out."""
+        ...
+
+
+def index_path(name: bytes) -> str:
+    """Give the backend's name of an index object."""
+    return INDEX_PREFIX + name.hex()
+
+
+def encode_index(packs: Iterable[FinishedPack]) -> bytes:
+    """Encode the footers of some packs, one after the other."""
+    return b"".join(_PACK_HEAD.pack(pack.name, pack.size, len(pack.body)) + pack.body for pack in packs)
+
+
+def decode_index(body: bytes) -> list[FinishedPack]:
+    """Read what `encode_index` gave.
+
+    Raises:
+        MalformedObjectError: It does not follow the format.
+    """
+    packs = []
+    place = 0
+    while place < len(body):
+        if place + _PACK_HEAD.size > len(body):
+            raise MalformedObjectError("an index object is cut short")
+        name, size, length = _PACK_HEAD.unpack_from(body, place)
+        place += _PACK_HEAD.size
+        if place + length > len(body):
+            raise MalformedObjectError("an index object is cut short")
+        packs.append(FinishedPack(name, size, body[place : place + length]))
+        place += length
+    return packs
+
+
+def names_in(text: bytes | None) -> list[bytes]:
+    """Read the index register's text: the names of the index objects, 32 bytes each."""
+    if text is None:
+        return []
+    if len(text) % INDEX_NAME_SIZE:
+        raise MalformedObjectError("the index register has a wrong length")
+    return [text[place : place + INDEX_NAME_SIZE] for place in range(0, len(text), INDEX_NAME_SIZE)]
+
+
+class IndexStore:
+    """Index objects in the store."""
+
+    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
+        """Use a backend; nothing is read yet."""
+        self._backend = backend
+        self._frame_key = frame_key
+        self._randomness = randomness
+        self._codec = Codec()
+
+    def put(self, packs: Iterable[FinishedPack]) -> bytes:
+        """Store an index object of some packs, durably, and give its name."""
+        plain = pad_plain(encode_index(packs), self._codec, SEAL_OVERHEAD)
+        sealed = seal(self._frame_key, self._randomness(NONCE_SIZE), plain, _CONTEXT)
+        name = hash_file_bytes(sealed)
+        put_once(self._backend, index_path(name), sealed, Expect.ABSENT)
+        return name
+
+    def get(self, name: bytes) -> list[FinishedPack]:
+        """Read an index object.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: It is lost or damaged.
+        """
+        place = f"the index object {name.hex()[:12]} in {self._backend.location()}"
+        try:
+            sealed = self._backend.get(index_path(name))
+        except ObjectNotFoundError:
+            raise MissingObjectError(f"{place} is missing") from None
+        if hash_file_bytes(sealed) != name:
+            raise CorruptObjectError(f"{place} is damaged")
+        return decode_index(unpad_plain(open_sealed(self._frame_key, sealed, _CONTEXT), self._codec))
+
+    def delete(self, name: bytes) -> None:
+        """Remove an index object that no register names any more."""
+        self._backend.delete(index_path(name))
+
+
+class VaultIndex:
+    """The whole index, with its local copy. Look-ups see the state of the last `refresh`."""
+
+    def __init__(self, register: Register, store: IndexStore, folder: Path, packs: PackLister) -> None:
+        """Keep the local copy in folder, which exists. `packs` looks at the packs themselves, for when the index is damaged."""
+        self._register = register
+        self._store = store
+        self._folder = folder
+        self._packs = packs
+        self._runs: list[Run] = []
+        self._version: bytes | None = None
+        self._is_fresh = False
+        self._register_is_damaged = False
+        self._lost: list[bytes] = []
+        self._rescued: list[FinishedPack] = []
+        self.damage: list[DamageError] = []
+        self.absent_packs: frozenset[bytes] = frozenset()
+        self.quarantined: frozenset[bytes] = frozenset()
+
+    def refresh(self) -> None:
+        """Take up what other writers have added, at the price of reading one small object.
+
+        Where index objects or their register are lost or damaged, the packs' footers are read instead, and `damage` says so.
+        """
+        names, version, damage = self._read_register()
+        while not self._is_fresh or self._version != version:
+            self._load(frozenset(names), damage)
+            self._version, self._is_fresh = version, True
+            if self._lost:
+                # A writer may have replaced small index objects by one, and deleted them, since the register was read.
+                names, version, damage = self._read_register()
+
+    def look_at_packs(self) -> list[FinishedPack]:
+        """Compare the index with the packs that are there, after a refresh.
+
+        What lies in a pack that is lost or cut short no longer counts as there. What killed runs have stored is found again.
+
+        Returns:
+            The packs that the index does not know; look-ups see them from now on, `publish` makes that last.
+        """
+        listed = self._packs.sizes()
+        known = self.packs()
+        self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
+        found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
+        if found:
+            self._runs.append(Run(write_run(self._folder, [], found)))
+        return found
+
+    def find(self, name: bytes) -> Location | None:
+        """Say where an object lies; None where no pack known to be there holds it, or where it is quarantined."""
+        if name in self.quarantined:
+            return None
+        for run in self._runs:
+            for location in run.locations(name):
+                if location.pack not in self.absent_packs:
+                    return location
+        return None
+
+    def number_of(self, name: bytes) -> int | None:
+        """Give an object's number among all records, which stays the same until the next refresh; None if it has none."""
+        first = 0
+        for run in self._runs:
+            number = run.find(name)
+            if run.name_at(number) == name:
+                return first + number
+            first += run.count
+        return None
+
+    def count(self) -> int:
+        """Give the number of records; an object that is stored twice has two."""
+        return sum(run.count for run in self._runs)
+
+    def packs(self) -> dict[bytes, int]:
+        """Give the names and sizes of all packs in the index."""
+        return {name: size for run in self._runs for name, size in run.packs}
+
+    def run_paths(self) -> list[Path]:
+        """Give the files of the local copy, for other processes of this machine."""
+        return [run.path for run in self._runs]
+
+    def publish(self, packs: list[FinishedPack]) -> None:
+        """Add packs to the index; durable, and seen by every later refresh, when this returns.
+
+        Index objects that were found lost or damaged are replaced by what was read from the packs themselves.
+        """
+        added = [self._store.put(part) for part in _parts(packs + self._rescued)]
+        superseded: list[bytes] = []
+
+        def add(text: bytes | None) -> bytes:
+            nonlocal superseded
+            names = [name for name in names_in(text) if name not in self._lost]
+            superseded = list(self._lost)
+            if len(names) + len(added) > INDEX_OBJECTS_MAX:
+                names, replaced = self._compacted(names)
+                superseded += replaced
+            return b"".join([*names, *added])
+
+        if self._register_is_damaged:
+            self._register.rewrite(add(None))
+        else:
+            self._register.swap(add)
+        for name in superseded:
+            self._store.delete(name)
+        self.refresh()
+
+    def close(self) -> None:
+        """Unmap the local copy."""
+        for run in self._runs:
+            run.close()
+        self._runs = []
+        self._is_fresh = False
+
+    def _compacted(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Store one index object in place of all small ones; give the names to keep and those that it replaces."""
+        small: list[bytes] = []
+        packs: dict[bytes, FinishedPack] = {}
+        for name in names:
+            try:
+                held = self._store.get(name)
+            except (CorruptObjectError, MissingObjectError):
+                continue  # It stays in the register, where the next refresh finds it and says so.
+            if sum(len(pack.body) for pack in held) < INDEX_BODY_SIZE_MAX // 2:
+                small.append(name)
+                packs.update((pack.name, pack) for pack in held)
+        merged = [self._store.put(part) for part in _parts(list(packs.values()))]
+        return [name for name in names if name not in small] + merged, small
+
+    def _read_register(self) -> tuple[list[bytes], bytes | None, DamageError | None]:
+        try:
+            state = self._register.read()
+            if state is None:
+                raise MissingObjectError("the register of the index is missing")
+            return names_in(state.text), state.version, None
+        except DamageError as error:
+            return [], None, error
+
+    def _load(self, names: frozenset[bytes], damage: DamageError | None) -> None:
+        self.close()
+        self._register_is_damaged = damage is not None
+        self.damage = [] if damage is None else [damage]
+        self._lost, self._rescued = [], []
+        runs = []
+        for path in sorted(self._folder.glob("*.run")):
+            run = _open_run(path)
+            if run is not None and run.covers and run.covers <= names:
+                runs.append(run)
+            elif run is not None:
+                run.close()
+                _discard(path)
+        covered: set[bytes] = set().union(*(run.covers for run in runs))
+        runs += [Run(path) for path in self._fetch(sorted(names - covered))]
+        self._runs = self._merged(runs)
+        if self.damage:
+            known = self.packs()
+            sizes = {name: size for name, size in self._packs.sizes().items() if name not in known}
+            self._rescued = self._packs.footers(sizes)
+            self._runs.append(Run(write_run(self._folder, [], self._rescued)))
+
+    def _fetch(self, names: list[bytes]) -> Iterator[Path]:
+        for name in names:
+            try:
+                packs = self._store.get(name)
+            except (CorruptObjectError, MissingObjectError) as error:
+                self.damage.append(error)
+                self._lost.append(name)
+            else:
+                yield write_run(self._folder, [name], packs)
+
+    def _merged(self, runs: list[Run]) -> list[Run]:
+        """Keep the runs few: merge all but the largest, and that one too once the others together are half as large."""
+        if len(runs) <= RUNS_MAX:
+            return runs
+        runs.sort(key=lambda run: run.count)
+        largest = runs.pop()
+        if sum(run.count for run in runs) * 2 >= largest.count:
+            runs.append(largest)
+        merged = Run(merge_runs(self._folder, runs))
+        for run in runs:
+            run.close()
+            _discard(run.path)
+        return [merged] if largest in runs else [largest, merged]
+
+
+def _parts(packs: list[FinishedPack]) -> Iterator[list[FinishedPack]]:
+    """Divide packs such that no index object grows too large."""
+    part: list[FinishedPack] = []
+    size = 0
+    for pack in packs:
+        if part and size + len(pack.body) > INDEX_BODY_SIZE_MAX:
+            yield part
+            part, size = [], 0
+        part.append(pack)
+        size += len(pack.body)
+    if part:
+        yield part
+
+
+def _open_run(path: Path) -> Run | None:
+    try:
+        return Run(path)
+    except LocalStateError:
+        _discard(path)
+    except FileNotFoundError:
+        pass  # Another process has merged it away; its records come again with the index objects.
+    return None
+
+
+def _discard(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

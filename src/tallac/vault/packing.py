@@ -1,0 +1,130 @@
+"""Where sealed objects go while a batch is written: the open packs, and the thread that makes finished ones durable."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+
+from tallac.errors import StoreError
+from tallac.interfaces import Backend, Randomness, Upload
+from tallac.vault.codec import Codec
+from tallac.vault.packs import FinishedPack, OpenPack, pack_path
+
+OPEN_PACKS = 2
+COMMITS_WAITING_MAX = 2
+
+
+class Committer:
+    """Make finished packs durable in a thread of its own, so that sealing goes on meanwhile."""
+
+    def __init__(self) -> None:
+        """Make a committer; its thread starts with the first pack."""
+        self._waiting: queue.Queue[tuple[Upload, FinishedPack] | None] = queue.Queue(COMMITS_WAITING_MAX)
+        self._durable: queue.SimpleQueue[FinishedPack] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def commit(self, upload: Upload, pack: FinishedPack) -> None:
+        """Take over an upload. Blocks while too many are waiting.
+
+        Raises:
+            StoreError: An earlier one failed.
+        """
+        self._check()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="tallac-committer", daemon=True)
+            self._thread.start()
+        self._waiting.put((upload, pack))
+
+    def durable(self) -> Iterator[FinishedPack]:
+        """Give the packs that have become durable since the last call."""
+        while not self._durable.empty():
+            yield self._durable.get()
+
+    def finish(self) -> None:
+        """Wait until all packs are durable.
+
+        Raises:
+            StoreError: One of them failed.
+        """
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+        self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            upload, pack = item
+            if self._error is not None:
+                upload.abort()
+                continue
+            try:
+                upload.commit(pack_path(pack.name))
+                self._durable.put(pack)
+            except BaseException as error:  # It is raised again in the caller's thread, by `_check`.
+                upload.abort()
+                self._error = error
+
+
+class Packing:
+    """The open packs of one class of objects (file content; or directories and lists). Not thread-safe."""
+
+    def __init__(self, backend: Backend, frame_key: bytes, codec: Codec, randomness: Randomness, committer: Committer) -> None:
+        """Begin with no open pack; packs are opened as they are needed."""
+        self._backend = backend
+        self._frame_key = frame_key
+        self._codec = codec
+        self._randomness = randomness
+        self._committer = committer
+        self._open: list[OpenPack | None] = [None] * OPEN_PACKS
+        self._finished_size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, finished packs included."""
+        return self._finished_size + sum(pack.size for pack in self._open if pack is not None)
+
+    def add(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
+        """Put a sealed object into one of the open packs, at random.
+
+        Raises:
+            StoreError: Writing failed, now or earlier; the batch is lost.
+        """
+        slot = self._randomness(1)[0] % OPEN_PACKS
+        pack = self._open[slot]
+        if pack is None:
+            pack = self._open[slot] = OpenPack(self._backend.upload())
+        pack.append(name, content, links, is_compressed=is_compressed)
+        if pack.is_full:
+            self._close(slot)
+
+    def finish(self) -> None:
+        """Hand all open packs to the committer."""
+        for slot in range(OPEN_PACKS):
+            self._close(slot)
+
+    def abort(self) -> None:
+        """Throw the open packs away."""
+        for slot, pack in enumerate(self._open):
+            if pack is not None:
+                self._open[slot] = None
+                pack.upload.abort()
+
+    def _close(self, slot: int) -> None:
+        pack = self._open[slot]
+        if pack is None:
+            return
+        self._open[slot] = None
+        try:
+            finished = pack.finish(self._frame_key, self._codec, self._randomness)
+        except StoreError:
+            pack.upload.abort()
+            raise
+        self._finished_size += finished.size
+        self._committer.commit(pack.upload, finished)

@@ -1,0 +1,118 @@
+"""Read objects: find them, open them, and believe them only when they are what their cap promises."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tallac.caps import storage_index_of
+from tallac.dag import Entry
+from tallac.errors import CorruptObjectError, MalformedObjectError, MissingObjectError, ObjectNotFoundError
+from tallac.interfaces import Backend
+from tallac.vault.codec import Codec
+from tallac.vault.keys import LocatorKey
+from tallac.vault.links import OBJECT_KINDS, Link, LinkKind, decode_links, links_of_entries
+from tallac.vault.objects import Kind, check_content, object_name_of, open_content, open_links
+from tallac.vault.packs import pack_path
+from tallac.vault.runs import Location
+from tallac.vault.tables import decode_table_object
+from tallac.vault.trees import NODE_SIZE_MAX, Child, decode_node, links_of_children
+
+
+class Finder(Protocol):
+    """Finds stored objects, and can look again."""
+
+    def find(self, name: bytes) -> Location | None:
+        """Say where an object lies, or None."""
+        ...
+
+    def refresh(self) -> None:
+        """Take up what other writers have added or moved."""
+        ...
+
+
+class ObjectReader:
+    """Read objects with a locator key and a read cap, or their links with a verify cap. Not thread-safe."""
+
+    def __init__(self, backend: Backend, locator: LocatorKey, index: Finder) -> None:
+        """Read from a backend, by way of the index."""
+        self._backend = backend
+        self._naming = locator.naming
+        self._index = index
+        self._codec = Codec()
+        self.bytes_read = 0
+
+    def read_chunk(self, key: bytes, cap_hash: bytes, size: int) -> bytes:
+        """Read a chunk of a known size.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: It is lost or damaged.
+        """
+        content = self._content(Kind.CHUNK, key, size)
+        check_content(Kind.CHUNK, key, cap_hash, content, b"")
+        if len(content) != size:
+            raise MalformedObjectError("a chunk has another size than its cap says")
+        return content
+
+    def read_list(self, node: Child) -> tuple[int, list[Child]]:
+        """Read a node of a large file's list: its level and children, whose sizes add up to the node's."""
+        level, children = self._node(Kind.LIST, node, self._content(Kind.LIST, node.key, NODE_SIZE_MAX))
+        return level, children
+
+    def read_table(self, child: Child) -> list[Entry] | list[Child]:
+        """Read a directory's object: the entries of a table, or the children of a node."""
+        content = self._content(Kind.DIRECTORY, child.key, NODE_SIZE_MAX)
+        if content[:1] != b"\0":
+            return self._node(Kind.DIRECTORY, child, content)[1]
+        entries = decode_table_object(content, child.size)
+        check_content(Kind.DIRECTORY, child.key, child.hash, content, links_of_entries(entries))
+        return entries
+
+    def read_links(self, link: Link) -> list[Link]:
+        """Read what an object refers to, with its verify cap alone; a chunk refers to nothing."""
+        if link.kind is LinkKind.CHUNK:
+            return []
+        kind = OBJECT_KINDS[link.kind]
+        name = object_name_of(self._naming, link.storage_index)
+        location = self.locate(name)
+        start = location.offset + location.length
+        sealed = self._get(location, start, start + location.links_length)
+        return list(decode_links(open_links(kind, link.storage_index, link.hash, sealed)))
+
+    def locate(self, name: bytes) -> Location:
+        """Find an object, looking a second time at a fresh index before it counts as missing."""
+        location = self._index.find(name)
+        if location is None:
+            self._index.refresh()
+            location = self._index.find(name)
+        if location is None:
+            raise MissingObjectError(f"object {name.hex()[:12]} is missing in {self._backend.location()}")
+        return location
+
+    def _node(self, kind: Kind, node: Child, content: bytes) -> tuple[int, list[Child]]:
+        level, children = decode_node(kind, content)
+        check_content(kind, node.key, node.hash, content, links_of_children(kind, level, children))
+        if sum(child.size for child in children) != node.size:
+            raise MalformedObjectError("a node's children do not add up to its size")
+        return level, children
+
+    def _content(self, kind: Kind, key: bytes, size_max: int) -> bytes:
+        storage_index = storage_index_of(key)
+        location = self.locate(object_name_of(self._naming, storage_index))
+        sealed = self._get(location, location.offset, location.offset + location.length)
+        content = open_content(
+            kind, key, storage_index, sealed, is_compressed=location.is_compressed, size_max=size_max, codec=self._codec
+        )
+        if not content:
+            raise MalformedObjectError("a stored object is empty")
+        return content
+
+    def _get(self, location: Location, start: int, stop: int) -> bytes:
+        place = f"pack {location.pack.hex()[:12]} in {self._backend.location()}"
+        try:
+            sealed = self._backend.get(pack_path(location.pack), start, stop)
+        except ObjectNotFoundError:
+            raise MissingObjectError(f"{place} is missing") from None
+        if len(sealed) != stop - start:
+            raise CorruptObjectError(f"{place} is cut short")
+        self.bytes_read += len(sealed)
+        return sealed

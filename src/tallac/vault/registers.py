@@ -1,0 +1,124 @@
+"""Registers: the vault's own mutable objects, got by name and never listed. docs/format.md, "Registers".
+
+A register holds one text and a number that grows by one with each swap; it names its predecessor's hash. It is sealed under one of
+the vault keys, and a client that has seen a later state refuses an earlier one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, open_sealed, seal
+from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError
+from tallac.interfaces import Backend, Expect, Randomness, Version
+from tallac.vault.codec import Codec
+from tallac.vault.memory import RollbackMemory
+from tallac.vault.objects import FORMAT_VERSION
+from tallac.vault.packs import pad_plain, unpad_plain
+
+REGISTER_PREFIX = "registers/"
+SWAPS_MAX = 1000
+_HEAD = struct.Struct(">Q32s")
+NO_PREDECESSOR = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state of a register.
+
+    Attributes:
+        number: Counts the swaps, from 1.
+        predecessor: BLAKE3 of the state before, as stored; zeros for the first.
+        text: What it says.
+        hash: BLAKE3 of this state, as stored.
+        version: The backend's token.
+    """
+
+    number: int
+    predecessor: bytes
+    text: bytes
+    hash: bytes
+    version: Version
+
+
+class Register:
+    """One named register."""
+
+    def __init__(self, backend: Backend, name: str, key: bytes, memory: RollbackMemory, randomness: Randomness) -> None:
+        """Name a register; nothing is read yet. The key seals it."""
+        self.path = REGISTER_PREFIX + name
+        self._backend = backend
+        self._key = key
+        self._memory = memory
+        self._randomness = randomness
+        self._context = b"register" + bytes((FORMAT_VERSION,)) + name.encode("ascii")
+
+    def read(self) -> State | None:
+        """Read the present state; None where nobody has written one.
+
+        Raises:
+            RolledBackError: This client has seen a later state.
+            CorruptObjectError: It is damaged.
+        """
+        found = self._backend.get_versioned(self.path)
+        if found is None:
+            self._memory.check(self.path, 0, NO_PREDECESSOR)
+            return None
+        sealed, version = found
+        try:
+            plain = unpad_plain(open_sealed(self._key, sealed, self._context), Codec())
+            if len(plain) < _HEAD.size:
+                raise MalformedObjectError("it is cut short")
+        except CorruptObjectError as error:
+            raise type(error)(f"the vault's {self.path} is damaged: {error}") from None
+        number, predecessor = _HEAD.unpack_from(plain)
+        hashed = hash_file_bytes(sealed)
+        self._memory.check(self.path, number, hashed)
+        return State(number, predecessor, plain[_HEAD.size :], hashed, version)
+
+    def swap(self, edit: Callable[[bytes | None], bytes | None]) -> State | None:
+        """Read, edit and swap in; again where somebody else was faster. An edit that gives None leaves it as it is.
+
+        The edit must be free of side effects, since it may be called again. Durable when this returns.
+        """
+        for _ in range(SWAPS_MAX):
+            state = self.read()
+            text = edit(None if state is None else state.text)
+            if text is None:
+                return state
+            try:
+                return self._put(state, text)
+            except ConflictError:
+                continue
+        raise ConflictError(f"the vault's {self.path} was changed by others {SWAPS_MAX} times in a row: try again")
+
+    def rewrite(self, text: bytes) -> None:
+        """Put a text in place of a damaged or missing state, whatever its number was. Durable when this returns."""
+        found = self._backend.get_versioned(self.path)
+        state = None if found is None else State(0, NO_PREDECESSOR, b"", hash_file_bytes(found[0]), found[1])
+        self._put(state, text)
+
+    def _put(self, state: State | None, text: bytes) -> State:
+        if state is None:
+            number, predecessor = 1, NO_PREDECESSOR
+        else:
+            number, predecessor = state.number + 1, state.hash
+        plain = pad_plain(_HEAD.pack(number, predecessor) + text, Codec(), SEAL_OVERHEAD)
+        sealed = seal(self._key, self._randomness(NONCE_SIZE), plain, self._context)
+        version = put_once(self._backend, self.path, sealed, Expect.ABSENT if state is None else state.version)
+        hashed = hash_file_bytes(sealed)
+        self._memory.remember(self.path, number, hashed)
+        return State(number, predecessor, text, hashed, version)
+
+
+def put_once(backend: Backend, path: str, data: bytes, expect: Expect | Version) -> Version:
+    """Put conditionally; a conflict with one's own earlier attempt, whose answer was lost, counts as success."""
+    try:
+        return backend.put(path, data, expect=expect)
+    except ConflictError:
+        found = backend.get_versioned(path)
+        if found is not None and found[0] == data:
+            return found[1]
+        raise

@@ -1,0 +1,107 @@
+"""Sessions and the quarantine: how writers and prunes keep out of each other's way. docs/format.md, "Sessions".
+
+A writer registers a session before it looks anything up. Before it links what it stored, it swaps the session from *open* to
+*committing*; afterwards it deletes it. A prune that has waited long enough swaps an open session to *fenced*. Safety comes from
+these swaps: a fenced writer, or one that finds the quarantine moved, looks all its references up again before it goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError
+from tallac.interfaces import Backend, Clock, Expect, Randomness, Version
+from tallac.vault.codec import Codec
+from tallac.vault.objects import FORMAT_VERSION
+from tallac.vault.packs import pad_plain, unpad_plain
+from tallac.vault.registers import put_once
+
+SESSION_PREFIX = "sessions/"
+_CONTEXT = b"session" + bytes((FORMAT_VERSION,))
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    OPEN = "open"
+    COMMITTING = "committing"
+    FENCED = "fenced"
+
+
+class SessionRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a session object says.
+
+    Attributes:
+        state: See `SessionState`.
+        started_ns: By the writer's clock; it only decides how long a prune waits.
+        links: While committing: the links (see `links`) of what is about to be linked.
+    """
+
+    state: SessionState
+    started_ns: int
+    links: bytes = b""
+
+
+_decoder = msgspec.msgpack.Decoder(SessionRecord)
+
+
+def decode_session(path: str, sealed: bytes, key: bytes) -> SessionRecord:
+    """Open a session object.
+
+    Raises:
+        CorruptObjectError: It is damaged.
+    """
+    try:
+        return _decoder.decode(unpad_plain(open_sealed(key, sealed, _CONTEXT + path.encode()), Codec()))
+    except CorruptObjectError as error:
+        raise type(error)(f"{path} is damaged: {error}") from None
+    except msgspec.MsgspecError:
+        raise MalformedObjectError(f"{path} does not follow the format") from None
+
+
+@dataclass(slots=True)
+class RegisteredSession:
+    """This writer's own session object."""
+
+    backend: Backend
+    key: bytes
+    randomness: Randomness
+    path: str
+    record: SessionRecord
+    version: Version
+
+    @classmethod
+    def register(cls, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> RegisteredSession:
+        """Store a new open session; durable when this returns."""
+        path = SESSION_PREFIX + randomness(16).hex()
+        session = cls(backend, key, randomness, path, SessionRecord(SessionState.OPEN, clock.now_ns()), b"")
+        session.version = session._put(session.record, Expect.ABSENT)
+        return session
+
+    def commit(self, links: bytes) -> None:
+        """Swap from open to committing, naming what is about to be linked.
+
+        Raises:
+            FencedError: A prune has fenced this session.
+        """
+        record = msgspec.structs.replace(self.record, state=SessionState.COMMITTING, links=self.record.links + links)
+        try:
+            self.version = self._put(record, self.version)
+        except ConflictError:
+            raise FencedError(
+                f"a prune of {self.backend.location()} ended this run's session while it was away: run the command again"
+            ) from None
+        self.record = record
+
+    def end(self) -> None:
+        """Delete the session object, fenced or not."""
+        self.backend.delete(self.path)
+
+    def _put(self, record: SessionRecord, expect: Expect | Version) -> Version:
+        plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
+        sealed = seal(self.key, self.randomness(NONCE_SIZE), plain, _CONTEXT + self.path.encode())
+        return put_once(self.backend, self.path, sealed, expect)

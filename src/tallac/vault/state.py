@@ -1,0 +1,61 @@
+"""The folder in which a client keeps what it knows of one vault: the index copy and what it has seen.
+
+Reading a vault needs no writes: where the folder can't be written (a full or read-only disk), a temporary one serves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallac.errors import LocalStateError
+from tallac.vault.memory import SEEN_FILE, SeenStates
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """Where local state goes.
+
+    Attributes:
+        folder: It exists and can be written.
+        is_temporary: It goes when it is closed, and nothing is remembered.
+    """
+
+    folder: Path
+    is_temporary: bool
+
+    def save(self, memory: SeenStates) -> None:
+        """Keep what was seen, or throw the temporary folder away."""
+        if self.is_temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            memory.save()
+
+
+def open_state_folder(folder: Path) -> StateFolder:
+    """Make the folder, private to the user, and find out whether it can be written.
+
+    Raises:
+        LocalStateError: Neither it nor a temporary one can be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(4096))
+            probe.flush()
+        return StateFolder(folder, is_temporary=False)
+    except OSError as error:
+        return _temporary(folder, error)
+
+
+def _temporary(folder: Path, cause: OSError) -> StateFolder:
+    for place in (None, "/dev/shm"):
+        with contextlib.suppress(OSError):
+            made = Path(tempfile.mkdtemp(prefix="tallac-", dir=place))
+            if (folder / SEEN_FILE).is_file():
+                shutil.copy(folder / SEEN_FILE, made / SEEN_FILE)
+            return StateFolder(made, is_temporary=True)
+    raise LocalStateError(f"can't write local state in {folder}: {cause.strerror}") from cause
