@@ -246,6 +246,15 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     assert [call.name for call in files.calls].count("close") == before + 1
 
 
+def test_a_listing_holds_off_who_replaces(tmp_path: Path) -> None:
+    """Each folder is listed under its lock: some file systems lose a name from a listing while it is replaced."""
+    LocalBackend(tmp_path).put("slots/a", b"x")
+    files = RecordingFileCalls()
+    list(LocalBackend(tmp_path, files=files).list("slots/"))
+    calls = order_of([call for call in files.calls if call.name != "stat"], tmp_path)
+    assert calls == ["lock_folder slots", "list_folder slots", "unlock slots"]
+
+
 def test_the_copy_of_another_process(tmp_path: Path) -> None:
     """A backend can be pickled, also while it has files open; the copy opens the same folder."""
     backend = LocalBackend(tmp_path)
