@@ -309,7 +309,8 @@ class CapEditor(Protocol):
         """Read a directory, edit it, and swap the result in; again from the start where somebody else was faster.
 
         `edit` gets the entries sorted by name and returns the new ones, in any order; it must be free of side effects, since
-        it may be called again. What it raises leaves the directory as it was. Durable when this returns.
+        it may be called again. What it raises leaves the directory as it was. Durable when this returns. An edit that
+        changes nothing stores nothing: that is how a directory is read together with its children's write caps.
         """
         ...
 

@@ -10,6 +10,7 @@ import os
 import struct
 import tempfile
 from types import TracebackType
+from typing import Self
 
 SLOTS = 1 << 20
 SLOT_SIZE = 16
@@ -70,7 +71,7 @@ class Claims:
         self._map.close()
         os.close(self._descriptor)
 
-    def __enter__(self) -> Claims:
+    def __enter__(self) -> Self:
         """Give this table."""
         return self
 

@@ -1,6 +1,6 @@
 """Compression with zstd, and when not to.
 
-The compressor's and decompressor's objects are reused, which is what makes them fast on small files; so a codec belongs to one thread.
+Compressor and decompressor are reused, which is what makes them fast on small files; so a codec belongs to one thread.
 """
 
 from __future__ import annotations

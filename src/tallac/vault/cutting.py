@@ -29,7 +29,7 @@ class Cutter:
     """Cut files; reusable, not thread-safe."""
 
     def __init__(self, seed: int) -> None:
-        """Take the vault's chunker seed: 64 bits, not 0."""
+        """Take the vault's chunker seed: 63 bits, not 0."""
         self._chunker = FastCDC(
             PIECE_SIZE_AVERAGE, min_size=PIECE_SIZE_MIN, max_size=PIECE_SIZE_MAX, normalized_chunking=1, seed=seed
         )
@@ -67,7 +67,7 @@ class Cutter:
 def stretches(descriptor: int, size: int) -> Iterator[tuple[int, int, bool]]:
     """Divide a file into (start, end, is a hole). A hole is a maximal run of at least 16 zero blocks, the last may be short."""
     data_start, run_start = 0, -1
-    for start, end, is_zero in _zero_runs(descriptor, size):
+    for start, _end, is_zero in _zero_runs(descriptor, size):
         if is_zero:
             if run_start < 0:
                 run_start = start

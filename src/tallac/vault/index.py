@@ -158,6 +158,11 @@ class VaultIndex:
                 # A writer may have replaced small index objects by one, and deleted them, since the register was read.
                 names, version, damage = self._read_register()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `refresh` has been called."""
+        return self._is_fresh
+
     def look_at_packs(self) -> list[FinishedPack]:
         """Compare the index with the packs that are there, after a refresh.
 

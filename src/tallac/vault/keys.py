@@ -96,8 +96,8 @@ class WriterKey(VaultKey):
 
     @cached_property
     def chunker_seed(self) -> int:
-        """Alters where files are cut; 64 bits, never 0."""
-        return int.from_bytes(self._derive("chunker seed", 8), "big") or 1
+        """Alters where files are cut; 63 bits (what the chunker takes), never 0."""
+        return int.from_bytes(self._derive("chunker seed", 8), "big") >> 1 or 1
 
     @cached_property
     def table_cut(self) -> bytes:

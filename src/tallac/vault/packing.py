@@ -67,7 +67,7 @@ class Committer:
             try:
                 upload.commit(pack_path(pack.name))
                 self._durable.put(pack)
-            except BaseException as error:  # It is raised again in the caller's thread, by `_check`.
+            except BaseException as error:  # noqa: BLE001  It is raised again in the caller's thread, by `_check`.
                 upload.abort()
                 self._error = error
 

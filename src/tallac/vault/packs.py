@@ -1,6 +1,6 @@
 """Packs: many sealed objects in one stored object. docs/format.md, "Packs", is the specification.
 
-    objects, each: sealed content, sealed links     footer: sealed, padded list of the objects     trailer: sealed length of the footer
+    objects (each: sealed content, sealed links), footer (sealed and padded: which objects), trailer (sealed: the footer's length)
 
 A pack's name is the BLAKE3 of all of it, so anyone can tell a damaged one. The padding lies inside the sealed footer, and at least
 two packs are open at a time, of which an object goes to one at random: a store sees no object's size or place.

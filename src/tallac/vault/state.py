@@ -52,7 +52,7 @@ def open_state_folder(folder: Path) -> StateFolder:
 
 
 def _temporary(folder: Path, cause: OSError) -> StateFolder:
-    for place in (None, "/dev/shm"):
+    for place in (None, "/dev/shm"):  # noqa: S108  mkdtemp makes a private folder in it.
         with contextlib.suppress(OSError):
             made = Path(tempfile.mkdtemp(prefix="tallac-", dir=place))
             if (folder / SEEN_FILE).is_file():

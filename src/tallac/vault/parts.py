@@ -1,0 +1,104 @@
+"""What an open vault is made of, wired together once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallac.errors import AuthorityError
+from tallac.interfaces import Backend, Clock, Randomness
+from tallac.vault.index import IndexStore, VaultIndex
+from tallac.vault.keys import KeeperKey, LocatorKey, WriterKey
+from tallac.vault.memory import NoMemory, SeenStates
+from tallac.vault.packs import StoredPacks
+from tallac.vault.reading import ObjectReader
+from tallac.vault.registers import Register
+from tallac.vault.roots import Roots
+from tallac.vault.slots import Slots
+from tallac.vault.state import StateFolder, open_state_folder
+
+
+@dataclass(slots=True)
+class VaultParts:
+    """One open vault. The keys that its user lacks are None."""
+
+    backend: Backend
+    identity: str
+    writer_key: WriterKey | None
+    keeper_key: KeeperKey | None
+    locator: LocatorKey
+    clock: Clock
+    randomness: Randomness
+    state: StateFolder
+    memory: SeenStates
+    index_register: Register
+    index_store: IndexStore
+    index: VaultIndex
+    slots: Slots
+    roots: Roots | None
+    reader: ObjectReader
+
+    def reader_with_index(self) -> ObjectReader:
+        """Give the reader, after the index was read for the first time."""
+        if not self.index.is_loaded:
+            self.index.refresh()
+        return self.reader
+
+    def require_writer_key(self) -> WriterKey:
+        """Give the writer key.
+
+        Raises:
+            AuthorityError: Only a weaker key is configured.
+        """
+        if self.writer_key is None:
+            raise AuthorityError(
+                f"this needs the writer key of the vault at {self.backend.location()}; only a weaker key is configured"
+            )
+        return self.writer_key
+
+    def require_roots(self) -> Roots:
+        """Give the roots.
+
+        Raises:
+            AuthorityError: Only a locator key is configured.
+        """
+        if self.roots is None:
+            raise AuthorityError(
+                f"this needs the keeper key of the vault at {self.backend.location()}; only a locator key is configured"
+            )
+        return self.roots
+
+
+def open_parts(
+    backend: Backend,
+    identity: str,
+    key: WriterKey | KeeperKey | LocatorKey,
+    state: Path,
+    clock: Clock,
+    randomness: Randomness,
+) -> VaultParts:
+    """Wire a vault together. Local state is read at once, the vault as it is needed."""
+    locator = key.locator_key
+    keeper = None if isinstance(key, LocatorKey) else key.keeper_key
+    folder = open_state_folder(state / identity)
+    memory = SeenStates(folder.folder, backend.location())
+    index_register = Register(backend, "index", locator.frame, NoMemory(), randomness)
+    index_store = IndexStore(backend, locator.frame, randomness)
+    index = VaultIndex(index_register, index_store, folder.folder, StoredPacks(backend, locator.frame))
+    return VaultParts(
+        backend=backend,
+        identity=identity,
+        writer_key=key if isinstance(key, WriterKey) else None,
+        keeper_key=keeper,
+        locator=locator,
+        clock=clock,
+        randomness=randomness,
+        state=folder,
+        memory=memory,
+        index_register=index_register,
+        index_store=index_store,
+        index=index,
+        slots=Slots(backend, locator, memory, randomness),
+        roots=None if keeper is None else Roots(Register(backend, "roots", keeper.roots, memory, randomness)),
+        reader=ObjectReader(backend, locator, index),
+    )
