@@ -136,6 +136,14 @@ class SourceError(TallacError):
     """The source can't be read as a whole: it vanished, or is no directory."""
 
 
+class UnreadableError(SourceError):
+    """One file or directory of the source can't be read; it is left out of the snapshot."""
+
+    def __init__(self, reason: str, error_number: int | None) -> None:
+        super().__init__(reason)
+        self.error_number = error_number
+
+
 class DestinationError(TallacError):
     """The folder that is to be restored to can't be used."""
 
@@ -149,3 +157,11 @@ class LocalStateError(TallacError):
 
 class ConfigurationError(LocalStateError):
     """The configuration is malformed, or can't be read or written."""
+
+
+class OutputError(LocalStateError):
+    """What a command prints can't be written to standard output."""
+
+
+class WorkerDiedError(LocalStateError):
+    """A worker process ended unexpectedly, killed perhaps for lack of memory; nothing was entered."""

@@ -7,6 +7,9 @@ began: a second write within one tick of the file system's clock leaves ctime as
 
 from __future__ import annotations
 
+from tallac.dag import Entry
+from tallac.source import SourceEntry
+
 FINE_GRANULARITY_NS = 20_000_000
 """The kernel's own clock for timestamps ticks every 1 to 10 ms."""
 
@@ -29,3 +32,20 @@ def is_recorded_safely(ctime_ns: int, read_ns: int) -> bool:
         read_ns: When the reading of its directory began. A ctime in the future is never safe.
     """
     return ctime_ns < read_ns - granularity_ns(ctime_ns)
+
+
+def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
+    """Tell whether a file, special file or directory has the stat fields that were recorded.
+
+    The size counts for regular files only: a cap tells that of nothing else.
+    """
+    metadata = recorded.metadata
+    return (
+        metadata.ctime == divmod(found.ctime_ns, 1_000_000_000)
+        and metadata.mtime == divmod(found.mtime_ns, 1_000_000_000)
+        and metadata.inode == found.inode
+        and metadata.device == found.device
+        and metadata.mode == found.mode
+        and not metadata.changed
+        and (recorded.size == found.size or not found.is_regular)
+    )

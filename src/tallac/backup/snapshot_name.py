@@ -56,5 +56,5 @@ def _parse_local(name: bytes) -> int | None:
         return None
     hour = hour % 12 + (12 if match[6] == b"P" else 0)
     # A naive datetime is local time to astimezone, which is what the old tool wrote.
-    moment = datetime(year, month, day, hour, minute).astimezone(UTC)  # noqa: DTZ001
+    moment = datetime(year, month, day, hour, minute).astimezone(UTC)
     return (moment - _EPOCH) // _SECOND * 1_000_000_000

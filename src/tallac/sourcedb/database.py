@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from tallac.sourcedb.record import SourceRecord
 
@@ -34,10 +35,12 @@ CREATE TABLE IF NOT EXISTS provisional (
     sequence INTEGER PRIMARY KEY,
     grid TEXT NOT NULL,
     path BLOB NOT NULL,
+    first BLOB NOT NULL,
+    last BLOB NOT NULL,
     read_ns INTEGER NOT NULL,
     rows BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS provisional_path ON provisional (grid, path);
+CREATE INDEX IF NOT EXISTS provisional_path ON provisional (grid, path, first);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -80,7 +83,7 @@ class SourceDatabase:
             self._connection.close()
             self._connection = None
 
-    def __enter__(self) -> SourceDatabase:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -16,7 +16,9 @@ FLUSH_SIZE = 4 * 2**20
 STAGED_ROWS_MAX = 500
 
 _SELECT = "SELECT signature, packed, read_ns, files, directories, bytes FROM directories WHERE grid = ? AND path = ?"
-_SELECT_PROVISIONAL = "SELECT read_ns, rows FROM provisional WHERE grid = ? AND path = ? ORDER BY sequence"
+_SELECT_PROVISIONAL = (
+    "SELECT read_ns, rows FROM provisional WHERE grid = ? AND path = ? AND first <= ? AND last >= ? ORDER BY sequence"
+)
 _FIND_PROVISIONAL = "SELECT 1 FROM provisional WHERE grid = ? AND (path = ? OR (path >= ? AND path < ?)) LIMIT 1"
 _DELETE_PROVISIONAL = "DELETE FROM provisional WHERE grid = ? AND (path = ? OR (path >= ? AND path < ?))"
 _DELETE_DIRECTORIES = "DELETE FROM directories WHERE grid = ? AND (path = ? OR (path >= ? AND path < ?))"
@@ -29,7 +31,7 @@ _STAGE = "INSERT OR REPLACE INTO temp.staged VALUES (?, ?, ?, ?, ?, ?, ?)"
 _APPLY = (
     "INSERT OR REPLACE INTO main.directories SELECT ?, path, signature, packed, read_ns, files, directories, bytes FROM temp.staged"
 )
-_ADD_PROVISIONAL = "INSERT INTO provisional (grid, path, read_ns, rows) VALUES (?, ?, ?, ?)"
+_ADD_PROVISIONAL = "INSERT INTO provisional (grid, path, first, last, read_ns, rows) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class DirectoryRow(NamedTuple):
@@ -39,7 +41,7 @@ class DirectoryRow(NamedTuple):
         signature: Hash of its names and their stat fields at that time; None where something forbids to rely on it.
         packed: Its packed directory cap.
         read_ns: When its reading began, by the client's clock.
-        files, directories, bytes: What is below it, itself not counted.
+        files, directories, size: What is below it, itself not counted.
     """
 
     signature: bytes | None
@@ -47,7 +49,7 @@ class DirectoryRow(NamedTuple):
     read_ns: int
     files: int
     directories: int
-    bytes: int
+    size: int
 
 
 class ProvisionalRows(NamedTuple):
@@ -83,7 +85,7 @@ class SourceRecord:
         self._monotonic = monotonic
         self._staged: list[tuple[object, ...]] = []
         self._dropped: list[bytes] = []
-        self._waiting: list[tuple[str, bytes, int, bytes]] = []
+        self._waiting: list[tuple[str, bytes, bytes, bytes, int, bytes]] = []
         self._waiting_size = 0
         self._flushed_at = monotonic()
         self._has_provisional = self._begin()
@@ -99,23 +101,35 @@ class SourceRecord:
             return None
         return None if row is None else DirectoryRow._make(row)
 
-    def provisional(self, path: bytes) -> list[ProvisionalRows]:
-        """Give what runs that did not end have stored in a directory; later ones last."""
+    @property
+    def has_provisional(self) -> bool:
+        """Whether runs that did not end have left rows of this source."""
+        return self._connection is not None and self._has_provisional
+
+    def provisional(self, path: bytes, name: bytes) -> list[ProvisionalRows]:
+        """Give those rows of a directory that may have a name among them; later ones last."""
         if self._connection is None or not self._has_provisional:
             return []
         try:
-            rows = self._connection.execute(_SELECT_PROVISIONAL, (self._grid, path)).fetchall()
+            rows = self._connection.execute(_SELECT_PROVISIONAL, (self._grid, path, name, name)).fetchall()
         except sqlite3.Error as error:
             self._fail(error)
             return []
         return [ProvisionalRows._make(row) for row in rows]
 
-    def keep_provisional(self, path: bytes, read_ns: int, table: bytes) -> None:
-        """Remember entries just stored, within about two seconds also on disk."""
+    def keep_provisional(self, path: bytes, first: bytes, last: bytes, rows: ProvisionalRows) -> None:
+        """Remember entries of a directory just stored, within about two seconds also on disk.
+
+        Args:
+            path: The directory's absolute path.
+            first: The first name among the entries.
+            last: The last one.
+            rows: The entries.
+        """
         if self._connection is None:
             return
-        self._waiting.append((self._grid, path, read_ns, table))
-        self._waiting_size += len(path) + len(table)
+        self._waiting.append((self._grid, path, first, last, *rows))
+        self._waiting_size += len(path) + len(rows.table)
         if self._waiting_size > FLUSH_SIZE or self._monotonic() - self._flushed_at > FLUSH_INTERVAL_SECONDS:
             self.flush()
 

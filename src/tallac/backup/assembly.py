@@ -1,0 +1,183 @@
+"""Directories in the making.
+
+The walk goes on while workers read files; so a directory's entries come out of order, and directories are finished out of order.
+Each keeps a queue of segments: entries that are known, and places whose entries are still to come. What is known at the head of the
+queue goes into the directory's builder.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tallac.backup.summary import Change, Ledger
+from tallac.dag import Entry, Metadata, pack_cap
+from tallac.interfaces import CapWriter, DirectoryBuilder
+from tallac.sourcedb import DirectoryRow, SourceRecord
+
+
+class Segment:
+    """Some neighbouring entries of a directory; None while they are still to come."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: list[Entry] | None = None) -> None:
+        self.entries = entries
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a directory's entry belongs in the directory above."""
+
+    parent: Assembly
+    segment: Segment
+    name: bytes
+    metadata: Metadata
+
+
+@dataclass(slots=True, eq=False)
+class Assembly:
+    """One directory in the making.
+
+    Attributes:
+        path: Its absolute path.
+        components: The names that lead to it from the source.
+        read_ns: When its reading began.
+        recorded: The packed cap under which it was stored the last time, if any.
+        signature: What it may be recognised by; None where that must not be relied on.
+        files, directories, size: What is below it, as far as it is known.
+        is_listed: Whether nothing more will be added.
+        packed: Its packed cap, once it is finished.
+    """
+
+    path: bytes
+    components: tuple[bytes, ...]
+    read_ns: int
+    recorded: bytes | None
+    signature: bytes | None
+    segments: deque[Segment] = field(default_factory=deque)
+    builder: DirectoryBuilder | None = None
+    files: int = 0
+    directories: int = 0
+    size: int = 0
+    is_listed: bool = False
+    packed: bytes | None = None
+    place: Place | None = None
+
+    def distrust(self) -> None:
+        """Have the directory looked through file by file the next time."""
+        self.signature = None
+
+
+class Assembler:
+    """Builds the directories of one batch.
+
+    Attributes:
+        queued: How many known entries wait behind unknown ones, in all directories.
+    """
+
+    def __init__(self, writer: CapWriter, record: SourceRecord, ledger: Ledger) -> None:
+        self._writer = writer
+        self._record = record
+        self._ledger = ledger
+        self.queued = 0
+
+    def add(self, assembly: Assembly, entry: Entry) -> None:
+        """Add the entry of a file that is known already."""
+        assembly.files += 1
+        assembly.size += entry.size
+        self._append(assembly, entry)
+
+    def add_directory(self, assembly: Assembly, entry: Entry, row: DirectoryRow) -> None:
+        """Add the entry of a directory that has not changed."""
+        assembly.files += row.files
+        assembly.directories += 1 + row.directories
+        assembly.size += row.size
+        self._append(assembly, entry)
+
+    def reserve(self, assembly: Assembly) -> Segment:
+        """Keep a place, after all that was added, for entries that are still to come."""
+        segment = Segment()
+        assembly.segments.append(segment)
+        return segment
+
+    def resolve(self, assembly: Assembly, segment: Segment, entries: list[Entry]) -> None:
+        """Fill a place with files. It may finish the directory, and some above it."""
+        assembly.files += len(entries)
+        assembly.size += sum(entry.size for entry in entries)
+        self._fill(segment, entries)
+        self._settle(assembly)
+
+    def put(self, assembly: Assembly, place: Place) -> None:
+        """Say where a directory belongs."""
+        assembly.place = place
+        if assembly.packed is not None:
+            self._deliver(assembly, assembly.packed)
+            self._settle(place.parent)
+
+    def close(self, assembly: Assembly) -> None:
+        """Say that nothing more will be added."""
+        assembly.is_listed = True
+        self._settle(assembly)
+
+    def _append(self, assembly: Assembly, entry: Entry) -> None:
+        segments = assembly.segments
+        if not segments:
+            self._builder(assembly).add(entry)
+            return
+        self.queued += 1
+        if (entries := segments[-1].entries) is not None:
+            entries.append(entry)
+        else:
+            segments.append(Segment([entry]))
+
+    def _fill(self, segment: Segment, entries: list[Entry]) -> None:
+        segment.entries = entries
+        self.queued += len(entries)
+
+    def _settle(self, assembly: Assembly) -> None:
+        """Build what is known of a directory; where that finishes it, go on with the one above. Trees are deep: no recursion."""
+        above: Assembly | None = assembly
+        while above is not None:
+            assembly = above
+            self._build(assembly)
+            if assembly.segments or not assembly.is_listed or assembly.packed is not None:
+                return
+            assembly.packed = self._finish(assembly)
+            if assembly.place is None:
+                return
+            self._deliver(assembly, assembly.packed)
+            above = assembly.place.parent
+
+    def _build(self, assembly: Assembly) -> None:
+        segments = assembly.segments
+        while segments and (entries := segments[0].entries) is not None:
+            segments.popleft()
+            self.queued -= len(entries)
+            add: Callable[[Entry], None] = self._builder(assembly).add
+            for entry in entries:
+                add(entry)
+
+    def _builder(self, assembly: Assembly) -> DirectoryBuilder:
+        if assembly.builder is None:
+            assembly.builder = self._writer.build_directory()
+        return assembly.builder
+
+    def _finish(self, assembly: Assembly) -> bytes:
+        packed = pack_cap(self._builder(assembly).finish())
+        assembly.builder = None
+        row = DirectoryRow(assembly.signature, packed, assembly.read_ns, assembly.files, assembly.directories, assembly.size)
+        self._record.stage(assembly.path, row)
+        return packed
+
+    def _deliver(self, assembly: Assembly, packed: bytes) -> None:
+        """Hand a finished directory to the one above."""
+        place = assembly.place
+        assert place is not None
+        was_there = Change.UNCHANGED if assembly.recorded == packed else Change.CHANGED
+        self._ledger.directories.add(Change.NEW if assembly.recorded is None else was_there)
+        place.parent.files += assembly.files
+        place.parent.directories += 1 + assembly.directories
+        place.parent.size += assembly.size
+        self._fill(place.segment, [Entry(place.name, packed, place.metadata)])

@@ -1,0 +1,196 @@
+"""Handing out the files that have to be read: small ones in batches, large ones in pieces, to workers or to this process."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from tallac.backup.assembly import Assembler, Assembly, Segment
+from tallac.backup.executor import Executor, Here
+from tallac.backup.large import LargeFile, LargeFiles
+from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesResult, Problem
+from tallac.backup.reading import FileStorer
+from tallac.backup.summary import Ledger, compare, join
+from tallac.dag import Entry
+from tallac.interfaces import CapWriter
+from tallac.source import FileSystem, SourceEntry
+from tallac.sourcedb import ProvisionalRows, SourceRecord
+
+BATCH_FILES_MAX = 200
+BATCH_SIZE_MAX = 2 << 20
+
+ALONE_FILES_MAX = 64
+ALONE_SIZE_MAX = 4 << 20
+"""Up to so much is read in this process: starting workers takes longer."""
+
+QUEUED_MAX = 10_000
+"""So many entries may wait in memory for others to be read."""
+
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+
+# The table comes from a worker of this program and need not be proved canonical, as one from a store must be.
+_decode = msgspec.msgpack.Decoder(list[Entry]).decode
+
+
+class _Part(NamedTuple):
+    """Neighbouring files of one directory that are read together.
+
+    Attributes:
+        segment: Where their entries belong.
+        recorded: By name, the entries that they had before.
+    """
+
+    assembly: Assembly
+    segment: Segment
+    names: list[bytes]
+    recorded: dict[bytes, Entry]
+
+
+class Files:
+    """Reads the files of one run. Close it at the end.
+
+    Memory is bounded: a batch, three jobs a worker, and the entries that wait for them.
+    """
+
+    def __init__(
+        self,
+        writer: CapWriter,
+        storer: FileStorer,
+        assembler: Assembler,
+        record: SourceRecord,
+        ledger: Ledger,
+        filesystem: FileSystem,
+        start_pool: Callable[[], Executor | None],
+    ) -> None:
+        """Store with a writer.
+
+        Args:
+            writer: The batch.
+            storer: Reads in this process; stays the caller's.
+            assembler: Gets the entries.
+            record: Gets provisional rows.
+            ledger: Keeps count.
+            filesystem: The calls to use.
+            start_pool: Starts workers, once there is enough to read; None where there can't be any.
+        """
+        self._assembler = assembler
+        self._record = record
+        self._ledger = ledger
+        self._start_pool = start_pool
+        self._small_size_max = writer.small_size_max
+        self._here = Here(storer)
+        self._executor: Executor = self._here
+        self._is_alone = True
+        self._large = LargeFiles(writer, storer, self._here, filesystem, self._add_bytes_read)
+        self._parts: list[_Part] = []
+        self._count = self._size = 0
+        self._count_total = self._size_total = 0
+
+    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None) -> None:
+        """Have a regular file read and its entry put in the next place of its directory.
+
+        Args:
+            assembly: The directory.
+            found: The file, as it was listed.
+            recorded: The entry that it had before, if any.
+        """
+        self._count_total += 1
+        self._size_total += found.size
+        if found.size > self._small_size_max:
+            part = self._begin_part(assembly, found.name, recorded)
+            file = LargeFile(assembly.components, found.name, partial(self._take_part, part))
+            self._large.read(file, self._choose_executor())
+            return
+        last = self._parts[-1] if self._parts else None
+        if last is not None and last.assembly is assembly and assembly.segments[-1] is last.segment:
+            last.names.append(found.name)
+            if recorded is not None:
+                last.recorded[found.name] = recorded
+        else:
+            self._parts.append(self._begin_part(assembly, found.name, recorded))
+        self._count += 1
+        self._size += found.size
+        if self._count >= BATCH_FILES_MAX or self._size >= BATCH_SIZE_MAX:
+            self._flush()
+
+    def drain(self) -> None:
+        """Wait until all files that were handed over are read."""
+        self._flush()
+        self._executor.drain()
+
+    def close(self) -> None:
+        """Close files that are under way."""
+        self._large.close()
+
+    def _begin_part(self, assembly: Assembly, name: bytes, recorded: Entry | None) -> _Part:
+        return _Part(assembly, self._assembler.reserve(assembly), [name], {} if recorded is None else {name: recorded})
+
+    def _flush(self) -> None:
+        if not self._parts:
+            return
+        parts, self._parts, self._count, self._size = self._parts, [], 0, 0
+        job = BatchJob([Part(part.assembly.components, part.names) for part in parts])
+        self._choose_executor().submit(job, partial(self._take, parts))
+
+    def _choose_executor(self) -> Executor:
+        if self._is_alone and (self._count_total > ALONE_FILES_MAX or self._size_total > ALONE_SIZE_MAX):
+            self._is_alone = False
+            self._executor = self._start_pool() or self._here
+        return self._executor
+
+    def _take(self, parts: list[_Part], result: BatchResult | PiecesResult) -> None:
+        assert isinstance(result, BatchResult)
+        for part, part_result in zip(parts, result.parts, strict=True):
+            self._take_part(part, part_result)
+
+    def _take_part(self, part: _Part, result: PartResult) -> None:
+        entries = _decode(result.table)
+        self._keep(part.assembly, entries, result.table)
+        for problem in result.problems:
+            if problem.error_number is None:
+                entries.extend(self._read_grown(part, problem.name))
+            else:
+                self._leave_out(part.assembly, problem)
+        if result.problems:
+            entries.sort(key=lambda entry: entry.name)
+        self._count_entries(part, entries)
+        self._assembler.resolve(part.assembly, part.segment, entries)
+        self._ledger.tick()
+
+    def _keep(self, assembly: Assembly, entries: list[Entry], table: bytes) -> None:
+        if entries:
+            rows = ProvisionalRows(assembly.read_ns, table)
+            self._record.keep_provisional(assembly.path, entries[0].name, entries[-1].name, rows)
+
+    def _read_grown(self, part: _Part, name: bytes) -> list[Entry]:
+        """Read a file that was small when it was listed, and is not now. It is read here and at once, so as to keep the order."""
+        results: list[PartResult] = []
+        self._large.read(LargeFile(part.assembly.components, name, results.append), self._here)
+        for problem in results[0].problems:
+            self._leave_out(part.assembly, problem)
+        return _decode(results[0].table)
+
+    def _leave_out(self, assembly: Assembly, problem: Problem) -> None:
+        assembly.distrust()
+        if problem.error_number in _GONE:
+            self._ledger.vanish()
+        else:
+            self._ledger.leave_out(join(assembly.path, problem.name), problem.reason)
+
+    def _count_entries(self, part: _Part, entries: list[Entry]) -> None:
+        directory = part.assembly.path
+        for entry in entries:
+            change = compare(entry, part.recorded.get(entry.name))
+            self._ledger.finish_file(change, directory, entry.name, entry.size)
+            if entry.metadata.changed:
+                self._ledger.observer.notice(join(directory, entry.name), "it changed while it was read, and is stored as read")
+            if entry.size <= self._small_size_max:
+                self._ledger.progress.bytes_read += entry.size
+
+    def _add_bytes_read(self, size: int) -> None:
+        self._ledger.progress.bytes_read += size
+        self._ledger.tick()

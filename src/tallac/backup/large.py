@@ -1,0 +1,188 @@
+"""Large files: cut in pieces here, read and stored by whoever carries out jobs, and joined when all pieces are there."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from tallac.backup.executor import Executor
+from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesJob, PiecesResult, Problem
+from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
+from tallac.dag import Entry, encode_table
+from tallac.errors import UnreadableError
+from tallac.interfaces import CapWriter, Piece
+from tallac.source import FileSystem, SourceEntry, open_regular
+
+JOB_SIZE = 8 << 20
+"""So many bytes of a large file are one job."""
+
+
+@dataclass(slots=True, eq=False)
+class LargeFile:
+    """One large file under way.
+
+    Attributes:
+        done: Told the result, which looks like that of a part with this one file.
+        tries: How often its reading has begun.
+        pieces, tokens: What it is made of; a token is b"" while it is still to come, and for a hole.
+        open_jobs: How many jobs are under way.
+        is_cut: Whether all its pieces are known.
+        problem: Why this reading of it is worth nothing.
+    """
+
+    directory: tuple[bytes, ...]
+    name: bytes
+    done: Callable[[PartResult], None]
+    tries: int = 0
+    descriptor: int = -1
+    before: SourceEntry | None = None
+    pieces: list[Piece] = field(default_factory=list)
+    tokens: list[bytes] = field(default_factory=list)
+    open_jobs: int = 0
+    is_cut: bool = False
+    problem: Problem | None = None
+
+
+class LargeFiles:
+    """Reads the large files of one batch. Close it: files under way are open."""
+
+    def __init__(
+        self,
+        writer: CapWriter,
+        storer: FileStorer,
+        here: Executor,
+        filesystem: FileSystem,
+        add_bytes_read: Callable[[int], None],
+    ) -> None:
+        """Store with a writer.
+
+        Args:
+            writer: The batch.
+            storer: Knows the source's directories.
+            here: Carries out what must not wait.
+            filesystem: The calls to use.
+            add_bytes_read: Told how much was read.
+        """
+        self._writer = writer
+        self._storer = storer
+        self._here = here
+        self._filesystem = filesystem
+        self._add_bytes_read = add_bytes_read
+        self._open: set[int] = set()
+
+    def read(self, file: LargeFile, executor: Executor) -> None:
+        """Begin to read a file; `file.done` is called when that has ended, now or when the last answer comes."""
+        file.tries += 1
+        try:
+            directory = self._storer.open_directory(file.directory)
+            file.descriptor, file.before = open_regular(directory, file.name, filesystem=self._filesystem)
+        except OSError as error:
+            file.done(_failure(problem_of(file.name, error)))
+            return
+        self._open.add(file.descriptor)
+        if file.before.size <= self._writer.small_size_max:
+            self._close(file)
+            self._read_as_small(file)
+            return
+        self._hand_out(file, executor)
+        if file.open_jobs == 0:
+            self._complete(file)
+
+    def close(self) -> None:
+        """Close the files that are under way."""
+        while self._open:
+            self._filesystem.close(self._open.pop())
+
+    def _hand_out(self, file: LargeFile, executor: Executor) -> None:
+        file.pieces, file.tokens, file.problem, file.is_cut = [], [], None, False
+        first, size = 0, 0
+        try:
+            for piece in self._cut(file):
+                file.pieces.append(piece)
+                file.tokens.append(b"")
+                size += 0 if piece.is_hole else piece.length
+                if size >= JOB_SIZE:
+                    self._submit(file, first, executor)
+                    first, size = len(file.pieces), 0
+            self._submit(file, first, executor)
+        except UnreadableError as error:
+            file.problem = Problem(file.name, error.error_number, str(error))
+        file.is_cut = True
+
+    def _cut(self, file: LargeFile) -> Iterator[Piece]:
+        assert file.before is not None
+        try:
+            yield from self._writer.cut(file.descriptor, file.before.size)
+        except OSError as error:
+            # Cutting reads the source and writes nothing.
+            raise UnreadableError(error.strerror or str(error), error.errno or errno.EIO) from error
+
+    def _submit(self, file: LargeFile, first: int, executor: Executor) -> None:
+        assert file.before is not None
+        numbers = [number for number in range(first, len(file.pieces)) if not file.pieces[number].is_hole]
+        if not numbers or file.problem is not None:
+            return
+        stretches = [(file.pieces[number].offset, file.pieces[number].length) for number in numbers]
+        file.open_jobs += 1
+        job = PiecesJob(file.directory, file.name, file.before.device, file.before.inode, stretches)
+        executor.submit(job, partial(self._take, file, numbers))
+
+    def _take(self, file: LargeFile, numbers: list[int], result: BatchResult | PiecesResult) -> None:
+        assert isinstance(result, PiecesResult)
+        file.open_jobs -= 1
+        if result.problem is not None:
+            file.problem = file.problem or result.problem
+        else:
+            for number, token in zip(numbers, result.tokens, strict=True):
+                file.tokens[number] = token
+            self._add_bytes_read(sum(file.pieces[number].length for number in numbers))
+        if file.is_cut and file.open_jobs == 0:
+            self._complete(file)
+
+    def _complete(self, file: LargeFile) -> None:
+        """See whether the file is what it was before, and join its pieces."""
+        assert file.before is not None
+        size = file.pieces[-1].offset + file.pieces[-1].length if file.pieces else 0
+        metadata = None
+        if file.problem is None:
+            try:
+                is_whole = size == file.before.size
+                _, metadata = describe(file.descriptor, file.before, is_whole=is_whole, filesystem=self._filesystem)
+            except OSError as error:
+                file.problem = problem_of(file.name, error)
+        self._close(file)
+        is_stale = metadata.changed if metadata is not None else _is_stale(file.problem)
+        if is_stale and file.tries < READ_TRIES:
+            # An answer may have brought us here, in the middle of handing out another job: this one must not wait.
+            self.read(file, self._here)
+        elif metadata is None or size <= self._writer.small_size_max:
+            file.done(_failure(file.problem or Problem(file.name, errno.ESTALE, "it shrinks while it is read")))
+        else:
+            packed = self._writer.join(zip(file.pieces, file.tokens, strict=True))
+            file.done(PartResult(encode_table([Entry(file.name, packed, metadata)]), []))
+
+    def _read_as_small(self, file: LargeFile) -> None:
+        def take(result: BatchResult | PiecesResult) -> None:
+            assert isinstance(result, BatchResult)
+            part = result.parts[0]
+            if part.problems and part.problems[0].error_number is None and file.tries < READ_TRIES:
+                self.read(file, self._here)
+            else:
+                file.done(part)
+
+        self._here.submit(BatchJob([Part(file.directory, [file.name])]), take)
+
+    def _close(self, file: LargeFile) -> None:
+        self._open.discard(file.descriptor)
+        self._filesystem.close(file.descriptor)
+
+
+def _is_stale(problem: Problem | None) -> bool:
+    """Tell whether the file is another one now, so that another look may help."""
+    return problem is not None and problem.error_number == errno.ESTALE
+
+
+def _failure(problem: Problem) -> PartResult:
+    return PartResult(encode_table(()), [problem])

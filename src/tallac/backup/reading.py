@@ -1,0 +1,205 @@
+"""Reading regular files consistently, and storing what was read: in a worker process, or in the backup's own.
+
+Only reads of the source are taken for trouble with the source. What the writer raises passes through untouched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import NamedTuple, Protocol
+
+from tallac.backup.messages import BatchJob, Part, PartResult, PiecesJob, Problem
+from tallac.dag import Entry, Metadata, encode_table
+from tallac.interfaces import Buffer
+from tallac.source import (
+    REAL,
+    FileSystem,
+    SourceEntry,
+    metadata_of,
+    open_beneath,
+    open_regular,
+    read_flags,
+    read_holes,
+    read_xattrs,
+)
+
+READ_TRIES = 3
+"""A file that changes while it is read is read so many times."""
+
+
+class FileWriter(Protocol):
+    """What storing files takes; a PieceWriter and a CapWriter both have it."""
+
+    def put_small(self, data: Buffer) -> bytes: ...
+
+    def put_piece(self, data: Buffer) -> bytes: ...
+
+
+class SmallFile(NamedTuple):
+    """A small file as it was read."""
+
+    content: bytes
+    metadata: Metadata
+
+
+class FileStorer:
+    """Stores files of one source. Keeps the directory open that it was in last. Not thread-safe."""
+
+    def __init__(self, root: int, writer: FileWriter, small_size_max: int, filesystem: FileSystem = REAL) -> None:
+        """Read below an open directory, which stays the caller's."""
+        self._root = root
+        self._writer = writer
+        self._small_size_max = small_size_max
+        self._filesystem = filesystem
+        self._components: tuple[bytes, ...] | None = None
+        self._descriptor = -1
+        self._buffer = bytearray()
+
+    def store_batch(self, job: BatchJob) -> list[PartResult]:
+        """Store small files; what can't be read is told in the result."""
+        return [self._store_part(part) for part in job.parts]
+
+    def store_pieces(self, job: PiecesJob) -> tuple[list[bytes], Problem | None]:
+        """Store pieces of a large file and give their tokens, or what was wrong with the file."""
+        try:
+            descriptor, found = open_regular(self.open_directory(job.directory), job.name, filesystem=self._filesystem)
+        except OSError as error:
+            return [], problem_of(job.name, error)
+        try:
+            if (found.device, found.inode) != (job.device, job.inode):
+                return [], Problem(job.name, errno.ESTALE, "another file has taken its place")
+            return self._store_stretches(descriptor, job)
+        finally:
+            self._filesystem.close(descriptor)
+
+    def open_directory(self, components: tuple[bytes, ...]) -> int:
+        """Open a directory of the source; the descriptor stays the storer's and is good until the next call.
+
+        Raises:
+            OSError: It can't be read, or is no directory any more.
+        """
+        if components != self._components:
+            descriptor = open_beneath(self._root, components, filesystem=self._filesystem)
+            self.close()
+            self._components, self._descriptor = components, descriptor
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close the directory that is open still."""
+        if self._components is not None:
+            self._components = None
+            self._filesystem.close(self._descriptor)
+
+    def _store_part(self, part: Part) -> PartResult:
+        try:
+            directory = self.open_directory(part.directory)
+        except OSError as error:
+            return PartResult(encode_table(()), [problem_of(name, error) for name in part.names])
+        entries: list[Entry] = []
+        problems: list[Problem] = []
+        for name in part.names:
+            try:
+                small = read_small(directory, name, self._small_size_max, self._filesystem)
+            except OSError as error:
+                problems.append(problem_of(name, error))
+                continue
+            if small is None:
+                problems.append(Problem(name, None, "it has grown"))
+            else:
+                entries.append(Entry(name, self._writer.put_small(small.content), small.metadata))
+        return PartResult(encode_table(entries), problems)
+
+    def _store_stretches(self, descriptor: int, job: PiecesJob) -> tuple[list[bytes], Problem | None]:
+        tokens: list[bytes] = []
+        for offset, length in job.stretches:
+            try:
+                content = self._read_stretch(descriptor, offset, length)
+            except OSError as error:
+                return [], problem_of(job.name, error)
+            if len(content) < length:
+                return [], Problem(job.name, errno.ESTALE, "it has shrunk")
+            tokens.append(self._writer.put_piece(content))
+        return tokens, None
+
+    def _read_stretch(self, descriptor: int, offset: int, length: int) -> memoryview:
+        """Read a stretch of an open file into a buffer that the next call uses again; shorter where the file ends before."""
+        if len(self._buffer) < length:
+            self._buffer = bytearray(length)
+        view = memoryview(self._buffer)[:length]
+        done = 0
+        while done < length:
+            count = os.preadv(descriptor, [view[done:]], offset + done)
+            if count == 0:
+                break
+            done += count
+        return view[:done]
+
+
+def read_small(directory: int, name: bytes, size_max: int, filesystem: FileSystem = REAL) -> SmallFile | None:
+    """Read a regular file whole, with the metadata that it had afterwards.
+
+    A file that changes meanwhile is read again; the last time it is taken as read and marked. One that grows all the time is cut
+    at the size it had before the read.
+
+    Returns:
+        None where the file is larger than `size_max`.
+
+    Raises:
+        OSError: It can't be read; ESTALE where it is no regular file any more.
+    """
+    descriptor, before = open_regular(directory, name, filesystem=filesystem)
+    tries = 0
+    try:
+        while before.size <= size_max:
+            tries += 1
+            content = _read_whole(descriptor, before.size)
+            after, metadata = describe(descriptor, before, is_whole=len(content) == before.size, filesystem=filesystem)
+            if not metadata.changed or tries == READ_TRIES:
+                return SmallFile(content, metadata)
+            before = after
+        return None
+    finally:
+        filesystem.close(descriptor)
+
+
+def describe(descriptor: int, before: SourceEntry, *, is_whole: bool, filesystem: FileSystem) -> tuple[SourceEntry, Metadata]:
+    """Tell what an open file is after it has been read, and whether it changed meanwhile.
+
+    Attributes and flags are read first: whatever changes them later shows in the ctime that is looked at last.
+
+    Args:
+        descriptor: The file.
+        before: What it was before.
+        is_whole: Whether as much could be read as was expected.
+        filesystem: The calls to use.
+
+    Raises:
+        OSError: It can't be looked at.
+    """
+    xattrs = read_xattrs(descriptor, filesystem=filesystem)
+    flags = read_flags(descriptor, filesystem=filesystem)
+    holes = read_holes(descriptor, before.size, filesystem=filesystem) if before.may_have_holes else ()
+    after = SourceEntry.of(before.name, filesystem.fstat(descriptor))
+    changed = not (is_whole and is_unchanged(before, after))
+    return after, metadata_of(after, xattrs=xattrs, flags=flags, holes=holes, changed=changed)
+
+
+def is_unchanged(before: SourceEntry, after: SourceEntry) -> bool:
+    """Tell whether nothing was written to a file between two looks at it."""
+    return before.ctime_ns == after.ctime_ns and before.size == after.size and before.mtime_ns == after.mtime_ns
+
+
+def _read_whole(descriptor: int, size: int) -> bytes:
+    content = os.pread(descriptor, size, 0) if size else b""
+    while len(content) < size:
+        more = os.pread(descriptor, size - len(content), len(content))
+        if not more:
+            break
+        content += more
+    return content
+
+
+def problem_of(name: bytes, error: OSError) -> Problem:
+    """Say in a result why a file can't be read."""
+    return Problem(name, error.errno or errno.EIO, error.strerror or str(error))

@@ -1,0 +1,262 @@
+"""One backup, in the order that keeps every snapshot whole: store, make durable, enter, point `Latest` at it, then remember."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+
+from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.executor import Executor
+from tallac.backup.files import Files
+from tallac.backup.messages import Start
+from tallac.backup.pool import WorkerPool
+from tallac.backup.reading import FileStorer
+from tallac.backup.recorded import Recorded
+from tallac.backup.summary import BackupSummary, Change, Ledger, Observer
+from tallac.backup.target import Target, enter_snapshot, latest_snapshot, open_target
+from tallac.backup.walk import Surroundings, Walk
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap
+from tallac.dag import Metadata, SnapshotFacts, unpack_cap
+from tallac.errors import FencedError, SourceError, UsageError
+from tallac.interfaces import CapWriter, Clock, Grid
+from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
+from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
+
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class BackupOrder:
+    """What is to be backed up, and how.
+
+    Attributes:
+        root: The mutable directory that the path to the target begins at.
+        path: The names that lead to the target.
+        source: The source's absolute path.
+        facts: Host, user, tags and version for the snapshot; the rest is filled in.
+        is_excluded: Tells of a directory's (device, inode) whether it is to be left out, as the vault itself is.
+        workers: How many worker processes may be started; 0 reads everything in this one.
+    """
+
+    root: DirectoryWriteCap
+    path: Sequence[bytes]
+    source: bytes
+    facts: SnapshotFacts = field(default_factory=SnapshotFacts)
+    is_excluded: Callable[[int, int], bool] = lambda device, inode: False  # noqa: ARG005
+    workers: int = WORKERS
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What a writing() block came to."""
+
+    packed: bytes
+    metadata: Metadata
+    row: DirectoryRow
+    bytes_stored: int
+
+
+def back_up(
+    grid: Grid,
+    order: BackupOrder,
+    database: SourceDatabase,
+    clock: Clock,
+    *,
+    observer: Observer | None = None,
+    filesystem: FileSystem = REAL,
+) -> BackupSummary:
+    """Back up a source into a target, as one more snapshot.
+
+    When this returns, the snapshot is durable and entered. Whatever it raises, every earlier snapshot is whole and none was
+    entered, or one was entered and is whole.
+
+    Args:
+        grid: Where the target is.
+        order: What to do.
+        database: What is known of the source.
+        clock: The time.
+        observer: Told what happens.
+        filesystem: The calls through which the source is read.
+
+    Raises:
+        SourceError: The source can't be read as a whole.
+        UsageError: The source is no directory.
+        NotADirectoryCapError: The target can't be one.
+        StoreError: The store failed.
+        WorkerDiedError: A worker process was killed.
+    """
+    run = _Run(grid, order, database, clock, observer or Observer(), filesystem)
+    try:
+        return run.once()
+    except FencedError:
+        # A second run looks up everything that it refers to again, and stores what is gone.
+        return run.once()
+
+
+class _Run:
+    """One backup; it can be run again."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        order: BackupOrder,
+        database: SourceDatabase,
+        clock: Clock,
+        observer: Observer,
+        filesystem: FileSystem,
+    ) -> None:
+        self._grid = grid
+        self._order = order
+        self._database = database
+        self._clock = clock
+        self._observer = observer
+        self._filesystem = filesystem
+
+    def once(self) -> BackupSummary:
+        """Back up."""
+        started_ns = self._clock.now_ns()
+        record = self._database.record(self._grid.identity, self._order.source)
+        with ExitStack() as stack:
+            root = _open_source(self._order.source, self._filesystem)
+            stack.callback(self._filesystem.close, root)
+            session = stack.enter_context(self._grid.session())
+            target = open_target(self._grid, self._order.root, self._order.path)
+            with session.writing() as writer:
+                ledger = Ledger(self._observer, self._clock, lambda: writer.bytes_stored)
+                try:
+                    packed, row = self._store(root, target, writer, record, ledger)
+                finally:
+                    record.flush()
+                metadata = self._root_metadata(root)
+            stored = _Stored(packed, metadata, row, writer.bytes_stored)
+            cap = _directory_cap(packed)
+            session.commit([cap])
+            facts = self._facts(started_ns, stored, ledger)
+            name = enter_snapshot(self._grid, target, packed, msgspec.structs.replace(metadata, snapshot=facts), self._clock)
+            record.commit()
+        return self._summary(name, cap, facts, ledger)
+
+    def _store(
+        self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
+    ) -> tuple[bytes, DirectoryRow]:
+        """Store the source and give its packed cap and what is below it."""
+        storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
+        with ExitStack() as stack:
+            stack.callback(storer.close)
+            pools: list[WorkerPool] = []
+            assembler = Assembler(writer, record, ledger)
+            files = Files(
+                writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, writer, stack, pools)
+            )
+            stack.callback(files.close)
+            walked = stack.enter_context(DirectoryStack(root, filesystem=self._filesystem))
+            around = Surroundings(
+                self._grid,
+                writer,
+                record,
+                files,
+                assembler,
+                ledger,
+                self._clock,
+                self._filesystem,
+                walked,
+                self._order.is_excluded,
+            )
+            recorded = self._recorded(target, record, ledger)
+            visited = Walk(around).run(self._order.source, recorded)
+            files.drain()
+            for pool in pools:
+                pool.finish()
+            return _outcome(visited, ledger)
+
+    def _recorded(self, target: Target, record: SourceRecord, ledger: Ledger) -> Recorded | None:
+        """Find what stands in for local records where these are lost, and what is to be expected."""
+        row = record.directory(self._order.source)
+        if row is not None:
+            ledger.progress.files_expected, ledger.progress.bytes_expected = row.files, row.size
+            return None
+        latest = latest_snapshot(self._grid, target, self._order.facts.host, self._order.source)
+        if latest is None or latest.metadata.snapshot is None:
+            return None
+        facts = latest.metadata.snapshot
+        ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
+        return Recorded(latest.packed, facts.started_ns)
+
+    def _start_pool(self, writer: CapWriter, stack: ExitStack, pools: list[WorkerPool]) -> Executor | None:
+        recipe = writer.worker_recipe()
+        if recipe is None or self._order.workers == 0 or os.name != "posix":
+            return None
+        pool = WorkerPool(Start(recipe, self._order.source, writer.small_size_max), self._order.workers, writer.adopt)
+        stack.callback(pool.kill)
+        pools.append(pool)
+        return pool
+
+    def _root_metadata(self, root: int) -> Metadata:
+        try:
+            xattrs = read_xattrs(root, filesystem=self._filesystem)
+            flags = read_flags(root, filesystem=self._filesystem)
+            found = SourceEntry.of(b"", self._filesystem.fstat(root))
+        except OSError as error:
+            raise SourceError(f"{_shown(self._order.source)}: can't be read any more: {error.strerror}") from error
+        return metadata_of(found, xattrs=xattrs, flags=flags)
+
+    def _facts(self, started_ns: int, stored: _Stored, ledger: Ledger) -> SnapshotFacts:
+        return msgspec.structs.replace(
+            self._order.facts,
+            sources=(self._order.source,),
+            started_ns=started_ns,
+            ended_ns=self._clock.now_ns(),
+            files=stored.row.files,
+            directories=stored.row.directories,
+            size=stored.row.size,
+            bytes_stored=stored.bytes_stored,
+            unreadable=ledger.unreadable,
+        )
+
+    def _summary(self, name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, ledger: Ledger) -> BackupSummary:
+        return BackupSummary(
+            name=name,
+            cap=cap,
+            files=ledger.files,
+            directories=ledger.directories,
+            size=facts.size,
+            bytes_read=ledger.progress.bytes_read,
+            bytes_stored=facts.bytes_stored,
+            seconds=(self._clock.now_ns() - facts.started_ns) / 1e9,
+            unreadable=ledger.unreadable,
+            vanished=ledger.vanished,
+        )
+
+
+def _open_source(source: bytes, filesystem: FileSystem) -> int:
+    try:
+        return open_root(source, filesystem=filesystem)
+    except SourceError as error:
+        if isinstance(error.__cause__, NotADirectoryError):
+            raise UsageError(f"{_shown(source)} is a file; back up the folder that holds it") from error
+        raise
+
+
+def _outcome(visited: DirectoryRow | Assembly, ledger: Ledger) -> tuple[bytes, DirectoryRow]:
+    if isinstance(visited, DirectoryRow):
+        ledger.files.add(Change.UNCHANGED, visited.files)
+        ledger.directories.add(Change.UNCHANGED, visited.directories)
+        return visited.packed, visited
+    assert visited.packed is not None, "a file's result is missing"
+    row = DirectoryRow(None, visited.packed, visited.read_ns, visited.files, visited.directories, visited.size)
+    return visited.packed, row
+
+
+def _directory_cap(packed: bytes) -> DirectoryReadCap:
+    cap = unpack_cap(packed)
+    assert isinstance(cap, DirectoryReadCap), "a source is stored as a directory"
+    return cap
+
+
+def _shown(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")

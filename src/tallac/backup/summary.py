@@ -1,0 +1,184 @@
+"""What a backup tells while it runs and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tallac.caps import DirectoryReadCap
+from tallac.dag import Entry
+from tallac.interfaces import Clock
+
+PROGRESS_INTERVAL_NS = 100_000_000
+
+
+class Change(Enum):
+    """How a file or directory compares with what was stored before."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many there were of each kind."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.new + self.changed + self.unchanged
+
+    def add(self, change: Change, count: int = 1) -> None:
+        """Count some."""
+        if change is Change.NEW:
+            self.new += count
+        elif change is Change.CHANGED:
+            self.changed += count
+        else:
+            self.unchanged += count
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a backup is.
+
+    Attributes:
+        files_found: Files and the like that were listed so far.
+        files_done, bytes_done: Those that are dealt with, whether read or unchanged.
+        bytes_read: What was read of them.
+        bytes_stored: What the store has grown by.
+        files_expected, bytes_expected: What the source held the last time; 0 where that is not known.
+        path: The directory that is being walked through.
+    """
+
+    files_found: int = 0
+    files_done: int = 0
+    bytes_done: int = 0
+    bytes_read: int = 0
+    bytes_stored: int = 0
+    files_expected: int = 0
+    bytes_expected: int = 0
+    path: bytes = b""
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Whom a backup tells what happens. All paths are absolute.
+
+    Attributes:
+        unreadable: Told the path of what is left out, and the reason.
+        notice: Told a path and what is worth knowing about it.
+        file: Told each file, if anybody wants to know.
+        progress: Told now and then how far it is; at most every 0.1 s.
+    """
+
+    unreadable: Callable[[bytes, str], None] = _ignore
+    notice: Callable[[bytes, str], None] = _ignore
+    file: Callable[[Change, bytes], None] | None = None
+    progress: Callable[[Progress], None] | None = None
+
+
+@dataclass
+class Ledger:
+    """Keeps count of one run, and tells the observer.
+
+    Attributes:
+        unreadable: How many were left out because they could not be read.
+        vanished: How many were gone between listing and reading.
+    """
+
+    observer: Observer
+    clock: Clock
+    bytes_stored: Callable[[], int]
+    files: Counts = field(default_factory=Counts)
+    directories: Counts = field(default_factory=Counts)
+    progress: Progress = field(default_factory=Progress)
+    unreadable: int = 0
+    vanished: int = 0
+    told_ns: int = 0
+
+    def leave_out(self, path: bytes, reason: str) -> None:
+        """Count and tell what can't be read."""
+        self.unreadable += 1
+        self.observer.unreadable(path, reason)
+
+    def vanish(self) -> None:
+        """Count what was gone when it was to be read. It is no error: it might have gone a moment earlier as well."""
+        self.vanished += 1
+
+    def finish_file(self, change: Change, directory: bytes, name: bytes, size: int) -> None:
+        """Count one file that is dealt with."""
+        self.files.add(change)
+        self.progress.files_done += 1
+        self.progress.bytes_done += size
+        self.name_file(change, directory, name)
+
+    def name_file(self, change: Change, directory: bytes, name: bytes) -> None:
+        """Tell of one file, if anybody wants to know."""
+        if self.observer.file is not None:
+            self.observer.file(change, join(directory, name))
+
+    def tick(self) -> None:
+        """Tell how far it is, where the last time was long enough ago."""
+        if self.observer.progress is None:
+            return
+        now_ns = self.clock.now_ns()
+        if not 0 <= now_ns - self.told_ns < PROGRESS_INTERVAL_NS:
+            self.told_ns = now_ns
+            self.progress.bytes_stored = self.bytes_stored()
+            self.observer.progress(self.progress)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSummary:
+    """What a backup came to.
+
+    Attributes:
+        name: The snapshot's name in `Archives/`.
+        cap: The snapshot's root directory.
+        files: Everything that is no directory.
+        directories: All below the source, itself not counted.
+        size: Sum of the sizes of the snapshot's regular files.
+        bytes_read, bytes_stored: What was read of them; what the store has grown by.
+        seconds: How long it took, by the clock.
+        unreadable: How many are missing because they could not be read.
+        vanished: How many were gone between listing and reading.
+    """
+
+    name: bytes
+    cap: DirectoryReadCap
+    files: Counts
+    directories: Counts
+    size: int
+    bytes_read: int
+    bytes_stored: int
+    seconds: float
+    unreadable: int
+    vanished: int
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether something is missing from the snapshot."""
+        return self.unreadable > 0
+
+
+def compare(entry: Entry, recorded: Entry | None) -> Change:
+    """Tell how an entry compares with the one that was recorded under its name."""
+    if recorded is None:
+        return Change.NEW
+    return Change.UNCHANGED if entry == recorded else Change.CHANGED
+
+
+def join(directory: bytes, name: bytes) -> bytes:
+    """Add a name to an absolute path."""
+    return directory + name if directory.endswith(b"/") else directory + b"/" + name

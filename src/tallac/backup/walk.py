@@ -1,0 +1,325 @@
+"""The walk through the source: what has not changed keeps its cap, the rest is read and stored, bottom up."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from tallac.backup.assembly import Assembler, Assembly, Place
+from tallac.backup.decide import is_recorded_safely, is_same_file
+from tallac.backup.files import QUEUED_MAX, Files
+from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
+from tallac.backup.summary import Change, Ledger, compare, join
+from tallac.caps import LiteralFile
+from tallac.dag import Entry, Metadata, pack_cap
+from tallac.errors import SourceError
+from tallac.interfaces import CapReader, CapWriter, Clock
+from tallac.source import (
+    DirectoryStack,
+    FileSystem,
+    Scan,
+    SourceEntry,
+    metadata_of,
+    read_flags,
+    read_link,
+    read_xattrs,
+    read_xattrs_beneath,
+    scan,
+)
+from tallac.sourcedb import DirectoryRow, SourceRecord
+
+_EMPTY_FILE = pack_cap(LiteralFile(b""))
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+
+
+class _Request(NamedTuple):
+    """A directory that is to be visited; one without a name is the source itself."""
+
+    name: bytes
+    path: bytes
+    recorded: Recorded | None
+
+
+_Visited: TypeAlias = DirectoryRow | Assembly | None
+"""What became of a directory: it has not changed; it is in the making; it is left out."""
+
+_Visit: TypeAlias = Generator[_Request, _Visited, _Visited]
+
+
+class _FirstChange(NamedTuple):
+    """The first subdirectory that turned out changed in a directory whose own signature has not."""
+
+    name: bytes
+    visited: Assembly | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a walk works with.
+
+    Attributes:
+        stack: At the source.
+        is_excluded: Tells of a (device, inode) whether this directory is to be left out.
+    """
+
+    grid: CapReader
+    writer: CapWriter
+    record: SourceRecord
+    files: Files
+    assembler: Assembler
+    ledger: Ledger
+    clock: Clock
+    filesystem: FileSystem
+    stack: DirectoryStack
+    is_excluded: Callable[[int, int], bool]
+
+
+class Walk:
+    """One walk through one source."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._stack = around.stack
+        self._ledger = around.ledger
+        self._assembler = around.assembler
+        self._record = around.record
+        self._has_losses = around.writer.has_losses
+        self._excluded: set[bytes] = set()
+
+    def run(self, source: bytes, recorded: Recorded | None) -> DirectoryRow | Assembly:
+        """Visit the source and all below it. Directories that come out as assemblies are finished once all files are read.
+
+        Trees may be deeper than Python's stack; so visits are generators on a stack of our own.
+
+        Raises:
+            SourceError: The source itself can't be listed.
+            StoreError: The store failed.
+        """
+        visits = [self._visit(_Request(b"", source, recorded))]
+        answer: _Visited = None
+        try:
+            while True:
+                try:
+                    request = visits[-1].send(answer)
+                except StopIteration as end:
+                    visits.pop()
+                    answer = end.value
+                    if not visits:
+                        break
+                else:
+                    visits.append(self._visit(request))
+                    answer = None
+        finally:
+            while visits:
+                visits.pop().close()
+        assert answer is not None
+        return answer
+
+    def _visit(self, request: _Request) -> _Visit:
+        read_ns = self._around.clock.now_ns()
+        try:
+            if request.name:
+                self._stack.enter(request.name)
+        except OSError as error:
+            self._leave_out(request.path, error)
+            return None
+        try:
+            try:
+                listing = scan(self._stack.descriptor, filesystem=self._around.filesystem)
+            except OSError as error:
+                if not request.name:
+                    raise SourceError(f"{_shown(request.path)}: can't be listed: {error.strerror}") from error
+                self._leave_out(request.path, error)
+                return None
+            with listing:
+                return (yield from self._look(request, listing, read_ns))
+        finally:
+            if request.name:
+                self._stack.leave()
+
+    def _look(self, request: _Request, listing: Scan, read_ns: int) -> _Visit:
+        """Recognise a directory by its signature, or go through its entries."""
+        self._ledger.progress.files_found += len(listing)
+        self._ledger.progress.path = request.path
+        self._ledger.tick()
+        signature = None if listing.failures else listing.signature()
+        row = self._record.directory(request.path)
+        recorded = request.recorded if row is None else Recorded(row.packed, row.read_ns)
+        assembly = Assembly(request.path, self._stack.components, read_ns, None if recorded is None else recorded.packed, signature)
+        first_change = None
+        if row is not None and signature is not None and self._is_recognised(row, signature):
+            first_change = yield from self._visit_below(request.path, listing)
+            if first_change is None:
+                self._pass_over(request.path, listing)
+                return row
+        yield from self._go_through(assembly, listing, recorded, first_change)
+        return assembly
+
+    def _is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
+        return row.signature == signature and not self._has_losses and self._around.writer.holds(row.packed)
+
+    def _visit_below(self, path: bytes, listing: Scan) -> Generator[_Request, _Visited, _FirstChange | None]:
+        """Visit the subdirectories up to the first that has changed."""
+        for found in listing:
+            if stat.S_ISDIR(found.mode) and not self._is_excluded(path, found):
+                visited = yield _Request(found.name, join(path, found.name), None)
+                if not isinstance(visited, DirectoryRow):
+                    return _FirstChange(found.name, visited)
+        return None
+
+    def _go_through(
+        self, assembly: Assembly, listing: Scan, recorded: Recorded | None, first_change: _FirstChange | None
+    ) -> Generator[_Request, _Visited, None]:
+        """Go through a directory's entries one by one."""
+        for name, error in listing.failures:
+            self._leave_out(join(assembly.path, name), error)
+        old_entries = RecordedEntries(
+            self._around.grid,
+            recorded,
+            on_gone=lambda entry: self._forget(assembly.path, entry),
+            on_damage=lambda error: self._ledger.observer.notice(assembly.path, f"it is read anew: {error}"),
+        )
+        provisional = ProvisionalEntries(self._record, assembly.path)
+        for found in listing:
+            old = old_entries.find(found.name)
+            if not is_recorded_safely(found.ctime_ns, assembly.read_ns):
+                assembly.distrust()
+            if stat.S_ISDIR(found.mode):
+                yield from self._add_directory(assembly, found, old, recorded, first_change)
+            elif old is not None and recorded is not None and self._is_reusable(found, old, recorded.read_ns):
+                self._add(assembly, old, Change.UNCHANGED)
+            else:
+                self._store(assembly, found, old, provisional)
+            if self._assembler.queued > QUEUED_MAX:
+                self._around.files.drain()
+        old_entries.finish()
+        self._assembler.close(assembly)
+
+    def _add_directory(
+        self,
+        assembly: Assembly,
+        found: SourceEntry,
+        old: Entry | None,
+        recorded: Recorded | None,
+        first_change: _FirstChange | None,
+    ) -> Generator[_Request, _Visited, None]:
+        if self._is_excluded(assembly.path, found):
+            return
+        below = Recorded(old.packed, recorded.read_ns) if old is not None and recorded is not None and old.is_directory else None
+        visited = yield from self._visit_once(_Request(found.name, join(assembly.path, found.name), below), first_change)
+        if visited is None:
+            assembly.distrust()
+            return
+        is_same = old is not None and recorded is not None and _is_as_recorded(found, old, recorded.read_ns)
+        metadata = old.metadata if old is not None and is_same else self._directory_metadata(assembly, found)
+        if isinstance(visited, DirectoryRow):
+            self._ledger.directories.add(Change.UNCHANGED, 1 + visited.directories)
+            self._ledger.files.add(Change.UNCHANGED, visited.files)
+            self._assembler.add_directory(assembly, Entry(found.name, visited.packed, metadata), visited)
+        else:
+            place = Place(assembly, self._assembler.reserve(assembly), found.name, metadata)
+            self._assembler.put(visited, place)
+
+    def _visit_once(self, request: _Request, first_change: _FirstChange | None) -> _Visit:
+        """Visit a subdirectory, unless it was while the directory above still looked unchanged."""
+        if first_change is not None:
+            if request.name == first_change.name:
+                return first_change.visited
+            if request.name < first_change.name and (row := self._record.directory(request.path)) is not None:
+                return row
+        return (yield request)
+
+    def _directory_metadata(self, assembly: Assembly, found: SourceEntry) -> Metadata:
+        filesystem = self._around.filesystem
+        try:
+            descriptor = self._stack.enter(found.name)
+            try:
+                xattrs = read_xattrs(descriptor, filesystem=filesystem)
+                return metadata_of(found, xattrs=xattrs, flags=read_flags(descriptor, filesystem=filesystem))
+            finally:
+                self._stack.leave()
+        except OSError as error:
+            assembly.distrust()
+            self._ledger.observer.notice(join(assembly.path, found.name), f"its attributes can't be read: {error.strerror}")
+            return metadata_of(found)
+
+    def _is_reusable(self, found: SourceEntry, old: Entry, read_ns: int) -> bool:
+        if not _is_as_recorded(found, old, read_ns):
+            return False
+        if old.packed[:1] == b"L":
+            return True
+        writer = self._around.writer
+        return writer.holds_all(old.packed) if self._has_losses else writer.holds(old.packed)
+
+    def _add(self, assembly: Assembly, entry: Entry, change: Change) -> None:
+        self._ledger.finish_file(change, assembly.path, entry.name, entry.size)
+        self._assembler.add(assembly, entry)
+
+    def _store(self, assembly: Assembly, found: SourceEntry, old: Entry | None, provisional: ProvisionalEntries) -> None:
+        """Store what is no directory, and new or changed."""
+        if old is not None and old.is_directory:
+            self._forget(assembly.path, old)
+            old = None
+        if not found.is_regular:
+            self._store_special(assembly, found, old)
+            return
+        stored = provisional.find(found.name)
+        if stored is not None and _is_as_recorded(found, *stored) and self._around.writer.holds_all(stored[0].packed):
+            self._add(assembly, stored[0], compare(stored[0], old))
+        else:
+            self._around.files.read(assembly, found, old)
+
+    def _store_special(self, assembly: Assembly, found: SourceEntry, old: Entry | None) -> None:
+        """Store a symbolic link, FIFO, socket or device: its metadata is all there is."""
+        filesystem = self._around.filesystem
+        try:
+            directory = self._stack.descriptor
+            target = read_link(directory, found.name, filesystem=filesystem) if found.is_symlink else None
+            xattrs = read_xattrs_beneath(directory, found.name, filesystem=filesystem)
+        except OSError as error:
+            assembly.distrust()
+            self._leave_out(join(assembly.path, found.name), error)
+            return
+        entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
+        self._add(assembly, entry, compare(entry, old))
+
+    def _is_excluded(self, path: bytes, found: SourceEntry) -> bool:
+        if not self._around.is_excluded(found.device, found.inode):
+            return False
+        excluded = join(path, found.name)
+        if excluded not in self._excluded:
+            self._excluded.add(excluded)
+            self._ledger.observer.notice(excluded, "it is left out: the vault lies there")
+        return True
+
+    def _pass_over(self, path: bytes, listing: Scan) -> None:
+        """Tell of the files of an unchanged directory, where anybody wants to know. They are counted with the directory."""
+        observer, progress = self._ledger.observer, self._ledger.progress
+        if observer.progress is None and observer.file is None:
+            return
+        for found in listing:
+            if not stat.S_ISDIR(found.mode):
+                progress.files_done += 1
+                progress.bytes_done += found.size
+                self._ledger.name_file(Change.UNCHANGED, path, found.name)
+
+    def _forget(self, path: bytes, gone: Entry) -> None:
+        if gone.is_directory:
+            self._record.drop_below(join(path, gone.name))
+
+    def _leave_out(self, path: bytes, error: OSError) -> None:
+        if error.errno in _GONE:
+            self._ledger.vanish()
+        else:
+            self._ledger.leave_out(path, error.strerror or str(error))
+
+
+def _is_as_recorded(found: SourceEntry, recorded: Entry, read_ns: int) -> bool:
+    return is_recorded_safely(found.ctime_ns, read_ns) and is_same_file(found, recorded)
+
+
+def _shown(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
