@@ -68,8 +68,8 @@ def restore(
         runner = make_runner(folder.descriptor, settings) if make_runner else None
         walk = Walk(grid, folder.descriptor, settings, system, runner=runner, report=report, progress=progress)
         if entry.is_directory:
+            walk.summary.directories = 1
             walk.run(walk.frame_of(entry, folder.final_metadata(entry.metadata)))
-            walk.summary.directories += 1
         else:
             walk.run(Frame(iter((entry,)), None, b""))
     return walk.summary

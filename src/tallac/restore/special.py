@@ -42,6 +42,12 @@ def kind_of(entry: Entry) -> Kind:
     return Kind.REGULAR if file_type in (None, FileType.REGULAR) else Kind.SPECIAL
 
 
+def is_device(entry: Entry) -> bool:
+    """Whether this is a block or character device."""
+    mode = entry.metadata.mode
+    return mode is not None and (stat.S_ISBLK(mode) or stat.S_ISCHR(mode))
+
+
 def make_special(system: DestinationSystem, entry: Entry, directory: int) -> None:
     """Make a symbolic link, FIFO, socket or device, without its metadata.
 
@@ -58,7 +64,7 @@ def make_special(system: DestinationSystem, entry: Entry, directory: int) -> Non
         system.make_symlink(metadata.target, entry.name, directory)
         return
     device = 0
-    if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
+    if is_device(entry):
         if metadata.rdev is None:
             raise EntryError("the device's numbers are not known")
         device = os.makedev(*metadata.rdev)

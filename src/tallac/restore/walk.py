@@ -17,7 +17,7 @@ from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of, uns
 from tallac.restore.links import LinkTable
 from tallac.restore.names import is_safe_component, join_path
 from tallac.restore.settings import RestoreSettings
-from tallac.restore.special import Kind, kind_of, make_special
+from tallac.restore.special import Kind, is_device, kind_of, make_special
 from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
 from tallac.restore.system import Beneath, DestinationSystem
 from tallac.source import DirectoryStack, open_beneath, open_regular
@@ -172,7 +172,8 @@ class Walk:
             self._add(problem_of(error, self._path(entry.name), self._settings))
 
     def _enter(self, entry: Entry) -> None:
-        if any(frame.packed == entry.packed for frame in self._frames):
+        # Only a mutable directory can: what is immutable is made after what it contains.
+        if entry.packed[:1] == b"T" and any(frame.packed == entry.packed for frame in self._frames):
             raise EntryError("the directory contains itself")
         frame = self.frame_of(entry, entry.metadata)
         self._system.make_directory(entry.name, self._stack.descriptor)
@@ -232,6 +233,8 @@ class Walk:
         try:
             make_special(self._system, entry, directory)
         except PermissionError as error:
+            if not is_device(entry):
+                raise
             self._add(Problem(self._path(entry.name), ProblemKind.UNSET, f"not made: {error.strerror}; only root may"))
             return False
         self._set_attributes(Beneath(directory, entry.name), entry.metadata, self._path(entry.name))
@@ -242,6 +245,7 @@ class Walk:
         """Make a link of a file that is there, or the file itself, at once: later links rely on it."""
         first = self._links.first_of(entry)
         if first is not None and self._link(entry, *first):
+            self.summary.bytes += entry.size if kind is Kind.REGULAR else 0
             return
         components = self._stack.components
         if kind is Kind.SPECIAL:
@@ -271,7 +275,6 @@ class Walk:
             self._system.close(directory)
         self._links.count_link(entry)
         self.summary.files += 1
-        self.summary.bytes += entry.size
         return True
 
     def _finish_or_wait(self, metadata: Metadata) -> None:
