@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile, LiteralFile
-from tallac.dag import Entry, Metadata, encode_table, pack_cap
+from tallac.dag import Entry, Metadata, encode_table
 from tallac.errors import CorruptObjectError, MissingObjectError
 from tallac.interfaces import BinaryReader, Directory
 from tallac.restore import DestinationSystem, Problem, RestoreSummary, restore
@@ -102,6 +102,18 @@ class FakeGrid:
         cap = ImmutableDirectory(digest[:16], digest, 1, 1, len(listed))
         self._directories[cap] = listed
         return cap
+
+    def forget(self, cap: FileReadCap) -> None:
+        """Lose a file."""
+        del self._files[cap]
+
+    def forget_directory(self, cap: DirectoryReadCap) -> None:
+        """Lose a directory."""
+        del self._directories[cap]
+
+    def cut(self, cap: FileReadCap, size: int) -> None:
+        """Lose a file's end, unnoticed by the reader."""
+        self._files[cap] = self._files[cap][:size]
 
     def put_at(self, cap: DirectoryReadCap, entries: list[Entry]) -> None:
         """Let any directory cap lead to these entries."""
