@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 
 import click
 
@@ -17,10 +17,11 @@ from tallac.connect import Client
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a command: its open client, and where its output goes."""
+    """One run of a command: its open client, where its output goes, and where `-` is read from."""
 
     client: Client
     output: Output
+    standard_input: BufferedReader
 
 
 class TallacCommand(click.Command):
@@ -67,15 +68,17 @@ def define(
 @contextmanager
 def _running(settings: Settings) -> Iterator[Run]:
     output = Output(is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json)
-    client = Client(grid=settings.grid, vault_key_file=settings.vault_key, standard_input=sys.stdin.buffer)
-    with client:
-        yield Run(client, output)
+    standard_input = open(0, "rb", closefd=False)  # noqa: SIM115 - it stays open, since it was not opened here.
+    with Client(grid=settings.grid, vault_key_file=settings.vault_key, standard_input=standard_input) as client:
+        yield Run(client, output, standard_input)
 
 
-def made_vault(run: Run, location: str) -> str:
+def made_vault(run: Run, location: str, alias: str) -> str:
     """Say that a vault was made, and what must not be lost."""
     keys = run.client.connection.file.path
-    return f"made a vault in {location}; keep a copy of {keys} somewhere safe: without it the vault is noise"
+    return (
+        f"made a vault in {location}, for the alias {alias}:; keep a copy of {keys} somewhere safe: without it the vault is noise"
+    )
 
 
 def argument(name: str, metavar: str, *, default: str | None = None, is_optional: bool = False, count: int = 1) -> click.Argument:

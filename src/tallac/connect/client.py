@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
+from tallac.backup import BackupSummary, Observer
 from tallac.caps import Cap, DirectoryWriteCap, FileReadCap, ReadCap, WriteCap
 from tallac.check import check_cap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
+from tallac.connect.snapshots import list_snapshots
 from tallac.connect.vaults import GridChoice
-from tallac.connect.written_place import is_remote
+from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import CheckReport, FileContent, Grid
-from tallac.restore import Problem, RestoreSummary, restore
 from tallac.transfer import (
     CopyReport,
     Place,
@@ -36,6 +37,9 @@ from tallac.transfer import (
 )
 from tallac.transfer.files import Sink
 from tallac.vault import KeeperKey, LocatorKey
+
+if TYPE_CHECKING:
+    from tallac.restore import Problem, RestoreSummary
 
 
 class Client:
@@ -157,6 +161,9 @@ class Client:
         progress: Callable[[RestoreSummary], None] | None = None,
     ) -> RestoreSummary:
         """Bring back a directory into a new or empty folder, or a file into a folder."""
+        # Late, as in backup.
+        from tallac.restore import restore
+
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
@@ -168,6 +175,40 @@ class Client:
         cap: Cap = located.cap if located.name is None else find(grid, located).cap
         with_frame = located.name is None and isinstance(located.cap, DirectoryWriteCap)
         return check_cap(grid, cap, read_data=read_data, with_frame=with_frame, progress=progress)
+
+    # Backing up
+
+    def prepare_target(self, target: str) -> str:
+        """Make the default alias if the target lies below it and it is missing; say where a vault was made for it, else ""."""
+        root = parse_place(target).root
+        return (self.connection.ensure_default_alias() or "") if root == AliasName(DEFAULT_ALIAS) else ""
+
+    def backup(
+        self, source: str | Path, target: str = f"{DEFAULT_ALIAS}:", *, observer: Observer | None = None, workers: int | None = None
+    ) -> BackupSummary:
+        """Add a snapshot of a folder to a target, which is made where it is missing.
+
+        A vault that lies in the source is left out.
+        """
+        # Late, because what looks at snapshots does without the half of the program that makes them.
+        from tallac.connect.backing_up import back_up_source
+
+        self.prepare_target(target)
+        grid, located = self.connection.resolve(target)
+        return back_up_source(
+            grid,
+            located,
+            source,
+            vault=self.connection.folder_of(grid),
+            database=self.connection.folders.state / "source.db",
+            observer=observer or Observer(),
+            workers=workers,
+        )
+
+    def snapshots(self, target: str = f"{DEFAULT_ALIAS}:") -> list[Entry]:
+        """List a target's snapshots in order of their names; each one's facts are in its metadata."""
+        grid, located = self.connection.resolve(target)
+        return list_snapshots(grid, located)
 
     # Changing
 

@@ -9,14 +9,13 @@ from typing import BinaryIO
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
 from tallac.connect.folders import Folders
-from tallac.connect.location import show_location
+from tallac.connect.location import folder_of_url, is_folder_url, show_location
 from tallac.connect.secrets_input import SecretSource
-from tallac.connect.vaults import GridChoice, Vaults
+from tallac.connect.vaults import GridChoice, VaultKey, Vaults
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, CapSource, check_alias_name, parse_place
 from tallac.errors import AliasError, ConfigurationError, MalformedCapError
 from tallac.interfaces import Grid, Randomness
 from tallac.transfer import Place
-from tallac.vault import VaultKey
 
 
 class Connection:
@@ -131,13 +130,10 @@ class Connection:
         identity = self._alias(configuration, alias.partition(":")[0]).grid
         return self._vaults.parse_key(self._vaults.known(configuration, identity))
 
-    def location_of(self, grid: Grid) -> str:
-        """Give the URL of an open grid."""
-        return self._vaults.known(self.file.read(), grid.identity).location
-
-    def state_folder(self, grid: Grid) -> Path:
-        """Give the folder for what is known locally about a grid; it exists."""
-        return self._vaults.state_folder(grid.identity)
+    def folder_of(self, grid: Grid) -> Path | None:
+        """Give the folder that a grid's vault is in; None where it is elsewhere."""
+        url = self._vaults.known(self.file.read(), grid.identity).location
+        return folder_of_url(url) if is_folder_url(url) else None
 
     def _alias(self, configuration: Configuration, name: str) -> Alias:
         alias = configuration.aliases.get(name)

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from tallac.backends import LocalBackend
-from tallac.errors import UsageError
-from tallac.interfaces import Backend
+from tallac.backends.local import LocalBackend
+from tallac.errors import StoreError, UsageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _FOLDER_PREFIX = "file://"
@@ -54,8 +53,34 @@ def show_location(url: str) -> str:
     return str(folder_of_url(url)) if is_folder_url(url) else url
 
 
-def backend_at(url: str) -> Backend:
-    """Give the backend at a location."""
+def is_absent(url: str) -> bool:
+    """Whether there is no such folder; any trouble with looking is no absence."""
+    try:
+        folder_of_url(url).stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # Whoever opens it says what is wrong.
+    return False
+
+
+def has_strange_files(url: str) -> bool:
+    """Whether a folder holds anything beside what a file system puts there itself."""
+    folder = folder_of_url(url)
+    try:
+        return any(name != "lost+found" for name in os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return folder.is_file()
+    except OSError as error:
+        raise StoreError(f"{folder}: can't read this folder ({error.strerror})") from error
+
+
+def backend_at(url: str) -> LocalBackend:
+    """Give the backend at a location.
+
+    Raises:
+        UsageError: It is of a kind that this Tallac does not know.
+    """
     if not is_folder_url(url):
         raise UsageError(f"{url}: no kind of grid that works now; only folders do")
     return LocalBackend(folder_of_url(url))

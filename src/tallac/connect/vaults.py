@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from tallac.connect.configuration import Configuration, ConfigurationFile, KnownGrid
-from tallac.connect.folders import Folders, make_private_folder
-from tallac.connect.location import backend_at, parse_location, show_location, url_of_folder
+from tallac.connect.folders import Folders
+from tallac.connect.location import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
 from tallac.connect.secrets_input import SecretSource
 from tallac.connect.written_place import DEFAULT_ALIAS
-from tallac.errors import ConfigurationError, MalformedCapError, NotAVaultError, UsageError
+from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
 from tallac.interfaces import Grid, Randomness
-from tallac.vault import VaultKey, create_vault, open_vault, parse_vault_key, read_identity
+from tallac.vault import KeeperKey, LocatorKey, WriterKey, create_vault, open_vault, parse_vault_key, read_identity
 
-_PLAIN_IDENTITY = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+KEY_SIZE = 32
+
+VaultKey = WriterKey | KeeperKey | LocatorKey
+
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,12 @@ class Vaults:
 
         Only in an `updating` block: a vault's key is in the configuration before the vault is there.
         """
-        url = url_of_folder(self._folders.vault)
         if self._choice.location is not None:
             url = parse_location(self._choice.location)
-        elif configuration.grids:
+        elif DEFAULT_ALIAS in configuration.aliases:
             return self.chosen(configuration), ""
+        else:
+            url = url_of_folder(self._folders.vault)
         if self._identity_at(url) is None:
             return self._make(configuration, url), show_location(url)
         return self._remember(configuration, self._choose(configuration, url)), ""
@@ -119,7 +122,9 @@ class Vaults:
             if found != identity:
                 raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
             key = self.parse_key(known)
-            self._open_grids[identity] = open_vault(backend_at(known.location), key, state=self.state_folder(identity))
+            self._open_grids[identity] = open_vault(
+                backend_at(known.location), key, state=self._folders.state, randomness=self._randomness
+            )
         return self._open_grids[identity]
 
     def parse_key(self, known: KnownGrid) -> VaultKey:
@@ -133,15 +138,6 @@ class Vaults:
         except MalformedCapError as error:
             raise ConfigurationError(f"{self._file.path}: the key of the vault at {known.location} is damaged: {error}") from error
 
-    def state_folder(self, identity: str) -> Path:
-        """Give the folder for what is known locally about a vault; it exists."""
-        # An identity comes out of the vault, whose store may be hostile: it must not lead elsewhere.
-        plain = _PLAIN_IDENTITY.fullmatch(identity)
-        name = identity if plain else hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
-        make_private_folder(self._folders.state)
-        make_private_folder(self._folders.state / name)
-        return self._folders.state / name
-
     def _choose(self, configuration: Configuration, url: str) -> str:
         identity = self._identity_at(url)
         if identity is None:
@@ -151,6 +147,8 @@ class Vaults:
         if self._choice.vault_key_file is not None:
             text = self._secrets.read_line(self._choice.vault_key_file, "a vault key")
             self._given[identity] = KnownGrid(url, parse_vault_key(text).danger_whole_text())
+        elif url in configuration.unfinished:
+            self._given[identity] = KnownGrid(url, configuration.unfinished[url])
         elif identity in configuration.grids:
             self._given[identity] = KnownGrid(url, configuration.grids[identity].vault_key)
         else:
@@ -160,20 +158,38 @@ class Vaults:
     def _remember(self, configuration: Configuration, identity: str) -> str:
         # A key that is there already may be a stronger one.
         if identity not in configuration.grids:
-            configuration.grids[identity] = self._given[identity]
+            given = configuration.grids[identity] = self._given[identity]
+            configuration.unfinished.pop(given.location, None)
         return identity
 
     def _identity_at(self, url: str) -> str | None:
+        if is_absent(url):
+            return None
         try:
-            return read_identity(backend_at(url))
+            identity = read_identity(backend_at(url))
         except NotAVaultError:
             return None
+        if not _IDENTITY.fullmatch(identity):
+            # It becomes a folder's name, and the store that it comes from may be hostile.
+            raise CorruptObjectError(f"{show_location(url)}: the vault's header is damaged")
+        return identity
 
     def _make(self, configuration: Configuration, url: str) -> str:
+        """Make a vault. Its key is durable before it is, so that a run that is killed in between loses nothing."""
         backend = backend_at(url)
+        if url in configuration.unfinished:
+            # Left by a killed run. Without a header it is no vault yet, so nothing has been stored in it.
+            for item in [] if is_absent(url) else list(backend.list("")):
+                backend.delete(item.name)
+        elif has_strange_files(url):
+            raise NotAVaultError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
         backend.create()
-        key = create_vault(backend, randomness=self._randomness)
+        first = [self._randomness(KEY_SIZE)]
+        configuration.unfinished[url] = WriterKey(first[0]).danger_whole_text()
+        self._file.write(configuration)
+        key = create_vault(backend, randomness=lambda size: first.pop() if first else self._randomness(size))
         identity = read_identity(backend)
         configuration.grids[identity] = KnownGrid(url, key.danger_whole_text())
+        del configuration.unfinished[url]
         self._file.write(configuration)
         return identity

@@ -18,7 +18,7 @@ def command(run: Run, name: str) -> None:
     """
     made = run.client.create_alias(name)
     if made:
-        run.output.note(made_vault(run, made))
+        run.output.note(made_vault(run, made, name.removesuffix(":")))
     if run.output.is_json:
         run.output.record(alias=name.removesuffix(":"), made_vault=made or None)
     else:

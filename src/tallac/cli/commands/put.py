@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from tallac.cli.command import Run, argument, define
 
 
@@ -18,7 +16,7 @@ def command(run: Run, file: str, place: str | None) -> None:
     It gets the name that is given, in a directory that can be changed; directories that are missing are made, and a file of that
     name is replaced. Without a place the read cap is printed, and what is stored is kept for a while unless it is linked.
     """
-    cap = run.client.put(sys.stdin.buffer, place) if file == "-" else run.client.put_path(file, place)
+    cap = run.client.put(run.standard_input, place) if file == "-" else run.client.put_path(file, place)
     run.output.detail(file)
     if place is None and run.output.is_json:
         run.output.record(cap=cap.danger_whole_text())
