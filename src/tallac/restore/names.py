@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 _RESERVED = frozenset({b"", b".", b".."})
 # On Windows a backslash divides, and a colon leads to another drive or stream.
-_DIVIDERS = (b"/", b"\0", b"\\", b":") if os.name == "nt" else (b"/", b"\0")
+_DIVIDERS_OF_WINDOWS = (b"\\", b":")
 
 
 def is_safe_component(name: bytes) -> bool:
     """Whether a name stays in the directory it is used in."""
-    return name not in _RESERVED and not any(divider in name for divider in _DIVIDERS)
+    if name in _RESERVED or b"/" in name or b"\0" in name:
+        return False
+    return os.name != "nt" or not any(divider in name for divider in _DIVIDERS_OF_WINDOWS)
 
 
 def join_path(components: Sequence[bytes], name: bytes | None = None) -> bytes:

@@ -122,6 +122,8 @@ class DestinationSystem(FileSystem):
 
     def set_xattr(self, place: Place, name: bytes, value: bytes) -> None:
         """Set an extended attribute."""
+        if sys.platform != "linux":
+            raise OSError(errno.ENOTSUP, "this system has other extended attributes")
         if isinstance(place, int):
             os.setxattr(place, name, value)
         else:
@@ -129,6 +131,8 @@ class DestinationSystem(FileSystem):
 
     def remove_xattr(self, place: Place, name: bytes) -> None:
         """Remove an extended attribute."""
+        if sys.platform != "linux":
+            raise OSError(errno.ENOTSUP, "this system has other extended attributes")
         if isinstance(place, int):
             os.removexattr(place, name)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -49,11 +50,15 @@ class FileSystem:
 
     def list_xattrs(self, place: int | bytes) -> list[bytes]:
         """List the names of extended attributes of a descriptor, or of a path without following a last symbolic link."""
+        if sys.platform != "linux":
+            return []
         names = os.listxattr(place, follow_symlinks=isinstance(place, int))
         return [os.fsencode(name) for name in names]
 
     def get_xattr(self, place: int | bytes, name: bytes) -> bytes:
         """Read one extended attribute; `place` as for `list_xattrs`."""
+        if sys.platform != "linux":
+            raise OSError(errno.ENOTSUP, "this system has other extended attributes")
         return os.getxattr(place, name, follow_symlinks=isinstance(place, int))
 
     def get_flags(self, descriptor: int) -> int:
