@@ -96,9 +96,9 @@ class SourceDatabase:
         try:
             try:
                 return self._open()
-            except (sqlite3.OperationalError, OSError):
-                raise
             except sqlite3.DatabaseError as error:
+                if not _is_unusable(error):
+                    raise
                 self._move_aside(str(error))
                 return self._open()
         except (sqlite3.Error, OSError) as error:
@@ -134,3 +134,8 @@ class SourceDatabase:
         self._notice(
             f"the source database can't be used ({reason}); it is now {aside}, and a new one is begun: this backup takes longer"
         )
+
+
+def _is_unusable(error: sqlite3.DatabaseError) -> bool:
+    """Tell a file that is no database of ours from a lock, a full disk and the like, which pass."""
+    return not isinstance(error, sqlite3.OperationalError) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR

@@ -1,0 +1,119 @@
+"""A source, a grid in memory, and a backup at the push of a button."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tallac.backup import BackupSummary, Change, Observer, Progress
+from tallac.backup.run import BackupOrder, back_up
+from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
+from tallac.dag import Entry, SnapshotFacts
+from tallac.source import FileSystem
+from tallac.sourcedb import SourceDatabase
+from tallac.testing.determinism import FakeClock
+from tallac.testing.memory_grid import MemoryGrid
+
+
+class WatchedFileSystem(FileSystem):
+    """The real file system, which notes which files are opened for reading and can be told to interfere."""
+
+    def __init__(self) -> None:
+        self.opened: list[bytes] = []
+        self.before_open: Callable[[bytes], None] | None = None
+        self.after_open: Callable[[bytes], None] | None = None
+
+    def open(self, name: bytes, flags: int, directory: int | None = None) -> int:
+        is_file = not flags & os.O_DIRECTORY
+        if is_file and self.before_open is not None:
+            self.before_open(name)
+        descriptor = super().open(name, flags, directory)
+        if is_file:
+            self.opened.append(name)
+            if self.after_open is not None:
+                self.after_open(name)
+        return descriptor
+
+
+class Bench:
+    """Backs a source up and looks at what came of it. The clock is ahead of the file system's, so that files count as settled."""
+
+    def __init__(self, folder: Path, grid: MemoryGrid) -> None:
+        self.source = folder / "source"
+        self.source.mkdir()
+        self.database_path = folder / "state" / "source.db"
+        self.grid = grid
+        self.clock = FakeClock(time.time_ns() + 10_000_000_000)
+        self.filesystem = WatchedFileSystem()
+        self.root: MutableDirectoryWrite = grid.create_directory()
+        self.unreadable: list[tuple[bytes, str]] = []
+        self.notices: list[tuple[bytes, str]] = []
+        self.changes: list[tuple[Change, bytes]] = []
+        self.progress: list[Progress] = []
+        self.database_notices: list[str] = []
+        self.workers = 0
+        self.is_excluded: Callable[[int, int], bool] = lambda *_: False
+
+    def back_up(self, *, path: tuple[bytes, ...] = (b"backups",), host: str = "here") -> BackupSummary:
+        """Make a snapshot, a minute after the last one."""
+        self.clock.advance(60)
+        self.filesystem.opened.clear()
+        self.grid.events.clear()
+        observer = Observer(
+            unreadable=lambda path, reason: self.unreadable.append((path, reason)),
+            notice=lambda path, what: self.notices.append((path, what)),
+            file=lambda change, path: self.changes.append((change, path)),
+            progress=self.progress.append,
+        )
+        order = BackupOrder(
+            self.root, path, os.fsencode(self.source), SnapshotFacts(host=host), is_excluded=self.is_excluded, workers=self.workers
+        )
+        with SourceDatabase(self.database_path, self.database_notices.append) as database:
+            return back_up(self.grid, order, database, self.clock, observer=observer, filesystem=self.filesystem)
+
+    def names(self, *path: bytes) -> list[bytes]:
+        """List a directory below the root."""
+        return [entry.name for entry in self.entries(*path)]
+
+    def entries(self, *path: bytes) -> list[Entry]:
+        """List a directory below the root."""
+        cap: DirectoryReadCap = self.root.read_cap
+        for name in path:
+            entry = self.grid.read_directory(cap).get(name)
+            assert entry is not None, name
+            assert isinstance(entry.cap, DirectoryReadCap | MutableDirectoryRead), name
+            cap = entry.cap
+        return list(self.grid.read_directory(cap))
+
+    def entry(self, *path: bytes) -> Entry:
+        """Find an entry below the root."""
+        return next(entry for entry in self.entries(*path[:-1]) if entry.name == path[-1])
+
+    def content(self, *path: bytes) -> bytes:
+        """Read a file below the root."""
+        cap = self.entry(*path).cap
+        return self.grid.open_file(cap).read()  # type: ignore[arg-type]  # It is a file's, or the test fails.
+
+    def latest(self, *path: bytes) -> bytes:
+        """Read a file of the latest snapshot."""
+        return self.content(b"backups", b"Latest", *path)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A bench on a grid without workers."""
+    return Bench(tmp_path, MemoryGrid(small_size_max=100_000, piece_size=30_000))
+
+
+@pytest.fixture
+def shared_bench(tmp_path: Path) -> Bench:
+    """A bench on a grid that worker processes can store for."""
+    folder = tmp_path / "contents"
+    folder.mkdir()
+    bench = Bench(tmp_path, MemoryGrid(folder, small_size_max=100_000, piece_size=30_000))
+    bench.workers = 2
+    return bench
