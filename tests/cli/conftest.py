@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +49,10 @@ class Tallac:
         assert status is None or result.status == status, result
         return result
 
-    def start(self, arguments: Sequence[str | Path], **attributes: int) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start a command that goes on by itself."""
-        return subprocess.Popen([*COMMAND, *arguments], env=self.environment, **attributes)
+        command = [*COMMAND, *map(str, arguments)]
+        return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.fixture
@@ -71,4 +71,3 @@ def source(tmp_path: Path) -> Path:
     (folder / "parent" / "subdir" / "bar.txt").write_text("bar\n" * 1000)
     (folder / "parent" / "blah.txt").write_text("blah")
     return folder
-

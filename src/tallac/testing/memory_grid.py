@@ -299,7 +299,9 @@ class MemoryGrid:
 
     def has(self, packed: bytes) -> bool:
         """Say whether what a packed cap refers to is there."""
-        return packed[:1] in (b"L", b"M") or packed in self.tables or self.contents.get(packed) is not None
+        if packed[:1] in (b"L", b"M") or packed in self.tables or self.contents.get(packed) is not None:
+            return True
+        return any(pack_cap(_read_cap(writekey)) == packed for writekey in self.mutable)
 
     def open_file(self, cap: FileReadCap) -> BytesIO:
         packed = pack_cap(cap)
