@@ -35,6 +35,7 @@ class LocalBackend:
     def __init__(self, folder: Path, *, files: FileCalls = REAL) -> None:
         """Use a folder. Nothing is read or written yet."""
         self._folder = os.path.abspath(folder)
+        self._place = printable(self._folder)
         self._files = files
         self._cache = DescriptorCache(files)
         self._durable_folders = {self._folder}
@@ -61,7 +62,7 @@ class LocalBackend:
                 self._make_folder(folder)
 
     def location(self) -> str:
-        return printable(self._folder)
+        return self._place
 
     # Writing
 
@@ -279,7 +280,7 @@ class LocalBackend:
 
     @contextmanager
     def _errors(self, *, writing: bool) -> Iterator[None]:
-        with store_errors(self.location(), writing=writing):
+        with store_errors(self._place, writing=writing):
             yield
 
     def _conflict(self, name: str) -> ConflictError:

@@ -67,15 +67,22 @@ class VaultFile(io.RawIOBase):
         Raises:
             MissingObjectError, CorruptObjectError: The piece is lost or damaged.
         """
-        if self._position >= self._root.size:
-            return 0
+        part = self.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most size bytes, what is left of the present piece at most; everything where size is negative."""
+        if size < 0:
+            return self.readall()
+        if self._position >= self._root.size or not size:
+            return b""
         if not self._start <= self._position < self._start + len(self._data):
             self._load()
         within = self._position - self._start
-        part = self._data[within : within + len(buffer)]
-        buffer[: len(part)] = part
+        part = self._data[within : within + size]
         self._position += len(part)
-        return len(part)
+        return part
 
     def _load(self) -> None:
         """Make the piece at the position the present one: the next in turn, or found from the root after a seek."""

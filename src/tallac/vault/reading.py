@@ -6,16 +6,16 @@ from typing import Protocol
 
 from tallac.caps import storage_index_of
 from tallac.dag import Entry
-from tallac.errors import CorruptObjectError, MalformedObjectError, MissingObjectError, ObjectNotFoundError
+from tallac.errors import MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend
 from tallac.vault.codec import Codec
 from tallac.vault.keys import LocatorKey
 from tallac.vault.links import OBJECT_KINDS, Link, LinkKind, decode_links, links_of_entries
 from tallac.vault.objects import Kind, check_content, object_name_of, open_content, open_links
-from tallac.vault.packs import pack_path
 from tallac.vault.runs import Location
 from tallac.vault.tables import decode_table_object
 from tallac.vault.trees import NODE_SIZE_MAX, Child, decode_node, links_of_children
+from tallac.vault.windows import PackWindows
 
 
 class Finder(Protocol):
@@ -38,6 +38,7 @@ class ObjectReader:
         self._backend = backend
         self._naming = locator.naming
         self._index = index
+        self._windows = PackWindows(backend)
         self._codec = Codec()
         self.bytes_read = 0
 
@@ -107,12 +108,6 @@ class ObjectReader:
         return content
 
     def _get(self, location: Location, start: int, stop: int) -> bytes:
-        place = f"pack {location.pack.hex()[:12]} in {self._backend.location()}"
-        try:
-            sealed = self._backend.get(pack_path(location.pack), start, stop)
-        except ObjectNotFoundError:
-            raise MissingObjectError(f"{place} is missing") from None
-        if len(sealed) != stop - start:
-            raise CorruptObjectError(f"{place} is cut short")
+        sealed = self._windows.read(location.pack, start, stop)
         self.bytes_read += len(sealed)
         return sealed
