@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -306,6 +307,13 @@ def tree(tmp_path: Path) -> Path:
     path = tmp_path / "tree"
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def cleared(tmp_path: Path) -> Iterator[None]:
+    """Remove what is too deep for pytest's own removal, which recurses."""
+    yield
+    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
 
 
 @pytest.fixture
