@@ -11,6 +11,15 @@ import pytest
 SOURCES = Path(__file__).parents[2] / "src"
 COMMAND = (sys.executable, "-m", "tallac")
 
+# Root may read and write everything; without these two capabilities it obeys modes as others do.
+AS_A_USER = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+for capability in (1, 2):
+    libc.prctl(24, capability, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -22,10 +31,12 @@ class Result:
 
     @property
     def lines(self) -> list[bytes]:
+        """The lines on standard output."""
         return self.out.splitlines()
 
     @property
     def error_lines(self) -> list[str]:
+        """The lines on standard error."""
         return self.err.splitlines()
 
 
@@ -37,17 +48,27 @@ class Tallac:
 
     @property
     def environment(self) -> dict[str, str]:
+        """What the command sees: nothing of the caller's own Tallac, and the C locale."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("TALLAC", "LC_", "LANG", "PYTHON"))}
         return kept | {"TALLAC_HOME": str(self.home), "PYTHONPATH": str(SOURCES), "LC_ALL": "C"}
 
-    def __call__(self, *arguments: str | bytes | Path, stdin: bytes = b"", status: int | None = 0) -> Result:
-        """Run a command and expect an exit status; None: any."""
+    def __call__(self, *arguments: str | bytes | Path, stdin: bytes = b"", status: int | None = 0, as_user: bool = False) -> Result:
+        """Run a command and expect an exit status, None for any; with `as_user`, permissions count for root as well."""
+        before = (sys.executable, "-c", AS_A_USER) if as_user else ()
         finished = subprocess.run(
-            [*COMMAND, *arguments], input=stdin, capture_output=True, env=self.environment, check=False, timeout=120
+            [*before, *COMMAND, *arguments], input=stdin, capture_output=True, env=self.environment, check=False, timeout=120
         )
         result = Result(finished.returncode, finished.stdout, finished.stderr.decode("utf-8", "surrogateescape"))
         assert status is None or result.status == status, result
         return result
+
+    def fails(self, *arguments: str | bytes | Path, stdin: bytes = b"", status: int = 1, as_user: bool = False) -> str:
+        """Run a command that is to fail with one line, and give that line."""
+        result = self(*arguments, stdin=stdin, status=status, as_user=as_user)
+        assert result.out == b"", result
+        assert len(result.error_lines) == 1, result
+        assert result.err.startswith("tallac: "), result
+        return result.err.strip()
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start a command that goes on by itself."""
