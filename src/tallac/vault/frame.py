@@ -12,7 +12,7 @@ from tallac.vault.codec import Codec
 from tallac.vault.header import HEADER_NAMES, check_headers
 from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
-from tallac.vault.packs import PACK_PREFIX, FinishedPack, read_footer
+from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, read_footer
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.roots import Roots
 from tallac.vault.sessions import SESSION_PREFIX, decode_session
@@ -95,12 +95,9 @@ class FrameCheck:
                 listed[bytes.fromhex(path.removeprefix(PACK_PREFIX))] = self._listed[path]
             except ValueError:
                 self._note(f"{path} is no part of a vault; Tallac leaves it alone")
+        self._check_lost_packs(indexed, listed)
         for name, pack in indexed.items():
-            if name not in listed:
-                self._find(
-                    f"pack {name.hex()[:12]} is missing: `check ALIAS:PATH` names what is hit; the next backup stores it anew"
-                )
-            elif listed[name] != pack.size:
+            if listed.get(name, pack.size) != pack.size:
                 self._find(f"pack {name.hex()[:12]} has {listed[name]} bytes instead of {pack.size}: it was cut short or grew")
         for name, size in sorted(listed.items()):
             self.report.objects += 1
@@ -110,6 +107,23 @@ class FrameCheck:
                 self._check_pack(name, size, indexed.get(name))
             if progress is not None:
                 progress(self.report)
+
+    def _check_lost_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int]) -> None:
+        """Find the packs that are missing; one whose objects all lie in other packs too is merely worth knowing."""
+        lost = {name: {stored.name for stored in decode_body(pack.body)} for name, pack in indexed.items() if name not in listed}
+        if not lost:
+            return
+        missing = set().union(*lost.values())
+        for name, pack in indexed.items():
+            if listed.get(name) == pack.size:
+                missing.difference_update(stored.name for stored in decode_body(pack.body))
+        for name, objects in lost.items():
+            if missing.isdisjoint(objects):
+                self._note(f"pack {name.hex()[:12]} is missing, and all that was in it is stored elsewhere by now")
+            else:
+                self._find(
+                    f"pack {name.hex()[:12]} is missing: `check ALIAS:PATH` names what is hit; the next backup stores it anew"
+                )
 
     def _check_pack(self, name: bytes, size: int, known: FinishedPack | None) -> None:
         try:

@@ -138,6 +138,7 @@ class VaultIndex:
         self._runs: list[Run] = []
         self._version: bytes | None = None
         self._is_fresh = False
+        self._has_looked_at_packs = False
         self._register_is_damaged = False
         self._lost: list[bytes] = []
         self._rescued: list[FinishedPack] = []
@@ -173,6 +174,7 @@ class VaultIndex:
         """
         listed = self._packs.sizes()
         known = self.packs()
+        self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
@@ -188,6 +190,25 @@ class VaultIndex:
                 if location.pack not in self.absent_packs:
                     return location
         return None
+
+    def locations(self, name: bytes) -> Iterator[Location]:
+        """Give all places where an object may lie, for reading: those in packs that seem to be lost or cut come last."""
+        if name in self.quarantined:
+            return
+        doubtful = []
+        for run in self._runs:
+            for location in run.locations(name):
+                if location.pack in self.absent_packs:
+                    doubtful.append(location)
+                else:
+                    yield location
+        yield from doubtful
+
+    def search(self) -> None:
+        """Look again for what was not found: in a fresh index, and once in the packs that no index object names."""
+        self.refresh()
+        if not self._has_looked_at_packs:
+            self.look_at_packs()
 
     def number_of(self, name: bytes) -> int | None:
         """Give an object's number among all records, which stays the same until the next refresh; None if it has none."""
@@ -269,6 +290,7 @@ class VaultIndex:
 
     def _load(self, names: frozenset[bytes], damage: DamageError | None) -> None:
         self.close()
+        self._has_looked_at_packs = False
         self._register_is_damaged = damage is not None
         self.damage = [] if damage is None else [damage]
         self._lost, self._rescued = [], []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from tallac.caps import storage_index_of
 from tallac.dag import Entry
-from tallac.errors import MalformedObjectError, MissingObjectError
+from tallac.errors import DamageError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend
 from tallac.vault.codec import Codec
 from tallac.vault.keys import LocatorKey
@@ -25,8 +26,12 @@ class Finder(Protocol):
         """Say where an object lies, or None."""
         ...
 
-    def refresh(self) -> None:
-        """Take up what other writers have added or moved."""
+    def locations(self, name: bytes) -> Iterator[Location]:
+        """Give all places where an object may lie, the likely ones first."""
+        ...
+
+    def search(self) -> None:
+        """Look again for what was not found or not whole."""
         ...
 
 
@@ -73,21 +78,42 @@ class ObjectReader:
         if link.kind is LinkKind.CHUNK:
             return []
         kind = OBJECT_KINDS[link.kind]
-        name = object_name_of(self._naming, link.storage_index)
-        location = self.locate(name)
-        start = location.offset + location.length
-        sealed = self._get(location, start, start + location.links_length)
-        return list(decode_links(open_links(kind, link.storage_index, link.hash, sealed)))
+
+        def read(location: Location) -> bytes:
+            start = location.offset + location.length
+            sealed = self._get(location, start, start + location.links_length)
+            return open_links(kind, link.storage_index, link.hash, sealed)
+
+        return list(decode_links(self._first_whole(object_name_of(self._naming, link.storage_index), read)))
 
     def locate(self, name: bytes) -> Location:
         """Find an object, looking a second time at a fresh index before it counts as missing."""
         location = self._index.find(name)
         if location is None:
-            self._index.refresh()
+            self._index.search()
             location = self._index.find(name)
         if location is None:
-            raise MissingObjectError(f"object {name.hex()[:12]} is missing in {self._backend.location()}")
+            raise self._missing(name)
         return location
+
+    def _first_whole(self, name: bytes, read: Callable[[Location], bytes]) -> bytes:
+        """Read any copy of an object that is whole; where there is none, look a second time at a fresh index."""
+        tried: set[Location] = set()
+        damage: DamageError | None = None
+        for is_second_look in (False, True):
+            if is_second_look:
+                self._index.search()
+            for location in list(self._index.locations(name)):
+                if location not in tried:
+                    tried.add(location)
+                    try:
+                        return read(location)
+                    except DamageError as error:
+                        damage = damage or error
+        raise damage or self._missing(name)
+
+    def _missing(self, name: bytes) -> MissingObjectError:
+        return MissingObjectError(f"object {name.hex()[:12]} is missing in {self._backend.location()}")
 
     def _node(self, kind: Kind, node: Child, content: bytes) -> tuple[int, list[Child]]:
         level, children = decode_node(kind, content)
@@ -98,11 +124,14 @@ class ObjectReader:
 
     def _content(self, kind: Kind, key: bytes, size_max: int) -> bytes:
         storage_index = storage_index_of(key)
-        location = self.locate(object_name_of(self._naming, storage_index))
-        sealed = self._get(location, location.offset, location.offset + location.length)
-        content = open_content(
-            kind, key, storage_index, sealed, is_compressed=location.is_compressed, size_max=size_max, codec=self._codec
-        )
+
+        def read(location: Location) -> bytes:
+            sealed = self._get(location, location.offset, location.offset + location.length)
+            return open_content(
+                kind, key, storage_index, sealed, is_compressed=location.is_compressed, size_max=size_max, codec=self._codec
+            )
+
+        content = self._first_whole(object_name_of(self._naming, storage_index), read)
         if not content:
             raise MalformedObjectError("a stored object is empty")
         return content
