@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -15,17 +14,16 @@ from tallac.interfaces import CapReader
 from tallac.restore.attributes import FLAGS_LINK_FORBIDDING, Attributes
 from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of, unset_problem
 from tallac.restore.links import LinkTable
-from tallac.restore.names import is_safe_component, join_path
+from tallac.restore.names import is_safe_component, join_path, shown
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.special import Kind, is_device, kind_of, make_special
 from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
-from tallac.restore.system import Beneath, DestinationSystem
+from tallac.restore.system import Beneath, DestinationSystem, is_fatal
 from tallac.source import DirectoryStack, open_beneath, open_regular
 
 BATCH_COUNT_MAX = 200
 BATCH_SIZE_MAX = 2 << 20
 
-_NO_LINKS = frozenset({errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOENT, errno.ENOSYS})
 _CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
 
 
@@ -262,17 +260,19 @@ class Walk:
 
     def _link(self, entry: Entry, components: tuple[bytes, ...], name: bytes) -> bool:
         new = Beneath(self._stack.descriptor, entry.name)
-        directory = open_beneath(self._root, components, filesystem=self._system)
         try:
-            self._system.make_link(Beneath(directory, name), new)
+            directory = open_beneath(self._root, components, filesystem=self._system)
+            try:
+                self._system.make_link(Beneath(directory, name), new)
+            finally:
+                self._system.close(directory)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if is_fatal(error) or error.errno == errno.EEXIST:
                 raise
-            what = f"a copy instead of a hard link of {os.fsdecode(join_path(components, name))!r} ({error.strerror})"
+            # The file system knows no links, or no more of this file; or somebody moved the first one away.
+            what = f"a copy instead of a hard link of {shown(join_path(components, name))} ({error.strerror})"
             self._add(Problem(self._path(entry.name), ProblemKind.UNSET, what))
             return False
-        finally:
-            self._system.close(directory)
         self._links.count_link(entry)
         self.summary.files += 1
         return True

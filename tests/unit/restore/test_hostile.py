@@ -108,6 +108,7 @@ def test_a_link_swapped_in_further_up_leads_nowhere(grid: FakeGrid, restored: Re
     assert contents(tmp_path / "outside") == {str(tmp_path / "outside/b")}
     assert (restored.out / "moved/b/inside").read_bytes() == b"x"
     assert (restored.out / "moved/c").read_bytes() == b"x"
+    assert (restored.out / "z").read_bytes() == b"x", "what can't be linked is copied"
 
 
 @pytest.mark.parametrize(
