@@ -30,7 +30,8 @@ ALONE_SIZE_MAX = 4 << 20
 QUEUED_MAX = 10_000
 """So many entries may wait in memory for others to be read."""
 
-_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+# ELOOP: a symbolic link has taken its place.
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP})
 
 # The table comes from a worker of this program and need not be proved canonical, as one from a store must be.
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
@@ -184,12 +185,14 @@ class Files:
     def _count_entries(self, part: _Part, entries: list[Entry]) -> None:
         directory = part.assembly.path
         for entry in entries:
+            size = entry.size
             change = compare(entry, part.recorded.get(entry.name))
-            self._ledger.finish_file(change, directory, entry.name, entry.size)
+            self._ledger.finish_file(change, directory, entry.name, size)
             if entry.metadata.changed:
+                part.assembly.distrust()
                 self._ledger.observer.notice(join(directory, entry.name), "it changed while it was read, and is stored as read")
-            if entry.size <= self._small_size_max:
-                self._ledger.progress.bytes_read += entry.size
+            if size <= self._small_size_max:
+                self._ledger.progress.bytes_read += size
 
     def _add_bytes_read(self, size: int) -> None:
         self._ledger.progress.bytes_read += size

@@ -20,11 +20,12 @@ class Start(NamedTuple):
 
     Attributes:
         recipe: How to open the grid's writer; it holds secrets.
-        source: The source's path.
+        root: The source's descriptor, which the worker inherits: no path leads to the source more safely.
+        small_size_max: Larger files are not to be read whole.
     """
 
     recipe: WorkerRecipe
-    source: bytes
+    root: int
     small_size_max: int
 
 

@@ -103,6 +103,7 @@ class WorkerPool:
             stdout=subprocess.PIPE,
             bufsize=0,
             env=_environment(),
+            pass_fds=(start.root,),
             # Ctrl-C in a terminal is for the backup alone, which ends its workers.
             process_group=0 if os.name == "posix" else None,
         )

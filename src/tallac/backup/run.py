@@ -151,7 +151,7 @@ class _Run:
             pools: list[WorkerPool] = []
             assembler = Assembler(writer, record, ledger)
             files = Files(
-                writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, writer, stack, pools)
+                writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
             )
             stack.callback(files.close)
             walked = stack.enter_context(DirectoryStack(root, filesystem=self._filesystem))
@@ -187,11 +187,11 @@ class _Run:
         ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
         return Recorded(latest.packed, facts.started_ns)
 
-    def _start_pool(self, writer: CapWriter, stack: ExitStack, pools: list[WorkerPool]) -> Executor | None:
+    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[WorkerPool]) -> Executor | None:
         recipe = writer.worker_recipe()
         if recipe is None or self._order.workers == 0 or os.name != "posix":
             return None
-        pool = WorkerPool(Start(recipe, self._order.source, writer.small_size_max), self._order.workers, writer.adopt)
+        pool = WorkerPool(Start(recipe, root, writer.small_size_max), self._order.workers, writer.adopt)
         stack.callback(pool.kill)
         pools.append(pool)
         return pool

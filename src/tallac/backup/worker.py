@@ -28,7 +28,6 @@ from tallac.backup.messages import (
     send,
 )
 from tallac.backup.reading import FileStorer
-from tallac.source import open_root
 
 
 def main() -> None:
@@ -50,9 +49,8 @@ def main() -> None:
 def _work(start: Start, orders: int, answers: int) -> None:
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders, jobs), daemon=True).start()
-    root = open_root(start.source)
     with start.recipe.open() as writer:
-        storer = FileStorer(root, writer, start.small_size_max)
+        storer = FileStorer(start.root, writer, start.small_size_max)
         while not isinstance(job := jobs.get(), Finish):
             if isinstance(job, BatchJob):
                 send(answers, BatchResult(storer.store_batch(job), writer.collect()))
@@ -61,7 +59,7 @@ def _work(start: Start, orders: int, answers: int) -> None:
                 send(answers, PiecesResult(tokens, problem, writer.collect()))
         storer.close()
         receipt = writer.finish()
-    os.close(root)
+    os.close(start.root)
     send(answers, Finished(receipt))
 
 

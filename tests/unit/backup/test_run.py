@@ -506,7 +506,7 @@ def test_a_target_that_is_an_immutable_directory_is_refused(bench: Bench) -> Non
 
 def test_deep_trees(bench: Bench) -> None:
     """A tree deeper than Python's stack and than a path may be long is backed up and recognised again."""
-    depth = 1500
+    depth = 1100
     descriptor = os.open(bench.source, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir("deep", dir_fd=descriptor)

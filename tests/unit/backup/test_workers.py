@@ -83,7 +83,11 @@ def test_a_store_error_in_a_worker_is_raised_as_itself(shared_bench: Bench) -> N
 
 
 def _pool(source: Path, folder: Path) -> WorkerPool:
-    return WorkerPool(Start(FolderRecipe(folder, None), os.fsencode(source), 100_000), 1, lambda _: None)
+    root = os.open(source, os.O_RDONLY)
+    try:
+        return WorkerPool(Start(FolderRecipe(folder, None), root, 100_000), 1, lambda _: None)
+    finally:
+        os.close(root)
 
 
 def _do_one_job(workers: WorkerPool) -> None:
