@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-FLUSH_INTERVAL_SECONDS = 2.0
+FLUSH_INTERVAL_SECONDS = 1.0
 FLUSH_SIZE = 4 * 2**20
 STAGED_ROWS_MAX = 500
 
@@ -118,7 +118,7 @@ class SourceRecord:
         return [ProvisionalRows._make(row) for row in rows]
 
     def keep_provisional(self, path: bytes, first: bytes, last: bytes, rows: ProvisionalRows) -> None:
-        """Remember entries of a directory just stored, within about two seconds also on disk.
+        """Remember entries of a directory just stored, within about a second also on disk.
 
         Args:
             path: The directory's absolute path.

@@ -116,7 +116,7 @@ def test_provisional_rows_outlive_a_run_without_commit(path: Path, notices: Noti
 
 
 def test_provisional_rows_are_written_after_a_while(path: Path, notices: Notices) -> None:
-    """Rows wait at most about two seconds in memory."""
+    """Rows wait about a second in memory at most."""
     now = 100.0
     with SourceDatabase(path, notices) as database:
         record = database.record("grid", b"/s")
@@ -124,7 +124,7 @@ def test_provisional_rows_are_written_after_a_while(path: Path, notices: Notices
         record._flushed_at = now
         record.keep_provisional(b"/s", b"a", b"a", ProvisionalRows(1, b"rows"))
         assert not database.record("grid", b"/s").has_provisional
-        now = 102.5
+        now = 101.5
         record.keep_provisional(b"/s", b"b", b"b", ProvisionalRows(1, b"rows"))
         assert database.record("grid", b"/s").has_provisional
 
