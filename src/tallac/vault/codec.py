@@ -54,6 +54,6 @@ class Codec:
             declared = zstandard.frame_content_size(compressed)
             if not 0 <= declared <= size_max:
                 raise CorruptObjectError("compressed bytes declare another size than their cap allows")
-            return self._decompressor.decompress(compressed, max_output_size=size_max)
+            return self._decompressor.decompress(compressed, max_output_size=size_max, allow_extra_data=False)
         except zstandard.ZstdError:
             raise CorruptObjectError("compressed bytes do not decompress") from None

@@ -12,11 +12,13 @@ TREE: Tree = {b"a": noise(1, 300_000), b"d": {b"b": noise(2, 100_000)}, b"lit": 
 
 @pytest.fixture
 def backend() -> MemoryBackend:
+    """Give an empty backend."""
     return MemoryBackend()
 
 
 @pytest.fixture
 def key(backend: MemoryBackend) -> WriterKey:
+    """Make a vault and give its key."""
     return create_vault(backend)
 
 
@@ -26,11 +28,12 @@ def fresh(backend: MemoryBackend, key: WriterKey, folder: Path) -> Grid:
 
 
 def packs(backend: MemoryBackend) -> list[str]:
+    """List the packs."""
     return sorted(item.name for item in backend.list("packs/"))
 
 
 def test_what_is_stored_anew_is_read(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
-    """After packs were lost and their objects stored again, the new copies are found, though the index still names the old packs."""
+    """What was stored again after packs were lost is found, though the index still names the old packs."""
     vault = fresh(backend, key, tmp_path / "one")
     target = create_target(vault)
     back_up(vault, target, b"1", TREE)
