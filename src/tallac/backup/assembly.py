@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tallac.backup.decide import Subdirectories
 from tallac.backup.summary import Change, Ledger
 from tallac.dag import Entry, Metadata, pack_cap
 from tallac.interfaces import CapWriter, DirectoryBuilder
@@ -47,6 +48,7 @@ class Assembly:
         recorded: The packed cap under which it was stored the last time, if any.
         signature: What it may be recognised by; None where that must not be relied on.
         files, directories, size: What is below it, as far as it is known.
+        below: Its subdirectories with their caps.
         is_listed: Whether nothing more will be added.
         packed: Its packed cap, once it is finished.
     """
@@ -61,6 +63,7 @@ class Assembly:
     files: int = 0
     directories: int = 0
     size: int = 0
+    below: Subdirectories = field(default_factory=Subdirectories)
     is_listed: bool = False
     packed: bytes | None = None
     place: Place | None = None
@@ -94,6 +97,7 @@ class Assembler:
         assembly.files += row.files
         assembly.directories += 1 + row.directories
         assembly.size += row.size
+        assembly.below.add(entry.name, entry.packed)
         self._append(assembly, entry)
 
     def reserve(self, assembly: Assembly) -> Segment:
@@ -167,7 +171,15 @@ class Assembler:
     def _finish(self, assembly: Assembly) -> bytes:
         packed = pack_cap(self._builder(assembly).finish())
         assembly.builder = None
-        row = DirectoryRow(assembly.signature, packed, assembly.read_ns, assembly.files, assembly.directories, assembly.size)
+        row = DirectoryRow(
+            assembly.signature,
+            packed,
+            assembly.below.digest(),
+            assembly.read_ns,
+            assembly.files,
+            assembly.directories,
+            assembly.size,
+        )
         self._record.stage(assembly.path, row)
         return packed
 
@@ -180,4 +192,5 @@ class Assembler:
         place.parent.files += assembly.files
         place.parent.directories += 1 + assembly.directories
         place.parent.size += assembly.size
+        place.parent.below.add(place.name, packed)
         self._fill(place.segment, [Entry(place.name, packed, place.metadata)])

@@ -7,6 +7,8 @@ began: a second write within one tick of the file system's clock leaves ctime as
 
 from __future__ import annotations
 
+from blake3 import blake3
+
 from tallac.dag import Entry
 from tallac.source import SourceEntry
 
@@ -17,6 +19,7 @@ COARSE_GRANULARITY_NS = 2_000_000_000
 """FAT counts 2 s, HFS+, ext3 and old NFS servers whole seconds; FAT's creation time and some servers 1/100 s."""
 
 _COARSE_TICK_NS = 10_000_000
+_SUM_SIZE = 16
 
 
 def granularity_ns(ctime_ns: int) -> int:
@@ -49,3 +52,24 @@ def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
         and not metadata.changed
         and (recorded.size == found.size or not found.is_regular)
     )
+
+
+class Subdirectories:
+    """A digest of the subdirectories of one directory, with their caps; they may come in any order, each once.
+
+    It guards against accidents, and not against somebody who writes into the source database: he could as well write a cap there.
+    """
+
+    __slots__ = ("_sum",)
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, name: bytes, packed: bytes) -> None:
+        """Take one in."""
+        # A name has no zero byte, so no two pairs are hashed alike.
+        self._sum += int.from_bytes(blake3(name + b"\0" + packed).digest(_SUM_SIZE), "big")
+
+    def digest(self) -> bytes:
+        """Give the digest of those that were added."""
+        return (self._sum % (1 << 8 * _SUM_SIZE)).to_bytes(_SUM_SIZE, "big")

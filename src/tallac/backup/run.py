@@ -248,7 +248,9 @@ def _outcome(visited: DirectoryRow | Assembly, ledger: Ledger) -> tuple[bytes, D
         ledger.directories.add(Change.UNCHANGED, visited.directories)
         return visited.packed, visited
     assert visited.packed is not None, "a file's result is missing"
-    row = DirectoryRow(None, visited.packed, visited.read_ns, visited.files, visited.directories, visited.size)
+    row = DirectoryRow(
+        None, visited.packed, visited.below.digest(), visited.read_ns, visited.files, visited.directories, visited.size
+    )
     return visited.packed, row
 
 

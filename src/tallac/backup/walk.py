@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from tallac.backup.assembly import Assembler, Assembly, Place
-from tallac.backup.decide import is_recorded_safely, is_same_file
+from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_file
 from tallac.backup.files import QUEUED_MAX, Files
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.summary import Change, Ledger, compare, join
@@ -49,11 +49,18 @@ _Visited: TypeAlias = DirectoryRow | Assembly | None
 _Visit: TypeAlias = Generator[_Request, _Visited, _Visited]
 
 
-class _FirstChange(NamedTuple):
-    """The first subdirectory that turned out changed in a directory whose own signature has not."""
+class _Before(NamedTuple):
+    """What was visited of a directory while it still looked unchanged.
 
-    name: bytes
-    visited: Assembly | None
+    Attributes:
+        last: The last subdirectory that was visited; b"" where none was. Those before it came out unchanged.
+        visited: What came of that one.
+        is_unchanged: Whether the directory is as it was recorded.
+    """
+
+    last: bytes = b""
+    visited: _Visited = None
+    is_unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,29 +156,32 @@ class Walk:
         row = self._record.directory(request.path)
         recorded = request.recorded if row is None else Recorded(row.packed, row.read_ns)
         assembly = Assembly(request.path, self._stack.components, read_ns, None if recorded is None else recorded.packed, signature)
-        first_change = None
+        before = _Before()
         if row is not None and signature is not None and self._is_recognised(row, signature):
-            first_change = yield from self._visit_below(request.path, listing)
-            if first_change is None:
+            before = yield from self._visit_below(request.path, listing, row)
+            if before.is_unchanged:
                 self._pass_over(request.path, listing)
                 return row
-        yield from self._go_through(assembly, listing, recorded, first_change)
+        yield from self._go_through(assembly, listing, recorded, before)
         return assembly
 
     def _is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
         return row.signature == signature and not self._has_losses and self._around.writer.holds(row.packed)
 
-    def _visit_below(self, path: bytes, listing: Scan) -> Generator[_Request, _Visited, _FirstChange | None]:
-        """Visit the subdirectories up to the first that has changed."""
+    def _visit_below(self, path: bytes, listing: Scan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
+        """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
+        last, visited, below = b"", None, Subdirectories()
         for found in listing:
             if stat.S_ISDIR(found.mode) and not self._is_excluded(path, found):
-                visited = yield _Request(found.name, join(path, found.name), None)
+                last = found.name
+                visited = yield _Request(last, join(path, last), None)
                 if not isinstance(visited, DirectoryRow):
-                    return _FirstChange(found.name, visited)
-        return None
+                    return _Before(last, visited)
+                below.add(last, visited.packed)
+        return _Before(last, visited, is_unchanged=below.digest() == row.below)
 
     def _go_through(
-        self, assembly: Assembly, listing: Scan, recorded: Recorded | None, first_change: _FirstChange | None
+        self, assembly: Assembly, listing: Scan, recorded: Recorded | None, before: _Before
     ) -> Generator[_Request, _Visited, None]:
         """Go through a directory's entries one by one."""
         for name, error in listing.failures:
@@ -188,7 +198,7 @@ class Walk:
             if not is_recorded_safely(found.ctime_ns, assembly.read_ns):
                 assembly.distrust()
             if stat.S_ISDIR(found.mode):
-                yield from self._add_directory(assembly, found, old, recorded, first_change)
+                yield from self._add_directory(assembly, found, old, recorded, before)
             elif old is not None and recorded is not None and self._is_reusable(found, old, recorded.read_ns):
                 self._add(assembly, old, Change.UNCHANGED)
             else:
@@ -204,12 +214,12 @@ class Walk:
         found: SourceEntry,
         old: Entry | None,
         recorded: Recorded | None,
-        first_change: _FirstChange | None,
+        before: _Before,
     ) -> Generator[_Request, _Visited, None]:
         if self._is_excluded(assembly.path, found):
             return
         below = Recorded(old.packed, recorded.read_ns) if old is not None and recorded is not None and old.is_directory else None
-        visited = yield from self._visit_once(_Request(found.name, join(assembly.path, found.name), below), first_change)
+        visited = yield from self._visit_once(_Request(found.name, join(assembly.path, found.name), below), before)
         if visited is None:
             assembly.distrust()
             return
@@ -223,13 +233,12 @@ class Walk:
             place = Place(assembly, self._assembler.reserve(assembly), found.name, metadata)
             self._assembler.put(visited, place)
 
-    def _visit_once(self, request: _Request, first_change: _FirstChange | None) -> _Visit:
+    def _visit_once(self, request: _Request, before: _Before) -> _Visit:
         """Visit a subdirectory, unless it was while the directory above still looked unchanged."""
-        if first_change is not None:
-            if request.name == first_change.name:
-                return first_change.visited
-            if request.name < first_change.name and (row := self._record.directory(request.path)) is not None:
-                return row
+        if request.name == before.last:
+            return before.visited
+        if request.name < before.last and (row := self._record.directory(request.path)) is not None:
+            return row
         return (yield request)
 
     def _directory_metadata(self, assembly: Assembly, found: SourceEntry) -> Metadata:

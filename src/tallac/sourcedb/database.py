@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS directories (
     path BLOB NOT NULL,
     signature BLOB,
     packed BLOB NOT NULL,
+    below BLOB NOT NULL,
     read_ns INTEGER NOT NULL,
     files INTEGER NOT NULL,
     directories INTEGER NOT NULL,

@@ -15,7 +15,7 @@ FLUSH_INTERVAL_SECONDS = 1.0
 FLUSH_SIZE = 4 * 2**20
 STAGED_ROWS_MAX = 500
 
-_SELECT = "SELECT signature, packed, read_ns, files, directories, bytes FROM directories WHERE grid = ? AND path = ?"
+_SELECT = "SELECT signature, packed, below, read_ns, files, directories, bytes FROM directories WHERE grid = ? AND path = ?"
 _SELECT_PROVISIONAL = (
     "SELECT read_ns, rows FROM provisional WHERE grid = ? AND path = ? AND first <= ? AND last >= ? ORDER BY sequence"
 )
@@ -24,12 +24,14 @@ _DELETE_PROVISIONAL = "DELETE FROM provisional WHERE grid = ? AND (path = ? OR (
 _DELETE_DIRECTORIES = "DELETE FROM directories WHERE grid = ? AND (path = ? OR (path >= ? AND path < ?))"
 _STAGE_TABLE = """
 CREATE TEMP TABLE IF NOT EXISTS staged (
-    path BLOB PRIMARY KEY, signature BLOB, packed BLOB, read_ns INTEGER, files INTEGER, directories INTEGER, bytes INTEGER
+    path BLOB PRIMARY KEY, signature BLOB, packed BLOB, below BLOB,
+    read_ns INTEGER, files INTEGER, directories INTEGER, bytes INTEGER
 ) WITHOUT ROWID
 """
-_STAGE = "INSERT OR REPLACE INTO temp.staged VALUES (?, ?, ?, ?, ?, ?, ?)"
+_STAGE = "INSERT OR REPLACE INTO temp.staged VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _APPLY = (
-    "INSERT OR REPLACE INTO main.directories SELECT ?, path, signature, packed, read_ns, files, directories, bytes FROM temp.staged"
+    "INSERT OR REPLACE INTO main.directories "
+    "SELECT ?, path, signature, packed, below, read_ns, files, directories, bytes FROM temp.staged"
 )
 _ADD_PROVISIONAL = "INSERT INTO provisional (grid, path, first, last, read_ns, rows) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -40,12 +42,15 @@ class DirectoryRow(NamedTuple):
     Attributes:
         signature: Hash of its names and their stat fields at that time; None where something forbids to rely on it.
         packed: Its packed directory cap.
+        below: A digest of its subdirectories' names and caps, as they stand in that directory. Rows of one tree may come from
+            several runs, and a subdirectory's row may be newer than what the directory's cap holds of it.
         read_ns: When its reading began, by the client's clock.
         files, directories, size: What is below it, itself not counted.
     """
 
     signature: bytes | None
     packed: bytes
+    below: bytes
     read_ns: int
     files: int
     directories: int

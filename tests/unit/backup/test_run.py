@@ -475,6 +475,60 @@ def test_the_vault_in_the_source_is_left_out(bench: Bench) -> None:
     assert "put_directory" not in bench.grid.events
 
 
+def test_overlapping_sources_do_not_hide_changes(bench: Bench) -> None:
+    """A change that the backup of a folder within the source has recorded is in the next snapshot of the source as well."""
+    plant_seed(bench.source)
+    bench.back_up()
+    whole = bench.source
+    (whole / "parent" / "subdir" / "foo.txt").write_text("FOOF!")
+    bench.source = whole / "parent"
+    bench.back_up(path=(b"other",))
+    bench.source = whole
+    summary = bench.back_up()
+    assert bench.latest(b"parent", b"subdir", b"foo.txt") == b"FOOF!"
+    assert bench.filesystem.opened == []
+    assert (summary.files.total, summary.directories.total) == (3, 3)
+
+
+def test_rows_of_two_runs_do_not_hide_changes(bench: Bench) -> None:
+    """Two backups at once, of which the later to commit saw less, leave rows from which the next one still finds every change."""
+    plant_seed(bench.source)
+    bench.back_up()
+    (bench.source / "empty" / "new").write_text("new")
+    original = bench.grid.edit_directory
+    edits = 0
+
+    def edit(cap: object, change: Callable[..., object]) -> object:
+        nonlocal edits
+        edits += 1
+        if edits == 3:
+            # The outer backup has walked and not committed yet; the inner one sees more, and commits first.
+            (bench.source / "parent" / "subdir" / "foo.txt").write_text("FOOF!")
+            bench.back_up()
+        return original(cap, change)  # type: ignore[arg-type]  # It only passes on what it gets.
+
+    bench.grid.edit_directory = edit  # type: ignore[method-assign,assignment]  # A race at one certain edit.
+    bench.back_up()
+    bench.back_up()
+    assert bench.latest(b"parent", b"subdir", b"foo.txt") == b"FOOF!"
+    assert bench.latest(b"empty", b"new") == b"new"
+
+
+def test_what_is_no_longer_excluded_is_stored(bench: Bench) -> None:
+    """A directory that was left out comes in as soon as it is not excluded any more, though nothing has changed."""
+    plant_seed(bench.source)
+    inode = (bench.source / "parent" / "subdir").stat().st_ino
+    bench.is_excluded = lambda _, found: found == inode
+    bench.back_up()
+    assert bench.names(b"backups", b"Latest", b"parent") == [b"blah.txt"]
+    bench.is_excluded = lambda *_: False
+    bench.back_up()
+    assert bench.names(b"backups", b"Latest", b"parent") == [b"blah.txt", b"subdir"]
+    bench.is_excluded = lambda _, found: found == inode
+    bench.back_up()
+    assert bench.names(b"backups", b"Latest", b"parent") == [b"blah.txt"]
+
+
 def test_sources_that_are_none(bench: Bench) -> None:
     """A source that is missing or a file is refused with a sentence, and nothing is entered."""
     bench.source.rmdir()
