@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,12 @@ class Tallac:
         """Start a command that goes on by itself."""
         command = [*COMMAND, *map(str, arguments)]
         return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="session")
+def make_tallac() -> Callable[[Path], Tallac]:
+    """Give the command for a home."""
+    return Tallac
 
 
 @pytest.fixture

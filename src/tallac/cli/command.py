@@ -83,7 +83,9 @@ def made_vault(run: Run, location: str, alias: str) -> str:
 
 def argument(name: str, metavar: str, *, default: str | None = None, is_optional: bool = False, count: int = 1) -> click.Argument:
     """Make an argument; with a count of -1 there may be several."""
-    return click.Argument([name], metavar=metavar, required=default is None and not is_optional, default=default, nargs=count)
+    if default is None:
+        return click.Argument([name], metavar=metavar, required=not is_optional, nargs=count)
+    return click.Argument([name], metavar=metavar, default=default, nargs=count)
 
 
 def flag(*names: str, text: str) -> click.Option:

@@ -1,4 +1,4 @@
-"""From `sys.argv` to an exit status: what stops a command, and what is said about it.
+"""The process: signals, descriptors, and the exit status that it ends with.
 
 0 done; 1 failed, nothing entered; 2 wrong usage; 3 snapshot made but incomplete; 130 interrupted; 143 terminated.
 """
@@ -8,18 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Sequence
 from types import FrameType
 
-import click
-
-from tallac.cli.group import group
 from tallac.cli.messages import say, silence
-from tallac.errors import TallacError, UsageError
 
 FAILED = 1
-WRONG_USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
@@ -30,9 +23,12 @@ class TerminatedError(BaseException):
 
 def main() -> int:
     """Run the command that the process was started with, and give its exit status."""
-    _fill_descriptors()
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        _fill_descriptors()
+        signal.signal(signal.SIGTERM, _terminate)
+        # Late, so that an interrupt that comes while this is imported is answered as well.
+        from tallac.cli.running import run
+
         return run(sys.argv[1:])
     except KeyboardInterrupt:
         return _stopped("interrupted; earlier snapshots are as they were", INTERRUPTED)
@@ -42,52 +38,12 @@ def main() -> int:
         return _die_of_closed_pipe()
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run a command, say in one line what went wrong, and give the exit status.
-
-    Raises:
-        BrokenPipeError: Nobody reads the output any more.
-    """
-    try:
-        # click's own main() would answer interrupts and closed pipes in its own way.
-        with group.make_context("tallac", list(arguments)) as context:
-            return group.invoke(context) or 0
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        return INTERRUPTED
-    except UsageError as error:
-        return _failed(str(error), WRONG_USAGE)
-    except TallacError as error:
-        return _failed(str(error), FAILED)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = "output" if error.filename is None else os.fsdecode(error.filename)
-        return _failed(f"{where}: {error.strerror or error}", FAILED)
-    except Exception as error:  # noqa: BLE001 - the user is told in one line; the whole story is one variable away.
-        return _failed(f"unexpected {type(error).__name__}; set TALLAC_DEBUG=1 to see where, and please report it", FAILED)
-
-
-def _failed(message: str, status: int) -> int:
-    if os.environ.get("TALLAC_DEBUG"):
-        traceback.print_exc()
-    say(f"tallac: {message}")
-    # What could not be written is still in the buffer; the interpreter would try again, and complain.
-    try:
-        sys.stdout.flush()
-    except OSError:
-        silence(1)
-    return status
-
-
 def _stopped(message: str, status: int) -> int:
     # A second Ctrl-C would only interrupt what is being said.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return _failed(message, status)
+    say(f"tallac: {message}")
+    silence(1)
+    return status
 
 
 def _die_of_closed_pipe() -> int:

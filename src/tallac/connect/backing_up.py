@@ -12,7 +12,7 @@ from tallac.backup import BackupSummary, Observer
 from tallac.backup.run import WORKERS, BackupOrder, back_up
 from tallac.caps import DirectoryWriteCap
 from tallac.dag import SnapshotFacts
-from tallac.errors import AuthorityError, SourceError, UsageError
+from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import Grid
 from tallac.sourcedb import SourceDatabase
 from tallac.transfer import Place
@@ -58,13 +58,10 @@ def make_order(source: str | Path, target: Place, vault: Path | None, workers: i
     Raises:
         AuthorityError: The target can't be changed.
         UsageError: The source lies in the vault.
-        SourceError: The source is not there, or can't be looked at.
     """
     if not isinstance(target.cap, DirectoryWriteCap):
         raise AuthorityError(f"{target}: its cap ({target.cap.kind}) does not allow to add snapshots; a write cap is needed")
     absolute = os.path.abspath(os.fsencode(source))
-    if not os.path.lexists(absolute):
-        raise SourceError(f"{source}: there is no such folder to back up")
     excluded = None if vault is None else _identity(vault)
     if excluded is not None and excluded in _identities_upwards(absolute):
         raise UsageError(f"{source}: this lies in the vault that it would be backed up into; choose another source or vault")

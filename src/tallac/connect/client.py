@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -15,7 +17,7 @@ from tallac.connect.snapshots import list_snapshots
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
-from tallac.errors import AuthorityError, UsageError
+from tallac.errors import AuthorityError, SourceError, UsageError
 from tallac.interfaces import CheckReport, FileContent, Grid
 from tallac.transfer import (
     CopyReport,
@@ -178,8 +180,19 @@ class Client:
 
     # Backing up
 
-    def prepare_target(self, target: str) -> str:
-        """Make the default alias if the target lies below it and it is missing; say where a vault was made for it, else ""."""
+    def prepare_backup(self, source: str | Path, target: str) -> str:
+        """Make the default alias if the target lies below it and it is missing; say where a vault was made for it, else "".
+
+        Raises:
+            SourceError: There is no source; nothing is made for it.
+            UsageError: The source is no folder.
+        """
+        try:
+            is_folder = stat.S_ISDIR(os.stat(source).st_mode)
+        except OSError as error:
+            raise SourceError(f"{source}: this can't be backed up ({error.strerror})") from error
+        if not is_folder:
+            raise UsageError(f"{source}: this is no folder; back up the folder that holds it")
         root = parse_place(target).root
         return (self.connection.ensure_default_alias() or "") if root == AliasName(DEFAULT_ALIAS) else ""
 
@@ -193,7 +206,7 @@ class Client:
         # Late, because what looks at snapshots does without the half of the program that makes them.
         from tallac.connect.backing_up import back_up_source
 
-        self.prepare_target(target)
+        self.prepare_backup(source, target)
         grid, located = self.connection.resolve(target)
         return back_up_source(
             grid,
@@ -214,15 +227,17 @@ class Client:
 
     def put(self, content: FileContent, place: str | None = None, metadata: Metadata | None = None) -> FileReadCap:
         """Store a stream, under a name if a place is given, and give its read cap."""
-        grid, located = self.connection.resolve(place or "")
-        return put_file(grid, located if place else None, content, metadata or Metadata())
+        if place is None:
+            return put_file(self.connection.default_grid(), None, content, Metadata())
+        grid, located = self.connection.resolve(place)
+        return put_file(grid, located, content, metadata or Metadata())
 
     def put_path(self, path: str | Path, place: str | None = None) -> FileReadCap:
         """Store a local file; into a directory, where the place is one."""
         try:
             file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - only the opening's errors are the user's.
         except OSError as error:
-            raise UsageError(f"{path}: can't read it ({error.strerror})") from error
+            raise SourceError(f"{path}: can't read it ({error.strerror})") from error
         with file:
             return self.put(file, place, metadata_of_file(file.fileno()))
 

@@ -64,7 +64,12 @@ class Connection:
         else:
             cap = parse(written.root.text)
         place = Place(cap, written.path, f"{cap}:")
-        return self._vaults.open(configuration, self._vaults.chosen(configuration)), place
+        return self.default_grid(), place
+
+    def default_grid(self) -> Grid:
+        """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
+        configuration = self.file.read()
+        return self._vaults.open(configuration, self._vaults.chosen(configuration))
 
     def parse_cap(self, text: str) -> Cap:
         """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.

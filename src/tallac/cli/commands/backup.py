@@ -26,7 +26,7 @@ def command(run: Run, source: str, target: str) -> int:
     last time are not even opened. The default target is tallac:, which the first backup makes, with a vault in your data folder.
     What can't be read is named and left out; then the exit status is 3.
     """
-    made = run.client.prepare_target(target)
+    made = run.client.prepare_backup(source, target)
     if made:
         run.output.note(made_vault(run, made, DEFAULT_ALIAS))
     with ProgressLine(run.output) as line:
