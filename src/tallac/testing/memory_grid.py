@@ -312,8 +312,9 @@ class MemoryGrid:
 
     def read_directory(self, cap: DirectoryReadCap) -> MemoryDirectory:
         if isinstance(cap, MutableDirectoryRead):
-            for _, (_, entries) in filter(lambda item: _read_cap(item[0]) == cap, self.mutable.items()):
-                return MemoryDirectory(entries)
+            for writekey, (_, entries) in self.mutable.items():
+                if _read_cap(writekey) == cap:
+                    return MemoryDirectory(entries)
             raise MissingObjectError(f"the memory grid has no directory {cap!r}")
         self.events.append("read_directory")
         table = self.tables.get(pack_cap(cap))
@@ -332,6 +333,8 @@ class MemoryGrid:
         while True:
             version, entries = self.mutable[cap.writekey]
             edited = sorted(edit(list(entries)), key=lambda entry: entry.name)
+            if edited == entries:
+                return edited
             hook, self.before_swap = self.before_swap, None
             if hook is not None:
                 hook()
