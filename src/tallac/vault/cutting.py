@@ -42,6 +42,9 @@ class Cutter:
             OSError: The file can't be read.
         """
         for start, end, is_hole in stretches(descriptor, size):
+            if os.fstat(descriptor).st_size < end:
+                # What lies behind the new end reads as nothing, and nothing looks like zeros.
+                return
             if is_hole:
                 yield Piece(start, end - start, is_hole=True)
             else:

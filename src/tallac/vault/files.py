@@ -9,6 +9,8 @@ from tallac.vault.links import SMALL_SIZE_MAX
 from tallac.vault.reading import ObjectReader
 from tallac.vault.trees import Child
 
+ZEROS_SIZE_MAX = 1 << 20
+
 
 def pieces_from(reader: ObjectReader, root: Child, offset: int) -> Iterator[tuple[int, Child]]:
     """Give (start, piece) of a file from the piece that holds offset on, reading only the nodes on the way."""
@@ -39,7 +41,8 @@ class VaultFile(io.RawIOBase):
         self._root = root
         self._position = 0
         self._pieces: Iterator[tuple[int, Child]] = iter(())
-        self._start, self._data = 0, b""
+        self._start, self._end = 0, 0
+        self._data: bytes | None = None
 
     def readable(self) -> bool:
         """Yes."""
@@ -77,10 +80,13 @@ class VaultFile(io.RawIOBase):
             return self.readall()
         if self._position >= self._root.size or not size:
             return b""
-        if not self._start <= self._position < self._start + len(self._data):
+        if not self._start <= self._position < self._end:
             self._load()
-        within = self._position - self._start
-        part = self._data[within : within + size]
+        if self._data is None:
+            part = bytes(min(size, self._end - self._position, ZEROS_SIZE_MAX))
+        else:
+            within = self._position - self._start
+            part = self._data[within : within + size]
         self._position += len(part)
         return part
 
@@ -90,5 +96,6 @@ class VaultFile(io.RawIOBase):
         if piece is None or not start <= self._position < start + piece.size:
             self._pieces = pieces_from(self._reader, self._root, self._position)
             start, piece = next(self._pieces)
-        data = bytes(piece.size) if piece.is_hole else self._reader.read_chunk(piece.key, piece.hash, piece.size)
-        self._start, self._data = start, data
+        # A hole can be larger than the memory.
+        data = None if piece.is_hole else self._reader.read_chunk(piece.key, piece.hash, piece.size)
+        self._start, self._end, self._data = start, start + piece.size, data
