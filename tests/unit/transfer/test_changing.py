@@ -127,12 +127,7 @@ def test_mkdir_keeps_what_is_there(grid: MemoryGrid, place: PlaceMaker, put: Put
 def test_mkdir_in_a_race(grid: MemoryGrid, place: PlaceMaker) -> None:
     """Who comes second to make a directory uses the first one's."""
     first: list[DirectoryWriteCap] = []
-
-    def reading() -> None:
-        # The next swap is the one that enters the directory.
-        grid.before_swap = lambda: first.append(make_directory(grid, place("a")))
-
-    grid.before_swap = reading
+    grid.before_swap = lambda: first.append(make_directory(grid, place("a")))
     assert make_directory(grid, place("a")) == first[0]
 
 
