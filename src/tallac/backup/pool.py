@@ -82,7 +82,11 @@ class WorkerPool:
             self._receive(may_wait=True)
         for worker in self._workers:
             worker.orders.close()
-            worker.process.wait(END_TIMEOUT_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(END_TIMEOUT_SECONDS)
+            # All that it stored is durable and adopted, so one that hangs now is not waited for.
+            worker.process.kill()
+            worker.process.wait()
         self._forget()
 
     def kill(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -189,9 +190,15 @@ class _Run:
 
     def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[WorkerPool]) -> Executor | None:
         recipe = writer.worker_recipe()
-        if recipe is None or self._order.workers == 0 or os.name != "posix":
+        if recipe is None or self._order.workers == 0 or os.name != "posix" or not sys.executable:
             return None
-        pool = WorkerPool(Start(recipe, root, writer.small_size_max), self._order.workers, writer.adopt)
+        try:
+            pool = WorkerPool(Start(recipe, root, writer.small_size_max), self._order.workers, writer.adopt)
+        except OSError as error:
+            self._observer.notice(
+                self._order.source, f"no worker processes can be started ({error.strerror}); it is read without them"
+            )
+            return None
         stack.callback(pool.kill)
         pools.append(pool)
         return pool

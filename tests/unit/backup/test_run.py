@@ -349,6 +349,64 @@ def test_large_files_are_stored_in_pieces_with_holes(bench: Bench) -> None:
     assert sum(length for _, length in holes) > 250_000
 
 
+def _interfere_once(bench: Bench, name: bytes, interfere: Callable[[], object]) -> None:
+    """Have something happen right after a file is opened for the first time."""
+    todo = [interfere]
+
+    def after_open(opened: bytes) -> None:
+        if opened == name and todo:
+            todo.pop()()
+
+    bench.filesystem.after_open = after_open
+
+
+@pytest.mark.parametrize("size", [250_000, 120_000, 70_000, 10])
+def test_a_large_file_that_is_replaced_is_read_again(bench: Bench, size: int) -> None:
+    """When another file takes a large one's name during the read, that one is stored, whatever its size."""
+    (bench.source / "big").write_bytes(os.urandom(250_000))
+    (bench.source / "new").write_bytes(b"n" * size)
+    _interfere_once(bench, b"big", lambda: (bench.source / "new").replace(bench.source / "big"))
+    summary = bench.back_up()
+    assert bench.latest(b"big") == b"n" * size
+    assert not bench.entry(b"backups", b"Latest", b"big").metadata.changed
+    assert not summary.is_incomplete
+
+
+@pytest.mark.parametrize("size", [120_000, 70_000, 0])
+def test_a_large_file_that_shrinks_is_read_again(bench: Bench, size: int) -> None:
+    """A large file that is cut short during the read is stored as it is then."""
+    (bench.source / "big").write_bytes(b"b" * 250_000)
+    _interfere_once(bench, b"big", lambda: os.truncate(bench.source / "big", size))
+    bench.back_up()
+    assert bench.latest(b"big") == b"b" * size
+
+
+def test_a_large_file_that_vanishes_is_left_out(bench: Bench) -> None:
+    """A large file that goes during the read is left out as a small one is."""
+    (bench.source / "big").write_bytes(b"b" * 250_000)
+    (bench.source / "small").write_bytes(b"s")
+    _interfere_once(bench, b"big", (bench.source / "big").unlink)
+    summary = bench.back_up()
+    assert bench.names(b"backups", b"Latest") == [b"small"]
+    assert (summary.vanished, summary.is_incomplete) == (1, False)
+
+
+def test_a_read_error_is_the_sources_and_a_store_error_is_not(bench: Bench) -> None:
+    """EIO of the source is reported and the backup goes on; an error of the store ends it."""
+    (bench.source / "bad").write_bytes(b"b" * 1000)
+
+    def fail(name: bytes) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    bench.filesystem.before_open = fail
+    assert bench.back_up().is_incomplete
+    assert bench.unreadable == [(os.fsencode(bench.source / "bad"), "Input/output error")]
+    bench.filesystem.before_open = None
+    bench.grid.puts_left = 0
+    with pytest.raises(StoreFullError):
+        bench.back_up()
+
+
 def test_special_files_are_kept_and_never_opened(bench: Bench) -> None:
     """Symbolic links, FIFOs and sockets are stored with their metadata alone."""
     (bench.source / "link").symlink_to("nowhere")
