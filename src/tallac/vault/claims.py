@@ -15,15 +15,16 @@ from typing import Self
 SLOTS = 1 << 20
 SLOT_SIZE = 16
 FILL_MAX = SLOTS * 3 // 4
+PROBES_MAX = 256
 _WORDS = struct.Struct("=QQ")
 
 
 class Claims:
     """Open addressing over whole object names, which are uniformly distributed already.
 
-    The table holds 786,000 claims in 16 MiB. Beyond that it claims nothing more and every object counts as new. A slot is two
-    words, the second written first: two processes that write one slot at once leave a name that is nobody's, which costs a
-    duplicate and never a loss.
+    The table takes 786,000 claims of each process, in 16 MiB. Beyond that, and where it is nearly full, it claims nothing more and
+    every object counts as new. A slot is two words, the second written first: two processes that write one slot at once leave a
+    name that is nobody's, which costs a duplicate and never a loss.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -40,30 +41,36 @@ class Claims:
 
     def claim(self, name: bytes) -> bool:
         """Say whether this object is new, and remember it."""
-        low, high = _WORDS.unpack(name)
-        low = low or 1
-        slots = self._slots
-        place = low % SLOTS * 2
-        while held := slots[place]:
-            if held == low and slots[place + 1] == high:
-                return False
-            place = (place + 2) % (SLOTS * 2)
-        if self._count < FILL_MAX:
+        place, is_held = self._find(name)
+        if is_held:
+            return False
+        if place is not None and self._count < FILL_MAX:
             self._count += 1
-            slots[place + 1] = high
-            slots[place] = low
+            low, high = _words(name)
+            self._slots[place + 1] = high
+            self._slots[place] = low
         return True
 
     def __contains__(self, name: bytes) -> bool:
         """Say whether somebody claimed this object."""
-        low, high = _WORDS.unpack(name)
-        low = low or 1
+        return self._find(name)[1]
+
+    def _find(self, name: bytes) -> tuple[int | None, bool]:
+        """Give the free place for a name, if there is one near, or say that the name is held.
+
+        Each process counts its own claims alone, so together they may fill the table: the search must end all the same.
+        """
+        low, high = _words(name)
+        slots = self._slots
         place = low % SLOTS * 2
-        while held := self._slots[place]:
-            if held == low and self._slots[place + 1] == high:
-                return True
+        for _ in range(PROBES_MAX):
+            held = slots[place]
+            if not held:
+                return place, False
+            if held == low and slots[place + 1] == high:
+                return place, True
             place = (place + 2) % (SLOTS * 2)
-        return False
+        return None, False
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -78,6 +85,12 @@ class Claims:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close."""
         self.close()
+
+
+def _words(name: bytes) -> tuple[int, int]:
+    """Divide a name in two; the first half is never 0, which marks a free place."""
+    low, high = _WORDS.unpack(name)
+    return low or 1, high
 
 
 def _new_file() -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, Hasher, open_sealed, padme, seal
-from tallac.errors import CorruptObjectError, MalformedObjectError, ObjectNotFoundError
+from tallac.errors import CorruptObjectError, MalformedObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, Randomness, Upload
 from tallac.vault.codec import Codec
 from tallac.vault.objects import FORMAT_VERSION, NAME_SIZE
@@ -170,7 +170,15 @@ def pad_plain(body: bytes, codec: Codec, beside: int) -> bytes:
     """Compress and pad a text such that it and `beside` further bytes have a padded size together.
 
     Layout: 1 byte whether it is compressed, 4 bytes length of the body, 4 bytes length as stored, body, zeros.
+
+    Raises:
+        StoreError: No reader would take a text of this length.
     """
+    if len(body) > FOOTER_BODY_SIZE_MAX:
+        raise StoreError(
+            f"a mutable directory or part of the vault's frame would have {len(body)} bytes, larger than the format allows "
+            f"({FOOTER_BODY_SIZE_MAX}): keep fewer entries in one mutable directory"
+        )
     compressed = codec.compress(body)
     stored = body if compressed is None else compressed
     plain = struct.pack(">BII", compressed is not None, len(body), len(stored)) + stored
