@@ -12,9 +12,7 @@ from tallac.connect.secrets_input import SecretSource
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
 from tallac.interfaces import Grid, Randomness
-from tallac.vault import KeeperKey, LocatorKey, WriterKey, create_vault, open_vault, parse_vault_key, read_identity
-
-KEY_SIZE = 32
+from tallac.vault import KeeperKey, LocatorKey, WriterKey, create_vault, make_writer_key, open_vault, parse_vault_key, read_identity
 
 VaultKey = WriterKey | KeeperKey | LocatorKey
 
@@ -97,7 +95,9 @@ class Vaults:
             return self.chosen(configuration), ""
         else:
             url = url_of_folder(self._folders.vault)
-        if self._identity_at(url) is None:
+        identity = self._identity_at(url)
+        is_begun = url in configuration.unfinished and identity not in configuration.grids
+        if identity is None or (is_begun and self._choice.vault_key_file is None):
             return self._make(configuration, url), show_location(url)
         return self._remember(configuration, self._choose(configuration, url)), ""
 
@@ -147,8 +147,6 @@ class Vaults:
         if self._choice.vault_key_file is not None:
             text = self._secrets.read_line(self._choice.vault_key_file, "a vault key")
             self._given[identity] = KnownGrid(url, parse_vault_key(text).danger_whole_text())
-        elif url in configuration.unfinished:
-            self._given[identity] = KnownGrid(url, configuration.unfinished[url])
         elif identity in configuration.grids:
             self._given[identity] = KnownGrid(url, configuration.grids[identity].vault_key)
         else:
@@ -158,8 +156,7 @@ class Vaults:
     def _remember(self, configuration: Configuration, identity: str) -> str:
         # A key that is there already may be a stronger one.
         if identity not in configuration.grids:
-            given = configuration.grids[identity] = self._given[identity]
-            configuration.unfinished.pop(given.location, None)
+            configuration.grids[identity] = self._given[identity]
         return identity
 
     def _identity_at(self, url: str) -> str | None:
@@ -175,21 +172,19 @@ class Vaults:
         return identity
 
     def _make(self, configuration: Configuration, url: str) -> str:
-        """Make a vault. Its key is durable before it is, so that a run that is killed in between loses nothing."""
-        backend = backend_at(url)
-        if url in configuration.unfinished:
-            # Left by a killed run. Without a header it is no vault yet, so nothing has been stored in it.
-            for item in [] if is_absent(url) else list(backend.list("")):
-                backend.delete(item.name)
-        elif has_strange_files(url):
+        """Make a vault, or go on with one that a killed run began. Its key is durable before it is."""
+        begun = configuration.unfinished.get(url)
+        if begun is None and has_strange_files(url):
             raise NotAVaultError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
+        key = make_writer_key(self._randomness) if begun is None else self.parse_key(KnownGrid(url, begun))
+        if not isinstance(key, WriterKey):
+            raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {url} is no writer key")
+        backend = backend_at(url)
         backend.create()
-        first = [self._randomness(KEY_SIZE)]
-        configuration.unfinished[url] = WriterKey(first[0]).danger_whole_text()
+        configuration.unfinished[url] = key.danger_whole_text()
         self._file.write(configuration)
-        key = create_vault(backend, randomness=lambda size: first.pop() if first else self._randomness(size))
+        create_vault(backend, key=key, randomness=self._randomness)
         identity = read_identity(backend)
-        configuration.grids[identity] = KnownGrid(url, key.danger_whole_text())
-        del configuration.unfinished[url]
+        configuration.grids[identity] = KnownGrid(url, configuration.unfinished.pop(url))
         self._file.write(configuration)
         return identity

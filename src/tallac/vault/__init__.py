@@ -1,6 +1,6 @@
 """The vault: Tallac's own grid, over any backend. docs/format.md describes what it stores."""
 
-from tallac.vault.grid import SystemClock, Vault, create_vault, open_vault, read_identity
+from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.keys import KeeperKey, LocatorKey, VaultKey, WriterKey, parse_vault_key
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "VaultKey",
     "WriterKey",
     "create_vault",
+    "make_writer_key",
     "open_vault",
     "parse_vault_key",
     "read_identity",

@@ -6,7 +6,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -23,23 +23,25 @@ from tallac.caps import (
     MutableDirectoryWrite,
 )
 from tallac.dag import Entry
-from tallac.errors import AuthorityError, ConflictError, NotAVaultError
+from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError
 from tallac.interfaces import Backend, BinaryReader, CheckReport, Clock, Directory, Randomness
 from tallac.vault.checking import Progress
 from tallac.vault.files import VaultFile
 from tallac.vault.frame import FrameCheck
-from tallac.vault.header import Header, read_header, write_header
-from tallac.vault.keys import KeeperKey, LocatorKey, WriterKey
+from tallac.vault.header import HEADER_NAMES, Header, read_header, write_header
+from tallac.vault.keys import KEY_SIZE, KeeperKey, LocatorKey, WriterKey
 from tallac.vault.links import require_issued
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.parts import VaultParts, open_parts
-from tallac.vault.registers import Register
+from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession
 from tallac.vault.slots import make_write_cap
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
+
+_MADE_FIRST = {f"{REGISTER_PREFIX}roots", f"{REGISTER_PREFIX}index", *HEADER_NAMES}
 
 
 class SystemClock:
@@ -63,20 +65,30 @@ def read_identity(backend: Backend) -> str:
     return read_header(backend).identity
 
 
-def create_vault(backend: Backend, *, randomness: Randomness = os.urandom) -> WriterKey:
+def make_writer_key(randomness: Randomness = os.urandom) -> WriterKey:
+    """Make the key for a new vault."""
+    return WriterKey(randomness(KEY_SIZE))
+
+
+def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: Randomness = os.urandom) -> WriterKey:
     """Make a vault in an empty place; durable when this returns. The key that is returned is the only one there is.
 
+    Who gives a key, made before and kept already, may call this again after it was interrupted: it goes on where it was.
+
     Raises:
-        NotAVaultError: Something is there already.
+        NotAVaultError: Something else is there already.
+        CorruptObjectError: What is there was made with another key.
     """
-    if next(iter(backend.list("")), None) is not None:
+    present = {item.name for item in backend.list("")}
+    if present and (key is None or not present <= _MADE_FIRST):
         raise NotAVaultError(f"{backend.location()} is not empty: a new vault needs an empty folder")
-    key = WriterKey(randomness(32))
+    key = key or make_writer_key(randomness)
     try:
         # The header comes last: what has one is whole.
-        Register(backend, "roots", key.keeper_key.roots, NoMemory(), randomness).swap(lambda _: b"")
-        Register(backend, "index", key.locator_key.frame, NoMemory(), randomness).swap(lambda _: b"")
-        write_header(backend, Header(FORMAT_VERSION, randomness(16).hex()))
+        Register(backend, "roots", key.keeper_key.roots, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
+        Register(backend, "index", key.locator_key.frame, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
+        begun = present.intersection(HEADER_NAMES)
+        write_header(backend, read_header(backend) if begun else Header(FORMAT_VERSION, randomness(16).hex()), except_for=begun)
     except ConflictError:
         raise NotAVaultError(f"{backend.location()} is not empty: another vault was made there meanwhile") from None
     return key
@@ -145,9 +157,10 @@ class Vault:
     def create_directory(self) -> DirectoryWriteCap:
         """See `tallac.interfaces.CapEditor`."""
         key = self._parts.require_writer_key()
+        slots, roots = self._parts.slots, self._parts.require_roots()
         cap = make_write_cap(self._parts.randomness)
-        self._parts.slots.create(cap, key.keeper_key)
-        self._parts.require_roots().add(cap.read_cap.verify_cap)
+        slots.create(cap, key.keeper_key)
+        roots.add(cap.read_cap.verify_cap, lambda: slots.all_roots(key.keeper_key))
         return cap
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
@@ -164,8 +177,14 @@ class Vault:
         registered = RegisteredSession.register(parts.backend, key.keeper_key.roots, parts.randomness, parts.clock)
         try:
             yield VaultSession(parts, key, registered)
+        except BaseException:
+            # The error that led here is the one to report; a session that stays is ended by the next prune.
+            with suppress(StoreError):
+                registered.end()
+            raise
         finally:
-            registered.end()
+            parts.index.quarantined = frozenset()
+        registered.end()
 
     # Checking
 

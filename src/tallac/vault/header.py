@@ -9,6 +9,7 @@ check 16 hexadecimal digits of the BLAKE3 of the lines above
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from tallac.crypto import hash_file_bytes
@@ -66,14 +67,15 @@ def _is_checked(text: bytes) -> bool:
     return bool(separator) and check == hash_file_bytes(before).hex()[:16].encode("ascii") + b"\n"
 
 
-def write_header(backend: Backend, header: Header) -> None:
-    """Write both copies.
+def write_header(backend: Backend, header: Header, *, except_for: Container[str] = ()) -> None:
+    """Write both copies, except for those that are known to be there.
 
     Raises:
         ConflictError: There is a header already.
     """
     for name in HEADER_NAMES:
-        backend.put(name, header.encode(), expect=Expect.ABSENT)
+        if name not in except_for:
+            backend.put(name, header.encode(), expect=Expect.ABSENT)
 
 
 def read_header(backend: Backend) -> Header:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,18 +129,43 @@ def test_killed_while_a_vault_is_made(folders: Folders, writes: int) -> None:
     assert configuration.unfinished == {}
 
 
-def test_killed_before_the_header(folders: Folders) -> None:
-    """What lies in the folder of a vault that never became one is cleared away."""
+@pytest.mark.parametrize("kept", [(), ("roots",), ("roots", "index"), ("roots", "index", "header")])
+def test_killed_within_the_making(folders: Folders, kept: tuple[str, ...]) -> None:
+    """A vault of which only the first parts were made is completed, with the key that was kept for it."""
     killed = Connection(folders)
     killed.file = DyingFile(folders.configuration, 1)
     killed._vaults._file = killed.file
     with pytest.raises(KilledError):
         killed.create_alias("home")
-    for header in folders.vault.glob("header*"):
-        header.unlink()
+    key = next(iter(killed.file.read().unfinished.values()))
+    for path in folders.vault.rglob("*"):
+        if path.is_file() and path.name not in kept:
+            path.unlink()
     connection = Connection(folders)
     assert connection.create_alias("home") == str(folders.vault)
+    grid, place = connection.resolve("home:a")
+    make_directory(grid, place)
+    assert connection.vault_key("home").danger_whole_text() == key
+    assert grid.check_frame(read_data=True).is_healthy
     connection.close()
+
+
+def test_a_making_that_lies_long_ago(folders: Folders, tmp_path: Path) -> None:
+    """Another vault that has come to a place where one was begun is not touched."""
+    killed = Connection(folders)
+    killed.file = DyingFile(folders.configuration, 1)
+    killed._vaults._file = killed.file
+    with pytest.raises(KilledError):
+        killed.create_alias("home")
+    shutil.rmtree(folders.vault)
+    other = Connection(Folders.under(tmp_path / "other"))
+    other.create_alias("home")
+    other.close()
+    (tmp_path / "other" / "vault").rename(folders.vault)
+    before = {path: path.read_bytes() for path in folders.vault.rglob("*") if path.is_file()}
+    with pytest.raises(NotAVaultError, match="not empty"):
+        Connection(folders).create_alias("home")
+    assert {path: path.read_bytes() for path in folders.vault.rglob("*") if path.is_file()} == before
 
 
 def test_a_cap_in_place_of_an_alias(connection: Connection, folders: Folders, tmp_path: Path) -> None:
