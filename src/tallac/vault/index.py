@@ -191,8 +191,8 @@ class VaultIndex:
                     return location
         return None
 
-    def locations(self, name: bytes) -> Iterator[Location]:
-        """Give all places where an object may lie, for reading: those in packs that seem to be lost or cut come last."""
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
+        """Give all places where an object may lie: those in packs that seem to be lost or cut come last, or are left out."""
         if name in self.quarantined:
             return
         doubtful = []
@@ -202,7 +202,8 @@ class VaultIndex:
                     doubtful.append(location)
                 else:
                     yield location
-        yield from doubtful
+        if not only_present:
+            yield from doubtful
 
     def search(self) -> None:
         """Look again for what was not found: in a fresh index, and once in the packs that no index object names."""

@@ -26,7 +26,7 @@ class Finder(Protocol):
         """Say where an object lies, or None."""
         ...
 
-    def locations(self, name: bytes) -> Iterator[Location]:
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
         """Give all places where an object may lie, the likely ones first."""
         ...
 
@@ -38,11 +38,12 @@ class Finder(Protocol):
 class ObjectReader:
     """Read objects with a locator key and a read cap, or their links with a verify cap. Not thread-safe."""
 
-    def __init__(self, backend: Backend, locator: LocatorKey, index: Finder) -> None:
-        """Read from a backend, by way of the index."""
+    def __init__(self, backend: Backend, locator: LocatorKey, index: Finder, *, only_present: bool = False) -> None:
+        """Read from a backend, by way of the index; `only_present` leaves out what lies in packs that seem to be lost or cut."""
         self._backend = backend
         self._naming = locator.naming
         self._index = index
+        self._only_present = only_present
         self._windows = PackWindows(backend)
         self._codec = Codec()
         self.bytes_read = 0
@@ -103,7 +104,7 @@ class ObjectReader:
         for is_second_look in (False, True):
             if is_second_look:
                 self._index.search()
-            for location in list(self._index.locations(name)):
+            for location in list(self._index.locations(name, only_present=self._only_present)):
                 if location not in tried:
                     tried.add(location)
                     try:

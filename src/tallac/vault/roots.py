@@ -6,11 +6,16 @@ that is no root, as a killed run can leave it, has nothing in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import MalformedObjectError, MissingObjectError
 from tallac.vault.registers import Register
+from tallac.vault.slots import ROOT_SIZE
 
-_ROOT_SIZE = 48
+
+def _encode(roots: list[MutableDirectoryVerify]) -> bytes:
+    return b"".join(root.storage_index + root.fingerprint for root in roots)
 
 
 class Roots:
@@ -20,10 +25,17 @@ class Roots:
         """Take the register, sealed under the keeper key; nothing is read yet."""
         self._register = register
 
-    def add(self, cap: MutableDirectoryVerify) -> None:
-        """Add a root; durable when this returns."""
-        root = cap.storage_index + cap.fingerprint
-        self._register.swap(lambda text: (text or b"") + root)
+    def add(self, cap: MutableDirectoryVerify, rescue: Callable[[], list[MutableDirectoryVerify]]) -> None:
+        """Add a root; durable when this returns.
+
+        Where the register is lost, it is written anew from what `rescue` finds: a register that leaves out a root would let a
+        prune take what hangs from it.
+        """
+
+        def add(text: bytes | None) -> bytes:
+            return (_encode(rescue()) if text is None else text) + _encode([cap])
+
+        self._register.swap(add)
 
     def read(self) -> list[MutableDirectoryVerify]:
         """Give all roots.
@@ -35,7 +47,7 @@ class Roots:
         if state is None:
             raise MissingObjectError("the register of the roots is missing")
         text = state.text
-        if len(text) % _ROOT_SIZE:
+        if len(text) % ROOT_SIZE:
             raise MalformedObjectError("the register of the roots has a wrong length")
-        roots = [text[place : place + _ROOT_SIZE] for place in range(0, len(text), _ROOT_SIZE)]
+        roots = [text[place : place + ROOT_SIZE] for place in range(0, len(text), ROOT_SIZE)]
         return [MutableDirectoryVerify(root[:16], root[16:]) for root in roots]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tallac.caps import Cap, ReadCap
 from tallac.dag import pack_cap
-from tallac.errors import DamageError, FencedError
+from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter, CheckReport
 from tallac.vault.checking import CapCheck, Progress
 from tallac.vault.claims import Claims
@@ -15,6 +15,7 @@ from tallac.vault.keys import WriterKey
 from tallac.vault.links import links_of_packed
 from tallac.vault.objects import NAME_SIZE
 from tallac.vault.parts import VaultParts
+from tallac.vault.reading import ObjectReader
 from tallac.vault.registers import Register
 from tallac.vault.sessions import RegisteredSession
 from tallac.vault.writer import VaultWriter
@@ -24,7 +25,9 @@ def check_below(parts: VaultParts, cap: Cap, *, read_data: bool, progress: Progr
     """Check what hangs below a cap, over a fresh index and the packs that are there."""
     parts.index.refresh()
     parts.index.look_at_packs()
-    check = CapCheck(parts.reader, parts.slots, parts.index, parts.locator, read_data=read_data, progress=progress)
+    # A reader of its own: what another one has kept of a pack may be gone from the store.
+    reader = ObjectReader(parts.backend, parts.locator, parts.index, only_present=True)
+    check = CapCheck(reader, parts.slots, parts.index, parts.locator, read_data=read_data, progress=progress)
     check.check(cap)
     return check.report
 
@@ -53,10 +56,12 @@ class VaultSession:
             writer = VaultWriter(parts.backend, self._key, index, claims, parts.randomness)
             try:
                 yield writer
+                writer.publish()
             except BaseException:
-                writer.abort()
+                # The error that led here is the one to report.
+                with suppress(StoreError):
+                    writer.abort()
                 raise
-            writer.publish()
 
     def commit(self, caps: Iterable[ReadCap]) -> None:
         """See `tallac.interfaces.Session`."""

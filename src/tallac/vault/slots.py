@@ -8,6 +8,7 @@ roots be found again should the register of roots be lost.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -25,7 +26,7 @@ from tallac.crypto import (
     tag_key,
 )
 from tallac.dag import Entry, decode_table, encode_table
-from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError, MissingObjectError
+from tallac.errors import ConflictError, CorruptObjectError, DamageError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend, Expect, Randomness, Version
 from tallac.vault.codec import Codec
 from tallac.vault.keys import KeeperKey, LocatorKey
@@ -36,7 +37,7 @@ from tallac.vault.packs import pad_plain, unpad_plain
 from tallac.vault.registers import NO_PREDECESSOR, SWAPS_MAX, put_once
 
 SLOT_PREFIX = "slots/"
-TABLE_SIZE_MAX = 64 << 20
+ROOT_SIZE = 48
 
 _SEED = tag_key("tallac vault 1 slot signing seed")
 _FINGERPRINT = tag_key("tallac vault 1 slot fingerprint")
@@ -196,7 +197,17 @@ class Slots:
         if found is None:
             raise MissingObjectError(f"{path} is missing")
         root = open_sealed(keeper.roots, self._open(path, found[0]).root, _CONTEXT)
+        if len(root) != ROOT_SIZE:
+            raise MalformedObjectError(f"{path} in {self._backend.location()} does not follow the format")
         return MutableDirectoryVerify(root[:16], root[16:])
+
+    def all_roots(self, keeper: KeeperKey) -> list[MutableDirectoryVerify]:
+        """Read the roots from the slots themselves, for when their register is lost; damaged slots are left out."""
+        roots = []
+        for item in self._backend.list(SLOT_PREFIX):
+            with suppress(DamageError):
+                roots.append(self.open_root(item.name, keeper))
+        return roots
 
     def _put(self, cap: MutableDirectoryWrite, entries: list[Entry], state: SlotState | None, root: bytes) -> None:
         verify = cap.read_cap.verify_cap
@@ -209,6 +220,8 @@ class Slots:
                 for entry in entries
             ]
         )
+        # A table that no reader takes would be the end of the directory.
+        decode_table(table)
         links = links_of_entries(entries)
         plain = pad_plain(table, self._codec, 0)
         record = _Record(

@@ -6,7 +6,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,13 +85,19 @@ class VaultPieceWriter:
 class RunsFinder:
     """Look-ups in the local copy of the index, as another process of this machine made it."""
 
-    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes]) -> None:
+    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantined: frozenset[bytes]) -> None:
         """Map the runs. One that has been merged away meanwhile is left out, which can only cost a duplicate."""
-        self._runs = [Run(path) for path in paths if path.exists()]
+        self._runs: list[Run] = []
+        for path in paths:
+            with suppress(FileNotFoundError):
+                self._runs.append(Run(path))
         self._absent_packs = absent_packs
+        self._quarantined = quarantined
 
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies, or None."""
+        if name in self._quarantined:
+            return None
         for run in self._runs:
             for location in run.locations(name):
                 if location.pack not in self._absent_packs:
@@ -107,13 +113,14 @@ class VaultRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
+    quarantined: frozenset[bytes]
     claims_path: str
 
     @contextmanager
     def open(self) -> Iterator[PieceWriter]:
         """See `tallac.interfaces.WorkerRecipe`."""
         with Claims(self.claims_path) as claims:
-            finder = RunsFinder(self.run_paths, self.absent_packs)
+            finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantined)
             objects = ObjectWriter(self.backend, WriterKey(self.secret), finder, claims, os.urandom)
             try:
                 yield VaultPieceWriter(objects)
@@ -186,7 +193,10 @@ class VaultWriter:
 
     def worker_recipe(self) -> WorkerRecipe | None:
         """See `tallac.interfaces.CapWriter`."""
-        recipe = VaultRecipe(self._backend, self._key.secret, self._index.run_paths(), self._index.absent_packs, self._claims.path)
+        index = self._index
+        recipe = VaultRecipe(
+            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantined, self._claims.path
+        )
         try:
             pickle.dumps(recipe)
         except (TypeError, AttributeError, pickle.PicklingError):
