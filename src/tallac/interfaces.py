@@ -80,11 +80,11 @@ class Backend(Protocol):
         Args:
             name: The object's name.
             data: All of its bytes.
-            expect: `Expect.ABSENT`: only if there is no such object. A version: only if the object is in that state. None: in any case.
+            expect: `Expect.ABSENT`: only if there is no such object. A version: only in that state. None: in any case.
 
         Raises:
-            ConflictError: The expectation does not hold; nothing was changed.
-            StoreFullError, StoreReadOnlyError, StoreError: Nothing was changed.
+            ConflictError: The expectation does not hold; nothing was changed, unless this very call's answer was lost: look.
+            StoreFullError, StoreReadOnlyError, StoreError: Nothing was changed, or all of it and its durability is not known.
         """
         ...
 
