@@ -18,6 +18,13 @@ def _encode(roots: list[MutableDirectoryVerify]) -> bytes:
     return b"".join(root.storage_index + root.fingerprint for root in roots)
 
 
+def _decode(text: bytes) -> list[MutableDirectoryVerify]:
+    if len(text) % ROOT_SIZE:
+        raise MalformedObjectError("the register of the roots has a wrong length")
+    roots = [text[place : place + ROOT_SIZE] for place in range(0, len(text), ROOT_SIZE)]
+    return [MutableDirectoryVerify(root[:16], root[16:]) for root in roots]
+
+
 class Roots:
     """The register of roots."""
 
@@ -33,7 +40,8 @@ class Roots:
         """
 
         def add(text: bytes | None) -> bytes:
-            return (_encode(rescue()) if text is None else text) + _encode([cap])
+            known = rescue() if text is None else _decode(text)
+            return _encode([*(root for root in known if root != cap), cap])
 
         self._register.swap(add)
 
@@ -46,8 +54,4 @@ class Roots:
         state = self._register.read()
         if state is None:
             raise MissingObjectError("the register of the roots is missing")
-        text = state.text
-        if len(text) % ROOT_SIZE:
-            raise MalformedObjectError("the register of the roots has a wrong length")
-        roots = [text[place : place + ROOT_SIZE] for place in range(0, len(text), ROOT_SIZE)]
-        return [MutableDirectoryVerify(root[:16], root[16:]) for root in roots]
+        return _decode(state.text)

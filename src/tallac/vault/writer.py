@@ -170,8 +170,13 @@ class VaultWriter:
     def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
         """See `tallac.interfaces.CapWriter`."""
         tree = TreeBuilder(Kind.LIST, self._objects.store)
+        size = 0
         for piece, token in pieces:
             tree.add(Child(b"", token, piece.length))
+            size += piece.length
+        if size <= SMALL_SIZE_MAX:
+            # Its cap would promise a chunk.
+            raise ValueError(f"a file of {size} bytes is stored with put_small")
         root = tree.finish()
         return b"C" + root.key_and_hash + encode_size(root.size)
 

@@ -21,8 +21,8 @@ from tallac.vault.packs import (
     StoredPacks,
     decode_body,
     encode_body,
-    pad_plain,
     pack_path,
+    pad_plain,
     read_footer,
     unpad_plain,
 )
