@@ -118,6 +118,25 @@ def test_an_interrupted_compaction(backend: MemoryBackend, tmp_path: Path) -> No
         client.assert_is(model)
 
 
+def disturb(backend: MemoryBackend, step: str) -> None:
+    """Let the store lose what it can lose of an index."""
+    if step == "lose":
+        for name in index_objects(backend)[:2]:
+            backend.delete(name)
+    elif step == "damage register":
+        backend.put("registers/index", b"damaged")
+
+
+def reopened(backend: MemoryBackend, client: Client, step: str, number: int) -> Client:
+    """Open a client again, after its local copy was lost, or with a file in it that only says it is a run."""
+    if step == "forget":
+        for path in client.folder.iterdir():
+            path.unlink()
+    elif step == "stray":
+        (client.folder / f"{number}.run").write_bytes(noise(number, number * 7))
+    return Client(backend, client.folder)
+
+
 @given(
     st.lists(
         st.tuples(
@@ -138,32 +157,20 @@ def test_the_index_is_the_union_of_the_footers(tmp_path: Path, steps: list[tuple
     for client in clients:
         client.index.refresh()
     for number, (step, who) in enumerate(steps):
-        client = clients[who]
         if step == "publish":
-            client.index.refresh()
-            found = client.index.look_at_packs()
-            client.index.publish([*found, stored(backend, number, model)])
-            client.assert_is(model)
-        elif step == "refresh":
-            client.index.refresh()
+            clients[who].index.refresh()
+            found = clients[who].index.look_at_packs()
+            clients[who].index.publish([*found, stored(backend, number, model)])
+            clients[who].assert_is(model)
         elif step == "look":
-            client.index.refresh()
-            client.index.look_at_packs()
-            client.assert_is(model)
-        elif step == "reopen":
-            clients[who] = Client(backend, client.folder)
-        elif step == "forget":
-            for path in client.folder.iterdir():
-                path.unlink()
-            clients[who] = Client(backend, client.folder)
-        elif step == "lose":
-            for name in index_objects(backend)[:2]:
-                backend.delete(name)
-        elif step == "damage register":
-            backend.put("registers/index", b"damaged")
+            clients[who].index.refresh()
+            clients[who].index.look_at_packs()
+            clients[who].assert_is(model)
+        elif step in {"refresh", "lose", "damage register"}:
+            disturb(backend, step)
+            clients[who].index.refresh()
         else:
-            # Another file that says it is a run, as an older version or a failing disk leaves one.
-            (client.folder / f"{number}.run").write_bytes(noise(number, number * 7))
+            clients[who] = reopened(backend, clients[who], step, number)
     for client in clients:
         client.index.refresh()
         client.index.publish(client.index.look_at_packs())

@@ -1,0 +1,258 @@
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tallac.backends.memory import MemoryBackend
+from tallac.caps import (
+    DirectoryReadCap,
+    FileReadCap,
+    ImmutableDirectory,
+    ImmutableFile,
+    MutableDirectoryRead,
+    MutableDirectoryVerify,
+    MutableDirectoryWrite,
+    storage_index_of,
+)
+from tallac.crypto import open_sealed
+from tallac.dag import Entry
+from tallac.errors import AuthorityError, CorruptObjectError, DamageError, MissingObjectError
+from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_file, read_tree
+from tallac.vault import KeeperKey, LocatorKey, Vault, WriterKey, create_vault, open_vault
+from tallac.vault.codec import Codec
+from tallac.vault.links import Link, LinkKind, decode_links
+from tallac.vault.memory import NoMemory
+from tallac.vault.objects import Kind, object_name_of, open_content
+from tallac.vault.packs import PackedObject, StoredPacks, decode_body, pack_path
+from tallac.vault.registers import Register
+from tallac.vault.roots import Roots
+from tallac.vault.slots import Slots
+from tallac.vault.trees import Child
+
+SHARED: Tree = {b"album": {b"one": noise(1, 60_000), b"two": noise(2, 1_500_000)}, b"note": noise(3, 300)}
+TREE: Tree = {b"private": noise(4, 50_000), b"shared": SHARED, b"sibling": {b"diary": noise(5, 70_000)}}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A vault with one snapshot and a mutable directory in it."""
+
+    backend: MemoryBackend
+    key: WriterKey
+    target: MutableDirectoryWrite
+    snapshot: DirectoryReadCap
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Sample:
+    """Make the vault."""
+    backend = MemoryBackend()
+    key = create_vault(backend)
+    with open_vault(backend, key, state=tmp_path / "writer") as vault:
+        target = create_target(vault)
+        snapshot = back_up(vault, target, b"1", TREE)
+    assert isinstance(target, MutableDirectoryWrite)
+    return Sample(backend, key, target, snapshot)
+
+
+def stored_objects(sample: Sample, key: LocatorKey) -> Iterator[tuple[PackedObject, bytes, bytes]]:
+    """Give all objects that a locator key's holder finds, with their sealed contents and links."""
+    packs = StoredPacks(sample.backend, key.frame)
+    for pack in packs.footers(packs.sizes()):
+        whole = sample.backend.get(pack_path(pack.name))
+        for stored in decode_body(pack.body):
+            end = stored.offset + stored.length
+            yield stored, whole[stored.offset : end], whole[end : end + stored.links_length]
+
+
+def walk(vault: Vault, keeper: KeeperKey, backend: MemoryBackend) -> set[Link]:
+    """Follow all links from all roots, as a keeper does."""
+    slots = Slots(backend, keeper.locator_key, NoMemory(), os.urandom)
+    roots = Roots(Register(backend, "roots", keeper.roots, NoMemory(), os.urandom)).read()
+    waiting = [Link(LinkKind.SLOT, root.storage_index, root.fingerprint) for root in roots]
+    found: set[Link] = set()
+    while waiting:
+        link = waiting.pop()
+        if link in found:
+            continue
+        found.add(link)
+        if link.kind is LinkKind.SLOT:
+            cap = MutableDirectoryVerify(link.storage_index, link.hash)
+            waiting += decode_links(slots.links(cap, slots.read(cap)))
+        else:
+            waiting += vault._parts.reader_with_index().read_links(link)
+    return found
+
+
+def find(vault: Vault, cap: DirectoryReadCap, *path: bytes) -> Entry:
+    """Look up an entry."""
+    directory = vault.read_directory(cap)
+    entry = directory.get(path[0])
+    assert entry is not None
+    if len(path) == 1:
+        return entry
+    assert isinstance(entry.cap, DirectoryReadCap)
+    return find(vault, entry.cap, *path[1:])
+
+
+def test_a_keeper_marks_everything(sample: Sample, tmp_path: Path) -> None:
+    """From the roots, with links alone, a keeper reaches each stored object, and knows it by its name."""
+    keeper = KeeperKey(sample.key.keeper_key.secret)
+    vault = open_vault(sample.backend, keeper, state=tmp_path / "keeper")
+    links = walk(vault, keeper, sample.backend)
+    marked = {object_name_of(keeper.locator_key.naming, link.storage_index) for link in links if link.kind is not LinkKind.SLOT}
+    assert marked == {stored.name for stored, _, _ in stored_objects(sample, keeper.locator_key)}
+    slots = {
+        f"slots/{object_name_of(keeper.locator_key.naming, link.storage_index).hex()}"
+        for link in links
+        if link.kind is LinkKind.SLOT
+    }
+    assert slots == {item.name for item in sample.backend.list("slots/")}
+
+
+def test_a_keeper_opens_no_content(sample: Sample, tmp_path: Path) -> None:
+    """Nothing that a keeper has or finds opens any content: neither keys, nor links, nor what the frame says."""
+    keeper = KeeperKey(sample.key.keeper_key.secret)
+    locator = keeper.locator_key
+    vault = open_vault(sample.backend, keeper, state=tmp_path / "keeper")
+    links = walk(vault, keeper, sample.backend)
+    indexes = {object_name_of(locator.naming, link.storage_index): link.storage_index for link in links}
+    secrets = {keeper.secret, keeper.roots, locator.secret, locator.naming, locator.frame}
+    secrets |= {part for link in links for part in (link.storage_index, link.hash) if part}
+    tried = 0
+    for stored, sealed, _ in stored_objects(sample, locator):
+        index = indexes[stored.name]
+        for kind in Kind:
+            for secret in secrets:
+                tried += 1
+                with pytest.raises(CorruptObjectError):
+                    open_content(kind, secret[:16], index, sealed, is_compressed=False, size_max=1 << 26, codec=Codec())
+        for secret in secrets:
+            with pytest.raises(CorruptObjectError):
+                open_sealed((secret * 2)[:32], sealed, b"")
+    assert tried > 500
+
+
+def test_a_keeper_opens_no_slot(sample: Sample, tmp_path: Path) -> None:
+    """A keeper reads a slot's links and no entry; nor does he write, or make a session."""
+    keeper = KeeperKey(sample.key.keeper_key.secret)
+    vault = open_vault(sample.backend, keeper, state=tmp_path / "keeper")
+    roots = Roots(Register(sample.backend, "roots", keeper.roots, NoMemory(), os.urandom)).read()
+    for root in roots:
+        for guess in (root.storage_index, root.fingerprint[:16], keeper.secret[:16]):
+            with pytest.raises((CorruptObjectError, MissingObjectError)):
+                list(vault.read_directory(MutableDirectoryRead(guess, root.fingerprint)))
+    with pytest.raises(AuthorityError, match="needs the writer key"):
+        vault.create_directory()
+    with pytest.raises(AuthorityError, match="needs the writer key"):
+        vault.session().__enter__()
+
+
+def test_a_keeper_checks_all_there_is(sample: Sample, tmp_path: Path) -> None:
+    """With verify caps a keeper checks that everything is there, and says what is not."""
+    vault = open_vault(sample.backend, KeeperKey(sample.key.keeper_key.secret), state=tmp_path / "keeper")
+    report = vault.check(sample.target.verify_cap, read_data=True)
+    assert report.findings == []
+    assert report.objects == len(list(stored_objects(sample, sample.key.locator_key)))
+    assert vault.check_frame(read_data=True).findings == []
+    for item in list(sample.backend.list("packs/")):
+        whole = sample.backend.get(item.name)
+        sample.backend.delete(item.name)
+        assert not vault.check(sample.target.verify_cap, read_data=False).is_healthy
+        sample.backend.put(item.name, whole)
+
+
+def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path) -> None:
+    """A locator key and one read cap read what is below it; siblings, parents and the mutable directory stay closed."""
+    writer = open_vault(sample.backend, sample.key, state=tmp_path / "writer")
+    shared = find(writer, sample.snapshot, b"shared").cap
+    assert isinstance(shared, ImmutableDirectory)
+    locator = LocatorKey(sample.key.locator_key.secret)
+    vault = open_vault(sample.backend, locator, state=tmp_path / "reader")
+    assert dict(read_tree(vault, shared)) == dict(flatten(SHARED))
+    assert vault.check(shared, read_data=True).findings == []
+
+    # Everything that such a reader holds: his keys, all caps below the directory, and what the frame says.
+    held = {shared.key, shared.hash, locator.secret, locator.naming, locator.frame, *_caps_below(vault, shared)}
+    below = {storage_index_of(key[:16]) for key in held}
+    names = {object_name_of(locator.naming, index) for index in below}
+    opened = 0
+    for stored, sealed, links in stored_objects(sample, locator):
+        if stored.name in names:
+            opened += 1
+            continue
+        # Without its key nobody even knows the storage index that the seal is bound to; the attacker is given it here.
+        for index in (*below, *_all_indexes(sample, tmp_path)):
+            for secret in held:
+                for kind in Kind:
+                    with pytest.raises(CorruptObjectError):
+                        open_content(kind, secret[:16], index, sealed, is_compressed=False, size_max=1 << 26, codec=Codec())
+        for secret in held:
+            with pytest.raises(CorruptObjectError):
+                open_sealed((secret * 2)[:32], links, b"")
+    assert opened >= 5
+
+    for secret in held:
+        for cap in (
+            MutableDirectoryRead(secret[:16], sample.target.fingerprint),
+            sample.target.read_cap.__class__(secret[:16], bytes(32)),
+        ):
+            with pytest.raises(DamageError):
+                list(vault.read_directory(cap))
+    with pytest.raises(AuthorityError):
+        vault.create_directory()
+    frame = vault.check_frame(read_data=True)
+    assert [finding.what for finding in frame.findings] == ["roots and sessions were not checked: that takes a keeper key"]
+    for name in ("roots", "quarantine"):
+        register = Register(sample.backend, name, locator.frame, NoMemory(), os.urandom)
+        if name == "roots":
+            with pytest.raises(CorruptObjectError):
+                register.read()
+
+
+def _caps_below(vault: Vault, cap: DirectoryReadCap) -> Iterator[bytes]:
+    for entry in vault.read_directory(cap):
+        below = entry.cap
+        if isinstance(below, ImmutableFile | ImmutableDirectory):
+            yield below.key
+            yield below.hash
+            if isinstance(below, ImmutableFile) and below.size > 1 << 19:
+                reader = vault._parts.reader_with_index()
+                yield from (child.key for child in reader.read_list(_root_of(below))[1])
+        if isinstance(below, DirectoryReadCap):
+            yield from _caps_below(vault, below)
+
+
+def _root_of(cap: ImmutableFile) -> Child:
+    return Child(b"", cap.key + cap.hash, cap.size)
+
+
+def _all_indexes(sample: Sample, tmp_path: Path) -> set[bytes]:
+    keeper = sample.key.keeper_key
+    vault = open_vault(sample.backend, keeper, state=tmp_path / "other keeper")
+    return {link.storage_index for link in walk(vault, keeper, sample.backend) if link.kind is not LinkKind.SLOT}
+
+
+def test_a_read_cap_alone_finds_nothing(sample: Sample, tmp_path: Path) -> None:
+    """Without the vault's locator key a read cap leads nowhere: no index opens, and no name is known."""
+    stranger = open_vault(sample.backend, LocatorKey(os.urandom(32)), state=tmp_path / "stranger")
+    with pytest.raises(DamageError):
+        list(stranger.read_directory(sample.snapshot))
+    with pytest.raises(DamageError):
+        list(stranger.read_directory(sample.target.read_cap))
+    assert stranger._parts.index.count() == 0
+    writer = open_vault(sample.backend, sample.key, state=tmp_path / "writer")
+    cap = find(writer, sample.snapshot, b"private").cap
+    assert isinstance(cap, FileReadCap)
+    assert isinstance(read_file(stranger, cap), MissingObjectError)
+
+
+def test_caps_of_another_grid(sample: Sample, tmp_path: Path) -> None:
+    """A cap that only Tahoe-LAFS can have issued is refused as such."""
+    vault = open_vault(sample.backend, sample.key, state=tmp_path / "writer")
+    with pytest.raises(AuthorityError, match="belongs to a Tahoe-LAFS grid"):
+        vault.open_file(ImmutableFile(bytes(16), bytes(32), 3, 10, 100))
+    with pytest.raises(AuthorityError, match="belongs to a Tahoe-LAFS grid"):
+        vault.read_directory(ImmutableDirectory(bytes(16), bytes(32), 3, 10, 100))
