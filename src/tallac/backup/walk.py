@@ -171,8 +171,8 @@ class Walk:
     def _visit_below(self, path: bytes, listing: Scan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
         last, visited, below = b"", None, Subdirectories()
-        for found in listing:
-            if stat.S_ISDIR(found.mode) and not self._is_excluded(path, found):
+        for found in listing.directories():
+            if not self._is_excluded(path, found):
                 last = found.name
                 visited = yield _Request(last, join(path, last), None)
                 if not isinstance(visited, DirectoryRow):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from operator import attrgetter
 
@@ -13,12 +14,15 @@ from tallac.source.entry import SourceEntry
 
 SIGNATURE_SIZE = 32
 _CHUNK_COUNT = 1024
-_TAG = b"tallac source signature 1\n"
+_TAG = b"tallac source signature 2\n"
 _INTEGER_MIN, _INTEGER_MAX = -(1 << 63), (1 << 64) - 1
 
 _encode = msgspec.msgpack.Encoder().encode
 # All fields but `blocks`, which delayed allocation changes without a change of the file.
-_fields = attrgetter("name", "mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "inode", "device", "links", "rdev")
+_fields = attrgetter("mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "inode", "device", "links", "rdev")
+_status_fields = attrgetter(
+    "st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev", "st_nlink", "st_rdev"
+)
 
 
 def signature(entries: Iterable[SourceEntry]) -> bytes:
@@ -29,8 +33,19 @@ def signature(entries: Iterable[SourceEntry]) -> bytes:
     """
     hasher = blake3(_TAG)
     iterator = iter(entries)
-    while chunk := list(map(_fields, islice(iterator, _CHUNK_COUNT))):
-        hasher.update(_encoded(chunk))
+    while chunk := list(islice(iterator, _CHUNK_COUNT)):
+        hasher.update(_encode([entry.name for entry in chunk]))
+        hasher.update(_encoded(list(map(_fields, chunk))))
+    return hasher.digest(SIGNATURE_SIZE)
+
+
+def signature_of_statuses(names: list[bytes], statuses: Mapping[bytes, os.stat_result]) -> bytes:
+    """Give the signature of the entries that these sorted names and results of `stat` make, without making them."""
+    hasher = blake3(_TAG)
+    for start in range(0, len(names), _CHUNK_COUNT):
+        chunk = names[start : start + _CHUNK_COUNT]
+        hasher.update(_encode(chunk))
+        hasher.update(_encoded([_status_fields(statuses[name]) for name in chunk]))
     return hasher.digest(SIGNATURE_SIZE)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tallac.errors import LocalStateError
 from tallac.source import SourceEntry, scan, signature
+from tallac.source.scan import LongScan, ShortScan
 
 if TYPE_CHECKING:
     from tests.unit.source.conftest import BentFileSystem
@@ -58,8 +59,8 @@ def test_a_long_listing_goes_through_disk_and_is_the_same(tmp_path: Path, root: 
     for number in range(1_000):
         (tmp_path / f"{number * 7919 % 1_000}").touch()
     with scan(root) as short, scan(root, run_count_max=150) as long:
-        assert long.is_spilled
-        assert not short.is_spilled
+        assert isinstance(long, LongScan)
+        assert isinstance(short, ShortScan)
         assert len(long) == len(short) == 1_000
         assert list(long) == list(short)
         assert list(long) == list(short)
