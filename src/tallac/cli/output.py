@@ -68,9 +68,8 @@ class Output:
         self.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
     def record(self, **fields: object) -> None:
-        """Write a JSON object on a line of its own, at once."""
+        """Write a JSON object on a line of its own."""
         self.write(msgspec.json.encode(fields) + b"\n")
-        self.flush()
 
     def summary(self, rows: Mapping[str, str]) -> None:
         """Write what was done, a line each, unless quiet."""

@@ -46,3 +46,4 @@ class ProgressLine:
         elif self._output.is_json and time.monotonic() - self._told >= JSON_INTERVAL_SECONDS:
             self._told = time.monotonic()
             self._output.record(type="progress", **fields)
+            self._output.flush()

@@ -22,6 +22,7 @@ from tallac.interfaces import CheckReport, FileContent, Grid
 from tallac.transfer import (
     CopyReport,
     Place,
+    Sink,
     copy_to_grid,
     copy_to_local,
     download,
@@ -37,7 +38,6 @@ from tallac.transfer import (
     unlink,
     walk,
 )
-from tallac.transfer.files import Sink
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class Client:
     def cp(self, sources: Sequence[str], target: str, *, recursive: bool = False, report: CopyReport | None = None) -> CopyReport:
         """Copy between local paths and places, or between places of one grid."""
         report = report or CopyReport()
-        into = target.endswith(("/", ":")) or (is_remote(target) and target.startswith("@") and ":" not in target)
+        into = target.endswith("/")
         if is_remote(target):
             grid, located = self.connection.resolve(target)
             copy_to_grid(

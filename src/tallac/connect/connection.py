@@ -121,7 +121,7 @@ class Connection:
         """List aliases by name, each with the place of its grid."""
         configuration = self.file.read()
         return [
-            (name, show_location(self._vaults.known(configuration, alias.grid).location))
+            (name, show_location(configuration.grids[alias.grid].location) if alias.grid in configuration.grids else "unknown")
             for name, alias in sorted(configuration.aliases.items())
         ]
 

@@ -2,7 +2,7 @@
 
 from tallac.transfer.changing import entries_of, find_strongest, find_writable, link, make_directory, move, strongest_cap, unlink
 from tallac.transfer.downloading import copy_to_local, download
-from tallac.transfer.files import get_file, metadata_of_file, put_file
+from tallac.transfer.files import Sink, get_file, metadata_of_file, put_file
 from tallac.transfer.place import Found, Place, find, find_or_none, list_directory, walk
 from tallac.transfer.report import CopyReport, Skipped
 from tallac.transfer.uploading import copy_to_grid
@@ -11,6 +11,7 @@ __all__ = [
     "CopyReport",
     "Found",
     "Place",
+    "Sink",
     "Skipped",
     "copy_to_grid",
     "copy_to_local",

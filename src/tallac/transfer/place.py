@@ -147,10 +147,20 @@ def walk(reader: CapReader, place: Place, entry: Entry) -> Iterator[tuple[Place,
 
     Entries whose cap can't be read are given and not followed.
     """
-    waiting = [(place, entry)]
-    while waiting:
-        place, entry = waiting.pop()
-        yield place, entry
+    # Iterators and not lists, so that a directory of any size is listed in bounded memory.
+    levels: list[Iterator[tuple[Place, Entry]]] = [iter([(place, entry)])]
+    while levels:
+        found = next(levels[-1], None)
+        if found is None:
+            levels.pop()
+            continue
+        yield found
+        place, entry = found
         cap = entry.cap
         if isinstance(cap, DirectoryReadCap):
-            waiting.extend(reversed([(place.child(child.name), child) for child in reader.read_directory(cap)]))
+            levels.append(_children(reader, place, cap))
+
+
+def _children(reader: CapReader, place: Place, cap: DirectoryReadCap) -> Iterator[tuple[Place, Entry]]:
+    for child in reader.read_directory(cap):
+        yield place.child(child.name), child

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryRead, ReadCap
@@ -25,12 +26,35 @@ from tallac.transfer.files import metadata_of_file
 from tallac.transfer.place import Found, Place, find, find_or_none, readable
 from tallac.transfer.report import CopyReport
 
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
 
 @dataclass(slots=True)
 class PlannedDirectory:
     """A mutable directory that is to be, or to be filled: what it gets, by name."""
 
     children: dict[bytes, Entry | PlannedDirectory] = field(default_factory=dict)
+
+    def add(self, name: bytes, entry: Entry, source: Path | Place) -> None:
+        """Plan an entry.
+
+        Raises:
+            EntryExistsError: Something else that is copied at the same time gets the same name.
+        """
+        if name in self.children:
+            raise EntryExistsError(f"{source}: something else that is to be copied has the same name; copy it by itself")
+        self.children[name] = entry
+
+    def directory(self, name: bytes, source: Path | Place) -> PlannedDirectory:
+        """Plan a directory, or give the one that is planned under this name.
+
+        Raises:
+            EntryExistsError: Something else that is copied at the same time gets the same name.
+        """
+        child = self.children.setdefault(name, PlannedDirectory())
+        if not isinstance(child, PlannedDirectory):
+            raise EntryExistsError(f"{source}: something else that is to be copied has the same name; copy it by itself")
+        return child
 
     def caps(self) -> Iterator[ReadCap]:
         """Give all caps that will be linked."""
@@ -101,10 +125,9 @@ class _Planner:
         if is_directory and not self.recursive:
             raise EntryError(f"{path}: a directory; use cp -r to copy it")
         if not is_directory:
-            plan.children[name] = self._store(path, name)
+            plan.add(name, self._store(path, name), path)
             return
-        child = _planned_child(plan, name)
-        self._add_local_directory(child, path)
+        self._add_local_directory(plan.directory(name, path), path)
 
     def _add_local_directory(self, plan: PlannedDirectory, path: Path) -> None:
         self.report.notice(str(path))
@@ -119,7 +142,7 @@ class _Planner:
             below = path / os.fsdecode(entry.name)
             # A link may lead out of the tree, or back into it; a device or pipe may never end.
             if entry.is_dir(follow_symlinks=False):
-                self._add_local_directory(_planned_child(plan, entry.name), below)
+                self._add_local_directory(plan.directory(entry.name, below), below)
             elif entry.is_file(follow_symlinks=False):
                 self._store_or_skip(plan, below, entry.name)
             else:
@@ -127,22 +150,23 @@ class _Planner:
 
     def _store_or_skip(self, plan: PlannedDirectory, path: Path, name: bytes) -> None:
         try:
-            plan.children[name] = self._store(path, name)
+            # What was a file when it was listed may be a link by now.
+            plan.add(name, self._store(path, name, getattr(os, "O_NOFOLLOW", 0)), path)
         except SourceError as error:
             self.report.skip(str(path), str(error).removeprefix(f"{path}: "))
 
-    def _store(self, path: Path, name: bytes) -> Entry:
+    def _store(self, path: Path, name: bytes, extra_flags: int = 0) -> Entry:
         self.report.notice(str(path))
         try:
-            file = path.open("rb", buffering=0)
+            descriptor = os.open(path, _READ_FLAGS | extra_flags)
         except OSError as error:
             raise SourceError(f"{path}: can't read it ({error.strerror})") from error
-        with file:
-            content = _LocalContent(file.fileno(), path)
+        with FileIO(descriptor) as file:
+            content = _LocalContent(file, path)
             cap = self.writer.put_file(content)
             self.report.files += 1
             self.report.bytes += content.length
-            return Entry.of(name, cap, metadata_of_file(file.fileno()))
+            return Entry.of(name, cap, metadata_of_file(descriptor))
 
     def _add_found(self, plan: PlannedDirectory, found: Found, name: bytes | None) -> None:
         cap = found.cap
@@ -159,7 +183,7 @@ class _Planner:
 
     def _add_directory(self, plan: PlannedDirectory, entry: Entry, cap: DirectoryReadCap, place: Place) -> None:
         if isinstance(cap, MutableDirectoryRead):
-            self._pour(_planned_child(plan, entry.name), cap, place)
+            self._pour(plan.directory(entry.name, place), cap, place)
         else:
             self._link(plan, entry, place)
 
@@ -181,31 +205,24 @@ class _Planner:
         self.report.notice(str(place))
         self.report.files += not entry.is_directory
         self.report.directories += entry.is_directory
-        plan.children[entry.name] = Entry(entry.name, entry.packed, entry.metadata)
+        plan.add(entry.name, Entry(entry.name, entry.packed, entry.metadata), place)
 
 
 class _LocalContent:
     """An open file's bytes, whose errors say which file it is."""
 
-    def __init__(self, descriptor: int, path: Path) -> None:
-        self._descriptor = descriptor
+    def __init__(self, file: FileIO, path: Path) -> None:
+        self._file = file
         self._path = path
         self.length = 0
 
     def readinto(self, buffer: memoryview, /) -> int:
         try:
-            length = os.readv(self._descriptor, [buffer])
+            length = self._file.readinto(buffer) or 0
         except OSError as error:
             raise SourceError(f"{self._path}: can't read it ({error.strerror})") from error
         self.length += length
         return length
-
-
-def _planned_child(plan: PlannedDirectory, name: bytes) -> PlannedDirectory:
-    child = plan.children.get(name)
-    if not isinstance(child, PlannedDirectory):
-        child = plan.children[name] = PlannedDirectory()
-    return child
 
 
 def _enter(grid: Grid, directory: DirectoryWriteCap, place: Place, plan: PlannedDirectory) -> None:

@@ -113,6 +113,18 @@ def test_directories_need_recursion(grid: MemoryGrid, place: PlaceMaker, local: 
     assert not (tmp_path / "out").exists()
 
 
+def test_two_of_one_name(grid: MemoryGrid, place: PlaceMaker, local: Path) -> None:
+    """Of two files of one name, neither takes the other's place; directories of one name are merged."""
+    (local / "sub" / "one").write_bytes(b"other")
+    with pytest.raises(EntryExistsError, match="same name"):
+        upload(grid, place("x"), local / "one", local / "sub" / "one")
+    assert names(grid, place("x")) == []
+    (local / "sub" / "sub").mkdir()
+    (local / "sub" / "sub" / "three").touch()
+    upload(grid, place("x"), local / "sub", local / "sub" / "sub")
+    assert names(grid, place("x/sub")) == [b"deep", b"one", b"sub", b"three", b"two"]
+
+
 def test_what_cp_does_not_keep(grid: MemoryGrid, place: PlaceMaker, local: Path) -> None:
     """Links and pipes below are named and left out; nothing outside is read."""
     (local / "link").symlink_to("/etc/passwd")
