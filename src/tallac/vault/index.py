@@ -145,6 +145,8 @@ class VaultIndex:
         self.damage: list[DamageError] = []
         self.absent_packs: frozenset[bytes] = frozenset()
         self.quarantined: frozenset[bytes] = frozenset()
+        self.generation = 0
+        """Grows whenever the numbers of the records change."""
 
     def refresh(self) -> None:
         """Take up what other writers have added, at the price of reading one small object.
@@ -179,6 +181,7 @@ class VaultIndex:
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
             self._runs.append(Run(write_run(self._folder, [], found)))
+            self.generation += 1
         return found
 
     def find(self, name: bytes) -> Location | None:
@@ -212,7 +215,7 @@ class VaultIndex:
             self.look_at_packs()
 
     def number_of(self, name: bytes) -> int | None:
-        """Give an object's number among all records, which stays the same until the next refresh; None if it has none."""
+        """Give an object's number among all records, which stays the same within a generation; None if it has none."""
         first = 0
         for run in self._runs:
             number = run.find(name)
