@@ -107,6 +107,8 @@ def test_handing_on_a_directory(home: Tallac, source: Path, tmp_path: Path) -> N
     assert stranger("ls", f"@{tmp_path / 'cap'}", *given).lines == [b"blah.txt", b"subdir"]
     assert stranger("get", f"@{tmp_path / 'cap'}:subdir/foo.txt", *given).out == b"foo"
     assert stranger("get", "@-:blah.txt", *given, stdin=(tmp_path / "cap").read_bytes()).out == b"blah"
+    both = (tmp_path / "cap").read_bytes() + (tmp_path / "key").read_bytes()
+    assert stranger("get", "@-:blah.txt", "--grid", home.home / "vault", "--vault-key", "-", stdin=both).out == b"blah"
     stranger("restore", f"@{tmp_path / 'cap'}", tmp_path / "letters", *given)
     assert (tmp_path / "letters" / "subdir" / "foo.txt").read_text() == "foo"
     stranger("check", "--read-data", f"@{tmp_path / 'cap'}", *given)
