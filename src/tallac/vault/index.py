@@ -294,6 +294,7 @@ class VaultIndex:
 
     def _load(self, names: frozenset[bytes], damage: DamageError | None) -> None:
         self.close()
+        self.generation += 1
         self._has_looked_at_packs = False
         self._register_is_damaged = damage is not None
         self.damage = [] if damage is None else [damage]
