@@ -140,7 +140,7 @@ class VaultWriter:
         self._claims = claims
         self._objects = ObjectWriter(backend, key, index, claims, randomness)
         self._reader = ObjectReader(backend, key.locator_key, index)
-        self._cutter = Cutter(key.chunker_seed)
+        self._cutter: Cutter | None = None
         self._unpublished: list[FinishedPack] = []
         self._workers_stored = 0
         self.has_losses = bool(index.absent_packs)
@@ -161,6 +161,8 @@ class VaultWriter:
 
     def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
         """See `tallac.interfaces.CapWriter`."""
+        if self._cutter is None:
+            self._cutter = Cutter(self._key.chunker_seed)
         return self._cutter.cut(descriptor, size)
 
     def put_piece(self, data: Buffer) -> bytes:
