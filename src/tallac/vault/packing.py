@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 from tallac.errors import StoreError
 from tallac.interfaces import Backend, Randomness, Upload
@@ -62,14 +63,20 @@ class Committer:
         while (item := self._waiting.get()) is not None:
             upload, pack = item
             if self._error is not None:
-                upload.abort()
+                _give_up(upload)
                 continue
             try:
                 upload.commit(pack_path(pack.name))
                 self._durable.put(pack)
             except BaseException as error:  # noqa: BLE001  It is raised again in the caller's thread, by `_check`.
-                upload.abort()
                 self._error = error
+                _give_up(upload)
+
+
+def _give_up(upload: Upload) -> None:
+    """Abort an upload after an error, which is the one to report. The thread must live on: who hands over packs waits for it."""
+    with suppress(BaseException):
+        upload.abort()
 
 
 class Packing:

@@ -95,6 +95,8 @@ class ObjectWriter:
 
     def abort(self) -> None:
         """Throw away what is not in a finished pack."""
-        self._files.abort()
-        self._nodes.abort()
-        self._committer.finish()
+        try:
+            self._files.abort()
+            self._nodes.abort()
+        finally:
+            self._committer.finish()
