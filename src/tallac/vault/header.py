@@ -56,7 +56,7 @@ def decode_header(text: bytes, location: str) -> Header:
         raise NewerFormatError(f"the vault at {location} has format {int(version[:9])}, which needs a newer Tallac: update it")
     identity = _IDENTITY_LINE.fullmatch(lines[2]) if len(lines) > 3 else None
     header = None if identity is None else Header(FORMAT_VERSION, identity[1].decode("ascii"))
-    if header is None or header.encode() != text:
+    if header is None or header.encode() != text or header.identity.strip("0123456789abcdef"):
         raise CorruptObjectError(f"a header of the vault at {location} is damaged")
     return header
 
