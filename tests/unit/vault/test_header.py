@@ -63,6 +63,12 @@ def test_what_is_no_vault() -> None:
     backend.put("header", b"something else")
     with pytest.raises(NotAVaultError):
         read_header(backend)
+    # The identity becomes a folder's name in the client's state: it must never lead out of it.
+    for damaged in (WHOLE[:-2], Header(1, "../../../../../../../home/me/abc").encode()):
+        for name in HEADER_NAMES:
+            backend.put(name, damaged)
+        with pytest.raises(CorruptObjectError):
+            read_header(backend)
     for name in HEADER_NAMES:
         backend.put(name, WHOLE[:-2])
     with pytest.raises(CorruptObjectError):
