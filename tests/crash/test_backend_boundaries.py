@@ -150,12 +150,12 @@ def test_a_crash_while_the_vault_is_made(tmp_path: Path) -> None:
 def test_what_was_stored_before_a_crash_is_used(tmp_path: Path) -> None:
     """The session after a crash finds the packs that are durable, and stores only the rest."""
     backend = MemoryBackend()
-    key = create_vault(backend)
+    key = create_vault(backend, randomness=SeededRandomness(1))
     target = create_target(fresh(backend, key, tmp_path))
     assert isinstance(target, MutableDirectoryWrite)
     tree: Tree = {b"%d" % number: noise(number, 1 << 20) for number in range(50)}
     with pytest.raises(SimulatedCrash):
-        back_up(fresh(CrashingBackend(backend, 6), key, tmp_path), target, b"1", tree)
+        back_up(fresh(CrashingBackend(backend, 6), key, tmp_path, 2), target, b"1", tree)
     kept = sum(item.size for item in backend.list("packs/"))
     assert kept > 10 << 20
     back_up(fresh(backend, key, tmp_path), target, b"1", tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from tallac.caps import MutableDirectoryVerify
@@ -12,6 +13,7 @@ from tallac.vault.codec import Codec
 from tallac.vault.header import HEADER_NAMES, check_headers
 from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
+from tallac.vault.memory import NoMemory
 from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, read_footer
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.roots import Roots
@@ -57,6 +59,7 @@ class FrameCheck:
         self._check_packs(indexed, read_data=read_data, progress=progress)
         if self._keeper is not None and self._roots is not None:
             self._check_slots(self._keeper, self._roots)
+            self._check_quarantine(self._keeper)
             self._check_sessions(self._keeper)
         else:
             self._note("roots and sessions were not checked: that takes a keeper key")
@@ -163,6 +166,12 @@ class FrameCheck:
                 continue
             if path not in known:
                 self._note(f"{path} is not among the roots: it was left by a run that was killed while making it")
+
+    def _check_quarantine(self, keeper: KeeperKey) -> None:
+        try:
+            Register(self._backend, "quarantine", keeper.roots, NoMemory(), os.urandom).read()
+        except DamageError as error:
+            self._find(str(error))
 
     def _check_sessions(self, keeper: KeeperKey) -> None:
         for path in self._under(SESSION_PREFIX):

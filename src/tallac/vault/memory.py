@@ -5,6 +5,7 @@ One small file in the user's state folder. Losing it loses only this protection.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Protocol
@@ -81,8 +82,12 @@ class SeenStates:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:
                 file.write(msgspec.json.encode(latest))
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(self._path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise LocalStateError(f"can't write {self._path}: {error.strerror}") from error
         self._changed.clear()
 

@@ -169,6 +169,9 @@ def _write(folder: Path, covers: list[bytes], tables: list[tuple[bytes, int]], r
             file.write(b"".join(covers))
             file.write(b"".join(_PACK.pack(*table) for table in tables))
             file.writelines(records)
+            file.flush()
+            # A run that is half zeros after a power loss would hide objects.
+            os.fsync(file.fileno())
         temporary.rename(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -43,19 +43,29 @@ def open_state_folder(folder: Path) -> StateFolder:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(bytes(4096))
-            probe.flush()
+        _probe(folder)
         return StateFolder(folder, is_temporary=False)
     except OSError as error:
         return _temporary(folder, error)
+
+
+def _probe(folder: Path) -> None:
+    """Find out whether a folder can be written, by writing. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(bytes(4096))
+        probe.flush()
 
 
 def _temporary(folder: Path, cause: OSError) -> StateFolder:
     for place in (None, "/dev/shm"):  # noqa: S108  mkdtemp makes a private folder in it.
         with contextlib.suppress(OSError):
             made = Path(tempfile.mkdtemp(prefix="tallac-", dir=place))
-            if (folder / SEEN_FILE).is_file():
+            try:
+                _probe(made)
+            except OSError:
+                shutil.rmtree(made, ignore_errors=True)
+                continue
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 shutil.copy(folder / SEEN_FILE, made / SEEN_FILE)
             return StateFolder(made, is_temporary=True)
     raise LocalStateError(f"can't write local state in {folder}: {cause.strerror}") from cause

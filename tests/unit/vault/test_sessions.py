@@ -61,7 +61,7 @@ def all_names(backend: Backend, key: WriterKey) -> list[bytes]:
 
 def put_many(writer: CapWriter) -> None:
     """Store more than fits into the open packs."""
-    for number in range(50):
+    for number in range(70):
         writer.put_file(io.BytesIO(noise(number, 1 << 20)))
 
 
@@ -98,7 +98,7 @@ def test_a_session_ends_with_an_exception_too(backend: MemoryBackend, vault: Vau
     if place == "writing":
         with vault.session() as session, session.writing() as writer:
             put_many(writer)
-            assert writer.bytes_stored < 40 << 20
+            assert writer.bytes_stored < 60 << 20
 
 
 def test_a_fenced_session_commits_nothing(backend: MemoryBackend, key: WriterKey, vault: Vault) -> None:
@@ -263,3 +263,13 @@ def test_a_small_file_has_no_list(vault: Vault) -> None:
             pieces = [(Piece(0, size), writer.put_piece(bytes(size)))] if size else []
             with pytest.raises(ValueError, match="put_small"):
                 writer.join(pieces)
+
+
+def test_a_damaged_quarantine_is_found(backend: MemoryBackend, key: WriterKey, vault: Vault) -> None:
+    """A check names a damaged quarantine, and no session goes on as if there were none."""
+    quarantine(backend, key, [bytes(16)])
+    assert vault.check_frame(read_data=True).is_healthy
+    backend.put("registers/quarantine", backend.get("registers/quarantine")[:-1])
+    assert not vault.check_frame(read_data=False).is_healthy
+    with vault.session() as session, pytest.raises(CorruptObjectError):
+        session.writing().__enter__()
