@@ -3,10 +3,10 @@
     make bench                                            everything, three rounds (about half an hour)
     make bench ARGS="--sets S1 --rounds 1 --tools tallac,restic"
 
-Tools that are not installed are left out; RESTIC and BORG name other commands. A round begins with empty repositories. Each operation
-is run by one tool after the other, so that a machine whose speed drifts is fair to all; the table gives medians, and ratios to
-restic. CPU is of the whole process tree. Restored trees are compared with the source, and removed only at the end, since creating
-files soon after many were deleted is slower on some file systems.
+Tools that are not installed are left out; RESTIC and BORG name other commands. A round begins with empty
+repositories. One tool after the other does each operation, so that a machine whose speed drifts is fair to all; the
+table gives medians, and ratios to restic. CPU is of the whole process tree. Restored trees are compared with the
+source, and removed only at the end, since creating files soon after many were deleted is slower on some file systems.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def measure(name: str, folder: Path, chosen: Mapping[str, Tool], rounds: int) ->
 
 
 def _data_set(name: str, folder: Path) -> Path:
-    source = folder / name
+    source = (folder / name).resolve()
     if not (folder / f"{name}.done").exists():
         source.mkdir(parents=True, exist_ok=True)
         DATA_SETS[name](source)
