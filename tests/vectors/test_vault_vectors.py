@@ -13,8 +13,10 @@ from tallac.backends.memory import MemoryBackend
 from tallac.caps import ImmutableDirectory, LiteralFile, MutableDirectoryWrite, storage_index_of
 from tallac.crypto import hash_file_bytes
 from tallac.dag import Entry, Metadata
+from tallac.testing.determinism import FakeClock
 from tallac.vault.codec import Codec
 from tallac.vault.cutting import Cutter
+from tallac.vault.index import IndexStore, index_path
 from tallac.vault.keys import WriterKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import (
@@ -28,8 +30,9 @@ from tallac.vault.objects import (
     seal_content,
     seal_links,
 )
-from tallac.vault.packs import OpenPack, decode_body, pack_path, read_footer
+from tallac.vault.packs import FinishedPack, OpenPack, decode_body, pack_path, read_footer
 from tallac.vault.registers import Register
+from tallac.vault.sessions import RegisteredSession
 from tallac.vault.slots import Slots, fingerprint_of, signing_key_of
 from tallac.vault.storing import Stored
 from tallac.vault.tables import TableDirectoryBuilder
@@ -180,7 +183,33 @@ def directory() -> Vectors:
     return {"cap": cap.danger_whole_text(), "lengths": lengths}
 
 
-PARTS = {"keys": keys, "objects": objects, "cuts": cuts, "pack": pack, "slot": slot, "register": register, "directory": directory}
+def index() -> Vectors:
+    """Store an index object of two packs whose bodies are streams."""
+    backend = MemoryBackend()
+    packs = [FinishedPack(stream(f"pack {number}", 32), 1000 + number, stream(f"body {number}", 90)) for number in range(2)]
+    name = IndexStore(backend, WRITER.locator_key.frame, Nonces("index nonces")).put(packs)
+    return {"name": name.hex(), "index": backend.get(index_path(name)).hex()}
+
+
+def session() -> Vectors:
+    """Store a committing session, begun one second after 1970."""
+    backend = MemoryBackend()
+    registered = RegisteredSession.register(backend, WRITER.keeper_key.roots, Nonces("session nonces"), FakeClock(1_000_000_000))
+    registered.commit(stream("session links", 49))
+    return {"path": registered.path, "session": backend.get(registered.path).hex()}
+
+
+PARTS = {
+    "keys": keys,
+    "objects": objects,
+    "cuts": cuts,
+    "pack": pack,
+    "slot": slot,
+    "register": register,
+    "directory": directory,
+    "index": index,
+    "session": session,
+}
 
 
 def pinned() -> Vectors:

@@ -7,11 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallac.backends.memory import MemoryBackend
+from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, seal
+from tallac.errors import CorruptObjectError
 from tallac.testing.sample_vault import noise
 from tallac.vault.codec import Codec
-from tallac.vault.index import INDEX_OBJECTS_MAX, RUNS_MAX, IndexStore, VaultIndex, names_in
+from tallac.vault.index import INDEX_OBJECTS_MAX, RUNS_MAX, IndexStore, VaultIndex, encode_index, index_path, names_in
 from tallac.vault.memory import NoMemory
-from tallac.vault.packs import FinishedPack, OpenPack, StoredPacks, pack_path
+from tallac.vault.packs import FinishedPack, OpenPack, StoredPacks, pack_path, pad_plain
 from tallac.vault.registers import Register
 
 FRAME = bytes(range(32))
@@ -228,3 +230,16 @@ def test_records_have_numbers(backend: MemoryBackend, tmp_path: Path) -> None:
     assert len(set(numbers)) == len(model)
     assert all(number is not None and 0 <= number < one.index.count() for number in numbers)
     assert one.index.number_of(os.urandom(16)) is None
+
+
+def test_no_other_frame_passes_for_an_index_object(backend: MemoryBackend) -> None:
+    """What was sealed under the same key as something else, a footer or a register, is no index object."""
+    store = IndexStore(backend, FRAME, os.urandom)
+    pack = FinishedPack(bytes(32), 100, b"body")
+    assert store.get(store.put([pack])) == [pack]
+    plain = pad_plain(encode_index([pack]), Codec(), SEAL_OVERHEAD)
+    for context in (b"footer\1", b"trailer\1", b"registerindex\1", b"slot\1", b"index\2", b""):
+        sealed = seal(FRAME, os.urandom(NONCE_SIZE), plain, context)
+        backend.put(index_path(hash_file_bytes(sealed)), sealed)
+        with pytest.raises(CorruptObjectError):
+            store.get(hash_file_bytes(sealed))
