@@ -11,7 +11,7 @@ Each cap has exactly one packed form, so that equal directories have equal bytes
 
 from __future__ import annotations
 
-from tallac.caps import Cap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile, parse_lenient
+from tallac.caps import LITERAL_SIZE_MAX, Cap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile, parse_lenient
 from tallac.errors import MalformedCapError, MalformedObjectError
 
 HASHED_SIZE_MIN = 1 + 16 + 32
@@ -48,6 +48,8 @@ def unpack_cap(packed: bytes) -> Cap:
         _check_hashed(packed)
         kind = ImmutableFile if tag == b"C" else ImmutableDirectory
         return kind(packed[1:17], packed[17:49], 1, 1, int.from_bytes(packed[49:], "big"))
+    if tag in (b"L", b"M") and len(packed) - 1 > LITERAL_SIZE_MAX:
+        raise MalformedObjectError("a directory holds a literal cap that is too long")
     if tag == b"L":
         return LiteralFile(packed[1:])
     if tag == b"M":

@@ -137,7 +137,11 @@ class CapCheck:
     def _check_entries(self, path: bytes, entries: Iterable[Entry]) -> None:
         for entry in entries:
             below = path + b"/" + entry.name if path else entry.name
-            cap = entry.cap
+            try:
+                cap = entry.cap
+            except DamageError as error:
+                self._find(below, error)
+                continue
             if isinstance(cap, ImmutableFile | LiteralFile):
                 self._check_file(below, cap)
             elif isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
