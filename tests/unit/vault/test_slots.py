@@ -343,3 +343,37 @@ def test_many_entries(backend: MemoryBackend, key: WriterKey, tmp_path: Path) ->
     entries = [Entry.of(b"%05d" % number, LiteralFile(noise(number, 50))) for number in range(5_000)]
     vault.edit_directory(cap, lambda _: entries)
     assert list(vault.read_directory(cap.read_cap)) == entries
+
+
+def test_no_swap_of_a_register_is_lost(backend: MemoryBackend, seen: SeenStates) -> None:
+    """Who is overtaken between reading and swapping a register begins again, also where it was absent before."""
+    one, other = register_of(backend, seen), register_of(backend, NoMemory())
+    for number in range(3):
+        calls: list[bytes | None] = []
+
+        def edit(text: bytes | None, number: int = number, calls: list[bytes | None] = calls) -> bytes:
+            calls.append(text)
+            if len(calls) == 1:
+                other.swap(lambda text: (text or b"") + b"other %d " % number)
+            return (text or b"") + b"one %d " % number
+
+        one.swap(edit)
+        assert len(calls) == 2
+    state = other.read()
+    assert state is not None
+    assert state.text == b"other 0 one 0 other 1 one 1 other 2 one 2 "
+    assert state.number == 6
+
+
+def test_directories_made_at_once_are_all_roots(tmp_path: Path) -> None:
+    """Clients that make directories at the same time all find theirs among the roots."""
+    (tmp_path / "vault").mkdir()
+    key = create_vault(LocalBackend(tmp_path / "vault"))
+
+    def make(number: int) -> MutableDirectoryWrite:
+        return opened(LocalBackend(tmp_path / "vault"), key, tmp_path / str(number))[1]
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(make, range(12)))
+    roots = Roots(Register(LocalBackend(tmp_path / "vault"), "roots", key.keeper_key.roots, NoMemory(), os.urandom)).read()
+    assert {cap.verify_cap for cap in made} == set(roots)
