@@ -15,7 +15,7 @@ from tallac.errors import StoreError
 from tallac.testing.crash_disk import CrashDisk, Survival
 from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.determinism import SeededRandomness
-from tallac.testing.file_calls import NEEDS_SPACE, FaultyFileCalls
+from tallac.testing.file_calls import NEEDS_SPACE, FaultyFileCalls, FileCall
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault import Vault, WriterKey, create_vault, open_vault
 from tallac.vault.grid import make_writer_key
@@ -176,3 +176,29 @@ def restored(folder: Path, files: dict[Path, bytes]) -> None:
     for path, content in files.items():
         if (folder / path).read_bytes() != content:
             (folder / path).write_bytes(content)
+
+
+class LyingDisk(CrashDisk):
+    """A disk on which one kind of sync does nothing."""
+
+    def __init__(self, folder: Path, lies_about: str) -> None:
+        super().__init__(folder)
+        self._lies_about = lies_about
+
+    def after(self, call: FileCall, data: bytes = b"") -> None:
+        """Forget the sync."""
+        if call.name != self._lies_about:
+            super().after(call, data)
+
+
+@pytest.mark.parametrize("sync", ["fdatasync", "sync_folder"])
+def test_without_a_sync_something_is_lost(tmp_path: Path, sync: str) -> None:
+    """These tests can fail: where syncing files or folders does nothing, an acknowledged snapshot is lost."""
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    attempt = Attempt(make_writer_key(SeededRandomness(3)))
+    disk = LyingDisk(folder, sync)
+    attempt.run(disk, folder, tmp_path / "state")
+    disk.surviving(Survival.NONE).write_to(tmp_path / "survivor")
+    with pytest.raises((AssertionError, StoreError)):
+        assert_whole(tmp_path / "survivor", attempt, tmp_path / "state")
