@@ -70,6 +70,7 @@ class ObjectReader:
         content = self._content(Kind.DIRECTORY, child.key, NODE_SIZE_MAX)
         if content[:1] != b"\0":
             return self._node(Kind.DIRECTORY, child, content)[1]
+        _require_level(child, 0)
         entries = decode_table_object(content, child.size)
         check_content(Kind.DIRECTORY, child.key, child.hash, content, links_of_entries(entries))
         return entries
@@ -118,6 +119,7 @@ class ObjectReader:
 
     def _node(self, kind: Kind, node: Child, content: bytes) -> tuple[int, list[Child]]:
         level, children = decode_node(kind, content)
+        _require_level(node, level)
         check_content(kind, node.key, node.hash, content, links_of_children(kind, level, children))
         if sum(child.size for child in children) != node.size:
             raise MalformedObjectError("a node's children do not add up to its size")
@@ -141,3 +143,9 @@ class ObjectReader:
         sealed = self._windows.read(location.pack, start, stop)
         self.bytes_read += len(sealed)
         return sealed
+
+
+def _require_level(child: Child, level: int) -> None:
+    """Refuse a child of a level that is not its parent's minus one: levels bound how deep a reader has to go."""
+    if child.level is not None and child.level != level:
+        raise MalformedObjectError("a node of a large file or directory has a child of a wrong level")

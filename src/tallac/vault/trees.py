@@ -37,11 +37,13 @@ class Child(NamedTuple):
         first: In a directory: the first name below the child; in a list b"".
         key_and_hash: Its read key and cap hash; empty for a stretch of zeros in a file.
         size: Content below it in bytes.
+        level: What its own level has to be, as its parent says; None for a root, whose level nobody knows before it is read.
     """
 
     first: bytes
     key_and_hash: bytes
     size: int
+    level: int | None = None
 
     @property
     def key(self) -> bytes:
@@ -71,8 +73,8 @@ def links_of_children(kind: Kind, level: int, children: list[Child]) -> bytes:
 def encode_node(kind: Kind, level: int, children: list[Child]) -> bytes:
     """Encode a node's content."""
     if kind is Kind.DIRECTORY:
-        return bytes((level,)) + msgspec.msgpack.encode(children)
-    return bytes((level,)) + msgspec.msgpack.encode([child[1:] for child in children])
+        return bytes((level,)) + msgspec.msgpack.encode([child[:3] for child in children])
+    return bytes((level,)) + msgspec.msgpack.encode([child[1:3] for child in children])
 
 
 def decode_node(kind: Kind, content: bytes) -> tuple[int, list[Child]]:
@@ -81,11 +83,12 @@ def decode_node(kind: Kind, content: bytes) -> tuple[int, list[Child]]:
     Raises:
         MalformedObjectError: It does not follow the format.
     """
+    below = content[0] - 1
     try:
         if kind is Kind.DIRECTORY:
-            children = [Child(*child) for child in _directory_decoder.decode(content[1:])]
+            children = [Child(*child, below) for child in _directory_decoder.decode(content[1:])]
         else:
-            children = [Child(b"", *child) for child in _file_decoder.decode(content[1:])]
+            children = [Child(b"", *child, below) for child in _file_decoder.decode(content[1:])]
     except (msgspec.MsgspecError, ValueError) as error:
         raise MalformedObjectError("a node of a large file or directory is malformed") from error
     level = content[0]

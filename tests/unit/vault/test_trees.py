@@ -33,7 +33,8 @@ class Nodes:
         assert 1 <= len(children) <= CHILDREN_MAX
         for child in children:
             if level == 1:
-                yield child
+                assert child.level == 0
+                yield child._replace(level=None)
             else:
                 yield from self.leaves(kind, child)
 
