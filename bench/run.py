@@ -112,7 +112,8 @@ class Contender:
         environment = {name: value.format(**self._names) for name, value in self._tool.environment.items()}
         os.sync()
         before, start = os.times(), time.monotonic()
-        subprocess.run(["bash", "-c", command.format(**self._names)], check=True, env={**os.environ, **environment})
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        subprocess.run(["bash", "-c", command.format(**self._names)], check=True, env={**inherited, **environment})
         wall, after = time.monotonic() - start, os.times()
         cpu = after.children_user - before.children_user + after.children_system - before.children_system
         return wall, cpu
