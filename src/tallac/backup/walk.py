@@ -56,11 +56,14 @@ class _Before(NamedTuple):
         last: The last subdirectory that was visited; b"" where none was. Those before it came out unchanged.
         visited: What came of that one.
         is_unchanged: Whether the directory is as it was recorded.
+        files, size: What the unchanged subdirectories hold.
     """
 
     last: bytes = b""
     visited: _Visited = None
     is_unchanged: bool = False
+    files: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ class Walk:
         if row is not None and signature is not None and self._is_recognised(row, signature):
             before = yield from self._visit_below(request.path, listing, row)
             if before.is_unchanged:
-                self._pass_over(request.path, listing)
+                self._pass_over(request.path, listing, row, before)
                 return row
         yield from self._go_through(assembly, listing, recorded, before)
         return assembly
@@ -170,7 +173,7 @@ class Walk:
 
     def _visit_below(self, path: bytes, listing: Scan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
-        last, visited, below = b"", None, Subdirectories()
+        last, visited, below, files, size = b"", None, Subdirectories(), 0, 0
         for found in listing.directories():
             if not self._is_excluded(path, found):
                 last = found.name
@@ -178,7 +181,8 @@ class Walk:
                 if not isinstance(visited, DirectoryRow):
                     return _Before(last, visited)
                 below.add(last, visited.packed)
-        return _Before(last, visited, is_unchanged=below.digest() == row.below)
+                files, size = files + visited.files, size + visited.size
+        return _Before(last, visited, below.digest() == row.below, files, size)
 
     def _go_through(
         self, assembly: Assembly, listing: Scan, recorded: Recorded | None, before: _Before
@@ -304,15 +308,14 @@ class Walk:
             self._ledger.observer.notice(excluded, "it is left out: the vault lies there")
         return True
 
-    def _pass_over(self, path: bytes, listing: Scan) -> None:
-        """Tell of the files of an unchanged directory, where anybody wants to know. They are counted with the directory."""
-        observer, progress = self._ledger.observer, self._ledger.progress
-        if observer.progress is None and observer.file is None:
+    def _pass_over(self, path: bytes, listing: Scan, row: DirectoryRow, before: _Before) -> None:
+        """Go on from an unchanged directory; name its files where anybody wants that. They are counted with the directory."""
+        self._ledger.progress.files_done += row.files - before.files
+        self._ledger.progress.bytes_done += row.size - before.size
+        if self._ledger.observer.file is None:
             return
         for found in listing:
             if not stat.S_ISDIR(found.mode):
-                progress.files_done += 1
-                progress.bytes_done += found.size
                 self._ledger.name_file(Change.UNCHANGED, path, found.name)
 
     def _forget(self, path: bytes, gone: Entry) -> None:

@@ -2,7 +2,7 @@
 
 from tallac.crypto.hashing import Hasher, hash_file_bytes, keyed, tag_key
 from tallac.crypto.padding import padme
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, TAG_SIZE, open_sealed, open_sealed_into, seal, seal_into
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, TAG_SIZE, open_sealed, seal, seal_checked
 from tallac.crypto.signing import PUBLIC_KEY_SIZE, SIGNATURE_SIZE, SigningKey, is_signed_by
 
 __all__ = [
@@ -17,9 +17,8 @@ __all__ = [
     "is_signed_by",
     "keyed",
     "open_sealed",
-    "open_sealed_into",
     "padme",
     "seal",
-    "seal_into",
+    "seal_checked",
     "tag_key",
 ]

@@ -22,6 +22,22 @@ def seal(key: bytes, nonce: bytes, plain: _Buffer, associated: bytes) -> bytes:
     return nonce + AESGCM(key).encrypt(nonce, plain, associated)
 
 
+def seal_checked(key: bytes, nonce: bytes, plain: _Buffer, associated: bytes) -> bytes:
+    """Seal as `seal` does, and believe the result only after opening it again.
+
+    Raises:
+        CorruptObjectError: What was sealed does not open to what was given: the memory or processor is failing.
+    """
+    cipher = AESGCM(key)
+    sealed = cipher.encrypt(nonce, plain, associated)
+    try:
+        if cipher.decrypt(nonce, sealed, associated) == plain:
+            return nonce + sealed
+    except InvalidTag:
+        pass
+    raise CorruptObjectError("sealed bytes did not open to what was sealed: this machine's memory or processor is failing")
+
+
 def open_sealed(key: bytes, sealed: _Buffer, associated: bytes) -> bytes:
     """Decrypt what `seal` gave.
 
@@ -34,23 +50,3 @@ def open_sealed(key: bytes, sealed: _Buffer, associated: bytes) -> bytes:
         return AESGCM(key).decrypt(bytes(sealed[:NONCE_SIZE]), sealed[NONCE_SIZE:], associated)
     except InvalidTag:
         raise CorruptObjectError("sealed bytes do not open: they are damaged or belong elsewhere") from None
-
-
-def seal_into(key: bytes, nonce: bytes, plain: _Buffer, associated: bytes, buffer: memoryview) -> int:
-    """Seal into a buffer of the caller's that has room for it; give the length. Lets other threads run meanwhile."""
-    length = SEAL_OVERHEAD + len(plain)
-    buffer[:NONCE_SIZE] = nonce
-    AESGCM(key).encrypt_into(nonce, plain, associated, buffer[NONCE_SIZE:length])
-    return length
-
-
-def open_sealed_into(key: bytes, sealed: memoryview, associated: bytes, buffer: memoryview) -> int:
-    """Open into a buffer of the caller's that has room for it; give the length. Raises as `open_sealed` does."""
-    length = len(sealed) - SEAL_OVERHEAD
-    if length < 0:
-        raise CorruptObjectError("sealed bytes are cut short")
-    try:
-        AESGCM(key).decrypt_into(bytes(sealed[:NONCE_SIZE]), sealed[NONCE_SIZE:], associated, buffer[:length])
-    except InvalidTag:
-        raise CorruptObjectError("sealed bytes do not open: they are damaged or belong elsewhere") from None
-    return length

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from tallac.crypto import NONCE_SIZE, hash_file_bytes, keyed, open_sealed, seal, tag_key
+from tallac.crypto import NONCE_SIZE, hash_file_bytes, keyed, open_sealed, seal, seal_checked, tag_key
 from tallac.errors import CorruptObjectError
 from tallac.interfaces import Buffer, Randomness
 from tallac.vault.codec import Codec
@@ -61,24 +61,21 @@ def _content_secret(kind: Kind, key: bytes) -> bytes:
 def seal_content(
     kind: Kind, key: bytes, storage_index: bytes, plain: Buffer, codec: Codec, randomness: Randomness
 ) -> tuple[bytes, bool]:
-    """Compress and seal content, and believe it only after opening it again.
+    """Compress and seal content; both are undone and compared before they are believed.
 
     Returns:
         The sealed bytes, and whether they are compressed.
 
     Raises:
-        CorruptObjectError: What was sealed does not open to what was given: the memory or processor is failing.
+        CorruptObjectError: One does not undo the other: this machine's memory or processor is failing.
     """
-    secret = _content_secret(kind, key)
-    associated = _KIND_BYTES[kind] + storage_index
     compressed = codec.compress(plain)
+    if compressed is not None and codec.decompress(compressed, len(plain)) != plain:
+        raise CorruptObjectError(
+            "compressed bytes did not decompress to what they were: this machine's memory or processor is failing"
+        )
     body = plain if compressed is None else compressed
-    sealed = seal(secret, randomness(NONCE_SIZE), body, associated)
-    opened = open_sealed(secret, sealed, associated)
-    if compressed is not None:
-        opened = codec.decompress(opened, len(plain))
-    if opened != plain:
-        raise CorruptObjectError("sealed bytes did not open to what was sealed: this machine's memory or processor is failing")
+    sealed = seal_checked(_content_secret(kind, key), randomness(NONCE_SIZE), body, _KIND_BYTES[kind] + storage_index)
     return sealed, compressed is not None
 
 

@@ -1,4 +1,5 @@
 import pytest
+import zstandard
 
 from tallac.caps import storage_index_of
 from tallac.crypto import hash_file_bytes
@@ -39,11 +40,33 @@ def opened(kind: Kind, key: bytes, index: bytes, body: Buffer, *, is_compressed:
     return open_content(kind, key, index, body, is_compressed=is_compressed, size_max=1 << 22, codec=Codec())
 
 
+class OtherCodec(Codec):
+    """Compresses as another version or setting of zstd would."""
+
+    def compress(self, plain: Buffer) -> bytes | None:
+        """Compress harder."""
+        return zstandard.ZstdCompressor(level=19).compress(plain)
+
+
+class FlippingCodec(Codec):
+    """Stands for a failing memory: one bit of what it compresses is wrong."""
+
+    def compress(self, plain: Buffer) -> bytes | None:
+        """Compress something else."""
+        return super().compress(bytes((plain[0] ^ 1,)) + bytes(plain[1:]))
+
+
+def test_a_bit_that_flips_in_compression_is_caught_before_anything_is_stored() -> None:
+    """What does not decompress to what it was is an error, not an object (restic#4523)."""
+    with pytest.raises(CorruptObjectError, match="memory is failing"):
+        sealed(Kind.CHUNK, TEXT, FlippingCodec())
+
+
 @pytest.mark.parametrize("content", [TEXT, noise(1, 3000), b"x"])
 def test_the_same_content_has_the_same_cap(content: bytes) -> None:
     """Key and hash depend on the content alone, not on the compressor or the nonce; each sealing differs."""
-    one = sealed(Kind.CHUNK, content, Codec(level=1))
-    other = sealed(Kind.CHUNK, content, Codec(level=9))
+    one = sealed(Kind.CHUNK, content)
+    other = sealed(Kind.CHUNK, content, OtherCodec())
     assert one[:2] == other[:2]
     assert one[2] != other[2]
     for key, index, body, is_compressed in (one, other):
