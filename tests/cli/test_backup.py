@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Tallac
+    from tests.command import Tallac
 
 
 def test_the_first_backup_makes_a_vault(tallac: Tallac, source: Path) -> None:

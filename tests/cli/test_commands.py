@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Tallac
+    from tests.command import Tallac
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tallac.cli.command import TallacCommand
 from tallac.cli.group import COMMANDS, EXAMPLES, SYNONYMS, group
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Tallac
+    from tests.command import Tallac
 
 CPU_SECONDS_MAX = 0.2
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Tallac
+    from tests.command import Tallac
 
 COMMAND = (sys.executable, "-m", "tallac")
 ESCAPES = b"\x1b[31mred\n\xff"

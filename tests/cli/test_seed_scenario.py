@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Tallac
+    from tests.command import Tallac
 
 
 def test_the_seed_scenario(tallac: Tallac, source: Path) -> None:

@@ -1,15 +1,16 @@
+"""The real command, for tests: what it is told, what it sees, and what it answers."""
+
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-SOURCES = Path(__file__).parents[2] / "src"
+SOURCES = Path(__file__).parents[1] / "src"
 COMMAND = (sys.executable, "-m", "tallac")
 
 # Root may read and write everything; without these two capabilities it obeys modes as others do.
@@ -40,12 +41,24 @@ class Result:
         """The lines on standard error."""
         return self.err.splitlines()
 
+    def summary(self, key: str) -> int:
+        """A number in the summary that `--json` gives last."""
+        value = json.loads(self.lines[-1])[key]
+        assert isinstance(value, int)
+        return value
+
 
 @dataclass(frozen=True)
 class Tallac:
-    """Runs the real command, with a home of its own."""
+    """Runs the real command, with a home of its own.
+
+    Attributes:
+        home: What `TALLAC_HOME` says.
+        before: Another command that starts it.
+    """
 
     home: Path
+    before: Sequence[str] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,11 +66,23 @@ class Tallac:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("TALLAC", "LC_", "LANG", "PYTHON"))}
         return kept | {"TALLAC_HOME": str(self.home), "PYTHONPATH": str(SOURCES), "LC_ALL": "C"}
 
-    def __call__(self, *arguments: str | bytes | Path, stdin: bytes = b"", status: int | None = 0, as_user: bool = False) -> Result:
+    @property
+    def vault(self) -> Path:
+        """The default vault."""
+        return self.home / "vault"
+
+    def __call__(
+        self,
+        *arguments: str | bytes | Path,
+        stdin: bytes = b"",
+        status: int | None = 0,
+        as_user: bool = False,
+        timeout: float = 120,
+    ) -> Result:
         """Run a command and expect an exit status, None for any; with `as_user`, permissions count for root as well."""
-        before = (sys.executable, "-c", AS_A_USER) if as_user else ()
+        before = (sys.executable, "-c", AS_A_USER) if as_user else tuple(self.before)
         finished = subprocess.run(
-            [*before, *COMMAND, *arguments], input=stdin, capture_output=True, env=self.environment, check=False, timeout=120
+            [*before, *COMMAND, *arguments], input=stdin, capture_output=True, env=self.environment, check=False, timeout=timeout
         )
         result = Result(finished.returncode, finished.stdout, finished.stderr.decode("utf-8", "surrogateescape"))
         assert status is None or result.status == status, result
@@ -71,31 +96,22 @@ class Tallac:
         assert result.err.startswith("tallac: "), result
         return result.err.strip()
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
-        """Start a command that goes on by itself."""
-        command = [*COMMAND, *map(str, arguments)]
-        return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def start(self, *arguments: str | Path, own_group: bool = False) -> subprocess.Popen[bytes]:
+        """Start a command that goes on by itself; in a process group of its own, all of it can be killed at once."""
+        command = [*self.before, *COMMAND, *map(str, arguments)]
+        return subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=own_group
+        )
 
-
-@pytest.fixture(scope="session")
-def make_tallac() -> Callable[[Path], Tallac]:
-    """Give the command for a home."""
-    return Tallac
-
-
-@pytest.fixture
-def tallac(tmp_path: Path) -> Tallac:
-    """Give the command, with an empty home."""
-    return Tallac(tmp_path / "home")
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """Give a small source: an empty directory, and files in others."""
-    folder = tmp_path / "source"
-    (folder / "empty").mkdir(parents=True)
-    (folder / "parent" / "subdir").mkdir(parents=True)
-    (folder / "parent" / "subdir" / "foo.txt").write_text("foo")
-    (folder / "parent" / "subdir" / "bar.txt").write_text("bar\n" * 1000)
-    (folder / "parent" / "blah.txt").write_text("blah")
-    return folder
+    def processes(self) -> list[int]:
+        """Find the processes that have this home, on Linux."""
+        mark = f"TALLAC_HOME={self.home}\0".encode()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                try:
+                    if mark in (folder / "environ").read_bytes():
+                        found.append(int(folder.name))
+                except OSError:
+                    continue
+        return found
