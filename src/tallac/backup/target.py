@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tallac.backup.snapshot_name import free_snapshot_name, parse_snapshot_name
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
-from tallac.dag import Entry, Metadata
+from tallac.dag import (
+    ARCHIVES,
+    LATEST,
+    Entry,
+    Metadata,
+    free_snapshot_name,
+    newest_snapshot,
+    parse_snapshot_name,
+    snapshots_by_time,
+)
 from tallac.errors import NotADirectoryCapError
 from tallac.interfaces import CapReader, Clock, Grid
-
-ARCHIVES = b"Archives"
-LATEST = b"Latest"
-
-_FUTURE_TOLERANCE_NS = 60_000_000_000
-"""A snapshot that was given the next free second lies a little ahead of the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def latest_snapshot(grid: CapReader, target: Target, host: str, source: bytes) -
     """Find the snapshot that can stand in for lost local records: the newest one from this host, of this source where possible."""
     entries = [
         entry
-        for entry in _by_time(grid.read_directory(target.archives.read_cap))
+        for _, entry in snapshots_by_time(grid.read_directory(target.archives.read_cap))
         if entry.is_directory and entry.metadata.snapshot is not None and entry.metadata.snapshot.host == host
     ]
     same_source = [entry for entry in entries if entry.metadata.snapshot is not None and source in entry.metadata.snapshot.sources]
@@ -89,26 +91,16 @@ def _set_latest(grid: Grid, target: Target, clock: Clock) -> None:
     """Make `Latest` the newest snapshot.
 
     `Archives/` is read inside the edit: whoever entered a snapshot since then either makes this swap fail, or sets `Latest` later.
-    A snapshot from the future, made under a wrong clock, would hold `Latest` for ever and is passed over.
     """
 
     def replace(entries: list[Entry]) -> list[Entry]:
-        latest_ns = clock.now_ns() + _FUTURE_TOLERANCE_NS
-        newest = _by_time(grid.read_directory(target.archives.read_cap), latest_ns)[-1:]
-        if not newest:
+        newest = newest_snapshot(grid.read_directory(target.archives.read_cap), clock.now_ns())
+        if newest is None:
             return entries
-        latest = Entry(LATEST, newest[0].packed, newest[0].metadata)
+        latest = Entry(LATEST, newest.packed, newest.metadata)
         return [entry for entry in entries if entry.name != LATEST] + [latest]
 
     grid.edit_directory(target.directory, replace)
-
-
-def _by_time(entries: Iterable[Entry], latest_ns: int | None = None) -> list[Entry]:
-    """Give the snapshots among some entries, the newest last."""
-    timed = [(parse_snapshot_name(entry.name), entry.name, entry) for entry in entries]
-    known = [(time_ns, name, entry) for time_ns, name, entry in timed if time_ns is not None]
-    known.sort(key=lambda item: item[:2])
-    return [entry for time_ns, _, entry in known if latest_ns is None or time_ns <= latest_ns]
 
 
 def _is_same(entry: Entry, packed: bytes, metadata: Metadata) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tallac.backup import ARCHIVES
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry
+from tallac.dag import ARCHIVES, Entry
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import CapReader
 from tallac.transfer import Place, find, find_or_none

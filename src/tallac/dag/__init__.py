@@ -3,9 +3,20 @@
 from tallac.dag.entry import Entry
 from tallac.dag.metadata import FileType, Metadata, SnapshotFacts, Time, time_from_ns, time_to_ns
 from tallac.dag.packed import pack_cap, packed_size, unpack_cap
+from tallac.dag.snapshot_name import (
+    ARCHIVES,
+    LATEST,
+    free_snapshot_name,
+    newest_snapshot,
+    parse_snapshot_name,
+    snapshot_name,
+    snapshots_by_time,
+)
 from tallac.dag.table import decode_table, encode_entry, encode_table, table_of_encoded
 
 __all__ = [
+    "ARCHIVES",
+    "LATEST",
     "Entry",
     "FileType",
     "Metadata",
@@ -14,8 +25,13 @@ __all__ = [
     "decode_table",
     "encode_entry",
     "encode_table",
+    "free_snapshot_name",
+    "newest_snapshot",
     "pack_cap",
     "packed_size",
+    "parse_snapshot_name",
+    "snapshot_name",
+    "snapshots_by_time",
     "table_of_encoded",
     "time_from_ns",
     "time_to_ns",

@@ -1,4 +1,4 @@
-"""Names of snapshots: the UTC time at which they were entered.
+"""Names in a target: `Archives`, `Latest`, and those of snapshots, which are the UTC times at which they were entered.
 
 Two forms are read: `2026-11-23_17:02:11Z`, which is also the one that is written, and `2008-11-16 10.34 PM`, local time, of an old
 Windows tool. Any other name belongs to somebody else and is left alone.
@@ -7,13 +7,21 @@ Windows tool. Any other name belongs to somebody else and is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime, timedelta
+
+from tallac.dag.entry import Entry
+
+ARCHIVES = b"Archives"
+LATEST = b"Latest"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _UTC_FORM = re.compile(rb"(\d{4})-(\d\d)-(\d\d)_(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 _LOCAL_FORM = re.compile(rb"(\d{4})-(\d\d)-(\d\d) (\d{1,2})\.(\d\d) ([AP])M", re.ASCII)
+
+_FUTURE_TOLERANCE_NS = 60_000_000_000
+"""A snapshot that was given the next free second lies a little ahead of the clock."""
 
 
 def snapshot_name(time_ns: int) -> bytes:
@@ -36,6 +44,22 @@ def free_snapshot_name(time_ns: int, taken: Container[bytes]) -> bytes:
     while (name := snapshot_name(time_ns)) in taken:
         time_ns += 1_000_000_000
     return name
+
+
+def newest_snapshot(entries: Iterable[Entry], now_ns: int) -> Entry | None:
+    """Give what `Latest` is to lead to.
+
+    A snapshot from the future, made under a wrong clock, would hold `Latest` for ever and is passed over.
+    """
+    timed = snapshots_by_time(entries)
+    return next((entry for time_ns, entry in reversed(timed) if time_ns <= now_ns + _FUTURE_TOLERANCE_NS), None)
+
+
+def snapshots_by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
+    """Give the snapshots among some entries with the times that their names tell, the newest last."""
+    timed = [(parse_snapshot_name(entry.name), entry) for entry in entries]
+    known = [(time_ns, entry) for time_ns, entry in timed if time_ns is not None]
+    return sorted(known, key=lambda item: (item[0], item[1].name))
 
 
 def _parse_utc(name: bytes) -> int | None:
