@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+import random
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.command import Tallac
 
 
@@ -30,3 +32,25 @@ def source(tmp_path: Path) -> Path:
     (folder / "parent" / "subdir" / "bar.txt").write_text("bar\n" * 1000)
     (folder / "parent" / "blah.txt").write_text("blah")
     return folder
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Give a seed that a failure's report names. It is the same in each run, except that long tests make up a new one."""
+    node = request.node
+    assert isinstance(node, pytest.Item)
+    given = os.environ.get("TALLAC_SEED")
+    if given is not None:
+        seed = int(given)
+    elif node.get_closest_marker("torture"):
+        seed = int.from_bytes(os.urandom(4), "big")
+    else:
+        seed = zlib.crc32(node.name.encode())
+    node.add_report_section("call", "seed", f"TALLAC_SEED={seed} replays this test")
+    return seed
+
+
+@pytest.fixture
+def chance(seed: int) -> random.Random:
+    """Give a source of chance with that seed."""
+    return random.Random(seed)
