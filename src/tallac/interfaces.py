@@ -11,12 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, FileReadCap, ReadCap
 from tallac.dag import Entry
 
 Buffer = bytes | bytearray | memoryview
+T_co = TypeVar("T_co", covariant=True)
 
 # Named bytes
 
@@ -33,12 +34,7 @@ Version = bytes
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One name in a listing.
-
-    Attributes:
-        name: The object's name, with `/` between its parts.
-        size: Its length in bytes.
-    """
+    """One object in a listing: its name, with `/` between the parts, and its length in bytes."""
 
     name: str
     size: int
@@ -147,7 +143,13 @@ class Directory(Protocol):
         ...
 
 
-class CapReader(Protocol):
+class FileReader(Protocol):
+    """Read files by their caps. Raises as `CapReader` does."""
+
+    def open_file(self, cap: FileReadCap) -> BinaryReader: ...
+
+
+class CapReader(FileReader, Protocol):
     """Read what caps lead to.
 
     Raises (all methods):
@@ -155,9 +157,11 @@ class CapReader(Protocol):
         AuthorityError: The cap was issued by another grid, or gives no right to read.
     """
 
-    def open_file(self, cap: FileReadCap) -> BinaryReader: ...
-
     def read_directory(self, cap: DirectoryReadCap) -> Directory: ...
+
+    def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
+        """Say how worker processes can read; None where there can't be any. What they find damaged is to be read again here."""
+        ...
 
 
 class FileContent(Protocol):
@@ -212,10 +216,10 @@ class PieceWriter(Protocol):
         ...
 
 
-class WorkerRecipe(Protocol):
-    """Says how to open a `PieceWriter` in another process of this machine. It can be pickled; it holds secrets."""
+class WorkerRecipe(Protocol[T_co]):
+    """Says how to open something in another process of this machine. It can be pickled; it holds secrets."""
 
-    def open(self) -> AbstractContextManager[PieceWriter]: ...
+    def open(self) -> AbstractContextManager[T_co]: ...
 
 
 class CapWriter(Protocol):
@@ -249,7 +253,7 @@ class CapWriter(Protocol):
         """Store a stream of bytes of any length, read to its end: the cap that the calls above would give."""
         ...
 
-    def worker_recipe(self) -> WorkerRecipe | None:
+    def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
         """Say how worker processes can store for this batch; None where this grid can't have any."""
         ...
 

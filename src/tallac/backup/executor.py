@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from tallac.backup.messages import BatchJob, BatchResult, Finish, Job, PiecesResult
+from tallac.backup.messages import Answer, BatchJob, BatchResult, Finish, Finished, Job, PiecesJob, PiecesResult
 from tallac.backup.reading import FileStorer
+from tallac.backup.worker import StoreTask
+from tallac.workers.pool import WorkerPool
+
+_ADVICE = "nothing was entered, start the backup again"
+
+Take = Callable[[BatchResult | PiecesResult], None]
 
 
 class Executor(Protocol):
     """Carries out jobs. Answers come within `submit` or `drain`, in any order."""
 
-    def submit(self, job: Job, answer: Callable[[BatchResult | PiecesResult], None]) -> None:
+    def submit(self, job: BatchJob | PiecesJob, take: Take) -> None:
         """Take a job, waiting while there is too much under way."""
         ...
 
@@ -27,12 +34,53 @@ class Here:
     def __init__(self, storer: FileStorer) -> None:
         self._storer = storer
 
-    def submit(self, job: Job, answer: Callable[[BatchResult | PiecesResult], None]) -> None:
+    def submit(self, job: BatchJob | PiecesJob, take: Take) -> None:
         if isinstance(job, BatchJob):
-            answer(BatchResult(self._storer.store_batch(job), None))
-        elif not isinstance(job, Finish):
+            take(BatchResult(self._storer.store_batch(job), None))
+        else:
             tokens, problem = self._storer.store_pieces(job)
-            answer(PiecesResult(tokens, problem, None))
+            take(PiecesResult(tokens, problem, None))
 
     def drain(self) -> None:
         """Do nothing: nothing is ever under way."""
+
+
+class Workers:
+    """Has jobs carried out by worker processes, and passes their receipts on.
+
+    All but `stop` raise WorkerDiedError where a worker is gone, and what a worker could not go on with.
+    """
+
+    def __init__(self, task: StoreTask, count: int, adopt: Callable[[bytes], None]) -> None:
+        """Start the processes; `adopt` is called with each receipt.
+
+        Raises:
+            OSError: They can't be started.
+        """
+        self._adopt = adopt
+        self._pool: WorkerPool[Job, Answer] = WorkerPool(task, count, advice=_ADVICE)
+
+    def submit(self, job: BatchJob | PiecesJob, take: Take) -> None:
+        self._pool.submit(job, partial(self._take, take))
+
+    def drain(self) -> None:
+        self._pool.drain()
+
+    def finish(self) -> None:
+        """Wait for all answers, have everything made durable, and end the processes."""
+        self._pool.submit_to_each(Finish(), self._take_last)
+        self._pool.finish()
+
+    def stop(self) -> None:
+        """End the processes early; what they stored may be lost. Calling it after `finish`, or twice, does nothing."""
+        self._pool.stop()
+
+    def _take(self, take: Take, answer: Answer) -> None:
+        assert not isinstance(answer, Finished)
+        if answer.receipt is not None:
+            self._adopt(answer.receipt)
+        take(answer)
+
+    def _take_last(self, answer: Answer) -> None:
+        assert isinstance(answer, Finished)
+        self._adopt(answer.receipt)

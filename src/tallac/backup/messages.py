@@ -1,32 +1,8 @@
-"""What a backup and its worker processes say to each other: pickled objects with their length before them.
-
-Both ends are the same program of the same user, joined by pipes that nobody else can write to; so pickle is safe here.
-"""
+"""What a backup and its worker processes say to each other."""
 
 from __future__ import annotations
 
-import os
-import pickle  # See above.
 from typing import NamedTuple, TypeAlias
-
-from tallac.interfaces import WorkerRecipe
-
-_LENGTH_SIZE = 8
-_READ_SIZE_MAX = 1 << 20
-
-
-class Start(NamedTuple):
-    """The first message to a worker.
-
-    Attributes:
-        recipe: How to open the grid's writer; it holds secrets.
-        root: The source's descriptor, which the worker inherits: no path leads to the source more safely.
-        small_size_max: Larger files are not to be read whole.
-    """
-
-    recipe: WorkerRecipe
-    root: int
-    small_size_max: int
 
 
 class Part(NamedTuple):
@@ -63,7 +39,7 @@ class PiecesJob(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """Make everything durable and end. Answered by Finished."""
+    """Make everything durable. Nothing can be stored afterwards. Answered by Finished."""
 
 
 Job: TypeAlias = BatchJob | PiecesJob | Finish
@@ -114,54 +90,9 @@ class PiecesResult(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A worker's last words."""
+    """Everything is durable; with the last receipt."""
 
     receipt: bytes
 
 
-class Failed(NamedTuple):
-    """A worker can't go on."""
-
-    error: Exception
-
-
-Result: TypeAlias = BatchResult | PiecesResult | Finished | Failed
-
-
-def send(descriptor: int, message: object) -> None:
-    """Write one message to a pipe.
-
-    Raises:
-        OSError: Nobody reads any more.
-    """
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    view = memoryview(len(body).to_bytes(_LENGTH_SIZE, "big") + body)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def receive(descriptor: int) -> object | None:
-    """Read one message from a pipe; None where it has been closed.
-
-    Raises:
-        EOFError: It was closed within a message.
-    """
-    head = _read_exactly(descriptor, _LENGTH_SIZE, may_end=True)
-    if head is None:
-        return None
-    body = _read_exactly(descriptor, int.from_bytes(head, "big"), may_end=False)
-    assert body is not None
-    message: object = pickle.loads(body)  # noqa: S301  # See the head of this file.
-    return message
-
-
-def _read_exactly(descriptor: int, size: int, *, may_end: bool) -> bytes | None:
-    received = bytearray()
-    while len(received) < size:
-        more = os.read(descriptor, min(size - len(received), _READ_SIZE_MAX))
-        if not more:
-            if may_end and not received:
-                return None
-            raise EOFError("the other process ended within a message")
-        received += more
-    return bytes(received)
+Answer: TypeAlias = BatchResult | PiecesResult | Finished

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,21 +10,21 @@ from functools import partial
 import msgspec
 
 from tallac.backup.assembly import Assembler, Assembly
-from tallac.backup.executor import Executor
+from tallac.backup.executor import Executor, Workers
 from tallac.backup.files import Files
-from tallac.backup.messages import Start
-from tallac.backup.pool import WorkerPool
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import Recorded
 from tallac.backup.summary import BackupSummary, Change, Ledger, Observer
 from tallac.backup.target import Target, enter_snapshot, latest_snapshot, open_target
 from tallac.backup.walk import Surroundings, Walk
+from tallac.backup.worker import StoreTask
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap
 from tallac.dag import Metadata, SnapshotFacts, unpack_cap
 from tallac.errors import FencedError, SourceError, UsageError
 from tallac.interfaces import CapWriter, Clock, Grid
 from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
+from tallac.workers.pool import can_start_workers
 
 WORKERS = 2
 
@@ -149,7 +147,7 @@ class _Run:
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)
-            pools: list[WorkerPool] = []
+            pools: list[Workers] = []
             assembler = Assembler(writer, record, ledger)
             files = Files(
                 writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
@@ -188,18 +186,18 @@ class _Run:
         ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
         return Recorded(latest.packed, facts.started_ns)
 
-    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[WorkerPool]) -> Executor | None:
+    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Workers]) -> Executor | None:
         recipe = writer.worker_recipe()
-        if recipe is None or self._order.workers == 0 or os.name != "posix" or not sys.executable:
+        if recipe is None or self._order.workers == 0 or not can_start_workers():
             return None
         try:
-            pool = WorkerPool(Start(recipe, root, writer.small_size_max), self._order.workers, writer.adopt)
+            pool = Workers(StoreTask(recipe, root, writer.small_size_max), self._order.workers, writer.adopt)
         except OSError as error:
             self._observer.notice(
                 self._order.source, f"no worker processes can be started ({error.strerror}); it is read without them"
             )
             return None
-        stack.callback(pool.kill)
+        stack.callback(pool.stop)
         pools.append(pool)
         return pool
 

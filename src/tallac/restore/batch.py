@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tallac.dag import Entry
 from tallac.errors import CapError, DamageError, DestinationError, EntryError
-from tallac.interfaces import CapReader
+from tallac.interfaces import FileReader
 from tallac.restore.attributes import Attributes
 from tallac.restore.content import write_content
 from tallac.restore.names import join_path, shown
@@ -42,7 +42,7 @@ class BatchResult:
 
 
 def restore_batch(
-    grid: CapReader,
+    grid: FileReader,
     root: int,
     batch: Batch,
     settings: RestoreSettings,
@@ -68,7 +68,7 @@ def restore_batch(
 class FileWriter:
     """Writes regular files into open directories."""
 
-    def __init__(self, grid: CapReader, settings: RestoreSettings, system: DestinationSystem) -> None:
+    def __init__(self, grid: FileReader, settings: RestoreSettings, system: DestinationSystem) -> None:
         """Read from a grid, write with these calls and settings."""
         self._grid = grid
         self._settings = settings
@@ -104,6 +104,32 @@ class FileWriter:
         if unset:
             result.problems.append(unset_problem(join_path(components, entry.name), unset))
         return True
+
+    def finish(self, entry: Entry, root: int, components: tuple[bytes, ...], result: BatchResult) -> None:
+        """Set the metadata of a file whose content others have written, and add it to a result. Raises as `restore_batch` does."""
+        path = join_path(components, entry.name)
+        unset_before = self._attributes.owners_unset
+        try:
+            unset = self._finish(entry, root, components)
+        except OSError as error:
+            result.problems.append(problem_of(error, path, self._settings))
+            return
+        result.files += 1
+        result.bytes += entry.size
+        result.owners_unset += self._attributes.owners_unset - unset_before
+        if unset:
+            result.problems.append(unset_problem(path, unset))
+
+    def _finish(self, entry: Entry, root: int, components: tuple[bytes, ...]) -> list[str]:
+        directory = open_beneath(root, components, filesystem=self._system)
+        try:
+            descriptor = self._system.open_to_write(entry.name, directory)
+        finally:
+            self._system.close(directory)
+        try:
+            return self._attributes.set_all(descriptor, entry.metadata)
+        finally:
+            self._system.close(descriptor)
 
     def _write(self, entry: Entry, directory: int, with_flags: bool) -> tuple[int, list[str]]:
         system = self._system

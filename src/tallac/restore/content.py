@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from tallac.caps import FileReadCap
 from tallac.dag import Entry
 from tallac.errors import CapError, CorruptObjectError
-from tallac.interfaces import BinaryReader, CapReader
+from tallac.interfaces import BinaryReader, FileReader
 from tallac.restore.system import DestinationSystem
 
 _STEP_SIZE = 1 << 20
 _ZEROS = bytes(_STEP_SIZE)
 
 
-def write_content(system: DestinationSystem, grid: CapReader, entry: Entry, descriptor: int) -> int:
+def write_content(system: DestinationSystem, grid: FileReader, entry: Entry, descriptor: int) -> int:
     """Write what an entry's cap leads to into a new, empty file; give its size in bytes.
 
     Raises:

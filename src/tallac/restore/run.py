@@ -11,6 +11,7 @@ from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
 from tallac.restore.folder import Folder, open_folder
 from tallac.restore.names import is_safe_component, shown
+from tallac.restore.pool_runner import WORKERS
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.summary import Problem, RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
@@ -29,6 +30,7 @@ def restore(
     report: Callable[[Problem], None] | None = None,
     progress: Callable[[RestoreSummary], None] | None = None,
     make_runner: RunnerFactory | None = None,
+    workers: int | None = None,
     system: DestinationSystem = DESTINATION,
 ) -> RestoreSummary:
     """Restore what a cap leads to.
@@ -44,7 +46,8 @@ def restore(
         numeric_owners: Use the numbers of owners and ignore their names.
         report: Called once for each thing that is not as it was.
         progress: Called now and then with the counts so far, and at the end. The object is the same each time.
-        make_runner: Gives what restores batches of regular files; without it, this process does.
+        make_runner: Gives what restores batches of regular files, in place of worker processes.
+        workers: How many worker processes may be started; None for as many as suit, 0 for none.
         system: The calls that write.
 
     Raises:
@@ -66,7 +69,9 @@ def restore(
             inherits_flags=folder.inherits_flags,
         )
         runner = make_runner(folder.descriptor, settings) if make_runner else None
-        walk = Walk(grid, folder.descriptor, settings, system, runner=runner, report=report, progress=progress)
+        # Workers use the real calls; whoever bends them wants to see them all.
+        count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
+        walk = Walk(grid, folder.descriptor, settings, system, runner=runner, workers=count, report=report, progress=progress)
         if entry.is_directory:
             walk.summary.directories = 1
             walk.run(walk.frame_of(entry, folder.final_metadata(entry.metadata)))

@@ -17,10 +17,9 @@ if sys.platform != "win32":
 _SET_FLAGS_REQUEST = 1 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 2
 _SET_FLAGS_FORMAT = f"I{struct.calcsize('l') - struct.calcsize('I')}x"
 
+_WRITE_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # A file that exists under the name is never opened, let alone followed.
-_CREATE_FLAGS = (
-    os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-)
+_CREATE_FLAGS = os.O_CREAT | os.O_EXCL | _WRITE_FLAGS
 
 _FATAL = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV, errno.ENXIO}
@@ -61,6 +60,10 @@ class DestinationSystem(FileSystem):
     def create(self, name: bytes, directory: int) -> int:
         """Make a regular file, for the user alone until its metadata is set, and open it for writing."""
         return os.open(name, _CREATE_FLAGS, 0o600, dir_fd=directory)
+
+    def open_to_write(self, name: bytes, directory: int) -> int:
+        """Open a regular file that has been made before; a symbolic link is not followed."""
+        return os.open(name, _WRITE_FLAGS, dir_fd=directory)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         """Write at the file's position; perhaps not all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Protocol
 
 from tallac.caps import DirectoryReadCap
@@ -15,6 +16,7 @@ from tallac.restore.attributes import FLAGS_LINK_FORBIDDING, Attributes
 from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of, unset_problem
 from tallac.restore.links import LinkTable
 from tallac.restore.names import is_safe_component, join_path, shown
+from tallac.restore.pool_runner import make_runner
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.special import Kind, is_device, kind_of, make_special
 from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
@@ -42,6 +44,10 @@ class BatchRunner(Protocol):
         """Wait for all that is under way, and give what `results` would."""
         ...
 
+    def close(self) -> None:
+        """End what is under way, finished or not."""
+        ...
+
 
 class LocalRunner:
     """Restores each batch in this process, at once."""
@@ -60,6 +66,9 @@ class LocalRunner:
 
     def drain(self) -> list[BatchResult]:
         return self.results()
+
+    def close(self) -> None:
+        pass
 
 
 class Frame:
@@ -91,10 +100,11 @@ class Walk:
         system: DestinationSystem,
         *,
         runner: BatchRunner | None = None,
+        workers: int = 0,
         report: Callable[[Problem], None] | None = None,
         progress: Callable[[RestoreSummary], None] | None = None,
     ) -> None:
-        """Restore below an open directory, which stays the caller's."""
+        """Restore below an open directory, which stays the caller's; with a runner, or with so many worker processes."""
         self.summary = RestoreSummary()
         self._grid = grid
         self._root = root
@@ -102,7 +112,7 @@ class Walk:
         self._system = system
         self._writer = FileWriter(grid, settings, system)
         self._attributes = Attributes(system, settings)
-        self._runner = runner or LocalRunner(self._writer)
+        self._runner = runner or make_runner(grid, root, settings, self._writer, workers) or LocalRunner(self._writer)
         self._report = report
         self._progress = progress
         self._stack = DirectoryStack(root, filesystem=system)
@@ -123,16 +133,16 @@ class Walk:
             StoreError: The store failed, other than by damage.
         """
         self._frames.append(top)
-        with self._stack:
+        with closing(self._runner), self._stack:
             while self._frames:
                 entry = self._next_entry(self._frames[-1])
                 if entry is None:
                     self._leave()
                 else:
                     self._restore(entry)
-        self._absorb(self._runner.drain())
-        self._finish_directories()
-        self._set_flags_left()
+            self._absorb(self._runner.drain())
+            self._finish_directories()
+            self._set_flags_left()
         self._show_progress()
 
     def frame_of(self, entry: Entry, metadata: Metadata | None) -> Frame:

@@ -310,6 +310,9 @@ class MemoryGrid:
             raise MissingObjectError(f"the memory grid has no file {cap!r}")
         return BytesIO(content)
 
+    def reader_recipe(self) -> None:
+        """Have no worker processes read: memory is one process's own."""
+
     def read_directory(self, cap: DirectoryReadCap) -> MemoryDirectory:
         if isinstance(cap, MutableDirectoryRead):
             for writekey, (_, entries) in self.mutable.items():

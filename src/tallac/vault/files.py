@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from tallac.vault.links import SMALL_SIZE_MAX
+from tallac.caps import FileReadCap, ImmutableFile, LiteralFile
+from tallac.errors import AuthorityError
+from tallac.interfaces import BinaryReader
+from tallac.vault.links import SMALL_SIZE_MAX, require_issued
 from tallac.vault.reading import ObjectReader
 from tallac.vault.trees import Child
 
 ZEROS_SIZE_MAX = 1 << 20
+
+
+class VaultFiles:
+    """Opens files: what the vault and its worker processes have in common."""
+
+    def __init__(self, reader: Callable[[], ObjectReader]) -> None:
+        """Read with what `reader` gives, which is called once something has to be read."""
+        self._reader = reader
+
+    def open_file(self, cap: FileReadCap) -> BinaryReader:
+        """See `tallac.interfaces.FileReader`. A small file is read at once."""
+        if isinstance(cap, LiteralFile):
+            return io.BytesIO(cap.data)
+        if not isinstance(cap, ImmutableFile):
+            raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
+        require_issued(cap)
+        reader = self._reader()
+        if 0 < cap.size <= SMALL_SIZE_MAX:
+            return io.BytesIO(reader.read_chunk(cap.key, cap.hash, cap.size))
+        return VaultFile(reader, Child(b"", cap.key + cap.hash, cap.size))
 
 
 def pieces_from(reader: ObjectReader, root: Child, offset: int) -> Iterator[tuple[int, Child]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,17 +15,15 @@ from tallac.caps import (
     DirectoryWriteCap,
     FileReadCap,
     ImmutableDirectory,
-    ImmutableFile,
     LiteralDirectory,
-    LiteralFile,
     MutableDirectoryRead,
     MutableDirectoryWrite,
 )
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError
-from tallac.interfaces import Backend, BinaryReader, CheckReport, Clock, Directory, Randomness
+from tallac.interfaces import Backend, BinaryReader, CheckReport, Clock, Directory, FileReader, Randomness, WorkerRecipe
 from tallac.vault.checking import Progress
-from tallac.vault.files import VaultFile
+from tallac.vault.files import VaultFiles
 from tallac.vault.frame import FrameCheck
 from tallac.vault.header import HEADER_NAMES, Header, read_header, write_header
 from tallac.vault.keys import KEY_SIZE, KeeperKey, LocatorKey, WriterKey
@@ -34,6 +31,7 @@ from tallac.vault.links import require_issued
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.parts import VaultParts, open_parts
+from tallac.vault.recipes import VaultReaderRecipe, can_be_sent
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession
@@ -124,6 +122,7 @@ class Vault:
     def __init__(self, parts: VaultParts) -> None:
         """Use `open_vault`."""
         self._parts = parts
+        self._files = VaultFiles(parts.reader_with_index)
 
     @property
     def identity(self) -> str:
@@ -134,12 +133,16 @@ class Vault:
 
     def open_file(self, cap: FileReadCap) -> BinaryReader:
         """See `tallac.interfaces.CapReader`."""
-        if isinstance(cap, LiteralFile):
-            return io.BytesIO(cap.data)
-        if not isinstance(cap, ImmutableFile):
-            raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
-        require_issued(cap)
-        return VaultFile(self._parts.reader_with_index(), Child(b"", cap.key + cap.hash, cap.size))
+        return self._files.open_file(cap)
+
+    def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
+        """See `tallac.interfaces.CapReader`."""
+        parts = self._parts
+        # It reads the index for the first time, if nobody has.
+        parts.reader_with_index()
+        index = parts.index
+        recipe = VaultReaderRecipe(parts.backend, parts.locator.secret, index.run_paths(), index.absent_packs, index.quarantined)
+        return recipe if can_be_sent(recipe) else None
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
         """See `tallac.interfaces.CapReader`."""

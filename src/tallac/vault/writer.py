@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import pickle
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from tallac.vault.links import SMALL_SIZE_MAX
 from tallac.vault.objects import Kind, object_name_of
 from tallac.vault.packs import FinishedPack
 from tallac.vault.reading import ObjectReader
-from tallac.vault.runs import Location, Run
+from tallac.vault.recipes import RunsFinder, can_be_sent
 from tallac.vault.storing import ObjectWriter
 from tallac.vault.tables import TableDirectoryBuilder
 from tallac.vault.trees import Child, TreeBuilder
@@ -80,29 +79,6 @@ class VaultPieceWriter:
         stored = self._objects.bytes_stored
         told, self._told = self._told, stored
         return msgspec.msgpack.encode(_Receipt(stored - told, [(pack.name, pack.size, pack.body) for pack in packs]))
-
-
-class RunsFinder:
-    """Look-ups in the local copy of the index, as another process of this machine made it."""
-
-    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantined: frozenset[bytes]) -> None:
-        """Map the runs. One that has been merged away meanwhile is left out, which can only cost a duplicate."""
-        self._runs: list[Run] = []
-        for path in paths:
-            with suppress(FileNotFoundError):
-                self._runs.append(Run(path))
-        self._absent_packs = absent_packs
-        self._quarantined = quarantined
-
-    def find(self, name: bytes) -> Location | None:
-        """Say where an object lies, or None."""
-        if name in self._quarantined:
-            return None
-        for run in self._runs:
-            for location in run.locations(name):
-                if location.pack not in self._absent_packs:
-                    return location
-        return None
 
 
 @dataclass(frozen=True)
@@ -198,17 +174,13 @@ class VaultWriter:
             spool.flush()
             return _file_cap(self._put_large(spool.fileno(), spool.tell()))
 
-    def worker_recipe(self) -> WorkerRecipe | None:
+    def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
         """See `tallac.interfaces.CapWriter`."""
         index = self._index
         recipe = VaultRecipe(
             self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantined, self._claims.path
         )
-        try:
-            pickle.dumps(recipe)
-        except (TypeError, AttributeError, pickle.PicklingError):
-            return None  # A backend that can't be pickled lives in this process alone.
-        return recipe if os.path.exists(self._claims.path) else None
+        return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 
     def adopt(self, receipt: bytes) -> None:
         """See `tallac.interfaces.CapWriter`."""

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallac.backup import pool
+from tallac.backup.executor import Workers
 from tallac.backup.files import QUEUED_MAX
-from tallac.backup.messages import BatchJob, BatchResult, Part, PiecesResult, Start, receive, send
-from tallac.backup.pool import WorkerPool
+from tallac.backup.messages import BatchJob, BatchResult, Part, PiecesResult
+from tallac.backup.worker import StoreTask
 from tallac.dag import decode_table
 from tallac.errors import MissingObjectError, StoreFullError, WorkerDiedError
 from tallac.testing.memory_grid import FolderRecipe, MemoryGrid
+from tallac.workers import pool
+from tallac.workers.messages import receive, send
 
 if TYPE_CHECKING:
     from tests.unit.backup.conftest import Bench
@@ -82,15 +84,15 @@ def test_a_store_error_in_a_worker_is_raised_as_itself(shared_bench: Bench) -> N
     assert shared_bench.back_up().files.total == 1003
 
 
-def _pool(source: Path, folder: Path) -> WorkerPool:
+def _pool(source: Path, folder: Path) -> Workers:
     root = os.open(source, os.O_RDONLY)
     try:
-        return WorkerPool(Start(FolderRecipe(folder, None), root, 100_000), 1, lambda _: None)
+        return Workers(StoreTask(FolderRecipe(folder, None), root, 100_000), 1, lambda _: None)
     finally:
         os.close(root)
 
 
-def _do_one_job(workers: WorkerPool) -> None:
+def _do_one_job(workers: Workers) -> None:
     workers.submit(BatchJob([Part((), [b"file"])]), lambda _: None)
     workers.drain()
 
@@ -100,11 +102,11 @@ def test_a_killed_worker_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     workers = _pool(tmp_path, tmp_path)
     try:
-        os.kill(workers._workers[0].process.pid, signal.SIGKILL)
+        os.kill(workers._pool._workers[0].process.pid, signal.SIGKILL)
         with pytest.raises(WorkerDiedError, match="exit status -9"):
             _do_one_job(workers)
     finally:
-        workers.kill()
+        workers.stop()
 
 
 def test_a_worker_ignores_ctrl_c_and_ends_with_the_pipe(tmp_path: Path) -> None:
@@ -114,16 +116,16 @@ def test_a_worker_ignores_ctrl_c_and_ends_with_the_pipe(tmp_path: Path) -> None:
     results: list[BatchResult | PiecesResult] = []
     workers.submit(BatchJob([Part((), [b"file", b"missing"])]), results.append)
     workers.drain()
-    process = workers._workers[0].process
+    process = workers._pool._workers[0].process
     os.kill(process.pid, signal.SIGINT)
     workers.submit(BatchJob([Part((), [b"file"])]), results.append)
     workers.drain()
     assert isinstance(results[0], BatchResult)
     assert [entry.name for entry in decode_table(results[0].parts[0].table)] == [b"file"]
     assert [problem.name for problem in results[0].parts[0].problems] == [b"missing"]
-    workers._workers[0].orders.close()
+    workers._pool._workers[0].orders.close()
     assert process.wait(10) == 0
-    workers.kill()
+    workers.stop()
 
 
 def test_many_answers_do_not_block(tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_in_flight_jobs_are_bounded(tmp_path: Path) -> None:
     workers = _pool(tmp_path, tmp_path)
     for _ in range(20):
         workers.submit(BatchJob([Part((), [b"file"])]), lambda _: None)
-        assert len(workers._workers[0].waiting) <= pool.IN_FLIGHT_MAX
+        assert len(workers._pool._workers[0].waiting) <= pool.IN_FLIGHT_MAX
     workers.finish()
 
 

@@ -244,6 +244,9 @@ class LateRunner:
         self._waiting.clear()
         return done
 
+    def close(self) -> None:
+        pass
+
     def _run(self, pickled: bytes) -> BatchResult:
         settings = _through_pickle(self._settings)
         batch: Batch = pickle.loads(pickled)  # noqa: S301  # It was made a few lines above.

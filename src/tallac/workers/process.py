@@ -1,0 +1,103 @@
+"""A worker process: opens its task and answers jobs.
+
+It is started as `python -m tallac.workers.process`, gets its orders from standard input and answers on standard output. The task,
+which may hold secrets, comes with the first message and never stands in an argument or in the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle  # It only tries whether an error can be sent.
+import queue
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import FrameType
+from typing import Protocol
+
+from tallac.workers.messages import Done, Ended, Failed, Work, receive, send
+
+STOP_SECONDS_MAX = 5
+"""So long a worker that is stopped may take to throw away what is not finished."""
+
+
+class _StoppedError(BaseException):
+    """Nobody waits for answers any more. Not an Exception: nothing but `main` is to catch it."""
+
+
+class _Task(Protocol):
+    def open(self) -> AbstractContextManager[Callable[[object], object]]: ...
+
+
+def main() -> None:
+    """Work until told to end, or until stopped, or until the process that gives the orders is gone."""
+    # Ctrl-C is for the process that gives the orders; it speaks to the user, and stops its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    orders, answers = _take_pipes()
+    try:
+        task = receive(orders)
+        if task is not None:
+            _work(task, orders, answers)  # type: ignore[arg-type]  # Only tasks are sent.
+    except (BrokenPipeError, _StoppedError):
+        pass
+    except Exception as error:  # noqa: BLE001  # Whatever it is, it is raised where the orders come from, not lost here.
+        with contextlib.suppress(BrokenPipeError, _StoppedError):
+            send(answers, Failed(_sendable(error)))
+    # What a signal would do to an interpreter that is shutting down is not worth knowing.
+    os._exit(0)
+
+
+def _work(task: _Task, orders: int, answers: int) -> None:
+    jobs: queue.SimpleQueue[object] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(orders, jobs), daemon=True).start()
+    with task.open() as carry_out:
+        while isinstance(order := jobs.get(), Work):
+            send(answers, Done(carry_out(order.job)))
+    send(answers, Ended())
+
+
+def _listen(orders: int, jobs: queue.SimpleQueue[object]) -> None:
+    """Take orders as they come, so that nobody waits until they are read, and stop everything when no more can come."""
+    try:
+        while (order := receive(orders)) is not None:
+            jobs.put(order)
+    finally:
+        # The pipe is closed after the last answer, or when nobody wants any more, or when the process at its end has died.
+        main_thread = threading.main_thread().ident
+        assert main_thread is not None
+        signal.pthread_kill(main_thread, signal.SIGTERM)
+        time.sleep(STOP_SECONDS_MAX)
+        os._exit(1)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # What a signal's function is given.
+    # Once is enough: what is not finished is being thrown away from here on.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _StoppedError
+
+
+def _take_pipes() -> tuple[int, int]:
+    """Keep the pipes to ourselves: what a library prints must not get between the messages."""
+    orders, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    return orders, answers
+
+
+def _sendable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # It was made just here.
+    except Exception:  # noqa: BLE001  # An error's constructor may raise anything.
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
+
+
+if __name__ == "__main__":
+    main()
