@@ -40,6 +40,13 @@ class BatchResult:
     owners_unset: int = 0
     problems: list[Problem] = field(default_factory=list)
 
+    def add(self, other: BatchResult) -> None:
+        """Add what became of another part of the batch."""
+        self.files += other.files
+        self.bytes += other.bytes
+        self.owners_unset += other.owners_unset
+        self.problems += other.problems
+
 
 def restore_batch(
     grid: FileReader,
@@ -55,14 +62,7 @@ def restore_batch(
         DestinationError: The destination fails as a whole.
         StoreError: The store failed, other than by damage.
     """
-    try:
-        directory = open_beneath(root, batch.components, filesystem=system)
-    except OSError as error:
-        return _all_failed(batch, settings, error)
-    try:
-        return FileWriter(grid, settings, system).write_batch(batch, directory)
-    finally:
-        system.close(directory)
+    return FileWriter(grid, settings, system).write_beneath(root, batch)
 
 
 class FileWriter:
@@ -74,6 +74,17 @@ class FileWriter:
         self._settings = settings
         self._system = system
         self._attributes = Attributes(system, settings)
+
+    def write_beneath(self, root: int, batch: Batch) -> BatchResult:
+        """Write a batch, given the destination's descriptor. Raises as `restore_batch` does."""
+        try:
+            directory = open_beneath(root, batch.components, filesystem=self._system)
+        except OSError as error:
+            return _all_failed(batch, self._settings, error)
+        try:
+            return self.write_batch(batch, directory)
+        finally:
+            self._system.close(directory)
 
     def write_batch(self, batch: Batch, directory: int) -> BatchResult:
         """Write a batch, given its directory's descriptor. Raises as `restore_batch` does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -108,29 +109,19 @@ class PoolRunner:
         doubtful = {problem.path for problem in answer.problems if problem.kind is ProblemKind.DAMAGED}
         if doubtful:
             answer.problems = [problem for problem in answer.problems if problem.path not in doubtful]
-            batch = waiting.batch
-            entries = [entry for entry in batch.entries if join_path(batch.components, entry.name) in doubtful]
-            self._write_here(Batch(batch.components, entries), answer)
+            components = waiting.batch.components
+            entries = [entry for entry in waiting.batch.entries if join_path(components, entry.name) in doubtful]
+            answer.add(self._writer.write_beneath(self._task.root, Batch(components, entries)))
         waiting.result = answer
-
-    def _write_here(self, batch: Batch, result: BatchResult) -> None:
-        directory = open_beneath(self._task.root, batch.components, filesystem=DESTINATION)
-        try:
-            for entry in batch.entries:
-                self._writer.write(entry, directory, batch.components, result)
-        finally:
-            DESTINATION.close(directory)
 
     def _submit_large(self, pool: WorkerPool[Job, Answer], waiting: _Waiting, entry: Entry, directory: int) -> None:
         components = waiting.batch.components
         try:
-            descriptor = DESTINATION.create(entry.name, directory)
+            found = _make_file(entry, directory)
         except OSError:
-            # It fails here as well, and is reported in the one way.
+            # It fails in the plain way as well, and is reported as such.
             waiting.result = self._writer.write_batch(waiting.batch, directory)
             return
-        found = os.fstat(descriptor)
-        os.close(descriptor)
         offsets = range(0, entry.size, STRETCH_SIZE)
         waiting.missing = len(offsets)
         for offset in offsets:
@@ -146,20 +137,37 @@ class PoolRunner:
             waiting.result = self._finish_large(waiting, entry)
 
     def _finish_large(self, waiting: _Waiting, entry: Entry) -> BatchResult:
-        result = BatchResult()
         batch = waiting.batch
         if waiting.error is None:
+            result = BatchResult()
             self._writer.finish(entry, self._task.root, batch.components, result)
             return result
         # One process writes it from the beginning, or says why that can't be done.
-        directory = open_beneath(self._task.root, batch.components, filesystem=DESTINATION)
-        try:
-            if not _is_stale(waiting.error):
-                DESTINATION.remove(entry.name, directory)
-            self._writer.write(entry, directory, batch.components, result)
-        finally:
-            DESTINATION.close(directory)
-        return result
+        if not _is_stale(waiting.error):
+            self._remove(batch.components, entry.name)
+        return self._writer.write_beneath(self._task.root, batch)
+
+    def _remove(self, components: tuple[bytes, ...], name: bytes) -> None:
+        with suppress(OSError):  # Writing it again meets the same error, and reports it.
+            directory = open_beneath(self._task.root, components, filesystem=DESTINATION)
+            try:
+                DESTINATION.remove(name, directory)
+            finally:
+                DESTINATION.close(directory)
+
+
+def _make_file(entry: Entry, directory: int) -> os.stat_result:
+    """Make an empty file with room for its content, and say which one it is; where that fails, there is none."""
+    descriptor = DESTINATION.create(entry.name, directory)
+    try:
+        # Finding room once costs less than at each block, and a disk too small is noticed at once.
+        DESTINATION.allocate(descriptor, entry.size)
+        return os.fstat(descriptor)
+    except OSError:
+        DESTINATION.remove(entry.name, directory)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: FileWriter, workers: int) -> PoolRunner | None:

@@ -21,6 +21,8 @@ _WRITE_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEX
 # A file that exists under the name is never opened, let alone followed.
 _CREATE_FLAGS = os.O_CREAT | os.O_EXCL | _WRITE_FLAGS
 
+_NO_ALLOCATION = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.ENODEV})
+
 _FATAL = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV, errno.ENXIO}
 )
@@ -76,6 +78,16 @@ class DestinationSystem(FileSystem):
     def truncate(self, descriptor: int, size: int) -> None:
         """Set a file's size; what was not written is a hole."""
         os.ftruncate(descriptor, size)
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        """Reserve room for a new file, whose size it becomes; where this file system can't, do nothing."""
+        if not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in _NO_ALLOCATION:
+                raise
 
     def remove(self, name: bytes, directory: int) -> None:
         """Remove what is no directory."""
