@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "unit" / "retention"))
+sys.path.insert(0, str(ROOT))
 
-from restic_oracle import Restic, random_history, random_options  # noqa: E402 - the path comes first.
+from tests.unit.retention.restic_oracle import Restic, random_history, random_options  # noqa: E402 - the path comes first.
 
 HISTORIES = 8
 POLICIES = 500

@@ -5,7 +5,7 @@ The rules are those of restic's `forget`: its answers are what the tests compare
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -56,7 +56,8 @@ def decide(
 ) -> list[Decision]:
     """Decide on one group, the newest first.
 
-    A snapshot goes only where the rules drop it both by the times that were claimed and by the times that count: then neither a
+    A time is in doubt where the one that counts is not the claimed one. A snapshot goes only where the rules drop it thrice: among
+    those whose times are not in doubt, among all by the times that count, and among all by the times claimed. Then neither a
     forged time nor a wrong clock, of whoever made a snapshot or of this machine, makes another one go.
 
     Args:
@@ -67,20 +68,20 @@ def decide(
         allow_empty: The rules may drop all; else the newest stays whatever they say.
     """
     candidates = list(candidates)
-    counted = _apply(rules, [(candidate.counted_ns, candidate) for candidate in candidates], now_ns, zone)
-    claimed = _apply(rules, [(candidate.claimed_ns, candidate) for candidate in candidates], now_ns, zone)
+    sure = [(found.claimed_ns, found) for found in candidates if found.claimed_ns == found.counted_ns]
+    views = [("", sure)]
+    if len(sure) < len(candidates):
+        views.append(("", [(found.counted_ns, found) for found in candidates]))
+        views.append((" by the times claimed", [(found.claimed_ns, found) for found in candidates]))
+    reasons: dict[bytes, list[str]] = {found.name: ["held"] if found.is_held else [] for found in candidates}
+    for label, timed in views:
+        for name, why in _apply(rules, timed, now_ns, zone).items():
+            reasons[name] += [reason + label for reason in why if reason not in reasons[name]]
     ordered = sorted(candidates, key=lambda candidate: (candidate.counted_ns, candidate.name), reverse=True)
-    decisions = [Decision(candidate, _reasons(candidate, counted, claimed)) for candidate in ordered]
+    decisions = [Decision(candidate, tuple(reasons[candidate.name])) for candidate in ordered]
     if decisions and not allow_empty and not any(decision.is_kept for decision in decisions):
         decisions[0] = Decision(decisions[0].candidate, ("last of its group",))
     return decisions
-
-
-def _reasons(candidate: Candidate, counted: Mapping[bytes, list[str]], claimed: Mapping[bytes, list[str]]) -> tuple[str, ...]:
-    reasons = ["held"] if candidate.is_held else []
-    reasons += counted[candidate.name]
-    reasons += [f"{reason} by the times claimed" for reason in claimed[candidate.name] if reason not in reasons]
-    return tuple(reasons)
 
 
 def _apply(rules: Rules, timed: Iterable[tuple[int, Candidate]], now_ns: int, zone: tzinfo | None) -> dict[bytes, list[str]]:
