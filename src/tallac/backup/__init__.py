@@ -4,8 +4,8 @@ That module is not imported here: worker processes, and commands that only look 
 """
 
 from tallac.backup.summary import BackupSummary, Change, Counts, Observer, Progress
-from tallac.backup.target import ARCHIVES, LATEST, Target, open_target
-from tallac.dag import free_snapshot_name, parse_snapshot_name, snapshot_name
+from tallac.backup.target import Target, open_target
+from tallac.dag import ARCHIVES, LATEST, free_snapshot_name, parse_snapshot_name, snapshot_name
 
 __all__ = [
     "ARCHIVES",

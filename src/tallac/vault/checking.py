@@ -203,7 +203,10 @@ class CapCheck:
         if name in self._seen:
             return []
         below = self._reader.read_links(link)
-        self._reader.locate(name)
+        if self._read_data:
+            self._reader.require_whole(name)
+        else:
+            self._reader.locate(name)
         self._seen.add(name)
         self.report.directories += link.kind is LinkKind.DIRECTORY
         self._count_object()

@@ -16,6 +16,7 @@ from tallac.vault.objects import Kind, check_content, object_name_of, open_conte
 from tallac.vault.runs import Location
 from tallac.vault.tables import decode_table_object
 from tallac.vault.trees import NODE_SIZE_MAX, Child, decode_node, links_of_children
+from tallac.vault.whole_packs import WholePacks
 from tallac.vault.windows import PackWindows
 
 
@@ -45,6 +46,7 @@ class ObjectReader:
         self._index = index
         self._only_present = only_present
         self._windows = PackWindows(backend)
+        self._whole_packs = WholePacks(backend)
         self._codec = Codec()
         self.bytes_read = 0
 
@@ -97,6 +99,19 @@ class ObjectReader:
         if location is None:
             raise self._missing(name)
         return location
+
+    def require_whole(self, name: bytes) -> None:
+        """See that an object lies in a pack whose every byte is right: without its read cap no more can be told of its content.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: It is lost, or no pack that holds it is whole.
+        """
+
+        def read(location: Location) -> bytes:
+            self.bytes_read += self._whole_packs.require(location.pack)
+            return b""
+
+        self._first_whole(name, read)
 
     def _first_whole(self, name: bytes, read: Callable[[Location], bytes]) -> bytes:
         """Read any copy of an object that is whole; where there is none, look a second time at a fresh index."""

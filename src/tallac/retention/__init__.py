@@ -1,0 +1,1 @@
+"""Which snapshots stay: forget and bring back, hold and release, tags and notes, and taking paths out of snapshots."""

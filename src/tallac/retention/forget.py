@@ -1,0 +1,264 @@
+"""Forget snapshots, by rules or by name, and bring forgotten ones back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from enum import Enum
+
+from tallac.caps import ReadCap
+from tallac.dag import Entry
+from tallac.errors import DamageError, EntryError, UsageError
+from tallac.interfaces import Clock, Grid
+from tallac.retention.decide import Candidate, Decision, decide
+from tallac.retention.record import RetentionRecord, Sight, claimed_ns
+from tallac.retention.rules import Rules
+from tallac.retention.target import Target, facts_of, find_named, is_held, set_latest
+
+
+class GroupBy(Enum):
+    """What the snapshots of a group have in common."""
+
+    HOST = "host"
+    SOURCE = "source"
+    TAGS = "tags"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """Which group it is; what is not grouped by is None.
+
+    Attributes:
+        host: Who made the snapshots.
+        sources: What was backed up.
+        tags: The tags that each of them has.
+    """
+
+    host: str | None = None
+    sources: tuple[bytes, ...] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to keep, and how.
+
+    Attributes:
+        rules: What to keep.
+        group_by: The rules go for each group by itself.
+        allow_empty: A group may lose its last snapshot.
+        zone: Whose days; None for the machine's own time zone.
+    """
+
+    rules: Rules
+    group_by: frozenset[GroupBy] = frozenset((GroupBy.HOST, GroupBy.SOURCE))
+    allow_empty: bool = False
+    zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a `forget` comes to.
+
+    Attributes:
+        groups: The decisions for each group, the newest snapshot first.
+        others: Names in `Archives/` that no snapshot has; they are left alone.
+    """
+
+    groups: Mapping[GroupKey, list[Decision]]
+    others: list[bytes] = field(default_factory=list)
+
+    @property
+    def forgotten(self) -> set[bytes]:
+        """The names that go."""
+        return {decision.candidate.name for group in self.groups.values() for decision in group if not decision.is_kept}
+
+
+def parse_group_by(text: str) -> frozenset[GroupBy]:
+    """Read `host,source,tags` or a part of it, or `none`.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if text == "none":
+        return frozenset()
+    try:
+        return frozenset(GroupBy(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{text!r}: snapshots are grouped by host, source and tags, with commas between them, or none") from error
+
+
+def plan(order: Order, entries: Iterable[Entry], sights: Mapping[bytes, Sight], now_ns: int) -> Plan:
+    """Decide on all snapshots of a target; nothing is done.
+
+    Raises:
+        UsageError: There is no rule.
+    """
+    if order.rules.is_empty:
+        raise UsageError("say what to keep, as in --keep-daily 7, or which snapshots to forget, as in home:docs/Archives/NAME")
+    groups: dict[GroupKey, list[Candidate]] = {}
+    others = []
+    for entry in entries:
+        claimed = claimed_ns(entry)
+        if claimed is None:
+            others.append(entry.name)
+            continue
+        sight = sights.get(entry.name)
+        counted = claimed if sight is None else sight.counted_ns(claimed)
+        candidate = Candidate(entry.name, claimed, counted, facts_of(entry).tags, is_held(entry))
+        groups.setdefault(group_of(entry, order.group_by), []).append(candidate)
+    decided = {
+        key: decide(order.rules, candidates, now_ns, zone=order.zone, allow_empty=order.allow_empty)
+        for key, candidates in groups.items()
+    }
+    return Plan(decided, others)
+
+
+def group_of(entry: Entry, group_by: frozenset[GroupBy]) -> GroupKey:
+    """Tell which group a snapshot belongs to."""
+    facts = facts_of(entry)
+    return GroupKey(
+        facts.host if GroupBy.HOST in group_by else None,
+        tuple(sorted(facts.sources)) if GroupBy.SOURCE in group_by else None,
+        tuple(sorted(facts.tags)) if GroupBy.TAGS in group_by else None,
+    )
+
+
+def forget(grid: Grid, target: Target, order: Order, record: RetentionRecord, clock: Clock, *, dry_run: bool = False) -> Plan:
+    """Forget what no rule keeps, and set `Latest`. Durable when this returns.
+
+    What goes is in the record before it goes. What somebody else enters, holds or forgets meanwhile is decided on anew.
+
+    Raises:
+        UsageError: There is no rule.
+        StoreError: The store failed; nothing was forgotten, or what the record holds.
+    """
+    now_ns = clock.now_ns()
+    entries = target.read(grid)
+    sights = record.look(target.fingerprint, entries, now_ns)
+    planned = plan(order, entries, sights, now_ns)
+    if dry_run:
+        return planned
+    going = [entry for entry in entries if entry.name in planned.forgotten]
+    record.keep_forgotten(target.fingerprint, going)
+    recorded = {(entry.name, entry.packed) for entry in going}
+
+    def drop(found: list[Entry]) -> list[Entry]:
+        names = plan(order, found, sights, now_ns).forgotten
+        return [entry for entry in found if entry.name not in names or (entry.name, entry.packed) not in recorded]
+
+    if going:
+        grid.edit_directory(target.archives, drop)
+        set_latest(grid, target, clock)
+    return planned
+
+
+def forget_named(
+    grid: Grid,
+    target: Target,
+    names: Sequence[bytes],
+    group_by: frozenset[GroupBy],
+    record: RetentionRecord,
+    clock: Clock,
+    *,
+    allow_empty: bool = False,
+    dry_run: bool = False,
+) -> list[bytes]:
+    """Forget snapshots by name, all of them or none, and set `Latest`. Durable when this returns.
+
+    Raises:
+        EntryNotFoundError: One is missing.
+        EntryError: One is held, or is the last of its group and `allow_empty` is not given.
+    """
+
+    def drop(found: list[Entry]) -> list[Entry]:
+        going = find_named(found, names, target.label)
+        left = [entry for entry in found if entry not in going]
+        groups_left = {group_of(entry, group_by) for entry in left if claimed_ns(entry) is not None}
+        for entry in going:
+            if is_held(entry):
+                raise EntryError(f"{_shown(entry)}: it is held; `tallac release {target.label} {_shown(entry)}` lets it go")
+            if not allow_empty and group_of(entry, group_by) not in groups_left:
+                raise EntryError(f"{_shown(entry)}: it is the last snapshot of its group; --allow-empty forgets it anyway")
+        return left
+
+    entries = target.read(grid)
+    kept = drop(entries)
+    if not dry_run:
+        record.keep_forgotten(target.fingerprint, [entry for entry in entries if entry not in kept])
+        grid.edit_directory(target.archives, drop)
+        set_latest(grid, target, clock)
+    return list(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What an undo came to.
+
+    Attributes:
+        back: Names that are back.
+        lost: What prune has deleted at least a part of, by name, with what is missing.
+        taken: Names that another snapshot has by now.
+    """
+
+    back: list[bytes]
+    lost: dict[bytes, str]
+    taken: list[bytes]
+
+
+def undo(
+    grid: Grid, target: Target, names: Sequence[bytes], record: RetentionRecord, clock: Clock, *, dry_run: bool = False
+) -> Undone:
+    """Bring back what the last run has forgotten, or these, as far as it is whole.
+
+    Raises:
+        EntryError: Nothing was forgotten here by this machine, or not these.
+        FencedError: A prune is deleting some of it right now.
+    """
+    forgotten = record.all_forgotten(target.fingerprint) if names else record.last_forgotten(target.fingerprint)
+    if not forgotten:
+        raise EntryError(f"{target.label}: this machine has forgotten nothing here that could come back")
+    wanted = find_named(forgotten, names, target.label) if names else forgotten
+    if dry_run:
+        return _look_at(grid, target, wanted)
+    with grid.session() as session:
+        found = _look_at(grid, target, wanted)
+        back = [entry for entry in wanted if entry.name in found.back]
+        # Whatever a prune has begun with since the look is looked up again here.
+        session.commit([cap for entry in back if isinstance(cap := entry.cap, ReadCap)])
+        grid.edit_directory(target.archives, lambda entries: [*entries, *_missing(back, entries)])
+        set_latest(grid, target, clock)
+    record.drop_forgotten(target.fingerprint, [*found.back, *found.lost])
+    return found
+
+
+def _look_at(grid: Grid, target: Target, wanted: Iterable[Entry]) -> Undone:
+    present = {entry.name: entry.packed for entry in target.read(grid)}
+    found = Undone([], {}, [])
+    for entry in wanted:
+        if present.get(entry.name, entry.packed) != entry.packed:
+            found.taken.append(entry.name)
+        elif entry.name not in present and (trouble := _trouble(grid, entry)) is not None:
+            found.lost[entry.name] = trouble
+        else:
+            found.back.append(entry.name)
+    return found
+
+
+def _missing(entries: Iterable[Entry], found: Iterable[Entry]) -> list[Entry]:
+    names = {entry.name for entry in found}
+    return [entry for entry in entries if entry.name not in names]
+
+
+def _trouble(grid: Grid, entry: Entry) -> str | None:
+    """Say what a snapshot lacks; None where it is whole."""
+    try:
+        report = grid.check(entry.cap, read_data=False)
+    except DamageError as error:
+        return str(error)
+    return next((finding.what for finding in report.findings if finding.damaged), None)
+
+
+def _shown(entry: Entry) -> str:
+    return entry.name.decode("utf-8", "backslashreplace")

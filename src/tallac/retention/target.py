@@ -1,0 +1,112 @@
+"""A target whose snapshots are forgotten, marked or rewritten."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tallac.caps import DirectoryWriteCap
+from tallac.dag import LATEST, Entry, Metadata, SnapshotFacts, newest_snapshot, pack_cap
+from tallac.errors import EntryError, EntryNotFoundError
+from tallac.interfaces import CapEditor, Clock, Grid
+
+Edit = Callable[[list[Entry]], list[Entry]]
+
+_OURS = "tallac"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An open target.
+
+    Attributes:
+        directory: The directory that holds `Archives/` and `Latest`.
+        archives: The directory of the snapshots.
+        label: How it is shown to the user, as `home:docs`.
+    """
+
+    directory: DirectoryWriteCap
+    archives: DirectoryWriteCap
+    label: str
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tell targets apart in local state, without secrets."""
+        return hashlib.sha256(pack_cap(self.archives.read_cap)).digest()[:16]
+
+    def read(self, editor: CapEditor) -> list[Entry]:
+        """Give the entries of `Archives/`."""
+        return editor.edit_directory(self.archives, list)
+
+
+def set_latest(grid: Grid, target: Target, clock: Clock) -> None:
+    """Let `Latest` lead to the newest snapshot that is left, with its metadata; to nothing where none is left.
+
+    `Archives/` is read inside the edit: whoever enters a snapshot meanwhile either makes this swap fail, or sets `Latest` later.
+    """
+
+    def replace(entries: list[Entry]) -> list[Entry]:
+        newest = newest_snapshot(grid.read_directory(target.archives.read_cap), clock.now_ns())
+        others = [entry for entry in entries if entry.name != LATEST]
+        return others if newest is None else [*others, Entry(LATEST, newest.packed, newest.metadata)]
+
+    grid.edit_directory(target.directory, replace)
+
+
+def find_named(entries: Iterable[Entry], names: Sequence[bytes], label: str) -> list[Entry]:
+    """Give the entries with these names.
+
+    Raises:
+        EntryNotFoundError: One is missing.
+        EntryError: One is no snapshot.
+    """
+    by_name = {entry.name: entry for entry in entries}
+    for name in names:
+        if name not in by_name:
+            raise EntryNotFoundError(f"{label}: there is no snapshot {_shown(name)}; `tallac snapshots {label}` lists them")
+        if not by_name[name].is_directory:
+            raise EntryError(f"{label}: {_shown(name)} in Archives is no snapshot")
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def mark_of(entry: Entry, key: str) -> str | None:
+    """Read a mark that this Tallac, or another one, has put on a snapshot: `held` or `note`."""
+    marks = (entry.metadata.other or {}).get(_OURS)
+    value = marks.get(key) if isinstance(marks, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def with_mark(entry: Entry, key: str, value: str | None) -> Entry:
+    """Give the entry with a mark, or without it for None; all other keys stay as they are."""
+    other = dict(entry.metadata.other or {})
+    found = other.get(_OURS)
+    marks = dict(found) if isinstance(found, dict) else {}
+    marks.pop(key, None)
+    if value is not None:
+        marks[key] = value
+    other.pop(_OURS, None)
+    if marks:
+        other[_OURS] = marks
+    return with_metadata(entry, msgspec.structs.replace(entry.metadata, other=other or None))
+
+
+def with_metadata(entry: Entry, metadata: Metadata) -> Entry:
+    """Give the entry with other metadata."""
+    return Entry(entry.name, entry.packed, metadata, entry.write)
+
+
+def facts_of(entry: Entry) -> SnapshotFacts:
+    """Give a snapshot's facts; empty ones where another tool made it."""
+    return entry.metadata.snapshot or SnapshotFacts()
+
+
+def is_held(entry: Entry) -> bool:
+    """Whether a snapshot is never forgotten."""
+    return mark_of(entry, "held") is not None
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.command import Tallac
+
+TARGET = "ALIAS:docs"
+
+
+@pytest.fixture
+def docs(tallac: Tallac, source: Path) -> Tallac:
+    """Give a command with a target of three snapshots, each with another content."""
+    tallac("-q", "create-alias", "ALIAS")
+    for number in range(3):
+        (source / "changing").write_text(f"content {number}" * 20)
+        tallac("-q", "backup", source, TARGET)
+    return tallac
+
+
+def names(docs: Tallac) -> list[str]:
+    """List the snapshots."""
+    return [line.decode() for line in docs("ls", f"{TARGET}/Archives").lines]
+
+
+def records(docs: Tallac, *arguments: str, status: int = 0) -> list[dict[str, object]]:
+    """Run with --json."""
+    return [json.loads(line) for line in docs(*arguments, "--json", status=status).lines]
+
+
+def test_rules(docs: Tallac) -> None:
+    """A table says what each rule keeps; a dry run changes nothing, the real one does, and `Latest` leads to the newest."""
+    before = names(docs)
+    shown = docs("forget", TARGET, "--keep-last", "1", "--keep-yearly", "1", "-n").lines
+    assert [line.split() for line in shown[1:4]] == [
+        [before[2].encode(), b"keep", b"last,", b"yearly"],
+        [before[1].encode(), b"forget"],
+        [before[0].encode(), b"forget"],
+    ]
+    assert shown[-1].split() == [b"would", b"be", b"forgotten", b"2"]
+    assert names(docs) == before
+    *decisions, summary = records(docs, "forget", TARGET, "--keep-last", "1")
+    assert [(found["snapshot"], found["kept"], found["reasons"]) for found in decisions] == [
+        (before[2], True, ["last"]),
+        (before[1], False, []),
+        (before[0], False, []),
+    ]
+    assert summary == {"type": "summary", "kept": 1, "forgotten": 2, "dry_run": False}
+    assert names(docs) == before[2:]
+    assert docs("ls", TARGET).lines == [b"Archives", b"Latest"]
+    docs("check", "--read-data", "ALIAS:")
+
+
+def test_the_newest_by_name_and_back(docs: Tallac) -> None:
+    """`Latest` follows when the newest is forgotten, and when it comes back."""
+    before = names(docs)
+    newest = docs("get", f"{TARGET}/Latest/changing").out
+    docs("forget", f"{TARGET}/Archives/{before[2]}")
+    assert docs("get", f"{TARGET}/Latest/changing").out == b"content 1" * 20
+    assert before[2] in docs("forget", "--undo", TARGET).out.decode()
+    assert docs("get", f"{TARGET}/Latest/changing").out == newest
+    assert names(docs) == before
+    docs("forget", *(f"{TARGET}/Archives/{name}" for name in before[:2]))
+    assert records(docs, "forget", "--undo", f"{TARGET}/Archives/{before[0]}")[0]["type"] == "back"
+    assert names(docs) == [before[0], before[2]]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [],
+        ["--keep-last", "0"],
+        ["--keep-last", "-1"],
+        ["--keep-daily", "seven"],
+        ["--keep-within", "14"],
+        ["--keep-within-weekly", "1w"],
+        ["--keep-tag", "a,,b"],
+        ["--keep-last", "1", "--keep-daily", "x"],
+        ["--keep-last", "1", "--group-by", "user"],
+        ["--undo", "--keep-last", "1"],
+    ],
+)
+def test_what_is_no_rule(docs: Tallac, rules: list[str]) -> None:
+    """A rule that makes no sense, or none, is wrong usage, and nothing is forgotten."""
+    assert docs.fails("forget", TARGET, *rules, status=2)
+    assert len(names(docs)) == 3
+
+
+def test_the_last_one(docs: Tallac) -> None:
+    """The last snapshot of a group goes only with --allow-empty."""
+    docs("forget", TARGET, "--keep-tag", "none")
+    [last] = names(docs)
+    assert "--allow-empty" in docs.fails("forget", f"{TARGET}/Archives/{last}")
+    docs("forget", TARGET, "--keep-tag", "none", "--allow-empty")
+    assert docs("ls", TARGET).lines == [b"Archives"]
+    docs("forget", "--undo", TARGET)
+    assert names(docs) == [last]
+    assert docs("get", f"{TARGET}/Latest/changing").out == b"content 2" * 20
+
+
+def test_marks(docs: Tallac, source: Path) -> None:
+    """What is held or tagged stays; the next backup leaves the marks alone."""
+    before = names(docs)
+    assert b"held: why" in docs("hold", TARGET, before[0], "--reason", "why").out
+    assert records(docs, "tag", TARGET, "Latest", "--add", "a,b", "--note", "n") == [
+        {"tags": ["a", "b"], "dry_run": False, "held": None, "note": "n", "snapshot": before[2]}
+    ]
+    docs("-q", "backup", source, TARGET)
+    assert "held" in docs.fails("forget", f"{TARGET}/Archives/{before[0]}")
+    docs("forget", TARGET, "--keep-tag", "a,b", "--keep-last", "1")
+    assert names(docs)[:2] == [before[0], before[2]]
+    docs("tag", TARGET, before[2], "--set", "")
+    docs("release", TARGET, before[0])
+    docs("forget", TARGET, "--keep-tag", "a", "--keep-last", "1")
+    assert len(names(docs)) == 1
+    assert "use one or the other" in docs.fails("tag", TARGET, "Latest", "--set", "a", "--add", "b", status=2)
+    assert "what to change" in docs.fails("tag", TARGET, "Latest", status=2)
+    assert "no snapshot" in docs.fails("hold", TARGET, "nothing")
+
+
+def test_rewrite(docs: Tallac, tmp_path: Path) -> None:
+    """A path is gone from all snapshots, everything else is as it was, and the vault is whole."""
+    before = names(docs)
+    assert b"taken out" in docs("rewrite", TARGET, "--exclude", "/parent/subdir/foo.txt", "--dry-run").out
+    assert docs("get", f"{TARGET}/Latest/parent/subdir/foo.txt").out == b"foo"
+    docs("rewrite", TARGET, "--exclude", "*.txt", "--exclude", "!blah.txt", "--snapshot", before[0])
+    assert docs("ls", "-R", f"{TARGET}/Archives/{before[0]}/parent").lines == [b"blah.txt", b"subdir"]
+    *changed, _ = records(docs, "rewrite", TARGET, "--exclude", "/parent/subdir/foo.txt")
+    assert [(found["snapshot"], found["files"]) for found in changed] == [(name, 1) for name in before[1:]]
+    assert names(docs) == before
+    docs("restore", f"{TARGET}/Latest", tmp_path / "out")
+    assert not (tmp_path / "out" / "parent" / "subdir" / "foo.txt").exists()
+    assert (tmp_path / "out" / "parent" / "subdir" / "bar.txt").read_text() == "bar\n" * 1000
+    docs("check", "--read-data", "ALIAS:")
+    assert "matches nothing" in docs.fails("rewrite", TARGET, "--exclude", "# comment", status=2)
