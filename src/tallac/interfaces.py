@@ -353,13 +353,7 @@ class CheckReport:
 class CapChecker(Protocol):
     """Check what hangs below a cap, with a read cap or a verify cap, and the grid's own frame."""
 
-    def check(
-        self,
-        cap: Cap,
-        *,
-        read_data: bool,
-        progress: Callable[[CheckReport], None] | None = None,
-    ) -> CheckReport:
+    def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Check that all that hangs below a cap is there; with read_data, that all its bytes are right."""
         ...
 
