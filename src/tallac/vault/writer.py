@@ -23,6 +23,7 @@ from tallac.vault.keys import WriterKey
 from tallac.vault.links import SMALL_SIZE_MAX
 from tallac.vault.objects import Kind, object_name_of
 from tallac.vault.packs import FinishedPack
+from tallac.vault.quarantine import Quarantine
 from tallac.vault.reading import ObjectReader
 from tallac.vault.recipes import RunsFinder, can_be_sent
 from tallac.vault.storing import ObjectWriter
@@ -89,14 +90,14 @@ class VaultRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
-    quarantined: frozenset[bytes]
+    quarantine: Quarantine
     claims_path: str
 
     @contextmanager
     def open(self) -> Iterator[PieceWriter]:
         """See `tallac.interfaces.WorkerRecipe`."""
         with Claims(self.claims_path) as claims:
-            finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantined)
+            finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
             objects = ObjectWriter(self.backend, WriterKey(self.secret), finder, claims, os.urandom)
             try:
                 yield VaultPieceWriter(objects)
@@ -119,7 +120,9 @@ class VaultWriter:
         self._cutter: Cutter | None = None
         self._unpublished: list[FinishedPack] = []
         self._workers_stored = 0
-        self.has_losses = bool(index.absent_packs)
+        # What a prune has taken is no loss.
+        self.has_losses = any(not index.quarantine.is_gone(pack) for pack in index.absent_packs)
+        self.epoch = index.quarantine.number
 
     @property
     def small_size_max(self) -> int:
@@ -178,7 +181,7 @@ class VaultWriter:
         """See `tallac.interfaces.CapWriter`."""
         index = self._index
         recipe = VaultRecipe(
-            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantined, self._claims.path
+            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantine, self._claims.path
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 
