@@ -66,7 +66,7 @@ def decode_session(path: str, sealed: bytes, key: bytes) -> SessionRecord:
         return _decoder.decode(unpad_plain(open_sealed(key, sealed, SESSION_CONTEXT + path.encode()), Codec()))
     except CorruptObjectError as error:
         raise type(error)(f"{path} is damaged: {error}") from None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise MalformedObjectError(f"{path} does not follow the format") from None
 
 
