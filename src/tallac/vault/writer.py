@@ -31,8 +31,7 @@ from tallac.vault.trees import Child, TreeBuilder
 
 LITERAL_SIZE_MAX = 55
 PUBLISH_BODY_SIZE = 4 << 20
-FLUSH_SIZE = 64 << 20
-"""After so many bytes of large files their lists are made durable: a killed run's pieces are found again only by way of these."""
+STREAM_STEP_SIZE = 1 << 20
 
 
 class _Receipt(msgspec.Struct, array_like=True):
@@ -120,7 +119,6 @@ class VaultWriter:
         self._cutter: Cutter | None = None
         self._unpublished: list[FinishedPack] = []
         self._workers_stored = 0
-        self._joined_size = 0
         self.has_losses = bool(index.absent_packs)
 
     @property
@@ -158,10 +156,6 @@ class VaultWriter:
             # Its cap would promise a chunk.
             raise ValueError(f"a file of {size} bytes is stored with put_small")
         root = tree.finish()
-        self._joined_size += root.size
-        if self._joined_size >= FLUSH_SIZE:
-            self._joined_size = 0
-            self._objects.flush_nodes()
         return b"C" + root.key_and_hash + encode_size(root.size)
 
     def put_file(self, content: FileContent) -> FileReadCap:
