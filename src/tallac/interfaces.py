@@ -184,12 +184,7 @@ class DirectoryBuilder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a file that is stored by itself.
-
-    Attributes:
-        offset, length: Where it lies, in bytes.
-        is_hole: All its bytes are zero, and it is not to be read.
-    """
+    """A stretch of a file, in bytes, that is stored by itself; a hole is all zeros, and is not to be read."""
 
     offset: int
     length: int
@@ -281,6 +276,11 @@ class CapWriter(Protocol):
         ...
 
     @property
+    def epoch(self) -> int:
+        """Grows when a prune may drop something: what local records of another epoch name is to be looked up piece by piece."""
+        ...
+
+    @property
     def bytes_stored(self) -> int:
         """Bytes that this batch has added to the store so far, all included."""
         ...
@@ -293,13 +293,18 @@ class Session(Protocol):
         """Open a batch; when the block is left without an exception, all of its caps are durable."""
         ...
 
-    def commit(self, caps: Iterable[ReadCap]) -> None:
-        """Say what is about to be linked. Call after the writing() block has exited and before the directory is edited.
+    def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
+        """Say what is about to be linked; may be called again. Call it after the writing() block and before the edit.
+
+        `found` are caps that no batch of this session has stored; they are looked up where a prune may have been.
 
         Raises:
             FencedError: Something this session relied on may be gone; store it again in another session.
         """
         ...
+
+    def keep(self, caps: Iterable[ReadCap]) -> None:
+        """Say, in place of `commit`, what stays for 30 days although nothing links to it. Raises as `commit` does."""
 
 
 class CapEditor(Protocol):
@@ -321,12 +326,9 @@ class CapEditor(Protocol):
 
 @dataclass(slots=True)
 class Finding:
-    """One thing that a check found wrong.
+    """One thing that a check found: `what`, a sentence, and the path below the checked cap; None for an index or a header.
 
-    Attributes:
-        path: Where it hangs below the checked cap, b"" for the cap itself; None if it belongs to no path (an index, a header).
-        what: One sentence that names the trouble and, where possible, what to do.
-        damaged: False for something merely worth knowing (a leftover of a killed run).
+    What is not `damaged` is merely worth knowing, as a leftover of a killed run is.
     """
 
     path: bytes | None

@@ -124,10 +124,8 @@ def test_a_killed_backup(begun: Begun, tmp_path: Path, chance: random.Random, nu
     ("size", "count"),
     [
         (400_000, 600),
-        # The lists of large files' pieces stay in a pack of the parent's that is open until the end.
-        pytest.param(
-            4_000_000, 60, marks=pytest.mark.xfail(reason="large files are read again, and not stored again", strict=True)
-        ),
+        # The lists of large files' pieces are made durable every 64 MiB.
+        (4_000_000, 120),
     ],
 )
 def test_a_killed_first_backup_is_not_read_again(tallac: Tallac, tmp_path: Path, size: int, count: int) -> None:

@@ -19,7 +19,7 @@ LONG = pytest.mark.torture
 
 
 @pytest.fixture
-def peak(tallac: Tallac, record_property: Callable[[str, object], None]) -> Callable[..., int]:
+def peak(tallac: Tallac) -> Callable[..., int]:
     """Run a command and give the peak of what all its processes hold together: what several share counts once."""
 
     def run(*arguments: str | Path) -> int:
@@ -31,7 +31,6 @@ def peak(tallac: Tallac, record_property: Callable[[str, object], None]) -> Call
         _, err = process.communicate()
         assert process.returncode == 0, err
         assert highest > 10_000_000
-        record_property(f"peak of {arguments[0]}", highest)
         return highest
 
     return run

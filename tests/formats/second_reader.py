@@ -363,8 +363,23 @@ class Vault:
         require(
             register.number >= 1 and (register.number == 1) == (register.predecessor == bytes(32)), "a register's number is wrong"
         )
-        require(len(register.text) % {"roots": 48, "index": 32, "quarantine": 16}[name] == 0, "a register's text is cut off")
+        if name == "quarantine":
+            self._read_quarantine(register.text)
+        else:
+            require(len(register.text) % {"roots": 48, "index": 32}[name] == 0, "a register's text is cut off")
         return register
+
+    def _read_quarantine(self, text: bytes) -> None:
+        packs = []
+        while text:
+            require(len(text) >= 45, "the quarantine is cut off")
+            since, is_decided, count = int.from_bytes(text[:8], "big"), text[8], int.from_bytes(text[41:45], "big")
+            offsets = [int.from_bytes(text[45 + 4 * n : 49 + 4 * n], "big") for n in range(count)]
+            require(since >= 1 and is_decided <= 1 and len(text) >= 45 + 4 * count, "the quarantine is malformed")
+            require(offsets == sorted(set(offsets)), "offsets in the quarantine are out of order")
+            packs.append(text[9:41])
+            text = text[45 + 4 * count :]
+        require(packs == sorted(set(packs)), "the quarantine is out of order")
 
     # The index and packs.
 

@@ -126,6 +126,7 @@ class _Run:
             session = stack.enter_context(self._grid.session())
             target = open_target(self._grid, self._order.root, self._order.path)
             with session.writing() as writer:
+                epoch = writer.epoch
                 ledger = Ledger(self._observer, self._clock, lambda: writer.bytes_stored)
                 try:
                     packed, row = self._store(root, target, writer, record, ledger)
@@ -136,8 +137,9 @@ class _Run:
             cap = _directory_cap(packed)
             session.commit([cap])
             facts = self._facts(started_ns, stored, ledger)
-            name = enter_snapshot(self._grid, target, packed, msgspec.structs.replace(metadata, snapshot=facts), self._clock)
-            record.commit()
+            entered = msgspec.structs.replace(metadata, snapshot=facts)
+            name = enter_snapshot(self._grid, session, target, packed, entered, self._clock)
+            record.commit(epoch)
         return self._summary(name, cap, facts, ledger)
 
     def _store(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
+from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, ReadCap, parse
 from tallac.dag import (
     ARCHIVES,
     LATEST,
@@ -16,8 +16,8 @@ from tallac.dag import (
     parse_snapshot_name,
     snapshots_by_time,
 )
-from tallac.errors import NotADirectoryCapError
-from tallac.interfaces import CapReader, Clock, Grid
+from tallac.errors import FencedError, NotADirectoryCapError
+from tallac.interfaces import CapReader, Clock, Grid, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def open_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> T
     return Target(directory, _open_or_create(grid, directory, [*walked, ARCHIVES]))
 
 
-def enter_snapshot(grid: Grid, target: Target, packed: bytes, metadata: Metadata, clock: Clock) -> bytes:
+def enter_snapshot(grid: Grid, session: Session, target: Target, packed: bytes, metadata: Metadata, clock: Clock) -> bytes:
     """Enter a stored snapshot in `Archives/`, then set `Latest`; durable when this returns.
 
     Call only after the writing() block that stored it has exited and the session has committed: `Archives/` must never name
@@ -66,7 +66,7 @@ def enter_snapshot(grid: Grid, target: Target, packed: bytes, metadata: Metadata
         return [*entries, Entry(name, packed, metadata)]
 
     entries = grid.edit_directory(target.archives, add)
-    _set_latest(grid, target, clock)
+    _set_latest(grid, session, target, Entry(LATEST, packed, metadata), clock)
     return next(entry.name for entry in entries if _is_same(entry, packed, metadata))
 
 
@@ -87,8 +87,8 @@ def unknown_names(grid: CapReader, target: Target) -> list[bytes]:
     return [entry.name for entry in grid.read_directory(target.archives.read_cap) if parse_snapshot_name(entry.name) is None]
 
 
-def _set_latest(grid: Grid, target: Target, clock: Clock) -> None:
-    """Make `Latest` the newest snapshot.
+def _set_latest(grid: Grid, session: Session, target: Target, own: Entry, clock: Clock) -> None:
+    """Make `Latest` the newest snapshot; `own` is what this run has entered.
 
     `Archives/` is read inside the edit: whoever entered a snapshot since then either makes this swap fail, or sets `Latest` later.
     """
@@ -98,9 +98,20 @@ def _set_latest(grid: Grid, target: Target, clock: Clock) -> None:
         if newest is None:
             return entries
         latest = Entry(LATEST, newest.packed, newest.metadata)
+        if latest.packed != own.packed and latest not in entries and not _is_committed(session, latest):
+            latest = own
         return [entry for entry in entries if entry.name != LATEST] + [latest]
 
     grid.edit_directory(target.directory, replace)
+
+
+def _is_committed(session: Session, entry: Entry) -> bool:
+    """Say that another run's snapshot is about to be linked: it may be forgotten and pruned before it is. False where it was."""
+    try:
+        session.commit([], found=[cap for cap in (entry.cap,) if isinstance(cap, ReadCap)])
+    except FencedError:
+        return False
+    return True
 
 
 def _is_same(entry: Entry, packed: bytes, metadata: Metadata) -> bool:

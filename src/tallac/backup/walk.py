@@ -96,7 +96,8 @@ class Walk:
         self._ledger = around.ledger
         self._assembler = around.assembler
         self._record = around.record
-        self._has_losses = around.writer.has_losses
+        # What a prune takes is no loss for what hangs from a root; but records know nothing of roots.
+        self._has_losses = around.writer.has_losses or around.record.epoch != around.writer.epoch
         self._excluded: set[bytes] = set()
 
     def run(self, source: bytes, recorded: Recorded | None) -> DirectoryRow | Assembly:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("release", "Let snapshots be forgotten again that were held."),
     "tag": ("tag", "Change the tags and notes of snapshots."),
     "rewrite": ("rewrite", "Take paths out of snapshots."),
+    "prune": ("prune", "Delete what nothing leads to, and give back its space."),
     "check": ("check", "Check that all is there, and that its bytes are right."),
     "ls": ("ls", "List a directory."),
     "get": ("get", "Write a file's content to a local file or standard output."),

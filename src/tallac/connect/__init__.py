@@ -6,6 +6,7 @@ from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
+from tallac.vault import PruneOptions, PruneReport
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -17,5 +18,7 @@ __all__ = [
     "Folders",
     "GridChoice",
     "KnownGrid",
+    "PruneOptions",
+    "PruneReport",
     "is_remote",
 ]

@@ -29,7 +29,10 @@ def parse_location(text: str) -> str:
         raise UsageError(f"{scheme[1]}:// is no kind of grid that works now; give a folder or a file:/// URL")
     if not text[len(_FOLDER_PREFIX) :].startswith("/"):
         raise UsageError("a file URL has three slashes, as in file:///media/disk/vault")
-    return url_of_folder(folder_of_url(text))
+    folder = folder_of_url(text)
+    if "\0" in str(folder):
+        raise UsageError("--grid: no folder's name has a zero byte")
+    return url_of_folder(folder)
 
 
 def url_of_folder(folder: Path) -> str:
@@ -40,7 +43,7 @@ def url_of_folder(folder: Path) -> str:
 
 def folder_of_url(url: str) -> Path:
     """Give the folder that a `file:` URL names."""
-    return Path(os.fsdecode(unquote_to_bytes(url[len(_FOLDER_PREFIX) :])))
+    return Path(os.fsdecode(unquote_to_bytes(os.fsencode(url[len(_FOLDER_PREFIX) :]))))
 
 
 def is_folder_url(url: str) -> bool:

@@ -43,9 +43,11 @@ def decode_table(table: bytes) -> list[Entry]:
     """
     try:
         entries = _decoder.decode(table)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        # Other tools' keys may hold maps whose keys are no text, which the encoder refuses.
+        encoded = _encoder.encode(entries)
+    except (msgspec.MsgspecError, RecursionError, TypeError, ValueError) as error:
         raise MalformedObjectError("a directory's table is malformed") from error
-    if _encoder.encode(entries) != table:
+    if encoded != table:
         raise MalformedObjectError("a directory's table is not in canonical form")
     previous = b""
     for entry in entries:

@@ -14,7 +14,7 @@ from typing import Self
 
 from tallac.sourcedb.record import SourceRecord
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_SECONDS = 20.0
 APPLICATION_ID = 0x54616C63
 
@@ -31,6 +31,12 @@ CREATE TABLE IF NOT EXISTS directories (
     directories INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     PRIMARY KEY (grid, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS epochs (
+    grid TEXT NOT NULL,
+    source BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    PRIMARY KEY (grid, source)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS provisional (
     sequence INTEGER PRIMARY KEY,
@@ -121,6 +127,7 @@ class SourceDatabase:
                 connection.executescript(_SCHEMA)
             connection.execute("SELECT count(*) FROM (SELECT signature, bytes FROM directories LIMIT 1)").fetchone()
             connection.execute("SELECT count(*) FROM (SELECT rows FROM provisional LIMIT 1)").fetchone()
+            connection.execute("SELECT count(*) FROM (SELECT epoch FROM epochs LIMIT 1)").fetchone()
         except BaseException:
             connection.close()
             raise

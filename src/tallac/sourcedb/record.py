@@ -33,6 +33,8 @@ _APPLY = (
     "INSERT OR REPLACE INTO main.directories "
     "SELECT ?, path, signature, packed, below, read_ns, files, directories, bytes FROM temp.staged"
 )
+_EPOCH = "SELECT epoch FROM epochs WHERE grid = ? AND source = ?"
+_SET_EPOCH = "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)"
 _ADD_PROVISIONAL = "INSERT INTO provisional (grid, path, first, last, read_ns, rows) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -85,6 +87,7 @@ class SourceRecord:
     ) -> None:
         self._connection = connection
         self._grid = grid
+        self._source = source
         self._below = _range_below(grid, source)
         self._give_up = give_up
         self._monotonic = monotonic
@@ -94,6 +97,18 @@ class SourceRecord:
         self._waiting_size = 0
         self._flushed_at = monotonic()
         self._has_provisional = self._begin()
+
+    @property
+    def epoch(self) -> int | None:
+        """The grid's epoch in which all that is known was last seen to be there; None where nothing is known."""
+        if self._connection is None:
+            return None
+        try:
+            row = self._connection.execute(_EPOCH, (self._grid, self._source)).fetchone()
+        except sqlite3.Error as error:
+            self._fail(error)
+            return None
+        return None if row is None else int(row[0])
 
     def directory(self, path: bytes) -> DirectoryRow | None:
         """Look up how the directory at an absolute path was stored."""
@@ -163,8 +178,12 @@ class SourceRecord:
         if self._connection is not None:
             self._dropped.append(path)
 
-    def commit(self) -> None:
-        """Apply what was staged and forget the provisional rows of this source. Call after the snapshot has been entered."""
+    def commit(self, epoch: int = 0) -> None:
+        """Apply what was staged and forget the provisional rows of this source. Call after the snapshot has been entered.
+
+        Args:
+            epoch: The grid's, when the run began.
+        """
         self._waiting.clear()
         if self._connection is None:
             return
@@ -177,6 +196,7 @@ class SourceRecord:
                     self._connection.execute(_DELETE_DIRECTORIES, _range_below(self._grid, path))
                 self._connection.execute(_APPLY, (self._grid,))
                 self._connection.execute(_DELETE_PROVISIONAL, self._below)
+                self._connection.execute(_SET_EPOCH, (self._grid, self._source, epoch))
             self._connection.execute("DELETE FROM temp.staged")
         except sqlite3.Error as error:
             self._fail(error)

@@ -175,6 +175,10 @@ class MemoryCapWriter:
         return self._grid.has_losses
 
     @property
+    def epoch(self) -> int:
+        return self._grid.epoch
+
+    @property
     def bytes_stored(self) -> int:
         return self._pieces.bytes_stored + sum(self.receipts)
 
@@ -252,14 +256,17 @@ class MemorySession:
         yield MemoryCapWriter(self._grid)
         self._grid.events.append("written")
 
-    def commit(self, caps: Iterable[ReadCap]) -> None:
+    def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
         if self._grid.fences:
             self._grid.fences -= 1
             raise FencedError("a prune took over; try again")
-        for cap in caps:
+        for cap in (*caps, *found):
             if not self._grid.has(pack_cap(cap)):
                 raise MissingObjectError("a cap that is to be linked was never stored")
         self._grid.events.append("commit")
+
+    def keep(self, caps: Iterable[ReadCap]) -> None:
+        self.commit(caps)
 
 
 class MemoryGrid:
@@ -270,7 +277,7 @@ class MemoryGrid:
         tables: Encoded tables of immutable directories by packed cap.
         puts_left: After so many files or pieces the grid is full.
         fences: So many commits fail.
-        has_losses: What the writer says about losses.
+        has_losses, epoch: What the writer says about losses and prunes.
         before_swap: Called between an edit's reading and its swap, to stage a race.
     """
 
@@ -284,6 +291,7 @@ class MemoryGrid:
         self.puts_left: int | None = None
         self.fences = 0
         self.has_losses = False
+        self.epoch = 0
         self.before_swap: Callable[[], None] | None = None
 
     @property

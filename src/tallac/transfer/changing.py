@@ -148,7 +148,7 @@ def link(grid: Grid, cap: Cap, metadata: Metadata, place: Place) -> None:
     name = new_name(place)
     parent = find_writable(grid, place.parent)
     with grid.session() as session:
-        session.commit([readable(cap, place)])
+        session.commit([], found=[readable(cap, place)])
         grid.edit_directory(parent, set_entry(Entry.of(name, cap, metadata), place))
 
 

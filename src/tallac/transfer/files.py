@@ -26,15 +26,18 @@ class Sink(Protocol):
 def put_file(grid: Grid, place: Place | None, content: FileContent, metadata: Metadata) -> FileReadCap:
     """Store a stream, read to its end, and enter it at a place, with new parents as needed; at no place, only store it.
 
-    A file at the place is replaced. Durable when this returns.
+    A file at the place is replaced. What is at no place stays for 30 days. Durable when this returns.
 
     Raises:
         EntryExistsError: A directory is in the way.
         AuthorityError: The place can't be changed.
     """
     if place is None:
-        with grid.session() as session, session.writing() as writer:
-            return writer.put_file(content)
+        with grid.session() as session:
+            with session.writing() as writer:
+                cap = writer.put_file(content)
+            session.keep([cap])
+        return cap
     name = new_name(place)
     parent = make_directory(grid, place.parent)
     old = find_entry(entries_of(grid, parent), name)

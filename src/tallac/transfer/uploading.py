@@ -91,7 +91,7 @@ def copy_to_grid(
             planner = _Planner(grid, writer, recursive, report)
             for source in sources:
                 planner.add(plan, source, None if into else new_name(target))
-        session.commit(list(plan.caps()))
+        session.commit([], found=list(plan.caps()))
         _enter(grid, directory, container, plan)
 
 

@@ -2,10 +2,14 @@
 
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.keys import KeeperKey, LocatorKey, VaultKey, WriterKey, parse_vault_key
+from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 
 __all__ = [
     "KeeperKey",
     "LocatorKey",
+    "PruneOptions",
+    "PruneReport",
+    "Pruner",
     "SystemClock",
     "Vault",
     "VaultKey",

@@ -15,6 +15,7 @@ from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, read_footer
+from tallac.vault.quarantine import quarantine_of
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.roots import Roots
 from tallac.vault.sessions import SESSION_PREFIX, decode_session
@@ -56,10 +57,10 @@ class FrameCheck:
         for wrong in check_headers(self._backend, self._identity):
             self._find(f"{wrong}; the other copy serves meanwhile")
         indexed = self._check_index()
+        self._dying = frozenset() if self._keeper is None else self._check_quarantine(self._keeper)
         self._check_packs(indexed, read_data=read_data, progress=progress)
         if self._keeper is not None and self._roots is not None:
             self._check_slots(self._keeper, self._roots)
-            self._check_quarantine(self._keeper)
             self._check_sessions(self._keeper)
         else:
             self._note("roots and sessions were not checked: that takes a keeper key")
@@ -121,7 +122,9 @@ class FrameCheck:
             if listed.get(name) == pack.size:
                 missing.difference_update(stored.name for stored in decode_body(pack.body))
         for name, objects in lost.items():
-            if missing.isdisjoint(objects):
+            if name in self._dying:
+                self._note(f"pack {name.hex()[:12]} was deleted by a prune, and the index names it still")
+            elif missing.isdisjoint(objects):
                 self._note(f"pack {name.hex()[:12]} is missing, and all that was in it is stored elsewhere by now")
             else:
                 self._find(
@@ -167,11 +170,15 @@ class FrameCheck:
             if path not in known:
                 self._note(f"{path} is not among the roots: it was left by a run that was killed while making it")
 
-    def _check_quarantine(self, keeper: KeeperKey) -> None:
+    def _check_quarantine(self, keeper: KeeperKey) -> frozenset[bytes]:
+        """Check the quarantine; give the packs that no one misses."""
         try:
-            Register(self._backend, "quarantine", keeper.roots, NoMemory(), os.urandom).read()
+            state = Register(self._backend, "quarantine", keeper.roots, NoMemory(), os.urandom).read()
+            quarantine = quarantine_of(state)
+            return frozenset(pack for pack in quarantine.packs if quarantine.is_gone(pack))
         except DamageError as error:
             self._find(str(error))
+            return frozenset()
 
     def _check_sessions(self, keeper: KeeperKey) -> None:
         for path in self._under(SESSION_PREFIX):

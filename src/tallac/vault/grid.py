@@ -21,7 +21,16 @@ from tallac.caps import (
 )
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError
-from tallac.interfaces import Backend, BinaryReader, CheckReport, Clock, Directory, FileReader, Randomness, WorkerRecipe
+from tallac.interfaces import (
+    Backend,
+    BinaryReader,
+    CheckReport,
+    Clock,
+    Directory,
+    FileReader,
+    Randomness,
+    WorkerRecipe,
+)
 from tallac.vault.checking import Progress
 from tallac.vault.files import VaultFiles
 from tallac.vault.frame import FrameCheck
@@ -31,10 +40,13 @@ from tallac.vault.links import require_issued
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.parts import VaultParts, open_parts
+from tallac.vault.prune_report import PruneOptions, PruneReport
+from tallac.vault.pruning import Prune
+from tallac.vault.quarantine import NO_QUARANTINE
 from tallac.vault.recipes import VaultReaderRecipe, can_be_sent
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.session import VaultSession, check_below
-from tallac.vault.sessions import RegisteredSession
+from tallac.vault.sessions import RegisteredSession, beating
 from tallac.vault.slots import make_write_cap
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
@@ -141,7 +153,7 @@ class Vault:
         # It reads the index for the first time, if nobody has.
         parts.reader_with_index()
         index = parts.index
-        recipe = VaultReaderRecipe(parts.backend, parts.locator.secret, index.run_paths(), index.absent_packs, index.quarantined)
+        recipe = VaultReaderRecipe(parts.backend, parts.locator.secret, index.run_paths(), index.absent_packs, index.quarantine)
         return recipe if can_be_sent(recipe) else None
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
@@ -178,16 +190,19 @@ class Vault:
         parts = self._parts
         key = parts.require_writer_key()
         registered = RegisteredSession.register(parts.backend, key.keeper_key.roots, parts.randomness, parts.clock)
+        session = VaultSession(parts, key, registered)
         try:
-            yield VaultSession(parts, key, registered)
+            with beating(registered):
+                yield session
         except BaseException:
             # The error that led here is the one to report; a session that stays is ended by the next prune.
             with suppress(StoreError):
                 registered.end()
             raise
         finally:
-            parts.index.quarantined = frozenset()
-        registered.end()
+            parts.index.quarantine = NO_QUARANTINE
+        if not session.is_kept:
+            registered.end()
 
     # Checking
 
@@ -210,6 +225,14 @@ class Vault:
         )
         check.check(read_data=read_data, progress=progress)
         return check.report
+
+    # Keeping
+
+    def prune(self, options: PruneOptions, *, progress: Callable[[PruneReport], None] | None = None) -> PruneReport:
+        """See `tallac.vault.Pruner`."""
+        run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
+        run.run()
+        return run.report
 
     def close(self) -> None:
         """See `tallac.interfaces.Grid`. What this machine has seen is remembered."""

@@ -25,6 +25,7 @@ from tallac.interfaces import Backend, Expect, Randomness
 from tallac.vault.codec import Codec
 from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.packs import FinishedPack, pad_plain, unpad_plain
+from tallac.vault.quarantine import NO_QUARANTINE, Quarantine
 from tallac.vault.registers import Register, put_once
 from tallac.vault.runs import Location, Run, merge_runs, write_run
 
@@ -144,7 +145,8 @@ class VaultIndex:
         self._rescued: list[FinishedPack] = []
         self.damage: list[DamageError] = []
         self.absent_packs: frozenset[bytes] = frozenset()
-        self.quarantined: frozenset[bytes] = frozenset()
+        self.quarantine: Quarantine = NO_QUARANTINE
+        self.unindexed_packs: frozenset[bytes] = frozenset()
         self.generation = 0
         """Grows whenever the numbers of the records change."""
 
@@ -172,39 +174,48 @@ class VaultIndex:
         What lies in a pack that is lost or cut short no longer counts as there. What killed runs have stored is found again.
 
         Returns:
-            The packs that the index does not know; look-ups see them from now on, `publish` makes that last.
+            The packs that the index does not know; look-ups see them from now on, `publish` makes that last. Packs in quarantine
+            are not among them: they left the index for good.
         """
         listed = self._packs.sizes()
         known = self.packs()
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
+        dying = self.quarantine.packs
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
             self._runs.append(Run(write_run(self._folder, [], found)))
+            self.unindexed_packs |= {pack.name for pack in found}
             self.generation += 1
-        return found
+        return [pack for pack in found if pack.name not in dying]
 
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies; None where no pack known to be there holds it, or where it is quarantined."""
-        if name in self.quarantined:
-            return None
-        for run in self._runs:
-            for location in run.locations(name):
-                if location.pack not in self.absent_packs:
-                    return location
+        for location in self.copies(name):
+            if location.pack not in self.absent_packs and not self.quarantine.hides(location):
+                return location
         return None
+
+    def copies(self, name: bytes) -> Iterator[Location]:
+        """Give all places where an object was stored, whatever has become of them."""
+        for run in self._runs:
+            yield from run.locations(name)
+
+    def records(self) -> Iterator[tuple[bytes, Location]]:
+        """Give every copy of every object; one that is stored twice comes twice."""
+        for run in self._runs:
+            yield from run.entries()
 
     def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
         """Give all places where an object may lie: those in packs that seem to be lost or cut come last, or are left out."""
-        if name in self.quarantined:
-            return
         doubtful = []
-        for run in self._runs:
-            for location in run.locations(name):
-                if location.pack in self.absent_packs:
-                    doubtful.append(location)
-                else:
-                    yield location
+        for location in self.copies(name):
+            if self.quarantine.hides(location):
+                continue
+            if location.pack in self.absent_packs:
+                doubtful.append(location)
+            else:
+                yield location
         if not only_present:
             yield from doubtful
 
@@ -241,7 +252,7 @@ class VaultIndex:
 
         Index objects that were found lost or damaged are replaced by what was read from the packs themselves.
         """
-        added = [self._store.put(part) for part in _parts(packs + self._rescued)]
+        added = [self._store.put(part) for part in index_parts(packs + self._rescued)]
         superseded: list[bytes] = []
 
         def add(text: bytes | None) -> bytes:
@@ -280,7 +291,7 @@ class VaultIndex:
             if sum(len(pack.body) for pack in held) < INDEX_BODY_SIZE_MAX // 2:
                 small.append(name)
                 packs.update((pack.name, pack) for pack in held)
-        merged = [self._store.put(part) for part in _parts(list(packs.values()))]
+        merged = [self._store.put(part) for part in index_parts(list(packs.values()))]
         return [name for name in names if name not in small] + merged, small
 
     def _read_register(self) -> tuple[list[bytes], bytes | None, DamageError | None]:
@@ -299,6 +310,7 @@ class VaultIndex:
         self._register_is_damaged = damage is not None
         self.damage = [] if damage is None else [damage]
         self._lost, self._rescued = [], []
+        self.unindexed_packs = frozenset()
         runs = []
         for path in sorted(self._folder.glob("*.run")):
             run = _open_run(path)
@@ -341,7 +353,7 @@ class VaultIndex:
         return [merged] if largest in runs else [largest, merged]
 
 
-def _parts(packs: list[FinishedPack]) -> Iterator[list[FinishedPack]]:
+def index_parts(packs: list[FinishedPack]) -> Iterator[list[FinishedPack]]:
     """Divide packs such that no index object grows too large."""
     part: list[FinishedPack] = []
     size = 0

@@ -56,6 +56,18 @@ class VaultParts:
             )
         return self.writer_key
 
+    def require_keeper_key(self) -> KeeperKey:
+        """Give the keeper key.
+
+        Raises:
+            AuthorityError: Only a locator key is configured.
+        """
+        if self.keeper_key is None:
+            raise AuthorityError(
+                f"this needs the keeper key of the vault at {self.backend.location()}; only a locator key is configured"
+            )
+        return self.keeper_key
+
     def require_roots(self) -> Roots:
         """Give the roots.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tallac.interfaces import Backend
 from tallac.vault.files import VaultFiles
 from tallac.vault.keys import LocatorKey
+from tallac.vault.quarantine import Quarantine
 from tallac.vault.reading import ObjectReader
 from tallac.vault.runs import Location, Run
 
@@ -18,14 +19,14 @@ from tallac.vault.runs import Location, Run
 class RunsFinder:
     """Look-ups in the local copy of the index, as another process of this machine made it."""
 
-    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantined: frozenset[bytes]) -> None:
+    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantine: Quarantine) -> None:
         """Map the runs. One that has been merged away meanwhile is left out: what it listed is not found."""
         self._runs: list[Run] = []
         for path in paths:
             with suppress(FileNotFoundError):
                 self._runs.append(Run(path))
         self._absent_packs = absent_packs
-        self._quarantined = quarantined
+        self._quarantine = quarantine
 
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies, or None."""
@@ -33,11 +34,9 @@ class RunsFinder:
 
     def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
         """Give the places where an object lies; packs that seem to be lost or cut are for the other process to look at."""
-        if name in self._quarantined:
-            return
         for run in self._runs:
             for location in run.locations(name):
-                if location.pack not in self._absent_packs:
+                if location.pack not in self._absent_packs and not self._quarantine.hides(location):
                     yield location
 
     def search(self) -> None:
@@ -52,12 +51,12 @@ class VaultReaderRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
-    quarantined: frozenset[bytes]
+    quarantine: Quarantine
 
     @contextmanager
     def open(self) -> Iterator[VaultFiles]:
         """See `tallac.interfaces.WorkerRecipe`."""
-        finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantined)
+        finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
         reader = ObjectReader(self.backend, LocatorKey(self.secret), finder)
         yield VaultFiles(lambda: reader)
 

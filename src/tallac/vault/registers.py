@@ -83,9 +83,13 @@ class Register:
 
         The edit must be free of side effects, since it may be called again. Durable when this returns.
         """
+        return self.swap_state(lambda state: edit(None if state is None else state.text))
+
+    def swap_state(self, edit: Callable[[State | None], bytes | None]) -> State | None:
+        """Swap as `swap` does, where the edit depends on the number too."""
         for _ in range(SWAPS_MAX):
             state = self.read()
-            text = edit(None if state is None else state.text)
+            text = edit(state)
             if text is None:
                 return state
             try:

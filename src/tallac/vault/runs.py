@@ -106,9 +106,18 @@ class Run:
             place = self._start + RECORD_SIZE * number
             if self._map[place : place + NAME_SIZE] != name:
                 return
-            pack, offset, length, links_length = _REST.unpack_from(self._map, place + NAME_SIZE)
-            yield Location(self.packs[pack][0], offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
+            yield self._location(place)
             number += 1
+
+    def entries(self) -> Iterator[tuple[bytes, Location]]:
+        """Give all names with their places, in order."""
+        for number in range(self.count):
+            place = self._start + RECORD_SIZE * number
+            yield self._map[place : place + NAME_SIZE], self._location(place)
+
+    def _location(self, place: int) -> Location:
+        pack, offset, length, links_length = _REST.unpack_from(self._map, place + NAME_SIZE)
+        return Location(self.packs[pack][0], offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
 
     def records(self) -> Iterator[bytes]:
         """Give all records as they are stored."""

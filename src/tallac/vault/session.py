@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 
-from tallac.caps import Cap, ReadCap
+from tallac.caps import Cap, MutableDirectoryRead, ReadCap
 from tallac.dag import pack_cap
 from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter, CheckReport
 from tallac.vault.checking import CapCheck, Progress
 from tallac.vault.claims import Claims
-from tallac.vault.keys import WriterKey
+from tallac.vault.keys import KeeperKey, WriterKey
 from tallac.vault.links import links_of_packed
-from tallac.vault.objects import NAME_SIZE
 from tallac.vault.parts import VaultParts
+from tallac.vault.quarantine import Quarantine, decode_quarantine, encode_quarantine, quarantine_of
 from tallac.vault.reading import ObjectReader
 from tallac.vault.registers import Register
-from tallac.vault.sessions import RegisteredSession
+from tallac.vault.sessions import RegisteredSession, SessionState
 from tallac.vault.writer import VaultWriter
 
 
@@ -40,14 +42,17 @@ class VaultSession:
         self._parts = parts
         self._key = key
         self._registered = registered
-        self._quarantine = Register(parts.backend, "quarantine", key.keeper_key.roots, parts.memory, parts.randomness)
-        self._quarantine_number = 0
+        self._register = quarantine_register(parts, key.keeper_key)
+        self._first_number: int | None = None
 
     @contextmanager
     def writing(self) -> Iterator[CapWriter]:
         """See `tallac.interfaces.Session`."""
         parts, index = self._parts, self._parts.index
-        self._look_at_quarantine()
+        index.quarantine = quarantine_of(self._register.read())
+        if self._first_number is None:
+            # Later batches look at a later state, but what the first one relied on was looked up under this one.
+            self._first_number = index.quarantine.number
         index.refresh()
         found = index.look_at_packs()
         if found:
@@ -63,28 +68,64 @@ class VaultSession:
                     writer.abort()
                 raise
 
-    def commit(self, caps: Iterable[ReadCap]) -> None:
+    def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
         """See `tallac.interfaces.Session`."""
-        caps = list(caps)
-        links = b"".join(links_of_packed(pack_cap(cap)) for cap in caps)
-        self._registered.commit(links)
-        before = self._quarantine_number
-        self._look_at_quarantine()
-        if self._quarantine_number != before:
-            self._require_all(caps)
+        self._state(SessionState.COMMITTING, list(caps), list(found))
 
-    def _look_at_quarantine(self) -> None:
-        state = self._quarantine.read()
-        self._quarantine_number = 0 if state is None else state.number
-        text = b"" if state is None else state.text
-        self._parts.index.quarantined = frozenset(text[at : at + NAME_SIZE] for at in range(0, len(text), NAME_SIZE))
+    def keep(self, caps: Iterable[ReadCap]) -> None:
+        """See `tallac.interfaces.Session`."""
+        self._state(SessionState.KEPT, list(caps), [])
 
-    def _require_all(self, caps: list[ReadCap]) -> None:
-        """Look up again everything that is about to be linked, since a prune has begun meanwhile."""
-        for cap in caps:
-            try:
-                report = check_below(self._parts, cap, read_data=False)
-            except DamageError as error:
-                raise FencedError(f"{error}: a prune took it while this run was under way; run the command again") from error
-            if not report.is_healthy:
-                raise FencedError(f"{report.findings[0].what}: a prune took it while this run was under way; run the command again")
+    @property
+    def is_kept(self) -> bool:
+        """Whether the session object is to stay."""
+        return self._registered.record.state is SessionState.KEPT
+
+    def _state(self, state: SessionState, caps: list[ReadCap], found: list[ReadCap]) -> None:
+        """State what is needed, and then see that no prune has an eye on it."""
+        self._registered.commit(b"".join(links_of_packed(pack_cap(cap)) for cap in caps + found), state)
+        quarantine = quarantine_of(self._register.read())
+        if quarantine.number != (self._first_number or 0):
+            self._require_all(caps + found, quarantine)
+        elif found and quarantine.number:
+            self._require_all(found, quarantine)
+
+    def _require_all(self, caps: list[ReadCap], quarantine: Quarantine) -> None:
+        """Look up everything that hangs from some caps, and take it out of the quarantine while that can be done.
+
+        What a prune has merely proposed is rescued. What it has decided upon is as good as gone.
+        """
+        index = self._parts.index
+        while True:
+            wanted: set[bytes] = set()
+            index.quarantine = replace(quarantine, wanted=wanted)
+            for cap in caps:
+                # What hangs from a mutable directory is kept by its root.
+                if not isinstance(cap, MutableDirectoryRead):
+                    self._require(cap)
+            if not wanted:
+                return
+            state = self._register.swap(partial(_without, wanted))
+            quarantine = quarantine_of(state)
+            if not any(pack in quarantine.packs for pack in wanted):
+                return
+
+    def _require(self, cap: Cap) -> None:
+        try:
+            report = check_below(self._parts, cap, read_data=False)
+        except DamageError as error:
+            raise FencedError(f"{error}: a prune took it while this run was under way; run the command again") from error
+        if not report.is_healthy:
+            raise FencedError(f"{report.findings[0].what}: a prune took it while this run was under way; run the command again")
+
+
+def quarantine_register(parts: VaultParts, keeper: KeeperKey) -> Register:
+    """Give the register that holds the quarantine."""
+    return Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+
+
+def _without(wanted: set[bytes], text: bytes | None) -> bytes | None:
+    """Take out what a writer needs and no prune has decided upon."""
+    entries = decode_quarantine(text)
+    kept = [entry for entry in entries if entry.is_decided or entry.pack not in wanted]
+    return None if len(kept) == len(entries) else encode_quarantine(kept)

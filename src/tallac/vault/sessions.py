@@ -7,13 +7,16 @@ these swaps: a fenced writer, or one that finds the quarantine moved, looks all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import Event, Lock, Thread
 
 import msgspec
 
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
-from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError
+from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError
 from tallac.interfaces import Backend, Clock, Expect, Randomness, Version
 from tallac.vault.codec import Codec
 from tallac.vault.objects import FORMAT_VERSION
@@ -21,7 +24,10 @@ from tallac.vault.packs import pad_plain, unpad_plain
 from tallac.vault.registers import put_once
 
 SESSION_PREFIX = "sessions/"
-_CONTEXT = b"session" + bytes((FORMAT_VERSION,))
+BEAT_SECONDS = 20.0
+"""How often a writer shows that it lives. A prune fences who has not for several times as long."""
+
+SESSION_CONTEXT = b"session" + bytes((FORMAT_VERSION,))
 
 
 class SessionState(StrEnum):
@@ -30,6 +36,7 @@ class SessionState(StrEnum):
     OPEN = "open"
     COMMITTING = "committing"
     FENCED = "fenced"
+    KEPT = "kept"
 
 
 class SessionRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -38,7 +45,7 @@ class SessionRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
     Attributes:
         state: See `SessionState`.
         started_ns: By the writer's clock; it only decides how long a prune waits.
-        links: While committing: the links (see `links`) of what is about to be linked.
+        links: While committing: the links (see `links`) of what is about to be linked; when kept, of what is linked nowhere.
     """
 
     state: SessionState
@@ -56,10 +63,10 @@ def decode_session(path: str, sealed: bytes, key: bytes) -> SessionRecord:
         CorruptObjectError: It is damaged.
     """
     try:
-        return _decoder.decode(unpad_plain(open_sealed(key, sealed, _CONTEXT + path.encode()), Codec()))
+        return _decoder.decode(unpad_plain(open_sealed(key, sealed, SESSION_CONTEXT + path.encode()), Codec()))
     except CorruptObjectError as error:
         raise type(error)(f"{path} is damaged: {error}") from None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise MalformedObjectError(f"{path} does not follow the format") from None
 
 
@@ -73,6 +80,7 @@ class RegisteredSession:
     path: str
     record: SessionRecord
     version: Version
+    lock: Lock = field(default_factory=Lock)
 
     @classmethod
     def register(cls, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> RegisteredSession:
@@ -82,20 +90,34 @@ class RegisteredSession:
         session.version = session._put(session.record, Expect.ABSENT)
         return session
 
-    def commit(self, links: bytes) -> None:
-        """Swap from open to committing, naming what is about to be linked.
+    def commit(self, links: bytes, state: SessionState = SessionState.COMMITTING) -> None:
+        """Swap from open to committing, naming what is about to be linked; or to kept, naming what is to stay without a link.
 
         Raises:
             FencedError: A prune has fenced this session.
         """
-        record = msgspec.structs.replace(self.record, state=SessionState.COMMITTING, links=self.record.links + links)
-        try:
-            self.version = self._put(record, self.version)
-        except ConflictError:
-            raise FencedError(
-                f"a prune of {self.backend.location()} ended this run's session while it was away: run the command again"
-            ) from None
-        self.record = record
+        with self.lock:
+            record = msgspec.structs.replace(self.record, state=state, links=self.record.links + links)
+            try:
+                self.version = self._put(record, self.version)
+            except ConflictError:
+                raise FencedError(
+                    f"a prune of {self.backend.location()} ended this run's session while it was away: run the command again"
+                ) from None
+            self.record = record
+
+    def beat(self) -> bool:
+        """Store the session anew, as a sign of life for prunes that wait; False once there is nothing to be said any more."""
+        with self.lock:
+            if self.record.state is not SessionState.OPEN:
+                return False
+            try:
+                self.version = self._put(self.record, self.version)
+            except ConflictError:
+                return False  # It is fenced, or has ended; commit says so.
+            except StoreError:
+                return True  # Whatever it is, who stores something meets it too.
+        return True
 
     def end(self) -> None:
         """Delete the session object, fenced or not."""
@@ -103,5 +125,23 @@ class RegisteredSession:
 
     def _put(self, record: SessionRecord, expect: Expect | Version) -> Version:
         plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
-        sealed = seal(self.key, self.randomness(NONCE_SIZE), plain, _CONTEXT + self.path.encode())
+        sealed = seal(self.key, self.randomness(NONCE_SIZE), plain, SESSION_CONTEXT + self.path.encode())
         return put_once(self.backend, self.path, sealed, expect)
+
+
+@contextmanager
+def beating(session: RegisteredSession) -> Iterator[None]:
+    """Show for the length of the block that the session's writer lives, from a thread of its own."""
+    over = Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS) and session.beat():
+            pass
+
+    thread = Thread(target=beat, name="tallac-session", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

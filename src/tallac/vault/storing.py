@@ -82,6 +82,10 @@ class ObjectWriter:
                 self._nodes.add(name, sealed, sealed_links, is_compressed=is_compressed)
         return Stored(key, cap_hash_of(commitment, links))
 
+    def flush_nodes(self) -> None:
+        """Have lists and directories made durable soon, whether their packs are full or not."""
+        self._nodes.finish()
+
     def durable(self) -> list[FinishedPack]:
         """Give the packs that have become durable since the last call."""
         return list(self._committer.durable())

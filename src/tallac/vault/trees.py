@@ -83,6 +83,8 @@ def decode_node(kind: Kind, content: bytes) -> tuple[int, list[Child]]:
     Raises:
         MalformedObjectError: It does not follow the format.
     """
+    if not content:
+        raise MalformedObjectError("a node of a large file or directory is empty")
     below = content[0] - 1
     try:
         if kind is Kind.DIRECTORY:

@@ -23,6 +23,7 @@ from tallac.vault.keys import WriterKey
 from tallac.vault.links import SMALL_SIZE_MAX
 from tallac.vault.objects import Kind, object_name_of
 from tallac.vault.packs import FinishedPack
+from tallac.vault.quarantine import Quarantine
 from tallac.vault.reading import ObjectReader
 from tallac.vault.recipes import RunsFinder, can_be_sent
 from tallac.vault.storing import ObjectWriter
@@ -31,7 +32,8 @@ from tallac.vault.trees import Child, TreeBuilder
 
 LITERAL_SIZE_MAX = 55
 PUBLISH_BODY_SIZE = 4 << 20
-STREAM_STEP_SIZE = 1 << 20
+FLUSH_SIZE = 64 << 20
+"""After so many bytes of large files their lists are made durable: a killed run's pieces are found again only by way of these."""
 
 
 class _Receipt(msgspec.Struct, array_like=True):
@@ -89,14 +91,14 @@ class VaultRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
-    quarantined: frozenset[bytes]
+    quarantine: Quarantine
     claims_path: str
 
     @contextmanager
     def open(self) -> Iterator[PieceWriter]:
         """See `tallac.interfaces.WorkerRecipe`."""
         with Claims(self.claims_path) as claims:
-            finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantined)
+            finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
             objects = ObjectWriter(self.backend, WriterKey(self.secret), finder, claims, os.urandom)
             try:
                 yield VaultPieceWriter(objects)
@@ -119,7 +121,10 @@ class VaultWriter:
         self._cutter: Cutter | None = None
         self._unpublished: list[FinishedPack] = []
         self._workers_stored = 0
-        self.has_losses = bool(index.absent_packs)
+        self._joined_size = 0
+        # What a prune has taken is no loss.
+        self.has_losses = any(not index.quarantine.is_gone(pack) for pack in index.absent_packs)
+        self.epoch = index.quarantine.number
 
     @property
     def small_size_max(self) -> int:
@@ -156,6 +161,10 @@ class VaultWriter:
             # Its cap would promise a chunk.
             raise ValueError(f"a file of {size} bytes is stored with put_small")
         root = tree.finish()
+        self._joined_size += root.size
+        if self._joined_size >= FLUSH_SIZE:
+            self._joined_size = 0
+            self._objects.flush_nodes()
         return b"C" + root.key_and_hash + encode_size(root.size)
 
     def put_file(self, content: FileContent) -> FileReadCap:
@@ -178,7 +187,7 @@ class VaultWriter:
         """See `tallac.interfaces.CapWriter`."""
         index = self._index
         recipe = VaultRecipe(
-            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantined, self._claims.path
+            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantine, self._claims.path
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 

@@ -14,6 +14,7 @@ from tallac.vault.codec import Codec
 from tallac.vault.index import INDEX_OBJECTS_MAX, RUNS_MAX, IndexStore, VaultIndex, encode_index, index_path, names_in
 from tallac.vault.memory import NoMemory
 from tallac.vault.packs import FinishedPack, OpenPack, StoredPacks, pack_path, pad_plain
+from tallac.vault.quarantine import Quarantine, QuarantinedPack
 from tallac.vault.registers import Register
 
 FRAME = bytes(range(32))
@@ -216,7 +217,7 @@ def test_a_cut_listing_only_costs(backend: MemoryBackend, tmp_path: Path) -> Non
     backend.put(pack_path(pack.name), whole)
     assert one.index.look_at_packs() == []
     assert one.index.find(name) is not None
-    one.index.quarantined = frozenset([name])
+    one.index.quarantine = Quarantine(1, {pack.name: QuarantinedPack(pack.name, 1, is_decided=True, offsets=None)})
     assert one.index.find(name) is None
     assert list(one.index.locations(name, only_present=False)) == []
 

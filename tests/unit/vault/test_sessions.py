@@ -16,8 +16,8 @@ from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault import Vault, WriterKey, create_vault, open_vault
 from tallac.vault.memory import NoMemory
-from tallac.vault.objects import object_name_of
 from tallac.vault.packs import StoredPacks, decode_body
+from tallac.vault.quarantine import QuarantinedPack, encode_quarantine
 from tallac.vault.registers import Register
 from tallac.vault.sessions import RegisteredSession, SessionRecord, SessionState, decode_session
 
@@ -47,10 +47,16 @@ def sessions(backend: Backend) -> list[str]:
     return [item.name for item in backend.list("sessions/")]
 
 
-def quarantine(backend: Backend, key: WriterKey, names: list[bytes]) -> None:
-    """Put objects into quarantine, as a prune does."""
+def quarantine(backend: Backend, key: WriterKey, packs: list[bytes], *, is_decided: bool = True) -> None:
+    """Put packs into quarantine, as a prune does."""
     register = Register(backend, "quarantine", key.keeper_key.roots, NoMemory(), os.urandom)
-    register.swap(lambda _: b"".join(names))
+    entries = [QuarantinedPack(pack, 1, is_decided, None) for pack in packs]
+    register.swap(lambda _: encode_quarantine(entries))
+
+
+def all_packs(backend: Backend, key: WriterKey) -> list[bytes]:
+    """Give the names of all packs."""
+    return list(StoredPacks(backend, key.locator_key.frame).sizes())
 
 
 def all_names(backend: Backend, key: WriterKey) -> list[bytes]:
@@ -142,12 +148,12 @@ def test_a_quarantine_that_moves_is_looked_at_again(backend: MemoryBackend, key:
     with vault.session() as session:
         with session.writing() as writer:
             cap = writer.put_directory(list(vault.read_directory(back_up(vault, target, b"2", TREE))))
-        quarantine(backend, key, [object_name_of(key.locator_key.naming, bytes(16))])
+        quarantine(backend, key, [bytes(32)])
         session.commit([cap])
     with vault.session() as session:
         with session.writing() as writer:
             cap = writer.put_directory(list(vault.read_directory(cap)))
-        quarantine(backend, key, all_names(backend, key))
+        quarantine(backend, key, all_packs(backend, key))
         with pytest.raises(FencedError, match="a prune took it"):
             session.commit([cap])
 
@@ -162,7 +168,7 @@ def test_what_is_gone_is_noticed_at_the_end(backend: MemoryBackend, key: WriterK
         with vault.session() as session:
             with session.writing():
                 pass
-            quarantine(backend, key, [os.urandom(16)])
+            quarantine(backend, key, [os.urandom(32)])
             backend.delete(lost)
             with pytest.raises(FencedError):
                 session.commit([cap])
@@ -174,7 +180,7 @@ def test_what_is_quarantined_is_stored_anew(backend: MemoryBackend, key: WriterK
     target = create_target(vault)
     cap = back_up(vault, target, b"1", TREE)
     before = len(all_names(backend, key))
-    quarantine(backend, key, all_names(backend, key))
+    quarantine(backend, key, all_packs(backend, key))
     assert back_up(vault, target, b"2", TREE) == cap
     assert len(all_names(backend, key)) == 2 * before
     assert dict(read_tree(vault, cap)) == dict(flatten(TREE))
@@ -202,7 +208,7 @@ def test_workers_see_the_quarantine(tmp_path: Path) -> None:
     with vault.session() as session, session.writing() as writer:
         assert worker_stored(writer) == packed
         assert writer.bytes_stored == 0
-    quarantine(backend, key, all_names(backend, key))
+    quarantine(backend, key, all_packs(backend, key))
     with vault.session() as session, session.writing() as writer:
         assert worker_stored(writer) == packed
         assert writer.bytes_stored > len(content)
@@ -267,7 +273,7 @@ def test_a_small_file_has_no_list(vault: Vault) -> None:
 
 def test_a_damaged_quarantine_is_found(backend: MemoryBackend, key: WriterKey, vault: Vault) -> None:
     """A check names a damaged quarantine, and no session goes on as if there were none."""
-    quarantine(backend, key, [bytes(16)])
+    quarantine(backend, key, [bytes(32)])
     assert vault.check_frame(read_data=True).is_healthy
     backend.put("registers/quarantine", backend.get("registers/quarantine")[:-1])
     assert not vault.check_frame(read_data=False).is_healthy

@@ -1,0 +1,71 @@
+"""What a prune is told, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class PruneOptions:
+    """How to prune.
+
+    Attributes:
+        is_dry_run: Change nothing; the report says what would be freed.
+        unused_max: The share of dead bytes, from 0 to 1, that is put up with in a pack; above it, what is alive moves to another.
+        fence_after_seconds: How long a session may show no sign of life before its writer has to look everything up again.
+    """
+
+    is_dry_run: bool = False
+    unused_max: float = 0.05
+    fence_after_seconds: float = 120.0
+
+
+@dataclass(slots=True)
+class PruneReport:
+    """What a prune found, and what it did or would do.
+
+    Attributes:
+        alive_objects, alive_bytes: Stored and in use.
+        dead_objects, dead_bytes: Stored, and nothing leads there; or stored a second time.
+        deleted_packs, deleted_bytes: Packs that were removed, with the bytes that they took.
+        repacked_packs: Those of them of which something was moved.
+        written_packs, written_bytes: The new packs with what was moved.
+        waiting_sessions: How many sessions are being waited for.
+        skipped: Packs that were left because they are damaged, a sentence each.
+    """
+
+    alive_objects: int = 0
+    alive_bytes: int = 0
+    dead_objects: int = 0
+    dead_bytes: int = 0
+    deleted_packs: int = 0
+    deleted_bytes: int = 0
+    repacked_packs: int = 0
+    written_packs: int = 0
+    written_bytes: int = 0
+    waiting_sessions: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def freed_bytes(self) -> int:
+        """Bytes that the store got back."""
+        return self.deleted_bytes - self.written_bytes
+
+
+@runtime_checkable
+class Pruner(Protocol):
+    """Reclaims what nothing leads to. It follows links and opens no content, so a keeper may be one."""
+
+    def prune(self, options: PruneOptions, *, progress: Callable[[PruneReport], None] | None = None) -> PruneReport:
+        """Delete what hangs from no root and no session. Several may run at once, beside any writers.
+
+        Interrupted at any point it harms nothing, and the next one goes on with what it has decided.
+
+        Raises:
+            AuthorityError: This takes the keeper key.
+            DamageError: Something in use can't be followed; nothing was deleted.
+            StoreError: The store failed; what is in use is whole.
+        """
+        ...

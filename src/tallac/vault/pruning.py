@@ -1,0 +1,136 @@
+"""Prune: delete what nothing leads to. docs/format.md, "Prune", has the protocol; docs/decisions/005-prune.md why it is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+
+from tallac.errors import StoreFullError
+from tallac.vault.keys import KeeperKey
+from tallac.vault.marking import Marker, Marks
+from tallac.vault.parts import VaultParts
+from tallac.vault.prune_plan import PackUse, Survey, propose, total
+from tallac.vault.prune_report import PruneOptions, PruneReport
+from tallac.vault.quarantine import NO_QUARANTINE, Quarantine, encode_quarantine, quarantine_of
+from tallac.vault.registers import Register, State
+from tallac.vault.session_watch import SessionWatch, is_expired, links_in_use
+from tallac.vault.sweeping import Sweep
+
+Progress = Callable[[PruneReport], None]
+ROUNDS_MAX = 1000
+
+
+class Prune:
+    """One prune of one vault. See `Pruner`."""
+
+    def __init__(self, parts: VaultParts, keeper: KeeperKey, options: PruneOptions, progress: Progress | None) -> None:
+        """Prepare; nothing is read yet."""
+        self._parts = parts
+        self._options = options
+        self._progress = progress
+        self._index = parts.index
+        self._register = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+        self._watch = SessionWatch(parts.backend, keeper.roots, parts.randomness, parts.clock)
+        self._marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots())
+        self.report = PruneReport()
+
+    def run(self) -> None:
+        """Prune, in as many rounds as the size of the quarantine asks for."""
+        is_first = True
+        for _ in range(ROUNDS_MAX):
+            survey = Survey(self._index, self._mark())
+            if is_first:
+                self._count(survey.uses(NO_QUARANTINE).values())
+                is_first = False
+            if self._options.is_dry_run:
+                self._foresee(survey)
+                return
+            quarantine = self._propose(survey)
+            proposed = quarantine.number
+            if any(not entry.is_decided for entry in quarantine.packs.values()):
+                self._watch.wait(self._options.fence_after_seconds, self._tell_waiting)
+                self._tell_waiting(0)
+                quarantine = self._decide(proposed)
+            Sweep(self._parts, self._register, self.report).sweep(quarantine)
+            self._tell()
+            if not any(entry.is_decided and entry.since == proposed for entry in quarantine.packs.values()):
+                return
+
+    def _mark(self) -> Marks:
+        """Mark what is in use, after the index took up what killed runs have left."""
+        sessions = self._watch.read()
+        if self._options.is_dry_run:
+            now_ns = self._parts.clock.now_ns()
+            sessions = [session for session in sessions if not is_expired(session.record, now_ns)]
+        else:
+            sessions = self._watch.drop_old(sessions)
+            self._index.quarantine = quarantine_of(self._register.read())
+            self._index.refresh()
+            found = self._index.look_at_packs()
+            if found or self._index.damage:
+                # Without space the index stays as it is; what is not in it is left alone.
+                with suppress(StoreFullError):
+                    self._index.publish(found)
+        # Whatever is in quarantine can still be followed.
+        self._index.quarantine = NO_QUARANTINE
+        return self._marker.mark(links_in_use(sessions))
+
+    def _propose(self, survey: Survey) -> Quarantine:
+        """Put the dead into quarantine, durably."""
+
+        def add(state: State | None) -> bytes | None:
+            quarantine = quarantine_of(state)
+            new = list(propose(survey.uses(quarantine), self._options.unused_max, quarantine.number + 1))
+            return encode_quarantine([*quarantine.packs.values(), *new]) if new else None
+
+        try:
+            return quarantine_of(self._register.swap_state(add))
+        except StoreFullError as error:
+            raise StoreFullError(
+                f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; nothing was deleted. "
+                "Make that much room beside the vault and prune again"
+            ) from error
+
+    def _decide(self, proposed: int) -> Quarantine:
+        """Look again at what was proposed by then; take out what came alive, and decide upon the rest."""
+        sessions = self._watch.read()
+        survey = Survey(self._index, self._marker.mark(links_in_use(sessions)))
+
+        def decide(state: State | None) -> bytes | None:
+            quarantine = quarantine_of(state)
+            needed = survey.needed(quarantine)
+            entries = []
+            for entry in quarantine.packs.values():
+                if entry.is_decided or entry.since > proposed:
+                    entries.append(entry)
+                elif entry.pack not in needed:
+                    entries.append(replace(entry, is_decided=True))
+            return None if entries == list(quarantine.packs.values()) else encode_quarantine(entries)
+
+        return quarantine_of(self._register.swap_state(decide))
+
+    def _foresee(self, survey: Survey) -> None:
+        """Say what would be deleted and moved."""
+        uses = survey.uses(NO_QUARANTINE)
+        sizes = self._index.packs()
+        for entry in propose(uses, self._options.unused_max, 0):
+            self.report.deleted_packs += 1
+            self.report.deleted_bytes += sizes[entry.pack]
+            if entry.offsets is not None:
+                self.report.repacked_packs += 1
+                self.report.written_bytes += uses[entry.pack].alive_size
+
+    def _count(self, uses: Iterable[PackUse]) -> None:
+        sum_ = total(uses)
+        self.report.alive_objects, self.report.alive_bytes = sum_.alive, sum_.alive_size
+        self.report.dead_objects, self.report.dead_bytes = sum_.dead, sum_.dead_size
+        self._tell()
+
+    def _tell_waiting(self, sessions: int) -> None:
+        self.report.waiting_sessions = sessions
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self.report)

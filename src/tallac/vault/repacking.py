@@ -1,0 +1,65 @@
+"""Move sealed objects from one pack to another as they are: nothing is opened, nothing is sealed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tallac.crypto import hash_file_bytes
+from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
+from tallac.interfaces import Backend, Randomness
+from tallac.vault.codec import Codec
+from tallac.vault.packing import Committer, Packing
+from tallac.vault.packs import FinishedPack, decode_body, pack_path, read_footer
+from tallac.vault.quarantine import QuarantinedPack
+
+
+class Repacking:
+    """New packs, filled from old ones. Not thread-safe."""
+
+    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
+        """Nothing is written yet."""
+        self._backend = backend
+        self._frame_key = frame_key
+        self._codec = Codec()
+        self._committer = Committer()
+        self._chunks = Packing(backend, frame_key, self._codec, randomness, self._committer)
+        self._nodes = Packing(backend, frame_key, self._codec, randomness, self._committer)
+
+    def move(self, entry: QuarantinedPack, is_elsewhere: Callable[[bytes], bool]) -> None:
+        """Take over what stays of a pack, unless another pack has it by now.
+
+        The whole pack's hash is checked before a byte of it is believed.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: The pack is lost or damaged.
+        """
+        try:
+            content = self._backend.get(pack_path(entry.pack))
+            if hash_file_bytes(content) != entry.pack:
+                raise CorruptObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is damaged")
+            footer = read_footer(self._backend, entry.pack, len(content), self._frame_key, self._codec)
+        except ObjectNotFoundError:
+            raise MissingObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is missing") from None
+        for stored in decode_body(footer.body):
+            if not entry.hides(stored.offset) and not is_elsewhere(stored.name):
+                middle = stored.offset + stored.length
+                packing = self._nodes if stored.links_length else self._chunks
+                packing.add(
+                    stored.name,
+                    content[stored.offset : middle],
+                    content[middle : middle + stored.links_length],
+                    is_compressed=stored.is_compressed,
+                )
+
+    def finish(self) -> list[FinishedPack]:
+        """Make the new packs durable and give them."""
+        self._chunks.finish()
+        self._nodes.finish()
+        self._committer.finish()
+        return list(self._committer.durable())
+
+    def abort(self) -> None:
+        """Throw away what is not durable."""
+        self._chunks.abort()
+        self._nodes.abort()
+        self._committer.finish()

@@ -1,0 +1,201 @@
+"""Backups, forgetting, moving and pruning beside each other, in many interleavings, each replayed by its seed."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tallac.backends.memory import MemoryBackend
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryWrite, parse
+from tallac.dag import Entry
+from tallac.errors import ConflictError, FencedError, MissingObjectError
+from tallac.testing.determinism import START_NS, FakeClock, SeededRandomness
+from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
+from tallac.testing.schedule import Schedule, ScheduledBackend
+from tallac.vault import PruneOptions, Vault, WriterKey, create_vault, open_vault
+
+SEEDS = int(os.environ.get("TALLAC_TORTURE", "0")) * 20_000 or 300
+HOUR = 3600.0
+
+
+class ScheduledClock(FakeClock):
+    """A clock that goes on while others have their turns."""
+
+    def __init__(self, schedule: Schedule, off_seconds: float) -> None:
+        super().__init__(START_NS + round(off_seconds * 1e9))
+        self._schedule = schedule
+
+    def sleep(self, seconds: float) -> None:
+        self._schedule.pause(always=True)
+        super().sleep(seconds)
+
+
+def tree(number: int) -> Tree:
+    """Give one of a few trees that have much in common, so that what one run lets go another takes up."""
+    return {
+        b"a%d" % (number % 3): noise(number % 3, 3000),
+        b"d": {b"b": noise(10 + number % 2, 2000), b"e": {b"c": noise(20 + number % 4, 100)}},
+        b"same": noise(30, 500),
+    }
+
+
+class World:
+    """One vault and several clients."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.backend = MemoryBackend()
+        self.schedule = Schedule(seed, switch_rate=random.Random(seed).choice([0.05, 0.3, 0.8]))
+        self.random = random.Random(seed + 1)
+        self.seed = seed
+        self.folder = folder
+        self.key: WriterKey = create_vault(self.backend, randomness=SeededRandomness(seed))
+        self.target: MutableDirectoryWrite
+        with self.open_plainly("maker") as vault:
+            target = create_target(vault)
+            assert isinstance(target, MutableDirectoryWrite)
+            self.target = target
+            for number in range(3):
+                back_up(vault, target, b"old%d" % number, tree(number))
+        self.forgotten: set[bytes] = set()
+        self.entered: dict[bytes, Tree] = {b"old%d" % number: tree(number) for number in range(3)}
+
+    def open_plainly(self, client: str) -> Vault:
+        """Open without a schedule."""
+        return open_vault(self.backend, self.key, state=self.folder / client, clock=FakeClock())
+
+    def open(self, client: str) -> Vault:
+        """Open as a client whose clock may be days off."""
+        backend = ScheduledBackend(self.backend, self.schedule)
+        clock = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
+        randomness = SeededRandomness(self.seed * 100 + len(client))
+        return open_vault(backend, self.key, state=self.folder / client, clock=clock, randomness=randomness)
+
+    def writer(self, client: str, rounds: int) -> Callable[[], None]:
+        """Back up some trees, again where a prune comes in between."""
+        choices = [self.random.randrange(12) for _ in range(rounds)]
+
+        def work() -> None:
+            with self.open(client) as vault:
+                for number, choice in enumerate(choices):
+                    name = f"{client}{number}".encode()
+                    for _ in range(20):
+                        try:
+                            back_up(vault, self.target, name, tree(choice))
+                        except FencedError:
+                            continue
+                        self.entered[name] = tree(choice)
+                        break
+
+        return work
+
+    def forgetter(self, client: str, count: int) -> Callable[[], None]:
+        """Forget snapshots, and link one anew under another name, as an undo does."""
+        keys = [self.random.random() for _ in range(count)]
+
+        def work() -> None:
+            with self.open(client) as vault:
+                archives = self.archives(vault)
+                for number, key in enumerate(keys):
+                    entries = vault.edit_directory(archives, lambda entries: entries)
+                    entry = entries[int(key * len(entries))] if entries else None
+                    if entry is None:
+                        continue
+                    self.forget(vault, archives, entry)
+                    if number % 2:
+                        self.undo(vault, archives, entry, f"{client}{number}".encode())
+
+        return work
+
+    def forget(self, vault: Vault, archives: DirectoryWriteCap, entry: Entry) -> None:
+        """Take a snapshot out of Archives."""
+        self.forgotten.add(entry.name)
+        vault.edit_directory(archives, lambda entries: [each for each in entries if each.name != entry.name])
+
+    def undo(self, vault: Vault, archives: DirectoryWriteCap, entry: Entry, name: bytes) -> None:
+        """Link what was forgotten, if it is still there."""
+        cap = entry.cap
+        assert isinstance(cap, DirectoryReadCap)
+        try:
+            with vault.session() as session:
+                session.commit([], found=[cap])
+                vault.edit_directory(archives, lambda entries: [*entries, Entry.of(name, cap)])
+        except (FencedError, MissingObjectError):
+            return
+
+    def pruner(self, client: str, rounds: int) -> Callable[[], None]:
+        """Prune as a keeper; beside so many changes the index may never hold still."""
+
+        def work() -> None:
+            for number in range(rounds):
+                backend = ScheduledBackend(self.backend, self.schedule)
+                clock = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
+                options = PruneOptions(unused_max=self.random.choice([0, 0.05, 0.5]), fence_after_seconds=0.2)
+                state = self.folder / f"{client}-{number % 2}"
+                with open_vault(backend, self.key.keeper_key, state=state, clock=clock) as vault:
+                    try:
+                        vault.prune(options)
+                    except ConflictError:
+                        continue
+
+        return work
+
+    def archives(self, vault: Vault) -> DirectoryWriteCap:
+        """Find Archives."""
+        entry = next(entry for entry in vault.edit_directory(self.target, lambda entries: entries) if entry.name == ARCHIVES)
+        assert entry.write is not None
+        cap = parse(entry.write.decode())
+        assert isinstance(cap, DirectoryWriteCap)
+        return cap
+
+    def look(self) -> None:
+        """See that all that was entered reads back, and that the vault is whole."""
+        with self.open_plainly(os.urandom(4).hex()) as vault:
+            present = {entry.name: entry for entry in vault.edit_directory(self.archives(vault), lambda entries: entries)}
+            assert self.entered.keys() - self.forgotten <= set(present), "a snapshot is gone"
+            for name, entry in present.items():
+                cap = entry.cap
+                assert isinstance(cap, DirectoryReadCap)
+                found = dict(read_tree(vault, cap))
+                assert all(isinstance(content, bytes) for content in found.values()), (name, found)
+                if name in self.entered:
+                    assert found == dict(flatten(self.entered[name]))
+            report = vault.check(self.target, read_data=True)
+            assert report.is_healthy, report.findings
+            frame = vault.check_frame(read_data=True)
+            assert frame.is_healthy, frame.findings
+
+    def prune_alone(self) -> None:
+        """Prune to the end and see that exactly what is reachable is left."""
+        with open_vault(self.backend, self.key.keeper_key, state=self.folder / "last", clock=FakeClock()) as vault:
+            vault.prune(PruneOptions(unused_max=0, fence_after_seconds=1))
+            report = vault.prune(PruneOptions(unused_max=0, fence_after_seconds=1))
+            assert report.dead_objects == 0, report
+            assert report.deleted_packs == 0
+
+
+@pytest.mark.parametrize("chunk", range(30))
+def test_no_interleaving_loses_anything(chunk: int, tmp_path: Path) -> None:
+    """Whatever order writers, forgetters and prunes come in, what is entered restores, and a last prune leaves nothing dead."""
+    for seed in range(chunk, SEEDS, 30):
+        world = World(seed, tmp_path / str(seed))
+        clients = {
+            "w": world.writer("w", 3),
+            "ww": world.writer("ww", 2),
+            "fff": world.forgetter("fff", 4),
+            "pppp": world.pruner("pppp", 2),
+        }
+        if seed % 3 == 0:
+            clients["ppppp"] = world.pruner("ppppp", 2)
+            clients["pppppp"] = world.pruner("pppppp", 1)
+        if seed % 4 == 1:
+            world.schedule.suspend("w", 40)
+        world.schedule.run(clients)
+        assert not world.schedule.errors, f"seed {seed}: {world.schedule.errors}"
+        try:
+            world.look()
+            world.prune_alone()
+            world.look()
+        except BaseException as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
