@@ -1,123 +1,19 @@
-"""The protocols: what each layer asks of the ones below it, and nothing else.
-
-Two seams carry everything. Named bytes plug in under the vault (`Backend`); caps plug in beside it (`Grid`). The parts of `Grid`
-are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
-"""
+"""Caps: who reads, writes and edits what lies behind them. Authority is a type: a function that only reads takes a `CapReader`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, runtime_checkable
 
-from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, FileReadCap, ReadCap
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap, FileReadCap, ReadCap
 from tallac.dag import Entry
+from tallac.interfaces.backend import Buffer
+from tallac.interfaces.checking import CapChecker
 
-Buffer = bytes | bytearray | memoryview
 T_co = TypeVar("T_co", covariant=True)
-
-# Named bytes
-
-
-class Expect(Enum):
-    """What a conditional put may expect instead of a version."""
-
-    ABSENT = "absent"
-
-
-Version = bytes
-"""An opaque token that names one state of one mutable object. Equal tokens mean equal bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One object in a listing: its name, with `/` between the parts, and its length in bytes."""
-
-    name: str
-    size: int
-
-
-class Upload(Protocol):
-    """An object whose name is not known before its last byte is.
-
-    Not thread-safe. An upload that is neither committed nor aborted leaves nothing that a listing shows.
-    """
-
-    def write(self, data: Buffer) -> None:
-        """Append data. The buffer may be reused after the return.
-
-        Raises:
-            StoreError: The store failed, or is full; the upload is dead.
-        """
-        ...
-
-    def commit(self, name: str) -> None:
-        """Give the object its name; when this returns, it is durable. An existing object of that name is kept as it is."""
-        ...
-
-    def abort(self) -> None:
-        """Throw away what was written. Calling it after commit, or twice, does nothing."""
-        ...
-
-
-class Backend(Protocol):
-    """Named bytes. A name is made of parts in `[a-z0-9._-]+` with `/` between them; a part never begins with a dot.
-
-    When a call that writes returns, its effect is durable. Every method may be called from several threads and processes at a
-    time. Absence is a value or an `ObjectNotFoundError`; any other error is a `StoreError` and says nothing about absence.
-    """
-
-    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
-        """Store data under name, atomically and durably.
-
-        Args:
-            name: The object's name.
-            data: All of its bytes.
-            expect: `Expect.ABSENT`: only if there is no such object. A version: only in that state. None: in any case.
-
-        Raises:
-            ConflictError: The expectation does not hold; nothing was changed, unless this very call's answer was lost: look.
-            StoreFullError, StoreReadOnlyError, StoreError: Nothing was changed, or all of it and its durability is not known.
-        """
-        ...
-
-    def upload(self) -> Upload:
-        """Begin an object that gets its name at the end."""
-        ...
-
-    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        """Read bytes [start, stop) of an object; fewer where it ends before.
-
-        Raises:
-            ObjectNotFoundError: There is no such object.
-        """
-        ...
-
-    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
-        """Read a whole mutable object with its version; None where there is no such object."""
-        ...
-
-    def list(self, prefix: str) -> Iterator[Item]:
-        """List all objects whose name begins with prefix, in any order. Fails as a whole rather than being cut short."""
-        ...
-
-    def delete(self, name: str, *, expect: Version | None = None) -> None:
-        """Remove an object; one that is absent already is no error.
-
-        Raises:
-            ConflictError: The object is in another state than expected.
-        """
-        ...
-
-    def location(self) -> str:
-        """Say where this is, for messages: a folder or a URL without secrets."""
-        ...
-
-
-# Caps
 
 
 class BinaryReader(Protocol):
@@ -324,46 +220,6 @@ class CapEditor(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Finding:
-    """One thing that a check found: `what`, a sentence, and the path below the checked cap; None for an index or a header.
-
-    What is not `damaged` is merely worth knowing, as a leftover of a killed run is.
-    """
-
-    path: bytes | None
-    what: str
-    damaged: bool = True
-
-
-@dataclass(slots=True)
-class CheckReport:
-    """What a check looked at and what it found."""
-
-    files: int = 0
-    directories: int = 0
-    objects: int = 0
-    bytes_read: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether nothing is damaged."""
-        return not any(finding.damaged for finding in self.findings)
-
-
-class CapChecker(Protocol):
-    """Check what hangs below a cap, with a read cap or a verify cap, and the grid's own frame."""
-
-    def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Check that all that hangs below a cap is there; with read_data, that all its bytes are right."""
-        ...
-
-    def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Check what belongs to no single cap: headers, index, slots, sessions; with read_data every stored byte."""
-        ...
-
-
 @runtime_checkable
 class Grid(CapReader, CapEditor, CapChecker, Protocol):
     """A capability store."""
@@ -383,18 +239,3 @@ class Grid(CapReader, CapEditor, CapChecker, Protocol):
     def close(self) -> None:
         """Let go of files and connections. The grid can't be used afterwards."""
         ...
-
-
-# Seams for what a test bends
-
-
-class Clock(Protocol):
-    """The time, as nanoseconds since 1970 in UTC."""
-
-    def now_ns(self) -> int: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-
-Randomness = Callable[[int], bytes]
-"""Give that many unpredictable bytes, as `os.urandom` does."""

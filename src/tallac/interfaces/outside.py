@@ -1,0 +1,18 @@
+"""What else the world decides and a test bends: the time, and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The time, as nanoseconds since 1970 in UTC."""
+
+    def now_ns(self) -> int: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+Randomness = Callable[[int], bytes]
+"""Give that many unpredictable bytes, as `os.urandom` does."""
