@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prune": ("prune", "Delete what nothing leads to, and give back its space."),
     "check": ("check", "Check that all is there, and that its bytes are right."),
     "ls": ("ls", "List a directory."),
+    "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
     "get": ("get", "Write a file's content to a local file or standard output."),
     "put": ("put", "Store a local file or standard input."),
     "mkdir": ("mkdir", "Make a directory that can be changed."),
