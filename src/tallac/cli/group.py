@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Check that all is there, and that its bytes are right."),
     "scrub": ("scrub", "Find damage in a vault without any key."),
     "ls": ("ls", "List a directory."),
+    "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
     "get": ("get", "Write a file's content to a local file or standard output."),
     "put": ("put", "Store a local file or standard input."),
     "mkdir": ("mkdir", "Make a directory that can be changed."),
