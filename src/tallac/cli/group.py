@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "find": ("find", "Find files and directories in all snapshots of a target."),
     "history": ("history", "Show the versions of a file or directory over all snapshots."),
     "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
+    "du": ("du", "Show how much is in each directory."),
+    "stats": ("stats", "Show what the snapshots of a target hold, and what they take."),
     "get": ("get", "Write a file's content to a local file or standard output."),
     "put": ("put", "Store a local file or standard input."),
     "mkdir": ("mkdir", "Make a directory that can be changed."),
