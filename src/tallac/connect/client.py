@@ -44,6 +44,7 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
+    from tallac.gateway import GatewaySettings
     from tallac.restore import Problem, RestoreSummary
 
 
@@ -225,6 +226,24 @@ class Client(Retaining, Keeping, Looking):
         """List a target's snapshots in order of their names; each one's facts are in its metadata."""
         grid, located = self.connection.resolve(target)
         return list_snapshots(grid, located)
+
+    # Serving
+
+    def prepare_serving(self) -> str:
+        """Make the default alias if it is missing and no grid is chosen; say where a vault was made for it, else ""."""
+        return "" if self.connection.is_grid_chosen else self.connection.ensure_default_alias() or ""
+
+    def serve(self, settings: GatewaySettings, on_ready: Callable[[str], None]) -> None:
+        """Answer requests in Tahoe-LAFS's web API over the default grid, until SIGINT or SIGTERM.
+
+        Args:
+            settings: How to listen.
+            on_ready: Is told the URL once the gateway answers.
+        """
+        # Late: a web server is loaded only where one is to run.
+        from tallac.gateway import serve
+
+        serve(self.connection.default_opener(), settings, on_ready)
 
     # Changing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,7 @@ class Connection:
     Attributes:
         folders: Where configuration, state and default vault are.
         file: The configuration.
+        is_grid_chosen: The command line says which grid is meant.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Connection:
         self.folders = folders
         self.file = ConfigurationFile(folders.configuration)
         self._secrets = SecretSource(standard_input)
+        self.is_grid_chosen = choice is not None and choice.location is not None
         self._vaults = Vaults(folders, self.file, choice or GridChoice(), self._secrets, randomness)
 
     def close(self) -> None:
@@ -70,6 +73,11 @@ class Connection:
         """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
         configuration = self.file.read()
         return self._vaults.open(configuration, self._vaults.chosen(configuration))
+
+    def default_opener(self) -> Callable[[], Grid]:
+        """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
+        configuration = self.file.read()
+        return self._vaults.opener(configuration, self._vaults.chosen(configuration))
 
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
