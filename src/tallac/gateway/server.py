@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 
-import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -146,7 +145,8 @@ def _protocol(header_seconds: float) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _watch_head(self) -> None:
-            if self.conn.their_state is not h11.IDLE:
+            # A client that has sent all of a head has left this state (h11's name for it).
+            if repr(self.conn.their_state) != "IDLE":
                 self._stop_watching()
             elif self._head_timer is None:
                 self._head_timer = self.loop.call_later(header_seconds, self.transport.close)

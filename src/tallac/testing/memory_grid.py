@@ -25,13 +25,13 @@ from tallac.caps import (
     MutableDirectoryRead,
     MutableDirectoryWrite,
     MutableFileRead,
-    MutableFileWrite,
     MutableFormat,
     ReadCap,
 )
 from tallac.dag import Entry, decode_table, encode_table, pack_cap, unpack_cap
 from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError, StoreFullError
 from tallac.interfaces import Buffer, CheckReport, FileContent, Piece
+from tallac.testing.mutable_contents import MutableContents, read_all
 
 LITERAL_SIZE_MAX = 55
 PIECE_TOKEN_SIZE = 32
@@ -216,7 +216,7 @@ class MemoryCapWriter:
         return packed
 
     def put_file(self, content: FileContent) -> FileReadCap:
-        cap = unpack_cap(self.put_small(_read_all(content)))
+        cap = unpack_cap(self.put_small(read_all(content)))
         if not isinstance(cap, FileReadCap):
             raise TypeError("a file's cap is none of a file")
         return cap
@@ -286,7 +286,7 @@ class MemoryGrid:
         self.contents = Contents(folder)
         self.tables: dict[bytes, bytes] = {}
         self.mutable: dict[bytes, tuple[int, list[Entry]]] = {}
-        self.mutable_files: dict[bytes, bytes] = {}
+        self.mutable_files = MutableContents()
         self.events: list[str] = []
         self.small_size_max = small_size_max
         self.piece_size = piece_size
@@ -314,8 +314,8 @@ class MemoryGrid:
         return any(pack_cap(_read_cap(writekey)) == packed for writekey in self.mutable)
 
     def open_file(self, cap: FileReadCap) -> BytesIO:
-        if isinstance(cap, MutableFileRead) and cap.readkey in self.mutable_files:
-            return BytesIO(self.mutable_files[cap.readkey])
+        if isinstance(cap, MutableFileRead):
+            return BytesIO(self.mutable_files.get(cap))
         packed = pack_cap(cap)
         content = packed[1:] if packed[:1] == b"L" else self.contents.get(packed)
         if content is None:
@@ -345,18 +345,11 @@ class MemoryGrid:
         self.mutable[cap.writekey] = (0, [])
         return cap
 
-    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> MutableFileWrite:
-        cap = MutableFileWrite(len(self.mutable_files).to_bytes(16, "big"), bytes(32), mutable_format)
-        self.mutable_files[cap.readkey] = _read_all(content)
-        return cap
+    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        return self.mutable_files.create(content, mutable_format)
 
     def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
-        if not isinstance(cap, MutableFileWrite) or cap.readkey not in self.mutable_files:
-            raise MissingObjectError(f"the memory grid has no file {cap!r}")
-        old, new = self.mutable_files[cap.readkey], _read_all(content)
-        if offset is not None:
-            new = old[:offset].ljust(offset, b"\0") + new + old[offset + len(new) :]
-        self.mutable_files[cap.readkey] = new
+        self.mutable_files.write(cap, content, offset)
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         if not isinstance(cap, MutableDirectoryWrite):
@@ -394,13 +387,6 @@ class MemoryDirectory:
 
     def get(self, name: bytes) -> Entry | None:
         return next((entry for entry in self._entries if entry.name == name), None)
-
-
-def _read_all(content: FileContent) -> bytes:
-    buffer, whole = memoryview(bytearray(1 << 16)), bytearray()
-    while count := content.readinto(buffer):
-        whole += buffer[:count]
-    return bytes(whole)
 
 
 def _read_cap(writekey: bytes) -> MutableDirectoryRead:
