@@ -12,6 +12,9 @@ from types import FrameType
 
 from tallac.cli.messages import say, silence
 
+COMPLETION_VARIABLE = "_TALLAC_COMPLETE"
+"""Set by the scripts that `tallac completion` prints."""
+
 FAILED = 1
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -27,6 +30,10 @@ def main() -> int:
         _fill_descriptors()
         signal.signal(signal.SIGTERM, _terminate)
         # Late, so that an interrupt that comes while this is imported is answered as well.
+        if COMPLETION_VARIABLE in os.environ:
+            from tallac.cli.shells import complete
+
+            return complete(os.environ[COMPLETION_VARIABLE])
         from tallac.cli.running import run
 
         return run(sys.argv[1:])
