@@ -29,11 +29,12 @@ def main() -> int:
     try:
         _fill_descriptors()
         signal.signal(signal.SIGTERM, _terminate)
-        # Late, so that an interrupt that comes while this is imported is answered as well.
         if COMPLETION_VARIABLE in os.environ:
+            # Late, because only a shell that completes needs it.
             from tallac.cli.shells import complete
 
             return complete(os.environ[COMPLETION_VARIABLE])
+        # Late, so that an interrupt that comes while this is imported is answered as well.
         from tallac.cli.running import run
 
         return run(sys.argv[1:])

@@ -39,7 +39,14 @@ class Connection:
         self.folders = folders
         self.file = ConfigurationFile(folders.configuration)
         self._secrets = SecretSource(standard_input)
-        self._vaults = Vaults(folders, self.file, choice or GridChoice(), self._secrets, randomness)
+        choice = choice or GridChoice()
+        self._is_grid_given = choice.location is not None
+        self._vaults = Vaults(folders, self.file, choice, self._secrets, randomness)
+
+    @property
+    def is_grid_given(self) -> bool:
+        """Whether the command line says by itself which grid is meant."""
+        return self._is_grid_given
 
     def close(self) -> None:
         """Close all grids."""
