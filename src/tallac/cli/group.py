@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "snapshots": ("snapshots", "List the snapshots of a target."),
     "restore": ("restore", "Bring back a snapshot, or any part of one."),
     "ls": ("ls", "List a directory."),
+    "find": ("find", "Find files and directories in all snapshots of a target."),
+    "history": ("history", "Show the versions of a file or directory over all snapshots."),
     "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
     "forget": ("forget", "Drop snapshots from a target."),
     "hold": ("hold", "Let snapshots never be forgotten."),
