@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -15,7 +15,7 @@ from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
 from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
-from tallac.connect.snapshots import list_snapshots
+from tallac.connect.serving import Serving
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
@@ -32,22 +32,19 @@ from tallac.transfer import (
     find_strongest,
     get_file,
     link,
-    list_directory,
     make_directory,
     metadata_of_file,
     move,
     put_file,
     unlink,
-    walk,
 )
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
-    from tallac.gateway import GatewaySettings
     from tallac.restore import Problem, RestoreSummary
 
 
-class Client(Retaining, Keeping, Looking):
+class Client(Retaining, Keeping, Serving, Looking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -134,19 +131,6 @@ class Client(Retaining, Keeping, Looking):
 
     # Looking
 
-    def ls(self, place: str) -> Iterator[Entry]:
-        """Give the entries of a directory in order of their names; of a file, its own."""
-        grid, located = self.connection.resolve(place)
-        return list_directory(grid, located)
-
-    def ls_recursive(self, place: str) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
-        """Give all that is below a directory, each with its path from there."""
-        grid, located = self.connection.resolve(place)
-        start = len(located.path)
-        for entry in list_directory(grid, located):
-            for below, found in walk(grid, located.child(entry.name), entry):
-                yield below.path[start:], found
-
     def get(self, place: str, sink: Sink) -> int:
         """Write a file's content to a sink and give its length. What was written is right, even where an error follows."""
         grid, located = self.connection.resolve(place)
@@ -213,29 +197,6 @@ class Client(Retaining, Keeping, Looking):
             observer=observer or Observer(),
             workers=workers,
         )
-
-    def snapshots(self, target: str = f"{DEFAULT_ALIAS}:") -> list[Entry]:
-        """List a target's snapshots in order of their names; each one's facts are in its metadata."""
-        grid, located = self.connection.resolve(target)
-        return list_snapshots(grid, located)
-
-    # Serving
-
-    def prepare_serving(self) -> str:
-        """Make the default alias if it is missing and no grid is chosen; say where a vault was made for it, else ""."""
-        return "" if self.connection.is_grid_given else self.connection.ensure_default_alias() or ""
-
-    def serve(self, settings: GatewaySettings, on_ready: Callable[[str], None]) -> None:
-        """Answer requests in Tahoe-LAFS's web API over the default grid, until SIGINT or SIGTERM.
-
-        Args:
-            settings: How to listen.
-            on_ready: Is told the URL once the gateway answers.
-        """
-        # late import: a web server is loaded only where one is to run
-        from tallac.gateway import serve
-
-        serve(self.connection.default_opener(), settings, on_ready)
 
     # Changing
 
