@@ -171,6 +171,14 @@ class MemoryCapWriter:
         return self._grid.small_size_max
 
     @property
+    def takes_pieces(self) -> bool:
+        return True
+
+    @property
+    def threads(self) -> int:
+        return 0
+
+    @property
     def has_losses(self) -> bool:
         return self._grid.has_losses
 
@@ -227,7 +235,7 @@ class MemoryCapWriter:
     def adopt(self, receipt: bytes) -> None:
         self.receipts.append(int(receipt))
 
-    def build_directory(self) -> MemoryDirectoryBuilder:
+    def build_directory(self, recorded: bytes | None = None) -> MemoryDirectoryBuilder:
         return MemoryDirectoryBuilder(self._grid)
 
     def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
