@@ -14,6 +14,7 @@ from tallac.check import check_cap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
+from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
 from tallac.connect.snapshots import list_snapshots
 from tallac.connect.vaults import GridChoice
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from tallac.restore import Problem, RestoreSummary
 
 
-class Client(Retaining, Keeping):
+class Client(Retaining, Keeping, Looking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.

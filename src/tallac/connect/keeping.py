@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tallac.connect.connection import Connection
+from tallac.connect.location import backend_at
 from tallac.errors import UsageError
-from tallac.vault import PruneOptions, Pruner, PruneReport
+from tallac.interfaces import CheckReport
+from tallac.vault import PruneOptions, Pruner, PruneReport, Scrub
 
 
 class Keeping:
@@ -33,3 +35,13 @@ class Keeping:
         if not isinstance(grid, Pruner):
             raise UsageError(f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
         return grid.prune(options or PruneOptions(), progress=progress)
+
+    def scrub(self, location: str, *, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+        """Compare whatever names itself in the vault at a folder, a URL or an alias with its name; no key is needed.
+
+        Raises:
+            NotAVaultError: There is no vault.
+        """
+        run = Scrub(backend_at(self.connection.location_of(location)), progress)
+        run.run()
+        return run.report

@@ -3,6 +3,7 @@
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.keys import KeeperKey, LocatorKey, VaultKey, WriterKey, parse_vault_key
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
+from tallac.vault.scrubbing import Scrub
 
 __all__ = [
     "KeeperKey",
@@ -10,6 +11,7 @@ __all__ = [
     "PruneOptions",
     "PruneReport",
     "Pruner",
+    "Scrub",
     "SystemClock",
     "Vault",
     "VaultKey",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from tallac.caps import MutableDirectoryVerify
-from tallac.crypto import Hasher
 from tallac.errors import CorruptObjectError, DamageError, MissingObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, CheckReport, Finding
 from tallac.vault.codec import Codec
@@ -14,14 +13,14 @@ from tallac.vault.header import HEADER_NAMES, check_headers
 from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
-from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, read_footer
+from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, pack_path, read_footer
 from tallac.vault.quarantine import quarantine_of
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.roots import Roots
 from tallac.vault.sessions import SESSION_PREFIX, decode_session
 from tallac.vault.slots import SLOT_PREFIX, Slots
+from tallac.vault.whole_packs import hash_stored
 
-STEP_SIZE = 4 << 20
 Progress = Callable[[CheckReport], None]
 
 
@@ -133,11 +132,7 @@ class FrameCheck:
 
     def _check_pack(self, name: bytes, size: int, known: FinishedPack | None) -> None:
         try:
-            hasher = Hasher()
-            for part in self._parts(name, size):
-                hasher.update(part)
-                self.report.bytes_read += len(part)
-            if hasher.digest() != name:
+            if hash_stored(self._backend, pack_path(name), self._count) != name:
                 raise CorruptObjectError(f"pack {name.hex()[:12]} is damaged")
             footer = read_footer(self._backend, name, size, self._locator.frame, Codec())
             if known is not None and footer.body != known.body:
@@ -147,10 +142,8 @@ class FrameCheck:
         except StoreError as error:
             self._find(f"pack {name.hex()[:12]} can't be read: {error}")
 
-    def _parts(self, name: bytes, size: int) -> Iterator[bytes]:
-        path = PACK_PREFIX + name.hex()
-        for start in range(0, size, STEP_SIZE):
-            yield self._backend.get(path, start, min(size, start + STEP_SIZE))
+    def _count(self, size: int) -> None:
+        self.report.bytes_read += size
 
     def _check_slots(self, keeper: KeeperKey, roots: Roots) -> None:
         try:

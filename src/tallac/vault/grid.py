@@ -147,6 +147,10 @@ class Vault:
         """See `tallac.interfaces.CapReader`."""
         return self._files.open_file(cap)
 
+    def read_small(self, packed: bytes) -> bytes | None:
+        """See `tallac.interfaces.FileReader`."""
+        return self._files.read_small(packed)
+
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """See `tallac.interfaces.CapReader`."""
         parts = self._parts
