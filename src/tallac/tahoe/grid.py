@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import threading
 import time
@@ -69,6 +68,7 @@ class TahoeGrid:
         url: str,
         state: Path,
         *,
+        identity: str,
         lock: Lock,
         now_ns: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
@@ -78,13 +78,14 @@ class TahoeGrid:
         Args:
             url: The gateway's.
             state: A folder, which exists, for what is kept on this machine.
+            identity: The name under which local state is kept; a file name.
             lock: Lets one process at a time edit.
             now_ns: The clock.
             chance: Gives numbers in [0, 1).
         """
         self.client = WebClient(url)
-        self._identity = "tahoe-" + hashlib.sha256(self.client.url.encode()).hexdigest()[:24]
-        self._health = HealthRecord(state / f"{self._identity}.db", now_ns, chance)
+        self._identity = identity
+        self._health = HealthRecord(state / f"{identity}.db", now_ns, chance)
         self._reader = TahoeReader(self.client)
         self._holding = Holding(self.client, self._reader, self._health)
         self._lock = lock
@@ -106,6 +107,9 @@ class TahoeGrid:
 
     def open_file(self, cap: FileReadCap) -> BinaryReader:
         return self._reader.open_file(cap)
+
+    def read_small(self, packed: bytes) -> bytes | None:
+        return self._reader.read_small(packed)
 
     def reader_recipe(self) -> TahoeReaderRecipe:
         return TahoeReaderRecipe(self.client.url)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 
-from tallac.caps import LITERAL_SIZE_MAX, Cap, DirectoryReadCap, FileReadCap, LiteralDirectory, LiteralFile, parse
+from tallac.caps import Cap, DirectoryReadCap, FileReadCap, LiteralDirectory, LiteralFile, parse
 from tallac.dag import Entry, pack_cap, unpack_cap
 from tallac.errors import DamageError, MalformedCapError, StoreError
 from tallac.interfaces import Buffer, FileContent, Piece
 from tallac.tahoe.children import child_of, is_said_by
 from tallac.tahoe.holding import Holding
 from tallac.tahoe.reading import TahoeReader
-from tallac.webapi import WebClient
+from tallac.webapi import LITERAL_SIZE_MAX, WebClient
 
 SMALL_SIZE_MAX = 1 << 20
 STREAM_STEP_SIZE = 1 << 18
