@@ -12,7 +12,6 @@ import pytest
 from tests.interop.on_grid import OnGrid
 from tests.interop.tahoe_grid import TahoeGrid
 
-
 TWO = b"two\n" * 500
 
 

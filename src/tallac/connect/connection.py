@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,6 +44,12 @@ class Connection:
         choice = choice or GridChoice()
         self._vaults = Vaults(folders, self.file, choice, self._secrets, randomness)
         self._nodes = TahoeNodes(folders, choice)
+        self._is_grid_given = choice.location is not None
+
+    @property
+    def is_grid_given(self) -> bool:
+        """Whether the command line says by itself which grid is meant."""
+        return self._is_grid_given or self._nodes.chosen() is not None
 
     def close(self) -> None:
         """Close all grids."""
@@ -76,6 +83,16 @@ class Connection:
             return self._nodes.open(chosen)
         configuration = self.file.read()
         return self._open(configuration, self._vaults.chosen(configuration))
+
+    def default_opener(self) -> Callable[[], Grid]:
+        """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
+        chosen = self._nodes.chosen()
+        if chosen is not None:
+            return self._nodes.opener(chosen)
+        configuration = self.file.read()
+        identity = self._vaults.chosen(configuration)
+        location = _tahoe_location(configuration, identity)
+        return self._vaults.opener(configuration, identity) if location is None else self._nodes.opener(location)
 
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
@@ -178,9 +195,7 @@ class Connection:
         return self._open(configuration, alias.grid), self._cap_of(name, alias)
 
     def _open(self, configuration: Configuration, identity: str) -> Grid:
-        chosen = self._nodes.chosen()
-        known = configuration.grids.get(identity)
-        location = known.location if known is not None and is_tahoe(known.location) else None
+        chosen, location = self._nodes.chosen(), _tahoe_location(configuration, identity)
         if chosen is not None and chosen != location:
             raise UsageError("this alias is on another grid than the Tahoe-LAFS node that the options name; leave them out")
         return self._vaults.open(configuration, identity) if location is None else self._nodes.open(location)
@@ -216,3 +231,9 @@ class Connection:
     def _require_free(self, configuration: Configuration, name: str) -> None:
         if name in configuration.aliases:
             raise AliasError(f"there is an alias {name!r} already; choose another name")
+
+
+def _tahoe_location(configuration: Configuration, identity: str) -> str | None:
+    """Give the location of a known grid that is a Tahoe-LAFS grid; None for any other."""
+    known = configuration.grids.get(identity)
+    return known.location if known is not None and is_tahoe(known.location) else None

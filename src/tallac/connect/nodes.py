@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -142,16 +142,20 @@ class TahoeNodes:
             StoreError: The node's directory has no URL.
             LocalStateError: Local state can't be kept.
         """
+        identity = identity_of(location)
+        if identity not in self._open_grids:
+            self._open_grids[identity] = self.opener(location)()
+        return self._open_grids[identity]
+
+    def opener(self, location: str) -> Callable[[], Grid]:
+        """Give what opens the grid at a location, each time anew; whoever calls it closes what it gives. Raises as `open` does."""
         # Late, because a command on a vault does without the web.
         from tallac.tahoe.grid import TahoeGrid
 
-        identity = identity_of(location)
-        if identity not in self._open_grids:
-            directory = directory_of(location)
-            url = location.removeprefix(PREFIX) if directory is None else directory.url()
-            make_private_folder(self._folders.state)
-            self._open_grids[identity] = TahoeGrid(url, self._folders.state, identity=identity, lock=lambda: self._locked(identity))
-        return self._open_grids[identity]
+        directory, identity = directory_of(location), identity_of(location)
+        url = location.removeprefix(PREFIX) if directory is None else directory.url()
+        make_private_folder(self._folders.state)
+        return lambda: TahoeGrid(url, self._folders.state, identity=identity, lock=lambda: self._locked(identity))
 
     def has_opened(self, grid: Grid) -> bool:
         """Whether a grid is one of these."""

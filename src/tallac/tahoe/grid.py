@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from tallac.caps import (
@@ -14,20 +15,22 @@ from tallac.caps import (
     DirectoryReadCap,
     DirectoryWriteCap,
     FileReadCap,
+    FileWriteCap,
     MutableDirectoryWrite,
+    MutableFormat,
     ReadCap,
     parse,
 )
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, ConflictError, MalformedCapError, ObjectNotFoundError, StoreError
-from tallac.interfaces import BinaryReader, CheckReport
+from tallac.interfaces import BinaryReader, CheckReport, FileContent
 from tallac.tahoe.checking import check_through
 from tallac.tahoe.children import TahoeDirectory, child_of, entries_of, without_node_key
 from tallac.tahoe.health import HealthRecord
 from tallac.tahoe.holding import Holding
 from tallac.tahoe.names import grid_name
 from tallac.tahoe.reading import TahoeReader, TahoeReaderRecipe
-from tallac.tahoe.writer import TahoeWriter
+from tallac.tahoe.writer import STREAM_STEP_SIZE, TahoeWriter, chunks_of
 from tallac.webapi import Child, WebClient
 
 EDIT_TRIES = 20
@@ -119,14 +122,27 @@ class TahoeGrid:
 
     # Changing
 
-    def create_directory(self) -> DirectoryWriteCap:
-        try:
-            cap = parse(self.client.make_directory())
-        except MalformedCapError as error:
-            raise StoreError(f"{self.client.url}: the node answered with something that is no cap") from error
+    def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
+        cap = self._made(self.client.make_directory(mutable_format.name))
         if not isinstance(cap, DirectoryWriteCap):
             raise StoreError(f"{self.client.url}: the node answered with something that is no directory's write cap")
         return cap
+
+    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        cap = self._made(self.client.make_file(chunks_of(content), mutable_format.name))
+        if not isinstance(cap, FileWriteCap):
+            raise StoreError(f"{self.client.url}: the node answered with something that is no file's write cap")
+        return cap
+
+    def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
+        text, where = cap.danger_whole_text(), str(cap)
+        with self._edits, self._lock():
+            chunks = chunks_of(content)
+            if offset is not None:
+                size = self.client.look(text, where=where).size or 0
+                # Not every kind of file can be written past its end.
+                chunks, offset = chain(_zeros(offset - size), chunks), min(offset, size)
+            self.client.write_file(text, chunks, offset=offset, where=where)
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Edit) -> list[Entry]:
         if not isinstance(cap, MutableDirectoryWrite):
@@ -141,6 +157,12 @@ class TahoeGrid:
                     continue  # Somebody else was faster with a name that this edit adds or removes.
                 return edited
         raise ConflictError(f"{cap}: others change this directory all the time; try again later")
+
+    def _made(self, text: str) -> Cap:
+        try:
+            return parse(text)
+        except MalformedCapError as error:
+            raise StoreError(f"{self.client.url}: the node answered with something that is no cap") from error
 
     def _entries(self, cap: MutableDirectoryWrite) -> list[Entry]:
         stored = self.client.look(cap.danger_whole_text(), where=str(cap))
@@ -169,3 +191,9 @@ class TahoeGrid:
     def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Find nothing: a grid has no frame; its servers are its operators' affair."""
         return CheckReport()
+
+
+def _zeros(count: int) -> Iterator[bytes]:
+    while count > 0:
+        yield bytes(min(count, STREAM_STEP_SIZE))
+        count -= STREAM_STEP_SIZE

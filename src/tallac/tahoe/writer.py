@@ -87,7 +87,7 @@ class TahoeWriter:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
     def put_file(self, content: FileContent) -> FileReadCap:
-        chunks = _chunks(content)
+        chunks = chunks_of(content)
         head = bytearray()
         for chunk in chunks:
             head += chunk
@@ -159,7 +159,8 @@ class TahoeWriter:
         return packed
 
 
-def _chunks(content: FileContent) -> Iterator[bytes]:
+def chunks_of(content: FileContent) -> Iterator[bytes]:
+    """Give a stream's bytes, step by step."""
     buffer = memoryview(bytearray(STREAM_STEP_SIZE))
     while count := content.readinto(buffer):
         yield bytes(buffer[:count])

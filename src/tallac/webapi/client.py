@@ -118,11 +118,21 @@ class WebClient:
         answer = self._retrying(lambda: self._ask("POST", "a directory", query={"t": "mkdir-immutable"}, content=body))
         return answer.decode("ascii", "replace").strip()
 
-    def make_directory(self) -> str:
-        """Make an empty mutable directory and give its write cap."""
-        return self._ask("POST", "a directory", query={"t": "mkdir"}).decode("ascii", "replace").strip()
+    def make_directory(self, mutable_format: str) -> str:
+        """Make an empty mutable directory, `SDMF` or `MDMF`, and give its write cap."""
+        query = {"t": "mkdir", "format": mutable_format}
+        return self._ask("POST", "a directory", query=query).decode("ascii", "replace").strip()
 
-    # Changing directories
+    def make_file(self, content: Iterable[bytes], mutable_format: str) -> str:
+        """Store a mutable file, `SDMF` or `MDMF`, and give its write cap."""
+        return self._ask("PUT", "a file", query={"format": mutable_format}, content=content).decode("ascii", "replace").strip()
+
+    # Changing files and directories
+
+    def write_file(self, cap: str, content: Iterable[bytes], *, offset: int | None, where: str) -> None:
+        """Replace a mutable file's content, or a part of it from an offset on that is at most its size."""
+        query = {} if offset is None else {"offset": str(offset)}
+        self._ask("PUT", where, cap=cap, query=query, content=content)
 
     def set_children(self, cap: str, children: Mapping[str, Child], *, where: str, replace: bool) -> None:
         """Enter children in a mutable directory, all at once.
