@@ -165,6 +165,9 @@ class MemoryDirectoryBuilder:
 class MemoryCapWriter:
     """One batch. `receipts` are what workers' bytes came to."""
 
+    takes_pieces = True
+    threads = 0
+
     def __init__(self, grid: MemoryGrid) -> None:
         self._grid = grid
         self._pieces = MemoryPieceWriter(grid.contents, grid.puts_left, events=grid.events)
@@ -173,14 +176,6 @@ class MemoryCapWriter:
     @property
     def small_size_max(self) -> int:
         return self._grid.small_size_max
-
-    @property
-    def takes_pieces(self) -> bool:
-        return True
-
-    @property
-    def threads(self) -> int:
-        return 0
 
     @property
     def has_losses(self) -> bool:
