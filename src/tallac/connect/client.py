@@ -44,7 +44,7 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
-    from tallac.restore import Problem, RestoreSummary
+    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
 class Client(Retaining, Keeping, Looking):
@@ -162,17 +162,17 @@ class Client(Retaining, Keeping, Looking):
         place: str,
         folder: str | Path,
         *,
-        report: Callable[[Problem], None] | None = None,
-        progress: Callable[[RestoreSummary], None] | None = None,
+        options: RestoreOptions | None = None,
+        observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
         """Bring back a directory into a new or empty folder, or a file into a folder."""
         # Late, as in backup.
-        from tallac.restore import restore
+        from tallac.restore import RestoreOptions, restore
 
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, report=report, progress=progress)
+        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
 
     def check(self, place: str, *, read_data: bool = False, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the vault's own frame."""
