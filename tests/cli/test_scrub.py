@@ -52,7 +52,7 @@ def test_each_damaged_object_is_named(tallac: Tallac, stranger: Tallac, chance: 
             path.write_bytes(content)
             result = stranger("scrub", "--json", tallac.vault, status=1)
             findings = [record for record in map(json.loads, result.lines) if record["type"] == "finding"]
-            assert [(record["stored"], record["damaged"]) for record in findings] == [(f"{path.parent.name}/{path.name}", True)]
+            assert [(record["stored"], record["damaged"]) for record in findings] == [([f"{path.parent.name}/{path.name}"], True)]
             assert result.error_lines == [f"tallac: {findings[0]['what']}"]
         path.write_bytes(whole)
     stranger("scrub", tallac.vault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +40,14 @@ class Connection:
         self.folders = folders
         self.file = ConfigurationFile(folders.configuration)
         self._secrets = SecretSource(standard_input)
-        self._vaults = Vaults(folders, self.file, choice or GridChoice(), self._secrets, randomness)
+        choice = choice or GridChoice()
+        self._is_grid_given = choice.location is not None
+        self._vaults = Vaults(folders, self.file, choice, self._secrets, randomness)
+
+    @property
+    def is_grid_given(self) -> bool:
+        """Whether the command line says by itself which grid is meant."""
+        return self._is_grid_given
 
     def close(self) -> None:
         """Close all grids."""
@@ -70,6 +78,11 @@ class Connection:
         """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
         configuration = self.file.read()
         return self._vaults.open(configuration, self._vaults.chosen(configuration))
+
+    def default_opener(self) -> Callable[[], Grid]:
+        """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
+        configuration = self.file.read()
+        return self._vaults.opener(configuration, self._vaults.chosen(configuration))
 
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
