@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rewrite": ("rewrite", "Take paths out of snapshots."),
     "prune": ("prune", "Delete what nothing leads to, and give back its space."),
     "check": ("check", "Check that all is there, and that its bytes are right."),
+    "copy-vault": ("copy_vault", "Copy a vault to a mirror, or what is new in it."),
     "scrub": ("scrub", "Find damage in a vault without any key."),
     "ls": ("ls", "List a directory."),
     "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
