@@ -4,6 +4,7 @@ from tallac.connect.client import Client
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
+from tallac.connect.looking import PathHistory
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
 from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport
@@ -21,6 +22,7 @@ __all__ = [
     "MirrorOptions",
     "MirrorReport",
     "PackShare",
+    "PathHistory",
     "PruneOptions",
     "PruneReport",
     "is_remote",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -15,7 +15,6 @@ from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
 from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
-from tallac.connect.snapshots import list_snapshots
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
@@ -32,13 +31,11 @@ from tallac.transfer import (
     find_strongest,
     get_file,
     link,
-    list_directory,
     make_directory,
     metadata_of_file,
     move,
     put_file,
     unlink,
-    walk,
 )
 from tallac.vault import KeeperKey, LocatorKey
 
@@ -133,19 +130,6 @@ class Client(Retaining, Keeping, Looking):
 
     # Looking
 
-    def ls(self, place: str) -> Iterator[Entry]:
-        """Give the entries of a directory in order of their names; of a file, its own."""
-        grid, located = self.connection.resolve(place)
-        return list_directory(grid, located)
-
-    def ls_recursive(self, place: str) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
-        """Give all that is below a directory, each with its path from there."""
-        grid, located = self.connection.resolve(place)
-        start = len(located.path)
-        for entry in list_directory(grid, located):
-            for below, found in walk(grid, located.child(entry.name), entry):
-                yield below.path[start:], found
-
     def get(self, place: str, sink: Sink) -> int:
         """Write a file's content to a sink and give its length. What was written is right, even where an error follows."""
         grid, located = self.connection.resolve(place)
@@ -212,11 +196,6 @@ class Client(Retaining, Keeping, Looking):
             observer=observer or Observer(),
             workers=workers,
         )
-
-    def snapshots(self, target: str = f"{DEFAULT_ALIAS}:") -> list[Entry]:
-        """List a target's snapshots in order of their names; each one's facts are in its metadata."""
-        grid, located = self.connection.resolve(target)
-        return list_snapshots(grid, located)
 
     # Changing
 
