@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -41,7 +41,7 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
-    from tallac.restore import Problem, RestoreSummary
+    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
 class Client(Retaining, Keeping, Serving, Looking):
@@ -151,17 +151,17 @@ class Client(Retaining, Keeping, Serving, Looking):
         place: str,
         folder: str | Path,
         *,
-        report: Callable[[Problem], None] | None = None,
-        progress: Callable[[RestoreSummary], None] | None = None,
+        options: RestoreOptions | None = None,
+        observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
         """Bring back a directory into a new or empty folder, or a file into a folder."""
         # Late, as in backup.
-        from tallac.restore import restore
+        from tallac.restore import RestoreOptions, restore
 
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, report=report, progress=progress)
+        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
 
     # Backing up
 

@@ -106,6 +106,10 @@ class Connection:
             return self._vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
         return parse_location(text)
 
+    def key_at(self, url: str) -> VaultKey | None:
+        """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
+        return self._vaults.key_at(self.file.read(), url)
+
     def parse_cap(self, text: str) -> Cap:
         """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.
 
