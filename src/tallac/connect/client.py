@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -41,7 +41,7 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
-    from tallac.restore import Problem, RestoreSummary
+    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
 class Client(Retaining, Keeping, Serving, Looking):
@@ -59,6 +59,8 @@ class Client(Retaining, Keeping, Serving, Looking):
         *,
         grid: str | None = None,
         vault_key_file: str | None = None,
+        node_directory: str | None = None,
+        node_url: str | None = None,
         standard_input: BinaryIO | None = None,
     ) -> None:
         """Use the user's own folders, or others; nothing is opened yet.
@@ -67,9 +69,12 @@ class Client(Retaining, Keeping, Serving, Looking):
             folders: Where configuration, state and default vault are.
             grid: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
+            node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
+            node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
         """
-        self.connection = Connection(folders or Folders.standard(), GridChoice(grid, vault_key_file), standard_input=standard_input)
+        choice = GridChoice(grid, vault_key_file, node_directory, node_url)
+        self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
     def __enter__(self) -> Self:
         return self
@@ -146,17 +151,17 @@ class Client(Retaining, Keeping, Serving, Looking):
         place: str,
         folder: str | Path,
         *,
-        report: Callable[[Problem], None] | None = None,
-        progress: Callable[[RestoreSummary], None] | None = None,
+        options: RestoreOptions | None = None,
+        observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
         """Bring back a directory into a new or empty folder, or a file into a folder."""
         # Late, as in backup.
-        from tallac.restore import restore
+        from tallac.restore import RestoreOptions, restore
 
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, report=report, progress=progress)
+        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
 
     # Backing up
 
