@@ -15,7 +15,7 @@ from tallac.look.usage import Usage
     [
         argument("place", "[ALIAS:PATH]", default=""),
         click.Option(
-            ["-d", "--max-depth"], metavar="N", type=click.IntRange(min=0), help="Show no more than N levels; 0: only the sum."
+            ["--max-depth"], metavar="N", type=click.IntRange(min=0), help="Show no more than N levels; 0: only the sum."
         ),
         flag("--human", text="Show sizes with units."),
     ],
