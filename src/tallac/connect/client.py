@@ -43,6 +43,7 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
+    from tallac.connect.choosing import Choice
     from tallac.restore import Problem, RestoreSummary
 
 
@@ -71,6 +72,7 @@ class Client(Retaining, Keeping):
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
             standard_input: What `-` stands for.
         """
+        self._standard_input = standard_input
         self.connection = Connection(folders or Folders.standard(), GridChoice(grid, vault_key_file), standard_input=standard_input)
 
     def __enter__(self) -> Self:
@@ -199,21 +201,30 @@ class Client(Retaining, Keeping):
         return (self.connection.ensure_default_alias() or "") if root == AliasName(DEFAULT_ALIAS) else ""
 
     def backup(
-        self, source: str | Path, target: str = f"{DEFAULT_ALIAS}:", *, observer: Observer | None = None, workers: int | None = None
+        self,
+        source: str | Path,
+        target: str = f"{DEFAULT_ALIAS}:",
+        *,
+        choice: Choice | None = None,
+        observer: Observer | None = None,
+        workers: int | None = None,
     ) -> BackupSummary:
         """Add a snapshot of a folder to a target, which is made where it is missing.
 
-        A vault that lies in the source is left out.
+        A vault that lies in the source is left out, and so is what the choice says.
         """
         # Late, because what looks at snapshots does without the half of the program that makes them.
         from tallac.connect.backing_up import back_up_source
+        from tallac.connect.choosing import Choice
 
+        selection = (choice or Choice()).selection(self._standard_input)
         self.prepare_backup(source, target)
         grid, located = self.connection.resolve(target)
         return back_up_source(
             grid,
             located,
             source,
+            selection=selection,
             vault=self.connection.folder_of(grid),
             database=self.connection.folders.state / "source.db",
             observer=observer or Observer(),
