@@ -1,52 +1,56 @@
-"""The options that say what is left out of a backup."""
+"""The options that say which snapshots are meant, and what they amount to."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+import os
+import time
+from collections.abc import Mapping
 
 import click
 
-from tallac.cli.sizes import parse_size
+from tallac.look.choosing import Choice, parse_latest
+from tallac.look.moments import parse_moment
+from tallac.retention.rules import parse_tags
 
 
-class ChoiceOptions(TypedDict):
-    """What they say; see `tallac.connect.choosing.Choice`."""
-
-    exclude: tuple[str, ...]
-    iexclude: tuple[str, ...]
-    exclude_from: tuple[str, ...]
-    exclude_vcs: bool
-    exclude_caches: bool
-    exclude_if_present: tuple[str, ...]
-    exclude_larger_than: int | None
-    one_file_system: bool
-    ignore_files: bool
-
-
-def choosing_options() -> list[click.Parameter]:
-    """Make the options that `ChoiceOptions` has the values of."""
+def choice_options() -> list[click.Parameter]:
+    """Make the options."""
     return [
-        _several("--exclude", "PATTERN", "Leave out what matches, as in a .gitignore file; may be given several times."),
-        _several("--iexclude", "PATTERN", "The same, whatever the case of letters."),
-        _several("--exclude-from", "FILE|-", "Leave out what the patterns in a file match, one a line."),
-        _flag("--exclude-vcs", text="Leave out what version control systems keep: .git, .svn, CVS and the like."),
-        _flag("--exclude-caches", text="Leave out directories that hold a CACHEDIR.TAG, save that file."),
-        _several("--exclude-if-present", "NAME[:HEADER]", "Leave out directories that hold such a file, save that file."),
-        click.Option(["--exclude-larger-than"], metavar="SIZE", type=parse_size, help="Leave out larger files, as in 500M or 2GB."),
-        _flag("-x", "--one-file-system", text="Leave out what is mounted below FROM."),
+        click.Option(["--host"], metavar="HOST", multiple=True, help="Only snapshots of this machine. May be given several times."),
+        click.Option(["--source"], metavar="FOLDER", multiple=True, help="Only those of this folder. May be given several times."),
         click.Option(
-            ["--no-ignore-files", "ignore_files"],
-            flag_value=False,
-            default=True,
-            type=bool,
-            help="Take no notice of .tallacignore.",
+            ["--tag"], metavar="TAG[,TAG...]", multiple=True, help="Only those with all of these tags. May be given several times."
         ),
+        click.Option(["--since"], metavar="WHEN", help="Only those made then or later, as in 2026-11-23 or '2 weeks ago'."),
+        click.Option(["--until"], metavar="WHEN", help="Only those made then or earlier; a day counts to its end."),
+        click.Option(["--latest"], metavar="N", help="Only the N newest of those that are left."),
     ]
 
 
-def _several(name: str, metavar: str, text: str) -> click.Option:
-    return click.Option([name], metavar=metavar, multiple=True, help=text)
+def choice_of(values: Mapping[str, object], names: tuple[str, ...] = ()) -> Choice:
+    """Read the options' values.
+
+    Raises:
+        UsageError: One makes no sense.
+    """
+    since, until, latest = (_text(values, name) for name in ("since", "until", "latest"))
+    now_ns = time.time_ns()
+    return Choice(
+        names=tuple(os.fsencode(name) for name in names),
+        hosts=_texts(values, "host"),
+        sources=tuple(os.fsencode(os.path.abspath(folder)) for folder in _texts(values, "source")),
+        tags=tuple(parse_tags(text) for text in _texts(values, "tag")),
+        since_ns=None if since is None else parse_moment(since, now_ns),
+        until_ns=None if until is None else parse_moment(until, now_ns, is_end=True),
+        latest=None if latest is None else parse_latest(latest),
+    )
 
 
-def _flag(*names: str, text: str) -> click.Option:
-    return click.Option(names, is_flag=True, help=text)
+def _text(values: Mapping[str, object], name: str) -> str | None:
+    value = values.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _texts(values: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = values.get(name)
+    return tuple(map(str, value)) if isinstance(value, tuple) else ()

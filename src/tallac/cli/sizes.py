@@ -6,19 +6,18 @@ import re
 
 import click
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtpe])(i?b)?|b)?", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"(\d+)(?:\.(\d+))?\s*(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Read a size in bytes: `500000`, `500k` or `1.5GiB` (in powers of 1,024), `500kB` or `2GB` (in powers of 1,000).
+    """Read a size in bytes: k, M, G and T are powers of 1,000, as in all that Tallac prints; Ki, Mi, Gi and Ti of 1,024.
 
     Raises:
         BadParameter: It is no size.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise click.BadParameter(f"{text!r} is no size; write bytes, or a number with a unit, as in 500k, 1.5GiB or 2GB")
-    number, unit, ending = match.groups()
-    base = 1000 if (ending or "").lower() == "b" else 1024
-    power = "bkmgtpe".index((unit or "b").lower())
-    return int(float(number) * base**power) if "." in number else int(number) * base**power
+        raise click.BadParameter(f"{text!r} is no size; write bytes, or a number with a unit, as in 500k, 1.5G or 64MiB")
+    base: int = (1024 if match[4] else 1000) ** " kmgt".index((match[3] or " ").lower())
+    fraction = match[2] or ""
+    return int(match[1]) * base + int(fraction or "0") * base // 10 ** len(fraction)

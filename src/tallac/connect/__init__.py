@@ -4,9 +4,10 @@ from tallac.connect.client import Client
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
+from tallac.connect.looking import PathHistory
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import PruneOptions, PruneReport
+from tallac.vault import PackShare, PruneOptions, PruneReport
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -18,6 +19,8 @@ __all__ = [
     "Folders",
     "GridChoice",
     "KnownGrid",
+    "PackShare",
+    "PathHistory",
     "PruneOptions",
     "PruneReport",
     "is_remote",

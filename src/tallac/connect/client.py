@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from tallac.backup import BackupSummary, Observer
-from tallac.caps import Cap, DirectoryWriteCap, FileReadCap, ReadCap, WriteCap
-from tallac.check import check_cap
+from tallac.caps import FileReadCap, ReadCap, WriteCap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
+from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
-from tallac.connect.snapshots import list_snapshots
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, SourceError, UsageError
-from tallac.interfaces import CheckReport, FileContent, Grid
+from tallac.interfaces import FileContent, Grid
 from tallac.transfer import (
     CopyReport,
     Place,
@@ -32,22 +31,20 @@ from tallac.transfer import (
     find_strongest,
     get_file,
     link,
-    list_directory,
     make_directory,
     metadata_of_file,
     move,
     put_file,
     unlink,
-    walk,
 )
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
-    from tallac.connect.choosing import Choice
+    from tallac.connect.exclusions import Exclusions
     from tallac.restore import Problem, RestoreSummary
 
 
-class Client(Retaining, Keeping):
+class Client(Retaining, Keeping, Looking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -135,19 +132,6 @@ class Client(Retaining, Keeping):
 
     # Looking
 
-    def ls(self, place: str) -> Iterator[Entry]:
-        """Give the entries of a directory in order of their names; of a file, its own."""
-        grid, located = self.connection.resolve(place)
-        return list_directory(grid, located)
-
-    def ls_recursive(self, place: str) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
-        """Give all that is below a directory, each with its path from there."""
-        grid, located = self.connection.resolve(place)
-        start = len(located.path)
-        for entry in list_directory(grid, located):
-            for below, found in walk(grid, located.child(entry.name), entry):
-                yield below.path[start:], found
-
     def get(self, place: str, sink: Sink) -> int:
         """Write a file's content to a sink and give its length. What was written is right, even where an error follows."""
         grid, located = self.connection.resolve(place)
@@ -175,13 +159,6 @@ class Client(Retaining, Keeping):
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
         return restore(grid, entry, folder, report=report, progress=progress)
 
-    def check(self, place: str, *, read_data: bool = False, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the vault's own frame."""
-        grid, located = self.connection.resolve(place)
-        cap: Cap = located.cap if located.name is None else find(grid, located).cap
-        with_frame = located.name is None and isinstance(located.cap, DirectoryWriteCap)
-        return check_cap(grid, cap, read_data=read_data, with_frame=with_frame, progress=progress)
-
     # Backing up
 
     def prepare_backup(self, source: str | Path, target: str) -> str:
@@ -205,19 +182,19 @@ class Client(Retaining, Keeping):
         source: str | Path,
         target: str = f"{DEFAULT_ALIAS}:",
         *,
-        choice: Choice | None = None,
+        exclusions: Exclusions | None = None,
         observer: Observer | None = None,
         workers: int | None = None,
     ) -> BackupSummary:
         """Add a snapshot of a folder to a target, which is made where it is missing.
 
-        A vault that lies in the source is left out, and so is what the choice says.
+        A vault that lies in the source is left out, and so is what `exclusions` says.
         """
         # Late, because what looks at snapshots does without the half of the program that makes them.
         from tallac.connect.backing_up import back_up_source
-        from tallac.connect.choosing import Choice
+        from tallac.connect.exclusions import Exclusions
 
-        selection = (choice or Choice()).selection(self._standard_input)
+        selection = (exclusions or Exclusions()).selection(self._standard_input)
         self.prepare_backup(source, target)
         grid, located = self.connection.resolve(target)
         return back_up_source(
@@ -230,11 +207,6 @@ class Client(Retaining, Keeping):
             observer=observer or Observer(),
             workers=workers,
         )
-
-    def snapshots(self, target: str = f"{DEFAULT_ALIAS}:") -> list[Entry]:
-        """List a target's snapshots in order of their names; each one's facts are in its metadata."""
-        grid, located = self.connection.resolve(target)
-        return list_snapshots(grid, located)
 
     # Changing
 

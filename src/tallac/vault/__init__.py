@@ -1,17 +1,23 @@
 """The vault: Tallac's own grid, over any backend. docs/format.md describes what it stores."""
 
+from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.keys import KeeperKey, LocatorKey, VaultKey, WriterKey, parse_vault_key
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
+from tallac.vault.scrubbing import Scrub
 
 __all__ = [
+    "CheckOptions",
     "KeeperKey",
     "LocatorKey",
+    "PackShare",
     "PruneOptions",
     "PruneReport",
     "Pruner",
+    "Scrub",
     "SystemClock",
     "Vault",
+    "VaultChecker",
     "VaultKey",
     "WriterKey",
     "create_vault",

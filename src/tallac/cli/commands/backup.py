@@ -6,27 +6,27 @@ import time
 from typing import Unpack
 
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
-from tallac.cli.choosing import ChoiceOptions, choosing_options
 from tallac.cli.command import Run, argument, define, made_vault
 from tallac.cli.display import json_name, show_duration, show_size
+from tallac.cli.exclusions import ExclusionOptions, exclusion_options
 from tallac.cli.messages import show_name
 from tallac.cli.progress import ProgressLine
 from tallac.connect import DEFAULT_ALIAS
-from tallac.connect.choosing import Choice
+from tallac.connect.exclusions import Exclusions
 
 INCOMPLETE = 3
 
 
 @define(
     "backup",
-    [argument("source", "FROM"), argument("target", "[ALIAS:TO]", default="tallac:"), *choosing_options()],
+    [argument("source", "FROM"), argument("target", "[ALIAS:TO]", default="tallac:"), *exclusion_options()],
     examples=(
         "tallac backup ~/Documents",
         "tallac backup ~/Documents home:docs",
         "tallac backup ~ home:me --exclude-caches --exclude '*.iso' --exclude /Downloads/",
     ),
 )
-def command(run: Run, source: str, target: str, **choice: Unpack[ChoiceOptions]) -> int:
+def command(run: Run, source: str, target: str, **exclusions: Unpack[ExclusionOptions]) -> int:
     """Add a snapshot of a folder to a target.
 
     The snapshot goes under TO/Archives, named by its UTC time, and TO/Latest leads to it. Files that have not changed since the
@@ -38,7 +38,7 @@ def command(run: Run, source: str, target: str, **choice: Unpack[ChoiceOptions])
     if made:
         run.output.note(made_vault(run, made, DEFAULT_ALIAS))
     with ProgressLine(run.output) as line:
-        summary = run.client.backup(source, target, choice=Choice(**choice), observer=_observer(run, line))
+        summary = run.client.backup(source, target, exclusions=Exclusions(**exclusions), observer=_observer(run, line))
     if run.output.is_json:
         run.output.record(type="summary", target=target, **_fields(summary))
     else:

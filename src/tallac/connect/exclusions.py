@@ -15,7 +15,7 @@ PATTERN_FILE_SIZE_MAX = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Exclusions:
     """What is to be left out. By default only what `.tallacignore` files say.
 
     The last pattern that matches decides. They stand in this order: `exclude_vcs`, `exclude_from`, `iexclude`, `exclude`.
