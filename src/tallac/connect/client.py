@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -15,6 +15,7 @@ from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
 from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
+from tallac.connect.serving import Serving
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
@@ -41,10 +42,10 @@ from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
     from tallac.connect.exclusions import Exclusions
-    from tallac.restore import Problem, RestoreSummary
+    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
-class Client(Retaining, Keeping, Looking):
+class Client(Retaining, Keeping, Serving, Looking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -147,17 +148,17 @@ class Client(Retaining, Keeping, Looking):
         place: str,
         folder: str | Path,
         *,
-        report: Callable[[Problem], None] | None = None,
-        progress: Callable[[RestoreSummary], None] | None = None,
+        options: RestoreOptions | None = None,
+        observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
         """Bring back a directory into a new or empty folder, or a file into a folder."""
         # Late, as in backup.
-        from tallac.restore import restore
+        from tallac.restore import RestoreOptions, restore
 
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, report=report, progress=progress)
+        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
 
     # Backing up
 

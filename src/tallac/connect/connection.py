@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,6 +79,11 @@ class Connection:
         configuration = self.file.read()
         return self._vaults.open(configuration, self._vaults.chosen(configuration))
 
+    def default_opener(self) -> Callable[[], Grid]:
+        """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
+        configuration = self.file.read()
+        return self._vaults.opener(configuration, self._vaults.chosen(configuration))
+
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
 
@@ -89,6 +95,10 @@ class Connection:
             configuration = self.file.read()
             return self._vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
         return parse_location(text)
+
+    def key_at(self, url: str) -> VaultKey | None:
+        """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
+        return self._vaults.key_at(self.file.read(), url)
 
     def parse_cap(self, text: str) -> Cap:
         """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.
