@@ -18,6 +18,7 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise click.BadParameter(f"{text!r} is no size; write bytes, or a number with a unit, as in 500k, 1.5G or 64MiB")
-    base = int((1024 if match[4] else 1000) ** " kmgt".index((match[3] or " ").lower()))
+    unit: int = (1024 if match[4] else 1000) ** " kmgt".index((match[3] or " ").lower())
     fraction = match[2] or ""
-    return int(match[1]) * base + int(fraction or "0") * base // 10 ** len(fraction)
+    parts: int = 10 ** len(fraction)
+    return int(match[1] + fraction) * unit // parts
