@@ -60,6 +60,8 @@ class Client(Retaining, Keeping, Serving, Looking):
         *,
         grid: str | None = None,
         vault_key_file: str | None = None,
+        node_directory: str | None = None,
+        node_url: str | None = None,
         standard_input: BinaryIO | None = None,
     ) -> None:
         """Use the user's own folders, or others; nothing is opened yet.
@@ -68,10 +70,13 @@ class Client(Retaining, Keeping, Serving, Looking):
             folders: Where configuration, state and default vault are.
             grid: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
+            node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
+            node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
         """
         self._standard_input = standard_input
-        self.connection = Connection(folders or Folders.standard(), GridChoice(grid, vault_key_file), standard_input=standard_input)
+        choice = GridChoice(grid, vault_key_file, node_directory, node_url)
+        self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
     def __enter__(self) -> Self:
         return self

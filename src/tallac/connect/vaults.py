@@ -28,10 +28,13 @@ class GridChoice:
     Attributes:
         location: A folder or URL; None for the alias's own grid, or the default alias's.
         vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
+        node_directory, node_url: A Tahoe-LAFS node, whose grid is meant instead; the directory's aliases count then.
     """
 
     location: str | None = None
     vault_key_file: str | None = None
+    node_directory: str | None = None
+    node_url: str | None = None
 
 
 class Vaults:
