@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mv": ("mv", "Give an entry another name or directory."),
     "ln": ("ln", "Give what is at one place a second name."),
     "unlink": ("unlink", "Take an entry out of its directory."),
+    "serve": ("serve", "Speak Tahoe-LAFS's web API, so that its clients work on a vault."),
     "create-alias": ("create_alias", "Make a new directory and an alias for it."),
     "add-alias": ("add_alias", "Remember a cap under a name."),
     "list-aliases": ("list_aliases", "List the aliases."),

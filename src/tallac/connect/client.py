@@ -15,6 +15,7 @@ from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
 from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
+from tallac.connect.serving import Serving
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from tallac.restore import Problem, RestoreSummary
 
 
-class Client(Retaining, Keeping, Looking):
+class Client(Retaining, Keeping, Serving, Looking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tallac.connect.configuration import Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.folders import Folders
@@ -114,18 +116,20 @@ class Vaults:
             As `open_vault`.
         """
         if identity not in self._open_grids:
-            known = self.known(configuration, identity)
-            found = self._identity_at(known.location)
-            where = show_location(known.location)
-            if found is None:
-                raise NotAVaultError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
-            if found != identity:
-                raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
-            key = self.parse_key(known)
-            self._open_grids[identity] = open_vault(
-                backend_at(known.location), key, state=self._folders.state, randomness=self._randomness
-            )
+            self._open_grids[identity] = self.opener(configuration, identity)()
         return self._open_grids[identity]
+
+    def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
+        """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
+        known = self.known(configuration, identity)
+        found = self._identity_at(known.location)
+        where = show_location(known.location)
+        if found is None:
+            raise NotAVaultError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
+        if found != identity:
+            raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
+        key = self.parse_key(known)
+        return partial(open_vault, backend_at(known.location), key, state=self._folders.state, randomness=self._randomness)
 
     def parse_key(self, known: KnownGrid) -> VaultKey:
         """Read the key of a known vault.
