@@ -7,7 +7,7 @@ from tallac.connect.folders import Folders
 from tallac.connect.looking import PathHistory
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import PackShare, PruneOptions, PruneReport
+from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -19,6 +19,8 @@ __all__ = [
     "Folders",
     "GridChoice",
     "KnownGrid",
+    "MirrorOptions",
+    "MirrorReport",
     "PackShare",
     "PathHistory",
     "PruneOptions",

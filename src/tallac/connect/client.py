@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -28,7 +27,8 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
-    from tallac.restore import Problem, RestoreSummary
+    from tallac.connect.exclusions import Exclusions
+    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
 class Client(Retaining, Keeping, Serving, Looking, Transferring):
@@ -46,6 +46,8 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
         *,
         grid: str | None = None,
         vault_key_file: str | None = None,
+        node_directory: str | None = None,
+        node_url: str | None = None,
         standard_input: BinaryIO | None = None,
     ) -> None:
         """Use the user's own folders, or others; nothing is opened yet.
@@ -54,9 +56,13 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
             folders: Where configuration, state and default vault are.
             grid: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
+            node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
+            node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
         """
-        self.connection = Connection(folders or Folders.standard(), GridChoice(grid, vault_key_file), standard_input=standard_input)
+        self._standard_input = standard_input
+        choice = GridChoice(grid, vault_key_file, node_directory, node_url)
+        self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
     def __enter__(self) -> Self:
         return self
@@ -123,17 +129,17 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
         place: str,
         folder: str | Path,
         *,
-        report: Callable[[Problem], None] | None = None,
-        progress: Callable[[RestoreSummary], None] | None = None,
+        options: RestoreOptions | None = None,
+        observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
         """Bring back a directory into a new or empty folder, or a file into a folder."""
         # Late, as in backup.
-        from tallac.restore import restore
+        from tallac.restore import RestoreOptions, restore
 
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, report=report, progress=progress)
+        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
 
     # Backing up
 
@@ -154,21 +160,30 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
         return (self.connection.ensure_default_alias() or "") if root == AliasName(DEFAULT_ALIAS) else ""
 
     def backup(
-        self, source: str | Path, target: str = f"{DEFAULT_ALIAS}:", *, observer: Observer | None = None, workers: int | None = None
+        self,
+        source: str | Path,
+        target: str = f"{DEFAULT_ALIAS}:",
+        *,
+        exclusions: Exclusions | None = None,
+        observer: Observer | None = None,
+        workers: int | None = None,
     ) -> BackupSummary:
         """Add a snapshot of a folder to a target, which is made where it is missing.
 
-        A vault that lies in the source is left out.
+        A vault that lies in the source is left out, and so is what `exclusions` says.
         """
         # Late, because what looks at snapshots does without the half of the program that makes them.
         from tallac.connect.backing_up import back_up_source
+        from tallac.connect.exclusions import Exclusions
 
+        selection = (exclusions or Exclusions()).selection(self._standard_input)
         self.prepare_backup(source, target)
         grid, located = self.connection.resolve(target)
         return back_up_source(
             grid,
             located,
             source,
+            selection=selection,
             vault=self.connection.folder_of(grid),
             database=self.connection.folders.state / "source.db",
             observer=observer or Observer(),

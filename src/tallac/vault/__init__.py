@@ -1,8 +1,11 @@
 """The vault: Tallac's own grid, over any backend. docs/format.md describes what it stores."""
 
 from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
+from tallac.vault.copying import VaultCopy
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.keys import KeeperKey, LocatorKey, VaultKey, WriterKey, parse_vault_key
+from tallac.vault.mirror_report import MirrorOptions, MirrorReport
+from tallac.vault.mirror_states import MirrorMemory
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.scrubbing import Scrub
 
@@ -10,6 +13,9 @@ __all__ = [
     "CheckOptions",
     "KeeperKey",
     "LocatorKey",
+    "MirrorMemory",
+    "MirrorOptions",
+    "MirrorReport",
     "PackShare",
     "PruneOptions",
     "PruneReport",
@@ -18,6 +24,7 @@ __all__ = [
     "SystemClock",
     "Vault",
     "VaultChecker",
+    "VaultCopy",
     "VaultKey",
     "WriterKey",
     "create_vault",
