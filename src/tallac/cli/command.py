@@ -69,7 +69,7 @@ def define(
 def _running(settings: Settings) -> Iterator[Run]:
     output = Output(is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json)
     standard_input = open(0, "rb", closefd=False)  # noqa: SIM115 - it stays open, since it was not opened here.
-    with Client(grid=settings.grid, vault_key_file=settings.vault_key, standard_input=standard_input) as client:
+    with Client(grid=settings.grid, vault_key_file=settings.vault_key, standard_input=standard_input, warn=output.warn) as client:
         yield Run(client, output, standard_input)
 
 
@@ -78,6 +78,14 @@ def made_vault(run: Run, location: str, alias: str) -> str:
     keys = run.client.connection.file.path
     return (
         f"made a vault in {location}, for the alias {alias}:; keep a copy of {keys} somewhere safe: without it the vault is noise"
+    )
+
+
+def ways_back(alias: str) -> str:
+    """Say how to get in again when the configuration is lost."""
+    return (
+        f"in place of that copy, `tallac add-passphrase {alias}:` sets a passphrase on the vault, and "
+        f"`tallac recovery-kit {alias}: --output kit.html` makes a page to print"
     )
 
 

@@ -34,6 +34,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "add-alias": ("add_alias", "Remember a cap under a name."),
     "list-aliases": ("list_aliases", "List the aliases."),
     "cap": ("cap", "Print the cap of a file or directory, to hand it on."),
+    "connect": ("connect", "Take over a vault with its aliases, by passphrase or recovery kit."),
+    "add-passphrase": ("add_passphrase", "Set a passphrase on a vault."),
+    "list-passphrases": ("list_passphrases", "List the passphrases that you have set on a vault."),
+    "change-passphrase": ("change_passphrase", "Set another passphrase in place of one."),
+    "remove-passphrase": ("remove_passphrase", "Let a passphrase open nothing any more."),
+    "recovery-kit": ("recovery_kit", "Print what is needed beside the vault's files, for a safe."),
     "locator-key": ("locator_key", "Print the key that is needed beside a read cap."),
     "keeper-key": ("keeper_key", "Print the key for whoever looks after a vault without reading it."),
 }

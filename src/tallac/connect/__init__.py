@@ -3,7 +3,10 @@
 from tallac.connect.client import Client
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.connection import Connection
+from tallac.connect.enveloping import Connected
 from tallac.connect.folders import Folders
+from tallac.connect.passphrase_input import PassphraseChoice
+from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
 from tallac.vault import PruneOptions, PruneReport
@@ -14,11 +17,14 @@ __all__ = [
     "Client",
     "Configuration",
     "ConfigurationFile",
+    "Connected",
     "Connection",
     "Folders",
     "GridChoice",
     "KnownGrid",
+    "PassphraseChoice",
     "PruneOptions",
     "PruneReport",
+    "RecoveryKit",
     "is_remote",
 ]

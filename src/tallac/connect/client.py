@@ -16,6 +16,7 @@ from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
 from tallac.connect.retaining import Retaining
 from tallac.connect.snapshots import list_snapshots
+from tallac.connect.unlocking import Unlocking
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
@@ -46,7 +47,11 @@ if TYPE_CHECKING:
     from tallac.restore import Problem, RestoreSummary
 
 
-class Client(Retaining, Keeping):
+def _say_nothing(_what: str) -> None:
+    pass
+
+
+class Client(Retaining, Keeping, Unlocking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -62,6 +67,7 @@ class Client(Retaining, Keeping):
         grid: str | None = None,
         vault_key_file: str | None = None,
         standard_input: BinaryIO | None = None,
+        warn: Callable[[str], None] = _say_nothing,
     ) -> None:
         """Use the user's own folders, or others; nothing is opened yet.
 
@@ -70,7 +76,9 @@ class Client(Retaining, Keeping):
             grid: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
             standard_input: What `-` stands for.
+            warn: Told what did not work and can wait.
         """
+        self.warn = warn
         self.connection = Connection(folders or Folders.standard(), GridChoice(grid, vault_key_file), standard_input=standard_input)
 
     def __enter__(self) -> Self:
@@ -87,11 +95,14 @@ class Client(Retaining, Keeping):
 
     def create_alias(self, name: str) -> str:
         """Make a new directory and an alias for it; say where a vault was made for it, "" where there was one."""
-        return self.connection.create_alias(name)
+        made = self.connection.create_alias(name)
+        self.seal_aliases(self.connection.identity_of(name))
+        return made
 
     def add_alias(self, name: str, cap: str) -> None:
         """Remember a cap under a name."""
         self.connection.add_alias(name, self.connection.parse_cap(cap))
+        self.seal_aliases(self.connection.identity_of(name))
 
     def list_aliases(self) -> list[tuple[str, str]]:
         """List aliases, each with the place of its grid."""
@@ -210,7 +221,7 @@ class Client(Retaining, Keeping):
 
         self.prepare_backup(source, target)
         grid, located = self.connection.resolve(target)
-        return back_up_source(
+        summary = back_up_source(
             grid,
             located,
             source,
@@ -219,6 +230,8 @@ class Client(Retaining, Keeping):
             observer=observer or Observer(),
             workers=workers,
         )
+        self.seal_aliases(grid.identity)
+        return summary
 
     def snapshots(self, target: str = f"{DEFAULT_ALIAS}:") -> list[Entry]:
         """List a target's snapshots in order of their names; each one's facts are in its metadata."""

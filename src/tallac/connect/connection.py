@@ -26,6 +26,8 @@ class Connection:
     Attributes:
         folders: Where configuration, state and default vault are.
         file: The configuration.
+        secrets: Where caps, keys and passphrases are read that do not stand on the command line.
+        vaults: The vaults that the configuration and the command line name.
     """
 
     def __init__(
@@ -38,12 +40,12 @@ class Connection:
     ) -> None:
         self.folders = folders
         self.file = ConfigurationFile(folders.configuration)
-        self._secrets = SecretSource(standard_input)
-        self._vaults = Vaults(folders, self.file, choice or GridChoice(), self._secrets, randomness)
+        self.secrets = SecretSource(standard_input)
+        self.vaults = Vaults(folders, self.file, choice or GridChoice(), self.secrets, randomness)
 
     def close(self) -> None:
         """Close all grids."""
-        self._vaults.close()
+        self.vaults.close()
 
     def resolve(self, text: str) -> tuple[Grid, Place]:
         """Find the grid and the place that an `ALIAS:PATH` or a cap names; `parse_place` has the forms.
@@ -58,9 +60,9 @@ class Connection:
         if isinstance(written.root, AliasName):
             alias = self._alias(configuration, written.root.name)
             place = Place(self._cap_of(written.root.name, alias), written.path, f"{written.root.name}:")
-            return self._vaults.open(configuration, alias.grid), place
+            return self.vaults.open(configuration, alias.grid), place
         if isinstance(written.root, CapSource):
-            cap = parse(self._secrets.read_line(written.root.file, "a cap"))
+            cap = parse(self.secrets.read_line(written.root.file, "a cap"))
         else:
             cap = parse(written.root.text)
         place = Place(cap, written.path, f"{cap}:")
@@ -69,7 +71,7 @@ class Connection:
     def default_grid(self) -> Grid:
         """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
         configuration = self.file.read()
-        return self._vaults.open(configuration, self._vaults.chosen(configuration))
+        return self.vaults.open(configuration, self.vaults.chosen(configuration))
 
     def parse_cap(self, text: str) -> Cap:
         """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.
@@ -77,7 +79,7 @@ class Connection:
         Raises:
             MalformedCapError: It has a typing error.
         """
-        return parse(self._secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
+        return parse(self.secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
 
     def create_alias(self, name: str) -> str:
         """Make a new mutable directory and an alias for it; say where a vault was made for it, "" where there was one.
@@ -90,8 +92,8 @@ class Connection:
         name = check_alias_name(name)
         with self.file.updating() as configuration:
             self._require_free(configuration, name)
-            identity, made = self._vaults.chosen_or_new(configuration)
-            root = self._vaults.open(configuration, identity).create_directory()
+            identity, made = self.vaults.chosen_or_new(configuration)
+            root = self.vaults.open(configuration, identity).create_directory()
             configuration.aliases[name] = Alias(identity, root.danger_whole_text())
         return made
 
@@ -106,7 +108,7 @@ class Connection:
             raise AliasError(f"an alias stands for a directory, and this is a cap of another kind ({cap.kind})")
         with self.file.updating() as configuration:
             self._require_free(configuration, name)
-            configuration.aliases[name] = Alias(self._vaults.remember_chosen(configuration), cap.danger_whole_text())
+            configuration.aliases[name] = Alias(self.vaults.remember_chosen(configuration), cap.danger_whole_text())
 
     def ensure_default_alias(self) -> str | None:
         """Make the default alias; say where a vault was made for it, "" where there was one; None if the alias was there."""
@@ -133,11 +135,23 @@ class Connection:
         """
         configuration = self.file.read()
         identity = self._alias(configuration, alias.partition(":")[0]).grid
-        return self._vaults.parse_key(self._vaults.known(configuration, identity))
+        return self.vaults.parse_key(self.vaults.known(configuration, identity))
+
+    def identity_of(self, place: str) -> str:
+        """Give the identity of the grid that an alias is on; for "", of the one that is meant where no place says it.
+
+        Raises:
+            AliasError: There is no such alias.
+            UsageError: It is not clear which grid is meant.
+        """
+        configuration = self.file.read()
+        if not place:
+            return self.vaults.chosen(configuration)
+        return self._alias(configuration, place.partition(":")[0]).grid
 
     def folder_of(self, grid: Grid) -> Path | None:
         """Give the folder that a grid's vault is in; None where it is elsewhere."""
-        url = self._vaults.known(self.file.read(), grid.identity).location
+        url = self.vaults.known(self.file.read(), grid.identity).location
         return folder_of_url(url) if is_folder_url(url) else None
 
     def _alias(self, configuration: Configuration, name: str) -> Alias:

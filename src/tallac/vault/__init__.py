@@ -1,15 +1,22 @@
 """The vault: Tallac's own grid, over any backend. docs/format.md describes what it stores."""
 
+from tallac.vault.envelopes import Envelope, EnvelopeFile
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
-from tallac.vault.keys import KeeperKey, LocatorKey, VaultKey, WriterKey, parse_vault_key
+from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
+from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 
 __all__ = [
+    "Envelope",
+    "EnvelopeFile",
+    "EnvelopeKey",
     "KeeperKey",
     "LocatorKey",
+    "Passphrases",
     "PruneOptions",
     "PruneReport",
     "Pruner",
+    "SetPassphrase",
     "SystemClock",
     "Vault",
     "VaultKey",
@@ -17,6 +24,7 @@ __all__ = [
     "create_vault",
     "make_writer_key",
     "open_vault",
+    "parse_envelope_key",
     "parse_vault_key",
     "read_identity",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
-from tallac.cli.command import Run, argument, define, made_vault
+from tallac.cli.command import Run, argument, define, made_vault, ways_back
 from tallac.cli.display import json_name, show_duration, show_size
 from tallac.cli.messages import show_name
 from tallac.cli.progress import ProgressLine
@@ -35,6 +35,8 @@ def command(run: Run, source: str, target: str) -> int:
         run.output.record(type="summary", target=target, **_fields(summary))
     else:
         run.output.summary(_rows(summary, target))
+    if made:
+        run.output.note(ways_back(DEFAULT_ALIAS))
     return INCOMPLETE if summary.is_incomplete else 0
 
 
