@@ -9,7 +9,7 @@ from tallac.connect.passphrase_input import PassphraseChoice
 from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import PruneOptions, PruneReport
+from tallac.vault import PackShare, PruneOptions, PruneReport
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -22,6 +22,7 @@ __all__ = [
     "Folders",
     "GridChoice",
     "KnownGrid",
+    "PackShare",
     "PassphraseChoice",
     "PruneOptions",
     "PruneReport",

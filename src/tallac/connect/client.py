@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from tallac.backup import BackupSummary, Observer
-from tallac.caps import Cap, DirectoryWriteCap, FileReadCap, ReadCap, WriteCap
-from tallac.check import check_cap
+from tallac.caps import FileReadCap, ReadCap, WriteCap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
+from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
 from tallac.connect.snapshots import list_snapshots
 from tallac.connect.unlocking import Unlocking
@@ -21,7 +21,7 @@ from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, SourceError, UsageError
-from tallac.interfaces import CheckReport, FileContent, Grid
+from tallac.interfaces import FileContent, Grid
 from tallac.transfer import (
     CopyReport,
     Place,
@@ -51,7 +51,7 @@ def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(Retaining, Keeping, Unlocking):
+class Client(Retaining, Keeping, Looking, Unlocking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -183,13 +183,6 @@ class Client(Retaining, Keeping, Unlocking):
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
         return restore(grid, entry, folder, report=report, progress=progress)
-
-    def check(self, place: str, *, read_data: bool = False, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the vault's own frame."""
-        grid, located = self.connection.resolve(place)
-        cap: Cap = located.cap if located.name is None else find(grid, located).cap
-        with_frame = located.name is None and isinstance(located.cap, DirectoryWriteCap)
-        return check_cap(grid, cap, read_data=read_data, with_frame=with_frame, progress=progress)
 
     # Backing up
 

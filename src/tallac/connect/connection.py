@@ -9,7 +9,7 @@ from typing import BinaryIO
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
 from tallac.connect.folders import Folders
-from tallac.connect.location import folder_of_url, is_folder_url, show_location
+from tallac.connect.location import folder_of_url, is_folder_url, parse_location, show_location
 from tallac.connect.secrets_input import SecretSource
 from tallac.connect.vaults import GridChoice, VaultKey, Vaults
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, CapSource, check_alias_name, parse_place
@@ -40,8 +40,15 @@ class Connection:
     ) -> None:
         self.folders = folders
         self.file = ConfigurationFile(folders.configuration)
+        choice = choice or GridChoice()
+        self._is_grid_given = choice.location is not None
         self.secrets = SecretSource(standard_input)
-        self.vaults = Vaults(folders, self.file, choice or GridChoice(), self.secrets, randomness)
+        self.vaults = Vaults(folders, self.file, choice, self.secrets, randomness)
+
+    @property
+    def is_grid_given(self) -> bool:
+        """Whether the command line says by itself which grid is meant."""
+        return self._is_grid_given
 
     def close(self) -> None:
         """Close all grids."""
@@ -72,6 +79,18 @@ class Connection:
         """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
         configuration = self.file.read()
         return self.vaults.open(configuration, self.vaults.chosen(configuration))
+
+    def location_of(self, text: str) -> str:
+        """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
+
+        Raises:
+            AliasError: There is no such alias.
+            UsageError: It is none of these.
+        """
+        if text.endswith(":") and "/" not in text:
+            configuration = self.file.read()
+            return self.vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
+        return parse_location(text)
 
     def parse_cap(self, text: str) -> Cap:
         """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.

@@ -4,15 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tallac.caps import DirectoryWriteCap, WriteCap
+from tallac.check import check_cap
 from tallac.connect.connection import Connection
+from tallac.connect.location import backend_at
 from tallac.errors import UsageError
-from tallac.vault import PruneOptions, Pruner, PruneReport
+from tallac.interfaces import CheckReport
+from tallac.transfer import find
+from tallac.vault import CheckOptions, PackShare, PruneOptions, Pruner, PruneReport, Scrub, VaultChecker
 
 
 class Keeping:
     """The part of `tallac.Client` that needs no more than a keeper key."""
 
     connection: Connection
+
+    def check(
+        self,
+        place: str = "",
+        *,
+        read_data: bool = False,
+        share: PackShare | None = None,
+        progress: Callable[[CheckReport], None] | None = None,
+    ) -> CheckReport:
+        """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the vault's own frame.
+
+        Args:
+            place: Without one, and where the vault is given by itself, all of it is checked, with a keeper key from all roots.
+            read_data: Read everything that hangs there.
+            share: Read whole packs instead, those that this says.
+            progress: Is told how far it is.
+
+        Raises:
+            UsageError: Whole packs are to be read, and the grid is no vault.
+            AuthorityError: The cap was issued by another grid, or is of an unknown kind.
+            StoreError: The store can't be asked.
+        """
+        if not place and self.connection.is_grid_given:
+            grid, cap, is_whole = self.connection.default_grid(), None, True
+        else:
+            grid, located = self.connection.resolve(place)
+            cap = located.cap if located.name is None else find(grid, located).cap
+            is_whole = located.name is None and isinstance(located.cap, DirectoryWriteCap)
+        if isinstance(grid, VaultChecker) and (is_whole or share is not None):
+            if read_data and share is None:
+                share = PackShare()
+            below = cap.read_cap if isinstance(cap, WriteCap) else cap
+            return grid.check_vault(below, CheckOptions(share, opens_content=read_data), progress=progress)
+        if share is not None or cap is None:
+            raise UsageError("this grid has no packs to be read: check an ALIAS:PATH, with or without --read-data")
+        return check_cap(grid, cap, read_data=read_data, with_frame=is_whole, progress=progress)
 
     def prune(
         self, alias: str = "", options: PruneOptions | None = None, *, progress: Callable[[PruneReport], None] | None = None
@@ -33,3 +74,13 @@ class Keeping:
         if not isinstance(grid, Pruner):
             raise UsageError(f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
         return grid.prune(options or PruneOptions(), progress=progress)
+
+    def scrub(self, location: str, *, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+        """Compare whatever names itself in the vault at a folder, a URL or an alias with its name; no key is needed.
+
+        Raises:
+            NotAVaultError: There is no vault.
+        """
+        run = Scrub(backend_at(self.connection.location_of(location)), progress)
+        run.run()
+        return run.report

@@ -2,7 +2,7 @@
 
 from tallac.dag.entry import Entry
 from tallac.dag.metadata import FileType, Metadata, SnapshotFacts, Time, time_from_ns, time_to_ns
-from tallac.dag.packed import pack_cap, packed_size, unpack_cap
+from tallac.dag.packed import pack_cap, packed_size, split_hashed, unpack_cap
 from tallac.dag.snapshot_name import (
     ARCHIVES,
     LATEST,
@@ -32,6 +32,7 @@ __all__ = [
     "parse_snapshot_name",
     "snapshot_name",
     "snapshots_by_time",
+    "split_hashed",
     "table_of_encoded",
     "time_from_ns",
     "time_to_ns",

@@ -45,9 +45,9 @@ def unpack_cap(packed: bytes) -> Cap:
     """
     tag = packed[:1]
     if tag in (b"C", b"D"):
-        _check_hashed(packed)
+        key, cap_hash, size = split_hashed(packed)
         kind = ImmutableFile if tag == b"C" else ImmutableDirectory
-        return kind(packed[1:17], packed[17:49], 1, 1, int.from_bytes(packed[49:], "big"))
+        return kind(key, cap_hash, 1, 1, size)
     if tag in (b"L", b"M") and len(packed) - 1 > LITERAL_SIZE_MAX:
         raise MalformedObjectError("a directory holds a literal cap that is too long")
     if tag == b"L":
@@ -73,7 +73,13 @@ def packed_size(packed: bytes) -> int:
     return len(packed) - 1 if tag in (b"L", b"M") else 0
 
 
-def _check_hashed(packed: bytes) -> None:
+def split_hashed(packed: bytes) -> tuple[bytes, bytes, int]:
+    """Give key, hash and size of a packed cap of form C or D.
+
+    Raises:
+        MalformedObjectError: It has a wrong length, or a size that does not begin with its first byte.
+    """
     length = len(packed) - HASHED_SIZE_MIN
     if not 0 <= length <= SIZE_LENGTH_MAX or packed[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] == b"\0":
         raise MalformedObjectError("a directory holds a cap of a wrong length")
+    return packed[1:17], packed[17:49], int.from_bytes(packed[49:], "big")

@@ -11,24 +11,37 @@ from tallac.caps import Cap
 
 @dataclass(slots=True)
 class Finding:
-    """One thing that a check found: `what`, a sentence, and the path below the checked cap; None for an index or a header.
+    """One thing that a check found.
 
-    What is not `damaged` is merely worth knowing, as a leftover of a killed run is.
+    Attributes:
+        path: Where it is, below the checked cap; None where that is not known, or it is part of no path, as an index or a header.
+        what: A sentence.
+        damaged: What is not is merely worth knowing, as a leftover of a killed run is.
+        stored: The name of what is hit, as the store or the index has it; "" where it has none.
     """
 
     path: bytes | None
     what: str
     damaged: bool = True
+    stored: str = ""
 
 
 @dataclass(slots=True)
 class CheckReport:
-    """What a check looked at and what it found."""
+    """What a check looked at and what it found.
+
+    Attributes:
+        files, directories, objects: How many were looked at.
+        bytes_read: What was read of the store for it.
+        bytes_total: What is to be read of packs in all; 0 where that is not known.
+        findings: See `Finding`.
+    """
 
     files: int = 0
     directories: int = 0
     objects: int = 0
     bytes_read: int = 0
+    bytes_total: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     @property

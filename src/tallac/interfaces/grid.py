@@ -44,6 +44,10 @@ class FileReader(Protocol):
 
     def open_file(self, cap: FileReadCap) -> BinaryReader: ...
 
+    def read_small(self, packed: bytes) -> bytes | None:
+        """Read the content of a small file, given its packed cap, with as little ado as can be; None leaves it to `open_file`."""
+        ...
+
 
 class CapReader(FileReader, Protocol):
     """Read what caps lead to.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tallac.dag import Entry
+import msgspec
+
+from tallac.dag import Entry, encode_table
 from tallac.errors import CapError, DamageError, DestinationError, EntryError
 from tallac.interfaces import FileReader
 from tallac.restore.attributes import Attributes
@@ -16,6 +18,9 @@ from tallac.restore.settings import RestoreSettings
 from tallac.restore.summary import Problem, ProblemKind
 from tallac.restore.system import DESTINATION, DestinationSystem, is_fatal
 from tallac.source import open_beneath
+
+# Not as strict as reading a stored table: a worker gets what the walk has accepted.
+_entries_decoder = msgspec.msgpack.Decoder(list[Entry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,14 @@ class Batch:
 
     components: tuple[bytes, ...]
     entries: Sequence[Entry] = field(repr=False)
+
+    def __reduce__(self) -> tuple[Callable[[tuple[bytes, ...], bytes], Batch], tuple[tuple[bytes, ...], bytes]]:
+        """Pickle the entries as one table: that takes a tenth of the time that pickling each of them does."""
+        return _batch_of_table, (self.components, encode_table(self.entries))
+
+
+def _batch_of_table(components: tuple[bytes, ...], table: bytes) -> Batch:
+    return Batch(components, _entries_decoder.decode(table))
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 
 from tallac.caps import FileReadCap
@@ -24,12 +23,10 @@ def write_content(system: DestinationSystem, grid: FileReader, entry: Entry, des
         OSError: The destination failed.
     """
     packed = entry.packed
-    if packed[:1] == b"L":
-        # The cap is the content, and most small files have no holes: no reader is needed.
-        if entry.metadata.holes:
-            return _write_sparse(system, io.BytesIO(packed[1:]), entry.metadata.holes, descriptor)
-        write_all(system, descriptor, packed[1:])
-        return len(packed) - 1
+    small = None if entry.metadata.holes else grid.read_small(packed)
+    if small is not None:
+        write_all(system, descriptor, small)
+        return len(small)
     cap = entry.cap
     if not isinstance(cap, FileReadCap):
         raise CapError("the cap leads to no file that can be read")

@@ -1,24 +1,30 @@
 """The vault: Tallac's own grid, over any backend. docs/format.md describes what it stores."""
 
+from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
 from tallac.vault.envelopes import Envelope, EnvelopeFile
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
+from tallac.vault.scrubbing import Scrub
 
 __all__ = [
+    "CheckOptions",
     "Envelope",
     "EnvelopeFile",
     "EnvelopeKey",
     "KeeperKey",
     "LocatorKey",
+    "PackShare",
     "Passphrases",
     "PruneOptions",
     "PruneReport",
     "Pruner",
+    "Scrub",
     "SetPassphrase",
     "SystemClock",
     "Vault",
+    "VaultChecker",
     "VaultKey",
     "WriterKey",
     "create_vault",

@@ -70,12 +70,14 @@ class CapCheck:
         *,
         read_data: bool,
         progress: Progress | None,
+        damaged_packs: frozenset[bytes] = frozenset(),
     ) -> None:
-        """Prepare a check over a fresh index."""
+        """Prepare a check over a fresh index. What lies in packs that are known to be damaged is read in any case."""
         self._reader = reader
         self._slots = slots
         self._naming = locator.naming
         self._read_data = read_data
+        self._damaged_packs = damaged_packs
         self._progress = progress
         self._seen = SeenObjects(index)
         self._slots_seen: set[bytes] = set()
@@ -123,7 +125,7 @@ class CapCheck:
         try:
             below = self._reader.read_table(root)
         except DamageError as error:
-            self._find(path, error)
+            self._find(path, error, name)
             return
         self._count_object()
         entries = [each for each in below if isinstance(each, Entry)]
@@ -159,27 +161,33 @@ class CapCheck:
         name = object_name_of(self._naming, storage_index_of(root.key))
         if name in self._seen:
             return
+        is_whole = True
         try:
             for _, piece in pieces_from(self._reader, root, 0):
                 if not piece.is_hole:
-                    self._check_chunk(piece)
+                    is_whole &= self._check_chunk(path, piece)
         except DamageError as error:
-            self._find(path, error)
-        else:
+            self._find(path, error, name)
+            return
+        if is_whole:
             if cap.size > SMALL_SIZE_MAX:
                 self._count_object()
             self._seen.add(name)
 
-    def _check_chunk(self, piece: Child) -> None:
+    def _check_chunk(self, path: bytes, piece: Child) -> bool:
+        """Check one piece of a file, and say whether it is whole; what is wrong with it is found."""
         name = object_name_of(self._naming, storage_index_of(piece.key))
         if name in self._seen:
-            return
-        if self._read_data:
-            self._reader.read_chunk(piece.key, piece.hash, piece.size)
-        else:
-            self._reader.locate(name)
+            return True
+        try:
+            if self._is_to_be_read(name):
+                self._reader.read_chunk(piece.key, piece.hash, piece.size)
+        except DamageError as error:
+            self._find(path, error, name)
+            return False
         self._count_object()
         self._seen.add(name)
+        return True
 
     def _check_link(self, top: Link) -> None:
         """Check what hangs below a verify cap, in no particular order; no path is known."""
@@ -189,7 +197,8 @@ class CapCheck:
             try:
                 waiting += self._links_below(link)
             except DamageError as error:
-                self._find(None, error)
+                is_slot = link.kind is LinkKind.SLOT
+                self._find(None, error, None if is_slot else object_name_of(self._naming, link.storage_index))
 
     def _links_below(self, link: Link) -> list[Link]:
         if link.kind is LinkKind.SLOT:
@@ -203,18 +212,28 @@ class CapCheck:
         if name in self._seen:
             return []
         below = self._reader.read_links(link)
-        if self._read_data:
+        if self._is_to_be_read(name):
             self._reader.require_whole(name)
-        else:
-            self._reader.locate(name)
         self._seen.add(name)
         self.report.directories += link.kind is LinkKind.DIRECTORY
         self._count_object()
         return below
 
+    def _is_to_be_read(self, name: bytes) -> bool:
+        """Whether more is asked than that an object is there, which is looked up.
+
+        Raises:
+            MissingObjectError: It is not there.
+        """
+        return self._read_data or self._reader.locate(name).pack in self._damaged_packs
+
     def _count_object(self) -> None:
         self.report.objects += 1
         self.report.bytes_read = self._reader.bytes_read
 
-    def _find(self, path: bytes | None, error: DamageError) -> None:
-        self.report.findings.append(Finding(path, str(error)))
+    def _find(self, path: bytes | None, error: DamageError, name: bytes | None = None) -> None:
+        stored = "" if name is None else name.hex()
+        what = str(error)
+        if path is not None and stored and stored[:12] not in what:
+            what = f"object {stored[:12]}: {what}"
+        self.report.findings.append(Finding(path, what, stored=stored))

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 
 from tallac.caps import FileReadCap, ImmutableFile, LiteralFile
+from tallac.dag import split_hashed
 from tallac.errors import AuthorityError
 from tallac.interfaces import BinaryReader
 from tallac.vault.links import SMALL_SIZE_MAX, require_issued
@@ -33,6 +34,15 @@ class VaultFiles:
         if 0 < cap.size <= SMALL_SIZE_MAX:
             return io.BytesIO(reader.read_chunk(cap.key, cap.hash, cap.size))
         return VaultFile(reader, Child(b"", cap.key + cap.hash, cap.size))
+
+    def read_small(self, packed: bytes) -> bytes | None:
+        """See `tallac.interfaces.FileReader`."""
+        if packed[:1] == b"L":
+            return packed[1:]
+        if packed[:1] != b"C":
+            return None
+        key, cap_hash, size = split_hashed(packed)
+        return self._reader().read_chunk(key, cap_hash, size) if 0 < size <= SMALL_SIZE_MAX else None
 
 
 def pieces_from(reader: ObjectReader, root: Child, offset: int) -> Iterator[tuple[int, Child]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from tallac.caps import MutableDirectoryVerify
-from tallac.crypto import Hasher
-from tallac.errors import CorruptObjectError, DamageError, MissingObjectError, ObjectNotFoundError, StoreError
+from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, CheckReport, Finding
 from tallac.vault.codec import Codec
 from tallac.vault.envelopes import ENVELOPE_PREFIX
@@ -15,7 +14,8 @@ from tallac.vault.header import HEADER_NAMES, check_headers
 from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
-from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, read_footer
+from tallac.vault.pack_round import PackRound
+from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, pack_path, read_footer
 from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.quarantine import quarantine_of
 from tallac.vault.registers import REGISTER_PREFIX, Register
@@ -23,8 +23,8 @@ from tallac.vault.roots import Roots
 from tallac.vault.sessions import SESSION_PREFIX, decode_session
 from tallac.vault.slots import SLOT_PREFIX, Slots
 from tallac.vault.twins import check_twins
+from tallac.vault.whole_packs import hash_stored
 
-STEP_SIZE = 4 << 20
 Progress = Callable[[CheckReport], None]
 
 
@@ -51,10 +51,12 @@ class FrameCheck:
         self._roots = roots
         self._index_register = index_register
         self._index_store = index_store
+        self.damaged_packs: set[bytes] = set()
         self.report = CheckReport()
 
-    def check(self, *, read_data: bool, progress: Progress | None) -> None:
-        """Check everything, going on after each finding."""
+    def check(self, round_: PackRound | None, progress: Progress | None) -> None:
+        """Check everything, going on after each finding. The round says which packs to read whole; None for none of them."""
+        self._progress = progress
         self._listed = {item.name: item.size for item in self._backend.list("")}
         self._check_names()
         for wrong in check_headers(self._backend, self._identity):
@@ -63,7 +65,7 @@ class FrameCheck:
             self._find(wrong)
         indexed = self._check_index()
         self._dying = frozenset() if self._keeper is None else self._check_quarantine(self._keeper)
-        self._check_packs(indexed, read_data=read_data, progress=progress)
+        self._check_packs(indexed, round_)
         if self._keeper is not None and self._roots is not None:
             self._check_slots(self._keeper, self._roots)
             self._check_sessions(self._keeper)
@@ -97,7 +99,7 @@ class FrameCheck:
                 self._note(f"{path} is named by no register: a run was interrupted, or another is under way")
         return indexed
 
-    def _check_packs(self, indexed: dict[bytes, FinishedPack], *, read_data: bool, progress: Progress | None) -> None:
+    def _check_packs(self, indexed: dict[bytes, FinishedPack], round_: PackRound | None) -> None:
         listed = {}
         for path in self._under(PACK_PREFIX):
             try:
@@ -107,15 +109,20 @@ class FrameCheck:
         self._check_lost_packs(indexed, listed)
         for name, pack in indexed.items():
             if listed.get(name, pack.size) != pack.size:
-                self._find(f"pack {name.hex()[:12]} has {listed[name]} bytes instead of {pack.size}: it was cut short or grew")
-        for name, size in sorted(listed.items()):
-            self.report.objects += 1
-            if name not in indexed:
-                self._note(f"pack {name.hex()[:12]} is not in the index: a run was interrupted, or another is under way")
-            if read_data:
-                self._check_pack(name, size, indexed.get(name))
-            if progress is not None:
-                progress(self.report)
+                self._find_pack(name, f"has {listed[name]} bytes instead of {pack.size}: it was cut short or grew")
+        for name in sorted(listed.keys() - indexed.keys()):
+            self._note(f"pack {name.hex()[:12]} is not in the index: a run was interrupted, or another is under way")
+        self.report.objects += len(listed)
+        if round_ is not None:
+            self._read_packs(indexed, listed, round_)
+
+    def _read_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int], round_: PackRound) -> None:
+        chosen = round_.begin(listed)
+        self.report.bytes_total = sum(listed[name] for name in chosen)
+        for name in chosen:
+            self._check_pack(name, listed[name], indexed.get(name))
+            round_.note(name, is_whole=name not in self.damaged_packs)
+        round_.finish()
 
     def _check_lost_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int]) -> None:
         """Find the packs that are missing; one whose objects all lie in other packs too is merely worth knowing."""
@@ -132,30 +139,28 @@ class FrameCheck:
             elif missing.isdisjoint(objects):
                 self._note(f"pack {name.hex()[:12]} is missing, and all that was in it is stored elsewhere by now")
             else:
-                self._find(
-                    f"pack {name.hex()[:12]} is missing: `check ALIAS:PATH` names what is hit; the next backup stores it anew"
-                )
+                self._find_pack(name, "is missing: the next backup stores anew what its source still has")
 
     def _check_pack(self, name: bytes, size: int, known: FinishedPack | None) -> None:
         try:
-            hasher = Hasher()
-            for part in self._parts(name, size):
-                hasher.update(part)
-                self.report.bytes_read += len(part)
-            if hasher.digest() != name:
-                raise CorruptObjectError(f"pack {name.hex()[:12]} is damaged")
+            if hash_stored(self._backend, pack_path(name), self._count) != name:
+                self._find_pack(name, "is damaged")
+                return
             footer = read_footer(self._backend, name, size, self._locator.frame, Codec())
             if known is not None and footer.body != known.body:
-                raise CorruptObjectError(f"pack {name.hex()[:12]} has another footer than the index says")
-        except (DamageError, ObjectNotFoundError) as error:
-            self._find(str(error))
+                self._find_pack(name, "has another footer than the index says")
+        except DamageError as error:
+            self._find_pack(name, f"has no footer that can be read: {error}")
+        except ObjectNotFoundError:
+            if name not in self._dying:
+                self._find_pack(name, "went away while this check was looking: check again")
         except StoreError as error:
-            self._find(f"pack {name.hex()[:12]} can't be read: {error}")
+            self._find_pack(name, f"can't be read: {error}")
 
-    def _parts(self, name: bytes, size: int) -> Iterator[bytes]:
-        path = PACK_PREFIX + name.hex()
-        for start in range(0, size, STEP_SIZE):
-            yield self._backend.get(path, start, min(size, start + STEP_SIZE))
+    def _count(self, size: int) -> None:
+        self.report.bytes_read += size
+        if self._progress is not None:
+            self._progress(self.report)
 
     def _check_slots(self, keeper: KeeperKey, roots: Roots) -> None:
         try:
@@ -202,6 +207,10 @@ class FrameCheck:
 
     def _find(self, what: str) -> None:
         self.report.findings.append(Finding(None, what))
+
+    def _find_pack(self, name: bytes, what: str) -> None:
+        self.damaged_packs.add(name)
+        self.report.findings.append(Finding(None, f"pack {name.hex()[:12]} {what}", stored=pack_path(name)))
 
     def _note(self, what: str) -> None:
         self.report.findings.append(Finding(None, what, damaged=False))

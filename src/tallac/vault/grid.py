@@ -31,14 +31,15 @@ from tallac.interfaces import (
     Randomness,
     WorkerRecipe,
 )
+from tallac.vault.check_options import CheckOptions, PackShare
 from tallac.vault.checking import Progress
 from tallac.vault.files import VaultFiles
-from tallac.vault.frame import FrameCheck
 from tallac.vault.header import HEADER_NAMES, Header, read_header, write_header
 from tallac.vault.keys import KEY_SIZE, KeeperKey, LocatorKey, WriterKey
 from tallac.vault.links import require_issued
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import FORMAT_VERSION
+from tallac.vault.pack_round import PackRound
 from tallac.vault.parts import VaultParts, open_parts
 from tallac.vault.prune_report import PruneOptions, PruneReport
 from tallac.vault.pruning import Prune
@@ -50,6 +51,7 @@ from tallac.vault.sessions import RegisteredSession, beating
 from tallac.vault.slots import make_write_cap
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
+from tallac.vault.vault_check import check_vault, frame_check
 
 _MADE_FIRST = {f"{REGISTER_PREFIX}roots", f"{REGISTER_PREFIX}index", *HEADER_NAMES}
 
@@ -147,6 +149,10 @@ class Vault:
         """See `tallac.interfaces.CapReader`."""
         return self._files.open_file(cap)
 
+    def read_small(self, packed: bytes) -> bytes | None:
+        """See `tallac.interfaces.FileReader`."""
+        return self._files.read_small(packed)
+
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """See `tallac.interfaces.CapReader`."""
         parts = self._parts
@@ -212,19 +218,13 @@ class Vault:
 
     def check_frame(self, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
-        parts = self._parts
-        check = FrameCheck(
-            parts.backend,
-            parts.identity,
-            parts.locator,
-            parts.keeper_key,
-            parts.slots,
-            parts.roots,
-            parts.index_register,
-            parts.index_store,
-        )
-        check.check(read_data=read_data, progress=progress)
+        check = frame_check(self._parts)
+        check.check(PackRound(PackShare(), self._parts.state.folder) if read_data else None, progress)
         return check.report
+
+    def check_vault(self, cap: Cap | None, options: CheckOptions, *, progress: Progress | None = None) -> CheckReport:
+        """See `tallac.vault.VaultChecker`."""
+        return check_vault(self._parts, cap, options, progress)
 
     # Keeping
 

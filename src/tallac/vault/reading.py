@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from tallac.caps import storage_index_of
@@ -115,6 +116,13 @@ class ObjectReader:
 
     def _first_whole(self, name: bytes, read: Callable[[Location], bytes]) -> bytes:
         """Read any copy of an object that is whole; where there is none, look a second time at a fresh index."""
+        location = self._index.find(name)
+        if location is not None:
+            with suppress(DamageError):
+                return read(location)
+        return self._search_whole(name, read)
+
+    def _search_whole(self, name: bytes, read: Callable[[Location], bytes]) -> bytes:
         tried: set[Location] = set()
         damage: DamageError | None = None
         for is_second_look in (False, True):

@@ -30,14 +30,21 @@ class RunsFinder:
 
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies, or None."""
-        return next(self.locations(name, only_present=True), None)
+        for run in self._runs:
+            for location in run.locations(name):
+                if self._is_there(location):
+                    return location
+        return None
 
     def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
         """Give the places where an object lies; packs that seem to be lost or cut are for the other process to look at."""
         for run in self._runs:
             for location in run.locations(name):
-                if location.pack not in self._absent_packs and not self._quarantine.hides(location):
+                if self._is_there(location):
                     yield location
+
+    def _is_there(self, location: Location) -> bool:
+        return location.pack not in self._absent_packs and not self._quarantine.hides(location)
 
     def search(self) -> None:
         """Do nothing: the other process looks again."""

@@ -14,6 +14,7 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator
+from math import isqrt
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -74,17 +75,11 @@ class Run:
 
     def find(self, name: bytes) -> int:
         """Give the number of the first record whose name is not below this one (which may be another name's)."""
+        number = self._find_nearby(name)
+        if number is not None:
+            return number
         low, high = 0, self.count
         view, start = self._map, self._start
-        # Names are uniformly distributed, so a guess by proportion lands near the record; then the interval is closed in on.
-        if high > 64:
-            guess = int.from_bytes(name[:6], "big") * high >> 48
-            width = 2 * int(high**0.5) + 8
-            before, after = max(0, guess - width), min(high, guess + width)
-            if before == 0 or view[start + RECORD_SIZE * before : start + RECORD_SIZE * before + NAME_SIZE] < name:
-                low = before
-            if after < high and view[start + RECORD_SIZE * after : start + RECORD_SIZE * after + NAME_SIZE] >= name:
-                high = after
         while low < high:
             middle = (low + high) // 2
             place = start + RECORD_SIZE * middle
@@ -93,6 +88,24 @@ class Run:
             else:
                 high = middle
         return low
+
+    def _find_nearby(self, name: bytes) -> int | None:
+        """Search for a name where it should be, since names are uniformly distributed; None says nothing.
+
+        A guess by proportion is off by the square root of the count at most, as a rule; from the name that is found there a
+        second one is off by the square root of that.
+        """
+        wanted = int.from_bytes(name[:6], "big")
+        guess = wanted * self.count >> 48
+        place = self._start + RECORD_SIZE * guess
+        off = (wanted - int.from_bytes(self._map[place : place + 6], "big")) * self.count >> 48
+        width = 4 * isqrt(abs(off)) + 4
+        first = max(0, guess + off - width)
+        start = self._start + RECORD_SIZE * first
+        found = self._map.find(name, start, self._start + RECORD_SIZE * min(self.count, guess + off + width))
+        number, rest = divmod(found - self._start, RECORD_SIZE)
+        # Elsewhere than at a beginning, bytes happen to look alike; another may have this name before the first one searched.
+        return number if found >= 0 and not rest and (number > first or not number) else None
 
     def name_at(self, number: int) -> bytes:
         """Give the name in a record; empty behind the last."""

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tallac.crypto import Hasher
 from tallac.errors import CorruptObjectError, DamageError, MissingObjectError, ObjectNotFoundError
 from tallac.interfaces import Backend
 from tallac.vault.packs import pack_path
 
 STEP_SIZE = 4 << 20
+
+
+def hash_stored(backend: Backend, name: str, read: Callable[[int], None]) -> bytes:
+    """Give the hash of a stored object of any size; `read` is told how many bytes have come, step by step.
+
+    Raises:
+        ObjectNotFoundError: There is no such object.
+    """
+    hasher, offset = Hasher(), 0
+    while part := backend.get(name, offset, offset + STEP_SIZE):
+        hasher.update(part)
+        offset += len(part)
+        read(len(part))
+    return hasher.digest()
 
 
 class WholePacks:
@@ -17,6 +33,7 @@ class WholePacks:
         """Read from a backend; nothing is read yet."""
         self._backend = backend
         self._damage: dict[bytes, DamageError | None] = {}
+        self._bytes_read = 0
 
     def require(self, name: bytes) -> int:
         """See that every byte of a pack is right, and tell how many bytes were read for it.
@@ -24,21 +41,20 @@ class WholePacks:
         Raises:
             MissingObjectError, CorruptObjectError: It is gone, or has other bytes.
         """
-        bytes_read = 0
+        before = self._bytes_read
         if name not in self._damage:
-            bytes_read, self._damage[name] = self._read(name)
+            self._damage[name] = self._read(name)
         damage = self._damage[name]
         if damage is not None:
             raise damage
-        return bytes_read
+        return self._bytes_read - before
 
-    def _read(self, name: bytes) -> tuple[int, DamageError | None]:
-        hasher, offset = Hasher(), 0
+    def _read(self, name: bytes) -> DamageError | None:
         try:
-            while part := self._backend.get(pack_path(name), offset, offset + STEP_SIZE):
-                hasher.update(part)
-                offset += len(part)
+            is_right = hash_stored(self._backend, pack_path(name), self._count) == name
         except ObjectNotFoundError:
-            return offset, MissingObjectError(f"pack {name.hex()[:12]} is missing in {self._backend.location()}")
-        damage = None if hasher.digest() == name else CorruptObjectError(f"pack {name.hex()[:12]} is damaged")
-        return offset, damage
+            return MissingObjectError(f"pack {name.hex()[:12]} is missing in {self._backend.location()}")
+        return None if is_right else CorruptObjectError(f"pack {name.hex()[:12]} is damaged")
+
+    def _count(self, size: int) -> None:
+        self._bytes_read += size

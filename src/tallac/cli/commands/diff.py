@@ -1,0 +1,100 @@
+"""`tallac diff`."""
+
+from __future__ import annotations
+
+from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.display import json_name, show_size
+from tallac.cli.looking import Troubles
+from tallac.look.diff import Change, Difference, Tally
+
+_NAMES = {
+    Difference.ADDED: "added",
+    Difference.REMOVED: "removed",
+    Difference.CONTENT: "changed",
+    Difference.METADATA: "metadata only",
+    Difference.TYPE: "type changed",
+}
+
+
+@define(
+    "diff",
+    [
+        argument("old", "A"),
+        argument("new", "B"),
+        flag("--content", text="Leave out what differs in metadata only."),
+        flag("--read-data", text="Read local files even where size, times and inode are as recorded."),
+    ],
+    examples=(
+        "tallac diff home:docs/Archives/2026-11-23_17:02:11Z home:docs/Latest",
+        "tallac diff home:docs/Latest ~/Documents",
+    ),
+)
+def command(run: Run, old: str, new: str, content: bool, read_data: bool) -> int:
+    """Show what differs between two snapshots, directories or local folders.
+
+    A line for each path, from A to B: + added, - removed, M another content, U the same content, other metadata, T another type.
+    What has a colon before its first slash is on a grid, as in home:docs; all else is a local path. What both share is not looked
+    at, so two snapshots are compared in a moment. A local file is read only where it may have changed. The exit status is 0 whether
+    or not anything differs, and 1 where something could not be compared.
+    """
+    troubles, tally = Troubles(run), Tally()
+    for change in run.client.diff(old, new, troubles, read_data=read_data):
+        if content and change.difference is Difference.METADATA:
+            continue
+        tally.add(change)
+        if run.output.is_json:
+            run.output.record(**_fields(change))
+        elif not run.output.is_quiet:
+            _write_line(run, change)
+    if run.output.is_json:
+        run.output.record(type="summary", **_counts(tally), troubles=troubles.count)
+    else:
+        run.output.summary(_summary(tally))
+    return troubles.status
+
+
+def _write_line(run: Run, change: Change) -> None:
+    end = b"/\n" if change.is_directory and change.path else b"\n"
+    run.output.name(change.path or b".", f"{change.difference.value}  {_sizes(change):>22}  ", end)
+
+
+def _sizes(change: Change) -> str:
+    if change.difference is Difference.METADATA:
+        return ", ".join(change.metadata)
+    sizes = [show_size(thing.size) for thing in (change.old, change.new) if thing is not None and not thing.is_directory]
+    return " -> ".join(sizes)
+
+
+def _fields(change: Change) -> dict[str, object]:
+    shown: dict[str, object] = {"type": "change", "change": _NAMES[change.difference], "sign": change.difference.value}
+    for side, thing in (("old", change.old), ("new", change.new)):
+        if thing is not None:
+            shown[f"{side}_type"] = thing.kind.name.lower()
+            shown |= {} if thing.is_directory else {f"{side}_size": thing.size}
+    return json_name(change.path, "path") | shown | ({"metadata": list(change.metadata)} if change.metadata else {})
+
+
+def _counts(tally: Tally) -> dict[str, object]:
+    return {
+        "files": {_NAMES[difference]: count for difference, count in tally.files.items()},
+        "directories": {_NAMES[difference]: count for difference, count in tally.directories.items()},
+        "bytes_added": tally.bytes_added,
+        "bytes_removed": tally.bytes_removed,
+        "bytes_before": tally.bytes_before,
+        "bytes_after": tally.bytes_after,
+    }
+
+
+def _summary(tally: Tally) -> dict[str, str]:
+    sizes = {
+        Difference.ADDED: show_size(tally.bytes_added),
+        Difference.REMOVED: show_size(tally.bytes_removed),
+        Difference.CONTENT: f"{show_size(tally.bytes_before)} -> {show_size(tally.bytes_after)}",
+    }
+    rows = {}
+    for difference, name in _NAMES.items():
+        files, directories = tally.files[difference], tally.directories[difference]
+        if files or directories:
+            size = f", {sizes[difference]}" if difference in sizes else ""
+            rows[name] = f"{files} files, {directories} directories{size}"
+    return rows or {"result": "no differences"}

@@ -1,0 +1,249 @@
+"""What differs between two directories: snapshots, parts of them, or local folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tallac.dag import FileType, Metadata
+from tallac.errors import AuthorityError, DamageError
+from tallac.interfaces import BinaryReader
+from tallac.look.metadata import differing
+from tallac.look.sides import Side, Thing
+from tallac.look.trouble import Report, Trouble, join
+
+STEP_SIZE = 1 << 20
+
+_READING_ERRORS = (DamageError, AuthorityError, OSError)
+
+
+class Difference(Enum):
+    """How something differs, with the sign that it is shown by."""
+
+    ADDED = "+"
+    REMOVED = "-"
+    CONTENT = "M"
+    METADATA = "U"
+    TYPE = "T"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that differs.
+
+    Attributes:
+        difference: How.
+        path: Where, below what is compared; b"" for these themselves.
+        old, new: What was there, and what is there now; None for nothing.
+        metadata: What of its metadata differs, where the content is the same.
+    """
+
+    difference: Difference
+    path: bytes
+    old: Thing | None
+    new: Thing | None
+    metadata: tuple[str, ...] = ()
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory, or was one before it was removed."""
+        thing = self.new or self.old
+        return thing is not None and thing.is_directory
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of differences: files (all that is no directory) and directories, by what differs; bytes of regular files.
+
+    Attributes:
+        bytes_added: Sizes of files that were added, or took the place of something of another type.
+        bytes_removed: Sizes of files that were removed, or gave way to something of another type.
+        bytes_before, bytes_after: Sizes of the files whose content differs.
+    """
+
+    files: dict[Difference, int] = field(default_factory=lambda: dict.fromkeys(Difference, 0))
+    directories: dict[Difference, int] = field(default_factory=lambda: dict.fromkeys(Difference, 0))
+    bytes_added: int = 0
+    bytes_removed: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+
+    def add(self, change: Change) -> None:
+        """Count one change."""
+        counts = self.directories if change.is_directory else self.files
+        counts[change.difference] += 1
+        old, new = change.old.size if change.old else 0, change.new.size if change.new else 0
+        match change.difference:
+            case Difference.ADDED | Difference.REMOVED | Difference.TYPE:
+                self.bytes_added += new
+                self.bytes_removed += old
+            case Difference.CONTENT:
+                self.bytes_before += old
+                self.bytes_after += new
+            case Difference.METADATA:
+                pass
+
+
+def diff(old: Side, new: Side, report: Report, *, read_data: bool = False) -> Iterator[Change]:
+    """Give all that differs, sorted by path component, each directory before what is below it.
+
+    What both sides have under one cap of one grid is the same and is not looked at. A local file counts as unchanged where its
+    size, times and inode are those that the snapshot recorded, as in a backup; else both sides are read.
+
+    Args:
+        old: What was; it stays the caller's to close.
+        new: What is; likewise.
+        report: Told of what can't be read; the rest is compared all the same.
+        read_data: Read every local file.
+    """
+    return _Walk(old, new, report, read_data=read_data).run()
+
+
+Pair = tuple[Thing | None, Thing | None]
+
+
+@dataclass(slots=True)
+class _Level:
+    """One pair of directories: where they are, what is left of them, and which sides are to leave them."""
+
+    path: bytes
+    pairs: Iterator[Pair]
+    entered: list[Side]
+
+
+class _Walk:
+    """One comparison."""
+
+    def __init__(self, old: Side, new: Side, report: Report, *, read_data: bool) -> None:
+        self._old = old
+        self._new = new
+        self._report = report
+        self._read_data = read_data
+        self._is_one_grid = old.reader is not None and old.reader is new.reader
+
+    def run(self) -> Iterator[Change]:
+        """Go through both sides, level by level, without recursion: paths may be deep."""
+        yield from self._look(b"", self._old.root, self._new.root)
+        levels = self._below(b"", self._old.root, self._new.root)
+        while levels:
+            level = levels[-1]
+            pair = self._next(level)
+            if pair is None:
+                for side in levels.pop().entered:
+                    side.leave()
+                continue
+            old, new = pair
+            path = join(level.path, _name_of(old, new))
+            yield from self._look(path, old, new)
+            levels += self._below(path, old, new)
+
+    def _next(self, level: _Level) -> Pair | None:
+        try:
+            return next(level.pairs, None)
+        except _READING_ERRORS as error:
+            self._tell(level.path, error)
+            return None
+
+    def _look(self, path: bytes, old: Thing | None, new: Thing | None) -> Iterator[Change]:
+        try:
+            change = self._compare(path, old, new)
+        except _READING_ERRORS as error:
+            self._tell(path, error)
+            return
+        if change is not None:
+            yield change
+
+    def _below(self, path: bytes, old: Thing | None, new: Thing | None) -> list[_Level]:
+        """Go down on the sides that have a directory, unless both have the same one."""
+        if self._is_same_cap(old, new):
+            return []
+        entered: list[Side] = []
+        listings: list[Iterator[Thing]] = []
+        try:
+            for side, thing in ((self._old, old), (self._new, new)):
+                is_directory = thing is not None and thing.is_directory
+                listings.append(side.enter(thing) if thing is not None and is_directory else iter(()))
+                entered += [side] if is_directory else []
+        except _READING_ERRORS as error:
+            # Who went on with one side alone would say that all of it was added, or removed.
+            for side in entered:
+                side.leave()
+            self._tell(path, error)
+            return []
+        return [_Level(path, _pairs(*listings), entered)] if entered else []
+
+    def _compare(self, path: bytes, old: Thing | None, new: Thing | None) -> Change | None:
+        if old is None or new is None:
+            return Change(Difference.ADDED if old is None else Difference.REMOVED, path, old, new)
+        if old.kind is not new.kind:
+            return Change(Difference.TYPE, path, old, new)
+        if self._is_untouched(old, new) and not self._read_data:
+            return None
+        metadata = self._old.complete(old), self._new.complete(new)
+        if not old.is_directory and not self._has_same_content(old, new, *metadata):
+            return Change(Difference.CONTENT, path, old, new)
+        fields = differing(*metadata, is_directory=old.is_directory)
+        return Change(Difference.METADATA, path, old, new, fields) if fields else None
+
+    def _is_same_cap(self, old: Thing | None, new: Thing | None) -> bool:
+        return self._is_one_grid and old is not None and new is not None and old.packed == new.packed
+
+    def _is_untouched(self, old: Thing, new: Thing) -> bool:
+        """Whether what was recorded of a local thing is what it still is. Its ctime covers all metadata."""
+        if self._is_one_grid:
+            return old.packed == new.packed and old.metadata == new.metadata
+        facts = [(thing.size, one.mode, one.mtime, one.ctime, one.inode) for thing in (old, new) for one in [thing.metadata]]
+        return facts[0] == facts[1] and None not in facts[0]
+
+    def _has_same_content(self, old: Thing, new: Thing, before: Metadata, after: Metadata) -> bool:
+        if old.kind is not FileType.REGULAR:
+            return (before.target, before.rdev) == (after.target, after.rdev)
+        if self._is_one_grid:
+            return old.packed == new.packed
+        if old.size != new.size:
+            return False
+        with self._old.open(old) as one, self._new.open(new) as other:
+            return _has_same_bytes(one, other)
+
+    def _tell(self, path: bytes, error: DamageError | AuthorityError | OSError) -> None:
+        what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        self._report(Trouble(path, f"can't be compared: {what}"))
+
+
+def _pairs(old: Iterator[Thing], new: Iterator[Thing]) -> Iterator[Pair]:
+    """Put things of one name beside each other; both come sorted."""
+    one, other = next(old, None), next(new, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one.name < other.name):
+            yield one, None
+            one = next(old, None)
+        elif one is None or other.name < one.name:
+            yield None, other
+            other = next(new, None)
+        else:
+            yield one, other
+            one, other = next(old, None), next(new, None)
+
+
+def _name_of(old: Thing | None, new: Thing | None) -> bytes:
+    thing = old or new
+    assert thing is not None
+    return thing.name
+
+
+def _has_same_bytes(one: BinaryReader, other: BinaryReader) -> bool:
+    while step := _read_step(one):
+        if step != _read_step(other):
+            return False
+    return not other.read(1)
+
+
+def _read_step(reader: BinaryReader) -> bytes:
+    """Read as many bytes as a step has; fewer only at the end. A reader may give less than it is asked for."""
+    parts: list[bytes] = []
+    left = STEP_SIZE
+    while left and (part := reader.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

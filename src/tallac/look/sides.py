@@ -1,0 +1,224 @@
+"""The two sides of a comparison: a directory on a grid, or a local folder; listed alike, directory by directory."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tallac.caps import DirectoryReadCap, FileReadCap
+from tallac.dag import Entry, FileType, Metadata, unpack_cap
+from tallac.errors import AuthorityError, SourceError
+from tallac.interfaces import BinaryReader, CapReader
+from tallac.look.metadata import kind_of, size_of
+from tallac.source import (
+    DirectoryStack,
+    Scan,
+    SourceEntry,
+    metadata_of,
+    open_directory,
+    open_regular,
+    open_root,
+    read_flags,
+    read_link,
+    read_xattrs,
+    read_xattrs_beneath,
+    scan,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A file or directory on one side.
+
+    Attributes:
+        name: One component.
+        kind: What it is.
+        size: A regular file's size in bytes; 0 for all else.
+        metadata: What the listing tells; `Side.complete` gives the rest.
+        packed: Its cap; None for what is local.
+        source: What `stat` told; None for what is on a grid.
+    """
+
+    name: bytes
+    kind: FileType
+    size: int
+    metadata: Metadata
+    packed: bytes | None = None
+    source: SourceEntry | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it can have entries."""
+        return self.kind is FileType.DIRECTORY
+
+
+class Side(Protocol):
+    """What is compared. One walk at a time: `enter` goes down into a directory of the present one, `leave` back up.
+
+    Raises (all methods that read):
+        DamageError, AuthorityError: A part of the grid's can't be read.
+        OSError: A part of the local folder can't be read.
+    """
+
+    @property
+    def reader(self) -> CapReader | None:
+        """Where the caps can be read; None for a local folder."""
+        ...
+
+    @property
+    def root(self) -> Thing:
+        """What was asked for."""
+        ...
+
+    def enter(self, thing: Thing) -> Iterator[Thing]:
+        """Go down into a directory and give what is in it, sorted by name. Where this raises, nothing was entered."""
+        ...
+
+    def leave(self) -> None:
+        """Go up again."""
+        ...
+
+    def complete(self, thing: Thing) -> Metadata:
+        """Give all metadata of a thing in the present directory."""
+        ...
+
+    def open(self, thing: Thing) -> BinaryReader:
+        """Open a regular file in the present directory; the caller closes it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+class StoredSide:
+    """A file or directory on a grid."""
+
+    def __init__(self, reader: CapReader, entry: Entry) -> None:
+        """Look at what an entry leads to; its name is of no account."""
+        self.reader = reader
+        self.root = _thing_of(entry)
+
+    def enter(self, thing: Thing) -> Iterator[Thing]:
+        """See `Side`."""
+        assert thing.packed is not None
+        cap = unpack_cap(thing.packed)
+        if not isinstance(cap, DirectoryReadCap):
+            raise AuthorityError(f"its cap ({cap.kind}) gives no right to read it")
+        return map(_thing_of, self.reader.read_directory(cap))
+
+    def leave(self) -> None:
+        """See `Side`."""
+
+    def complete(self, thing: Thing) -> Metadata:
+        """See `Side`."""
+        return thing.metadata
+
+    def open(self, thing: Thing) -> BinaryReader:
+        """See `Side`."""
+        assert thing.packed is not None
+        cap = unpack_cap(thing.packed)
+        if not isinstance(cap, FileReadCap):
+            raise AuthorityError(f"its cap ({cap.kind}) gives no right to read it")
+        return self.reader.open_file(cap)
+
+    def close(self) -> None:
+        """See `Side`."""
+
+
+class LocalSide:
+    """A local file or folder. Symbolic links in the path that the user wrote are followed, none below."""
+
+    reader: CapReader | None = None
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a path.
+
+        Raises:
+            SourceError: It is not there, or can't be read.
+        """
+        try:
+            real = Path(path).resolve(strict=True)
+            self.root = _thing_of_source(SourceEntry.of(os.fsencode(real.name), real.stat()))
+        except (OSError, RuntimeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it leads round in a circle"
+            raise SourceError(f"{path}: can't look at it ({why})") from error
+        self._descriptor = open_root(real if self.root.is_directory else real.parent)
+        self._stack = DirectoryStack(self._descriptor)
+        self._scans: list[Scan] = []
+
+    def enter(self, thing: Thing) -> Iterator[Thing]:
+        """See `Side`."""
+        if thing is not self.root:
+            self._stack.enter(thing.name)
+        try:
+            self._scans.append(self._scan())
+        except BaseException:
+            self._go_up()
+            raise
+        return map(_thing_of_source, self._scans[-1])
+
+    def leave(self) -> None:
+        """See `Side`."""
+        self._scans.pop().__exit__()
+        self._go_up()
+
+    def complete(self, thing: Thing) -> Metadata:
+        """See `Side`."""
+        source = _source_of(thing)
+        parent = self._stack.descriptor
+        if thing.kind not in (FileType.REGULAR, FileType.DIRECTORY):
+            target = read_link(parent, thing.name) if thing.kind is FileType.SYMLINK else None
+            return metadata_of(source, xattrs=read_xattrs_beneath(parent, thing.name), target=target)
+        if thing is self.root and thing.is_directory:
+            return _complete_open(source, parent)
+        descriptor = open_directory(parent, thing.name) if thing.is_directory else open_regular(parent, thing.name)[0]
+        try:
+            return _complete_open(source, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def open(self, thing: Thing) -> BinaryReader:
+        """See `Side`."""
+        return os.fdopen(open_regular(self._stack.descriptor, thing.name)[0], "rb")
+
+    def close(self) -> None:
+        """See `Side`."""
+        while self._scans:
+            self._scans.pop().__exit__()
+        self._stack.close()
+        os.close(self._descriptor)
+
+    def _scan(self) -> Scan:
+        listing = scan(self._stack.descriptor)
+        if listing.failures:
+            # Who left it out would say that it was removed.
+            listing.__exit__()
+            raise listing.failures[0][1]
+        return listing
+
+    def _go_up(self) -> None:
+        if self._stack.depth:
+            self._stack.leave()
+
+
+def _thing_of(entry: Entry) -> Thing:
+    return Thing(entry.name, kind_of(entry), size_of(entry), entry.metadata, entry.packed)
+
+
+def _thing_of_source(source: SourceEntry) -> Thing:
+    kind = FileType(stat.S_IFMT(source.mode))
+    return Thing(source.name, kind, source.size if source.is_regular else 0, metadata_of(source), source=source)
+
+
+def _source_of(thing: Thing) -> SourceEntry:
+    assert thing.source is not None
+    return thing.source
+
+
+def _complete_open(source: SourceEntry, descriptor: int) -> Metadata:
+    return metadata_of(source, xattrs=read_xattrs(descriptor), flags=read_flags(descriptor))

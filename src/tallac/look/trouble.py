@@ -1,0 +1,28 @@
+"""What a look could not look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that could not be looked at, so that the answer lacks it.
+
+    Attributes:
+        path: Where, below what was asked for.
+        what: One sentence.
+    """
+
+    path: bytes
+    what: str
+
+
+Report = Callable[[Trouble], None]
+"""Takes note of trouble; the look goes on beside it."""
+
+
+def join(path: bytes, name: bytes) -> bytes:
+    """Give the path of a name in a directory; the directory that was asked for has the path b""."""
+    return path + b"/" + name if path else name
