@@ -69,6 +69,17 @@ class NameTakenError(EntryExistsError):
     """Another snapshot has this name."""
 
 
+# The gateway
+
+
+class RequestError(TallacError):
+    """A request to the gateway makes no sense, or may not be carried out; `status` is the HTTP status of the answer."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 # The store: backends and grids
 
 

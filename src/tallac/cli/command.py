@@ -9,6 +9,7 @@ from io import BufferedReader
 
 import click
 
+from tallac.cli.completing import make_completed
 from tallac.cli.group import COMMANDS, CONTEXT_SETTINGS, write_examples
 from tallac.cli.output import Output
 from tallac.cli.settings import Settings, grid_options, output_options
@@ -52,10 +53,12 @@ def define(
                 run.output.flush()
                 return status
 
+        all_parameters = [*parameters, *output_options(), *grid_options()]
+        make_completed(all_parameters)
         return TallacCommand(
             name=name,
             callback=callback,
-            params=[*parameters, *output_options(), *grid_options()],
+            params=all_parameters,
             help=function.__doc__,
             short_help=COMMANDS[name][1],
             context_settings=CONTEXT_SETTINGS,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from tallac import __version__
 from tallac.cli.settings import grid_options, output_options
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 CONTEXT_SETTINGS: dict[str, object] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -15,6 +19,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backup", "Add a snapshot of a folder to a target."),
     "snapshots": ("snapshots", "List the snapshots of a target."),
     "restore": ("restore", "Bring back a snapshot, or any part of one."),
+    "ls": ("ls", "List a directory."),
+    "find": ("find", "Find files and directories in all snapshots of a target."),
+    "history": ("history", "Show the versions of a file or directory over all snapshots."),
+    "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
     "forget": ("forget", "Drop snapshots from a target."),
     "hold": ("hold", "Let snapshots never be forgotten."),
     "release": ("release", "Let snapshots be forgotten again that were held."),
@@ -23,8 +31,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prune": ("prune", "Delete what nothing leads to, and give back its space."),
     "check": ("check", "Check that all is there, and that its bytes are right."),
     "scrub": ("scrub", "Find damage in a vault without any key."),
-    "ls": ("ls", "List a directory."),
-    "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
     "get": ("get", "Write a file's content to a local file or standard output."),
     "put": ("put", "Store a local file or standard input."),
     "mkdir": ("mkdir", "Make a directory that can be changed."),
@@ -32,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mv": ("mv", "Give an entry another name or directory."),
     "ln": ("ln", "Give what is at one place a second name."),
     "unlink": ("unlink", "Take an entry out of its directory."),
+    "serve": ("serve", "Speak Tahoe-LAFS's web API, so that its clients work on a vault."),
     "create-alias": ("create_alias", "Make a new directory and an alias for it."),
     "add-alias": ("add_alias", "Remember a cap under a name."),
     "list-aliases": ("list_aliases", "List the aliases."),
@@ -44,8 +51,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recovery-kit": ("recovery_kit", "Print what is needed beside the vault's files, for a safe."),
     "locator-key": ("locator_key", "Print the key that is needed beside a read cap."),
     "keeper-key": ("keeper_key", "Print the key for whoever looks after a vault without reading it."),
+    "completion": ("completion", "Print the script that lets a shell complete."),
 }
 """Name -> module in `tallac.cli.commands`, and what `tallac --help` says."""
+
+HEADINGS = {
+    "backup": "The main job",
+    "ls": "Look",
+    "forget": "Keep and forget snapshots",
+    "check": "Look after a vault",
+    "get": "Single files and directories",
+    "create-alias": "Aliases, caps and keys",
+    "completion": "This program",
+}
+"""What `tallac --help` writes above these commands; those that follow in the table belong with them."""
 
 SYNONYMS = {"rm": "unlink"}
 
@@ -68,9 +87,25 @@ class CommandGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        """Write the table under its headings, without importing anything."""
+        width = max(map(len, COMMANDS))
+        rows: dict[str, list[tuple[str, str]]] = {}
+        heading = "Commands"
+        for name, (_, summary) in COMMANDS.items():
+            heading = HEADINGS.get(name, heading)
+            rows.setdefault(heading, []).append((name.ljust(width), summary))
+        for heading, commands in rows.items():
+            with formatter.section(heading):
+                formatter.write_dl(commands)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands and options, without importing any command."""
+        # Late, because only a shell that completes needs it.
+        from click.shell_completion import CompletionItem
+
+        summaries = {name: COMMANDS[SYNONYMS.get(name, name)][1] for name in (*COMMANDS, *SYNONYMS)}
+        commands = [CompletionItem(name, help=summary) for name, summary in summaries.items() if name.startswith(incomplete)]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are."""
@@ -116,6 +151,6 @@ group = CommandGroup(
 
 
 def _print_version(context: click.Context, *, is_wanted: bool) -> None:
-    if is_wanted:
+    if is_wanted and not context.resilient_parsing:
         click.echo(f"tallac {__version__}")
         context.exit()

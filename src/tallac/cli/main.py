@@ -12,6 +12,9 @@ from types import FrameType
 
 from tallac.cli.messages import say, silence
 
+COMPLETION_VARIABLE = "_TALLAC_COMPLETE"
+"""Set by the scripts that `tallac completion` prints."""
+
 FAILED = 1
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -26,6 +29,11 @@ def main() -> int:
     try:
         _fill_descriptors()
         signal.signal(signal.SIGTERM, _terminate)
+        if COMPLETION_VARIABLE in os.environ:
+            # Late, because only a shell that completes needs it.
+            from tallac.cli.shells import complete
+
+            return complete(os.environ[COMPLETION_VARIABLE])
         # Late, so that an interrupt that comes while this is imported is answered as well.
         from tallac.cli.running import run
 

@@ -5,6 +5,7 @@ from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
 from tallac.connect.connection import Connection
 from tallac.connect.enveloping import Connected
 from tallac.connect.folders import Folders
+from tallac.connect.looking import PathHistory
 from tallac.connect.passphrase_input import PassphraseChoice
 from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
@@ -24,6 +25,7 @@ __all__ = [
     "KnownGrid",
     "PackShare",
     "PassphraseChoice",
+    "PathHistory",
     "PruneOptions",
     "PruneReport",
     "RecoveryKit",

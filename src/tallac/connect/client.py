@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -15,7 +15,7 @@ from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
 from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
-from tallac.connect.snapshots import list_snapshots
+from tallac.connect.serving import Serving
 from tallac.connect.unlocking import Unlocking
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
@@ -33,13 +33,11 @@ from tallac.transfer import (
     find_strongest,
     get_file,
     link,
-    list_directory,
     make_directory,
     metadata_of_file,
     move,
     put_file,
     unlink,
-    walk,
 )
 from tallac.vault import KeeperKey, LocatorKey
 
@@ -51,7 +49,7 @@ def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(Retaining, Keeping, Looking, Unlocking):
+class Client(Retaining, Keeping, Serving, Looking, Unlocking):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -144,19 +142,6 @@ class Client(Retaining, Keeping, Looking, Unlocking):
 
     # Looking
 
-    def ls(self, place: str) -> Iterator[Entry]:
-        """Give the entries of a directory in order of their names; of a file, its own."""
-        grid, located = self.connection.resolve(place)
-        return list_directory(grid, located)
-
-    def ls_recursive(self, place: str) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
-        """Give all that is below a directory, each with its path from there."""
-        grid, located = self.connection.resolve(place)
-        start = len(located.path)
-        for entry in list_directory(grid, located):
-            for below, found in walk(grid, located.child(entry.name), entry):
-                yield below.path[start:], found
-
     def get(self, place: str, sink: Sink) -> int:
         """Write a file's content to a sink and give its length. What was written is right, even where an error follows."""
         grid, located = self.connection.resolve(place)
@@ -225,11 +210,6 @@ class Client(Retaining, Keeping, Looking, Unlocking):
         )
         self.seal_aliases(grid.identity)
         return summary
-
-    def snapshots(self, target: str = f"{DEFAULT_ALIAS}:") -> list[Entry]:
-        """List a target's snapshots in order of their names; each one's facts are in its metadata."""
-        grid, located = self.connection.resolve(target)
-        return list_snapshots(grid, located)
 
     # Changing
 

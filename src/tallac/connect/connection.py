@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,6 +80,11 @@ class Connection:
         """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
         configuration = self.file.read()
         return self.vaults.open(configuration, self.vaults.chosen(configuration))
+
+    def default_opener(self) -> Callable[[], Grid]:
+        """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
+        configuration = self.file.read()
+        return self.vaults.opener(configuration, self._vaults.chosen(configuration))
 
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.

@@ -1,12 +1,29 @@
-"""The snapshots of a target, as its `Archives/` lists them."""
+"""The snapshots of a target, as its `Archives/` lists them, and places within them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tallac.caps import DirectoryReadCap
-from tallac.dag import ARCHIVES, Entry
+from tallac.dag import ARCHIVES, LATEST, Entry
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import CapReader
 from tallac.transfer import Place, find, find_or_none
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceInSnapshots:
+    """A path in the snapshots of a target.
+
+    Attributes:
+        target: The target.
+        path: The path in its snapshots; () for all that they hold.
+        snapshot: Which one was written, `Latest` or a name in `Archives/`; None where it was left open.
+    """
+
+    target: Place
+    path: tuple[bytes, ...]
+    snapshot: bytes | None = None
 
 
 def list_snapshots(reader: CapReader, target: Place) -> list[Entry]:
@@ -19,3 +36,32 @@ def list_snapshots(reader: CapReader, target: Place) -> list[Entry]:
     if archives is None or not isinstance(archives.cap, DirectoryReadCap):
         raise EntryNotFoundError(f"{target}: there are no snapshots here; `tallac backup FROM {target}` makes one")
     return [entry for entry in reader.read_directory(archives.cap) if entry.is_directory]
+
+
+def locate_in_snapshots(reader: CapReader, place: Place) -> PlaceInSnapshots:
+    """Tell target and path apart: `home:docs/Letters`, `home:docs/Latest/Letters` and `home:docs/Archives/NAME/Letters`.
+
+    Of several directories on the way that have snapshots, the last one is the target.
+
+    Raises:
+        EntryNotFoundError: No directory on the way has snapshots.
+    """
+    target: Place | None = None
+    for length in range(len(place.path) + 1):
+        above = Place(place.cap, place.path[:length], place.label)
+        if above.name in (ARCHIVES, LATEST):
+            break
+        found = find_or_none(reader, above)
+        if found is None or not isinstance(found.cap, DirectoryReadCap):
+            break
+        archives = reader.read_directory(found.cap).get(ARCHIVES)
+        if archives is not None and archives.is_directory:
+            target = above
+    if target is None:
+        raise EntryNotFoundError(f"{place}: there are no snapshots here, nor on the way; `tallac backup FROM TO` makes one")
+    path = place.path[len(target.path) :]
+    if path[:1] == (LATEST,):
+        return PlaceInSnapshots(target, path[1:], LATEST)
+    if path[:1] == (ARCHIVES,) and len(path) > 1:
+        return PlaceInSnapshots(target, path[2:], path[1])
+    return PlaceInSnapshots(target, path[1:] if path[:1] == (ARCHIVES,) else path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tallac.connect.configuration import Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.folders import Folders
@@ -119,10 +121,14 @@ class Vaults:
             As `backend_of` and `open_vault`.
         """
         if identity not in self._open_grids:
-            backend = self.backend_of(configuration, identity)
-            key = self.parse_key(self.known(configuration, identity))
-            self._open_grids[identity] = open_vault(backend, key, state=self._folders.state, randomness=self._randomness)
+            self._open_grids[identity] = self.opener(configuration, identity)()
         return self._open_grids[identity]
+
+    def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
+        """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
+        backend = self.backend_of(configuration, identity)
+        key = self.parse_key(self.known(configuration, identity))
+        return partial(open_vault, backend, key, state=self._folders.state, randomness=self._randomness)
 
     def backend_of(self, configuration: Configuration, identity: str) -> Backend:
         """Give the backend that a vault is in, after a look whether it is there.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, runtime_checkable
 
-from tallac.caps import DirectoryReadCap, DirectoryWriteCap, FileReadCap, ReadCap
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap, FileReadCap, FileWriteCap, MutableFormat, ReadCap
 from tallac.dag import Entry
 from tallac.interfaces.backend import Buffer
 from tallac.interfaces.checking import CapChecker
@@ -208,10 +208,24 @@ class Session(Protocol):
 
 
 class CapEditor(Protocol):
-    """Change the only mutable things there are: directories with a write cap."""
+    """Change the only mutable things there are: directories and files with a write cap."""
 
-    def create_directory(self) -> DirectoryWriteCap:
-        """Make a new, empty mutable directory; durable when this returns."""
+    def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
+        """Make a new, empty mutable directory, whose cap is of the kind of this format; durable when this returns."""
+        ...
+
+    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        """Make a new mutable file of a stream, which is read to its end; durable when this returns."""
+        ...
+
+    def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
+        """Give a mutable file another content, or write over a part of it from an offset in bytes on; durable when this returns.
+
+        Where the offset lies past the end, zeros come between. Two who write at the same time get one content after the other's.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: The store lost the file, or changed it.
+        """
         ...
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:

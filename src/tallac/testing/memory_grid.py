@@ -18,16 +18,20 @@ from tallac.caps import (
     DirectoryReadCap,
     DirectoryWriteCap,
     FileReadCap,
+    FileWriteCap,
     ImmutableDirectory,
     ImmutableFile,
     LiteralFile,
     MutableDirectoryRead,
     MutableDirectoryWrite,
+    MutableFileRead,
+    MutableFormat,
     ReadCap,
 )
 from tallac.dag import Entry, decode_table, encode_table, pack_cap, unpack_cap
 from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError, StoreFullError
 from tallac.interfaces import Buffer, CheckReport, FileContent, Piece
+from tallac.testing.mutable_contents import MutableContents, read_all
 
 LITERAL_SIZE_MAX = 55
 PIECE_TOKEN_SIZE = 32
@@ -212,10 +216,7 @@ class MemoryCapWriter:
         return packed
 
     def put_file(self, content: FileContent) -> FileReadCap:
-        buffer, whole = memoryview(bytearray(1 << 16)), bytearray()
-        while count := content.readinto(buffer):
-            whole += buffer[:count]
-        cap = unpack_cap(self.put_small(bytes(whole)))
+        cap = unpack_cap(self.put_small(read_all(content)))
         if not isinstance(cap, FileReadCap):
             raise TypeError("a file's cap is none of a file")
         return cap
@@ -285,6 +286,7 @@ class MemoryGrid:
         self.contents = Contents(folder)
         self.tables: dict[bytes, bytes] = {}
         self.mutable: dict[bytes, tuple[int, list[Entry]]] = {}
+        self.mutable_files = MutableContents()
         self.events: list[str] = []
         self.small_size_max = small_size_max
         self.piece_size = piece_size
@@ -312,6 +314,8 @@ class MemoryGrid:
         return any(pack_cap(_read_cap(writekey)) == packed for writekey in self.mutable)
 
     def open_file(self, cap: FileReadCap) -> BytesIO:
+        if isinstance(cap, MutableFileRead):
+            return BytesIO(self.mutable_files.get(cap))
         packed = pack_cap(cap)
         content = packed[1:] if packed[:1] == b"L" else self.contents.get(packed)
         if content is None:
@@ -336,10 +340,16 @@ class MemoryGrid:
             raise MissingObjectError(f"the memory grid has no directory {cap!r}")
         return MemoryDirectory(decode_table(table))
 
-    def create_directory(self) -> MutableDirectoryWrite:
-        cap = MutableDirectoryWrite(len(self.mutable).to_bytes(16, "big"), bytes(32))
+    def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> MutableDirectoryWrite:
+        cap = MutableDirectoryWrite(len(self.mutable).to_bytes(16, "big"), bytes(32), mutable_format)
         self.mutable[cap.writekey] = (0, [])
         return cap
+
+    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        return self.mutable_files.create(content, mutable_format)
+
+    def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
+        self.mutable_files.write(cap, content, offset)
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         if not isinstance(cap, MutableDirectoryWrite):

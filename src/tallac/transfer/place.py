@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, ReadCap, WriteCap
@@ -142,10 +142,12 @@ def list_directory(reader: CapReader, place: Place) -> Iterator[Entry]:
         yield Entry.of(place.name or b"-", found.cap, found.metadata)
 
 
-def walk(reader: CapReader, place: Place, entry: Entry) -> Iterator[tuple[Place, Entry]]:
+def walk(
+    reader: CapReader, place: Place, entry: Entry, arrange: Callable[[Iterable[Entry]], Iterable[Entry]] = iter
+) -> Iterator[tuple[Place, Entry]]:
     """Give an entry at a place and all that is below it, each directory before its entries.
 
-    Entries whose cap can't be read are given and not followed.
+    Entries whose cap can't be read are given and not followed. `arrange` puts the entries of each directory in order.
     """
     # Iterators and not lists, so that a directory of any size is listed in bounded memory.
     levels: list[Iterator[tuple[Place, Entry]]] = [iter([(place, entry)])]
@@ -158,9 +160,9 @@ def walk(reader: CapReader, place: Place, entry: Entry) -> Iterator[tuple[Place,
         place, entry = found
         cap = entry.cap
         if isinstance(cap, DirectoryReadCap):
-            levels.append(_children(reader, place, cap))
+            levels.append(_children(place, arrange(reader.read_directory(cap))))
 
 
-def _children(reader: CapReader, place: Place, cap: DirectoryReadCap) -> Iterator[tuple[Place, Entry]]:
-    for child in reader.read_directory(cap):
+def _children(place: Place, entries: Iterable[Entry]) -> Iterator[tuple[Place, Entry]]:
+    for child in entries:
         yield place.child(child.name), child

@@ -13,6 +13,8 @@ from tallac.caps import (
     MutableDirectoryRead,
     MutableDirectoryVerify,
     MutableDirectoryWrite,
+    MutableFileRead,
+    MutableFileWrite,
     VerifyCap,
     storage_index_of,
 )
@@ -25,6 +27,7 @@ from tallac.vault.keys import LocatorKey
 from tallac.vault.links import SMALL_SIZE_MAX, Link, LinkKind, decode_links, link_of
 from tallac.vault.objects import object_name_of
 from tallac.vault.reading import ObjectReader
+from tallac.vault.slot_contents import content_of
 from tallac.vault.slots import Slots
 from tallac.vault.trees import Child
 
@@ -89,7 +92,7 @@ class CapCheck:
         Raises:
             AuthorityError: The cap was issued by another grid.
         """
-        if isinstance(cap, MutableDirectoryWrite):
+        if isinstance(cap, MutableDirectoryWrite | MutableFileWrite):
             cap = cap.read_cap
         if isinstance(cap, VerifyCap):
             self._check_link(link_of(cap))
@@ -97,6 +100,8 @@ class CapCheck:
             self._check_directory(b"", cap)
         elif isinstance(cap, ImmutableFile | LiteralFile):
             self._check_file(b"", cap)
+        elif isinstance(cap, MutableFileRead):
+            self._check_mutable_file(b"", cap)
         else:
             raise AuthorityError(f"{cap} can't be checked in a vault: it belongs to another grid")
 
@@ -148,6 +153,8 @@ class CapCheck:
                 self._check_file(below, cap)
             elif isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
                 self._check_directory(below, cap)
+            elif isinstance(cap, MutableFileRead):
+                self._check_mutable_file(below, cap)
             else:
                 self.report.findings.append(Finding(below, f"{cap} belongs to another grid and was not checked", damaged=False))
 
@@ -173,6 +180,15 @@ class CapCheck:
             if cap.size > SMALL_SIZE_MAX:
                 self._count_object()
             self._seen.add(name)
+
+    def _check_mutable_file(self, path: bytes, cap: MutableFileRead) -> None:
+        try:
+            content = content_of(self._slots, cap)
+        except DamageError as error:
+            self._find(path, error)
+        else:
+            if isinstance(content, ImmutableFile | LiteralFile):
+                self._check_file(path, content)
 
     def _check_chunk(self, path: bytes, piece: Child) -> bool:
         """Check one piece of a file, and say whether it is whole; what is wrong with it is found."""

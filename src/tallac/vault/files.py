@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 
-from tallac.caps import FileReadCap, ImmutableFile, LiteralFile
+from tallac.caps import FileReadCap, ImmutableFile, LiteralFile, MutableFileRead
 from tallac.dag import split_hashed
-from tallac.errors import AuthorityError
+from tallac.errors import AuthorityError, MissingObjectError
 from tallac.interfaces import BinaryReader
 from tallac.vault.links import SMALL_SIZE_MAX, require_issued
 from tallac.vault.reading import ObjectReader
+from tallac.vault.slot_contents import content_of
+from tallac.vault.slots import Slots
 from tallac.vault.trees import Child
 
 ZEROS_SIZE_MAX = 1 << 20
@@ -19,14 +21,22 @@ ZEROS_SIZE_MAX = 1 << 20
 class VaultFiles:
     """Opens files: what the vault and its worker processes have in common."""
 
-    def __init__(self, reader: Callable[[], ObjectReader]) -> None:
-        """Read with what `reader` gives, which is called once something has to be read."""
+    def __init__(self, reader: Callable[[], ObjectReader], slots: Slots | None = None) -> None:
+        """Read with what `reader` gives, which is called once something has to be read.
+
+        Without slots, as in a worker process, which would not notice that one was rolled back, mutable files count as missing.
+        """
         self._reader = reader
+        self._slots = slots
 
     def open_file(self, cap: FileReadCap) -> BinaryReader:
         """See `tallac.interfaces.FileReader`. A small file is read at once."""
         if isinstance(cap, LiteralFile):
             return io.BytesIO(cap.data)
+        if isinstance(cap, MutableFileRead):
+            if self._slots is None:
+                raise MissingObjectError(f"the mutable file {cap} is not read here")
+            return self.open_file(content_of(self._slots, cap))
         if not isinstance(cap, ImmutableFile):
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)

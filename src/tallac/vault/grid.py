@@ -14,10 +14,12 @@ from tallac.caps import (
     DirectoryReadCap,
     DirectoryWriteCap,
     FileReadCap,
+    FileWriteCap,
     ImmutableDirectory,
     LiteralDirectory,
     MutableDirectoryRead,
     MutableDirectoryWrite,
+    MutableFormat,
 )
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError
@@ -27,6 +29,7 @@ from tallac.interfaces import (
     CheckReport,
     Clock,
     Directory,
+    FileContent,
     FileReader,
     Randomness,
     WorkerRecipe,
@@ -38,6 +41,7 @@ from tallac.vault.header import HEADER_NAMES, Header, read_header, write_header
 from tallac.vault.keys import KEY_SIZE, KeeperKey, LocatorKey, WriterKey
 from tallac.vault.links import require_issued
 from tallac.vault.memory import NoMemory
+from tallac.vault.mutable_files import MutableFiles, create_slot
 from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.pack_round import PackRound
 from tallac.vault.parts import VaultParts, open_parts
@@ -48,7 +52,7 @@ from tallac.vault.recipes import VaultReaderRecipe, can_be_sent
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession, beating
-from tallac.vault.slots import make_write_cap
+from tallac.vault.slot_contents import require_directory
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
 from tallac.vault.vault_check import check_vault, frame_check
@@ -136,7 +140,8 @@ class Vault:
     def __init__(self, parts: VaultParts) -> None:
         """Use `open_vault`."""
         self._parts = parts
-        self._files = VaultFiles(parts.reader_with_index)
+        self._files = VaultFiles(parts.reader_with_index, parts.slots)
+        self._mutable_files = MutableFiles(parts, self._files)
 
     @property
     def identity(self) -> str:
@@ -167,7 +172,7 @@ class Vault:
         if isinstance(cap, LiteralDirectory) and not cap.data:
             return EntriesDirectory([])
         if isinstance(cap, MutableDirectoryRead):
-            return EntriesDirectory(self._parts.slots.entries(cap)[0])
+            return EntriesDirectory(require_directory(self._parts.slots.entries(cap)[0]))
         if not isinstance(cap, ImmutableDirectory):
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)
@@ -175,18 +180,23 @@ class Vault:
 
     # Editing
 
-    def create_directory(self) -> DirectoryWriteCap:
+    def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
         """See `tallac.interfaces.CapEditor`."""
-        key = self._parts.require_writer_key()
-        slots, roots = self._parts.slots, self._parts.require_roots()
-        cap = make_write_cap(self._parts.randomness)
-        slots.create(cap, key.keeper_key)
-        roots.add(cap.read_cap.verify_cap, lambda: slots.all_roots(key.keeper_key))
-        return cap
+        return create_slot(self._parts, mutable_format)
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         """See `tallac.interfaces.CapEditor`."""
-        return self._parts.slots.edit(_require_mutable(cap), edit)
+        return self._parts.slots.edit(_require_mutable(cap), lambda entries: edit(require_directory(entries)))
+
+    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        """See `tallac.interfaces.CapEditor`."""
+        with self.session() as session:
+            return self._mutable_files.create(session, content, mutable_format)
+
+    def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
+        """See `tallac.interfaces.CapEditor`."""
+        with self.session() as session:
+            self._mutable_files.write(session, cap, content, offset)
 
     # Writing
 

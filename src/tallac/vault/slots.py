@@ -7,13 +7,13 @@ roots be found again should the register of roots be lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
-from tallac.caps import MutableDirectoryRead, MutableDirectoryVerify, MutableDirectoryWrite
+from tallac.caps import MutableDirectoryRead, MutableDirectoryVerify, MutableDirectoryWrite, MutableFormat
 from tallac.crypto import (
     NONCE_SIZE,
     SEAL_OVERHEAD,
@@ -81,10 +81,10 @@ def fingerprint_of(public: bytes) -> bytes:
     return keyed(_FINGERPRINT, public)
 
 
-def make_write_cap(randomness: Randomness) -> MutableDirectoryWrite:
+def make_write_cap(randomness: Randomness, mutable_format: MutableFormat = MutableFormat.SDMF) -> MutableDirectoryWrite:
     """Make up a new slot's write cap; nothing is stored."""
     writekey = randomness(16)
-    return MutableDirectoryWrite(writekey, fingerprint_of(signing_key_of(writekey).public))
+    return MutableDirectoryWrite(writekey, fingerprint_of(signing_key_of(writekey).public), mutable_format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +167,11 @@ class Slots:
         """Open a state's links."""
         return open_sealed(keyed(_LINKS_KEY, cap.storage_index), state.links, _CONTEXT)
 
-    def create(self, cap: MutableDirectoryWrite, keeper: KeeperKey) -> None:
-        """Store a new, empty directory; durable when this returns."""
+    def create(self, cap: MutableDirectoryWrite, keeper: KeeperKey, entries: Sequence[Entry] = ()) -> None:
+        """Store a new directory, empty or with its first entries; durable when this returns."""
         verify = cap.read_cap.verify_cap
         root = seal(keeper.roots, self._randomness(NONCE_SIZE), verify.storage_index + verify.fingerprint, _CONTEXT)
-        self._put(cap, [], None, root)
+        self._put(cap, list(entries), None, root)
 
     def edit(self, cap: MutableDirectoryWrite, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         """See `tallac.interfaces.CapEditor.edit_directory`."""

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from tallac.cli.choosing import choice_of, choice_options
 from tallac.cli.command import Run, argument, define
 from tallac.cli.display import json_name, show_size, table
 from tallac.cli.messages import show_name
-from tallac.dag import Entry, SnapshotFacts
+from tallac.dag import Entry
+from tallac.retention.target import facts_of, mark_of
 
-HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "")
+HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "tags", "")
 
 
-@define("snapshots", [argument("place", "[ALIAS:TO]", default="")], examples=("tallac snapshots home:docs",))
-def command(run: Run, place: str) -> None:
+@define(
+    "snapshots",
+    [argument("place", "[ALIAS:TO]", default=""), *choice_options()],
+    examples=("tallac snapshots home:docs", "tallac snapshots home:docs --latest 3 --since '2 weeks ago'"),
+)
+def command(run: Run, place: str, **choice: object) -> None:
     """List the snapshots of a target.
 
     A snapshot's name is its time in UTC. The list shows where each comes from, what it holds, and what it added to the vault.
-    Snapshots that lack something that could not be read are marked as incomplete.
+    Snapshots that lack something that could not be read are marked as incomplete. What is held is marked, and notes are shown.
     """
-    snapshots = run.client.snapshots(place)
+    snapshots = run.client.snapshots(place, choice_of(choice))
     if run.output.is_json:
         for entry in snapshots:
             run.output.record(**_fields(entry))
         return
-    for line in table([HEADINGS, *map(_row, snapshots)], right=(3, 4, 5)):
+    rows = [HEADINGS, *map(_row, snapshots)]
+    if not any(row[6] for row in rows[1:]):
+        rows = [(*row[:6], row[7]) for row in rows]
+    for line in table(rows, right=(3, 4, 5)):
         run.output.line(line)
 
 
@@ -30,14 +39,23 @@ def _row(entry: Entry) -> tuple[str, ...]:
     facts = entry.metadata.snapshot
     name = show_name(entry.name)
     if facts is None:
-        return (name, "", "", "", "", "", "")
-    mark = f"incomplete: {facts.unreadable} not read" if facts.unreadable else ""
-    sources = ", ".join(map(show_name, facts.sources))
-    return (name, show_name(facts.host), sources, str(facts.files), show_size(facts.size), show_size(facts.bytes_stored), mark)
+        return (name, "", "", "", "", "", "", _marks(entry))
+    sources, tags = ", ".join(map(show_name, facts.sources)), ", ".join(map(show_name, facts.tags))
+    figures = str(facts.files), show_size(facts.size), show_size(facts.bytes_stored)
+    return (name, show_name(facts.host), sources, *figures, tags, _marks(entry))
+
+
+def _marks(entry: Entry) -> str:
+    unreadable = facts_of(entry).unreadable
+    held, note = mark_of(entry, "held"), mark_of(entry, "note")
+    marks = [f"incomplete: {unreadable} not read"] if unreadable else []
+    marks += [] if held is None else [f"held: {show_name(held)}" if held else "held"]
+    marks += [] if note is None else [f"note: {show_name(note)}"]
+    return "; ".join(marks)
 
 
 def _fields(entry: Entry) -> dict[str, object]:
-    facts = entry.metadata.snapshot or SnapshotFacts()
+    facts = facts_of(entry)
     return json_name(entry.name, "snapshot") | {
         "host": facts.host,
         "user": facts.user,
@@ -51,5 +69,7 @@ def _fields(entry: Entry) -> dict[str, object]:
         "unreadable": facts.unreadable,
         "incomplete": facts.unreadable > 0,
         "tags": list(facts.tags),
+        "held": mark_of(entry, "held"),
+        "note": mark_of(entry, "note"),
         "version": facts.version,
     }

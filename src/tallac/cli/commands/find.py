@@ -1,0 +1,97 @@
+"""`tallac find`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import click
+
+from tallac.cli.choosing import choice_of, choice_options
+from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
+from tallac.cli.looking import Troubles, show_snapshots
+from tallac.dag import Entry
+from tallac.look.criteria import Criteria, PathPattern, parse_size_limit, parse_types
+from tallac.look.find import FoundPath
+from tallac.look.moments import parse_moment
+from tallac.look.versions import Version
+
+
+@define(
+    "find",
+    [
+        argument("words", "[ALIAS:TO[/PATH]] NAME|PATTERN...", count=-1),
+        flag("-i", "--ignore-case", text="Let upper and lower case be the same in patterns."),
+        click.Option(["--newer"], metavar="WHEN", help="Only what was changed then or later, as in 2026-11-23 or '2 weeks ago'."),
+        click.Option(["--older"], metavar="WHEN", help="Only what was changed then or earlier."),
+        click.Option(
+            ["--size"], metavar="+N|-N|N", multiple=True, help="Only files of at least, at most or exactly this size: +10M."
+        ),
+        click.Option(
+            ["--type", "types"], metavar="f|d|l", multiple=True, help="Only files, directories, links; several with commas."
+        ),
+        click.Option(
+            ["--snapshot", "names"], metavar="NAME", multiple=True, help="Only in this snapshot. May be given several times."
+        ),
+        *choice_options(),
+    ],
+    examples=("tallac find home:docs '*.txt'", "tallac find home:docs '*' --size +10M --newer '2 weeks ago' --type f"),
+)
+def command(
+    run: Run,
+    words: tuple[str, ...],
+    ignore_case: bool,
+    newer: str | None,
+    older: str | None,
+    size: tuple[str, ...],
+    types: tuple[str, ...],
+    names: tuple[str, ...],
+    **choice: object,
+) -> int:
+    """Find files and directories in all snapshots of a target.
+
+    A pattern without a slash is compared with names, one with a slash with the end of paths, or from their beginning if it begins
+    with one. * and ? stand for what is within a name, ** for any number of names. Below each path that is found come its
+    versions, each with the snapshots that have it. With TO/Latest or TO/Archives/NAME only that snapshot is searched.
+    """
+    place, patterns = (words[0], words[1:]) if len(words) > 1 else ("", words)
+    now_ns = time.time_ns()
+    criteria = Criteria(
+        [PathPattern(pattern, ignore_case=ignore_case) for pattern in patterns],
+        [parse_size_limit(text) for text in size],
+        None if newer is None else parse_moment(newer, now_ns),
+        None if older is None else parse_moment(older, now_ns, is_end=True),
+        parse_types(types),
+    )
+    troubles = Troubles(run)
+    snapshots, found = run.client.find(place, choice_of(choice, names), criteria, troubles)
+    paths = versions = 0
+    for path in found:
+        paths, versions = paths + 1, versions + len(path.versions)
+        _tell(run, snapshots, path)
+    if run.output.is_json:
+        run.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=troubles.count)
+    else:
+        run.output.note(f"{paths} paths, {versions} versions in {len(snapshots)} snapshots")
+    return troubles.status
+
+
+def _tell(run: Run, snapshots: Sequence[Entry], found: FoundPath) -> None:
+    if run.output.is_json:
+        for version in found.versions:
+            run.output.record(**_fields(snapshots, found.path, version))
+        return
+    run.output.name(found.path)
+    for version in found.versions:
+        entry = version.entry
+        size = "-" if entry.is_directory else show_size(entry.size)
+        mtime = "-" if entry.metadata.mtime is None else show_time(entry.metadata.mtime[0])
+        run.output.line(f"  {show_mode(entry)}  {size:>8}  {mtime:19}  {show_snapshots(snapshots, version.snapshots)}")
+
+
+def _fields(snapshots: Sequence[Entry], path: bytes, version: Version) -> dict[str, object]:
+    entry = version.entry
+    size = {} if entry.is_directory else {"size": entry.size}
+    shown = json_name(path, "path") | {"type": kind_of(entry)} | size | json_metadata(entry.metadata)
+    return shown | {"snapshots": [json_name(snapshots[number].name, "snapshot") for number in version.snapshots]}

@@ -1,0 +1,78 @@
+"""`tallac history`."""
+
+from __future__ import annotations
+
+from tallac.cli.choosing import choice_of, choice_options
+from tallac.cli.command import Run, argument, define
+from tallac.cli.display import json_metadata, json_name, kind_of, show_size, show_time, table
+from tallac.cli.looking import shell_word, show_snapshots
+from tallac.cli.messages import show_name
+from tallac.connect import PathHistory
+from tallac.dag import Entry
+from tallac.look.history import Stretch, Turn
+from tallac.look.trouble import Trouble
+from tallac.transfer import Place
+
+
+@define(
+    "history",
+    [argument("place", "ALIAS:TO/PATH"), *choice_options()],
+    examples=("tallac history home:docs/Letters/rent.txt", "tallac history home:docs/Letters/rent.txt --since '2 months ago'"),
+)
+def command(run: Run, place: str, **choice: object) -> int:
+    """Show the versions of a file or directory over all snapshots.
+
+    Each line is a stretch of snapshots that have the same, with what happened before it; the line below says how to get it back.
+    PATH is a path in the snapshots; home:docs/Latest/PATH means the same as home:docs/PATH.
+    """
+    found = run.client.history(place, choice_of(choice))
+    if run.output.is_json:
+        for stretch in found.stretches:
+            run.output.record(**_fields(found, stretch))
+    else:
+        rows = table([_row(found, stretch) for stretch in found.stretches], right=(2,))
+        for row, stretch in zip(rows, found.stretches, strict=True):
+            run.output.line(row)
+            if isinstance(stretch.state, Entry) and not run.output.is_quiet:
+                run.output.line(f"    {_command(found.place(stretch.last), stretch.state)}")
+    troubles = [(stretch.first, stretch.state) for stretch in found.stretches if isinstance(stretch.state, Trouble)]
+    for number, trouble in troubles:
+        run.output.warn(f"{show_name(found.snapshots[number].name)}: /{show_name(trouble.path)}: {trouble.what}")
+    return 1 if troubles else 0
+
+
+def _row(found: PathHistory, stretch: Stretch) -> tuple[str, ...]:
+    when = show_snapshots(found.snapshots, range(stretch.first, stretch.last + 1))
+    turn = stretch.turn.value
+    if stretch.turn is Turn.METADATA:
+        turn = f"{', '.join(stretch.metadata)} changed"
+    elif stretch.earlier is not None:
+        turn = f"as in {show_name(found.snapshots[found.stretches[stretch.earlier].first].name)}"
+    entry = stretch.state
+    if not isinstance(entry, Entry):
+        return when, turn, "", ""
+    size = "-" if entry.is_directory else show_size(entry.size)
+    mtime = "-" if entry.metadata.mtime is None else show_time(entry.metadata.mtime[0])
+    return when, turn, size, mtime
+
+
+def _command(place: Place, entry: Entry) -> str:
+    where = shell_word(_written(place))
+    return f"tallac get {where} FILE" if kind_of(entry) == "regular" else f"tallac restore {where} FOLDER"
+
+
+def _written(place: Place) -> bytes:
+    return place.label.encode() + b"/".join(place.path)
+
+
+def _fields(found: PathHistory, stretch: Stretch) -> dict[str, object]:
+    names = [snapshot.name for snapshot in found.snapshots[stretch.first : stretch.last + 1]]
+    shown: dict[str, object] = {"turn": stretch.turn.value, "snapshots": [json_name(name, "snapshot") for name in names]}
+    entry = stretch.state
+    if isinstance(entry, Trouble):
+        return shown | {"trouble": entry.what}
+    if entry is None:
+        return shown
+    size = {} if entry.is_directory else {"size": entry.size}
+    place = json_name(_written(found.place(stretch.last)), "place")
+    return shown | {"type": kind_of(entry)} | size | json_metadata(entry.metadata) | {"changed": list(stretch.metadata)} | place

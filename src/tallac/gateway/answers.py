@@ -1,0 +1,87 @@
+"""Answers: bodies and statuses as Tahoe-LAFS clients expect them."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from tallac.caps import Cap
+from tallac.errors import (
+    AuthorityError,
+    ConflictError,
+    CorruptObjectError,
+    DamageError,
+    EntryError,
+    EntryExistsError,
+    EntryNotFoundError,
+    MalformedCapError,
+    NotADirectoryCapError,
+    RequestError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    TallacError,
+    UsageError,
+)
+from tallac.gateway.described import json_text
+
+_STATUSES: list[tuple[type[TallacError], int]] = [
+    (EntryNotFoundError, 404),
+    (EntryExistsError, 409),
+    (NotADirectoryCapError, 400),
+    (EntryError, 400),
+    (MalformedCapError, 400),
+    (UsageError, 400),
+    (AuthorityError, 403),
+    (DamageError, 410),
+    (StoreFullError, 507),
+    (StoreReadOnlyError, 403),
+    (StoreUnavailableError, 503),
+    (ConflictError, 503),
+]
+
+
+def cap_answer(cap: Cap, status: int = 200) -> Response:
+    """Answer with a bare cap, which comes as HTML from a node."""
+    return Response(cap.danger_whole_text(), status, media_type="text/html")
+
+
+def text_answer(text: str, status: int = 200) -> Response:
+    """Answer with a sentence."""
+    return Response(text, status, media_type="text/plain")
+
+
+def json_answer(value: object, status: int = 200) -> Response:
+    """Answer with JSON, which comes as plain text from a node."""
+    return Response(json_text(value), status, media_type="text/plain")
+
+
+def redirect_answer(location: str, status: int = 302) -> Response:
+    """Send the client elsewhere.
+
+    Raises:
+        RequestError: The place is none that a client could be sent to.
+    """
+    if not location.isprintable() or not location.isascii() or location.lower().lstrip().startswith(("javascript:", "data:")):
+        raise RequestError("this is no place that a client could be sent to")
+    return Response(b"", status, headers={"location": location})
+
+
+def error_answer(error: TallacError) -> Response:
+    """Answer with what went wrong."""
+    return text_answer(f"{_explain(error)}\n", status_of(error))
+
+
+def status_of(error: TallacError) -> int:
+    """Give the HTTP status of an error."""
+    if isinstance(error, RequestError):
+        return error.status
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+
+
+def _explain(error: TallacError) -> str:
+    """Say what went wrong; clients look for the name of the error where shares are lost."""
+    if isinstance(error, CorruptObjectError):
+        return f"UnrecoverableFileError: {error}"
+    if isinstance(error, DamageError):
+        return f"NoSharesError: {error}"
+    return str(error)

@@ -1,0 +1,138 @@
+"""`/uri/CAP/PATH` and `/file/CAP/NAME`: find out what is meant, and have it answered."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from tallac.caps import MutableFormat
+from tallac.errors import RequestError
+from tallac.gateway.answers import cap_answer, json_answer, redirect_answer
+from tallac.gateway.bodies import JSON_SIZE_MAX, read_body, spool_body
+from tallac.gateway.checks import check_and_repair_node, check_node
+from tallac.gateway.described import describe
+from tallac.gateway.directory_requests import answer_directory_get, answer_directory_post
+from tallac.gateway.exchange import Exchange
+from tallac.gateway.file_requests import answer_file_get
+from tallac.gateway.names import name_from_text, name_to_text
+from tallac.gateway.nodes import Node, find_node
+from tallac.gateway.pages import info_page
+from tallac.gateway.putting import delete, post_file, put_cap, put_directory, put_file, put_immutable_directory
+
+_MAKING = ("mkdir", "mkdir-with-children", "mkdir-immutable")
+
+
+async def answer_cap(exchange: Exchange) -> Response:
+    """Answer a request on `/uri/CAP/PATH`.
+
+    Raises:
+        RequestError: It makes no sense.
+    """
+    method = exchange.request.method
+    if method in ("GET", "HEAD"):
+        return await _get(exchange)
+    if method == "PUT":
+        return await _put(exchange)
+    if method == "DELETE":
+        return cap_answer(await exchange.write(lambda grid: delete(grid, exchange.cap, exchange.path)))
+    return _redirected(exchange, await _post(exchange))
+
+
+async def answer_file(exchange: Exchange) -> Response:
+    """Answer a request on `/file/CAP/NAME`, where all after the cap is nothing but a name for who saves the file.
+
+    Raises:
+        RequestError: It makes no sense.
+    """
+    if exchange.request.method not in ("GET", "HEAD"):
+        raise RequestError("/file can only be used with GET or HEAD", 405)
+    if not exchange.segments:
+        raise RequestError("/file must be followed by a file-cap and a name", 404)
+    node = Node(exchange.cap)
+    if not node.is_file:
+        raise RequestError("this is not a file-cap")
+    return await answer_file_get(exchange, node, exchange.path[-1] if exchange.path else None)
+
+
+async def _get(exchange: Exchange) -> Response:
+    node = await _found(exchange)
+    if node.is_file:
+        return await answer_file_get(exchange, node, None if node.name is None else name_to_text(node.name))
+    if node.is_directory:
+        return await answer_directory_get(exchange, node)
+    if exchange.arguments.operation == "json":
+        return json_answer(describe(node))
+    if exchange.arguments.operation == "info":
+        return info_page(node)
+    raise RequestError("GET unknown URI type: can only do t=info and t=json")
+
+
+async def _found(exchange: Exchange) -> Node:
+    return await exchange.read(lambda grid: find_node(grid, exchange.cap, exchange.path))
+
+
+async def _put(exchange: Exchange) -> Response:
+    arguments, target, operation = exchange.arguments, exchange.target, exchange.arguments.operation
+    if "content-range" in exchange.request.headers:
+        raise RequestError("Content-Range in PUT not yet supported", 501)
+    if operation == "":
+        mutable_format, offset = arguments.mutable_format(), arguments.offset()
+        spool = await spool_body(exchange.request)
+        try:
+            cap, is_new = await exchange.write(lambda grid: put_file(grid, target, spool.file, mutable_format, offset))
+        finally:
+            spool.close()
+        return cap_answer(cap, 201 if is_new else 200)
+    if operation == "uri":
+        text = (await read_body(exchange.request, JSON_SIZE_MAX)).decode("utf-8", "replace")
+        return Response(await exchange.write(lambda grid: put_cap(grid, target, text)), media_type="text/html")
+    if operation == "mkdir":
+        directory_format = arguments.directory_format()
+        node = await exchange.write(lambda grid: put_directory(grid, target, directory_format))
+        return cap_answer(node.cap)
+    raise RequestError(f"PUT: bad t={operation[:40]!r}")
+
+
+async def _post(exchange: Exchange) -> Response:
+    operation, arguments = exchange.arguments.operation, exchange.arguments
+    if operation in _MAKING and not arguments.get("name"):
+        return cap_answer((await _made(exchange, operation)).cap)
+    if operation == "upload":
+        return await _upload(exchange)
+    node = await _found(exchange)
+    if operation == "check":
+        return await _check(exchange, node)
+    if node.is_directory:
+        return await answer_directory_post(exchange, node)
+    raise RequestError(f"POST to a file: bad t={operation[:40]}")
+
+
+async def _made(exchange: Exchange, operation: str) -> Node:
+    target = exchange.target
+    children = [] if operation == "mkdir" else await exchange.children()
+    if operation == "mkdir-immutable":
+        return await exchange.write(lambda grid: put_immutable_directory(grid, target, children))
+    directory_format: MutableFormat = exchange.arguments.directory_format()
+    return await exchange.write(lambda grid: put_directory(grid, target, directory_format, children))
+
+
+async def _upload(exchange: Exchange) -> Response:
+    file, target, mutable_format = exchange.form_file().file, exchange.target, exchange.arguments.mutable_format()
+    text = (exchange.arguments.get("name") or (exchange.form.filename if exchange.form else None) or "").strip()
+    if "/" in text:
+        raise RequestError("name= may not contain a slash")
+    name = name_from_text(text) if text else None
+    return cap_answer(await exchange.write(lambda grid: post_file(grid, target, name, file, mutable_format)))
+
+
+async def _check(exchange: Exchange, node: Node) -> Response:
+    arguments = exchange.arguments
+    verify, repair = arguments.flag("verify"), arguments.flag("repair")
+    # A node renews leases then; here nothing expires.
+    arguments.flag("add-lease")
+    look = check_and_repair_node if repair else check_node
+    return json_answer(await exchange.lanes.walking().run(lambda grid: look(grid, node, verify=verify)))
+
+
+def _redirected(exchange: Exchange, answer: Response) -> Response:
+    when_done = exchange.arguments.get("when_done")
+    return redirect_answer(when_done) if when_done and answer.status_code < 300 else answer

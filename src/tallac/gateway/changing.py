@@ -1,0 +1,157 @@
+"""Change directories: set, remove and move entries, with the rules of Tahoe-LAFS on what may take whose place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from tallac.caps import Cap, DirectoryWriteCap, ImmutableDirectory, ImmutableFile, MutableFormat, ReadCap
+from tallac.dag import Entry, unpack_cap
+from tallac.errors import EntryExistsError, EntryNotFoundError, NotADirectoryCapError
+from tallac.gateway.arguments import Replace
+from tallac.gateway.children import Child, child_of_cap
+from tallac.gateway.edge_metadata import Now, linked, metadata_to_json
+from tallac.gateway.names import name_to_text
+from tallac.gateway.nodes import Node, node_of_entry, require_writable
+from tallac.interfaces import Grid
+
+Edit = Callable[[list[Entry]], list[Entry]]
+
+
+def stored_caps(caps: Iterable[Cap]) -> list[ReadCap]:
+    """Give those of some caps that lead to something immutable that is stored, which a prune could take."""
+    return [cap for cap in caps if isinstance(cap, ImmutableFile | ImmutableDirectory)]
+
+
+@contextmanager
+def linking(grid: Grid, caps: Iterable[Cap]) -> Iterator[None]:
+    """Have what is linked in the block kept from a prune that runs meanwhile."""
+    found = stored_caps(caps)
+    if not found:
+        yield
+        return
+    with grid.session() as session:
+        session.commit([], found=found)
+        yield
+
+
+def setting(children: Sequence[Child], replace: Replace, now: Now) -> Edit:
+    """Give the edit that sets entries.
+
+    The edit raises:
+        EntryExistsError: An entry is in the way.
+    """
+    moment = now()
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        by_name = {entry.name: entry for entry in entries}
+        for child in children:
+            old = by_name.get(child.name)
+            if old is not None:
+                _require_replaceable(old, replace)
+            by_name[child.name] = child.entry(linked(None if old is None else old.metadata, child.metadata, moment))
+        return list(by_name.values())
+
+    return edit
+
+
+def set_children(grid: Grid, directory: Cap, children: Sequence[Child], replace: Replace, now: Now) -> None:
+    """Set entries of a directory; durable when this returns. Raises as the edit does, and AuthorityError."""
+    writable = require_writable(directory)
+    with linking(grid, [child.read for child in children]):
+        grid.edit_directory(writable, setting(children, replace, now))
+
+
+def unlink(grid: Grid, directory: Cap, name: bytes) -> None:
+    """Take an entry out of its directory.
+
+    Raises:
+        EntryNotFoundError: There is none.
+    """
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        kept = [entry for entry in entries if entry.name != name]
+        if len(kept) == len(entries):
+            raise EntryNotFoundError(f"No such child: {name_to_text(name)}")
+        return kept
+
+    grid.edit_directory(require_writable(directory), edit)
+
+
+def relink(grid: Grid, source: Cap, name: bytes, target: Cap, new_name: bytes, replace: Replace, now: Now) -> None:
+    """Move an entry to another name or directory; durable when this returns. For a moment it is in both places, never in none.
+
+    Raises:
+        EntryNotFoundError: There is no such entry.
+        EntryExistsError: Another is in the way.
+    """
+    old, new = require_writable(source), require_writable(target)
+    if old == new:
+        if name != new_name:
+            grid.edit_directory(old, lambda entries: _renamed(entries, name, new_name, replace, now))
+        return
+    found = _require(grid.edit_directory(old, list), name)
+    moved = Entry(new_name, found.packed, found.metadata, found.write)
+    with linking(grid, [unpack_cap(found.packed)]):
+        grid.edit_directory(new, lambda entries: _entered(entries, moved, replace, now))
+        grid.edit_directory(old, lambda entries: [e for e in entries if (e.name, e.packed) != (name, found.packed)])
+
+
+def make_directory(grid: Grid, parent: Cap, name: bytes, mutable_format: MutableFormat, now: Now) -> Node:
+    """Give the directory of this name, made where it is missing.
+
+    Raises:
+        NotADirectoryCapError: A file is in the way.
+    """
+    writable = require_writable(parent)
+    made = grid.create_directory(mutable_format)
+    edit = setting([child_of_cap(name, made)], Replace.ALWAYS, now)
+    # Somebody else may have been faster; then his directory is the one.
+    after = grid.edit_directory(writable, lambda entries: entries if any(e.name == name for e in entries) else edit(entries))
+    node = node_of_entry(_require(after, name), parent)
+    if not node.is_directory:
+        raise NotADirectoryCapError(f"Unable to create directory {name_to_text(name)!r}: a file was in the way")
+    return node
+
+
+def make_parents(grid: Grid, directory: Cap, names: Sequence[bytes], now: Now) -> Cap:
+    """Make directories, each in the one before, and give the cap of the last."""
+    for name in names:
+        directory = make_directory(grid, directory, name, MutableFormat.SDMF, now).cap
+    return directory
+
+
+def make_filled_directory(grid: Grid, children: Sequence[Child], mutable_format: MutableFormat) -> DirectoryWriteCap:
+    """Make a mutable directory with its first entries, whose metadata are kept as given."""
+    made = grid.create_directory(mutable_format)
+    if children:
+        with linking(grid, [child.read for child in children]):
+            grid.edit_directory(made, lambda _entries: [child.entry_as_given() for child in children])
+    return made
+
+
+def _require_replaceable(old: Entry, replace: Replace) -> None:
+    if replace is Replace.NEVER or (replace is Replace.ONLY_FILES and old.is_directory):
+        raise EntryExistsError("There was already a child by that name, and you asked me to not replace it.")
+
+
+def _require(entries: Iterable[Entry], name: bytes) -> Entry:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise EntryNotFoundError(f"No such child: {name_to_text(name)}")
+
+
+def _entered(entries: list[Entry], moved: Entry, replace: Replace, now: Now) -> list[Entry]:
+    old = next((entry for entry in entries if entry.name == moved.name), None)
+    if old is not None:
+        _require_replaceable(old, replace)
+    metadata = linked(None if old is None else old.metadata, metadata_to_json(moved.metadata), now())
+    others = [entry for entry in entries if entry.name != moved.name]
+    return [*others, Entry(moved.name, moved.packed, metadata, moved.write)]
+
+
+def _renamed(entries: list[Entry], name: bytes, new_name: bytes, replace: Replace, now: Now) -> list[Entry]:
+    found = _require(entries, name)
+    others = [entry for entry in entries if entry.name != name]
+    return _entered(others, Entry(new_name, found.packed, found.metadata, found.write), replace, now)

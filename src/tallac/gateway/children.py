@@ -1,0 +1,169 @@
+"""The entries that a client sends as JSON, for new directories and for those that it changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from tallac.caps import (
+    IMMUTABLE_PREFIX,
+    READ_ONLY_PREFIX,
+    TEXT_LENGTH_MAX,
+    Cap,
+    MutableDirectoryRead,
+    MutableFileRead,
+    ReadCap,
+    UnknownCap,
+    WriteCap,
+    parse_lenient,
+)
+from tallac.dag import Entry, Metadata, pack_cap
+from tallac.errors import RequestError
+from tallac.gateway.edge_metadata import NO_WRITE_KEY, Json, metadata_from_json
+from tallac.gateway.names import name_from_text, name_to_text
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An entry to be.
+
+    Attributes:
+        name: Its name.
+        read: Its read cap, or an unknown one.
+        write: Its write cap, as text, where one was given.
+        metadata: What the client said; None where it said nothing.
+    """
+
+    name: bytes
+    read: Cap
+    write: str | None = field(default=None, repr=False)
+    metadata: Json | None = field(default=None, repr=False)
+
+    def entry(self, metadata: Metadata) -> Entry:
+        """Make the entry; metadata may say that the write cap is not to be handed on."""
+        is_locked = bool((metadata.other or {}).get(NO_WRITE_KEY))
+        write = None if self.write is None or is_locked else self.write.encode()
+        return Entry(self.name, pack_cap(self.read), metadata, write)
+
+    def entry_as_given(self) -> Entry:
+        """Make the entry with its metadata as they were given, as new directories get them."""
+        return self.entry(metadata_from_json(self.metadata or {}))
+
+
+def child_of_cap(name: bytes, cap: Cap) -> Child:
+    """Make a child of a cap that this gateway has made."""
+    if isinstance(cap, WriteCap):
+        return Child(name, cap.read_cap, cap.danger_whole_text())
+    return Child(name, cap)
+
+
+def child_of_texts(name: bytes, write: str | None, read: str | None, metadata: Json | None = None) -> Child:
+    """Make a child of a write cap, a read cap or both, as a client sent them. A read cap in the write cap's place is taken as such.
+
+    Raises:
+        RequestError: The caps contradict each other, or no directory could hold them.
+    """
+    if not write and not read:
+        raise RequestError(f"a child needs a cap: give {name_to_text(name)!r} a ro_uri or rw_uri")
+    if write:
+        cap = _parsed(write)
+        if isinstance(cap, WriteCap):
+            # A known write cap tells its read cap; what came beside it counts for nothing.
+            return Child(name, cap.read_cap, cap.danger_whole_text(), metadata)
+        if not isinstance(cap, UnknownCap):
+            return Child(name, cap, None, metadata)
+        return _unknown_child(name, cap.text, read, metadata)
+    assert read is not None
+    return Child(name, _readable(name, read), None, metadata)
+
+
+def parse_children(body: bytes) -> list[Child]:
+    """Read the children that a client sends, by name, the last of several with one name.
+
+    Raises:
+        RequestError: It is not the JSON that t=json gives.
+    """
+    if not body.strip():
+        return []
+    try:
+        sent = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise RequestError("the children are no JSON") from None
+    if not isinstance(sent, dict):
+        _refuse_shape()
+    children = [_parse_child(name, value) for name, value in sent.items()]
+    return sorted({child.name: child for child in children}.values(), key=lambda child: child.name)
+
+
+def require_immutable(children: Iterable[Child]) -> None:
+    """See that an immutable directory may hold these children.
+
+    Raises:
+        RequestError: One of them may change.
+    """
+    for child in children:
+        is_unknown = isinstance(child.read, UnknownCap) and not child.read.text.startswith(IMMUTABLE_PREFIX)
+        if child.write is not None or is_unknown or isinstance(child.read, MutableFileRead | MutableDirectoryRead):
+            raise RequestError(
+                f"MustBeDeepImmutableError: a cap passed to this operation for the child named {name_to_text(child.name)!r}, "
+                "needed to be immutable but was not."
+            )
+
+
+def _parse_child(name: str, value: object) -> Child:
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], dict):
+        _refuse_shape()
+    facts: dict[str, object] = value[1]
+    write, read, metadata = facts.get("rw_uri"), facts.get("ro_uri"), facts.get("metadata")
+    if not isinstance(write, str | None) or not isinstance(read, str | None) or not isinstance(metadata, dict | None):
+        _refuse_shape()
+    return child_of_texts(name_from_text(name), write, read, metadata)
+
+
+def _unknown_child(name: bytes, write: str, read: str | None, metadata: Json | None) -> Child:
+    if write.startswith((READ_ONLY_PREFIX, IMMUTABLE_PREFIX)) and read is None:
+        return Child(name, UnknownCap(write), None, metadata)
+    if read is None:
+        raise RequestError(
+            f"MustNotBeUnknownRWError: an operation to add a child named {name_to_text(name)!r} to a directory was given an "
+            "unknown cap in a write slot. A read cap in the read slot (ro_uri) beside it would help."
+        )
+    return Child(name, _readable(name, read), write, metadata)
+
+
+def _readable(name: bytes, text: str) -> Cap:
+    cap = _parsed(text)
+    if isinstance(cap, WriteCap):
+        raise RequestError(
+            f"MustBeReadonlyError: a cap passed to this operation for the child named {name_to_text(name)!r}, needed to be "
+            "read-only but was not."
+        )
+    if isinstance(cap, ReadCap) or not isinstance(cap, UnknownCap):
+        return cap
+    return cap if cap.text.startswith((READ_ONLY_PREFIX, IMMUTABLE_PREFIX)) else UnknownCap(READ_ONLY_PREFIX + cap.text)
+
+
+def _parsed(text: str) -> Cap:
+    if len(text) > TEXT_LENGTH_MAX - 100 or not text.isascii():
+        raise RequestError("a cap is longer than any, or not ASCII")
+    for prefix in (READ_ONLY_PREFIX, IMMUTABLE_PREFIX):
+        if text.startswith(prefix) and isinstance(parse_lenient(text), UnknownCap):
+            _refuse_contradiction(prefix, parse_lenient(text.removeprefix(prefix)))
+    return parse_lenient(text)
+
+
+def _refuse_contradiction(prefix: str, bare: Cap) -> None:
+    """Refuse a prefix before the cap of a known kind that allows more than the prefix says."""
+    if not isinstance(bare, UnknownCap):
+        error = "MustBeReadonlyError" if prefix == READ_ONLY_PREFIX else "MustBeDeepImmutableError"
+        raise RequestError(f"{error}: {prefix!r} stands before the cap of something that can be changed ({bare.kind})")
+
+
+def _refuse_shape() -> NoReturn:
+    raise RequestError('the children are not as t=json gives them: {"NAME": ["filenode", {"ro_uri": "..."}]}')
+
+
+def _refuse_constant(_text: str) -> NoReturn:
+    raise ValueError("no number")

@@ -1,0 +1,227 @@
+"""Manifests, statistics and deep checks: as streams of JSON lines, or as operations whose outcome is fetched later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from urllib.parse import quote, urlencode
+
+from starlette.responses import Response, StreamingResponse
+
+from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableFileRead
+from tallac.errors import RequestError, TallacError
+from tallac.gateway.answers import json_answer, redirect_answer, text_answer
+from tallac.gateway.checks import check_and_repair_node, check_node, is_healthy
+from tallac.gateway.described import storage_index_text
+from tallac.gateway.edge_metadata import Json
+from tallac.gateway.exchange import Exchange
+from tallac.gateway.nodes import Node
+from tallac.gateway.walking import DeepStats, Visited, walk_below
+from tallac.interfaces import Grid
+
+STEP_LENGTH = 50
+"""Things that are visited before a lane serves somebody else."""
+
+STREAMS = ("stream-manifest", "stream-deep-check")
+STARTS = ("start-manifest", "start-deep-size", "start-deep-stats", "start-deep-check")
+
+Look = Callable[[Grid, Visited], Json]
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What an operation has found so far."""
+
+    stats: DeepStats = field(default_factory=DeepStats)
+    manifest: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    verify_caps: dict[str, None] = field(default_factory=dict)
+    storage_indexes: dict[str, None] = field(default_factory=dict)
+    checked: int = 0
+    unhealthy: list[tuple[tuple[str, ...], Json]] = field(default_factory=list)
+
+
+async def answer_stream(exchange: Exchange, node: Node) -> Response:
+    """Answer with a line of JSON for each thing below a directory, and one with statistics at the end."""
+    arguments = exchange.arguments
+    look = _look(exchange) if arguments.operation == "stream-deep-check" else None
+    return StreamingResponse(_lines(exchange, node, look), media_type="text/plain")
+
+
+async def _lines(exchange: Exchange, root: Node, look: Look | None) -> AsyncIterator[bytes]:
+    stats = DeepStats()
+    try:
+        async for step in _steps(exchange, root, look):
+            lines = []
+            for visited, checked in step:
+                stats.add(visited)
+                lines.append(json.dumps(_line(visited) | checked))
+            yield "".join(f"{line}\n" for line in lines).encode("ascii")
+        yield json.dumps({"type": "stats", "stats": stats.result()}).encode("ascii") + b"\n"
+    except TallacError as error:
+        # The status is sent already; clients look for this line.
+        yield f"ERROR: {type(error).__name__}({error})\n".encode("utf-8", "backslashreplace")
+
+
+async def _steps(exchange: Exchange, root: Node, look: Look | None) -> AsyncIterator[list[tuple[Visited, Json]]]:
+    """Walk in the lane for walks, a few things at a time."""
+    lane = exchange.lanes.walking()
+    walk: list[Iterator[Visited]] = []
+
+    def step(grid: Grid) -> list[tuple[Visited, Json]]:
+        if not walk:
+            walk.append(walk_below(grid, root))
+        return [(visited, {} if look is None else look(grid, visited)) for visited in islice(walk[0], STEP_LENGTH)]
+
+    while found := await lane.run(step):
+        yield found
+
+
+async def start_operation(exchange: Exchange, node: Node) -> Response:
+    """Start an operation, and send the client to where its outcome will be.
+
+    Raises:
+        RequestError: The client chose no handle.
+    """
+    arguments = exchange.arguments
+    handle = arguments.get("ophandle")
+    if not handle:
+        raise RequestError("slow operation requires ophandle=")
+    operation = arguments.operation
+    is_check = operation == "start-deep-check"
+    gathered = Gathered()
+    work = _gather(exchange, node, gathered, _look(exchange) if is_check else None)
+    index = storage_index_text(node.cap)
+    exchange.operations.start(
+        handle, work, lambda output, ended: _show(operation, gathered, index, output, ended), retain_of(exchange)
+    )
+    base = exchange.request.base_url
+    output = arguments.get("output")
+    rest = f"?{urlencode({'output': output})}" if output else ""
+    return redirect_answer(f"{base.scheme}://{base.netloc}/operations/{quote(handle, safe='')}{rest}")
+
+
+def retain_of(exchange: Exchange) -> float | None:
+    """Read `retain-for=`, in seconds.
+
+    Raises:
+        RequestError: It is no number.
+    """
+    text = exchange.arguments.get("retain-for")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise RequestError("retain-for= is a number of seconds")
+    return float(text)
+
+
+async def answer_operation(exchange: Exchange) -> Response:
+    """Answer a request on `/operations/HANDLE`.
+
+    Raises:
+        RequestError: There is no such operation.
+    """
+    arguments = exchange.arguments
+    if len(exchange.segments) != 1:
+        raise RequestError("unknown/expired handle", 404)
+    handle, output = exchange.segments[0], (arguments.get("output") or "html").lower()
+    if arguments.operation == "cancel" and exchange.request.method == "POST":
+        return exchange.operations.cancel(handle, output)
+    release = arguments.flag("release-after-complete")
+    return exchange.operations.show(handle, output, release=release, retain=retain_of(exchange))
+
+
+async def _gather(exchange: Exchange, root: Node, gathered: Gathered, look: Look | None) -> None:
+    async for step in _steps(exchange, root, look):
+        for visited, checked in step:
+            gathered.stats.add(visited)
+            facts = _line(visited)
+            gathered.manifest.append((visited.path, visited.node.cap.danger_whole_text()))
+            gathered.verify_caps[str(facts["verifycap"])] = None
+            gathered.storage_indexes[str(facts["storage-index"])] = None
+            if checked:
+                gathered.checked += 1
+                outcome = checked.get("check-results") or checked.get("check-and-repair-results")
+                if isinstance(outcome, dict) and not is_healthy(outcome):
+                    gathered.unhealthy.append((visited.path, outcome))
+
+
+def _look(exchange: Exchange) -> Look:
+    """Give what is done with each thing of a deep check."""
+    verify, repair = exchange.arguments.flag("verify"), exchange.arguments.flag("repair")
+    # A node renews leases then; here nothing expires.
+    exchange.arguments.flag("add-lease")
+
+    def look(grid: Grid, visited: Visited) -> Json:
+        if repair:
+            return {"check-and-repair-results": check_and_repair_node(grid, visited.node, verify=verify)}
+        return {"check-results": check_node(grid, visited.node, verify=verify)}
+
+    return look
+
+
+def _line(visited: Visited) -> Json:
+    node = visited.node
+    kind = "directory" if node.is_directory else "file" if node.is_file else "unknown"
+    verify = node.cap.verify_cap
+    return {
+        "path": list(visited.path),
+        "cap": node.cap.danger_whole_text(),
+        "type": kind,
+        "verifycap": "" if verify is None else verify.danger_whole_text(),
+        "repaircap": _repair_cap(node),
+        "storage-index": storage_index_text(node.cap),
+    }
+
+
+def _repair_cap(node: Node) -> str:
+    """Give the weakest cap that suffices to repair something: for what is mutable, its write cap."""
+    if isinstance(node.cap, MutableDirectoryRead):
+        return ""
+    if node.is_mutable and not isinstance(node.cap, MutableFileRead):
+        return node.cap.danger_whole_text()
+    verify = node.cap.verify_cap
+    if isinstance(node.cap, DirectoryReadCap) and verify is not None:
+        return node.cap.danger_whole_text()
+    return "" if verify is None else verify.danger_whole_text()
+
+
+def _show(operation: str, gathered: Gathered, index: str, output: str, ended: bool) -> Response:
+    """Answer about an operation, as JSON or as text."""
+    stats = gathered.stats.result()
+    if operation == "start-deep-stats":
+        return json_answer(stats | {"finished": ended})
+    if operation == "start-deep-size":
+        return _show_size(stats, output, ended)
+    if operation == "start-deep-check":
+        return json_answer(_deep_check_facts(gathered, index) | {"finished": ended, "stats": stats})
+    if output != "json":
+        rows = [f"{'/'.join(path)} {cap}" for path, cap in gathered.manifest]
+        return text_answer("\n".join([f"finished: {'yes' if ended else 'no'}", *rows]) + "\n")
+    facts: Json = {"stats": stats, "finished": ended, "origin": index}
+    if ended:
+        facts["manifest"] = [[list(path), cap] for path, cap in gathered.manifest]
+        facts["verifycaps"] = [text for text in gathered.verify_caps if text]
+        facts["storage-index"] = [text for text in gathered.storage_indexes if text]
+    return json_answer(facts)
+
+
+def _show_size(stats: Json, output: str, ended: bool) -> Response:
+    if output == "json":
+        return json_answer({"finished": ended, "size": stats})
+    size = sum(int(str(stats[key])) for key in ("size-immutable-files", "size-directories"))
+    return text_answer(f"finished: {'yes' if ended else 'no'}\n" + (f"size: {size}\n" if ended else ""))
+
+
+def _deep_check_facts(gathered: Gathered, index: str) -> Json:
+    unhealthy = len(gathered.unhealthy)
+    return {
+        "root-storage-index": index,
+        "count-objects-checked": gathered.checked,
+        "count-objects-healthy": gathered.checked - unhealthy,
+        "count-objects-unhealthy": unhealthy,
+        "count-corrupt-shares": 0,
+        "list-corrupt-shares": [],
+        "list-unhealthy-files": [[list(path), outcome] for path, outcome in gathered.unhealthy],
+    }

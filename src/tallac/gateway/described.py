@@ -1,0 +1,100 @@
+"""Nodes and directories as the JSON that clients read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from tallac.caps import (
+    IMMUTABLE_PREFIX,
+    READ_ONLY_PREFIX,
+    Cap,
+    ImmutableFile,
+    LiteralDirectory,
+    LiteralFile,
+    MutableDirectoryRead,
+    MutableFileRead,
+    UnknownCap,
+    WriteCap,
+    base32,
+)
+from tallac.dag import Entry
+from tallac.gateway.edge_metadata import Json, metadata_to_json
+from tallac.gateway.names import name_to_text
+from tallac.gateway.nodes import Node, node_of_entry, read_cap_of
+
+
+def json_text(value: object) -> bytes:
+    """Write JSON as nodes do: indented, all of it ASCII, with a line break at its end."""
+    return json.dumps(value, indent=1).encode("ascii") + b"\n"
+
+
+def describe(node: Node, size: int | None = None) -> tuple[str, Json]:
+    """Say what a node is: its kind, and its caps, size and metadata."""
+    kind = "dirnode" if node.is_directory else "filenode" if node.is_file else "unknown"
+    facts: Json = {}
+    if node.is_file:
+        facts |= _file_facts(node, size)
+    elif node.is_directory:
+        facts["mutable"] = node.is_mutable
+    else:
+        facts |= _unknown_facts(node)
+    facts |= cap_texts(node)
+    if node.metadata is not None:
+        facts["metadata"] = metadata_to_json(node.metadata)
+    return kind, facts
+
+
+def describe_directory(node: Node, entries: Iterable[Entry]) -> tuple[str, Json]:
+    """Say what a directory is and holds."""
+    children: Json = {name_to_text(entry.name): describe(node_of_entry(entry, node.cap)) for entry in entries}
+    return "dirnode", {"children": children, "mutable": node.is_mutable} | cap_texts(node)
+
+
+def cap_texts(node: Node) -> Json:
+    """Give all caps of a node that its holder has, as text."""
+    texts: Json = {}
+    if isinstance(node.cap, UnknownCap) and node.weaker is None:
+        # What an unknown cap allows is known from its prefix alone.
+        if node.cap.text.startswith((READ_ONLY_PREFIX, IMMUTABLE_PREFIX)):
+            texts["ro_uri"] = node.cap.text
+        return texts
+    read = node.weaker if isinstance(node.cap, UnknownCap) else read_cap_of(node.cap)
+    if isinstance(node.cap, WriteCap | UnknownCap):
+        texts["rw_uri"] = node.cap.danger_whole_text()
+    if read is not None:
+        texts["ro_uri"] = read.danger_whole_text()
+    if node.cap.verify_cap is not None:
+        texts["verify_uri"] = node.cap.verify_cap.danger_whole_text()
+    return texts
+
+
+def storage_index_text(cap: Cap) -> str:
+    """Give the storage index of what a cap leads to; empty where nothing is stored."""
+    verify = cap.verify_cap
+    index = getattr(verify, "storage_index", b"")
+    return base32.encode(index) if isinstance(index, bytes) else ""
+
+
+def file_size_of(cap: Cap) -> int | None:
+    """Give the size of a file as far as its cap tells it."""
+    return cap.size if isinstance(cap, ImmutableFile | LiteralFile | LiteralDirectory) else None
+
+
+def _file_facts(node: Node, size: int | None) -> Json:
+    read = node.read_cap
+    facts: Json = {"mutable": node.is_mutable}
+    facts["format"] = read.format.value.upper() if isinstance(read, MutableFileRead) else "CHK"
+    known = file_size_of(node.cap) if size is None else size
+    if known is not None:
+        facts["size"] = known
+    return facts
+
+
+def _unknown_facts(node: Node) -> Json:
+    if node.weaker is not None:
+        return {"mutable": True}
+    in_immutable = node.parent is not None and not isinstance(read_cap_of(node.parent), MutableDirectoryRead)
+    if in_immutable or node.cap.danger_whole_text().startswith(IMMUTABLE_PREFIX):
+        return {"mutable": False}
+    return {}

@@ -1,0 +1,190 @@
+"""Files: their contents, whole or in part, and what is known of them."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from tallac.caps import Cap, FileReadCap
+from tallac.errors import RequestError
+from tallac.gateway.answers import json_answer, text_answer
+from tallac.gateway.described import describe, storage_index_text
+from tallac.gateway.exchange import Exchange
+from tallac.gateway.lanes import Lane
+from tallac.gateway.nodes import Node
+from tallac.gateway.pages import info_page
+from tallac.interfaces import BinaryReader, Grid
+
+STEP_SIZE = 1 << 18
+_RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
+_FIXED = ("", "json", "uri", "readonly-uri")
+
+mimetypes.init()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a file: [first, end) in bytes; `is_part` where the client asked for one."""
+
+    first: int
+    end: int
+    is_part: bool
+
+
+async def answer_file_get(exchange: Exchange, node: Node, name: str | None) -> Response:
+    """Answer a GET or HEAD of a file.
+
+    Raises:
+        RequestError: It makes no sense.
+    """
+    operation = exchange.arguments.operation
+    is_head = exchange.request.method == "HEAD"
+    if is_head and operation:
+        raise RequestError(f"HEAD file: bad t={operation[:40]!r}")
+    etag = None if is_head or operation not in _FIXED else etag_of(node, operation)
+    if etag is not None and is_known(exchange, etag):
+        return Response(b"", 304, headers={"etag": etag})
+    headers = {} if etag is None else {"etag": etag}
+    if operation == "":
+        return await _download(exchange, node, name, headers)
+    if operation == "json":
+        size = await exchange.read(lambda grid: file_size(grid, node))
+        answer = json_answer(describe(node, size))
+    elif operation == "uri":
+        answer = text_answer(node.cap.danger_whole_text())
+    elif operation == "readonly-uri":
+        answer = text_answer((node.read_cap or node.cap).danger_whole_text())
+    elif operation == "info":
+        return info_page(node)
+    else:
+        raise RequestError(f"GET file: bad t={operation[:40]!r}")
+    answer.headers.update(headers)
+    return answer
+
+
+def etag_of(node: Node, operation: str) -> str | None:
+    """Give the tag of something that never changes and is stored; None for everything else."""
+    index = storage_index_text(node.cap)
+    if node.is_mutable or not index:
+        return None
+    return f'"{"DIR:" if node.is_directory else ""}{index}-{operation}"'
+
+
+def is_known(exchange: Exchange, etag: str) -> bool:
+    """Whether the client has what this tag names (RFC 9110, If-None-Match)."""
+    known = [tag.strip().removeprefix("W/") for tag in exchange.request.headers.get("if-none-match", "").split(",")]
+    return "*" in known or etag in known
+
+
+def file_size(grid: Grid, node: Node) -> int:
+    """Give a file's size in bytes, which the cap of a mutable file does not tell."""
+    with grid.open_file(_readable(node)) as reader:
+        return reader.seek(0, 2)
+
+
+async def _download(exchange: Exchange, node: Node, name: str | None, headers: dict[str, str]) -> Response:
+    filename = exchange.arguments.get("filename") or name
+    headers = headers | _headers_of_name(exchange, filename or "unknown") | {"accept-ranges": "bytes"}
+    lane = exchange.lanes.reading()
+    reader, size, first_step = await lane.run(lambda grid: _opened(grid, node))
+    try:
+        stretch = parse_range(exchange.request.headers.get("range"), size)
+    except RequestError:
+        lane.submit(lambda _grid: reader.close())
+        raise
+    headers["content-length"] = str(stretch.end - stretch.first)
+    if stretch.is_part:
+        headers["content-range"] = f"bytes {stretch.first}-{stretch.end - 1}/{size}"
+    status = 206 if stretch.is_part else 200
+    if exchange.request.method == "HEAD":
+        lane.submit(lambda _grid: reader.close())
+        return Response(None, status, headers=headers)
+    steps = _steps(lane, reader, stretch, first_step if stretch.first == 0 else b"")
+    return StreamingResponse(steps, status, headers=headers)
+
+
+def _opened(grid: Grid, node: Node) -> tuple[BinaryReader, int, bytes]:
+    """Open a file and read its beginning, so that what is lost is noticed before the answer begins."""
+    reader = grid.open_file(_readable(node))
+    try:
+        size = reader.seek(0, 2)
+        reader.seek(0)
+        return reader, size, reader.read(STEP_SIZE)
+    except BaseException:
+        reader.close()
+        raise
+
+
+async def _steps(lane: Lane, reader: BinaryReader, stretch: Stretch, first_step: bytes) -> AsyncIterator[bytes]:
+    """Give a stretch step by step; between two steps the lane serves others."""
+    place = stretch.first
+    try:
+        if first_step:
+            first_step = first_step[: stretch.end - place]
+            place += len(first_step)
+            yield first_step
+        while place < stretch.end:
+            step = await lane.run(lambda _grid, start=place: _read_at(reader, start, stretch.end))  # type: ignore[misc]
+            place += len(step)
+            yield step
+    finally:
+        lane.submit(lambda _grid: reader.close())
+
+
+def _read_at(reader: BinaryReader, start: int, end: int) -> bytes:
+    reader.seek(start)
+    step = reader.read(min(STEP_SIZE, end - start))
+    if not step:
+        # The length is told already: breaking off is the only way to say that something is missing.
+        raise RequestError("the file ends early", 500)
+    return step
+
+
+def parse_range(text: str | None, size: int) -> Stretch:
+    """Read a Range header (RFC 9110); of several ranges the first is served, and one that makes no sense counts for nothing.
+
+    Raises:
+        RequestError: The range lies behind the end.
+    """
+    whole = Stretch(0, size, is_part=False)
+    if text is None or not text.startswith("bytes="):
+        return whole
+    ranges = [_RANGE.fullmatch(part.strip()) for part in text[len("bytes=") :].split(",")]
+    if None in ranges or ranges[0] is None:
+        return whole
+    first_text, last_text = ranges[0].groups()
+    if not first_text:
+        if not last_text or int(last_text) == 0:
+            return whole
+        first, last = max(0, size - int(last_text)), size - 1
+    else:
+        first, last = int(first_text), int(last_text) if last_text else size - 1
+    if last < first:
+        return whole
+    if first >= size:
+        raise RequestError("First beyond end of file", 416)
+    return Stretch(first, min(last, size - 1) + 1, is_part=True)
+
+
+def _headers_of_name(exchange: Exchange, filename: str) -> dict[str, str]:
+    kind, encoding = mimetypes.guess_type(filename)
+    headers = {"content-type": kind or "text/plain"}
+    if encoding is not None:
+        headers["content-encoding"] = encoding
+    if exchange.arguments.flag("save"):
+        is_plain = filename.isascii() and filename.isprintable() and not set('"\\') & set(filename)
+        shown = f'filename="{filename}"' if is_plain else f"filename*=UTF-8''{quote(filename, safe='')}"
+        headers["content-disposition"] = f"attachment; {shown}"
+    return headers
+
+
+def _readable(node: Node) -> FileReadCap:
+    cap: Cap | None = node.read_cap
+    if not isinstance(cap, FileReadCap):
+        raise RequestError("this is not a file")
+    return cap

@@ -1,0 +1,79 @@
+"""Directories that lie in their cap (`DIR2-LIT`): Tahoe-LAFS's own table of entries, the same on every grid.
+
+An entry is a netstring of four: name, read cap, sealed write cap (empty here) and metadata in JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from tallac.caps import DirectoryReadCap, LiteralDirectory, parse_lenient
+from tallac.dag import Entry
+from tallac.errors import CorruptObjectError, MalformedCapError, MalformedObjectError, RequestError
+from tallac.gateway.edge_metadata import metadata_from_json
+from tallac.interfaces import CapReader, Directory
+
+_FIELDS = 4
+
+
+class LiteralEntries:
+    """The entries of a literal directory. See `tallac.interfaces.Directory`."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        """Take entries sorted by name."""
+        self._entries = entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give the entries in order."""
+        return iter(self._entries)
+
+    def get(self, name: bytes) -> Entry | None:
+        """Find one entry."""
+        return next((entry for entry in self._entries if entry.name == name), None)
+
+
+def read_directory(reader: CapReader, cap: DirectoryReadCap) -> Directory:
+    """Read a directory of any kind; a literal one needs no grid. Raises as `CapReader` does."""
+    if isinstance(cap, LiteralDirectory):
+        return LiteralEntries(decode_literal(cap.data))
+    return reader.read_directory(cap)
+
+
+def decode_literal(table: bytes) -> list[Entry]:
+    """Read the table of a literal directory.
+
+    Raises:
+        CorruptObjectError: It does not follow the format.
+    """
+    try:
+        entries = [_entry(list(_netstrings(packed))) for packed in _netstrings(table)]
+    except (ValueError, msgspec.MsgspecError, MalformedCapError, RequestError, RecursionError):
+        raise MalformedObjectError("a literal directory's table is malformed") from None
+    by_name = {entry.name: entry for entry in entries}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _entry(fields: list[bytes]) -> Entry:
+    if len(fields) != _FIELDS or not fields[0]:
+        raise ValueError("an entry has four fields")
+    name, cap, write, metadata = fields
+    if write:
+        raise CorruptObjectError("a literal directory holds a write cap")
+    shown = msgspec.json.decode(metadata, type=dict[str, object])
+    return Entry.of(name, parse_lenient(cap.rstrip(b" ")), metadata_from_json(shown))
+
+
+def _netstrings(text: bytes) -> Iterator[bytes]:
+    place = 0
+    while place < len(text):
+        colon = text.index(b":", place)
+        digits = text[place:colon]
+        if not digits.isdigit() or len(digits) > 6:
+            raise ValueError("a netstring begins with its length")
+        end = colon + 1 + int(digits)
+        if text[end : end + 1] != b",":
+            raise ValueError("a netstring ends with a comma")
+        yield text[colon + 1 : end]
+        place = end + 1

@@ -1,0 +1,58 @@
+"""Names in URLs and JSON, which are text in normal form C, and names of entries, which are bytes."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import quote, unquote_to_bytes
+
+from tallac.errors import RequestError
+
+NAME_LENGTH_MAX = 20000
+_STAND_IN = "%tallac:"
+
+
+def name_from_text(text: str) -> bytes:
+    """Give the bytes of a name that a client wrote: its normal form C, or what its stand-in stands for.
+
+    Raises:
+        RequestError: No entry can have this name.
+    """
+    if text.startswith(_STAND_IN):
+        name = unquote_to_bytes(text[len(_STAND_IN) :])
+        if name_to_text(name) == text:
+            return name
+    try:
+        name = unicodedata.normalize("NFC", text).encode()
+    except UnicodeEncodeError:
+        raise RequestError("a name is not UTF-8") from None
+    if not name or "\0" in text or len(name) > NAME_LENGTH_MAX:
+        raise RequestError("this can't be the name of an entry: it is empty, too long, or holds a zero character")
+    return name
+
+
+def name_to_text(name: bytes) -> str:
+    """Write an entry's name: as it is where it is UTF-8 in normal form C, otherwise with a stand-in that leads back to it."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        return _STAND_IN + quote(name, safe="")
+    if not unicodedata.is_normalized("NFC", text) or text.startswith(_STAND_IN) or "\0" in text:
+        return _STAND_IN + quote(name, safe="")
+    return text
+
+
+def path_from_raw(raw_path: bytes) -> list[str]:
+    """Split the path of a URL, as it was sent, into its decoded segments; a slash at its end counts for nothing.
+
+    Raises:
+        RequestError: A segment is empty, or not UTF-8.
+    """
+    segments = raw_path.split(b"/")[1:]
+    if segments and not segments[-1]:
+        segments.pop()
+    if any(not segment for segment in segments):
+        raise RequestError("The webapi does not allow empty pathname components, i.e. a double slash")
+    try:
+        return [unquote_to_bytes(segment).decode() for segment in segments]
+    except UnicodeDecodeError:
+        raise RequestError("the path is not UTF-8") from None

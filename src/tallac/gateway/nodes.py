@@ -1,0 +1,168 @@
+"""What a cap and a path lead to, with the strongest cap that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tallac.caps import (
+    IMMUTABLE_PREFIX,
+    READ_ONLY_PREFIX,
+    Cap,
+    DirectoryReadCap,
+    DirectoryWriteCap,
+    FileReadCap,
+    FileWriteCap,
+    MutableDirectoryRead,
+    MutableFileRead,
+    ReadCap,
+    UnknownCap,
+    WriteCap,
+    parse_lenient,
+)
+from tallac.dag import Entry, Metadata
+from tallac.errors import AuthorityError, EntryNotFoundError, NotADirectoryCapError
+from tallac.gateway.literal_directories import read_directory
+from tallac.gateway.names import name_from_text, name_to_text
+from tallac.interfaces import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a path leads to.
+
+    Attributes:
+        cap: The strongest cap that is known of it.
+        weaker: Its read cap where `cap` is a write cap of an unknown kind, which tells nothing.
+        name: Its entry's name; None for the cap that the path begins with.
+        parent: The strongest cap of the directory that holds it.
+        metadata: Its entry's.
+    """
+
+    cap: Cap
+    weaker: Cap | None = None
+    name: bytes | None = None
+    parent: Cap | None = None
+    metadata: Metadata | None = field(default=None, repr=False)
+
+    @property
+    def read_cap(self) -> ReadCap | None:
+        """The cap that reads it; None where there is none, or its kind is unknown."""
+        return read_cap_of(self.cap)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return isinstance(self.cap, DirectoryReadCap | DirectoryWriteCap)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file."""
+        return isinstance(self.cap, FileReadCap | FileWriteCap)
+
+    @property
+    def is_mutable(self) -> bool:
+        """Whether somebody may change it."""
+        return isinstance(self.read_cap, MutableFileRead | MutableDirectoryRead)
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """How far a path leads: to its end, or to a directory in which the first of the missing names is not found."""
+
+    node: Node
+    missing: tuple[bytes, ...] = ()
+
+
+def read_cap_of(cap: Cap) -> ReadCap | None:
+    """Give the read cap that a cap attenuates to; None where it is none, or its kind is unknown."""
+    if isinstance(cap, WriteCap):
+        return cap.read_cap
+    return cap if isinstance(cap, ReadCap) else None
+
+
+def node_of_entry(entry: Entry, parent: Cap) -> Node:
+    """Give the node of an entry, as the holder of its directory's cap sees it."""
+    cap = entry.cap
+    if isinstance(cap, UnknownCap):
+        cap = _alleged(cap, parent)
+    if entry.write is None:
+        return Node(cap, None, entry.name, parent, entry.metadata)
+    return Node(parse_lenient(entry.write), cap, entry.name, parent, entry.metadata)
+
+
+def entries_of(grid: Grid, directory: Cap) -> list[Entry]:
+    """Read a whole directory, with the write caps of its entries where its own write cap is known."""
+    if isinstance(directory, DirectoryWriteCap):
+        return grid.edit_directory(directory, list)
+    return list(read_directory(grid, require_directory(directory)))
+
+
+def walk_path(grid: Grid, cap: Cap, path: Sequence[str]) -> Walked:
+    """Follow a path as far as it leads.
+
+    Raises:
+        NotADirectoryCapError: It goes through a file.
+    """
+    node = Node(cap)
+    names = [name_from_text(text) for text in path]
+    for place, name in enumerate(names):
+        if not node.is_directory:
+            raise NotADirectoryCapError(f"Files have no children named {name_to_text(name)!r}")
+        entry = _find(grid, node.cap, name)
+        if entry is None:
+            return Walked(node, tuple(names[place:]))
+        node = node_of_entry(entry, node.cap)
+    return Walked(node)
+
+
+def find_node(grid: Grid, cap: Cap, path: Sequence[str]) -> Node:
+    """Follow a path to its end.
+
+    Raises:
+        NotADirectoryCapError: It goes through a file.
+        EntryNotFoundError: An entry is missing.
+    """
+    walked = walk_path(grid, cap, path)
+    if walked.missing:
+        raise EntryNotFoundError(f"No such child: {name_to_text(walked.missing[0])}")
+    return walked.node
+
+
+def require_directory(cap: Cap) -> DirectoryReadCap:
+    """Give the read cap of a directory.
+
+    Raises:
+        NotADirectoryCapError: The cap is another thing's.
+    """
+    read = read_cap_of(cap)
+    if not isinstance(read, DirectoryReadCap):
+        raise NotADirectoryCapError("this is not a directory")
+    return read
+
+
+def require_writable(cap: Cap) -> DirectoryWriteCap:
+    """Give the write cap of a directory.
+
+    Raises:
+        NotADirectoryCapError: The cap is another thing's.
+        AuthorityError: It does not allow to change the directory.
+    """
+    if isinstance(cap, DirectoryWriteCap):
+        return cap
+    require_directory(cap)
+    raise AuthorityError("NotWriteableError: this directory can't be changed with this cap")
+
+
+def _find(grid: Grid, directory: Cap, name: bytes) -> Entry | None:
+    if isinstance(directory, DirectoryWriteCap):
+        return next((entry for entry in entries_of(grid, directory) if entry.name == name), None)
+    return read_directory(grid, require_directory(directory)).get(name)
+
+
+def _alleged(cap: UnknownCap, parent: Cap) -> UnknownCap:
+    """Say before an unknown cap what its place in a directory promises of it."""
+    bare = cap.text.removeprefix(READ_ONLY_PREFIX).removeprefix(IMMUTABLE_PREFIX)
+    if not isinstance(read_cap_of(parent), MutableDirectoryRead) or cap.text.startswith(IMMUTABLE_PREFIX):
+        return UnknownCap(IMMUTABLE_PREFIX + bare)
+    return UnknownCap(READ_ONLY_PREFIX + bare)

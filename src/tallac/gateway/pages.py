@@ -1,0 +1,78 @@
+"""The few pages that a browser shows: what a directory holds, what is known of a thing, and a welcome. Without scripts or forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from html import escape
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from tallac.dag import Entry
+from tallac.gateway.described import cap_texts, file_size_of, storage_index_text
+from tallac.gateway.names import name_to_text
+from tallac.gateway.nodes import Node, node_of_entry
+
+PAGE_POLICY = "sandbox allow-downloads; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+"""As for contents, but for the style that stands in the page itself, and links to files that the browser saves."""
+
+_STYLE = "body{font-family:sans-serif;margin:2em}td{padding:.1em 1em .1em 0}code{word-break:break-all}"
+
+
+def directory_page(node: Node, entries: Iterable[Entry]) -> Response:
+    """Show what a directory holds, with links."""
+    base = f"/uri/{quote(node.cap.danger_whole_text(), safe='')}"
+    rows = "".join(_row(base, node_of_entry(entry, node.cap)) for entry in entries)
+    kind = "can be changed" if node.is_mutable else "never changes"
+    more = f'<p><a href="{base}?t=info">More about this directory</a></p>'
+    return _page("Directory", f"<p>This directory {kind}.</p><table>{rows}</table>{more}")
+
+
+def info_page(node: Node) -> Response:
+    """Show what is known of a thing, its caps included, since whoever asks has the strongest of them."""
+    facts = {"kind": node.cap.kind, "storage index": storage_index_text(node.cap) or "none"}
+    facts |= {label: str(text) for label, text in cap_texts(node).items()}
+    rows = "".join(f"<tr><td>{escape(label)}</td><td><code>{escape(text)}</code></td></tr>" for label, text in facts.items())
+    return _page("More Info", f"<table>{rows}</table>")
+
+
+def welcome_page() -> Response:
+    """Say what this is."""
+    return _page(
+        "Tallac gateway",
+        "<p>This speaks Tahoe-LAFS's web API. Put its address into <code>node.url</code> of a node directory, and the "
+        "<code>tahoe</code> command works on it; or open <code>/uri/</code> with a cap after it.</p>",
+    )
+
+
+def _row(base: str, child: Node) -> str:
+    name = name_to_text(child.name or b"")
+    label = escape(name)
+    if child.is_directory or child.is_file:
+        slash = "/" if child.is_directory else ""
+        label = f'<a href="{base}/{quote(name, safe="")}{slash}">{label}{slash}</a>'
+    kind = "directory" if child.is_directory else "file" if child.is_file else "unknown"
+    size = file_size_of(child.cap) if child.is_file else None
+    mtime = None if child.metadata is None else child.metadata.mtime
+    return f"<tr><td>{label}</td><td>{kind}</td><td>{'' if size is None else size}</td><td>{_shown_time(mtime)}</td></tr>"
+
+
+def _shown_time(mtime: tuple[int, int] | None) -> str:
+    if mtime is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(mtime[0], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return "at no time that a calendar has"
+
+
+def _page(title: str, body: str) -> Response:
+    text = (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>'
+    )
+    return Response(
+        f"{text}<body><h1>{escape(title)}</h1>{body}</body></html>",
+        media_type="text/html",
+        headers={"content-security-policy": PAGE_POLICY},
+    )

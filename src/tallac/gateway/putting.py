@@ -1,0 +1,155 @@
+"""What a PUT, a POST with a name or a DELETE does to what a path leads to. All of it blocks, and runs in a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallac.caps import Cap, FileWriteCap, MutableFormat
+from tallac.errors import EntryExistsError, NotADirectoryCapError, RequestError
+from tallac.gateway.arguments import Replace
+from tallac.gateway.changing import make_directory, make_filled_directory, make_parents, set_children, unlink
+from tallac.gateway.children import Child, child_of_cap, child_of_texts
+from tallac.gateway.edge_metadata import Now
+from tallac.gateway.names import name_to_text
+from tallac.gateway.nodes import Node, Walked, find_node, walk_path
+from tallac.gateway.storing import store_directory, store_linked
+from tallac.interfaces import FileContent, Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a client wants something put.
+
+    Attributes:
+        root, path: What the URL says.
+        replace: What may be replaced.
+        now: The time.
+    """
+
+    root: Cap
+    path: Sequence[str]
+    replace: Replace
+    now: Now
+
+    def walk(self, grid: Grid) -> Walked:
+        """Follow the path.
+
+        Raises:
+            RequestError: A file is in the way.
+        """
+        try:
+            return walk_path(grid, self.root, self.path)
+        except NotADirectoryCapError:
+            raise RequestError("Unable to create directory: a file was in the way", 409) from None
+
+
+def put_file(
+    grid: Grid, target: Target, content: FileContent, mutable_format: MutableFormat | None, offset: int | None
+) -> tuple[Cap, bool]:
+    """Store a file at a path, with parents as needed, or give a mutable file another content; say whether it is new.
+
+    Raises:
+        EntryExistsError: Something is there, and may not be replaced.
+        RequestError: What is there can't be replaced.
+    """
+    walked = target.walk(grid)
+    if walked.missing:
+        parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
+        name = walked.missing[-1]
+        return store_linked(grid, parent, name, content, mutable_format, target.replace, target.now), True
+    return _put_over(grid, target, walked.node, content, mutable_format, offset), False
+
+
+def post_file(grid: Grid, target: Target, name: bytes | None, content: FileContent, mutable_format: MutableFormat | None) -> Cap:
+    """Store the file of a form: in the directory at the path under a name, or in place of the file at the path."""
+    node = find_node(grid, target.root, target.path)
+    if not node.is_directory:
+        return _put_over(grid, target, node, content, mutable_format, None)
+    if name is None:
+        raise RequestError("upload requires a name")
+    walked = walk_path(grid, node.cap, [name_to_text(name)])
+    if walked.missing:
+        return store_linked(grid, node.cap, name, content, mutable_format, target.replace, target.now)
+    if walked.node.is_directory:
+        raise EntryExistsError("There was already a directory by that name.")
+    return _put_over(grid, target, walked.node, content, mutable_format, None)
+
+
+def put_cap(grid: Grid, target: Target, text: str) -> str:
+    """Enter a cap at a path, with parents as needed, and give its text.
+
+    Raises:
+        EntryExistsError: Something is there, and may not be replaced.
+    """
+    walked = target.walk(grid)
+    if walked.missing:
+        parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
+        name = walked.missing[-1]
+    elif walked.node.parent is None or walked.node.name is None:
+        raise RequestError("PUT t=uri needs a name below the cap")
+    else:
+        parent, name = walked.node.parent, walked.node.name
+    child = child_of_texts(name, text, None)
+    set_children(grid, parent, [child], target.replace, target.now)
+    return child.write or child.read.danger_whole_text()
+
+
+def put_directory(grid: Grid, target: Target, mutable_format: MutableFormat, children: Sequence[Child] = ()) -> Node:
+    """Give the directory at a path, made with its first children and with parents where it is missing."""
+    walked = target.walk(grid)
+    if not walked.missing:
+        if not walked.node.is_directory:
+            raise RequestError("Unable to create directory: a file was in the way", 409)
+        return walked.node
+    parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
+    if not children:
+        return make_directory(grid, parent, walked.missing[-1], mutable_format, target.now)
+    made = make_filled_directory(grid, children, mutable_format)
+    set_children(grid, parent, [child_of_cap(walked.missing[-1], made)], Replace.NEVER, target.now)
+    return Node(made)
+
+
+def put_immutable_directory(grid: Grid, target: Target, children: Sequence[Child]) -> Node:
+    """Store an immutable directory at a path where nothing is, with parents as needed; give what is there otherwise."""
+    walked = target.walk(grid)
+    if not walked.missing:
+        if not walked.node.is_directory:
+            raise RequestError("Unable to create directory: a file was in the way", 409)
+        return walked.node
+    parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
+    made = store_directory(grid, children)
+    set_children(grid, parent, [child_of_cap(walked.missing[-1], made)], Replace.NEVER, target.now)
+    return Node(made)
+
+
+def delete(grid: Grid, root: Cap, path: Sequence[str]) -> Cap:
+    """Take what is at a path out of its directory, and give its cap.
+
+    Raises:
+        EntryNotFoundError: Nothing is there.
+    """
+    node = find_node(grid, root, path)
+    if node.parent is None or node.name is None:
+        raise RequestError("DELETE needs a name below the cap: a cap can't be deleted")
+    unlink(grid, node.parent, node.name)
+    return node.cap
+
+
+def _put_over(
+    grid: Grid, target: Target, node: Node, content: FileContent, mutable_format: MutableFormat | None, offset: int | None
+) -> Cap:
+    if node.is_directory:
+        raise RequestError("PUT to a directory")
+    if target.replace is Replace.NEVER:
+        raise EntryExistsError("There was already a child by that name, and you asked me to not replace it.")
+    if node.is_mutable:
+        if not isinstance(node.cap, FileWriteCap):
+            raise RequestError("PUT to a mutable file: replace or update requested with read-only cap")
+        grid.write_file(node.cap, content, offset=offset)
+        return node.cap
+    if offset is not None:
+        raise RequestError("PUT to a file: append operation invoked on an immutable cap")
+    if node.parent is None or node.name is None:
+        raise RequestError("PUT to a file: an immutable file can't be replaced by way of its own cap")
+    return store_linked(grid, node.parent, node.name, content, mutable_format, target.replace, target.now)

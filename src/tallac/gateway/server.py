@@ -1,0 +1,159 @@
+"""Run a gateway until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tallac.errors import UsageError
+from tallac.gateway.application import Gateway
+from tallac.gateway.guard import Guard, allowed_hosts
+from tallac.gateway.lanes import Lanes
+from tallac.gateway.settings import GatewaySettings
+from tallac.interfaces import Grid
+
+HEAD_SIZE_MAX = 64 << 10
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(open_grid: Callable[[], Grid], settings: GatewaySettings, on_ready: Callable[[str], None]) -> None:
+    """Answer requests until SIGINT or SIGTERM; then let what is under way end, and close all grids.
+
+    Args:
+        open_grid: Opens one more grid; it is called from several threads.
+        settings: How to listen.
+        on_ready: Is told the gateway's URL once it answers.
+
+    Raises:
+        UsageError: It can't listen there.
+    """
+    settings.require_safe()
+    listening = _listen(settings)
+    with listening:
+        port = int(listening.getsockname()[1])
+        lanes = Lanes(open_grid)
+        gateway = Gateway(lanes)
+        try:
+            hosts = allowed_hosts(settings.host, port, settings.host_names)
+            server = _Server(_configuration(Guard(gateway.application, hosts), settings), lambda: on_ready(_url(settings, port)))
+            asyncio.run(_run(server, gateway, listening))
+        finally:
+            lanes.close()
+
+
+async def _run(server: _Server, gateway: Gateway, listening: socket.socket) -> None:
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        gateway.close()
+        # What is cancelled gets its turn to clean up.
+        await asyncio.sleep(0)
+
+
+def _listen(settings: GatewaySettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=settings.requests_max)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"can't listen on {settings.host} port {settings.port}: {reason}; choose another with --port") from None
+
+
+def _url(settings: GatewaySettings, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'http' if settings.certificate is None else 'https'}://{host}:{port}/"
+
+
+def _configuration(application: Guard, settings: GatewaySettings) -> uvicorn.Config:
+    configuration = uvicorn.Config(
+        application,
+        http=_protocol(settings.header_seconds),
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        # A log of requests would be a log of caps.
+        access_log=False,
+        log_config=None,
+        log_level="critical",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.requests_max,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        h11_max_incomplete_event_size=HEAD_SIZE_MAX,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+    )
+    try:
+        configuration.load()
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"{settings.certificate}, {settings.key}: no certificate and key that could be used ({error})") from None
+    return configuration
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is ready, and ends without an error when it is told to."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop when told to; told again, at once."""
+        before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, *_signal: object) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _protocol(header_seconds: float) -> type[H11Protocol]:
+    """Give a protocol that breaks off with clients who take too long over the head of a request."""
+
+    class Protocol(H11Protocol):
+        """HTTP/1.1, with a limit on how long a head may take."""
+
+        _head_timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._watch_head()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_watching()
+            super().connection_lost(exc)
+
+        def _watch_head(self) -> None:
+            # A client that has sent all of a head has left this state (h11's name for it).
+            if repr(self.conn.their_state) != "IDLE":
+                self._stop_watching()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(header_seconds, self.transport.close)
+
+        def _stop_watching(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+
+    return Protocol

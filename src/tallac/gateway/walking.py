@@ -1,0 +1,130 @@
+"""Everything below a cap, each thing once: what manifests, statistics and deep checks go through. It blocks, and runs in a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import isqrt
+
+from tallac.caps import Cap, ImmutableDirectory, LiteralDirectory, LiteralFile, MutableFileRead
+from tallac.gateway.described import file_size_of
+from tallac.gateway.edge_metadata import Json
+from tallac.gateway.names import name_to_text
+from tallac.gateway.nodes import Node, entries_of, node_of_entry
+from tallac.interfaces import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """One thing that a walk came to, and the names that lead to it; a directory with the number of its entries."""
+
+    node: Node
+    path: tuple[str, ...]
+    entries: int | None = None
+
+
+def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
+    """Give a directory and everything below it: each directory's files first, then its directories, by name.
+
+    What is linked twice is visited once; literal files, which cost nothing, as often as they are linked. Raises as
+    `tallac.interfaces.CapReader` does.
+    """
+    seen: set[Cap] = set()
+    if root.cap.verify_cap is not None:
+        seen.add(root.cap.verify_cap)
+    waiting: list[Visited] = [Visited(root, ())]
+    while waiting:
+        directory = waiting.pop()
+        entries = entries_of(grid, directory.node.cap)
+        yield Visited(directory.node, directory.path, len(entries))
+        below: list[Visited] = []
+        named = sorted((name_to_text(entry.name), entry) for entry in entries)
+        for name, entry in named:
+            child = node_of_entry(entry, directory.node.cap)
+            verify = child.cap.verify_cap
+            if verify is not None:
+                if verify in seen:
+                    continue
+                seen.add(verify)
+            found = Visited(child, (*directory.path, name))
+            if child.is_directory:
+                below.append(found)
+            else:
+                yield found
+        waiting += reversed(below)
+
+
+_COUNTS = (
+    "count-immutable-files",
+    "count-mutable-files",
+    "count-literal-files",
+    "count-files",
+    "count-directories",
+    "count-unknown",
+    "size-immutable-files",
+    "size-literal-files",
+    "size-directories",
+    "largest-directory",
+    "largest-directory-children",
+    "largest-immutable-file",
+)
+
+
+@dataclass(slots=True)
+class DeepStats:
+    """Counts and sizes of what a walk visits."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
+    histogram: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def add(self, visited: Visited) -> None:
+        """Count one thing."""
+        node = visited.node
+        if node.is_directory:
+            self._add_directory(node, visited.entries or 0)
+        elif node.is_file:
+            self._add_file(node)
+        else:
+            self.counts["count-unknown"] += 1
+
+    def result(self) -> Json:
+        """Give the counts as clients read them."""
+        rows = [[low, high, count] for (low, high), count in sorted(self.histogram.items())]
+        return {"api-version": 1} | self.counts | {"size-files-histogram": rows}
+
+    def _add_directory(self, node: Node, entries: int) -> None:
+        self.counts["count-directories"] += 1
+        size = node.cap.size if isinstance(node.cap, ImmutableDirectory | LiteralDirectory) else 0
+        self.counts["size-directories"] += size
+        self._raise("largest-directory", size)
+        self._raise("largest-directory-children", entries)
+
+    def _add_file(self, node: Node) -> None:
+        self.counts["count-files"] += 1
+        if isinstance(node.read_cap, MutableFileRead):
+            self.counts["count-mutable-files"] += 1
+            return
+        size = file_size_of(node.cap) or 0
+        bucket = _bucket_of(size)
+        self.histogram[bucket] = self.histogram.get(bucket, 0) + 1
+        kind = "literal" if isinstance(node.cap, LiteralFile) else "immutable"
+        self.counts[f"count-{kind}-files"] += 1
+        self.counts[f"size-{kind}-files"] += size
+        if kind == "immutable":
+            self._raise("largest-immutable-file", size)
+
+    def _raise(self, key: str, value: int) -> None:
+        self.counts[key] = max(self.counts[key], value)
+
+
+def _bucket_of(size: int) -> tuple[int, int]:
+    """Give the bucket of a size: 0, 1 to 3, 4 to 10, 11 to 31, and so on, two to a power of ten."""
+    if size == 0:
+        return (0, 0)
+    low, step = 1, 1
+    while True:
+        # The square root of ten to the step, rounded down: exact, whatever the size.
+        high = isqrt(10**step)
+        if size <= high:
+            return (low, high)
+        low, step = high + 1, step + 1

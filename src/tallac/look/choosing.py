@@ -1,0 +1,84 @@
+"""Which of many snapshots are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tallac.dag import Entry, SnapshotFacts, parse_snapshot_name
+from tallac.errors import EntryNotFoundError, UsageError
+
+_NO_FACTS = SnapshotFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What snapshots have to fulfil, all of it at a time. What is empty or None is no condition.
+
+    Attributes:
+        names: One of these names.
+        hosts: Made by one of these machines.
+        sources: Of one of these folders, by its absolute path.
+        tags: All tags of one of these sets.
+        since_ns, until_ns: Bounds of the time that the name tells, nanoseconds since 1970, themselves included.
+        latest: So many of the newest of those that are left.
+    """
+
+    names: tuple[bytes, ...] = ()
+    hosts: tuple[str, ...] = ()
+    sources: tuple[bytes, ...] = ()
+    tags: tuple[tuple[str, ...], ...] = ()
+    since_ns: int | None = None
+    until_ns: int | None = None
+    latest: int | None = None
+
+
+ALL = Choice()
+
+
+def parse_latest(text: str) -> int:
+    """Read how many of the newest are meant.
+
+    Raises:
+        UsageError: It is no number from 1 on.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
+        raise UsageError(f"{text!r} is no number of snapshots: give 1 or more")
+    return int(text)
+
+
+def choose(snapshots: Iterable[Entry], choice: Choice) -> list[Entry]:
+    """Give the snapshots that are meant, the oldest first; those whose names tell no time come before all others.
+
+    Raises:
+        EntryNotFoundError: A name is no snapshot's.
+    """
+    snapshots = sorted(snapshots, key=_age_key)
+    names = {entry.name for entry in snapshots}
+    for name in choice.names:
+        if name not in names:
+            raise EntryNotFoundError(f"there is no snapshot {name.decode('utf-8', 'backslashreplace')} among those of this target")
+    chosen = [entry for entry in snapshots if _fulfils(entry, choice)]
+    if choice.latest is None:
+        return chosen
+    return [entry for entry in chosen if parse_snapshot_name(entry.name) is not None][-choice.latest :]
+
+
+def _fulfils(entry: Entry, choice: Choice) -> bool:
+    facts = entry.metadata.snapshot or _NO_FACTS
+    time_ns = parse_snapshot_name(entry.name)
+    if choice.since_ns is not None and (time_ns is None or time_ns < choice.since_ns):
+        return False
+    if choice.until_ns is not None and (time_ns is None or time_ns > choice.until_ns):
+        return False
+    return (
+        (not choice.names or entry.name in choice.names)
+        and (not choice.hosts or facts.host in choice.hosts)
+        and (not choice.sources or bool(set(choice.sources) & set(facts.sources)))
+        and (not choice.tags or any(set(tags) <= set(facts.tags) for tags in choice.tags))
+    )
+
+
+def _age_key(entry: Entry) -> tuple[bool, int, bytes]:
+    time_ns = parse_snapshot_name(entry.name)
+    return time_ns is not None, time_ns or 0, entry.name

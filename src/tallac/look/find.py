@@ -1,0 +1,39 @@
+"""Find things in many snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tallac.dag import Entry
+from tallac.interfaces import CapReader
+from tallac.look.criteria import Criteria
+from tallac.look.trouble import Report
+from tallac.look.versions import Version, Versions, walk_versions
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPath:
+    """A path that is looked for.
+
+    Attributes:
+        path: Below the snapshots.
+        versions: Its states that are looked for, in order of the first snapshot that has them.
+    """
+
+    path: bytes
+    versions: Sequence[Version]
+
+
+def find_versions(
+    reader: CapReader, snapshots: Sequence[Entry], criteria: Criteria, report: Report, *, path: Sequence[bytes] = ()
+) -> Iterator[FoundPath]:
+    """Give all paths in some snapshots that fulfil the criteria, sorted by path component, with their versions.
+
+    A directory that several snapshots share at one path is read once. With a path, only it and what is below it is looked at.
+    """
+    for versions in walk_versions(reader, snapshots, report, path=path):
+        if criteria.matches_path(versions.path):
+            kept = tuple(version for version in versions.all if criteria.matches_entry(version.entry))
+            if kept:
+                yield FoundPath(versions.path, Versions(versions.path, kept).alike())

@@ -1,0 +1,89 @@
+"""How one path came to be what it is: its versions over many snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from tallac.dag import Entry
+from tallac.interfaces import CapReader
+from tallac.look.metadata import differing, is_alike
+from tallac.look.trouble import Trouble
+from tallac.look.versions import PathFinder, State
+
+
+class Turn(Enum):
+    """What a stretch of snapshots begins with."""
+
+    APPEARED = "appeared"
+    CHANGED = "changed"
+    METADATA = "metadata only"
+    RETURNED = "as before"
+    ABSENT = "absent"
+    UNKNOWN = "can't be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Snapshots, one after the other, that have the same at a path.
+
+    Attributes:
+        turn: How it differs from what was before.
+        first, last: Which snapshots, as positions in the list that was looked at.
+        state: What they have.
+        metadata: What of the metadata differs from before, where nothing else does.
+        earlier: The first stretch with the same, as a position among the stretches; None where there is none.
+    """
+
+    turn: Turn
+    first: int
+    last: int
+    state: State
+    metadata: tuple[str, ...] = ()
+    earlier: int | None = None
+
+
+def history(reader: CapReader, snapshots: Sequence[Entry], path: Sequence[bytes]) -> list[Stretch]:
+    """Give the stretches of snapshots that have the same at a path, in order.
+
+    A directory is the same as long as all below it is.
+
+    Args:
+        reader: Where to read.
+        snapshots: The snapshots, the oldest first.
+        path: A path in them.
+    """
+    finder = PathFinder(reader)
+    stretches: list[Stretch] = []
+    for number, snapshot in enumerate(snapshots):
+        state = finder.find(snapshot, path)
+        if stretches and _is_same(stretches[-1].state, state):
+            before = stretches.pop()
+            stretches.append(Stretch(before.turn, before.first, number, before.state, before.metadata, before.earlier))
+        else:
+            stretches.append(_begin(stretches, number, state))
+    return stretches
+
+
+def _begin(stretches: Sequence[Stretch], number: int, state: State) -> Stretch:
+    before = stretches[-1].state if stretches else None
+    if state is None:
+        return Stretch(Turn.ABSENT, number, number, state)
+    if isinstance(state, Trouble):
+        return Stretch(Turn.UNKNOWN, number, number, state)
+    earlier = next((place for place, stretch in enumerate(stretches) if _is_same(stretch.state, state)), None)
+    if earlier is not None:
+        return Stretch(Turn.RETURNED, number, number, state, earlier=earlier)
+    if not isinstance(before, Entry):
+        # After what can't be read, nobody knows whether it was there.
+        return Stretch(Turn.APPEARED if before is None else Turn.CHANGED, number, number, state)
+    fields = differing(before.metadata, state.metadata, is_directory=state.is_directory)
+    is_metadata = before.packed == state.packed and bool(fields)
+    return Stretch(Turn.METADATA if is_metadata else Turn.CHANGED, number, number, state, fields if is_metadata else ())
+
+
+def _is_same(old: State, new: State) -> bool:
+    if isinstance(old, Entry) and isinstance(new, Entry):
+        return old.packed == new.packed and is_alike(old, new)
+    return old == new

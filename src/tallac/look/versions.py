@@ -1,0 +1,176 @@
+"""Walk through many snapshots at a time: each path once, with all its versions; each directory that they share is read once."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from tallac.caps import DirectoryReadCap
+from tallac.dag import Entry
+from tallac.errors import AuthorityError, DamageError
+from tallac.interfaces import CapReader
+from tallac.look.metadata import is_alike
+from tallac.look.trouble import Report, Trouble, join
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One state of a path.
+
+    Attributes:
+        entry: What it is.
+        snapshots: In which snapshots it is, as positions in the list that was walked, ascending.
+    """
+
+    entry: Entry
+    snapshots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """A path with all its states.
+
+    Attributes:
+        path: Below the snapshots.
+        all: Each state that has an entry of its own, in order of the first snapshot that has it.
+    """
+
+    path: bytes
+    all: tuple[Version, ...]
+
+    def alike(self) -> list[Version]:
+        """Give the states that somebody who lists them can tell apart: see `is_alike`."""
+        found: list[Version] = []
+        for version in self.all:
+            for place, other in enumerate(found):
+                if is_alike(other.entry, version.entry):
+                    found[place] = Version(other.entry, tuple(sorted(other.snapshots + version.snapshots)))
+                    break
+            else:
+                found.append(version)
+        return found
+
+
+State = Entry | Trouble | None
+"""What a snapshot has at a path: an entry; trouble, where that can't be told; None where it has nothing."""
+
+
+class PathFinder:
+    """Follows a path in many snapshots. What they share is read once."""
+
+    def __init__(self, reader: CapReader) -> None:
+        """Nothing is read yet."""
+        self._reader = reader
+        self._known: dict[tuple[bytes, bytes], State] = {}
+
+    def find(self, snapshot: Entry, path: Sequence[bytes]) -> State:
+        """Say what a snapshot has at a path; for no path, the snapshot itself."""
+        state: State = snapshot
+        for place, name in enumerate(path):
+            if not isinstance(state, Entry) or not state.is_directory:
+                return state if isinstance(state, Trouble) else None
+            key = (state.packed, name)
+            if key not in self._known:
+                self._known[key] = self._get(state, name, b"/".join(path[:place]))
+            state = self._known[key]
+        return state
+
+    def _get(self, directory: Entry, name: bytes, path: bytes) -> State:
+        try:
+            cap = directory.cap
+            return self._reader.read_directory(cap).get(name) if isinstance(cap, DirectoryReadCap) else None
+        except (DamageError, AuthorityError) as error:
+            return Trouble(path, f"can't be looked through: {error}")
+
+
+def walk_versions(
+    reader: CapReader, snapshots: Sequence[Entry], report: Report, *, path: Sequence[bytes] = ()
+) -> Iterator[Versions]:
+    """Give all paths in some snapshots, each directory before what is below it, each in order of its names.
+
+    In memory are, for each level of the path, one table of each version of the directory.
+
+    Args:
+        reader: Where to read.
+        snapshots: What to walk through.
+        report: Told of directories that can't be read; what is below them is missing, and the rest is walked.
+        path: Only what is at this path, and below it.
+    """
+    levels: list[Iterator[Versions]] = []
+    roots = _roots(reader, snapshots, report, path)
+    if path and roots:
+        levels.append(iter([Versions(b"/".join(path), roots)]))
+    elif roots:
+        levels.append(_below(reader, Versions(b"", roots), report))
+    while levels:
+        found = next(levels[-1], None)
+        if found is None:
+            levels.pop()
+            continue
+        yield found
+        if any(version.entry.is_directory for version in found.all):
+            levels.append(_below(reader, found, report))
+
+
+def _roots(reader: CapReader, snapshots: Sequence[Entry], report: Report, path: Sequence[bytes]) -> tuple[Version, ...]:
+    finder = PathFinder(reader)
+    states = [(finder.find(snapshot, path), number) for number, snapshot in enumerate(snapshots)]
+    for trouble in dict.fromkeys(state for state, _ in states if isinstance(state, Trouble)):
+        report(trouble)
+    return _united(Version(state, (number,)) for state, number in states if isinstance(state, Entry))
+
+
+def _below(reader: CapReader, versions: Versions, report: Report) -> Iterator[Versions]:
+    """Give what is in the directories among some versions of a path, name by name."""
+    holders: dict[bytes, tuple[Entry, list[int]]] = {}
+    for version in versions.all:
+        if version.entry.is_directory:
+            holders.setdefault(version.entry.packed, (version.entry, []))[1].extend(version.snapshots)
+    streams = [_listed(reader, versions.path, entry, tuple(sorted(numbers)), report) for entry, numbers in holders.values()]
+    if len(streams) == 1:
+        for version in streams[0]:
+            yield Versions(join(versions.path, version.entry.name), (version,))
+        return
+    merged = heapq.merge(*streams, key=_name_of)
+    for name, group in groupby(merged, key=_name_of):
+        yield Versions(join(versions.path, name), _united(group))
+
+
+def _listed(reader: CapReader, path: bytes, entry: Entry, snapshots: tuple[int, ...], report: Report) -> Iterator[Version]:
+    try:
+        cap = entry.cap
+        if isinstance(cap, DirectoryReadCap):
+            for child in reader.read_directory(cap):
+                yield Version(child, snapshots)
+    except (DamageError, AuthorityError) as error:
+        report(Trouble(path, f"can't be looked through: {error}"))
+
+
+def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
+    """Make one version of those whose entries are equal to the last bit."""
+    found: dict[bytes, list[Version]] = {}
+    for version in versions:
+        same_cap = found.setdefault(version.entry.packed, [])
+        for place, other in enumerate(same_cap):
+            if other.entry == version.entry:
+                same_cap[place] = Version(other.entry, tuple(sorted(other.snapshots + version.snapshots)))
+                break
+        else:
+            same_cap.append(version)
+    united = [version for same_cap in found.values() for version in same_cap]
+    return tuple(sorted(united, key=lambda version: version.snapshots))
+
+
+def _name_of(version: Version) -> bytes:
+    return version.entry.name
+
+
+def runs(snapshots: Sequence[int]) -> list[tuple[int, int]]:
+    """Give the stretches of ascending numbers without a gap, each by its first and last number."""
+    if not snapshots:
+        return []
+    starts = [snapshots[0], *(after for before, after in pairwise(snapshots) if after != before + 1)]
+    ends = [*(before for before, after in pairwise(snapshots) if after != before + 1), snapshots[-1]]
+    return list(zip(starts, ends, strict=True))

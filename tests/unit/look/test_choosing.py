@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from tallac.caps import LiteralDirectory
+from tallac.dag import Entry, Metadata, SnapshotFacts, snapshot_name
+from tallac.errors import EntryNotFoundError, UsageError
+from tallac.look.choosing import ALL, Choice, choose, parse_latest
+from tallac.look.listing import Order, SortBy
+
+DAY_NS = 86_400 * 10**9
+
+
+def snapshot(day: int, *, host: str = "here", source: bytes = b"/a", tags: tuple[str, ...] = ()) -> Entry:
+    """Make a snapshot of a day."""
+    facts = SnapshotFacts(host=host, sources=(source,), tags=tags)
+    return Entry.of(snapshot_name(day * DAY_NS), LiteralDirectory(b""), Metadata(snapshot=facts))
+
+
+SNAPSHOTS = [
+    snapshot(1),
+    snapshot(2, host="there"),
+    snapshot(3, source=b"/b", tags=("x",)),
+    snapshot(4, tags=("x", "y")),
+    Entry.of(b"other", LiteralDirectory(b"")),
+]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (ALL, [4, 0, 1, 2, 3]),
+        (Choice(hosts=("there",)), [1]),
+        (Choice(hosts=("there", "here"), sources=(b"/a",)), [0, 1, 3]),
+        (Choice(tags=(("x",),)), [2, 3]),
+        (Choice(tags=(("x", "y"), ("z",))), [3]),
+        (Choice(since_ns=2 * DAY_NS, until_ns=3 * DAY_NS), [1, 2]),
+        (Choice(latest=2), [2, 3]),
+        (Choice(latest=1, until_ns=2 * DAY_NS), [1]),
+        (Choice(latest=9), [0, 1, 2, 3]),
+        (Choice(names=(b"other",)), [4]),
+        (Choice(names=(SNAPSHOTS[0].name,), hosts=("there",)), []),
+    ],
+)
+def test_choices(choice: Choice, expected: list[int]) -> None:
+    """All conditions hold at a time, the newest are counted last, and bounds belong to what they bound."""
+    assert choose(reversed(SNAPSHOTS), choice) == [SNAPSHOTS[number] for number in expected]
+
+
+def test_names_that_are_missing() -> None:
+    """A name that no snapshot has is an error, not an empty answer."""
+    with pytest.raises(EntryNotFoundError):
+        choose(SNAPSHOTS, Choice(names=(b"nothing",)))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "x", "1.5", "٣", "99999999999"])
+def test_numbers(text: str) -> None:
+    """What is no number of snapshots is an error."""
+    assert parse_latest("12") == 12
+    with pytest.raises(UsageError):
+        parse_latest(text)
+
+
+def test_orders() -> None:
+    """Sizes and times go down, names up; what is equal stays in order of its names; without a time comes last."""
+    entries = [
+        Entry(b"a", b"L12", Metadata(mtime=(5, 0))),
+        Entry(b"b", b"L1234", Metadata(mtime=(-5, 0))),
+        Entry(b"c", b"L12"),
+        Entry(b"d", b"M123456789", Metadata(mtime=(9, 0))),
+    ]
+
+    def names(by: SortBy, *, is_reversed: bool = False) -> bytes:
+        return b"".join(entry.name for entry in Order(by, is_reversed).arrange(iter(entries)))
+
+    assert names(SortBy.NAME) == b"abcd"
+    assert names(SortBy.NAME, is_reversed=True) == b"dcba"
+    assert names(SortBy.SIZE) == b"bacd"
+    assert names(SortBy.SIZE, is_reversed=True) == b"dacb"
+    assert names(SortBy.TIME) == b"dabc"
+    assert names(SortBy.TIME, is_reversed=True) == b"cbad"

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from stat import S_IFREG
+from typing import TYPE_CHECKING
+
+from tallac.look.history import Turn, history
+from tallac.look.trouble import Trouble
+
+if TYPE_CHECKING:
+    from tests.unit.look.conftest import Shelf
+
+
+def test_turns(shelf: Shelf) -> None:
+    """Absent, appeared, the same, metadata, changed, gone, back as it was: each stretch says how it begins."""
+    other = shelf.file(b"1", mode=S_IFREG | 0o600)
+    states = [{}, {"f": b"1"}, {"f": b"1"}, {"f": other}, {"f": b"2"}, {}, {}, {"f": b"1"}, {"f": {"d": b"x"}}]
+    snapshots = [shelf.directory({"dir": state, "n": b"%d" % number}) for number, state in enumerate(states)]  # type: ignore[dict-item]
+    found = history(shelf.grid, snapshots, [b"dir", b"f"])
+    assert [(stretch.turn, stretch.first, stretch.last) for stretch in found] == [
+        (Turn.ABSENT, 0, 0),
+        (Turn.APPEARED, 1, 2),
+        (Turn.METADATA, 3, 3),
+        (Turn.CHANGED, 4, 4),
+        (Turn.ABSENT, 5, 6),
+        (Turn.RETURNED, 7, 7),
+        (Turn.CHANGED, 8, 8),
+    ]
+    assert found[2].metadata == ("mode",)
+    assert found[5].earlier == 1
+
+
+def test_a_directory(shelf: Shelf) -> None:
+    """A directory changes with what is below it, and a path through a file leads nowhere."""
+    snapshots = [shelf.directory({"d": {"e": {"f": b"%d" % (number // 2)}}}) for number in range(4)]
+    assert [(one.first, one.last) for one in history(shelf.grid, snapshots, [b"d"])] == [(0, 1), (2, 3)]
+    assert [one.turn for one in history(shelf.grid, snapshots, [b"d", b"e", b"f", b"g"])] == [Turn.ABSENT]
+    assert len(history(shelf.grid, snapshots, [])) == 2
+    assert history(shelf.grid, [], [b"d"]) == []
+
+
+def test_what_is_shared_is_read_once(shelf: Shelf) -> None:
+    """A path in directories that all snapshots share is looked up once."""
+    snapshots = [shelf.directory({"d": {"e": {"f": b"1"}}, "n": b"%d" % number}) for number in range(50)]
+    shelf.grid.events.clear()
+    assert len(history(shelf.grid, snapshots, [b"d", b"e", b"f"])) == 1
+    assert shelf.reads() == 50 + 2
+
+
+def test_a_lost_directory(shelf: Shelf) -> None:
+    """Where a directory on the way is lost, the file is not said to be absent."""
+    snapshots = [shelf.directory({"d": {"f": b"1"}}), shelf.directory({"d": {"f": b"2"}}), shelf.directory({"d": {"f": b"3"}})]
+    del shelf.grid.tables[shelf.directory({"f": b"2"}).packed]
+    found = history(shelf.grid, snapshots, [b"d", b"f"])
+    assert [stretch.turn for stretch in found] == [Turn.APPEARED, Turn.UNKNOWN, Turn.CHANGED]
+    assert isinstance(found[1].state, Trouble)
+    assert found[1].state.path == b"d"
