@@ -84,7 +84,7 @@ class Connection:
     def default_opener(self) -> Callable[[], Grid]:
         """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
         configuration = self.file.read()
-        return self.vaults.opener(configuration, self._vaults.chosen(configuration))
+        return self.vaults.opener(configuration, self.vaults.chosen(configuration))
 
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
