@@ -165,7 +165,7 @@ class Assembler:
 
     def _builder(self, assembly: Assembly) -> DirectoryBuilder:
         if assembly.builder is None:
-            assembly.builder = self._writer.build_directory()
+            assembly.builder = self._writer.build_directory(assembly.recorded)
         return assembly.builder
 
     def _finish(self, assembly: Assembly) -> bytes:

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 
 from tallac.backup.assembly import Assembler, Assembly
-from tallac.backup.executor import Executor, Workers
+from tallac.backup.executor import Executor, Threads, Workers
 from tallac.backup.files import Files
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import Recorded
@@ -19,7 +19,7 @@ from tallac.backup.target import Target, enter_snapshot, latest_snapshot, open_t
 from tallac.backup.walk import Surroundings, Walk
 from tallac.backup.worker import StoreTask
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap
-from tallac.dag import Metadata, SnapshotFacts, unpack_cap
+from tallac.dag import Metadata, SnapshotFacts, parse_snapshot_name, unpack_cap
 from tallac.errors import FencedError, SourceError, UsageError
 from tallac.interfaces import CapWriter, Clock, Grid
 from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
@@ -27,6 +27,9 @@ from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 from tallac.workers.pool import can_start_workers
 
 WORKERS = 2
+
+FOREIGN_DURATION_NS = 24 * 3600 * 1_000_000_000
+"""So long before its name's time a snapshot of another tool may have been begun."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class _Run:
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)
-            pools: list[Workers] = []
+            pools: list[Workers | Threads] = []
             assembler = Assembler(writer, record, ledger)
             files = Files(
                 writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
@@ -182,13 +185,22 @@ class _Run:
             ledger.progress.files_expected, ledger.progress.bytes_expected = row.files, row.size
             return None
         latest = latest_snapshot(self._grid, target, self._order.facts.host, self._order.source)
-        if latest is None or latest.metadata.snapshot is None:
+        if latest is None:
             return None
         facts = latest.metadata.snapshot
+        if facts is None:
+            # Another tool made it, which tells only when it was entered. What had changed shortly before is read again.
+            entered_ns = parse_snapshot_name(latest.name) or 0
+            return Recorded(latest.packed, entered_ns - FOREIGN_DURATION_NS)
         ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
         return Recorded(latest.packed, facts.started_ns)
 
-    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Workers]) -> Executor | None:
+    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Workers | Threads]) -> Executor | None:
+        if writer.threads:
+            threads = Threads(lambda: FileStorer(root, writer, writer.small_size_max, self._filesystem), writer.threads)
+            stack.callback(threads.stop)
+            pools.append(threads)
+            return threads
         recipe = writer.worker_recipe()
         if recipe is None or self._order.workers == 0 or not can_start_workers():
             return None

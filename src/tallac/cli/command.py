@@ -72,7 +72,14 @@ def define(
 def _running(settings: Settings) -> Iterator[Run]:
     output = Output(is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json)
     standard_input = open(0, "rb", closefd=False)  # noqa: SIM115 - it stays open, since it was not opened here.
-    with Client(grid=settings.grid, vault_key_file=settings.vault_key, standard_input=standard_input, warn=output.warn) as client:
+    with Client(
+        grid=settings.grid,
+        vault_key_file=settings.vault_key,
+        node_directory=settings.node_directory,
+        node_url=settings.node_url,
+        standard_input=standard_input,
+        warn=output.warn,
+    ) as client:
         yield Run(client, output, standard_input)
 
 

@@ -19,6 +19,7 @@ class Settings:
         verbose, quiet, json: See the options' help.
         grid: A vault's folder or URL.
         vault_key: The file with the vault's key.
+        node_directory, node_url: A Tahoe-LAFS node.
     """
 
     verbose: bool = False
@@ -26,6 +27,8 @@ class Settings:
     json: bool = False
     grid: str | None = None
     vault_key: str | None = None
+    node_directory: str | None = None
+    node_url: str | None = None
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: object) -> None:
@@ -47,6 +50,8 @@ def grid_options() -> list[click.Option]:
     """Make the options on which grid is meant."""
     return [
         _option("--grid", metavar="FOLDER|URL", help="The vault, where no alias says it or it has moved."),
+        _option("-d", "--node-directory", metavar="FOLDER", help="A Tahoe-LAFS node's, for its grid and aliases."),
+        _option("-u", "--node-url", metavar="URL", help="A Tahoe-LAFS node's gateway, for its grid."),
         _option("--vault-key", metavar="FILE|-", help="Where to read the key of a vault that the configuration does not know."),
     ]
 

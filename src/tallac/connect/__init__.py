@@ -10,7 +10,7 @@ from tallac.connect.passphrase_input import PassphraseChoice
 from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import PackShare, PruneOptions, PruneReport
+from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -23,6 +23,8 @@ __all__ = [
     "Folders",
     "GridChoice",
     "KnownGrid",
+    "MirrorOptions",
+    "MirrorReport",
     "PackShare",
     "PassphraseChoice",
     "PathHistory",

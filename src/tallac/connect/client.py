@@ -42,7 +42,7 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
-    from tallac.restore import Problem, RestoreSummary
+    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
 def _say_nothing(_what: str) -> None:
@@ -64,6 +64,8 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking):
         *,
         grid: str | None = None,
         vault_key_file: str | None = None,
+        node_directory: str | None = None,
+        node_url: str | None = None,
         standard_input: BinaryIO | None = None,
         warn: Callable[[str], None] = _say_nothing,
     ) -> None:
@@ -73,11 +75,14 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking):
             folders: Where configuration, state and default vault are.
             grid: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
+            node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
+            node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
             warn: Told what did not work and can wait.
         """
         self.warn = warn
-        self.connection = Connection(folders or Folders.standard(), GridChoice(grid, vault_key_file), standard_input=standard_input)
+        choice = GridChoice(grid, vault_key_file, node_directory, node_url)
+        self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
     def __enter__(self) -> Self:
         return self
@@ -94,13 +99,13 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking):
     def create_alias(self, name: str) -> str:
         """Make a new directory and an alias for it; say where a vault was made for it, "" where there was one."""
         made = self.connection.create_alias(name)
-        self.seal_aliases(self.connection.identity_of(name))
+        self.seal_alias(name)
         return made
 
     def add_alias(self, name: str, cap: str) -> None:
         """Remember a cap under a name."""
         self.connection.add_alias(name, self.connection.parse_cap(cap))
-        self.seal_aliases(self.connection.identity_of(name))
+        self.seal_alias(name)
 
     def list_aliases(self) -> list[tuple[str, str]]:
         """List aliases, each with the place of its grid."""
@@ -157,17 +162,17 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking):
         place: str,
         folder: str | Path,
         *,
-        report: Callable[[Problem], None] | None = None,
-        progress: Callable[[RestoreSummary], None] | None = None,
+        options: RestoreOptions | None = None,
+        observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
         """Bring back a directory into a new or empty folder, or a file into a folder."""
         # Late, as in backup.
-        from tallac.restore import restore
+        from tallac.restore import RestoreOptions, restore
 
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, report=report, progress=progress)
+        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
 
     # Backing up
 

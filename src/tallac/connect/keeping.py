@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 
+from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryWriteCap, WriteCap
 from tallac.check import check_cap
 from tallac.connect.connection import Connection
-from tallac.connect.location import backend_at
+from tallac.connect.location import backend_at, is_absent
 from tallac.errors import UsageError
-from tallac.interfaces import CheckReport
+from tallac.interfaces import Backend, CheckReport
 from tallac.transfer import find
-from tallac.vault import CheckOptions, PackShare, PruneOptions, Pruner, PruneReport, Scrub, VaultChecker
+from tallac.vault import (
+    CheckOptions,
+    MirrorMemory,
+    MirrorOptions,
+    MirrorReport,
+    PackShare,
+    PruneOptions,
+    Pruner,
+    PruneReport,
+    Scrub,
+    VaultChecker,
+    VaultCopy,
+    WriterKey,
+    read_identity,
+)
 
 
 class Keeping:
@@ -84,3 +100,49 @@ class Keeping:
         run = Scrub(backend_at(self.connection.location_of(location)), progress)
         run.run()
         return run.report
+
+    def copy_vault(
+        self,
+        source: str,
+        mirror: str,
+        options: MirrorOptions | None = None,
+        *,
+        progress: Callable[[MirrorReport], None] | None = None,
+    ) -> MirrorReport:
+        """Copy what the mirror lacks of the vault at a folder, a URL or an alias, to a folder, which is made, or a URL.
+
+        Raises:
+            UsageError: Both are the same place.
+            As `tallac.vault.VaultCopy.run`.
+        """
+        options = options or MirrorOptions()
+        source_url, mirror_url = self.connection.location_of(source), self.connection.location_of(mirror)
+        if source_url == mirror_url:
+            raise UsageError(f"{mirror}: the vault itself can't be its mirror; give another folder")
+        backend = backend_at(source_url)
+        key = self.connection.key_at(source_url)
+        memory = None
+        if not options.is_dry_run:
+            folder = self.connection.folders.state / read_identity(backend)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            memory = folder / f"mirror-{sha256(mirror_url.encode()).hexdigest()[:16]}.json"
+        run = VaultCopy(
+            backend,
+            _mirror_at(mirror_url, is_dry_run=options.is_dry_run),
+            key.keeper_key if isinstance(key, WriterKey) else key,
+            MirrorMemory(memory),
+            options,
+            progress,
+        )
+        run.run()
+        return run.report
+
+
+def _mirror_at(url: str, *, is_dry_run: bool) -> Backend:
+    """Give the mirror's backend; a folder is made where it is missing, but for a dry run, which looks at an empty one instead."""
+    if is_dry_run and is_absent(url):
+        return MemoryBackend()
+    backend = backend_at(url)
+    if not is_dry_run and is_absent(url):
+        backend.create()
+    return backend

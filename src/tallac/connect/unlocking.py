@@ -180,6 +180,12 @@ class Unlocking:
         """
         write_kit(kit, Path(file))
 
+    def seal_alias(self, name: str) -> None:
+        """Let a new alias come behind its user's passphrases, if there are any."""
+        alias = self.connection.file.read().aliases.get(name.partition(":")[0])
+        if alias is not None:
+            self.seal_aliases(alias.grid)
+
     def seal_aliases(self, identity: str, *, at_once: bool = False) -> None:
         """Bring the user's envelope in a vault up to what the configuration has of it. Nothing is read or written where it is.
 

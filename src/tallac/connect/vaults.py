@@ -28,10 +28,13 @@ class GridChoice:
     Attributes:
         location: A folder or URL; None for the alias's own grid, or the default alias's.
         vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
+        node_directory, node_url: A Tahoe-LAFS node, whose grid is meant instead; the directory's aliases count then.
     """
 
     location: str | None = None
     vault_key_file: str | None = None
+    node_directory: str | None = None
+    node_url: str | None = None
 
 
 class Vaults:
@@ -123,6 +126,17 @@ class Vaults:
         if identity not in self._open_grids:
             self._open_grids[identity] = self.opener(configuration, identity)()
         return self._open_grids[identity]
+
+    def key_at(self, configuration: Configuration, url: str) -> VaultKey | None:
+        """Give the key of the vault at a place: the one that the command line names, or the one that is known; None without either.
+
+        Raises:
+            NotAVaultError, StoreError: There is no vault.
+        """
+        if self._choice.vault_key_file is not None:
+            return parse_vault_key(self._secrets.read_line(self._choice.vault_key_file, "a vault key"))
+        known = configuration.grids.get(read_identity(backend_at(url)))
+        return None if known is None else self.parse_key(known)
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
         """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""

@@ -6,10 +6,14 @@ done. Nothing is ever written outside the destination: see `names` and `tallac.s
 """
 
 from tallac.restore.batch import Batch, BatchResult, restore_batch
+from tallac.restore.options import RestoreOptions
+from tallac.restore.owners import parse_owner_rules
 from tallac.restore.run import restore
+from tallac.restore.selection import Selection
 from tallac.restore.settings import RestoreSettings
-from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
+from tallac.restore.summary import Change, Problem, ProblemKind, RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
+from tallac.restore.tally import RestoreObserver
 from tallac.restore.walk import BatchRunner
 
 __all__ = [
@@ -17,11 +21,16 @@ __all__ = [
     "Batch",
     "BatchResult",
     "BatchRunner",
+    "Change",
     "DestinationSystem",
     "Problem",
     "ProblemKind",
+    "RestoreObserver",
+    "RestoreOptions",
     "RestoreSettings",
     "RestoreSummary",
+    "Selection",
+    "parse_owner_rules",
     "restore",
     "restore_batch",
 ]

@@ -11,10 +11,13 @@ from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
 from tallac.restore.folder import Folder, open_folder
 from tallac.restore.names import is_safe_component, shown
+from tallac.restore.options import PLAIN, RestoreOptions
+from tallac.restore.owners import Owners
 from tallac.restore.pool_runner import WORKERS
 from tallac.restore.settings import RestoreSettings
-from tallac.restore.summary import Problem, RestoreSummary
+from tallac.restore.summary import RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
+from tallac.restore.tally import RestoreObserver, Tally
 from tallac.restore.walk import BatchRunner, Frame, Walk
 
 RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
@@ -26,9 +29,8 @@ def restore(
     what: Entry | ReadCap,
     destination: bytes | str | os.PathLike[str],
     *,
-    numeric_owners: bool = False,
-    report: Callable[[Problem], None] | None = None,
-    progress: Callable[[RestoreSummary], None] | None = None,
+    options: RestoreOptions = PLAIN,
+    observer: RestoreObserver | None = None,
     make_runner: RunnerFactory | None = None,
     workers: int | None = None,
     system: DestinationSystem = DESTINATION,
@@ -43,9 +45,8 @@ def restore(
         grid: Where to read.
         what: An entry with its metadata, or a directory's cap.
         destination: A folder's path, of any length. Symbolic links in it are followed, since it is the user's own word.
-        numeric_owners: Use the numbers of owners and ignore their names.
-        report: Called once for each thing that is not as it was.
-        progress: Called now and then with the counts so far, and at the end. The object is the same each time.
+        options: What of it is wanted, and how.
+        observer: Is told what goes on.
         make_runner: Gives what restores batches of regular files, in place of worker processes.
         workers: How many worker processes may be started; None for as many as suit, 0 for none.
         system: The calls that write.
@@ -53,31 +54,38 @@ def restore(
     Raises:
         DestinationError: The folder can't be used, or failed later on, as with a full disk. What was written stays.
         EntryError: A file has no name that it could get.
+        UsageError: A rule names an owner whom this machine does not know.
         StoreError: The store failed, other than by damage, which is reported and left out.
     """
     entry = what if isinstance(what, Entry) else Entry.of(b"", what)
     if not entry.is_directory and not is_safe_component(entry.name):
         raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
+    # A rule that names nobody is told before anything is made.
+    Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
     path = os.fsencode(destination)
     with open_folder(path, must_be_empty=entry.is_directory, system=system) as folder:
         if entry.is_directory:
             _stop_inheritance(folder, path)
         settings = RestoreSettings(
             destination=path,
-            numeric_owners=numeric_owners,
+            numeric_owners=options.numeric_owners,
+            user_rules=options.user_rules,
+            group_rules=options.group_rules,
             inherits_acls=folder.inherits_acls,
             inherits_flags=folder.inherits_flags,
         )
         runner = make_runner(folder.descriptor, settings) if make_runner else None
         # Workers use the real calls; whoever bends them wants to see them all.
         count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
-        walk = Walk(grid, folder.descriptor, settings, system, runner=runner, workers=count, report=report, progress=progress)
+        tally = Tally(observer or RestoreObserver())
+        selection = options.selection
+        walk = Walk(grid, folder.descriptor, settings, system, tally, runner=runner, workers=count, selection=selection)
         if entry.is_directory:
-            walk.summary.directories = 1
-            walk.run(walk.frame_of(entry, folder.final_metadata(entry.metadata)))
+            tally.summary.directories = 1
+            walk.run(walk.frame_of(entry, folder.final_metadata(entry.metadata), selection.top))
         else:
-            walk.run(Frame(iter((entry,)), None, b""))
-    return walk.summary
+            walk.run(Frame(iter((entry,)), None, b"", selection.top))
+    return tally.summary
 
 
 def _stop_inheritance(folder: Folder, path: bytes) -> None:

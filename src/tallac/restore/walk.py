@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Protocol
 
@@ -12,16 +12,19 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader
-from tallac.restore.attributes import FLAGS_LINK_FORBIDDING, Attributes
-from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of, unset_problem
+from tallac.restore.attributes import FLAGS_LINK_FORBIDDING
+from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of
+from tallac.restore.finish import Finisher
 from tallac.restore.links import LinkTable
 from tallac.restore.names import is_safe_component, join_path, shown
 from tallac.restore.pool_runner import make_runner
+from tallac.restore.selection import EVERYTHING, Scope, Selection
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.special import Kind, is_device, kind_of, make_special
-from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
+from tallac.restore.summary import Change, Problem, ProblemKind
 from tallac.restore.system import Beneath, DestinationSystem, is_fatal
-from tallac.source import DirectoryStack, open_beneath, open_regular
+from tallac.restore.tally import Tally
+from tallac.source import DirectoryStack, open_beneath
 
 BATCH_COUNT_MAX = 200
 BATCH_SIZE_MAX = 2 << 20
@@ -77,14 +80,16 @@ class Frame:
     Attributes:
         metadata: What it gets when all below it is done; None to leave it as it is.
         packed: Its cap, to notice a directory that contains itself.
+        scope: What holds for it, and for what is in it unless that has a scope of its own.
     """
 
-    __slots__ = ("entries", "metadata", "packed", "pending", "pending_size")
+    __slots__ = ("entries", "metadata", "packed", "pending", "pending_size", "scope")
 
-    def __init__(self, entries: Iterator[Entry], metadata: Metadata | None, packed: bytes) -> None:
+    def __init__(self, entries: Iterator[Entry], metadata: Metadata | None, packed: bytes, scope: Scope = Scope.IN) -> None:
         self.entries = entries
         self.metadata = metadata
         self.packed = packed
+        self.scope = scope
         self.pending: list[Entry] = []
         self.pending_size = 0
 
@@ -98,32 +103,30 @@ class Walk:
         root: int,
         settings: RestoreSettings,
         system: DestinationSystem,
+        tally: Tally,
         *,
         runner: BatchRunner | None = None,
         workers: int = 0,
-        report: Callable[[Problem], None] | None = None,
-        progress: Callable[[RestoreSummary], None] | None = None,
+        selection: Selection = EVERYTHING,
     ) -> None:
         """Restore below an open directory, which stays the caller's; with a runner, or with so many worker processes."""
-        self.summary = RestoreSummary()
         self._grid = grid
         self._root = root
         self._settings = settings
         self._system = system
+        self._tally = tally
+        self._selection = selection
         self._writer = FileWriter(grid, settings, system)
-        self._attributes = Attributes(system, settings)
+        self._finisher = Finisher(root, settings, system, tally)
         self._runner = runner or make_runner(grid, root, settings, self._writer, workers) or LocalRunner(self._writer)
-        self._report = report
-        self._progress = progress
         self._stack = DirectoryStack(root, filesystem=system)
         self._frames: list[Frame] = []
+        # The innermost directories that the walk is in and that are not made yet: they are once something in them is wanted.
+        self._unmade: list[Entry] = []
         self._links = LinkTable()
+        self._under_way: deque[Batch] = deque()
         self._submitted = 0
         self._completed = 0
-        # Directories that the walk has left, children first: (batches that must be complete, components, metadata).
-        self._unfinished: deque[tuple[int, tuple[bytes, ...], Metadata]] = deque()
-        # Files that had to stay free of flags until their last link was made.
-        self._unflagged: list[tuple[tuple[bytes, ...], bytes, int]] = []
 
     def run(self, top: Frame) -> None:
         """Restore everything below a directory that exists already, and the directory's own metadata.
@@ -141,11 +144,11 @@ class Walk:
                 else:
                     self._restore(entry)
             self._absorb(self._runner.drain())
-            self._finish_directories()
-            self._set_flags_left()
-        self._show_progress()
+            self._finisher.finish_directories(self._completed)
+            self._finisher.set_flags_left()
+        self._tally.show_progress()
 
-    def frame_of(self, entry: Entry, metadata: Metadata | None) -> Frame:
+    def frame_of(self, entry: Entry, metadata: Metadata | None, scope: Scope = Scope.IN) -> Frame:
         """Begin to read a directory.
 
         Raises:
@@ -154,20 +157,30 @@ class Walk:
         cap = entry.cap
         if not isinstance(cap, DirectoryReadCap):
             raise CapError("the cap leads to no directory that can be read")
-        return Frame(iter(self._grid.read_directory(cap)), metadata, entry.packed)
+        return Frame(iter(self._grid.read_directory(cap)), metadata, entry.packed, scope)
 
     def _next_entry(self, frame: Frame) -> Entry | None:
         try:
             return next(frame.entries, None)
         except DamageError as error:
-            self._add(Problem(self._path(), ProblemKind.DAMAGED, f"entries are missing: {error}"))
+            self._tally.add(Problem(self._path(), ProblemKind.DAMAGED, f"entries are missing: {error}"))
             return None
 
     def _restore(self, entry: Entry) -> None:
         try:
             if not is_safe_component(entry.name):
                 raise EntryError("the name is no name of a file, and might lead out of the destination")
+            scope = self._frames[-1].scope
+            if not self._selection.is_everything:
+                scope = self._selection.scope(self._path(entry.name), entry.is_directory, scope)
+            if scope is Scope.OUT:
+                return
             kind = kind_of(entry)
+            if scope is Scope.PASSAGE:
+                self._pass(entry)
+                return
+            if self._unmade:
+                self._make_unmade()
             if kind is Kind.DIRECTORY:
                 self._enter(entry)
             elif entry.metadata.links > 1:
@@ -177,28 +190,50 @@ class Walk:
             else:
                 self._make_special(entry)
         except _CHILD_ERRORS as error:
-            self._add(problem_of(error, self._path(entry.name), self._settings))
+            self._tally.add(problem_of(error, self._path(entry.name), self._settings))
 
     def _enter(self, entry: Entry) -> None:
+        frame = self._frame_below(entry, Scope.IN)
+        self._make_directory(entry)
+        self._frames.append(frame)
+
+    def _pass(self, entry: Entry) -> None:
+        """Go down into a directory that is made only if something in it is wanted."""
+        frame = self._frame_below(entry, Scope.PASSAGE)
+        self._unmade.append(entry)
+        self._frames.append(frame)
+
+    def _frame_below(self, entry: Entry, scope: Scope) -> Frame:
         # Only a mutable directory can: what is immutable is made after what it contains.
         if entry.packed[:1] == b"T" and any(frame.packed == entry.packed for frame in self._frames):
             raise EntryError("the directory contains itself")
-        frame = self.frame_of(entry, entry.metadata)
+        return self.frame_of(entry, entry.metadata, scope)
+
+    def _make_unmade(self) -> None:
+        """Make the directories on the way to something that is wanted."""
+        while self._unmade:
+            self._make_directory(self._unmade[0])
+            del self._unmade[0]
+
+    def _make_directory(self, entry: Entry) -> None:
         self._system.make_directory(entry.name, self._stack.descriptor)
         self._stack.enter(entry.name)
-        self._frames.append(frame)
-        self.summary.directories += 1
+        self._tally.summary.directories += 1
+        self._tally.tell(Change.NEW, join_path(self._stack.components))
 
     def _leave(self) -> None:
         frame = self._frames.pop()
+        if self._unmade:
+            self._unmade.pop()
+            return
         self._submit(frame)
         self._absorb(self._runner.results())
         if frame.metadata is not None:
             self._finish_or_wait(frame.metadata)
         if self._frames:
             self._stack.leave()
-        self._finish_directories()
-        self._show_progress()
+        self._finisher.finish_directories(self._completed)
+        self._tally.show_progress()
 
     def _enqueue(self, entry: Entry) -> None:
         frame = self._frames[-1]
@@ -207,7 +242,7 @@ class Walk:
         if len(frame.pending) >= BATCH_COUNT_MAX or frame.pending_size >= BATCH_SIZE_MAX:
             self._submit(frame)
             self._absorb(self._runner.results())
-            self._show_progress()
+            self._tally.show_progress()
 
     def _submit(self, frame: Frame) -> None:
         if not frame.pending:
@@ -218,22 +253,26 @@ class Walk:
             directory = self._stack.descriptor
         except OSError as error:
             for entry in batch.entries:
-                self._add(problem_of(error, self._path(entry.name), self._settings))
+                self._tally.add(problem_of(error, self._path(entry.name), self._settings))
             return
+        self._under_way.append(batch)
         self._runner.submit(batch, directory)
         self._submitted += 1
 
     def _absorb(self, results: list[BatchResult]) -> None:
         for result in results:
             self._completed += 1
-            self._count(result)
+            self._tally.count(result)
+            self._tell_batch(self._under_way.popleft(), result)
 
-    def _count(self, result: BatchResult) -> None:
-        self.summary.files += result.files
-        self.summary.bytes += result.bytes
-        self.summary.owners_unset += result.owners_unset
-        for problem in result.problems:
-            self._add(problem)
+    def _tell_batch(self, batch: Batch, result: BatchResult) -> None:
+        if self._tally.observer.change is None:
+            return
+        missing = {problem.path for problem in result.problems if problem.kind is not ProblemKind.UNSET}
+        for entry in batch.entries:
+            path = join_path(batch.components, entry.name)
+            if path not in missing:
+                self._tally.tell(Change.NEW, path)
 
     def _make_special(self, entry: Entry) -> bool:
         """Make what has no content, with its metadata; say whether it is there."""
@@ -243,30 +282,37 @@ class Walk:
         except PermissionError as error:
             if not is_device(entry):
                 raise
-            self._add(Problem(self._path(entry.name), ProblemKind.UNSET, f"not made: {error.strerror}; only root may"))
+            what = f"not made: {error.strerror}; only root may"
+            self._tally.add(Problem(self._path(entry.name), ProblemKind.UNSET, what))
             return False
-        self._set_attributes(Beneath(directory, entry.name), entry.metadata, self._path(entry.name))
-        self.summary.files += 1
+        self._finisher.set_attributes(Beneath(directory, entry.name), entry.metadata, self._path(entry.name))
+        self._tally.summary.files += 1
+        self._tally.tell(Change.NEW, self._path(entry.name))
         return True
 
     def _restore_linked(self, entry: Entry, kind: Kind) -> None:
         """Make a link of a file that is there, or the file itself, at once: later links rely on it."""
         first = self._links.first_of(entry)
         if first is not None and self._link(entry, *first):
-            self.summary.bytes += entry.size if kind is Kind.REGULAR else 0
+            self._tally.summary.bytes += entry.size if kind is Kind.REGULAR else 0
             return
         components = self._stack.components
-        if kind is Kind.SPECIAL:
-            is_made = self._make_special(entry)
-        else:
-            result = BatchResult()
-            is_held = bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
-            is_made = self._writer.write(entry, self._stack.descriptor, components, result, with_flags=not is_held)
-            self._count(result)
-            if is_made and is_held:
-                self._unflagged.append((components, entry.name, entry.metadata.flags))
+        is_made = self._make_special(entry) if kind is Kind.SPECIAL else self._write_now(entry)
         if is_made and first is None:
             self._links.add_first(entry, components)
+
+    def _write_now(self, entry: Entry) -> bool:
+        """Write a file that gets links, without those flags that would forbid them; say whether it is there."""
+        components = self._stack.components
+        result = BatchResult()
+        is_held = bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
+        is_made = self._writer.write(entry, self._stack.descriptor, components, result, with_flags=not is_held)
+        self._tally.count(result)
+        if is_made and is_held:
+            self._finisher.add_unflagged(components, entry.name, entry.metadata.flags)
+        if is_made:
+            self._tally.tell(Change.NEW, self._path(entry.name))
+        return is_made
 
     def _link(self, entry: Entry, components: tuple[bytes, ...], name: bytes) -> bool:
         new = Beneath(self._stack.descriptor, entry.name)
@@ -281,67 +327,27 @@ class Walk:
                 raise
             # The file system knows no links, or no more of this file; or somebody moved the first one away.
             what = f"a copy instead of a hard link of {shown(join_path(components, name))} ({error.strerror})"
-            self._add(Problem(self._path(entry.name), ProblemKind.UNSET, what))
+            self._tally.add(Problem(self._path(entry.name), ProblemKind.UNSET, what))
             return False
         self._links.count_link(entry)
-        self.summary.files += 1
+        self._tally.summary.files += 1
+        self._tally.tell(Change.NEW, self._path(entry.name))
         return True
 
     def _finish_or_wait(self, metadata: Metadata) -> None:
         components = self._stack.components
-        if self._unfinished or self._completed < self._submitted:
-            self._unfinished.append((self._submitted, components, metadata))
+        if self._finisher.has_directories or self._completed < self._submitted:
+            self._finisher.add_directory(self._submitted, components, metadata)
             return
         try:
-            self._set_attributes(self._stack.descriptor, metadata, join_path(components), is_directory=True)
+            directory = self._stack.descriptor
         except OSError as error:
-            self._add(problem_of(error, join_path(components), self._settings))
-
-    def _finish_directories(self) -> None:
-        while self._unfinished and self._unfinished[0][0] <= self._completed:
-            _, components, metadata = self._unfinished.popleft()
-            try:
-                descriptor = open_beneath(self._root, components, filesystem=self._system)
-                try:
-                    self._set_attributes(descriptor, metadata, join_path(components), is_directory=True)
-                finally:
-                    self._system.close(descriptor)
-            except OSError as error:
-                self._add(problem_of(error, join_path(components), self._settings))
-
-    def _set_flags_left(self) -> None:
-        for components, name, flags in self._unflagged:
-            path = join_path(components, name)
-            try:
-                directory = open_beneath(self._root, components, filesystem=self._system)
-                try:
-                    descriptor, _ = open_regular(directory, name, filesystem=self._system)
-                finally:
-                    self._system.close(directory)
-                try:
-                    unset = self._attributes.set_flags(descriptor, flags)
-                finally:
-                    self._system.close(descriptor)
-            except OSError as error:
-                unset = [f"inode flags ({problem_of(error, path, self._settings).what})"]
-            if unset:
-                self._add(unset_problem(path, unset))
-
-    def _set_attributes(self, place: int | Beneath, metadata: Metadata, path: bytes, *, is_directory: bool = False) -> None:
-        before = self._attributes.owners_unset
-        unset = self._attributes.set_all(place, metadata, is_directory=is_directory)
-        self.summary.owners_unset += self._attributes.owners_unset - before
-        if unset:
-            self._add(unset_problem(path, unset))
+            self._tally.add(problem_of(error, join_path(components), self._settings))
+            return
+        self._finisher.finish_directory(directory, components, metadata)
 
     def _path(self, name: bytes | None = None) -> bytes:
-        return join_path(self._stack.components, name)
-
-    def _add(self, problem: Problem) -> None:
-        self.summary.count(problem)
-        if self._report is not None:
-            self._report(problem)
-
-    def _show_progress(self) -> None:
-        if self._progress is not None:
-            self._progress(self.summary)
+        components = self._stack.components
+        if self._unmade:
+            components += tuple(entry.name for entry in self._unmade)
+        return join_path(components, name)

@@ -1,9 +1,12 @@
 """The vault: Tallac's own grid, over any backend. docs/format.md describes what it stores."""
 
 from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
+from tallac.vault.copying import VaultCopy
 from tallac.vault.envelopes import Envelope, EnvelopeFile
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
+from tallac.vault.mirror_report import MirrorOptions, MirrorReport
+from tallac.vault.mirror_states import MirrorMemory
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.scrubbing import Scrub
@@ -15,6 +18,9 @@ __all__ = [
     "EnvelopeKey",
     "KeeperKey",
     "LocatorKey",
+    "MirrorMemory",
+    "MirrorOptions",
+    "MirrorReport",
     "PackShare",
     "Passphrases",
     "PruneOptions",
@@ -25,6 +31,7 @@ __all__ = [
     "SystemClock",
     "Vault",
     "VaultChecker",
+    "VaultCopy",
     "VaultKey",
     "WriterKey",
     "create_vault",

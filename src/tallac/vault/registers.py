@@ -66,7 +66,16 @@ class Register:
         if found is None:
             self._memory.check(self.path, 0, NO_PREDECESSOR)
             return None
-        sealed, version = found
+        state = self.decode(*found)
+        self._memory.check(self.path, state.number, state.hash)
+        return state
+
+    def decode(self, sealed: bytes, version: Version = b"") -> State:
+        """Read a state that was got from somewhere; it is not compared with what this client has seen.
+
+        Raises:
+            CorruptObjectError: It is damaged.
+        """
         try:
             plain = unpad_plain(open_sealed(self._key, sealed, self._context), Codec())
             if len(plain) < _HEAD.size:
@@ -74,9 +83,7 @@ class Register:
         except CorruptObjectError as error:
             raise type(error)(f"the vault's {self.path} is damaged: {error}") from None
         number, predecessor = _HEAD.unpack_from(plain)
-        hashed = hash_file_bytes(sealed)
-        self._memory.check(self.path, number, hashed)
-        return State(number, predecessor, plain[_HEAD.size :], hashed, version)
+        return State(number, predecessor, plain[_HEAD.size :], hash_file_bytes(sealed), version)
 
     def swap(self, edit: Callable[[bytes | None], bytes | None]) -> State | None:
         """Read, edit and swap in; again where somebody else was faster. An edit that gives None leaves it as it is.

@@ -201,6 +201,14 @@ class Slots:
             raise MalformedObjectError(f"{path} in {self._backend.location()} does not follow the format")
         return MutableDirectoryVerify(root[:16], root[16:])
 
+    def number_in(self, path: str, sealed: bytes) -> int:
+        """Give the number of a state of the slot at a path; the signature is not looked at.
+
+        Raises:
+            CorruptObjectError: It is damaged.
+        """
+        return self._open(path, sealed).number
+
     def all_roots(self, keeper: KeeperKey) -> list[MutableDirectoryVerify]:
         """Read the roots from the slots themselves, for when their register is lost; damaged slots are left out."""
         roots = []

@@ -17,7 +17,7 @@ from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, Immut
 from tallac.dag import Entry, Metadata, encode_table
 from tallac.errors import CorruptObjectError, MissingObjectError
 from tallac.interfaces import BinaryReader, Directory
-from tallac.restore import DestinationSystem, Problem, RestoreSummary, restore
+from tallac.restore import DestinationSystem, Problem, RestoreObserver, RestoreOptions, RestoreSummary, restore
 from tallac.restore.system import Beneath, Place
 from tallac.source import (
     DirectoryStack,
@@ -273,14 +273,20 @@ class Restored:
         self.problems: list[Problem] = []
         self.system = BentSystem()
         self.progress: list[tuple[int, int, int]] = []
+        self.changes: list[tuple[str, bytes]] = []
+        self.options = RestoreOptions()
 
     def __call__(self, what: Entry, destination: Path | bytes | None = None) -> RestoreSummary:
         return restore(
             self.grid,
             what,
             self.out if destination is None else destination,
-            report=self.problems.append,
-            progress=lambda summary: self.progress.append((summary.files, summary.directories, summary.bytes)),
+            options=self.options,
+            observer=RestoreObserver(
+                problem=self.problems.append,
+                change=lambda change, path: self.changes.append((change.value, path)),
+                progress=lambda summary: self.progress.append((summary.files, summary.directories, summary.bytes)),
+            ),
             system=self.system,
         )
 

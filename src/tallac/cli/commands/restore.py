@@ -3,40 +3,105 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
-from tallac.cli.command import Run, argument, define
+import click
+
+from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import json_name, show_duration, show_size
 from tallac.cli.messages import show_name
 from tallac.cli.progress import ProgressLine
-from tallac.restore import Problem, RestoreSummary
+from tallac.restore import Change, Problem, RestoreObserver, RestoreOptions, RestoreSummary, Selection, parse_owner_rules
+
+
+def _patterns(name: str, text: str) -> click.Option:
+    return click.Option([name], metavar="PATTERN", multiple=True, help=text)
+
+
+def _owners(name: str, text: str) -> click.Option:
+    return click.Option([name], metavar="FROM:TO", multiple=True, help=text)
 
 
 @define(
     "restore",
-    [argument("place", "ALIAS:PATH"), argument("folder", "FOLDER")],
+    [
+        argument("place", "ALIAS:PATH"),
+        argument("folder", "FOLDER"),
+        _patterns("--include", "Restore only this, as in a .gitignore file."),
+        _patterns("--exclude", "Leave this out, as in a .gitignore file."),
+        _patterns("--iinclude", "As --include, whatever the case."),
+        _patterns("--iexclude", "As --exclude, whatever the case."),
+        flag("--numeric-owner", text="Set owners by their numbers, whatever names they have here."),
+        _owners("--owner-map", "Give what belonged to one user to another, each a name or a number."),
+        _owners("--group-map", "Give what belonged to one group to another."),
+    ],
     examples=(
         "tallac restore home:docs/Latest ~/restored",
         "tallac restore home:docs/Archives/2026-11-23_17:02:11Z/Letters ~/old-letters",
+        "tallac restore home:docs/Latest ~/letters --include '*.odt' --exclude /Old",
     ),
 )
-def command(run: Run, place: str, folder: str) -> int:
+def command(
+    run: Run,
+    place: str,
+    folder: str,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    iinclude: tuple[str, ...],
+    iexclude: tuple[str, ...],
+    numeric_owner: bool,
+    owner_map: tuple[str, ...],
+    group_map: tuple[str, ...],
+) -> int:
     """Bring back a snapshot, or any part of one.
 
     FOLDER is made, or must be empty; a single file may go beside what is there. Metadata comes back as far as your rights allow;
     what could not be set is said. What is damaged is named and left out; then the exit status is 1.
     """
+    options = RestoreOptions(
+        selection=Selection(include, exclude, iinclude=iinclude, iexclude=iexclude),
+        numeric_owners=numeric_owner,
+        user_rules=parse_owner_rules(owner_map),
+        group_rules=parse_owner_rules(group_map),
+    )
     started = time.monotonic()
-
-    def tell(problem: Problem) -> None:
-        if run.output.is_json:
-            run.output.record(type="problem", kind=problem.kind.value, what=problem.what, **json_name(problem.path, "path"))
-        run.output.warn(f"{show_name(problem.path) or folder}: {problem.what}")
-
     with ProgressLine(run.output) as line:
-        summary = run.client.restore(
-            place, folder, report=tell, progress=lambda summary: line.show(_counts(summary), _fields(summary))
-        )
-    seconds = time.monotonic() - started
+        summary = run.client.restore(place, folder, options=options, observer=_Telling(run, folder, line).observer)
+    _tell_summary(run, folder, summary, time.monotonic() - started)
+    return 0 if summary.is_complete else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Prints what goes on."""
+
+    run: Run
+    folder: str
+    line: ProgressLine
+
+    @property
+    def observer(self) -> RestoreObserver:
+        """What a restore is given."""
+        change = self.change if self.run.output.is_verbose else None
+        return RestoreObserver(problem=self.problem, change=change, progress=self.progress)
+
+    def problem(self, problem: Problem) -> None:
+        """Tell what is not as it was."""
+        output = self.run.output
+        if output.is_json:
+            output.record(type="problem", kind=problem.kind.value, what=problem.what, **json_name(problem.path, "path"))
+        output.warn(f"{show_name(problem.path) or self.folder}: {problem.what}")
+
+    def change(self, change: Change, path: bytes) -> None:
+        """Name a path."""
+        self.run.output.detail(f"{change.value:9}  {show_name(path)}")
+
+    def progress(self, summary: RestoreSummary) -> None:
+        """Show how far it is."""
+        self.line.show(_counts(summary), _fields(summary))
+
+
+def _tell_summary(run: Run, folder: str, summary: RestoreSummary, seconds: float) -> None:
     for note in summary.notes:
         run.output.note(note)
     if run.output.is_json:
@@ -45,7 +110,6 @@ def command(run: Run, place: str, folder: str) -> int:
         run.output.summary(
             {"restored": f"{_counts(summary)} in {show_duration(seconds)}", "to": show_name(folder)} | _lost(summary)
         )
-    return 0 if summary.is_complete else 1
 
 
 def _counts(summary: RestoreSummary) -> str:

@@ -1,0 +1,76 @@
+"""`tallac copy-vault`."""
+
+from __future__ import annotations
+
+from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.display import show_size
+from tallac.cli.progress import ProgressLine
+from tallac.connect import MirrorOptions, MirrorReport
+
+
+@define(
+    "copy-vault",
+    [
+        argument("source", "FOLDER|URL|ALIAS:"),
+        argument("mirror", "FOLDER|URL"),
+        flag("-n", "--dry-run", text="Only show what would be copied."),
+        flag("--verify", text="Read what the mirror has already, too, and replace what is damaged there."),
+        flag("--delete", text="Delete from the mirror what a prune has deleted from the vault; takes the keeper key."),
+    ],
+    examples=(
+        "tallac copy-vault home: /media/usb/mirror",
+        "tallac copy-vault /srv/vault /media/usb/mirror",
+        "tallac copy-vault --delete --vault-key keeper.txt /srv/vault /media/usb/mirror",
+    ),
+)
+def command(run: Run, source: str, mirror: str, dry_run: bool, verify: bool, delete: bool) -> int:
+    """Copy a vault to a mirror, or what is new in it.
+
+    The mirror is a vault with the same keys. Only what it lacks is copied; each pack is compared with its name while it is read,
+    and as the mirror gives it back. It may run beside backups and prunes, and may be stopped at any time: the mirror is never ahead
+    of its packs. No key is needed; with one, which the configuration has or --vault-key names, a vault that was rolled back is
+    noticed for certain, and never copied over the mirror.
+    """
+    options = MirrorOptions(dry_run, verifies=verify, deletes=delete)
+    with ProgressLine(run.output) as line:
+        report = run.client.copy_vault(source, mirror, options, progress=lambda report: line.show(_state(report), _fields(report)))
+    for what in report.problems:
+        run.output.warn(what)
+    if report.problems:
+        run.output.warn("the mirror's directories stay as they were, with all that they lead to, until this is repaired")
+    if run.output.is_json:
+        run.output.record(type="summary", dry_run=dry_run, complete=not report.problems, **_fields(report))
+    else:
+        run.output.summary(_rows(report, is_dry_run=dry_run))
+    return 1 if report.problems else 0
+
+
+def _rows(report: MirrorReport, *, is_dry_run: bool) -> dict[str, str]:
+    would = "would be " if is_dry_run else ""
+    rows = {
+        f"{would}copied": f"{report.packs} packs, {show_size(report.pack_bytes)}; {report.index_objects} index objects",
+        f"{would}updated": f"{report.states} registers and directories",
+    }
+    if report.replaced_packs:
+        rows[f"{would}replaced"] = f"{report.replaced_packs} of the packs, which the mirror had damaged"
+    if report.deleted_packs:
+        rows[f"{would}deleted"] = f"{report.deleted_packs} packs, {show_size(report.deleted_bytes)}"
+    return rows
+
+
+def _state(report: MirrorReport) -> str:
+    return f"{report.packs} packs copied, {show_size(report.pack_bytes)} of {show_size(report.pack_bytes_total)}"
+
+
+def _fields(report: MirrorReport) -> dict[str, object]:
+    return {
+        "packs": report.packs,
+        "pack_bytes": report.pack_bytes,
+        "pack_bytes_total": report.pack_bytes_total,
+        "index_objects": report.index_objects,
+        "states": report.states,
+        "replaced_packs": report.replaced_packs,
+        "deleted_packs": report.deleted_packs,
+        "deleted_bytes": report.deleted_bytes,
+        "problems": report.problems,
+    }

@@ -1,0 +1,44 @@
+"""What a copy of a vault is told, and what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorOptions:
+    """How to copy a vault.
+
+    Attributes:
+        is_dry_run: Change nothing; the report says what would be copied.
+        verifies: Read what the mirror has already, too, and replace what is damaged there.
+        deletes: Delete from the mirror the packs that a prune has deleted from the vault. This takes a keeper key.
+    """
+
+    is_dry_run: bool = False
+    verifies: bool = False
+    deletes: bool = False
+
+
+@dataclass(slots=True)
+class MirrorReport:
+    """What was copied, or would be.
+
+    Attributes:
+        packs, pack_bytes: Packs that the mirror did not have.
+        pack_bytes_total: How many bytes of packs are to be copied in all.
+        index_objects, states: Index objects; and registers and slots that were brought up to date.
+        replaced_packs: Those of the packs that the mirror had damaged.
+        deleted_packs, deleted_bytes: Packs that went from the mirror, since a prune has deleted them.
+        problems: What could not be copied, a sentence each. While there are any, the mirror's registers and slots stay as they are.
+    """
+
+    packs: int = 0
+    pack_bytes: int = 0
+    pack_bytes_total: int = 0
+    index_objects: int = 0
+    states: int = 0
+    replaced_packs: int = 0
+    deleted_packs: int = 0
+    deleted_bytes: int = 0
+    problems: list[str] = field(default_factory=list)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.end_to_end.comparing import differences, look
+
+if TYPE_CHECKING:
+    from tests.command import Tallac
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """Give the folder for a mirror, which is not there yet."""
+    return tmp_path / "media" / "mirror"
+
+
+def test_a_mirror_restores(tallac: Tallac, source: Path, mirror: Path, tmp_path: Path) -> None:
+    """A mirror is made by location alone, follows incrementally, and restores once the vault is gone."""
+    tallac("-q", "backup", source)
+    stranger = type(tallac)(tmp_path / "stranger")
+    foretold = json.loads(stranger("copy-vault", "--json", "-n", tallac.vault, mirror).out)
+    assert not mirror.exists()
+    copied = json.loads(stranger("copy-vault", "--json", tallac.vault, mirror).out)
+    assert copied | {"dry_run": True} == foretold
+    assert copied["packs"] > 0
+    (source / "new").write_bytes(b"new " * 100)
+    tallac("-q", "backup", source)
+    again = stranger("copy-vault", tallac.vault, mirror)
+    assert again.err == ""
+    assert again.out.startswith(b"copied   ")
+    shutil.rmtree(tallac.vault)
+    assert tallac("check", "--read-data", "--grid", mirror).err == ""
+    tallac("-q", "restore", "--grid", mirror, "tallac:Latest", tmp_path / "out")
+    assert differences(look(source), look(tmp_path / "out")) == {}
+
+
+def test_a_keeper_mirrors_and_deletes(tallac: Tallac, source: Path, mirror: Path, tmp_path: Path) -> None:
+    """With the keeper key a mirror follows a prune, and can be pruned, checked and copied itself."""
+    tallac("-q", "backup", source)
+    (tmp_path / "key").write_bytes(tallac("keeper-key").out)
+    tallac("copy-vault", "tallac:", mirror)
+    (source / "parent" / "subdir" / "bar.txt").write_text("other\n" * 1000)
+    tallac("-q", "backup", source)
+    tallac("-q", "forget", "tallac:", "--keep-last", "1")
+    tallac("-q", "prune", "--max-unused", "0")
+    keeper = type(tallac)(tmp_path / "keeper")
+    with_key = ("--vault-key", tmp_path / "key")
+    assert keeper("copy-vault", "--json", "--delete", *with_key, tallac.vault, mirror).summary("deleted_packs") > 0
+    assert {path.name for path in mirror.glob("packs/*")} == {path.name for path in tallac.vault.glob("packs/*")}
+    assert keeper("check", "--read-data", "--grid", mirror, *with_key).err == ""
+    assert b"0 packs" in keeper("prune", "--grid", mirror, *with_key).out
+
+
+def test_what_is_refused(tallac: Tallac, source: Path, mirror: Path, tmp_path: Path) -> None:
+    """The vault itself, another vault, a folder with letters, a deletion without a key: each is refused with one line."""
+    tallac("-q", "backup", source)
+    other = type(tallac)(tmp_path / "other")
+    other("-q", "backup", source)
+    assert "can't be its mirror" in tallac.fails("copy-vault", "tallac:", tallac.vault, status=2)
+    assert "another vault" in tallac.fails("copy-vault", "tallac:", other.vault)
+    assert "no vault" in tallac.fails("copy-vault", "tallac:", source / "parent")
+    assert "keeper key" in other.fails("copy-vault", "--delete", tallac.vault, mirror)
+    assert "no alias" in tallac.fails("copy-vault", "home:", mirror)
+
+
+def test_damage_is_said(tallac: Tallac, source: Path, mirror: Path) -> None:
+    """A damaged pack is named, the mirror stays as it was, and the status is 1."""
+    tallac("-q", "backup", source)
+    pack = next(tallac.vault.glob("packs/*"))
+    pack.write_bytes(bytes(pack.stat().st_size))
+    result = tallac("copy-vault", "tallac:", mirror, status=1)
+    assert f"pack {pack.name[:12]} in {tallac.vault} is damaged" in result.err
+    assert not (mirror / "slots").exists()
