@@ -163,6 +163,10 @@ class UnreadableError(SourceError):
         self.error_number = error_number
 
 
+class PatternError(UsageError):
+    """A text is no pattern that files could be chosen by."""
+
+
 class DestinationError(TallacError):
     """The folder that is to be restored to can't be used."""
 

@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "find": ("find", "Find files and directories in all snapshots of a target."),
     "history": ("history", "Show the versions of a file or directory over all snapshots."),
     "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
+    "du": ("du", "Show how much is in each directory."),
+    "stats": ("stats", "Show what the snapshots of a target hold, and what they take."),
     "forget": ("forget", "Drop snapshots from a target."),
     "hold": ("hold", "Let snapshots never be forgotten."),
     "release": ("release", "Let snapshots be forgotten again that were held."),

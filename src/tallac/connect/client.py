@@ -42,6 +42,7 @@ from tallac.transfer import (
 from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
+    from tallac.connect.exclusions import Exclusions
     from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
@@ -81,6 +82,7 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking):
             warn: Told what did not work and can wait.
         """
         self.warn = warn
+        self._standard_input = standard_input
         choice = GridChoice(grid, vault_key_file, node_directory, node_url)
         self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
@@ -193,21 +195,30 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking):
         return (self.connection.ensure_default_alias() or "") if root == AliasName(DEFAULT_ALIAS) else ""
 
     def backup(
-        self, source: str | Path, target: str = f"{DEFAULT_ALIAS}:", *, observer: Observer | None = None, workers: int | None = None
+        self,
+        source: str | Path,
+        target: str = f"{DEFAULT_ALIAS}:",
+        *,
+        exclusions: Exclusions | None = None,
+        observer: Observer | None = None,
+        workers: int | None = None,
     ) -> BackupSummary:
         """Add a snapshot of a folder to a target, which is made where it is missing.
 
-        A vault that lies in the source is left out.
+        A vault that lies in the source is left out, and so is what `exclusions` says.
         """
         # Late, because what looks at snapshots does without the half of the program that makes them.
         from tallac.connect.backing_up import back_up_source
+        from tallac.connect.exclusions import Exclusions
 
+        selection = (exclusions or Exclusions()).selection(self._standard_input)
         self.prepare_backup(source, target)
         grid, located = self.connection.resolve(target)
         summary = back_up_source(
             grid,
             located,
             source,
+            selection=selection,
             vault=self.connection.folder_of(grid),
             database=self.connection.folders.state / "source.db",
             observer=observer or Observer(),
