@@ -83,6 +83,7 @@ def _running(settings: Settings) -> Iterator[Run]:
         node_directory=settings.node_directory,
         node_url=settings.node_url,
         standard_input=standard_input,
+        warn=output.warn,
     ) as client:
         yield Run(client, output, standard_input)
 
@@ -92,6 +93,14 @@ def made_vault(run: Run, location: str, alias: str) -> str:
     keys = run.client.connection.file.path
     return (
         f"made a vault in {location}, for the alias {alias}:; keep a copy of {keys} somewhere safe: without it the vault is noise"
+    )
+
+
+def ways_back(alias: str) -> str:
+    """Say how to get in again when the configuration is lost."""
+    return (
+        f"in place of that copy, `tallac add-passphrase {alias}:` sets a passphrase on the vault, and "
+        f"`tallac recovery-kit {alias}: --output kit.html` makes a page to print"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -16,6 +17,7 @@ from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
 from tallac.connect.serving import Serving
 from tallac.connect.transferring import Transferring
+from tallac.connect.unlocking import Unlocking
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, parse_place
 from tallac.dag import Entry
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
     from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
-class Client(Retaining, Keeping, Serving, Looking, Transferring):
+def _say_nothing(_what: str) -> None:
+    pass
+
+
+class Client(Retaining, Keeping, Serving, Looking, Unlocking, Transferring):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -49,6 +55,7 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
+        warn: Callable[[str], None] = _say_nothing,
     ) -> None:
         """Use the user's own folders, or others; nothing is opened yet.
 
@@ -59,7 +66,9 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
+            warn: Told what did not work and can wait.
         """
+        self.warn = warn
         self._standard_input = standard_input
         choice = GridChoice(grid, vault_key_file, node_directory, node_url)
         self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
@@ -78,11 +87,14 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
 
     def create_alias(self, name: str) -> str:
         """Make a new directory and an alias for it; say where a vault was made for it, "" where there was one."""
-        return self.connection.create_alias(name)
+        made = self.connection.create_alias(name)
+        self.seal_alias(name)
+        return made
 
     def add_alias(self, name: str, cap: str) -> None:
         """Remember a cap under a name."""
         self.connection.add_alias(name, self.connection.parse_cap(cap))
+        self.seal_alias(name)
 
     def list_aliases(self) -> list[tuple[str, str]]:
         """List aliases, each with the place of its grid."""
@@ -179,7 +191,7 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
         selection = (exclusions or Exclusions()).selection(self._standard_input)
         self.prepare_backup(source, target)
         grid, located = self.connection.resolve(target)
-        return back_up_source(
+        summary = back_up_source(
             grid,
             located,
             source,
@@ -189,3 +201,5 @@ class Client(Retaining, Keeping, Serving, Looking, Transferring):
             observer=observer or Observer(),
             workers=workers,
         )
+        self.seal_aliases(grid.identity)
+        return summary
