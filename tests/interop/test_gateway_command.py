@@ -1,4 +1,4 @@
-"""The unmodified `tahoe` command on a gateway over a vault."""
+"""The unmodified `tahoe` command on a gateway over a vault, and on one over a real Tahoe-LAFS grid."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ import pytest
 from tests.command import Tallac
 from tests.interop.gateway import Gateway, serving, write_tree
 from tests.interop.quick_tahoe import QuickTahoe, quick_tahoe
-from tests.interop.tahoe_grid import command_for
+from tests.interop.tahoe_grid import TahoeGrid, command_for
 
 
-@pytest.fixture(scope="module")
-def gateway(with_tahoe: None, tmp_path_factory: pytest.TempPathFactory, make_tallac: Callable[[Path], Tallac]) -> Iterator[Gateway]:
-    """Give a gateway over a new vault."""
-    with serving(make_tallac(tmp_path_factory.mktemp("gateway") / "home")) as running:
+@pytest.fixture(scope="module", params=["vault", "node"])
+def gateway(
+    request: pytest.FixtureRequest,
+    tahoe_grid: TahoeGrid,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_tallac: Callable[[Path], Tallac],
+) -> Iterator[Gateway]:
+    """Give a gateway over a new vault, and one over a real Tahoe-LAFS grid, to which it passes everything on."""
+    tallac = make_tallac(tmp_path_factory.mktemp("gateway") / "home")
+    options = [] if request.param == "vault" else ["--node-url", tahoe_grid.url]
+    with serving(tallac, *options) as running:
         yield running
 
 
@@ -117,10 +124,10 @@ def test_backup_twice(gateway: Gateway, tahoe: QuickTahoe, tmp_path: Path) -> No
     read_cap = gateway.json(f"uri/{tahoe('list-aliases').text.splitlines()[-1].split()[-1]}/backup/Latest")[1]["ro_uri"]
     cap_file = tmp_path / "cap"
     cap_file.write_text(f"{read_cap}\n")
-    gateway.tallac("restore", f"@{cap_file}:", tmp_path / "restored")
+    gateway.tallac("restore", f"@{cap_file}:", tmp_path / "restored", *gateway.options)
     assert _is_same(source, tmp_path / "restored")
     assert (tmp_path / "restored" / "small.txt").stat().st_mtime == (source / "small.txt").stat().st_mtime
-    gateway.tallac("check", "--read-data", f"@{cap_file}:")
+    gateway.tallac("check", "--read-data", f"@{cap_file}:", *gateway.options)
 
 
 def test_names_of_all_kinds(tahoe: QuickTahoe, tmp_path: Path) -> None:
@@ -134,3 +141,36 @@ def test_names_of_all_kinds(tahoe: QuickTahoe, tmp_path: Path) -> None:
     (tmp_path / "back").mkdir()
     tahoe("cp", "-r", "home:names", tmp_path / "back")
     assert sorted(path.name for path in (tmp_path / "back" / "names").iterdir()) == sorted(names)
+
+
+def test_the_seed_scenario(tahoe: QuickTahoe, source: Path) -> None:
+    """Three backups of a changing tree: each snapshot shows its own state, and what is unchanged is shared."""
+    tahoe("backup", source, "home:backups")
+    assert tahoe("ls", "home:backups").text.split() == ["Archives", "Latest"]
+    assert tahoe("ls", "home:backups/Latest").text.split() == ["empty", "parent"]
+    assert tahoe("ls", "home:backups/Latest/empty").text == ""
+    assert tahoe("get", "home:backups/Latest/parent/subdir/foo.txt").out == b"foo"
+    assert tahoe("get", "home:backups/Latest/parent/subdir/bar.txt").out == b"bar\n" * 1000
+    [first] = tahoe("ls", "home:backups/Archives").text.split()
+
+    time.sleep(1.1)
+    tahoe("backup", source, "home:backups")
+    lines = tahoe("ls", "--readonly-uri", "home:backups/Archives").text.splitlines()
+    assert len(lines) == 2
+    assert len({line.split()[-1] for line in lines}) == 1
+
+    (source / "parent" / "subdir" / "foo.txt").write_text("FOOF!")
+    (source / "parent" / "blah.txt").unlink()
+    (source / "parent" / "blah.txt").mkdir()
+    (source / "parent" / "blah.txt" / "file").write_text("in blah.txt")
+    (source / "empty").rmdir()
+    (source / "empty").write_text("a file now")
+    time.sleep(1.1)
+    tahoe("backup", source, "home:backups")
+    assert len(tahoe("ls", "home:backups/Archives").text.split()) == 3
+    assert tahoe("get", "home:backups/Latest/parent/subdir/foo.txt").out == b"FOOF!"
+    assert tahoe("get", "home:backups/Latest/parent/blah.txt/file").out == b"in blah.txt"
+    assert tahoe("get", "home:backups/Latest/empty").out == b"a file now"
+    assert tahoe("get", f"home:backups/Archives/{first}/parent/subdir/foo.txt").out == b"foo"
+    assert tahoe("get", f"home:backups/Archives/{first}/parent/blah.txt").out == b"blah"
+    assert tahoe("ls", f"home:backups/Archives/{first}/empty").text == ""
