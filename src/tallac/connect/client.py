@@ -12,6 +12,7 @@ from tallac.backup import BackupSummary, Observer
 from tallac.caps import FileReadCap, ReadCap, WriteCap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
+from tallac.connect.gridwide import GridWide
 from tallac.connect.keeping import Keeping
 from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
-class Client(Retaining, Keeping, Serving, Looking):
+class Client(Retaining, Keeping, Serving, Looking, GridWide):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
