@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 
-from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.assembly import Assembler, Assembly, row_of
 from tallac.backup.executor import Executor, Threads, Workers
 from tallac.backup.files import Files
 from tallac.backup.reading import FileStorer
@@ -22,7 +22,7 @@ from tallac.caps import DirectoryReadCap, DirectoryWriteCap
 from tallac.dag import Metadata, SnapshotFacts, parse_snapshot_name, unpack_cap
 from tallac.errors import FencedError, SourceError, UsageError
 from tallac.interfaces import CapWriter, Clock, Grid
-from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
+from tallac.source import REAL, DirectoryStack, FileSystem, Selection, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 from tallac.workers.pool import can_start_workers
 
@@ -41,6 +41,7 @@ class BackupOrder:
         path: The names that lead to the target.
         source: The source's absolute path.
         facts: Host, user, tags and version for the snapshot; the rest is filled in.
+        selection: What of the source is backed up.
         is_excluded: Tells of a directory's (device, inode) whether it is to be left out, as the vault itself is.
         workers: How many worker processes may be started; 0 reads everything in this one.
     """
@@ -49,6 +50,7 @@ class BackupOrder:
     path: Sequence[bytes]
     source: bytes
     facts: SnapshotFacts = field(default_factory=SnapshotFacts)
+    selection: Selection = field(default_factory=Selection)
     is_excluded: Callable[[int, int], bool] = lambda device, inode: False  # noqa: ARG005
     workers: int = WORKERS
 
@@ -143,7 +145,7 @@ class _Run:
             entered = msgspec.structs.replace(metadata, snapshot=facts)
             name = enter_snapshot(self._grid, session, target, packed, entered, self._clock)
             record.commit(epoch)
-        return self._summary(name, cap, facts, ledger)
+        return self._summary(name, cap, facts, row, ledger)
 
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
@@ -172,7 +174,9 @@ class _Run:
                 self._order.is_excluded,
             )
             recorded = self._recorded(target, record, ledger)
-            visited = Walk(around).run(self._order.source, recorded)
+            device = self._filesystem.fstat(root).st_dev
+            selection = self._order.selection.at_root(self._order.source).within(device)
+            visited = Walk(around).run(self._order.source, selection, recorded)
             files.drain()
             for pool in pools:
                 pool.finish()
@@ -237,7 +241,9 @@ class _Run:
             unreadable=ledger.unreadable,
         )
 
-    def _summary(self, name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, ledger: Ledger) -> BackupSummary:
+    def _summary(
+        self, name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, row: DirectoryRow, ledger: Ledger
+    ) -> BackupSummary:
         return BackupSummary(
             name=name,
             cap=cap,
@@ -249,6 +255,7 @@ class _Run:
             seconds=(self._clock.now_ns() - facts.started_ns) / 1e9,
             unreadable=ledger.unreadable,
             vanished=ledger.vanished,
+            excluded=row.excluded,
         )
 
 
@@ -267,10 +274,7 @@ def _outcome(visited: DirectoryRow | Assembly, ledger: Ledger) -> tuple[bytes, D
         ledger.directories.add(Change.UNCHANGED, visited.directories)
         return visited.packed, visited
     assert visited.packed is not None, "a file's result is missing"
-    row = DirectoryRow(
-        None, visited.packed, visited.below.digest(), visited.read_ns, visited.files, visited.directories, visited.size
-    )
-    return visited.packed, row
+    return visited.packed, row_of(visited, visited.packed)
 
 
 def _directory_cap(packed: bytes) -> DirectoryReadCap:

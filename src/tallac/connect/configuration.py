@@ -26,10 +26,14 @@ class KnownGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     Attributes:
         location: The URL where it is.
         vault_key: The vault key's whole text, a secret.
+        envelope_key: The key of the user's envelope in that vault, a secret; "" where no passphrase leads there.
+        enveloped: Tells whether the envelope holds what this file does: a hash of what this machine last put there.
     """
 
     location: str
     vault_key: str
+    envelope_key: str = ""
+    enveloped: str = ""
 
     def __repr__(self) -> str:
         """Show where it is; the key is a secret."""

@@ -36,7 +36,8 @@ class GridWide:
         """List all that hangs below a place, each thing once."""
         from tallac.look.manifest import manifest  # late import: see above
 
-        return manifest(*self.connection.resolve(place))
+        grid, located = self.connection.resolve(place)
+        return manifest(grid, find(grid, located).cap)
 
     def deep_check(
         self,

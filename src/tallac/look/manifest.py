@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from tallac.caps import Cap, DirectoryReadCap
 from tallac.dag import Entry, pack_cap
 from tallac.interfaces import CapReader
-from tallac.transfer import Place, find
 
 _KEY_SIZE = 12
 
@@ -22,15 +21,15 @@ class Listed:
     cap: Cap
 
 
-def manifest(reader: CapReader, place: Place) -> Iterator[Listed]:
+def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
     """List a file or directory and all that is below it, a directory before its entries, each thing once.
 
     What can't be read is listed and not followed. Little is kept in memory: a dozen bytes for each thing.
 
     Raises:
-        As `find`; DamageError where a directory is lost.
+        DamageError: A directory is lost.
+        StoreError: The grid failed.
     """
-    root = find(reader, place).cap
     seen = {_key(pack_cap(root))}
     yield Listed((), root)
     levels = [_entries(reader, root)]
