@@ -15,7 +15,7 @@ from tallac.cli.progress import ProgressLine
         flag("--repair", text="On a Tahoe-LAFS grid: make missing shares anew."),
         flag("--add-lease", text="On a Tahoe-LAFS grid: renew the leases, so that nothing expires."),
     ],
-    examples=("tallac -d ~/.tahoe deep-check --repair --add-lease tahoe:docs",),
+    examples=("tallac deep-check -d ~/.tahoe --repair --add-lease tahoe:docs",),
 )
 def command(run: Run, place: str, read_data: bool, repair: bool, add_lease: bool) -> int:
     """Check all that hangs below a place, and repair it on a Tahoe-LAFS grid.

@@ -11,7 +11,7 @@ from tallac.cli.command import Run, argument, define, flag
         argument("place", "ALIAS:PATH|CAP", default=""),
         flag("-i", "--info", text="Show what the node knows about it, in place of its content."),
     ],
-    examples=("tallac -d ~/.tahoe webopen tahoe:docs/Latest",),
+    examples=("tallac webopen -d ~/.tahoe tahoe:docs/Latest",),
 )
 def command(run: Run, place: str, info: bool) -> None:
     """Show a place in the web browser, through a Tahoe-LAFS node.
