@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -156,7 +157,8 @@ class Client(Retaining, Keeping, Serving, Looking):
         grid, located = self.connection.resolve(place)
         found = find(grid, located)
         entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
+        options = replace(options or RestoreOptions(), protected=self._own_folders(grid))
+        return restore(grid, entry, folder, options=options, observer=observer)
 
     # Backing up
 
@@ -250,6 +252,13 @@ class Client(Retaining, Keeping, Serving, Looking):
         """Take an entry out of its directory and give it back."""
         grid, located = self.connection.resolve(place)
         return unlink(grid, located)
+
+    def _own_folders(self, grid: Grid) -> frozenset[tuple[int, int]]:
+        """Tell by device and inode which folders a restore must never delete."""
+        folders = self.connection.folders
+        paths = (folders.configuration, folders.state, folders.vault, self.connection.folder_of(grid))
+        found = [os.stat(path) for path in paths if path is not None and os.path.exists(path)]
+        return frozenset((status.st_dev, status.st_ino) for status in found)
 
     def _source(self, grid: Grid, text: str) -> Path | Place:
         if not is_remote(text):
