@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rewrite": ("rewrite", "Take paths out of snapshots."),
     "prune": ("prune", "Delete what nothing leads to, and give back its space."),
     "check": ("check", "Check that all is there, and that its bytes are right."),
+    "repair": ("repair", "Put right what is damaged in a vault."),
     "copy-vault": ("copy_vault", "Copy a vault to a mirror, or what is new in it."),
     "scrub": ("scrub", "Find damage in a vault without any key."),
     "get": ("get", "Write a file's content to a local file or standard output."),

@@ -7,7 +7,7 @@ from tallac.connect.folders import Folders
 from tallac.connect.looking import PathHistory
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport
+from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport, RepairOptions, RepairReport
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -25,5 +25,7 @@ __all__ = [
     "PathHistory",
     "PruneOptions",
     "PruneReport",
+    "RepairOptions",
+    "RepairReport",
     "is_remote",
 ]

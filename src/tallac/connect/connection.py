@@ -96,6 +96,16 @@ class Connection:
             return self._vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
         return parse_location(text)
 
+    def read_caps(self, grid: Grid) -> list[Cap]:
+        """Give the read caps of all aliases that are in a grid."""
+        configuration = self.file.read()
+        caps = [self._cap_of(name, alias) for name, alias in sorted(configuration.aliases.items()) if alias.grid == grid.identity]
+        return [cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for cap in caps]
+
+    def identity_of(self, alias: str) -> str:
+        """Give the identity of the vault that an alias is in, whether it can be opened or not."""
+        return self._alias(self.file.read(), alias.removesuffix(":")).grid
+
     def key_at(self, url: str) -> VaultKey | None:
         """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
         return self._vaults.key_at(self.file.read(), url)
