@@ -34,6 +34,14 @@ class AuthorityError(CapError):
     """A cap or vault key does not allow this: reading, writing or listing needs another one."""
 
 
+class WrongPassphraseError(CapError):
+    """A passphrase opens nothing in this vault."""
+
+
+class MalformedKitError(CapError):
+    """A text is no recovery kit, or has a typing error."""
+
+
 class AliasError(TallacError):
     """An alias is unknown, or exists already."""
 
@@ -153,6 +161,10 @@ class UnreadableError(SourceError):
     def __init__(self, reason: str, error_number: int | None) -> None:
         super().__init__(reason)
         self.error_number = error_number
+
+
+class PatternError(UsageError):
+    """A text is no pattern that files could be chosen by."""
 
 
 class DestinationError(TallacError):

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.command import Tallac
+from tests.interop.on_grid import OnGrid
 from tests.interop.tahoe_grid import TahoeGrid, absence, start_grid
 
 
@@ -24,3 +27,17 @@ def tahoe_grid(with_tahoe: None, tmp_path_factory: pytest.TempPathFactory) -> It
     grid = start_grid(tmp_path_factory.mktemp("tahoe-grid"))
     yield grid
     grid.stop()
+
+
+@pytest.fixture
+def target(tahoe_grid: TahoeGrid, request: pytest.FixtureRequest) -> str:
+    """Give a target of its own to each test, below an alias that both tools know."""
+    name = f"test-{os.getpid()}-{abs(hash(request.node.nodeid))}"
+    tahoe_grid.tahoe("create-alias", name)
+    return f"{name}:docs"
+
+
+@pytest.fixture
+def on_grid(tahoe_grid: TahoeGrid, tmp_path: Path) -> OnGrid:
+    """Give the `tallac` command, told to use the grid's node directory."""
+    return OnGrid(Tallac(tmp_path / "home"), tahoe_grid.node.directory)

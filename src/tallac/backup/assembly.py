@@ -48,6 +48,7 @@ class Assembly:
         recorded: The packed cap under which it was stored the last time, if any.
         signature: What it may be recognised by; None where that must not be relied on.
         files, directories, size: What is below it, as far as it is known.
+        excluded: How many of its entries, and of those below it, are left out by the user's rules.
         below: Its subdirectories with their caps.
         is_listed: Whether nothing more will be added.
         packed: Its packed cap, once it is finished.
@@ -63,6 +64,7 @@ class Assembly:
     files: int = 0
     directories: int = 0
     size: int = 0
+    excluded: int = 0
     below: Subdirectories = field(default_factory=Subdirectories)
     is_listed: bool = False
     packed: bytes | None = None
@@ -97,6 +99,7 @@ class Assembler:
         assembly.files += row.files
         assembly.directories += 1 + row.directories
         assembly.size += row.size
+        assembly.excluded += row.excluded
         assembly.below.add(entry.name, entry.packed)
         self._append(assembly, entry)
 
@@ -165,22 +168,13 @@ class Assembler:
 
     def _builder(self, assembly: Assembly) -> DirectoryBuilder:
         if assembly.builder is None:
-            assembly.builder = self._writer.build_directory()
+            assembly.builder = self._writer.build_directory(assembly.recorded)
         return assembly.builder
 
     def _finish(self, assembly: Assembly) -> bytes:
         packed = pack_cap(self._builder(assembly).finish())
         assembly.builder = None
-        row = DirectoryRow(
-            assembly.signature,
-            packed,
-            assembly.below.digest(),
-            assembly.read_ns,
-            assembly.files,
-            assembly.directories,
-            assembly.size,
-        )
-        self._record.stage(assembly.path, row)
+        self._record.stage(assembly.path, row_of(assembly, packed))
         return packed
 
     def _deliver(self, assembly: Assembly, packed: bytes) -> None:
@@ -192,5 +186,20 @@ class Assembler:
         place.parent.files += assembly.files
         place.parent.directories += 1 + assembly.directories
         place.parent.size += assembly.size
+        place.parent.excluded += assembly.excluded
         place.parent.below.add(place.name, packed)
         self._fill(place.segment, [Entry(place.name, packed, place.metadata)])
+
+
+def row_of(assembly: Assembly, packed: bytes) -> DirectoryRow:
+    """Say how a directory that came out under a cap was stored."""
+    return DirectoryRow(
+        assembly.signature,
+        packed,
+        assembly.below.digest(),
+        assembly.read_ns,
+        assembly.files,
+        assembly.directories,
+        assembly.size,
+        assembly.excluded,
+    )

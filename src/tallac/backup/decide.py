@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from blake3 import blake3
 
-from tallac.dag import Entry
+from tallac.dag import Entry, is_time
 from tallac.source import SourceEntry
 
 FINE_GRANULARITY_NS = 20_000_000
@@ -44,8 +44,8 @@ def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
     """
     metadata = recorded.metadata
     return (
-        metadata.ctime == divmod(found.ctime_ns, 1_000_000_000)
-        and metadata.mtime == divmod(found.mtime_ns, 1_000_000_000)
+        is_time(metadata.ctime, divmod(found.ctime_ns, 1_000_000_000))
+        and is_time(metadata.mtime, divmod(found.mtime_ns, 1_000_000_000))
         and metadata.inode == found.inode
         and metadata.device == found.device
         and metadata.mode == found.mode

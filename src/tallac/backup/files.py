@@ -23,6 +23,9 @@ from tallac.sourcedb import ProvisionalRows, SourceRecord
 BATCH_FILES_MAX = 200
 BATCH_SIZE_MAX = 2 << 20
 
+THREAD_BATCH_FILES_MAX = 8
+"""Threads wait for a far grid file by file, and share memory: small batches keep all of them busy."""
+
 ALONE_FILES_MAX = 64
 ALONE_SIZE_MAX = 4 << 20
 """Up to so much is read in this process: starting workers takes longer."""
@@ -86,6 +89,9 @@ class Files:
         self._here = Here(storer)
         self._executor: Executor = self._here
         self._is_alone = True
+        self._batch_files_max = THREAD_BATCH_FILES_MAX if writer.threads else BATCH_FILES_MAX
+        # Threads cost nothing to start.
+        self._alone_files_max = 0 if writer.threads else ALONE_FILES_MAX
         self._large = LargeFiles(writer, storer, self._here, filesystem, self._add_bytes_read)
         self._parts: list[_Part] = []
         self._count = self._size = 0
@@ -115,7 +121,7 @@ class Files:
             self._parts.append(self._begin_part(assembly, found.name, recorded))
         self._count += 1
         self._size += found.size
-        if self._count >= BATCH_FILES_MAX or self._size >= BATCH_SIZE_MAX:
+        if self._count >= self._batch_files_max or self._size >= BATCH_SIZE_MAX:
             self._flush()
 
     def drain(self) -> None:
@@ -138,7 +144,7 @@ class Files:
         self._choose_executor().submit(job, partial(self._take, parts))
 
     def _choose_executor(self) -> Executor:
-        if self._is_alone and (self._count_total > ALONE_FILES_MAX or self._size_total > ALONE_SIZE_MAX):
+        if self._is_alone and (self._count_total > self._alone_files_max or self._size_total > ALONE_SIZE_MAX):
             self._is_alone = False
             self._executor = self._start_pool() or self._here
         return self._executor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +11,7 @@ from functools import partial
 from tallac.backup.executor import Executor
 from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesJob, PiecesResult, Problem
 from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
-from tallac.dag import Entry, encode_table
+from tallac.dag import Entry, encode_table, pack_cap
 from tallac.errors import UnreadableError
 from tallac.interfaces import CapWriter, Piece
 from tallac.source import FileSystem, SourceEntry, open_regular
@@ -86,6 +87,9 @@ class LargeFiles:
             self._close(file)
             self._read_as_small(file)
             return
+        if not self._writer.takes_pieces:
+            self._stream(file, file.before)
+            return
         self._hand_out(file, executor)
         if file.open_jobs == 0:
             self._complete(file)
@@ -94,6 +98,27 @@ class LargeFiles:
         """Close the files that are under way."""
         while self._open:
             self._filesystem.close(self._open.pop())
+
+    def _stream(self, file: LargeFile, before: SourceEntry) -> None:
+        """Store a file as one stream. It is cut where it ended when it was opened, lest it grow for ever."""
+        stream = _Stream(file.descriptor, before.size, self._add_bytes_read)
+        try:
+            packed = pack_cap(self._writer.put_file(stream))
+            is_whole = stream.position == before.size
+            _, metadata = describe(file.descriptor, before, is_whole=is_whole, filesystem=self._filesystem)
+        except UnreadableError as error:
+            self._close(file)
+            file.done(_failure(Problem(file.name, error.error_number, str(error))))
+            return
+        except OSError as error:
+            self._close(file)
+            file.done(_failure(problem_of(file.name, error)))
+            return
+        self._close(file)
+        if metadata.changed and file.tries < READ_TRIES:
+            self.read(file, self._here)
+        else:
+            file.done(PartResult(encode_table([Entry(file.name, packed, metadata)]), []))
 
     def _hand_out(self, file: LargeFile, executor: Executor) -> None:
         file.pieces, file.tokens, file.problem, file.is_cut = [], [], None, False
@@ -177,6 +202,28 @@ class LargeFiles:
     def _close(self, file: LargeFile) -> None:
         self._open.discard(file.descriptor)
         self._filesystem.close(file.descriptor)
+
+
+class _Stream:
+    """The first bytes of an open file, in order."""
+
+    def __init__(self, descriptor: int, size: int, add_bytes_read: Callable[[int], None]) -> None:
+        self.position = 0
+        self._descriptor = descriptor
+        self._size = size
+        self._add_bytes_read = add_bytes_read
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        wanted = min(len(buffer), self._size - self.position)
+        try:
+            block = os.pread(self._descriptor, wanted, self.position) if wanted else b""
+        except OSError as error:
+            # The store's trouble may be an OSError as well; this is the source's.
+            raise UnreadableError(error.strerror or str(error), error.errno or errno.EIO) from error
+        buffer[: len(block)] = block
+        self.position += len(block)
+        self._add_bytes_read(len(block))
+        return len(block)
 
 
 def _is_stale(problem: Problem | None) -> bool:

@@ -18,10 +18,12 @@ class Recorded(NamedTuple):
     Attributes:
         packed: Its packed cap.
         read_ns: When its reading had not yet begun: what changed before that moment was seen.
+        is_current: Whether all of it is known to be in the grid; else each part is to be looked up.
     """
 
     packed: bytes
     read_ns: int
+    is_current: bool = False
 
 
 class RecordedEntries:

@@ -9,8 +9,8 @@ from functools import partial
 
 import msgspec
 
-from tallac.backup.assembly import Assembler, Assembly
-from tallac.backup.executor import Executor, Workers
+from tallac.backup.assembly import Assembler, Assembly, row_of
+from tallac.backup.executor import Executor, Threads, Workers
 from tallac.backup.files import Files
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import Recorded
@@ -19,14 +19,17 @@ from tallac.backup.target import Target, enter_snapshot, latest_snapshot, open_t
 from tallac.backup.walk import Surroundings, Walk
 from tallac.backup.worker import StoreTask
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap
-from tallac.dag import Metadata, SnapshotFacts, unpack_cap
+from tallac.dag import Metadata, SnapshotFacts, parse_snapshot_name, unpack_cap
 from tallac.errors import FencedError, SourceError, UsageError
 from tallac.interfaces import CapWriter, Clock, Grid
-from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
+from tallac.source import REAL, DirectoryStack, FileSystem, Selection, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 from tallac.workers.pool import can_start_workers
 
 WORKERS = 2
+
+FOREIGN_DURATION_NS = 24 * 3600 * 1_000_000_000
+"""So long before its name's time a snapshot of another tool may have been begun."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class BackupOrder:
         path: The names that lead to the target.
         source: The source's absolute path.
         facts: Host, user, tags and version for the snapshot; the rest is filled in.
+        selection: What of the source is backed up.
         is_excluded: Tells of a directory's (device, inode) whether it is to be left out, as the vault itself is.
         workers: How many worker processes may be started; 0 reads everything in this one.
     """
@@ -46,6 +50,7 @@ class BackupOrder:
     path: Sequence[bytes]
     source: bytes
     facts: SnapshotFacts = field(default_factory=SnapshotFacts)
+    selection: Selection = field(default_factory=Selection)
     is_excluded: Callable[[int, int], bool] = lambda device, inode: False  # noqa: ARG005
     workers: int = WORKERS
 
@@ -140,7 +145,7 @@ class _Run:
             entered = msgspec.structs.replace(metadata, snapshot=facts)
             name = enter_snapshot(self._grid, session, target, packed, entered, self._clock)
             record.commit(epoch)
-        return self._summary(name, cap, facts, ledger)
+        return self._summary(name, cap, facts, row, ledger)
 
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
@@ -149,7 +154,7 @@ class _Run:
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)
-            pools: list[Workers] = []
+            pools: list[Workers | Threads] = []
             assembler = Assembler(writer, record, ledger)
             files = Files(
                 writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
@@ -169,7 +174,9 @@ class _Run:
                 self._order.is_excluded,
             )
             recorded = self._recorded(target, record, ledger)
-            visited = Walk(around).run(self._order.source, recorded)
+            device = self._filesystem.fstat(root).st_dev
+            selection = self._order.selection.at_root(self._order.source).within(device)
+            visited = Walk(around).run(self._order.source, selection, recorded)
             files.drain()
             for pool in pools:
                 pool.finish()
@@ -182,13 +189,22 @@ class _Run:
             ledger.progress.files_expected, ledger.progress.bytes_expected = row.files, row.size
             return None
         latest = latest_snapshot(self._grid, target, self._order.facts.host, self._order.source)
-        if latest is None or latest.metadata.snapshot is None:
+        if latest is None:
             return None
         facts = latest.metadata.snapshot
+        if facts is None:
+            # Another tool made it, which tells only when it was entered. What had changed shortly before is read again.
+            entered_ns = parse_snapshot_name(latest.name) or 0
+            return Recorded(latest.packed, entered_ns - FOREIGN_DURATION_NS)
         ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
         return Recorded(latest.packed, facts.started_ns)
 
-    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Workers]) -> Executor | None:
+    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Workers | Threads]) -> Executor | None:
+        if writer.threads:
+            threads = Threads(lambda: FileStorer(root, writer, writer.small_size_max, self._filesystem), writer.threads)
+            stack.callback(threads.stop)
+            pools.append(threads)
+            return threads
         recipe = writer.worker_recipe()
         if recipe is None or self._order.workers == 0 or not can_start_workers():
             return None
@@ -225,7 +241,9 @@ class _Run:
             unreadable=ledger.unreadable,
         )
 
-    def _summary(self, name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, ledger: Ledger) -> BackupSummary:
+    def _summary(
+        self, name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, row: DirectoryRow, ledger: Ledger
+    ) -> BackupSummary:
         return BackupSummary(
             name=name,
             cap=cap,
@@ -237,6 +255,7 @@ class _Run:
             seconds=(self._clock.now_ns() - facts.started_ns) / 1e9,
             unreadable=ledger.unreadable,
             vanished=ledger.vanished,
+            excluded=row.excluded,
         )
 
 
@@ -255,10 +274,7 @@ def _outcome(visited: DirectoryRow | Assembly, ledger: Ledger) -> tuple[bytes, D
         ledger.directories.add(Change.UNCHANGED, visited.directories)
         return visited.packed, visited
     assert visited.packed is not None, "a file's result is missing"
-    row = DirectoryRow(
-        None, visited.packed, visited.below.digest(), visited.read_ns, visited.files, visited.directories, visited.size
-    )
-    return visited.packed, row
+    return visited.packed, row_of(visited, visited.packed)
 
 
 def _directory_cap(packed: bytes) -> DirectoryReadCap:

@@ -79,12 +79,14 @@ class Observer:
         unreadable: Told the path of what is left out, and the reason.
         notice: Told a path and what is worth knowing about it.
         file: Told each file, if anybody wants to know.
+        excluded: Told each file or directory that the user's rules leave out, where `file` is wanted as well.
         progress: Told now and then how far it is; at most every 0.1 s.
     """
 
     unreadable: Callable[[bytes, str], None] = _ignore
     notice: Callable[[bytes, str], None] = _ignore
     file: Callable[[Change, bytes], None] | None = None
+    excluded: Callable[[bytes], None] = _ignore
     progress: Callable[[Progress], None] | None = None
 
 
@@ -115,6 +117,10 @@ class Ledger:
     def vanish(self) -> None:
         """Count what was gone when it was to be read. It is no error: it might have gone a moment earlier as well."""
         self.vanished += 1
+
+    def exclude(self, path: bytes) -> None:
+        """Tell what the user's rules leave out."""
+        self.observer.excluded(path)
 
     def finish_file(self, change: Change, directory: bytes, name: bytes, size: int) -> None:
         """Count one file that is dealt with."""
@@ -153,6 +159,7 @@ class BackupSummary:
         seconds: How long it took, by the clock.
         unreadable: How many are missing because they could not be read.
         vanished: How many were gone between listing and reading.
+        excluded: How many files and directories the user's rules leave out; what is in those is not counted.
     """
 
     name: bytes
@@ -165,6 +172,7 @@ class BackupSummary:
     seconds: float
     unreadable: int
     vanished: int
+    excluded: int
 
     @property
     def is_incomplete(self) -> bool:

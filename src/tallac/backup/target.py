@@ -71,14 +71,15 @@ def enter_snapshot(grid: Grid, session: Session, target: Target, packed: bytes, 
 
 
 def latest_snapshot(grid: CapReader, target: Target, host: str, source: bytes) -> Entry | None:
-    """Find the snapshot that can stand in for lost local records: the newest one from this host, of this source where possible."""
-    entries = [
-        entry
-        for _, entry in snapshots_by_time(grid.read_directory(target.archives.read_cap))
-        if entry.is_directory and entry.metadata.snapshot is not None and entry.metadata.snapshot.host == host
-    ]
-    same_source = [entry for entry in entries if entry.metadata.snapshot is not None and source in entry.metadata.snapshot.sources]
-    candidates = same_source or entries
+    """Find the snapshot that can stand in for lost local records: the newest one from this host, of this source where possible.
+
+    One of `tahoe backup` does not tell its host. It counts where there is none that does; inodes will tell.
+    """
+    found = [entry for _, entry in snapshots_by_time(grid.read_directory(target.archives.read_cap)) if entry.is_directory]
+    told = [(entry, facts) for entry in found if (facts := entry.metadata.snapshot) is not None and facts.host == host]
+    same_source = [entry for entry, facts in told if source in facts.sources]
+    foreign = [entry for entry in found if entry.metadata.snapshot is None]
+    candidates = same_source or [entry for entry, _ in told] or foreign
     return candidates[-1] if candidates else None
 
 

@@ -6,6 +6,7 @@ import errno
 import stat
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from tallac.backup.assembly import Assembler, Assembly, Place
@@ -18,6 +19,8 @@ from tallac.dag import Entry, Metadata, pack_cap
 from tallac.errors import SourceError
 from tallac.interfaces import CapReader, CapWriter, Clock
 from tallac.source import (
+    ChosenScan,
+    DirectorySelection,
     DirectoryStack,
     FileSystem,
     Scan,
@@ -28,6 +31,7 @@ from tallac.source import (
     read_xattrs,
     read_xattrs_beneath,
     scan,
+    scan_nothing,
 )
 from tallac.sourcedb import DirectoryRow, SourceRecord
 
@@ -41,6 +45,7 @@ class _Request(NamedTuple):
     name: bytes
     path: bytes
     recorded: Recorded | None
+    selection: DirectorySelection
 
 
 _Visited: TypeAlias = DirectoryRow | Assembly | None
@@ -97,10 +102,10 @@ class Walk:
         self._assembler = around.assembler
         self._record = around.record
         # What a prune takes is no loss for what hangs from a root; but records know nothing of roots.
-        self._has_losses = around.writer.has_losses or around.record.epoch != around.writer.epoch
+        self._epoch = None if around.writer.has_losses else around.writer.epoch
         self._excluded: set[bytes] = set()
 
-    def run(self, source: bytes, recorded: Recorded | None) -> DirectoryRow | Assembly:
+    def run(self, source: bytes, selection: DirectorySelection, recorded: Recorded | None) -> DirectoryRow | Assembly:
         """Visit the source and all below it. Directories that come out as assemblies are finished once all files are read.
 
         Trees may be deeper than Python's stack; so visits are generators on a stack of our own.
@@ -109,7 +114,7 @@ class Walk:
             SourceError: The source itself can't be listed.
             StoreError: The store failed.
         """
-        visits = [self._visit(_Request(b"", source, recorded))]
+        visits = [self._visit(_Request(b"", source, recorded, selection))]
         answer: _Visited = None
         try:
             while True:
@@ -139,26 +144,41 @@ class Walk:
             return None
         try:
             try:
-                listing = scan(self._stack.descriptor, filesystem=self._around.filesystem)
+                listing = self._list(request)
             except OSError as error:
                 if not request.name:
                     raise SourceError(f"{_shown(request.path)}: can't be listed: {error.strerror}") from error
                 self._leave_out(request.path, error)
                 return None
             with listing:
-                return (yield from self._look(request, listing, read_ns))
+                self._tell_progress(request, len(listing))
+                chosen = ChosenScan(listing, self._select(request, listing))
+                return (yield from self._look(request, chosen, read_ns))
         finally:
             if request.name:
                 self._stack.leave()
 
-    def _look(self, request: _Request, listing: Scan, read_ns: int) -> _Visit:
-        """Recognise a directory by its signature, or go through its entries."""
-        self._ledger.progress.files_found += len(listing)
+    def _list(self, request: _Request) -> Scan:
+        if request.selection.is_hollow:
+            return scan_nothing()
+        return scan(self._stack.descriptor, filesystem=self._around.filesystem)
+
+    def _select(self, request: _Request, listing: Scan) -> DirectorySelection:
+        def notice(name: bytes, what: str) -> None:
+            self._ledger.observer.notice(join(request.path, name), what)
+
+        return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._around.filesystem)
+
+    def _tell_progress(self, request: _Request, count: int) -> None:
+        self._ledger.progress.files_found += count
         self._ledger.progress.path = request.path
         self._ledger.tick()
-        signature = None if listing.failures else listing.signature()
+
+    def _look(self, request: _Request, listing: ChosenScan, read_ns: int) -> _Visit:
+        """Recognise a directory by its signature, or go through its entries."""
+        signature = listing.signature()
         row = self._record.directory(request.path)
-        recorded = request.recorded if row is None else Recorded(row.packed, row.read_ns)
+        recorded = request.recorded if row is None else Recorded(row.packed, row.read_ns, row.epoch == self._epoch)
         assembly = Assembly(request.path, self._stack.components, read_ns, None if recorded is None else recorded.packed, signature)
         before = _Before()
         if row is not None and signature is not None and self._is_recognised(row, signature):
@@ -170,15 +190,15 @@ class Walk:
         return assembly
 
     def _is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
-        return row.signature == signature and not self._has_losses and self._around.writer.holds(row.packed)
+        return row.signature == signature and row.epoch == self._epoch and self._around.writer.holds(row.packed)
 
-    def _visit_below(self, path: bytes, listing: Scan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
+    def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
         last, visited, below, files, size = b"", None, Subdirectories(), 0, 0
         for found in listing.directories():
             if not self._is_excluded(path, found):
                 last = found.name
-                visited = yield _Request(last, join(path, last), None)
+                visited = yield _Request(last, join(path, last), None, listing.selection.beneath(found))
                 if not isinstance(visited, DirectoryRow):
                     return _Before(last, visited)
                 below.add(last, visited.packed)
@@ -186,7 +206,7 @@ class Walk:
         return _Before(last, visited, below.digest() == row.below, files, size)
 
     def _go_through(
-        self, assembly: Assembly, listing: Scan, recorded: Recorded | None, before: _Before
+        self, assembly: Assembly, listing: ChosenScan, recorded: Recorded | None, before: _Before
     ) -> Generator[_Request, _Visited, None]:
         """Go through a directory's entries one by one."""
         for name, error in listing.failures:
@@ -198,13 +218,15 @@ class Walk:
             on_damage=lambda error: self._ledger.observer.notice(assembly.path, f"it is read anew: {error}"),
         )
         provisional = ProvisionalEntries(self._record, assembly.path)
-        for found in listing:
+        for found in listing.entries(partial(self._exclude, assembly)):
             old = old_entries.find(found.name)
             if not is_recorded_safely(found.ctime_ns, assembly.read_ns):
                 assembly.distrust()
             if stat.S_ISDIR(found.mode):
-                yield from self._add_directory(assembly, found, old, recorded, before)
-            elif old is not None and recorded is not None and self._is_reusable(found, old, recorded.read_ns):
+                below = _below(old, recorded)
+                request = _Request(found.name, join(assembly.path, found.name), below, listing.selection.beneath(found))
+                yield from self._add_directory(assembly, found, old, request, before)
+            elif old is not None and recorded is not None and self._is_reusable(found, old, recorded):
                 self._add(assembly, old, Change.UNCHANGED)
             else:
                 self._store(assembly, found, old, provisional)
@@ -218,17 +240,16 @@ class Walk:
         assembly: Assembly,
         found: SourceEntry,
         old: Entry | None,
-        recorded: Recorded | None,
+        request: _Request,
         before: _Before,
     ) -> Generator[_Request, _Visited, None]:
         if self._is_excluded(assembly.path, found):
             return
-        below = Recorded(old.packed, recorded.read_ns) if old is not None and recorded is not None and old.is_directory else None
-        visited = yield from self._visit_once(_Request(found.name, join(assembly.path, found.name), below), before)
+        visited = yield from self._visit_once(request, before)
         if visited is None:
             assembly.distrust()
             return
-        is_same = old is not None and recorded is not None and _is_as_recorded(found, old, recorded.read_ns)
+        is_same = old is not None and request.recorded is not None and _is_as_recorded(found, old, request.recorded.read_ns)
         metadata = old.metadata if old is not None and is_same else self._directory_metadata(assembly, found)
         if isinstance(visited, DirectoryRow):
             self._ledger.directories.add(Change.UNCHANGED, 1 + visited.directories)
@@ -260,13 +281,13 @@ class Walk:
             self._ledger.observer.notice(join(assembly.path, found.name), f"its attributes can't be read: {error.strerror}")
             return metadata_of(found)
 
-    def _is_reusable(self, found: SourceEntry, old: Entry, read_ns: int) -> bool:
-        if not _is_as_recorded(found, old, read_ns):
+    def _is_reusable(self, found: SourceEntry, old: Entry, recorded: Recorded) -> bool:
+        if not _is_as_recorded(found, old, recorded.read_ns):
             return False
         if old.packed[:1] == b"L":
             return True
         writer = self._around.writer
-        return writer.holds_all(old.packed) if self._has_losses else writer.holds(old.packed)
+        return writer.holds(old.packed) if recorded.is_current else writer.holds_all(old.packed)
 
     def _add(self, assembly: Assembly, entry: Entry, change: Change) -> None:
         self._ledger.finish_file(change, assembly.path, entry.name, entry.size)
@@ -306,16 +327,20 @@ class Walk:
         excluded = join(path, found.name)
         if excluded not in self._excluded:
             self._excluded.add(excluded)
-            self._ledger.observer.notice(excluded, "it is left out: the vault lies there")
+            self._ledger.observer.notice(excluded, "left out, because it is the vault that this backup goes into")
         return True
 
-    def _pass_over(self, path: bytes, listing: Scan, row: DirectoryRow, before: _Before) -> None:
+    def _exclude(self, assembly: Assembly, found: SourceEntry) -> None:
+        assembly.excluded += 1
+        self._ledger.exclude(join(assembly.path, found.name))
+
+    def _pass_over(self, path: bytes, listing: ChosenScan, row: DirectoryRow, before: _Before) -> None:
         """Go on from an unchanged directory; name its files where anybody wants that. They are counted with the directory."""
         self._ledger.progress.files_done += row.files - before.files
         self._ledger.progress.bytes_done += row.size - before.size
         if self._ledger.observer.file is None:
             return
-        for found in listing:
+        for found in listing.entries(lambda found: self._ledger.exclude(join(path, found.name))):
             if not stat.S_ISDIR(found.mode):
                 self._ledger.name_file(Change.UNCHANGED, path, found.name)
 
@@ -332,6 +357,13 @@ class Walk:
 
 def _is_as_recorded(found: SourceEntry, recorded: Entry, read_ns: int) -> bool:
     return is_recorded_safely(found.ctime_ns, read_ns) and is_same_file(found, recorded)
+
+
+def _below(old: Entry | None, recorded: Recorded | None) -> Recorded | None:
+    """Tell how a subdirectory was stored, by what the directory above tells."""
+    if old is None or recorded is None or not old.is_directory:
+        return None
+    return Recorded(old.packed, recorded.read_ns, recorded.is_current)
 
 
 def _shown(path: bytes) -> str:

@@ -16,16 +16,20 @@ class Settings:
     """What the common options say.
 
     Attributes:
-        verbose, quiet, json: See the options' help.
+        verbose, quiet, json, no_progress: See the options' help.
         grid: A vault's folder or URL.
         vault_key: The file with the vault's key.
+        node_directory, node_url: A Tahoe-LAFS node.
     """
 
     verbose: bool = False
     quiet: bool = False
     json: bool = False
+    no_progress: bool = False
     grid: str | None = None
     vault_key: str | None = None
+    node_directory: str | None = None
+    node_url: str | None = None
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: object) -> None:
@@ -38,8 +42,9 @@ def output_options() -> list[click.Option]:
     """Make the options on what is printed."""
     return [
         _option("-v", "--verbose", is_flag=True, help="Name every file as it is handled."),
-        _option("-q", "--quiet", is_flag=True, help="Print only warnings and errors."),
+        _option("-q", "--quiet", is_flag=True, help="Print only what was asked for, warnings and errors."),
         _option("--json", is_flag=True, help="Print JSON, one object a line."),
+        _option("--no-progress", is_flag=True, help="Show no progress, neither on a terminal nor as JSON."),
     ]
 
 
@@ -47,6 +52,8 @@ def grid_options() -> list[click.Option]:
     """Make the options on which grid is meant."""
     return [
         _option("--grid", metavar="FOLDER|URL", help="The vault, where no alias says it or it has moved."),
+        _option("-d", "--node-directory", metavar="FOLDER", help="A Tahoe-LAFS node's, for its grid and aliases."),
+        _option("-u", "--node-url", metavar="URL", help="A Tahoe-LAFS node's gateway, for its grid."),
         _option("--vault-key", metavar="FILE|-", help="Where to read the key of a vault that the configuration does not know."),
     ]
 

@@ -14,6 +14,7 @@ from tallac.caps import DirectoryWriteCap
 from tallac.dag import SnapshotFacts
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import Grid
+from tallac.source import Selection
 from tallac.sourcedb import SourceDatabase
 from tallac.transfer import Place
 from tallac.vault import SystemClock
@@ -23,7 +24,15 @@ Identity = tuple[int, int]
 
 
 def back_up_source(
-    grid: Grid, target: Place, source: str | Path, *, vault: Path | None, database: Path, observer: Observer, workers: int | None
+    grid: Grid,
+    target: Place,
+    source: str | Path,
+    *,
+    selection: Selection,
+    vault: Path | None,
+    database: Path,
+    observer: Observer,
+    workers: int | None,
 ) -> BackupSummary:
     """Add a snapshot of a folder to a target, which is made where it is missing. A vault that lies in the folder is left out.
 
@@ -31,6 +40,7 @@ def back_up_source(
         grid: Where the target is.
         target: Where the snapshot goes.
         source: A folder.
+        selection: What of it is backed up.
         vault: The folder of the grid's vault, if it is in one.
         database: The source database's file.
         observer: Told what happens.
@@ -39,19 +49,18 @@ def back_up_source(
     Raises:
         As `make_order` and `back_up`.
     """
-    order = make_order(source, target, vault, WORKERS if workers is None else workers)
-    if vault is not None and _holds(source, vault):
-        observer.notice(os.fsencode(vault), "left out, because it is the vault that this backup goes into")
+    order = make_order(source, target, selection, vault, WORKERS if workers is None else workers)
     with SourceDatabase(database, lambda what: observer.notice(os.fsencode(database), what)) as opened:
         return back_up(grid, order, opened, SystemClock(), observer=observer)
 
 
-def make_order(source: str | Path, target: Place, vault: Path | None, workers: int) -> BackupOrder:
+def make_order(source: str | Path, target: Place, selection: Selection, vault: Path | None, workers: int) -> BackupOrder:
     """Say what is to be backed up where, by whom, and what is to be left out.
 
     Args:
         source: A folder.
         target: Where the snapshot goes.
+        selection: What of the source is backed up.
         vault: The folder of the vault that the target is in, if it is in one.
         workers: How many worker processes may be started.
 
@@ -70,14 +79,10 @@ def make_order(source: str | Path, target: Place, vault: Path | None, workers: i
         path=target.path,
         source=absolute,
         facts=SnapshotFacts(host=platform.node(), user=_user(), version=__version__),
+        selection=selection,
         is_excluded=lambda device, inode: (device, inode) == excluded,
         workers=workers,
     )
-
-
-def _holds(source: str | Path, vault: Path) -> bool:
-    found = _identity(source)
-    return found is not None and found in _identities_upwards(os.path.abspath(os.fsencode(vault)))
 
 
 def _identity(path: str | bytes | Path) -> Identity | None:

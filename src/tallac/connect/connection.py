@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
-from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
+from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.folders import Folders
 from tallac.connect.location import folder_of_url, is_folder_url, parse_location, show_location
+from tallac.connect.nodes import TahoeNodes, identity_of, is_tahoe
 from tallac.connect.secrets_input import SecretSource
 from tallac.connect.vaults import GridChoice, VaultKey, Vaults
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, CapSource, check_alias_name, parse_place
-from tallac.errors import AliasError, ConfigurationError, MalformedCapError
+from tallac.errors import AliasError, ConfigurationError, MalformedCapError, UsageError
 from tallac.interfaces import Grid, Randomness
 from tallac.transfer import Place
 
@@ -27,6 +28,8 @@ class Connection:
     Attributes:
         folders: Where configuration, state and default vault are.
         file: The configuration.
+        secrets: Where caps, keys and passphrases are read that do not stand on the command line.
+        vaults: The vaults that the configuration and the command line name.
     """
 
     def __init__(
@@ -39,19 +42,21 @@ class Connection:
     ) -> None:
         self.folders = folders
         self.file = ConfigurationFile(folders.configuration)
-        self._secrets = SecretSource(standard_input)
+        self.secrets = SecretSource(standard_input)
         choice = choice or GridChoice()
+        self.vaults = Vaults(folders, self.file, choice, self.secrets, randomness)
+        self._nodes = TahoeNodes(folders, choice)
         self._is_grid_given = choice.location is not None
-        self._vaults = Vaults(folders, self.file, choice, self._secrets, randomness)
 
     @property
     def is_grid_given(self) -> bool:
         """Whether the command line says by itself which grid is meant."""
-        return self._is_grid_given
+        return self._is_grid_given or self._nodes.chosen() is not None
 
     def close(self) -> None:
         """Close all grids."""
-        self._vaults.close()
+        self.vaults.close()
+        self._nodes.close()
 
     def resolve(self, text: str) -> tuple[Grid, Place]:
         """Find the grid and the place that an `ALIAS:PATH` or a cap names; `parse_place` has the forms.
@@ -64,11 +69,10 @@ class Connection:
         written = parse_place(text)
         configuration = self.file.read()
         if isinstance(written.root, AliasName):
-            alias = self._alias(configuration, written.root.name)
-            place = Place(self._cap_of(written.root.name, alias), written.path, f"{written.root.name}:")
-            return self._vaults.open(configuration, alias.grid), place
+            grid, cap = self._open_alias(configuration, written.root.name)
+            return grid, Place(cap, written.path, f"{written.root.name}:")
         if isinstance(written.root, CapSource):
-            cap = parse(self._secrets.read_line(written.root.file, "a cap"))
+            cap = parse(self.secrets.read_line(written.root.file, "a cap"))
         else:
             cap = parse(written.root.text)
         place = Place(cap, written.path, f"{cap}:")
@@ -76,13 +80,21 @@ class Connection:
 
     def default_grid(self) -> Grid:
         """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
+        chosen = self._nodes.chosen()
+        if chosen is not None:
+            return self._nodes.open(chosen)
         configuration = self.file.read()
-        return self._vaults.open(configuration, self._vaults.chosen(configuration))
+        return self._open(configuration, self.vaults.chosen(configuration))
 
     def default_opener(self) -> Callable[[], Grid]:
         """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
+        chosen = self._nodes.chosen()
+        if chosen is not None:
+            return self._nodes.opener(chosen)
         configuration = self.file.read()
-        return self._vaults.opener(configuration, self._vaults.chosen(configuration))
+        identity = self.vaults.chosen(configuration)
+        location = _tahoe_location(configuration, identity)
+        return self.vaults.opener(configuration, identity) if location is None else self._nodes.opener(location)
 
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
@@ -93,7 +105,7 @@ class Connection:
         """
         if text.endswith(":") and "/" not in text:
             configuration = self.file.read()
-            return self._vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
+            return self.vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
         return parse_location(text)
 
     def read_caps(self, grid: Grid) -> list[Cap]:
@@ -102,13 +114,9 @@ class Connection:
         caps = [self._cap_of(name, alias) for name, alias in sorted(configuration.aliases.items()) if alias.grid == grid.identity]
         return [cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for cap in caps]
 
-    def identity_of(self, alias: str) -> str:
-        """Give the identity of the vault that an alias is in, whether it can be opened or not."""
-        return self._alias(self.file.read(), alias.removesuffix(":")).grid
-
     def key_at(self, url: str) -> VaultKey | None:
         """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
-        return self._vaults.key_at(self.file.read(), url)
+        return self.vaults.key_at(self.file.read(), url)
 
     def parse_cap(self, text: str) -> Cap:
         """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.
@@ -116,7 +124,7 @@ class Connection:
         Raises:
             MalformedCapError: It has a typing error.
         """
-        return parse(self._secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
+        return parse(self.secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
 
     def create_alias(self, name: str) -> str:
         """Make a new mutable directory and an alias for it; say where a vault was made for it, "" where there was one.
@@ -127,10 +135,14 @@ class Connection:
             AliasError: The name is taken, or can't be one.
         """
         name = check_alias_name(name)
+        if self._nodes.chosen() is not None:
+            self._nodes.require_free(name)
+            self._enter_on_node(name, self.default_grid().create_directory())
+            return ""
         with self.file.updating() as configuration:
             self._require_free(configuration, name)
-            identity, made = self._vaults.chosen_or_new(configuration)
-            root = self._vaults.open(configuration, identity).create_directory()
+            identity, made = self.vaults.chosen_or_new(configuration)
+            root = self._open(configuration, identity).create_directory()
             configuration.aliases[name] = Alias(identity, root.danger_whole_text())
         return made
 
@@ -143,13 +155,17 @@ class Connection:
         name = check_alias_name(name)
         if not isinstance(cap, DirectoryReadCap | DirectoryWriteCap):
             raise AliasError(f"an alias stands for a directory, and this is a cap of another kind ({cap.kind})")
+        if self._nodes.chosen() is not None:
+            self._nodes.require_free(name)
+            self._enter_on_node(name, cap)
+            return
         with self.file.updating() as configuration:
             self._require_free(configuration, name)
-            configuration.aliases[name] = Alias(self._vaults.remember_chosen(configuration), cap.danger_whole_text())
+            configuration.aliases[name] = Alias(self.vaults.remember_chosen(configuration), cap.danger_whole_text())
 
     def ensure_default_alias(self) -> str | None:
         """Make the default alias; say where a vault was made for it, "" where there was one; None if the alias was there."""
-        if DEFAULT_ALIAS in self.file.read().aliases:
+        if DEFAULT_ALIAS in self.file.read().aliases or self._nodes.chosen() is not None:
             return None
         try:
             return self.create_alias(DEFAULT_ALIAS)
@@ -158,6 +174,8 @@ class Connection:
 
     def aliases(self) -> list[tuple[str, str]]:
         """List aliases by name, each with the place of its grid."""
+        if self._nodes.is_node_directory_given:
+            return self._nodes.aliases()
         configuration = self.file.read()
         return [
             (name, show_location(configuration.grids[alias.grid].location) if alias.grid in configuration.grids else "unknown")
@@ -172,12 +190,54 @@ class Connection:
         """
         configuration = self.file.read()
         identity = self._alias(configuration, alias.partition(":")[0]).grid
-        return self._vaults.parse_key(self._vaults.known(configuration, identity))
+        return self.vaults.parse_key(self.vaults.known(configuration, identity))
+
+    def identity_of(self, place: str) -> str:
+        """Give the identity of the vault that an alias is on; for "", of the one that is meant where no place says it.
+
+        Raises:
+            AliasError: There is no such alias.
+            UsageError: It is not clear which vault is meant, or the grid is none.
+        """
+        configuration = self.file.read()
+        identity = self._alias(configuration, place.partition(":")[0]).grid if place else self.vaults.chosen(configuration)
+        if _tahoe_location(configuration, identity) is not None:
+            raise UsageError(f"{place or 'this grid'}: a Tahoe-LAFS grid has no vault key; keep a copy of the caps of its aliases")
+        return identity
 
     def folder_of(self, grid: Grid) -> Path | None:
         """Give the folder that a grid's vault is in; None where it is elsewhere."""
-        url = self._vaults.known(self.file.read(), grid.identity).location
+        if self._nodes.has_opened(grid):
+            return None
+        url = self.vaults.known(self.file.read(), grid.identity).location
         return folder_of_url(url) if is_folder_url(url) else None
+
+    def _open_alias(self, configuration: Configuration, name: str) -> tuple[Grid, Cap]:
+        on_node = self._nodes.find_alias(name)
+        if on_node is not None:
+            return self.default_grid(), on_node
+        alias = self._alias(configuration, name)
+        return self._open(configuration, alias.grid), self._cap_of(name, alias)
+
+    def _open(self, configuration: Configuration, identity: str) -> Grid:
+        chosen, location = self._nodes.chosen(), _tahoe_location(configuration, identity)
+        if chosen is not None and chosen != location:
+            raise UsageError("this alias is on another grid than the Tahoe-LAFS node that the options name; leave them out")
+        return self.vaults.open(configuration, identity) if location is None else self._nodes.open(location)
+
+    def _enter_on_node(self, name: str, cap: Cap) -> None:
+        """Enter an alias of the chosen Tahoe-LAFS grid where `tahoe` finds it, and unless its directory was given, here too."""
+        if self._nodes.is_node_directory_given:
+            self._nodes.add_alias(name, cap)
+            return
+        with self.file.updating() as configuration:
+            self._require_free(configuration, name)
+            location = self._nodes.chosen()
+            assert location is not None
+            identity = identity_of(location)
+            configuration.grids[identity] = KnownGrid(location, "")
+            configuration.aliases[name] = Alias(identity, cap.danger_whole_text())
+            self._nodes.add_alias(name, cap)
 
     def _alias(self, configuration: Configuration, name: str) -> Alias:
         alias = configuration.aliases.get(name)
@@ -196,3 +256,9 @@ class Connection:
     def _require_free(self, configuration: Configuration, name: str) -> None:
         if name in configuration.aliases:
             raise AliasError(f"there is an alias {name!r} already; choose another name")
+
+
+def _tahoe_location(configuration: Configuration, identity: str) -> str | None:
+    """Give the location of a known grid that is a Tahoe-LAFS grid; None for any other."""
+    known = configuration.grids.get(identity)
+    return known.location if known is not None and is_tahoe(known.location) else None

@@ -1,7 +1,17 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
 from tallac.dag.entry import Entry
-from tallac.dag.metadata import FileType, Metadata, SnapshotFacts, Time, time_from_ns, time_to_ns
+from tallac.dag.metadata import (
+    FileType,
+    Metadata,
+    SnapshotFacts,
+    Time,
+    is_time,
+    time_from_float,
+    time_from_ns,
+    time_to_float,
+    time_to_ns,
+)
 from tallac.dag.packed import pack_cap, packed_size, split_hashed, unpack_cap
 from tallac.dag.snapshot_name import (
     ARCHIVES,
@@ -26,6 +36,7 @@ __all__ = [
     "encode_entry",
     "encode_table",
     "free_snapshot_name",
+    "is_time",
     "newest_snapshot",
     "pack_cap",
     "packed_size",
@@ -34,7 +45,9 @@ __all__ = [
     "snapshots_by_time",
     "split_hashed",
     "table_of_encoded",
+    "time_from_float",
     "time_from_ns",
+    "time_to_float",
     "time_to_ns",
     "unpack_cap",
 ]

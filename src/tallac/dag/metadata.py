@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from enum import Enum
+from fractions import Fraction
 from typing import TypeAlias
 
 import msgspec
@@ -20,6 +21,28 @@ def time_from_ns(ns: int) -> Time:
 def time_to_ns(time: Time) -> int:
     """Join seconds and nanoseconds."""
     return time[0] * 1_000_000_000 + time[1]
+
+
+def time_to_float(time: Time) -> float:
+    """Write a time as seconds in floating point, as `os.stat` and Tahoe-LAFS do; a quarter of a microsecond is lost."""
+    return time[0] + 1e-9 * time[1]
+
+
+def time_from_float(seconds: float) -> Time:
+    """Read seconds in floating point; `time_to_float` gives the same number back where it came from a time.
+
+    Raises:
+        ValueError, OverflowError: It is infinite, or no number.
+    """
+    return time_from_ns(round(Fraction(seconds) * 1_000_000_000))
+
+
+def is_time(recorded: Time | None, found: Time) -> bool:
+    """Whether a file still has the time that was recorded, or the record may have gone through floating point."""
+    if recorded is None or recorded == found:
+        return recorded is not None
+    seconds = time_to_float(recorded)
+    return seconds == time_to_float(found) and time_from_float(seconds) == recorded
 
 
 class FileType(Enum):

@@ -66,10 +66,13 @@ def unpack_cap(packed: bytes) -> Cap:
 
 
 def packed_size(packed: bytes) -> int:
-    """Tell the size in bytes of what a packed cap of form C, D, L or M refers to; 0 for others."""
+    """Tell the size in bytes of what a packed cap of something immutable refers to; 0 for others."""
     tag = packed[:1]
     if tag in (b"C", b"D"):
         return int.from_bytes(packed[49:], "big")
+    if tag == b"T":
+        cap = unpack_cap(packed)
+        return cap.size if isinstance(cap, ImmutableFile | ImmutableDirectory) else 0
     return len(packed) - 1 if tag in (b"L", b"M") else 0
 
 

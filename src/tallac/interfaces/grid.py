@@ -129,6 +129,16 @@ class CapWriter(Protocol):
         """Store a whole file of at most `small_size_max` bytes and give its packed cap."""
         ...
 
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether larger files are stored with `cut`, `put_piece` and `join`; if not, `put_file` takes them as streams."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """From how many threads at once `put_small` and `put_file` may be called; 0 where only one may call them."""
+        ...
+
     def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
         """Find the pieces of an open regular file, in order, reading it with `pread` and skipping its holes.
 
@@ -156,7 +166,9 @@ class CapWriter(Protocol):
         """Make what a worker process stored part of this batch."""
         ...
 
-    def build_directory(self) -> DirectoryBuilder: ...
+    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
+        """Begin an immutable directory; `recorded` is the packed cap that it had the last time, which may do again."""
+        ...
 
     def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
         """Store an immutable directory; entries come in ascending order of their names."""

@@ -6,22 +6,32 @@ done. Nothing is ever written outside the destination: see `names` and `tallac.s
 """
 
 from tallac.restore.batch import Batch, BatchResult, restore_batch
+from tallac.restore.options import Overwrite, RestoreOptions
+from tallac.restore.owners import parse_owner_rules
 from tallac.restore.run import restore
+from tallac.restore.runner import BatchRunner
+from tallac.restore.selection import Selection
 from tallac.restore.settings import RestoreSettings
-from tallac.restore.summary import Problem, ProblemKind, RestoreSummary
+from tallac.restore.summary import Change, Problem, ProblemKind, RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
-from tallac.restore.walk import BatchRunner
+from tallac.restore.tally import RestoreObserver
 
 __all__ = [
     "DESTINATION",
     "Batch",
     "BatchResult",
     "BatchRunner",
+    "Change",
     "DestinationSystem",
+    "Overwrite",
     "Problem",
     "ProblemKind",
+    "RestoreObserver",
+    "RestoreOptions",
     "RestoreSettings",
     "RestoreSummary",
+    "Selection",
+    "parse_owner_rules",
     "restore",
     "restore_batch",
 ]

@@ -48,7 +48,7 @@ class Attributes:
         """Use these calls and settings."""
         self._system = system
         self._settings = settings
-        self._owners = Owners(numeric=settings.numeric_owners)
+        self._owners = Owners(numeric=settings.numeric_owners, user_rules=settings.user_rules, group_rules=settings.group_rules)
         self.owners_unset = 0
 
     def set_all(self, place: Place, metadata: Metadata, *, is_directory: bool = False, with_flags: bool = True) -> list[str]:

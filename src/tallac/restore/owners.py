@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tallac.dag import Metadata
+from tallac.errors import UsageError
 
 if sys.platform != "win32":
     import grp
@@ -15,12 +17,37 @@ if sys.platform != "win32":
 _ID_MAX = (1 << 32) - 2
 
 
-class Owners:
-    """Finds owners, by name where this machine knows the name, else by number; and what this user may set of them."""
+OwnerRules = tuple[tuple[str, str], ...]
+"""Pairs of users or groups, by name or number: whom things belonged to, and whom they are to belong to here."""
 
-    def __init__(self, *, numeric: bool) -> None:
-        """Look at who runs this process. With `numeric`, names are not looked at."""
+
+def parse_owner_rules(texts: Sequence[str]) -> OwnerRules:
+    """Read `FROM:TO` pairs.
+
+    Raises:
+        UsageError: One is no pair.
+    """
+    rules = []
+    for text in texts:
+        old, colon, new = text.partition(":")
+        if not (old and colon and new) or ":" in new:
+            raise UsageError(f"{text!r} is no pair of owners: give FROM:TO, each a name or a number")
+        rules.append((old, new))
+    return tuple(rules)
+
+
+class Owners:
+    """Finds owners: by a rule, by name where this machine knows the name, else by number; and what this user may set of them."""
+
+    def __init__(self, *, numeric: bool, user_rules: OwnerRules = (), group_rules: OwnerRules = ()) -> None:
+        """Look at who runs this process. With `numeric`, names are not looked at, except by rules.
+
+        Raises:
+            UsageError: This machine does not know an owner that a rule names.
+        """
         self._numeric = numeric
+        self._users = {old: _number_of(new, _uid_of(new, None), "user") for old, new in user_rules}
+        self._groups = {old: _number_of(new, _gid_of(new, None), "group") for old, new in group_rules}
         self._uid = os.geteuid() if sys.platform != "win32" else -1
         self._gids = frozenset((os.getegid(), *os.getgroups())) if sys.platform != "win32" else frozenset[int]()
 
@@ -35,6 +62,10 @@ class Owners:
         if not self._numeric:
             uid = _uid_of(metadata.user, uid)
             gid = _gid_of(metadata.group, gid)
+        if self._users:
+            uid = _ruled(self._users, metadata.user, metadata.uid, uid)
+        if self._groups:
+            gid = _ruled(self._groups, metadata.group, metadata.gid, gid)
         if uid is None or gid is None or not 0 <= uid <= _ID_MAX or not 0 <= gid <= _ID_MAX:
             return None
         return uid, gid
@@ -42,6 +73,21 @@ class Owners:
     def may_set(self, uid: int, gid: int) -> bool:
         """Whether this user may give a new file this owner."""
         return self.is_root or (uid == self._uid and gid in self._gids)
+
+
+def _ruled(rules: Mapping[str, int], name: str | None, number: int | None, otherwise: int | None) -> int | None:
+    """Find what a rule for the name, else for the number, says."""
+    if name is not None and name in rules:
+        return rules[name]
+    return rules.get(str(number), otherwise)
+
+
+def _number_of(text: str, known: int | None, kind: str) -> int:
+    if known is not None:
+        return known
+    if text.isascii() and text.isdecimal() and int(text) <= _ID_MAX:
+        return int(text)
+    raise UsageError(f"{text!r}: this machine knows no such {kind}; give one that exists, or a number")
 
 
 @lru_cache(maxsize=4096)

@@ -6,16 +6,21 @@ import os
 from collections.abc import Callable
 
 from tallac.caps import ReadCap
-from tallac.dag import Entry
+from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
 from tallac.restore.folder import Folder, open_folder
 from tallac.restore.names import is_safe_component, shown
+from tallac.restore.options import PLAIN, Overwrite, RestoreOptions
+from tallac.restore.owners import Owners
 from tallac.restore.pool_runner import WORKERS
+from tallac.restore.runner import BatchRunner
+from tallac.restore.selection import Scope
 from tallac.restore.settings import RestoreSettings
-from tallac.restore.summary import Problem, RestoreSummary
+from tallac.restore.summary import RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
-from tallac.restore.walk import BatchRunner, Frame, Walk
+from tallac.restore.tally import RestoreObserver, Tally
+from tallac.restore.walk import Frame, Walk
 
 RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
 """Makes a runner, given the destination's descriptor and the settings."""
@@ -26,26 +31,27 @@ def restore(
     what: Entry | ReadCap,
     destination: bytes | str | os.PathLike[str],
     *,
-    numeric_owners: bool = False,
-    report: Callable[[Problem], None] | None = None,
-    progress: Callable[[RestoreSummary], None] | None = None,
+    options: RestoreOptions = PLAIN,
+    observer: RestoreObserver | None = None,
     make_runner: RunnerFactory | None = None,
     workers: int | None = None,
     system: DestinationSystem = DESTINATION,
 ) -> RestoreSummary:
     """Restore what a cap leads to.
 
-    A directory's entries go into the destination, which is created or must be empty and gets the directory's metadata. Anything
-    else goes into the destination under its entry's name, beside what is there; then the folder keeps its own metadata. Nothing
-    that exists is overwritten, and nothing is written outside the destination. Files are not forced to disk.
+    A directory's entries go into the destination, which gets the directory's metadata; it is made, or must be empty unless the
+    options say what becomes of what is there. Anything else goes into the destination under its entry's name, beside what is
+    there; then the folder keeps its own metadata. Nothing is written outside the destination. Files are not forced to disk.
+
+    Over what is there, each file is written under another name and takes its own when it is whole; so a restore that was killed
+    is finished by the next one with the same options.
 
     Args:
         grid: Where to read.
         what: An entry with its metadata, or a directory's cap.
         destination: A folder's path, of any length. Symbolic links in it are followed, since it is the user's own word.
-        numeric_owners: Use the numbers of owners and ignore their names.
-        report: Called once for each thing that is not as it was.
-        progress: Called now and then with the counts so far, and at the end. The object is the same each time.
+        options: What of it is wanted, and how.
+        observer: Is told what goes on.
         make_runner: Gives what restores batches of regular files, in place of worker processes.
         workers: How many worker processes may be started; None for as many as suit, 0 for none.
         system: The calls that write.
@@ -53,31 +59,67 @@ def restore(
     Raises:
         DestinationError: The folder can't be used, or failed later on, as with a full disk. What was written stays.
         EntryError: A file has no name that it could get.
+        UsageError: A rule names an owner whom this machine does not know.
         StoreError: The store failed, other than by damage, which is reported and left out.
     """
     entry = what if isinstance(what, Entry) else Entry.of(b"", what)
     if not entry.is_directory and not is_safe_component(entry.name):
         raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
+    # A rule that names nobody is told before anything is made.
+    Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
     path = os.fsencode(destination)
-    with open_folder(path, must_be_empty=entry.is_directory, system=system) as folder:
-        if entry.is_directory:
+    is_in_place = options.overwrite is not None
+    tally = Tally(observer or RestoreObserver())
+    with open_folder(path, must_be_empty=entry.is_directory and not is_in_place, system=system) as folder:
+        if options.delete and not options.delete_even_home:
+            _refuse_home(folder, path)
+        if entry.is_directory and not is_in_place:
             _stop_inheritance(folder, path)
-        settings = RestoreSettings(
-            destination=path,
-            numeric_owners=numeric_owners,
-            inherits_acls=folder.inherits_acls,
-            inherits_flags=folder.inherits_flags,
-        )
+        settings = _settings(options, folder, path)
         runner = make_runner(folder.descriptor, settings) if make_runner else None
         # Workers use the real calls; whoever bends them wants to see them all.
         count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
-        walk = Walk(grid, folder.descriptor, settings, system, runner=runner, workers=count, report=report, progress=progress)
-        if entry.is_directory:
-            walk.summary.directories = 1
-            walk.run(walk.frame_of(entry, folder.final_metadata(entry.metadata)))
-        else:
-            walk.run(Frame(iter((entry,)), None, b""))
-    return walk.summary
+        walk = Walk(grid, folder.descriptor, settings, system, tally, runner=runner, workers=count, options=options)
+        tally.summary.directories = int(entry.is_directory)
+        walk.run(_top_frame(walk, entry, folder, options))
+    return tally.summary
+
+
+def _settings(options: RestoreOptions, folder: Folder, path: bytes) -> RestoreSettings:
+    is_in_place = options.overwrite is not None
+    return RestoreSettings(
+        destination=path,
+        numeric_owners=options.numeric_owners,
+        user_rules=options.user_rules,
+        group_rules=options.group_rules,
+        # What is there already may have whatever children inherit.
+        inherits_acls=folder.inherits_acls or is_in_place,
+        inherits_flags=folder.inherits_flags or is_in_place,
+        replaces=is_in_place,
+    )
+
+
+def _top_frame(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions) -> Frame:
+    top = options.selection.top
+    if not entry.is_directory:
+        return Frame(iter((entry,)), None, b"", top)
+    keeps_own = options.overwrite is not None and (top is Scope.PASSAGE or options.overwrite is Overwrite.NEVER)
+    metadata = folder.final_metadata(Metadata() if keeps_own and not folder.is_new else entry.metadata)
+    frame = walk.frame_of(entry, metadata, top)
+    if folder.is_new:
+        frame.stored = None  # Nothing is to be done about what it holds.
+    return frame
+
+
+def _refuse_home(folder: Folder, path: bytes) -> None:
+    try:
+        is_refused = folder.lies_above_home()
+    except OSError as error:
+        raise DestinationError(f"{shown(path)}: can't be looked at: {error.strerror}; choose another folder") from error
+    if is_refused:
+        raise DestinationError(
+            f"{shown(path)}: --delete would empty your home folder, or what it lies in; if that is meant, add --delete-even-home"
+        )
 
 
 def _stop_inheritance(folder: Folder, path: bytes) -> None:

@@ -18,6 +18,21 @@ class ProblemKind(Enum):
     UNSET = "unset"
 
 
+class Change(Enum):
+    """What was done at a path; its value is the word for it.
+
+    NEW: nothing was there. REPLACED: something else was. AMENDED: only metadata was set. UNCHANGED: it was right. KEPT: it
+    differs, and stays since that was asked for. DELETED: the snapshot has nothing there.
+    """
+
+    NEW = "new"
+    REPLACED = "replaced"
+    AMENDED = "amended"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    DELETED = "deleted"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is not as it was.
@@ -38,8 +53,14 @@ class RestoreSummary:
     """What a restore did so far.
 
     Attributes:
-        files, directories: How many are there; everything that is no directory counts as a file.
-        bytes: Sum of the sizes of the regular files.
+        files: How many were made or replaced; everything that is no directory counts as a file.
+        directories: How many are there.
+        bytes: Sum of the sizes of the regular files among `files`.
+        replaced: How many of the files were there with another content, or as something else.
+        amended: How many files were there with their content, and got metadata only.
+        unchanged: How many files were there as they should be.
+        kept: How many files differ, and were left as they are because that was asked for.
+        deleted: How many files and directories were deleted.
         damaged, failed, unset: How many problems of each kind were reported.
         owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
     """
@@ -47,6 +68,11 @@ class RestoreSummary:
     files: int = 0
     directories: int = 0
     bytes: int = 0
+    replaced: int = 0
+    amended: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    deleted: int = 0
     damaged: int = 0
     failed: int = 0
     unset: int = 0

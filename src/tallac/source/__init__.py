@@ -7,18 +7,36 @@ from tallac.source.capture import FLAGS_KEPT, metadata_of, read_flags, read_hole
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
-from tallac.source.scan import Scan, scan
+from tallac.source.patterns import Patterns
+from tallac.source.scan import Scan, scan, scan_names, scan_nothing
+from tallac.source.selection import (
+    CACHE_MARKER,
+    IGNORE_FILE,
+    VERSION_CONTROL_NAMES,
+    ChosenScan,
+    DirectorySelection,
+    Marker,
+    Selection,
+)
 from tallac.source.signature import SIGNATURE_SIZE, signature
 from tallac.source.stack import DirectoryStack
 
 __all__ = [
+    "CACHE_MARKER",
     "DIRECTORY_FLAGS",
     "FLAGS_KEPT",
+    "IGNORE_FILE",
     "REAL",
     "SIGNATURE_SIZE",
+    "VERSION_CONTROL_NAMES",
+    "ChosenScan",
+    "DirectorySelection",
     "DirectoryStack",
     "FileSystem",
+    "Marker",
+    "Patterns",
     "Scan",
+    "Selection",
     "SourceEntry",
     "metadata_of",
     "open_beneath",
@@ -31,5 +49,7 @@ __all__ = [
     "read_xattrs",
     "read_xattrs_beneath",
     "scan",
+    "scan_names",
+    "scan_nothing",
     "signature",
 ]

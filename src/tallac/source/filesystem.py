@@ -40,6 +40,10 @@ class FileSystem:
         """Tell about an open file."""
         return os.fstat(descriptor)
 
+    def lstat(self, name: bytes, directory: int) -> os.stat_result:
+        """Tell about a name in an open directory, without following a symbolic link."""
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
     def readlink(self, name: bytes, directory: int) -> bytes:
         """Read a symbolic link's text."""
         return os.readlink(name, dir_fd=directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from stat import S_ISDIR
 from typing import Protocol, Self
 
@@ -40,6 +40,10 @@ class Scan(Protocol):
         """Give the subdirectories alone."""
         ...
 
+    def find(self, names: Collection[bytes]) -> dict[bytes, SourceEntry]:
+        """Give those of some names that are there."""
+        ...
+
     def signature(self) -> bytes:
         """Hash the listing; see `tallac.source.signature`."""
         ...
@@ -70,6 +74,11 @@ class ShortScan:
         statuses = self._statuses
         return (SourceEntry.of(name, statuses[name]) for name in self._names if S_ISDIR(statuses[name].st_mode))
 
+    def find(self, names: Collection[bytes]) -> dict[bytes, SourceEntry]:
+        """See `Scan`."""
+        statuses = self._statuses
+        return {name: SourceEntry.of(name, statuses[name]) for name in names if name in statuses}
+
     def signature(self) -> bytes:
         """See `Scan`."""
         return signature_of_statuses(self._names, self._statuses)
@@ -99,6 +108,10 @@ class LongScan:
     def directories(self) -> Iterator[SourceEntry]:
         """See `Scan`."""
         return (entry for entry in self._spill if entry.is_directory)
+
+    def find(self, names: Collection[bytes]) -> dict[bytes, SourceEntry]:
+        """See `Scan`."""
+        return {entry.name: entry for entry in self._spill if entry.name in names} if names else {}
 
     def signature(self) -> bytes:
         """See `Scan`."""
@@ -149,6 +162,23 @@ def scan(descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int =
         if spill is not None:
             spill.close()
         raise
+
+
+def scan_names(descriptor: int, names: Iterable[bytes], *, filesystem: FileSystem = REAL) -> Scan:
+    """Look at some names of an open directory, as if it held nothing else; one that is not there is among the failures."""
+    found: dict[bytes, os.stat_result] = {}
+    failures: list[tuple[bytes, OSError]] = []
+    for name in names:
+        try:
+            found[name] = filesystem.lstat(name, descriptor)
+        except OSError as error:
+            failures.append((name, error))
+    return ShortScan(found, failures)
+
+
+def scan_nothing() -> Scan:
+    """Give the listing of a directory that is not looked into."""
+    return ShortScan({}, [])
 
 
 def _spill(found: dict[bytes, os.stat_result], spill: SortedSpill) -> int:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from tallac.sourcedb.record import SourceRecord
+from tallac.sourcedb.record import EPOCH_UNKNOWN, SourceRecord, Transaction
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_SECONDS = 20.0
 APPLICATION_ID = 0x54616C63
 
@@ -30,13 +30,9 @@ CREATE TABLE IF NOT EXISTS directories (
     files INTEGER NOT NULL,
     directories INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
+    excluded INTEGER NOT NULL DEFAULT 0,
+    epoch INTEGER NOT NULL DEFAULT {EPOCH_UNKNOWN},
     PRIMARY KEY (grid, path)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS epochs (
-    grid TEXT NOT NULL,
-    source BLOB NOT NULL,
-    epoch INTEGER NOT NULL,
-    PRIMARY KEY (grid, source)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS provisional (
     sequence INTEGER PRIMARY KEY,
@@ -52,6 +48,12 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+_UPGRADE_FROM_2 = (
+    "ALTER TABLE directories ADD COLUMN excluded INTEGER NOT NULL DEFAULT 0",
+    f"ALTER TABLE directories ADD COLUMN epoch INTEGER NOT NULL DEFAULT {EPOCH_UNKNOWN}",
+    "DROP TABLE epochs",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
 
 Notice = Callable[[str], None]
 
@@ -75,14 +77,14 @@ class SourceDatabase:
         """The open database; None where it can't be used and is done without."""
         return self._connection
 
-    def record(self, grid: str, source: bytes) -> SourceRecord:
-        """Give what is known of one source on one grid.
+    def record(self, grid: str, *sources: bytes) -> SourceRecord:
+        """Give what is known of some sources on one grid.
 
         Args:
             grid: The grid's identity.
-            source: The source's absolute path.
+            sources: Their absolute paths.
         """
-        return SourceRecord(self._connection, grid, source, self._give_up)
+        return SourceRecord(self._connection, grid, sources, self._give_up)
 
     def close(self) -> None:
         """Close the file. What was staged and not committed is gone."""
@@ -123,11 +125,12 @@ class SourceDatabase:
                 raise sqlite3.DatabaseError("it was written by a newer Tallac")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            if version < SCHEMA_VERSION:
+            if version == 2:
+                _upgrade(connection)
+            elif version < SCHEMA_VERSION:
                 connection.executescript(_SCHEMA)
-            connection.execute("SELECT count(*) FROM (SELECT signature, bytes FROM directories LIMIT 1)").fetchone()
+            connection.execute("SELECT count(*) FROM (SELECT signature, epoch FROM directories LIMIT 1)").fetchone()
             connection.execute("SELECT count(*) FROM (SELECT rows FROM provisional LIMIT 1)").fetchone()
-            connection.execute("SELECT count(*) FROM (SELECT epoch FROM epochs LIMIT 1)").fetchone()
         except BaseException:
             connection.close()
             raise
@@ -142,6 +145,14 @@ class SourceDatabase:
         self._notice(
             f"the source database can't be used ({reason}); it is now {aside}, and a new one is begun: this backup takes longer"
         )
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    with Transaction(connection):
+        # Another process may have been faster.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 2:
+            for statement in _UPGRADE_FROM_2:
+                connection.execute(statement)
 
 
 def _is_unusable(error: sqlite3.DatabaseError) -> bool:

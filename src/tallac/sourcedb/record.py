@@ -1,4 +1,4 @@
-"""What the source database knows of one source on one grid, and what a backup will have it know.
+"""What the source database knows of some sources on one grid, and what a backup will have it know.
 
 What a run learns of directories is staged and becomes visible at `commit`, after the snapshot has been entered. What it stored
 of files goes in at once as provisional rows, so that a run that is killed has not read in vain.
@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 FLUSH_INTERVAL_SECONDS = 1.0
 FLUSH_SIZE = 4 * 2**20
 STAGED_ROWS_MAX = 500
 
-_SELECT = "SELECT signature, packed, below, read_ns, files, directories, bytes FROM directories WHERE grid = ? AND path = ?"
+EPOCH_UNKNOWN = -1
+"""No grid's epoch; what is of it has to be looked up piece by piece."""
+
+_SELECT = (
+    "SELECT signature, packed, below, read_ns, files, directories, bytes, excluded, epoch FROM directories "
+    "WHERE grid = ? AND path = ?"
+)
 _SELECT_PROVISIONAL = (
     "SELECT read_ns, rows FROM provisional WHERE grid = ? AND path = ? AND first <= ? AND last >= ? ORDER BY sequence"
 )
@@ -25,16 +31,15 @@ _DELETE_DIRECTORIES = "DELETE FROM directories WHERE grid = ? AND (path = ? OR (
 _STAGE_TABLE = """
 CREATE TEMP TABLE IF NOT EXISTS staged (
     path BLOB PRIMARY KEY, signature BLOB, packed BLOB, below BLOB,
-    read_ns INTEGER, files INTEGER, directories INTEGER, bytes INTEGER
+    read_ns INTEGER, files INTEGER, directories INTEGER, bytes INTEGER, excluded INTEGER
 ) WITHOUT ROWID
 """
-_STAGE = "INSERT OR REPLACE INTO temp.staged VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_STAGE = "INSERT OR REPLACE INTO temp.staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _APPLY = (
     "INSERT OR REPLACE INTO main.directories "
-    "SELECT ?, path, signature, packed, below, read_ns, files, directories, bytes FROM temp.staged"
+    "(grid, path, signature, packed, below, read_ns, files, directories, bytes, excluded, epoch) "
+    "SELECT ?, path, signature, packed, below, read_ns, files, directories, bytes, excluded, ? FROM temp.staged"
 )
-_EPOCH = "SELECT epoch FROM epochs WHERE grid = ? AND source = ?"
-_SET_EPOCH = "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)"
 _ADD_PROVISIONAL = "INSERT INTO provisional (grid, path, first, last, read_ns, rows) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -48,6 +53,8 @@ class DirectoryRow(NamedTuple):
             several runs, and a subdirectory's row may be newer than what the directory's cap holds of it.
         read_ns: When its reading began, by the client's clock.
         files, directories, size: What is below it, itself not counted.
+        excluded: How many files and directories below it were left out by the user's rules; what is in those is not counted.
+        epoch: The grid's epoch in which all of it was last seen to be there; a row that is staged need not tell.
     """
 
     signature: bytes | None
@@ -57,6 +64,8 @@ class DirectoryRow(NamedTuple):
     files: int
     directories: int
     size: int
+    excluded: int = 0
+    epoch: int = EPOCH_UNKNOWN
 
 
 class ProvisionalRows(NamedTuple):
@@ -72,7 +81,7 @@ class ProvisionalRows(NamedTuple):
 
 
 class SourceRecord:
-    """What is known of one source on one grid. It stays usable when the database fails: it then knows nothing more.
+    """What is known of some sources on one grid. It stays usable when the database fails: it then knows nothing more.
 
     Not thread-safe. One run has one SourceRecord; the staged rows of an earlier one are dropped.
     """
@@ -81,14 +90,13 @@ class SourceRecord:
         self,
         connection: sqlite3.Connection | None,
         grid: str,
-        source: bytes,
+        sources: Sequence[bytes],
         give_up: Callable[[sqlite3.Error], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._grid = grid
-        self._source = source
-        self._below = _range_below(grid, source)
+        self._below = [_range_below(grid, source) for source in sources]
         self._give_up = give_up
         self._monotonic = monotonic
         self._staged: list[tuple[object, ...]] = []
@@ -97,18 +105,6 @@ class SourceRecord:
         self._waiting_size = 0
         self._flushed_at = monotonic()
         self._has_provisional = self._begin()
-
-    @property
-    def epoch(self) -> int | None:
-        """The grid's epoch in which all that is known was last seen to be there; None where nothing is known."""
-        if self._connection is None:
-            return None
-        try:
-            row = self._connection.execute(_EPOCH, (self._grid, self._source)).fetchone()
-        except sqlite3.Error as error:
-            self._fail(error)
-            return None
-        return None if row is None else int(row[0])
 
     def directory(self, path: bytes) -> DirectoryRow | None:
         """Look up how the directory at an absolute path was stored."""
@@ -123,7 +119,7 @@ class SourceRecord:
 
     @property
     def has_provisional(self) -> bool:
-        """Whether runs that did not end have left rows of this source."""
+        """Whether runs that did not end have left rows of these sources."""
         return self._connection is not None and self._has_provisional
 
     def provisional(self, path: bytes, name: bytes) -> list[ProvisionalRows]:
@@ -160,7 +156,7 @@ class SourceRecord:
             return
         rows, self._waiting, self._waiting_size = self._waiting, [], 0
         try:
-            with _Transaction(self._connection):
+            with Transaction(self._connection):
                 self._connection.executemany(_ADD_PROVISIONAL, rows)
         except sqlite3.Error as error:
             self._fail(error)
@@ -169,7 +165,7 @@ class SourceRecord:
         """Have a directory's row written at `commit`."""
         if self._connection is None:
             return
-        self._staged.append((path, *row))
+        self._staged.append((path, *row[:-1]))
         if len(self._staged) >= STAGED_ROWS_MAX:
             self._spill()
 
@@ -179,10 +175,10 @@ class SourceRecord:
             self._dropped.append(path)
 
     def commit(self, epoch: int = 0) -> None:
-        """Apply what was staged and forget the provisional rows of this source. Call after the snapshot has been entered.
+        """Apply what was staged and forget the provisional rows of these sources. Call after the snapshot has been entered.
 
         Args:
-            epoch: The grid's, when the run began.
+            epoch: The grid's, when the run began: that of all rows that were staged.
         """
         self._waiting.clear()
         if self._connection is None:
@@ -191,12 +187,11 @@ class SourceRecord:
         if self._connection is None:
             return
         try:
-            with _Transaction(self._connection):
+            with Transaction(self._connection):
                 for path in self._dropped:
                     self._connection.execute(_DELETE_DIRECTORIES, _range_below(self._grid, path))
-                self._connection.execute(_APPLY, (self._grid,))
-                self._connection.execute(_DELETE_PROVISIONAL, self._below)
-                self._connection.execute(_SET_EPOCH, (self._grid, self._source, epoch))
+                self._connection.execute(_APPLY, (self._grid, epoch))
+                self._connection.executemany(_DELETE_PROVISIONAL, self._below)
             self._connection.execute("DELETE FROM temp.staged")
         except sqlite3.Error as error:
             self._fail(error)
@@ -208,11 +203,11 @@ class SourceRecord:
             self._connection.execute("PRAGMA temp_store = FILE")
             self._connection.execute(_STAGE_TABLE)
             self._connection.execute("DELETE FROM temp.staged")
-            found = self._connection.execute(_FIND_PROVISIONAL, self._below).fetchone()
+            found = [self._connection.execute(_FIND_PROVISIONAL, below).fetchone() for below in self._below]
         except sqlite3.Error as error:
             self._fail(error)
             return False
-        return found is not None
+        return any(found)
 
     def _spill(self) -> None:
         """Move staged rows from memory to a temporary table, which SQLite keeps in a file of its own."""
@@ -220,7 +215,7 @@ class SourceRecord:
             return
         rows, self._staged = self._staged, []
         try:
-            with _Transaction(self._connection, "BEGIN"):
+            with Transaction(self._connection, "BEGIN"):
                 self._connection.executemany(_STAGE, rows)
         except sqlite3.Error as error:
             self._fail(error)
@@ -233,7 +228,7 @@ class SourceRecord:
         self._give_up(error)
 
 
-class _Transaction:
+class Transaction:
     """A transaction for the length of a block, rolled back where the block fails."""
 
     def __init__(self, connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> None:

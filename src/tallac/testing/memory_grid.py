@@ -165,6 +165,9 @@ class MemoryDirectoryBuilder:
 class MemoryCapWriter:
     """One batch. `receipts` are what workers' bytes came to."""
 
+    takes_pieces = True
+    threads = 0
+
     def __init__(self, grid: MemoryGrid) -> None:
         self._grid = grid
         self._pieces = MemoryPieceWriter(grid.contents, grid.puts_left, events=grid.events)
@@ -228,7 +231,7 @@ class MemoryCapWriter:
     def adopt(self, receipt: bytes) -> None:
         self.receipts.append(int(receipt))
 
-    def build_directory(self) -> MemoryDirectoryBuilder:
+    def build_directory(self, recorded: bytes | None = None) -> MemoryDirectoryBuilder:
         return MemoryDirectoryBuilder(self._grid)
 
     def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:

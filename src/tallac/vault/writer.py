@@ -122,6 +122,8 @@ class VaultWriter:
         self._unpublished: list[FinishedPack] = []
         self._workers_stored = 0
         self._joined_size = 0
+        self.takes_pieces = True
+        self.threads = 0
         # What a prune has taken is no loss.
         self.has_losses = any(not index.quarantine.is_gone(pack) for pack in index.absent_packs)
         self.epoch = index.quarantine.number
@@ -198,7 +200,7 @@ class VaultWriter:
         self._unpublished += [FinishedPack(*pack) for pack in told.packs]
         self._publish_some()
 
-    def build_directory(self) -> DirectoryBuilder:
+    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
         """See `tallac.interfaces.CapWriter`."""
         return TableDirectoryBuilder(self._key.table_cut, self._objects.store)
 

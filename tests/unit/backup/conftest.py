@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,16 +15,21 @@ from tallac.backup import BackupSummary, Change, Observer, Progress
 from tallac.backup.run import BackupOrder, back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
 from tallac.dag import Entry, SnapshotFacts
-from tallac.source import FileSystem
+from tallac.source import FileSystem, Selection
 from tallac.sourcedb import SourceDatabase
 from tallac.testing.determinism import FakeClock
 from tallac.testing.memory_grid import MemoryGrid
 
 
 class WatchedFileSystem(FileSystem):
-    """The real file system, which notes which files are opened for reading and can be told to interfere."""
+    """The real file system, which notes which files are opened for reading and can be told to interfere.
+
+    Attributes:
+        elsewhere: The inode of a directory that seems to lie on another file system.
+    """
 
     def __init__(self) -> None:
+        self.elsewhere: int | None = None
         self.opened: list[bytes] = []
         self.before_open: Callable[[bytes], None] | None = None
         self.after_open: Callable[[bytes], None] | None = None
@@ -37,6 +44,32 @@ class WatchedFileSystem(FileSystem):
             if self.after_open is not None:
                 self.after_open(name)
         return descriptor
+
+    def scandir(self, descriptor: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        return _with_mounts(super().scandir(descriptor), self.elsewhere)
+
+
+@contextmanager
+def _with_mounts(
+    listing: AbstractContextManager[Iterator[os.DirEntry[str]]], elsewhere: int | None
+) -> Iterator[Iterator[os.DirEntry[str]]]:
+    with listing as entries:
+        # A DirEntry can't be made up; this is what is asked of one.
+        yield (cast("os.DirEntry[str]", _Mounted(entry)) if entry.inode() == elsewhere else entry for entry in entries)
+
+
+class _Mounted:
+    """A directory entry of a mount point."""
+
+    def __init__(self, entry: os.DirEntry[str]) -> None:
+        self.name = entry.name
+        self._entry = entry
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """Tell of another device."""
+        status = self._entry.stat(follow_symlinks=follow_symlinks)
+        fields = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+        return os.stat_result([*status[:2], status.st_dev + 1, *status[3:]], fields)
 
 
 class Bench:
@@ -56,6 +89,8 @@ class Bench:
         self.progress: list[Progress] = []
         self.database_notices: list[str] = []
         self.workers = 0
+        self.selection = Selection()
+        self.excluded: list[bytes] = []
         self.is_excluded: Callable[[int, int], bool] = lambda *_: False
 
     def back_up(self, *, path: tuple[bytes, ...] = (b"backups",), host: str = "here") -> BackupSummary:
@@ -67,10 +102,17 @@ class Bench:
             unreadable=lambda path, reason: self.unreadable.append((path, reason)),
             notice=lambda path, what: self.notices.append((path, what)),
             file=lambda change, path: self.changes.append((change, path)),
+            excluded=self.excluded.append,
             progress=self.progress.append,
         )
         order = BackupOrder(
-            self.root, path, os.fsencode(self.source), SnapshotFacts(host=host), is_excluded=self.is_excluded, workers=self.workers
+            self.root,
+            path,
+            os.fsencode(self.source),
+            SnapshotFacts(host=host),
+            selection=self.selection,
+            is_excluded=self.is_excluded,
+            workers=self.workers,
         )
         with SourceDatabase(self.database_path, self.database_notices.append) as database:
             return back_up(self.grid, order, database, self.clock, observer=observer, filesystem=self.filesystem)

@@ -14,7 +14,7 @@ from tallac.backends.local import LocalBackend
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import WorkerDiedError
-from tallac.restore import Problem, RestoreSummary, restore
+from tallac.restore import Problem, RestoreObserver, RestoreSummary, restore
 from tallac.restore.pool_runner import LARGE_SIZE_MIN, PoolRunner
 from tallac.vault import Vault, create_vault, open_vault
 
@@ -78,7 +78,7 @@ def test_workers_report_damage_as_one_process_does(vault: Vault, tmp_path: Path)
     found: list[dict[bytes, Problem]] = []
     for workers in (0, 2):
         problems: list[Problem] = []
-        restore(vault, entry, tmp_path / f"out{workers}", workers=workers, report=problems.append)
+        restore(vault, entry, tmp_path / f"out{workers}", workers=workers, observer=RestoreObserver(problem=problems.append))
         found.append({problem.path: problem for problem in problems})
         restored = _read(tmp_path / f"out{workers}")
         assert restored == {name: content for name, content in contents.items() if name.encode() not in found[-1]}

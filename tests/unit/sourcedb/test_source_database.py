@@ -10,8 +10,8 @@ import pytest
 
 from tallac.sourcedb import DirectoryRow, ProvisionalRows, SourceDatabase
 
-ROW = DirectoryRow(b"signature", b"Dpacked", b"below", 123, 4, 5, 6)
-OTHER = DirectoryRow(None, b"Dother", b"", 456, 7, 8, 9)
+ROW = DirectoryRow(b"signature", b"Dpacked", b"below", 123, 4, 5, 6, 7, 0)
+OTHER = DirectoryRow(None, b"Dother", b"", 456, 7, 8, 9, 10, 0)
 
 
 class Notices(list[str]):

@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import time
+from typing import Unpack
 
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
-from tallac.cli.command import Run, argument, define, made_vault
+from tallac.cli.command import Run, argument, define, made_vault, ways_back
 from tallac.cli.display import json_name, show_duration, show_size
+from tallac.cli.exclusions import ExclusionOptions, exclusion_options
 from tallac.cli.messages import show_name
 from tallac.cli.progress import ProgressLine
 from tallac.connect import DEFAULT_ALIAS
+from tallac.connect.exclusions import Exclusions
 
 INCOMPLETE = 3
 
 
 @define(
     "backup",
-    [argument("source", "FROM"), argument("target", "[ALIAS:TO]", default="tallac:")],
-    examples=("tallac backup ~/Documents", "tallac backup ~/Documents home:docs"),
+    [argument("source", "FROM"), argument("target", "[ALIAS:TO]", default="tallac:"), *exclusion_options()],
+    examples=(
+        "tallac backup ~/Documents",
+        "tallac backup ~/Documents home:docs",
+        "tallac backup ~ home:me --exclude-caches --exclude '*.iso' --exclude /Downloads/",
+    ),
 )
-def command(run: Run, source: str, target: str) -> int:
+def command(run: Run, source: str, target: str, **exclusions: Unpack[ExclusionOptions]) -> int:
     """Add a snapshot of a folder to a target.
 
     The snapshot goes under TO/Archives, named by its UTC time, and TO/Latest leads to it. Files that have not changed since the
     last time are not even opened. The default target is tallac:, which the first backup makes, with a vault in your data folder.
-    What can't be read is named and left out; then the exit status is 3.
+    What can't be read is named and left out; then the exit status is 3. A .tallacignore file in any folder says what to leave out
+    there, as a .gitignore file does for git.
     """
     made = run.client.prepare_backup(source, target)
     if made:
         run.output.note(made_vault(run, made, DEFAULT_ALIAS))
     with ProgressLine(run.output) as line:
-        summary = run.client.backup(source, target, observer=_observer(run, line))
+        summary = run.client.backup(source, target, exclusions=Exclusions(**exclusions), observer=_observer(run, line))
     if run.output.is_json:
         run.output.record(type="summary", target=target, **_fields(summary))
     else:
         run.output.summary(_rows(summary, target))
+    if made:
+        run.output.note(ways_back(DEFAULT_ALIAS))
     return INCOMPLETE if summary.is_incomplete else 0
 
 
@@ -54,8 +64,13 @@ def _observer(run: Run, line: ProgressLine) -> Observer:
         unreadable=unreadable,
         notice=lambda path, what: output.note(f"{show_name(path)}: {what}"),
         file=(lambda change, path: _tell_file(run, change, path)) if output.is_verbose else None,
+        excluded=(lambda path: output.detail(f"excluded   {show_name(path)}")) if output.is_verbose else _ignore,
         progress=progress,
     )
+
+
+def _ignore(_path: bytes) -> None:
+    """Say nothing."""
 
 
 def _tell_file(run: Run, change: Change, path: bytes) -> None:
@@ -97,6 +112,8 @@ def _rows(summary: BackupSummary, target: str) -> dict[str, str]:
         "time": show_duration(summary.seconds),
         "snapshot": f"{target}Archives/{name}" if target.endswith((":", "/")) else f"{target}/Archives/{name}",
     }
+    if summary.excluded:
+        rows["excluded"] = f"{summary.excluded:,} files and directories"
     if summary.is_incomplete:
         rows["incomplete"] = f"{summary.unreadable} could not be read"
     return rows
@@ -120,5 +137,6 @@ def _fields(summary: BackupSummary) -> dict[str, object]:
         "seconds": round(summary.seconds, 3),
         "unreadable": summary.unreadable,
         "vanished": summary.vanished,
+        "excluded": summary.excluded,
         "incomplete": summary.is_incomplete,
     }

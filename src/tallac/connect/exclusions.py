@@ -1,0 +1,104 @@
+"""What a user wants left out of a backup, put in the words of `tallac.source`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tallac.errors import PatternError, UsageError
+from tallac.source import CACHE_MARKER, IGNORE_FILE, VERSION_CONTROL_NAMES, Marker, Patterns, Selection
+
+PATTERN_FILE_SIZE_MAX = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exclusions:
+    """What is to be left out. By default only what `.tallacignore` files say.
+
+    The last pattern that matches decides. They stand in this order: `exclude_vcs`, `exclude_from`, `iexclude`, `exclude`.
+
+    Attributes:
+        exclude, iexclude: Patterns as in a `.gitignore` file; the latter ignore case.
+        exclude_from: Files of such patterns, one a line; `-` is standard input.
+        exclude_vcs: Leave out what version control systems keep beside the user's own files.
+        exclude_caches: Leave out directories that hold a valid CACHEDIR.TAG, save that file.
+        exclude_if_present: `NAME` or `NAME:HEADER`: leave out directories that hold such a file, save that file.
+        exclude_larger_than: Leave out larger files, in bytes.
+        one_file_system: Leave out what is mounted below a source.
+        ignore_files: Whether `.tallacignore` files have a say.
+    """
+
+    exclude: Sequence[str] = ()
+    iexclude: Sequence[str] = ()
+    exclude_from: Sequence[str] = ()
+    exclude_vcs: bool = False
+    exclude_caches: bool = False
+    exclude_if_present: Sequence[str] = ()
+    exclude_larger_than: int | None = None
+    one_file_system: bool = False
+    ignore_files: bool = True
+
+    def selection(self, standard_input: BinaryIO | None) -> Selection:
+        """Read the patterns.
+
+        Raises:
+            UsageError: A pattern or a marker makes no sense, or a file of patterns can't be read.
+        """
+        patterns = Patterns.of(VERSION_CONTROL_NAMES if self.exclude_vcs else ())
+        for file in self.exclude_from:
+            patterns += _patterns_of_file(file, standard_input)
+        patterns += _patterns_of(self.iexclude, ignores_case=True) + _patterns_of(self.exclude, ignores_case=False)
+        markers = [_marker(text) for text in self.exclude_if_present]
+        return Selection(
+            patterns=patterns,
+            ignore_file=IGNORE_FILE if self.ignore_files else None,
+            markers=(*([CACHE_MARKER] if self.exclude_caches else []), *markers),
+            size_max=self.exclude_larger_than,
+            one_file_system=self.one_file_system,
+        )
+
+
+def _patterns_of(texts: Sequence[str], *, ignores_case: bool) -> Patterns:
+    lines = [os.fsencode(text).decode("utf-8", "surrogateescape") for text in texts]
+    for line in lines:
+        # In a file such a line is a blank or a comment; who types one means something else.
+        if not line.strip() or line.startswith("#"):
+            raise PatternError(f"{line!r} matches nothing: give a pattern as in a .gitignore file")
+    return Patterns.of(lines, ignores_case=ignores_case)
+
+
+def _patterns_of_file(file: str, standard_input: BinaryIO | None) -> Patterns:
+    def refuse(number: int, error: PatternError) -> None:
+        raise PatternError(f"{file}, line {number}: {error}") from error
+
+    content = read_list(file, standard_input).removeprefix(b"\xef\xbb\xbf")
+    return Patterns.of(content.decode("utf-8", "surrogateescape").split("\n"), on_bad=refuse)
+
+
+def read_list(file: str, standard_input: BinaryIO | None) -> bytes:
+    """Read a file that an option names, or standard input for `-`.
+
+    Raises:
+        UsageError: It can't be read, or is too large to be meant.
+    """
+    try:
+        if file == "-":
+            content = b"" if standard_input is None else standard_input.read(PATTERN_FILE_SIZE_MAX + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                content = opened.read(PATTERN_FILE_SIZE_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"{file}: can't read it ({error.strerror})") from error
+    if len(content) > PATTERN_FILE_SIZE_MAX:
+        raise UsageError(f"{file}: this is larger than 64 MiB; name a file of patterns, one a line")
+    return content
+
+
+def _marker(text: str) -> Marker:
+    name, _, header = text.partition(":")
+    if not name or "/" in name:
+        raise UsageError(f"{text!r}: give a file's name, or NAME:HEADER with what the file begins with")
+    return Marker(os.fsencode(name), os.fsencode(header))

@@ -1,0 +1,266 @@
+"""What of a source is backed up, and what is left out.
+
+A directory's signature tells whether it has changed; what is left out of it may change although the directory has not. So each
+directory has a digest of all that its choice depends on beside its own listing: the user's rules, and the ignore files above it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import msgspec
+from blake3 import blake3
+
+from tallac.source.descriptors import open_regular
+from tallac.source.entry import SourceEntry
+from tallac.source.filesystem import REAL, FileSystem
+from tallac.source.patterns import Patterns
+from tallac.source.scan import Scan
+
+IGNORE_FILE = b".tallacignore"
+IGNORE_FILE_SIZE_MAX = 1 << 20
+
+VERSION_CONTROL_NAMES = (
+    *("CVS", "RCS", "SCCS", ".git", ".gitignore", ".cvsignore", ".svn", ".arch-ids", "{arch}", "=RELEASE-ID", "=meta-update"),
+    *("=update", ".bzr", ".bzrignore", ".bzrtags", ".hg", ".hgignore", "_darcs"),
+)
+"""What `tahoe backup --exclude-vcs` leaves out."""
+
+_TAG = b"tallac source selection 1\n"
+_DIGEST_SIZE = 32
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Marker(NamedTuple):
+    """A file that says of its directory: leave out all but me.
+
+    Attributes:
+        name: The file's.
+        header: What it has to begin with.
+    """
+
+    name: bytes
+    header: bytes = b""
+
+
+CACHE_MARKER = Marker(b"CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55")
+"""The Cache Directory Tagging Specification (https://bford.info/cachedir/)."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The user's rules. By default all is backed up that no `.tallacignore` leaves out.
+
+    Attributes:
+        patterns: Come before those of ignore files; a leading slash means the snapshot's root.
+        ignore_file: The name of files whose patterns hold for their directory and what is below it; None for no such files.
+        markers: Files that have their directory left out.
+        size_max: Larger regular files are left out, in bytes.
+        one_file_system: Whether what is mounted below a source is left out; its mount point stays as an empty directory.
+    """
+
+    patterns: Patterns = Patterns()  # noqa: RUF009 - it is immutable.
+    ignore_file: bytes | None = IGNORE_FILE
+    markers: tuple[Marker, ...] = ()
+    size_max: int | None = None
+    one_file_system: bool = False
+
+    @property
+    def names_wanted(self) -> frozenset[bytes]:
+        """The files that have a say in what is left out."""
+        names = {marker.name for marker in self.markers}
+        return frozenset(names if self.ignore_file is None else {*names, self.ignore_file})
+
+    def at_root(self, path: bytes) -> DirectorySelection:
+        """Begin at what becomes the snapshot's root, by its absolute path."""
+        levels = (_Level(self.patterns, ""),) if self.patterns else ()
+        rules = (self.patterns.wording, self.markers, self.size_max, self.one_file_system)
+        digest = _digest(b"", path, repr(rules).encode()) if any(rules) or self.size_max == 0 else b""
+        return DirectorySelection(_Root(self, self.names_wanted), digest, levels)
+
+
+class _Root(NamedTuple):
+    """What is the same in all directories of one walk."""
+
+    selection: Selection
+    names_wanted: frozenset[bytes]
+
+
+class _Level(NamedTuple):
+    """Patterns that hold in a directory, and how it is reached from the one that they belong to: "" or with a slash at the end."""
+
+    patterns: Patterns
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySelection:
+    """What is left out of one directory.
+
+    Attributes:
+        digest: Of what the choice depends on beside the directory's listing; b"" where nothing but that counts.
+        levels: Patterns that hold here, those that decide first at the beginning.
+        marker: The name of a file that has all others left out.
+        device: What is elsewhere than here is on another file system; None where that makes no difference.
+        is_hollow: Whether it is the mount point of another file system, and nothing in it is looked at.
+    """
+
+    root: _Root
+    digest: bytes
+    levels: tuple[_Level, ...] = ()
+    marker: bytes | None = None
+    device: int | None = None
+    is_hollow: bool = False
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether anything could be left out at all."""
+        return bool(self.levels) or self.marker is not None or self.root.selection.size_max is not None
+
+    def within(self, device: int) -> DirectorySelection:
+        """Say on which file system the source lies that begins here."""
+        if not self.root.selection.one_file_system:
+            return self
+        return replace(self, digest=_digest(self.digest, b"device", b"%d" % device), device=device)
+
+    def beneath(self, found: SourceEntry) -> DirectorySelection:
+        """Go down into a subdirectory."""
+        is_hollow = self.device is not None and found.device != self.device
+        if not (self.levels or self.marker or is_hollow):
+            return self
+        below = f"{_text(found.name)}/"
+        levels = tuple(_Level(patterns, prefix + below) for patterns, prefix in self.levels)
+        return replace(self, levels=levels, marker=None, is_hollow=is_hollow)
+
+    def reading(
+        self, listing: Scan, descriptor: int, path: bytes, notice: Callable[[bytes, str], None], filesystem: FileSystem = REAL
+    ) -> DirectorySelection:
+        """Take in what the directory's own files say.
+
+        Args:
+            listing: The directory's.
+            descriptor: The directory.
+            path: Its absolute path.
+            notice: Told the name of a file that can't be used, and what follows from that.
+            filesystem: The calls to use.
+        """
+        found = {name for name, entry in listing.find(self.root.names_wanted).items() if entry.is_regular}
+        if not found:
+            return self
+        selection = self.root.selection
+        for marker in selection.markers:
+            if marker.name in found and _begins_with(marker, descriptor, notice, filesystem):
+                return replace(self, digest=_digest(self.digest, b"marker", marker.name), levels=(), marker=marker.name)
+        if selection.ignore_file is None or selection.ignore_file not in found:
+            return self
+        content = _read_ignore_file(selection.ignore_file, descriptor, notice, filesystem)
+        patterns = _patterns_of(content, lambda what: notice(IGNORE_FILE, what))
+        # The user's own patterns stay in front; among ignore files the nearest comes first.
+        own = 1 if selection.patterns else 0
+        levels = (*self.levels[:own], _Level(patterns, ""), *self.levels[own:])
+        return replace(self, digest=_digest(self.digest, b"ignore", path, content), levels=levels)
+
+    def sign(self, signature: bytes) -> bytes:
+        """Make a listing's signature one of the listing and of what is left out of it."""
+        return _digest(self.digest, signature) if self.digest else signature
+
+    def excludes(self, found: SourceEntry) -> bool:
+        """Tell whether an entry of the directory is left out."""
+        if self.marker is not None:
+            return found.name != self.marker
+        size_max = self.root.selection.size_max
+        if size_max is not None and found.is_regular and found.size > size_max:
+            return True
+        if not self.levels:
+            return False
+        name = _text(found.name)
+        is_directory = found.is_directory
+        for patterns, prefix in self.levels:
+            decided = patterns.decide(prefix + name if patterns.wants_path else name, name, is_directory)
+            if decided is not None:
+                return decided
+        return False
+
+
+class ChosenScan:
+    """A directory's listing without what is left out of it."""
+
+    def __init__(self, listing: Scan, selection: DirectorySelection) -> None:
+        """Choose from a listing, which stays the caller's."""
+        self.selection = selection
+        self._listing = listing
+
+    @property
+    def failures(self) -> list[tuple[bytes, OSError]]:
+        """See `Scan`."""
+        return self._listing.failures
+
+    def signature(self) -> bytes | None:
+        """Hash the listing together with what is left out of it; None where the listing has failures."""
+        return None if self.failures else self.selection.sign(self._listing.signature())
+
+    def entries(self, on_excluded: Callable[[SourceEntry], None]) -> Iterator[SourceEntry]:
+        """Give what is backed up, in the order of names; the rest is told."""
+        if not self.selection.has_rules:
+            yield from self._listing
+            return
+        for found in self._listing:
+            if self.selection.excludes(found):
+                on_excluded(found)
+            else:
+                yield found
+
+    def directories(self) -> Iterator[SourceEntry]:
+        """Give the subdirectories among them."""
+        if not self.selection.has_rules:
+            return self._listing.directories()
+        return (found for found in self._listing.directories() if not self.selection.excludes(found))
+
+
+def _begins_with(marker: Marker, descriptor: int, notice: Callable[[bytes, str], None], filesystem: FileSystem) -> bool:
+    if not marker.header:
+        return True
+    try:
+        return _read_beginning(descriptor, marker.name, len(marker.header), filesystem) == marker.header
+    except OSError as error:
+        notice(marker.name, f"it can't be read ({error.strerror}); its directory is backed up")
+        return False
+
+
+def _read_ignore_file(name: bytes, descriptor: int, notice: Callable[[bytes, str], None], filesystem: FileSystem) -> bytes:
+    try:
+        content = _read_beginning(descriptor, name, IGNORE_FILE_SIZE_MAX + 1, filesystem)
+    except OSError as error:
+        notice(name, f"it can't be read ({error.strerror}); nothing is left out on its behalf")
+        return b""
+    if len(content) > IGNORE_FILE_SIZE_MAX:
+        notice(name, "it is larger than 1 MiB; nothing is left out on its behalf")
+        return b""
+    return content
+
+
+def _read_beginning(directory: int, name: bytes, size: int, filesystem: FileSystem) -> bytes:
+    descriptor, _ = open_regular(directory, name, filesystem=filesystem)
+    try:
+        content = b""
+        while len(content) < size and (more := os.pread(descriptor, size - len(content), len(content))):
+            content += more
+        return content
+    finally:
+        filesystem.close(descriptor)
+
+
+def _patterns_of(content: bytes, complain: Callable[[str], None]) -> Patterns:
+    lines = _text(content.removeprefix(_BYTE_ORDER_MARK)).split("\n")
+    return Patterns.of(lines, on_bad=lambda number, error: complain(f"line {number}: {error}; it leaves nothing out"))
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _digest(above: bytes, *parts: bytes) -> bytes:
+    return blake3(_TAG + msgspec.msgpack.encode((above, *parts))).digest(_DIGEST_SIZE)

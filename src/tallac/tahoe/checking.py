@@ -1,0 +1,71 @@
+"""Checks, carried out by the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tallac.caps import Cap, DirectoryReadCap, LiteralFile, VerifyCap
+from tallac.interfaces import CheckReport, Finding
+from tallac.tahoe.names import local_name
+from tallac.webapi import Health, WebClient
+from tallac.webapi.client import health_of
+
+Progress = Callable[[CheckReport], None]
+
+
+def check_through(
+    client: WebClient,
+    cap: Cap,
+    *,
+    verify: bool,
+    repair: bool = False,
+    add_lease: bool = False,
+    progress: Progress | None = None,
+) -> CheckReport:
+    """Have a gateway check what hangs below a cap, and repair what can be.
+
+    Args:
+        client: The gateway.
+        cap: A file's or directory's, or a verify cap, which leads to one thing only.
+        verify: Have all bytes of all shares read.
+        repair: Have missing shares made anew.
+        add_lease: Have the leases of all shares renewed.
+        progress: Told now and then how far it is.
+
+    Raises:
+        MissingObjectError: A directory on the way can't be read, so that what is below it is not known.
+        StoreError: The gateway failed.
+    """
+    report = CheckReport()
+    if isinstance(cap, LiteralFile):
+        report.files = 1
+    elif isinstance(cap, DirectoryReadCap):
+        for path, kind, health in _visit(client, cap, verify=verify, repair=repair, add_lease=add_lease):
+            report.directories += kind == "directory"
+            report.files += kind == "file"
+            _add(report, path, health)
+            if progress is not None:
+                progress(report)
+    else:
+        health = client.check(cap.danger_whole_text(), verify=verify, repair=repair, add_lease=add_lease, where=str(cap))
+        report.files += not isinstance(cap, VerifyCap)
+        _add(report, b"", health)
+    return report
+
+
+def _visit(client: WebClient, cap: DirectoryReadCap, **flags: bool) -> Iterator[tuple[bytes, str, Health]]:
+    for found in client.stream(cap.danger_whole_text(), "stream-deep-check", where=str(cap), **flags):
+        if found.get("type") == "stats":
+            continue
+        path = found.get("path")
+        names = [local_name(str(name)) for name in path] if isinstance(path, list) else []
+        results = found.get("check-and-repair-results") or found.get("check-results")
+        yield b"/".join(names), str(found.get("type")), health_of(results)
+
+
+def _add(report: CheckReport, path: bytes, health: Health) -> None:
+    report.objects += 1
+    if health.was_repaired:
+        report.findings.append(Finding(path, "shares were missing; it is repaired", damaged=False))
+    if not health.is_healthy:
+        report.findings.append(Finding(path, f"not healthy: {health.summary or 'shares are missing'}"))

@@ -1,0 +1,92 @@
+"""Entries of a directory <-> children on a Tahoe-LAFS grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from tallac.caps import Cap, DirectoryReadCap, FileReadCap, WriteCap, parse_lenient
+from tallac.dag import Entry
+from tallac.errors import MalformedCapError
+from tallac.tahoe.metadata import NODE_KEY, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
+from tallac.tahoe.names import grid_name, local_name
+from tallac.webapi import Child
+
+
+class TahoeDirectory:
+    """A directory's entries, in order of their names."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+        self._by_name: dict[bytes, Entry] | None = None
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def get(self, name: bytes) -> Entry | None:
+        if self._by_name is None:
+            self._by_name = {entry.name: entry for entry in self._entries}
+        return self._by_name.get(name)
+
+
+def entries_of(children: Mapping[str, Child], *, with_node_key: bool) -> list[Entry]:
+    """Turn children into entries, sorted by name. Caps of unknown form are carried along; a child without any is left out."""
+    entries = []
+    for name, child in children.items():
+        cap = _strongest(child)
+        if cap is not None:
+            metadata = from_child_metadata(child.metadata, with_node_key=with_node_key)
+            entries.append(Entry.of(local_name(name), cap, metadata))
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def child_of(entry: Entry) -> tuple[str, Child]:
+    """Turn an entry into a child and its name."""
+    return grid_name(entry.name), _child(entry, to_child_metadata(entry.metadata))
+
+
+def without_node_key(entry: Entry) -> Entry:
+    """Give an entry without what only the node can say of it."""
+    other = entry.metadata.other
+    if other is None or NODE_KEY not in other:
+        return entry
+    kept = {key: value for key, value in other.items() if key != NODE_KEY}
+    return msgspec.structs.replace(entry, metadata=msgspec.structs.replace(entry.metadata, other=kept or None))
+
+
+def is_said_by(recorded: Iterable[Entry], entries: Iterable[Entry]) -> bool:
+    """Whether a directory that exists says all that a restore of these entries needs, so that it can be used again.
+
+    It may be one of `tahoe backup`, which keeps less of each entry. Both are sorted by name.
+    """
+    recorded, entries = list(recorded), list(entries)
+    return len(recorded) == len(entries) and all(map(_is_said, recorded, entries))
+
+
+def _is_said(recorded: Entry, entry: Entry) -> bool:
+    if recorded == entry:
+        return True
+    if (recorded.name, recorded.packed) != (entry.name, entry.packed) or not fits_standard_keys(entry.metadata):
+        return False
+    return recorded.metadata == from_child_metadata(standard_keys(entry.metadata))
+
+
+def _child(entry: Entry, metadata: dict[str, object]) -> Child:
+    cap = entry.cap
+    kind = "dirnode" if isinstance(cap, DirectoryReadCap) else "filenode" if isinstance(cap, FileReadCap) else "unknown"
+    return Child(kind, cap.danger_whole_text(), None if entry.write is None else entry.write.decode(), metadata)
+
+
+def _strongest(child: Child) -> Cap | None:
+    for text in (child.write, child.read):
+        if text is None:
+            continue
+        try:
+            cap = parse_lenient(text)
+        except MalformedCapError:
+            continue
+        # A cap of unknown form is no write cap to anybody here.
+        if text is child.read or isinstance(cap, WriteCap):
+            return cap
+    return None

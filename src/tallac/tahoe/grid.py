@@ -1,0 +1,211 @@
+"""A Tahoe-LAFS grid behind a gateway, as a `Grid`: directories are read, made and edited there, and checked by the gateway."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
+from pathlib import Path
+
+from tallac.caps import (
+    Cap,
+    DirectoryReadCap,
+    DirectoryWriteCap,
+    FileReadCap,
+    FileWriteCap,
+    MutableDirectoryWrite,
+    MutableFormat,
+    ReadCap,
+    parse,
+)
+from tallac.dag import Entry
+from tallac.errors import AuthorityError, ConflictError, MalformedCapError, ObjectNotFoundError, StoreError
+from tallac.interfaces import BinaryReader, CheckReport, FileContent
+from tallac.tahoe.checking import check_through
+from tallac.tahoe.children import TahoeDirectory, child_of, entries_of, without_node_key
+from tallac.tahoe.health import HealthRecord
+from tallac.tahoe.holding import Holding
+from tallac.tahoe.names import grid_name
+from tallac.tahoe.reading import TahoeReader, TahoeReaderRecipe
+from tallac.tahoe.writer import STREAM_STEP_SIZE, TahoeWriter, chunks_of
+from tallac.webapi import Child, WebClient
+
+EDIT_TRIES = 20
+
+Edit = Callable[[list[Entry]], list[Entry]]
+Lock = Callable[[], AbstractContextManager[None]]
+
+
+class TahoeSession:
+    """One writer's stay. A grid drops nothing by itself that it was given, so there is nothing to announce."""
+
+    def __init__(self, client: WebClient, reader: TahoeReader, holding: Holding) -> None:
+        self._parts = client, reader, holding
+
+    @contextmanager
+    def writing(self) -> Iterator[TahoeWriter]:
+        yield TahoeWriter(*self._parts)
+
+    def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
+        """Do nothing: what was stored stays."""
+
+    def keep(self, caps: Iterable[ReadCap]) -> None:
+        """Do nothing: what was stored stays."""
+
+
+class TahoeGrid:
+    """A Tahoe-LAFS grid. Thread-safe, except for `close`.
+
+    There is no compare-and-swap: an edit is sent as what it adds, replaces and removes, and the node applies each of these to the
+    directory as it is by then. What is added never replaces what somebody else has added. On this machine one edit goes at a time.
+
+    Attributes:
+        client: The gateway.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        state: Path,
+        *,
+        identity: str,
+        lock: Lock,
+        now_ns: Callable[[], int] = time.time_ns,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Use the gateway at a URL; nothing is asked yet.
+
+        Args:
+            url: The gateway's.
+            state: A folder, which exists, for what is kept on this machine.
+            identity: The name under which local state is kept; a file name.
+            lock: Lets one process at a time edit.
+            now_ns: The clock.
+            chance: Gives numbers in [0, 1).
+        """
+        self.client = WebClient(url)
+        self._identity = identity
+        self._health = HealthRecord(state / f"{identity}.db", now_ns, chance)
+        self._reader = TahoeReader(self.client)
+        self._holding = Holding(self.client, self._reader, self._health)
+        self._lock = lock
+        self._edits = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    def close(self) -> None:
+        self._health.close()
+        self.client.close()
+
+    @contextmanager
+    def session(self) -> Iterator[TahoeSession]:
+        yield TahoeSession(self.client, self._reader, self._holding)
+
+    # Reading
+
+    def open_file(self, cap: FileReadCap) -> BinaryReader:
+        return self._reader.open_file(cap)
+
+    def read_small(self, packed: bytes) -> bytes | None:
+        return self._reader.read_small(packed)
+
+    def reader_recipe(self) -> TahoeReaderRecipe:
+        return TahoeReaderRecipe(self.client.url)
+
+    def read_directory(self, cap: DirectoryReadCap) -> TahoeDirectory:
+        return self._reader.read_directory(cap)
+
+    # Changing
+
+    def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
+        cap = self._made(self.client.make_directory(mutable_format.name))
+        if not isinstance(cap, DirectoryWriteCap):
+            raise StoreError(f"{self.client.url}: the node answered with something that is no directory's write cap")
+        return cap
+
+    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        cap = self._made(self.client.make_file(chunks_of(content), mutable_format.name))
+        if not isinstance(cap, FileWriteCap):
+            raise StoreError(f"{self.client.url}: the node answered with something that is no file's write cap")
+        return cap
+
+    def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
+        text, where = cap.danger_whole_text(), str(cap)
+        with self._edits, self._lock():
+            chunks = chunks_of(content)
+            if offset is not None:
+                size = self.client.look(text, where=where).size or 0
+                # Not every kind of file can be written past its end.
+                chunks, offset = chain(_zeros(offset - size), chunks), min(offset, size)
+            self.client.write_file(text, chunks, offset=offset, where=where)
+
+    def edit_directory(self, cap: DirectoryWriteCap, edit: Edit) -> list[Entry]:
+        if not isinstance(cap, MutableDirectoryWrite):
+            raise AuthorityError(f"{cap}: this directory can't be changed")
+        with self._edits, self._lock():
+            for _ in range(EDIT_TRIES):
+                before = self._entries(cap)
+                edited = sorted((without_node_key(entry) for entry in edit(list(before))), key=lambda entry: entry.name)
+                try:
+                    self._send(cap, before, edited)
+                except (ConflictError, ObjectNotFoundError):
+                    continue  # Somebody else was faster with a name that this edit adds or removes.
+                return edited
+        raise ConflictError(f"{cap}: others change this directory all the time; try again later")
+
+    def _made(self, text: str) -> Cap:
+        try:
+            return parse(text)
+        except MalformedCapError as error:
+            raise StoreError(f"{self.client.url}: the node answered with something that is no cap") from error
+
+    def _entries(self, cap: MutableDirectoryWrite) -> list[Entry]:
+        stored = self.client.look(cap.danger_whole_text(), where=str(cap))
+        return entries_of(stored.children, with_node_key=False)
+
+    def _send(self, cap: MutableDirectoryWrite, before: list[Entry], edited: list[Entry]) -> None:
+        """Send what differs. What is removed goes last: if this breaks off, an entry that was moved is there twice, not lost."""
+        old = {entry.name: entry for entry in before}
+        text, where = cap.danger_whole_text(), str(cap)
+        added: dict[str, Child] = dict(child_of(entry) for entry in edited if entry.name not in old)
+        replaced = dict(child_of(entry) for entry in edited if entry.name in old and old[entry.name] != entry)
+        kept = {entry.name for entry in edited}
+        if added:
+            self.client.set_children(text, added, where=where, replace=False)
+        if replaced:
+            self.client.set_children(text, replaced, where=where, replace=True)
+        for name in old:
+            if name not in kept:
+                self.client.unlink(text, grid_name(name), where=where)
+
+    # Checking
+
+    def check_and_repair(
+        self,
+        cap: Cap,
+        *,
+        verify: bool,
+        repair: bool,
+        add_lease: bool,
+        progress: Callable[[CheckReport], None] | None = None,
+    ) -> CheckReport:
+        """Check what hangs below a cap, and have the gateway repair it and renew its leases. As `tallac.tahoe.checking` has it."""
+        return check_through(self.client, cap, verify=verify, repair=repair, add_lease=add_lease, progress=progress)
+
+    def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+        return check_through(self.client, cap, verify=read_data, progress=progress)
+
+    def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+        """Find nothing: a grid has no frame; its servers are its operators' affair."""
+        return CheckReport()
+
+
+def _zeros(count: int) -> Iterator[bytes]:
+    while count > 0:
+        yield bytes(min(count, STREAM_STEP_SIZE))
+        count -= STREAM_STEP_SIZE

@@ -1,0 +1,59 @@
+"""Whether what was stored earlier can be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallac.caps import DirectoryReadCap
+from tallac.dag import unpack_cap
+from tallac.errors import DamageError, ObjectNotFoundError
+from tallac.tahoe.health import HealthRecord
+from tallac.tahoe.reading import TahoeReader
+from tallac.webapi import WebClient
+
+
+class Holding:
+    """What a grid still has, as seen lately, or as a check says that is made now and then.
+
+    Attributes:
+        health: What was seen when.
+    """
+
+    def __init__(self, client: WebClient, reader: TahoeReader, health: HealthRecord) -> None:
+        self.health = health
+        self._client = client
+        self._reader = reader
+        self._unhealthy: set[bytes] = set()
+
+    def still_holds(self, packed: bytes) -> bool:
+        """Say whether a stored thing can be used again.
+
+        Of a directory, the files in it are looked at as well: nobody asks for them one by one while it is unchanged.
+        """
+        if packed[:1] in (b"L", b"M"):
+            return True
+        if packed in self._unhealthy:
+            return False
+        if not self.health.is_due(packed):
+            return True
+        return self._is_healthy(packed) and all(self._is_healthy(file) for file in self._due_files(packed))
+
+    def _is_healthy(self, packed: bytes) -> bool:
+        cap = unpack_cap(packed)
+        try:
+            is_healthy = self._client.check(cap.danger_whole_text(), where=str(cap)).is_healthy
+        except (DamageError, ObjectNotFoundError):
+            is_healthy = False
+        if is_healthy:
+            self.health.saw(packed)
+        else:
+            self._unhealthy.add(packed)
+        return is_healthy
+
+    def _due_files(self, packed: bytes) -> Iterator[bytes]:
+        cap = unpack_cap(packed)
+        if not isinstance(cap, DirectoryReadCap):
+            return
+        for entry in self._reader.read_directory(cap):
+            if not entry.is_directory and entry.packed[:1] != b"L" and self.health.is_due(entry.packed):
+                yield entry.packed

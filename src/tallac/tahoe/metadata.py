@@ -1,0 +1,139 @@
+"""Metadata of an entry <-> metadata of a child on a Tahoe-LAFS grid, which is JSON.
+
+`tahoe backup` writes `mtime` and `ctime` (seconds in floating point), `st_mode`, `st_ino`, `st_dev`, `st_uid` and `st_gid`. They
+are written and read in that form; the rest of an entry's metadata is under `tallac`. Where both say something of one thing, as of
+the time, the one under `tallac` counts only as long as it agrees: another tool may have changed the other.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import cast
+
+import msgspec
+
+from tallac.dag import FileType, Metadata, SnapshotFacts, Time, is_time, time_from_float, time_to_float
+
+TALLAC_KEY = "tallac"
+NODE_KEY = "tahoe"
+"""Kept by the node itself: when the child was linked."""
+
+_NUMBERS = {"st_mode": "mode", "st_uid": "uid", "st_gid": "gid", "st_ino": "inode", "st_dev": "device"}
+_TIMES = ("mtime", "ctime")
+_FILE_TYPES = frozenset(kind.value for kind in FileType)
+_NUMBER_LIMIT = 1 << 64
+_SECONDS_LIMIT = 1 << 62
+"""What a directory's table can hold."""
+
+
+class TallacKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What stands under `tallac`; byte strings are in base64. The fields are those of `tallac.dag.Metadata`."""
+
+    mtime: Time | None = None
+    ctime: Time | None = None
+    user: str | None = None
+    group: str | None = None
+    links: int = 1
+    target: bytes | None = None
+    rdev: tuple[int, int] | None = None
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
+    flags: int = 0
+    holes: tuple[tuple[int, int], ...] = ()
+    changed: bool = False
+    snapshot: SnapshotFacts | None = None
+
+
+_PLAIN_FIELDS = tuple(name for name in TallacKeys.__struct_fields__ if name not in _TIMES)
+
+
+def to_child_metadata(metadata: Metadata) -> dict[str, object]:
+    """Write an entry's metadata as a child's."""
+    written = standard_keys(metadata)
+    fields = {name: getattr(metadata, name) for name in _PLAIN_FIELDS}
+    keys = TallacKeys(**fields, mtime=_precise(metadata.mtime), ctime=_precise(metadata.ctime))
+    other = metadata.other or {}
+    own = msgspec.to_builtins(keys)
+    # Marks of snapshots stand under the same key.
+    beside = other.get(TALLAC_KEY)
+    own = (beside if isinstance(beside, dict) else {}) | own
+    if own:
+        written[TALLAC_KEY] = own
+    return written | {key: value for key, value in other.items() if key not in (NODE_KEY, TALLAC_KEY)}
+
+
+def standard_keys(metadata: Metadata) -> dict[str, object]:
+    """Give the keys that `tahoe backup` writes, as far as they are known."""
+    numbers = {key: getattr(metadata, field) for key, field in _NUMBERS.items()}
+    times = {name: None if (time := getattr(metadata, name)) is None else time_to_float(time) for name in _TIMES}
+    return {key: value for key, value in {**numbers, **times}.items() if value is not None}
+
+
+def fits_standard_keys(metadata: Metadata) -> bool:
+    """Whether the keys that `tahoe backup` writes say all that a restore needs.
+
+    Times lose a quarter of a microsecond, and owners their names.
+    """
+    bare = msgspec.structs.replace(metadata, mtime=None, ctime=None, user=None, group=None)
+    keys = TallacKeys(**{name: getattr(bare, name) for name in _PLAIN_FIELDS})
+    is_plain = metadata.mode is not None and (stat.S_ISREG(metadata.mode) or stat.S_ISDIR(metadata.mode))
+    return is_plain and keys == TallacKeys() and metadata.other is None
+
+
+def from_child_metadata(found: dict[str, object], *, with_node_key: bool = True) -> Metadata:
+    """Read a child's metadata. What makes no sense here is somebody else's, and kept with the unknown keys.
+
+    Args:
+        found: JSON values.
+        with_node_key: Whether to keep what the node says of the link. No client can change that.
+    """
+    other = dict(found)
+    if not with_node_key:
+        other.pop(NODE_KEY, None)
+    keys = _tallac_keys(other)
+    fields: dict[str, object] = {name: getattr(keys, name) for name in _PLAIN_FIELDS}
+    for key, name in _NUMBERS.items():
+        if _is_number(other.get(key), is_mode=name == "mode"):
+            fields[name] = other.pop(key)
+    for name in _TIMES:
+        time = _read_time(other.get(name))
+        if time is not None:
+            del other[name]
+            precise = cast("Time | None", getattr(keys, name))
+            fields[name] = precise if precise is not None and is_time(time, precise) else time
+    return Metadata(**fields, other=other or None)  # type: ignore[arg-type]
+
+
+def _tallac_keys(other: dict[str, object]) -> TallacKeys:
+    found = other.get(TALLAC_KEY)
+    if not isinstance(found, dict):
+        return TallacKeys()
+    try:
+        keys = msgspec.convert(found, TallacKeys)
+    except msgspec.ValidationError:
+        return TallacKeys()
+    del other[TALLAC_KEY]
+    beside = {key: value for key, value in found.items() if key not in TallacKeys.__struct_fields__}
+    if beside:
+        other[TALLAC_KEY] = beside
+    return keys
+
+
+def _is_number(value: object, *, is_mode: bool) -> bool:
+    """Whether a value is a number that a file can have; a mode without a kind of file is none."""
+    if type(value) is not int or not 0 <= value < _NUMBER_LIMIT:
+        return False
+    return not is_mode or stat.S_IFMT(value) in _FILE_TYPES
+
+
+def _precise(time: Time | None) -> Time | None:
+    """Give a time that floating point does not hold."""
+    return None if time is None or time_from_float(time_to_float(time)) == time else time
+
+
+def _read_time(value: object) -> Time | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_SECONDS_LIMIT < value < _SECONDS_LIMIT:
+        return None
+    try:
+        return time_from_float(value)
+    except (ValueError, OverflowError):
+        return None

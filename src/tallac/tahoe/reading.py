@@ -1,0 +1,73 @@
+"""Reading files and directories through a gateway."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile
+from tallac.errors import AuthorityError, StoreError
+from tallac.interfaces import BinaryReader
+from tallac.tahoe.children import TahoeDirectory, entries_of
+from tallac.webapi import WebClient, WebReader
+
+DIRECTORIES_KEPT = 64
+
+
+class TahoeReader:
+    """Reads what caps lead to. A few immutable directories are kept. Thread-safe."""
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+        self._kept: OrderedDict[DirectoryReadCap, TahoeDirectory] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open_file(self, cap: FileReadCap) -> BinaryReader:
+        if isinstance(cap, LiteralFile):
+            return BytesIO(cap.data)
+        where, text = str(cap), cap.danger_whole_text()
+        size = cap.size if isinstance(cap, ImmutableFile) else self._client.look(text, where=where).size
+        if size is None:
+            raise StoreError(f"{where}: the Tahoe-LAFS node does not know the size of this file")
+        return WebReader(self._client, text, size, where)
+
+    def read_small(self, packed: bytes) -> bytes | None:
+        return packed[1:] if packed[:1] == b"L" else None
+
+    def read_directory(self, cap: DirectoryReadCap) -> TahoeDirectory:
+        if isinstance(cap, LiteralDirectory) and not cap.data:
+            return TahoeDirectory([])
+        with self._lock:
+            if (kept := self._kept.get(cap)) is not None:
+                self._kept.move_to_end(cap)
+                return kept
+        stored = self._client.look(cap.danger_whole_text(), where=str(cap))
+        if stored.kind != "dirnode":
+            raise AuthorityError(f"{cap}: the Tahoe-LAFS node finds no directory behind this cap; is it one of this grid?")
+        directory = TahoeDirectory(entries_of(stored.children, with_node_key=True))
+        if isinstance(cap, ImmutableDirectory):
+            with self._lock:
+                self._kept[cap] = directory
+                if len(self._kept) > DIRECTORIES_KEPT:
+                    self._kept.popitem(last=False)
+        return directory
+
+
+@dataclass(frozen=True)
+class TahoeReaderRecipe:
+    """How a worker process reads files. The caps bring what opens them."""
+
+    url: str
+
+    @contextmanager
+    def open(self) -> Iterator[TahoeReader]:
+        """See `tallac.interfaces.WorkerRecipe`."""
+        client = WebClient(self.url)
+        try:
+            yield TahoeReader(client)
+        finally:
+            client.close()

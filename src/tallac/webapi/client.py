@@ -1,0 +1,345 @@
+"""Requests to a gateway, over kept-alive connections. Caps go in and come out as text; nothing here knows what they mean."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self, TypeVar
+from urllib.parse import quote
+
+import httpx2
+import msgspec
+
+from tallac.errors import CorruptObjectError, MissingObjectError, StoreError, StoreUnavailableError
+from tallac.webapi.answers import redacted, refusal
+
+LITERAL_SIZE_MAX = 55
+"""Up to so many bytes are their own cap."""
+
+CONNECT_SECONDS_MAX = 20.0
+ANSWER_SECONDS_MAX = 600.0
+"""A grid may be slow to place the last share; the gateway says nothing meanwhile."""
+
+IN_FLIGHT_MAX = 16
+RETRY_DELAYS_SECONDS = (0.2, 1.0)
+JSON_SIZE_MAX = 1 << 30
+
+T = TypeVar("T")
+Content = bytes | Iterable[bytes]
+
+# The library logs each request's URL, and there are caps in them.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A directory's child, as the gateway has it.
+
+    Attributes:
+        kind: `filenode`, `dirnode` or `unknown`.
+        read: The read cap's text; None where the directory holds a write cap of unknown form only.
+        write: The write cap's text, if the directory's reader may write.
+        metadata: JSON values.
+    """
+
+    kind: str
+    read: str | None = field(repr=False)
+    write: str | None = field(repr=False)
+    metadata: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a cap leads to.
+
+    Attributes:
+        kind: `filenode`, `dirnode` or `unknown`.
+        size: Of a file, in bytes; None where it is not known.
+        children: Of a directory, by name.
+    """
+
+    kind: str
+    size: int | None
+    children: dict[str, Child]
+
+
+class Health(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        is_healthy: All shares are where they should be.
+        summary: The gateway's own words.
+        was_repaired: A repair was attempted, and succeeded.
+    """
+
+    is_healthy: bool
+    summary: str
+    was_repaired: bool = False
+
+
+class WebClient:
+    """A gateway. Thread-safe: up to `IN_FLIGHT_MAX` requests are under way at a time, further ones wait.
+
+    Only what can be repeated without harm is retried after a lost connection: reading, storing what is immutable, checking.
+    """
+
+    def __init__(self, url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Talk to the node at a URL; nothing is sent yet."""
+        self.url = url if url.endswith("/") else url + "/"
+        self._sleep = sleep
+        self._http = httpx2.Client(
+            timeout=httpx2.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
+            limits=httpx2.Limits(max_connections=IN_FLIGHT_MAX, max_keepalive_connections=IN_FLIGHT_MAX),
+            # A proxy from the environment would see every cap.
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # Storing
+
+    def put_file(self, content: bytes) -> str:
+        """Store an immutable file and give its read cap."""
+        return self._retrying(lambda: self._ask("PUT", "a file", content=content)).decode("ascii", "replace").strip()
+
+    def put_stream(self, content: Iterable[bytes]) -> str:
+        """Store an immutable file of any length and give its read cap. It can't be retried: the stream is gone."""
+        return self._ask("PUT", "a file", content=content).decode("ascii", "replace").strip()
+
+    def make_immutable_directory(self, children: Mapping[str, Child]) -> str:
+        """Store an immutable directory and give its read cap; the same children give the same cap."""
+        body = _encode_children(children)
+        answer = self._retrying(lambda: self._ask("POST", "a directory", query={"t": "mkdir-immutable"}, content=body))
+        return answer.decode("ascii", "replace").strip()
+
+    def make_directory(self, mutable_format: str) -> str:
+        """Make an empty mutable directory, `SDMF` or `MDMF`, and give its write cap."""
+        query = {"t": "mkdir", "format": mutable_format}
+        return self._ask("POST", "a directory", query=query).decode("ascii", "replace").strip()
+
+    def make_file(self, content: Iterable[bytes], mutable_format: str) -> str:
+        """Store a mutable file, `SDMF` or `MDMF`, and give its write cap."""
+        return self._ask("PUT", "a file", query={"format": mutable_format}, content=content).decode("ascii", "replace").strip()
+
+    # Changing files and directories
+
+    def write_file(self, cap: str, content: Iterable[bytes], *, offset: int | None, where: str) -> None:
+        """Replace a mutable file's content, or a part of it from an offset on that is at most its size."""
+        query = {} if offset is None else {"offset": str(offset)}
+        self._ask("PUT", where, cap=cap, query=query, content=content)
+
+    def set_children(self, cap: str, children: Mapping[str, Child], *, where: str, replace: bool) -> None:
+        """Enter children in a mutable directory, all at once.
+
+        Raises:
+            ConflictError: One of them is there, and is not to be replaced; nothing was entered.
+        """
+        query = {"t": "set_children", "replace": "true" if replace else "false"}
+
+        def send() -> bytes:
+            return self._ask("POST", where, cap=cap, query=query, content=_encode_children(children))
+
+        # Replacing twice comes to the same; of a lost answer to the other kind, the caller learns by a conflict.
+        if replace:
+            self._retrying(send)
+        else:
+            send()
+
+    def unlink(self, cap: str, name: str, *, where: str) -> None:
+        """Take a child out of a mutable directory.
+
+        Raises:
+            ObjectNotFoundError: There is no such child.
+        """
+        self._ask("POST", where, cap=cap, query={"t": "unlink", "name": name})
+
+    # Reading
+
+    def look(self, cap: str, *, where: str) -> Stored:
+        """Ask what a cap leads to, with a directory's children."""
+        return _stored(self._retrying(lambda: self._ask("GET", where, cap=cap, query={"t": "json"})), where)
+
+    def node(self) -> dict[str, object]:
+        """Ask the gateway about itself and the servers that it is connected to."""
+        found = _json_of(self._retrying(lambda: self._ask("GET", "the node", path="", query={"t": "json"})), self.url)
+        if not isinstance(found, dict):
+            raise StoreError(f"{self.url}: this is no Tahoe-LAFS node; give the URL that its node.url has")
+        return found
+
+    def get(self, cap: str, start: int, stop: int, *, where: str) -> bytes:
+        """Read the bytes [start, stop) of a file; fewer where it ends before."""
+
+        def read() -> bytes:
+            with self.reading(cap, start, stop, where=where) as chunks:
+                return b"".join(chunks)
+
+        return self._retrying(read) if stop > start else b""
+
+    @contextmanager
+    def reading(self, cap: str, start: int, stop: int | None, *, where: str) -> Iterator[Iterator[bytes]]:
+        """Read a file from a position on, as it arrives. The position lies before the file's end."""
+        # From the start and to the end there is no range: that is how an empty file is read, too.
+        last = "" if stop is None else str(stop - 1)
+        headers = {} if start == 0 and stop is None else {"Range": f"bytes={start}-{last}"}
+        headers["Accept-Encoding"] = "identity"
+        with _explained(self.url), self._http.stream("GET", self._address(cap), headers=headers) as answer:
+            if answer.status_code not in (200, 206):
+                raise refusal(where, answer.status_code, answer.read())
+            if headers.get("Range") and answer.status_code == 200 and start > 0:
+                raise StoreError(f"{where}: the Tahoe-LAFS node does not serve parts of files")
+            yield _explaining(answer.iter_raw(), self.url)
+
+    # Checking
+
+    def check(self, cap: str, *, verify: bool = False, repair: bool = False, add_lease: bool = False, where: str) -> Health:
+        """Have the gateway look whether the shares of one thing are there; with `verify`, whether all their bytes are right."""
+        query = {"t": "check", "output": "JSON"} | _flags(verify=verify, repair=repair, add_lease=add_lease)
+        found = _json_of(self._retrying(lambda: self._ask("POST", where, cap=cap, query=query)), where)
+        return health_of(found)
+
+    def stream(self, cap: str, kind: str, *, where: str, **flags: bool) -> Iterator[dict[str, object]]:
+        """Visit all that a directory leads to; `kind` is `stream-manifest` or `stream-deep-check`.
+
+        Gives an object for each thing, as it is visited, and the statistics last.
+
+        Raises:
+            MissingObjectError: The gateway can't go on. What came before is right.
+        """
+        query = {"t": kind} | _flags(**flags)
+        with _explained(self.url), self._http.stream("POST", self._address(cap), params=query) as answer:
+            if answer.status_code != 200:
+                raise refusal(where, answer.status_code, answer.read())
+            lines = answer.iter_lines()
+            for line in lines:
+                # A 200 has gone out by the time at which trouble comes up.
+                if line.startswith("ERROR:"):
+                    text = "\n".join([line.removeprefix("ERROR:"), *lines])
+                    error = refusal(where, 200, text.encode())
+                    raise error if isinstance(error, MissingObjectError) else StoreError(f"{where}: {redacted(text)}")
+                found = _json_of(line.encode(), where)
+                if isinstance(found, dict):
+                    yield found
+
+    # Sending
+
+    def _address(self, cap: str | None) -> str:
+        return self.url + "uri" + ("" if cap is None else "/" + quote(cap, safe=""))
+
+    def _ask(
+        self,
+        method: str,
+        where: str,
+        *,
+        cap: str | None = None,
+        path: str | None = None,
+        query: Mapping[str, str] | None = None,
+        content: Content | None = None,
+    ) -> bytes:
+        address = self._address(cap) if path is None else self.url + path
+        with _explained(self.url):
+            answer = self._http.request(method, address, params=query, content=content)
+        if answer.status_code not in (200, 201):
+            raise refusal(where, answer.status_code, answer.content)
+        return answer.content
+
+    def _retrying(self, send: Callable[[], T]) -> T:
+        for delay in RETRY_DELAYS_SECONDS:
+            try:
+                return send()
+            except StoreUnavailableError as error:
+                # A connection that broke may come back at once; a node that takes none has not been started.
+                if not isinstance(error.__cause__, httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError):
+                    raise
+                self._sleep(delay)
+        return send()
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Say in one sentence what became of the connection."""
+    try:
+        yield
+    except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+        raise StoreError(f"{url}: this is no URL of a Tahoe-LAFS node; it looks like http://127.0.0.1:3456/") from error
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        raise StoreUnavailableError(
+            f"{url}: no Tahoe-LAFS node answers there; start it with `tahoe run`, or say with --node-url where it is"
+        ) from error
+    except httpx2.TimeoutException as error:
+        raise StoreUnavailableError(f"{url}: the Tahoe-LAFS node does not answer; see whether it and its servers run") from error
+    except httpx2.TransportError as error:
+        raise StoreUnavailableError(
+            f"{url}: the connection to the Tahoe-LAFS node broke off; see whether it still runs, and try again"
+        ) from error
+
+
+def _explaining(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
+    # The reader takes them outside of the block that began the request.
+    with _explained(url):
+        yield from chunks
+
+
+def health_of(found: object) -> Health:
+    """Read the results of a check, or of a check with repair. Those of literal caps have little in them."""
+    if not isinstance(found, dict):
+        return Health(is_healthy=False, summary="the gateway's answer makes no sense")
+    was_repaired = bool(found.get("repair-attempted")) and bool(found.get("repair-successful"))
+    # A literal cap has nothing to repair, and no results.
+    after = found.get("post-repair-results") or {"results": {"healthy": True}}
+    results = after if "repair-attempted" in found else found
+    counts = results.get("results", {})
+    return Health(bool(counts.get("healthy")), str(results.get("summary", "")), was_repaired)
+
+
+def _flags(**flags: bool) -> dict[str, str]:
+    return {name.replace("_", "-"): "true" for name, is_set in flags.items() if is_set}
+
+
+def _encode_children(children: Mapping[str, Child]) -> bytes:
+    described: dict[str, Sequence[object]] = {}
+    for name, child in children.items():
+        caps = {"rw_uri": child.write, "ro_uri": child.read}
+        described[name] = (child.kind, {key: cap for key, cap in caps.items() if cap is not None} | {"metadata": child.metadata})
+    return json.dumps(described).encode()
+
+
+def _json_of(body: bytes, where: str) -> object:
+    if len(body) > JSON_SIZE_MAX:
+        raise CorruptObjectError(f"{where}: the Tahoe-LAFS node's answer is larger than {JSON_SIZE_MAX >> 20} MiB")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{where}: the Tahoe-LAFS node's answer makes no sense; is it a node?") from error
+
+
+def _stored(body: bytes, where: str) -> Stored:
+    found = _json_of(body, where)
+    try:
+        described = msgspec.convert(found, tuple[str, dict[str, object]])
+        children = msgspec.convert(described[1].get("children", {}), dict[str, tuple[str, dict[str, object]]])
+    except msgspec.ValidationError as error:
+        raise StoreError(f"{where}: the Tahoe-LAFS node's answer makes no sense; is it a node?") from error
+    size = described[1].get("size")
+    return Stored(described[0], size if isinstance(size, int) else None, {name: _child(*child) for name, child in children.items()})
+
+
+def _child(kind: str, facts: Mapping[str, object]) -> Child:
+    read, write, metadata = facts.get("ro_uri"), facts.get("rw_uri"), facts.get("metadata")
+    return Child(
+        str(kind),
+        read if isinstance(read, str) else None,
+        write if isinstance(write, str) else None,
+        metadata if isinstance(metadata, dict) else {},
+    )

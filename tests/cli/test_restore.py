@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.command import Tallac
+
+
+@pytest.fixture
+def docs(tallac: Tallac, source: Path) -> Tallac:
+    """Give a command with one snapshot."""
+    tallac("-q", "backup", source)
+    return tallac
+
+
+def names(folder: Path) -> list[str]:
+    """List all that is below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_patterns(docs: Tallac, tmp_path: Path) -> None:
+    """A restore brings back what is included and not excluded, and names it with -v."""
+    told = docs("restore", "-v", "Latest", tmp_path / "out", "--include", "*.txt", "--exclude", "/parent/subdir/foo.txt")
+    assert names(tmp_path / "out") == ["parent", "parent/blah.txt", "parent/subdir", "parent/subdir/bar.txt"]
+    assert [line.split(maxsplit=1) for line in sorted(told.error_lines)] == [
+        ["new", "parent"],
+        ["new", "parent/blah.txt"],
+        ["new", "parent/subdir"],
+        ["new", "parent/subdir/bar.txt"],
+    ]
+    docs("restore", "Latest", tmp_path / "folded", "--iinclude", "FOO.*")
+    assert names(tmp_path / "folded") == ["parent", "parent/subdir", "parent/subdir/foo.txt"]
+    docs("restore", "Latest", tmp_path / "rest", "--iexclude", "SubDir/")
+    assert names(tmp_path / "rest") == ["empty", "parent", "parent/blah.txt"]
+
+
+def test_bad_patterns(docs: Tallac, tmp_path: Path) -> None:
+    """What is no pattern, or no owner, is a mistake of use, told before anything is made."""
+    assert "matches nothing" in docs.fails("restore", "Latest", tmp_path / "out", "--include", "#", status=2)
+    assert "no pair" in docs.fails("restore", "Latest", tmp_path / "out", "--owner-map", "ann", status=2)
+    assert "no such group" in docs.fails("restore", "Latest", tmp_path / "out", "--group-map", "a:no-such", status=2)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_owners(docs: Tallac, tmp_path: Path) -> None:
+    """Root gives what belonged to one to another."""
+    docs("restore", "Latest/parent/blah.txt", tmp_path, "--numeric-owner", "--owner-map", "root:1234", "--group-map", "0:4321")
+    status = (tmp_path / "blah.txt").stat()
+    assert (status.st_uid, status.st_gid) == (1234, 4321)
+    summary = json.loads(docs("restore", "--json", "Latest", tmp_path / "out").lines[-1])
+    assert summary["complete"] is True
+
+
+def test_in_place(docs: Tallac, source: Path) -> None:
+    """Over a changed source, only what differs is written; what is not in the snapshot goes if that was asked for."""
+    (source / "parent" / "blah.txt").write_text("changed")
+    (source / "parent" / "subdir" / "bar.txt").unlink()
+    (source / "more").mkdir()
+    (source / "more" / "file").write_text("new")
+    (source / "parent" / "subdir" / "foo.txt").chmod(0o600)
+    assert "--overwrite" in docs.fails("restore", "Latest", source)
+    assert "--overwrite" in docs.fails("restore", "Latest", source, "--delete", status=2)
+    told = docs("restore", "-v", "Latest", source, "--overwrite", "if-changed", "--delete")
+    assert sorted(line.split(maxsplit=1) for line in told.error_lines) == [
+        ["amended", "parent/subdir/foo.txt"],
+        ["deleted", "more"],
+        ["deleted", "more/file"],
+        ["new", "parent/subdir/bar.txt"],
+        ["replaced", "parent/blah.txt"],
+    ]
+    assert docs("diff", "tallac:Latest", source).lines == [b"result  no differences"]
+    again = docs("--json", "restore", "Latest", source, "--overwrite", "always")
+    assert (again.summary("files"), again.summary("unchanged")) == (0, 3)
+
+
+def test_the_vault_is_not_deleted(docs: Tallac, source: Path) -> None:
+    """A restore with --delete into the folder that holds vault, keys and state leaves these."""
+    summary = docs("--json", "restore", "Latest", docs.home, "--overwrite", "always", "--delete")
+    assert summary.summary("deleted") == 0
+    docs("check", "--read-data", "tallac:")

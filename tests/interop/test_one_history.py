@@ -1,0 +1,147 @@
+"""`tahoe backup` and `tallac backup` are one history, whichever comes first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from tests.interop.on_grid import OnGrid
+from tests.interop.tahoe_grid import TahoeGrid
+
+TWO = b"two\n" * 500
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """Give a source that `tahoe backup` keeps as a whole: files, small and large, and directories.
+
+    No other test has its like: `tahoe backup` takes a directory for one that it knows where names and contents are the same, and
+    does not look at times and modes.
+    """
+    source = tmp_path / "documents"
+    (source / "letters" / "old").mkdir(parents=True)
+    (source / "photos").mkdir()
+    (source / "letters" / "one.txt").write_text(f"one {tmp_path.name}\n")
+    (source / "letters" / "old" / "two.txt").write_bytes(TWO + os.urandom(10))
+    (source / "photos" / "ü.jpg").write_bytes(os.urandom(100_000))
+    (source / "empty").touch()
+    (source / "name").write_text(tmp_path.name)
+    return source
+
+
+def test_tallac_goes_on_where_tahoe_left_off(on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path) -> None:
+    """The same source comes out as the same directories and files, cap by cap; after a change, all that is not above it."""
+    tahoe_grid.tahoe("backup", documents, target)
+    before = on_grid.cap(f"{target}/Latest")
+    on_grid("backup", documents, target)
+    assert on_grid.cap(f"{target}/Latest") == before
+
+    (documents / "letters" / "one.txt").write_text("another\n")
+    on_grid("backup", documents, target)
+    after = on_grid.cap(f"{target}/Latest")
+    assert after != before
+    for name in ("photos", "letters/old", "photos/ü.jpg"):
+        assert on_grid.cap(f"{target}/Latest/{name}") == on_grid.cap(f"{before}/{name}")
+    assert on_grid.cap(f"{target}/Latest/letters") != on_grid.cap(f"{before}/letters")
+    assert len(on_grid.snapshots(target)) == 3
+
+
+def test_what_tahoe_stored_is_not_read_again(on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path) -> None:
+    """Of files that had not changed for a day when `tahoe backup` ran, only metadata is looked at."""
+    for path in [documents, *documents.rglob("*")]:
+        os.utime(path, (1_000_000_000, 1_000_000_000.25))
+    tahoe_grid.tahoe("backup", documents, target)
+    # ctime can't be set back; the snapshot can be given a later name.
+    name = on_grid.snapshots(target)[0]
+    on_grid("mv", f"{target}/Archives/{name}", f"{target}/Archives/{_in_days(2)}")
+    result = on_grid("backup", "--json", documents, target)
+    assert result.summary("bytes_read") == 0
+    assert result.summary("files_unchanged") == 5
+
+
+def test_tahoe_works_on_what_tallac_made(
+    on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path, tmp_path: Path
+) -> None:
+    """`tahoe ls`, `get`, `cp -r` and `backup` take a snapshot of Tallac's for one of their own; files are shared."""
+    on_grid("backup", documents, target)
+    tahoe = tahoe_grid.tahoe
+    assert tahoe("ls", f"{target}/Latest").text.splitlines() == ["empty", "letters", "name", "photos"]
+    assert tahoe("get", f"{target}/Latest/letters/old/two.txt").out.startswith(TWO)
+    tahoe("cp", "-r", f"{target}/Latest", tmp_path / "copied")
+    copied = {path.name: path.read_bytes() for path in (tmp_path / "copied").rglob("*") if path.is_file()}
+    assert copied == {path.name: path.read_bytes() for path in documents.rglob("*") if path.is_file()}
+
+    first = on_grid.cap(f"{target}/Latest/photos/ü.jpg")
+    time.sleep(1)
+    tahoe("backup", documents, target)
+    assert len(on_grid.snapshots(target)) == 2
+    assert on_grid.cap(f"{target}/Latest/photos/ü.jpg") == first
+    on_grid("backup", documents, target)
+    assert len(tahoe("ls", f"{target}/Archives").text.splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", ["2008-11-16 10.34 PM", "2009-02-03_04:09:02Z"])
+def test_a_snapshot_of_tahoe_is_restored(
+    on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path, tmp_path: Path, name: str
+) -> None:
+    """What `tahoe backup` made comes back with modes and times, under a name of the old Windows tool as well."""
+    (documents / "letters" / "one.txt").chmod(0o640)
+    tahoe_grid.tahoe("backup", documents, target)
+    made = on_grid.snapshots(target)[0]
+    tahoe_grid.tahoe("mv", f"{target}/Archives/{made}", f"{target}/Archives/{name}")
+    assert on_grid.snapshots(target) == [name]
+    on_grid("restore", f"{target}/Archives/{name}", tmp_path / "restored")
+    for path in documents.rglob("*"):
+        restored = tmp_path / "restored" / path.relative_to(documents)
+        assert restored.stat().st_mode == path.stat().st_mode
+        assert abs(restored.stat().st_mtime_ns - path.stat().st_mtime_ns) < 1000
+        assert path.is_dir() or restored.read_bytes() == path.read_bytes()
+
+
+def test_what_tahoe_skips_is_kept(on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path, tmp_path: Path) -> None:
+    """Symbolic links, special files, hard links and names that Tahoe can't hold come back as they were."""
+    (documents / "link").symlink_to("letters/one.txt")
+    os.mkfifo(documents / "fifo")
+    _bind(documents / "socket")
+    os.link(documents / "empty", documents / "linked")
+    strange = [b"\xff\xfe latin", "u\N{COMBINING DIAERESIS}.txt".encode(), b"tallac-name:x%41", b"new\nline"]
+    for name in strange:
+        Path(os.fsdecode(os.path.join(os.fsencode(documents), name))).write_bytes(name)
+    on_grid("backup", documents, target)
+    restored = tmp_path / "restored"
+    on_grid("restore", f"{target}/Latest", restored)
+    assert sorted(os.listdir(os.fsencode(restored))) == sorted(os.listdir(os.fsencode(documents)))
+    for text in os.listdir(documents):
+        before, after = (documents / text).lstat(), (restored / text).lstat()
+        assert (before.st_mode, before.st_mtime_ns, before.st_nlink) == (after.st_mode, after.st_mtime_ns, after.st_nlink)
+    assert (restored / "link").readlink() == Path("letters/one.txt")
+    for name in strange:
+        assert Path(os.fsdecode(os.path.join(os.fsencode(restored), name))).read_bytes() == name
+    # They are on the grid under names that any client takes.
+    tahoe_grid.tahoe("cp", "-r", f"{target}/Latest", tmp_path / "copied")
+    listed = tahoe_grid.tahoe("ls", "--json", f"{target}/Latest").text
+    assert "tallac-name:%FF%FE latin" in listed
+
+
+def test_a_lost_source_database_costs_no_upload(on_grid: OnGrid, target: str, documents: Path) -> None:
+    """Without local records Tallac's own latest snapshot stands in, and comes out as the same directory."""
+    on_grid("backup", documents, target)
+    before = on_grid.cap(f"{target}/Latest")
+    time.sleep(0.1)
+    shutil.rmtree(on_grid.tallac.home / "state")
+    result = on_grid("backup", "--json", documents, target)
+    assert result.summary("bytes_stored") == 0
+    assert on_grid.cap(f"{target}/Latest") == before
+
+
+def _in_days(days: int) -> str:
+    return time.strftime("%Y-%m-%d_%H:%M:%SZ", time.gmtime(time.time() + days * 86400))
+
+
+def _bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
