@@ -6,7 +6,7 @@ import time
 from typing import Unpack
 
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
-from tallac.cli.command import Run, argument, define, made_vault
+from tallac.cli.command import Run, argument, define, made_vault, ways_back
 from tallac.cli.display import json_name, show_duration, show_size
 from tallac.cli.exclusions import ExclusionOptions, exclusion_options
 from tallac.cli.messages import show_name
@@ -43,6 +43,8 @@ def command(run: Run, source: str, target: str, **exclusions: Unpack[ExclusionOp
         run.output.record(type="summary", target=target, **_fields(summary))
     else:
         run.output.summary(_rows(summary, target))
+    if made:
+        run.output.note(ways_back(DEFAULT_ALIAS))
     return INCOMPLETE if summary.is_incomplete else 0
 
 
