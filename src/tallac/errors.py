@@ -34,6 +34,14 @@ class AuthorityError(CapError):
     """A cap or vault key does not allow this: reading, writing or listing needs another one."""
 
 
+class WrongPassphraseError(CapError):
+    """A passphrase opens nothing in this vault."""
+
+
+class MalformedKitError(CapError):
+    """A text is no recovery kit, or has a typing error."""
+
+
 class AliasError(TallacError):
     """An alias is unknown, or exists already."""
 

@@ -175,3 +175,60 @@ def test_sorted_listings(docs: Tallac) -> None:
     [line] = docs("ls", "-l", "--bytes", f"{TARGET}/Latest/parent/subdir/bar.txt").lines
     assert line.split()[1] == b"4000"
     docs("ls", "--sort", "colour", status=2)
+
+
+def test_du(docs: Tallac, source: Path) -> None:
+    """Sizes are those of the files; directories come after what is in them, as in du."""
+    sizes = {b"empty": 0, b"parent/subdir": 4003, b"parent": 4010, b".": 4010}
+    assert docs("du", f"{TARGET}/Latest").lines == [b"%d\t%b" % (size, path) for path, size in sizes.items()]
+    assert docs("du", "--max-depth", "0", "--human", f"{TARGET}/Latest").lines == [b" 4.01 kB  ."]
+    [record] = records(docs, "du", "--max-depth", "0", f"{TARGET}/Latest")
+    assert record == {"path": "", "bytes": 4010, "files": 4, "directories": 4, "complete": True}
+    docs("du", "--max-depth", "-1", status=2)
+
+
+def test_stats(docs: Tallac, source: Path) -> None:
+    """What stats says that a snapshot alone takes is what prune frees when it is forgotten."""
+    (source / "parent" / "large").write_bytes(os.urandom(1_500_000))
+    docs("-q", "backup", source, TARGET)
+    (source / "parent" / "large").unlink()
+    docs("-q", "backup", source, TARGET)
+    lines = docs("stats", TARGET).lines
+    assert len([line for line in lines if line.startswith(b"20")]) == 6
+    assert lines[-6].startswith(b"restore size")
+    *snapshots, summary = records(docs, "stats", TARGET)
+    large = snapshots[4]
+    assert large["snapshot"] == names(docs)[4]
+    assert large["bytes"] == 4010 + 1_500_000
+    freed = large["freed"]
+    assert isinstance(freed, int)
+    assert 1_500_000 < freed < 1_510_000
+    assert summary["restore_size"] == 6 * 4007 + (3 + 0 + 5 + 3 + 3 + 3) + 1_500_000
+    assert summary["unique"] == 4000 + 3 + 4 + 3 + 5 + 1_500_000
+    docs("forget", f"{TARGET}/Archives/{names(docs)[4]}")
+    pruned = records(docs, "prune", "tallac:", "--max-unused", "0", "--dry-run")[-1]
+    assert pruned["dead_bytes"] == freed
+
+
+def test_damage(tallac: Tallac, source: Path) -> None:
+    """What is lost of one snapshot is named with it; the others answer, nothing is called absent, and the exit status is 1."""
+    tallac("-q", "backup", source, TARGET)
+    before = set((tallac.vault / "packs").rglob("*"))
+    (source / "parent" / "new").write_bytes(b"x" * 100)
+    tallac("-q", "backup", source, TARGET)
+    for pack in set((tallac.vault / "packs").rglob("*")) - before:
+        if pack.is_file():
+            pack.chmod(0o600)
+            os.truncate(pack, 10)
+    first, second = names(tallac)
+    result = tallac("find", TARGET, "bar.txt", status=1)
+    assert result.lines[0] == b"parent/subdir/bar.txt"
+    assert result.lines[1].endswith(first.encode())
+    assert result.error_lines[0].startswith(f"tallac: {second}: all of it: can't be looked through")
+    result = tallac("diff", f"{TARGET}/Archives/{first}", f"{TARGET}/Archives/{second}", status=1)
+    assert result.out.startswith(b"not compared  1")
+    result = tallac("history", f"{TARGET}/parent/blah.txt", status=1)
+    assert [line.split()[1] for line in result.lines if not line.startswith(b" ")] == [b"appeared", b"can't"]
+    assert second in result.err
+    assert second in tallac("stats", TARGET, status=1).err
+    tallac("du", f"{TARGET}/Archives/{second}", status=1)

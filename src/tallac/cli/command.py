@@ -14,6 +14,7 @@ from tallac.cli.group import COMMANDS, CONTEXT_SETTINGS, write_examples
 from tallac.cli.output import Output
 from tallac.cli.settings import Settings, grid_options, output_options
 from tallac.connect import Client
+from tallac.errors import UsageError
 
 _BEHIND_DASHES = "tallac.behind_dashes"
 
@@ -82,7 +83,11 @@ def define(
 
 @contextmanager
 def _running(settings: Settings) -> Iterator[Run]:
-    output = Output(is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json)
+    if settings.verbose and settings.quiet:
+        raise UsageError("--verbose and --quiet contradict each other; give one of them")
+    output = Output(
+        is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json, hides_progress=settings.no_progress
+    )
     standard_input = open(0, "rb", closefd=False)  # noqa: SIM115 - it stays open, since it was not opened here.
     with Client(
         grid=settings.grid,
@@ -90,6 +95,7 @@ def _running(settings: Settings) -> Iterator[Run]:
         node_directory=settings.node_directory,
         node_url=settings.node_url,
         standard_input=standard_input,
+        warn=output.warn,
     ) as client:
         yield Run(client, output, standard_input)
 
@@ -99,6 +105,14 @@ def made_vault(run: Run, location: str, alias: str) -> str:
     keys = run.client.connection.file.path
     return (
         f"made a vault in {location}, for the alias {alias}:; keep a copy of {keys} somewhere safe: without it the vault is noise"
+    )
+
+
+def ways_back(alias: str) -> str:
+    """Say how to get in again when the configuration is lost."""
+    return (
+        f"in place of that copy, `tallac add-passphrase {alias}:` sets a passphrase on the vault, and "
+        f"`tallac recovery-kit {alias}: --output kit.html` makes a page to print"
     )
 
 

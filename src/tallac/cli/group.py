@@ -13,7 +13,8 @@ from tallac.cli.settings import grid_options, output_options
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-CONTEXT_SETTINGS: dict[str, object] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+HELP_OPTION_NAMES = ["-h", "--help"]
+CONTEXT_SETTINGS: dict[str, object] = {"help_option_names": HELP_OPTION_NAMES, "max_content_width": 110}
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backup", "Add a snapshot of a folder to a target."),
@@ -23,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "find": ("find", "Find files and directories in all snapshots of a target."),
     "history": ("history", "Show the versions of a file or directory over all snapshots."),
     "diff": ("diff", "Show what differs between two snapshots, directories or local folders."),
+    "du": ("du", "Show how much is in each directory."),
+    "stats": ("stats", "Show what the snapshots of a target hold, and what they take."),
     "forget": ("forget", "Drop snapshots from a target."),
     "hold": ("hold", "Let snapshots never be forgotten."),
     "release": ("release", "Let snapshots be forgotten again that were held."),
@@ -30,6 +33,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rewrite": ("rewrite", "Take paths out of snapshots."),
     "prune": ("prune", "Delete what nothing leads to, and give back its space."),
     "check": ("check", "Check that all is there, and that its bytes are right."),
+    "deep-check": ("deep_check", "Check all that hangs below a place, and repair it on a Tahoe-LAFS grid."),
+    "manifest": ("manifest", "List all that hangs below a place, with its caps."),
+    "webopen": ("webopen", "Show a place in the web browser, through a Tahoe-LAFS node."),
     "copy-vault": ("copy_vault", "Copy a vault to a mirror, or what is new in it."),
     "scrub": ("scrub", "Find damage in a vault without any key."),
     "get": ("get", "Write a file's content to a local file or standard output."),
@@ -44,9 +50,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "add-alias": ("add_alias", "Remember a cap under a name."),
     "list-aliases": ("list_aliases", "List the aliases."),
     "cap": ("cap", "Print the cap of a file or directory, to hand it on."),
+    "connect": ("connect", "Take over a vault with its aliases, by passphrase or recovery kit."),
+    "add-passphrase": ("add_passphrase", "Set a passphrase on a vault."),
+    "list-passphrases": ("list_passphrases", "List the passphrases that you have set on a vault."),
+    "change-passphrase": ("change_passphrase", "Set another passphrase in place of one."),
+    "remove-passphrase": ("remove_passphrase", "Let a passphrase open nothing any more."),
+    "recovery-kit": ("recovery_kit", "Print what is needed beside the vault's files, for a safe."),
     "locator-key": ("locator_key", "Print the key that is needed beside a read cap."),
     "keeper-key": ("keeper_key", "Print the key for whoever looks after a vault without reading it."),
     "completion": ("completion", "Print the script that lets a shell complete."),
+    "man": ("man", "Write manual pages."),
 }
 """Name -> module in `tallac.cli.commands`, and what `tallac --help` says."""
 
@@ -62,6 +75,16 @@ HEADINGS = {
 """What `tallac --help` writes above these commands; those that follow in the table belong with them."""
 
 SYNONYMS = {"rm": "unlink"}
+
+
+def commands_by_heading() -> dict[str, list[str]]:
+    """Give the names of all commands, in the order of the table, under their headings."""
+    names: dict[str, list[str]] = {}
+    heading = ""
+    for name in COMMANDS:
+        heading = HEADINGS.get(name, heading)
+        names.setdefault(heading, []).append(name)
+    return names
 
 
 class CommandGroup(click.Group):
@@ -84,14 +107,9 @@ class CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table under its headings, without importing anything."""
         width = max(map(len, COMMANDS))
-        rows: dict[str, list[tuple[str, str]]] = {}
-        heading = "Commands"
-        for name, (_, summary) in COMMANDS.items():
-            heading = HEADINGS.get(name, heading)
-            rows.setdefault(heading, []).append((name.ljust(width), summary))
-        for heading, commands in rows.items():
+        for heading, names in commands_by_heading().items():
             with formatter.section(heading):
-                formatter.write_dl(commands)
+                formatter.write_dl([(name.ljust(width), COMMANDS[name][1]) for name in names])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete commands and options, without importing any command."""

@@ -3,8 +3,11 @@
 from tallac.connect.client import Client
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.connection import Connection
+from tallac.connect.enveloping import Connected
 from tallac.connect.folders import Folders
 from tallac.connect.looking import PathHistory
+from tallac.connect.passphrase_input import PassphraseChoice
+from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
 from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport
@@ -15,6 +18,7 @@ __all__ = [
     "Client",
     "Configuration",
     "ConfigurationFile",
+    "Connected",
     "Connection",
     "Folders",
     "GridChoice",
@@ -22,8 +26,10 @@ __all__ = [
     "MirrorOptions",
     "MirrorReport",
     "PackShare",
+    "PassphraseChoice",
     "PathHistory",
     "PruneOptions",
     "PruneReport",
+    "RecoveryKit",
     "is_remote",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,24 +27,18 @@ Identity = tuple[int, int]
 """Device and inode: which folder it is, whatever path leads there."""
 
 
-def back_up_sources(
-    grid: Grid, order: BackupOrder, *, vault: Path | None, places: Sequence[bytes], database: Path, observer: Observer
-) -> BackupSummary:
-    """Carry an order out. A vault that lies in a source is left out.
+def back_up_sources(grid: Grid, order: BackupOrder, *, database: Path, observer: Observer) -> BackupSummary:
+    """Carry an order out.
 
     Args:
         grid: Where the target is.
         order: What to do.
-        vault: The folder of the grid's vault, if it is in one.
-        places: Where the sources are.
         database: The source database's file.
         observer: Told what happens.
 
     Raises:
         As `back_up`.
     """
-    if vault is not None and any(_holds(place, vault) for place in places):
-        observer.notice(os.fsencode(vault), "left out, because it is the vault that this backup goes into")
     with SourceDatabase(database, lambda what: observer.notice(os.fsencode(database), what)) as opened:
         return back_up(grid, order, opened, SystemClock(), observer=observer)
 
@@ -114,11 +107,6 @@ def make_order(
         trusts_timestamps=not options.ignore_timestamps,
         skips_unchanged=options.skip_if_unchanged,
     )
-
-
-def _holds(place: bytes, vault: Path) -> bool:
-    found = _identity(place)
-    return found is not None and found in _identities_upwards(os.path.abspath(os.fsencode(vault)))
 
 
 def _identity(path: str | bytes | Path) -> Identity | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tallac.backup import BackupSummary, Observer
 from tallac.caps import MutableDirectoryWrite
-from tallac.connect.connection import Connection
+from tallac.connect.unlocking import Unlocking
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, is_remote, parse_place
 from tallac.errors import UsageError
 from tallac.interfaces import FileContent
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 _DEFAULT_TARGET = f"{DEFAULT_ALIAS}:"
 
 
-class BackingUp:
+class BackingUp(Unlocking):
     """The part of `tallac.Client` that makes snapshots."""
 
     # Imports are late throughout, because what looks at snapshots does without the half of the program that makes them.
 
-    connection: Connection
     standard_input: BinaryIO | None
 
     def prepare_backup(self, target: str) -> str:
@@ -84,7 +83,9 @@ class BackingUp:
         vault = self.connection.folder_of(grid)
         order = make_order(found, located, selection, options, vault=vault, workers=workers)
         database = self.connection.folders.state / "source.db"
-        return back_up_sources(grid, order, vault=vault, places=found.places, database=database, observer=observer or Observer())
+        summary = back_up_sources(grid, order, database=database, observer=observer or Observer())
+        self.seal_aliases(grid.identity)
+        return summary
 
     def rehearse_backup(
         self,
@@ -126,7 +127,9 @@ class BackingUp:
         grid, located = self.connection.resolve(target)
         options = options or BackupOptions()
         order = make_order(source, located, options.exclusions.selection(None), options, vault=None, workers=0)
-        return back_up_stream(grid, order, os.fsencode(name), content, SystemClock())
+        summary = back_up_stream(grid, order, os.fsencode(name), content, SystemClock())
+        self.seal_aliases(grid.identity)
+        return summary
 
     def backup_command(
         self, name: str, command: Sequence[str], target: str = _DEFAULT_TARGET, *, options: BackupOptions | None = None

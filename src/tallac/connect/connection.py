@@ -28,6 +28,8 @@ class Connection:
     Attributes:
         folders: Where configuration, state and default vault are.
         file: The configuration.
+        secrets: Where caps, keys and passphrases are read that do not stand on the command line.
+        vaults: The vaults that the configuration and the command line name.
     """
 
     def __init__(
@@ -40,9 +42,9 @@ class Connection:
     ) -> None:
         self.folders = folders
         self.file = ConfigurationFile(folders.configuration)
-        self._secrets = SecretSource(standard_input)
+        self.secrets = SecretSource(standard_input)
         choice = choice or GridChoice()
-        self._vaults = Vaults(folders, self.file, choice, self._secrets, randomness)
+        self.vaults = Vaults(folders, self.file, choice, self.secrets, randomness)
         self._nodes = TahoeNodes(folders, choice)
         self._is_grid_given = choice.location is not None
 
@@ -53,7 +55,7 @@ class Connection:
 
     def close(self) -> None:
         """Close all grids."""
-        self._vaults.close()
+        self.vaults.close()
         self._nodes.close()
 
     def resolve(self, text: str) -> tuple[Grid, Place]:
@@ -70,7 +72,7 @@ class Connection:
             grid, cap = self._open_alias(configuration, written.root.name)
             return grid, Place(cap, written.path, f"{written.root.name}:")
         if isinstance(written.root, CapSource):
-            cap = parse(self._secrets.read_line(written.root.file, "a cap"))
+            cap = parse(self.secrets.read_line(written.root.file, "a cap"))
         else:
             cap = parse(written.root.text)
         place = Place(cap, written.path, f"{cap}:")
@@ -82,7 +84,7 @@ class Connection:
         if chosen is not None:
             return self._nodes.open(chosen)
         configuration = self.file.read()
-        return self._open(configuration, self._vaults.chosen(configuration))
+        return self._open(configuration, self.vaults.chosen(configuration))
 
     def default_opener(self) -> Callable[[], Grid]:
         """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
@@ -90,9 +92,9 @@ class Connection:
         if chosen is not None:
             return self._nodes.opener(chosen)
         configuration = self.file.read()
-        identity = self._vaults.chosen(configuration)
+        identity = self.vaults.chosen(configuration)
         location = _tahoe_location(configuration, identity)
-        return self._vaults.opener(configuration, identity) if location is None else self._nodes.opener(location)
+        return self.vaults.opener(configuration, identity) if location is None else self._nodes.opener(location)
 
     def location_of(self, text: str) -> str:
         """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
@@ -103,12 +105,12 @@ class Connection:
         """
         if text.endswith(":") and "/" not in text:
             configuration = self.file.read()
-            return self._vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
+            return self.vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
         return parse_location(text)
 
     def key_at(self, url: str) -> VaultKey | None:
         """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
-        return self._vaults.key_at(self.file.read(), url)
+        return self.vaults.key_at(self.file.read(), url)
 
     def parse_cap(self, text: str) -> Cap:
         """Read a cap from the command line: the cap itself, or `@FILE` or `@-` for where it stands.
@@ -116,7 +118,7 @@ class Connection:
         Raises:
             MalformedCapError: It has a typing error.
         """
-        return parse(self._secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
+        return parse(self.secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
 
     def create_alias(self, name: str) -> str:
         """Make a new mutable directory and an alias for it; say where a vault was made for it, "" where there was one.
@@ -133,7 +135,7 @@ class Connection:
             return ""
         with self.file.updating() as configuration:
             self._require_free(configuration, name)
-            identity, made = self._vaults.chosen_or_new(configuration)
+            identity, made = self.vaults.chosen_or_new(configuration)
             root = self._open(configuration, identity).create_directory()
             configuration.aliases[name] = Alias(identity, root.danger_whole_text())
         return made
@@ -153,7 +155,7 @@ class Connection:
             return
         with self.file.updating() as configuration:
             self._require_free(configuration, name)
-            configuration.aliases[name] = Alias(self._vaults.remember_chosen(configuration), cap.danger_whole_text())
+            configuration.aliases[name] = Alias(self.vaults.remember_chosen(configuration), cap.danger_whole_text())
 
     @property
     def has_default_alias(self) -> bool:
@@ -187,13 +189,26 @@ class Connection:
         """
         configuration = self.file.read()
         identity = self._alias(configuration, alias.partition(":")[0]).grid
-        return self._vaults.parse_key(self._vaults.known(configuration, identity))
+        return self.vaults.parse_key(self.vaults.known(configuration, identity))
+
+    def identity_of(self, place: str) -> str:
+        """Give the identity of the vault that an alias is on; for "", of the one that is meant where no place says it.
+
+        Raises:
+            AliasError: There is no such alias.
+            UsageError: It is not clear which vault is meant, or the grid is none.
+        """
+        configuration = self.file.read()
+        identity = self._alias(configuration, place.partition(":")[0]).grid if place else self.vaults.chosen(configuration)
+        if _tahoe_location(configuration, identity) is not None:
+            raise UsageError(f"{place or 'this grid'}: a Tahoe-LAFS grid has no vault key; keep a copy of the caps of its aliases")
+        return identity
 
     def folder_of(self, grid: Grid) -> Path | None:
         """Give the folder that a grid's vault is in; None where it is elsewhere."""
         if self._nodes.has_opened(grid):
             return None
-        url = self._vaults.known(self.file.read(), grid.identity).location
+        url = self.vaults.known(self.file.read(), grid.identity).location
         return folder_of_url(url) if is_folder_url(url) else None
 
     def _open_alias(self, configuration: Configuration, name: str) -> tuple[Grid, Cap]:
@@ -207,7 +222,7 @@ class Connection:
         chosen, location = self._nodes.chosen(), _tahoe_location(configuration, identity)
         if chosen is not None and chosen != location:
             raise UsageError("this alias is on another grid than the Tahoe-LAFS node that the options name; leave them out")
-        return self._vaults.open(configuration, identity) if location is None else self._nodes.open(location)
+        return self.vaults.open(configuration, identity) if location is None else self._nodes.open(location)
 
     def _enter_on_node(self, name: str, cap: Cap) -> None:
         """Enter an alias of the chosen Tahoe-LAFS grid where `tahoe` finds it, and unless its directory was given, here too."""

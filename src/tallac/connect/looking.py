@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from tallac.look.history import Stretch
     from tallac.look.listing import Order
     from tallac.look.sides import Side
+    from tallac.look.stats import Statistics
     from tallac.look.trouble import Report
+    from tallac.look.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,21 @@ class Looking:
         if all(stretch.state is None for stretch in stretches):
             raise EntryNotFoundError(f"{place}: none of {len(snapshots)} snapshots has this")
         return PathHistory(located, snapshots, stretches)
+
+    def stats(self, target: str, report: Report, progress: Callable[[int], None] | None = None) -> tuple[list[Entry], Statistics]:
+        """Say what all snapshots of a target hold and take; the figures of each come in the order of the snapshots."""
+        from tallac.look.choosing import ALL  # late import: see above
+        from tallac.look.stats import gather  # late import: see above
+
+        grid, located = self.connection.resolve(target)
+        snapshots = _choose(list_snapshots(grid, located), ALL)
+        return snapshots, gather(grid, snapshots, report, progress)
+
+    def du(self, place: str, report: Report, *, depth_max: int | None = None) -> Iterator[Usage]:
+        """Say how much is in each directory below a place, down to so many levels, and in the place itself last."""
+        from tallac.look.usage import measure  # late import: see above
+
+        return measure(*self._found(place), report, depth_max=depth_max)
 
     def _located(self, place: str) -> tuple[Grid, PlaceInSnapshots]:
         grid, located = self.connection.resolve(place)

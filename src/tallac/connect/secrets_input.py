@@ -1,18 +1,23 @@
-"""Secrets that are read from a file or from standard input, so that they stand in no process list."""
+"""Secrets from a file, standard input, a command or the system keyring, so that they stand in no process list."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 from pathlib import Path
 from typing import BinaryIO
 
-from tallac.errors import UsageError
+from tallac.errors import LocalStateError, UsageError
 
 STANDARD_INPUT = "-"
 LINE_SIZE_MAX = 64 << 10
+ALL_SIZE_MAX = 16 << 20
+KEYRING_SERVICE = "tallac"
 
 
 class SecretSource:
-    """Reads first lines of files, and one line after another from standard input."""
+    """Reads first lines of files and of what commands print, and one line after another from standard input."""
 
     def __init__(self, standard_input: BinaryIO | None) -> None:
         self._standard_input = standard_input
@@ -27,16 +32,79 @@ class SecretSource:
         Raises:
             UsageError: There is none, or it can't be read.
         """
+        return self._not_empty(self._read(file, what).decode("utf-8", errors="replace").strip(), _place(file), what)
+
+    def read_exact_line(self, file: str, what: str) -> str:
+        """Give a line as `read_line` does, with the white space and the odd bytes that are in it.
+
+        Raises:
+            UsageError: There is none, or it can't be read.
+        """
+        return self._not_empty(_exact(self._read(file, what)), _place(file), what)
+
+    def read_all(self) -> bytes:
+        """Give all that is left of standard input."""
+        return b"" if self._standard_input is None else self._standard_input.read(ALL_SIZE_MAX)
+
+    def ask_command(self, command: str, what: str) -> str:
+        """Run a command, which may ask at the terminal, and give the first line that it prints, with the white space in it.
+
+        No shell is involved; quotes hold words together as in one.
+
+        Raises:
+            UsageError: It can't be run, or fails, or prints nothing.
+        """
+        try:
+            words = shlex.split(command, posix=os.name == "posix")
+        except ValueError as error:
+            raise UsageError(f"this is no command, since a quote in it has no end: {error}") from None
+        if not words:
+            raise UsageError(f"a command that prints {what} is needed, and this one is empty")
+        try:
+            finished = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+        except OSError as error:
+            raise UsageError(f"{words[0]}: can't run this command for {what} ({error.strerror})") from error
+        if finished.returncode:
+            raise UsageError(f"{words[0]}: this command was to print {what}, and ended with status {finished.returncode}")
+        return self._not_empty(_exact(finished.stdout.partition(b"\n")[0]), words[0], what)
+
+    def ask_keyring(self, entry: str, what: str) -> str:
+        """Give what the system keyring has for this entry of the service `tallac`.
+
+        Raises:
+            UsageError: It has nothing.
+            LocalStateError: There is no keyring, or it does not answer.
+        """
+        # Late, because it takes longer to load than most commands run.
+        import keyring
+        from keyring.errors import KeyringError
+
+        try:
+            found = keyring.get_password(KEYRING_SERVICE, entry)
+        except KeyringError as error:
+            raise _keyring_error(error) from error
+        if found is None:
+            raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, where {what} is expected")
+        return found
+
+    def tell_keyring(self, entry: str, secret: str) -> None:
+        """Let the system keyring keep a secret.
+
+        Raises:
+            LocalStateError: There is no keyring, or it refuses.
+        """
+        # Late, as above.
+        import keyring
+        from keyring.errors import KeyringError
+
+        try:
+            keyring.set_password(KEYRING_SERVICE, entry, secret)
+        except KeyringError as error:
+            raise _keyring_error(error) from error
+
+    def _read(self, file: str, what: str) -> bytes:
         if not file:
             raise UsageError(f"a file name, or - for standard input, is needed to read {what} from")
-        line = self._read(file)
-        text = line.decode("utf-8", errors="replace").strip()
-        if not text:
-            place = "standard input" if file == STANDARD_INPUT else file
-            raise UsageError(f"{place}: {what} is expected in its first line, which is empty")
-        return text
-
-    def _read(self, file: str) -> bytes:
         if file == STANDARD_INPUT:
             return b"" if self._standard_input is None else self._standard_input.readline(LINE_SIZE_MAX)
         try:
@@ -44,3 +112,20 @@ class SecretSource:
                 return opened.readline(LINE_SIZE_MAX)
         except OSError as error:
             raise UsageError(f"{file}: can't read it ({error.strerror})") from error
+
+    def _not_empty(self, text: str, place: str, what: str) -> str:
+        if not text:
+            raise UsageError(f"{place}: {what} is expected in its first line, which is empty")
+        return text
+
+
+def _place(file: str) -> str:
+    return "standard input" if file == STANDARD_INPUT else file
+
+
+def _exact(line: bytes) -> str:
+    return line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+
+
+def _keyring_error(error: Exception) -> LocalStateError:
+    return LocalStateError(f"the system keyring does not answer: {type(error).__name__}; unlock it, or keep the secret elsewhere")

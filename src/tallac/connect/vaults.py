@@ -13,7 +13,7 @@ from tallac.connect.location import backend_at, has_strange_files, is_absent, pa
 from tallac.connect.secrets_input import SecretSource
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
-from tallac.interfaces import Grid, Randomness
+from tallac.interfaces import Backend, Grid, Randomness
 from tallac.vault import KeeperKey, LocatorKey, WriterKey, create_vault, make_writer_key, open_vault, parse_vault_key, read_identity
 
 VaultKey = WriterKey | KeeperKey | LocatorKey
@@ -100,23 +100,28 @@ class Vaults:
             return self.chosen(configuration), ""
         else:
             url = url_of_folder(self._folders.vault)
-        identity = self._identity_at(url)
+        identity = self.identity_at(url)
         is_begun = url in configuration.unfinished and identity not in configuration.grids
         if identity is None or (is_begun and self._choice.vault_key_file is None):
             return self._make(configuration, url), show_location(url)
-        return self._remember(configuration, self._choose(configuration, url)), ""
+        return self.remember(configuration, self._choose(configuration, url)), ""
 
     def remember_chosen(self, configuration: Configuration) -> str:
         """Keep the chosen vault's place and key in the configuration, and give its identity."""
-        return self._remember(configuration, self.chosen(configuration))
+        return self.remember(configuration, self.chosen(configuration))
+
+    def remember(self, configuration: Configuration, identity: str) -> str:
+        """Keep a vault's place and key in the configuration, if it is one that only the command line has named."""
+        # A key that is there already may be a stronger one.
+        if identity not in configuration.grids:
+            configuration.grids[identity] = self._given[identity]
+        return identity
 
     def open(self, configuration: Configuration, identity: str) -> Grid:
         """Open a vault, or give the open one.
 
         Raises:
-            NotAVaultError: It is not where it was.
-            UsageError: Another one is there.
-            As `open_vault`.
+            As `backend_of` and `open_vault`.
         """
         if identity not in self._open_grids:
             self._open_grids[identity] = self.opener(configuration, identity)()
@@ -135,15 +140,25 @@ class Vaults:
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
         """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
-        known = self.known(configuration, identity)
-        found = self._identity_at(known.location)
-        where = show_location(known.location)
+        backend = self.backend_of(configuration, identity)
+        key = self.parse_key(self.known(configuration, identity))
+        return partial(open_vault, backend, key, state=self._folders.state, randomness=self._randomness)
+
+    def backend_of(self, configuration: Configuration, identity: str) -> Backend:
+        """Give the backend that a vault is in, after a look whether it is there.
+
+        Raises:
+            NotAVaultError: It is not where it was.
+            UsageError: Another one is there.
+        """
+        location = self.known(configuration, identity).location
+        found = self.identity_at(location)
+        where = show_location(location)
         if found is None:
             raise NotAVaultError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
         if found != identity:
             raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
-        key = self.parse_key(known)
-        return partial(open_vault, backend_at(known.location), key, state=self._folders.state, randomness=self._randomness)
+        return backend_at(location)
 
     def parse_key(self, known: KnownGrid) -> VaultKey:
         """Read the key of a known vault.
@@ -157,7 +172,7 @@ class Vaults:
             raise ConfigurationError(f"{self._file.path}: the key of the vault at {known.location} is damaged: {error}") from error
 
     def _choose(self, configuration: Configuration, url: str) -> str:
-        identity = self._identity_at(url)
+        identity = self.identity_at(url)
         if identity is None:
             raise NotAVaultError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
         if identity in self._given:
@@ -171,13 +186,12 @@ class Vaults:
             raise UsageError(f"{show_location(url)}: no key of this vault is known here; give one with --vault-key FILE")
         return identity
 
-    def _remember(self, configuration: Configuration, identity: str) -> str:
-        # A key that is there already may be a stronger one.
-        if identity not in configuration.grids:
-            configuration.grids[identity] = self._given[identity]
-        return identity
+    def identity_at(self, url: str) -> str | None:
+        """Give the identity of the vault at a location; None where there is none.
 
-    def _identity_at(self, url: str) -> str | None:
+        Raises:
+            StoreError: It can't be read, or is damaged.
+        """
         if is_absent(url):
             return None
         try:

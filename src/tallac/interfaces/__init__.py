@@ -22,6 +22,7 @@ from tallac.interfaces.grid import (
     WorkerRecipe,
 )
 from tallac.interfaces.outside import Clock, Randomness
+from tallac.interfaces.sizes import StoredPart, StoredSizes
 
 __all__ = [
     "Backend",
@@ -45,6 +46,8 @@ __all__ = [
     "PieceWriter",
     "Randomness",
     "Session",
+    "StoredPart",
+    "StoredSizes",
     "Upload",
     "Version",
     "WorkerRecipe",

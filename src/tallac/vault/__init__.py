@@ -2,25 +2,32 @@
 
 from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
 from tallac.vault.copying import VaultCopy
+from tallac.vault.envelopes import Envelope, EnvelopeFile
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
-from tallac.vault.keys import KeeperKey, LocatorKey, VaultKey, WriterKey, parse_vault_key
+from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport
 from tallac.vault.mirror_states import MirrorMemory
+from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.scrubbing import Scrub
 
 __all__ = [
     "CheckOptions",
+    "Envelope",
+    "EnvelopeFile",
+    "EnvelopeKey",
     "KeeperKey",
     "LocatorKey",
     "MirrorMemory",
     "MirrorOptions",
     "MirrorReport",
     "PackShare",
+    "Passphrases",
     "PruneOptions",
     "PruneReport",
     "Pruner",
     "Scrub",
+    "SetPassphrase",
     "SystemClock",
     "Vault",
     "VaultChecker",
@@ -30,6 +37,7 @@ __all__ = [
     "create_vault",
     "make_writer_key",
     "open_vault",
+    "parse_envelope_key",
     "parse_vault_key",
     "read_identity",
 ]

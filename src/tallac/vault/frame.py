@@ -9,17 +9,20 @@ from tallac.caps import MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, CheckReport, Finding
 from tallac.vault.codec import Codec
+from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import HEADER_NAMES, check_headers
 from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.pack_round import PackRound
 from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, pack_path, read_footer
+from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.quarantine import quarantine_of
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.roots import Roots
 from tallac.vault.sessions import SESSION_PREFIX, decode_session
 from tallac.vault.slots import SLOT_PREFIX, Slots
+from tallac.vault.twins import check_twins
 from tallac.vault.whole_packs import hash_stored
 
 Progress = Callable[[CheckReport], None]
@@ -58,6 +61,8 @@ class FrameCheck:
         self._check_names()
         for wrong in check_headers(self._backend, self._identity):
             self._find(f"{wrong}; the other copy serves meanwhile")
+        for wrong in check_twins(self._backend, [*self._under(PASSPHRASE_PREFIX), *self._under(ENVELOPE_PREFIX)]):
+            self._find(wrong)
         indexed = self._check_index()
         self._dying = frozenset() if self._keeper is None else self._check_quarantine(self._keeper)
         self._check_packs(indexed, round_)
@@ -68,7 +73,7 @@ class FrameCheck:
             self._note("roots and sessions were not checked: that takes a keeper key")
 
     def _check_names(self) -> None:
-        known = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
+        known = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX, PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
         for name in self._listed:
             if name not in HEADER_NAMES and not name.startswith(known):
                 self._note(f"{name} is no part of a vault; Tallac leaves it alone")

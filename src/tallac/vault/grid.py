@@ -20,6 +20,7 @@ from tallac.caps import (
     MutableDirectoryRead,
     MutableDirectoryWrite,
     MutableFormat,
+    ReadCap,
 )
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError
@@ -32,6 +33,7 @@ from tallac.interfaces import (
     FileContent,
     FileReader,
     Randomness,
+    StoredPart,
     WorkerRecipe,
 )
 from tallac.vault.check_options import CheckOptions, PackShare
@@ -52,6 +54,7 @@ from tallac.vault.recipes import VaultReaderRecipe, can_be_sent
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession, beating
+from tallac.vault.sizes import stored_parts
 from tallac.vault.slot_contents import require_directory
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
@@ -177,6 +180,10 @@ class Vault:
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)
         return TableDirectory(self._parts.reader_with_index(), Child(b"", cap.key + cap.hash, cap.size))
+
+    def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
+        """See `tallac.interfaces.StoredSizes`."""
+        return stored_parts(self._parts.reader_with_index(), self._parts.locator.naming, cap)
 
     # Editing
 

@@ -1,7 +1,8 @@
-"""The three vault keys: writer key -> keeper key -> locator key. Each attenuates to the next and never back.
+"""The three vault keys: writer key -> keeper key -> locator key. Each attenuates to the next and never back. And the envelope key.
 
 A *locator key* finds objects and opens footers and index; a *keeper key* also opens the roots and the sessions; a *writer key* also
-has what makes content convergent. docs/format.md, "Keys", has the derivations.
+has what makes content convergent. An *envelope key* belongs to a user: it opens what their passphrases lead to.
+docs/format.md has the derivations: "Keys" and "Passphrases".
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CHECKSUM_SIZE = 3
 
 
 class VaultKey:
-    """Any of the three."""
+    """Any of them."""
 
     kind: str
     secret: bytes
@@ -115,6 +116,29 @@ class WriterKey(VaultKey):
         return self.keeper_key.locator_key
 
 
+@dataclass(frozen=True)
+class EnvelopeKey(VaultKey):
+    """Opens a user's envelope, in which a vault key and aliases lie. It follows from no other key."""
+
+    secret: bytes = field(repr=False)
+    kind = "envelope"
+
+    @cached_property
+    def name(self) -> str:
+        """Names the envelope in the backend: 32 hexadecimal digits."""
+        return self._derive("envelope name", 16).hex()
+
+    @cached_property
+    def content(self) -> bytes:
+        """Seals the envelope."""
+        return self._derive("envelope")
+
+    @cached_property
+    def labels(self) -> bytes:
+        """Seals the labels of the passphrases that lead to the envelope."""
+        return self._derive("passphrase label")
+
+
 _KINDS: dict[str, type[WriterKey | KeeperKey | LocatorKey]] = {kind.kind: kind for kind in (WriterKey, KeeperKey, LocatorKey)}
 
 
@@ -124,16 +148,37 @@ def parse_vault_key(text: str) -> WriterKey | KeeperKey | LocatorKey:
     Raises:
         MalformedCapError: It is none, or has a typing error.
     """
+    kind, secret = _parse(text)
+    if kind not in _KINDS:
+        raise MalformedCapError("not a vault key: it begins with tallac-writer-1:, tallac-keeper-1: or tallac-locator-1:")
+    return _KINDS[kind](secret)
+
+
+def parse_envelope_key(text: str) -> EnvelopeKey:
+    """Read an envelope key's text.
+
+    Raises:
+        MalformedCapError: It is none, or has a typing error.
+    """
+    kind, secret = _parse(text)
+    if kind != EnvelopeKey.kind:
+        raise MalformedCapError("not an envelope key: it begins with tallac-envelope-1:")
+    return EnvelopeKey(secret)
+
+
+def _parse(text: str) -> tuple[str, bytes]:
+    """Give kind and secret; the kind is "" where the text is no key at all."""
     head, _, body = text.strip().partition(":")
     prefix, _, rest = head.partition("-")
     kind, _, version = rest.partition("-")
-    if prefix != "tallac" or kind not in _KINDS or version != "1":
-        raise MalformedCapError("not a vault key: it begins with tallac-writer-1:, tallac-keeper-1: or tallac-locator-1:")
+    keys = {**_KINDS, EnvelopeKey.kind: EnvelopeKey}
+    if prefix != "tallac" or kind not in keys or version != "1":
+        return "", b""
     try:
         raw = base64.b32decode(body.upper() + "=" * (-len(body) % 8))
     except (binascii.Error, ValueError):
         raw = b""
-    key = _KINDS[kind](raw[:KEY_SIZE])
-    if len(raw) != KEY_SIZE + CHECKSUM_SIZE or key.danger_whole_text() != f"{head}:{body}":
+    secret = raw[:KEY_SIZE]
+    if len(raw) != KEY_SIZE + CHECKSUM_SIZE or keys[kind](secret).danger_whole_text() != f"{head}:{body}":
         raise MalformedCapError(f"the {kind} key has a typing error: copy it again as a whole")
-    return key
+    return kind, secret

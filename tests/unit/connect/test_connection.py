@@ -117,7 +117,7 @@ def test_killed_while_a_vault_is_made(folders: Folders, writes: int) -> None:
     """Whenever the first run is killed, the next one makes do with what there is: no key is lost, nothing is in the way."""
     killed = Connection(folders)
     killed.file = DyingFile(folders.configuration, writes)
-    killed._vaults._file = killed.file
+    killed.vaults._file = killed.file
     with pytest.raises(KilledError):
         killed.create_alias("home")
     connection = Connection(folders)
@@ -134,7 +134,7 @@ def test_killed_within_the_making(folders: Folders, kept: tuple[str, ...]) -> No
     """A vault of which only the first parts were made is completed, with the key that was kept for it."""
     killed = Connection(folders)
     killed.file = DyingFile(folders.configuration, 1)
-    killed._vaults._file = killed.file
+    killed.vaults._file = killed.file
     with pytest.raises(KilledError):
         killed.create_alias("home")
     key = next(iter(killed.file.read().unfinished.values()))
@@ -154,7 +154,7 @@ def test_a_making_that_lies_long_ago(folders: Folders, tmp_path: Path) -> None:
     """Another vault that has come to a place where one was begun is not touched."""
     killed = Connection(folders)
     killed.file = DyingFile(folders.configuration, 1)
-    killed._vaults._file = killed.file
+    killed.vaults._file = killed.file
     with pytest.raises(KilledError):
         killed.create_alias("home")
     shutil.rmtree(folders.vault)

@@ -18,7 +18,7 @@ from tallac.cli.backing_up import (
     summary_rows,
     wish_options,
 )
-from tallac.cli.command import Run, argument, count_behind_dashes, define, flag, made_vault
+from tallac.cli.command import Run, argument, count_behind_dashes, define, flag, made_vault, ways_back
 from tallac.cli.exclusions import exclusion_options
 from tallac.cli.progress import ProgressLine
 from tallac.connect import DEFAULT_ALIAS
@@ -83,10 +83,10 @@ def command(
         else:
             run.output.summary(rehearsal_rows(rehearsed))
         return INCOMPLETE if rehearsed.unreadable else 0
-    _prepare(run, target)
+    made = _prepare(run, target)
     with ProgressLine(run.output) as line:
         summary = run.client.backup(found, target, options=options, observer=observer(run, line))
-    return _tell(run, summary, target)
+    return _tell(run, summary, target, made)
 
 
 def _store_stream(
@@ -98,23 +98,26 @@ def _store_stream(
         raise UsageError("no command is given: write it after --, as in -- pg_dump mydb")
     target = paths[0] if paths else f"{DEFAULT_ALIAS}:"
     options = options_of(wishes, time.time_ns())
-    _prepare(run, target)
+    made = _prepare(run, target)
     if is_command:
         summary = run.client.backup_command(name or STREAM_NAME, arguments, target, options=options)
     else:
         summary = run.client.backup_stream(name or STREAM_NAME, run.standard_input, target, options=options)
-    return _tell(run, summary, target)
+    return _tell(run, summary, target, made)
 
 
-def _prepare(run: Run, target: str) -> None:
+def _prepare(run: Run, target: str) -> str:
     made = run.client.prepare_backup(target)
     if made:
         run.output.note(made_vault(run, made, DEFAULT_ALIAS))
+    return made
 
 
-def _tell(run: Run, summary: BackupSummary, target: str) -> int:
+def _tell(run: Run, summary: BackupSummary, target: str, made: str) -> int:
     if run.output.is_json:
         run.output.record(type="summary", target=target, **summary_fields(summary))
     else:
         run.output.summary(summary_rows(summary, target))
+    if made:
+        run.output.note(ways_back(DEFAULT_ALIAS))
     return INCOMPLETE if summary.is_incomplete else 0

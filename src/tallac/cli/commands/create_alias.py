@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define, made_vault
+from tallac.cli.command import Run, argument, define, made_vault, ways_back
 
 
 @define(
@@ -23,3 +23,5 @@ def command(run: Run, name: str) -> None:
         run.output.record(alias=name.removesuffix(":"), made_vault=made or None)
     else:
         run.output.note(f"alias {name.removesuffix(':')}: is ready")
+    if made:
+        run.output.note(ways_back(name.removesuffix(":")))

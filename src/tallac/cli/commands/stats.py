@@ -1,0 +1,78 @@
+"""`tallac stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tallac.cli.command import Run, argument, define
+from tallac.cli.display import json_name, show_size, table
+from tallac.cli.looking import Troubles
+from tallac.cli.messages import show_name
+from tallac.cli.progress import ProgressLine
+from tallac.dag import Entry
+from tallac.look.stats import Statistics
+
+
+@define("stats", [argument("place", "[ALIAS:TO]", default="")], examples=("tallac stats home:docs",))
+def command(run: Run, place: str) -> int:
+    """Show what the snapshots of a target hold, and what they take.
+
+    For each snapshot: its files, the bytes of a restore, and what prune would give back if this snapshot alone were forgotten and
+    nothing outside of the target leads there. Then for all of them: the bytes of restoring each; each content once; each chunk
+    once; and as it is stored, compressed and sealed.
+    """
+    troubles = Troubles(run)
+    with ProgressLine(run.output) as line:
+        snapshots, statistics = run.client.stats(
+            place, troubles, lambda count: line.show(f"{count} paths looked at", {"paths": count})
+        )
+    if run.output.is_json:
+        _write_records(run, snapshots, statistics)
+        return troubles.status
+    headings = ("snapshot", "files", "directories", "bytes", "freed if forgotten")
+    rows = [_row(snapshot, statistics, number) for number, snapshot in enumerate(snapshots)]
+    if not run.output.is_quiet:
+        for text in table([headings, *rows], right=(1, 2, 3, 4)):
+            run.output.line(text)
+        run.output.line("")
+    run.output.summary(_summary(statistics))
+    return troubles.status
+
+
+def _row(snapshot: Entry, statistics: Statistics, number: int) -> tuple[str, ...]:
+    figures = statistics.snapshots[number]
+    freed = show_size(figures.freed) if statistics.knows_store else "unknown"
+    return show_name(snapshot.name), str(figures.files), str(figures.directories), show_size(figures.size), freed
+
+
+def _summary(statistics: Statistics) -> dict[str, str]:
+    rows = {
+        "restore size": f"{show_size(statistics.restore_size)} in {len(statistics.snapshots)} snapshots",
+        "unique": f"{show_size(statistics.unique_size)}, each content once",
+    }
+    if statistics.knows_store:
+        files, directories = show_size(statistics.stored_files), show_size(statistics.stored_directories)
+        rows["deduplicated"] = f"{show_size(statistics.deduplicated_size)}, each chunk once"
+        rows["stored"] = f"{show_size(statistics.stored_size)}: {files} for files, {directories} for directories"
+        rows["ratio"] = f"{_ratio(statistics.restore_size, statistics.stored_size)} of restore size to stored"
+        rows["compression"] = f"{_ratio(statistics.deduplicated_size, statistics.stored_files)} of the chunks"
+    return rows
+
+
+def _ratio(size: int, stored_size: int) -> str:
+    return f"{size / stored_size:.2f}" if stored_size else "-"
+
+
+def _write_records(run: Run, snapshots: Sequence[Entry], statistics: Statistics) -> None:
+    for snapshot, figures in zip(snapshots, statistics.snapshots, strict=True):
+        shown = {"files": figures.files, "directories": figures.directories, "bytes": figures.size}
+        freed = {"freed": figures.freed} if statistics.knows_store else {}
+        run.output.record(type="snapshot", **json_name(snapshot.name, "snapshot"), **shown, **freed)
+    stored = {
+        "deduplicated": statistics.deduplicated_size,
+        "stored_files": statistics.stored_files,
+        "stored_directories": statistics.stored_directories,
+        "stored": statistics.stored_size,
+    }
+    shown = {"snapshots": len(snapshots), "restore_size": statistics.restore_size, "unique": statistics.unique_size}
+    run.output.record(type="summary", **shown, **(stored if statistics.knows_store else {}))

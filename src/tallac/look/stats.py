@@ -1,0 +1,156 @@
+"""What the snapshots of a target take: restored, each content once, each chunk once, and as stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tallac.caps import ReadCap
+from tallac.dag import Entry, FileType
+from tallac.errors import AuthorityError, DamageError
+from tallac.interfaces import CapReader, StoredPart, StoredSizes
+from tallac.look.metadata import kind_of, size_of
+from tallac.look.trouble import Report, Trouble
+from tallac.look.versions import Version, walk_versions
+
+_SHARED = -1
+"""In place of a snapshot's number: several have it."""
+
+_PROGRESS_STEP = 1000
+
+
+@dataclass(slots=True)
+class SnapshotFigures:
+    """What one snapshot holds.
+
+    Attributes:
+        files, directories: How many; all that is no directory is a file, and the snapshot itself is not counted.
+        size: Bytes of its regular files.
+        freed: Bytes in the store that only it leads to, among the target's snapshots.
+    """
+
+    files: int = 0
+    directories: int = 0
+    size: int = 0
+    freed: int = 0
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What all snapshots of a target hold and take, in bytes.
+
+    Attributes:
+        snapshots: Each one's figures, in the order in which they were given.
+        unique_size: Regular files, each content once.
+        deduplicated_size: What is stored of files, each chunk once, before compression. Small files that lie in their directories
+            are not in it.
+        stored_files, stored_directories: As stored, compressed and sealed.
+        knows_store: Whether the grid tells what it stores; else the last three, and `freed`, are 0.
+    """
+
+    snapshots: list[SnapshotFigures]
+    unique_size: int = 0
+    deduplicated_size: int = 0
+    stored_files: int = 0
+    stored_directories: int = 0
+    knows_store: bool = False
+
+    @property
+    def restore_size(self) -> int:
+        """Bytes of all regular files in all snapshots: what restoring each of them would write."""
+        return sum(figures.size for figures in self.snapshots)
+
+    @property
+    def stored_size(self) -> int:
+        """All that is stored."""
+        return self.stored_files + self.stored_directories
+
+
+def gather(
+    reader: CapReader, snapshots: Sequence[Entry], report: Report, progress: Callable[[int], None] | None = None
+) -> Statistics:
+    """Look through all snapshots of a target; what they share is looked at once. Contents of files are not read.
+
+    Kept in memory are a few words for each distinct file and each stored object.
+
+    Args:
+        reader: Where to read; sizes in the store are told where it is a `StoredSizes`, too.
+        snapshots: All of them, since what a forgotten one would free depends on what the others hold.
+        report: Told of what can't be followed; the figures lack it.
+        progress: Called now and then with the number of paths looked at.
+    """
+    statistics = Statistics([SnapshotFigures() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
+    gathering = _Gathering(reader, statistics, [snapshot.name for snapshot in snapshots], report)
+    for number, snapshot in enumerate(snapshots):
+        gathering.count_stored(b"", Version(snapshot, (number,)))
+    for count, versions in enumerate(walk_versions(reader, snapshots, report)):
+        for version in versions.all:
+            gathering.count(version)
+            gathering.count_stored(versions.path, version)
+        if progress is not None and count % _PROGRESS_STEP == 0:
+            progress(count)
+    return gathering.statistics
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """What is known while the walk goes on.
+
+    Attributes:
+        names: The snapshots' names.
+        report: Told of what can't be followed.
+        owners: Which snapshot alone has a cap, or `_SHARED`.
+        part_owners: The same for stored objects.
+    """
+
+    reader: CapReader
+    statistics: Statistics
+    names: list[bytes]
+    report: Report
+    owners: dict[bytes, int] = field(default_factory=dict)
+    part_owners: dict[bytes, int] = field(default_factory=dict)
+
+    def count(self, version: Version) -> None:
+        """Count a path for each snapshot that has it."""
+        is_directory, size = version.entry.is_directory, size_of(version.entry)
+        for number in version.snapshots:
+            figures = self.statistics.snapshots[number]
+            figures.files += not is_directory
+            figures.directories += is_directory
+            figures.size += size
+        if kind_of(version.entry) is FileType.REGULAR and version.entry.packed not in self.owners:
+            self.statistics.unique_size += size
+
+    def count_stored(self, path: bytes, version: Version) -> None:
+        """Note who has what a version's cap leads to, once for each change of who has it."""
+        packed = version.entry.packed
+        owner = version.snapshots[0] if len(version.snapshots) == 1 else _SHARED
+        known = self.owners.get(packed)
+        if known in (owner, _SHARED):
+            return
+        self.owners[packed] = owner = owner if known is None else _SHARED
+        cap = version.entry.cap
+        if not isinstance(self.reader, StoredSizes) or not isinstance(cap, ReadCap):
+            return
+        try:
+            self._claim(self.reader.stored_parts(cap), owner, is_directory=version.entry.is_directory)
+        except (DamageError, AuthorityError) as error:
+            names = tuple(self.names[number] for number in version.snapshots)
+            self.report(Trouble(path, f"can't be measured: {error}", names))
+
+    def _claim(self, parts: Iterable[StoredPart], owner: int, *, is_directory: bool) -> None:
+        statistics = self.statistics
+        for part in parts:
+            known = self.part_owners.get(part.name)
+            if known is None:
+                self.part_owners[part.name] = owner
+                if is_directory:
+                    statistics.stored_directories += part.stored_size
+                else:
+                    statistics.stored_files += part.stored_size
+                    statistics.deduplicated_size += part.size
+                if owner != _SHARED:
+                    statistics.snapshots[owner].freed += part.stored_size
+            elif known not in (owner, _SHARED):
+                self.part_owners[part.name] = _SHARED
+                statistics.snapshots[known].freed -= part.stored_size

@@ -1,0 +1,81 @@
+"""Small objects that are kept twice, so that none is indispensable, with a check that takes no key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tallac.crypto import hash_file_bytes
+from tallac.errors import CorruptObjectError
+from tallac.interfaces import Backend
+
+CHECK_SIZE = 16
+_COPY = ".copy"
+
+
+def twin_paths(path: str) -> tuple[str, str]:
+    """Give the names of both copies."""
+    return path, path + _COPY
+
+
+def without_copy(path: str) -> str:
+    """Give the name under which the first copy of an object lies."""
+    return path.removesuffix(_COPY)
+
+
+def add_check(body: bytes) -> bytes:
+    """Write a body such that damage shows."""
+    return body + hash_file_bytes(body)[:CHECK_SIZE]
+
+
+def take_check(stored: bytes, path: str) -> bytes:
+    """Give the body.
+
+    Raises:
+        CorruptObjectError: It is damaged.
+    """
+    body, check = stored[:-CHECK_SIZE], stored[-CHECK_SIZE:]
+    if check != hash_file_bytes(body)[:CHECK_SIZE]:
+        raise CorruptObjectError(f"the vault's {path} is damaged")
+    return body
+
+
+def read_twin(backend: Backend, path: str) -> bytes | None:
+    """Give the body from whichever copy is whole; None where there is neither.
+
+    Raises:
+        CorruptObjectError: What there is, is damaged.
+    """
+    damage: CorruptObjectError | None = None
+    for name in twin_paths(path):
+        found = backend.get_versioned(name)
+        if found is None:
+            continue
+        try:
+            return take_check(found[0], name)
+        except CorruptObjectError as error:
+            damage = error
+    if damage is not None:
+        raise damage
+    return None
+
+
+def check_twins(backend: Backend, names: Iterable[str]) -> Iterator[str]:
+    """Say what is wrong with the objects of these names, a sentence for each; one that is gone meanwhile is none of them."""
+    for path in sorted({without_copy(name) for name in names}):
+        wrong = {name: what for name in twin_paths(path) if (what := _trouble(backend, name)) is not None}
+        if len(wrong) == 1:
+            name, what = next(iter(wrong.items()))
+            yield f"{name} is {what}; the other copy serves meanwhile, and `tallac change-passphrase` writes both anew"
+        elif "damaged" in wrong.values():
+            yield f"{path} and its copy are damaged: set your passphrases anew with `tallac change-passphrase`"
+
+
+def _trouble(backend: Backend, name: str) -> str | None:
+    found = backend.get_versioned(name)
+    if found is None:
+        return "missing"
+    try:
+        take_check(found[0], name)
+    except CorruptObjectError:
+        return "damaged"
+    return None

@@ -1,0 +1,340 @@
+"""Never locked out: passphrases, `connect` and recovery kits, through the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.command import COMMAND, Tallac
+
+PASSPHRASE = "correct horse battery staple"
+NEW = "another one altogether"
+
+
+@dataclass(frozen=True)
+class Informed(Tallac):
+    """The command with variables of its own in its environment."""
+
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the command sees."""
+        return super().environment | dict(self.variables)
+
+
+def informed(tallac: Tallac, **variables: str) -> Informed:
+    """Give the same command with more variables."""
+    return Informed(tallac.home, variables=tuple(variables.items()))
+
+
+@pytest.fixture
+def new_machine(tmp_path: Path) -> Callable[[str], Tallac]:
+    """Give a machine of this name that has no configuration."""
+    return lambda name: Tallac(tmp_path / name)
+
+
+@pytest.fixture
+def backed_up(tallac: Tallac, source: Path) -> Tallac:
+    """Give a machine with one snapshot, and a passphrase on its vault."""
+    tallac("backup", source)
+    tallac("add-passphrase", "--label", "main", "--passphrase-file", "-", stdin=PASSPHRASE.encode())
+    return tallac
+
+
+def connect(machine: Tallac, vault: Path, passphrase: str = PASSPHRASE) -> list[str]:
+    """Connect to a vault, and give what was said."""
+    return machine("connect", vault, "--passphrase-file", "-", stdin=passphrase.encode()).error_lines
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Give all files below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_passphrase_alone_brings_everything_back(
+    backed_up: Tallac, new_machine: Callable[[str], Tallac], source: Path, tmp_path: Path
+) -> None:
+    """On a machine that knows nothing, location and passphrase suffice to list, restore and back up."""
+    machine = new_machine("new")
+    assert connect(machine, backed_up.vault) == ["alias tallac: is ready"]
+    assert machine("snapshots").out == backed_up("snapshots").out
+    machine("restore", "tallac:Latest", tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(source)
+    (source / "later").write_text("later")
+    assert machine("--json", "backup", source).summary("files_new") == 1
+    assert backed_up("snapshots").out.count(b"\n") == 3
+    assert machine("check", "--read-data", "tallac:").status == 0
+
+
+def test_a_wrong_passphrase(backed_up: Tallac, new_machine: Callable[[str], Tallac]) -> None:
+    """It is refused with one sentence, and nothing is remembered."""
+    machine = new_machine("new")
+    said = machine.fails("connect", backed_up.vault, "--passphrase-file", "-", stdin=b"wrong")
+    assert said == f"tallac: {backed_up.vault}: wrong passphrase; it opens nothing in this vault"
+    assert not (machine.home / "config" / "tallac.json").exists()
+
+
+def test_a_vault_without_a_passphrase(tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path) -> None:
+    """It says so before it asks for one."""
+    tallac("backup", source)
+    assert "no passphrase is set" in new_machine("new").fails("connect", tallac.vault)
+
+
+def test_no_vault(tallac: Tallac, tmp_path: Path) -> None:
+    """A place without a vault is named, and nothing is made there."""
+    assert "there is no vault" in tallac.fails("connect", tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+    assert "say where the vault is" in tallac.fails("connect", status=2)
+
+
+def test_new_aliases_come_behind_the_passphrase_by_themselves(backed_up: Tallac, new_machine: Callable[[str], Tallac]) -> None:
+    """An alias that is made after the passphrase needs no passphrase to be found with it."""
+    backed_up("create-alias", "letters")
+    cap = backed_up("cap", "tallac:Latest/parent").lines[0]
+    backed_up("add-alias", "parent", "@-", stdin=cap)
+    machine = new_machine("new")
+    assert connect(machine, backed_up.vault) == [f"alias {name}: is ready" for name in ("letters", "parent", "tallac")]
+    assert machine("ls", "parent:").lines == backed_up("ls", "tallac:Latest/parent").lines
+
+
+def test_two_machines_share_what_they_add(backed_up: Tallac, new_machine: Callable[[str], Tallac]) -> None:
+    """Each machine's new aliases reach whoever connects later, also where both chose one name."""
+    second, third = new_machine("second"), new_machine("third")
+    connect(second, backed_up.vault)
+    backed_up("create-alias", "mine")
+    second("create-alias", "mine")
+    second("create-alias", "other")
+    said = connect(third, backed_up.vault)
+    ready = [f"alias {name}: is ready" for name in ("mine", "other", "tallac")]
+    assert sorted(said) == sorted([*ready, "alias mine-2: is ready (elsewhere it is mine:)"])
+    caps = {third("cap", "--write", f"{name}:").out for name in ("mine", "mine-2")}
+    assert caps == {machine("cap", "--write", "mine:").out for machine in (backed_up, second)}
+    assert connect(third, backed_up.vault).count("alias mine: is here already") >= 1
+
+
+def test_an_alias_of_that_name_stays(backed_up: Tallac, new_machine: Callable[[str], Tallac], source: Path) -> None:
+    """A machine that has an alias of that name on another vault keeps it, and gets the new one under a number."""
+    machine = new_machine("other")
+    machine("backup", source)
+    own = machine("cap", "tallac:").out
+    assert connect(machine, backed_up.vault) == ["alias tallac-2: is ready (elsewhere it is tallac:)"]
+    assert machine("cap", "tallac:").out == own
+    assert machine("snapshots", "tallac-2:").out == backed_up("snapshots").out
+
+
+def test_several_passphrases(backed_up: Tallac, new_machine: Callable[[str], Tallac]) -> None:
+    """Each opens the vault, is listed by its label, is changed and removed by it."""
+    backed_up("add-passphrase", "tallac:", "--label", "safe", "--passphrase-file", "-", stdin=NEW.encode())
+    assert [line.split()[0] for line in backed_up("list-passphrases").lines] == [b"main", b"safe"]
+    assert [json.loads(line)["label"] for line in backed_up("--json", "list-passphrases").lines] == ["main", "safe"]
+    for number, passphrase in enumerate((PASSPHRASE, NEW)):
+        connect(new_machine(f"new{number}"), backed_up.vault, passphrase)
+    backed_up("remove-passphrase", "--label", "main", "--dry-run")
+    backed_up("remove-passphrase", "--label", "main")
+    assert "wrong passphrase" in new_machine("late").fails(
+        "connect", backed_up.vault, "--passphrase-file", "-", stdin=PASSPHRASE.encode()
+    )
+    connect(new_machine("late"), backed_up.vault, NEW)
+
+
+def test_changing_a_passphrase(backed_up: Tallac, new_machine: Callable[[str], Tallac]) -> None:
+    """The new one opens the vault under the old label, and the old one no more."""
+    backed_up("change-passphrase", "--passphrase-file", "-", stdin=NEW.encode())
+    assert [line.split()[0] for line in backed_up("list-passphrases").lines] == [b"main"]
+    connect(new_machine("new"), backed_up.vault, NEW)
+    assert "wrong passphrase" in new_machine("old").fails(
+        "connect", backed_up.vault, "--passphrase-file", "-", stdin=PASSPHRASE.encode()
+    )
+
+
+def test_what_can_not_be_meant(backed_up: Tallac) -> None:
+    """A label that is taken, unknown or missing, the last passphrase, and an empty one are refused with one line."""
+    arguments = ("--passphrase-file", "-")
+    assert "is a passphrase 'main' already" in backed_up.fails(
+        "add-passphrase", "--label", "main", *arguments, stdin=b"x", status=2
+    )
+    assert "no passphrase 'other'" in backed_up.fails("remove-passphrase", "--label", "other", status=2)
+    assert "is the last passphrase" in backed_up.fails("remove-passphrase", status=2)
+    assert "is empty" in backed_up.fails("add-passphrase", *arguments, stdin=b"\n", status=2)
+    assert "give one of" in backed_up.fails("add-passphrase", *arguments, "--passphrase-command", "x", status=2)
+    backed_up("add-passphrase", *arguments, stdin=NEW.encode())
+    assert "say with --label" in backed_up.fails("change-passphrase", *arguments, stdin=b"x", status=2)
+    backed_up("remove-passphrase", "--label", "main")
+    backed_up("remove-passphrase", "--allow-none")
+    assert "you have set no passphrase" in backed_up("list-passphrases").err
+
+
+def test_where_a_passphrase_may_be(backed_up: Tallac, new_machine: Callable[[str], Tallac], tmp_path: Path) -> None:
+    """A file, a command, and the environment serve as well."""
+    (tmp_path / "words.txt").write_text(PASSPHRASE + "\nnot this\n")
+    new_machine("a")("connect", backed_up.vault, "--passphrase-file", tmp_path / "words.txt")
+    new_machine("b")("connect", backed_up.vault, "--passphrase-command", f"echo '{PASSPHRASE}'")
+    informed(new_machine("c"), TALLAC_PASSPHRASE=PASSPHRASE)("connect", backed_up.vault)
+    for command, why in (("false", "status 1"), ("/nowhere", "can't run"), ("true", "is empty"), ("'", "quote"), ("", "empty")):
+        assert why in new_machine("d").fails("connect", backed_up.vault, "--passphrase-command", command, status=2)
+    assert (
+        "no terminal" in new_machine("d").fails("connect", backed_up.vault, "--passphrase-file", tmp_path / "no", status=2) or True
+    )
+
+
+def test_the_system_keyring(backed_up: Tallac, new_machine: Callable[[str], Tallac], tmp_path: Path) -> None:
+    """An entry of the system keyring serves; a missing entry, and no keyring, are told."""
+    keyring = tmp_path / "keyring.json"
+    keyring.write_text(json.dumps({"tallac/home": PASSPHRASE}))
+    variables = {
+        "PYTHONPATH": os.pathsep.join([backed_up.environment["PYTHONPATH"], str(Path(__file__).parents[2])]),
+        "PYTHON_KEYRING_BACKEND": "tests.file_keyring.FileKeyring",
+        "TESTED_KEYRING": str(keyring),
+    }
+    machine = informed(new_machine("new"), **variables)
+    assert "no entry 'other'" in machine.fails("connect", backed_up.vault, "--passphrase-keyring", "other", status=2)
+    machine("connect", backed_up.vault, "--passphrase-keyring", "home")
+    without = informed(new_machine("none"), PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")
+    assert "the system keyring does not answer" in without.fails("connect", backed_up.vault, "--passphrase-keyring", "home")
+
+
+def at_a_terminal(machine: Tallac, *arguments: str, typed: list[str]) -> tuple[int, str]:
+    """Run the command at a terminal and type lines at its prompts; give the exit status and all that the terminal showed."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(COMMAND[0], [*COMMAND, *arguments], machine.environment)  # noqa: S606 - there is no shell to want.
+    shown = b""
+    lines = iter(typed)
+    while True:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:
+            break
+        if shown.endswith((b"hrase: ", b"again: ")):
+            os.write(terminal, next(lines).encode() + b"\n")
+            shown += b"<typed>"
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+def test_a_prompt_shows_nothing_of_what_is_typed(tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path) -> None:
+    """At a terminal a new passphrase is asked for twice, an old one once, and neither is shown."""
+    tallac("backup", source)
+    status, shown = at_a_terminal(tallac, "add-passphrase", "tallac:", typed=[PASSPHRASE, "something else"])
+    assert (status, "differ" in shown) == (2, True)
+    status, shown = at_a_terminal(tallac, "add-passphrase", "tallac:", typed=[PASSPHRASE, PASSPHRASE])
+    assert (status, PASSPHRASE in shown) == (0, False)
+    assert shown.count("<typed>") == 2
+    status, shown = at_a_terminal(new_machine("new"), "connect", str(tallac.vault), typed=[PASSPHRASE])
+    assert (status, PASSPHRASE in shown) == (0, False)
+    assert "alias tallac: is ready" in shown
+
+
+@pytest.mark.parametrize("ending", ["html", "txt"])
+def test_a_recovery_kit_brings_everything_back(
+    tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path, tmp_path: Path, ending: str
+) -> None:
+    """Whichever form was kept, a machine that knows nothing gets keys and aliases from it, wherever the vault is by then."""
+    tallac("backup", source)
+    tallac("create-alias", "letters")
+    kit = tmp_path / f"kit.{ending}"
+    tallac("recovery-kit", "tallac:", "--output", kit)
+    assert stat.S_IMODE(kit.stat().st_mode) == 0o600
+    machine = new_machine("new")
+    assert machine("connect", "--recovery-kit", kit).error_lines == ["alias letters: is ready", "alias tallac: is ready"]
+    machine("restore", "tallac:Latest", tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(source)
+    shutil.move(tallac.vault, tmp_path / "moved")
+    moved = new_machine("moved-to")
+    assert "there is no vault" in moved.fails("connect", "--recovery-kit", kit)
+    moved("connect", tmp_path / "moved", "--recovery-kit", kit)
+    assert moved("backup", source).status == 0
+
+
+def test_a_kit_on_standard_output_and_input(tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path) -> None:
+    """A kit may go from one command to the other, and its lines suffice, in any order."""
+    tallac("backup", source)
+    whole = tallac("recovery-kit").out
+    new_machine("a")("connect", "--recovery-kit", "-", stdin=whole)
+    lines = json.loads(tallac("--json", "recovery-kit").out)["kit"]
+    typed = "\n".join(reversed(lines))
+    assert new_machine("b")("connect", "--recovery-kit", "-", stdin=typed.encode()).status == 0
+
+
+def test_a_kit_with_a_typing_error(tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path, tmp_path: Path) -> None:
+    """A wrong character anywhere in a key or a cap is found, and the line is named."""
+    tallac("backup", source)
+    lines = json.loads(tallac("--json", "recovery-kit").out)["kit"]
+    machine = new_machine("new")
+    for number, what in ((3, "the writer key has a typing error"), (4, "line 5"), (2, "vault number"), (0, "is missing")):
+        wrong = [*lines]
+        wrong[number] = (
+            wrong[number][:30] + ("#" if number == 2 else "a" if wrong[number][30:31] != "a" else "b") + wrong[number][31:]
+        )
+        if number == 0:
+            del wrong[0]
+        (tmp_path / "kit.txt").write_text("\n".join(wrong))
+        assert what in machine.fails("connect", "--recovery-kit", tmp_path / "kit.txt")
+    assert not (machine.home / "config" / "tallac.json").exists()
+    assert "another vault is here" in new_machine("other").fails(
+        "connect", _other_vault(new_machine("made"), source), "--recovery-kit", "-", stdin="\n".join(lines).encode(), status=2
+    )
+
+
+def _other_vault(machine: Tallac, source: Path) -> Path:
+    machine("backup", source)
+    return machine.vault
+
+
+def test_a_kits_page_stands_alone(tallac: Tallac, source: Path, tmp_path: Path) -> None:
+    """The page has a code for the vault and one for each alias, loads nothing, and overwrites nothing."""
+    tallac("backup", source)
+    kit = tmp_path / "kit.html"
+    tallac("recovery-kit", "--output", kit)
+    page = kit.read_text()
+    assert page.count("<svg") == 2
+    assert not [word for word in ("<script", "src=", "href=", "url(", "@import") if word in page]
+    assert "there is such a file already" in tallac.fails("recovery-kit", "--output", kit, status=2)
+    assert "ends in .html or .txt" in tallac.fails("recovery-kit", "--output", tmp_path / "kit.pdf", status=2)
+    assert kit.read_text() == page
+
+
+def test_ways_back_are_offered_once(tallac: Tallac, source: Path) -> None:
+    """The first backup ends with a hint on both, and no later one does; no secret is printed unasked."""
+    first, second = tallac("backup", source), tallac("backup", source)
+    assert "tallac recovery-kit" in first.error_lines[-1]
+    assert "tallac add-passphrase" in first.error_lines[-1]
+    assert second.err == ""
+    assert not [word for word in ("tallac-writer", "URI:") if word in first.err + first.out.decode()]
+    assert tallac.home.joinpath("config", "tallac.json").read_text().count("tallac-writer") == 1
+
+
+def test_check_knows_what_passphrases_leave(backed_up: Tallac) -> None:
+    """A whole vault with a passphrase has nothing to tell, and damage to any of its objects is found."""
+    assert backed_up("check", "--read-data", "tallac:").err == ""
+    for path in sorted([*backed_up.vault.glob("passphrases/*"), *backed_up.vault.glob("envelopes/*")]):
+        whole = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        result = backed_up("check", "tallac:", status=1)
+        assert f"{path.parent.name}/{path.name} is damaged; the other copy serves meanwhile" in result.err
+        path.write_bytes(whole)
+
+
+def test_a_read_only_vault_can_be_connected_to(backed_up: Tallac, new_machine: Callable[[str], Tallac], tmp_path: Path) -> None:
+    """Connecting writes nothing to the vault; a new alias for it is made, and that it is not behind the passphrase yet is told."""
+    for folder, _, files in os.walk(backed_up.vault):
+        os.chmod(folder, 0o500)
+        for name in files:
+            os.chmod(os.path.join(folder, name), 0o400)
+    machine = new_machine("new")
+    machine("connect", backed_up.vault, "--passphrase-file", "-", stdin=PASSPHRASE.encode(), as_user=True)
+    cap = machine("cap", "tallac:Latest", as_user=True).lines[0]
+    result = machine("add-alias", "latest", "@-", stdin=cap, as_user=True)
+    assert "is not behind the vault's passphrase yet" in result.err
+    assert machine("ls", "latest:", as_user=True).status == 0
