@@ -23,15 +23,16 @@ class Change(Enum):
 
 @dataclass(slots=True)
 class Counts:
-    """How many there were of each kind."""
+    """How many there were of each kind; removed is what the source had the last time, and has no more as what it was."""
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    removed: int = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that are there."""
         return self.new + self.changed + self.unchanged
 
     def add(self, change: Change, count: int = 1) -> None:
@@ -128,6 +129,11 @@ class Ledger:
         self.progress.files_done += 1
         self.progress.bytes_done += size
         self.name_file(change, directory, name)
+
+    def remove(self, *, files: int = 0, directories: int = 0) -> None:
+        """Count what is no longer there."""
+        self.files.removed += files
+        self.directories.removed += directories
 
     def name_file(self, change: Change, directory: bytes, name: bytes) -> None:
         """Tell of one file, if anybody wants to know."""

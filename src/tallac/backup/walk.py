@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from tallac.backup.assembly import Assembler, Assembly, Place
 from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_file
 from tallac.backup.files import QUEUED_MAX, Files
+from tallac.backup.gone import count_below
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.summary import Change, Ledger, compare, join
 from tallac.caps import LiteralFile
@@ -245,6 +246,8 @@ class Walk:
     ) -> Generator[_Request, _Visited, None]:
         if self._is_excluded(assembly.path, found):
             return
+        if old is not None and not old.is_directory:
+            self._forget(assembly.path, old)
         visited = yield from self._visit_once(request, before)
         if visited is None:
             assembly.distrust()
@@ -345,8 +348,12 @@ class Walk:
                 self._ledger.name_file(Change.UNCHANGED, path, found.name)
 
     def _forget(self, path: bytes, gone: Entry) -> None:
-        if gone.is_directory:
-            self._record.drop_below(join(path, gone.name))
+        if not gone.is_directory:
+            self._ledger.remove(files=1)
+            return
+        self._record.drop_below(join(path, gone.name))
+        files, directories = count_below(self._around.grid, gone)
+        self._ledger.remove(files=files, directories=1 + directories)
 
     def _leave_out(self, path: bytes, error: OSError) -> None:
         if error.errno in _GONE:

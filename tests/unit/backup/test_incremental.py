@@ -93,9 +93,10 @@ class Gardener:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_an_incremental_backup_equals_a_full_one(bench: Bench, seed: int) -> None:
-    """Whatever changed, a backup that reuses what it can gives the very cap of one that reads everything."""
+    """Whatever changed, a backup that reuses what it can gives the very cap of one that reads everything, and tells what went."""
     gardener = Gardener(bench.source, seed)
     full_path = bench.database_path.with_name("full.db")
+    before: dict[Path, bool] = {}
     for round_number in range(12):
         gardener.work(bench.grid.small_size_max % 7 + round_number % 4 * 3)
         bench.grid.has_losses = round_number % 5 == 4
@@ -108,9 +109,34 @@ def test_an_incremental_backup_equals_a_full_one(bench: Bench, seed: int) -> Non
         assert full.files.new == full.files.total == incremental.files.total
         assert incremental.directories.total == full.directories.total == full.directories.new
         assert (incremental.size, incremental.files.total) == (full.size, _count(bench.source))
+        after = _kinds(bench.source)
+        gone = [is_directory for path, is_directory in before.items() if after.get(path) is not is_directory]
+        assert (incremental.files.removed, incremental.directories.removed) == (gone.count(False), gone.count(True))
+        assert full.files.removed == full.directories.removed == 0
+        before = after
+
+
+def _kinds(source: Path) -> dict[Path, bool]:
+    """List all paths, each with whether it is a directory."""
+    return {path: path.is_dir() and not path.is_symlink() for path in source.rglob("*")}
 
 
 def _count(source: Path) -> int:
     return sum(
         len(files) + sum(os.path.islink(os.path.join(top, name)) for name in folders) for top, folders, files in os.walk(source)
     )
+
+
+def test_what_is_removed_of_a_lost_directory(bench: Bench) -> None:
+    """A directory that went and is lost in the grid as well counts by itself, and stops nothing."""
+    (bench.source / "kept").write_bytes(b"kept")
+    for name in ("whole", "lost"):
+        (bench.source / name / "below").mkdir(parents=True)
+        (bench.source / name / "below" / "file").write_bytes(name.encode())
+    bench.back_up()
+    del bench.grid.tables[bench.entry(b"backups", b"Latest", b"lost", b"below").packed]
+    shutil.rmtree(bench.source / "whole")
+    shutil.rmtree(bench.source / "lost")
+    summary = bench.back_up()
+    assert (summary.files.removed, summary.directories.removed) == (1, 4)
+    assert bench.names(b"backups", b"Latest") == [b"kept"]

@@ -120,7 +120,8 @@ def _rows(summary: BackupSummary, target: str) -> dict[str, str]:
 
 
 def _show_counts(counts: Counts) -> str:
-    return f"{counts.new:,} new, {counts.changed:,} changed, {counts.unchanged:,} unchanged"
+    removed = f", {counts.removed:,} removed" if counts.removed else ""
+    return f"{counts.new:,} new, {counts.changed:,} changed, {counts.unchanged:,} unchanged{removed}"
 
 
 def _fields(summary: BackupSummary) -> dict[str, object]:
@@ -128,9 +129,11 @@ def _fields(summary: BackupSummary) -> dict[str, object]:
         "files_new": summary.files.new,
         "files_changed": summary.files.changed,
         "files_unchanged": summary.files.unchanged,
+        "files_removed": summary.files.removed,
         "directories_new": summary.directories.new,
         "directories_changed": summary.directories.changed,
         "directories_unchanged": summary.directories.unchanged,
+        "directories_removed": summary.directories.removed,
         "bytes": summary.size,
         "bytes_read": summary.bytes_read,
         "bytes_stored": summary.bytes_stored,
