@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +18,21 @@ STOP_SECONDS_MAX = 20
 
 @dataclass
 class Gateway:
-    """A running `tallac serve`, and a client that asks it as programs do."""
+    """A running `tallac serve`, and a client that asks it as programs do.
+
+    Attributes:
+        options: What it was started with, beside the port.
+    """
 
     url: str
     process: subprocess.Popen[bytes]
     tallac: Tallac
+    options: tuple[str, ...] = ()
     client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
-    def ask(self, method: str, path: str, content: bytes | None = None, **headers: str) -> httpx2.Response:
+    def ask(
+        self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
         """Send a request; `path` follows the URL's last slash. Redirects are not followed."""
         return self.client.request(method, self.url + path, content=content, headers=headers)
 
@@ -67,7 +74,7 @@ def serving(tallac: Tallac, *options: str) -> Iterator[Gateway]:
     try:
         url = process.stdout.readline().decode().strip()
         assert url.startswith("http"), process.stderr.read()
-        gateway = Gateway(url, process, tallac)
+        gateway = Gateway(url, process, tallac, options)
         with gateway.client:
             yield gateway
         process.terminate()
