@@ -30,14 +30,7 @@ def test_the_summary(tallac: Tallac, source: Path) -> None:
     assert tallac("ls", rows["snapshot"]).lines == [b"empty", b"parent"]
     (source / "parent" / "blah.txt").write_text("changed")
     second = tallac("backup", source, "tallac:docs").out.decode()
-    assert "0 new, 1 changed, 2 unchanged\n" in second
-    (source / "parent" / "subdir" / "foo.txt").unlink()
-    (source / "empty").rmdir()
-    third = dict(line.split(None, 1) for line in tallac("backup", source, "tallac:docs").out.decode().splitlines())
-    assert third["files"] == "0 new, 0 changed, 2 unchanged, 1 removed"
-    assert third["directories"].endswith(", 1 removed")
-    again = tallac("backup", "--json", source, "tallac:docs")
-    assert (again.summary("files_removed"), again.summary("directories_removed")) == (0, 0)
+    assert "0 new, 1 changed, 2 unchanged" in second
 
 
 def test_quiet(tallac: Tallac, source: Path) -> None:

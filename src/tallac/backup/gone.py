@@ -1,38 +1,48 @@
-"""What is no longer in the source: counted for the summary, from what the grid has of it."""
+"""Counting what the previous snapshot has and this one has not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from tallac.backup.summary import Ledger, join
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader
+from tallac.sourcedb import SourceRecord
 
 
-def count_below(grid: CapReader, directory: Entry) -> tuple[int, int]:
-    """Count the files and the directories below a recorded directory, itself not counted.
+class GoneCounter:
+    """Counts files and directories that are gone, with all that was below them."""
 
-    A directory that is lost counts, and what was in it does not: nobody knows it, and the new snapshot does without.
-    """
-    files = directories = 0
-    levels = [_list(grid, directory)]
-    while levels:
-        entry = next(levels[-1], None)
-        if entry is None:
-            levels.pop()
-        elif entry.is_directory:
-            directories += 1
-            levels.append(_list(grid, entry))
-        else:
-            files += 1
-    return files, directories
+    def __init__(self, grid: CapReader, record: SourceRecord, ledger: Ledger) -> None:
+        self._grid = grid
+        self._record = record
+        self._ledger = ledger
 
+    def add(self, path: bytes, entry: Entry) -> None:
+        """Count an entry of the directory at an absolute path."""
+        if not self._ledger.has_previous:
+            return
+        if not entry.is_directory:
+            self._ledger.files.gone += 1
+            return
+        self._ledger.directories.gone += 1
+        row = self._record.directory(join(path, entry.name))
+        if row is not None and row.packed == entry.packed:
+            self._ledger.files.gone += row.files
+            self._ledger.directories.gone += row.directories
+            return
+        try:
+            self._count_below(entry)
+        except DamageError as error:
+            self._ledger.observer.notice(join(path, entry.name), f"it is gone, and what was in it can't be counted: {error}")
 
-def _list(grid: CapReader, directory: Entry) -> Iterator[Entry]:
-    try:
-        cap = directory.cap
-        if isinstance(cap, DirectoryReadCap):
-            yield from grid.read_directory(cap)
-    except DamageError:
-        return
+    def _count_below(self, entry: Entry) -> None:
+        waiting = [entry]
+        while waiting:
+            cap = waiting.pop().cap
+            for below in self._grid.read_directory(cap) if isinstance(cap, DirectoryReadCap) else ():
+                if below.is_directory:
+                    self._ledger.directories.gone += 1
+                    waiting.append(below)
+                else:
+                    self._ledger.files.gone += 1

@@ -23,12 +23,16 @@ class Change(Enum):
 
 @dataclass(slots=True)
 class Counts:
-    """How many there were of each kind; removed is what the source had the last time, and has no more as what it was."""
+    """How many there were of each kind.
+
+    Attributes:
+        gone: Those that the previous snapshot of the same sources has, and this one has not.
+    """
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
-    removed: int = 0
+    gone: int = 0
 
     @property
     def total(self) -> int:
@@ -98,6 +102,7 @@ class Ledger:
     Attributes:
         unreadable: How many were left out because they could not be read.
         vanished: How many were gone between listing and reading.
+        has_previous: Whether there is a snapshot of the same sources to compare with.
     """
 
     observer: Observer
@@ -108,6 +113,7 @@ class Ledger:
     progress: Progress = field(default_factory=Progress)
     unreadable: int = 0
     vanished: int = 0
+    has_previous: bool = True
     told_ns: int = 0
 
     def leave_out(self, path: bytes, reason: str) -> None:
@@ -130,11 +136,6 @@ class Ledger:
         self.progress.bytes_done += size
         self.name_file(change, directory, name)
 
-    def remove(self, *, files: int = 0, directories: int = 0) -> None:
-        """Count what is no longer there."""
-        self.files.removed += files
-        self.directories.removed += directories
-
     def name_file(self, change: Change, directory: bytes, name: bytes) -> None:
         """Tell of one file, if anybody wants to know."""
         if self.observer.file is not None:
@@ -156,7 +157,7 @@ class BackupSummary:
     """What a backup came to.
 
     Attributes:
-        name: The snapshot's name in `Archives/`.
+        name: The snapshot's name in `Archives/`; b"" where none was entered.
         cap: The snapshot's root directory.
         files: Everything that is no directory.
         directories: All below the source, itself not counted.

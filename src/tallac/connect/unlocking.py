@@ -137,7 +137,7 @@ class Unlocking:
             NotAVaultError: The vault is not there.
             UsageError: Another vault is there.
         """
-        url, identity = self._vault_at(show_location(kit.location) if location is None else location)
+        url, identity = self._vault_at(kit.location if location is None else location)
         if identity != kit.identity:
             raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
         with self.connection.file.updating() as configuration:
