@@ -7,6 +7,7 @@ the time, the one under `tallac` counts only as long as it agrees: another tool 
 
 from __future__ import annotations
 
+import json
 import stat
 from typing import cast
 
@@ -94,7 +95,7 @@ def from_child_metadata(found: dict[str, object], *, with_node_key: bool = True)
     if isinstance(foreign, dict) and foreign:
         metadata = _read(dict(known) | {TALLAC_KEY: foreign})
         # Times that another tool has changed meanwhile don't count any more; all else has to be as it is written here.
-        if _without_times(to_child_metadata(metadata).get(TALLAC_KEY, {})) == _without_times(foreign):
+        if _without_times(_as_json(to_child_metadata(metadata).get(TALLAC_KEY))) == _without_times(foreign):
             return metadata
     metadata = _read(known)
     if TALLAC_KEY not in found:
@@ -130,6 +131,11 @@ def _tallac_keys(other: dict[str, object]) -> TallacKeys:
     if beside:
         other[TALLAC_KEY] = beside
     return keys
+
+
+def _as_json(value: object) -> object:
+    """Give a value as it comes back from JSON, with lists for tuples."""
+    return json.loads(json.dumps(value))
 
 
 def _without_times(keys: object) -> dict[str, object]:

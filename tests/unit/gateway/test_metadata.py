@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallac.dag import Entry, Metadata, decode_table, encode_table
+from tallac.dag import Entry, Metadata, SnapshotFacts, decode_table, encode_table
 from tallac.errors import RequestError
 from tallac.gateway.edge_metadata import Json, linked, metadata_from_json, metadata_to_json
 
@@ -61,3 +63,25 @@ def test_times_of_linking() -> None:
     assert metadata_to_json(cleared) == {"tahoe": {"linkcrtime": 10.0, "linkmotime": 30.0}}
     of_a_snapshot = linked(Metadata(ctime=(5, 0)), None, 40.0)
     assert metadata_to_json(of_a_snapshot) == {"ctime": 5.0, "tahoe": {"linkcrtime": 5.0, "linkmotime": 40.0}}
+
+
+def test_what_a_snapshot_knows_comes_back() -> None:
+    """Metadata of a snapshot's entry, which clients see under Tahoe's keys and one of Tallac's, come back from JSON."""
+    metadata = Metadata(
+        mode=0o100644,
+        uid=1,
+        user="u",
+        mtime=(1_700_000_000, 123_456_789),
+        ctime=(1_700_000_001, 987_654_321),
+        links=2,
+        target=b"\xff",
+        xattrs=((b"user.a", b"\xff"),),
+        holes=((1, 2),),
+        snapshot=SnapshotFacts(host="h", sources=(b"/\xff",), tags=("t",)),
+        other={"tallac": {"held": True}, "theirs": 1},
+    )
+    shown = json.loads(json.dumps(metadata_to_json(metadata)))
+    assert metadata_from_json(shown) == metadata
+    # Another tool has set the time meanwhile: the finer one of before counts no more.
+    assert metadata_from_json(shown | {"mtime": 5.0}).mtime == (5, 0)
+    assert metadata_from_json(shown | {"mtime": 5.0}).xattrs == metadata.xattrs
