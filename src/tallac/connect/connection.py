@@ -164,9 +164,14 @@ class Connection:
             self._require_free(configuration, name)
             configuration.aliases[name] = Alias(self.vaults.remember_chosen(configuration), cap.danger_whole_text())
 
+    @property
+    def has_default_alias(self) -> bool:
+        """Whether places without an alias lead anywhere yet."""
+        return DEFAULT_ALIAS in self.file.read().aliases or self._nodes.chosen() is not None
+
     def ensure_default_alias(self) -> str | None:
         """Make the default alias; say where a vault was made for it, "" where there was one; None if the alias was there."""
-        if DEFAULT_ALIAS in self.file.read().aliases or self._nodes.chosen() is not None:
+        if self.has_default_alias:
             return None
         try:
             return self.create_alias(DEFAULT_ALIAS)
