@@ -142,7 +142,7 @@ def test_caches(bench: Bench) -> None:
 
 
 def test_a_marker_that_can_not_be_read_once(bench: Bench) -> None:
-    """A tag that can't be read is told and leaves nothing out; once it can be, the folder is left out although nothing has changed."""
+    """A tag that can't be read leaves nothing out; once it can be, the folder is left out although nothing has changed."""
     (bench.source / "CACHEDIR.TAG").write_bytes(CACHE_MARKER.header)
     (bench.source / "cached").write_text("cached")
     bench.selection = Selection(markers=(CACHE_MARKER,))
