@@ -109,6 +109,12 @@ class Connection:
             return self.vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
         return parse_location(text)
 
+    def read_caps(self, grid: Grid) -> list[Cap]:
+        """Give the read caps of all aliases that are in a grid."""
+        configuration = self.file.read()
+        caps = [self._cap_of(name, alias) for name, alias in sorted(configuration.aliases.items()) if alias.grid == grid.identity]
+        return [cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for cap in caps]
+
     def key_at(self, url: str) -> VaultKey | None:
         """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
         return self.vaults.key_at(self.file.read(), url)
@@ -158,9 +164,14 @@ class Connection:
             self._require_free(configuration, name)
             configuration.aliases[name] = Alias(self.vaults.remember_chosen(configuration), cap.danger_whole_text())
 
+    @property
+    def has_default_alias(self) -> bool:
+        """Whether places without an alias lead anywhere yet."""
+        return DEFAULT_ALIAS in self.file.read().aliases or self._nodes.chosen() is not None
+
     def ensure_default_alias(self) -> str | None:
         """Make the default alias; say where a vault was made for it, "" where there was one; None if the alias was there."""
-        if DEFAULT_ALIAS in self.file.read().aliases or self._nodes.chosen() is not None:
+        if self.has_default_alias:
             return None
         try:
             return self.create_alias(DEFAULT_ALIAS)

@@ -4,18 +4,22 @@ from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
 from tallac.vault.copying import VaultCopy
 from tallac.vault.envelopes import Envelope, EnvelopeFile
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
+from tallac.vault.header import mend_headers
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport
 from tallac.vault.mirror_states import MirrorMemory
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
+from tallac.vault.repair_report import Repairer, RepairOptions, RepairReport
 from tallac.vault.scrubbing import Scrub
+from tallac.vault.statistics import FigureGiver, VaultFigures
 
 __all__ = [
     "CheckOptions",
     "Envelope",
     "EnvelopeFile",
     "EnvelopeKey",
+    "FigureGiver",
     "KeeperKey",
     "LocatorKey",
     "MirrorMemory",
@@ -26,16 +30,21 @@ __all__ = [
     "PruneOptions",
     "PruneReport",
     "Pruner",
+    "RepairOptions",
+    "RepairReport",
+    "Repairer",
     "Scrub",
     "SetPassphrase",
     "SystemClock",
     "Vault",
     "VaultChecker",
     "VaultCopy",
+    "VaultFigures",
     "VaultKey",
     "WriterKey",
     "create_vault",
     "make_writer_key",
+    "mend_headers",
     "open_vault",
     "parse_envelope_key",
     "parse_vault_key",

@@ -30,6 +30,7 @@ from tallac.vault.memory import NoMemory
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport
 from tallac.vault.mirror_states import INDEX_STATE, QUARANTINE_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
 from tallac.vault.packs import PACK_PREFIX, pack_path
+from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.quarantine import quarantine_of
 from tallac.vault.registers import Register, put_once
 from tallac.vault.whole_packs import STEP_SIZE, hash_stored
@@ -247,6 +248,10 @@ class VaultCopy:
     def _delete(self) -> None:
         """Delete what a prune has deleted: not what a listing leaves out, which may be a loss."""
         assert isinstance(self._key, KeeperKey)
+        for name in list_twice(self._mirror, PASSPHRASE_PREFIX):
+            # Who removed a passphrase does not want it to open the mirror.
+            if not _is_there(self._source, name):
+                self._mirror.delete(name)
         register = Register(self._source, "quarantine", self._key.roots, NoMemory(), os.urandom)
         quarantine = quarantine_of(register.read())
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
