@@ -326,6 +326,19 @@ def test_check_knows_what_passphrases_leave(backed_up: Tallac) -> None:
         path.write_bytes(whole)
 
 
+def test_a_mirror_has_the_ways_back_too(
+    backed_up: Tallac, new_machine: Callable[[str], Tallac], source: Path, tmp_path: Path
+) -> None:
+    """Where a vault was copied to, its passphrases lead to the same aliases, and the copy is as whole as the vault."""
+    backed_up("copy-vault", "tallac:", tmp_path / "mirror")
+    shutil.rmtree(backed_up.vault)
+    machine = new_machine("new")
+    assert connect(machine, tmp_path / "mirror") == ["alias tallac: is ready"]
+    machine("restore", "tallac:Latest", tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(source)
+    assert machine("check", "--read-data", "tallac:").err == ""
+
+
 def test_a_read_only_vault_can_be_connected_to(backed_up: Tallac, new_machine: Callable[[str], Tallac], tmp_path: Path) -> None:
     """Connecting writes nothing to the vault; a new alias for it is made, and that it is not behind the passphrase yet is told."""
     for folder, _, files in os.walk(backed_up.vault):

@@ -14,9 +14,7 @@ from tallac.look.usage import Usage
     "du",
     [
         argument("place", "[ALIAS:PATH]", default=""),
-        click.Option(
-            ["--max-depth"], metavar="N", type=click.IntRange(min=0), help="Show no more than N levels; 0: only the sum."
-        ),
+        click.Option(["--max-depth"], metavar="N", type=click.IntRange(min=0), help="Show no more than N levels; 0: only the sum."),
         flag("--human", text="Show sizes with units."),
     ],
     examples=("tallac du home:docs/Latest", "tallac du --human --max-depth 1 home:docs/Latest"),
