@@ -1,7 +1,7 @@
 # `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help backup test check format torture bench clean setup test-setup oracle
+.PHONY: help backup man test check format torture bench clean setup test-setup oracle
 
 BIN := .venv/bin
 # Processes that run tests side by side.
@@ -31,6 +31,10 @@ backup: ## Back up FROM=FOLDER into the default vault, or to TO=ALIAS:PATH
 	$(if $(FROM),,$(error usage: make backup FROM=FOLDER [TO=ALIAS:PATH]))
 	@scripts/environment.sh core
 	@scripts/backup.sh
+
+man: setup ## Write the manual pages into build/man/man1
+	@$(BIN)/tallac man --all build/man/man1
+	@echo 'build/man/man1: put it where man looks, or call man with -M build/man'
 
 test: test-setup oracle ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)

@@ -28,8 +28,8 @@ def commands() -> list[TallacCommand]:
 
 def parse(example: str) -> None:
     """Parse an example as the command would, without running it."""
-    words = shlex.split(example.partition(" > ")[0].rpartition("| ")[2])
-    assert words[0] == "tallac"
+    [part] = [part for part in example.partition(" > ")[0].split(" | ") if part.startswith("tallac ")]
+    words = shlex.split(part)
     command = group.get_command(click.Context(group), words[1])
     assert command is not None
     command.make_context(words[1], words[2:])

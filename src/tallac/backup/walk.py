@@ -327,7 +327,7 @@ class Walk:
         excluded = join(path, found.name)
         if excluded not in self._excluded:
             self._excluded.add(excluded)
-            self._ledger.observer.notice(excluded, "it is left out: the vault lies there")
+            self._ledger.observer.notice(excluded, "left out, because it is the vault that this backup goes into")
         return True
 
     def _exclude(self, assembly: Assembly, found: SourceEntry) -> None:

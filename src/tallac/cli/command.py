@@ -14,6 +14,7 @@ from tallac.cli.group import COMMANDS, CONTEXT_SETTINGS, write_examples
 from tallac.cli.output import Output
 from tallac.cli.settings import Settings, grid_options, output_options
 from tallac.connect import Client
+from tallac.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,11 @@ def define(
 
 @contextmanager
 def _running(settings: Settings) -> Iterator[Run]:
-    output = Output(is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json)
+    if settings.verbose and settings.quiet:
+        raise UsageError("--verbose and --quiet contradict each other; give one of them")
+    output = Output(
+        is_verbose=settings.verbose, is_quiet=settings.quiet, is_json=settings.json, hides_progress=settings.no_progress
+    )
     standard_input = open(0, "rb", closefd=False)  # noqa: SIM115 - it stays open, since it was not opened here.
     with Client(
         grid=settings.grid,

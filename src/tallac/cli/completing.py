@@ -147,4 +147,9 @@ def _client(context: click.Context) -> Client:
     from tallac.connect import Client
 
     settings = context.ensure_object(Settings)
-    return Client(grid=settings.grid, vault_key_file=None if settings.vault_key == "-" else settings.vault_key)
+    return Client(
+        grid=settings.grid,
+        vault_key_file=None if settings.vault_key == "-" else settings.vault_key,
+        node_directory=settings.node_directory,
+        node_url=settings.node_url,
+    )

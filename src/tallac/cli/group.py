@@ -13,7 +13,8 @@ from tallac.cli.settings import grid_options, output_options
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-CONTEXT_SETTINGS: dict[str, object] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+HELP_OPTION_NAMES = ["-h", "--help"]
+CONTEXT_SETTINGS: dict[str, object] = {"help_option_names": HELP_OPTION_NAMES, "max_content_width": 110}
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backup", "Add a snapshot of a folder to a target."),
@@ -55,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "locator-key": ("locator_key", "Print the key that is needed beside a read cap."),
     "keeper-key": ("keeper_key", "Print the key for whoever looks after a vault without reading it."),
     "completion": ("completion", "Print the script that lets a shell complete."),
+    "man": ("man", "Write manual pages."),
 }
 """Name -> module in `tallac.cli.commands`, and what `tallac --help` says."""
 
@@ -70,6 +72,16 @@ HEADINGS = {
 """What `tallac --help` writes above these commands; those that follow in the table belong with them."""
 
 SYNONYMS = {"rm": "unlink"}
+
+
+def commands_by_heading() -> dict[str, list[str]]:
+    """Give the names of all commands, in the order of the table, under their headings."""
+    names: dict[str, list[str]] = {}
+    heading = ""
+    for name in COMMANDS:
+        heading = HEADINGS.get(name, heading)
+        names.setdefault(heading, []).append(name)
+    return names
 
 
 class CommandGroup(click.Group):
@@ -92,14 +104,9 @@ class CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table under its headings, without importing anything."""
         width = max(map(len, COMMANDS))
-        rows: dict[str, list[tuple[str, str]]] = {}
-        heading = "Commands"
-        for name, (_, summary) in COMMANDS.items():
-            heading = HEADINGS.get(name, heading)
-            rows.setdefault(heading, []).append((name.ljust(width), summary))
-        for heading, commands in rows.items():
+        for heading, names in commands_by_heading().items():
             with formatter.section(heading):
-                formatter.write_dl(commands)
+                formatter.write_dl([(name.ljust(width), COMMANDS[name][1]) for name in names])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete commands and options, without importing any command."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import BinaryIO
@@ -22,19 +23,30 @@ class Output:
         is_verbose: Details are wanted.
         is_quiet: Only warnings and errors are wanted.
         is_json: Results are JSON objects, one a line.
+        is_terminal: Standard output is a terminal.
     """
 
-    def __init__(self, *, is_verbose: bool = False, is_quiet: bool = False, is_json: bool = False) -> None:
+    def __init__(
+        self, *, is_verbose: bool = False, is_quiet: bool = False, is_json: bool = False, hides_progress: bool = False
+    ) -> None:
         self.is_verbose = is_verbose
         self.is_quiet = is_quiet
         self.is_json = is_json
         self._stdout: BinaryIO = sys.stdout.buffer
-        self._is_terminal = sys.stdout.isatty()
+        self.is_terminal = sys.stdout.isatty()
+        self._hides_progress = hides_progress
 
     @property
     def shows_progress(self) -> bool:
-        """Whether there is a terminal that a progress line would help."""
-        return sys.stderr.isatty() and not (self.is_quiet or self.is_json or self.is_verbose)
+        """Whether there is a terminal that a progress line would help, and that can take a line back."""
+        if self._hides_progress or self.is_quiet or self.is_json or self.is_verbose:
+            return False
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    @property
+    def records_progress(self) -> bool:
+        """Whether a program is told how far it is."""
+        return self.is_json and not (self.is_quiet or self._hides_progress)
 
     def write(self, data: Buffer, /) -> None:
         """Write bytes as they are.
@@ -60,7 +72,7 @@ class Output:
 
     def name(self, name: bytes, before: str = "", after: bytes = b"\n") -> None:
         """Write a line with a name in it: escaped for a terminal, as it is for anything else."""
-        raw = show_name(name).encode("utf-8", "backslashreplace") if self._is_terminal else name
+        raw = show_name(name).encode("utf-8", "backslashreplace") if self.is_terminal else name
         self.write(before.encode() + raw + after)
 
     def line(self, text: str) -> None:
@@ -77,6 +89,13 @@ class Output:
             width = max(map(len, rows), default=0)
             for label, value in rows.items():
                 self.line(f"{label.ljust(width)}  {value}")
+
+    def changed(self, place: str) -> None:
+        """Name a place that was changed: as JSON, or where details are wanted."""
+        if self.is_json:
+            self.record(changed=place)
+        else:
+            self.detail(place)
 
     def detail(self, text: str) -> None:
         """Name something as it is done, where that was asked for."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from tallac.cli.display import show_duration, show_size
 from tallac.cli.output import Output
+from tallac.transfer import CopyReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -43,7 +46,32 @@ class ProgressLine:
         """Show the state: the text on a terminal, the fields as JSON, about once a second."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=text)
-        elif self._output.is_json and time.monotonic() - self._told >= JSON_INTERVAL_SECONDS:
+        elif self._output.records_progress and time.monotonic() - self._told >= JSON_INTERVAL_SECONDS:
             self._told = time.monotonic()
             self._output.record(type="progress", **fields)
             self._output.flush()
+
+
+def copy_progress(line: ProgressLine) -> Callable[[CopyReport], None]:
+    """Give what shows how far a copy is, whenever it is told."""
+    started = time.monotonic()
+
+    def show(report: CopyReport) -> None:
+        fields: dict[str, object] = {"files": report.files, "bytes": report.bytes, "bytes_expected": report.bytes_expected}
+        line.show(_copy_text(report, time.monotonic() - started), fields)
+
+    return show
+
+
+def _copy_text(report: CopyReport, seconds: float) -> str:
+    parts = [
+        f"{show_size(report.bytes)} of {show_size(report.bytes_expected)}" if report.bytes_expected else show_size(report.bytes)
+    ]
+    if report.files:
+        parts.insert(0, f"{report.files:,} files")
+    rate = report.bytes / seconds if seconds >= 1 else 0
+    if rate >= 1:
+        parts.append(f"{show_size(int(rate))}/s")
+        if report.bytes_expected > report.bytes:
+            parts.append(f"{show_duration((report.bytes_expected - report.bytes) / rate)} left")
+    return ", ".join(parts)

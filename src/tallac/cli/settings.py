@@ -16,7 +16,7 @@ class Settings:
     """What the common options say.
 
     Attributes:
-        verbose, quiet, json: See the options' help.
+        verbose, quiet, json, no_progress: See the options' help.
         grid: A vault's folder or URL.
         vault_key: The file with the vault's key.
         node_directory, node_url: A Tahoe-LAFS node.
@@ -25,6 +25,7 @@ class Settings:
     verbose: bool = False
     quiet: bool = False
     json: bool = False
+    no_progress: bool = False
     grid: str | None = None
     vault_key: str | None = None
     node_directory: str | None = None
@@ -41,8 +42,9 @@ def output_options() -> list[click.Option]:
     """Make the options on what is printed."""
     return [
         _option("-v", "--verbose", is_flag=True, help="Name every file as it is handled."),
-        _option("-q", "--quiet", is_flag=True, help="Print only warnings and errors."),
+        _option("-q", "--quiet", is_flag=True, help="Print only what was asked for, warnings and errors."),
         _option("--json", is_flag=True, help="Print JSON, one object a line."),
+        _option("--no-progress", is_flag=True, help="Show no progress, neither on a terminal nor as JSON."),
     ]
 
 

@@ -50,8 +50,6 @@ def back_up_source(
         As `make_order` and `back_up`.
     """
     order = make_order(source, target, selection, vault, WORKERS if workers is None else workers)
-    if vault is not None and _holds(source, vault):
-        observer.notice(os.fsencode(vault), "left out, because it is the vault that this backup goes into")
     with SourceDatabase(database, lambda what: observer.notice(os.fsencode(database), what)) as opened:
         return back_up(grid, order, opened, SystemClock(), observer=observer)
 
@@ -85,11 +83,6 @@ def make_order(source: str | Path, target: Place, selection: Selection, vault: P
         is_excluded=lambda device, inode: (device, inode) == excluded,
         workers=workers,
     )
-
-
-def _holds(source: str | Path, vault: Path) -> bool:
-    found = _identity(source)
-    return found is not None and found in _identities_upwards(os.path.abspath(os.fsencode(vault)))
 
 
 def _identity(path: str | bytes | Path) -> Identity | None:

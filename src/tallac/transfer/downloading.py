@@ -14,7 +14,7 @@ from tallac.caps import DirectoryReadCap, FileReadCap
 from tallac.dag import Entry, FileType, Metadata
 from tallac.errors import AuthorityError, DamageError, DestinationError, EntryError
 from tallac.interfaces import Buffer, CapReader
-from tallac.transfer.files import fetch
+from tallac.transfer.files import fetch, size_of
 from tallac.transfer.place import Found, Place, file_of, find, readable
 from tallac.transfer.report import CopyReport
 
@@ -25,7 +25,7 @@ _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLO
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def download(reader: CapReader, place: Place, path: Path) -> int:
+def download(reader: CapReader, place: Place, path: Path, report: CopyReport | None = None) -> int:
     """Write a file's content to a local path, complete or not at all, and give its length in bytes.
 
     A file there is replaced; a device or pipe is written to. A link on the way is the user's own and is followed.
@@ -34,21 +34,26 @@ def download(reader: CapReader, place: Place, path: Path) -> int:
         EntryError: The place is a directory. DestinationError: The path can't be written.
         As `find` and `CapReader.open_file`.
     """
+    report = report or CopyReport()
     found = find(reader, place)
-    return _download_to(reader, file_of(found), found.metadata, path)
+    report.bytes_expected = size_of(found)
+    length = _download_to(reader, found, path, report)
+    report.files += 1
+    return length
 
 
-def _download_to(reader: CapReader, cap: FileReadCap, metadata: Metadata, path: Path) -> int:
+def _download_to(reader: CapReader, found: Found, path: Path, report: CopyReport) -> int:
+    cap = file_of(found)
     path = Path(os.path.realpath(path))
     with _named_errors(path):
         if path.is_dir():
             raise DestinationError(f"{path}: a folder is in the way; give a file's name")
         if path.exists() and not path.is_file():
             with path.open("wb", buffering=0) as device:
-                return fetch(reader, cap, _DescriptorSink(device.fileno()))
+                return fetch(reader, cap, _DescriptorSink(device.fileno()), report.advance)
         folder = os.open(path.parent, _FOLDER_FLAGS)
         try:
-            return _write_file(reader, cap, metadata, folder, os.fsencode(path.name))
+            return _write_file(reader, cap, found.metadata, folder, os.fsencode(path.name), report)
         finally:
             os.close(folder)
 
@@ -71,10 +76,12 @@ def copy_to_local(
     for one in found:
         if one.is_directory and not recursive:
             raise EntryError(f"{one.place}: a directory; use cp -r to copy it")
+    if not any(one.is_directory for one in found):
+        report.bytes_expected = sum(map(size_of, found))
     into = into or len(found) > 1 or found[0].is_directory or target.is_dir()
     if not into:
         report.notice(str(target))
-        report.bytes += _download_to(reader, file_of(found[0]), found[0].metadata, target)
+        _download_to(reader, found[0], target, report)
         report.files += 1
         return
     copier = _Copier(reader, report)
@@ -138,7 +145,7 @@ class _Copier:
             _make_link(folder, entry.name, entry.metadata.target)
             self.report.files += 1
         elif kind in (None, FileType.REGULAR) and isinstance(cap, FileReadCap):
-            self.report.bytes += _write_file(self.reader, cap, entry.metadata, folder, entry.name)
+            _write_file(self.reader, cap, entry.metadata, folder, entry.name, self.report)
             self.report.files += 1
         else:
             self.report.skip(str(place), "neither a file, a directory nor a link; restore brings such things back")
@@ -165,13 +172,13 @@ def _open_or_make_folder(parent: int, name: bytes, path: Path) -> int:
     return os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
 
 
-def _write_file(reader: CapReader, cap: FileReadCap, metadata: Metadata, folder: int, name: bytes) -> int:
+def _write_file(reader: CapReader, cap: FileReadCap, metadata: Metadata, folder: int, name: bytes, report: CopyReport) -> int:
     mode = FILE_MODE if metadata.mode is None else metadata.mode & 0o777
 
     def write(new: bytes) -> int:
         descriptor = os.open(new, _NEW_FILE_FLAGS, mode, dir_fd=folder)
         try:
-            return fetch(reader, cap, _DescriptorSink(descriptor))
+            return fetch(reader, cap, _DescriptorSink(descriptor), report.advance)
         finally:
             os.close(descriptor)
 

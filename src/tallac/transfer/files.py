@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Callable
@@ -9,10 +10,11 @@ from typing import Protocol
 
 from tallac.caps import FileReadCap
 from tallac.dag import Entry, Metadata, time_from_ns
-from tallac.errors import EntryExistsError
+from tallac.errors import EntryExistsError, FencedError, SourceError
 from tallac.interfaces import Buffer, CapReader, FileContent, Grid
 from tallac.transfer.changing import entries_of, find_entry, make_directory, new_name, set_entry
-from tallac.transfer.place import Place, file_of, find
+from tallac.transfer.place import Found, Place, file_of, find
+from tallac.transfer.report import CopyReport
 
 STEP_SIZE = 1 << 20
 
@@ -23,15 +25,71 @@ class Sink(Protocol):
     def write(self, data: Buffer, /) -> object: ...
 
 
-def put_file(grid: Grid, place: Place | None, content: FileContent, metadata: Metadata) -> FileReadCap:
+class CountedContent:
+    """A stream of bytes whose errors name it, counted as it is read; a file can be read once more from where it began."""
+
+    def __init__(self, content: FileContent, name: str, report: CopyReport) -> None:
+        self._content = content
+        self._name = name
+        self._report = report
+        self._file = content if isinstance(content, io.IOBase) and content.seekable() else None
+        self._start = self._file.tell() if self._file is not None else 0
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        try:
+            length = self._content.readinto(buffer) or 0
+        except OSError as error:
+            raise SourceError(f"{self._name}: can't read it ({error.strerror})") from error
+        self._report.advance(length)
+        return length
+
+    def rewind(self) -> bool:
+        """Go back to where it began; False where that can't be done, as with a pipe."""
+        if self._file is not None:
+            self._file.seek(self._start)
+        return self._file is not None
+
+
+def put_file(
+    grid: Grid,
+    place: Place | None,
+    content: FileContent,
+    metadata: Metadata,
+    *,
+    name: str = "the content",
+    report: CopyReport | None = None,
+) -> FileReadCap:
     """Store a stream, read to its end, and enter it at a place, with new parents as needed; at no place, only store it.
 
-    A file at the place is replaced. What is at no place stays for 30 days. Durable when this returns.
+    A file at the place is replaced. What is at no place stays for 30 days. Durable when this returns. Where a prune took over
+    meanwhile, a file is stored once more; a stream that can't be read again is not.
+
+    Args:
+        grid: Where it is stored.
+        place: Where it is entered.
+        content: The stream; what is a file is read from where it stands.
+        metadata: The entry's.
+        name: What errors call the stream.
+        report: Told how far it is.
 
     Raises:
         EntryExistsError: A directory is in the way.
         AuthorityError: The place can't be changed.
+        SourceError: The stream can't be read.
+        FencedError: A prune took over, and the stream can't be read again.
     """
+    report = report or CopyReport()
+    counted = CountedContent(content, name, report)
+    try:
+        return _put_once(grid, place, counted, metadata)
+    except FencedError:
+        if not counted.rewind():
+            raise
+        report.begin_anew()
+        return _put_once(grid, place, counted, metadata)
+
+
+def _put_once(grid: Grid, place: Place | None, content: FileContent, metadata: Metadata) -> FileReadCap:
     if place is None:
         with grid.session() as session:
             with session.writing() as writer:
@@ -52,13 +110,21 @@ def put_file(grid: Grid, place: Place | None, content: FileContent, metadata: Me
     return cap
 
 
-def get_file(reader: CapReader, place: Place, sink: Sink) -> int:
+def get_file(reader: CapReader, place: Place, sink: Sink, report: CopyReport | None = None) -> int:
     """Write a file's content to a sink and give its length in bytes. What has been written is right, whatever is raised later.
 
     Raises:
         As `find`; EntryError: It is a directory. DamageError: The store lost or changed a part.
     """
-    return fetch(reader, file_of(find(reader, place)), sink)
+    found = find(reader, place)
+    report = report or CopyReport()
+    report.bytes_expected = size_of(found)
+    return fetch(reader, file_of(found), sink, report.advance)
+
+
+def size_of(found: Found) -> int:
+    """Give the length of a file that was found, in bytes; 0 for a directory."""
+    return Entry.of(b"-", found.cap, found.metadata).size
 
 
 def fetch(reader: CapReader, cap: FileReadCap, sink: Sink, progress: Callable[[int], None] | None = None) -> int:

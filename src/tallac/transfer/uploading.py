@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryRead, ReadCap
 from tallac.dag import Entry, Metadata
-from tallac.errors import AuthorityError, EntryError, EntryExistsError, SourceError
+from tallac.errors import AuthorityError, EntryError, EntryExistsError, FencedError, SourceError
 from tallac.interfaces import CapReader, CapWriter, Grid
 from tallac.transfer.changing import (
     Edit,
@@ -22,7 +22,7 @@ from tallac.transfer.changing import (
     strongest_cap,
     writable,
 )
-from tallac.transfer.files import metadata_of_file
+from tallac.transfer.files import CountedContent, metadata_of_file
 from tallac.transfer.place import Found, Place, find, find_or_none, readable
 from tallac.transfer.report import CopyReport
 
@@ -75,16 +75,26 @@ def copy_to_grid(
     What is on the grid already is linked, not copied, except for mutable directories: the copy is one of its own. All is stored
     before the first entry is made.
 
-    With `into`, the target is a directory whether it exists or not.
+    With `into`, the target is a directory whether it exists or not. Where a prune took over meanwhile, all is stored once more.
 
     Raises:
         EntryError: A directory, and not `recursive`; a directory in the way of a file, or the reverse.
         SourceError: A local path can't be read. What lies below it and can't be read is reported instead.
+        FencedError: Prunes took over twice in a row.
     """
+    try:
+        _copy_once(grid, sources, target, recursive, into, report)
+    except FencedError:
+        report.begin_anew()
+        _copy_once(grid, sources, target, recursive, into, report)
+
+
+def _copy_once(grid: Grid, sources: Sequence[Path | Place], target: Place, recursive: bool, into: bool, report: CopyReport) -> None:
     found = find_or_none(grid, target)
     into = into or len(sources) > 1 or (found is not None and found.is_directory) or any(_is_directory(grid, s) for s in sources)
     container = target if into else target.parent
     directory = make_directory(grid, container) if container.path else find_writable(grid, container)
+    report.bytes_expected = _length_of(sources)
     plan = PlannedDirectory()
     with grid.session() as session:
         with session.writing() as writer:
@@ -93,6 +103,21 @@ def copy_to_grid(
                 planner.add(plan, source, None if into else new_name(target))
         session.commit([], found=list(plan.caps()))
         _enter(grid, directory, container, plan)
+
+
+def _length_of(sources: Sequence[Path | Place]) -> int:
+    """Add up the lengths of local files; 0 where there is a directory, whose files nobody has counted."""
+    length = 0
+    for source in sources:
+        if isinstance(source, Path):
+            try:
+                status = source.stat()
+            except OSError:
+                return 0  # Whoever opens it says what is wrong.
+            if not stat.S_ISREG(status.st_mode):
+                return 0
+            length += status.st_size
+    return length
 
 
 def _is_directory(reader: CapReader, source: Path | Place) -> bool:
@@ -162,10 +187,8 @@ class _Planner:
         except OSError as error:
             raise SourceError(f"{path}: can't read it ({error.strerror})") from error
         with FileIO(descriptor) as file:
-            content = _LocalContent(file, path)
-            cap = self.writer.put_file(content)
+            cap = self.writer.put_file(CountedContent(file, str(path), self.report))
             self.report.files += 1
-            self.report.bytes += content.length
             return Entry.of(name, cap, metadata_of_file(descriptor))
 
     def _add_found(self, plan: PlannedDirectory, found: Found, name: bytes | None) -> None:
@@ -206,23 +229,6 @@ class _Planner:
         self.report.files += not entry.is_directory
         self.report.directories += entry.is_directory
         plan.add(entry.name, Entry(entry.name, entry.packed, entry.metadata), place)
-
-
-class _LocalContent:
-    """An open file's bytes, whose errors say which file it is."""
-
-    def __init__(self, file: FileIO, path: Path) -> None:
-        self._file = file
-        self._path = path
-        self.length = 0
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        try:
-            length = self._file.readinto(buffer) or 0
-        except OSError as error:
-            raise SourceError(f"{self._path}: can't read it ({error.strerror})") from error
-        self.length += length
-        return length
 
 
 def _enter(grid: Grid, directory: DirectoryWriteCap, place: Place, plan: PlannedDirectory) -> None:

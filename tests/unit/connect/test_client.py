@@ -19,7 +19,7 @@ def client(tmp_path: Path) -> Iterator[tallac.Client]:
         yield client
 
 
-ONLY_ON_A_COMMAND_LINE = ["completion"]
+ONLY_ON_A_COMMAND_LINE = ["completion", "man"]
 """Commands that are about the command line itself."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import show_size
+from tallac.cli.progress import ProgressLine, copy_progress
 from tallac.errors import UsageError
 from tallac.transfer import CopyReport
 
@@ -22,8 +23,9 @@ def command(run: Run, paths: tuple[str, ...], recursive: bool) -> int:
     """
     if len(paths) < 2:
         raise UsageError("cp needs something to copy, and a target: tallac cp FROM... TO")
-    report = CopyReport(notice=run.output.detail)
-    run.client.cp(paths[:-1], paths[-1], recursive=recursive, report=report)
+    with ProgressLine(run.output) as line:
+        report = CopyReport(notice=run.output.detail, progress=copy_progress(line))
+        run.client.cp(paths[:-1], paths[-1], recursive=recursive, report=report)
     for skipped in report.skipped:
         run.output.warn(f"{skipped.path}: {skipped.why}")
     if run.output.is_json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tallac.cli.command import Run, argument, define
+from tallac.cli.progress import ProgressLine, copy_progress
+from tallac.transfer import CopyReport
 
 
 @define(
@@ -18,12 +20,19 @@ def command(run: Run, place: str, file: str) -> None:
     A local file appears when it is complete, and replaces one of that name; into a folder it goes under its own name. On standard
     output, what has been written is right even if an error follows.
     """
-    if file == "-":
+    if file == "-" and (run.output.is_terminal or run.output.is_json):
+        # A line that comes and goes would spoil the content that is shown, and an object would be taken for content.
         run.client.get(place, run.output)
         return
-    path = Path(file)
-    if path.is_dir():
-        run.client.cp([place], file)
-    else:
-        run.client.download(place, path)
-    run.output.detail(file)
+    with ProgressLine(run.output) as line:
+        report = CopyReport(progress=copy_progress(line))
+        if file == "-":
+            run.client.get(place, run.output, report)
+        elif Path(file).is_dir():
+            run.client.cp([place], file, report=report)
+        else:
+            run.client.download(place, file, report)
+    if file != "-" and run.output.is_json:
+        run.output.record(type="summary", files=report.files, bytes=report.bytes)
+    elif file != "-":
+        run.output.detail(file)

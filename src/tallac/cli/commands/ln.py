@@ -16,4 +16,4 @@ def command(run: Run, source: str, target: str) -> None:
     Nothing is copied: both names lead to the same thing. Both are on the same grid; FROM may be a cap.
     """
     run.client.ln(source, target)
-    run.output.detail(target)
+    run.output.changed(target)

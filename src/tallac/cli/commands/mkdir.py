@@ -12,4 +12,4 @@ def command(run: Run, place: str) -> None:
     Directories above it are made where they are missing; one that is there already is left as it is.
     """
     run.client.mkdir(place)
-    run.output.detail(place)
+    run.output.changed(place)

@@ -15,4 +15,8 @@ def command(run: Run, source: str, target: str) -> None:
 
     Both are on the same grid. A target that is a directory takes the entry in under its old name; a file there is replaced.
     """
-    run.output.detail(f"{source} -> {run.client.mv(source, target)}")
+    new = run.client.mv(source, target)
+    if run.output.is_json:
+        run.output.record(changed=source, new=str(new))
+    else:
+        run.output.detail(f"{source} -> {new}")

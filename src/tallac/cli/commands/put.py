@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define
+from tallac.cli.progress import ProgressLine, copy_progress
+from tallac.transfer import CopyReport
 
 
 @define(
@@ -16,9 +18,15 @@ def command(run: Run, file: str, place: str | None) -> None:
     It gets the name that is given, in a directory that can be changed; directories that are missing are made, and a file of that
     name is replaced. Without a place the read cap is printed, and what is stored is kept for a while unless it is linked.
     """
-    cap = run.client.put(run.standard_input, place) if file == "-" else run.client.put_path(file, place)
+    with ProgressLine(run.output) as line:
+        report = CopyReport(progress=copy_progress(line))
+        if file == "-":
+            cap = run.client.put(run.standard_input, place, name="standard input", report=report)
+        else:
+            cap = run.client.put_path(file, place, report)
     run.output.detail(file)
-    if place is None and run.output.is_json:
-        run.output.record(cap=cap.danger_whole_text())
+    if run.output.is_json:
+        printed = {"cap": cap.danger_whole_text()} if place is None else {}
+        run.output.record(type="summary", bytes=report.bytes, **printed)
     elif place is None:
         run.output.line(cap.danger_whole_text())

@@ -13,4 +13,4 @@ def command(run: Run, place: str) -> None:
     the vault is pruned. `tallac rm` is the same.
     """
     run.client.unlink(place)
-    run.output.detail(place)
+    run.output.changed(place)
