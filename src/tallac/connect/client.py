@@ -13,6 +13,7 @@ from tallac.caps import ReadCap, WriteCap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.keeping import Keeping
+from tallac.connect.key_sources import KeyPlacing
 from tallac.connect.looking import Looking
 from tallac.connect.retaining import Retaining
 from tallac.connect.serving import Serving
@@ -37,7 +38,7 @@ def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(Retaining, Keeping, Serving, Looking, Unlocking, Transferring):
+class Client(Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
