@@ -208,3 +208,27 @@ def test_stats(docs: Tallac, source: Path) -> None:
     docs("forget", f"{TARGET}/Archives/{names(docs)[4]}")
     pruned = records(docs, "prune", "tallac:", "--max-unused", "0", "--dry-run")[-1]
     assert pruned["dead_bytes"] == freed
+
+
+def test_damage(tallac: Tallac, source: Path) -> None:
+    """What is lost of one snapshot is named with it; the others answer, nothing is called absent, and the exit status is 1."""
+    tallac("-q", "backup", source, TARGET)
+    before = set((tallac.vault / "packs").rglob("*"))
+    (source / "parent" / "new").write_bytes(b"x" * 100)
+    tallac("-q", "backup", source, TARGET)
+    for pack in set((tallac.vault / "packs").rglob("*")) - before:
+        if pack.is_file():
+            pack.chmod(0o600)
+            os.truncate(pack, 10)
+    first, second = names(tallac)
+    result = tallac("find", TARGET, "bar.txt", status=1)
+    assert result.lines[0] == b"parent/subdir/bar.txt"
+    assert result.lines[1].endswith(first.encode())
+    assert result.error_lines[0].startswith(f"tallac: {second}: all of it: can't be looked through")
+    result = tallac("diff", f"{TARGET}/Archives/{first}", f"{TARGET}/Archives/{second}", status=1)
+    assert result.out.startswith(b"not compared  1")
+    result = tallac("history", f"{TARGET}/parent/blah.txt", status=1)
+    assert [line.split()[1] for line in result.lines if not line.startswith(b" ")] == [b"appeared", b"can't"]
+    assert second in result.err
+    assert second in tallac("stats", TARGET, status=1).err
+    tallac("du", f"{TARGET}/Archives/{second}", status=1)

@@ -55,3 +55,32 @@ def test_owners(docs: Tallac, tmp_path: Path) -> None:
     assert (status.st_uid, status.st_gid) == (1234, 4321)
     summary = json.loads(docs("restore", "--json", "Latest", tmp_path / "out").lines[-1])
     assert summary["complete"] is True
+
+
+def test_in_place(docs: Tallac, source: Path) -> None:
+    """Over a changed source, only what differs is written; what is not in the snapshot goes if that was asked for."""
+    (source / "parent" / "blah.txt").write_text("changed")
+    (source / "parent" / "subdir" / "bar.txt").unlink()
+    (source / "more").mkdir()
+    (source / "more" / "file").write_text("new")
+    (source / "parent" / "subdir" / "foo.txt").chmod(0o600)
+    assert "--overwrite" in docs.fails("restore", "Latest", source)
+    assert "--overwrite" in docs.fails("restore", "Latest", source, "--delete", status=2)
+    told = docs("restore", "-v", "Latest", source, "--overwrite", "if-changed", "--delete")
+    assert sorted(line.split(maxsplit=1) for line in told.error_lines) == [
+        ["amended", "parent/subdir/foo.txt"],
+        ["deleted", "more"],
+        ["deleted", "more/file"],
+        ["new", "parent/subdir/bar.txt"],
+        ["replaced", "parent/blah.txt"],
+    ]
+    assert docs("diff", "tallac:Latest", source).lines == [b"result  no differences"]
+    again = docs("--json", "restore", "Latest", source, "--overwrite", "always")
+    assert (again.summary("files"), again.summary("unchanged")) == (0, 3)
+
+
+def test_the_vault_is_not_deleted(docs: Tallac, source: Path) -> None:
+    """A restore with --delete into the folder that holds vault, keys and state leaves these."""
+    summary = docs("--json", "restore", "Latest", docs.home, "--overwrite", "always", "--delete")
+    assert summary.summary("deleted") == 0
+    docs("check", "--read-data", "tallac:")

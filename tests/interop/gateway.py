@@ -18,11 +18,16 @@ STOP_SECONDS_MAX = 20
 
 @dataclass
 class Gateway:
-    """A running `tallac serve`, and a client that asks it as programs do."""
+    """A running `tallac serve`, and a client that asks it as programs do.
+
+    Attributes:
+        options: What it was started with, beside the port.
+    """
 
     url: str
     process: subprocess.Popen[bytes]
     tallac: Tallac
+    options: tuple[str, ...] = ()
     client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
     def ask(self, method: str, path: str, content: bytes | None = None, **headers: str) -> httpx2.Response:
@@ -67,7 +72,7 @@ def serving(tallac: Tallac, *options: str) -> Iterator[Gateway]:
     try:
         url = process.stdout.readline().decode().strip()
         assert url.startswith("http"), process.stderr.read()
-        gateway = Gateway(url, process, tallac)
+        gateway = Gateway(url, process, tallac, options)
         with gateway.client:
             yield gateway
         process.terminate()

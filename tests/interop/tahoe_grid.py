@@ -72,15 +72,22 @@ class TahoeCommand:
 
     directory: Path
 
-    def __call__(self, *arguments: str | Path, stdin: bytes = b"", status: int | None = 0, timeout: float = 120) -> TahoeResult:
-        """Run a command and expect an exit status, None for any."""
+    def __call__(
+        self,
+        *arguments: str | Path,
+        stdin: bytes = b"",
+        status: int | None = 0,
+        timeout: float = 120,
+        browser: Path | None = None,
+    ) -> TahoeResult:
+        """Run a command and expect an exit status, None for any; `browser` is the program that shows pages."""
         finished = subprocess.run(
             [COMMAND, "--node-directory", self.directory, *arguments],
             input=stdin,
             capture_output=True,
             check=False,
             timeout=timeout,
-            env=environment(),
+            env=environment() | ({} if browser is None else {"BROWSER": str(browser)}),
         )
         result = TahoeResult(finished.returncode, finished.stdout, finished.stderr.decode("utf-8", "surrogateescape"))
         assert status is None or result.status == status, result

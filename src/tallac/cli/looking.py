@@ -25,13 +25,23 @@ class Troubles:
         """Take note of one."""
         self.count += 1
         if self.run.output.is_json:
-            self.run.output.record(type="trouble", what=trouble.what, **json_name(trouble.path, "path"))
-        self.run.output.warn(f"{show_name(trouble.path) or 'what was asked for'}: {trouble.what}")
+            names = [json_name(name, "snapshot") for name in trouble.snapshots]
+            self.run.output.record(type="trouble", what=trouble.what, snapshots=names, **json_name(trouble.path, "path"))
+        path = show_name(trouble.path) or ("all of it" if trouble.snapshots else "what was asked for")
+        self.run.output.warn(f"{_where(trouble.snapshots)}{path}: {trouble.what}")
 
     @property
     def status(self) -> int:
         """The exit status: 1 where the answer lacks something."""
         return 1 if self.count else 0
+
+
+def _where(snapshots: Sequence[bytes]) -> str:
+    """Name some snapshots at the beginning of a line."""
+    if not snapshots:
+        return ""
+    more = f" and {len(snapshots) - 1} more" if len(snapshots) > 1 else ""
+    return f"{show_name(snapshots[0])}{more}: "
 
 
 def show_snapshots(snapshots: Sequence[Entry], numbers: Sequence[int]) -> str:

@@ -45,7 +45,7 @@ def page(group: CommandGroup, name: str) -> str:
 
 
 def _group_page(group: CommandGroup) -> Iterator[str]:
-    context = click.Context(group, info_name="tallac", help_option_names=HELP_OPTION_NAMES)
+    context = click.Context(group, info_name="tallac")
     yield from _head("tallac", "versioned, encrypted backups")
     yield from _synopsis(context)
     yield from _description(group.help)
@@ -60,7 +60,7 @@ def _group_page(group: CommandGroup) -> Iterator[str]:
 
 def _command_page(command: TallacCommand) -> Iterator[str]:
     name = command.name or ""
-    context = click.Context(command, info_name=f"tallac {name}", help_option_names=HELP_OPTION_NAMES)
+    context = click.Context(command, info_name=f"tallac {name}")
     yield from _head(f"tallac-{name}", COMMANDS[name][1].rstrip("."))
     yield from _synopsis(context)
     yield from _description(command.help)
@@ -88,10 +88,12 @@ def _description(text: str | None) -> Iterator[str]:
 
 def _options(context: click.Context) -> Iterator[str]:
     yield ".SH OPTIONS\n"
-    for parameter in context.command.get_params(context):
+    for parameter in context.command.params:
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
         if record is not None:
             yield from _row(_bold(record[0]), record[1])
+    # click makes this one itself, and keeps the names under which it was first asked for.
+    yield from _row(_bold(", ".join(HELP_OPTION_NAMES)), "Show help and exit.")
 
 
 def _examples(examples: tuple[str, ...]) -> Iterator[str]:

@@ -12,16 +12,17 @@ from tallac.backup import BackupSummary, Observer
 from tallac.caps import ReadCap, WriteCap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
+from tallac.connect.gridwide import GridWide
 from tallac.connect.keeping import Keeping
 from tallac.connect.key_sources import KeyPlacing
 from tallac.connect.looking import Looking
+from tallac.connect.restoring import Restoring
 from tallac.connect.retaining import Retaining
 from tallac.connect.serving import Serving
 from tallac.connect.transferring import Transferring
 from tallac.connect.unlocking import Unlocking
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, parse_place
-from tallac.dag import Entry
 from tallac.errors import AuthorityError, SourceError, UsageError
 from tallac.transfer import (
     find,
@@ -31,14 +32,13 @@ from tallac.vault import KeeperKey, LocatorKey
 
 if TYPE_CHECKING:
     from tallac.connect.exclusions import Exclusions
-    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
 
 
 def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring):
+class Client(Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring, Restoring, GridWide):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -136,23 +136,6 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transf
         return key.keeper_key
 
     # Looking
-
-    def restore(
-        self,
-        place: str,
-        folder: str | Path,
-        *,
-        options: RestoreOptions | None = None,
-        observer: RestoreObserver | None = None,
-    ) -> RestoreSummary:
-        """Bring back a directory into a new or empty folder, or a file into a folder."""
-        # Late, as in backup.
-        from tallac.restore import RestoreOptions, restore
-
-        grid, located = self.connection.resolve(place)
-        found = find(grid, located)
-        entry = Entry.of(located.name or b"", found.cap, found.metadata)
-        return restore(grid, entry, folder, options=options or RestoreOptions(), observer=observer)
 
     # Backing up
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tallac.connect.folders import make_private_folder
+from tallac.connect.folders import make_private_folder, write_private
 from tallac.connect.locking import locked
 from tallac.errors import ConfigurationError
 
@@ -161,7 +161,7 @@ class ConfigurationFile:
         """
         new = self.path.with_name(self.path.name + ".new")
         try:
-            _write_private(new, _encode(configuration))
+            write_private(new, _encode(configuration))
             new.replace(self.path)
             _flush_folder(self._folder)
         except OSError as error:
@@ -181,16 +181,6 @@ class ConfigurationFile:
 
 def _encode(configuration: Configuration) -> bytes:
     return msgspec.json.format(msgspec.json.encode(configuration, order="deterministic"), indent=2) + b"\n"
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    # A leftover of a killed run may have other rights; the mode counts at creation only.
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:

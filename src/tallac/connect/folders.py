@@ -61,3 +61,14 @@ def make_private_folder(folder: Path) -> None:
         raise LocalStateError(
             f"{folder}: can't make this folder ({error.strerror}); choose another place with {HOME_VARIABLE}"
         ) from error
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only the user can read, from its first moment; durable when this returns. Raises OSErrors."""
+    # A leftover of a killed run may have other rights; the mode counts at creation only.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

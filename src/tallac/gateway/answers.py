@@ -42,7 +42,12 @@ _STATUSES: list[tuple[type[TallacError], int]] = [
 
 def cap_answer(cap: Cap, status: int = 200) -> Response:
     """Answer with a bare cap, which comes as HTML from a node."""
-    return Response(cap.danger_whole_text(), status, media_type="text/html")
+    return done_answer(cap.danger_whole_text(), status)
+
+
+def done_answer(text: str, status: int = 200) -> Response:
+    """Answer that something is done, which comes as HTML from a node."""
+    return Response(text, status, media_type="text/html")
 
 
 def text_answer(text: str, status: int = 200) -> Response:
@@ -63,12 +68,14 @@ def redirect_answer(location: str, status: int = 302) -> Response:
     """
     if not location.isprintable() or not location.isascii() or location.lower().lstrip().startswith(("javascript:", "data:")):
         raise RequestError("this is no place that a client could be sent to")
-    return Response(b"", status, headers={"location": location})
+    return Response(b"", status, headers={"location": location}, media_type="text/html")
 
 
-def error_answer(error: TallacError) -> Response:
-    """Answer with what went wrong."""
-    return text_answer(f"{_explain(error)}\n", status_of(error))
+def error_answer(error: TallacError, *, is_mutable: bool = False) -> Response:
+    """Answer with what went wrong; what is lost of something mutable has another name."""
+    if is_mutable and isinstance(error, DamageError):
+        return text_answer(f"UnrecoverableFileError: {error}", status_of(error))
+    return text_answer(_explain(error), status_of(error))
 
 
 def status_of(error: TallacError) -> int:

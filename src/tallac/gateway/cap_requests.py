@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from tallac.caps import MutableFormat
-from tallac.errors import RequestError
-from tallac.gateway.answers import cap_answer, json_answer, redirect_answer
+from tallac.errors import DamageError, RequestError
+from tallac.gateway.answers import cap_answer, done_answer, error_answer, json_answer, redirect_answer, text_answer
 from tallac.gateway.bodies import JSON_SIZE_MAX, read_body, spool_body
 from tallac.gateway.checks import check_and_repair_node, check_node
 from tallac.gateway.described import describe
@@ -44,7 +44,7 @@ async def answer_file(exchange: Exchange) -> Response:
         RequestError: It makes no sense.
     """
     if exchange.request.method not in ("GET", "HEAD"):
-        raise RequestError("/file can only be used with GET or HEAD", 405)
+        raise RequestError("/file can only be used with GET or HEAD")
     if not exchange.segments:
         raise RequestError("/file must be followed by a file-cap and a name", 404)
     node = Node(exchange.cap)
@@ -55,6 +55,15 @@ async def answer_file(exchange: Exchange) -> Response:
 
 async def _get(exchange: Exchange) -> Response:
     node = await _found(exchange)
+    try:
+        return await _shown(exchange, node)
+    except DamageError as error:
+        if node.is_directory and exchange.arguments.operation == "json":
+            return json_answer({"error": str(error)}, 410)
+        return error_answer(error, is_mutable=node.is_mutable)
+
+
+async def _shown(exchange: Exchange, node: Node) -> Response:
     if node.is_file:
         return await answer_file_get(exchange, node, None if node.name is None else name_to_text(node.name))
     if node.is_directory:
@@ -84,11 +93,11 @@ async def _put(exchange: Exchange) -> Response:
         return cap_answer(cap, 201 if is_new else 200)
     if operation == "uri":
         text = (await read_body(exchange.request, JSON_SIZE_MAX)).decode("utf-8", "replace")
-        return Response(await exchange.write(lambda grid: put_cap(grid, target, text)), media_type="text/html")
+        return done_answer(await exchange.write(lambda grid: put_cap(grid, target, text)))
     if operation == "mkdir":
         directory_format = arguments.directory_format()
         node = await exchange.write(lambda grid: put_directory(grid, target, directory_format))
-        return cap_answer(node.cap)
+        return text_answer(node.cap.danger_whole_text())
     raise RequestError(f"PUT: bad t={operation[:40]!r}")
 
 

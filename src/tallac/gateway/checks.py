@@ -25,7 +25,7 @@ def check_and_repair_node(grid: Grid, node: Node, *, verify: bool) -> Json:
     """Check one thing for a client who asks for its repair, which needs the source: the next backup stores anew what is lost."""
     checked = check_node(grid, node, verify=verify)
     if not checked["storage-index"]:
-        return {"storage-index": "", "repair-attempted": False}
+        return checked | {"repair-attempted": False}
     return {
         "storage-index": checked["storage-index"],
         "repair-attempted": False,

@@ -44,12 +44,14 @@ class Child:
     def entry(self, metadata: Metadata) -> Entry:
         """Make the entry; metadata may say that the write cap is not to be handed on."""
         is_locked = bool((metadata.other or {}).get(NO_WRITE_KEY))
-        write = None if self.write is None or is_locked else self.write.encode()
-        return Entry(self.name, pack_cap(self.read), metadata, write)
+        return self._entry(metadata, None if is_locked else self.write)
 
     def entry_as_given(self) -> Entry:
         """Make the entry with its metadata as they were given, as new directories get them."""
-        return self.entry(metadata_from_json(self.metadata or {}))
+        return self._entry(metadata_from_json(self.metadata or {}), self.write)
+
+    def _entry(self, metadata: Metadata, write: str | None) -> Entry:
+        return Entry(self.name, pack_cap(self.read), metadata, None if write is None else write.encode())
 
 
 def child_of_cap(name: bytes, cap: Cap) -> Child:
@@ -68,7 +70,7 @@ def child_of_texts(name: bytes, write: str | None, read: str | None, metadata: J
     if not write and not read:
         raise RequestError(f"a child needs a cap: give {name_to_text(name)!r} a ro_uri or rw_uri")
     if write:
-        cap = _parsed(write)
+        cap = _parsed(write.strip())
         if isinstance(cap, WriteCap):
             # A known write cap tells its read cap; what came beside it counts for nothing.
             return Child(name, cap.read_cap, cap.danger_whole_text(), metadata)
@@ -104,8 +106,7 @@ def require_immutable(children: Iterable[Child]) -> None:
         RequestError: One of them may change.
     """
     for child in children:
-        is_unknown = isinstance(child.read, UnknownCap) and not child.read.text.startswith(IMMUTABLE_PREFIX)
-        if child.write is not None or is_unknown or isinstance(child.read, MutableFileRead | MutableDirectoryRead):
+        if child.write is not None or isinstance(child.read, MutableFileRead | MutableDirectoryRead):
             raise RequestError(
                 f"MustBeDeepImmutableError: a cap passed to this operation for the child named {name_to_text(child.name)!r}, "
                 "needed to be immutable but was not."

@@ -15,6 +15,7 @@ from tallac.caps import (
     MutableDirectoryRead,
     MutableFileRead,
     UnknownCap,
+    VerifyCap,
     WriteCap,
     base32,
 )
@@ -29,15 +30,15 @@ def json_text(value: object) -> bytes:
     return json.dumps(value, indent=1).encode("ascii") + b"\n"
 
 
-def describe(node: Node, size: int | None = None) -> tuple[str, Json]:
-    """Say what a node is: its kind, and its caps, size and metadata."""
+def describe(node: Node, size: int | None = None, *, is_listed: bool = False) -> tuple[str, Json]:
+    """Say what a node is: its kind, and its caps, size and metadata. In a list nothing is said of what is unknown."""
     kind = "dirnode" if node.is_directory else "filenode" if node.is_file else "unknown"
     facts: Json = {}
     if node.is_file:
         facts |= _file_facts(node, size)
     elif node.is_directory:
         facts["mutable"] = node.is_mutable
-    else:
+    elif not is_listed:
         facts |= _unknown_facts(node)
     facts |= cap_texts(node)
     if node.metadata is not None:
@@ -47,13 +48,15 @@ def describe(node: Node, size: int | None = None) -> tuple[str, Json]:
 
 def describe_directory(node: Node, entries: Iterable[Entry]) -> tuple[str, Json]:
     """Say what a directory is and holds."""
-    children: Json = {name_to_text(entry.name): describe(node_of_entry(entry, node.cap)) for entry in entries}
+    children: Json = {name_to_text(entry.name): describe(node_of_entry(entry, node.cap), is_listed=True) for entry in entries}
     return "dirnode", {"children": children, "mutable": node.is_mutable} | cap_texts(node)
 
 
 def cap_texts(node: Node) -> Json:
     """Give all caps of a node that its holder has, as text."""
     texts: Json = {}
+    if isinstance(node.cap, VerifyCap):
+        return texts
     if isinstance(node.cap, UnknownCap) and node.weaker is None:
         # What an unknown cap allows is known from its prefix alone.
         if node.cap.text.startswith((READ_ONLY_PREFIX, IMMUTABLE_PREFIX)):

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from tallac.caps import Cap, parse_lenient
 from tallac.errors import RequestError
-from tallac.gateway.answers import cap_answer, json_answer, text_answer
+from tallac.gateway.answers import cap_answer, done_answer, json_answer, text_answer
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import make_filled_directory, relink, set_children, unlink
 from tallac.gateway.children import Child, child_of_cap, child_of_texts
@@ -109,12 +109,12 @@ async def _set_uri(exchange: Exchange, node: Node) -> Response:
     arguments = exchange.arguments
     text, name, replace = arguments.require("uri"), name_from_text(arguments.require("name")), arguments.replace()
     await _set(exchange, node, [child_of_texts(name, text, None)], replace)
-    return Response(text, media_type="text/html")
+    return done_answer(text)
 
 
 async def _set_children(exchange: Exchange, node: Node) -> Response:
     await _set(exchange, node, await exchange.children(), exchange.arguments.replace())
-    return text_answer("Okay so I did it.")
+    return done_answer("Okay so I did it.")
 
 
 async def _set(exchange: Exchange, node: Node, children: Sequence[Child], replace: Replace) -> None:
@@ -124,7 +124,7 @@ async def _set(exchange: Exchange, node: Node, children: Sequence[Child], replac
 async def _unlink(exchange: Exchange, node: Node) -> Response:
     name = name_from_text(exchange.arguments.require("name"))
     await exchange.write(lambda grid: unlink(grid, node.cap, name))
-    return text_answer("thing unlinked")
+    return done_answer("thing unlinked")
 
 
 async def _rename(exchange: Exchange, node: Node) -> Response:
@@ -147,7 +147,7 @@ async def _relink(exchange: Exchange, node: Node) -> Response:
         raise RequestError("to_dir is not a directory")
 
     await exchange.write(lambda grid: relink(grid, node.cap, old, find_node(grid, target, path).cap, new, replace, exchange.now))
-    return text_answer("thing moved")
+    return done_answer("thing moved")
 
 
 _POSTS: dict[str, PostAnswer] = {

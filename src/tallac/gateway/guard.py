@@ -53,7 +53,7 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(scope["method"], Headers(scope=scope))
-        answer = self._application if refusal is None else text_answer(f"{refusal[1]}\n", refusal[0])
+        answer = self._application if refusal is None else text_answer(refusal[1], refusal[0])
         await answer(scope, receive, send_marked)
 
     def _refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from tallac.errors import RequestError
+from tallac.tahoe.names import grid_name, local_name
 
 NAME_LENGTH_MAX = 20000
-_STAND_IN = "%tallac:"
 
 
 def name_from_text(text: str) -> bytes:
@@ -17,28 +17,19 @@ def name_from_text(text: str) -> bytes:
     Raises:
         RequestError: No entry can have this name.
     """
-    if text.startswith(_STAND_IN):
-        name = unquote_to_bytes(text[len(_STAND_IN) :])
-        if name_to_text(name) == text:
-            return name
-    try:
-        name = unicodedata.normalize("NFC", text).encode()
-    except UnicodeEncodeError:
-        raise RequestError("a name is not UTF-8") from None
-    if not name or "\0" in text or len(name) > NAME_LENGTH_MAX:
-        raise RequestError("this can't be the name of an entry: it is empty, too long, or holds a zero character")
+    name = local_name(unicodedata.normalize("NFC", text))
+    if not name or b"\0" in name or len(name) > NAME_LENGTH_MAX or not _is_unicode(text):
+        raise RequestError("this can't be the name of an entry: it is empty, too long, no Unicode, or holds a zero character")
     return name
 
 
 def name_to_text(name: bytes) -> str:
     """Write an entry's name: as it is where it is UTF-8 in normal form C, otherwise with a stand-in that leads back to it."""
-    try:
-        text = name.decode()
-    except UnicodeDecodeError:
-        return _STAND_IN + quote(name, safe="")
-    if not unicodedata.is_normalized("NFC", text) or text.startswith(_STAND_IN) or "\0" in text:
-        return _STAND_IN + quote(name, safe="")
-    return text
+    return grid_name(name)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def path_from_raw(raw_path: bytes) -> list[str]:

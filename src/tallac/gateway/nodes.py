@@ -107,6 +107,8 @@ def walk_path(grid: Grid, cap: Cap, path: Sequence[str]) -> Walked:
     node = Node(cap)
     names = [name_from_text(text) for text in path]
     for place, name in enumerate(names):
+        if not node.is_directory and not node.is_file:
+            raise EntryNotFoundError(f"No such child: {name_to_text(name)}, below a cap of an unknown kind")
         if not node.is_directory:
             raise NotADirectoryCapError(f"Files have no children named {name_to_text(name)!r}")
         entry = _find(grid, node.cap, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tallac.caps import Cap, FileWriteCap, MutableFormat
+from tallac.caps import Cap, FileWriteCap, MutableFileWrite, MutableFormat
 from tallac.errors import EntryExistsError, NotADirectoryCapError, RequestError
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import make_directory, make_filled_directory, make_parents, set_children, unlink
@@ -100,7 +100,7 @@ def put_directory(grid: Grid, target: Target, mutable_format: MutableFormat, chi
     walked = target.walk(grid)
     if not walked.missing:
         if not walked.node.is_directory:
-            raise RequestError("Unable to create directory: a file was in the way", 409)
+            raise RequestError("POST to a file: bad t=mkdir, a directory can't be made in its place")
         return walked.node
     parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
     if not children:
@@ -115,7 +115,7 @@ def put_immutable_directory(grid: Grid, target: Target, children: Sequence[Child
     walked = target.walk(grid)
     if not walked.missing:
         if not walked.node.is_directory:
-            raise RequestError("Unable to create directory: a file was in the way", 409)
+            raise RequestError("POST to a file: bad t=mkdir, a directory can't be made in its place")
         return walked.node
     parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
     made = store_directory(grid, children)
@@ -146,10 +146,27 @@ def _put_over(
     if node.is_mutable:
         if not isinstance(node.cap, FileWriteCap):
             raise RequestError("PUT to a mutable file: replace or update requested with read-only cap")
-        grid.write_file(node.cap, content, offset=offset)
+        grid.write_file(node.cap, content, offset=None if offset is None else _place(grid, node.cap, offset))
         return node.cap
+    if not node.is_file:
+        raise RequestError("PUT to a cap of an unknown kind")
     if offset is not None:
         raise RequestError("PUT to a file: append operation invoked on an immutable cap")
     if node.parent is None or node.name is None:
         raise RequestError("PUT to a file: an immutable file can't be replaced by way of its own cap")
     return store_linked(grid, node.parent, node.name, content, mutable_format, target.replace, target.now)
+
+
+def _place(grid: Grid, cap: FileWriteCap, offset: int) -> int:
+    """Give the place at which a client wants to write. One past the end means the end, where the format takes such a one.
+
+    Raises:
+        RequestError: It lies past the end, and the format takes none.
+    """
+    with grid.open_file(cap.read_cap) as reader:
+        size = reader.seek(0, 2)
+    if offset <= size:
+        return offset
+    if isinstance(cap, MutableFileWrite) and cap.format is MutableFormat.MDMF:
+        raise RequestError(f"PUT to a mutable file: Invalid offset, the file ends at {size}")
+    return size

@@ -42,7 +42,7 @@ def serve(open_grid: Callable[[], Grid], settings: GatewaySettings, on_ready: Ca
         gateway = Gateway(lanes)
         try:
             hosts = allowed_hosts(settings.host, port, settings.host_names)
-            server = _Server(_configuration(Guard(gateway.application, hosts), settings), lambda: on_ready(_url(settings, port)))
+            server = _Server(_configuration(Guard(gateway, hosts), settings), lambda: on_ready(_url(settings, port)))
             asyncio.run(_run(server, gateway, listening))
         finally:
             lanes.close()

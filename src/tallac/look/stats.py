@@ -79,13 +79,14 @@ def gather(
         report: Told of what can't be followed; the figures lack it.
         progress: Called now and then with the number of paths looked at.
     """
-    gathering = _Gathering(reader, Statistics([SnapshotFigures() for _ in snapshots], knows_store=isinstance(reader, StoredSizes)))
+    statistics = Statistics([SnapshotFigures() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
+    gathering = _Gathering(reader, statistics, [snapshot.name for snapshot in snapshots], report)
     for number, snapshot in enumerate(snapshots):
-        gathering.count_stored(b"", Version(snapshot, (number,)), report)
+        gathering.count_stored(b"", Version(snapshot, (number,)))
     for count, versions in enumerate(walk_versions(reader, snapshots, report)):
         for version in versions.all:
             gathering.count(version)
-            gathering.count_stored(versions.path, version, report)
+            gathering.count_stored(versions.path, version)
         if progress is not None and count % _PROGRESS_STEP == 0:
             progress(count)
     return gathering.statistics
@@ -96,12 +97,16 @@ class _Gathering:
     """What is known while the walk goes on.
 
     Attributes:
+        names: The snapshots' names.
+        report: Told of what can't be followed.
         owners: Which snapshot alone has a cap, or `_SHARED`.
         part_owners: The same for stored objects.
     """
 
     reader: CapReader
     statistics: Statistics
+    names: list[bytes]
+    report: Report
     owners: dict[bytes, int] = field(default_factory=dict)
     part_owners: dict[bytes, int] = field(default_factory=dict)
 
@@ -116,7 +121,7 @@ class _Gathering:
         if kind_of(version.entry) is FileType.REGULAR and version.entry.packed not in self.owners:
             self.statistics.unique_size += size
 
-    def count_stored(self, path: bytes, version: Version, report: Report) -> None:
+    def count_stored(self, path: bytes, version: Version) -> None:
         """Note who has what a version's cap leads to, once for each change of who has it."""
         packed = version.entry.packed
         owner = version.snapshots[0] if len(version.snapshots) == 1 else _SHARED
@@ -130,7 +135,8 @@ class _Gathering:
         try:
             self._claim(self.reader.stored_parts(cap), owner, is_directory=version.entry.is_directory)
         except (DamageError, AuthorityError) as error:
-            report(Trouble(path, f"can't be measured: {error}"))
+            names = tuple(self.names[number] for number in version.snapshots)
+            self.report(Trouble(path, f"can't be measured: {error}", names))
 
     def _claim(self, parts: Iterable[StoredPart], owner: int, *, is_directory: bool) -> None:
         statistics = self.statistics

@@ -13,10 +13,12 @@ class Trouble:
     Attributes:
         path: Where, below what was asked for.
         what: One sentence.
+        snapshots: The names of the snapshots that it is in, where several are looked at.
     """
 
     path: bytes
     what: str
+    snapshots: tuple[bytes, ...] = ()
 
 
 Report = Callable[[Trouble], None]

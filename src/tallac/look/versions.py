@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
@@ -15,9 +16,8 @@ from tallac.look.metadata import is_alike
 from tallac.look.trouble import Report, Trouble, join
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One state of a path.
+class Version(NamedTuple):
+    """One state of a path. A tuple, because a walk makes one a name and snapshot.
 
     Attributes:
         entry: What it is.
@@ -28,8 +28,7 @@ class Version:
     snapshots: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(NamedTuple):
     """A path with all its states.
 
     Attributes:
@@ -99,11 +98,12 @@ def walk_versions(
         path: Only what is at this path, and below it.
     """
     levels: list[Iterator[Versions]] = []
+    lister = _Lister(reader, [snapshot.name for snapshot in snapshots], report)
     roots = _roots(reader, snapshots, report, path)
     if path and roots:
         levels.append(iter([Versions(b"/".join(path), roots)]))
     elif roots:
-        levels.append(_below(reader, Versions(b"", roots), report))
+        levels.append(_below(lister, Versions(b"", roots)))
     while levels:
         found = next(levels[-1], None)
         if found is None:
@@ -111,24 +111,45 @@ def walk_versions(
             continue
         yield found
         if any(version.entry.is_directory for version in found.all):
-            levels.append(_below(reader, found, report))
+            levels.append(_below(lister, found))
 
 
 def _roots(reader: CapReader, snapshots: Sequence[Entry], report: Report, path: Sequence[bytes]) -> tuple[Version, ...]:
     finder = PathFinder(reader)
     states = [(finder.find(snapshot, path), number) for number, snapshot in enumerate(snapshots)]
     for trouble in dict.fromkeys(state for state, _ in states if isinstance(state, Trouble)):
-        report(trouble)
+        names = tuple(snapshots[number].name for state, number in states if state == trouble)
+        report(Trouble(trouble.path, trouble.what, names))
     return _united(Version(state, (number,)) for state, number in states if isinstance(state, Entry))
 
 
-def _below(reader: CapReader, versions: Versions, report: Report) -> Iterator[Versions]:
+@dataclass(frozen=True, slots=True)
+class _Lister:
+    """Lists directories, and tells of those that can't be read."""
+
+    reader: CapReader
+    names: list[bytes]
+    report: Report
+
+    def list(self, path: bytes, entry: Entry, snapshots: tuple[int, ...]) -> Iterator[Version]:
+        """Give what is in a directory, as the snapshots have it that have the directory."""
+        try:
+            cap = entry.cap
+            if isinstance(cap, DirectoryReadCap):
+                for child in self.reader.read_directory(cap):
+                    yield Version(child, snapshots)
+        except (DamageError, AuthorityError) as error:
+            names = tuple(self.names[number] for number in snapshots)
+            self.report(Trouble(path, f"can't be looked through: {error}", names))
+
+
+def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
     """Give what is in the directories among some versions of a path, name by name."""
     holders: dict[bytes, tuple[Entry, list[int]]] = {}
     for version in versions.all:
         if version.entry.is_directory:
             holders.setdefault(version.entry.packed, (version.entry, []))[1].extend(version.snapshots)
-    streams = [_listed(reader, versions.path, entry, tuple(sorted(numbers)), report) for entry, numbers in holders.values()]
+    streams = [lister.list(versions.path, entry, tuple(sorted(numbers))) for entry, numbers in holders.values()]
     if len(streams) == 1:
         for version in streams[0]:
             yield Versions(join(versions.path, version.entry.name), (version,))
@@ -138,33 +159,27 @@ def _below(reader: CapReader, versions: Versions, report: Report) -> Iterator[Ve
         yield Versions(join(versions.path, name), _united(group))
 
 
-def _listed(reader: CapReader, path: bytes, entry: Entry, snapshots: tuple[int, ...], report: Report) -> Iterator[Version]:
-    try:
-        cap = entry.cap
-        if isinstance(cap, DirectoryReadCap):
-            for child in reader.read_directory(cap):
-                yield Version(child, snapshots)
-    except (DamageError, AuthorityError) as error:
-        report(Trouble(path, f"can't be looked through: {error}"))
-
-
 def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
     """Make one version of those whose entries are equal to the last bit."""
-    found: dict[bytes, list[Version]] = {}
-    for version in versions:
-        same_cap = found.setdefault(version.entry.packed, [])
-        for place, other in enumerate(same_cap):
-            if other.entry == version.entry:
-                same_cap[place] = Version(other.entry, tuple(sorted(other.snapshots + version.snapshots)))
+    found: dict[bytes, list[tuple[Entry, list[int]]]] = {}
+    for entry, snapshots in versions:
+        same_cap = found.setdefault(entry.packed, [])
+        for known, numbers in same_cap:
+            if known == entry:
+                numbers.extend(snapshots)
                 break
         else:
-            same_cap.append(version)
-    united = [version for same_cap in found.values() for version in same_cap]
-    return tuple(sorted(united, key=lambda version: version.snapshots))
+            same_cap.append((entry, list(snapshots)))
+    united = [Version(entry, tuple(sorted(numbers))) for same_cap in found.values() for entry, numbers in same_cap]
+    return tuple(united) if len(united) == 1 else tuple(sorted(united, key=_snapshots_of))
 
 
 def _name_of(version: Version) -> bytes:
     return version.entry.name
+
+
+def _snapshots_of(version: Version) -> tuple[int, ...]:
+    return version.snapshots
 
 
 def runs(snapshots: Sequence[int]) -> list[tuple[int, int]]:

@@ -6,15 +6,15 @@ done. Nothing is ever written outside the destination: see `names` and `tallac.s
 """
 
 from tallac.restore.batch import Batch, BatchResult, restore_batch
-from tallac.restore.options import RestoreOptions
+from tallac.restore.options import Overwrite, RestoreOptions
 from tallac.restore.owners import parse_owner_rules
 from tallac.restore.run import restore
+from tallac.restore.runner import BatchRunner
 from tallac.restore.selection import Selection
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.summary import Change, Problem, ProblemKind, RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
 from tallac.restore.tally import RestoreObserver
-from tallac.restore.walk import BatchRunner
 
 __all__ = [
     "DESTINATION",
@@ -23,6 +23,7 @@ __all__ = [
     "BatchRunner",
     "Change",
     "DestinationSystem",
+    "Overwrite",
     "Problem",
     "ProblemKind",
     "RestoreObserver",

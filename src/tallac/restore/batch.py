@@ -17,6 +17,7 @@ from tallac.restore.names import join_path, shown
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.summary import Problem, ProblemKind
 from tallac.restore.system import DESTINATION, DestinationSystem, is_fatal
+from tallac.restore.temporary import temporary_name
 from tallac.source import open_beneath
 
 # Not as strict as reading a stored table: a worker gets what the walk has accepted.
@@ -157,19 +158,26 @@ class FileWriter:
 
     def _write(self, entry: Entry, directory: int, with_flags: bool) -> tuple[int, list[str]]:
         system = self._system
-        descriptor = system.create(entry.name, directory)
+        replaces = self._settings.replaces
+        name = temporary_name() if replaces else entry.name
+        descriptor = system.create(name, directory)
         try:
             try:
                 if entry.metadata.flags:
                     self._attributes.set_early_flags(descriptor, entry.metadata)
                 size = write_content(system, self._grid, entry, descriptor)
-                unset = self._attributes.set_all(descriptor, entry.metadata, with_flags=with_flags)
-            finally:
-                system.close(descriptor)
-        except BaseException:
-            # Whatever the reason, a file that is not whole must not look as if it were.
-            system.remove(entry.name, directory)
-            raise
+                # Flags may forbid to rename.
+                unset = self._attributes.set_all(descriptor, entry.metadata, with_flags=with_flags and not replaces)
+                if replaces:
+                    system.rename(name, entry.name, directory)
+            except BaseException:
+                # Whatever the reason, a file that is not whole must not look as if it were.
+                system.remove(name, directory)
+                raise
+            if replaces and with_flags:
+                unset += self._attributes.set_flags(descriptor, entry.metadata.flags)
+        finally:
+            system.close(descriptor)
         return size, unset
 
 

@@ -7,11 +7,12 @@ from collections import deque
 from tallac.dag import Metadata
 from tallac.restore.attributes import Attributes
 from tallac.restore.batch import problem_of, unset_problem
+from tallac.restore.compare import Comparer
 from tallac.restore.names import join_path
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.system import DestinationSystem, Place
 from tallac.restore.tally import Tally
-from tallac.source import open_beneath, open_regular
+from tallac.source import SourceEntry, open_beneath, open_regular
 
 Components = tuple[bytes, ...]
 
@@ -19,26 +20,36 @@ Components = tuple[bytes, ...]
 class Finisher:
     """Sets metadata at once or later, and tells what could not be set."""
 
-    def __init__(self, root: int, settings: RestoreSettings, system: DestinationSystem, tally: Tally) -> None:
-        """Finish what is below an open directory, which stays the caller's."""
+    def __init__(
+        self,
+        root: int,
+        settings: RestoreSettings,
+        system: DestinationSystem,
+        tally: Tally,
+        comparer: Comparer | None = None,
+    ) -> None:
+        """Finish what is below an open directory, which stays the caller's; with a comparer, only directories that need it."""
         self._root = root
         self._settings = settings
         self._system = system
         self._tally = tally
+        self._comparer = comparer
         self._attributes = Attributes(system, settings)
         # Directories that the walk has left, children first: (batches that must be complete, components, metadata).
         self._directories: deque[tuple[int, Components, Metadata]] = deque()
         # Files that had to stay free of flags until their last link was made.
         self._unflagged: list[tuple[Components, bytes, int]] = []
 
-    def set_attributes(self, place: Place, metadata: Metadata, path: bytes, *, is_directory: bool = False) -> None:
+    def set_attributes(
+        self, place: Place, metadata: Metadata, path: bytes, *, is_directory: bool = False, with_flags: bool = True
+    ) -> None:
         """Set all metadata of something that is there.
 
         Raises:
             OSError: The destination fails as a whole.
         """
         before = self._attributes.owners_unset
-        unset = self._attributes.set_all(place, metadata, is_directory=is_directory)
+        unset = self._attributes.set_all(place, metadata, is_directory=is_directory, with_flags=with_flags)
         self._tally.summary.owners_unset += self._attributes.owners_unset - before
         if unset:
             self._tally.add(unset_problem(path, unset))
@@ -57,17 +68,19 @@ class Finisher:
             _, components, metadata = self._directories.popleft()
             try:
                 descriptor = open_beneath(self._root, components, filesystem=self._system)
-                try:
-                    self.set_attributes(descriptor, metadata, join_path(components), is_directory=True)
-                finally:
-                    self._system.close(descriptor)
             except OSError as error:
                 self._tally.add(problem_of(error, join_path(components), self._settings))
+                continue
+            try:
+                self.finish_directory(descriptor, components, metadata)
+            finally:
+                self._system.close(descriptor)
 
     def finish_directory(self, descriptor: int, components: Components, metadata: Metadata) -> None:
         """Finish an open directory at once."""
         try:
-            self.set_attributes(descriptor, metadata, join_path(components), is_directory=True)
+            if self._needs(descriptor, metadata):
+                self.set_attributes(descriptor, metadata, join_path(components), is_directory=True)
         except OSError as error:
             self._tally.add(problem_of(error, join_path(components), self._settings))
 
@@ -86,6 +99,11 @@ class Finisher:
                 unset = [f"inode flags ({problem_of(error, path, self._settings).what})"]
             if unset:
                 self._tally.add(unset_problem(path, unset))
+
+    def _needs(self, descriptor: int, metadata: Metadata) -> bool:
+        if self._comparer is None or metadata.mode is None:
+            return True
+        return self._comparer.differs(descriptor, SourceEntry.of(b"", self._system.fstat(descriptor)), metadata)
 
     def _set_flags(self, components: Components, name: bytes, flags: int) -> list[str]:
         directory = open_beneath(self._root, components, filesystem=self._system)

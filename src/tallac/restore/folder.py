@@ -27,6 +27,7 @@ class Folder:
 
     Attributes:
         descriptor: The directory.
+        is_new: It was made just now.
         inherits_acls, inherits_flags: What is made in it gets ACLs or inode flags from it.
     """
 
@@ -34,7 +35,7 @@ class Folder:
         """Look at an open directory."""
         self.descriptor = descriptor
         self._system = system
-        self._is_new = is_new
+        self.is_new = is_new
         # In place of what is restored without any metadata, the folder keeps its own: its time and owner have not been touched.
         self._original = msgspec.structs.replace(
             metadata_of(
@@ -75,9 +76,23 @@ class Folder:
         """Tell what the folder gets when all in it is done; None: nothing."""
         if wanted.mode is not None:
             return wanted
-        if self._is_new:
+        if self.is_new:
             return Metadata()
         return self._original if self._is_changed else None
+
+    def lies_above_home(self) -> bool:
+        """Whether this is the user's home folder, or what that lies in.
+
+        Raises:
+            OSError: It can't be looked at.
+        """
+        own = self._system.fstat(self.descriptor)
+        home = os.path.realpath(os.path.expanduser("~"))
+        places = {home, "/"}
+        while (above := os.path.dirname(home)) != home:
+            places.add(above)
+            home = above
+        return any(os.path.samestat(own, os.stat(place)) for place in places if os.path.exists(place))
 
     def is_empty(self) -> bool:
         """Whether nothing is in it."""
@@ -103,7 +118,9 @@ def open_folder(path: bytes, *, must_be_empty: bool, system: DestinationSystem) 
         except OSError as error:
             raise DestinationError(f"{shown(path)}: can't be looked at: {_reason(error)}; choose another folder") from error
         if not is_free:
-            raise DestinationError(f"{shown(path)}: is not empty; name a new or an empty folder")
+            raise DestinationError(
+                f"{shown(path)}: is not empty; name a new or an empty folder, or say with --overwrite what becomes of what is there"
+            )
         yield folder
     finally:
         system.close(descriptor)

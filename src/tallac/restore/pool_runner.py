@@ -49,7 +49,7 @@ class _Waiting:
 
 
 class PoolRunner:
-    """See `tallac.restore.walk.BatchRunner`. The workers start once there is enough to do.
+    """See `tallac.restore.runner.BatchRunner`. The workers start once there is enough to do.
 
     A worker looks into the grid without looking twice; what it finds damaged is read again here, so that only this process says so.
     """
@@ -70,7 +70,7 @@ class PoolRunner:
         pool = self._choose_pool(batch)
         if pool is None:
             waiting.result = self._writer.write_batch(batch, directory)
-        elif len(batch.entries) == 1 and _is_divisible(batch.entries[0]):
+        elif len(batch.entries) == 1 and not self._task.settings.replaces and _is_divisible(batch.entries[0]):
             self._submit_large(pool, waiting, batch.entries[0], directory)
         else:
             pool.submit(batch, partial(self._take_batch, waiting))

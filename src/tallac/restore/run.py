@@ -6,19 +6,21 @@ import os
 from collections.abc import Callable
 
 from tallac.caps import ReadCap
-from tallac.dag import Entry
+from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
 from tallac.restore.folder import Folder, open_folder
 from tallac.restore.names import is_safe_component, shown
-from tallac.restore.options import PLAIN, RestoreOptions
+from tallac.restore.options import PLAIN, Overwrite, RestoreOptions
 from tallac.restore.owners import Owners
 from tallac.restore.pool_runner import WORKERS
+from tallac.restore.runner import BatchRunner
+from tallac.restore.selection import Scope
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.summary import RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
 from tallac.restore.tally import RestoreObserver, Tally
-from tallac.restore.walk import BatchRunner, Frame, Walk
+from tallac.restore.walk import Frame, Walk
 
 RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
 """Makes a runner, given the destination's descriptor and the settings."""
@@ -37,9 +39,12 @@ def restore(
 ) -> RestoreSummary:
     """Restore what a cap leads to.
 
-    A directory's entries go into the destination, which is created or must be empty and gets the directory's metadata. Anything
-    else goes into the destination under its entry's name, beside what is there; then the folder keeps its own metadata. Nothing
-    that exists is overwritten, and nothing is written outside the destination. Files are not forced to disk.
+    A directory's entries go into the destination, which gets the directory's metadata; it is made, or must be empty unless the
+    options say what becomes of what is there. Anything else goes into the destination under its entry's name, beside what is
+    there; then the folder keeps its own metadata. Nothing is written outside the destination. Files are not forced to disk.
+
+    Over what is there, each file is written under another name and takes its own when it is whole; so a restore that was killed
+    is finished by the next one with the same options.
 
     Args:
         grid: Where to read.
@@ -63,29 +68,58 @@ def restore(
     # A rule that names nobody is told before anything is made.
     Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
     path = os.fsencode(destination)
-    with open_folder(path, must_be_empty=entry.is_directory, system=system) as folder:
-        if entry.is_directory:
+    is_in_place = options.overwrite is not None
+    tally = Tally(observer or RestoreObserver())
+    with open_folder(path, must_be_empty=entry.is_directory and not is_in_place, system=system) as folder:
+        if options.delete and not options.delete_even_home:
+            _refuse_home(folder, path)
+        if entry.is_directory and not is_in_place:
             _stop_inheritance(folder, path)
-        settings = RestoreSettings(
-            destination=path,
-            numeric_owners=options.numeric_owners,
-            user_rules=options.user_rules,
-            group_rules=options.group_rules,
-            inherits_acls=folder.inherits_acls,
-            inherits_flags=folder.inherits_flags,
-        )
+        settings = _settings(options, folder, path)
         runner = make_runner(folder.descriptor, settings) if make_runner else None
         # Workers use the real calls; whoever bends them wants to see them all.
         count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
-        tally = Tally(observer or RestoreObserver())
-        selection = options.selection
-        walk = Walk(grid, folder.descriptor, settings, system, tally, runner=runner, workers=count, selection=selection)
-        if entry.is_directory:
-            tally.summary.directories = 1
-            walk.run(walk.frame_of(entry, folder.final_metadata(entry.metadata), selection.top))
-        else:
-            walk.run(Frame(iter((entry,)), None, b"", selection.top))
+        walk = Walk(grid, folder.descriptor, settings, system, tally, runner=runner, workers=count, options=options)
+        tally.summary.directories = int(entry.is_directory)
+        walk.run(_top_frame(walk, entry, folder, options))
     return tally.summary
+
+
+def _settings(options: RestoreOptions, folder: Folder, path: bytes) -> RestoreSettings:
+    is_in_place = options.overwrite is not None
+    return RestoreSettings(
+        destination=path,
+        numeric_owners=options.numeric_owners,
+        user_rules=options.user_rules,
+        group_rules=options.group_rules,
+        # What is there already may have whatever children inherit.
+        inherits_acls=folder.inherits_acls or is_in_place,
+        inherits_flags=folder.inherits_flags or is_in_place,
+        replaces=is_in_place,
+    )
+
+
+def _top_frame(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions) -> Frame:
+    top = options.selection.top
+    if not entry.is_directory:
+        return Frame(iter((entry,)), None, b"", top)
+    keeps_own = options.overwrite is not None and (top is Scope.PASSAGE or options.overwrite is Overwrite.NEVER)
+    metadata = folder.final_metadata(Metadata() if keeps_own and not folder.is_new else entry.metadata)
+    frame = walk.frame_of(entry, metadata, top)
+    if folder.is_new:
+        frame.stored = None  # Nothing is to be done about what it holds.
+    return frame
+
+
+def _refuse_home(folder: Folder, path: bytes) -> None:
+    try:
+        is_refused = folder.lies_above_home()
+    except OSError as error:
+        raise DestinationError(f"{shown(path)}: can't be looked at: {error.strerror}; choose another folder") from error
+    if is_refused:
+        raise DestinationError(
+            f"{shown(path)}: --delete would empty your home folder, or what it lies in; if that is meant, add --delete-even-home"
+        )
 
 
 def _stop_inheritance(folder: Folder, path: bytes) -> None:

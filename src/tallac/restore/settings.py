@@ -25,6 +25,7 @@ class RestoreSettings:
         user_rules, group_rules: Whom things go to instead of those they belonged to.
         inherits_acls: New files get ACLs from a default ACL of the destination, which must be taken off them.
         inherits_flags: New files get inode flags from the destination, which must be taken off them.
+        replaces: Files may be there already. Each is written under another name, and takes its own when it is whole.
         umask: Decides the mode of what was stored without one.
     """
 
@@ -34,4 +35,5 @@ class RestoreSettings:
     group_rules: OwnerRules = ()
     inherits_acls: bool = False
     inherits_flags: bool = False
+    replaces: bool = False
     umask: int = field(default_factory=read_umask)

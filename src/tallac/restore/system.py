@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import struct
 import sys
 from typing import NamedTuple
@@ -89,9 +90,35 @@ class DestinationSystem(FileSystem):
             if error.errno not in _NO_ALLOCATION:
                 raise
 
+    def look(self, name: bytes, directory: int) -> os.stat_result:
+        """Tell what has a name; a symbolic link is meant itself."""
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        """Read at the file's position; perhaps less, and nothing at the end."""
+        return os.read(descriptor, size)
+
+    def rename(self, old: bytes, new: bytes, directory: int) -> None:
+        """Give something another name in its directory, in place of what has that name."""
+        os.replace(old, new, src_dir_fd=directory, dst_dir_fd=directory)
+
     def remove(self, name: bytes, directory: int) -> None:
         """Remove what is no directory."""
         os.unlink(name, dir_fd=directory)
+
+    def remove_directory(self, name: bytes, directory: int) -> None:
+        """Remove an empty directory."""
+        os.rmdir(name, dir_fd=directory)
+
+    def open_to_owner(self, name: bytes, directory: int) -> None:
+        """Give a directory's owner all rights to it; needed before a normal user can enter it."""
+        if not hasattr(os, "O_PATH"):
+            raise OSError(errno.ENOTSUP, "this system can't do that to a directory that is not opened")
+        descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            os.chmod(b"/proc/self/fd/%d" % descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | stat.S_IRWXU)
+        finally:
+            os.close(descriptor)
 
     def make_symlink(self, target: bytes, name: bytes, directory: int) -> None:
         """Make a symbolic link."""

@@ -45,9 +45,31 @@ class Tally:
         for problem in result.problems:
             self.add(problem)
 
+    def count_made(self, change: Change, path: bytes) -> None:
+        """Count a file that was made, NEW or REPLACED, and name it."""
+        self.summary.files += 1
+        self.tell_made(change, path)
+
+    def tell_made(self, change: Change, path: bytes) -> None:
+        """Name a file that a batch counted."""
+        self.summary.replaced += change is Change.REPLACED
+        self.tell(change, path)
+
+    def count_left(self, change: Change, path: bytes) -> None:
+        """Count a file that was not written; NEW and REPLACED are counted once they are made."""
+        if change is Change.UNCHANGED:
+            self.summary.unchanged += 1
+        elif change is Change.AMENDED:
+            self.summary.amended += 1
+        elif change is Change.KEPT:
+            self.summary.kept += 1
+        else:
+            return
+        self.tell(change, path)
+
     def tell(self, change: Change, path: bytes) -> None:
-        """Name a path and what was done there."""
-        if self.observer.change is not None:
+        """Name a path and what was done there, if anything was."""
+        if self.observer.change is not None and change is not Change.UNCHANGED:
             self.observer.change(change, path)
 
     def show_progress(self) -> None:

@@ -6,25 +6,28 @@ import errno
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Protocol
 
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import CapError, DamageError, EntryError
-from tallac.interfaces import CapReader
-from tallac.restore.attributes import FLAGS_LINK_FORBIDDING
+from tallac.interfaces import CapReader, Directory
 from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of
 from tallac.restore.finish import Finisher
-from tallac.restore.links import LinkTable
+from tallac.restore.in_place import InPlace
+from tallac.restore.making import Maker
 from tallac.restore.names import is_safe_component, join_path, shown
+from tallac.restore.options import PLAIN, RestoreOptions
 from tallac.restore.pool_runner import make_runner
-from tallac.restore.selection import EVERYTHING, Scope, Selection
+from tallac.restore.present import Present
+from tallac.restore.runner import BatchRunner, LocalRunner
+from tallac.restore.selection import Scope
 from tallac.restore.settings import RestoreSettings
-from tallac.restore.special import Kind, is_device, kind_of, make_special
+from tallac.restore.special import Kind, kind_of
 from tallac.restore.summary import Change, Problem, ProblemKind
-from tallac.restore.system import Beneath, DestinationSystem, is_fatal
+from tallac.restore.system import DestinationSystem
 from tallac.restore.tally import Tally
-from tallac.source import DirectoryStack, open_beneath
+from tallac.restore.twins import Twins
+from tallac.source import DirectoryStack
 
 BATCH_COUNT_MAX = 200
 BATCH_SIZE_MAX = 2 << 20
@@ -32,66 +35,39 @@ BATCH_SIZE_MAX = 2 << 20
 _CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
 
 
-class BatchRunner(Protocol):
-    """Restores batches, at once or elsewhere. Whatever a batch raises, `submit`, `results` or `drain` raises."""
-
-    def submit(self, batch: Batch, directory: int) -> None:
-        """Take a batch; waits while too many are under way. The directory's descriptor is open during this call only."""
-        ...
-
-    def results(self) -> list[BatchResult]:
-        """Give what has been done since the last call, in the order of submission; waits for nothing."""
-        ...
-
-    def drain(self) -> list[BatchResult]:
-        """Wait for all that is under way, and give what `results` would."""
-        ...
-
-    def close(self) -> None:
-        """End what is under way, finished or not."""
-        ...
-
-
-class LocalRunner:
-    """Restores each batch in this process, at once."""
-
-    def __init__(self, writer: FileWriter) -> None:
-        """Write with this writer."""
-        self._writer = writer
-        self._done: list[BatchResult] = []
-
-    def submit(self, batch: Batch, directory: int) -> None:
-        self._done.append(self._writer.write_batch(batch, directory))
-
-    def results(self) -> list[BatchResult]:
-        done, self._done = self._done, []
-        return done
-
-    def drain(self) -> list[BatchResult]:
-        return self.results()
-
-    def close(self) -> None:
-        pass
-
-
 class Frame:
     """A directory that the walk is in.
 
     Attributes:
         metadata: What it gets when all below it is done; None to leave it as it is.
+        stored: What the entries come from; None where a single file is restored.
         packed: Its cap, to notice a directory that contains itself.
         scope: What holds for it, and for what is in it unless that has a scope of its own.
+        pending, pending_size: Files that go into the next batch, and the sum of their sizes.
+        replaced: The names of those among them that take the place of something.
+        twins, last: Its names so far, and the newest of them, where something may be overwritten.
     """
 
-    __slots__ = ("entries", "metadata", "packed", "pending", "pending_size", "scope")
+    __slots__ = ("entries", "last", "metadata", "packed", "pending", "pending_size", "replaced", "scope", "stored", "twins")
 
-    def __init__(self, entries: Iterator[Entry], metadata: Metadata | None, packed: bytes, scope: Scope = Scope.IN) -> None:
+    def __init__(
+        self,
+        entries: Iterator[Entry],
+        metadata: Metadata | None,
+        packed: bytes,
+        scope: Scope = Scope.IN,
+        stored: Directory | None = None,
+    ) -> None:
         self.entries = entries
+        self.stored = stored
         self.metadata = metadata
         self.packed = packed
         self.scope = scope
         self.pending: list[Entry] = []
         self.pending_size = 0
+        self.replaced: set[bytes] = set()
+        self.twins = Twins()
+        self.last: bytes | None = None
 
 
 class Walk:
@@ -107,7 +83,7 @@ class Walk:
         *,
         runner: BatchRunner | None = None,
         workers: int = 0,
-        selection: Selection = EVERYTHING,
+        options: RestoreOptions = PLAIN,
     ) -> None:
         """Restore below an open directory, which stays the caller's; with a runner, or with so many worker processes."""
         self._grid = grid
@@ -115,16 +91,18 @@ class Walk:
         self._settings = settings
         self._system = system
         self._tally = tally
-        self._selection = selection
+        self._selection = options.selection
         self._writer = FileWriter(grid, settings, system)
-        self._finisher = Finisher(root, settings, system, tally)
+        present = Present(grid, settings, system, options.overwrite) if options.overwrite else None
+        self._finisher = Finisher(root, settings, system, tally, present.comparer if present else None)
+        self._in_place = InPlace(root, options, settings, system, tally, self._finisher, present) if present else None
+        self._maker = Maker(root, system, tally, self._writer, self._finisher, self._in_place)
         self._runner = runner or make_runner(grid, root, settings, self._writer, workers) or LocalRunner(self._writer)
         self._stack = DirectoryStack(root, filesystem=system)
         self._frames: list[Frame] = []
         # The innermost directories that the walk is in and that are not made yet: they are once something in them is wanted.
         self._unmade: list[Entry] = []
-        self._links = LinkTable()
-        self._under_way: deque[Batch] = deque()
+        self._under_way: deque[tuple[Batch, set[bytes]]] = deque()
         self._submitted = 0
         self._completed = 0
 
@@ -137,6 +115,10 @@ class Walk:
         """
         self._frames.append(top)
         with closing(self._runner), self._stack:
+            try:
+                self._prepare(top)
+            except OSError as error:
+                self._tally.add(problem_of(error, b"", self._settings))
             while self._frames:
                 entry = self._next_entry(self._frames[-1])
                 if entry is None:
@@ -157,7 +139,8 @@ class Walk:
         cap = entry.cap
         if not isinstance(cap, DirectoryReadCap):
             raise CapError("the cap leads to no directory that can be read")
-        return Frame(iter(self._grid.read_directory(cap)), metadata, entry.packed, scope)
+        stored = self._grid.read_directory(cap)
+        return Frame(iter(stored), metadata, entry.packed, scope, stored)
 
     def _next_entry(self, frame: Frame) -> Entry | None:
         try:
@@ -181,26 +164,61 @@ class Walk:
                 return
             if self._unmade:
                 self._make_unmade()
+            if self._in_place is not None:
+                self._refuse_twin(entry.name)
             if kind is Kind.DIRECTORY:
                 self._enter(entry)
             elif entry.metadata.links > 1:
-                self._restore_linked(entry, kind)
-            elif kind is Kind.REGULAR:
-                self._enqueue(entry)
+                directory, components = self._stack.descriptor, self._stack.components
+                self._maker.restore_linked(entry, kind, directory, components, self._frames[-1].scope)
             else:
-                self._make_special(entry)
+                self._restore_single(entry, kind)
         except _CHILD_ERRORS as error:
             self._tally.add(problem_of(error, self._path(entry.name), self._settings))
 
+    def _restore_single(self, entry: Entry, kind: Kind) -> None:
+        change = self._settle(entry, kind)
+        if change in (Change.NEW, Change.REPLACED):
+            if kind is Kind.REGULAR:
+                self._enqueue(entry, change)
+            else:
+                self._maker.make_special(entry, self._stack.descriptor, self._stack.components, change)
+
+    def _settle(self, entry: Entry, kind: Kind) -> Change:
+        if self._in_place is None:
+            return Change.NEW
+        return self._in_place.settle(entry, kind, self._stack.descriptor, self._stack.components, self._frames[-1].scope)
+
+    def _refuse_twin(self, name: bytes) -> None:
+        """Refuse a name that this file system takes for one that has been restored: it would be overwritten."""
+        frame = self._frames[-1]
+        last, frame.last = frame.last, name
+        if not frame.twins.is_suspect(name):
+            return
+        self._submit(frame)
+        self._absorb(self._runner.drain())
+        if last == name or (self._in_place is not None and self._in_place.is_alias(name, self._stack.descriptor)):
+            raise OSError(errno.EEXIST, "the name is taken")
+
     def _enter(self, entry: Entry) -> None:
         frame = self._frame_below(entry, Scope.IN)
-        self._make_directory(entry)
+        change = self._settle(entry, Kind.DIRECTORY)
+        if change is Change.KEPT:
+            return
+        if change is Change.UNCHANGED:
+            self._enter_present(entry, frame)
+        else:
+            self._make_directory(entry)
         self._frames.append(frame)
 
     def _pass(self, entry: Entry) -> None:
         """Go down into a directory that is made only if something in it is wanted."""
         frame = self._frame_below(entry, Scope.PASSAGE)
-        self._unmade.append(entry)
+        if self._in_place is not None and not self._unmade and self._in_place.has_directory(entry.name, self._stack.descriptor):
+            frame.metadata = None
+            self._enter_present(entry, frame)
+        else:
+            self._unmade.append(entry)
         self._frames.append(frame)
 
     def _frame_below(self, entry: Entry, scope: Scope) -> Frame:
@@ -212,7 +230,10 @@ class Walk:
     def _make_unmade(self) -> None:
         """Make the directories on the way to something that is wanted."""
         while self._unmade:
-            self._make_directory(self._unmade[0])
+            entry = self._unmade[0]
+            if self._settle(entry, Kind.DIRECTORY) is Change.KEPT:
+                raise EntryError(f"what is in the way at {shown(join_path(self._stack.components, entry.name))} is kept")
+            self._make_directory(entry)
             del self._unmade[0]
 
     def _make_directory(self, entry: Entry) -> None:
@@ -220,6 +241,25 @@ class Walk:
         self._stack.enter(entry.name)
         self._tally.summary.directories += 1
         self._tally.tell(Change.NEW, join_path(self._stack.components))
+
+    def _enter_present(self, entry: Entry, frame: Frame) -> None:
+        assert self._in_place is not None
+        try:
+            self._stack.enter(entry.name)
+        except PermissionError:
+            self._in_place.open_to_owner(entry.name, self._stack.descriptor)
+            self._stack.enter(entry.name)
+        self._tally.summary.directories += 1
+        try:
+            self._prepare(frame)
+        except BaseException:
+            self._stack.leave()
+            raise
+
+    def _prepare(self, frame: Frame) -> None:
+        if self._in_place is not None and frame.stored is not None:
+            components = self._stack.components
+            frame.metadata = self._in_place.prepare(self._stack.descriptor, components, frame.stored, frame.scope, frame.metadata)
 
     def _leave(self) -> None:
         frame = self._frames.pop()
@@ -235,10 +275,12 @@ class Walk:
         self._finisher.finish_directories(self._completed)
         self._tally.show_progress()
 
-    def _enqueue(self, entry: Entry) -> None:
+    def _enqueue(self, entry: Entry, change: Change) -> None:
         frame = self._frames[-1]
         frame.pending.append(entry)
         frame.pending_size += entry.size
+        if change is Change.REPLACED:
+            frame.replaced.add(entry.name)
         if len(frame.pending) >= BATCH_COUNT_MAX or frame.pending_size >= BATCH_SIZE_MAX:
             self._submit(frame)
             self._absorb(self._runner.results())
@@ -247,15 +289,15 @@ class Walk:
     def _submit(self, frame: Frame) -> None:
         if not frame.pending:
             return
-        batch = Batch(self._stack.components, frame.pending)
-        frame.pending, frame.pending_size = [], 0
+        batch, replaced = Batch(self._stack.components, frame.pending), frame.replaced
+        frame.pending, frame.pending_size, frame.replaced = [], 0, set()
         try:
             directory = self._stack.descriptor
         except OSError as error:
             for entry in batch.entries:
                 self._tally.add(problem_of(error, self._path(entry.name), self._settings))
             return
-        self._under_way.append(batch)
+        self._under_way.append((batch, replaced))
         self._runner.submit(batch, directory)
         self._submitted += 1
 
@@ -263,76 +305,16 @@ class Walk:
         for result in results:
             self._completed += 1
             self._tally.count(result)
-            self._tell_batch(self._under_way.popleft(), result)
+            batch, replaced = self._under_way.popleft()
+            if replaced or self._tally.observer.change is not None:
+                self._tell_batch(batch, replaced, result)
 
-    def _tell_batch(self, batch: Batch, result: BatchResult) -> None:
-        if self._tally.observer.change is None:
-            return
+    def _tell_batch(self, batch: Batch, replaced: set[bytes], result: BatchResult) -> None:
         missing = {problem.path for problem in result.problems if problem.kind is not ProblemKind.UNSET}
         for entry in batch.entries:
             path = join_path(batch.components, entry.name)
             if path not in missing:
-                self._tally.tell(Change.NEW, path)
-
-    def _make_special(self, entry: Entry) -> bool:
-        """Make what has no content, with its metadata; say whether it is there."""
-        directory = self._stack.descriptor
-        try:
-            make_special(self._system, entry, directory)
-        except PermissionError as error:
-            if not is_device(entry):
-                raise
-            what = f"not made: {error.strerror}; only root may"
-            self._tally.add(Problem(self._path(entry.name), ProblemKind.UNSET, what))
-            return False
-        self._finisher.set_attributes(Beneath(directory, entry.name), entry.metadata, self._path(entry.name))
-        self._tally.summary.files += 1
-        self._tally.tell(Change.NEW, self._path(entry.name))
-        return True
-
-    def _restore_linked(self, entry: Entry, kind: Kind) -> None:
-        """Make a link of a file that is there, or the file itself, at once: later links rely on it."""
-        first = self._links.first_of(entry)
-        if first is not None and self._link(entry, *first):
-            self._tally.summary.bytes += entry.size if kind is Kind.REGULAR else 0
-            return
-        components = self._stack.components
-        is_made = self._make_special(entry) if kind is Kind.SPECIAL else self._write_now(entry)
-        if is_made and first is None:
-            self._links.add_first(entry, components)
-
-    def _write_now(self, entry: Entry) -> bool:
-        """Write a file that gets links, without those flags that would forbid them; say whether it is there."""
-        components = self._stack.components
-        result = BatchResult()
-        is_held = bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
-        is_made = self._writer.write(entry, self._stack.descriptor, components, result, with_flags=not is_held)
-        self._tally.count(result)
-        if is_made and is_held:
-            self._finisher.add_unflagged(components, entry.name, entry.metadata.flags)
-        if is_made:
-            self._tally.tell(Change.NEW, self._path(entry.name))
-        return is_made
-
-    def _link(self, entry: Entry, components: tuple[bytes, ...], name: bytes) -> bool:
-        new = Beneath(self._stack.descriptor, entry.name)
-        try:
-            directory = open_beneath(self._root, components, filesystem=self._system)
-            try:
-                self._system.make_link(Beneath(directory, name), new)
-            finally:
-                self._system.close(directory)
-        except OSError as error:
-            if is_fatal(error) or error.errno == errno.EEXIST:
-                raise
-            # The file system knows no links, or no more of this file; or somebody moved the first one away.
-            what = f"a copy instead of a hard link of {shown(join_path(components, name))} ({error.strerror})"
-            self._tally.add(Problem(self._path(entry.name), ProblemKind.UNSET, what))
-            return False
-        self._links.count_link(entry)
-        self._tally.summary.files += 1
-        self._tally.tell(Change.NEW, self._path(entry.name))
-        return True
+                self._tally.tell_made(Change.REPLACED if entry.name in replaced else Change.NEW, path)
 
     def _finish_or_wait(self, metadata: Metadata) -> None:
         components = self._stack.components

@@ -185,6 +185,18 @@ class TahoeGrid:
 
     # Checking
 
+    def check_and_repair(
+        self,
+        cap: Cap,
+        *,
+        verify: bool,
+        repair: bool,
+        add_lease: bool,
+        progress: Callable[[CheckReport], None] | None = None,
+    ) -> CheckReport:
+        """Check what hangs below a cap, and have the gateway repair it and renew its leases. As `tallac.tahoe.checking` has it."""
+        return check_through(self.client, cap, verify=verify, repair=repair, add_lease=add_lease, progress=progress)
+
     def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         return check_through(self.client, cap, verify=read_data, progress=progress)
 

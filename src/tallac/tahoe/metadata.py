@@ -12,7 +12,7 @@ from typing import cast
 
 import msgspec
 
-from tallac.dag import Metadata, SnapshotFacts, Time, is_time, time_from_float, time_to_float
+from tallac.dag import FileType, Metadata, SnapshotFacts, Time, is_time, time_from_float, time_to_float
 
 TALLAC_KEY = "tallac"
 NODE_KEY = "tahoe"
@@ -20,6 +20,10 @@ NODE_KEY = "tahoe"
 
 _NUMBERS = {"st_mode": "mode", "st_uid": "uid", "st_gid": "gid", "st_ino": "inode", "st_dev": "device"}
 _TIMES = ("mtime", "ctime")
+_FILE_TYPES = frozenset(kind.value for kind in FileType)
+_NUMBER_LIMIT = 1 << 64
+_SECONDS_LIMIT = 1 << 62
+"""What a directory's table can hold."""
 
 
 class TallacKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,11 +51,14 @@ def to_child_metadata(metadata: Metadata) -> dict[str, object]:
     written = standard_keys(metadata)
     fields = {name: getattr(metadata, name) for name in _PLAIN_FIELDS}
     keys = TallacKeys(**fields, mtime=_precise(metadata.mtime), ctime=_precise(metadata.ctime))
-    if keys != TallacKeys():
-        written[TALLAC_KEY] = msgspec.to_builtins(keys)
-    if metadata.other is not None:
-        written |= {key: value for key, value in metadata.other.items() if key not in (NODE_KEY, TALLAC_KEY)}
-    return written
+    other = metadata.other or {}
+    own = msgspec.to_builtins(keys)
+    # Marks of snapshots stand under the same key.
+    beside = other.get(TALLAC_KEY)
+    own = (beside if isinstance(beside, dict) else {}) | own
+    if own:
+        written[TALLAC_KEY] = own
+    return written | {key: value for key, value in other.items() if key not in (NODE_KEY, TALLAC_KEY)}
 
 
 def standard_keys(metadata: Metadata) -> dict[str, object]:
@@ -85,7 +92,7 @@ def from_child_metadata(found: dict[str, object], *, with_node_key: bool = True)
     keys = _tallac_keys(other)
     fields: dict[str, object] = {name: getattr(keys, name) for name in _PLAIN_FIELDS}
     for key, name in _NUMBERS.items():
-        if type(other.get(key)) is int:
+        if _is_number(other.get(key), is_mode=name == "mode"):
             fields[name] = other.pop(key)
     for name in _TIMES:
         time = _read_time(other.get(name))
@@ -97,12 +104,25 @@ def from_child_metadata(found: dict[str, object], *, with_node_key: bool = True)
 
 
 def _tallac_keys(other: dict[str, object]) -> TallacKeys:
+    found = other.get(TALLAC_KEY)
+    if not isinstance(found, dict):
+        return TallacKeys()
     try:
-        keys = msgspec.convert(other.get(TALLAC_KEY, {}), TallacKeys)
+        keys = msgspec.convert(found, TallacKeys)
     except msgspec.ValidationError:
         return TallacKeys()
-    other.pop(TALLAC_KEY, None)
+    del other[TALLAC_KEY]
+    beside = {key: value for key, value in found.items() if key not in TallacKeys.__struct_fields__}
+    if beside:
+        other[TALLAC_KEY] = beside
     return keys
+
+
+def _is_number(value: object, *, is_mode: bool) -> bool:
+    """Whether a value is a number that a file can have; a mode without a kind of file is none."""
+    if type(value) is not int or not 0 <= value < _NUMBER_LIMIT:
+        return False
+    return not is_mode or stat.S_IFMT(value) in _FILE_TYPES
 
 
 def _precise(time: Time | None) -> Time | None:
@@ -111,7 +131,7 @@ def _precise(time: Time | None) -> Time | None:
 
 
 def _read_time(value: object) -> Time | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_SECONDS_LIMIT < value < _SECONDS_LIMIT:
         return None
     try:
         return time_from_float(value)

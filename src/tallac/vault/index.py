@@ -20,6 +20,7 @@ from tallac.errors import (
     MalformedObjectError,
     MissingObjectError,
     ObjectNotFoundError,
+    StoreReadOnlyError,
 )
 from tallac.interfaces import Backend, Expect, Randomness
 from tallac.vault.codec import Codec
@@ -268,8 +269,10 @@ class VaultIndex:
             self._register.rewrite(add(None))
         else:
             self._register.swap(add)
-        for name in superseded:
-            self._store.delete(name)
+        # A client that may add and not delete leaves them: no register names them any more.
+        with contextlib.suppress(StoreReadOnlyError):
+            for name in superseded:
+                self._store.delete(name)
         self.refresh()
 
     def close(self) -> None:

@@ -193,21 +193,38 @@ def described(grid: FakeGrid, root: Entry) -> dict[bytes, tuple[Metadata, bytes,
 
 
 class BentSystem(DestinationSystem):
-    """Records what is done, and fails where it is told to: {call: (name or place, error)}."""
+    """Records what is done, and fails where it is told to: {call: (name or place, error)}.
+
+    Attributes:
+        life: After so many calls the process is dead, and none does anything any more.
+        is_folding: Names that differ in case are the same one.
+    """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.failures: dict[str, OSError] = {}
         self.fail_after = 0
+        self.life: int | None = None
+        self.is_folding = False
         self.before_enter: Callable[[bytes], None] | None = None
 
     def _note(self, call: str) -> None:
         self.calls.append(call)
+        if self.life is not None:
+            self.life -= 1
+            if self.life < 0:
+                raise KeyboardInterrupt
         if call in self.failures:
             if self.fail_after:
                 self.fail_after -= 1
             else:
                 raise self.failures[call]
+
+    def look(self, name: bytes, directory: int) -> os.stat_result:
+        if self.is_folding:
+            with self.scandir(directory) as listing:
+                name = next((os.fsencode(one.name) for one in listing if os.fsencode(one.name).lower() == name.lower()), name)
+        return super().look(name, directory)
 
     def make_directory(self, name: bytes, directory: int, mode: int = 0o700) -> None:
         self._note("make_directory")
@@ -226,6 +243,14 @@ class BentSystem(DestinationSystem):
     def remove(self, name: bytes, directory: int) -> None:
         self._note("remove")
         super().remove(name, directory)
+
+    def remove_directory(self, name: bytes, directory: int) -> None:
+        self._note("remove_directory")
+        super().remove_directory(name, directory)
+
+    def rename(self, old: bytes, new: bytes, directory: int) -> None:
+        self._note("rename")
+        super().rename(old, new, directory)
 
     def make_link(self, old: Beneath, new: Beneath) -> None:
         self._note("make_link")

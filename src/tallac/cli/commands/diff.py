@@ -49,7 +49,7 @@ def command(run: Run, old: str, new: str, content: bool, read_data: bool) -> int
     if run.output.is_json:
         run.output.record(type="summary", **_counts(tally), troubles=troubles.count)
     else:
-        run.output.summary(_summary(tally))
+        run.output.summary(_summary(tally, troubles.count))
     return troubles.status
 
 
@@ -85,7 +85,7 @@ def _counts(tally: Tally) -> dict[str, object]:
     }
 
 
-def _summary(tally: Tally) -> dict[str, str]:
+def _summary(tally: Tally, troubles: int) -> dict[str, str]:
     sizes = {
         Difference.ADDED: show_size(tally.bytes_added),
         Difference.REMOVED: show_size(tally.bytes_removed),
@@ -97,4 +97,6 @@ def _summary(tally: Tally) -> dict[str, str]:
         if files or directories:
             size = f", {sizes[difference]}" if difference in sizes else ""
             rows[name] = f"{files} files, {directories} directories{size}"
+    if troubles:
+        rows["not compared"] = f"{troubles}, named on standard error, and what is below"
     return rows or {"result": "no differences"}

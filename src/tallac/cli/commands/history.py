@@ -37,7 +37,8 @@ def command(run: Run, place: str, **choice: object) -> int:
                 run.output.line(f"    {_command(found.place(stretch.last), stretch.state)}")
     troubles = [(stretch.first, stretch.state) for stretch in found.stretches if isinstance(stretch.state, Trouble)]
     for number, trouble in troubles:
-        run.output.warn(f"{show_name(found.snapshots[number].name)}: /{show_name(trouble.path)}: {trouble.what}")
+        path = show_name(trouble.path) or "all of it"
+        run.output.warn(f"{show_name(found.snapshots[number].name)}: {path}: {trouble.what}")
     return 1 if troubles else 0
 
 

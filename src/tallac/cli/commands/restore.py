@@ -11,7 +11,8 @@ from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import json_name, show_duration, show_size
 from tallac.cli.messages import show_name
 from tallac.cli.progress import ProgressLine
-from tallac.restore import Change, Problem, RestoreObserver, RestoreOptions, RestoreSummary, Selection, parse_owner_rules
+from tallac.errors import UsageError
+from tallac.restore import Change, Overwrite, Problem, RestoreObserver, RestoreOptions, RestoreSummary, Selection, parse_owner_rules
 
 
 def _patterns(name: str, text: str) -> click.Option:
@@ -31,6 +32,13 @@ def _owners(name: str, text: str) -> click.Option:
         _patterns("--exclude", "Leave this out, as in a .gitignore file."),
         _patterns("--iinclude", "As --include, whatever the case."),
         _patterns("--iexclude", "As --exclude, whatever the case."),
+        click.Option(
+            ["--overwrite"],
+            type=click.Choice([overwrite.value for overwrite in Overwrite]),
+            help="Restore into a folder with something in it: which files that are there and differ are replaced.",
+        ),
+        flag("--delete", text="With --overwrite: delete what the snapshot has not."),
+        flag("--delete-even-home", text="Let --delete work on the home folder, and on what that lies in."),
         flag("--numeric-owner", text="Set owners by their numbers, whatever names they have here."),
         _owners("--owner-map", "Give what belonged to one user to another, each a name or a number."),
         _owners("--group-map", "Give what belonged to one group to another."),
@@ -39,6 +47,7 @@ def _owners(name: str, text: str) -> click.Option:
         "tallac restore home:docs/Latest ~/restored",
         "tallac restore home:docs/Archives/2026-11-23_17:02:11Z/Letters ~/old-letters",
         "tallac restore home:docs/Latest ~/letters --include '*.odt' --exclude /Old",
+        "tallac restore home:docs/Latest ~/Documents --overwrite if-changed --delete",
     ),
 )
 def command(
@@ -49,17 +58,30 @@ def command(
     exclude: tuple[str, ...],
     iinclude: tuple[str, ...],
     iexclude: tuple[str, ...],
+    overwrite: str | None,
+    delete: bool,
+    delete_even_home: bool,
     numeric_owner: bool,
     owner_map: tuple[str, ...],
     group_map: tuple[str, ...],
 ) -> int:
     """Bring back a snapshot, or any part of one.
 
-    FOLDER is made, or must be empty; a single file may go beside what is there. Metadata comes back as far as your rights allow;
-    what could not be set is said. What is damaged is named and left out; then the exit status is 1.
+    FOLDER is made, or must be empty; a single file may go beside what is there. With --overwrite, FOLDER may hold anything, and
+    only what differs is written: files of which the snapshot's is newer (if-newer), files whose size or time differs and whose
+    content does too (if-changed), files whose content differs (always), or only what is missing (never). That also finishes a
+    restore that was interrupted.
+
+    Metadata comes back as far as your rights allow; what could not be set is said. What is damaged is named and left out; then the
+    exit status is 1.
     """
+    if delete and overwrite is None:
+        raise UsageError("--delete goes with --overwrite, which says what becomes of what is there and not deleted")
     options = RestoreOptions(
         selection=Selection(include, exclude, iinclude=iinclude, iexclude=iexclude),
+        overwrite=Overwrite(overwrite) if overwrite else None,
+        delete=delete,
+        delete_even_home=delete_even_home,
         numeric_owners=numeric_owner,
         user_rules=parse_owner_rules(owner_map),
         group_rules=parse_owner_rules(group_map),
@@ -106,19 +128,24 @@ def _tell_summary(run: Run, folder: str, summary: RestoreSummary, seconds: float
         run.output.note(note)
     if run.output.is_json:
         run.output.record(type="summary", seconds=round(seconds, 3), complete=summary.is_complete, **_fields(summary))
-    else:
-        run.output.summary(
-            {"restored": f"{_counts(summary)} in {show_duration(seconds)}", "to": show_name(folder)} | _lost(summary)
-        )
+        return
+    rows = {"restored": f"{_counts(summary)} in {show_duration(seconds)}"}
+    left = {
+        "replaced": summary.replaced,
+        "metadata only": summary.amended,
+        "unchanged": summary.unchanged,
+        "kept": summary.kept,
+        "deleted": summary.deleted,
+        "damaged": summary.damaged,
+        "not made": summary.failed,
+        "not as it was": summary.unset,
+    }
+    rows |= {label: f"{count:,}" for label, count in left.items() if count}
+    run.output.summary(rows | {"to": show_name(folder)})
 
 
 def _counts(summary: RestoreSummary) -> str:
-    return f"{summary.files} files, {summary.directories} directories, {show_size(summary.bytes)}"
-
-
-def _lost(summary: RestoreSummary) -> dict[str, str]:
-    lost = {"damaged": summary.damaged, "not made": summary.failed, "not as it was": summary.unset}
-    return {label: str(count) for label, count in lost.items() if count}
+    return f"{summary.files:,} files, {summary.directories:,} directories, {show_size(summary.bytes)}"
 
 
 def _fields(summary: RestoreSummary) -> dict[str, object]:
@@ -126,6 +153,11 @@ def _fields(summary: RestoreSummary) -> dict[str, object]:
         "files": summary.files,
         "directories": summary.directories,
         "bytes": summary.bytes,
+        "replaced": summary.replaced,
+        "amended": summary.amended,
+        "unchanged": summary.unchanged,
+        "kept": summary.kept,
+        "deleted": summary.deleted,
         "damaged": summary.damaged,
         "failed": summary.failed,
         "unset": summary.unset,

@@ -1,0 +1,244 @@
+"""Named bytes on a Tahoe-LAFS grid: each object is an immutable file, and mutable directories know them by name.
+
+In the directory for the first part of its name (`packs`, `slots`, ...) each state of an object is a child `NAME@NUMBER`, with `!`
+for further slashes. The highest number counts. A grid has no compare-and-swap, but a number is entered once: who comes second is
+told.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Iterator
+from typing import IO
+
+from tallac.backends.names import check_name, check_prefix
+from tallac.backends.tahoe_states import ABSENT, ROOT_FOLDER, State, StateDirectories
+from tallac.caps import LiteralFile, parse
+from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
+from tallac.interfaces import Buffer, Expect, Item, Version
+from tallac.webapi import LITERAL_SIZE_MAX, WebClient
+
+FOLDERS = (ROOT_FOLDER, "packs", "index", "slots", "sessions", "registers")
+"""What a vault uses, made beforehand; others are made when they are needed."""
+
+STATES_KEPT = 16
+"""So many earlier states of an object may wait to be removed; each removal is a request of its own."""
+
+SWAP_TRIES = 50
+SPOOLED_IN_MEMORY_MAX = 8 << 20
+STREAM_STEP_SIZE = 1 << 18
+
+
+class TahoeBackend:
+    """The `Backend` protocol over a gateway. Thread-safe; it can be sent to other processes of this machine.
+
+    When a call that writes returns, the grid's servers have what was written.
+    """
+
+    def __init__(self, url: str, root: str, node: str) -> None:
+        """Use a mutable directory; nothing is asked yet.
+
+        Args:
+            url: The gateway's.
+            root: The directory's write cap, a secret, or its read cap.
+            node: Which node that is: the only one through which the vault is written from its making on.
+        """
+        self._client = WebClient(url)
+        # A backend is never closed; its connections end with it.
+        weakref.finalize(self, self._client.close)
+        self._opened_with = url, root, node
+        self._states = StateDirectories(self._client, root, node, self.location())
+
+    def __reduce__(self) -> tuple[type[TahoeBackend], tuple[str, str, str]]:
+        """Give what another process needs to open it once more."""
+        return TahoeBackend, self._opened_with
+
+    def __repr__(self) -> str:
+        """Show the gateway; the cap is a secret."""
+        return f"<TahoeBackend {self.location()}>"
+
+    def location(self) -> str:
+        return f"tahoe+vault:{self._client.url}"
+
+    def create(self) -> None:
+        """Make the directories that a vault uses. Existing ones are no error."""
+        self._states.become_writer()
+        for folder in FOLDERS:
+            self._states.make(folder)
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all."""
+        return self._states.is_empty()
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        folder, below = _split(check_name(name))
+        content = bytes(data)
+        self._states.become_writer()
+        cap = ""
+        for _ in range(SWAP_TRIES):
+            found = _last(self._states.read(folder).get(below))
+            self._require(name, found, expect)
+            cap = cap or self._store(content)
+            state = State(found.number + 1, cap, len(content))
+            if self._states.enter(folder, below, state):
+                entered = self._follow(name, found, state, expect)
+                if entered is not None:
+                    return entered
+        raise self._conflict(name)
+
+    def upload(self) -> TahoeUpload:
+        return TahoeUpload(self)
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        folder, below = _split(check_name(name))
+        # What was uploaded never changes; whoever wants the latest state of what does asks for its version.
+        state = self._states.seen(folder, below)
+        if state.cap is None:
+            state = _last(self._states.read(folder).get(below))
+        if state.cap is None:
+            raise ObjectNotFoundError(f"{self.location()} has no object {name}")
+        return self._read(name, state, start, state.size if stop is None else min(stop, state.size))
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        folder, below = _split(check_name(name))
+        state = _last(self._states.read(folder).get(below))
+        return None if state.cap is None else (self._read(name, state, 0, state.size), state.version)
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        check_prefix(prefix)
+        first, slash, _ = prefix.partition("/")
+        found: list[Item] = []
+        for folder in [first] if slash else self._states.names():
+            for below, states in self._states.read(folder).items():
+                name = below if folder == ROOT_FOLDER else f"{folder}/{below}"
+                if states[-1].cap is not None and name.startswith(prefix):
+                    found.append(Item(name, states[-1].size))
+        return iter(found)
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        folder, below = _split(check_name(name))
+        self._states.become_writer()
+        for _ in range(SWAP_TRIES):
+            states = self._states.read(folder).get(below, [])
+            found = _last(states)
+            if found.cap is None:
+                return
+            if expect is not None and found.version != expect:
+                raise self._conflict(name)
+            # That the object is gone is a state as well: whoever has seen an earlier one finds its successor taken.
+            gone = State(found.number + 1, None, 0)
+            if self._states.enter(folder, below, gone):
+                # The oldest first: no earlier state must ever seem to be the last.
+                for state in [*states, gone]:
+                    self._states.remove(folder, below, state)
+                return
+        raise self._conflict(name)
+
+    def add(self, name: str, file: IO[bytes], size: int) -> None:
+        """Store an object from an open file, unless there is one of this name."""
+        folder, below = _split(check_name(name))
+        self._states.become_writer()
+        if _last(self._states.read(folder).get(below)).cap is not None:
+            return
+        cap = LiteralFile(file.read()).danger_whole_text() if size <= LITERAL_SIZE_MAX else self._client.put_stream(_chunks(file))
+        while (found := _last(self._states.read(folder).get(below))).cap is None:
+            if self._states.enter(folder, below, State(found.number + 1, cap, size)):
+                return
+
+    def _follow(self, name: str, before: State, entered: State, expect: Expect | Version | None) -> Version | None:
+        """See whether a state came after the one that it was to follow, which may be long gone, and its successors with it.
+
+        Returns:
+            The version; None where it did not, and may be entered again.
+
+        Raises:
+            ConflictError: It did not, and a certain state was expected. What was entered is taken back.
+        """
+        if before.number == 0:
+            return entered.version
+        folder, below = _split(name)
+        states = self._states.read(folder).get(below, [])
+        numbers = [state.number for state in states]
+        if before.number not in numbers and max(numbers, default=0) <= entered.number:
+            self._states.remove(folder, below, entered)
+            if expect is not None:
+                raise self._conflict(name)
+            return None
+        if len(states) > STATES_KEPT:
+            # The one before the last stays: it tells whoever saw it that the last one follows.
+            for state in states[:-2]:
+                self._states.remove(folder, below, state)
+        return entered.version
+
+    def _require(self, name: str, found: State, expect: Expect | Version | None) -> None:
+        if expect is None:
+            return
+        holds = found.cap is None if expect is Expect.ABSENT else found.cap is not None and found.version == expect
+        if not holds:
+            raise self._conflict(name)
+
+    def _store(self, content: bytes) -> str:
+        if len(content) <= LITERAL_SIZE_MAX:
+            return LiteralFile(content).danger_whole_text()
+        return self._client.put_file(content)
+
+    def _read(self, name: str, state: State, start: int, stop: int) -> bytes:
+        assert state.cap is not None
+        if start >= stop:
+            return b""
+        cap = parse(state.cap)
+        if isinstance(cap, LiteralFile):
+            return cap.data[start:stop]
+        return self._client.get(state.cap, start, stop, where=f"{self.location()}: {name}")
+
+    def _conflict(self, name: str) -> ConflictError:
+        return ConflictError(f"{name} in {self.location()} was changed by somebody else meanwhile: run this again")
+
+
+class TahoeUpload:
+    """An object in the making. It waits on this machine, in a file without a name where it is large."""
+
+    def __init__(self, backend: TahoeBackend) -> None:
+        self._backend = backend
+        self._file: IO[bytes] | None = tempfile.SpooledTemporaryFile(SPOOLED_IN_MEMORY_MAX)  # noqa: SIM115 - see abort.
+
+    def write(self, data: Buffer) -> None:
+        try:
+            self._require_file().write(data)
+        except OSError as error:
+            raise StoreError(f"{tempfile.gettempdir()}: can't keep there what is to be uploaded ({error.strerror})") from error
+
+    def commit(self, name: str) -> None:
+        file = self._require_file()
+        try:
+            size = file.tell()
+            file.seek(0)
+            self._backend.add(name, file, size)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _require_file(self) -> IO[bytes]:
+        if self._file is None:
+            raise StoreError(f"this upload to {self._backend.location()} has ended: begin another one")
+        return self._file
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Give the directory that an object is in, and its name there."""
+    first, slash, rest = name.partition("/")
+    return (first, rest) if slash else (ROOT_FOLDER, name)
+
+
+def _last(states: list[State] | None) -> State:
+    return states[-1] if states else ABSENT
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(STREAM_STEP_SIZE):
+        yield chunk

@@ -1,0 +1,60 @@
+"""All that hangs below a place, each thing once: the manifest of what a cap leads to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tallac.caps import Cap, DirectoryReadCap
+from tallac.dag import Entry, pack_cap
+from tallac.interfaces import CapReader
+
+_KEY_SIZE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One thing of a manifest: its read cap, and the path by which it was found first, from where the manifest begins."""
+
+    path: tuple[bytes, ...]
+    cap: Cap
+
+
+def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
+    """List a file or directory and all that is below it, a directory before its entries, each thing once.
+
+    What can't be read is listed and not followed. Little is kept in memory: a dozen bytes for each thing.
+
+    Raises:
+        DamageError: A directory is lost.
+        StoreError: The grid failed.
+    """
+    seen = {_key(pack_cap(root))}
+    yield Listed((), root)
+    levels = [_entries(reader, root)]
+    path: list[bytes] = []
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+            if path:
+                path.pop()
+            continue
+        key = _key(entry.packed)
+        if key in seen:
+            continue
+        seen.add(key)
+        cap = entry.cap
+        yield Listed((*path, entry.name), cap)
+        if isinstance(cap, DirectoryReadCap):
+            levels.append(_entries(reader, cap))
+            path.append(entry.name)
+
+
+def _entries(reader: CapReader, cap: Cap) -> Iterator[Entry]:
+    return iter(reader.read_directory(cap)) if isinstance(cap, DirectoryReadCap) else iter(())
+
+
+def _key(packed: bytes) -> bytes:
+    return hashlib.blake2b(packed, digest_size=_KEY_SIZE).digest()
