@@ -84,3 +84,23 @@ def test_the_vault_is_not_deleted(docs: Tallac, source: Path) -> None:
     summary = docs("--json", "restore", "Latest", docs.home, "--overwrite", "always", "--delete")
     assert summary.summary("deleted") == 0
     docs("check", "--read-data", "tallac:")
+
+
+def test_a_dry_run(docs: Tallac, source: Path, tmp_path: Path) -> None:
+    """What would be done is counted and named, and not done."""
+    told = docs("restore", "-v", "--dry-run", "Latest", tmp_path / "out")
+    assert told.lines[0] == b"would restore  3 files, 4 directories, 4.01 kB"
+    assert len(told.error_lines) == 6
+    assert not (tmp_path / "out").exists()
+    (source / "parent" / "blah.txt").write_text("changed")
+    (source / "more").touch()
+    foreseen = docs("--json", "restore", "-n", "Latest", source, "--overwrite", "if-changed", "--delete")
+    assert [foreseen.summary(key) for key in ("files", "replaced", "deleted", "unchanged")] == [1, 1, 1, 2]
+    assert (source / "parent" / "blah.txt").read_text() == "changed"
+    assert (source / "more").exists()
+
+
+def test_reading_back(docs: Tallac, tmp_path: Path) -> None:
+    """With --verify, all files are read back and counted."""
+    told = docs("restore", "--verify", "Latest", tmp_path / "out")
+    assert [line.split() for line in told.lines][1] == [b"read", b"back", b"3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,9 @@ class Gateway:
     options: tuple[str, ...] = ()
     client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
-    def ask(self, method: str, path: str, content: bytes | None = None, **headers: str) -> httpx2.Response:
+    def ask(
+        self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
         """Send a request; `path` follows the URL's last slash. Redirects are not followed."""
         return self.client.request(method, self.url + path, content=content, headers=headers)
 

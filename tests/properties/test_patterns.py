@@ -95,7 +95,7 @@ def _kept_by_git(tree: Path, patterns: list[str]) -> set[bytes]:
 def _kept(tree: Path, selection: Selection) -> Generator[bytes, None, None]:
     root = open_root(tree)
     try:
-        yield from _walk(root, b"", selection.at_root(os.fsencode(tree)))
+        yield from _walk(root, b"", selection.at_root(os.fsencode(tree), 0))
     finally:
         REAL.close(root)
 

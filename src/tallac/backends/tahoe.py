@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from tallac.backends.names import check_name, check_prefix
-from tallac.backends.tahoe_states import ABSENT, ROOT_FOLDER, State, StateDirectories
+from tallac.backends.tahoe_states import ABSENT, ROOT_FOLDER, State, StateDirectories, States
 from tallac.caps import LiteralFile, parse
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Buffer, Expect, Item, Version
@@ -82,9 +82,8 @@ class TahoeBackend:
             cap = cap or self._store(content)
             state = State(found.number + 1, cap, len(content))
             if self._states.enter(folder, below, state):
-                entered = self._follow(name, found, state, expect)
-                if entered is not None:
-                    return entered
+                self._require_order(name, found, state, expect)
+                return state.version
         raise self._conflict(name)
 
     def upload(self) -> TahoeUpload:
@@ -120,18 +119,15 @@ class TahoeBackend:
         folder, below = _split(check_name(name))
         self._states.become_writer()
         for _ in range(SWAP_TRIES):
-            states = self._states.read(folder).get(below, [])
-            found = _last(states)
+            states = self._states.read(folder)
+            found = _last(states.get(below))
             if found.cap is None:
                 return
             if expect is not None and found.version != expect:
                 raise self._conflict(name)
             # That the object is gone is a state as well: whoever has seen an earlier one finds its successor taken.
-            gone = State(found.number + 1, None, 0)
-            if self._states.enter(folder, below, gone):
-                # The oldest first: no earlier state must ever seem to be the last.
-                for state in [*states, gone]:
-                    self._states.remove(folder, below, state)
+            if self._states.enter(folder, below, State(found.number + 1, None, 0)):
+                self._sweep(folder, states)
                 return
         raise self._conflict(name)
 
@@ -146,30 +142,33 @@ class TahoeBackend:
             if self._states.enter(folder, below, State(found.number + 1, cap, size)):
                 return
 
-    def _follow(self, name: str, before: State, entered: State, expect: Expect | Version | None) -> Version | None:
+    def _sweep(self, folder: str, states: States) -> None:
+        """Remove what earlier deletes have left, once there is much of it."""
+        gone = {name: found for name, found in states.items() if found[-1].cap is None}
+        if sum(map(len, gone.values())) > STATES_KEPT:
+            for name, found in gone.items():
+                # The oldest first: no earlier state must ever seem to be the last.
+                for state in found:
+                    self._states.remove(folder, name, state)
+
+    def _require_order(self, name: str, before: State, entered: State, expect: Expect | Version | None) -> None:
         """See whether a state came after the one that it was to follow, which may be long gone, and its successors with it.
 
-        Returns:
-            The version; None where it did not, and may be entered again.
-
         Raises:
-            ConflictError: It did not, and a certain state was expected. What was entered is taken back.
+            ConflictError: It did not. What was entered is taken back.
         """
-        if before.number == 0:
-            return entered.version
+        if before.number == 0 or expect is None:
+            return
         folder, below = _split(name)
         states = self._states.read(folder).get(below, [])
         numbers = [state.number for state in states]
         if before.number not in numbers and max(numbers, default=0) <= entered.number:
             self._states.remove(folder, below, entered)
-            if expect is not None:
-                raise self._conflict(name)
-            return None
+            raise self._conflict(name)
         if len(states) > STATES_KEPT:
             # The one before the last stays: it tells whoever saw it that the last one follows.
             for state in states[:-2]:
                 self._states.remove(folder, below, state)
-        return entered.version
 
     def _require(self, name: str, found: State, expect: Expect | Version | None) -> None:
         if expect is None:

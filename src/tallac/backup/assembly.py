@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tallac.backup.decide import Subdirectories
 from tallac.backup.summary import Change, Ledger
 from tallac.dag import Entry, Metadata, pack_cap
-from tallac.interfaces import CapWriter, DirectoryBuilder
+from tallac.interfaces import DirectoryBuilder
 from tallac.sourcedb import DirectoryRow, SourceRecord
 
 
@@ -47,6 +48,7 @@ class Assembly:
         read_ns: When its reading began.
         recorded: The packed cap under which it was stored the last time, if any.
         signature: What it may be recognised by; None where that must not be relied on.
+        is_passage: Whether it only leads to sources, and nothing is to be recorded of it.
         files, directories, size: What is below it, as far as it is known.
         excluded: How many of its entries, and of those below it, are left out by the user's rules.
         below: Its subdirectories with their caps.
@@ -59,6 +61,7 @@ class Assembly:
     read_ns: int
     recorded: bytes | None
     signature: bytes | None
+    is_passage: bool = False
     segments: deque[Segment] = field(default_factory=deque)
     builder: DirectoryBuilder | None = None
     files: int = 0
@@ -75,6 +78,12 @@ class Assembly:
         self.signature = None
 
 
+class DirectoryMaker(Protocol):
+    """What building directories takes; see `CapWriter`."""
+
+    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder: ...
+
+
 class Assembler:
     """Builds the directories of one batch.
 
@@ -82,7 +91,7 @@ class Assembler:
         queued: How many known entries wait behind unknown ones, in all directories.
     """
 
-    def __init__(self, writer: CapWriter, record: SourceRecord, ledger: Ledger) -> None:
+    def __init__(self, writer: DirectoryMaker, record: SourceRecord, ledger: Ledger) -> None:
         self._writer = writer
         self._record = record
         self._ledger = ledger
@@ -174,7 +183,8 @@ class Assembler:
     def _finish(self, assembly: Assembly) -> bytes:
         packed = pack_cap(self._builder(assembly).finish())
         assembly.builder = None
-        self._record.stage(assembly.path, row_of(assembly, packed))
+        if not assembly.is_passage:
+            self._record.stage(assembly.path, row_of(assembly, packed))
         return packed
 
     def _deliver(self, assembly: Assembly, packed: bytes) -> None:

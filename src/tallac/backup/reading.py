@@ -80,7 +80,7 @@ class FileStorer:
             OSError: It can't be read, or is no directory any more.
         """
         if components != self._components:
-            descriptor = open_beneath(self._root, components, filesystem=self._filesystem)
+            descriptor = open_beneath(self._root, components, to_pass=True, filesystem=self._filesystem)
             self.close()
             self._components, self._descriptor = components, descriptor
         return self._descriptor

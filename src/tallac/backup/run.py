@@ -15,14 +15,26 @@ from tallac.backup.files import Files
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import Recorded
 from tallac.backup.summary import BackupSummary, Change, Ledger, Observer
-from tallac.backup.target import Target, enter_snapshot, latest_snapshot, open_target
-from tallac.backup.walk import Surroundings, Walk
+from tallac.backup.surroundings import Surroundings
+from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
+from tallac.backup.walk import Walk
 from tallac.backup.worker import StoreTask
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap
 from tallac.dag import Metadata, SnapshotFacts, parse_snapshot_name, unpack_cap
 from tallac.errors import FencedError, SourceError, UsageError
-from tallac.interfaces import CapWriter, Clock, Grid
-from tallac.source import REAL, DirectoryStack, FileSystem, Selection, SourceEntry, metadata_of, open_root, read_flags, read_xattrs
+from tallac.interfaces import CapReader, CapWriter, Clock, Grid, Session
+from tallac.source import (
+    REAL,
+    DirectoryStack,
+    FileSystem,
+    Scope,
+    Selection,
+    SourceEntry,
+    metadata_of,
+    open_root,
+    read_flags,
+    read_xattrs,
+)
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 from tallac.workers.pool import can_start_workers
 
@@ -39,11 +51,17 @@ class BackupOrder:
     Attributes:
         root: The mutable directory that the path to the target begins at.
         path: The names that lead to the target.
-        source: The source's absolute path.
+        source: The absolute path of what becomes the snapshot's root.
+        scope: Leads from there to the sources; None where the root itself is the source.
+        sources: What the snapshot's facts name as its sources; the root where nothing is given.
+        missing: Paths that the user named and that can't be backed up, with the reason.
         facts: Host, user, tags and version for the snapshot; the rest is filled in.
         selection: What of the source is backed up.
         is_excluded: Tells of a directory's (device, inode) whether it is to be left out, as the vault itself is.
         workers: How many worker processes may be started; 0 reads everything in this one.
+        time_ns: What the snapshot is named by, UTC; None for the time at which it is entered.
+        trusts_timestamps: Whether files that look as they did are taken to be what they were, and not read.
+        skips_unchanged: Whether no snapshot is entered where `Latest` has the very same files.
     """
 
     root: DirectoryWriteCap
@@ -53,6 +71,17 @@ class BackupOrder:
     selection: Selection = field(default_factory=Selection)
     is_excluded: Callable[[int, int], bool] = lambda device, inode: False  # noqa: ARG005
     workers: int = WORKERS
+    scope: Scope | None = None
+    sources: tuple[bytes, ...] = ()
+    missing: tuple[tuple[bytes, str], ...] = ()
+    time_ns: int | None = None
+    trusts_timestamps: bool = True
+    skips_unchanged: bool = False
+
+    @property
+    def named_sources(self) -> tuple[bytes, ...]:
+        """What the snapshot's facts name as its sources."""
+        return self.sources or (self.source,)
 
 
 @dataclass(frozen=True)
@@ -120,32 +149,40 @@ class _Run:
         self._clock = clock
         self._observer = observer
         self._filesystem = filesystem
+        self._sources = order.named_sources
 
     def once(self) -> BackupSummary:
         """Back up."""
         started_ns = self._clock.now_ns()
-        record = self._database.record(self._grid.identity, self._order.source)
+        record = self._database.record(self._grid.identity, *self._sources)
         with ExitStack() as stack:
-            root = _open_source(self._order.source, self._filesystem)
+            root = open_source(self._order.source, self._filesystem)
             stack.callback(self._filesystem.close, root)
             session = stack.enter_context(self._grid.session())
             target = open_target(self._grid, self._order.root, self._order.path)
             with session.writing() as writer:
                 epoch = writer.epoch
                 ledger = Ledger(self._observer, self._clock, lambda: writer.bytes_stored)
+                for path, reason in self._order.missing:
+                    ledger.leave_out(path, reason)
                 try:
                     packed, row = self._store(root, target, writer, record, ledger)
                 finally:
                     record.flush()
                 metadata = self._root_metadata(root)
             stored = _Stored(packed, metadata, row, writer.bytes_stored)
-            cap = _directory_cap(packed)
-            session.commit([cap])
             facts = self._facts(started_ns, stored, ledger)
-            entered = msgspec.structs.replace(metadata, snapshot=facts)
-            name = enter_snapshot(self._grid, session, target, packed, entered, self._clock)
+            name = self._enter(session, target, stored, facts)
             record.commit(epoch)
-        return self._summary(name, cap, facts, row, ledger)
+        return summarise(name, _directory_cap(packed), facts, row, ledger)
+
+    def _enter(self, session: Session, target: Target, stored: _Stored, facts: SnapshotFacts) -> bytes:
+        """Enter the snapshot and give its name; b"" where it is not wanted beside the latest one."""
+        if self._order.skips_unchanged and is_latest(self._grid, target, stored.packed):
+            return b""
+        session.commit([_directory_cap(stored.packed)])
+        entered = msgspec.structs.replace(stored.metadata, snapshot=facts)
+        return enter_snapshot(self._grid, session, target, stored.packed, entered, self._clock, self._order.time_ns)
 
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
@@ -172,32 +209,16 @@ class _Run:
                 self._filesystem,
                 walked,
                 self._order.is_excluded,
+                self._order.trusts_timestamps,
             )
-            recorded = self._recorded(target, record, ledger)
+            recorded = find_recorded(self._grid, target, self._order, record, ledger)
             device = self._filesystem.fstat(root).st_dev
-            selection = self._order.selection.at_root(self._order.source).within(device)
+            selection = self._order.selection.at_root(self._order.source, device, self._order.scope)
             visited = Walk(around).run(self._order.source, selection, recorded)
             files.drain()
             for pool in pools:
                 pool.finish()
-            return _outcome(visited, ledger)
-
-    def _recorded(self, target: Target, record: SourceRecord, ledger: Ledger) -> Recorded | None:
-        """Find what stands in for local records where these are lost, and what is to be expected."""
-        row = record.directory(self._order.source)
-        if row is not None:
-            ledger.progress.files_expected, ledger.progress.bytes_expected = row.files, row.size
-            return None
-        latest = latest_snapshot(self._grid, target, self._order.facts.host, self._order.source)
-        if latest is None:
-            return None
-        facts = latest.metadata.snapshot
-        if facts is None:
-            # Another tool made it, which tells only when it was entered. What had changed shortly before is read again.
-            entered_ns = parse_snapshot_name(latest.name) or 0
-            return Recorded(latest.packed, entered_ns - FOREIGN_DURATION_NS)
-        ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
-        return Recorded(latest.packed, facts.started_ns)
+            return outcome(visited, ledger)
 
     def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Workers | Threads]) -> Executor | None:
         if writer.threads:
@@ -231,7 +252,7 @@ class _Run:
     def _facts(self, started_ns: int, stored: _Stored, ledger: Ledger) -> SnapshotFacts:
         return msgspec.structs.replace(
             self._order.facts,
-            sources=(self._order.source,),
+            sources=self._sources,
             started_ns=started_ns,
             ended_ns=self._clock.now_ns(),
             files=stored.row.files,
@@ -241,25 +262,14 @@ class _Run:
             unreadable=ledger.unreadable,
         )
 
-    def _summary(
-        self, name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, row: DirectoryRow, ledger: Ledger
-    ) -> BackupSummary:
-        return BackupSummary(
-            name=name,
-            cap=cap,
-            files=ledger.files,
-            directories=ledger.directories,
-            size=facts.size,
-            bytes_read=ledger.progress.bytes_read,
-            bytes_stored=facts.bytes_stored,
-            seconds=(self._clock.now_ns() - facts.started_ns) / 1e9,
-            unreadable=ledger.unreadable,
-            vanished=ledger.vanished,
-            excluded=row.excluded,
-        )
 
+def open_source(source: bytes, filesystem: FileSystem) -> int:
+    """Open the directory that becomes the snapshot's root.
 
-def _open_source(source: bytes, filesystem: FileSystem) -> int:
+    Raises:
+        SourceError: It can't be opened.
+        UsageError: It is no directory.
+    """
     try:
         return open_root(source, filesystem=filesystem)
     except SourceError as error:
@@ -268,7 +278,46 @@ def _open_source(source: bytes, filesystem: FileSystem) -> int:
         raise
 
 
-def _outcome(visited: DirectoryRow | Assembly, ledger: Ledger) -> tuple[bytes, DirectoryRow]:
+def find_recorded(
+    grid: CapReader, target: Target | None, order: BackupOrder, record: SourceRecord, ledger: Ledger
+) -> Recorded | None:
+    """Find what stands in for local records where these are lost, or tell nothing, and what is to be expected."""
+    row = record.directory(order.source) if order.scope is None else None
+    if row is not None:
+        ledger.progress.files_expected, ledger.progress.bytes_expected = row.files, row.size
+        return None
+    latest = None if target is None else latest_snapshot(grid, target, order.facts.host, order.named_sources)
+    facts = None if latest is None else latest.metadata.snapshot
+    ledger.has_previous = facts is not None and facts.sources == order.named_sources
+    if latest is None:
+        return None
+    if facts is None:
+        # Another tool made it, which tells only when it was entered. What had changed shortly before is read again.
+        entered_ns = parse_snapshot_name(latest.name) or 0
+        return Recorded(latest.packed, entered_ns - FOREIGN_DURATION_NS)
+    ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
+    return Recorded(latest.packed, facts.started_ns)
+
+
+def summarise(name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, row: DirectoryRow, ledger: Ledger) -> BackupSummary:
+    """Say what a backup came to."""
+    return BackupSummary(
+        name=name,
+        cap=cap,
+        files=ledger.files,
+        directories=ledger.directories,
+        size=facts.size,
+        bytes_read=ledger.progress.bytes_read,
+        bytes_stored=facts.bytes_stored,
+        seconds=(facts.ended_ns - facts.started_ns) / 1e9,
+        unreadable=ledger.unreadable,
+        vanished=ledger.vanished,
+        excluded=row.excluded,
+    )
+
+
+def outcome(visited: DirectoryRow | Assembly, ledger: Ledger) -> tuple[bytes, DirectoryRow]:
+    """Give the packed cap of what a walk came out as, and what is below it."""
     if isinstance(visited, DirectoryRow):
         ledger.files.add(Change.UNCHANGED, visited.files)
         ledger.directories.add(Change.UNCHANGED, visited.directories)

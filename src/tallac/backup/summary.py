@@ -23,15 +23,20 @@ class Change(Enum):
 
 @dataclass(slots=True)
 class Counts:
-    """How many there were of each kind."""
+    """How many there were of each kind.
+
+    Attributes:
+        gone: Those that the previous snapshot of the same sources has, and this one has not.
+    """
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    gone: int = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that are there."""
         return self.new + self.changed + self.unchanged
 
     def add(self, change: Change, count: int = 1) -> None:
@@ -97,6 +102,7 @@ class Ledger:
     Attributes:
         unreadable: How many were left out because they could not be read.
         vanished: How many were gone between listing and reading.
+        has_previous: Whether there is a snapshot of the same sources to compare with.
     """
 
     observer: Observer
@@ -107,6 +113,7 @@ class Ledger:
     progress: Progress = field(default_factory=Progress)
     unreadable: int = 0
     vanished: int = 0
+    has_previous: bool = True
     told_ns: int = 0
 
     def leave_out(self, path: bytes, reason: str) -> None:
@@ -150,7 +157,7 @@ class BackupSummary:
     """What a backup came to.
 
     Attributes:
-        name: The snapshot's name in `Archives/`.
+        name: The snapshot's name in `Archives/`; b"" where none was entered.
         cap: The snapshot's root directory.
         files: Everything that is no directory.
         directories: All below the source, itself not counted.

@@ -47,16 +47,39 @@ def open_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> T
     return Target(directory, _open_or_create(grid, directory, [*walked, ARCHIVES]))
 
 
-def enter_snapshot(grid: Grid, session: Session, target: Target, packed: bytes, metadata: Metadata, clock: Clock) -> bytes:
+def find_target(grid: CapReader, root: DirectoryWriteCap, path: Sequence[bytes]) -> Target | None:
+    """Find a target without creating anything; None where it is not there, or is none."""
+    directory = root
+    for name in path:
+        below = _write_cap_in(grid, directory, name)
+        if below is None:
+            return None
+        directory = below
+    archives = _write_cap_in(grid, directory, ARCHIVES)
+    return None if archives is None else Target(directory, archives)
+
+
+def enter_snapshot(
+    grid: Grid, session: Session, target: Target, packed: bytes, metadata: Metadata, clock: Clock, time_ns: int | None = None
+) -> bytes:
     """Enter a stored snapshot in `Archives/`, then set `Latest`; durable when this returns.
 
     Call only after the writing() block that stored it has exited and the session has committed: `Archives/` must never name
     something that is not durable.
 
+    Args:
+        grid: Where the target is.
+        session: Whose caps they are.
+        target: Where it is entered.
+        packed: The snapshot's packed cap.
+        metadata: Its root's, with its facts.
+        clock: The time.
+        time_ns: What it is named by, UTC; None for now.
+
     Returns:
         The snapshot's name: the time, or the next free second.
     """
-    now_ns = clock.now_ns()
+    now_ns = clock.now_ns() if time_ns is None else time_ns
 
     def add(entries: list[Entry]) -> list[Entry]:
         # The answer to an earlier swap may have been lost: what stands there already is not entered twice.
@@ -70,17 +93,23 @@ def enter_snapshot(grid: Grid, session: Session, target: Target, packed: bytes, 
     return next(entry.name for entry in entries if _is_same(entry, packed, metadata))
 
 
-def latest_snapshot(grid: CapReader, target: Target, host: str, source: bytes) -> Entry | None:
-    """Find the snapshot that can stand in for lost local records: the newest one from this host, of this source where possible.
+def latest_snapshot(grid: CapReader, target: Target, host: str, sources: tuple[bytes, ...]) -> Entry | None:
+    """Find the snapshot that can stand in for lost local records: the newest one from this host, of these sources where possible.
 
     One of `tahoe backup` does not tell its host. It counts where there is none that does; inodes will tell.
     """
     found = [entry for _, entry in snapshots_by_time(grid.read_directory(target.archives.read_cap)) if entry.is_directory]
     told = [(entry, facts) for entry in found if (facts := entry.metadata.snapshot) is not None and facts.host == host]
-    same_source = [entry for entry, facts in told if source in facts.sources]
+    same_sources = [entry for entry, facts in told if facts.sources == sources]
     foreign = [entry for entry in found if entry.metadata.snapshot is None]
-    candidates = same_source or [entry for entry, _ in told] or foreign
+    candidates = same_sources or [entry for entry, _ in told] or foreign
     return candidates[-1] if candidates else None
+
+
+def is_latest(grid: CapReader, target: Target, packed: bytes) -> bool:
+    """Tell whether the latest snapshot is the directory of this packed cap."""
+    latest = grid.read_directory(target.directory.read_cap).get(LATEST)
+    return latest is not None and latest.packed == packed
 
 
 def unknown_names(grid: CapReader, target: Target) -> list[bytes]:
@@ -131,6 +160,12 @@ def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[byte
     what = "an immutable directory" if entry is not None and isinstance(entry.cap, DirectoryReadCap) else "no directory"
     place = "/".join(part.decode(errors="backslashreplace") for part in walked)
     raise NotADirectoryCapError(f"{place!r} in the target is {what}; choose another target, or move that away")
+
+
+def _write_cap_in(grid: CapReader, directory: DirectoryWriteCap, name: bytes) -> DirectoryWriteCap | None:
+    entry = grid.read_directory(directory.read_cap).get(name)
+    cap = None if entry is None else _write_cap(entry)
+    return cap if isinstance(cap, DirectoryWriteCap) else None
 
 
 def _write_cap(entry: Entry) -> Cap | None:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Generator
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from tallac.backup.assembly import Assembler, Assembly, Place
+from tallac.backup.assembly import Assembly, Place
 from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_file
-from tallac.backup.files import QUEUED_MAX, Files
+from tallac.backup.files import QUEUED_MAX
+from tallac.backup.gone import GoneCounter
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
-from tallac.backup.summary import Change, Ledger, compare, join
+from tallac.backup.summary import Change, compare, join
+from tallac.backup.surroundings import Surroundings
 from tallac.caps import LiteralFile
 from tallac.dag import Entry, Metadata, pack_cap
 from tallac.errors import SourceError
-from tallac.interfaces import CapReader, CapWriter, Clock
 from tallac.source import (
     ChosenScan,
     DirectorySelection,
-    DirectoryStack,
-    FileSystem,
     Scan,
     SourceEntry,
     metadata_of,
@@ -30,10 +28,8 @@ from tallac.source import (
     read_link,
     read_xattrs,
     read_xattrs_beneath,
-    scan,
-    scan_nothing,
 )
-from tallac.sourcedb import DirectoryRow, SourceRecord
+from tallac.sourcedb import DirectoryRow
 
 _EMPTY_FILE = pack_cap(LiteralFile(b""))
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
@@ -71,27 +67,6 @@ class _Before(NamedTuple):
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a walk works with.
-
-    Attributes:
-        stack: At the source.
-        is_excluded: Tells of a (device, inode) whether this directory is to be left out.
-    """
-
-    grid: CapReader
-    writer: CapWriter
-    record: SourceRecord
-    files: Files
-    assembler: Assembler
-    ledger: Ledger
-    clock: Clock
-    filesystem: FileSystem
-    stack: DirectoryStack
-    is_excluded: Callable[[int, int], bool]
-
-
 class Walk:
     """One walk through one source."""
 
@@ -103,6 +78,8 @@ class Walk:
         self._record = around.record
         # What a prune takes is no loss for what hangs from a root; but records know nothing of roots.
         self._epoch = None if around.writer.has_losses else around.writer.epoch
+        self._trusts_timestamps = around.trusts_timestamps
+        self._gone = GoneCounter(around.grid, around.record, around.ledger)
         self._excluded: set[bytes] = set()
 
     def run(self, source: bytes, selection: DirectorySelection, recorded: Recorded | None) -> DirectoryRow | Assembly:
@@ -138,13 +115,13 @@ class Walk:
         read_ns = self._around.clock.now_ns()
         try:
             if request.name:
-                self._stack.enter(request.name)
+                self._stack.enter(request.name, to_pass=request.selection.scope is not None)
         except OSError as error:
             self._leave_out(request.path, error)
             return None
         try:
             try:
-                listing = self._list(request)
+                listing = request.selection.scan(self._stack.descriptor, self._around.filesystem)
             except OSError as error:
                 if not request.name:
                     raise SourceError(f"{_shown(request.path)}: can't be listed: {error.strerror}") from error
@@ -157,11 +134,6 @@ class Walk:
         finally:
             if request.name:
                 self._stack.leave()
-
-    def _list(self, request: _Request) -> Scan:
-        if request.selection.is_hollow:
-            return scan_nothing()
-        return scan(self._stack.descriptor, filesystem=self._around.filesystem)
 
     def _select(self, request: _Request, listing: Scan) -> DirectorySelection:
         def notice(name: bytes, what: str) -> None:
@@ -177,9 +149,12 @@ class Walk:
     def _look(self, request: _Request, listing: ChosenScan, read_ns: int) -> _Visit:
         """Recognise a directory by its signature, or go through its entries."""
         signature = listing.signature()
-        row = self._record.directory(request.path)
+        # Which sources a directory leads to is no property of the directory: of such a one the record tells nothing.
+        is_passage = request.selection.scope is not None
+        row = None if is_passage else self._record.directory(request.path)
         recorded = request.recorded if row is None else Recorded(row.packed, row.read_ns, row.epoch == self._epoch)
         assembly = Assembly(request.path, self._stack.components, read_ns, None if recorded is None else recorded.packed, signature)
+        assembly.is_passage = is_passage
         before = _Before()
         if row is not None and signature is not None and self._is_recognised(row, signature):
             before = yield from self._visit_below(request.path, listing, row)
@@ -190,7 +165,8 @@ class Walk:
         return assembly
 
     def _is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
-        return row.signature == signature and row.epoch == self._epoch and self._around.writer.holds(row.packed)
+        is_same = self._trusts_timestamps and row.signature == signature
+        return is_same and row.epoch == self._epoch and self._around.writer.holds(row.packed)
 
     def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
@@ -245,12 +221,14 @@ class Walk:
     ) -> Generator[_Request, _Visited, None]:
         if self._is_excluded(assembly.path, found):
             return
+        if old is not None and not old.is_directory:
+            self._gone.add(assembly.path, old)
         visited = yield from self._visit_once(request, before)
         if visited is None:
             assembly.distrust()
             return
         is_same = old is not None and request.recorded is not None and _is_as_recorded(found, old, request.recorded.read_ns)
-        metadata = old.metadata if old is not None and is_same else self._directory_metadata(assembly, found)
+        metadata = old.metadata if old is not None and is_same else self._directory_metadata(assembly, found, request)
         if isinstance(visited, DirectoryRow):
             self._ledger.directories.add(Change.UNCHANGED, 1 + visited.directories)
             self._ledger.files.add(Change.UNCHANGED, visited.files)
@@ -267,8 +245,9 @@ class Walk:
             return row
         return (yield request)
 
-    def _directory_metadata(self, assembly: Assembly, found: SourceEntry) -> Metadata:
+    def _directory_metadata(self, assembly: Assembly, found: SourceEntry, request: _Request) -> Metadata:
         filesystem = self._around.filesystem
+        is_passage = request.selection.scope is not None
         try:
             descriptor = self._stack.enter(found.name)
             try:
@@ -277,12 +256,14 @@ class Walk:
             finally:
                 self._stack.leave()
         except OSError as error:
+            if is_passage and isinstance(error, PermissionError):
+                return metadata_of(found)
             assembly.distrust()
-            self._ledger.observer.notice(join(assembly.path, found.name), f"its attributes can't be read: {error.strerror}")
+            self._ledger.observer.notice(request.path, f"its attributes can't be read: {error.strerror}")
             return metadata_of(found)
 
     def _is_reusable(self, found: SourceEntry, old: Entry, recorded: Recorded) -> bool:
-        if not _is_as_recorded(found, old, recorded.read_ns):
+        if not (self._trusts_timestamps or not found.is_regular) or not _is_as_recorded(found, old, recorded.read_ns):
             return False
         if old.packed[:1] == b"L":
             return True
@@ -301,7 +282,7 @@ class Walk:
         if not found.is_regular:
             self._store_special(assembly, found, old)
             return
-        stored = provisional.find(found.name)
+        stored = provisional.find(found.name) if self._trusts_timestamps else None
         if stored is not None and _is_as_recorded(found, *stored) and self._around.writer.holds_all(stored[0].packed):
             self._add(assembly, stored[0], compare(stored[0], old))
         else:
@@ -345,6 +326,7 @@ class Walk:
                 self._ledger.name_file(Change.UNCHANGED, path, found.name)
 
     def _forget(self, path: bytes, gone: Entry) -> None:
+        self._gone.add(path, gone)
         if gone.is_directory:
             self._record.drop_below(join(path, gone.name))
 

@@ -16,6 +16,13 @@ from tallac.cli.settings import Settings, grid_options, output_options
 from tallac.connect import Client
 from tallac.errors import UsageError
 
+_BEHIND_DASHES = "tallac.behind_dashes"
+
+
+def count_behind_dashes() -> int:
+    """Tell how many of the running command's arguments stand behind a `--`."""
+    return int(click.get_current_context().meta[_BEHIND_DASHES])
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -32,6 +39,11 @@ class TallacCommand(click.Command):
     def __init__(self, *, examples: tuple[str, ...], **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]
         self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, and note how many stand behind a `--`, which click does not tell."""
+        ctx.meta[_BEHIND_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
+        return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""

@@ -11,7 +11,7 @@ from tallac.connect.passphrase_input import PassphraseChoice
 from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport
+from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport, RepairOptions, RepairReport
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -33,5 +33,7 @@ __all__ = [
     "PruneOptions",
     "PruneReport",
     "RecoveryKit",
+    "RepairOptions",
+    "RepairReport",
     "is_remote",
 ]

@@ -5,17 +5,21 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+from contextlib import ExitStack
 from pathlib import Path
 
 from tallac import __version__
 from tallac.backup import BackupSummary, Observer
+from tallac.backup.rehearsal import RehearsalSummary, rehearse
 from tallac.backup.run import WORKERS, BackupOrder, back_up
 from tallac.caps import DirectoryWriteCap
+from tallac.connect.backup_options import BackupOptions
+from tallac.connect.sources import Sources
 from tallac.dag import SnapshotFacts
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import Grid
 from tallac.source import Selection
-from tallac.sourcedb import SourceDatabase
+from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer import Place
 from tallac.vault import SystemClock
 
@@ -23,65 +27,85 @@ Identity = tuple[int, int]
 """Device and inode: which folder it is, whatever path leads there."""
 
 
-def back_up_source(
-    grid: Grid,
-    target: Place,
-    source: str | Path,
-    *,
-    selection: Selection,
-    vault: Path | None,
-    database: Path,
-    observer: Observer,
-    workers: int | None,
-) -> BackupSummary:
-    """Add a snapshot of a folder to a target, which is made where it is missing. A vault that lies in the folder is left out.
+def back_up_sources(grid: Grid, order: BackupOrder, *, database: Path, observer: Observer) -> BackupSummary:
+    """Carry an order out.
 
     Args:
         grid: Where the target is.
-        target: Where the snapshot goes.
-        source: A folder.
-        selection: What of it is backed up.
-        vault: The folder of the grid's vault, if it is in one.
+        order: What to do.
         database: The source database's file.
         observer: Told what happens.
-        workers: How many worker processes may be started; None for as many as suit.
 
     Raises:
-        As `make_order` and `back_up`.
+        As `back_up`.
     """
-    order = make_order(source, target, selection, vault, WORKERS if workers is None else workers)
     with SourceDatabase(database, lambda what: observer.notice(os.fsencode(database), what)) as opened:
         return back_up(grid, order, opened, SystemClock(), observer=observer)
 
 
-def make_order(source: str | Path, target: Place, selection: Selection, vault: Path | None, workers: int) -> BackupOrder:
+def rehearse_sources(grid: Grid | None, order: BackupOrder, *, database: Path, observer: Observer) -> RehearsalSummary:
+    """Say what carrying an order out would come to; nothing is changed.
+
+    Args:
+        grid: Where the target would be; None where there is none yet.
+        order: What would be done.
+        database: The source database's file, which is not made where it is missing.
+        observer: Told what would happen.
+
+    Raises:
+        As `rehearse`.
+    """
+    with ExitStack() as stack:
+        if grid is not None and database.exists():
+            opened = stack.enter_context(SourceDatabase(database, lambda what: observer.notice(os.fsencode(database), what)))
+            record = opened.record(grid.identity, *order.named_sources)
+        else:
+            record = SourceRecord(None, "", order.named_sources, lambda _: None)
+        return rehearse(grid, order, record, SystemClock(), observer=observer)
+
+
+def make_order(
+    sources: Sources, target: Place, selection: Selection, options: BackupOptions, *, vault: Path | None, workers: int | None
+) -> BackupOrder:
     """Say what is to be backed up where, by whom, and what is to be left out.
 
     Args:
-        source: A folder.
+        sources: What is backed up.
         target: Where the snapshot goes.
-        selection: What of the source is backed up.
+        selection: What of the sources is backed up.
+        options: How.
         vault: The folder of the vault that the target is in, if it is in one.
-        workers: How many worker processes may be started.
+        workers: How many worker processes may be started; None for as many as suit.
 
     Raises:
         AuthorityError: The target can't be changed.
-        UsageError: The source lies in the vault.
+        UsageError: A source lies in the vault, or the snapshot is to have a time that has not come yet.
     """
     if not isinstance(target.cap, DirectoryWriteCap):
         raise AuthorityError(f"{target}: its cap ({target.cap.kind}) does not allow to add snapshots; a write cap is needed")
-    absolute = os.path.abspath(os.fsencode(source))
     excluded = None if vault is None else _identity(vault)
-    if excluded is not None and excluded in _identities_upwards(absolute):
-        raise UsageError(f"{source}: this lies in the vault that it would be backed up into; choose another source or vault")
+    for place in sources.places:
+        if excluded is not None and excluded in _identities_upwards(place):
+            shown = place.decode("utf-8", "backslashreplace")
+            raise UsageError(f"{shown}: this lies in the vault that it would be backed up into; choose another source or vault")
+    if options.time_ns is not None and options.time_ns > SystemClock().now_ns():
+        raise UsageError("a snapshot can't have a time that has not come yet; give one that has")
     return BackupOrder(
         root=target.cap,
         path=target.path,
-        source=absolute,
-        facts=SnapshotFacts(host=platform.node(), user=_user(), version=__version__),
+        source=sources.root,
+        scope=sources.scope,
+        sources=sources.named,
+        missing=sources.missing,
+        facts=SnapshotFacts(
+            host=platform.node() if options.host is None else options.host, user=_user(), tags=options.tags, version=__version__
+        ),
         selection=selection,
         is_excluded=lambda device, inode: (device, inode) == excluded,
-        workers=workers,
+        workers=WORKERS if workers is None else workers,
+        time_ns=options.time_ns,
+        trusts_timestamps=not options.ignore_timestamps,
+        skips_unchanged=options.skip_if_unchanged,
     )
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
-from tallac.backup import BackupSummary, Observer
 from tallac.caps import ReadCap, WriteCap
+from tallac.connect.backups import BackingUp
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.gridwide import GridWide
@@ -22,23 +19,19 @@ from tallac.connect.serving import Serving
 from tallac.connect.transferring import Transferring
 from tallac.connect.unlocking import Unlocking
 from tallac.connect.vaults import GridChoice
-from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, parse_place
-from tallac.errors import AuthorityError, SourceError, UsageError
+from tallac.errors import AuthorityError
 from tallac.transfer import (
     find,
     find_strongest,
 )
 from tallac.vault import KeeperKey, LocatorKey
 
-if TYPE_CHECKING:
-    from tallac.connect.exclusions import Exclusions
-
 
 def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring, Restoring, GridWide):
+class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring, Restoring, GridWide):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -70,7 +63,7 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transf
             warn: Told what did not work and can wait.
         """
         self.warn = warn
-        self._standard_input = standard_input
+        self.standard_input = standard_input
         choice = GridChoice(grid, vault_key_file, node_directory, node_url)
         self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
@@ -134,56 +127,3 @@ class Client(Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transf
                 f"{alias}: only the locator key of its vault is known here; ask the vault's owner for the keeper key"
             )
         return key.keeper_key
-
-    # Looking
-
-    # Backing up
-
-    def prepare_backup(self, source: str | Path, target: str) -> str:
-        """Make the default alias if the target lies below it and it is missing; say where a vault was made for it, else "".
-
-        Raises:
-            SourceError: There is no source; nothing is made for it.
-            UsageError: The source is no folder.
-        """
-        try:
-            is_folder = stat.S_ISDIR(os.stat(source).st_mode)
-        except OSError as error:
-            raise SourceError(f"{source}: this can't be backed up ({error.strerror})") from error
-        if not is_folder:
-            raise UsageError(f"{source}: this is no folder; back up the folder that holds it")
-        root = parse_place(target).root
-        return (self.connection.ensure_default_alias() or "") if root == AliasName(DEFAULT_ALIAS) else ""
-
-    def backup(
-        self,
-        source: str | Path,
-        target: str = f"{DEFAULT_ALIAS}:",
-        *,
-        exclusions: Exclusions | None = None,
-        observer: Observer | None = None,
-        workers: int | None = None,
-    ) -> BackupSummary:
-        """Add a snapshot of a folder to a target, which is made where it is missing.
-
-        A vault that lies in the source is left out, and so is what `exclusions` says.
-        """
-        # Late, because what looks at snapshots does without the half of the program that makes them.
-        from tallac.connect.backing_up import back_up_source
-        from tallac.connect.exclusions import Exclusions
-
-        selection = (exclusions or Exclusions()).selection(self._standard_input)
-        self.prepare_backup(source, target)
-        grid, located = self.connection.resolve(target)
-        summary = back_up_source(
-            grid,
-            located,
-            source,
-            selection=selection,
-            vault=self.connection.folder_of(grid),
-            database=self.connection.folders.state / "source.db",
-            observer=observer or Observer(),
-            workers=workers,
-        )
-        self.seal_aliases(grid.identity)
-        return summary

@@ -60,8 +60,8 @@ class KnownGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     enveloped: str = ""
 
     def __repr__(self) -> str:
-        """Show where it is; the key is a secret."""
-        return f"<KnownGrid {self.location}>"
+        """Show where it is; the key is a secret, and so is a cap in the location."""
+        return f"<KnownGrid {self.location.partition('/URI:')[0]}>"
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

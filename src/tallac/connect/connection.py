@@ -12,8 +12,9 @@ from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
 from tallac.connect.folders import Folders
 from tallac.connect.kept_secrets import KeptSecrets
 from tallac.connect.location import folder_of_url, is_folder_url, parse_location, show_location
-from tallac.connect.nodes import TahoeNodes, identity_of, is_tahoe
+from tallac.connect.nodes import TahoeNodes, identity_of
 from tallac.connect.secrets_input import SecretSource
+from tallac.connect.tahoe_places import is_tahoe
 from tallac.connect.vaults import GridChoice, VaultKey, Vaults
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, CapSource, check_alias_name, parse_place
 from tallac.errors import AliasError, ConfigurationError, MalformedCapError, UsageError
@@ -111,6 +112,13 @@ class Connection:
             return self.vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
         return parse_location(text)
 
+    def read_caps(self, grid: Grid) -> list[Cap]:
+        """Give the read caps of all aliases that are in a grid."""
+        configuration = self.file.read()
+        names = sorted(name for name, alias in configuration.aliases.items() if alias.grid == grid.identity)
+        caps = [self._cap_of(configuration, name) for name in names]
+        return [cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for cap in caps]
+
     def key_at(self, url: str) -> VaultKey | None:
         """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
         return self.vaults.key_at(self.file.read(), url)
@@ -161,9 +169,14 @@ class Connection:
             identity = self.vaults.remember_chosen(configuration)
             self.kept.enter_alias(configuration, name, identity, cap.danger_whole_text())
 
+    @property
+    def has_default_alias(self) -> bool:
+        """Whether places without an alias lead anywhere yet."""
+        return DEFAULT_ALIAS in self.file.read().aliases or self._nodes.chosen() is not None
+
     def ensure_default_alias(self) -> str | None:
         """Make the default alias; say where a vault was made for it, "" where there was one; None if the alias was there."""
-        if DEFAULT_ALIAS in self.file.read().aliases or self._nodes.chosen() is not None:
+        if self.has_default_alias:
             return None
         try:
             return self.create_alias(DEFAULT_ALIAS)

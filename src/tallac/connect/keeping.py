@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 
 from tallac.backends.memory import MemoryBackend
@@ -10,7 +11,7 @@ from tallac.caps import DirectoryWriteCap, WriteCap
 from tallac.check import check_cap
 from tallac.connect.connection import Connection
 from tallac.connect.location import backend_at, is_absent
-from tallac.errors import UsageError
+from tallac.errors import CorruptObjectError, NotAVaultError, UsageError
 from tallac.interfaces import Backend, CheckReport
 from tallac.transfer import find
 from tallac.vault import (
@@ -22,10 +23,14 @@ from tallac.vault import (
     PruneOptions,
     Pruner,
     PruneReport,
+    Repairer,
+    RepairOptions,
+    RepairReport,
     Scrub,
     VaultChecker,
     VaultCopy,
     WriterKey,
+    mend_headers,
     read_identity,
 )
 
@@ -90,6 +95,55 @@ class Keeping:
         if not isinstance(grid, Pruner):
             raise UsageError(f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
         return grid.prune(options or PruneOptions(), progress=progress)
+
+    def repair(
+        self,
+        alias: str = "",
+        *,
+        mirror: str | None = None,
+        options: RepairOptions | None = None,
+        progress: Callable[[RepairReport], None] | None = None,
+    ) -> RepairReport:
+        """Put right what is damaged in the vault of an alias, or in the one that is meant where no place says it.
+
+        Args:
+            alias: The alias, with or without its colon.
+            mirror: A copy of the vault to get things from: a folder, a URL or an alias.
+            options: How to repair; its mirror is the one above.
+            progress: Is told how far it is.
+
+        Raises:
+            As `tallac.vault.Repairer.repair`.
+        """
+        options = options or RepairOptions()
+        if mirror is not None:
+            options = replace(options, mirror=backend_at(self.connection.location_of(mirror)))
+        if alias:
+            alias = alias if ":" in alias else f"{alias}:"
+            if not alias.endswith(":"):
+                raise UsageError(f"{alias}: a repair goes over the whole vault; give the alias alone, as in `tallac repair home:`")
+            headers = self._bring_back_headers(alias, options)
+            if headers is not None and options.is_dry_run:
+                return headers
+            grid, _ = self.connection.resolve(alias)
+        else:
+            grid = self.connection.default_grid()
+        if not isinstance(grid, Repairer):
+            raise UsageError(f"{alias or 'this grid'}: a grid of this kind is not repaired by Tallac; its own tools do that")
+        return grid.repair(self.connection.read_caps(grid), options, progress=progress)
+
+    def _bring_back_headers(self, alias: str, options: RepairOptions) -> RepairReport | None:
+        """Write the headers anew where both are lost, but the configuration knows which vault it was; None where they are there."""
+        url = self.connection.location_of(alias)
+        backend = backend_at(url)
+        try:
+            read_identity(backend)
+        except (NotAVaultError, CorruptObjectError):
+            if not any(True for _ in backend.list("registers/")):
+                raise
+            mend_headers(backend, self.connection.identity_of(alias), is_dry_run=options.is_dry_run)
+            return RepairReport(done=["written anew: both headers; what else is wrong shows after that"])
+        return None
 
     def scrub(self, location: str, *, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Compare whatever names itself in the vault at a folder, a URL or an alias with its name; no key is needed.

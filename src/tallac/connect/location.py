@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tallac.backends.local import LocalBackend
+from tallac.connect.tahoe_places import backend_of, has_cap, is_tahoe_vault, parse_tahoe_location, show_tahoe_vault
 from tallac.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from tallac.backends.tahoe import TahoeBackend
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _FOLDER_PREFIX = "file://"
@@ -20,6 +25,8 @@ def parse_location(text: str) -> str:
     Raises:
         UsageError: It is neither, or of a kind that Tallac does not know.
     """
+    if is_tahoe_vault(text):
+        return parse_tahoe_location(text)
     scheme = _SCHEME.match(text)
     if not text or "\0" in text:
         raise UsageError("--grid needs a folder or a file:/// URL")
@@ -52,12 +59,16 @@ def is_folder_url(url: str) -> bool:
 
 
 def show_location(url: str) -> str:
-    """Write a location as a user would."""
+    """Write a location as a user would, without secrets."""
+    if is_tahoe_vault(url):
+        return show_tahoe_vault(url)
     return str(folder_of_url(url)) if is_folder_url(url) else url
 
 
 def is_absent(url: str) -> bool:
     """Whether there is no such folder; any trouble with looking is no absence."""
+    if is_tahoe_vault(url):
+        return not has_cap(url)
     try:
         folder_of_url(url).stat()
     except FileNotFoundError:
@@ -69,6 +80,8 @@ def is_absent(url: str) -> bool:
 
 def has_strange_files(url: str) -> bool:
     """Whether a folder holds anything beside what a file system puts there itself."""
+    if is_tahoe_vault(url):
+        return not backend_of(url).is_empty()
     folder = folder_of_url(url)
     try:
         return any(name != "lost+found" for name in os.listdir(folder))
@@ -78,12 +91,14 @@ def has_strange_files(url: str) -> bool:
         raise StoreError(f"{folder}: can't read this folder ({error.strerror})") from error
 
 
-def backend_at(url: str) -> LocalBackend:
+def backend_at(url: str) -> LocalBackend | TahoeBackend:
     """Give the backend at a location.
 
     Raises:
         UsageError: It is of a kind that this Tallac does not know.
     """
+    if is_tahoe_vault(url):
+        return backend_of(url)
     if not is_folder_url(url):
         raise UsageError(f"{url}: no kind of grid that works now; only folders do")
     return LocalBackend(folder_of_url(url))

@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from tallac.caps import Cap, parse
 from tallac.connect.folders import Folders, make_private_folder
 from tallac.connect.locking import locked
+from tallac.connect.tahoe_places import PLAIN_PREFIX, directory_of, is_tahoe, parse_tahoe_location, url_of
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import AliasError, LocalStateError, MalformedCapError, UsageError
 from tallac.interfaces import Grid
 from tallac.tahoe.node_directory import ROOT_ALIAS, NodeDirectory
-
-PREFIX = "tahoe:"
-_WEB_URL = re.compile(r"https?://", re.IGNORECASE)
-
-
-def is_tahoe(location: str) -> bool:
-    """Whether a location is a Tahoe-LAFS grid in the plain layout."""
-    return location.startswith(PREFIX)
-
-
-def parse_tahoe_location(text: str) -> str:
-    """Turn `tahoe:DIRECTORY` or `tahoe:URL`, as a user writes it, into a location that means the same elsewhere.
-
-    Raises:
-        UsageError: There is nothing after the colon.
-    """
-    place = text.removeprefix(PREFIX)
-    if not place or "\0" in place:
-        raise UsageError("--grid tahoe: needs the directory of a Tahoe-LAFS node or its URL, as in tahoe:http://127.0.0.1:3456/")
-    if _WEB_URL.match(place):
-        return PREFIX + (place if place.endswith("/") else place + "/")
-    return PREFIX + os.path.abspath(os.path.expanduser(place))
-
-
-def directory_of(location: str) -> NodeDirectory | None:
-    """Give the node's directory that a location names; None for a URL."""
-    place = location.removeprefix(PREFIX)
-    return None if _WEB_URL.match(place) else NodeDirectory(Path(place))
 
 
 def identity_of(location: str) -> str:
@@ -77,16 +47,16 @@ class TahoeNodes:
         if has_node and (choice.location is not None or choice.vault_key_file is not None):
             raise UsageError("--node-directory and --node-url say which grid is meant; leave out --grid and --vault-key")
         if choice.node_url is not None:
-            chosen = PREFIX + choice.node_url
+            chosen = PLAIN_PREFIX + choice.node_url
         elif choice.node_directory is not None:
-            chosen = PREFIX + choice.node_directory
+            chosen = PLAIN_PREFIX + choice.node_directory
         return None if chosen is None else parse_tahoe_location(chosen)
 
     def chosen_directory(self) -> NodeDirectory | None:
         """Give the node's directory whose aliases count; None where the command line names none."""
-        if self._choice.node_directory is not None:
-            return directory_of(parse_tahoe_location(PREFIX + self._choice.node_directory))
         chosen = self.chosen()
+        if self._choice.node_directory is not None:
+            return directory_of(parse_tahoe_location(PLAIN_PREFIX + self._choice.node_directory))
         return None if chosen is None else directory_of(chosen)
 
     @property
@@ -97,7 +67,7 @@ class TahoeNodes:
     def aliases(self) -> list[tuple[str, str]]:
         """List the aliases of the chosen node's directory, each with its place."""
         directory = self.chosen_directory()
-        return [] if directory is None else [(name, f"{PREFIX}{directory}") for name in sorted(directory.aliases())]
+        return [] if directory is None else [(name, f"{PLAIN_PREFIX}{directory}") for name in sorted(directory.aliases())]
 
     def find_alias(self, name: str) -> Cap | None:
         """Give the cap of one of the chosen node's own aliases; None where it has none of this name, or no node is chosen.
@@ -152,8 +122,7 @@ class TahoeNodes:
         # Late, because a command on a vault does without the web.
         from tallac.tahoe.grid import TahoeGrid
 
-        directory, identity = directory_of(location), identity_of(location)
-        url = location.removeprefix(PREFIX) if directory is None else directory.url()
+        url, identity = url_of(location), identity_of(location)
         make_private_folder(self._folders.state)
         return lambda: TahoeGrid(url, self._folders.state, identity=identity, lock=lambda: self._locked(identity))
 

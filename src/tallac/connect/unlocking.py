@@ -125,7 +125,8 @@ class Unlocking:
             NotAVaultError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
         """
-        url, identity = self._vault_at(location)
+        url = parse_location(location)
+        identity = self._vault_at(url)
         passphrases = self._passphrases_at(url, identity)
         # Nobody is asked for what opens nothing.
         passphrases.require_any()
@@ -141,7 +142,8 @@ class Unlocking:
             NotAVaultError: The vault is not there.
             UsageError: Another vault is there.
         """
-        url, identity = self._vault_at(show_location(kit.location) if location is None else location)
+        url = parse_location(kit.location if location is None else location)
+        identity = self._vault_at(url)
         if identity != kit.identity:
             raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
         with self.connection.file.updating() as configuration:
@@ -240,12 +242,11 @@ class Unlocking:
         entering.enter_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
         return entering.enter_aliases(envelope.aliases)
 
-    def _vault_at(self, location: str) -> tuple[str, str]:
-        url = parse_location(location)
+    def _vault_at(self, url: str) -> str:
         identity = self.connection.vaults.identity_at(url)
         if identity is None:
             raise NotAVaultError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
-        return url, identity
+        return identity
 
     def _passphrases(self, identity: str) -> Passphrases:
         backend = self.connection.vaults.backend_of(self.connection.file.read(), identity)

@@ -13,6 +13,7 @@ from tallac.connect.configuration import Configuration, ConfigurationFile, KeySo
 from tallac.connect.folders import Folders
 from tallac.connect.location import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
 from tallac.connect.secrets_input import SecretSource
+from tallac.connect.tahoe_places import complete, has_cap, is_tahoe_vault, with_new_directory
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
 from tallac.interfaces import Backend, Grid, Randomness
@@ -67,7 +68,9 @@ class Vaults:
             UsageError: The command line chose another vault.
         """
         if self._choice.location is not None and self.chosen(configuration) != identity:
-            raise UsageError(f"{self._choice.location}: this is another vault than the one that the alias is in; leave out --grid")
+            raise UsageError(
+                f"{show_location(self._choice.location)}: this is another vault than the one that the alias is in; leave out --grid"
+            )
         known = self._given.get(identity) or configuration.grids.get(identity)
         if known is None:
             raise ConfigurationError(
@@ -83,7 +86,7 @@ class Vaults:
             NotAVaultError, StoreError: --grid leads to no vault.
         """
         if self._choice.location is not None:
-            return self._choose(configuration, parse_location(self._choice.location))
+            return self._choose(configuration, self._located(configuration, self._choice.location))
         if self._choice.vault_key_file is not None:
             raise UsageError("--vault-key says how to open a vault, and --grid where it is: give both")
         if DEFAULT_ALIAS in configuration.aliases:
@@ -98,7 +101,7 @@ class Vaults:
         Only in an `updating` block: a vault's key is in the configuration before the vault is there.
         """
         if self._choice.location is not None:
-            url = parse_location(self._choice.location)
+            url = self._located(configuration, self._choice.location)
         elif DEFAULT_ALIAS in configuration.aliases:
             return self.chosen(configuration), ""
         else:
@@ -106,6 +109,8 @@ class Vaults:
         identity = self.identity_at(url)
         is_begun = url in configuration.unfinished and identity not in configuration.grids
         if identity is None or (is_begun and self._choice.vault_key_file is None):
+            if is_tahoe_vault(url) and not has_cap(url):
+                url = with_new_directory(url)
             return self._make(configuration, url), show_location(url)
         return self.remember(configuration, self._choose(configuration, url)), ""
 
@@ -177,9 +182,11 @@ class Vaults:
                 self._asked[source] = parse_vault_key(self.ask(source))
         except MalformedCapError as error:
             where = self._file.path if source is None else source
-            raise ConfigurationError(f"{where}: the key of the vault at {known.location} is damaged: {error}") from error
+            raise ConfigurationError(
+                f"{where}: the key of the vault at {show_location(known.location)} is damaged: {error}"
+            ) from error
         if self._asked[source].mark != source.mark:
-            raise ConfigurationError(f"{source}: this is another key than that of the vault at {known.location}")
+            raise ConfigurationError(f"{source}: this is another key than that of the vault at {show_location(known.location)}")
         return self._asked[source]
 
     def ask(self, source: KeySource) -> str:
@@ -194,6 +201,13 @@ class Vaults:
         if source.command:
             return self._secrets.ask_command(source.command, "a vault key")
         return self._secrets.ask_keyring(source.keyring, "a vault key")
+
+    def _located(self, configuration: Configuration, text: str) -> str:
+        """Give the location that a user means; a vault on a Tahoe-LAFS grid need not be named by its cap."""
+        url = parse_location(text)
+        if not is_tahoe_vault(url):
+            return url
+        return complete(url, [*(known.location for known in configuration.grids.values()), *configuration.unfinished])
 
     def _choose(self, configuration: Configuration, url: str) -> str:
         identity = self.identity_at(url)
@@ -234,7 +248,7 @@ class Vaults:
             raise NotAVaultError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
         key = make_writer_key(self._randomness) if begun is None else self.parse_key(KnownGrid(url, begun))
         if not isinstance(key, WriterKey):
-            raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {url} is no writer key")
+            raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {show_location(url)} is no writer key")
         backend = backend_at(url)
         backend.create()
         configuration.unfinished[url] = key.danger_whole_text()

@@ -20,6 +20,9 @@ from tallac.restore.system import DESTINATION, DestinationSystem, is_fatal
 from tallac.restore.temporary import temporary_name
 from tallac.source import open_beneath
 
+CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
+"""What goes wrong with one entry, and leaves the others alone, unless `problem_of` says otherwise."""
+
 # Not as strict as reading a stored table: a worker gets what the walk has accepted.
 _entries_decoder = msgspec.msgpack.Decoder(list[Entry])
 
@@ -120,7 +123,7 @@ class FileWriter:
         unset_before = self._attributes.owners_unset
         try:
             size, unset = self._write(entry, directory, with_flags)
-        except (DamageError, CapError, EntryError, OSError, ValueError, OverflowError) as error:
+        except CHILD_ERRORS as error:
             result.problems.append(problem_of(error, join_path(components, entry.name), self._settings))
             return False
         result.files += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator
 
@@ -21,8 +20,6 @@ from tallac.restore.temporary import is_temporary
 from tallac.source import DirectoryStack, Scan, SourceEntry, open_directory, open_regular, read_flags, scan
 
 Components = tuple[bytes, ...]
-
-_NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
 
 class Clearer:
@@ -62,18 +59,20 @@ class Clearer:
         """
         if not self._may_enter(found, directory, components):
             return False
+        top = _Level(found, scope)
+        levels: list[_Level] = []
         with DirectoryStack(directory, filesystem=self._system) as stack:
-            levels: list[tuple[Scan, Iterator[SourceEntry], SourceEntry, Scope]] = []
             try:
-                self._descend(stack, found, scope, levels)
+                self._descend(stack, top, levels)
                 while levels:
                     self._step(stack, components, levels)
             except OSError as error:
-                self._tally.add(problem_of(error, join_path((*components, *stack.components), None), self._settings))
+                self._tally.add(problem_of(error, join_path((*components, *stack.components)), self._settings))
+                top.keeps = True
             finally:
                 for level in levels:
-                    level[0].__exit__(None, None, None)
-        return self._is_gone(found.name, directory)
+                    level.close()
+        return not top.keeps
 
     def free(self, found: SourceEntry, directory: int) -> None:
         """Take those flags off a file or directory that would forbid to replace it, as far as this user may.
@@ -104,6 +103,15 @@ class Clearer:
             except PermissionError:
                 return  # As above.
 
+    def is_empty(self, name: bytes, directory: int) -> bool:
+        """Whether nothing is in a directory. Raises OSError."""
+        descriptor = open_directory(directory, name, filesystem=self._system)
+        try:
+            with self._system.scandir(descriptor) as listing:
+                return next(listing, None) is None
+        finally:
+            self._system.close(descriptor)
+
     def _remove_left(self, descriptor: int, stored: Directory) -> None:
         with self._system.scandir(descriptor) as listing:
             left = [name for listed in listing if is_temporary(name := os.fsencode(listed.name))]
@@ -124,71 +132,69 @@ class Clearer:
         else:
             self._remove_file(found, directory, path)
 
-    def _remove_file(self, found: SourceEntry, directory: int, path: bytes) -> None:
+    def _remove_file(self, found: SourceEntry, directory: int, path: bytes) -> bool:
+        """Delete what is no directory; say whether it is gone."""
         self.free(found, directory)
         try:
             self._system.remove(found.name, directory)
         except FileNotFoundError:
-            return
+            return True
         except OSError as error:
             self._tally.add(problem_of(error, path, self._settings))
-            return
+            return False
         self._tally.summary.deleted += 1
         self._tally.tell(Change.DELETED, path)
+        return True
 
-    def _descend(
-        self,
-        stack: DirectoryStack,
-        found: SourceEntry,
-        scope: Scope,
-        levels: list[tuple[Scan, Iterator[SourceEntry], SourceEntry, Scope]],
-    ) -> None:
+    def _descend(self, stack: DirectoryStack, level: _Level, levels: list[_Level]) -> None:
         try:
-            descriptor = stack.enter(found.name)
+            descriptor = stack.enter(level.found.name)
         except PermissionError:
-            self._system.open_to_owner(found.name, stack.descriptor)
-            descriptor = stack.enter(found.name)
+            self._system.open_to_owner(level.found.name, stack.descriptor)
+            descriptor = stack.enter(level.found.name)
         self.free_open(descriptor)
-        listing = scan(descriptor, filesystem=self._system)
-        levels.append((listing, iter(listing), found, scope))
+        level.open(scan(descriptor, filesystem=self._system))
+        levels.append(level)
 
-    def _step(
-        self,
-        stack: DirectoryStack,
-        above: Components,
-        levels: list[tuple[Scan, Iterator[SourceEntry], SourceEntry, Scope]],
-    ) -> None:
-        listing, rest, own, scope = levels[-1]
-        found = next(rest, None)
-        components = (*above, *stack.components)
+    def _step(self, stack: DirectoryStack, above: Components, levels: list[_Level]) -> None:
+        level = levels[-1]
+        found = level.next()
         if found is None:
-            listing.__exit__(None, None, None)
-            levels.pop()
+            levels.pop().close()
             stack.leave()
-            if scope is Scope.IN:
-                self._remove_emptied(own.name, stack.descriptor, join_path(components))
+            if level.scope is not Scope.IN or level.keeps:
+                level.keeps = True
+            else:
+                path = join_path((*above, *stack.components), level.found.name)
+                level.keeps = not self._remove_emptied(level.found.name, stack.descriptor, path)
+            if levels and level.keeps:
+                levels[-1].keeps = True
             return
+        components = (*above, *stack.components)
         path = join_path(components, found.name)
-        below = self._options.selection.scope(path, found.is_directory, scope)
+        below = self._options.selection.scope(path, found.is_directory, level.scope)
         if below is Scope.OUT:
-            return
-        if not found.is_directory:
-            self._remove_file(found, stack.descriptor, path)
-        elif self._may_enter(found, stack.descriptor, components):
+            level.keeps = True
+        elif not found.is_directory:
+            level.keeps |= not self._remove_file(found, stack.descriptor, path)
+        elif not self._may_enter(found, stack.descriptor, components):
+            level.keeps = True
+        else:
             try:
-                self._descend(stack, found, below, levels)
+                self._descend(stack, _Level(found, below), levels)
             except OSError as error:
                 self._tally.add(problem_of(error, path, self._settings))
+                level.keeps = True
 
-    def _remove_emptied(self, name: bytes, directory: int, path: bytes) -> None:
+    def _remove_emptied(self, name: bytes, directory: int, path: bytes) -> bool:
         try:
             self._system.remove_directory(name, directory)
         except OSError as error:
-            if error.errno not in _NOT_EMPTY:  # What is kept in it has been told where that was not asked for.
-                self._tally.add(problem_of(error, path, self._settings))
-            return
+            self._tally.add(problem_of(error, path, self._settings))
+            return False
         self._tally.summary.deleted += 1
         self._tally.tell(Change.DELETED, path)
+        return True
 
     def _may_enter(self, found: SourceEntry, directory: int, components: Components) -> bool:
         path = join_path(components, found.name)
@@ -202,12 +208,36 @@ class Clearer:
             return False
         return True
 
-    def _is_gone(self, name: bytes, directory: int) -> bool:
-        try:
-            self._system.look(name, directory)
-        except FileNotFoundError:
-            return True
-        return False
+
+class _Level:
+    """A directory that is being deleted.
+
+    Attributes:
+        found: What it is.
+        scope: What holds for it.
+        keeps: Something in it stays, so that it stays itself.
+    """
+
+    def __init__(self, found: SourceEntry, scope: Scope) -> None:
+        self.found = found
+        self.scope = scope
+        self.keeps = False
+        self._scan: Scan | None = None
+        self._rest: Iterator[SourceEntry] = iter(())
+
+    def open(self, listing: Scan) -> None:
+        """Take the listing; it is closed with the level."""
+        self._scan = listing
+        self._rest = iter(listing)
+
+    def next(self) -> SourceEntry | None:
+        """Give what comes next in the listing."""
+        return next(self._rest, None)
+
+    def close(self) -> None:
+        """Let go of the listing."""
+        if self._scan is not None:
+            self._scan.__exit__(None, None, None)
 
 
 def extras(listing: Iterable[SourceEntry], stored: Directory) -> Iterator[SourceEntry]:

@@ -21,12 +21,17 @@ _XATTRS_OF_THE_FILE = (b"user.", b"trusted.", b"system.posix_acl_", b"security.c
 
 
 class Comparer:
-    """Compares what is there with entries of a snapshot."""
+    """Compares what is there with entries of a snapshot.
+
+    Attributes:
+        reads_disk: Contents are to come from the disk, and not from the system's memory of what was written.
+    """
 
     def __init__(self, grid: FileReader, settings: RestoreSettings, system: DestinationSystem) -> None:
         """Read from a grid, look with these calls."""
         self._grid = grid
         self._system = system
+        self.reads_disk = False
         self._owners = Owners(numeric=settings.numeric_owners, user_rules=settings.user_rules, group_rules=settings.group_rules)
 
     def is_same_content(self, entry: Entry, descriptor: int) -> bool:
@@ -37,6 +42,8 @@ class Comparer:
             CapError: The cap leads to no file, or was issued by another grid.
             OSError: The file can't be read.
         """
+        if self.reads_disk:
+            self._system.drop_cached(descriptor)
         small = self._grid.read_small(entry.packed)
         if small is not None:
             return self._has_next(descriptor, small) and not self._system.read(descriptor, 1)

@@ -107,9 +107,26 @@ def open_folder(path: bytes, *, must_be_empty: bool, system: DestinationSystem) 
     Raises:
         DestinationError: It can't be made or opened, is no directory, or is not empty.
     """
+    with _opened(path, must_be_empty=must_be_empty, may_make=True, system=system) as folder:
+        assert folder is not None
+        yield folder
+
+
+@contextmanager
+def look_at_folder(path: bytes, *, must_be_empty: bool, system: DestinationSystem) -> Iterator[Folder | None]:
+    """Open the destination for the length of the block; None where it is missing. Raises as `open_folder` does."""
+    with _opened(path, must_be_empty=must_be_empty, may_make=False, system=system) as folder:
+        yield folder
+
+
+@contextmanager
+def _opened(path: bytes, *, must_be_empty: bool, may_make: bool, system: DestinationSystem) -> Iterator[Folder | None]:
     try:
-        descriptor, is_new = _open_or_make(path, system)
+        descriptor, is_new = _open_or_make(path, system, may_make=may_make)
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and not may_make:
+            yield None
+            return
         raise DestinationError(f"{shown(path)}: can't be used as a folder: {_reason(error)}; choose another one") from error
     try:
         try:
@@ -118,16 +135,15 @@ def open_folder(path: bytes, *, must_be_empty: bool, system: DestinationSystem) 
         except OSError as error:
             raise DestinationError(f"{shown(path)}: can't be looked at: {_reason(error)}; choose another folder") from error
         if not is_free:
-            raise DestinationError(
-                f"{shown(path)}: is not empty; name a new or an empty folder, or say with --overwrite what becomes of what is there"
-            )
+            advice = "name a new or an empty folder, or say with --overwrite what becomes of what is there"
+            raise DestinationError(f"{shown(path)}: is not empty; {advice}")
         yield folder
     finally:
         system.close(descriptor)
 
 
-def _open_or_make(path: bytes, system: DestinationSystem) -> tuple[int, bool]:
-    """Open a path of any length, one component at a time; say whether its last component was made."""
+def _open_or_make(path: bytes, system: DestinationSystem, *, may_make: bool) -> tuple[int, bool]:
+    """Open a path of any length, one component at a time; say whether its last component was made; without `may_make` none is."""
     components = [component for component in path.split(b"/") if component]
     if not components and not path:
         raise ValueError("the name is empty")
@@ -137,7 +153,7 @@ def _open_or_make(path: bytes, system: DestinationSystem) -> tuple[int, bool]:
         is_last_name = number == len(components) - 1
         try:
             flags = _FOLDER_FLAGS if number == len(components) else _PASSAGE_FLAGS
-            below, is_new_here = _step(component, flags, descriptor, 0o700 if is_last_name else 0o777, system)
+            below, is_new_here = _step(component, flags, descriptor, 0o700 if is_last_name else 0o777, system, may_make)
         finally:
             system.close(descriptor)
         descriptor = below
@@ -145,10 +161,12 @@ def _open_or_make(path: bytes, system: DestinationSystem) -> tuple[int, bool]:
     return descriptor, is_new
 
 
-def _step(component: bytes, flags: int, directory: int, mode: int, system: DestinationSystem) -> tuple[int, bool]:
+def _step(component: bytes, flags: int, directory: int, mode: int, system: DestinationSystem, may_make: bool) -> tuple[int, bool]:
     try:
         return system.open(component, flags, directory), False
     except FileNotFoundError:
+        if not may_make:
+            raise
         system.make_directory(component, directory, mode)
         return system.open(component, flags, directory), True
 

@@ -82,10 +82,9 @@ class InPlace:
         self._tally.count_left(change, join_path(components, entry.name))
         return change
 
-    def has_directory(self, name: bytes, directory: int) -> bool:
-        """Whether a name is a directory's."""
-        found = self._present.look(name, directory)
-        return found is not None and found.is_directory
+    def foresee(self, entry: Entry, directory: int) -> Change:
+        """Tell what `settle` would do for a directory. Raises OSError where what is there can't be looked at."""
+        return self._present.decide(entry, Kind.DIRECTORY, self._present.look(entry.name, directory), directory)
 
     def is_alias(self, name: bytes, directory: int) -> bool:
         """Whether something answers to a name, and has another one in the listing."""

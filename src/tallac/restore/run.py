@@ -9,17 +9,19 @@ from tallac.caps import ReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
-from tallac.restore.folder import Folder, open_folder
+from tallac.restore.folder import Folder, look_at_folder, open_folder
 from tallac.restore.names import is_safe_component, shown
 from tallac.restore.options import PLAIN, Overwrite, RestoreOptions
 from tallac.restore.owners import Owners
 from tallac.restore.pool_runner import WORKERS
+from tallac.restore.preview import Preview
 from tallac.restore.runner import BatchRunner
 from tallac.restore.selection import Scope
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.summary import RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
 from tallac.restore.tally import RestoreObserver, Tally
+from tallac.restore.verify import Verification
 from tallac.restore.walk import Frame, Walk
 
 RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
@@ -68,24 +70,33 @@ def restore(
     # A rule that names nobody is told before anything is made.
     Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
     path = os.fsencode(destination)
-    is_in_place = options.overwrite is not None
-    tally = Tally(observer or RestoreObserver())
-    with open_folder(path, must_be_empty=entry.is_directory and not is_in_place, system=system) as folder:
-        if options.delete and not options.delete_even_home:
-            _refuse_home(folder, path)
-        if entry.is_directory and not is_in_place:
+    must_be_empty = entry.is_directory and options.overwrite is None
+    tally = Tally(observer or RestoreObserver(), told=set() if options.verify else None)
+    tally.summary.directories = int(entry.is_directory)
+    if options.dry_run:
+        with look_at_folder(path, must_be_empty=must_be_empty, system=system) as there:
+            if there is not None:
+                _guard_home(there, path, options)
+            settings = _settings(options, there, path)
+            Preview(grid, there.descriptor if there else None, options, settings, tally).run(entry)
+        return tally.summary
+    with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
+        _guard_home(folder, path, options)
+        if must_be_empty:
             _stop_inheritance(folder, path)
         settings = _settings(options, folder, path)
         runner = make_runner(folder.descriptor, settings) if make_runner else None
         # Workers use the real calls; whoever bends them wants to see them all.
         count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
         walk = Walk(grid, folder.descriptor, settings, system, tally, runner=runner, workers=count, options=options)
-        tally.summary.directories = int(entry.is_directory)
         walk.run(_top_frame(walk, entry, folder, options))
+        if options.verify:
+            system.sync()
+            Verification(grid, folder.descriptor, options, settings, system, tally).run(entry)
     return tally.summary
 
 
-def _settings(options: RestoreOptions, folder: Folder, path: bytes) -> RestoreSettings:
+def _settings(options: RestoreOptions, folder: Folder | None, path: bytes) -> RestoreSettings:
     is_in_place = options.overwrite is not None
     return RestoreSettings(
         destination=path,
@@ -93,8 +104,8 @@ def _settings(options: RestoreOptions, folder: Folder, path: bytes) -> RestoreSe
         user_rules=options.user_rules,
         group_rules=options.group_rules,
         # What is there already may have whatever children inherit.
-        inherits_acls=folder.inherits_acls or is_in_place,
-        inherits_flags=folder.inherits_flags or is_in_place,
+        inherits_acls=is_in_place or (folder is not None and folder.inherits_acls),
+        inherits_flags=is_in_place or (folder is not None and folder.inherits_flags),
         replaces=is_in_place,
     )
 
@@ -111,7 +122,9 @@ def _top_frame(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions
     return frame
 
 
-def _refuse_home(folder: Folder, path: bytes) -> None:
+def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:
+    if not options.delete or options.delete_even_home:
+        return
     try:
         is_refused = folder.lies_above_home()
     except OSError as error:

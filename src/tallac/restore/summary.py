@@ -61,6 +61,7 @@ class RestoreSummary:
         unchanged: How many files were there as they should be.
         kept: How many files differ, and were left as they are because that was asked for.
         deleted: How many files and directories were deleted.
+        verified: How many files were read back and found right.
         damaged, failed, unset: How many problems of each kind were reported.
         owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
     """
@@ -73,6 +74,7 @@ class RestoreSummary:
     unchanged: int = 0
     kept: int = 0
     deleted: int = 0
+    verified: int = 0
     damaged: int = 0
     failed: int = 0
     unset: int = 0

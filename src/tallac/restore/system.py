@@ -98,6 +98,16 @@ class DestinationSystem(FileSystem):
         """Read at the file's position; perhaps less, and nothing at the end."""
         return os.read(descriptor, size)
 
+    def sync(self) -> None:
+        """Have all that was written put on disk."""
+        if hasattr(os, "sync"):
+            os.sync()
+
+    def drop_cached(self, descriptor: int) -> None:
+        """Have an open file read from the disk, as far as what was written is there."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def rename(self, old: bytes, new: bytes, directory: int) -> None:
         """Give something another name in its directory, in place of what has that name."""
         os.replace(old, new, src_dir_fd=directory, dst_dir_fd=directory)

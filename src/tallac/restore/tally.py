@@ -26,16 +26,28 @@ class RestoreObserver:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts, and tells an observer."""
+    """Counts, and tells an observer.
+
+    Attributes:
+        told: The paths with problems; None where nobody will ask.
+    """
 
     observer: RestoreObserver = field(default_factory=RestoreObserver)
     summary: RestoreSummary = field(default_factory=RestoreSummary)
+    told: set[bytes] | None = None
 
     def add(self, problem: Problem) -> None:
         """Count a problem."""
+        if self.told is not None:
+            self.told.add(problem.path)
         self.summary.count(problem)
         if self.observer.problem is not None:
             self.observer.problem(problem)
+
+    def add_once(self, problem: Problem) -> None:
+        """Count a problem at a path that has had none."""
+        if self.told is None or problem.path not in self.told:
+            self.add(problem)
 
     def count(self, result: BatchResult) -> None:
         """Count what became of a batch."""

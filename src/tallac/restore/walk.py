@@ -11,7 +11,7 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
-from tallac.restore.batch import Batch, BatchResult, FileWriter, problem_of
+from tallac.restore.batch import CHILD_ERRORS, Batch, BatchResult, FileWriter, problem_of
 from tallac.restore.finish import Finisher
 from tallac.restore.in_place import InPlace
 from tallac.restore.making import Maker
@@ -31,8 +31,6 @@ from tallac.source import DirectoryStack
 
 BATCH_COUNT_MAX = 200
 BATCH_SIZE_MAX = 2 << 20
-
-_CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
 
 
 class Frame:
@@ -173,7 +171,7 @@ class Walk:
                 self._maker.restore_linked(entry, kind, directory, components, self._frames[-1].scope)
             else:
                 self._restore_single(entry, kind)
-        except _CHILD_ERRORS as error:
+        except CHILD_ERRORS as error:
             self._tally.add(problem_of(error, self._path(entry.name), self._settings))
 
     def _restore_single(self, entry: Entry, kind: Kind) -> None:
@@ -214,7 +212,13 @@ class Walk:
     def _pass(self, entry: Entry) -> None:
         """Go down into a directory that is made only if something in it is wanted."""
         frame = self._frame_below(entry, Scope.PASSAGE)
-        if self._in_place is not None and not self._unmade and self._in_place.has_directory(entry.name, self._stack.descriptor):
+        change = Change.NEW
+        if self._in_place is not None and not self._unmade:
+            change = self._in_place.foresee(entry, self._stack.descriptor)
+        if change is Change.KEPT:
+            self._tally.count_left(change, self._path(entry.name))
+            return
+        if change is Change.UNCHANGED:
             frame.metadata = None
             self._enter_present(entry, frame)
         else:

@@ -8,7 +8,8 @@ from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_direct
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
 from tallac.source.patterns import Patterns
-from tallac.source.scan import Scan, scan, scan_names, scan_nothing
+from tallac.source.scan import Scan, scan
+from tallac.source.scope import Scope
 from tallac.source.selection import (
     CACHE_MARKER,
     IGNORE_FILE,
@@ -36,6 +37,7 @@ __all__ = [
     "Marker",
     "Patterns",
     "Scan",
+    "Scope",
     "Selection",
     "SourceEntry",
     "metadata_of",
@@ -49,7 +51,5 @@ __all__ = [
     "read_xattrs",
     "read_xattrs_beneath",
     "scan",
-    "scan_names",
-    "scan_nothing",
     "signature",
 ]

@@ -19,7 +19,7 @@ _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 DIRECTORY_FLAGS = os.O_RDONLY | _DIRECTORY | _NO_FOLLOW | _CLOEXEC
 _ROOT_FLAGS = os.O_RDONLY | _DIRECTORY | _CLOEXEC
-# Passing through a directory needs no right to list it.
+# Passing through a directory needs no right to list it, and neither does looking at a name in it.
 _PASSAGE_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | _DIRECTORY | _CLOEXEC
 _REGULAR_FLAGS = os.O_RDONLY | _NO_FOLLOW | _NONBLOCK | _CLOEXEC
 _PATH_SIZE_MAX = 4000
@@ -52,16 +52,35 @@ def open_directory(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -
     return filesystem.open(name, DIRECTORY_FLAGS, parent)
 
 
-def open_beneath(root: int, components: Sequence[bytes], *, filesystem: FileSystem = REAL) -> int:
+def open_passage(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -> int:
+    """Open a directory in an open directory, if only to pass through it where it must not be listed; the caller closes it.
+
+    Raises:
+        OSError: It is no directory (any more), or not there.
+    """
+    try:
+        return filesystem.open(name, DIRECTORY_FLAGS, parent)
+    except PermissionError:
+        return filesystem.open(name, _PASSAGE_FLAGS | _NO_FOLLOW, parent)
+
+
+def open_beneath(root: int, components: Sequence[bytes], *, to_pass: bool = False, filesystem: FileSystem = REAL) -> int:
     """Open a directory some levels below an open one, one component at a time; without components, the same once more.
+
+    Args:
+        root: The open directory.
+        components: The names that lead there.
+        to_pass: Whether none of them need be listed.
+        filesystem: The calls to use.
 
     Raises:
         OSError: A component can't be read, or is no directory (any more).
     """
+    open_next = open_passage if to_pass else open_directory
     descriptor = filesystem.open(b".", DIRECTORY_FLAGS, root)
     for component in components:
         try:
-            below = filesystem.open(component, DIRECTORY_FLAGS, descriptor)
+            below = open_next(descriptor, component, filesystem=filesystem)
         finally:
             filesystem.close(descriptor)
         descriptor = below

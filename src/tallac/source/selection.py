@@ -18,7 +18,8 @@ from tallac.source.descriptors import open_regular
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
 from tallac.source.patterns import Patterns
-from tallac.source.scan import Scan
+from tallac.source.scan import Scan, scan, scan_names, scan_nothing
+from tallac.source.scope import Scope
 
 IGNORE_FILE = b".tallacignore"
 IGNORE_FILE_SIZE_MAX = 1 << 20
@@ -74,12 +75,19 @@ class Selection:
         names = {marker.name for marker in self.markers}
         return frozenset(names if self.ignore_file is None else {*names, self.ignore_file})
 
-    def at_root(self, path: bytes) -> DirectorySelection:
-        """Begin at what becomes the snapshot's root, by its absolute path."""
+    def at_root(self, path: bytes, device: int, scope: Scope | None = None) -> DirectorySelection:
+        """Begin at what becomes the snapshot's root.
+
+        Args:
+            path: Its absolute path.
+            device: The file system that it lies on.
+            scope: Leads to the sources, where the root is none itself.
+        """
         levels = (_Level(self.patterns, ""),) if self.patterns else ()
         rules = (self.patterns.wording, self.markers, self.size_max, self.one_file_system)
         digest = _digest(b"", path, repr(rules).encode()) if any(rules) or self.size_max == 0 else b""
-        return DirectorySelection(_Root(self, self.names_wanted), digest, levels)
+        root = DirectorySelection(_Root(self, self.names_wanted), digest, levels, scope=scope)
+        return root if scope is not None else root.begun(device)
 
 
 class _Root(NamedTuple):
@@ -106,6 +114,7 @@ class DirectorySelection:
         marker: The name of a file that has all others left out.
         device: What is elsewhere than here is on another file system; None where that makes no difference.
         is_hollow: Whether it is the mount point of another file system, and nothing in it is looked at.
+        scope: Where the directory only leads to sources: which names do.
     """
 
     root: _Root
@@ -114,26 +123,31 @@ class DirectorySelection:
     marker: bytes | None = None
     device: int | None = None
     is_hollow: bool = False
+    scope: Scope | None = None
 
     @property
     def has_rules(self) -> bool:
         """Whether anything could be left out at all."""
         return bool(self.levels) or self.marker is not None or self.root.selection.size_max is not None
 
-    def within(self, device: int) -> DirectorySelection:
-        """Say on which file system the source lies that begins here."""
-        if not self.root.selection.one_file_system:
-            return self
-        return replace(self, digest=_digest(self.digest, b"device", b"%d" % device), device=device)
-
     def beneath(self, found: SourceEntry) -> DirectorySelection:
         """Go down into a subdirectory."""
+        scope = None if self.scope is None else self.scope.below.get(found.name)
         is_hollow = self.device is not None and found.device != self.device
-        if not (self.levels or self.marker or is_hollow):
+        if not (self.levels or self.marker or is_hollow or self.scope):
             return self
         below = f"{_text(found.name)}/"
         levels = tuple(_Level(patterns, prefix + below) for patterns, prefix in self.levels)
-        return replace(self, levels=levels, marker=None, is_hollow=is_hollow)
+        there = replace(self, levels=levels, marker=None, is_hollow=is_hollow, scope=scope)
+        return there.begun(found.device) if self.scope is not None and scope is None else there
+
+    def scan(self, descriptor: int, filesystem: FileSystem = REAL) -> Scan:
+        """List the directory as far as it is looked at. Raises as `scan` does."""
+        if self.is_hollow:
+            return scan_nothing()
+        if self.scope is not None:
+            return scan_names(descriptor, self.scope.below, filesystem=filesystem)
+        return scan(descriptor, filesystem=filesystem)
 
     def reading(
         self, listing: Scan, descriptor: int, path: bytes, notice: Callable[[bytes, str], None], filesystem: FileSystem = REAL
@@ -162,6 +176,12 @@ class DirectorySelection:
         own = 1 if selection.patterns else 0
         levels = (*self.levels[:own], _Level(patterns, ""), *self.levels[own:])
         return replace(self, digest=_digest(self.digest, b"ignore", path, content), levels=levels)
+
+    def begun(self, device: int) -> DirectorySelection:
+        """Say on which file system the source lies that begins here."""
+        if not self.root.selection.one_file_system:
+            return self
+        return replace(self, digest=_digest(self.digest, b"device", b"%d" % device), device=device)
 
     def sign(self, signature: bytes) -> bytes:
         """Make a listing's signature one of the listing and of what is left out of it."""

@@ -6,7 +6,7 @@ import errno
 import os
 from typing import Self
 
-from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory
+from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_passage
 from tallac.source.filesystem import REAL, FileSystem
 
 OPEN_COUNT_MAX = 128
@@ -67,13 +67,17 @@ class DirectoryStack:
         """Whether this directory is the present one or above it: entering it again would be a loop."""
         return (device, inode) in self._identities
 
-    def enter(self, name: bytes) -> int:
+    def enter(self, name: bytes, *, to_pass: bool = False) -> int:
         """Go down into a directory of the present one and give its descriptor, which stays the stack's.
+
+        Args:
+            name: The directory's.
+            to_pass: Whether it need not be listed.
 
         Raises:
             OSError: It can't be read, or is no directory (any more); ELOOP where it lies above. The stack is as before.
         """
-        descriptor = open_directory(self.descriptor, name, filesystem=self._filesystem)
+        descriptor = (open_passage if to_pass else open_directory)(self.descriptor, name, filesystem=self._filesystem)
         try:
             level = _Level(name, descriptor, self._filesystem.fstat(descriptor))
             if level.identity in self._identities:

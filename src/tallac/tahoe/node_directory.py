@@ -8,6 +8,7 @@ from pathlib import Path
 from tallac.errors import AliasError, LocalStateError, StoreError
 
 NODE_URL_FILE = "node.url"
+NODE_ID_FILE = "my_nodeid"
 ALIASES_FILE = "private/aliases"
 ROOT_FILE = "private/root_dir.cap"
 ROOT_ALIAS = "tahoe"
@@ -34,6 +35,11 @@ class NodeDirectory:
         if text is None or not text.strip():
             raise StoreError(f"{path}: there is no node's URL; give the directory of a Tahoe-LAFS node that has run once")
         return text.strip()
+
+    def node_id(self) -> str | None:
+        """Give the node's own name, by which others know it; None where it has not run yet."""
+        text = self._read(self.folder / NODE_ID_FILE)
+        return text.strip() or None if text is not None else None
 
     def aliases(self) -> dict[str, str]:
         """Give the caps' texts by the aliases' names."""

@@ -4,11 +4,13 @@ from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
 from tallac.vault.copying import VaultCopy
 from tallac.vault.envelopes import Envelope, EnvelopeFile
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
+from tallac.vault.header import mend_headers
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport
 from tallac.vault.mirror_states import MirrorMemory
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
+from tallac.vault.repair_report import Repairer, RepairOptions, RepairReport
 from tallac.vault.scrubbing import Scrub
 
 __all__ = [
@@ -26,6 +28,9 @@ __all__ = [
     "PruneOptions",
     "PruneReport",
     "Pruner",
+    "RepairOptions",
+    "RepairReport",
+    "Repairer",
     "Scrub",
     "SetPassphrase",
     "SystemClock",
@@ -36,6 +41,7 @@ __all__ = [
     "WriterKey",
     "create_vault",
     "make_writer_key",
+    "mend_headers",
     "open_vault",
     "parse_envelope_key",
     "parse_vault_key",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, CheckReport, Finding
+from tallac.vault.aside import ASIDE_PREFIX
 from tallac.vault.codec import Codec
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import HEADER_NAMES, check_headers
@@ -73,7 +74,11 @@ class FrameCheck:
             self._note("roots and sessions were not checked: that takes a keeper key")
 
     def _check_names(self) -> None:
-        known = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX, PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
+        objects = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
+        known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, ASIDE_PREFIX)
+        aside = {name.removesuffix(".index") for name in self._under(ASIDE_PREFIX)}
+        if aside:
+            self._note(f"{len(aside)} damaged packs lie aside in {ASIDE_PREFIX}; when all is well, that folder may be deleted")
         for name in self._listed:
             if name not in HEADER_NAMES and not name.startswith(known):
                 self._note(f"{name} is no part of a vault; Tallac leaves it alone")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -52,6 +52,8 @@ from tallac.vault.pruning import Prune
 from tallac.vault.quarantine import NO_QUARANTINE
 from tallac.vault.recipes import VaultReaderRecipe, can_be_sent
 from tallac.vault.registers import REGISTER_PREFIX, Register
+from tallac.vault.repair_report import RepairOptions, RepairReport
+from tallac.vault.repairing import Repair
 from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession, beating
 from tallac.vault.sizes import stored_parts
@@ -249,6 +251,14 @@ class Vault:
         """See `tallac.vault.Pruner`."""
         run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
         run.run()
+        return run.report
+
+    def repair(
+        self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None
+    ) -> RepairReport:
+        """See `tallac.vault.Repairer`."""
+        run = Repair(self._parts, self._parts.require_keeper_key(), options, progress)
+        run.run(caps)
         return run.report
 
     def close(self) -> None:

@@ -107,6 +107,25 @@ def read_header(backend: Backend) -> Header:
     )
 
 
+def mend_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list[str]:
+    """Write copies of the header anew that are missing or damaged; give their names.
+
+    Raises:
+        NewerFormatError: The vault is of a newer format, and is left alone.
+    """
+    mended = []
+    for name in HEADER_NAMES:
+        found = backend.get_versioned(name)
+        if found is not None and found[0] == Header(FORMAT_VERSION, identity).encode():
+            continue
+        if found is not None and _is_checked(found[0]) and found[0].startswith(_MAGIC):
+            raise NewerFormatError(f"{name} in {backend.location()} is of another format, or another vault's: it is left alone")
+        mended.append(name)
+        if not is_dry_run:
+            backend.put(name, Header(FORMAT_VERSION, identity).encode(), expect=Expect.ABSENT if found is None else found[1])
+    return mended
+
+
 def check_headers(backend: Backend, identity: str) -> list[str]:
     """Say what is wrong with the copies, a sentence each."""
     wrong = []

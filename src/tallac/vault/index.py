@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -124,20 +124,30 @@ class IndexStore:
         return decode_index(unpad_plain(open_sealed(self._frame_key, sealed, _CONTEXT), self._codec))
 
     def delete(self, name: bytes) -> None:
-        """Remove an index object that no register names any more."""
-        self._backend.delete(index_path(name))
+        """Remove an index object that no register names any more. A client that may not delete leaves it: it does no harm."""
+        with contextlib.suppress(StoreReadOnlyError):
+            self._backend.delete(index_path(name))
 
 
 class VaultIndex:
     """The whole index, with its local copy. Look-ups see the state of the last `refresh`."""
 
-    def __init__(self, register: Register, store: IndexStore, folder: Path, packs: PackLister) -> None:
-        """Keep the local copy in folder, which exists. `packs` looks at the packs themselves, for when the index is damaged."""
+    def __init__(
+        self,
+        register: Register,
+        store: IndexStore,
+        folder: Path,
+        packs: PackLister,
+        read_aside: Callable[[], list[FinishedPack]] = list,
+    ) -> None:
+        """Keep the local copy in folder. `packs` looks at the packs, and `read_aside` at those that a repair has put aside."""
         self._register = register
         self._store = store
         self._folder = folder
         self._packs = packs
+        self._read_aside = read_aside
         self._runs: list[Run] = []
+        self._aside: list[Run] = []
         self._version: bytes | None = None
         self._is_fresh = False
         self._has_looked_at_packs = False
@@ -183,6 +193,7 @@ class VaultIndex:
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
         dying = self.quarantine.packs
+        self._aside = [Run(write_run(self._folder, [], packs))] if (packs := self._read_aside()) else []
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
             self._runs.append(Run(write_run(self._folder, [], found)))
@@ -219,6 +230,12 @@ class VaultIndex:
                 yield location
         if not only_present:
             yield from doubtful
+            yield from self.copies_aside(name)
+
+    def copies_aside(self, name: bytes) -> Iterator[Location]:
+        """Give the places where an object lies in packs that a repair has put aside, as `look_at_packs` found them."""
+        for run in self._aside:
+            yield from run.locations(name)
 
     def search(self) -> None:
         """Look again for what was not found: in a fresh index, and once in the packs that no index object names."""
@@ -269,17 +286,15 @@ class VaultIndex:
             self._register.rewrite(add(None))
         else:
             self._register.swap(add)
-        # A client that may add and not delete leaves them: no register names them any more.
-        with contextlib.suppress(StoreReadOnlyError):
-            for name in superseded:
-                self._store.delete(name)
+        for name in superseded:
+            self._store.delete(name)
         self.refresh()
 
     def close(self) -> None:
         """Unmap the local copy."""
-        for run in self._runs:
+        for run in self._runs + self._aside:
             run.close()
-        self._runs = []
+        self._runs, self._aside = [], []
         self._is_fresh = False
 
     def _compacted(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -40,6 +40,10 @@ class RollbackMemory(Protocol):
         """Remember a state that this client has just written."""
         ...
 
+    def highest(self, path: str) -> int:
+        """Give the highest number that was seen; 0 where nothing was."""
+        ...
+
 
 class SeenStates:
     """A rollback memory in a file. Reads it once; `save` merges with what other processes wrote meanwhile."""
@@ -68,6 +72,10 @@ class SeenStates:
         if number:
             self._seen[path] = _Seen(number, state_hash)
             self._changed.add(path)
+
+    def highest(self, path: str) -> int:
+        """See `RollbackMemory`."""
+        return self._seen[path].number if path in self._seen else 0
 
     def save(self) -> None:
         """Write what has changed. The highest number of each object wins over what another process wrote."""
@@ -108,3 +116,7 @@ class NoMemory:
 
     def remember(self, path: str, number: int, state_hash: bytes) -> None:
         """Forget it at once."""
+
+    def highest(self, path: str) -> int:
+        """Give 0."""
+        return 0

@@ -15,8 +15,10 @@ import msgspec
 from tallac.crypto import hash_file_bytes
 from tallac.errors import ConflictError, DamageError, LocalStateError, RolledBackError
 from tallac.interfaces import Backend
+from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
+from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.slots import SLOT_PREFIX, Slots
 
@@ -37,8 +39,10 @@ def list_twice(backend: Backend, prefix: str) -> dict[str, int]:
 
 
 def read_states(backend: Backend) -> dict[str, bytes]:
-    """Read all registers and slots, in the order in which a mirror takes them."""
-    names = {INDEX_STATE, QUARANTINE_STATE, ROOTS_STATE, *list_twice(backend, SLOT_PREFIX)}
+    """Read all registers and slots, and what passphrases open, in the order in which a mirror takes them."""
+    names = {INDEX_STATE, QUARANTINE_STATE, ROOTS_STATE}
+    for prefix in (SLOT_PREFIX, PASSPHRASE_PREFIX, ENVELOPE_PREFIX):
+        names |= list_twice(backend, prefix).keys()
     found = {name: _read_twice(backend, name) for name in sorted(names, key=lambda name: (_ORDER.get(name, 2), name))}
     return {name: state for name, state in found.items() if state is not None}
 
@@ -150,7 +154,7 @@ class ForwardCheck:
         if name == INDEX_STATE:
             return  # It can be made again from the packs at any time, and says nothing that they don't.
         if number is None:
-            if self._memory.was(name, content):
+            if mirrored is not None and self._memory.was(name, content):
                 raise RolledBackError(self._refusal(name))
             return
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, Randomness
+from tallac.vault.aside import PacksAside
 from tallac.vault.index import IndexStore, VaultIndex
 from tallac.vault.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.memory import NoMemory, SeenStates
@@ -34,6 +35,7 @@ class VaultParts:
     index_register: Register
     index_store: IndexStore
     index: VaultIndex
+    aside: PacksAside
     slots: Slots
     roots: Roots | None
     reader: ObjectReader
@@ -96,7 +98,8 @@ def open_parts(
     memory = SeenStates(folder.folder, backend.location())
     index_register = Register(backend, "index", locator.frame, NoMemory(), randomness)
     index_store = IndexStore(backend, locator.frame, randomness)
-    index = VaultIndex(index_register, index_store, folder.folder, StoredPacks(backend, locator.frame))
+    aside = PacksAside(backend, locator.frame, randomness)
+    index = VaultIndex(index_register, index_store, folder.folder, StoredPacks(backend, locator.frame), aside.read)
     return VaultParts(
         backend=backend,
         identity=identity,
@@ -110,6 +113,7 @@ def open_parts(
         index_register=index_register,
         index_store=index_store,
         index=index,
+        aside=aside,
         slots=Slots(backend, locator, memory, randomness),
         roots=None if keeper is None else Roots(Register(backend, "roots", keeper.roots, memory, randomness)),
         reader=ObjectReader(backend, locator, index),

@@ -20,6 +20,7 @@ from tallac.vault.packs import pad_plain, unpad_plain
 
 REGISTER_PREFIX = "registers/"
 SWAPS_MAX = 1000
+REWRITE_STEP = 1 << 20
 _HEAD = struct.Struct(">Q32s")
 NO_PREDECESSOR = bytes(32)
 
@@ -106,15 +107,20 @@ class Register:
         raise ConflictError(f"the vault's {self.path} was changed by others {SWAPS_MAX} times in a row: try again")
 
     def rewrite(self, text: bytes) -> None:
-        """Put a text in place of a damaged or missing state, whatever its number was. Durable when this returns."""
-        found = self._backend.get_versioned(self.path)
-        state = None if found is None else State(0, NO_PREDECESSOR, b"", hash_file_bytes(found[0]), found[1])
-        self._put(state, text)
+        """Put a text in place of a damaged or missing state, whatever its number was. Durable when this returns.
 
-    def _put(self, state: State | None, text: bytes) -> State:
-        if state is None:
-            number, predecessor = 1, NO_PREDECESSOR
+        The new number is far above all that this client has seen, and so above what any other client has.
+        """
+        found = self._backend.get_versioned(self.path)
+        number = self._memory.highest(self.path) + REWRITE_STEP
+        if found is None:
+            self._put(None, text, number)
         else:
+            self._put(State(number, NO_PREDECESSOR, b"", hash_file_bytes(found[0]), found[1]), text)
+
+    def _put(self, state: State | None, text: bytes, number: int = 1) -> State:
+        predecessor = NO_PREDECESSOR
+        if state is not None:
             number, predecessor = state.number + 1, state.hash
         plain = pad_plain(_HEAD.pack(number, predecessor) + text, Codec(), SEAL_OVERHEAD)
         sealed = seal(self._key, self._randomness(NONCE_SIZE), plain, self._context)

@@ -43,13 +43,13 @@ class Repacking:
         for stored in decode_body(footer.body):
             if not entry.hides(stored.offset) and not is_elsewhere(stored.name):
                 middle = stored.offset + stored.length
-                packing = self._nodes if stored.links_length else self._chunks
-                packing.add(
-                    stored.name,
-                    content[stored.offset : middle],
-                    content[middle : middle + stored.links_length],
-                    is_compressed=stored.is_compressed,
-                )
+                links = content[middle : middle + stored.links_length]
+                self.add(stored.name, content[stored.offset : middle], links, is_compressed=stored.is_compressed)
+
+    def add(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
+        """Put in one object, sealed as it is."""
+        packing = self._nodes if links else self._chunks
+        packing.add(name, content, links, is_compressed=is_compressed)
 
     def finish(self) -> list[FinishedPack]:
         """Make the new packs durable and give them."""

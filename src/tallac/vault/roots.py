@@ -14,7 +14,8 @@ from tallac.vault.registers import Register
 from tallac.vault.slots import ROOT_SIZE
 
 
-def _encode(roots: list[MutableDirectoryVerify]) -> bytes:
+def encode_roots(roots: list[MutableDirectoryVerify]) -> bytes:
+    """Encode the register's text."""
     return b"".join(root.storage_index + root.fingerprint for root in roots)
 
 
@@ -41,7 +42,7 @@ class Roots:
 
         def add(text: bytes | None) -> bytes:
             known = rescue() if text is None else _decode(text)
-            return _encode([*(root for root in known if root != cap), cap])
+            return encode_roots([*(root for root in known if root != cap), cap])
 
         self._register.swap(add)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
 from tallac.interfaces import Backend
+from tallac.vault.aside import aside_path
 from tallac.vault.packs import pack_path
 
 WINDOW_SIZE = 1 << 16
@@ -54,7 +56,8 @@ class PackWindows:
         return window
 
     def _get(self, pack: bytes, start: int, stop: int) -> bytes:
-        try:
-            return self._backend.get(pack_path(pack), start, stop)
-        except ObjectNotFoundError:
-            raise MissingObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is missing") from None
+        # What a repair has put aside is read where nothing else is left.
+        for path in (pack_path(pack), aside_path(pack)):
+            with suppress(ObjectNotFoundError):
+                return self._backend.get(path, start, stop)
+        raise MissingObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is missing")

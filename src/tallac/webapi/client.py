@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ ANSWER_SECONDS_MAX = 600.0
 IN_FLIGHT_MAX = 16
 RETRY_DELAYS_SECONDS = (0.2, 1.0)
 JSON_SIZE_MAX = 1 << 30
+
+_NODE_ID = re.compile(rb"TubID: ([a-z2-7]{32})\b")
 
 T = TypeVar("T")
 Content = bytes | Iterable[bytes]
@@ -171,12 +174,11 @@ class WebClient:
         """Ask what a cap leads to, with a directory's children."""
         return _stored(self._retrying(lambda: self._ask("GET", where, cap=cap, query={"t": "json"})), where)
 
-    def node(self) -> dict[str, object]:
-        """Ask the gateway about itself and the servers that it is connected to."""
-        found = _json_of(self._retrying(lambda: self._ask("GET", "the node", path="", query={"t": "json"})), self.url)
-        if not isinstance(found, dict):
-            raise StoreError(f"{self.url}: this is no Tahoe-LAFS node; give the URL that its node.url has")
-        return found
+    def node_id(self) -> str | None:
+        """Give the node's own name, as its first page shows it; None where it shows none."""
+        page = self._retrying(lambda: self._ask("GET", "the node", path=""))
+        found = _NODE_ID.search(page)
+        return None if found is None else found[1].decode()
 
     def get(self, cap: str, start: int, stop: int, *, where: str) -> bytes:
         """Read the bytes [start, stop) of a file; fewer where it ends before."""

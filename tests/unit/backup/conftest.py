@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from tallac.backup import BackupSummary, Change, Observer, Progress
+from tallac.backup.rehearsal import RehearsalSummary, rehearse
 from tallac.backup.run import BackupOrder, back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
 from tallac.dag import Entry, SnapshotFacts
-from tallac.source import FileSystem, Selection
+from tallac.source import FileSystem, Scope, Selection
 from tallac.sourcedb import SourceDatabase
 from tallac.testing.determinism import FakeClock
 from tallac.testing.memory_grid import MemoryGrid
@@ -26,16 +29,20 @@ class WatchedFileSystem(FileSystem):
 
     Attributes:
         elsewhere: The inode of a directory that seems to lie on another file system.
+        forbidden: The name of a directory that must not be listed.
     """
 
     def __init__(self) -> None:
         self.elsewhere: int | None = None
+        self.forbidden: bytes | None = None
         self.opened: list[bytes] = []
         self.before_open: Callable[[bytes], None] | None = None
         self.after_open: Callable[[bytes], None] | None = None
 
     def open(self, name: bytes, flags: int, directory: int | None = None) -> int:
         is_file = not flags & os.O_DIRECTORY
+        if name == self.forbidden and not flags & os.O_PATH:
+            raise PermissionError(errno.EACCES, "Permission denied")
         if is_file and self.before_open is not None:
             self.before_open(name)
         descriptor = super().open(name, flags, directory)
@@ -72,6 +79,21 @@ class _Mounted:
         return os.stat_result([*status[:2], status.st_dev + 1, *status[3:]], fields)
 
 
+@dataclass
+class Wishes:
+    """What a bench is told of its next backup.
+
+    Attributes:
+        sources: Names below the source that are backed up in its place; none for the source itself.
+        time_ns, trusts_timestamps, skips_unchanged: See `BackupOrder`.
+    """
+
+    sources: tuple[str, ...] = ()
+    time_ns: int | None = None
+    trusts_timestamps: bool = True
+    skips_unchanged: bool = False
+
+
 class Bench:
     """Backs a source up and looks at what came of it. The clock is ahead of the file system's, so that files count as settled."""
 
@@ -92,30 +114,51 @@ class Bench:
         self.selection = Selection()
         self.excluded: list[bytes] = []
         self.is_excluded: Callable[[int, int], bool] = lambda *_: False
+        self.wishes = Wishes()
 
     def back_up(self, *, path: tuple[bytes, ...] = (b"backups",), host: str = "here") -> BackupSummary:
         """Make a snapshot, a minute after the last one."""
         self.clock.advance(60)
         self.filesystem.opened.clear()
         self.grid.events.clear()
-        observer = Observer(
+        with SourceDatabase(self.database_path, self.database_notices.append) as database:
+            order = self._order(path, host)
+            return back_up(self.grid, order, database, self.clock, observer=self._observer(), filesystem=self.filesystem)
+
+    def rehearse(self, *, path: tuple[bytes, ...] = (b"backups",)) -> RehearsalSummary:
+        """Say what a snapshot would come to."""
+        self.filesystem.opened.clear()
+        self.grid.events.clear()
+        order = self._order(path, "here")
+        with SourceDatabase(self.database_path, self.database_notices.append) as database:
+            record = database.record(self.grid.identity, *order.named_sources)
+            return rehearse(self.grid, order, record, self.clock, observer=self._observer(), filesystem=self.filesystem)
+
+    def _observer(self) -> Observer:
+        return Observer(
             unreadable=lambda path, reason: self.unreadable.append((path, reason)),
             notice=lambda path, what: self.notices.append((path, what)),
             file=lambda change, path: self.changes.append((change, path)),
             excluded=self.excluded.append,
             progress=self.progress.append,
         )
-        order = BackupOrder(
+
+    def _order(self, path: tuple[bytes, ...], host: str) -> BackupOrder:
+        paths = [os.fsencode(self.source / name) for name in self.wishes.sources]
+        return BackupOrder(
             self.root,
             path,
-            os.fsencode(self.source),
+            b"/" if paths else os.fsencode(self.source),
             SnapshotFacts(host=host),
             selection=self.selection,
             is_excluded=self.is_excluded,
             workers=self.workers,
+            scope=Scope.of(paths) if paths else None,
+            sources=tuple(paths),
+            time_ns=self.wishes.time_ns,
+            trusts_timestamps=self.wishes.trusts_timestamps,
+            skips_unchanged=self.wishes.skips_unchanged,
         )
-        with SourceDatabase(self.database_path, self.database_notices.append) as database:
-            return back_up(self.grid, order, database, self.clock, observer=observer, filesystem=self.filesystem)
 
     def names(self, *path: bytes) -> list[bytes]:
         """List a directory below the root."""

@@ -206,6 +206,7 @@ class BentSystem(DestinationSystem):
         self.fail_after = 0
         self.life: int | None = None
         self.is_folding = False
+        self.at_sync: Callable[[], None] = lambda: None
         self.before_enter: Callable[[bytes], None] | None = None
 
     def _note(self, call: str) -> None:
@@ -243,6 +244,9 @@ class BentSystem(DestinationSystem):
     def remove(self, name: bytes, directory: int) -> None:
         self._note("remove")
         super().remove(name, directory)
+
+    def sync(self) -> None:
+        self.at_sync()
 
     def remove_directory(self, name: bytes, directory: int) -> None:
         self._note("remove_directory")

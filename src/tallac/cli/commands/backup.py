@@ -5,138 +5,119 @@ from __future__ import annotations
 import time
 from typing import Unpack
 
-from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
-from tallac.cli.command import Run, argument, define, made_vault, ways_back
-from tallac.cli.display import json_name, show_duration, show_size
-from tallac.cli.exclusions import ExclusionOptions, exclusion_options
-from tallac.cli.messages import show_name
+import click
+
+from tallac.backup import BackupSummary
+from tallac.cli.backing_up import (
+    Wishes,
+    observer,
+    options_of,
+    rehearsal_fields,
+    rehearsal_rows,
+    summary_fields,
+    summary_rows,
+    wish_options,
+)
+from tallac.cli.command import Run, argument, count_behind_dashes, define, flag, made_vault, ways_back
+from tallac.cli.exclusions import exclusion_options
 from tallac.cli.progress import ProgressLine
 from tallac.connect import DEFAULT_ALIAS
-from tallac.connect.exclusions import Exclusions
+from tallac.connect.backups import split_target
+from tallac.errors import UsageError
 
 INCOMPLETE = 3
+STREAM_NAME = "stdin"
 
 
 @define(
     "backup",
-    [argument("source", "FROM"), argument("target", "[ALIAS:TO]", default="tallac:"), *exclusion_options()],
+    [
+        argument("paths", "[FROM...] [ALIAS:TO]", count=-1, is_optional=True),
+        *exclusion_options(),
+        click.Option(["--files-from"], metavar="FILE|-", multiple=True, help="Back up the paths in a file, one a line."),
+        click.Option(["--files-from0"], metavar="FILE|-", multiple=True, help="The same, with a zero byte after each path."),
+        click.Option(["--stdin-name"], metavar="NAME", help="Back up standard input as a file of this name."),
+        flag("--stdin-from-command", text="Back up what the command behind -- writes; if it fails, nothing is entered."),
+        *wish_options(),
+        flag("-n", "--dry-run", text="Only show what would be stored."),
+    ],
     examples=(
         "tallac backup ~/Documents",
         "tallac backup ~/Documents home:docs",
-        "tallac backup ~ home:me --exclude-caches --exclude '*.iso' --exclude /Downloads/",
+        "tallac backup ~/Documents ~/Pictures /etc home:all --exclude-caches --exclude '*.iso'",
+        "tallac backup home:db --stdin-from-command --stdin-name mydb.sql -- pg_dump mydb",
     ),
 )
-def command(run: Run, source: str, target: str, **exclusions: Unpack[ExclusionOptions]) -> int:
+def command(
+    run: Run,
+    paths: tuple[str, ...],
+    files_from: tuple[str, ...],
+    files_from0: tuple[str, ...],
+    stdin_name: str | None,
+    stdin_from_command: bool,
+    dry_run: bool,
+    **wishes: Unpack[Wishes],
+) -> int:
     """Add a snapshot of a folder to a target.
 
     The snapshot goes under TO/Archives, named by its UTC time, and TO/Latest leads to it. Files that have not changed since the
     last time are not even opened. The default target is tallac:, which the first backup makes, with a vault in your data folder.
     What can't be read is named and left out; then the exit status is 3. A .tallacignore file in any folder says what to leave out
-    there, as a .gitignore file does for git.
+    there, as a .gitignore file does for git. Of several sources each lies in the snapshot under its absolute path.
     """
-    made = run.client.prepare_backup(source, target)
+    if stdin_name is not None or stdin_from_command:
+        if files_from or files_from0 or dry_run:
+            raise UsageError("standard input, or a command's output, is backed up by itself: leave --files-from and --dry-run out")
+        behind = count_behind_dashes() if stdin_from_command else 0
+        return _store_stream(
+            run, paths[: len(paths) - behind], paths[len(paths) - behind :], stdin_name, stdin_from_command, wishes
+        )
+    sources, target = split_target(paths)
+    found = run.client.find_sources(sources, files_from=files_from, files_from0=files_from0)
+    options = options_of(wishes, time.time_ns())
+    if dry_run:
+        with ProgressLine(run.output) as line:
+            rehearsed = run.client.rehearse_backup(found, target, options=options, observer=observer(run, line))
+        if run.output.is_json:
+            run.output.record(type="summary", target=target, **rehearsal_fields(rehearsed))
+        else:
+            run.output.summary(rehearsal_rows(rehearsed))
+        return INCOMPLETE if rehearsed.unreadable else 0
+    made = _prepare(run, target)
+    with ProgressLine(run.output) as line:
+        summary = run.client.backup(found, target, options=options, observer=observer(run, line))
+    return _tell(run, summary, target, made)
+
+
+def _store_stream(
+    run: Run, paths: tuple[str, ...], arguments: tuple[str, ...], name: str | None, is_command: bool, wishes: Wishes
+) -> int:
+    if len(paths) > 1:
+        raise UsageError("standard input, or a command's output, is backed up by itself: name the target and no folder")
+    if is_command and not arguments:
+        raise UsageError("no command is given: write it after --, as in -- pg_dump mydb")
+    target = paths[0] if paths else f"{DEFAULT_ALIAS}:"
+    options = options_of(wishes, time.time_ns())
+    made = _prepare(run, target)
+    if is_command:
+        summary = run.client.backup_command(name or STREAM_NAME, arguments, target, options=options)
+    else:
+        summary = run.client.backup_stream(name or STREAM_NAME, run.standard_input, target, options=options)
+    return _tell(run, summary, target, made)
+
+
+def _prepare(run: Run, target: str) -> str:
+    made = run.client.prepare_backup(target)
     if made:
         run.output.note(made_vault(run, made, DEFAULT_ALIAS))
-    with ProgressLine(run.output) as line:
-        summary = run.client.backup(source, target, exclusions=Exclusions(**exclusions), observer=_observer(run, line))
+    return made
+
+
+def _tell(run: Run, summary: BackupSummary, target: str, made: str) -> int:
     if run.output.is_json:
-        run.output.record(type="summary", target=target, **_fields(summary))
+        run.output.record(type="summary", target=target, **summary_fields(summary))
     else:
-        run.output.summary(_rows(summary, target))
+        run.output.summary(summary_rows(summary, target))
     if made:
         run.output.note(ways_back(DEFAULT_ALIAS))
     return INCOMPLETE if summary.is_incomplete else 0
-
-
-def _observer(run: Run, line: ProgressLine) -> Observer:
-    output = run.output
-    started = time.monotonic()
-
-    def unreadable(path: bytes, reason: str) -> None:
-        if output.is_json:
-            output.record(type="unreadable", why=reason, **json_name(path, "path"))
-        output.warn(f"{show_name(path)}: {reason}; left out")
-
-    def progress(state: Progress) -> None:
-        line.show(_progress_text(state, time.monotonic() - started), _progress_fields(state))
-
-    return Observer(
-        unreadable=unreadable,
-        notice=lambda path, what: output.note(f"{show_name(path)}: {what}"),
-        file=(lambda change, path: _tell_file(run, change, path)) if output.is_verbose else None,
-        excluded=(lambda path: output.detail(f"excluded   {show_name(path)}")) if output.is_verbose else _ignore,
-        progress=progress,
-    )
-
-
-def _ignore(_path: bytes) -> None:
-    """Say nothing."""
-
-
-def _tell_file(run: Run, change: Change, path: bytes) -> None:
-    run.output.detail(f"{change.value:9}  {show_name(path)}")
-
-
-def _progress_text(state: Progress, seconds: float) -> str:
-    files = f"{state.files_done:,} files"
-    if state.files_expected:
-        files = f"{state.files_done:,} of about {state.files_expected:,} files"
-    parts = [files, f"{show_size(state.bytes_done)} done", f"{show_size(state.bytes_stored)} stored"]
-    if seconds >= 1:
-        rate = state.bytes_done / seconds
-        parts.append(f"{show_size(int(rate))}/s")
-        if state.bytes_expected > state.bytes_done and rate >= 1:
-            parts.append(f"{show_duration((state.bytes_expected - state.bytes_done) / rate)} left")
-    return ", ".join(parts)
-
-
-def _progress_fields(state: Progress) -> dict[str, object]:
-    return {
-        "files_found": state.files_found,
-        "files_done": state.files_done,
-        "files_expected": state.files_expected,
-        "bytes_done": state.bytes_done,
-        "bytes_expected": state.bytes_expected,
-        "bytes_read": state.bytes_read,
-        "bytes_stored": state.bytes_stored,
-    }
-
-
-def _rows(summary: BackupSummary, target: str) -> dict[str, str]:
-    name = show_name(summary.name)
-    rows = {
-        "files": _show_counts(summary.files),
-        "directories": _show_counts(summary.directories),
-        "read": show_size(summary.bytes_read),
-        "stored": show_size(summary.bytes_stored),
-        "time": show_duration(summary.seconds),
-        "snapshot": f"{target}Archives/{name}" if target.endswith((":", "/")) else f"{target}/Archives/{name}",
-    }
-    if summary.excluded:
-        rows["excluded"] = f"{summary.excluded:,} files and directories"
-    if summary.is_incomplete:
-        rows["incomplete"] = f"{summary.unreadable} could not be read"
-    return rows
-
-
-def _show_counts(counts: Counts) -> str:
-    return f"{counts.new:,} new, {counts.changed:,} changed, {counts.unchanged:,} unchanged"
-
-
-def _fields(summary: BackupSummary) -> dict[str, object]:
-    return json_name(summary.name, "snapshot") | {
-        "files_new": summary.files.new,
-        "files_changed": summary.files.changed,
-        "files_unchanged": summary.files.unchanged,
-        "directories_new": summary.directories.new,
-        "directories_changed": summary.directories.changed,
-        "directories_unchanged": summary.directories.unchanged,
-        "bytes": summary.size,
-        "bytes_read": summary.bytes_read,
-        "bytes_stored": summary.bytes_stored,
-        "seconds": round(summary.seconds, 3),
-        "unreadable": summary.unreadable,
-        "vanished": summary.vanished,
-        "excluded": summary.excluded,
-        "incomplete": summary.is_incomplete,
-    }

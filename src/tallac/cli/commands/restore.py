@@ -39,6 +39,8 @@ def _owners(name: str, text: str) -> click.Option:
         ),
         flag("--delete", text="With --overwrite: delete what the snapshot has not."),
         flag("--delete-even-home", text="Let --delete work on the home folder, and on what that lies in."),
+        flag("--verify", text="Read back from the disk what was restored, and compare it."),
+        flag("-n", "--dry-run", text="Only show what would be done."),
         flag("--numeric-owner", text="Set owners by their numbers, whatever names they have here."),
         _owners("--owner-map", "Give what belonged to one user to another, each a name or a number."),
         _owners("--group-map", "Give what belonged to one group to another."),
@@ -61,6 +63,8 @@ def command(
     overwrite: str | None,
     delete: bool,
     delete_even_home: bool,
+    verify: bool,
+    dry_run: bool,
     numeric_owner: bool,
     owner_map: tuple[str, ...],
     group_map: tuple[str, ...],
@@ -82,6 +86,8 @@ def command(
         overwrite=Overwrite(overwrite) if overwrite else None,
         delete=delete,
         delete_even_home=delete_even_home,
+        verify=verify,
+        dry_run=dry_run,
         numeric_owners=numeric_owner,
         user_rules=parse_owner_rules(owner_map),
         group_rules=parse_owner_rules(group_map),
@@ -89,7 +95,7 @@ def command(
     started = time.monotonic()
     with ProgressLine(run.output) as line:
         summary = run.client.restore(place, folder, options=options, observer=_Telling(run, folder, line).observer)
-    _tell_summary(run, folder, summary, time.monotonic() - started)
+    _tell_summary(run, folder, summary, time.monotonic() - started, dry_run=dry_run)
     return 0 if summary.is_complete else 1
 
 
@@ -123,19 +129,22 @@ class _Telling:
         self.line.show(_counts(summary), _fields(summary))
 
 
-def _tell_summary(run: Run, folder: str, summary: RestoreSummary, seconds: float) -> None:
+def _tell_summary(run: Run, folder: str, summary: RestoreSummary, seconds: float, *, dry_run: bool) -> None:
     for note in summary.notes:
         run.output.note(note)
     if run.output.is_json:
-        run.output.record(type="summary", seconds=round(seconds, 3), complete=summary.is_complete, **_fields(summary))
+        complete = summary.is_complete
+        run.output.record(type="summary", seconds=round(seconds, 3), complete=complete, dry_run=dry_run, **_fields(summary))
         return
-    rows = {"restored": f"{_counts(summary)} in {show_duration(seconds)}"}
+    done = _counts(summary)
+    rows = {"would restore": done} if dry_run else {"restored": f"{done} in {show_duration(seconds)}"}
     left = {
         "replaced": summary.replaced,
         "metadata only": summary.amended,
         "unchanged": summary.unchanged,
         "kept": summary.kept,
         "deleted": summary.deleted,
+        "read back": summary.verified,
         "damaged": summary.damaged,
         "not made": summary.failed,
         "not as it was": summary.unset,
@@ -158,6 +167,7 @@ def _fields(summary: RestoreSummary) -> dict[str, object]:
         "unchanged": summary.unchanged,
         "kept": summary.kept,
         "deleted": summary.deleted,
+        "verified": summary.verified,
         "damaged": summary.damaged,
         "failed": summary.failed,
         "unset": summary.unset,

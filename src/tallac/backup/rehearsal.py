@@ -1,0 +1,209 @@
+"""A backup that stores nothing: what a real one would read and enter, as far as names and stat fields tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+
+from blake3 import blake3
+
+from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.run import BackupOrder, find_recorded, open_source, outcome
+from tallac.backup.summary import Change, Counts, Ledger, Observer
+from tallac.backup.surroundings import Surroundings
+from tallac.backup.target import find_target
+from tallac.backup.walk import Walk
+from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile
+from tallac.dag import Entry, encode_entry, pack_cap, unpack_cap
+from tallac.errors import DamageError, MissingObjectError
+from tallac.interfaces import BinaryReader, CapReader, Clock, Directory, FileReader, WorkerRecipe
+from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of
+from tallac.sourcedb import DirectoryRow, ProvisionalRows, SourceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalSummary:
+    """What a backup would come to.
+
+    Attributes:
+        files: Everything that is no directory; what would have to be read counts as new or changed.
+        directories: All below the source, itself not counted.
+        size: Sum of the sizes of the snapshot's regular files.
+        size_to_read: What of it would be read.
+        unreadable: How many directories, or paths that the user named, can't be looked at.
+        excluded: How many files and directories the user's rules leave out.
+    """
+
+    files: Counts
+    directories: Counts
+    size: int
+    size_to_read: int
+    unreadable: int
+    excluded: int
+
+
+def rehearse(
+    grid: CapReader | None,
+    order: BackupOrder,
+    record: SourceRecord,
+    clock: Clock,
+    *,
+    observer: Observer | None = None,
+    filesystem: FileSystem = REAL,
+) -> RehearsalSummary:
+    """Walk through a source as a backup would, and change nothing anywhere.
+
+    No file is opened, so an unreadable one does not show.
+
+    Args:
+        grid: Where the target is, or would be; None where there is no grid yet.
+        order: What would be done.
+        record: What is known of the source.
+        clock: The time.
+        observer: Told what would happen.
+        filesystem: The calls through which the source is looked at.
+
+    Raises:
+        SourceError: The source can't be read as a whole.
+        UsageError: The source is no directory.
+        StoreError: The store failed.
+    """
+    ledger = Ledger(observer or Observer(), clock, lambda: 0)
+    for path, reason in order.missing:
+        ledger.leave_out(path, reason)
+    reader = grid or _NoGrid()
+    kept = _KeptRecord(record)
+    assembler = Assembler(_Builders(reader), kept, ledger)
+    with ExitStack() as stack:
+        root = open_source(order.source, filesystem)
+        stack.callback(filesystem.close, root)
+        around = Surroundings(
+            reader,
+            _Everything(),
+            kept,
+            _Unread(assembler, ledger),
+            assembler,
+            ledger,
+            clock,
+            filesystem,
+            stack.enter_context(DirectoryStack(root, filesystem=filesystem)),
+            order.is_excluded,
+            order.trusts_timestamps,
+        )
+        target = None if grid is None else find_target(grid, order.root, order.path)
+        selection = order.selection.at_root(order.source, filesystem.fstat(root).st_dev, order.scope)
+        visited = Walk(around).run(order.source, selection, find_recorded(reader, target, order, kept, ledger))
+    _, row = outcome(visited, ledger)
+    return RehearsalSummary(ledger.files, ledger.directories, row.size, ledger.progress.bytes_read, ledger.unreadable, row.excluded)
+
+
+class _NoGrid:
+    """A grid that holds nothing, because it is not there yet."""
+
+    def open_file(self, cap: FileReadCap) -> BinaryReader:
+        raise MissingObjectError("there is no grid yet")
+
+    def read_small(self, packed: bytes) -> bytes | None:
+        raise MissingObjectError("there is no grid yet")
+
+    def read_directory(self, cap: DirectoryReadCap) -> Directory:
+        raise MissingObjectError("there is no grid yet")
+
+    def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
+        return None
+
+
+class _Everything:
+    """Takes for granted that the grid has what is recorded: looking that up is what a backup's session is for."""
+
+    has_losses = False
+    epoch = 0
+
+    def holds(self, packed: bytes) -> bool:
+        return True
+
+    def holds_all(self, packed: bytes) -> bool:
+        return True
+
+
+class _KeptRecord(SourceRecord):
+    """What is known of a source, and stays as it is."""
+
+    def __init__(self, record: SourceRecord) -> None:
+        self._record = record
+
+    def directory(self, path: bytes) -> DirectoryRow | None:
+        row = self._record.directory(path)
+        return None if row is None else row._replace(epoch=_Everything.epoch)
+
+    @property
+    def has_provisional(self) -> bool:
+        return self._record.has_provisional
+
+    def provisional(self, path: bytes, name: bytes) -> list[ProvisionalRows]:
+        return self._record.provisional(path, name)
+
+    def stage(self, path: bytes, row: DirectoryRow) -> None:
+        """Change nothing."""
+
+    def drop_below(self, path: bytes) -> None:
+        """Change nothing."""
+
+
+class _Unread:
+    """Takes the files that would be read, and gives each an entry unlike any that was stored."""
+
+    def __init__(self, assembler: Assembler, ledger: Ledger) -> None:
+        self._assembler = assembler
+        self._ledger = ledger
+
+    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None) -> None:
+        change = Change.NEW if recorded is None else Change.CHANGED
+        self._ledger.finish_file(change, assembly.path, found.name, found.size)
+        self._ledger.progress.bytes_read += found.size
+        made_up = ImmutableFile(bytes(16), bytes(32), 1, 1, found.size)
+        self._assembler.add(assembly, Entry(found.name, pack_cap(made_up), metadata_of(found)))
+
+    def drain(self) -> None:
+        """Do nothing: nothing waits."""
+
+
+class _Builders:
+    """Makes directories that are stored nowhere."""
+
+    def __init__(self, grid: CapReader) -> None:
+        self._grid = grid
+        self._numbers = count()
+
+    def build_directory(self, recorded: bytes | None = None) -> _Builder:
+        return _Builder(self._grid, recorded, lambda: next(self._numbers))
+
+
+class _Builder:
+    """Compares a directory with the one that is recorded, and gives its cap where they are the same; else one of its own."""
+
+    def __init__(self, grid: CapReader, recorded: bytes | None, number: Callable[[], int]) -> None:
+        self._grid = grid
+        self._recorded = recorded
+        self._number = number
+        self._hasher = blake3()
+
+    def add(self, entry: Entry) -> None:
+        self._hasher.update(encode_entry(entry))
+
+    def finish(self) -> DirectoryReadCap:
+        cap = None if self._recorded is None else unpack_cap(self._recorded)
+        if isinstance(cap, DirectoryReadCap) and self._hash_of(cap) == self._hasher.digest():
+            return cap
+        return ImmutableDirectory(bytes(16), self._number().to_bytes(32, "big"), 1, 1, 0)
+
+    def _hash_of(self, cap: DirectoryReadCap) -> bytes | None:
+        hasher = blake3()
+        try:
+            for entry in self._grid.read_directory(cap):
+                hasher.update(encode_entry(entry))
+        except DamageError:
+            return None  # It would be stored anew.
+        return hasher.digest()

@@ -1,0 +1,59 @@
+"""What a walk works with, and asks for no more of than it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.summary import Ledger
+from tallac.dag import Entry
+from tallac.interfaces import CapReader, Clock
+from tallac.source import DirectoryStack, FileSystem, SourceEntry
+from tallac.sourcedb import SourceRecord
+
+
+class Holdings(Protocol):
+    """What a walk asks of a batch's writer; see `CapWriter`."""
+
+    @property
+    def has_losses(self) -> bool: ...
+
+    @property
+    def epoch(self) -> int: ...
+
+    def holds(self, packed: bytes) -> bool: ...
+
+    def holds_all(self, packed: bytes) -> bool: ...
+
+
+class FileQueue(Protocol):
+    """Where a walk hands over the files that have to be read; see `Files`."""
+
+    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None) -> None: ...
+
+    def drain(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a walk works with.
+
+    Attributes:
+        trusts_timestamps: Whether files that look as they did are taken to be what they were.
+        stack: At the source.
+        is_excluded: Tells of a (device, inode) whether this directory is to be left out.
+    """
+
+    grid: CapReader
+    writer: Holdings
+    record: SourceRecord
+    files: FileQueue
+    assembler: Assembler
+    ledger: Ledger
+    clock: Clock
+    filesystem: FileSystem
+    stack: DirectoryStack
+    is_excluded: Callable[[int, int], bool]
+    trusts_timestamps: bool = True

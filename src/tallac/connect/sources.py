@@ -1,0 +1,106 @@
+"""What a user wants backed up: one folder, several sources, or lists of paths in files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallac.errors import SourceError, UsageError
+from tallac.source import Scope
+
+NAMED_COUNT_MAX = 32
+"""A snapshot's facts name no more sources than this; of more, the folder that holds them all."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is to be backed up.
+
+    Attributes:
+        root: The absolute path of the directory that becomes the snapshot's root.
+        scope: Leads from there to the sources; None where the root itself is the source.
+        named: What the snapshot's facts say, absolute paths.
+        places: The sources, where they really are.
+        missing: Paths of a list that can't be backed up, with the reason.
+    """
+
+    root: bytes
+    scope: Scope | None
+    named: tuple[bytes, ...]
+    places: tuple[bytes, ...]
+    missing: tuple[tuple[bytes, str], ...] = ()
+
+
+def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = ()) -> Sources:
+    """Find what is to be backed up.
+
+    One folder becomes the snapshot's root. Anything more lies in the snapshot under its absolute path. Symbolic links on the way
+    are followed, since they are the user's own words; one that a list names is kept as itself.
+
+    Args:
+        paths: Sources; each must be there.
+        listed: Paths of lists; what is missing of them is told in the result.
+
+    Raises:
+        SourceError: A source is not there.
+        UsageError: There is no source, or the only one is no folder.
+    """
+    if len(paths) == 1 and not listed:
+        return _one_folder(paths[0])
+    places = [_real_source(path) for path in paths]
+    named = [os.path.abspath(os.fsencode(path)) for path in paths]
+    missing: list[tuple[bytes, str]] = []
+    for path in listed:
+        place = os.path.abspath(path)
+        place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
+        try:
+            os.lstat(place)
+        except OSError as error:
+            missing.append((place, error.strerror or str(error)))
+        else:
+            places.append(place)
+            named.append(place)
+    if not places:
+        raise SourceError("nothing to back up: the lists name nothing that is there")
+    scope = Scope.of(places)
+    if scope is None:
+        return Sources(b"/", None, (b"/",), (b"/",), tuple(missing))
+    return Sources(b"/", scope, _shortened(named), _shortened(places), tuple(missing))
+
+
+def _one_folder(path: str | Path) -> Sources:
+    try:
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        raise SourceError(f"{path}: this can't be backed up ({error.strerror})") from error
+    if not is_folder:
+        raise UsageError(f"{path}: this is no folder; back up the folder that holds it")
+    absolute = os.path.abspath(os.fsencode(path))
+    return Sources(absolute, None, (absolute,), (absolute,))
+
+
+def _real_source(path: str | Path) -> bytes:
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise SourceError(f"{path}: this can't be backed up ({error.strerror})") from error
+    return os.path.realpath(os.fsencode(path))
+
+
+def _shortened(paths: Sequence[bytes]) -> tuple[bytes, ...]:
+    unique = tuple(dict.fromkeys(paths))
+    return unique if len(unique) <= NAMED_COUNT_MAX else (os.path.commonpath(unique),)
+
+
+def stream_source(name: str) -> Sources:
+    """Name a stream as a source.
+
+    Raises:
+        UsageError: It can't be the name of a file.
+    """
+    if not name or "/" in name or name in {".", ".."}:
+        raise UsageError(f"{name!r} can't be a file's name; give one without slashes")
+    return Sources(b"/", None, (b"stdin:" + os.fsencode(name),), ())

@@ -1,0 +1,82 @@
+"""What a repair is told, what it reports, and who can carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from tallac.caps import Cap
+from tallac.interfaces import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class RepairOptions:
+    """How to repair.
+
+    Attributes:
+        is_dry_run: Change nothing; the report says what would be done.
+        is_quick: Believe each pack that has the right size, instead of reading it.
+        ends_sessions: End all sessions but those that keep something; their writers, should they live, begin again.
+        mirror: Another copy of the same vault, to get from what is damaged or lost.
+    """
+
+    is_dry_run: bool = False
+    is_quick: bool = False
+    ends_sessions: bool = False
+    mirror: Backend | None = None
+
+
+@dataclass(slots=True)
+class RepairReport:
+    """What a repair found and did, or would do.
+
+    Attributes:
+        done: What was done, a sentence each.
+        left: What could not be put right, a sentence each.
+        healed_packs: Damaged or lost packs that came whole from the mirror.
+        aside_packs: Damaged packs that were put aside, with all their bytes.
+        lost_packs: Packs that are gone, and left the index.
+        fetched_objects: Objects that came from other packs of the mirror.
+        salvaged_objects: Objects that were found whole in what was put aside, and stored again.
+        missing_objects: Objects in use that are in no whole pack after all that.
+        bytes_read, bytes_total: How far the reading of the packs is.
+    """
+
+    done: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    healed_packs: int = 0
+    aside_packs: int = 0
+    lost_packs: int = 0
+    fetched_objects: int = 0
+    salvaged_objects: int = 0
+    missing_objects: int = 0
+    bytes_read: int = 0
+    bytes_total: int = 0
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is left that is wrong."""
+        return not self.left
+
+
+@runtime_checkable
+class Repairer(Protocol):
+    """Puts a damaged vault right, as far as what is left of it allows. A keeper may be one."""
+
+    def repair(
+        self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None
+    ) -> RepairReport:
+        """Repair. What could be restored before can be restored afterwards, whenever it is interrupted.
+
+        Args:
+            caps: Read caps of what is to be salvaged object by object; without any, what lies in damaged packs is merely kept.
+            options: See there.
+            progress: Is told how far it is.
+
+        Raises:
+            AuthorityError: This takes the keeper key.
+            NotAVaultError: The mirror is another vault's.
+            StoreError: A store failed.
+        """
+        ...
