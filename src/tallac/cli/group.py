@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rewrite": ("rewrite", "Take paths out of snapshots."),
     "prune": ("prune", "Delete what nothing leads to, and give back its space."),
     "check": ("check", "Check that all is there, and that its bytes are right."),
+    "keeper-stats": ("keeper_stats", "Show what a vault takes and what for, with the keeper key alone."),
     "repair": ("repair", "Put right what is damaged in a vault."),
     "deep-check": ("deep_check", "Check all that hangs below a place, and repair it on a Tahoe-LAFS grid."),
     "manifest": ("manifest", "List all that hangs below a place, with its caps."),

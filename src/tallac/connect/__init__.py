@@ -11,7 +11,16 @@ from tallac.connect.passphrase_input import PassphraseChoice
 from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport, RepairOptions, RepairReport
+from tallac.vault import (
+    MirrorOptions,
+    MirrorReport,
+    PackShare,
+    PruneOptions,
+    PruneReport,
+    RepairOptions,
+    RepairReport,
+    VaultFigures,
+)
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -35,5 +44,6 @@ __all__ = [
     "RecoveryKit",
     "RepairOptions",
     "RepairReport",
+    "VaultFigures",
     "is_remote",
 ]

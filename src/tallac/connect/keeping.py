@@ -16,6 +16,7 @@ from tallac.interfaces import Backend, CheckReport
 from tallac.transfer import find
 from tallac.vault import (
     CheckOptions,
+    FigureGiver,
     MirrorMemory,
     MirrorOptions,
     MirrorReport,
@@ -29,6 +30,7 @@ from tallac.vault import (
     Scrub,
     VaultChecker,
     VaultCopy,
+    VaultFigures,
     WriterKey,
     mend_headers,
     read_identity,
@@ -95,6 +97,23 @@ class Keeping:
         if not isinstance(grid, Pruner):
             raise UsageError(f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
         return grid.prune(options or PruneOptions(), progress=progress)
+
+    def keeper_stats(self, alias: str = "") -> VaultFigures:
+        """Count what the vault of an alias takes and what for; without one, in the vault that is meant where no place says it.
+
+        Raises:
+            AuthorityError: Only a locator key is known.
+            UsageError: The place is more than an alias, or its grid is no vault.
+        """
+        if alias:
+            grid, place = self.connection.resolve(alias if ":" in alias else f"{alias}:")
+            if place.path:
+                raise UsageError(f"{alias}: this counts a whole vault: give the alias alone; for a target there is `tallac stats`")
+        else:
+            grid = self.connection.default_grid()
+        if not isinstance(grid, FigureGiver):
+            raise UsageError(f"{alias or 'this grid'}: this is no vault; `tallac stats` counts what is in a target")
+        return grid.figures()
 
     def repair(
         self,

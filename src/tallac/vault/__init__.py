@@ -12,12 +12,14 @@ from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.repair_report import Repairer, RepairOptions, RepairReport
 from tallac.vault.scrubbing import Scrub
+from tallac.vault.statistics import FigureGiver, VaultFigures
 
 __all__ = [
     "CheckOptions",
     "Envelope",
     "EnvelopeFile",
     "EnvelopeKey",
+    "FigureGiver",
     "KeeperKey",
     "LocatorKey",
     "MirrorMemory",
@@ -37,6 +39,7 @@ __all__ = [
     "Vault",
     "VaultChecker",
     "VaultCopy",
+    "VaultFigures",
     "VaultKey",
     "WriterKey",
     "create_vault",

@@ -58,6 +58,7 @@ from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession, beating
 from tallac.vault.sizes import stored_parts
 from tallac.vault.slot_contents import require_directory
+from tallac.vault.statistics import VaultFigures, figures_of
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
 from tallac.vault.vault_check import check_vault, frame_check
@@ -252,6 +253,10 @@ class Vault:
         run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
         run.run()
         return run.report
+
+    def figures(self) -> VaultFigures:
+        """See `tallac.vault.FigureGiver`."""
+        return figures_of(self._parts, self._parts.require_keeper_key())
 
     def repair(
         self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None
