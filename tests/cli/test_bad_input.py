@@ -72,7 +72,8 @@ def test_an_alias_that_does_not_exist(with_alias: Tallac, arguments: tuple[str, 
 
 def test_the_first_look(tallac: Tallac) -> None:
     """Where there is nothing yet, looking makes nothing, and says what to do."""
-    assert tallac.fails("ls") == "tallac: no alias 'tallac': there is none yet; make one with `tallac create-alias tallac`"
+    assert tallac.fails("ls") == "tallac: no alias 'tallac': there is none yet; `tallac backup FOLDER` makes it"
+    assert "no alias yet" in tallac("list-aliases").err
     assert not tallac.home.exists()
 
 

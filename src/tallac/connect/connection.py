@@ -251,7 +251,10 @@ class Connection:
             return alias
         names = ", ".join(sorted(configuration.aliases))
         there_are = f"existing ones are {names}" if names else "there is none yet"
-        raise AliasError(f"no alias {name!r}: {there_are}; make one with `tallac create-alias {name or 'NAME'}`")
+        how = (
+            "`tallac backup FOLDER` makes it" if name == DEFAULT_ALIAS else f"make one with `tallac create-alias {name or 'NAME'}`"
+        )
+        raise AliasError(f"no alias {name!r}: {there_are}; {how}")
 
     def _cap_of(self, name: str, alias: Alias) -> Cap:
         try:
