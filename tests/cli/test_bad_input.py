@@ -242,7 +242,8 @@ def test_damaged_secrets(backed_up: Tallac) -> None:
 
 def test_wrong_usage(tallac: Tallac) -> None:
     """What makes no sense is answered with the usage, and exit status 2."""
-    for arguments in (("nonsense",), ("backup",), ("ls", "--nonsense"), ("mv", "tallac:a"), ("-q",)):
+    assert "name a folder" in tallac.fails("backup", status=2)
+    for arguments in (("nonsense",), ("restore",), ("ls", "--nonsense"), ("mv", "tallac:a"), ("-q",)):
         result = tallac(*arguments, status=2)
         assert "Usage: tallac" in result.err
         assert "Traceback" not in result.err
