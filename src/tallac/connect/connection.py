@@ -254,6 +254,8 @@ class Connection:
         alias = configuration.aliases.get(name)
         if alias is not None:
             return alias
+        if self._nodes.find_alias(name) is not None:
+            raise UsageError(f"{name}: this is on a Tahoe-LAFS grid and in no vault; its caps suffice, there are no vault keys")
         names = ", ".join(sorted(configuration.aliases))
         there_are = f"existing ones are {names}" if names else "there is none yet"
         how = (
