@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "change-passphrase": ("change_passphrase", "Set another passphrase in place of one."),
     "remove-passphrase": ("remove_passphrase", "Let a passphrase open nothing any more."),
     "recovery-kit": ("recovery_kit", "Print what is needed beside the vault's files, for a safe."),
+    "key-source": ("key_source", "Say where the key of a vault is kept, or keep it elsewhere."),
     "locator-key": ("locator_key", "Print the key that is needed beside a read cap."),
     "keeper-key": ("keeper_key", "Print the key for whoever looks after a vault without reading it."),
     "completion": ("completion", "Print the script that lets a shell complete."),
