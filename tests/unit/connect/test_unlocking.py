@@ -66,7 +66,7 @@ def test_a_passphrase_that_was_never_typed(client: Client) -> None:
 
 
 def test_nothing_new_is_not_even_looked_at(client: Client, tmp_path: Path) -> None:
-    """Where the envelope holds all that the configuration does, a backup does not look for it: a vault that is away is not missed."""
+    """Where the envelope holds all that the configuration does, nobody looks for it, not even for the vault."""
     told: list[str] = []
     client.warn = told.append
     client.add_passphrase("home:", lambda: "words")
