@@ -13,7 +13,7 @@ from tallac.connect.configuration import Configuration, ConfigurationFile, KeySo
 from tallac.connect.folders import Folders
 from tallac.connect.location import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
 from tallac.connect.secrets_input import SecretSource
-from tallac.connect.tahoe_places import complete, has_cap, is_tahoe_vault, with_new_directory
+from tallac.connect.tahoe_places import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
 from tallac.interfaces import Backend, Grid, Randomness
@@ -76,6 +76,8 @@ class Vaults:
             raise ConfigurationError(
                 f"{self._file.path}: the key of vault {identity} is missing; restore a copy of this file, or remove the alias"
             )
+        if is_tahoe(known.location):
+            raise UsageError(f"{known.location}: this is a Tahoe-LAFS grid and no vault; its caps suffice, there are no vault keys")
         return known
 
     def chosen(self, configuration: Configuration) -> str:
