@@ -115,7 +115,7 @@ def test_a_keeper_checks_without_any_cap(tallac: Tallac, spread: Path, tmp_path:
     assert len(findings) == len(result.error_lines) == 1
     stored = findings[0]["stored"]
     assert isinstance(stored, list)
-    assert len(stored) > 10
+    assert len(stored) == len(set(stored)) > 10
     assert f"packs/{pack.name}" in stored
     assert "path" not in findings[0]
     assert b"file " not in result.out

@@ -153,6 +153,12 @@ def test_snapshots(docs: Tallac, source: Path, tmp_path: Path) -> None:
     assert listed("--since", every[2].replace("_", " ")) == [2, 3, 4]
     assert listed("--until", every[1]) == [0, 1]
     assert listed("--until", "yesterday") == []
+    grouped = docs("snapshots", TARGET, "--group-by", "source,tags").lines
+    assert [line for line in grouped if line.endswith(b":")] == [
+        b"%b; no tags:" % bytes(source),
+        b"%b; 2026, taxes:" % bytes(source),
+        b"%b; no tags:" % bytes(tmp_path / "other"),
+    ]
     [record] = records(docs, "snapshots", TARGET, "--tag", "taxes")
     assert (record["held"], record["note"], record["tags"]) == ("why", "as sent", ["taxes", "2026"])
     docs.fails("snapshots", TARGET, "--since", "soon", status=2)

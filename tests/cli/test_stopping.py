@@ -76,3 +76,43 @@ def test_a_stopped_get(tallac: Tallac, large: Path, tmp_path: Path) -> None:
         assert process.returncode == 130
         assert err.count(b"\n") == 1
         assert list((tmp_path / "out").iterdir()) == []
+
+
+STOPPABLE = {
+    "restore": ("restore", "Latest", "{out}", "--overwrite", "always"),
+    "check": ("check", "--read-data", "tallac:"),
+    "prune": ("prune", "--max-unused", "0", "--fence-after", "1s", "tallac:"),
+    "put": ("put", "{source}/all", "stored"),
+    "get": ("get", "Latest/all", "{out}/got"),
+    "cp": ("cp", "-r", "{source}", "tallac:copied"),
+}
+
+
+@pytest.mark.parametrize("name", list(STOPPABLE))
+def test_a_stopped_command(tallac: Tallac, source: Path, tmp_path: Path, name: str) -> None:
+    """Whatever it does when SIGTERM comes, one message and no process is left; the next run carries it through."""
+    (tmp_path / "out").mkdir()
+    for _ in range(2):
+        (source / "all").write_bytes(os.urandom(24_000_000))
+        tallac("-q", "backup", source)
+    if name == "prune":
+        tallac("-q", "forget", "tallac:", "--keep-last", "1")
+    words = [word.format(out=tmp_path / "out", source=source) for word in STOPPABLE[name]]
+    stopped = 0
+    for delay in (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8):
+        process = tallac.start("-q", *words, own_group=True)
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert tallac.processes() == []
+        if process.returncode == 143:
+            assert (out, err) == (b"", b"tallac: terminated; earlier snapshots are as they were\n")
+            stopped += 1
+            if stopped == 2:
+                break
+        else:
+            # It was done, or the interpreter was not yet, or not any more, in the program's hands.
+            assert process.returncode in (0, -signal.SIGTERM), err
+    assert stopped
+    tallac("-q", *words)
+    tallac("-q", "check", "--read-data", "tallac:")

@@ -40,14 +40,15 @@ def wish_options() -> list[click.Parameter]:
     ]
 
 
-def options_of(wishes: Wishes, now_ns: int) -> BackupOptions:
-    """Read the options' values.
+def options_of(run: Run, wishes: Wishes) -> BackupOptions:
+    """Read the options' values, and the files that they name.
 
     Raises:
         UsageError: One makes no sense.
     """
-    return BackupOptions(
-        exclusions=Exclusions(
+    now_ns = time.time_ns()
+    options = BackupOptions(
+        selection=Exclusions(
             exclude=wishes["exclude"],
             iexclude=wishes["iexclude"],
             exclude_from=wishes["exclude_from"],
@@ -57,13 +58,15 @@ def options_of(wishes: Wishes, now_ns: int) -> BackupOptions:
             exclude_larger_than=wishes["exclude_larger_than"],
             one_file_system=wishes["one_file_system"],
             ignore_files=wishes["ignore_files"],
-        ),
+        ).selection(run.standard_input),
         tags=tuple(dict.fromkeys(tag for text in wishes["tag"] for tag in parse_tags(text))),
         host=wishes["host"],
         time_ns=None if wishes["time"] is None else parse_moment(wishes["time"], now_ns),
         ignore_timestamps=wishes["ignore_timestamps"],
         skip_if_unchanged=wishes["skip_if_unchanged"],
     )
+    options.require_sense(now_ns)
+    return options
 
 
 def observer(run: Run, line: ProgressLine) -> Observer:

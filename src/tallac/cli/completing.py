@@ -26,7 +26,7 @@ CANDIDATES_MAX = 2000
 Finder = Callable[[click.Context, str], Iterable[str]]
 
 _WORD = re.compile(r"[A-Z]+(?::[A-Z]*)?")
-_LOCAL_WORDS = frozenset({"FROM", "FOLDER", "FILE"})
+_LOCAL_WORDS = frozenset({"FROM", "FOLDER", "FILE", "LOCATION"})
 _EITHER_WORDS = frozenset({"TO", "A", "B"})
 _CAP_BEGINNINGS = ("URI:", "ro.URI:", "imm.URI:")
 
@@ -149,7 +149,8 @@ def _client(context: click.Context) -> Client:
     settings = context.ensure_object(Settings)
     return Client(
         grid=settings.grid,
-        vault_key_file=None if settings.vault_key == "-" else settings.vault_key,
+        # Other places of a key are commands that would be run, questions, or standard input.
+        vault_key_file=settings.vault_key if os.path.isfile(settings.vault_key or "") else None,
         node_directory=settings.node_directory,
         node_url=settings.node_url,
     )

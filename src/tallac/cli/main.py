@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 from tallac.cli.messages import say, silence
 
@@ -39,19 +40,21 @@ def main() -> int:
 
         return run(sys.argv[1:])
     except KeyboardInterrupt:
-        return _stopped("interrupted; earlier snapshots are as they were", INTERRUPTED)
+        _stop("interrupted; earlier snapshots are as they were", INTERRUPTED)
     except TerminatedError:
-        return _stopped("terminated; earlier snapshots are as they were", TERMINATED)
+        _stop("terminated; earlier snapshots are as they were", TERMINATED)
     except BrokenPipeError:
         return _die_of_closed_pipe()
 
 
-def _stopped(message: str, status: int) -> int:
-    # A second Ctrl-C would only interrupt what is being said.
+def _stop(message: str, status: int) -> NoReturn:
+    """Say one thing and end. Workers have been stopped, and files closed, on the way here."""
+    # Another signal would only interrupt what is being said.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     say(f"tallac: {message}")
-    silence(1)
-    return status
+    # The interpreter would wait for threads, and where the interrupt came within exec() it would answer it once more.
+    os._exit(status)
 
 
 def _die_of_closed_pipe() -> int:

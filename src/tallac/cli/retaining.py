@@ -1,4 +1,4 @@
-"""How snapshots whose marks were changed are shown."""
+"""How snapshots whose marks were changed, and groups of snapshots, are shown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tallac.cli.command import Run
 from tallac.cli.display import json_name, table
 from tallac.cli.messages import show_name
 from tallac.dag import Entry
+from tallac.retention.forget import GroupKey
 from tallac.retention.target import facts_of, mark_of
 
 
@@ -21,6 +22,14 @@ def tell_marked(run: Run, entries: Sequence[Entry], *, dry_run: bool) -> None:
     if not run.output.is_quiet:
         for line in table([_row(entry) for entry in entries]):
             run.output.line(line)
+
+
+def group_heading(key: GroupKey) -> str:
+    """Say what the snapshots of a group have in common."""
+    parts = [] if key.host is None else [show_name(key.host) or "no host"]
+    parts += [] if key.sources is None else [", ".join(map(show_name, key.sources)) or "no source"]
+    parts += [] if key.tags is None else [", ".join(map(show_name, key.tags)) or "no tags"]
+    return "; ".join(parts) or "all snapshots"
 
 
 def _row(entry: Entry) -> tuple[str, str, str, str]:

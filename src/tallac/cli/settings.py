@@ -34,7 +34,8 @@ class Settings:
 
 def _note(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Keep an option's value; it may stand before the command, after it, or in both places."""
-    if value:
+    # An empty text was given, by a variable that is not set perhaps; whoever uses it says what is wrong with it.
+    if value is not None and value is not False:
         setattr(context.ensure_object(Settings), str(parameter.name), value)
 
 

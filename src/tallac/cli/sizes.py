@@ -6,6 +6,9 @@ import re
 
 import click
 
+from tallac.errors import UsageError
+from tallac.look.criteria import Comparison, SizeLimit
+
 _SIZE = re.compile(r"(\d+)(?:\.(\d+))?\s*(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
 
 
@@ -22,3 +25,16 @@ def parse_size(text: str) -> int:
     fraction = match[2] or ""
     parts: int = 10 ** len(fraction)
     return int(match[1] + fraction) * unit // parts
+
+
+def parse_size_limit(text: str) -> SizeLimit:
+    """Read `+10M` (at least), `-1k` (at most) or `123` (exactly).
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    sign = text[:1] if text[:1] in ("+", "-") else ""
+    try:
+        return SizeLimit(Comparison(sign), parse_size(text.removeprefix(sign)))
+    except click.BadParameter as error:
+        raise UsageError(f"{text!r} is no size: write +10M for at least, -1k for at most, 123 for exactly so many bytes") from error

@@ -5,12 +5,22 @@ from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
 from tallac.connect.connection import Connection
 from tallac.connect.enveloping import Connected
 from tallac.connect.folders import Folders
+from tallac.connect.key_sources import KeyPlace
 from tallac.connect.looking import PathHistory
 from tallac.connect.passphrase_input import PassphraseChoice
 from tallac.connect.recovery_kit import RecoveryKit
 from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS, is_remote
-from tallac.vault import MirrorOptions, MirrorReport, PackShare, PruneOptions, PruneReport, RepairOptions, RepairReport
+from tallac.vault import (
+    MirrorOptions,
+    MirrorReport,
+    PackShare,
+    PruneOptions,
+    PruneReport,
+    RepairOptions,
+    RepairReport,
+    VaultFigures,
+)
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -22,6 +32,7 @@ __all__ = [
     "Connection",
     "Folders",
     "GridChoice",
+    "KeyPlace",
     "KnownGrid",
     "MirrorOptions",
     "MirrorReport",
@@ -33,5 +44,6 @@ __all__ = [
     "RecoveryKit",
     "RepairOptions",
     "RepairReport",
+    "VaultFigures",
     "is_remote",
 ]

@@ -18,7 +18,6 @@ from tallac.connect.sources import Sources
 from tallac.dag import SnapshotFacts
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import Grid
-from tallac.source import Selection
 from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer import Place
 from tallac.vault import SystemClock
@@ -64,15 +63,12 @@ def rehearse_sources(grid: Grid | None, order: BackupOrder, *, database: Path, o
         return rehearse(grid, order, record, SystemClock(), observer=observer)
 
 
-def make_order(
-    sources: Sources, target: Place, selection: Selection, options: BackupOptions, *, vault: Path | None, workers: int | None
-) -> BackupOrder:
+def make_order(sources: Sources, target: Place, options: BackupOptions, *, vault: Path | None, workers: int | None) -> BackupOrder:
     """Say what is to be backed up where, by whom, and what is to be left out.
 
     Args:
         sources: What is backed up.
         target: Where the snapshot goes.
-        selection: What of the sources is backed up.
         options: How.
         vault: The folder of the vault that the target is in, if it is in one.
         workers: How many worker processes may be started; None for as many as suit.
@@ -88,8 +84,7 @@ def make_order(
         if excluded is not None and excluded in _identities_upwards(place):
             shown = place.decode("utf-8", "backslashreplace")
             raise UsageError(f"{shown}: this lies in the vault that it would be backed up into; choose another source or vault")
-    if options.time_ns is not None and options.time_ns > SystemClock().now_ns():
-        raise UsageError("a snapshot can't have a time that has not come yet; give one that has")
+    options.require_sense(SystemClock().now_ns())
     return BackupOrder(
         root=target.cap,
         path=target.path,
@@ -100,7 +95,7 @@ def make_order(
         facts=SnapshotFacts(
             host=platform.node() if options.host is None else options.host, user=_user(), tags=options.tags, version=__version__
         ),
-        selection=selection,
+        selection=options.selection,
         is_excluded=lambda device, inode: (device, inode) == excluded,
         workers=WORKERS if workers is None else workers,
         time_ns=options.time_ns,

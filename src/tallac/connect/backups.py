@@ -77,11 +77,10 @@ class BackingUp(Unlocking):
 
         options = options or BackupOptions()
         found = self._sources(sources)
-        selection = options.exclusions.selection(self.standard_input)
         self.prepare_backup(target)
         grid, located = self.connection.resolve(target)
         vault = self.connection.folder_of(grid)
-        order = make_order(found, located, selection, options, vault=vault, workers=workers)
+        order = make_order(found, located, options, vault=vault, workers=workers)
         database = self.connection.folders.state / "source.db"
         summary = back_up_sources(grid, order, database=database, observer=observer or Observer())
         self.seal_aliases(grid.identity)
@@ -101,15 +100,14 @@ class BackingUp(Unlocking):
 
         options = options or BackupOptions()
         found = self._sources(sources)
-        selection = options.exclusions.selection(self.standard_input)
         database = self.connection.folders.state / "source.db"
         if _is_default(target) and not self.connection.has_default_alias:
             # Nothing is looked up in a target that is not there yet.
             nowhere = Place(MutableDirectoryWrite(bytes(16), bytes(32)), parse_place(target).path, _DEFAULT_TARGET)
-            order = make_order(found, nowhere, selection, options, vault=None, workers=0)
+            order = make_order(found, nowhere, options, vault=None, workers=0)
             return rehearse_sources(None, order, database=database, observer=observer or Observer())
         grid, located = self.connection.resolve(target)
-        order = make_order(found, located, selection, options, vault=self.connection.folder_of(grid), workers=0)
+        order = make_order(found, located, options, vault=self.connection.folder_of(grid), workers=0)
         return rehearse_sources(grid, order, database=database, observer=observer or Observer())
 
     def backup_stream(
@@ -126,7 +124,7 @@ class BackingUp(Unlocking):
         self.prepare_backup(target)
         grid, located = self.connection.resolve(target)
         options = options or BackupOptions()
-        order = make_order(source, located, options.exclusions.selection(None), options, vault=None, workers=0)
+        order = make_order(source, located, options, vault=None, workers=0)
         summary = back_up_stream(grid, order, os.fsencode(name), content, SystemClock())
         self.seal_aliases(grid.identity)
         return summary

@@ -11,6 +11,7 @@ from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.gridwide import GridWide
 from tallac.connect.keeping import Keeping
+from tallac.connect.key_sources import KeyPlacing
 from tallac.connect.looking import Looking
 from tallac.connect.restoring import Restoring
 from tallac.connect.retaining import Retaining
@@ -30,7 +31,7 @@ def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Transferring, Restoring, GridWide):
+class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring, Restoring, GridWide):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.

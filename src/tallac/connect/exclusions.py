@@ -41,7 +41,7 @@ class Exclusions:
     one_file_system: bool = False
     ignore_files: bool = True
 
-    def selection(self, standard_input: BinaryIO | None) -> Selection:
+    def selection(self, standard_input: BinaryIO | None = None) -> Selection:
         """Read the patterns.
 
         Raises:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
 from tallac.backends.memory import MemoryBackend
-from tallac.caps import DirectoryWriteCap, WriteCap
+from tallac.caps import Cap, DirectoryWriteCap, VerifyCap, WriteCap
 from tallac.check import check_cap
 from tallac.connect.connection import Connection
 from tallac.connect.location import backend_at, is_absent
-from tallac.errors import CorruptObjectError, NotAVaultError, UsageError
+from tallac.errors import AuthorityError, CorruptObjectError, NotAVaultError, UsageError
 from tallac.interfaces import Backend, CheckReport
 from tallac.transfer import find
 from tallac.vault import (
     CheckOptions,
+    FigureGiver,
+    KeeperKey,
     MirrorMemory,
     MirrorOptions,
     MirrorReport,
     PackShare,
+    PartialCopy,
     PruneOptions,
     Pruner,
     PruneReport,
@@ -29,6 +32,7 @@ from tallac.vault import (
     Scrub,
     VaultChecker,
     VaultCopy,
+    VaultFigures,
     WriterKey,
     mend_headers,
     read_identity,
@@ -96,6 +100,23 @@ class Keeping:
             raise UsageError(f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
         return grid.prune(options or PruneOptions(), progress=progress)
 
+    def keeper_stats(self, alias: str = "") -> VaultFigures:
+        """Count what the vault of an alias takes and what for; without one, in the vault that is meant where no place says it.
+
+        Raises:
+            AuthorityError: Only a locator key is known.
+            UsageError: The place is more than an alias, or its grid is no vault.
+        """
+        if alias:
+            grid, place = self.connection.resolve(alias if ":" in alias else f"{alias}:")
+            if place.path:
+                raise UsageError(f"{alias}: this counts a whole vault: give the alias alone; for a target there is `tallac stats`")
+        else:
+            grid = self.connection.default_grid()
+        if not isinstance(grid, FigureGiver):
+            raise UsageError(f"{alias or 'this grid'}: this is no vault; `tallac stats` counts what is in a target")
+        return grid.figures()
+
     def repair(
         self,
         alias: str = "",
@@ -161,6 +182,7 @@ class Keeping:
         mirror: str,
         options: MirrorOptions | None = None,
         *,
+        only: Sequence[str] = (),
         progress: Callable[[MirrorReport], None] | None = None,
     ) -> MirrorReport:
         """Copy what the mirror lacks of the vault at a folder, a URL or an alias, to a folder, which is made, or a URL.
@@ -169,12 +191,19 @@ class Keeping:
             UsageError: Both are the same place.
             As `tallac.vault.VaultCopy.run`.
         """
-        options = options or MirrorOptions()
+        options = replace(options or MirrorOptions(), only=tuple(self._verify_cap(place) for place in only))
         source_url, mirror_url = self.connection.location_of(source), self.connection.location_of(mirror)
         if source_url == mirror_url:
             raise UsageError(f"{mirror}: the vault itself can't be its mirror; give another folder")
         backend = backend_at(source_url)
         key = self.connection.key_at(source_url)
+        keeper = key.keeper_key if isinstance(key, WriterKey) else key
+        if options.only:
+            if not isinstance(keeper, KeeperKey):
+                raise AuthorityError("a partial mirror takes the keeper key: give it with --vault-key")
+            partial = PartialCopy(backend, _mirror_at(mirror_url, is_dry_run=options.is_dry_run), keeper, options, progress)
+            partial.run()
+            return partial.report
         memory = None
         if not options.is_dry_run:
             folder = self.connection.folders.state / read_identity(backend)
@@ -183,13 +212,25 @@ class Keeping:
         run = VaultCopy(
             backend,
             _mirror_at(mirror_url, is_dry_run=options.is_dry_run),
-            key.keeper_key if isinstance(key, WriterKey) else key,
+            keeper,
             MirrorMemory(memory),
             options,
             progress,
         )
         run.run()
         return run.report
+
+    def _verify_cap(self, place: str) -> VerifyCap:
+        """Give the verify cap of what is at a place; a cap may stand for itself, since a keeper has no more."""
+        if place.startswith(("URI:", "@")):
+            cap: Cap = self.connection.parse_cap(place)
+        else:
+            grid, located = self.connection.resolve(place)
+            cap = located.cap if located.name is None else find(grid, located).cap
+        verify_cap = cap.verify_cap
+        if verify_cap is None:
+            raise AuthorityError(f"{place}: nothing is stored for it that could be copied")
+        return verify_cap
 
 
 def _mirror_at(url: str, *, is_dry_run: bool) -> Backend:

@@ -99,4 +99,5 @@ def _parse_alias(line: str, number: int) -> NamedCap:
 
 
 def _with_check(line: str) -> str:
-    return f"{line} {hash_file_bytes(line.encode()).hex()[:6]}"
+    check = hash_file_bytes(line.encode("utf-8", "surrogateescape")).hex()[:6]
+    return f"{line} {check}"

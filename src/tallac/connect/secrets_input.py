@@ -75,17 +75,18 @@ class SecretSource:
             UsageError: It has nothing.
             LocalStateError: There is no keyring, or it does not answer.
         """
-        # Late, because it takes longer to load than most commands run.
-        import keyring
-        from keyring.errors import KeyringError
-
-        try:
-            found = keyring.get_password(KEYRING_SERVICE, entry)
-        except KeyringError as error:
-            raise _keyring_error(error) from error
+        found = _look_into_keyring(entry)
         if found is None:
             raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, where {what} is expected")
         return found
+
+    def is_in_keyring(self, entry: str) -> bool:
+        """Say whether the system keyring has this entry.
+
+        Raises:
+            LocalStateError: There is no keyring, or it does not answer.
+        """
+        return _look_into_keyring(entry) is not None
 
     def tell_keyring(self, entry: str, secret: str) -> None:
         """Let the system keyring keep a secret.
@@ -93,7 +94,7 @@ class SecretSource:
         Raises:
             LocalStateError: There is no keyring, or it refuses.
         """
-        # Late, as above.
+        # Late, because it takes longer to load than most commands run.
         import keyring
         from keyring.errors import KeyringError
 
@@ -117,6 +118,17 @@ class SecretSource:
         if not text:
             raise UsageError(f"{place}: {what} is expected in its first line, which is empty")
         return text
+
+
+def _look_into_keyring(entry: str) -> str | None:
+    # Late, as above.
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        return keyring.get_password(KEYRING_SERVICE, entry)
+    except KeyringError as error:
+        raise _keyring_error(error) from error
 
 
 def _place(file: str) -> str:

@@ -96,11 +96,16 @@ def _shortened(paths: Sequence[bytes]) -> tuple[bytes, ...]:
 
 
 def stream_source(name: str) -> Sources:
-    """Name a stream as a source.
+    """Name a stream as a source. Raises as `check_stream_name`."""
+    return Sources(b"/", None, (b"stdin:" + os.fsencode(check_stream_name(name)),), ())
+
+
+def check_stream_name(name: str) -> str:
+    """Give the name of a stream's file back.
 
     Raises:
         UsageError: It can't be the name of a file.
     """
     if not name or "/" in name or name in {".", ".."}:
         raise UsageError(f"{name!r} can't be a file's name; give one without slashes")
-    return Sources(b"/", None, (b"stdin:" + os.fsencode(name),), ())
+    return name

@@ -13,7 +13,7 @@ import msgspec
 
 from tallac.connect.configuration import Configuration
 from tallac.connect.connection import Connection
-from tallac.connect.enveloping import Connected, digest_of, enter_known, envelope_of
+from tallac.connect.enveloping import Connected, Entering, digest_of
 from tallac.connect.kit_page import kit_text, write_kit
 from tallac.connect.location import backend_at, parse_location, show_location
 from tallac.connect.passphrase_input import PassphraseChoice, PassphraseSource
@@ -56,7 +56,11 @@ class Unlocking:
     def list_passphrases(self, vault: str = "") -> list[SetPassphrase]:
         """List the passphrases that the user of this configuration has set on a vault, the oldest first."""
         identity = self.connection.identity_of(vault)
-        return self._passphrases(identity).of(self._envelope_key(identity)) if self._has_envelope(identity) else []
+        return (
+            self._passphrases(identity).of(self._envelope_key(self.connection.file.read(), identity))
+            if self._has_envelope(identity)
+            else []
+        )
 
     def add_passphrase(self, vault: str, read: Callable[[], str], label: str | None = None) -> str:
         """Set one more passphrase on a vault, and give its label. What the configuration has of the vault is sealed into it.
@@ -94,7 +98,7 @@ class Unlocking:
         passphrases = self._passphrases(identity)
         passphrase = read()
         self.seal_aliases(identity, at_once=True)
-        passphrases.add(passphrase, replaced[0].label, self._envelope_key(identity))
+        passphrases.add(passphrase, replaced[0].label, self._envelope_key(self.connection.file.read(), identity))
         for each in replaced:
             passphrases.remove(each.path)
         return replaced[0].label
@@ -121,7 +125,8 @@ class Unlocking:
             NotAVaultError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
         """
-        url, identity = self._vault_at(location)
+        url = parse_location(location)
+        identity = self._vault_at(url)
         passphrases = self._passphrases_at(url, identity)
         # Nobody is asked for what opens nothing.
         passphrases.require_any()
@@ -137,7 +142,8 @@ class Unlocking:
             NotAVaultError: The vault is not there.
             UsageError: Another vault is there.
         """
-        url, identity = self._vault_at(kit.location if location is None else location)
+        url = parse_location(kit.location if location is None else location)
+        identity = self._vault_at(url)
         if identity != kit.identity:
             raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
         with self.connection.file.updating() as configuration:
@@ -164,9 +170,9 @@ class Unlocking:
         """Give all that is needed beside a vault's files to use it as this user does."""
         identity = self.connection.identity_of(vault)
         configuration = self.connection.file.read()
-        known = self.connection.vaults.known(configuration, identity)
-        envelope = envelope_of(configuration, identity, self.connection.vaults.parse_key(known))
-        return RecoveryKit(known.location, identity, envelope.key, tuple(sorted(envelope.aliases)))
+        envelope = self._envelope_of(configuration, identity)
+        location = self.connection.vaults.known(configuration, identity).location
+        return RecoveryKit(location, identity, envelope.key, tuple(sorted(envelope.aliases)))
 
     def kit_text(self, kit: RecoveryKit) -> bytes:
         """Write a recovery kit as text. Whoever reads it has its authority."""
@@ -203,40 +209,44 @@ class Unlocking:
 
     def _seal(self, configuration: Configuration, identity: str, *, is_forced: bool) -> None:
         vaults = self.connection.vaults
-        known = configuration.grids[identity]
-        envelope = envelope_of(configuration, identity, vaults.parse_key(known))
+        envelope = self._envelope_of(configuration, identity)
         digest = digest_of(envelope)
+        known = configuration.grids[identity]
         if digest == known.enveloped and not is_forced:
             return
         backend = vaults.backend_of(configuration, identity)
-        EnvelopeFile(backend, identity, self._parse_envelope_key(known.envelope_key), os.urandom).add(envelope)
+        EnvelopeFile(backend, identity, self._envelope_key(configuration, identity), os.urandom).add(envelope)
         configuration.grids[identity] = msgspec.structs.replace(known, enveloped=digest)
 
     def _begin_envelope(self, identity: str) -> EnvelopeKey:
         """Give the key of the user's envelope; a new one is in the configuration before anything is sealed under it."""
         with self.connection.file.updating() as configuration:
             self.connection.vaults.remember(configuration, identity)
-            known = configuration.grids[identity]
-            if known.envelope_key:
-                return self._parse_envelope_key(known.envelope_key)
+            if configuration.grids[identity].envelope_key:
+                return self._envelope_key(configuration, identity)
             key = EnvelopeKey(os.urandom(KEY_SIZE))
-            configuration.grids[identity] = msgspec.structs.replace(known, envelope_key=key.danger_whole_text())
+            self.connection.kept.enter_envelope_key(configuration, identity, key.danger_whole_text())
             return key
+
+    def _envelope_of(self, configuration: Configuration, identity: str) -> Envelope:
+        """Give what the configuration has of a vault, as an envelope holds it."""
+        key = self.connection.vaults.parse_key(self.connection.vaults.known(configuration, identity))
+        return Envelope(key, frozenset(self.connection.kept.aliases_on(configuration, identity).items()))
 
     def _enter(
         self, configuration: Configuration, identity: str, url: str, envelope: Envelope, envelope_key: str
     ) -> list[Connected]:
+        entering = Entering(configuration, self.connection.kept, identity)
         known = configuration.grids.get(identity)
-        if known is not None:
-            envelope = envelope.joined(Envelope(self.connection.vaults.parse_key(known), frozenset()))
-        return enter_known(configuration, identity, url, envelope, envelope_key)
+        here = None if known is None else Envelope(self.connection.vaults.parse_key(known), frozenset())
+        entering.enter_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
+        return entering.enter_aliases(envelope.aliases)
 
-    def _vault_at(self, location: str) -> tuple[str, str]:
-        url = parse_location(location)
+    def _vault_at(self, url: str) -> str:
         identity = self.connection.vaults.identity_at(url)
         if identity is None:
             raise NotAVaultError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
-        return url, identity
+        return identity
 
     def _passphrases(self, identity: str) -> Passphrases:
         backend = self.connection.vaults.backend_of(self.connection.file.read(), identity)
@@ -249,12 +259,9 @@ class Unlocking:
         known = self.connection.file.read().grids.get(identity)
         return known is not None and bool(known.envelope_key)
 
-    def _envelope_key(self, identity: str) -> EnvelopeKey:
-        return self._parse_envelope_key(self.connection.file.read().grids[identity].envelope_key)
-
-    def _parse_envelope_key(self, text: str) -> EnvelopeKey:
+    def _envelope_key(self, configuration: Configuration, identity: str) -> EnvelopeKey:
         try:
-            return parse_envelope_key(text)
+            return parse_envelope_key(self.connection.kept.envelope_key(configuration, identity))
         except MalformedCapError as error:
             raise ConfigurationError(f"{self.connection.file.path}: the envelope key of a vault is damaged: {error}") from error
 

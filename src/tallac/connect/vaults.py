@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tallac.connect.configuration import Configuration, ConfigurationFile, KnownGrid
+import msgspec
+
+from tallac.connect.configuration import Configuration, ConfigurationFile, KeySource, KnownGrid
 from tallac.connect.folders import Folders
 from tallac.connect.location import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
 from tallac.connect.secrets_input import SecretSource
-from tallac.connect.tahoe_places import complete, has_cap, is_tahoe_vault, with_new_directory
+from tallac.connect.tahoe_places import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
 from tallac.interfaces import Backend, Grid, Randomness
@@ -51,6 +53,7 @@ class Vaults:
         self._randomness = randomness
         self._open_grids: dict[str, Grid] = {}
         self._given: dict[str, KnownGrid] = {}
+        self._asked: dict[KeySource, VaultKey] = {}
 
     def close(self) -> None:
         """Close all grids."""
@@ -73,6 +76,8 @@ class Vaults:
             raise ConfigurationError(
                 f"{self._file.path}: the key of vault {identity} is missing; restore a copy of this file, or remove the alias"
             )
+        if is_tahoe(known.location):
+            raise UsageError(f"{known.location}: this is a Tahoe-LAFS grid and no vault; its caps suffice, there are no vault keys")
         return known
 
     def chosen(self, configuration: Configuration) -> str:
@@ -171,12 +176,33 @@ class Vaults:
         Raises:
             ConfigurationError: It is damaged.
         """
+        source = known.key_source
         try:
-            return parse_vault_key(known.vault_key)
+            if source is None:
+                return parse_vault_key(known.vault_key)
+            if source not in self._asked:
+                self._asked[source] = parse_vault_key(self.ask(source))
         except MalformedCapError as error:
+            where = self._file.path if source is None else source
             raise ConfigurationError(
-                f"{self._file.path}: the key of the vault at {show_location(known.location)} is damaged: {error}"
+                f"{where}: the key of the vault at {show_location(known.location)} is damaged: {error}"
             ) from error
+        if self._asked[source].mark != source.mark:
+            raise ConfigurationError(f"{source}: this is another key than that of the vault at {show_location(known.location)}")
+        return self._asked[source]
+
+    def ask(self, source: KeySource) -> str:
+        """Give what is kept at a key source.
+
+        Raises:
+            UsageError: There is nothing.
+            LocalStateError: The system keyring does not answer.
+        """
+        if source.file:
+            return self._secrets.read_line(source.file, "a vault key")
+        if source.command:
+            return self._secrets.ask_command(source.command, "a vault key")
+        return self._secrets.ask_keyring(source.keyring, "a vault key")
 
     def _located(self, configuration: Configuration, text: str) -> str:
         """Give the location that a user means; a vault on a Tahoe-LAFS grid need not be named by its cap."""
@@ -195,7 +221,7 @@ class Vaults:
             text = self._secrets.read_line(self._choice.vault_key_file, "a vault key")
             self._given[identity] = KnownGrid(url, parse_vault_key(text).danger_whole_text())
         elif identity in configuration.grids:
-            self._given[identity] = KnownGrid(url, configuration.grids[identity].vault_key)
+            self._given[identity] = msgspec.structs.replace(configuration.grids[identity], location=url)
         else:
             raise UsageError(f"{show_location(url)}: no key of this vault is known here; give one with --vault-key FILE")
         return identity

@@ -22,7 +22,7 @@ from tallac.gateway.walking import DeepStats, Visited, walk_below
 from tallac.interfaces import Grid
 
 STEP_LENGTH = 50
-"""Things that are visited before a lane serves somebody else."""
+"""Things that are visited before a lane serves somebody else; where each is checked, it is one."""
 
 STREAMS = ("stream-manifest", "stream-deep-check")
 STARTS = ("start-manifest", "start-deep-size", "start-deep-stats", "start-deep-check")
@@ -68,11 +68,12 @@ async def _steps(exchange: Exchange, root: Node, look: Look | None) -> AsyncIter
     """Walk in the lane for walks, a few things at a time."""
     lane = exchange.lanes.walking()
     walk: list[Iterator[Visited]] = []
+    length = STEP_LENGTH if look is None else 1
 
     def step(grid: Grid) -> list[tuple[Visited, Json]]:
         if not walk:
             walk.append(walk_below(grid, root))
-        return [(visited, {} if look is None else look(grid, visited)) for visited in islice(walk[0], STEP_LENGTH)]
+        return [(visited, {} if look is None else look(grid, visited)) for visited in islice(walk[0], length)]
 
     while found := await lane.run(step):
         yield found

@@ -24,8 +24,8 @@ system_now: Now = time.time
 
 def metadata_to_json(metadata: Metadata) -> Json:
     """Write metadata for a client."""
-    node = (metadata.other or {}).get(NODE_KEY)
-    return to_child_metadata(metadata) | ({} if node is None else {NODE_KEY: node})
+    other = metadata.other or {}
+    return to_child_metadata(metadata) | ({NODE_KEY: other[NODE_KEY]} if NODE_KEY in other else {})
 
 
 def metadata_from_json(sent: Json) -> Metadata:

@@ -7,6 +7,7 @@ something is refused where a browser sends it. What is stored is served such tha
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,6 +20,8 @@ METHODS = (*SAFE_METHODS, "PUT", "POST", "DELETE")
 
 _BROWSER_MARKS = ("origin", "sec-fetch-site", "sec-fetch-mode", "referer")
 _SAME_ORIGIN_SITES = ("same-origin", "none")
+
+SEND_WAIT_SECONDS = 120.0
 
 ANSWER_HEADERS = {
     "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
@@ -50,7 +53,9 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in ANSWER_HEADERS.items():
                     headers.setdefault(name, value)
-            await send(message)
+            # Who takes nothing for so long holds a connection that somebody else may want.
+            async with asyncio.timeout(SEND_WAIT_SECONDS):
+                await send(message)
 
         refusal = self._refusal(scope["method"], Headers(scope=scope))
         answer = self._application if refusal is None else text_answer(refusal[1], refusal[0])

@@ -105,7 +105,7 @@ class DeepStats:
             self.counts["count-mutable-files"] += 1
             return
         size = file_size_of(node.cap) or 0
-        bucket = _bucket_of(size)
+        bucket = bucket_of(size)
         self.histogram[bucket] = self.histogram.get(bucket, 0) + 1
         kind = "literal" if isinstance(node.cap, LiteralFile) else "immutable"
         self.counts[f"count-{kind}-files"] += 1
@@ -117,7 +117,7 @@ class DeepStats:
         self.counts[key] = max(self.counts[key], value)
 
 
-def _bucket_of(size: int) -> tuple[int, int]:
+def bucket_of(size: int) -> tuple[int, int]:
     """Give the bucket of a size: 0, 1 to 3, 4 to 10, 11 to 31, and so on, two to a power of ten."""
     if size == 0:
         return (0, 0)

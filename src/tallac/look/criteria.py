@@ -12,9 +12,6 @@ from tallac.dag import Entry, FileType
 from tallac.errors import UsageError
 from tallac.look.metadata import kind_of, size_of
 
-_SIZE = re.compile(r"([+-]?)(\d{1,18})(?:\.(\d{1,6}))?([kmgt]?)(i?)b?", re.ASCII | re.IGNORECASE)
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-
 TYPES = {
     "f": FileType.REGULAR,
     "d": FileType.DIRECTORY,
@@ -101,21 +98,6 @@ class SizeLimit:
                 return size <= self.size
             case Comparison.EXACTLY:
                 return size == self.size
-
-
-def parse_size_limit(text: str) -> SizeLimit:
-    """Read `+10M` (at least), `-1k` (at most) or `123` (exactly). k, M, G and T are powers of 1000; Ki, Mi, Gi and Ti of 1024.
-
-    Raises:
-        UsageError: It is none of these.
-    """
-    match = _SIZE.fullmatch(text)
-    if match is None or (match[5] and not match[4]):
-        raise UsageError(f"{text!r} is no size: write +10M for at least, -1k for at most, 123 for exactly so many bytes")
-    base = (1024 if match[5] else 1000) ** _POWERS[match[4].lower()]
-    fraction = match[3] or ""
-    size = int(match[2]) * base + (int(fraction) * base // 10 ** len(fraction) if fraction else 0)
-    return SizeLimit(Comparison(match[1]), size)
 
 
 def parse_types(texts: Iterable[str]) -> frozenset[FileType]:

@@ -7,6 +7,7 @@ the time, the one under `tallac` counts only as long as it agrees: another tool 
 
 from __future__ import annotations
 
+import json
 import stat
 from typing import cast
 
@@ -55,9 +56,10 @@ def to_child_metadata(metadata: Metadata) -> dict[str, object]:
     own = msgspec.to_builtins(keys)
     # Marks of snapshots stand under the same key.
     beside = other.get(TALLAC_KEY)
-    own = (beside if isinstance(beside, dict) else {}) | own
     if own:
-        written[TALLAC_KEY] = own
+        written[TALLAC_KEY] = (beside if isinstance(beside, dict) else {}) | own
+    elif TALLAC_KEY in other:
+        written[TALLAC_KEY] = beside
     return written | {key: value for key, value in other.items() if key not in (NODE_KEY, TALLAC_KEY)}
 
 
@@ -86,9 +88,22 @@ def from_child_metadata(found: dict[str, object], *, with_node_key: bool = True)
         found: JSON values.
         with_node_key: Whether to keep what the node says of the link. No client can change that.
     """
-    other = dict(found)
+    known = dict(found)
     if not with_node_key:
-        other.pop(NODE_KEY, None)
+        known.pop(NODE_KEY, None)
+    foreign = known.pop(TALLAC_KEY, None)
+    if isinstance(foreign, dict) and foreign:
+        metadata = _read(dict(known) | {TALLAC_KEY: foreign})
+        # Times that another tool has changed meanwhile don't count any more; all else has to be as it is written here.
+        if _without_times(_as_json(to_child_metadata(metadata).get(TALLAC_KEY))) == _without_times(foreign):
+            return metadata
+    metadata = _read(known)
+    if TALLAC_KEY not in found:
+        return metadata
+    return msgspec.structs.replace(metadata, other=(metadata.other or {}) | {TALLAC_KEY: foreign})
+
+
+def _read(other: dict[str, object]) -> Metadata:
     keys = _tallac_keys(other)
     fields: dict[str, object] = {name: getattr(keys, name) for name in _PLAIN_FIELDS}
     for key, name in _NUMBERS.items():
@@ -116,6 +131,15 @@ def _tallac_keys(other: dict[str, object]) -> TallacKeys:
     if beside:
         other[TALLAC_KEY] = beside
     return keys
+
+
+def _as_json(value: object) -> object:
+    """Give a value as it comes back from JSON, with lists for tuples."""
+    return json.loads(json.dumps(value))
+
+
+def _without_times(keys: object) -> dict[str, object]:
+    return {key: value for key, value in keys.items() if key not in _TIMES} if isinstance(keys, dict) else {}
 
 
 def _is_number(value: object, *, is_mode: bool) -> bool:

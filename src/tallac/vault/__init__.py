@@ -8,22 +8,26 @@ from tallac.vault.header import mend_headers
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport
 from tallac.vault.mirror_states import MirrorMemory
+from tallac.vault.partial_copy import PartialCopy
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.repair_report import Repairer, RepairOptions, RepairReport
 from tallac.vault.scrubbing import Scrub
+from tallac.vault.statistics import FigureGiver, VaultFigures
 
 __all__ = [
     "CheckOptions",
     "Envelope",
     "EnvelopeFile",
     "EnvelopeKey",
+    "FigureGiver",
     "KeeperKey",
     "LocatorKey",
     "MirrorMemory",
     "MirrorOptions",
     "MirrorReport",
     "PackShare",
+    "PartialCopy",
     "Passphrases",
     "PruneOptions",
     "PruneReport",
@@ -37,6 +41,7 @@ __all__ = [
     "Vault",
     "VaultChecker",
     "VaultCopy",
+    "VaultFigures",
     "VaultKey",
     "WriterKey",
     "create_vault",

@@ -84,6 +84,7 @@ class CapCheck:
         self._progress = progress
         self._seen = SeenObjects(index)
         self._slots_seen: set[bytes] = set()
+        self._found_damaged: set[bytes] = set()
         self.report = CheckReport()
 
     def check(self, cap: Cap) -> None:
@@ -210,9 +211,12 @@ class CapCheck:
         waiting = [top]
         while waiting:
             link = waiting.pop()
+            if link.storage_index in self._found_damaged:
+                continue
             try:
                 waiting += self._links_below(link)
             except DamageError as error:
+                self._found_damaged.add(link.storage_index)
                 is_slot = link.kind is LinkKind.SLOT
                 self._find(None, error, None if is_slot else object_name_of(self._naming, link.storage_index))
 

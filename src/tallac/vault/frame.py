@@ -78,7 +78,7 @@ class FrameCheck:
         known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, ASIDE_PREFIX)
         aside = {name.removesuffix(".index") for name in self._under(ASIDE_PREFIX)}
         if aside:
-            self._note(f"{len(aside)} damaged packs lie aside in {ASIDE_PREFIX}; when all is well, that folder may be deleted")
+            self._note(f"damaged packs that lie aside in {ASIDE_PREFIX}: {len(aside)}; once all is well, delete that folder")
         for name in self._listed:
             if name not in HEADER_NAMES and not name.startswith(known):
                 self._note(f"{name} is no part of a vault; Tallac leaves it alone")

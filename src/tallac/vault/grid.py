@@ -23,7 +23,7 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.dag import Entry
-from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError
+from tallac.errors import AuthorityError, ConflictError, LocalStateError, NotAVaultError, StoreError
 from tallac.interfaces import (
     Backend,
     BinaryReader,
@@ -58,6 +58,7 @@ from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession, beating
 from tallac.vault.sizes import stored_parts
 from tallac.vault.slot_contents import require_directory
+from tallac.vault.statistics import VaultFigures, figures_of
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
 from tallac.vault.vault_check import check_vault, frame_check
@@ -65,12 +66,22 @@ from tallac.vault.vault_check import check_vault, frame_check
 _MADE_FIRST = {f"{REGISTER_PREFIX}roots", f"{REGISTER_PREFIX}index", *HEADER_NAMES}
 
 
+NOW_NS_MAX = 1 << 63
+
+
 class SystemClock:
     """The machine's clock."""
 
     def now_ns(self) -> int:
-        """Give nanoseconds since 1970, UTC."""
-        return time.time_ns()
+        """Give nanoseconds since 1970, UTC.
+
+        Raises:
+            LocalStateError: The clock says something that no record could hold.
+        """
+        now_ns = time.time_ns()
+        if not 0 <= now_ns < NOW_NS_MAX:
+            raise LocalStateError("this machine's clock is before 1970 or after 2262; set it right, and run this again")
+        return now_ns
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -252,6 +263,10 @@ class Vault:
         run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
         run.run()
         return run.report
+
+    def figures(self) -> VaultFigures:
+        """See `tallac.vault.FigureGiver`."""
+        return figures_of(self._parts, self._parts.require_keeper_key())
 
     def repair(
         self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None

@@ -26,6 +26,7 @@ class Marks:
         self._index = index
         self._generation = index.generation
         self._bits = bytearray(index.count() // 8 + 1)
+        self._directories = bytearray(index.count() // 8 + 1)
 
     @property
     def is_valid(self) -> bool:
@@ -41,13 +42,19 @@ class Marks:
         number = self._number(name)
         return number is not None and bool(self._bits[number >> 3] >> (number & 7) & 1)
 
-    def add(self, name: bytes) -> bool:
+    def add(self, name: bytes, *, is_directory: bool = False) -> bool:
         """Remember an object; False where it was reached before, or the index does not know it."""
         number = self._number(name)
         if number is None or self._bits[number >> 3] >> (number & 7) & 1:
             return False
         self._bits[number >> 3] |= 1 << (number & 7)
+        self._directories[number >> 3] |= is_directory << (number & 7)
         return True
+
+    def is_directory(self, name: bytes) -> bool:
+        """Say whether an object that was reached is a directory's."""
+        number = self._number(name)
+        return number is not None and bool(self._directories[number >> 3] >> (number & 7) & 1)
 
     def knows(self, name: bytes) -> bool:
         """Say whether the index knows an object."""
@@ -121,6 +128,8 @@ class Marker:
 
         A session may name what was never stored whole, or was taken since: its writer will be told. A root may not.
         """
+        # What lies aside since a repair is followed too, and known to no index.
+        unknown: set[bytes] = set()
         while links:
             link = links.pop()
             if link.kind is LinkKind.SLOT:
@@ -129,8 +138,13 @@ class Marker:
             if link.kind is LinkKind.CHUNK:
                 marks.add(name)
                 continue
-            if marks.knows(name) and not marks.add(name):
+            if marks.knows(name):
+                if not marks.add(name, is_directory=link.kind is LinkKind.DIRECTORY):
+                    continue
+            elif name in unknown:
                 continue
+            else:
+                unknown.add(name)
             try:
                 links += reader.read_links(link)
             except MissingObjectError as error:

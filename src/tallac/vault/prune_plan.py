@@ -62,7 +62,7 @@ class Survey:
         for name, location in self._index.records():
             use = uses.get(location.pack)
             if use is not None:
-                use.add(location, is_alive=self._is_in_use(name, location, quarantine))
+                use.add(location, is_alive=self.is_in_use(name, location, quarantine))
         # Of a pack that is not there nothing can be moved; it stays in the index, so that it is there again when it comes back.
         return {pack: use for pack, use in uses.items() if not use.alive or pack in self._there}
 
@@ -74,7 +74,8 @@ class Survey:
             if quarantine.hides(location) and name in self._marks and self._kept_copy(name, quarantine) is None
         }
 
-    def _is_in_use(self, name: bytes, location: Location, quarantine: Quarantine) -> bool:
+    def is_in_use(self, name: bytes, location: Location, quarantine: Quarantine) -> bool:
+        """Say whether a copy of an object is the one that is in use."""
         if name not in self._marks:
             return False
         kept = self._kept_copy(name, quarantine)

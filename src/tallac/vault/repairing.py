@@ -18,7 +18,7 @@ from tallac.vault.header import mend_headers
 from tallac.vault.index import names_in
 from tallac.vault.keys import KeeperKey
 from tallac.vault.memory import NoMemory
-from tallac.vault.mirror_source import MirrorSource
+from tallac.vault.other_copy import OtherCopy
 from tallac.vault.packs import FinishedPack, StoredPacks, pack_path
 from tallac.vault.parts import VaultParts
 from tallac.vault.quarantine import quarantine_of
@@ -54,7 +54,7 @@ class Repair:
         self._quarantine = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
         # What another client has seen must not stop a repair.
         self._slots = Slots(parts.backend, parts.locator, NoMemory(), parts.randomness)
-        self._mirror = None if options.mirror is None else MirrorSource(options.mirror, parts.identity, keeper)
+        self._mirror = None if options.mirror is None else OtherCopy(options.mirror, parts.identity, keeper)
         self._gone: set[bytes] = set()
         self.report = RepairReport()
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
+import random
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.backup.gardener import Gardener
 
 from tallac.source import CACHE_MARKER, Marker, Patterns, Selection
 
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.backup.conftest import Bench
+
+
+PATTERNS = ["a*", "!a1", "below/", "/m.txt*", "z?/leaf", "**/leaf", "same*", "!same3", "b[0-3]", "*.txt1", "!*"]
 
 
 def plant(source: Path) -> None:
@@ -135,6 +141,24 @@ def test_caches(bench: Bench) -> None:
     assert bench.names(b"backups", b"Latest", b"real") == [b"CACHEDIR.TAG", b"cached"]
 
 
+def test_a_marker_that_can_not_be_read_once(bench: Bench) -> None:
+    """A tag that can't be read leaves nothing out; once it can be, the folder is left out although nothing has changed."""
+    (bench.source / "CACHEDIR.TAG").write_bytes(CACHE_MARKER.header)
+    (bench.source / "cached").write_text("cached")
+    bench.selection = Selection(markers=(CACHE_MARKER,))
+    failures = [OSError(errno.EIO, "Input/output error")]
+
+    def fail_once(name: bytes) -> None:
+        if failures and name == b"CACHEDIR.TAG":
+            raise failures.pop()
+
+    bench.filesystem.before_open = fail_once
+    bench.back_up()
+    assert [what for _, what in bench.notices] == ["it can't be read (Input/output error); its directory is backed up"]
+    bench.back_up()
+    assert bench.names(b"backups", b"Latest") == [b"CACHEDIR.TAG"]
+
+
 def test_large_files(bench: Bench) -> None:
     """Files above a size are left out, and come in when they shrink."""
     (bench.source / "large").write_bytes(bytes(1001))
@@ -158,3 +182,30 @@ def test_other_file_systems(bench: Bench) -> None:
     bench.selection = Selection()
     bench.back_up()
     assert bench.names(b"backups", b"Latest", b"code") == [b"build", b"main.c", b"main.o"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_rules_over_random_changes(bench: Bench, seed: int) -> None:
+    """However rules, ignore files and the tree change: what is stored is what a backup that knows no earlier one stores."""
+    chance = random.Random(seed)
+    gardener = Gardener(bench.source, seed)
+    folders = [bench.source]
+    for round_number in range(10):
+        gardener.work(chance.choice([0, 0, 3]))
+        folders = [bench.source, *(path for path in sorted(bench.source.rglob("*")) if path.is_dir() and not path.is_symlink())]
+        for _ in range(chance.randint(0, 2)):
+            ignore_file = chance.choice(folders) / ".tallacignore"
+            if ignore_file.exists() and chance.random() < 0.4:
+                ignore_file.rename(chance.choice(folders) / ".tallacignore")
+            else:
+                ignore_file.write_text("\n".join(chance.choices(PATTERNS, k=2)))
+        markers = (Marker(chance.choice([b"a1", b"b2", b"same3"])),) if chance.random() < 0.3 else ()
+        size_max = chance.choice([None, None, 4, 6000])
+        rules = leave_out(*chance.choices(PATTERNS, k=chance.randint(0, 2)))
+        bench.selection = Selection(rules.patterns, markers=markers, size_max=size_max)
+        summary = bench.back_up()
+        kept, bench.database_path = bench.database_path, bench.database_path.with_name("fresh.db")
+        fresh = bench.back_up(path=(b"fresh", b"%d" % round_number))
+        bench.database_path.unlink()
+        bench.database_path = kept
+        assert (summary.cap, summary.excluded) == (fresh.cap, fresh.excluded), round_number

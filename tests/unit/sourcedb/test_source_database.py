@@ -48,6 +48,54 @@ def test_rows_are_there_after_commit_only(path: Path, notices: Notices) -> None:
     assert notices == []
 
 
+def test_a_row_tells_the_epoch_of_its_run(path: Path, notices: Notices) -> None:
+    """Rows of several runs keep the epoch in which each was last seen to be whole."""
+    with SourceDatabase(path, notices) as database:
+        for source, epoch in ((b"/s/a", 1), (b"/s/b", 2), (b"/s", 3)):
+            record = database.record("grid", source)
+            record.stage(source, ROW)
+            record.commit(epoch)
+        rows = [database.record("grid", b"/s").directory(source) for source in (b"/s/a", b"/s/b", b"/s")]
+    assert [row and row.epoch for row in rows] == [1, 2, 3]
+
+
+def test_a_record_of_several_sources(path: Path, notices: Notices) -> None:
+    """What killed runs left of any of them is found, and goes at the commit; what is beside them stays."""
+    places = (b"/a", b"/b/c", b"/b/d")
+    with SourceDatabase(path, notices) as database:
+        for place in places:
+            record = database.record("grid", place)
+            record.keep_provisional(place, b"f", b"f", ProvisionalRows(1, b"table"))
+            record.flush()
+        record = database.record("grid", b"/a", b"/b/c")
+        assert [len(record.provisional(place, b"f")) for place in places] == [1, 1, 1]
+        record.commit()
+        assert not database.record("grid", b"/a", b"/b/c").has_provisional
+        assert database.record("grid", b"/b").has_provisional
+
+
+def test_a_database_of_the_version_before_is_taken_on(path: Path, notices: Notices) -> None:
+    """Rows of version 2 are kept; as they tell no epoch, what they refer to is looked up."""
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.executescript("""
+        CREATE TABLE directories (grid TEXT NOT NULL, path BLOB NOT NULL, signature BLOB, packed BLOB NOT NULL, below BLOB NOT NULL,
+            read_ns INTEGER NOT NULL, files INTEGER NOT NULL, directories INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            PRIMARY KEY (grid, path)) WITHOUT ROWID;
+        CREATE TABLE epochs (grid TEXT NOT NULL, source BLOB NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (grid, source))
+            WITHOUT ROWID;
+        CREATE TABLE provisional (sequence INTEGER PRIMARY KEY, grid TEXT NOT NULL, path BLOB NOT NULL, first BLOB NOT NULL,
+            last BLOB NOT NULL, read_ns INTEGER NOT NULL, rows BLOB NOT NULL);
+        INSERT INTO directories VALUES ('grid', x'2f73', x'01', x'02', x'03', 4, 5, 6, 7);
+        PRAGMA user_version = 2;
+    """)
+    connection.close()
+    for _ in range(2):
+        with SourceDatabase(path, notices) as database:
+            assert database.record("grid", b"/s").directory(b"/s") == DirectoryRow(b"\1", b"\2", b"\3", 4, 5, 6, 7, 0, -1)
+    assert notices == []
+
+
 def test_many_staged_rows(path: Path, notices: Notices) -> None:
     """More rows than are kept in memory all arrive, and a later one of a path wins."""
     with SourceDatabase(path, notices) as database:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Unpack
 
 import click
@@ -23,6 +22,7 @@ from tallac.cli.exclusions import exclusion_options
 from tallac.cli.progress import ProgressLine
 from tallac.connect import DEFAULT_ALIAS
 from tallac.connect.backups import split_target
+from tallac.connect.sources import check_stream_name
 from tallac.errors import UsageError
 
 INCOMPLETE = 3
@@ -74,7 +74,7 @@ def command(
         )
     sources, target = split_target(paths)
     found = run.client.find_sources(sources, files_from=files_from, files_from0=files_from0)
-    options = options_of(wishes, time.time_ns())
+    options = options_of(run, wishes)
     if dry_run:
         with ProgressLine(run.output) as line:
             rehearsed = run.client.rehearse_backup(found, target, options=options, observer=observer(run, line))
@@ -97,12 +97,14 @@ def _store_stream(
     if is_command and not arguments:
         raise UsageError("no command is given: write it after --, as in -- pg_dump mydb")
     target = paths[0] if paths else f"{DEFAULT_ALIAS}:"
-    options = options_of(wishes, time.time_ns())
+    # Whatever makes no sense is said before a vault is made.
+    name = check_stream_name(STREAM_NAME if name is None else name)
+    options = options_of(run, wishes)
     made = _prepare(run, target)
     if is_command:
-        summary = run.client.backup_command(name or STREAM_NAME, arguments, target, options=options)
+        summary = run.client.backup_command(name, arguments, target, options=options)
     else:
-        summary = run.client.backup_stream(name or STREAM_NAME, run.standard_input, target, options=options)
+        summary = run.client.backup_stream(name, run.standard_input, target, options=options)
     return _tell(run, summary, target, made)
 
 

@@ -7,6 +7,7 @@ import click
 from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import json_name, show_time, table
 from tallac.cli.messages import show_name
+from tallac.cli.retaining import group_heading
 from tallac.errors import UsageError
 from tallac.retention.decide import Decision
 from tallac.retention.forget import GroupKey, Order, Plan, parse_group_by
@@ -110,17 +111,10 @@ def _tell_plan(run: Run, plan: Plan, *, dry_run: bool) -> None:
     if run.output.is_quiet:
         return
     for key, decisions in plan.groups.items():
-        run.output.line(f"{_heading(key)}:")
+        run.output.line(f"{group_heading(key)}:")
         for line in table([_row(decision) for decision in decisions]):
             run.output.line(f"  {line}")
     run.output.summary({"kept": str(kept), "would be forgotten" if dry_run else "forgotten": str(forgotten)})
-
-
-def _heading(key: GroupKey) -> str:
-    parts = [] if key.host is None else [show_name(key.host) or "no host"]
-    parts += [] if key.sources is None else [", ".join(map(show_name, key.sources)) or "no source"]
-    parts += [] if key.tags is None else [", ".join(map(show_name, key.tags)) or "no tags"]
-    return "; ".join(parts) or "all snapshots"
 
 
 def _row(decision: Decision) -> tuple[str, str, str]:

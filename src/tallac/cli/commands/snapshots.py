@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import click
+
 from tallac.cli.choosing import choice_of, choice_options
 from tallac.cli.command import Run, argument, define
 from tallac.cli.display import json_name, show_size, table
 from tallac.cli.messages import show_name
+from tallac.cli.retaining import group_heading
 from tallac.dag import Entry
+from tallac.retention.forget import GroupBy, GroupKey, group_of, parse_group_by
 from tallac.retention.target import facts_of, mark_of
 
 HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "tags", "")
@@ -14,20 +20,37 @@ HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "tags",
 
 @define(
     "snapshots",
-    [argument("place", "[ALIAS:TO]", default=""), *choice_options()],
+    [
+        argument("place", "[ALIAS:TO]", default=""),
+        *choice_options(),
+        click.Option(["--group-by"], metavar="WHAT", help="Make a table for each host, source, tags, or several with commas."),
+    ],
     examples=("tallac snapshots home:docs", "tallac snapshots home:docs --latest 3 --since '2 weeks ago'"),
 )
-def command(run: Run, place: str, **choice: object) -> None:
+def command(run: Run, place: str, group_by: str | None, **choice: object) -> None:
     """List the snapshots of a target.
 
     A snapshot's name is its time in UTC. The list shows where each comes from, what it holds, and what it added to the vault.
     Snapshots that lack something that could not be read are marked as incomplete. What is held is marked, and notes are shown.
     """
+    grouped = frozenset[GroupBy]() if group_by is None else parse_group_by(group_by)
     snapshots = run.client.snapshots(place, choice_of(choice))
     if run.output.is_json:
         for entry in snapshots:
             run.output.record(**_fields(entry))
         return
+    if not grouped:
+        _write_table(run, snapshots)
+        return
+    groups: dict[GroupKey, list[Entry]] = {}
+    for entry in snapshots:
+        groups.setdefault(group_of(entry, grouped), []).append(entry)
+    for key, entries in groups.items():
+        run.output.line(f"{group_heading(key)}:")
+        _write_table(run, entries)
+
+
+def _write_table(run: Run, snapshots: Sequence[Entry]) -> None:
     rows = [HEADINGS, *map(_row, snapshots)]
     if not any(row[6] for row in rows[1:]):
         rows = [(*row[:6], row[7]) for row in rows]
