@@ -14,7 +14,6 @@ import msgspec
 from tallac.connect.configuration import Configuration
 from tallac.connect.connection import Connection
 from tallac.connect.enveloping import Connected, Entering, digest_of
-from tallac.connect.kit_page import kit_text, write_kit
 from tallac.connect.location import backend_at, parse_location, show_location
 from tallac.connect.passphrase_input import PassphraseChoice, PassphraseSource
 from tallac.connect.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
@@ -24,7 +23,7 @@ from tallac.errors import (
     MalformedCapError,
     MalformedKitError,
     NotAVaultError,
-    StoreError,
+    TallacError,
     UsageError,
 )
 from tallac.vault import (
@@ -176,6 +175,9 @@ class Unlocking:
 
     def kit_text(self, kit: RecoveryKit) -> bytes:
         """Write a recovery kit as text. Whoever reads it has its authority."""
+        # Late, as all that writes kits, which few commands do.
+        from tallac.connect.kit_page import kit_text
+
         return kit_text(kit, datetime.now(UTC)).encode()
 
     def write_kit(self, kit: RecoveryKit, file: str) -> None:
@@ -184,6 +186,9 @@ class Unlocking:
         Raises:
             UsageError: The name has another ending than .html and .txt, or there is such a file.
         """
+        # Late, as above.
+        from tallac.connect.kit_page import write_kit
+
         write_kit(kit, Path(file))
 
     def seal_alias(self, name: str) -> None:
@@ -202,7 +207,7 @@ class Unlocking:
         try:
             with self.connection.file.updating() as configuration:
                 self._seal(configuration, identity, is_forced=at_once)
-        except StoreError as error:
+        except TallacError as error:
             if at_once:
                 raise
             self.warn(f"a new alias is not behind the vault's passphrase yet, which the next backup tries again: {error}")
