@@ -74,8 +74,8 @@ def check_twins(backend: Backend, names: Iterable[str]) -> Iterator[Finding]:
         wrong = {name: what for name, what in troubles.items() if what is not None}
         if len(wrong) == 1:
             name, what = next(iter(wrong.items()))
-            serves = "the other copy serves meanwhile, and `tallac change-passphrase` writes both anew"
-            yield Finding(None, f"{name} is {what}; {serves}", damaged=what == _DAMAGED, stored=name)
+            sentence = f"{name} is {what}; the other copy serves meanwhile, and `tallac repair` writes it anew"
+            yield Finding(None, sentence, damaged=what == _DAMAGED, stored=name)
         elif _DAMAGED in wrong.values():
             lost = f"no copy of {path} is whole: set your passphrases anew with `tallac change-passphrase`"
             yield Finding(None, lost, stored=path)
