@@ -9,31 +9,14 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.command import COMMAND, Tallac
+from tests.keyring_command import informed, with_keyring
 
 PASSPHRASE = "correct horse battery staple"
 NEW = "another one altogether"
-
-
-@dataclass(frozen=True)
-class Informed(Tallac):
-    """The command with variables of its own in its environment."""
-
-    variables: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the command sees."""
-        return super().environment | dict(self.variables)
-
-
-def informed(tallac: Tallac, **variables: str) -> Informed:
-    """Give the same command with more variables."""
-    return Informed(tallac.home, variables=tuple(variables.items()))
 
 
 @pytest.fixture
@@ -190,12 +173,7 @@ def test_the_system_keyring(backed_up: Tallac, new_machine: Callable[[str], Tall
     """An entry of the system keyring serves; a missing entry, and no keyring, are told."""
     keyring = tmp_path / "keyring.json"
     keyring.write_text(json.dumps({"tallac/home": PASSPHRASE}))
-    variables = {
-        "PYTHONPATH": os.pathsep.join([backed_up.environment["PYTHONPATH"], str(Path(__file__).parents[2])]),
-        "PYTHON_KEYRING_BACKEND": "tests.file_keyring.FileKeyring",
-        "TESTED_KEYRING": str(keyring),
-    }
-    machine = informed(new_machine("new"), **variables)
+    machine = with_keyring(new_machine("new"), keyring)
     assert "no entry 'other'" in machine.fails("connect", backed_up.vault, "--passphrase-keyring", "other", status=2)
     machine("connect", backed_up.vault, "--passphrase-keyring", "home")
     without = informed(new_machine("none"), PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")
@@ -324,6 +302,19 @@ def test_check_knows_what_passphrases_leave(backed_up: Tallac) -> None:
         result = backed_up("check", "tallac:", status=1)
         assert f"{path.parent.name}/{path.name} is damaged; the other copy serves meanwhile" in result.err
         path.write_bytes(whole)
+
+
+def test_a_mirror_has_the_ways_back_too(
+    backed_up: Tallac, new_machine: Callable[[str], Tallac], source: Path, tmp_path: Path
+) -> None:
+    """Where a vault was copied to, its passphrases lead to the same aliases, and the copy is as whole as the vault."""
+    backed_up("copy-vault", "tallac:", tmp_path / "mirror")
+    shutil.rmtree(backed_up.vault)
+    machine = new_machine("new")
+    assert connect(machine, tmp_path / "mirror") == ["alias tallac: is ready"]
+    machine("restore", "tallac:Latest", tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(source)
+    assert machine("check", "--read-data", "tallac:").err == ""
 
 
 def test_a_read_only_vault_can_be_connected_to(backed_up: Tallac, new_machine: Callable[[str], Tallac], tmp_path: Path) -> None:

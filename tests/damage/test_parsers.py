@@ -15,14 +15,16 @@ from tests.torture import SCALE
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import LiteralFile, MutableDirectoryWrite, parse, parse_lenient
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
+from tallac.connect.kit_page import kit_page, kit_text
 from tallac.connect.location import is_absent, parse_location
+from tallac.connect.recovery_kit import RecoveryKit, parse_kit
 from tallac.connect.written_place import parse_place
-from tallac.crypto import SEAL_OVERHEAD, open_sealed, seal
+from tallac.crypto import SEAL_OVERHEAD, PassphraseCost, open_sealed, seal
 from tallac.dag import Entry, Metadata, SnapshotFacts, decode_table, encode_table, unpack_cap
-from tallac.errors import DamageError, MalformedCapError, StoreError, TallacError
+from tallac.errors import DamageError, MalformedCapError, MalformedKitError, StoreError, TallacError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
-from tallac.vault import create_vault, open_vault, parse_vault_key
+from tallac.vault import EnvelopeFile, EnvelopeKey, Passphrases, SystemClock, create_vault, open_vault, parse_vault_key
 from tallac.vault.codec import Codec
 from tallac.vault.header import decode_header
 from tallac.vault.index import decode_index, encode_index, names_in
@@ -30,10 +32,12 @@ from tallac.vault.links import decode_links
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import Kind
 from tallac.vault.packs import FinishedPack, decode_body, encode_body, pad_plain, unpad_plain
+from tallac.vault.passphrases import decode_passphrase
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.sessions import SESSION_CONTEXT, decode_session
 from tallac.vault.slots import Slots
 from tallac.vault.trees import Child, decode_node, encode_node
+from tallac.vault.twins import CHECK_SIZE, add_check
 
 TRIES, TRIES_LONG = 1_000, 100_000
 SECONDS_MAX = 1.0
@@ -102,6 +106,7 @@ class Parsers:
         self._add_values()
         self._add_frame()
         self._add_sealed()
+        self._add_ways_back()
         self._add_configuration()
 
     def _add_texts(self) -> None:
@@ -181,6 +186,29 @@ class Parsers:
         self.all["registers"] = (parse_register, DamageError, [bytes(40) + b"text", bytes(7) + b"\1" + bytes(32)])
         self.all["sessions"] = (parse_session, DamageError, sessions)
 
+    def _add_ways_back(self) -> None:
+        """What a passphrase opens, what lies in an envelope once its seal is open, and recovery kits."""
+        codec, cap = Codec(), self._target.danger_whole_text()
+        envelope_key, path = EnvelopeKey(KEY), "passphrases/" + "0" * 32
+        backend = MemoryBackend()
+        file = EnvelopeFile(backend, "ab" * 16, envelope_key, SeededRandomness(4))
+        context = b"envelope\x01" + bytes.fromhex("ab" * 16) + file.path.encode()
+
+        def parse_envelope(content: bytes) -> object:
+            padded = pad_plain(content, codec, SEAL_OVERHEAD + CHECK_SIZE)
+            stored = MemoryBackend({file.path: add_check(seal(envelope_key.content, NONCE, padded, context))})
+            return EnvelopeFile(stored, "ab" * 16, envelope_key, SeededRandomness(4)).read()
+
+        clock, cost = SystemClock(), PassphraseCost(memory_kib=64, passes=1, lanes=1)
+        passphrases = Passphrases(backend, "ab" * 16, randomness=SeededRandomness(4), clock=clock, cost=cost)
+        stored = backend.get(passphrases.add("x", "label", envelope_key))
+        kit = RecoveryKit("file:///vault", "ab" * 16, self._key, (("home", cap),))
+        kits = ["\n".join([*kit.danger_vault_lines(), *kit.danger_alias_lines()]), kit_page(kit), kit_text(kit)]
+        envelopes = [msgspec.msgpack.encode([self._key.danger_whole_text(), [["home", cap]]])]
+        self.all["passphrases"] = (lambda content: decode_passphrase(content, path), DamageError, [stored[:-CHECK_SIZE]])
+        self.all["envelopes"] = (parse_envelope, DamageError, envelopes)
+        self.all["recovery kits"] = (texts(parse_kit), MalformedKitError, [text.encode() for text in kits])
+
     def _add_configuration(self) -> None:
         file = ConfigurationFile(self._folder / "configuration")
         file.path.parent.mkdir(exist_ok=True)
@@ -216,6 +244,9 @@ NAMES = (
     "slots",
     "registers",
     "sessions",
+    "passphrases",
+    "envelopes",
+    "recovery kits",
     "configurations",
 )
 

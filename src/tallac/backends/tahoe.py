@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from tallac.backends.names import check_name, check_prefix
-from tallac.backends.tahoe_states import ABSENT, ROOT_FOLDER, State, StateDirectories, States
+from tallac.backends.tahoe_states import ABSENT, ROOT_FOLDER, State, StateDirectories, States, number_of
 from tallac.caps import LiteralFile, parse
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Buffer, Expect, Item, Version
@@ -75,14 +75,18 @@ class TahoeBackend:
         folder, below = _split(check_name(name))
         content = bytes(data)
         self._states.become_writer()
+        if isinstance(expect, bytes):
+            return self._replace(name, content, expect)
         cap = ""
         for _ in range(SWAP_TRIES):
-            found = _last(self._states.read(folder).get(below))
-            self._require(name, found, expect)
+            states = self._states.read(folder).get(below, [])
+            found = _last(states)
+            if expect is Expect.ABSENT and found.cap is not None:
+                break
             cap = cap or self._store(content)
             state = State(found.number + 1, cap, len(content))
             if self._states.enter(folder, below, state):
-                self._require_order(name, found, state, expect)
+                self._trim(folder, below, [*states, state])
                 return state.version
         raise self._conflict(name)
 
@@ -151,31 +155,33 @@ class TahoeBackend:
                 for state in found:
                     self._states.remove(folder, name, state)
 
-    def _require_order(self, name: str, before: State, entered: State, expect: Expect | Version | None) -> None:
-        """See whether a state came after the one that it was to follow, which may be long gone, and its successors with it.
+    def _replace(self, name: str, content: bytes, expect: Version) -> Version:
+        """Enter a state after a certain one, without asking before whether that is still the last: its successor's number tells.
 
         Raises:
-            ConflictError: It did not. What was entered is taken back.
+            ConflictError: It was not.
         """
-        if before.number == 0 or expect is None:
-            return
         folder, below = _split(name)
-        states = self._states.read(folder).get(below, [])
-        numbers = [state.number for state in states]
-        if before.number not in numbers and max(numbers, default=0) <= entered.number:
-            self._states.remove(folder, below, entered)
+        number = number_of(expect)
+        if number is None:
             raise self._conflict(name)
+        state = State(number + 1, self._store(content), len(content))
+        if not self._states.enter(folder, below, state):
+            raise self._conflict(name)
+        states = self._states.read(folder).get(below, [])
+        if not any(other.version == expect for other in states):
+            # The expected state and its successors are long gone, and their numbers with them.
+            self._states.remove(folder, below, state)
+            raise self._conflict(name)
+        self._trim(folder, below, states)
+        return state.version
+
+    def _trim(self, folder: str, name: str, states: Sequence[State]) -> None:
+        """Remove earlier states of an object, once there are many."""
         if len(states) > STATES_KEPT:
             # The one before the last stays: it tells whoever saw it that the last one follows.
-            for state in states[:-2]:
-                self._states.remove(folder, below, state)
-
-    def _require(self, name: str, found: State, expect: Expect | Version | None) -> None:
-        if expect is None:
-            return
-        holds = found.cap is None if expect is Expect.ABSENT else found.cap is not None and found.version == expect
-        if not holds:
-            raise self._conflict(name)
+            for old in states[:-2]:
+                self._states.remove(folder, name, old)
 
     def _store(self, content: bytes) -> str:
         if len(content) <= LITERAL_SIZE_MAX:

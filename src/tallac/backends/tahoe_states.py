@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -33,6 +34,13 @@ class State(NamedTuple):
 
 
 ABSENT = State(0, None, 0)
+
+
+def number_of(version: Version) -> int | None:
+    """Give the number of the state that has a version; None for what is no version."""
+    number = version.partition(b":")[0]
+    return int(number) if number.isdigit() else None
+
 
 States = dict[str, list[State]]
 """By an object's name in its directory, in ascending order of their numbers; the last one counts."""
@@ -134,12 +142,12 @@ class StateDirectories:
         with self._lock:
             if self._is_writer:
                 return
-            writer = self._client.look(self._root, where=self._where).children.get(WRITER_NAME)
+            writer = self._look_at_root().get(WRITER_NAME)
             if writer is None:
                 own = Child("filenode", _EMPTY, None, {"node": self._node})
                 with suppress(ConflictError):
                     self._client.set_children(self._root, {WRITER_NAME: own}, where=self._where, replace=False)
-                writer = self._client.look(self._root, where=self._where).children[WRITER_NAME]
+                writer = self._look_at_root()[WRITER_NAME]
             if writer.metadata.get("node") != self._node:
                 raise StoreReadOnlyError(
                     f"{self._where}: this vault is written through another Tahoe-LAFS node, and two would lose each other's "
@@ -152,11 +160,13 @@ class StateDirectories:
             self._look_at_root()
         return self._caps.get(folder)
 
-    def _look_at_root(self) -> None:
-        for name, child in self._client.look(self._root, where=self._where).children.items():
+    def _look_at_root(self) -> Mapping[str, Child]:
+        children = self._client.look(self._root, where=self._where).children
+        for name, child in children.items():
             cap = child.write or child.read
             if name != WRITER_NAME and cap is not None:
                 self._caps[name] = cap
+        return children
 
     def _make(self, folder: str) -> str:
         made = self._client.make_directory("SDMF")

@@ -5,6 +5,7 @@ from tallac.connect.configuration import Alias, Configuration, ConfigurationFile
 from tallac.connect.connection import Connection
 from tallac.connect.enveloping import Connected
 from tallac.connect.folders import Folders
+from tallac.connect.key_sources import KeyPlace
 from tallac.connect.looking import PathHistory
 from tallac.connect.passphrase_input import PassphraseChoice
 from tallac.connect.recovery_kit import RecoveryKit
@@ -31,6 +32,7 @@ __all__ = [
     "Connection",
     "Folders",
     "GridChoice",
+    "KeyPlace",
     "KnownGrid",
     "MirrorOptions",
     "MirrorReport",

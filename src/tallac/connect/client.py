@@ -11,6 +11,7 @@ from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.gridwide import GridWide
 from tallac.connect.keeping import Keeping
+from tallac.connect.key_sources import KeyPlacing
 from tallac.connect.looking import Looking
 from tallac.connect.restoring import Restoring
 from tallac.connect.retaining import Retaining
@@ -30,7 +31,7 @@ def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Transferring, Restoring, GridWide):
+class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring, Restoring, GridWide):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
@@ -45,6 +46,7 @@ class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Transfe
         *,
         grid: str | None = None,
         vault_key_file: str | None = None,
+        vault_key_command: str | None = None,
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
@@ -56,6 +58,7 @@ class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Transfe
             folders: Where configuration, state and default vault are.
             grid: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
+            vault_key_command: A command that prints it.
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
@@ -63,7 +66,7 @@ class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Transfe
         """
         self.warn = warn
         self.standard_input = standard_input
-        choice = GridChoice(grid, vault_key_file, node_directory, node_url)
+        choice = GridChoice(grid, vault_key_file, node_directory, node_url, vault_key_command)
         self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tallac.connect.folders import make_private_folder, write_private
+from tallac.connect.folders import HOME_VARIABLE, make_private_folder, write_private
 from tallac.connect.locking import locked
 from tallac.errors import ConfigurationError
 
@@ -20,18 +20,42 @@ FORMAT = 1
 SIZE_MAX = 64 << 20
 
 
+class KeySource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a vault key is that the configuration does not hold: one of three places.
+
+    Attributes:
+        mark: Tells whether what is found there is that key; it gives no authority.
+        file: A file's absolute name.
+        command: A command that prints it.
+        keyring: An entry in the system keyring.
+    """
+
+    mark: str
+    file: str = ""
+    command: str = ""
+    keyring: str = ""
+
+    def __str__(self) -> str:
+        """Say where, as a user would."""
+        if self.file:
+            return f"the file {self.file}"
+        return f"the output of `{self.command}`" if self.command else f"the entry {self.keyring!r} of the system keyring"
+
+
 class KnownGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A grid that the user has the keys of.
 
     Attributes:
         location: The URL where it is.
-        vault_key: The vault key's whole text, a secret.
+        vault_key: The vault key's whole text, a secret; "" where it is kept elsewhere, and for a Tahoe-LAFS grid, which has none.
+        key_source: Where it is kept instead. Then the other secrets of this grid are sealed under it; see `kept_secrets`.
         envelope_key: The key of the user's envelope in that vault, a secret; "" where no passphrase leads there.
         enveloped: Tells whether the envelope holds what this file does: a hash of what this machine last put there.
     """
 
     location: str
     vault_key: str
+    key_source: KeySource | None = None
     envelope_key: str = ""
     enveloped: str = ""
 
@@ -105,7 +129,7 @@ class ConfigurationFile:
         except FileNotFoundError:
             return Configuration()
         except OSError as error:
-            raise ConfigurationError(f"{self.path}: can't read the configuration ({error.strerror})") from error
+            raise self._unusable(f"{self.path}: can't read the configuration", error) from error
         return self._decode(text)
 
     @contextmanager
@@ -122,7 +146,7 @@ class ConfigurationFile:
             try:
                 stack.enter_context(locked(self._folder / "lock"))
             except OSError as error:
-                raise ConfigurationError(f"{self._folder}: can't lock the configuration ({error.strerror})") from error
+                raise self._unusable(f"{self._folder}: can't lock the configuration", error) from error
             configuration = self.read()
             before = _encode(configuration)
             yield configuration
@@ -141,7 +165,12 @@ class ConfigurationFile:
             new.replace(self.path)
             _flush_folder(self._folder)
         except OSError as error:
-            raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror})") from error
+            raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is as it was") from error
+
+    def _unusable(self, what: str, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"{what} ({error.strerror}); see to its permissions, or choose another place with {HOME_VARIABLE}"
+        )
 
     def _decode(self, text: bytes) -> Configuration:
         if len(text) > SIZE_MAX:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.folders import Folders
+from tallac.connect.kept_secrets import KeptSecrets
 from tallac.connect.location import folder_of_url, is_folder_url, parse_location, show_location
 from tallac.connect.nodes import TahoeNodes, identity_of
 from tallac.connect.secrets_input import SecretSource
@@ -30,6 +31,7 @@ class Connection:
         folders: Where configuration, state and default vault are.
         file: The configuration.
         secrets: Where caps, keys and passphrases are read that do not stand on the command line.
+        kept: Reads and writes the secrets in the configuration.
         vaults: The vaults that the configuration and the command line name.
     """
 
@@ -46,6 +48,7 @@ class Connection:
         self.secrets = SecretSource(standard_input)
         choice = choice or GridChoice()
         self.vaults = Vaults(folders, self.file, choice, self.secrets, randomness)
+        self.kept = KeptSecrets(self.vaults, randomness)
         self._nodes = TahoeNodes(folders, choice)
         self._is_grid_given = choice.location is not None
 
@@ -112,7 +115,8 @@ class Connection:
     def read_caps(self, grid: Grid) -> list[Cap]:
         """Give the read caps of all aliases that are in a grid."""
         configuration = self.file.read()
-        caps = [self._cap_of(name, alias) for name, alias in sorted(configuration.aliases.items()) if alias.grid == grid.identity]
+        names = sorted(name for name, alias in configuration.aliases.items() if alias.grid == grid.identity)
+        caps = [self._cap_of(configuration, name) for name in names]
         return [cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for cap in caps]
 
     def key_at(self, url: str) -> VaultKey | None:
@@ -144,7 +148,7 @@ class Connection:
             self._require_free(configuration, name)
             identity, made = self.vaults.chosen_or_new(configuration)
             root = self._open(configuration, identity).create_directory()
-            configuration.aliases[name] = Alias(identity, root.danger_whole_text())
+            self.kept.enter_alias(configuration, name, identity, root.danger_whole_text())
         return made
 
     def add_alias(self, name: str, cap: Cap) -> None:
@@ -162,7 +166,8 @@ class Connection:
             return
         with self.file.updating() as configuration:
             self._require_free(configuration, name)
-            configuration.aliases[name] = Alias(self.vaults.remember_chosen(configuration), cap.danger_whole_text())
+            identity = self.vaults.remember_chosen(configuration)
+            self.kept.enter_alias(configuration, name, identity, cap.danger_whole_text())
 
     @property
     def has_default_alias(self) -> bool:
@@ -223,7 +228,7 @@ class Connection:
         if on_node is not None:
             return self.default_grid(), on_node
         alias = self._alias(configuration, name)
-        return self._open(configuration, alias.grid), self._cap_of(name, alias)
+        return self._open(configuration, alias.grid), self._cap_of(configuration, name)
 
     def _open(self, configuration: Configuration, identity: str) -> Grid:
         chosen, location = self._nodes.chosen(), _tahoe_location(configuration, identity)
@@ -249,13 +254,19 @@ class Connection:
         alias = configuration.aliases.get(name)
         if alias is not None:
             return alias
+        if self._nodes.find_alias(name) is not None:
+            raise UsageError(f"{name}: this is on a Tahoe-LAFS grid and in no vault; its caps suffice, there are no vault keys")
         names = ", ".join(sorted(configuration.aliases))
         there_are = f"existing ones are {names}" if names else "there is none yet"
-        raise AliasError(f"no alias {name!r}: {there_are}; make one with `tallac create-alias {name or 'NAME'}`")
+        how = (
+            "`tallac backup FOLDER` makes it" if name == DEFAULT_ALIAS else f"make one with `tallac create-alias {name or 'NAME'}`"
+        )
+        raise AliasError(f"no alias {name!r}: {there_are}; {how}")
 
-    def _cap_of(self, name: str, alias: Alias) -> Cap:
+    def _cap_of(self, configuration: Configuration, name: str) -> Cap:
+        text = self.kept.cap_of(configuration, configuration.aliases[name])
         try:
-            return parse(alias.cap)
+            return parse(text)
         except MalformedCapError as error:
             raise ConfigurationError(f"{self.file.path}: the cap of alias {name!r} is damaged: {error}") from error
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
-from tallac.connect.configuration import Alias, Configuration, KnownGrid
+from tallac.connect.configuration import Configuration, KnownGrid
+from tallac.connect.kept_secrets import KeptSecrets
 from tallac.connect.vaults import VaultKey
 from tallac.connect.written_place import check_alias_name
 from tallac.crypto import hash_file_bytes
@@ -32,63 +33,66 @@ class Connected:
     is_new: bool
 
 
-def envelope_of(configuration: Configuration, identity: str, key: VaultKey) -> Envelope:
-    """Give what the configuration has of a vault, as an envelope holds it."""
-    aliases = frozenset((name, alias.cap) for name, alias in configuration.aliases.items() if alias.grid == identity)
-    return Envelope(key, aliases)
-
-
 def digest_of(envelope: Envelope) -> str:
     """Give a hash that tells whether two envelopes hold the same."""
     held = [envelope.key.danger_whole_text(), *(word for named in sorted(envelope.aliases) for word in named)]
     return hash_file_bytes(msgspec.json.encode(held)).hex()[:32]
 
 
-def enter_known(
-    configuration: Configuration, identity: str, location: str, envelope: Envelope, envelope_key: str
-) -> list[Connected]:
-    """Let the configuration know a vault, and the aliases that came with it; say what each is called here.
+class Entering:
+    """Enters what came from an envelope or a recovery kit into a configuration that is being updated.
 
-    The stronger of two keys stays. An alias whose name stands for something else here gets a number after its name.
-
-    Raises:
-        AliasError: An alias's name can't be one, or it stands for no directory.
+    Nothing that is there is lost: of two vault keys the stronger stays, and an alias whose name stands for something else here gets
+    a number after its name.
     """
-    known = configuration.grids.get(identity)
-    here = KnownGrid(location, envelope.key.danger_whole_text(), envelope_key)
-    if known is not None:
-        here = msgspec.structs.replace(here, envelope_key=envelope_key or known.envelope_key)
-    configuration.grids[identity] = here
-    named = sorted(envelope.aliases)
-    for name, cap in named:
-        check_alias_name(name)
-        if not isinstance(parse(cap), DirectoryReadCap | DirectoryWriteCap):
-            raise AliasError(f"the alias {name!r} stands for something that is no directory")
-    # Those whose names are free or theirs come first, so that none of them is taken for a numbered one.
-    contested = [each for each in named if _is_contested(configuration, identity, each)]
-    return [
-        *_enter(configuration, identity, (each for each in named if each not in contested)),
-        *_enter(configuration, identity, contested),
-    ]
 
+    def __init__(self, configuration: Configuration, kept: KeptSecrets, identity: str) -> None:
+        """Enter things of the vault of this identity."""
+        self._configuration = configuration
+        self._kept = kept
+        self._identity = identity
 
-def _is_contested(configuration: Configuration, identity: str, named: NamedCap) -> bool:
-    return configuration.aliases.get(named[0], Alias(identity, named[1])) != Alias(identity, named[1])
+    def enter_grid(self, location: str, key: VaultKey, envelope_key: str) -> None:
+        """Let the configuration know the vault, its key, and the key of the user's envelope, "" for none."""
+        known = self._configuration.grids.get(self._identity)
+        if known is None:
+            here = KnownGrid(location, key.danger_whole_text())
+        elif known.key_source is None:
+            here = msgspec.structs.replace(known, location=location, vault_key=key.danger_whole_text())
+        else:
+            here = msgspec.structs.replace(known, location=location)
+        self._configuration.grids[self._identity] = here
+        if envelope_key:
+            self._kept.enter_envelope_key(self._configuration, self._identity, envelope_key)
 
+    def enter_aliases(self, aliases: Iterable[NamedCap]) -> list[Connected]:
+        """Enter aliases on the vault, which the configuration knows, and say what each is called here.
 
-def _enter(configuration: Configuration, identity: str, aliases: Iterable[NamedCap]) -> Iterable[Connected]:
-    for name, cap in aliases:
-        alias = Alias(identity, cap)
-        if configuration.aliases.get(name) == alias:
-            yield Connected(name, name, is_new=False)
-            continue
-        known = [other for other, its in configuration.aliases.items() if its == alias]
-        if known and name in configuration.aliases:
-            yield Connected(name, known[0], is_new=False)
-            continue
-        free = name
-        number = 2
-        while free in configuration.aliases:
-            free, number = f"{name}-{number}", number + 1
-        configuration.aliases[free] = alias
-        yield Connected(name, free, is_new=True)
+        Raises:
+            AliasError: A name can't be one, or stands for no directory.
+        """
+        named = sorted(aliases)
+        for name, cap in named:
+            check_alias_name(name)
+            if not isinstance(parse(cap), DirectoryReadCap | DirectoryWriteCap):
+                raise AliasError(f"the alias {name!r} stands for something that is no directory")
+        # Those whose names are free or theirs come first, so that none of them is taken for a numbered one.
+        here = self._kept.aliases_on(self._configuration, self._identity)
+        contested = [each for each in named if self._is_taken(each[0]) and here.get(each[0]) != each[1]]
+        return [self._enter(*each) for each in [*(each for each in named if each not in contested), *contested]]
+
+    def _enter(self, name: str, cap: str) -> Connected:
+        here = self._kept.aliases_on(self._configuration, self._identity)
+        if here.get(name) == cap:
+            return Connected(name, name, is_new=False)
+        known = [other for other, its in here.items() if its == cap]
+        if known and self._is_taken(name):
+            return Connected(name, known[0], is_new=False)
+        number, free = 2, name
+        while self._is_taken(free):
+            number, free = number + 1, f"{name}-{number}"
+        self._kept.enter_alias(self._configuration, free, self._identity, cap)
+        return Connected(name, free, is_new=True)
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._configuration.aliases

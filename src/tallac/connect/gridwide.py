@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_from_bytes
 
+from tallac.caps import DirectoryReadCap
 from tallac.check import check_cap
 from tallac.connect.connection import Connection
 from tallac.connect.folders import make_private_folder, write_private
@@ -38,6 +39,17 @@ class GridWide:
 
         grid, located = self.connection.resolve(place)
         return manifest(grid, find(grid, located).cap)
+
+    def deep_stats(self, place: str) -> dict[str, int]:
+        """Count all that hangs below a place, each thing once; the keys are those of Tahoe-LAFS."""
+        from tallac.look.deep_stats import deep_stats  # late import: see above
+        from tallac.tahoe.grid import TahoeGrid  # late import: see above
+
+        grid, located = self.connection.resolve(place)
+        cap = find(grid, located).cap
+        if isinstance(grid, TahoeGrid) and isinstance(cap, DirectoryReadCap):
+            return grid.deep_stats(cap)
+        return deep_stats(listed.cap for listed in self.manifest(place))
 
     def deep_check(
         self,

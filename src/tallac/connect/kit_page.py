@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tallac.connect.location import show_location
+from tallac.connect.private_files import write_new_private_file
 from tallac.connect.recovery_kit import BEGIN, END, RecoveryKit
 from tallac.connect.written_place import DEFAULT_ALIAS
-from tallac.errors import OutputError, UsageError
+from tallac.errors import UsageError
 
 _WHAT = """This is all that is needed, beside the vault's files, to read and to go on with these backups. Whoever holds it and the
 files can do what you can: keep it where you keep a passport, away from the computer, and give no copy to anybody who may not
@@ -76,17 +76,7 @@ def write_kit(kit: RecoveryKit, path: Path) -> None:
     writers = {".html": kit_page, ".htm": kit_page, ".txt": kit_text}
     if path.suffix.lower() not in writers:
         raise UsageError(f"{path}: a recovery kit goes into a file whose name ends in .html or .txt")
-    content = writers[path.suffix.lower()](kit, datetime.now(UTC)).encode()
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        raise UsageError(f"{path}: there is such a file already; choose another name") from None
-    except OSError as error:
-        raise OutputError(f"{path}: can't write it ({error.strerror})") from error
+    write_new_private_file(path, writers[path.suffix.lower()](kit, datetime.now(UTC)).encode())
 
 
 def _title(kit: RecoveryKit, made: datetime | None) -> str:

@@ -17,9 +17,14 @@ KEYRING_SERVICE = "tallac"
 
 
 class SecretSource:
-    """Reads first lines of files and of what commands print, and one line after another from standard input."""
+    """Reads first lines of files and of what commands print, and one line after another from standard input.
+
+    Attributes:
+        is_silent: No command is run and no keyring is asked, since either may ask the user for something.
+    """
 
     def __init__(self, standard_input: BinaryIO | None) -> None:
+        self.is_silent = False
         self._standard_input = standard_input
 
     def read_line(self, file: str, what: str) -> str:
@@ -54,6 +59,7 @@ class SecretSource:
         Raises:
             UsageError: It can't be run, or fails, or prints nothing.
         """
+        self._require_loud()
         try:
             words = shlex.split(command, posix=os.name == "posix")
         except ValueError as error:
@@ -75,17 +81,19 @@ class SecretSource:
             UsageError: It has nothing.
             LocalStateError: There is no keyring, or it does not answer.
         """
-        # Late, because it takes longer to load than most commands run.
-        import keyring
-        from keyring.errors import KeyringError
-
-        try:
-            found = keyring.get_password(KEYRING_SERVICE, entry)
-        except KeyringError as error:
-            raise _keyring_error(error) from error
+        self._require_loud()
+        found = _look_into_keyring(entry)
         if found is None:
             raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, where {what} is expected")
         return found
+
+    def is_in_keyring(self, entry: str) -> bool:
+        """Say whether the system keyring has this entry.
+
+        Raises:
+            LocalStateError: There is no keyring, or it does not answer.
+        """
+        return _look_into_keyring(entry) is not None
 
     def tell_keyring(self, entry: str, secret: str) -> None:
         """Let the system keyring keep a secret.
@@ -93,7 +101,7 @@ class SecretSource:
         Raises:
             LocalStateError: There is no keyring, or it refuses.
         """
-        # Late, as above.
+        # Late, because it takes longer to load than most commands run.
         import keyring
         from keyring.errors import KeyringError
 
@@ -113,10 +121,25 @@ class SecretSource:
         except OSError as error:
             raise UsageError(f"{file}: can't read it ({error.strerror})") from error
 
+    def _require_loud(self) -> None:
+        if self.is_silent:
+            raise UsageError("this would ask somebody for a secret, which is not wanted here")
+
     def _not_empty(self, text: str, place: str, what: str) -> str:
         if not text:
             raise UsageError(f"{place}: {what} is expected in its first line, which is empty")
         return text
+
+
+def _look_into_keyring(entry: str) -> str | None:
+    # Late, as above.
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        return keyring.get_password(KEYRING_SERVICE, entry)
+    except KeyringError as error:
+        raise _keyring_error(error) from error
 
 
 def _place(file: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,8 +101,9 @@ def with_new_directory(location: str) -> str:
         return location.rstrip("/") + "/" + client.make_directory("SDMF")
 
 
+@cache
 def backend_of(location: str) -> TahoeBackend:
-    """Give the backend of a vault on a Tahoe-LAFS grid.
+    """Give the backend of a vault on a Tahoe-LAFS grid; always the same one, which knows already where things are.
 
     Raises:
         UsageError: The location names no directory.

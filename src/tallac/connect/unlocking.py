@@ -13,8 +13,7 @@ import msgspec
 
 from tallac.connect.configuration import Configuration
 from tallac.connect.connection import Connection
-from tallac.connect.enveloping import Connected, digest_of, enter_known, envelope_of
-from tallac.connect.kit_page import kit_text, write_kit
+from tallac.connect.enveloping import Connected, Entering, digest_of
 from tallac.connect.location import backend_at, parse_location, show_location
 from tallac.connect.passphrase_input import PassphraseChoice, PassphraseSource
 from tallac.connect.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
@@ -24,7 +23,7 @@ from tallac.errors import (
     MalformedCapError,
     MalformedKitError,
     NotAVaultError,
-    StoreError,
+    TallacError,
     UsageError,
 )
 from tallac.vault import (
@@ -37,6 +36,9 @@ from tallac.vault import (
     parse_envelope_key,
 )
 from tallac.vault.keys import KEY_SIZE
+
+LENGTH_ADVISED = 14
+"""Characters below which a passphrase is called short; three short words have more."""
 
 
 class Unlocking:
@@ -56,7 +58,11 @@ class Unlocking:
     def list_passphrases(self, vault: str = "") -> list[SetPassphrase]:
         """List the passphrases that the user of this configuration has set on a vault, the oldest first."""
         identity = self.connection.identity_of(vault)
-        return self._passphrases(identity).of(self._envelope_key(identity)) if self._has_envelope(identity) else []
+        return (
+            self._passphrases(identity).of(self._envelope_key(self.connection.file.read(), identity))
+            if self._has_envelope(identity)
+            else []
+        )
 
     def add_passphrase(self, vault: str, read: Callable[[], str], label: str | None = None) -> str:
         """Set one more passphrase on a vault, and give its label. What the configuration has of the vault is sealed into it.
@@ -76,7 +82,7 @@ class Unlocking:
             raise UsageError(
                 f"there is a passphrase {label!r} already; change it with `tallac change-passphrase`, or choose another --label"
             )
-        passphrase = read()
+        passphrase = self._read_new(read)
         key = self._begin_envelope(identity)
         self.seal_aliases(identity, at_once=True)
         # What it leads to is there first.
@@ -92,9 +98,9 @@ class Unlocking:
         identity = self.connection.identity_of(vault)
         replaced = self._labelled(vault, label)
         passphrases = self._passphrases(identity)
-        passphrase = read()
+        passphrase = self._read_new(read)
         self.seal_aliases(identity, at_once=True)
-        passphrases.add(passphrase, replaced[0].label, self._envelope_key(identity))
+        passphrases.add(passphrase, replaced[0].label, self._envelope_key(self.connection.file.read(), identity))
         for each in replaced:
             passphrases.remove(each.path)
         return replaced[0].label
@@ -121,7 +127,8 @@ class Unlocking:
             NotAVaultError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
         """
-        url, identity = self._vault_at(location)
+        url = parse_location(location)
+        identity = self._vault_at(url)
         passphrases = self._passphrases_at(url, identity)
         # Nobody is asked for what opens nothing.
         passphrases.require_any()
@@ -137,7 +144,8 @@ class Unlocking:
             NotAVaultError: The vault is not there.
             UsageError: Another vault is there.
         """
-        url, identity = self._vault_at(kit.location if location is None else location)
+        url = parse_location(kit.location if location is None else location)
+        identity = self._vault_at(url)
         if identity != kit.identity:
             raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
         with self.connection.file.updating() as configuration:
@@ -164,12 +172,15 @@ class Unlocking:
         """Give all that is needed beside a vault's files to use it as this user does."""
         identity = self.connection.identity_of(vault)
         configuration = self.connection.file.read()
-        known = self.connection.vaults.known(configuration, identity)
-        envelope = envelope_of(configuration, identity, self.connection.vaults.parse_key(known))
-        return RecoveryKit(known.location, identity, envelope.key, tuple(sorted(envelope.aliases)))
+        envelope = self._envelope_of(configuration, identity)
+        location = self.connection.vaults.known(configuration, identity).location
+        return RecoveryKit(location, identity, envelope.key, tuple(sorted(envelope.aliases)))
 
     def kit_text(self, kit: RecoveryKit) -> bytes:
         """Write a recovery kit as text. Whoever reads it has its authority."""
+        # Late, as all that writes kits, which few commands do.
+        from tallac.connect.kit_page import kit_text
+
         return kit_text(kit, datetime.now(UTC)).encode()
 
     def write_kit(self, kit: RecoveryKit, file: str) -> None:
@@ -178,6 +189,9 @@ class Unlocking:
         Raises:
             UsageError: The name has another ending than .html and .txt, or there is such a file.
         """
+        # Late, as above.
+        from tallac.connect.kit_page import write_kit
+
         write_kit(kit, Path(file))
 
     def seal_alias(self, name: str) -> None:
@@ -196,47 +210,59 @@ class Unlocking:
         try:
             with self.connection.file.updating() as configuration:
                 self._seal(configuration, identity, is_forced=at_once)
-        except StoreError as error:
+        except TallacError as error:
             if at_once:
                 raise
             self.warn(f"a new alias is not behind the vault's passphrase yet, which the next backup tries again: {error}")
 
+    def _read_new(self, read: Callable[[], str]) -> str:
+        passphrase = read()
+        if len(passphrase) < LENGTH_ADVISED:
+            self.warn(
+                "this passphrase is short: whoever gets at the vault's files can try many; five words drawn by lot are better"
+            )
+        return passphrase
+
     def _seal(self, configuration: Configuration, identity: str, *, is_forced: bool) -> None:
         vaults = self.connection.vaults
-        known = configuration.grids[identity]
-        envelope = envelope_of(configuration, identity, vaults.parse_key(known))
+        envelope = self._envelope_of(configuration, identity)
         digest = digest_of(envelope)
+        known = configuration.grids[identity]
         if digest == known.enveloped and not is_forced:
             return
         backend = vaults.backend_of(configuration, identity)
-        EnvelopeFile(backend, identity, self._parse_envelope_key(known.envelope_key), os.urandom).add(envelope)
+        EnvelopeFile(backend, identity, self._envelope_key(configuration, identity), os.urandom).add(envelope)
         configuration.grids[identity] = msgspec.structs.replace(known, enveloped=digest)
 
     def _begin_envelope(self, identity: str) -> EnvelopeKey:
         """Give the key of the user's envelope; a new one is in the configuration before anything is sealed under it."""
         with self.connection.file.updating() as configuration:
             self.connection.vaults.remember(configuration, identity)
-            known = configuration.grids[identity]
-            if known.envelope_key:
-                return self._parse_envelope_key(known.envelope_key)
+            if configuration.grids[identity].envelope_key:
+                return self._envelope_key(configuration, identity)
             key = EnvelopeKey(os.urandom(KEY_SIZE))
-            configuration.grids[identity] = msgspec.structs.replace(known, envelope_key=key.danger_whole_text())
+            self.connection.kept.enter_envelope_key(configuration, identity, key.danger_whole_text())
             return key
+
+    def _envelope_of(self, configuration: Configuration, identity: str) -> Envelope:
+        """Give what the configuration has of a vault, as an envelope holds it."""
+        key = self.connection.vaults.parse_key(self.connection.vaults.known(configuration, identity))
+        return Envelope(key, frozenset(self.connection.kept.aliases_on(configuration, identity).items()))
 
     def _enter(
         self, configuration: Configuration, identity: str, url: str, envelope: Envelope, envelope_key: str
     ) -> list[Connected]:
+        entering = Entering(configuration, self.connection.kept, identity)
         known = configuration.grids.get(identity)
-        if known is not None:
-            envelope = envelope.joined(Envelope(self.connection.vaults.parse_key(known), frozenset()))
-        return enter_known(configuration, identity, url, envelope, envelope_key)
+        here = None if known is None else Envelope(self.connection.vaults.parse_key(known), frozenset())
+        entering.enter_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
+        return entering.enter_aliases(envelope.aliases)
 
-    def _vault_at(self, location: str) -> tuple[str, str]:
-        url = parse_location(location)
+    def _vault_at(self, url: str) -> str:
         identity = self.connection.vaults.identity_at(url)
         if identity is None:
             raise NotAVaultError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
-        return url, identity
+        return identity
 
     def _passphrases(self, identity: str) -> Passphrases:
         backend = self.connection.vaults.backend_of(self.connection.file.read(), identity)
@@ -249,12 +275,9 @@ class Unlocking:
         known = self.connection.file.read().grids.get(identity)
         return known is not None and bool(known.envelope_key)
 
-    def _envelope_key(self, identity: str) -> EnvelopeKey:
-        return self._parse_envelope_key(self.connection.file.read().grids[identity].envelope_key)
-
-    def _parse_envelope_key(self, text: str) -> EnvelopeKey:
+    def _envelope_key(self, configuration: Configuration, identity: str) -> EnvelopeKey:
         try:
-            return parse_envelope_key(text)
+            return parse_envelope_key(self.connection.kept.envelope_key(configuration, identity))
         except MalformedCapError as error:
             raise ConfigurationError(f"{self.connection.file.path}: the envelope key of a vault is damaged: {error}") from error
 

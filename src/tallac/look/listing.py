@@ -1,13 +1,27 @@
-"""The order in which a directory is listed."""
+"""The order in which a directory is listed, whatever its size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
+from operator import attrgetter
+from typing import BinaryIO
 
-from tallac.dag import Entry
+from tallac.dag import Entry, decode_table, encode_table
+from tallac.errors import LocalStateError
 from tallac.look.metadata import size_of
+
+RUN_COUNT_MAX = 20_000
+"""So many entries are sorted in memory; a longer directory goes through files without a name."""
+
+_LENGTH_SIZE = 4
+
+Key = Callable[[Entry], bytes | int | tuple[bool, int]]
 
 
 class SortBy(Enum):
@@ -25,20 +39,60 @@ class Order:
     Attributes:
         by: Names go up from the smallest; sizes and times down from the largest and newest, as ls(1) has it.
         is_reversed: The other way round.
+        run_count_max: How many entries may be in memory at a time.
     """
 
     by: SortBy = SortBy.NAME
     is_reversed: bool = False
+    run_count_max: int = RUN_COUNT_MAX
 
-    def arrange(self, entries: Iterable[Entry]) -> Iterable[Entry]:
-        """Give a directory's entries, which come sorted by name, in this order; what is equal stays in order of its names."""
+    def arrange(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Give a directory's entries, which come sorted by name, in this order; what is equal stays in order of its names.
+
+        Raises:
+            LocalStateError: A directory too long for memory can't be put on disk.
+        """
         match self.by:
+            case SortBy.NAME if not self.is_reversed:
+                return iter(entries)
             case SortBy.NAME:
-                return reversed(list(entries)) if self.is_reversed else entries
+                return self._sorted(entries, attrgetter("name"), is_down=True)
             case SortBy.SIZE:
-                return sorted(entries, key=size_of, reverse=not self.is_reversed)
+                return self._sorted(entries, size_of, is_down=not self.is_reversed)
             case SortBy.TIME:
-                return sorted(entries, key=_time_of, reverse=not self.is_reversed)
+                return self._sorted(entries, _time_of, is_down=not self.is_reversed)
+
+    def _sorted(self, entries: Iterable[Entry], key: Key, *, is_down: bool) -> Iterator[Entry]:
+        """Sort runs of entries, and merge them where there are several."""
+        left = iter(entries)
+        run = sorted(islice(left, self.run_count_max), key=key, reverse=is_down)
+        if len(run) < self.run_count_max:
+            yield from run
+            return
+        with ExitStack() as opened:
+            runs = []
+            while run:
+                runs.append(_spilled(run, opened))
+                run = sorted(islice(left, self.run_count_max), key=key, reverse=is_down)
+            yield from heapq.merge(*runs, key=key, reverse=is_down)
+
+
+def _spilled(run: Iterable[Entry], opened: ExitStack) -> Iterator[Entry]:
+    """Put a run on disk, and give what reads it again."""
+    try:
+        file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it.
+        for entry in run:
+            table = encode_table([entry])
+            file.write(len(table).to_bytes(_LENGTH_SIZE, "big") + table)
+        file.seek(0)
+    except OSError as error:
+        raise LocalStateError(f"{tempfile.gettempdir()}: can't sort a long directory there ({error.strerror})") from error
+    return _read_back(file)
+
+
+def _read_back(file: BinaryIO) -> Iterator[Entry]:
+    while length := file.read(_LENGTH_SIZE):
+        yield from decode_table(file.read(int.from_bytes(length, "big")))
 
 
 def _time_of(entry: Entry) -> tuple[bool, int]:

@@ -23,6 +23,7 @@ from tallac.errors import (
     StoreError,
 )
 from tallac.interfaces import Backend, Expect, Version
+from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import HEADER_NAMES, read_header
 from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
@@ -33,6 +34,7 @@ from tallac.vault.packs import PACK_PREFIX, pack_path
 from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.quarantine import quarantine_of
 from tallac.vault.registers import Register, put_once
+from tallac.vault.twins import copy_twins
 from tallac.vault.whole_packs import STEP_SIZE, hash_stored
 
 Progress = Callable[[MirrorReport], None]
@@ -89,6 +91,8 @@ class VaultCopy:
                 break
         else:
             raise ConflictError(f"{self._source.location()} changed {ROUNDS_MAX} times while it was copied: copy it again")
+        if not self._options.is_dry_run:
+            copy_twins(self._source, self._mirror, (PASSPHRASE_PREFIX, ENVELOPE_PREFIX))
         if not self.report.problems:
             self._take_states(states)
             if self._options.deletes:
@@ -248,10 +252,6 @@ class VaultCopy:
     def _delete(self) -> None:
         """Delete what a prune has deleted: not what a listing leaves out, which may be a loss."""
         assert isinstance(self._key, KeeperKey)
-        for name in list_twice(self._mirror, PASSPHRASE_PREFIX):
-            # Who removed a passphrase does not want it to open the mirror.
-            if not _is_there(self._source, name):
-                self._mirror.delete(name)
         register = Register(self._source, "quarantine", self._key.roots, NoMemory(), os.urandom)
         quarantine = quarantine_of(register.read())
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}

@@ -127,7 +127,7 @@ class EnvelopeFile:
         try:
             plain = msgspec.msgpack.decode(unpad_plain(open_sealed(self._key, body, self._context), Codec()), type=_Plain)
             return Envelope(parse_vault_key(plain.key), frozenset(plain.aliases))
-        except (msgspec.MsgspecError, MalformedCapError, RecursionError) as error:
+        except (msgspec.MsgspecError, MalformedCapError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedObjectError(f"the vault's {self.path} does not follow the format: {error}") from None
 
 

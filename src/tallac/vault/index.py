@@ -20,6 +20,7 @@ from tallac.errors import (
     MalformedObjectError,
     MissingObjectError,
     ObjectNotFoundError,
+    StoreReadOnlyError,
 )
 from tallac.interfaces import Backend, Expect, Randomness
 from tallac.vault.codec import Codec
@@ -123,8 +124,9 @@ class IndexStore:
         return decode_index(unpad_plain(open_sealed(self._frame_key, sealed, _CONTEXT), self._codec))
 
     def delete(self, name: bytes) -> None:
-        """Remove an index object that no register names any more."""
-        self._backend.delete(index_path(name))
+        """Remove an index object that no register names any more. A client that may not delete leaves it: it does no harm."""
+        with contextlib.suppress(StoreReadOnlyError):
+            self._backend.delete(index_path(name))
 
 
 class VaultIndex:

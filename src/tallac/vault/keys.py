@@ -25,6 +25,16 @@ class VaultKey:
     kind: str
     secret: bytes
 
+    @cached_property
+    def configuration(self) -> bytes:
+        """Seals what a user's configuration holds of a vault, where the vault key itself is kept elsewhere."""
+        return self._derive("configuration")
+
+    @property
+    def mark(self) -> str:
+        """Tell this key from another: a hash that can be compared and gives no authority."""
+        return self._derive("mark", 8).hex()
+
     def danger_whole_text(self) -> str:
         """Write the key as text. Whoever reads it has the key's authority."""
         body = base64.b32encode(self.secret + self._checksum()).decode("ascii").rstrip("=").lower()

@@ -201,7 +201,7 @@ def decode_passphrase(body: bytes, path: str) -> _Stored:
     """
     try:
         stored = msgspec.msgpack.decode(body, type=_Stored)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedObjectError(f"the vault's {path} does not follow the format: {error}") from None
     memory, passes, lanes = stored.memory_kib, stored.passes, stored.lanes
     is_bounded = 1 <= lanes <= LANES_MAX and 8 * lanes <= memory <= MEMORY_KIB_MAX and 1 <= passes <= WORK_KIB_MAX // memory

@@ -8,7 +8,7 @@ these swaps: a fenced writer, or one that finds the quarantine moved, looks all 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Event, Lock, Thread
@@ -16,7 +16,7 @@ from threading import Event, Lock, Thread
 import msgspec
 
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
-from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError
+from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StoreReadOnlyError
 from tallac.interfaces import Backend, Clock, Expect, Randomness, Version
 from tallac.vault.codec import Codec
 from tallac.vault.objects import FORMAT_VERSION
@@ -120,8 +120,13 @@ class RegisteredSession:
         return True
 
     def end(self) -> None:
-        """Delete the session object, fenced or not."""
-        self.backend.delete(self.path)
+        """Delete the session object, fenced or not. Where the store refuses that, fence it: then the next prune deletes it."""
+        try:
+            self.backend.delete(self.path)
+        except StoreReadOnlyError:
+            with self.lock, suppress(ConflictError):  # A prune that was faster has fenced it already.
+                self.record = SessionRecord(SessionState.FENCED, self.record.started_ns)
+                self.version = self._put(self.record, self.version)
 
     def _put(self, record: SessionRecord, expect: Expect | Version) -> Version:
         plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)

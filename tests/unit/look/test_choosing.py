@@ -61,8 +61,9 @@ def test_numbers(text: str) -> None:
         parse_latest(text)
 
 
-def test_orders() -> None:
-    """Sizes and times go down, names up; what is equal stays in order of its names; without a time comes last."""
+@pytest.mark.parametrize("run_count_max", [1, 2, 3, 4, 5])
+def test_orders(run_count_max: int) -> None:
+    """Sizes and times go down, names up; what is equal stays in order of its names; all the same if it goes through files."""
     entries = [
         Entry(b"a", b"L12", Metadata(mtime=(5, 0))),
         Entry(b"b", b"L1234", Metadata(mtime=(-5, 0))),
@@ -71,7 +72,7 @@ def test_orders() -> None:
     ]
 
     def names(by: SortBy, *, is_reversed: bool = False) -> bytes:
-        return b"".join(entry.name for entry in Order(by, is_reversed).arrange(iter(entries)))
+        return b"".join(entry.name for entry in Order(by, is_reversed, run_count_max).arrange(iter(entries)))
 
     assert names(SortBy.NAME) == b"abcd"
     assert names(SortBy.NAME, is_reversed=True) == b"dcba"

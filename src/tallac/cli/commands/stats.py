@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import json_name, show_size, table
 from tallac.cli.looking import Troubles
 from tallac.cli.messages import show_name
 from tallac.cli.progress import ProgressLine
 from tallac.dag import Entry
+from tallac.look.deep_stats import DEEP_STATS
 from tallac.look.stats import Statistics
 
 
-@define("stats", [argument("place", "[ALIAS:TO]", default="")], examples=("tallac stats home:docs",))
-def command(run: Run, place: str) -> int:
+@define(
+    "stats",
+    [
+        argument("place", "[ALIAS:TO]", default=""),
+        flag("--deep", text="Count all that hangs below any place, each thing once, as Tahoe-LAFS does."),
+    ],
+    examples=("tallac stats home:docs", "tallac stats --deep home:"),
+)
+def command(run: Run, place: str, deep: bool) -> int:
     """Show what the snapshots of a target hold, and what they take.
 
     For each snapshot: its files, the bytes of a restore, and what prune would give back if this snapshot alone were forgotten and
     nothing outside of the target leads there. Then for all of them: the bytes of restoring each; each content once; each chunk
     once; and as it is stored, compressed and sealed.
     """
+    if deep:
+        _show_deep(run, run.client.deep_stats(place))
+        return 0
     troubles = Troubles(run)
     with ProgressLine(run.output) as line:
         snapshots, statistics = run.client.stats(
@@ -31,12 +42,21 @@ def command(run: Run, place: str) -> int:
         return troubles.status
     headings = ("snapshot", "files", "directories", "bytes", "freed if forgotten")
     rows = [_row(snapshot, statistics, number) for number, snapshot in enumerate(snapshots)]
-    if not run.output.is_quiet:
-        for text in table([headings, *rows], right=(1, 2, 3, 4)):
-            run.output.line(text)
-        run.output.line("")
-    run.output.summary(_summary(statistics))
+    for text in table([headings, *rows], right=(1, 2, 3, 4)):
+        run.output.line(text)
+    run.output.line("")
+    run.output.rows(_summary(statistics))
     return troubles.status
+
+
+def _show_deep(run: Run, counts: dict[str, int]) -> None:
+    if run.output.is_json:
+        run.output.record(**counts)
+        return
+    shown = [(key, counts[key]) for key in DEEP_STATS if key in counts]
+    rows = [(key, str(value), show_size(value) if not key.startswith("count-") else "") for key, value in shown]
+    for text in table(rows, right=(1, 2)):
+        run.output.line(text)
 
 
 def _row(snapshot: Entry, statistics: Statistics, number: int) -> tuple[str, ...]:
