@@ -171,6 +171,10 @@ class DestinationError(TallacError):
     """The folder that is to be restored to can't be used."""
 
 
+class ArchiveError(TallacError):
+    """An archive that is being written can't be completed; what has been written of it is not whole."""
+
+
 # Local state
 
 

@@ -72,7 +72,8 @@ def test_an_alias_that_does_not_exist(with_alias: Tallac, arguments: tuple[str, 
 
 def test_the_first_look(tallac: Tallac) -> None:
     """Where there is nothing yet, looking makes nothing, and says what to do."""
-    assert tallac.fails("ls") == "tallac: no alias 'tallac': there is none yet; make one with `tallac create-alias tallac`"
+    assert tallac.fails("ls") == "tallac: no alias 'tallac': there is none yet; `tallac backup FOLDER` makes it"
+    assert "no alias yet" in tallac("list-aliases").err
     assert not tallac.home.exists()
 
 
@@ -241,7 +242,8 @@ def test_damaged_secrets(backed_up: Tallac) -> None:
 
 def test_wrong_usage(tallac: Tallac) -> None:
     """What makes no sense is answered with the usage, and exit status 2."""
-    for arguments in (("nonsense",), ("backup",), ("ls", "--nonsense"), ("mv", "tallac:a"), ("-q",)):
+    assert "name a folder" in tallac.fails("backup", status=2)
+    for arguments in (("nonsense",), ("restore",), ("ls", "--nonsense"), ("mv", "tallac:a"), ("-q",)):
         result = tallac(*arguments, status=2)
         assert "Usage: tallac" in result.err
         assert "Traceback" not in result.err

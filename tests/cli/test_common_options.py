@@ -32,9 +32,17 @@ PRINTING = [
     ("cap", "docs/Latest"),
     ("locator-key",),
     ("keeper-key",),
+    ("find", "docs", "blah*"),
+    ("history", "docs/Latest/parent/blah.txt"),
+    ("diff", "tallac:docs/Latest", "{out}"),
+    ("du", "docs/Latest"),
+    ("stats", "docs"),
+    ("recovery-kit",),
+    ("completion", "bash"),
+    ("man", "ls"),
 ]
 DOING = [
-    ("backup", "{source}", "docs"),
+    ("backup", "{source}", "tallac:docs"),
     ("check", "docs"),
     ("mkdir", "made"),
     ("put", "{source}/parent/blah.txt", "made/blah"),
@@ -52,6 +60,9 @@ DOING = [
     ("forget", "docs", "--keep-last", "10"),
     ("rewrite", "docs", "--exclude", "nothing"),
     ("prune", "tallac:"),
+    ("scrub", "tallac:"),
+    ("repair", "tallac:"),
+    ("copy-vault", "tallac:", "{out}/mirror"),
     ("create-alias", "alias{number}"),
 ]
 
@@ -73,7 +84,7 @@ def run(make_tallac: Callable[[Path], Tallac], tmp_path_factory: pytest.TempPath
     (folder / "source" / "parent").mkdir(parents=True)
     (folder / "source" / "parent" / "blah.txt").write_text("blah")
     (folder / "out").mkdir()
-    tallac("-q", "backup", folder / "source", "docs")
+    tallac("-q", "backup", folder / "source", "tallac:docs")
     numbers = count()
 
     def go(options: tuple[str, ...], command: tuple[str, ...]) -> tuple[bytes, str]:
@@ -175,7 +186,7 @@ def test_progress_of_single_files(large: tuple[Tallac, Path], arguments: tuple[s
 def test_no_progress(large: tuple[Tallac, Path], options: tuple[str, ...], variables: dict[str, str]) -> None:
     """A terminal gets no progress line where it was not wanted, or can't take it back."""
     tallac, folder = large
-    assert on_terminal(tallac, *options, "backup", folder, "docs", **variables) == b""
+    assert on_terminal(tallac, *options, "backup", folder, "tallac:docs", **variables) == b""
     assert on_terminal(tallac, *options, "put", folder / "file", "other", **variables) == b""
 
 

@@ -75,3 +75,25 @@ def test_damage_is_said(tallac: Tallac, source: Path, mirror: Path) -> None:
     result = tallac("copy-vault", "tallac:", mirror, status=1)
     assert f"pack {pack.name[:12]} in {tallac.vault} is damaged" in result.err
     assert not (mirror / "slots").exists()
+
+
+def test_a_partial_mirror(tallac: Tallac, source: Path, mirror: Path, tmp_path: Path) -> None:
+    """With the keeper key and a verify cap alone a keeper copies one target; the owner restores it from there, and nothing else."""
+    tallac("-q", "backup", source, "tallac:mine")
+    tallac("-q", "backup", source / "parent", "tallac:theirs")
+    (tmp_path / "key").write_bytes(tallac("keeper-key").out)
+    (tmp_path / "cap").write_bytes(tallac("cap", "--verify", "tallac:mine").out)
+    keeper = type(tallac)(tmp_path / "keeper")
+    with_key = ("--vault-key", tmp_path / "key")
+    copied = keeper("copy-vault", "--json", "--only", f"@{tmp_path / 'cap'}", *with_key, tallac.vault, mirror)
+    assert copied.summary("objects") > 0
+    assert copied.summary("states") == 2
+    assert keeper("check", "--read-data", "--grid", mirror, *with_key).err == ""
+    cap = tallac("cap", "tallac:mine").out.decode().strip()
+    tallac("-q", "restore", "--grid", mirror, f"{cap}/Latest", tmp_path / "out")
+    assert differences(look(source), look(tmp_path / "out")) == {}
+    other = tallac("cap", "tallac:theirs").out.decode().strip()
+    # Who has seen the directory is told that the mirror is behind.
+    assert "older copy" in tallac.fails("ls", "--grid", mirror, other)
+    assert "keeper key" in keeper.fails("copy-vault", "--only", f"@{tmp_path / 'cap'}", tallac.vault, tmp_path / "x")
+    assert "leave out" in tallac.fails("copy-vault", "--only", "tallac:mine", "--delete", "tallac:", mirror, status=2)

@@ -123,7 +123,7 @@ def test_a_long_listing(tallac: Tallac, source: Path) -> None:
     (source / "parent" / "blah.txt").chmod(0o640)
     os.utime(source / "parent" / "blah.txt", (0, 1_000_000_000))
     (source / "link").symlink_to("parent")
-    tallac("-q", "backup", source, "docs")
+    tallac("-q", "backup", source, "tallac:docs")
     lines = [line.decode() for line in tallac("ls", "-l", "-R", "docs/Latest").lines]
     [blah] = [line for line in lines if line.endswith("  parent/blah.txt")]
     assert blah.split()[:3] == ["-rw-r-----", "4", "B"]

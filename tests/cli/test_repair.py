@@ -100,6 +100,20 @@ def test_both_headers_are_lost(tallac: Tallac, source: Path) -> None:
     assert tallac("check", "--read-data", "tallac:").err == ""
 
 
+def test_a_damaged_passphrase_is_written_anew(tallac: Tallac, source: Path) -> None:
+    """Of what a passphrase opens there are two copies; either one brings the other back, and without both it is said."""
+    tallac("-q", "backup", source)
+    tallac("add-passphrase", "tallac:", "--passphrase-file", "-", stdin=b"correct horse battery staple\n")
+    first, second = sorted((tallac.vault / "passphrases").iterdir())
+    whole = first.read_bytes()
+    first.write_bytes(b"x" * len(whole))
+    assert f"written anew: passphrases/{first.name}".encode() in tallac("repair", "tallac:").out
+    assert first.read_bytes() == second.read_bytes() == whole
+    first.write_bytes(b"x" * len(whole))
+    second.write_bytes(b"x" * len(whole))
+    assert "change-passphrase" in tallac("repair", "tallac:", status=1).err
+
+
 def test_a_lost_pack_without_a_mirror(tallac: Tallac, spread: Path) -> None:
     """What is lost leaves the index, what is missing is said, and the next backup stores it anew."""
     tallac("-q", "backup", spread)

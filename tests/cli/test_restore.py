@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,3 +107,39 @@ def test_reading_back(docs: Tallac, tmp_path: Path) -> None:
     """With --verify, all files are read back and counted."""
     told = docs("restore", "--verify", "Latest", tmp_path / "out")
     assert [line.split() for line in told.lines][1] == [b"read", b"back", b"3"]
+
+
+def test_archives(docs: Tallac, tmp_path: Path) -> None:
+    """With - in place of the folder, a tar or zip archive goes to standard output, and nothing else does."""
+    tar = docs("restore", "Latest", "-").out
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        assert sorted(archive.getnames()) == [
+            ".",
+            "empty",
+            "parent",
+            "parent/blah.txt",
+            "parent/subdir",
+            "parent/subdir/bar.txt",
+            "parent/subdir/foo.txt",
+        ]
+    zipped = docs("restore", "--target", "-", "--archive", "zip", "Latest/parent/blah.txt").out
+    with zipfile.ZipFile(io.BytesIO(zipped)) as other:
+        assert other.read("blah.txt") == b"blah"
+    docs("restore", "--target", tmp_path / "out", "Latest")
+    assert "parent" in names(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("Latest",),
+        ("Latest", "out", "--target", "out"),
+        ("Latest", "out", "--archive", "tar"),
+        ("Latest", "-", "--overwrite", "always"),
+        ("Latest", "-", "--verify"),
+        ("Latest", "-", "--json"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(docs: Tallac, arguments: tuple[str, ...]) -> None:
+    """Before anything is written."""
+    docs.fails("restore", *arguments, status=2)

@@ -68,6 +68,15 @@ def test_damaged_headers(tallac: Tallac, stranger: Tallac) -> None:
     assert b"packs and index objects" in result.out
 
 
+def test_damaged_passphrases(tallac: Tallac, stranger: Tallac) -> None:
+    """What a passphrase opens has a check of its own, and is looked at without the passphrase."""
+    tallac("add-passphrase", "tallac:", "--passphrase-file", "-", stdin=b"correct horse battery staple\n")
+    stranger("scrub", tallac.vault)
+    path = next((tallac.vault / "passphrases").iterdir())
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert f"passphrases/{path.name} is damaged" in stranger("scrub", tallac.vault, status=1).err
+
+
 def test_what_is_no_vault(stranger: Tallac, tmp_path: Path) -> None:
     """A folder without a vault, a folder that is not there, an unknown alias: an error each, and no result."""
     (tmp_path / "empty").mkdir()

@@ -8,7 +8,7 @@ import sys
 
 def show_name(name: bytes | str) -> str:
     """Write a name so that it can't act on a terminal: what is no printable character, or no UTF-8, becomes an escape."""
-    raw = name if isinstance(name, bytes) else os.fsencode(name)
+    raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
     text = raw.decode("utf-8", "surrogateescape")
     return "".join(character if character.isprintable() else _escape(character) for character in text)
 

@@ -40,8 +40,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = "output" if error.filename is None else os.fsdecode(error.filename)
-        return _failed(f"{where}: {error.strerror or error}", FAILED)
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return _failed(f"{where}{error.strerror or error}; set TALLAC_DEBUG=1 to see where", FAILED)
     except Exception as error:  # noqa: BLE001 - the user is told in one line; the whole story is one variable away.
         return _failed(f"unexpected {type(error).__name__}; set TALLAC_DEBUG=1 to see where, and please report it", FAILED)
 

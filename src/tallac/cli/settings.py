@@ -19,6 +19,7 @@ class Settings:
         verbose, quiet, json, no_progress: See the options' help.
         grid: A vault's folder or URL.
         vault_key: The file with the vault's key.
+        vault_key_command: The command that prints it.
         node_directory, node_url: A Tahoe-LAFS node.
     """
 
@@ -28,13 +29,15 @@ class Settings:
     no_progress: bool = False
     grid: str | None = None
     vault_key: str | None = None
+    vault_key_command: str | None = None
     node_directory: str | None = None
     node_url: str | None = None
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Keep an option's value; it may stand before the command, after it, or in both places."""
-    if value:
+    # An empty text was given, by a variable that is not set perhaps; whoever uses it says what is wrong with it.
+    if value is not None and value is not False:
         setattr(context.ensure_object(Settings), str(parameter.name), value)
 
 
@@ -55,6 +58,7 @@ def grid_options() -> list[click.Option]:
         _option("-d", "--node-directory", metavar="FOLDER", help="A Tahoe-LAFS node's, for its grid and aliases."),
         _option("-u", "--node-url", metavar="URL", help="A Tahoe-LAFS node's gateway, for its grid."),
         _option("--vault-key", metavar="FILE|-", help="Where to read the key of a vault that the configuration does not know."),
+        _option("--vault-key-command", metavar="COMMAND", help="A command that prints such a key."),
     ]
 
 

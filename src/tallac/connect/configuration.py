@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tallac.connect.folders import make_private_folder, write_private
+from tallac.connect.folders import HOME_VARIABLE, make_private_folder, write_private
 from tallac.connect.locking import locked
 from tallac.errors import ConfigurationError
 
@@ -129,7 +129,7 @@ class ConfigurationFile:
         except FileNotFoundError:
             return Configuration()
         except OSError as error:
-            raise ConfigurationError(f"{self.path}: can't read the configuration ({error.strerror})") from error
+            raise self._unusable(f"{self.path}: can't read the configuration", error) from error
         return self._decode(text)
 
     @contextmanager
@@ -146,7 +146,7 @@ class ConfigurationFile:
             try:
                 stack.enter_context(locked(self._folder / "lock"))
             except OSError as error:
-                raise ConfigurationError(f"{self._folder}: can't lock the configuration ({error.strerror})") from error
+                raise self._unusable(f"{self._folder}: can't lock the configuration", error) from error
             configuration = self.read()
             before = _encode(configuration)
             yield configuration
@@ -165,7 +165,12 @@ class ConfigurationFile:
             new.replace(self.path)
             _flush_folder(self._folder)
         except OSError as error:
-            raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror})") from error
+            raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is as it was") from error
+
+    def _unusable(self, what: str, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"{what} ({error.strerror}); see to its permissions, or choose another place with {HOME_VARIABLE}"
+        )
 
     def _decode(self, text: bytes) -> Configuration:
         if len(text) > SIZE_MAX:

@@ -258,7 +258,10 @@ class Connection:
             raise UsageError(f"{name}: this is on a Tahoe-LAFS grid and in no vault; its caps suffice, there are no vault keys")
         names = ", ".join(sorted(configuration.aliases))
         there_are = f"existing ones are {names}" if names else "there is none yet"
-        raise AliasError(f"no alias {name!r}: {there_are}; make one with `tallac create-alias {name or 'NAME'}`")
+        how = (
+            "`tallac backup FOLDER` makes it" if name == DEFAULT_ALIAS else f"make one with `tallac create-alias {name or 'NAME'}`"
+        )
+        raise AliasError(f"no alias {name!r}: {there_are}; {how}")
 
     def _cap_of(self, configuration: Configuration, name: str) -> Cap:
         text = self.kept.cap_of(configuration, configuration.aliases[name])

@@ -28,18 +28,27 @@ class Folders:
 
     @classmethod
     def standard(cls, environment: Mapping[str, str] = os.environ) -> Folders:
-        """Give the platform's folders, or those under `TALLAC_HOME` where it is set."""
+        """Give the platform's folders, or those under `TALLAC_HOME` where it is set.
+
+        Raises:
+            LocalStateError: The user has no home folder.
+        """
         home = environment.get(HOME_VARIABLE)
         if home:
             return cls.under(Path(home))
         # Late, because it costs more time than the rest of a short command; with TALLAC_HOME it is not needed.
         import platformdirs
 
-        return cls(
-            configuration=platformdirs.user_config_path("tallac"),
-            state=platformdirs.user_state_path("tallac"),
-            vault=platformdirs.user_data_path("tallac") / "vault",
-        )
+        try:
+            return cls(
+                configuration=platformdirs.user_config_path("tallac"),
+                state=platformdirs.user_state_path("tallac"),
+                vault=platformdirs.user_data_path("tallac") / "vault",
+            )
+        except RuntimeError as error:
+            raise LocalStateError(
+                f"this user has no home folder; set HOME, or {HOME_VARIABLE} to a folder for Tallac's own"
+            ) from error
 
     @classmethod
     def under(cls, home: Path) -> Folders:

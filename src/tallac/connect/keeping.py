@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
 from tallac.backends.memory import MemoryBackend
-from tallac.caps import DirectoryWriteCap, WriteCap
+from tallac.caps import Cap, DirectoryWriteCap, VerifyCap, WriteCap
 from tallac.check import check_cap
 from tallac.connect.connection import Connection
 from tallac.connect.location import backend_at, is_absent
-from tallac.errors import CorruptObjectError, NotAVaultError, UsageError
+from tallac.errors import AuthorityError, CorruptObjectError, NotAVaultError, UsageError
 from tallac.interfaces import Backend, CheckReport
 from tallac.transfer import find
 from tallac.vault import (
     CheckOptions,
     FigureGiver,
+    KeeperKey,
     MirrorMemory,
     MirrorOptions,
     MirrorReport,
     PackShare,
+    PartialCopy,
     PruneOptions,
     Pruner,
     PruneReport,
@@ -180,6 +182,7 @@ class Keeping:
         mirror: str,
         options: MirrorOptions | None = None,
         *,
+        only: Sequence[str] = (),
         progress: Callable[[MirrorReport], None] | None = None,
     ) -> MirrorReport:
         """Copy what the mirror lacks of the vault at a folder, a URL or an alias, to a folder, which is made, or a URL.
@@ -188,12 +191,19 @@ class Keeping:
             UsageError: Both are the same place.
             As `tallac.vault.VaultCopy.run`.
         """
-        options = options or MirrorOptions()
+        options = replace(options or MirrorOptions(), only=tuple(self._verify_cap(place) for place in only))
         source_url, mirror_url = self.connection.location_of(source), self.connection.location_of(mirror)
         if source_url == mirror_url:
             raise UsageError(f"{mirror}: the vault itself can't be its mirror; give another folder")
         backend = backend_at(source_url)
         key = self.connection.key_at(source_url)
+        keeper = key.keeper_key if isinstance(key, WriterKey) else key
+        if options.only:
+            if not isinstance(keeper, KeeperKey):
+                raise AuthorityError("a partial mirror takes the keeper key: give it with --vault-key")
+            partial = PartialCopy(backend, _mirror_at(mirror_url, is_dry_run=options.is_dry_run), keeper, options, progress)
+            partial.run()
+            return partial.report
         memory = None
         if not options.is_dry_run:
             folder = self.connection.folders.state / read_identity(backend)
@@ -202,13 +212,25 @@ class Keeping:
         run = VaultCopy(
             backend,
             _mirror_at(mirror_url, is_dry_run=options.is_dry_run),
-            key.keeper_key if isinstance(key, WriterKey) else key,
+            keeper,
             MirrorMemory(memory),
             options,
             progress,
         )
         run.run()
         return run.report
+
+    def _verify_cap(self, place: str) -> VerifyCap:
+        """Give the verify cap of what is at a place; a cap may stand for itself, since a keeper has no more."""
+        if place.startswith(("URI:", "@")):
+            cap: Cap = self.connection.parse_cap(place)
+        else:
+            grid, located = self.connection.resolve(place)
+            cap = located.cap if located.name is None else find(grid, located).cap
+        verify_cap = cap.verify_cap
+        if verify_cap is None:
+            raise AuthorityError(f"{place}: nothing is stored for it that could be copied")
+        return verify_cap
 
 
 def _mirror_at(url: str, *, is_dry_run: bool) -> Backend:

@@ -5,7 +5,6 @@ A kit is lines of words. A key's last characters tell a typing error, and so doe
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass, field
 
@@ -56,6 +55,9 @@ def parse_kit(text: str) -> RecoveryKit:
         MalformedKitError: It is none, or has a typing error.
     """
     if "<html" in text:
+        # Late, because its tables are large and seldom needed.
+        import html
+
         text = html.unescape(text)
     _, begin, rest = text.partition(BEGIN)
     lines = [line.strip() for line in (rest.partition(END)[0] if begin else text).splitlines()]

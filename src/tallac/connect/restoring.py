@@ -13,7 +13,8 @@ from tallac.interfaces import Grid
 from tallac.transfer import find
 
 if TYPE_CHECKING:
-    from tallac.restore import RestoreObserver, RestoreOptions, RestoreSummary
+    from tallac.restore import ArchiveKind, RestoreObserver, RestoreOptions, RestoreSummary
+    from tallac.restore.archive import Sink
 
 
 class Restoring:
@@ -35,6 +36,21 @@ class Restoring:
         grid, entry = self._find_stored(place)
         options = replace(options or RestoreOptions(), protected=self._own_folders(grid))
         return restore(grid, entry, folder, options=options, observer=observer)
+
+    def restore_archive(
+        self,
+        place: str,
+        sink: Sink,
+        kind: ArchiveKind,
+        *,
+        options: RestoreOptions | None = None,
+        observer: RestoreObserver | None = None,
+    ) -> RestoreSummary:
+        """Write a directory, or a file, to a stream as an archive."""
+        from tallac.restore import RestoreOptions, write_archive  # late import: see above
+
+        grid, entry = self._find_stored(place)
+        return write_archive(grid, entry, sink, kind, options=options or RestoreOptions(), observer=observer)
 
     def _find_stored(self, place: str) -> tuple[Grid, Entry]:
         grid, located = self.connection.resolve(place)

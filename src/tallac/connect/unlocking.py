@@ -14,7 +14,6 @@ import msgspec
 from tallac.connect.configuration import Configuration
 from tallac.connect.connection import Connection
 from tallac.connect.enveloping import Connected, Entering, digest_of
-from tallac.connect.kit_page import kit_text, write_kit
 from tallac.connect.location import backend_at, parse_location, show_location
 from tallac.connect.passphrase_input import PassphraseChoice, PassphraseSource
 from tallac.connect.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
@@ -24,7 +23,7 @@ from tallac.errors import (
     MalformedCapError,
     MalformedKitError,
     NotAVaultError,
-    StoreError,
+    TallacError,
     UsageError,
 )
 from tallac.vault import (
@@ -37,6 +36,9 @@ from tallac.vault import (
     parse_envelope_key,
 )
 from tallac.vault.keys import KEY_SIZE
+
+LENGTH_ADVISED = 14
+"""Characters below which a passphrase is called short; three short words have more."""
 
 
 class Unlocking:
@@ -80,7 +82,7 @@ class Unlocking:
             raise UsageError(
                 f"there is a passphrase {label!r} already; change it with `tallac change-passphrase`, or choose another --label"
             )
-        passphrase = read()
+        passphrase = self._read_new(read)
         key = self._begin_envelope(identity)
         self.seal_aliases(identity, at_once=True)
         # What it leads to is there first.
@@ -96,7 +98,7 @@ class Unlocking:
         identity = self.connection.identity_of(vault)
         replaced = self._labelled(vault, label)
         passphrases = self._passphrases(identity)
-        passphrase = read()
+        passphrase = self._read_new(read)
         self.seal_aliases(identity, at_once=True)
         passphrases.add(passphrase, replaced[0].label, self._envelope_key(self.connection.file.read(), identity))
         for each in replaced:
@@ -176,6 +178,9 @@ class Unlocking:
 
     def kit_text(self, kit: RecoveryKit) -> bytes:
         """Write a recovery kit as text. Whoever reads it has its authority."""
+        # Late, as all that writes kits, which few commands do.
+        from tallac.connect.kit_page import kit_text
+
         return kit_text(kit, datetime.now(UTC)).encode()
 
     def write_kit(self, kit: RecoveryKit, file: str) -> None:
@@ -184,6 +189,9 @@ class Unlocking:
         Raises:
             UsageError: The name has another ending than .html and .txt, or there is such a file.
         """
+        # Late, as above.
+        from tallac.connect.kit_page import write_kit
+
         write_kit(kit, Path(file))
 
     def seal_alias(self, name: str) -> None:
@@ -202,10 +210,18 @@ class Unlocking:
         try:
             with self.connection.file.updating() as configuration:
                 self._seal(configuration, identity, is_forced=at_once)
-        except StoreError as error:
+        except TallacError as error:
             if at_once:
                 raise
             self.warn(f"a new alias is not behind the vault's passphrase yet, which the next backup tries again: {error}")
+
+    def _read_new(self, read: Callable[[], str]) -> str:
+        passphrase = read()
+        if len(passphrase) < LENGTH_ADVISED:
+            self.warn(
+                "this passphrase is short: whoever gets at the vault's files can try many; five words drawn by lot are better"
+            )
+        return passphrase
 
     def _seal(self, configuration: Configuration, identity: str, *, is_forced: bool) -> None:
         vaults = self.connection.vaults

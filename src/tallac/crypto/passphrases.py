@@ -5,8 +5,6 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
 from tallac.errors import LocalStateError
 
 SALT_SIZE = 16
@@ -33,6 +31,9 @@ def stretch(passphrase: str, salt: bytes, cost: PassphraseCost) -> bytes:
     Raises:
         LocalStateError: This machine has not enough memory for it.
     """
+    # Late, because nothing but passphrases needs it.
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     text = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogateescape")
     derivation = Argon2id(salt=salt, length=32, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)
     try:

@@ -83,7 +83,7 @@ class SnapshotFacts(
 
     Attributes:
         host, user: Who made it, as the machine says.
-        sources: Absolute paths that were backed up, as bytes.
+        sources: Absolute paths that were backed up, or `stdin:` and a name for a stream, as bytes.
         started_ns, ended_ns: UTC, nanoseconds since 1970, by the client's clock.
         files, directories: How many it holds; everything that is no directory counts as a file.
         size: Sum of the sizes of its regular files, in bytes.

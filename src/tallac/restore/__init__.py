@@ -5,12 +5,13 @@ Three stages stand apart, so that worker processes can take the middle one: the 
 done. Nothing is ever written outside the destination: see `names` and `tallac.source.DirectoryStack`.
 """
 
+from tallac.restore.archive import ArchiveKind, write_archive
 from tallac.restore.batch import Batch, BatchResult, restore_batch
 from tallac.restore.options import Overwrite, RestoreOptions
 from tallac.restore.owners import parse_owner_rules
 from tallac.restore.run import restore
 from tallac.restore.runner import BatchRunner
-from tallac.restore.selection import Selection
+from tallac.restore.selection import EVERYTHING, Selection
 from tallac.restore.settings import RestoreSettings
 from tallac.restore.summary import Change, Problem, ProblemKind, RestoreSummary
 from tallac.restore.system import DESTINATION, DestinationSystem
@@ -18,6 +19,8 @@ from tallac.restore.tally import RestoreObserver
 
 __all__ = [
     "DESTINATION",
+    "EVERYTHING",
+    "ArchiveKind",
     "Batch",
     "BatchResult",
     "BatchRunner",
@@ -34,4 +37,5 @@ __all__ = [
     "parse_owner_rules",
     "restore",
     "restore_batch",
+    "write_archive",
 ]

@@ -27,7 +27,12 @@ class LookingWalk:
     """Goes through what is wanted of a snapshot and, as far as they are there, through the directories that it is restored to.
 
     A subclass says what it makes of each thing.
+
+    Attributes:
+        child_errors: What goes wrong with one thing only, and is reported.
     """
+
+    child_errors: tuple[type[Exception], ...] = CHILD_ERRORS
 
     def __init__(
         self,
@@ -79,8 +84,13 @@ class LookingWalk:
                 self._stack.close()
         self._tally.show_progress()
 
-    def see_file(self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind) -> None:
-        """Make something of what is no directory."""
+    def see_file(
+        self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind, first: tuple[Components, bytes] | None
+    ) -> bool:
+        """Make something of what is no directory, and say whether later links can be made to it.
+
+        What is a link itself comes with the directory and name of the file that it is one of.
+        """
         raise NotImplementedError
 
     def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
@@ -126,17 +136,22 @@ class LookingWalk:
             if kind is Kind.DIRECTORY:
                 self._look_at_directory(entry, found, directory, scope)
             else:
-                self.see_file(entry, self._decide(entry, kind, found, directory), found, kind)
-        except CHILD_ERRORS as error:
+                self._look_at_file(entry, kind, found, directory)
+        except self.child_errors as error:
             self._tally.add(problem_of(error, path, self._settings))
 
-    def _decide(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int | None) -> Change:
+    def _look_at_file(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int | None) -> None:
         first = self._links.first_of(entry)
         if first is not None:
+            change = self._present.decide_link(entry, found, self._look_beneath(*first))
+        else:
+            change = Change.NEW if directory is None else self._present.decide(entry, kind, found, directory)
+        if not self.see_file(entry, change, found, kind, first):
+            return
+        if first is not None:
             self._links.count_link(entry)
-            return self._present.decide_link(entry, found, self._look_beneath(*first))
-        self._links.add_first(entry, self.components)
-        return Change.NEW if directory is None else self._present.decide(entry, kind, found, directory)
+        else:
+            self._links.add_first(entry, self.components)
 
     def _look_at_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
         if any(packed == entry.packed for _, packed, _ in self._frames):

@@ -51,20 +51,28 @@ class Preview(LookingWalk):
         # Directories on the way to what may be wanted, that would be made for it.
         self._untold: list[tuple[bytes, ...]] = []
 
-    def see_file(self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind) -> None:
+    def see_file(
+        self,
+        entry: Entry,
+        change: Change,
+        found: SourceEntry | None,
+        kind: Kind,
+        first: tuple[tuple[bytes, ...], bytes] | None,
+    ) -> bool:
         path = join_path(self.components, entry.name)
         self._tell_directories(self.components)
         if found is not None and self._options.overwrite is None:
             self._tally.add(Problem(path, ProblemKind.FAILED, "the name is taken here"))
-            return
+            return False
         if change is Change.REPLACED and found is not None and found.is_directory and not self._gives_way(found):
             self._tally.add(Problem(path, ProblemKind.FAILED, "a directory with something in it is in the way"))
-            return
+            return False
         if change in (Change.NEW, Change.REPLACED):
             self._tally.count_made(change, path)
             self._tally.summary.bytes += entry.size if kind is Kind.REGULAR else 0
         else:
             self._tally.count_left(change, path)
+        return True
 
     def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         components = (*self.components, entry.name)

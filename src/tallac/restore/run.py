@@ -72,6 +72,7 @@ def restore(
     path = os.fsencode(destination)
     must_be_empty = entry.is_directory and options.overwrite is None
     tally = Tally(observer or RestoreObserver(), told=set() if options.verify else None)
+    tally.expect(entry, options.selection)
     tally.summary.directories = int(entry.is_directory)
     if options.dry_run:
         with look_at_folder(path, must_be_empty=must_be_empty, system=system) as there:

@@ -61,6 +61,7 @@ class RestoreSummary:
         unchanged: How many files were there as they should be.
         kept: How many files differ, and were left as they are because that was asked for.
         deleted: How many files and directories were deleted.
+        files_expected, bytes_expected: How many there will be; 0 where that is not known.
         verified: How many files were read back and found right.
         damaged, failed, unset: How many problems of each kind were reported.
         owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
@@ -74,11 +75,29 @@ class RestoreSummary:
     unchanged: int = 0
     kept: int = 0
     deleted: int = 0
+    files_expected: int = 0
+    bytes_expected: int = 0
     verified: int = 0
     damaged: int = 0
     failed: int = 0
     unset: int = 0
     owners_unset: int = 0
+
+    @property
+    def files_done(self) -> int:
+        """How many files nothing is left to do for."""
+        return self.files + self.unchanged + self.amended + self.kept
+
+    @property
+    def done_part(self) -> float:
+        """Which part of the work is done, from 0 to 1; 0 where that is not known."""
+        if not self.files_expected:
+            return 0.0
+        by_count = min(1.0, self.files_done / self.files_expected)
+        if self.files_done > self.files or not self.bytes_expected:
+            return by_count  # Nobody knows the size of what was there already.
+        # Making a file takes time, and so do its bytes.
+        return (by_count + min(1.0, self.bytes / self.bytes_expected)) / 2
 
     @property
     def is_complete(self) -> bool:

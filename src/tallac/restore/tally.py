@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tallac.dag import Entry
 from tallac.restore.batch import BatchResult
+from tallac.restore.selection import Selection
 from tallac.restore.summary import Change, Problem, RestoreSummary
 
 
@@ -35,6 +37,12 @@ class Tally:
     observer: RestoreObserver = field(default_factory=RestoreObserver)
     summary: RestoreSummary = field(default_factory=RestoreSummary)
     told: set[bytes] | None = None
+
+    def expect(self, entry: Entry, selection: Selection) -> None:
+        """Take from a snapshot's own facts how much there is to do, if all of it is wanted."""
+        facts = entry.metadata.snapshot
+        if facts is not None and selection.is_everything:
+            self.summary.files_expected, self.summary.bytes_expected = facts.files, facts.size
 
     def add(self, problem: Problem) -> None:
         """Count a problem."""

@@ -47,7 +47,14 @@ class Verification(LookingWalk):
         super().__init__(grid, root, settings, system, tally, options.selection, present)
         self._keeps_directories = options.overwrite is Overwrite.NEVER
 
-    def see_file(self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind) -> None:
+    def see_file(
+        self,
+        entry: Entry,
+        change: Change,
+        found: SourceEntry | None,
+        kind: Kind,
+        first: tuple[tuple[bytes, ...], bytes] | None,
+    ) -> bool:
         path = join_path(self.components, entry.name)
         if change is Change.NEW:
             self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: it is not there"))
@@ -57,6 +64,7 @@ class Verification(LookingWalk):
             self._tally.add_once(Problem(path, ProblemKind.UNSET, "read back: its metadata are not those of the snapshot"))
         else:
             self._tally.summary.verified += change is Change.UNCHANGED
+        return True
 
     def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         path = join_path(self.components, entry.name)

@@ -8,6 +8,7 @@ from tallac.vault.header import mend_headers
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport
 from tallac.vault.mirror_states import MirrorMemory
+from tallac.vault.partial_copy import PartialCopy
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.repair_report import Repairer, RepairOptions, RepairReport
@@ -26,6 +27,7 @@ __all__ = [
     "MirrorOptions",
     "MirrorReport",
     "PackShare",
+    "PartialCopy",
     "Passphrases",
     "PruneOptions",
     "PruneReport",

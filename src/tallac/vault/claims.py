@@ -12,6 +12,8 @@ import tempfile
 from types import TracebackType
 from typing import Self
 
+from tallac.errors import LocalStateError
+
 SLOTS = 1 << 20
 SLOT_SIZE = 16
 FILL_MAX = SLOTS * 3 // 4
@@ -99,5 +101,10 @@ def _new_file() -> int:
     else:
         descriptor, path = tempfile.mkstemp(prefix="tallac-claims-")
         os.unlink(path)
-    os.ftruncate(descriptor, SLOTS * SLOT_SIZE)
+    try:
+        os.ftruncate(descriptor, SLOTS * SLOT_SIZE)
+    except OSError as error:
+        os.close(descriptor)
+        size = f"{SLOTS * SLOT_SIZE >> 20} MiB"
+        raise LocalStateError(f"can't make a table of {size} in memory ({error.strerror}); see `ulimit -f`") from error
     return descriptor

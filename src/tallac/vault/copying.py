@@ -252,10 +252,6 @@ class VaultCopy:
     def _delete(self) -> None:
         """Delete what a prune has deleted: not what a listing leaves out, which may be a loss."""
         assert isinstance(self._key, KeeperKey)
-        for name in list_twice(self._mirror, PASSPHRASE_PREFIX):
-            # Who removed a passphrase does not want it to open the mirror.
-            if not _is_there(self._source, name):
-                self._mirror.delete(name)
         register = Register(self._source, "quarantine", self._key.roots, NoMemory(), os.urandom)
         quarantine = quarantine_of(register.read())
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}

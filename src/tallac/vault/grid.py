@@ -23,7 +23,7 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.dag import Entry
-from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError
+from tallac.errors import AuthorityError, ConflictError, LocalStateError, NotAVaultError, StoreError
 from tallac.interfaces import (
     Backend,
     BinaryReader,
@@ -66,12 +66,22 @@ from tallac.vault.vault_check import check_vault, frame_check
 _MADE_FIRST = {f"{REGISTER_PREFIX}roots", f"{REGISTER_PREFIX}index", *HEADER_NAMES}
 
 
+NOW_NS_MAX = 1 << 63
+
+
 class SystemClock:
     """The machine's clock."""
 
     def now_ns(self) -> int:
-        """Give nanoseconds since 1970, UTC."""
-        return time.time_ns()
+        """Give nanoseconds since 1970, UTC.
+
+        Raises:
+            LocalStateError: The clock says something that no record could hold.
+        """
+        now_ns = time.time_ns()
+        if not 0 <= now_ns < NOW_NS_MAX:
+            raise LocalStateError("this machine's clock is before 1970 or after 2262; set it right, and run this again")
+        return now_ns
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tallac.caps import VerifyCap
+
 
 @dataclass(frozen=True, slots=True)
 class MirrorOptions:
@@ -13,11 +15,13 @@ class MirrorOptions:
         is_dry_run: Change nothing; the report says what would be copied.
         verifies: Read what the mirror has already, too, and replace what is damaged there.
         deletes: Delete from the mirror the packs that a prune has deleted from the vault. This takes a keeper key.
+        only: Copy only what hangs below these caps. This takes a keeper key; empty for everything.
     """
 
     is_dry_run: bool = False
     verifies: bool = False
     deletes: bool = False
+    only: tuple[VerifyCap, ...] = ()
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class MirrorReport:
     Attributes:
         packs, pack_bytes: Packs that the mirror did not have.
         pack_bytes_total: How many bytes of packs are to be copied in all.
+        objects, object_bytes: Objects that a partial mirror did not have.
         index_objects, states: Index objects; and registers and slots that were brought up to date.
         replaced_packs: Those of the packs that the mirror had damaged.
         deleted_packs, deleted_bytes: Packs that went from the mirror, since a prune has deleted them.
@@ -36,6 +41,8 @@ class MirrorReport:
     packs: int = 0
     pack_bytes: int = 0
     pack_bytes_total: int = 0
+    objects: int = 0
+    object_bytes: int = 0
     index_objects: int = 0
     states: int = 0
     replaced_packs: int = 0

@@ -15,10 +15,8 @@ import msgspec
 from tallac.crypto import hash_file_bytes
 from tallac.errors import ConflictError, DamageError, LocalStateError, RolledBackError
 from tallac.interfaces import Backend
-from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
-from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.slots import SLOT_PREFIX, Slots
 
@@ -39,10 +37,8 @@ def list_twice(backend: Backend, prefix: str) -> dict[str, int]:
 
 
 def read_states(backend: Backend) -> dict[str, bytes]:
-    """Read all registers and slots, and what passphrases open, in the order in which a mirror takes them."""
-    names = {INDEX_STATE, QUARANTINE_STATE, ROOTS_STATE}
-    for prefix in (SLOT_PREFIX, PASSPHRASE_PREFIX, ENVELOPE_PREFIX):
-        names |= list_twice(backend, prefix).keys()
+    """Read all registers and slots, in the order in which a mirror takes them."""
+    names = {INDEX_STATE, QUARANTINE_STATE, ROOTS_STATE, *list_twice(backend, SLOT_PREFIX)}
     found = {name: _read_twice(backend, name) for name in sorted(names, key=lambda name: (_ORDER.get(name, 2), name))}
     return {name: state for name, state in found.items() if state is not None}
 

@@ -14,13 +14,15 @@ from tallac.caps import Cap, MutableDirectoryVerify
 from tallac.errors import DamageError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Expect
 from tallac.vault.checking import CapCheck
+from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import mend_headers
 from tallac.vault.index import names_in
 from tallac.vault.keys import KeeperKey
 from tallac.vault.memory import NoMemory
-from tallac.vault.mirror_source import MirrorSource
+from tallac.vault.other_copy import OtherCopy
 from tallac.vault.packs import FinishedPack, StoredPacks, pack_path
 from tallac.vault.parts import VaultParts
+from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.quarantine import quarantine_of
 from tallac.vault.reading import ObjectReader
 from tallac.vault.registers import Register
@@ -31,6 +33,7 @@ from tallac.vault.salvage import Salvage
 from tallac.vault.sessions import SESSION_PREFIX, SessionState, decode_session
 from tallac.vault.slots import SLOT_PREFIX, Slots
 from tallac.vault.sweeping import replace_packs
+from tallac.vault.twins import check_twins, copy_twins
 from tallac.vault.whole_packs import hash_stored
 
 Progress = Callable[[RepairReport], None]
@@ -54,7 +57,7 @@ class Repair:
         self._quarantine = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
         # What another client has seen must not stop a repair.
         self._slots = Slots(parts.backend, parts.locator, NoMemory(), parts.randomness)
-        self._mirror = None if options.mirror is None else MirrorSource(options.mirror, parts.identity, keeper)
+        self._mirror = None if options.mirror is None else OtherCopy(options.mirror, parts.identity, keeper)
         self._gone: set[bytes] = set()
         self.report = RepairReport()
 
@@ -86,8 +89,23 @@ class Repair:
             self._did("emptied, since it was damaged: the quarantine")
             if not is_dry_run:
                 self._quarantine.rewrite(b"")
+        self._mend_twins()
         self._mend_sessions()
         self._mend_index()
+
+    def _mend_twins(self) -> None:
+        """Write passphrases and envelopes anew of which one copy is whole."""
+        prefixes = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
+        names = [item.name for prefix in prefixes for item in self._backend.list(prefix)]
+        before = list(check_twins(self._backend, names))
+        if before and not self._options.is_dry_run:
+            copy_twins(self._backend, self._backend, prefixes)
+        left = [] if self._options.is_dry_run else list(check_twins(self._backend, names))
+        for finding in before:
+            if finding not in left:
+                self._did(f"written anew: {finding.stored}")
+        for finding in left:
+            self._left(finding.what)
 
     def _mend_sessions(self) -> None:
         for item in list(self._backend.list(SESSION_PREFIX)):

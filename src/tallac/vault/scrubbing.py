@@ -1,4 +1,7 @@
-"""Scrub: find damage in a vault without any key. Packs and index objects are named by their hash, and headers have a check."""
+"""Scrub: find damage in a vault without any key.
+
+Packs and index objects are named by their hash; headers, passphrases and envelopes have checks of their own, and are kept twice.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ from collections.abc import Callable
 
 from tallac.errors import NewerFormatError, NotAVaultError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, CheckReport, Finding
+from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import check_headers, read_header
 from tallac.vault.index import INDEX_PREFIX
 from tallac.vault.packs import PACK_PREFIX
+from tallac.vault.passphrases import PASSPHRASE_PREFIX
+from tallac.vault.twins import check_twins
 from tallac.vault.whole_packs import hash_stored
 
 Progress = Callable[[CheckReport], None]
 
+_TWIN_PREFIXES = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
 _SELF_NAMED = re.compile(f"(?:{PACK_PREFIX}|{INDEX_PREFIX})([0-9a-f]{{64}})")
 
 
@@ -34,8 +41,11 @@ class Scrub:
             NewerFormatError: The vault is of a newer format, and is left alone.
             StoreError: The store can't be listed.
         """
-        sizes = {item.name: item.size for item in self._backend.list("") if _SELF_NAMED.fullmatch(item.name)}
+        listed = {item.name: item.size for item in self._backend.list("")}
+        sizes = {name: size for name, size in listed.items() if _SELF_NAMED.fullmatch(name)}
         self._check_headers(is_vault=bool(sizes))
+        twins = [name for name in listed if name.startswith(_TWIN_PREFIXES)]
+        self.report.findings.extend(check_twins(self._backend, twins))
         self.report.bytes_total = sum(sizes.values())
         for name in sorted(sizes):
             self._check(name)

@@ -136,14 +136,22 @@ class Slots:
             raise MissingObjectError(
                 f"the vault at {self._backend.location()} has no directory {cap}: it belongs elsewhere, or is lost"
             )
-        sealed, version = found
+        state = self.state_of(cap, *found)
+        self._memory.check(path, state.number, state.hash)
+        return state
+
+    def state_of(self, cap: MutableDirectoryVerify, sealed: bytes, version: Version = b"") -> SlotState:
+        """Read a state that was got from somewhere, and check its signature; it is not compared with what this client has seen.
+
+        Raises:
+            CorruptObjectError: It is damaged, or signed by somebody else.
+        """
+        path = self.path_of(cap.storage_index)
         record = self._open(path, sealed)
         is_own = fingerprint_of(record.public) == cap.fingerprint
         if not is_own or not is_signed_by(record.public, record.signature, _signed(record, cap.storage_index)):
             raise CorruptObjectError(f"{path} in {self._backend.location()} is not signed by the holder of its write cap")
-        state_hash = hash_file_bytes(sealed)
-        self._memory.check(path, record.number, state_hash)
-        return SlotState(record.number, state_hash, version, record.root, record.content, record.links)
+        return SlotState(record.number, hash_file_bytes(sealed), version, record.root, record.content, record.links)
 
     def entries(self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None) -> tuple[list[Entry], SlotState]:
         """Read a mutable directory; with its write cap, the children's write caps are opened too.

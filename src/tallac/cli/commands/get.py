@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from tallac.cli.command import Run, argument, define
 from tallac.cli.progress import ProgressLine, copy_progress
@@ -28,7 +28,7 @@ def command(run: Run, place: str, file: str) -> None:
         report = CopyReport(progress=copy_progress(line))
         if file == "-":
             run.client.get(place, run.output, report)
-        elif Path(file).is_dir():
+        elif os.path.isdir(file):
             run.client.cp([place], file, report=report)
         else:
             run.client.download(place, file, report)

@@ -18,5 +18,7 @@ def command(run: Run) -> None:
         for name, location in aliases:
             run.output.record(alias=name, grid=location)
         return
+    if not aliases:
+        run.output.note("there is no alias yet; `tallac backup FOLDER` makes the first one")
     for line in table([(f"{name}:", location) for name, location in aliases]):
         run.output.line(show_name(line))

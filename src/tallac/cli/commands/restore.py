@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import TypedDict, Unpack
 
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_name, show_duration, show_size
-from tallac.cli.messages import show_name
-from tallac.cli.progress import ProgressLine
+from tallac.cli.restoring import Telling, tell_summary
 from tallac.errors import UsageError
-from tallac.restore import Change, Overwrite, Problem, RestoreObserver, RestoreOptions, RestoreSummary, Selection, parse_owner_rules
+from tallac.restore import EVERYTHING, ArchiveKind, Overwrite, RestoreOptions, Selection, parse_owner_rules
+
+
+class _Chosen(TypedDict):
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    iinclude: tuple[str, ...]
+    iexclude: tuple[str, ...]
+    overwrite: str | None
+    delete: bool
+    delete_even_home: bool
+    verify: bool
+    dry_run: bool
+    numeric_owner: bool
+    owner_map: tuple[str, ...]
+    group_map: tuple[str, ...]
 
 
 def _patterns(name: str, text: str) -> click.Option:
@@ -27,7 +40,8 @@ def _owners(name: str, text: str) -> click.Option:
     "restore",
     [
         argument("place", "ALIAS:PATH"),
-        argument("folder", "FOLDER"),
+        argument("folder", "[FOLDER|-]", is_optional=True),
+        click.Option(["--target"], metavar="FOLDER|-", help="The same as FOLDER."),
         _patterns("--include", "Restore only this, as in a .gitignore file."),
         _patterns("--exclude", "Leave this out, as in a .gitignore file."),
         _patterns("--iinclude", "As --include, whatever the case."),
@@ -39,6 +53,11 @@ def _owners(name: str, text: str) -> click.Option:
         ),
         flag("--delete", text="With --overwrite: delete what the snapshot has not."),
         flag("--delete-even-home", text="Let --delete work on the home folder, and on what that lies in."),
+        click.Option(
+            ["--archive"],
+            type=click.Choice([kind.value for kind in ArchiveKind]),
+            help="For -: the kind of archive; tar by default.",
+        ),
         flag("--verify", text="Read back from the disk what was restored, and compare it."),
         flag("-n", "--dry-run", text="Only show what would be done."),
         flag("--numeric-owner", text="Set owners by their numbers, whatever names they have here."),
@@ -50,125 +69,58 @@ def _owners(name: str, text: str) -> click.Option:
         "tallac restore home:docs/Archives/2026-11-23_17:02:11Z/Letters ~/old-letters",
         "tallac restore home:docs/Latest ~/letters --include '*.odt' --exclude /Old",
         "tallac restore home:docs/Latest ~/Documents --overwrite if-changed --delete",
+        "tallac restore home:docs/Latest/Letters - | ssh host tar -x",
     ),
 )
-def command(
-    run: Run,
-    place: str,
-    folder: str,
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    iinclude: tuple[str, ...],
-    iexclude: tuple[str, ...],
-    overwrite: str | None,
-    delete: bool,
-    delete_even_home: bool,
-    verify: bool,
-    dry_run: bool,
-    numeric_owner: bool,
-    owner_map: tuple[str, ...],
-    group_map: tuple[str, ...],
-) -> int:
+def command(run: Run, place: str, folder: str | None, target: str | None, archive: str | None, **chosen: Unpack[_Chosen]) -> int:
     """Bring back a snapshot, or any part of one.
 
     FOLDER is made, or must be empty; a single file may go beside what is there. With --overwrite, FOLDER may hold anything, and
     only what differs is written: files of which the snapshot's is newer (if-newer), files whose size or time differs and whose
     content does too (if-changed), files whose content differs (always), or only what is missing (never). That also finishes a
-    restore that was interrupted.
+    restore that was interrupted. With - in place of FOLDER, an archive goes to standard output.
 
     Metadata comes back as far as your rights allow; what could not be set is said. What is damaged is named and left out; then the
     exit status is 1.
     """
-    if delete and overwrite is None:
-        raise UsageError("--delete goes with --overwrite, which says what becomes of what is there and not deleted")
-    options = RestoreOptions(
-        selection=Selection(include, exclude, iinclude=iinclude, iexclude=iexclude),
-        overwrite=Overwrite(overwrite) if overwrite else None,
-        delete=delete,
-        delete_even_home=delete_even_home,
-        verify=verify,
-        dry_run=dry_run,
-        numeric_owners=numeric_owner,
-        user_rules=parse_owner_rules(owner_map),
-        group_rules=parse_owner_rules(group_map),
-    )
-    started = time.monotonic()
-    with ProgressLine(run.output) as line:
-        summary = run.client.restore(place, folder, options=options, observer=_Telling(run, folder, line).observer)
-    _tell_summary(run, folder, summary, time.monotonic() - started, dry_run=dry_run)
+    if (folder is None) == (target is None):
+        raise UsageError("give the folder to restore to once, as in `tallac restore ALIAS:PATH FOLDER`")
+    to = folder or target or ""
+    options = _options(chosen)
+    if to == "-":
+        return _write_archive(run, place, ArchiveKind(archive or "tar"), options)
+    if archive is not None:
+        raise UsageError("an archive goes to standard output: give - in place of the folder")
+    with Telling(run, to) as telling:
+        summary = run.client.restore(place, to, options=options, observer=telling.observer)
+    tell_summary(run, to, summary, telling.seconds, dry_run=options.dry_run)
     return 0 if summary.is_complete else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """Prints what goes on."""
-
-    run: Run
-    folder: str
-    line: ProgressLine
-
-    @property
-    def observer(self) -> RestoreObserver:
-        """What a restore is given."""
-        change = self.change if self.run.output.is_verbose else None
-        return RestoreObserver(problem=self.problem, change=change, progress=self.progress)
-
-    def problem(self, problem: Problem) -> None:
-        """Tell what is not as it was."""
-        output = self.run.output
-        if output.is_json:
-            output.record(type="problem", kind=problem.kind.value, what=problem.what, **json_name(problem.path, "path"))
-        output.warn(f"{show_name(problem.path) or self.folder}: {problem.what}")
-
-    def change(self, change: Change, path: bytes) -> None:
-        """Name a path."""
-        self.run.output.detail(f"{change.value:9}  {show_name(path)}")
-
-    def progress(self, summary: RestoreSummary) -> None:
-        """Show how far it is."""
-        self.line.show(_counts(summary), _fields(summary))
+def _options(chosen: _Chosen) -> RestoreOptions:
+    overwrite = chosen["overwrite"]
+    if chosen["delete"] and overwrite is None:
+        raise UsageError("--delete goes with --overwrite, which says what becomes of what is there and not deleted")
+    return RestoreOptions(
+        selection=Selection(chosen["include"], chosen["exclude"], iinclude=chosen["iinclude"], iexclude=chosen["iexclude"]),
+        overwrite=Overwrite(overwrite) if overwrite else None,
+        delete=chosen["delete"],
+        delete_even_home=chosen["delete_even_home"],
+        verify=chosen["verify"],
+        dry_run=chosen["dry_run"],
+        numeric_owners=chosen["numeric_owner"],
+        user_rules=parse_owner_rules(chosen["owner_map"]),
+        group_rules=parse_owner_rules(chosen["group_map"]),
+    )
 
 
-def _tell_summary(run: Run, folder: str, summary: RestoreSummary, seconds: float, *, dry_run: bool) -> None:
-    for note in summary.notes:
-        run.output.note(note)
+def _write_archive(run: Run, place: str, kind: ArchiveKind, options: RestoreOptions) -> int:
+    if replace(options, selection=EVERYTHING) != RestoreOptions():
+        raise UsageError("an archive keeps everything as it is stored: only --include and --exclude go with it")
     if run.output.is_json:
-        complete = summary.is_complete
-        run.output.record(type="summary", seconds=round(seconds, 3), complete=complete, dry_run=dry_run, **_fields(summary))
-        return
-    done = _counts(summary)
-    rows = {"would restore": done} if dry_run else {"restored": f"{done} in {show_duration(seconds)}"}
-    left = {
-        "replaced": summary.replaced,
-        "metadata only": summary.amended,
-        "unchanged": summary.unchanged,
-        "kept": summary.kept,
-        "deleted": summary.deleted,
-        "read back": summary.verified,
-        "damaged": summary.damaged,
-        "not made": summary.failed,
-        "not as it was": summary.unset,
-    }
-    rows |= {label: f"{count:,}" for label, count in left.items() if count}
-    run.output.summary(rows | {"to": show_name(folder)})
-
-
-def _counts(summary: RestoreSummary) -> str:
-    return f"{summary.files:,} files, {summary.directories:,} directories, {show_size(summary.bytes)}"
-
-
-def _fields(summary: RestoreSummary) -> dict[str, object]:
-    return {
-        "files": summary.files,
-        "directories": summary.directories,
-        "bytes": summary.bytes,
-        "replaced": summary.replaced,
-        "amended": summary.amended,
-        "unchanged": summary.unchanged,
-        "kept": summary.kept,
-        "deleted": summary.deleted,
-        "verified": summary.verified,
-        "damaged": summary.damaged,
-        "failed": summary.failed,
-        "unset": summary.unset,
-    }
+        raise UsageError("standard output is the archive's, so that --json can't be given")
+    if run.output.is_terminal:
+        raise UsageError("a terminal can't show an archive: redirect standard output to a file or another command")
+    with Telling(run, place) as telling:
+        summary = run.client.restore_archive(place, run.output, kind, options=options, observer=telling.observer)
+    return 0 if summary.is_complete else 1

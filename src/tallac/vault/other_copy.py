@@ -1,4 +1,4 @@
-"""What a repair gets from a mirror: whole packs by their names, single objects by theirs, slots and roots."""
+"""Another copy of the same vault, to get things from: whole packs by their names, single objects by theirs, slots and roots."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from tallac.vault.runs import Location
 from tallac.vault.slots import Slots
 
 
-class MirrorSource:
-    """Another copy of the same vault, of which nothing is believed before it was compared with its name or signature."""
+class OtherCopy:
+    """Another copy of the same vault. Nothing of it is believed before it was compared with its name or signature."""
 
     def __init__(self, backend: Backend, identity: str, keeper: KeeperKey) -> None:
-        """Open the mirror; its index is read when it is needed.
+        """Open the copy; its index is read when it is needed.
 
         Raises:
             NotAVaultError: It is another vault, or none.
         """
         if read_header(backend).identity != identity:
-            raise NotAVaultError(f"{backend.location()} is no mirror of this vault, but another vault: give its own mirror")
+            raise NotAVaultError(f"{backend.location()} is no copy of this vault, but another vault: give its own mirror")
         self._backend = backend
         self._keeper = keeper
         self._slots = Slots(backend, keeper.locator_key, NoMemory(), os.urandom)
@@ -49,7 +49,7 @@ class MirrorSource:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def pack(self, name: bytes) -> bytes | None:
-        """Give a whole pack; None where the mirror has it not, or damaged."""
+        """Give a whole pack; None where the copy has it not, or damaged."""
         try:
             content = self._backend.get(pack_path(name))
         except ObjectNotFoundError:
@@ -58,7 +58,7 @@ class MirrorSource:
 
     def fetch(self, names: Iterable[bytes], repacking: Repacking) -> set[bytes]:
         """Take over objects, sealed as they are, from packs that are whole; give the names of those that were there."""
-        index = self._opened_index()
+        index = self.index()
         wanted: dict[bytes, list[tuple[bytes, Location]]] = defaultdict(list)
         for name in names:
             for location in index.locations(name, only_present=True):
@@ -77,19 +77,22 @@ class MirrorSource:
         return fetched
 
     def slot(self, path: str, cap: MutableDirectoryVerify) -> bytes | None:
-        """Give a slot's state whose signature is right; None where the mirror has none."""
+        """Give a slot's state whose signature is right; None where the copy has none."""
+        found = self._backend.get_versioned(path)
+        if found is None:
+            return None
         try:
-            self._slots.read(cap)
+            self._slots.state_of(cap, found[0])
         except DamageError:
             return None
-        found = self._backend.get_versioned(path)
-        return None if found is None else found[0]
+        return found[0]
 
     def roots(self) -> list[MutableDirectoryVerify]:
-        """Give the roots of all slots that the mirror has."""
+        """Give the roots of all slots that the copy has."""
         return self._slots.all_roots(self._keeper)
 
-    def _opened_index(self) -> VaultIndex:
+    def index(self) -> VaultIndex:
+        """Give its index, with a local copy in a temporary folder; fresh when this is called for the first time."""
         if self._index is None:
             self._folder = Path(tempfile.mkdtemp(prefix="tallac-"))
             frame_key = self._keeper.locator_key.frame
