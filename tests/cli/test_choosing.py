@@ -136,8 +136,8 @@ def test_several_sources(tallac: Tallac, source: Path, tree: Path) -> None:
 
 def test_relative_sources(tallac: Tallac, source: Path, tree: Path, tmp_path: Path) -> None:
     """Sources lie under their paths from a folder of the user's choice; patterns begin there as well."""
-    options = ["--relative-to", tmp_path, "--exclude", "/tree/src/*.c"]
-    tallac("-q", "backup", *options, source / "parent" / "blah.txt", tree / "src", "tallac:a")
+    paths = [source / "parent" / "blah.txt", tree / "src"]
+    tallac("-q", "backup", "--relative-to", tmp_path, "--exclude", "/tree/src/*.c", *paths, "tallac:a")
     assert listed(tallac, "a/Latest") == [
         "source",
         "source/parent",
