@@ -32,6 +32,14 @@ PRINTING = [
     ("cap", "docs/Latest"),
     ("locator-key",),
     ("keeper-key",),
+    ("find", "docs", "blah*"),
+    ("history", "docs/Latest/parent/blah.txt"),
+    ("diff", "tallac:docs/Latest", "{out}"),
+    ("du", "docs/Latest"),
+    ("stats", "docs"),
+    ("recovery-kit",),
+    ("completion", "bash"),
+    ("man", "ls"),
 ]
 DOING = [
     ("backup", "{source}", "tallac:docs"),
@@ -52,6 +60,9 @@ DOING = [
     ("forget", "docs", "--keep-last", "10"),
     ("rewrite", "docs", "--exclude", "nothing"),
     ("prune", "tallac:"),
+    ("scrub", "tallac:"),
+    ("repair", "tallac:"),
+    ("copy-vault", "tallac:", "{out}/mirror"),
     ("create-alias", "alias{number}"),
 ]
 

@@ -13,6 +13,9 @@ import pytest
 from tests.command import Tallac
 from tests.keyring_command import with_keyring
 
+from tallac.connect import Client, Folders
+from tallac.errors import UsageError
+
 
 def secrets_in(tallac: Tallac) -> list[str]:
     """Give what the configuration holds of caps and keys in plain text."""
@@ -115,3 +118,29 @@ def test_a_configuration_that_was_changed(backed_up: Tallac, tmp_path: Path) -> 
     configuration["aliases"]["tallac"]["cap"] = "sealed:" + "A" * 200
     path.write_text(json.dumps(configuration))
     assert "does not open" in backed_up.fails("snapshots")
+
+
+def test_a_key_for_one_command(backed_up: Tallac, tmp_path: Path) -> None:
+    """A keeper's key may come from a command, of a vault that the configuration does not know."""
+    (tmp_path / "keeper.txt").write_bytes(backed_up("keeper-key").out)
+    keeper = Tallac(tmp_path / "keeper")
+    printing = shlex.join(["cat", str(tmp_path / "keeper.txt")])
+    keeper("prune", "--dry-run", "--grid", backed_up.vault, "--vault-key-command", printing)
+    both = ("--grid", backed_up.vault, "--vault-key-command", printing, "--vault-key", tmp_path / "keeper.txt")
+    assert "give one of them" in keeper.fails("prune", *both, status=2)
+    assert "ended with status 1" in keeper.fails("prune", "--grid", backed_up.vault, "--vault-key-command", "false", status=2)
+
+
+def test_completion_asks_nobody(backed_up: Tallac, tmp_path: Path) -> None:
+    """Pressing the tab key runs no command that may ask for something; what would need the key is not completed."""
+    backed_up("key-source", "--file", tmp_path / "key.txt")
+    marked = tmp_path / "asked"
+    script = f"import pathlib; pathlib.Path({str(marked)!r}).touch(); print(open({str(tmp_path / 'key.txt')!r}).read())"
+    backed_up("key-source", "--command", shlex.join([sys.executable, "-c", script]))
+    assert marked.exists()
+    marked.unlink()
+    client = Client(Folders.under(backed_up.home))
+    client.connection.secrets.is_silent = True
+    with pytest.raises(UsageError, match="not wanted here"):
+        client.connection.resolve("tallac:Latest")
+    assert not marked.exists()

@@ -26,7 +26,10 @@ def large(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"), (signal.SIGHUP, 129, "terminated")],
+)
 def test_a_stopped_backup(tallac: Tallac, source: Path, large: Path, number: int, status: int, word: str) -> None:
     """A signal to the whole process group gives one message, and no snapshot; earlier ones are whole, and the next works."""
     tallac("-q", "backup", source)
@@ -116,3 +119,15 @@ def test_a_stopped_command(tallac: Tallac, source: Path, tmp_path: Path, name: s
     assert stopped
     tallac("-q", *words)
     tallac("-q", "check", "--read-data", "tallac:")
+
+
+def test_a_command_that_outlives_its_terminal(tallac: Tallac, source: Path) -> None:
+    """What was started with nohup goes on when its terminal is closed."""
+    nohup = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *COMMAND)
+    process = subprocess.Popen([*nohup, "-q", "backup", source], env=tallac.environment, stderr=subprocess.PIPE)
+    while process.poll() is None:
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert len(tallac("snapshots").lines) == 2

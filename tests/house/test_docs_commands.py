@@ -47,15 +47,23 @@ def _commands(line: str) -> Iterator[list[str]]:
             part.append(word)
 
 
-def _parse(words: list[str]) -> None:
-    """Parse a command line without running it; raises what click says against it."""
+def _find_command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Give the command that a line names, after options and their values perhaps, and its words; the group where it names none."""
     context = click.Context(group, info_name="tallac")
     _, rest, _ = group.make_parser(context).parse_args(list(words))
     if not rest:
-        return
+        return group, []
     command = group.get_command(context, rest[0])
     if command is None:
         raise click.UsageError(f"no command {rest[0]}")
+    return command, rest
+
+
+def _parse(words: list[str]) -> None:
+    """Parse a command line without running it; raises what click says against it."""
+    command, rest = _find_command(words)
+    if command is group:
+        return
     try:
         command.make_context(rest[0], rest[1:])
     except click.exceptions.Exit:
@@ -66,10 +74,7 @@ def _check_span(words: list[str]) -> None:
     """Check a command in running text, where arguments may be left away."""
     if PLACEHOLDERS & set(words):
         return
-    name = next((word for word in words if not word.startswith("-")), None)
-    command = group if name is None else group.get_command(click.Context(group), name)
-    if command is None:
-        raise click.UsageError(f"no command {name}")
+    command = _find_command(words)[0]
     known = {option for taker in (command, group) for parameter in taker.params for option in parameter.opts} | {"-h", "--help"}
     unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
     if unknown:

@@ -92,6 +92,7 @@ def _running(settings: Settings) -> Iterator[Run]:
     with Client(
         grid=settings.grid,
         vault_key_file=settings.vault_key,
+        vault_key_command=settings.vault_key_command,
         node_directory=settings.node_directory,
         node_url=settings.node_url,
         standard_input=standard_input,

@@ -1,6 +1,7 @@
 """The process: signals, descriptors, and the exit status that it ends with.
 
-0 done; 1 failed, nothing entered; 2 wrong usage; 3 snapshot made but incomplete; 130 interrupted; 143 terminated.
+0 done; 1 failed, nothing entered; 2 wrong usage; 3 snapshot made but incomplete; 129 its terminal was closed; 130 interrupted;
+143 terminated.
 """
 
 from __future__ import annotations
@@ -17,19 +18,26 @@ COMPLETION_VARIABLE = "_TALLAC_COMPLETE"
 """Set by the scripts that `tallac completion` prints."""
 
 FAILED = 1
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
+SIGNALLED = 128
+"""What shells add a signal's number to."""
+
+
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else (signal.SIGTERM,)
 
 
 class TerminatedError(BaseException):
     """The process was asked to end. Not an Exception: nothing but `main` is to catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def main() -> int:
     """Run the command that the process was started with, and give its exit status."""
     try:
         _fill_descriptors()
-        signal.signal(signal.SIGTERM, _terminate)
+        _expect_signals()
         if COMPLETION_VARIABLE in os.environ:
             # Late, because only a shell that completes needs it.
             from tallac.cli.shells import complete
@@ -40,9 +48,9 @@ def main() -> int:
 
         return run(sys.argv[1:])
     except KeyboardInterrupt:
-        _stop("interrupted; earlier snapshots are as they were", INTERRUPTED)
-    except TerminatedError:
-        _stop("terminated; earlier snapshots are as they were", TERMINATED)
+        _stop("interrupted; earlier snapshots are as they were", SIGNALLED + signal.SIGINT)
+    except TerminatedError as error:
+        _stop("terminated; earlier snapshots are as they were", SIGNALLED + error.number)
     except BrokenPipeError:
         return _die_of_closed_pipe()
 
@@ -50,8 +58,8 @@ def main() -> int:
 def _stop(message: str, status: int) -> NoReturn:
     """Say one thing and end. Workers have been stopped, and files closed, on the way here."""
     # Another signal would only interrupt what is being said.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, *_ENDINGS):
+        signal.signal(number, signal.SIG_IGN)
     say(f"tallac: {message}")
     # The interpreter would wait for threads, and where the interrupt came within exec() it would answer it once more.
     os._exit(status)
@@ -66,8 +74,15 @@ def _die_of_closed_pipe() -> int:
     return FAILED
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise TerminatedError
+def _expect_signals() -> None:
+    for number in _ENDINGS:
+        # nohup and its like start a command that is to outlive its terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise TerminatedError(number)
 
 
 def _fill_descriptors() -> None:

@@ -20,6 +20,7 @@ EXIT_STATUSES = {
     1: "Failed: nothing was entered, or something is damaged or missing. Earlier snapshots are as they were.",
     2: "Wrong usage; nothing was done.",
     3: "A snapshot was made but is incomplete: something could not be read.",
+    129: "Its terminal was closed. The next run goes on from what is stored.",
     130: "Interrupted. The next run goes on from what is stored.",
     143: "Terminated. The next run goes on from what is stored.",
 }

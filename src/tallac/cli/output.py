@@ -86,9 +86,13 @@ class Output:
     def summary(self, rows: Mapping[str, str]) -> None:
         """Write what was done, a line each, unless quiet."""
         if not self.is_quiet:
-            width = max(map(len, rows), default=0)
-            for label, value in rows.items():
-                self.line(f"{label.ljust(width)}  {value}")
+            self.rows(rows)
+
+    def rows(self, rows: Mapping[str, str]) -> None:
+        """Write values that were asked for, a line each."""
+        width = max(map(len, rows), default=0)
+        for label, value in rows.items():
+            self.line(f"{label.ljust(width)}  {value}")
 
     def changed(self, place: str) -> None:
         """Name a place that was changed: as JSON, or where details are wanted."""

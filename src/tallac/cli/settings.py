@@ -19,6 +19,7 @@ class Settings:
         verbose, quiet, json, no_progress: See the options' help.
         grid: A vault's folder or URL.
         vault_key: The file with the vault's key.
+        vault_key_command: The command that prints it.
         node_directory, node_url: A Tahoe-LAFS node.
     """
 
@@ -28,6 +29,7 @@ class Settings:
     no_progress: bool = False
     grid: str | None = None
     vault_key: str | None = None
+    vault_key_command: str | None = None
     node_directory: str | None = None
     node_url: str | None = None
 
@@ -56,6 +58,7 @@ def grid_options() -> list[click.Option]:
         _option("-d", "--node-directory", metavar="FOLDER", help="A Tahoe-LAFS node's, for its grid and aliases."),
         _option("-u", "--node-url", metavar="URL", help="A Tahoe-LAFS node's gateway, for its grid."),
         _option("--vault-key", metavar="FILE|-", help="Where to read the key of a vault that the configuration does not know."),
+        _option("--vault-key-command", metavar="COMMAND", help="A command that prints such a key."),
     ]
 
 

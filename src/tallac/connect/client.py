@@ -46,6 +46,7 @@ class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, KeyPlac
         *,
         grid: str | None = None,
         vault_key_file: str | None = None,
+        vault_key_command: str | None = None,
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
@@ -57,6 +58,7 @@ class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, KeyPlac
             folders: Where configuration, state and default vault are.
             grid: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
+            vault_key_command: A command that prints it.
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
@@ -64,7 +66,7 @@ class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, KeyPlac
         """
         self.warn = warn
         self.standard_input = standard_input
-        choice = GridChoice(grid, vault_key_file, node_directory, node_url)
+        choice = GridChoice(grid, vault_key_file, node_directory, node_url, vault_key_command)
         self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
 
     def __enter__(self) -> Self:

@@ -44,7 +44,7 @@ class TahoeNodes:
         choice = self._choice
         chosen = choice.location if choice.location is not None and is_tahoe(choice.location) else None
         has_node = choice.node_directory is not None or choice.node_url is not None
-        if has_node and (choice.location is not None or choice.vault_key_file is not None):
+        if has_node and (choice.location is not None or choice.gives_key):
             raise UsageError("--node-directory and --node-url say which grid is meant; leave out --grid and --vault-key")
         if choice.node_url is not None:
             chosen = PLAIN_PREFIX + choice.node_url

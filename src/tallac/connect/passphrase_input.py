@@ -41,7 +41,9 @@ def ask_at_terminal(question: str) -> str:
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return getpass.getpass(question, stream=sys.stderr)
-        except (getpass.GetPassWarning, EOFError, OSError):
+        except EOFError:
+            raise UsageError("no passphrase was typed") from None
+        except (getpass.GetPassWarning, OSError):
             raise UsageError(
                 f"there is no terminal to ask for a passphrase at; give --passphrase-file, --passphrase-command, "
                 f"--passphrase-keyring or the variable {PASSPHRASE_VARIABLE}"

@@ -17,9 +17,14 @@ KEYRING_SERVICE = "tallac"
 
 
 class SecretSource:
-    """Reads first lines of files and of what commands print, and one line after another from standard input."""
+    """Reads first lines of files and of what commands print, and one line after another from standard input.
+
+    Attributes:
+        is_silent: No command is run and no keyring is asked, since either may ask the user for something.
+    """
 
     def __init__(self, standard_input: BinaryIO | None) -> None:
+        self.is_silent = False
         self._standard_input = standard_input
 
     def read_line(self, file: str, what: str) -> str:
@@ -54,6 +59,7 @@ class SecretSource:
         Raises:
             UsageError: It can't be run, or fails, or prints nothing.
         """
+        self._require_loud()
         try:
             words = shlex.split(command, posix=os.name == "posix")
         except ValueError as error:
@@ -75,6 +81,7 @@ class SecretSource:
             UsageError: It has nothing.
             LocalStateError: There is no keyring, or it does not answer.
         """
+        self._require_loud()
         found = _look_into_keyring(entry)
         if found is None:
             raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, where {what} is expected")
@@ -113,6 +120,10 @@ class SecretSource:
                 return opened.readline(LINE_SIZE_MAX)
         except OSError as error:
             raise UsageError(f"{file}: can't read it ({error.strerror})") from error
+
+    def _require_loud(self) -> None:
+        if self.is_silent:
+            raise UsageError("this would ask somebody for a secret, which is not wanted here")
 
     def _not_empty(self, text: str, place: str, what: str) -> str:
         if not text:

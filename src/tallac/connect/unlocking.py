@@ -37,6 +37,9 @@ from tallac.vault import (
 )
 from tallac.vault.keys import KEY_SIZE
 
+LENGTH_ADVISED = 14
+"""Characters below which a passphrase is called short; three short words have more."""
+
 
 class Unlocking:
     """The part of `tallac.Client` that is about getting in. A vault is named by an alias on it, or by "" for the one that is meant.
@@ -79,7 +82,7 @@ class Unlocking:
             raise UsageError(
                 f"there is a passphrase {label!r} already; change it with `tallac change-passphrase`, or choose another --label"
             )
-        passphrase = read()
+        passphrase = self._read_new(read)
         key = self._begin_envelope(identity)
         self.seal_aliases(identity, at_once=True)
         # What it leads to is there first.
@@ -95,7 +98,7 @@ class Unlocking:
         identity = self.connection.identity_of(vault)
         replaced = self._labelled(vault, label)
         passphrases = self._passphrases(identity)
-        passphrase = read()
+        passphrase = self._read_new(read)
         self.seal_aliases(identity, at_once=True)
         passphrases.add(passphrase, replaced[0].label, self._envelope_key(self.connection.file.read(), identity))
         for each in replaced:
@@ -211,6 +214,14 @@ class Unlocking:
             if at_once:
                 raise
             self.warn(f"a new alias is not behind the vault's passphrase yet, which the next backup tries again: {error}")
+
+    def _read_new(self, read: Callable[[], str]) -> str:
+        passphrase = read()
+        if len(passphrase) < LENGTH_ADVISED:
+            self.warn(
+                "this passphrase is short: whoever gets at the vault's files can try many; five words drawn by lot are better"
+            )
+        return passphrase
 
     def _seal(self, configuration: Configuration, identity: str, *, is_forced: bool) -> None:
         vaults = self.connection.vaults

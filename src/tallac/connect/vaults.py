@@ -32,12 +32,19 @@ class GridChoice:
         location: A folder or URL; None for the alias's own grid, or the default alias's.
         vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
         node_directory, node_url: A Tahoe-LAFS node, whose grid is meant instead; the directory's aliases count then.
+        vault_key_command: A command that prints such a key.
     """
 
     location: str | None = None
     vault_key_file: str | None = None
     node_directory: str | None = None
     node_url: str | None = None
+    vault_key_command: str | None = None
+
+    @property
+    def gives_key(self) -> bool:
+        """Whether it says where a vault key is."""
+        return self.vault_key_file is not None or self.vault_key_command is not None
 
 
 class Vaults:
@@ -89,7 +96,7 @@ class Vaults:
         """
         if self._choice.location is not None:
             return self._choose(configuration, self._located(configuration, self._choice.location))
-        if self._choice.vault_key_file is not None:
+        if self._choice.gives_key:
             raise UsageError("--vault-key says how to open a vault, and --grid where it is: give both")
         if DEFAULT_ALIAS in configuration.aliases:
             return configuration.aliases[DEFAULT_ALIAS].grid
@@ -110,7 +117,7 @@ class Vaults:
             url = url_of_folder(self._folders.vault)
         identity = self.identity_at(url)
         is_begun = url in configuration.unfinished and identity not in configuration.grids
-        if identity is None or (is_begun and self._choice.vault_key_file is None):
+        if identity is None or (is_begun and not self._choice.gives_key):
             if is_tahoe_vault(url) and not has_cap(url):
                 url = with_new_directory(url)
             return self._make(configuration, url), show_location(url)
@@ -143,8 +150,8 @@ class Vaults:
         Raises:
             NotAVaultError, StoreError: There is no vault.
         """
-        if self._choice.vault_key_file is not None:
-            return parse_vault_key(self._secrets.read_line(self._choice.vault_key_file, "a vault key"))
+        if self._choice.gives_key:
+            return self._given_key()
         known = configuration.grids.get(read_identity(backend_at(url)))
         return None if known is None else self.parse_key(known)
 
@@ -211,15 +218,23 @@ class Vaults:
             return url
         return complete(url, [*(known.location for known in configuration.grids.values()), *configuration.unfinished])
 
+    def _given_key(self) -> VaultKey:
+        """Read the key where the command line says."""
+        choice = self._choice
+        if choice.vault_key_command is not None and choice.vault_key_file is not None:
+            raise UsageError("--vault-key and --vault-key-command both say where the key is: give one of them")
+        if choice.vault_key_command is not None:
+            return parse_vault_key(self._secrets.ask_command(choice.vault_key_command, "a vault key"))
+        return parse_vault_key(self._secrets.read_line(choice.vault_key_file or "", "a vault key"))
+
     def _choose(self, configuration: Configuration, url: str) -> str:
         identity = self.identity_at(url)
         if identity is None:
             raise NotAVaultError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
         if identity in self._given:
             return identity
-        if self._choice.vault_key_file is not None:
-            text = self._secrets.read_line(self._choice.vault_key_file, "a vault key")
-            self._given[identity] = KnownGrid(url, parse_vault_key(text).danger_whole_text())
+        if self._choice.gives_key:
+            self._given[identity] = KnownGrid(url, self._given_key().danger_whole_text())
         elif identity in configuration.grids:
             self._given[identity] = msgspec.structs.replace(configuration.grids[identity], location=url)
         else:

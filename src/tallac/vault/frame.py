@@ -62,8 +62,8 @@ class FrameCheck:
         self._check_names()
         for wrong in check_headers(self._backend, self._identity):
             self._find(f"{wrong}; the other copy serves meanwhile")
-        for wrong in check_twins(self._backend, [*self._under(PASSPHRASE_PREFIX), *self._under(ENVELOPE_PREFIX)]):
-            self._find(wrong)
+        twins = [*self._under(PASSPHRASE_PREFIX), *self._under(ENVELOPE_PREFIX)]
+        self.report.findings.extend(check_twins(self._backend, twins))
         indexed = self._check_index()
         self._dying = frozenset() if self._keeper is None else self._check_quarantine(self._keeper)
         self._check_packs(indexed, round_)

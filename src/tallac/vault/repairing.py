@@ -101,11 +101,11 @@ class Repair:
         if before and not self._options.is_dry_run:
             copy_twins(self._backend, self._backend, prefixes)
         left = [] if self._options.is_dry_run else list(check_twins(self._backend, names))
-        for what in before:
-            if what not in left:
-                self._did(f"written anew: {what.partition(' is ')[0]}")
-        for what in left:
-            self._left(what)
+        for finding in before:
+            if finding not in left:
+                self._did(f"written anew: {finding.stored}")
+        for finding in left:
+            self._left(finding.what)
 
     def _mend_sessions(self) -> None:
         for item in list(self._backend.list(SESSION_PREFIX)):

@@ -44,8 +44,8 @@ class Scrub:
         listed = {item.name: item.size for item in self._backend.list("")}
         sizes = {name: size for name, size in listed.items() if _SELF_NAMED.fullmatch(name)}
         self._check_headers(is_vault=bool(sizes))
-        for wrong in check_twins(self._backend, [name for name in listed if name.startswith(_TWIN_PREFIXES)]):
-            self.report.findings.append(Finding(None, wrong))
+        twins = [name for name in listed if name.startswith(_TWIN_PREFIXES)]
+        self.report.findings.extend(check_twins(self._backend, twins))
         self.report.bytes_total = sum(sizes.values())
         for name in sorted(sizes):
             self._check(name)

@@ -8,11 +8,12 @@ from contextlib import suppress
 
 from tallac.crypto import hash_file_bytes
 from tallac.errors import CorruptObjectError
-from tallac.interfaces import Backend, Expect
+from tallac.interfaces import Backend, Expect, Finding
 from tallac.vault.registers import put_once
 
 CHECK_SIZE = 16
 _COPY = ".copy"
+_MISSING, _DAMAGED = "missing", "damaged"
 _NAME = re.compile(r"[a-z]+/[0-9a-f]{32}")
 
 
@@ -63,15 +64,21 @@ def read_twin(backend: Backend, path: str) -> bytes | None:
     return None
 
 
-def check_twins(backend: Backend, names: Iterable[str]) -> Iterator[str]:
-    """Say what is wrong with the objects of these names, a sentence for each; one that is gone meanwhile is none of them."""
+def check_twins(backend: Backend, names: Iterable[str]) -> Iterator[Finding]:
+    """Say what is wrong with the objects of these names; one that is gone meanwhile is none of them.
+
+    A copy that is missing is merely worth knowing, since a run that was killed between the two leaves that.
+    """
     for path in sorted({without_copy(name) for name in names}):
-        wrong = {name: what for name in twin_paths(path) if (what := _trouble(backend, name)) is not None}
+        troubles = {name: _trouble(backend, name) for name in twin_paths(path)}
+        wrong = {name: what for name, what in troubles.items() if what is not None}
         if len(wrong) == 1:
             name, what = next(iter(wrong.items()))
-            yield f"{name} is {what}; the other copy serves meanwhile, and `tallac change-passphrase` writes both anew"
-        elif "damaged" in wrong.values():
-            yield f"{path} and its copy are damaged: set your passphrases anew with `tallac change-passphrase`"
+            sentence = f"{name} is {what}; the other copy serves meanwhile, and `tallac repair` writes it anew"
+            yield Finding(None, sentence, damaged=what == _DAMAGED, stored=name)
+        elif _DAMAGED in wrong.values():
+            lost = f"no copy of {path} is whole: set your passphrases anew with `tallac change-passphrase`"
+            yield Finding(None, lost, stored=path)
 
 
 def copy_twins(source: Backend, mirror: Backend, prefixes: Iterable[str]) -> None:
@@ -100,9 +107,9 @@ def _put_checked(mirror: Backend, name: str, body: bytes) -> None:
 def _trouble(backend: Backend, name: str) -> str | None:
     found = backend.get_versioned(name)
     if found is None:
-        return "missing"
+        return _MISSING
     try:
         take_check(found[0], name)
     except CorruptObjectError:
-        return "damaged"
+        return _DAMAGED
     return None

@@ -69,7 +69,7 @@ def test_nothing_new_is_not_even_looked_at(client: Client, tmp_path: Path) -> No
     """Where the envelope holds all that the configuration does, nobody looks for it, not even for the vault."""
     told: list[str] = []
     client.warn = told.append
-    client.add_passphrase("home:", lambda: "words")
+    client.add_passphrase("home:", lambda: "several words drawn")
     [identity] = client.connection.file.read().grids
     client.connection.folders.vault.rename(tmp_path / "away")
     client.seal_aliases(identity)
@@ -80,7 +80,7 @@ def test_a_store_that_fails_is_told_and_tried_again(client: Client, newcomer: Cl
     """An alias whose envelope could not be reached is made, that is told, and the next backup brings it in."""
     told: list[str] = []
     client.warn = told.append
-    client.add_passphrase("home:", lambda: "words")
+    client.add_passphrase("home:", lambda: "several words drawn")
     vault = client.connection.folders.vault
     (vault / "envelopes").rename(tmp_path / "away")
     (vault / "envelopes").write_text("in the way")
@@ -89,22 +89,22 @@ def test_a_store_that_fails_is_told_and_tried_again(client: Client, newcomer: Cl
     assert "not behind the vault's passphrase yet" in told[0]
     (vault / "envelopes").unlink()
     (tmp_path / "away").rename(vault / "envelopes")
-    assert [each.alias for each in newcomer.connect(str(vault), lambda: "words")] == ["home"]
+    assert [each.alias for each in newcomer.connect(str(vault), lambda: "several words drawn")] == ["home"]
     [identity] = client.connection.file.read().grids
     client.seal_aliases(identity)
-    assert [each.alias for each in newcomer.connect(str(vault), lambda: "words")] == ["home", "later"]
+    assert [each.alias for each in newcomer.connect(str(vault), lambda: "several words drawn")] == ["home", "later"]
     assert len(told) == 1
 
 
 def test_a_stronger_key_stays(client: Client, newcomer: Client) -> None:
     """A machine that knew a vault by its locator key gets the writer key by passphrase, and keeps it."""
-    client.add_passphrase("home:", lambda: "words")
+    client.add_passphrase("home:", lambda: "several words drawn")
     configuration = client.connection.file.read()
     [(identity, known)] = configuration.grids.items()
     locator = client.locator_key("home").danger_whole_text()
     with newcomer.connection.file.updating() as new:
         new.grids[identity] = KnownGrid(known.location, locator)
-    newcomer.connect(str(client.connection.folders.vault), lambda: "words")
+    newcomer.connect(str(client.connection.folders.vault), lambda: "several words drawn")
     assert newcomer.connection.file.read().grids[identity].vault_key == known.vault_key
 
 
@@ -134,3 +134,15 @@ def test_numbered_names(client: Client) -> None:
     assert [(each.name, each.alias) for each in found] == [("home", "home-3"), ("home", "home-4")]
     again = entering.enter_aliases([("home", one), ("home-3", one)])
     assert [(each.alias, each.is_new) for each in again] == [("home-3", False), ("home-3", False)]
+
+
+def test_a_short_passphrase_is_told(client: Client) -> None:
+    """A passphrase that is quickly guessed is set, since it is wanted, with a word on it."""
+    told: list[str] = []
+    client.warn = told.append
+    client.add_passphrase("home:", lambda: "several words drawn", "long")
+    assert told == []
+    client.add_passphrase("home:", lambda: "tiger", "short")
+    assert len(told) == 1
+    assert "short" in told[0]
+    assert "tiger" not in told[0]

@@ -28,6 +28,7 @@ from tallac.vault import (
     open_vault,
     read_identity,
 )
+from tallac.vault.packs import StoredPacks, decode_body, pack_path
 
 SMALL: Tree = {f"{number}".encode(): noise(number, 20_000) for number in range(8)}
 ONE: Tree = {**SMALL, b"large": noise(20, 700_000), b"lit": b"x"}
@@ -410,3 +411,24 @@ def test_who_has_seen_more_is_told(place: Place) -> None:
     assert place.repair(mirror=mirror).is_healthy
     with open_vault(place.backend, place.key, state=place.folder / str(number)) as vault, pytest.raises(RolledBackError):
         vault.read_directory(place.target.read_cap)
+
+
+def test_damaged_links_are_not_salvaged(place: Place) -> None:
+    """An object whose content is whole and whose sealed links are not stays aside: a keeper could not follow it."""
+    frame = place.key.locator_key.frame
+    stored_packs = StoredPacks(place.backend, frame)
+    for pack in stored_packs.footers(stored_packs.sizes()):
+        with_links = [stored for stored in decode_body(pack.body) if stored.links_length]
+        for stored in with_links:
+            place.flip(pack_path(pack.name), stored.offset + stored.length + 20)
+    before = place.restorable()
+    assert before == everything()
+    report = place.repair()
+    assert report.aside_packs > 0
+    assert not report.is_healthy
+    assert place.restorable() == before
+    with place.open() as vault:
+        for name, tree in TREES.items():
+            back_up(vault, place.target, b"again " + name, tree)
+    assert place.repair().is_healthy
+    assert place.restorable() == before

@@ -27,4 +27,7 @@ def command(run: Run, shell: str) -> None:
     # Late, because the script's other half reads the table of commands.
     from tallac.cli.shells import SCRIPTS
 
-    run.output.write(SCRIPTS[shell].encode())
+    if run.output.is_json:
+        run.output.record(shell=shell, script=SCRIPTS[shell])
+    else:
+        run.output.write(SCRIPTS[shell].encode())

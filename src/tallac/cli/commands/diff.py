@@ -44,7 +44,7 @@ def command(run: Run, old: str, new: str, content: bool, read_data: bool) -> int
         tally.add(change)
         if run.output.is_json:
             run.output.record(**_fields(change))
-        elif not run.output.is_quiet:
+        else:
             _write_line(run, change)
     if run.output.is_json:
         run.output.record(type="summary", **_counts(tally), troubles=troubles.count)

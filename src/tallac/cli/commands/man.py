@@ -32,11 +32,15 @@ def command(run: Run, name: str | None, folder: str | None) -> None:
         if name is not None:
             raise UsageError("--all writes the pages of all commands; leave out the name")
         _write_all(Path(folder), {page_name: page(group, page_name) for page_name in page_names()})
-        run.output.detail(folder)
+        run.output.changed(folder)
         return
     if name is not None and SYNONYMS.get(name, name) not in COMMANDS:
         raise UsageError(f"{name}: there is no such command; `tallac --help` lists them")
-    run.output.write(page(group, "tallac" if name is None else f"tallac-{SYNONYMS.get(name, name)}").encode())
+    page_name = "tallac" if name is None else f"tallac-{SYNONYMS.get(name, name)}"
+    if run.output.is_json:
+        run.output.record(name=page_name, page=page(group, page_name))
+    else:
+        run.output.write(page(group, page_name).encode())
 
 
 def _write_all(folder: Path, pages: dict[str, str]) -> None:

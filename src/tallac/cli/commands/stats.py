@@ -42,11 +42,10 @@ def command(run: Run, place: str, deep: bool) -> int:
         return troubles.status
     headings = ("snapshot", "files", "directories", "bytes", "freed if forgotten")
     rows = [_row(snapshot, statistics, number) for number, snapshot in enumerate(snapshots)]
-    if not run.output.is_quiet:
-        for text in table([headings, *rows], right=(1, 2, 3, 4)):
-            run.output.line(text)
-        run.output.line("")
-    run.output.summary(_summary(statistics))
+    for text in table([headings, *rows], right=(1, 2, 3, 4)):
+        run.output.line(text)
+    run.output.line("")
+    run.output.rows(_summary(statistics))
     return troubles.status
 
 
