@@ -160,6 +160,8 @@ def test_local_paths(shell: Shell) -> None:
     """The tab key completes local paths, also where either kind may stand, and after an option."""
     assert shell.words("tallac backup loc\t") == ["backup", "local folder/"]
     assert shell.words("tallac cp loc\tfi\thou\t") == ["cp", "local folder/file.txt", "house:"]
+    home = shell.typed.parent
+    assert shell.words("tallac backup ~/loc\t") == ["backup", f"{home}/local folder/"]
     assert shell.words("tallac ls --grid loc\t") == ["ls", "--grid", "local folder/"]
     assert shell.words("tallac ls --grid=loc\t") == ["ls", "--grid=local folder/"]
 

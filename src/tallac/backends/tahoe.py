@@ -245,5 +245,11 @@ def _last(states: list[State] | None) -> State:
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := file.read(STREAM_STEP_SIZE):
+    while True:
+        try:
+            chunk = file.read(STREAM_STEP_SIZE)
+        except OSError as error:
+            raise StoreError(f"{tempfile.gettempdir()}: can't read there what is to be uploaded ({error.strerror})") from error
+        if not chunk:
+            return
         yield chunk

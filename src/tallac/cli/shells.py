@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem, ShellComplete
 from tallac.cli.group import group
 from tallac.cli.main import COMPLETION_VARIABLE
 
-SECONDS_MAX = 3
+SECONDS_MAX = 5
 
 _BASH = r"""# Completion of tallac for bash. Load it with:  source <(tallac completion bash)
 _tallac_completion() {
@@ -38,10 +38,13 @@ _ZSH = r"""#compdef tallac
 # Completion of tallac for zsh. Load it with:  source <(tallac completion zsh)  after compinit.
 _tallac_completion() {
     local state value description
-    local -a done_values open_values described
+    local -a done_values open_values tilde_values described
     while IFS=$'\t' read -r state value description; do
         if [[ -n $description ]]; then
             described+=("${value//:/\\:}:$description")
+        elif [[ $value == \~* ]]; then
+            # Quoted as all others are, a tilde would be no home folder any more.
+            tilde_values+=("${value%%/*}/${(q)value#*/}")
         elif [[ $state == open ]]; then
             open_values+=("$value")
         else
@@ -50,6 +53,7 @@ _tallac_completion() {
     done < <(_TALLAC_COMPLETE=zsh_complete COMP_LINE="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX" \
         ${(Q)words[1]/#\~/$HOME} 2>/dev/null </dev/null)
     [[ -n $described ]] && _describe -V tallac described
+    [[ -n $tilde_values ]] && compadd -Q -S '' -- $tilde_values
     [[ -n $open_values ]] && compadd -S '' -- $open_values
     [[ -n $done_values ]] && compadd -- $done_values
     return 0

@@ -3,7 +3,7 @@
 from tallac.connect.client import Client
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.connection import Connection
-from tallac.connect.enveloping import Connected
+from tallac.connect.entering import Connected
 from tallac.connect.folders import Folders
 from tallac.connect.key_sources import KeyPlace
 from tallac.connect.looking import PathHistory

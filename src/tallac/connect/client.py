@@ -7,6 +7,7 @@ from typing import BinaryIO, Self
 
 from tallac.caps import ReadCap, WriteCap
 from tallac.connect.backups import BackingUp
+from tallac.connect.connecting import Connecting
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
 from tallac.connect.gridwide import GridWide
@@ -31,7 +32,7 @@ def _say_nothing(_what: str) -> None:
     pass
 
 
-class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, KeyPlacing, Transferring, Restoring, GridWide):
+class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Connecting, KeyPlacing, Transferring, Restoring, GridWide):
     """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.

@@ -13,9 +13,11 @@ from tallac.errors import (
     EntryError,
     EntryExistsError,
     EntryNotFoundError,
+    FencedError,
     MalformedCapError,
     NotADirectoryCapError,
     RequestError,
+    StoreError,
     StoreFullError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -37,6 +39,8 @@ _STATUSES: list[tuple[type[TallacError], int]] = [
     (StoreReadOnlyError, 403),
     (StoreUnavailableError, 503),
     (ConflictError, 503),
+    (FencedError, 503),
+    (StoreError, 502),
 ]
 
 

@@ -87,7 +87,7 @@ async def _put(exchange: Exchange) -> Response:
         mutable_format, offset = arguments.mutable_format(), arguments.offset()
         spool = await spool_body(exchange.request)
         try:
-            cap, is_new = await exchange.write(lambda grid: put_file(grid, target, spool.file, mutable_format, offset))
+            cap, is_new = await exchange.store(spool, lambda grid: put_file(grid, target, spool.file, mutable_format, offset))
         finally:
             spool.close()
         return cap_answer(cap, 201 if is_new else 200)
@@ -125,12 +125,12 @@ async def _made(exchange: Exchange, operation: str) -> Node:
 
 
 async def _upload(exchange: Exchange) -> Response:
-    file, target, mutable_format = exchange.form_file().file, exchange.target, exchange.arguments.mutable_format()
+    spool, target, mutable_format = exchange.form_file(), exchange.target, exchange.arguments.mutable_format()
     text = (exchange.arguments.get("name") or (exchange.form.filename if exchange.form else None) or "").strip()
     if "/" in text:
         raise RequestError("name= may not contain a slash")
     name = name_from_text(text) if text else None
-    return cap_answer(await exchange.write(lambda grid: post_file(grid, target, name, file, mutable_format)))
+    return cap_answer(await exchange.store(spool, lambda grid: post_file(grid, target, name, spool.file, mutable_format)))
 
 
 async def _check(exchange: Exchange, node: Node) -> Response:

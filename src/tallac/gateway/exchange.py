@@ -9,7 +9,7 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from tallac.caps import Cap, parse_lenient
-from tallac.errors import MalformedCapError, RequestError
+from tallac.errors import FencedError, MalformedCapError, RequestError
 from tallac.gateway.arguments import Arguments
 from tallac.gateway.bodies import Spool, read_body
 from tallac.gateway.children import Child, parse_children
@@ -86,6 +86,14 @@ class Exchange:
     async def read(self, call: Callable[[Grid], T]) -> T:
         """Run a call that reads, in a lane."""
         return await self.lanes.reading().run(call)
+
+    async def store(self, spool: Spool, call: Callable[[Grid], T]) -> T:
+        """Run a call that stores what a client has sent; once more where a prune took over meanwhile."""
+        try:
+            return await self.write(call)
+        except FencedError:
+            spool.file.seek(0)
+            return await self.write(call)
 
     async def write(self, call: Callable[[Grid], T]) -> T:
         """Run a call that stores or changes, in a lane."""

@@ -56,7 +56,7 @@ async def _put(exchange: Exchange) -> Response:
         mutable_format = arguments.mutable_format()
         spool = await spool_body(exchange.request)
         try:
-            return cap_answer(await exchange.write(lambda grid: store_unlinked(grid, spool.file, mutable_format)))
+            return cap_answer(await exchange.store(spool, lambda grid: store_unlinked(grid, spool.file, mutable_format)))
         finally:
             spool.close()
     if operation == "mkdir":
@@ -68,8 +68,8 @@ async def _put(exchange: Exchange) -> Response:
 async def _post(exchange: Exchange) -> Response:
     operation, arguments = exchange.arguments.operation, exchange.arguments
     if operation in ("", "upload"):
-        mutable_format, file = arguments.mutable_format(), exchange.form_file().file
-        return _uploaded(exchange, await exchange.write(lambda grid: store_unlinked(grid, file, mutable_format)))
+        mutable_format, spool = arguments.mutable_format(), exchange.form_file()
+        return _uploaded(exchange, await exchange.store(spool, lambda grid: store_unlinked(grid, spool.file, mutable_format)))
     if operation == "mkdir":
         if await exchange.body():
             raise RequestError("t=mkdir does not accept children=, try t=mkdir-with-children instead")

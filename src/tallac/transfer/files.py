@@ -8,11 +8,11 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from tallac.caps import FileReadCap
+from tallac.caps import FileReadCap, FileWriteCap
 from tallac.dag import Entry, Metadata, time_from_ns
 from tallac.errors import EntryExistsError, FencedError, SourceError
 from tallac.interfaces import Buffer, CapReader, FileContent, Grid
-from tallac.transfer.changing import entries_of, find_entry, make_directory, new_name, set_entry
+from tallac.transfer.changing import entries_of, find_entry, make_directory, new_name, set_entry, strongest_cap
 from tallac.transfer.place import Found, Place, file_of, find
 from tallac.transfer.report import CopyReport
 
@@ -61,8 +61,9 @@ def put_file(
 ) -> FileReadCap:
     """Store a stream, read to its end, and enter it at a place, with new parents as needed; at no place, only store it.
 
-    A file at the place is replaced. What is at no place stays for 30 days. Durable when this returns. Where a prune took over
-    meanwhile, a file is stored once more; a stream that can't be read again is not.
+    A file at the place is replaced; one that can be changed gets the content instead, and keeps its cap and metadata. What is at
+    no place stays for 30 days. Durable when this returns. Where a prune took over meanwhile, a file is stored once more; a
+    stream that can't be read again is not.
 
     Args:
         grid: Where it is stored.
@@ -102,6 +103,11 @@ def _put_once(grid: Grid, place: Place | None, content: FileContent, metadata: M
     if old is not None and old.is_directory:
         # Said before everything has been read and stored for nothing.
         raise EntryExistsError(f"{place}: a directory is in the way; give a name for the file, as in {place}/NAME")
+    mutable = None if old is None else strongest_cap(old)
+    if isinstance(mutable, FileWriteCap):
+        # It keeps its cap, and who has been given that sees the new content.
+        grid.write_file(mutable, content)
+        return mutable.read_cap
     with grid.session() as session:
         with session.writing() as writer:
             cap = writer.put_file(content)

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from typing import NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
-import httpx2
 import msgspec
 
 from tallac.errors import CorruptObjectError, MissingObjectError, StoreError, StoreUnavailableError
 from tallac.webapi.answers import redacted, refusal
+from tallac.webapi.connections import READ_SIZE, Connections, Content, broken_off, may_be_retried
 
 LITERAL_SIZE_MAX = 55
 """Up to so many bytes are their own cap."""
 
-CONNECT_SECONDS_MAX = 20.0
-ANSWER_SECONDS_MAX = 600.0
-"""A grid may be slow to place the last share; the gateway says nothing meanwhile."""
-
-IN_FLIGHT_MAX = 16
 RETRY_DELAYS_SECONDS = (0.2, 1.0)
 JSON_SIZE_MAX = 1 << 30
 
 _NODE_ID = re.compile(rb"TubID: ([a-z2-7]{32})\b")
 
 T = TypeVar("T")
-Content = bytes | Iterable[bytes]
-
-# The library logs each request's URL, and there are caps in them.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +85,11 @@ class WebClient:
         """Talk to the node at a URL; nothing is sent yet."""
         self.url = url if url.endswith("/") else url + "/"
         self._sleep = sleep
-        self._http = httpx2.Client(
-            timeout=httpx2.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
-            limits=httpx2.Limits(max_connections=IN_FLIGHT_MAX, max_keepalive_connections=IN_FLIGHT_MAX),
-            # A proxy from the environment would see every cap.
-            trust_env=False,
-        )
+        self._connections = Connections(self.url)
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.close()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -195,13 +181,12 @@ class WebClient:
         # From the start and to the end there is no range: that is how an empty file is read, too.
         last = "" if stop is None else str(stop - 1)
         headers = {} if start == 0 and stop is None else {"Range": f"bytes={start}-{last}"}
-        headers["Accept-Encoding"] = "identity"
-        with _explained(self.url), self._http.stream("GET", self._address(cap), headers=headers) as answer:
-            if answer.status_code not in (200, 206):
-                raise refusal(where, answer.status_code, answer.read())
-            if headers.get("Range") and answer.status_code == 200 and start > 0:
+        with self._connections.stream("GET", _path(cap), None, None, headers) as response:
+            if response.status not in (200, 206):
+                raise refusal(where, response.status, b"".join(_chunks(response, self.url)))
+            if headers and response.status == 200 and start > 0:
                 raise StoreError(f"{where}: the Tahoe-LAFS node does not serve parts of files")
-            yield _explaining(answer.iter_raw(), self.url)
+            yield _chunks(response, self.url)
 
     # Checking
 
@@ -220,24 +205,22 @@ class WebClient:
             MissingObjectError: The gateway can't go on. What came before is right.
         """
         query = {"t": kind} | _flags(**flags)
-        with _explained(self.url), self._http.stream("POST", self._address(cap), params=query) as answer:
-            if answer.status_code != 200:
-                raise refusal(where, answer.status_code, answer.read())
-            lines = answer.iter_lines()
+        with self._connections.stream("POST", _path(cap), query, None, {}) as response:
+            lines = _lines(response, self.url)
+            if response.status != 200:
+                raise refusal(where, response.status, b"\n".join(lines))
             for line in lines:
                 # A 200 has gone out by the time at which trouble comes up.
-                if line.startswith("ERROR:"):
-                    text = "\n".join([line.removeprefix("ERROR:"), *lines])
-                    error = refusal(where, 200, text.encode())
-                    raise error if isinstance(error, MissingObjectError) else StoreError(f"{where}: {redacted(text)}")
-                found = _json_of(line.encode(), where)
+                if line.startswith(b"ERROR:"):
+                    body = b"\n".join([line.removeprefix(b"ERROR:"), *lines])
+                    error = refusal(where, 200, body)
+                    what = redacted(body.decode("utf-8", "replace"))
+                    raise error if isinstance(error, MissingObjectError) else StoreError(f"{where}: {what}")
+                found = _json_of(line, where)
                 if isinstance(found, dict):
                     yield found
 
     # Sending
-
-    def _address(self, cap: str | None) -> str:
-        return self.url + "uri" + ("" if cap is None else "/" + quote(cap, safe=""))
 
     def _ask(
         self,
@@ -249,48 +232,42 @@ class WebClient:
         query: Mapping[str, str] | None = None,
         content: Content | None = None,
     ) -> bytes:
-        address = self._address(cap) if path is None else self.url + path
-        with _explained(self.url):
-            answer = self._http.request(method, address, params=query, content=content)
-        if answer.status_code not in (200, 201):
-            raise refusal(where, answer.status_code, answer.content)
-        return answer.content
+        answer = self._connections.ask(method, _path(cap) if path is None else path, query, content)
+        if answer.status not in (200, 201):
+            raise refusal(where, answer.status, answer.body)
+        return answer.body
 
     def _retrying(self, send: Callable[[], T]) -> T:
         for delay in RETRY_DELAYS_SECONDS:
             try:
                 return send()
             except StoreUnavailableError as error:
-                # A connection that broke may come back at once; a node that takes none has not been started.
-                if not isinstance(error.__cause__, httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError):
+                if not may_be_retried(error):
                     raise
                 self._sleep(delay)
         return send()
 
 
-@contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Say in one sentence what became of the connection."""
-    try:
-        yield
-    except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
-        raise StoreError(f"{url}: this is no URL of a Tahoe-LAFS node; it looks like http://127.0.0.1:3456/") from error
-    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        raise StoreUnavailableError(
-            f"{url}: no Tahoe-LAFS node answers there; start it with `tahoe run`, or say with --node-url where it is"
-        ) from error
-    except httpx2.TimeoutException as error:
-        raise StoreUnavailableError(f"{url}: the Tahoe-LAFS node does not answer; see whether it and its servers run") from error
-    except httpx2.TransportError as error:
-        raise StoreUnavailableError(
-            f"{url}: the connection to the Tahoe-LAFS node broke off; see whether it still runs, and try again"
-        ) from error
+def _path(cap: str | None) -> str:
+    return "uri" if cap is None else "uri/" + quote(cap, safe="")
 
 
-def _explaining(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
-    # The reader takes them outside of the block that began the request.
-    with _explained(url):
-        yield from chunks
+def _chunks(response: HTTPResponse, url: str) -> Iterator[bytes]:
+    while True:
+        with broken_off(url):
+            chunk = response.read1(READ_SIZE)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _lines(response: HTTPResponse, url: str) -> Iterator[bytes]:
+    while True:
+        with broken_off(url):
+            line = response.readline()
+        if not line:
+            return
+        yield line.rstrip(b"\r\n")
 
 
 def health_of(found: object) -> Health:

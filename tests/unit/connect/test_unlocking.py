@@ -9,7 +9,7 @@ import pytest
 from tallac.backends.local import LocalBackend
 from tallac.connect import Client, Folders
 from tallac.connect.configuration import Alias, Configuration, KnownGrid
-from tallac.connect.enveloping import Entering
+from tallac.connect.entering import Entering
 from tallac.errors import AliasError, WrongPassphraseError
 from tallac.vault import Passphrases, SystemClock, WriterKey, parse_envelope_key
 

@@ -8,9 +8,10 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryWriteCap, FileWriteCap, MutableDirectoryWrite, MutableFileWrite, MutableFormat
-from tallac.dag import Entry
+from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, MalformedObjectError, MissingObjectError, NotADirectoryCapError, RolledBackError
 from tallac.testing.sample_vault import noise, read_file
+from tallac.transfer import Place, put_file
 from tallac.vault import PruneOptions, Vault, WriterKey, create_vault, open_vault
 
 SMALL = b"s" * 100
@@ -163,3 +164,14 @@ def test_rolled_back_files_are_refused(backend: MemoryBackend, vault: Vault) -> 
     backend.put(name, before)
     with pytest.raises(RolledBackError):
         vault.open_file(cap.read_cap)
+
+
+def test_putting_over_a_mutable_file(vault: Vault) -> None:
+    """What is put where a mutable file is becomes its content, and its cap stays."""
+    cap = _create(vault, SMALL)
+    directory = vault.create_directory()
+    vault.edit_directory(directory, lambda entries: [*entries, Entry.of(b"file", cap)])
+    assert put_file(vault, Place(directory, (b"file",), "home:"), io.BytesIO(b"new"), Metadata()) == cap.read_cap
+    assert read_file(vault, cap.read_cap) == b"new"
+    [entry] = vault.edit_directory(directory, list)
+    assert entry.write == cap.danger_whole_text().encode()

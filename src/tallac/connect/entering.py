@@ -1,4 +1,4 @@
-"""What a user has of a vault, between the configuration and the user's envelope in the vault."""
+"""What came from an envelope or a recovery kit, on its way into the configuration."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from tallac.connect.configuration import Configuration, KnownGrid
 from tallac.connect.kept_secrets import KeptSecrets
 from tallac.connect.vaults import VaultKey
 from tallac.connect.written_place import check_alias_name
-from tallac.crypto import hash_file_bytes
 from tallac.errors import AliasError
-from tallac.vault import Envelope
 from tallac.vault.envelopes import NamedCap
 
 
@@ -31,12 +29,6 @@ class Connected:
     name: str
     alias: str
     is_new: bool
-
-
-def digest_of(envelope: Envelope) -> str:
-    """Give a hash that tells whether two envelopes hold the same."""
-    held = [envelope.key.danger_whole_text(), *(word for named in sorted(envelope.aliases) for word in named)]
-    return hash_file_bytes(msgspec.json.encode(held)).hex()[:32]
 
 
 class Entering:

@@ -1,0 +1,113 @@
+"""Taking over a vault on a machine that knows nothing of it, by passphrase or recovery kit; and such kits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tallac.connect.configuration import Configuration
+from tallac.connect.connection import Connection
+from tallac.connect.entering import Connected, Entering
+from tallac.connect.location import backend_at, parse_location, show_location
+from tallac.connect.own_envelopes import OwnEnvelopes
+from tallac.connect.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
+from tallac.connect.secrets_input import STANDARD_INPUT
+from tallac.errors import MalformedKitError, NotAVaultError, UsageError
+from tallac.vault import Envelope, EnvelopeFile, Passphrases, SystemClock
+
+
+class Connecting:
+    """The part of `tallac.Client` that gets keys and aliases from outside the configuration, and gives them out for a safe."""
+
+    connection: Connection
+
+    def connect(self, location: str, read: Callable[[], str]) -> list[Connected]:
+        """Take over the key and the aliases that a passphrase leads to at a location, and say what the aliases are called here.
+
+        Raises:
+            NotAVaultError: There is no vault.
+            WrongPassphraseError: The passphrase opens nothing in it, or none is set.
+        """
+        url = parse_location(location)
+        identity = self._vault_at(url)
+        passphrases = Passphrases(backend_at(url), identity, randomness=os.urandom, clock=SystemClock())
+        # Nobody is asked for what opens nothing.
+        passphrases.require_any()
+        key = passphrases.open(read())
+        envelope = EnvelopeFile(backend_at(url), identity, key, os.urandom).read()
+        with self.connection.file.updating() as configuration:
+            return self._enter(configuration, identity, url, envelope, key.danger_whole_text())
+
+    def connect_with_kit(self, kit: RecoveryKit, location: str | None = None) -> list[Connected]:
+        """Take over what a recovery kit says; the vault may have moved to a location since.
+
+        Raises:
+            NotAVaultError: The vault is not there.
+            UsageError: Another vault is there.
+        """
+        url = parse_location(kit.location if location is None else location)
+        identity = self._vault_at(url)
+        if identity != kit.identity:
+            raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
+        with self.connection.file.updating() as configuration:
+            return self._enter(configuration, identity, url, Envelope(kit.key, frozenset(kit.aliases)), "")
+
+    def read_kit(self, file: str) -> RecoveryKit:
+        """Read a recovery kit from a file, or from standard input for `-`.
+
+        Raises:
+            UsageError: It can't be read.
+            MalformedKitError: It is none.
+        """
+        if file == STANDARD_INPUT:
+            return parse_kit(self.connection.secrets.read_all().decode("utf-8", "replace"))
+        try:
+            with Path(file).open("rb") as opened:
+                return parse_kit(opened.read(KIT_SIZE_MAX).decode("utf-8", "replace"))
+        except OSError as error:
+            raise UsageError(f"{file}: can't read it ({error.strerror})") from error
+        except MalformedKitError as error:
+            raise MalformedKitError(f"{file}: {error}") from None
+
+    def recovery_kit(self, vault: str = "") -> RecoveryKit:
+        """Give all that is needed beside a vault's files to use it as this user does."""
+        identity = self.connection.identity_of(vault)
+        configuration = self.connection.file.read()
+        envelope = OwnEnvelopes(self.connection).content(configuration, identity)
+        location = self.connection.vaults.known(configuration, identity).location
+        return RecoveryKit(location, identity, envelope.key, tuple(sorted(envelope.aliases)))
+
+    def kit_text(self, kit: RecoveryKit) -> bytes:
+        """Write a recovery kit as text. Whoever reads it has its authority."""
+        # Late, as all that writes kits, which few commands do.
+        from tallac.connect.kit_page import kit_text
+
+        return kit_text(kit, datetime.now(UTC)).encode()
+
+    def write_kit(self, kit: RecoveryKit, file: str) -> None:
+        """Write a recovery kit into a new file: a page to print, with QR codes, or text, as the name's ending says.
+
+        Raises:
+            UsageError: The name has another ending than .html and .txt, or there is such a file.
+        """
+        # Late, as above.
+        from tallac.connect.kit_page import write_kit
+
+        write_kit(kit, Path(file))
+
+    def _enter(
+        self, configuration: Configuration, identity: str, url: str, envelope: Envelope, envelope_key: str
+    ) -> list[Connected]:
+        entering = Entering(configuration, self.connection.kept, identity)
+        known = configuration.grids.get(identity)
+        here = None if known is None else Envelope(self.connection.vaults.parse_key(known), frozenset())
+        entering.enter_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
+        return entering.enter_aliases(envelope.aliases)
+
+    def _vault_at(self, url: str) -> str:
+        identity = self.connection.vaults.identity_at(url)
+        if identity is None:
+            raise NotAVaultError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
+        return identity

@@ -1,0 +1,71 @@
+"""The user's own envelopes, one in each vault that a passphrase of theirs leads to, kept as the configuration is."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from tallac.connect.configuration import Configuration
+from tallac.connect.connection import Connection
+from tallac.crypto import hash_file_bytes
+from tallac.errors import ConfigurationError, MalformedCapError
+from tallac.vault import Envelope, EnvelopeFile, EnvelopeKey, parse_envelope_key
+from tallac.vault.keys import KEY_SIZE
+
+
+class OwnEnvelopes:
+    """Seals what the configuration has of a vault into the vault itself. A vault is named by its identity."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Use this configuration and its vaults."""
+        self._connection = connection
+
+    def has(self, identity: str) -> bool:
+        """Whether there is one in this vault."""
+        known = self._connection.file.read().grids.get(identity)
+        return known is not None and bool(known.envelope_key)
+
+    def begin(self, identity: str) -> None:
+        """Make a key for one, where there is none; it is in the configuration before anything is sealed under it."""
+        with self._connection.file.updating() as configuration:
+            self._connection.vaults.remember(configuration, identity)
+            if not configuration.grids[identity].envelope_key:
+                key = EnvelopeKey(os.urandom(KEY_SIZE)).danger_whole_text()
+                self._connection.kept.enter_envelope_key(configuration, identity, key)
+
+    def key(self, configuration: Configuration, identity: str) -> EnvelopeKey:
+        """Give the key of the one in this vault, which there is.
+
+        Raises:
+            ConfigurationError: It is damaged.
+        """
+        try:
+            return parse_envelope_key(self._connection.kept.envelope_key(configuration, identity))
+        except MalformedCapError as error:
+            raise ConfigurationError(f"{self._connection.file.path}: the envelope key of a vault is damaged: {error}") from error
+
+    def content(self, configuration: Configuration, identity: str) -> Envelope:
+        """Give what the configuration has of a vault, as an envelope holds it."""
+        key = self._connection.vaults.parse_key(self._connection.vaults.known(configuration, identity))
+        return Envelope(key, frozenset(self._connection.kept.aliases_on(configuration, identity).items()))
+
+    def update(self, identity: str, *, is_forced: bool) -> None:
+        """Add what the configuration has to the one in this vault.
+
+        Without force, the vault is not even looked at where this machine has put the very same there before.
+        """
+        with self._connection.file.updating() as configuration:
+            content = self.content(configuration, identity)
+            digest = _digest(content)
+            known = configuration.grids[identity]
+            if digest != known.enveloped or is_forced:
+                backend = self._connection.vaults.backend_of(configuration, identity)
+                EnvelopeFile(backend, identity, self.key(configuration, identity), os.urandom).add(content)
+                configuration.grids[identity] = msgspec.structs.replace(known, enveloped=digest)
+
+
+def _digest(envelope: Envelope) -> str:
+    """Give a hash that tells whether two envelopes hold the same."""
+    held = [envelope.key.danger_whole_text(), *(word for named in sorted(envelope.aliases) for word in named)]
+    return hash_file_bytes(msgspec.json.encode(held)).hex()[:32]
