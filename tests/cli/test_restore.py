@@ -143,3 +143,20 @@ def test_archives(docs: Tallac, tmp_path: Path) -> None:
 def test_what_makes_no_sense_is_refused(docs: Tallac, arguments: tuple[str, ...]) -> None:
     """Before anything is written."""
     docs.fails("restore", *arguments, status=2)
+
+
+def test_a_normal_user_restores_in_place(docs: Tallac, tmp_path: Path) -> None:
+    """Directories and files that their owner has closed are opened, made right, and closed again."""
+    out = tmp_path / "out"
+    docs("restore", "tallac:Latest", out, as_user=True)
+    (out / "parent" / "subdir" / "foo.txt").unlink()
+    (out / "parent" / "blah.txt").chmod(0)
+    (out / "parent" / "subdir").chmod(0)
+    (out / "parent").chmod(0)
+    (out / "extra" / "closed").mkdir(parents=True)
+    (out / "extra" / "closed" / "file").touch()
+    (out / "extra" / "closed").chmod(0)
+    told = docs("--json", "restore", "tallac:Latest", out, "--overwrite", "if-changed", "--delete", as_user=True)
+    assert told.err == ""
+    assert [told.summary(key) for key in ("files", "unchanged", "deleted", "unset")] == [2, 1, 3, 0]
+    assert docs("diff", "tallac:Latest", out).lines == [b"result  no differences"]

@@ -1,0 +1,103 @@
+"""A writer who holds the vault's key and means harm: stores what no honest program would, sealed as it should be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from io import BytesIO
+
+import msgspec
+import zstandard
+
+from tallac.caps import MutableDirectoryWrite, storage_index_of
+from tallac.crypto import NONCE_SIZE, hash_file_bytes, seal
+from tallac.dag import Entry, Metadata, encode_table, pack_cap
+from tallac.errors import MalformedObjectError
+from tallac.vault import Vault
+from tallac.vault.links import links_of_entries
+from tallac.vault.objects import Kind, _content_secret, cap_hash_of, commitment_of, object_name_of, read_key_of
+from tallac.vault.storing import Stored
+from tallac.vault.trees import Child, encode_node, links_of_children
+from tallac.vault.writer import VaultWriter
+
+FILE = Metadata(mode=0o100644, mtime=(1_000_000_000, 5))
+DIRECTORY = Metadata(mode=0o40755, mtime=(1_000_000_000, 5))
+
+
+def size_of(size: int) -> bytes:
+    """Write a size as packed caps do."""
+    return size.to_bytes((size.bit_length() + 7) // 8, "big")
+
+
+class Crafter:
+    """Stores anything.
+
+    Attributes:
+        vault: Where it goes.
+        outside: A folder that nothing may touch.
+    """
+
+    def __init__(self, vault: Vault, writer: VaultWriter, outside: bytes) -> None:
+        self.vault = vault
+        self.outside = outside
+        self._writer = writer
+
+    def file(self, content: bytes) -> bytes:
+        """Store an honest file; give its packed cap."""
+        return pack_cap(self._writer.put_file(BytesIO(content)))
+
+    def directory(self, entries: Iterable[Entry]) -> bytes:
+        """Store a directory whose names may be any, in order; give its packed cap."""
+        return self.table(encode_table(sorted(entries, key=lambda entry: entry.name)), list(entries))
+
+    def table(self, table: bytes, entries: list[Entry] | None = None, *, level: int = 0, size: int | None = None) -> bytes:
+        """Store any bytes as a directory's table, with a cap that may lie about the size."""
+        content = bytes((level,)) + table
+        try:
+            links = b"" if entries is None else links_of_entries(entries)
+        except MalformedObjectError:
+            links = b""  # No caps, no links.
+        stored = self.store(Kind.DIRECTORY, content, links)
+        return b"D" + stored.key + stored.hash + size_of(len(content) if size is None else size)
+
+    def node(self, level: int, children: list[Child], *, kind: Kind = Kind.DIRECTORY, size: int | None = None) -> bytes:
+        """Store a node with any children."""
+        stored = self.store(kind, encode_node(kind, level, children), links_of_children(kind, level, children))
+        total = sum(child.size for child in children) if size is None else size
+        return (b"D" if kind is Kind.DIRECTORY else b"C") + stored.key + stored.hash + size_of(total)
+
+    def store(self, kind: Kind, content: bytes, links: bytes = b"") -> Stored:
+        """Store an object."""
+        return self._writer._objects.store(kind, content, links)
+
+    def chunk_of(self, body: bytes, claimed: bytes, *, is_compressed: bool) -> bytes:
+        """Store a chunk that holds something else than its cap is made for; give the packed cap."""
+        objects = self._writer._objects
+        content_hash = hash_file_bytes(claimed)
+        key = read_key_of(objects._convergence, Kind.CHUNK, content_hash)
+        index = storage_index_of(key)
+        kind_byte = bytes((Kind.CHUNK,))
+        sealed = seal(_content_secret(Kind.CHUNK, key), os.urandom(NONCE_SIZE), body, kind_byte + index)
+        objects._files.add(object_name_of(objects._naming, index), sealed, b"", is_compressed=is_compressed)
+        return b"C" + key + cap_hash_of(commitment_of(Kind.CHUNK, key, content_hash), b"") + size_of(len(claimed))
+
+    def mutable(self) -> MutableDirectoryWrite:
+        """Make a mutable directory."""
+        cap = self.vault.create_directory()
+        assert isinstance(cap, MutableDirectoryWrite)
+        return cap
+
+
+def child_of(packed: bytes, first: bytes = b"") -> Child:
+    """Give a stored table or file as a node's child."""
+    return Child(first, packed[1:49], int.from_bytes(packed[49:], "big"))
+
+
+def bomb(size: int, *, declares: bool = True) -> bytes:
+    """Compress that many zeros, with or without saying how many they are."""
+    return zstandard.ZstdCompressor(level=3, write_content_size=declares).compress(bytes(size))
+
+
+def packed_text(value: object) -> bytes:
+    """Encode any value."""
+    return msgspec.msgpack.encode(value)
