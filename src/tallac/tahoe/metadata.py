@@ -22,6 +22,7 @@ NODE_KEY = "tahoe"
 _NUMBERS = {"st_mode": "mode", "st_uid": "uid", "st_gid": "gid", "st_ino": "inode", "st_dev": "device"}
 _TIMES = ("mtime", "ctime")
 _FILE_TYPES = frozenset(kind.value for kind in FileType)
+_MODE_LIMIT = 1 << 16
 _NUMBER_LIMIT = 1 << 64
 _SECONDS_LIMIT = 1 << 62
 """What a directory's table can hold."""
@@ -146,7 +147,7 @@ def _is_number(value: object, *, is_mode: bool) -> bool:
     """Whether a value is a number that a file can have; a mode without a kind of file is none."""
     if type(value) is not int or not 0 <= value < _NUMBER_LIMIT:
         return False
-    return not is_mode or stat.S_IFMT(value) in _FILE_TYPES
+    return not is_mode or (value < _MODE_LIMIT and stat.S_IFMT(value) in _FILE_TYPES)
 
 
 def _precise(time: Time | None) -> Time | None:
@@ -158,6 +159,8 @@ def _read_time(value: object) -> Time | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_SECONDS_LIMIT < value < _SECONDS_LIMIT:
         return None
     try:
-        return time_from_float(value)
+        time = time_from_float(value)
+        # What would not come back as it was stays with the unknown keys.
+        return time if time_to_float(time) == value else None
     except (ValueError, OverflowError):
         return None

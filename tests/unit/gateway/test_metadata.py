@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallac.dag import Entry, Metadata, SnapshotFacts, decode_table, encode_table
@@ -22,17 +22,13 @@ keys = (
 sent_metadata: st.SearchStrategy[Json] = st.dictionaries(keys, json_values, max_size=8)
 
 
+@example({"mtime": 2**60 + 1, "ctime": -1e-10, "st_mode": -1, "st_uid": True, "st_gid": 2**64 - 1, "tallac": {}, "tahoe": None})
+@example({"st_mode": 2**32})
 @given(sent_metadata)
 def test_clients_read_what_they_sent(sent: Json) -> None:
-    """Whatever JSON a client sends comes back as it was, but for a fraction of a nanosecond, and has a place in a table."""
+    """Whatever JSON a client sends comes back as it was, and has a place in a table."""
     metadata = metadata_from_json(sent)
-    shown = metadata_to_json(metadata)
-    assert shown.keys() == sent.keys()
-    for key, value in sent.items():
-        if isinstance(value, float) and key in {"mtime", "ctime"}:
-            assert shown[key] == pytest.approx(value, abs=1e-9)
-        else:
-            assert shown[key] == value
+    assert metadata_to_json(metadata) == sent
     entries = [Entry(b"name", b"L", metadata)]
     assert decode_table(encode_table(entries)) == entries
 
