@@ -134,6 +134,25 @@ def test_several_sources(tallac: Tallac, source: Path, tree: Path) -> None:
     assert "nothing to back up" in tallac.fails("backup", status=2)
 
 
+def test_relative_sources(tallac: Tallac, source: Path, tree: Path, tmp_path: Path) -> None:
+    """Sources lie under their paths from a folder of the user's choice; patterns begin there as well."""
+    paths = [source / "parent" / "blah.txt", tree / "src"]
+    tallac("-q", "backup", "--relative-to", tmp_path, "--exclude", "/tree/src/*.c", *paths, "tallac:a")
+    assert listed(tallac, "a/Latest") == [
+        "source",
+        "source/parent",
+        "source/parent/blah.txt",
+        "tree",
+        "tree/src",
+        "tree/src/Main.O",
+    ]
+    tallac("-q", "backup", "--relative-to", source, source / "empty", "tallac:b")
+    assert listed(tallac, "b/Latest") == ["empty"]
+    tallac("-q", "backup", "--relative-to", source, source, "tallac:c")
+    assert listed(tallac, "c/Latest")[0] == "empty"
+    assert "does not lie in" in tallac.fails("backup", "--relative-to", source, tree, "tallac:a", status=2)
+
+
 def test_a_source_under_a_link(tallac: Tallac, source: Path, tree: Path, tmp_path: Path) -> None:
     """Links on the way to a source are followed; one that a list names is kept as itself."""
     (tmp_path / "link").symlink_to(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -245,3 +246,15 @@ def test_bad_input(gateway: Gateway, path: str, body: bytes, status: int) -> Non
     """What is too deep, too large, too long or no Unicode is refused with a sentence, and costs little."""
     assert gateway.ask("POST", path, body).status_code == status
     assert _peak_memory(gateway.process) < MEMORY_MAX_KIB + (200 << 10)
+
+
+@pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1700])
+def test_directories_of_all_sizes(gateway: Gateway, count: int) -> None:
+    """A directory is listed whole, as JSON and as a page, in however many steps it is written."""
+    names = {f"name {number:05}" for number in range(count)}
+    children = {name: ["filenode", {"ro_uri": "URI:LIT:mfra", "metadata": {"number": len(name)}}] for name in names}
+    path = of_cap(gateway.cap("POST", "uri?t=mkdir-immutable", json.dumps(children).encode()))
+    listed = gateway.children(path)
+    assert listed.keys() == names
+    assert all(facts["metadata"] == {"number": 10} for _, facts in listed.values())
+    assert gateway.ask("GET", path).text.count("<tr>") == count

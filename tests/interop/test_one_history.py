@@ -50,6 +50,26 @@ def test_tallac_goes_on_where_tahoe_left_off(on_grid: OnGrid, tahoe_grid: TahoeG
     assert len(on_grid.snapshots(target)) == 3
 
 
+def test_both_leave_out_the_same(on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path, tmp_path: Path) -> None:
+    """With the options that `tahoe backup` has, the same is left out; reading all files anew changes nothing."""
+    for name in (".git", "CVS", "letters/.svn"):
+        (documents / name).mkdir()
+        (documents / name / "inside").write_text(name)
+    for name in (".gitignore", "letters/draft.tmp", "photos/film.iso", "=update"):
+        (documents / name).write_text(name)
+    (tmp_path / "patterns").write_text("*.iso\n")
+    options = ["--exclude-vcs", "--exclude", "*.tmp", "--exclude-from-utf-8", str(tmp_path / "patterns")]
+    tahoe_grid.tahoe("backup", *options, documents, target)
+    before = on_grid.cap(f"{target}/Latest")
+    assert on_grid("backup", "--json", *options, documents, target).summary("excluded") == 7
+    assert on_grid.cap(f"{target}/Latest") == before
+    again = on_grid("backup", "--json", "--ignore-timestamps", *options, documents, target)
+    assert again.summary("bytes_read") == sum(
+        (documents / name).stat().st_size for name in ("empty", "name", "letters/one.txt", "letters/old/two.txt", "photos/ü.jpg")
+    )
+    assert on_grid.cap(f"{target}/Latest") == before
+
+
 def test_what_tahoe_stored_is_not_read_again(on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path) -> None:
     """Of files that had not changed for a day when `tahoe backup` ran, only metadata is looked at."""
     for path in [documents, *documents.rglob("*")]:

@@ -28,7 +28,12 @@ def exclusion_options() -> list[click.Parameter]:
     return [
         _several("--exclude", "PATTERN", "Leave out what matches, as in a .gitignore file; may be given several times."),
         _several("--iexclude", "PATTERN", "The same, whatever the case of letters."),
-        _several("--exclude-from", "FILE|-", "Leave out what the patterns in a file match, one a line."),
+        click.Option(
+            ["--exclude-from", "--exclude-from-utf-8", "exclude_from"],
+            metavar="FILE|-",
+            multiple=True,
+            help="Leave out what the patterns in a file match, one a line.",
+        ),
         _flag("--exclude-vcs", text="Leave out what version control systems keep: .git, .svn, CVS and the like."),
         _flag("--exclude-caches", text="Leave out directories that hold a CACHEDIR.TAG, save that file."),
         _several("--exclude-if-present", "NAME[:HEADER]", "Leave out directories that hold such a file, save that file."),

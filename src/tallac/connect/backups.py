@@ -35,7 +35,12 @@ class BackingUp(Unlocking):
         return (self.connection.ensure_default_alias() or "") if _is_default(target) else ""
 
     def find_sources(
-        self, paths: Sequence[str | Path], *, files_from: Sequence[str] = (), files_from0: Sequence[str] = ()
+        self,
+        paths: Sequence[str | Path],
+        *,
+        files_from: Sequence[str] = (),
+        files_from0: Sequence[str] = (),
+        relative_to: str | Path | None = None,
     ) -> Sources:
         """Find what is to be backed up: one folder, or several sources that lie in the snapshot under their absolute paths.
 
@@ -43,6 +48,7 @@ class BackingUp(Unlocking):
             paths: Folders and files.
             files_from: Files that list paths, one a line; `-` is standard input.
             files_from0: The same, with a zero byte after each path.
+            relative_to: A folder that the paths in the snapshot begin at, in place of the file system's root.
 
         Raises:
             SourceError: One of `paths` is not there, or the lists name nothing that is.
@@ -57,7 +63,7 @@ class BackingUp(Unlocking):
                 listed.extend(path for path in read_list(file, self.standard_input).split(separator) if path)
         if not paths and not (files_from or files_from0):
             raise UsageError("nothing to back up: name a folder")
-        return find_sources(paths, listed)
+        return find_sources(paths, listed, relative_to)
 
     def backup(
         self,

@@ -34,22 +34,24 @@ class Sources:
     missing: tuple[tuple[bytes, str], ...] = ()
 
 
-def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = ()) -> Sources:
+def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base: str | Path | None = None) -> Sources:
     """Find what is to be backed up.
 
-    One folder becomes the snapshot's root. Anything more lies in the snapshot under its absolute path. Symbolic links on the way
-    are followed, since they are the user's own words; one that a list names is kept as itself.
+    One folder becomes the snapshot's root. Anything more lies in the snapshot under its absolute path, or under its path from a
+    base. Symbolic links on the way are followed, since they are the user's own words; one that a list names is kept as itself.
 
     Args:
         paths: Sources; each must be there.
         listed: Paths of lists; what is missing of them is told in the result.
+        base: A folder that becomes the snapshot's root, with nothing in it but what leads to the sources.
 
     Raises:
-        SourceError: A source is not there.
-        UsageError: There is no source, or the only one is no folder.
+        SourceError: A source is not there, or the base.
+        UsageError: There is no source, or the only one is no folder, or one does not lie in the base.
     """
-    if len(paths) == 1 and not listed:
+    if len(paths) == 1 and not listed and base is None:
         return _one_folder(paths[0])
+    root = b"/" if base is None else _real_folder(base)
     places = [_real_source(path) for path in paths]
     named = [os.path.abspath(os.fsencode(path)) for path in paths]
     missing: list[tuple[bytes, str]] = []
@@ -65,21 +67,38 @@ def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = ()) -> S
             named.append(place)
     if not places:
         raise SourceError("nothing to back up: the lists name nothing that is there")
-    scope = Scope.of(places)
+    scope = Scope.of(_path_from(root, place) for place in places)
     if scope is None:
-        return Sources(b"/", None, (b"/",), (b"/",), tuple(missing))
-    return Sources(b"/", scope, _shortened(named), _shortened(places), tuple(missing))
+        return Sources(root, None, (root,), (root,), tuple(missing))
+    return Sources(root, scope, _shortened(named), _shortened(places), tuple(missing))
+
+
+def _path_from(root: bytes, place: bytes) -> bytes:
+    inside = root if root.endswith(b"/") else root + b"/"
+    if place != root and not place.startswith(inside):
+        shown, base = (path.decode("utf-8", "backslashreplace") for path in (place, root))
+        raise UsageError(f"{shown}: this does not lie in {base}, which paths are to begin at; name another folder there")
+    return place[len(inside) :]
 
 
 def _one_folder(path: str | Path) -> Sources:
+    _require_folder(path)
+    absolute = os.path.abspath(os.fsencode(path))
+    return Sources(absolute, None, (absolute,), (absolute,))
+
+
+def _real_folder(path: str | Path) -> bytes:
+    _require_folder(path)
+    return os.path.realpath(os.fsencode(path))
+
+
+def _require_folder(path: str | Path) -> None:
     try:
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)
     except OSError as error:
         raise SourceError(f"{path}: this can't be backed up ({error.strerror})") from error
     if not is_folder:
         raise UsageError(f"{path}: this is no folder; back up the folder that holds it")
-    absolute = os.path.abspath(os.fsencode(path))
-    return Sources(absolute, None, (absolute,), (absolute,))
 
 
 def _real_source(path: str | Path) -> bytes:

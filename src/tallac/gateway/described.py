@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
 from tallac.caps import (
     IMMUTABLE_PREFIX,
@@ -19,10 +18,8 @@ from tallac.caps import (
     WriteCap,
     base32,
 )
-from tallac.dag import Entry
 from tallac.gateway.edge_metadata import Json, metadata_to_json
-from tallac.gateway.names import name_to_text
-from tallac.gateway.nodes import Node, node_of_entry, read_cap_of
+from tallac.gateway.nodes import Node, read_cap_of
 
 
 def json_text(value: object) -> bytes:
@@ -44,12 +41,6 @@ def describe(node: Node, size: int | None = None, *, is_listed: bool = False) ->
     if node.metadata is not None:
         facts["metadata"] = metadata_to_json(node.metadata)
     return kind, facts
-
-
-def describe_directory(node: Node, entries: Iterable[Entry]) -> tuple[str, Json]:
-    """Say what a directory is and holds."""
-    children: Json = {name_to_text(entry.name): describe(node_of_entry(entry, node.cap), is_listed=True) for entry in entries}
-    return "dirnode", {"children": children, "mutable": node.is_mutable} | cap_texts(node)
 
 
 def cap_texts(node: Node) -> Json:

@@ -8,17 +8,17 @@ from starlette.responses import Response
 
 from tallac.caps import Cap, parse_lenient
 from tallac.errors import RequestError
-from tallac.gateway.answers import cap_answer, done_answer, json_answer, text_answer
+from tallac.gateway.answers import cap_answer, done_answer, text_answer
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import make_filled_directory, relink, set_children, unlink
 from tallac.gateway.children import Child, child_of_cap, child_of_texts
 from tallac.gateway.deep_requests import STARTS, STREAMS, answer_stream, start_operation
-from tallac.gateway.described import describe_directory
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.file_requests import etag_of, is_known
+from tallac.gateway.listings import json_listing, page_listing
 from tallac.gateway.names import name_from_text
-from tallac.gateway.nodes import Node, entries_of, find_node, require_directory
-from tallac.gateway.pages import directory_page, info_page
+from tallac.gateway.nodes import Node, find_node, require_directory
+from tallac.gateway.pages import info_page
 from tallac.gateway.storing import store_directory
 
 _FIXED = ("", "json", "uri", "readonly-uri")
@@ -44,9 +44,9 @@ async def answer_directory_get(exchange: Exchange, node: Node) -> Response:
 
 async def _shown(exchange: Exchange, node: Node, operation: str) -> Response:
     if operation == "":
-        return await exchange.read(lambda grid: directory_page(node, entries_of(grid, node.cap)))
+        return await page_listing(exchange, node)
     if operation == "json":
-        return await exchange.read(lambda grid: json_answer(describe_directory(node, entries_of(grid, node.cap))))
+        return await json_listing(exchange, node)
     if operation == "uri":
         return text_answer(node.cap.danger_whole_text())
     if operation == "readonly-uri":

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from tallac.dag import Entry
 from tallac.gateway.described import cap_texts, file_size_of, storage_index_text
 from tallac.gateway.names import name_to_text
-from tallac.gateway.nodes import Node, node_of_entry
+from tallac.gateway.nodes import Node
 
 PAGE_POLICY = "sandbox allow-downloads; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 """As for contents, but for the style that stands in the page itself, and links to files that the browser saves."""
 
 _STYLE = "body{font-family:sans-serif;margin:2em}td{padding:.1em 1em .1em 0}code{word-break:break-all}"
+_END = "</body></html>"
 
 
-def directory_page(node: Node, entries: Iterable[Entry]) -> Response:
-    """Show what a directory holds, with links."""
-    base = f"/uri/{quote(node.cap.danger_whole_text(), safe='')}"
-    rows = "".join(_row(base, node_of_entry(entry, node.cap)) for entry in entries)
+def directory_frame(node: Node) -> tuple[str, str]:
+    """Give what stands before and after the rows of a directory's page."""
     kind = "can be changed" if node.is_mutable else "never changes"
-    more = f'<p><a href="{base}?t=info">More about this directory</a></p>'
-    return _page("Directory", f"<p>This directory {kind}.</p><table>{rows}</table>{more}")
+    more = f'<p><a href="{_address(node)}?t=info">More about this directory</a></p>'
+    return f"{_head('Directory')}<p>This directory {kind}.</p><table>", f"</table>{more}{_END}"
+
+
+def directory_row(directory: Node, child: Node) -> str:
+    """Give the row of one entry, with a link to it."""
+    name = name_to_text(child.name or b"")
+    label = escape(name)
+    if child.is_directory or child.is_file:
+        slash = "/" if child.is_directory else ""
+        label = f'<a href="{_address(directory)}/{quote(name, safe="")}{slash}">{label}{slash}</a>'
+    kind = "directory" if child.is_directory else "file" if child.is_file else "unknown"
+    size = file_size_of(child.cap) if child.is_file else None
+    mtime = None if child.metadata is None else child.metadata.mtime
+    return f"<tr><td>{label}</td><td>{kind}</td><td>{'' if size is None else size}</td><td>{_shown_time(mtime)}</td></tr>"
 
 
 def info_page(node: Node) -> Response:
@@ -46,16 +56,8 @@ def welcome_page() -> Response:
     )
 
 
-def _row(base: str, child: Node) -> str:
-    name = name_to_text(child.name or b"")
-    label = escape(name)
-    if child.is_directory or child.is_file:
-        slash = "/" if child.is_directory else ""
-        label = f'<a href="{base}/{quote(name, safe="")}{slash}">{label}{slash}</a>'
-    kind = "directory" if child.is_directory else "file" if child.is_file else "unknown"
-    size = file_size_of(child.cap) if child.is_file else None
-    mtime = None if child.metadata is None else child.metadata.mtime
-    return f"<tr><td>{label}</td><td>{kind}</td><td>{'' if size is None else size}</td><td>{_shown_time(mtime)}</td></tr>"
+def _address(node: Node) -> str:
+    return f"/uri/{quote(node.cap.danger_whole_text(), safe='')}"
 
 
 def _shown_time(mtime: tuple[int, int] | None) -> str:
@@ -68,11 +70,11 @@ def _shown_time(mtime: tuple[int, int] | None) -> str:
 
 
 def _page(title: str, body: str) -> Response:
+    return Response(f"{_head(title)}{body}{_END}", media_type="text/html", headers={"content-security-policy": PAGE_POLICY})
+
+
+def _head(title: str) -> str:
     text = (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>'
     )
-    return Response(
-        f"{text}<body><h1>{escape(title)}</h1>{body}</body></html>",
-        media_type="text/html",
-        headers={"content-security-policy": PAGE_POLICY},
-    )
+    return f"{text}<body><h1>{escape(title)}</h1>"

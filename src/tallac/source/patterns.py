@@ -13,6 +13,9 @@ from typing import NamedTuple, Protocol
 
 from tallac.errors import PatternError
 
+_STAR = "[^/]*"
+"""What the library writes for a star."""
+
 _MAGIC = re.compile(r"[*?\[\\]")
 
 
@@ -168,9 +171,23 @@ def _translate(body: str, line: str, *, ignores_case: bool) -> re.Pattern[str]:
             # Python reserves some pairs of characters in brackets for the future; in a pattern they are themselves.
             warnings.simplefilter("ignore", FutureWarning)
             # The library writes a dot for "anything at all".
-            return re.compile(".+" if text == "." else text, re.DOTALL | (re.IGNORECASE if ignores_case else 0))
+            return re.compile(".+" if text == "." else _tamed(text), re.DOTALL | (re.IGNORECASE if ignores_case else 0))
     except (ValueError, re.error) as error:
         raise PatternError(f"{line!r} is no pattern as in a .gitignore file") from error
+
+
+def _tamed(text: str) -> str:
+    """Let no star be tried again once what stands between it and the next star was found: the first place is as good as any.
+
+    Otherwise a name of 255 letters and a pattern with ten stars take years, and ignore files are anybody's.
+    """
+    first, *rest = text.split(_STAR)
+    tamed = [first]
+    for number, part in enumerate(rest, 1):
+        # A slash ends what a star stands for; what lies between two stars without one has a fixed length.
+        is_fixed = number < len(rest) and "/" not in part.replace("[^/]", "")
+        tamed.append(f"(?>[^/]*?{part})" if is_fixed else f"{_STAR}{part}")
+    return "".join(tamed)
 
 
 def _merged(rules: Sequence[_Rule]) -> list[_Rule]:

@@ -73,3 +73,23 @@ def test_what_is_no_pattern(pattern: str) -> None:
 def test_odd_brackets() -> None:
     """Pairs of characters that Python may give a meaning one day are themselves, without a warning."""
     assert Patterns.of(["[a&&b]"]).decide("&", "&", False) is True
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "decision"),
+    [
+        ("*a" * 40 + "b", "a" * 250, None),
+        ("*a" * 40 + "*", "a" * 250, True),
+        ("*ab*ba*", "abba", True),
+        ("*ab*ba*", "aba", None),
+        ("a*b*c", "abbbcbc", True),
+        ("*?a*?", "xab", True),
+        ("*?a*?", "xxa", None),
+        ("*[ab]*[!c]", "ac", None),
+        ("*[ab]*[!c]", "acd", True),
+    ],
+)
+def test_many_stars(pattern: str, name: str, decision: bool | None) -> None:
+    """Stars find what there is to find, however many there are, and do not try for ever."""
+    assert Patterns.of([pattern]).decide(name, name, False) is decision
+    assert Patterns.of([f"d/{pattern}"]).decide(f"d/{name}", name, False) is decision

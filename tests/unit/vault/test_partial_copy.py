@@ -103,14 +103,19 @@ def test_the_slots_come_last(place: Place) -> None:
 
 def test_a_crash_at_every_boundary(place: Place) -> None:
     """Wherever a copy dies, the next one completes it."""
-    counting = CrashingBackend(place.mirror)
-    place.copy(mirror=counting)
-    for boundary in range(counting.boundaries):
+    # Objects go to one of two packs at random, so one copy may pass more boundaries than another.
+    boundary = 0
+    while True:
         place.mirror.restore({})
-        with pytest.raises(SimulatedCrash):
+        try:
             place.copy(mirror=CrashingBackend(place.mirror, boundary))
-        place.copy()
-        place.look(place.snapshot, MINE)
+        except SimulatedCrash:
+            place.copy()
+            place.look(place.snapshot, MINE)
+            boundary += 1
+        else:
+            break
+    assert boundary >= 24
 
 
 def test_what_is_refused(place: Place) -> None:

@@ -36,6 +36,9 @@ STREAM_NAME = "stdin"
         *exclusion_options(),
         click.Option(["--files-from"], metavar="FILE|-", multiple=True, help="Back up the paths in a file, one a line."),
         click.Option(["--files-from0"], metavar="FILE|-", multiple=True, help="The same, with a zero byte after each path."),
+        click.Option(
+            ["--relative-to"], metavar="FOLDER", help="Keep sources under their paths from this folder, and not from the root."
+        ),
         click.Option(["--stdin-name"], metavar="NAME", help="Back up standard input as a file of this name."),
         flag("--stdin-from-command", text="Back up what the command behind -- writes; if it fails, nothing is entered."),
         *wish_options(),
@@ -53,6 +56,7 @@ def command(
     paths: tuple[str, ...],
     files_from: tuple[str, ...],
     files_from0: tuple[str, ...],
+    relative_to: str | None,
     stdin_name: str | None,
     stdin_from_command: bool,
     dry_run: bool,
@@ -66,14 +70,14 @@ def command(
     there, as a .gitignore file does for git. Of several sources each lies in the snapshot under its absolute path.
     """
     if stdin_name is not None or stdin_from_command:
-        if files_from or files_from0 or dry_run:
-            raise UsageError("standard input, or a command's output, is backed up by itself: leave --files-from and --dry-run out")
+        if files_from or files_from0 or relative_to or dry_run:
+            raise UsageError("standard input, or a command's output, is backed up by itself: name no lists, folders or --dry-run")
         behind = count_behind_dashes() if stdin_from_command else 0
         return _store_stream(
             run, paths[: len(paths) - behind], paths[len(paths) - behind :], stdin_name, stdin_from_command, wishes
         )
     sources, target = split_target(paths)
-    found = run.client.find_sources(sources, files_from=files_from, files_from0=files_from0)
+    found = run.client.find_sources(sources, files_from=files_from, files_from0=files_from0, relative_to=relative_to)
     options = options_of(run, wishes)
     if dry_run:
         with ProgressLine(run.output) as line:
