@@ -179,6 +179,10 @@ def test_standard_input(tallac: Tallac) -> None:
     tallac("-q", "backup", "tallac:db", "--stdin-name", "dump.sql", stdin=content)
     assert tallac("get", "db/Latest/dump.sql").out == content
     assert tallac("snapshots", "tallac:db").lines[1].split()[2] == b"stdin:dump.sql"
+    tallac("-q", "backup", "tallac:db", "--stdin-name", "dump.sql", "--skip-if-unchanged", stdin=content)
+    assert len(tallac("snapshots", "tallac:db").lines) == 2
+    tallac("-q", "backup", "tallac:db", "--stdin-name", "dump.sql", "--skip-if-unchanged", stdin=b"another")
+    assert len(tallac("snapshots", "tallac:db").lines) == 3
 
 
 def test_a_command(tallac: Tallac) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 
 import msgspec
 
 from tallac.backup.run import BackupOrder
 from tallac.backup.summary import BackupSummary, Counts
-from tallac.backup.target import enter_snapshot, is_latest, open_target
-from tallac.dag import Entry, Metadata, pack_cap, time_from_ns
+from tallac.backup.target import Target, enter_snapshot, open_target
+from tallac.caps import DirectoryReadCap
+from tallac.dag import LATEST, Entry, Metadata, pack_cap, time_from_ns
 from tallac.errors import FencedError, SourceError
-from tallac.interfaces import Clock, FileContent, Grid
+from tallac.interfaces import CapReader, Clock, FileContent, Grid
 
 
 def back_up_stream(grid: Grid, order: BackupOrder, name: bytes, content: FileContent, clock: Clock) -> BackupSummary:
@@ -47,7 +49,7 @@ def back_up_stream(grid: Grid, order: BackupOrder, name: bytes, content: FileCon
         )
         packed = pack_cap(root)
         entered = b""
-        if not (order.skips_unchanged and is_latest(grid, target, packed)):
+        if not (order.skips_unchanged and _is_in_latest(grid, target, entry)):
             metadata = msgspec.structs.replace(_metadata(stat.S_IFDIR | 0o700, clock.now_ns()), snapshot=facts)
             try:
                 session.commit([root])
@@ -67,6 +69,15 @@ def back_up_stream(grid: Grid, order: BackupOrder, name: bytes, content: FileCon
         vanished=0,
         excluded=0,
     )
+
+
+def _is_in_latest(grid: CapReader, target: Target, entry: Entry) -> bool:
+    """Tell whether the latest snapshot has this content under this name and nothing else. A stream has no time of its own."""
+    latest = grid.read_directory(target.directory.read_cap).get(LATEST)
+    cap = None if latest is None else latest.cap
+    if not isinstance(cap, DirectoryReadCap):
+        return False
+    return [(found.name, found.packed) for found in islice(grid.read_directory(cap), 2)] == [(entry.name, entry.packed)]
 
 
 class _Guarded:

@@ -21,8 +21,6 @@ from tallac.restore.special import Kind
 from tallac.restore.summary import Change, RestoreSummary
 from tallac.restore.system import DESTINATION
 from tallac.restore.tally import RestoreObserver, Tally
-from tallac.restore.tar import TarWriter
-from tallac.restore.zip import ZipWriter
 from tallac.source import SourceEntry
 
 _STEP_SIZE = 1 << 20
@@ -98,7 +96,7 @@ def write_archive(
         raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
     tally = Tally(observer or RestoreObserver())
     tally.expect(entry, options.selection)
-    writer: ArchiveWriter = TarWriter(sink) if kind is ArchiveKind.TAR else ZipWriter(sink)
+    writer = _writer_of(kind, sink)
     try:
         ArchiveWalk(grid, options, tally, writer).run(entry)
         writer.finish()
@@ -106,6 +104,16 @@ def write_archive(
         writer.abandon()
         raise
     return tally.summary
+
+
+def _writer_of(kind: ArchiveKind, sink: Sink) -> ArchiveWriter:
+    if kind is ArchiveKind.TAR:
+        from tallac.restore.tar import TarWriter  # late import: the library behind it takes time, and most restores make no archive
+
+        return TarWriter(sink)
+    from tallac.restore.zip import ZipWriter  # late import: as above
+
+    return ZipWriter(sink)
 
 
 class ArchiveWalk(LookingWalk):
