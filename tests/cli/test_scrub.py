@@ -73,7 +73,8 @@ def test_damaged_passphrases(tallac: Tallac, stranger: Tallac) -> None:
     tallac("add-passphrase", "tallac:", "--passphrase-file", "-", stdin=b"correct horse battery staple\n")
     stranger("scrub", tallac.vault)
     path = next((tallac.vault / "passphrases").iterdir())
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert f"passphrases/{path.name} is damaged" in stranger("scrub", tallac.vault, status=1).err
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from tests.interop.on_grid import OnGrid
@@ -13,6 +14,8 @@ def test_snapshots_of_both_tools(on_grid: OnGrid, tahoe_grid: TahoeGrid, target:
     """What `tallac` and `tahoe` backed up is searched, compared and measured as one history."""
     (source / "parent" / "large").write_bytes(b"large" * 30_000)
     on_grid("backup", source, target)
+    # `tahoe backup` takes no other name where there is a snapshot of this second.
+    time.sleep(1.1)
     tahoe_grid.tahoe("backup", str(source), target)
     (source / "parent" / "large").write_bytes(b"other" * 30_000)
     (source / "parent" / "blah.txt").unlink()

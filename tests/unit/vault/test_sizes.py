@@ -9,6 +9,7 @@ from tallac.caps import DirectoryReadCap, ImmutableFile, LiteralDirectory, Liter
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, MissingObjectError
 from tallac.interfaces import StoredPart, StoredSizes
+from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, noise, put_tree
 from tallac.vault import Vault, create_vault, open_vault
 
@@ -24,7 +25,7 @@ def backend() -> MemoryBackend:
 @pytest.fixture
 def vault(backend: MemoryBackend, tmp_path: Path) -> Iterator[Vault]:
     """Give an empty vault."""
-    with open_vault(backend, create_vault(backend), state=tmp_path / "state") as vault:
+    with open_vault(backend, create_vault(backend, randomness=SeededRandomness(1)), state=tmp_path / "state") as vault:
         yield vault
 
 
