@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Protocol
 
 from tallac.caps import storage_index_of
@@ -116,15 +115,14 @@ class ObjectReader:
 
     def _first_whole(self, name: bytes, read: Callable[[Location], bytes]) -> bytes:
         """Read any copy of an object that is whole; where there is none, look a second time at a fresh index."""
-        location = self._index.find(name)
-        if location is not None:
-            with suppress(DamageError):
-                return read(location)
-        return self._search_whole(name, read)
-
-    def _search_whole(self, name: bytes, read: Callable[[Location], bytes]) -> bytes:
-        tried: set[Location] = set()
+        likely = self._index.find(name)
         damage: DamageError | None = None
+        if likely is not None:
+            try:
+                return read(likely)
+            except DamageError as error:
+                damage = error
+        tried = {likely}
         for is_second_look in (False, True):
             if is_second_look:
                 self._index.search()
