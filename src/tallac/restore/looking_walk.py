@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from tallac.caps import DirectoryReadCap
@@ -23,7 +24,7 @@ from tallac.source import DirectoryStack, SourceEntry, open_beneath
 Components = tuple[bytes, ...]
 
 
-class LookingWalk:
+class LookingWalk(ABC):
     """Goes through what is wanted of a snapshot and, as far as they are there, through the directories that it is restored to.
 
     A subclass says what it makes of each thing.
@@ -84,6 +85,7 @@ class LookingWalk:
                 self._stack.close()
         self._tally.show_progress()
 
+    @abstractmethod
     def see_file(
         self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind, first: tuple[Components, bytes] | None
     ) -> bool:
@@ -91,15 +93,14 @@ class LookingWalk:
 
         What is a link itself comes with the directory and name of the file that it is one of.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         """Make something of a directory, before what is in it; for one that is not wanted itself the scope is PASSAGE."""
-        raise NotImplementedError
 
+    @abstractmethod
     def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
         """Make something of a directory that is there and has been entered."""
-        raise NotImplementedError
 
     @property
     def components(self) -> Components:
