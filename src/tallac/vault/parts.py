@@ -53,9 +53,7 @@ class VaultParts:
             AuthorityError: Only a weaker key is configured.
         """
         if self.writer_key is None:
-            raise AuthorityError(
-                f"this needs the writer key of the vault at {self.backend.location()}; only a weaker key is configured"
-            )
+            raise self._lacks("writer key", "weaker")
         return self.writer_key
 
     def require_keeper_key(self) -> KeeperKey:
@@ -65,9 +63,7 @@ class VaultParts:
             AuthorityError: Only a locator key is configured.
         """
         if self.keeper_key is None:
-            raise AuthorityError(
-                f"this needs the keeper key of the vault at {self.backend.location()}; only a locator key is configured"
-            )
+            raise self._lacks("keeper key", "locator")
         return self.keeper_key
 
     def require_roots(self) -> Roots:
@@ -77,10 +73,13 @@ class VaultParts:
             AuthorityError: Only a locator key is configured.
         """
         if self.roots is None:
-            raise AuthorityError(
-                f"this needs the keeper key of the vault at {self.backend.location()}; only a locator key is configured"
-            )
+            raise self._lacks("keeper key", "locator")
         return self.roots
+
+    def _lacks(self, needed: str, present: str) -> AuthorityError:
+        return AuthorityError(
+            f"this needs the {needed} of the vault at {self.backend.location()}; only a {present} key is configured"
+        )
 
 
 def open_parts(
