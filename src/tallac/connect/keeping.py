@@ -18,20 +18,16 @@ from tallac.vault import (
     CheckOptions,
     FigureGiver,
     KeeperKey,
-    MirrorMemory,
     MirrorOptions,
     MirrorReport,
     PackShare,
-    PartialCopy,
     PruneOptions,
     Pruner,
     PruneReport,
     Repairer,
     RepairOptions,
     RepairReport,
-    Scrub,
     VaultChecker,
-    VaultCopy,
     VaultFigures,
     WriterKey,
     mend_headers,
@@ -172,6 +168,8 @@ class Keeping:
         Raises:
             NotAVaultError: There is no vault.
         """
+        from tallac.vault.scrubbing import Scrub  # late import: a backup need not wait for it
+
         run = Scrub(backend_at(self.connection.location_of(location)), progress)
         run.run()
         return run.report
@@ -189,8 +187,12 @@ class Keeping:
 
         Raises:
             UsageError: Both are the same place.
-            As `tallac.vault.VaultCopy.run`.
+            As `tallac.vault.copying.VaultCopy.run`.
         """
+        from tallac.vault.copying import VaultCopy  # late import: a backup need not wait for it
+        from tallac.vault.mirror_states import MirrorMemory  # late import: likewise
+        from tallac.vault.partial_copy import PartialCopy  # late import: likewise
+
         options = replace(options or MirrorOptions(), only=tuple(self._verify_cap(place) for place in only))
         source_url, mirror_url = self.connection.location_of(source), self.connection.location_of(mirror)
         if source_url == mirror_url:

@@ -1,19 +1,15 @@
 """The vault: Tallac's own grid, over any backend. docs/format.md describes what it stores."""
 
 from tallac.vault.check_options import CheckOptions, PackShare, VaultChecker
-from tallac.vault.copying import VaultCopy
 from tallac.vault.envelopes import Envelope, EnvelopeFile
+from tallac.vault.figures import FigureGiver, VaultFigures
 from tallac.vault.grid import SystemClock, Vault, create_vault, make_writer_key, open_vault, read_identity
 from tallac.vault.header import mend_headers
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, VaultKey, WriterKey, parse_envelope_key, parse_vault_key
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport
-from tallac.vault.mirror_states import MirrorMemory
-from tallac.vault.partial_copy import PartialCopy
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.repair_report import Repairer, RepairOptions, RepairReport
-from tallac.vault.scrubbing import Scrub
-from tallac.vault.statistics import FigureGiver, VaultFigures
 
 __all__ = [
     "CheckOptions",
@@ -23,11 +19,9 @@ __all__ = [
     "FigureGiver",
     "KeeperKey",
     "LocatorKey",
-    "MirrorMemory",
     "MirrorOptions",
     "MirrorReport",
     "PackShare",
-    "PartialCopy",
     "Passphrases",
     "PruneOptions",
     "PruneReport",
@@ -35,12 +29,10 @@ __all__ = [
     "RepairOptions",
     "RepairReport",
     "Repairer",
-    "Scrub",
     "SetPassphrase",
     "SystemClock",
     "Vault",
     "VaultChecker",
-    "VaultCopy",
     "VaultFigures",
     "VaultKey",
     "WriterKey",

@@ -38,6 +38,7 @@ from tallac.interfaces import (
 )
 from tallac.vault.check_options import CheckOptions, PackShare
 from tallac.vault.checking import Progress
+from tallac.vault.figures import VaultFigures
 from tallac.vault.files import VaultFiles
 from tallac.vault.header import HEADER_NAMES, Header, read_header, write_header
 from tallac.vault.keys import KEY_SIZE, KeeperKey, LocatorKey, WriterKey
@@ -48,17 +49,14 @@ from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.pack_round import PackRound
 from tallac.vault.parts import VaultParts, open_parts
 from tallac.vault.prune_report import PruneOptions, PruneReport
-from tallac.vault.pruning import Prune
 from tallac.vault.quarantine import NO_QUARANTINE
 from tallac.vault.recipes import VaultReaderRecipe, can_be_sent
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.repair_report import RepairOptions, RepairReport
-from tallac.vault.repairing import Repair
 from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession, beating
 from tallac.vault.sizes import stored_parts
 from tallac.vault.slot_contents import require_directory
-from tallac.vault.statistics import VaultFigures, figures_of
 from tallac.vault.tables import EntriesDirectory, TableDirectory
 from tallac.vault.trees import Child
 from tallac.vault.vault_check import check_vault, frame_check
@@ -260,18 +258,24 @@ class Vault:
 
     def prune(self, options: PruneOptions, *, progress: Callable[[PruneReport], None] | None = None) -> PruneReport:
         """See `tallac.vault.Pruner`."""
+        from tallac.vault.pruning import Prune  # late import: a backup need not wait for it
+
         run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
         run.run()
         return run.report
 
     def figures(self) -> VaultFigures:
         """See `tallac.vault.FigureGiver`."""
+        from tallac.vault.statistics import figures_of  # late import: a backup need not wait for it
+
         return figures_of(self._parts, self._parts.require_keeper_key())
 
     def repair(
         self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None
     ) -> RepairReport:
         """See `tallac.vault.Repairer`."""
+        from tallac.vault.repairing import Repair  # late import: a backup need not wait for it
+
         run = Repair(self._parts, self._parts.require_keeper_key(), options, progress)
         run.run(caps)
         return run.report

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
 from tallac.errors import DamageError
 from tallac.vault.aside import ASIDE_PREFIX
+from tallac.vault.figures import CHUNKS, DIRECTORIES, LISTS, UNUSED, SessionFigures, VaultFigures
 from tallac.vault.index import INDEX_PREFIX
 from tallac.vault.keys import KeeperKey
 from tallac.vault.marking import Marker, Marks
@@ -18,71 +17,6 @@ from tallac.vault.quarantine import NO_QUARANTINE, quarantine_of
 from tallac.vault.registers import Register
 from tallac.vault.session_watch import SessionWatch, links_in_use
 from tallac.vault.slots import SLOT_PREFIX
-
-CHUNKS, LISTS, DIRECTORIES, UNUSED = "chunks", "lists", "directories", "unused"
-
-
-@dataclass(slots=True)
-class Amount:
-    """A number of things, and the bytes that they take."""
-
-    count: int = 0
-    size: int = 0
-
-    def add(self, size: int) -> None:
-        """Count one."""
-        self.count += 1
-        self.size += size
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFigures:
-    """One session: its name, its state, and when it began by its writer's clock, in nanoseconds since 1970."""
-
-    name: str
-    state: str
-    started_ns: int
-
-
-@dataclass(slots=True)
-class VaultFigures:
-    """The figures of a vault.
-
-    Attributes:
-        identity: The vault's 32 hexadecimal digits.
-        objects: In use: `chunks`, `lists`, `directories`; and `unused`, to which nothing leads or which are stored twice. Their
-            bytes are those of the sealed objects, without the packs' footers and padding.
-        stored: What lies in the backend: `packs`, `index`, `slots`, `aside`, `other`.
-        roots: How many mutable directories and files there are.
-        sessions: The writers that are under way, or were killed.
-        proposed_packs, decided_packs: In quarantine; those that are decided are gone or about to go.
-        trouble: Why the objects could not be told apart; "" if they could.
-    """
-
-    identity: str
-    objects: dict[str, Amount] = field(default_factory=lambda: {kind: Amount() for kind in (CHUNKS, LISTS, DIRECTORIES, UNUSED)})
-    stored: dict[str, Amount] = field(
-        default_factory=lambda: {kind: Amount() for kind in ("packs", "index", "slots", "aside", "other")}
-    )
-    roots: int = 0
-    sessions: list[SessionFigures] = field(default_factory=list)
-    proposed_packs: int = 0
-    decided_packs: int = 0
-    trouble: str = ""
-
-
-@runtime_checkable
-class FigureGiver(Protocol):
-    """Gives the figures of a vault to whoever has the keeper key."""
-
-    def figures(self) -> VaultFigures:
-        """Count everything. Nothing is changed, and no content is opened.
-
-        Raises:
-            AuthorityError: This takes the keeper key.
-            StoreError: The store can't be asked.
-        """
-        ...
 
 
 def figures_of(parts: VaultParts, keeper: KeeperKey) -> VaultFigures:

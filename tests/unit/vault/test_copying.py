@@ -14,15 +14,15 @@ from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, 
 from tallac.vault import (
     KeeperKey,
     LocatorKey,
-    MirrorMemory,
     MirrorOptions,
     MirrorReport,
     PruneOptions,
     Vault,
-    VaultCopy,
     create_vault,
     open_vault,
 )
+from tallac.vault.copying import VaultCopy
+from tallac.vault.mirror_states import MirrorMemory
 
 TREES: dict[bytes, Tree] = {
     b"1": {b"a": noise(1, 100_000), b"d": {b"large": noise(2, 1_200_000)}, b"same": noise(3, 500)},

@@ -9,7 +9,8 @@ from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.vault import MirrorOptions, MirrorReport, PartialCopy, PruneOptions, Vault, create_vault, open_vault
+from tallac.vault import MirrorOptions, MirrorReport, PruneOptions, Vault, create_vault, open_vault
+from tallac.vault.partial_copy import PartialCopy
 
 SHARED = noise(1, 40_000)
 MINE: Tree = {b"a": SHARED, b"d": {b"large": noise(2, 700_000)}}

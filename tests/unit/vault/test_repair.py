@@ -17,18 +17,18 @@ from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, n
 from tallac.vault import (
     KeeperKey,
     LocatorKey,
-    MirrorMemory,
     MirrorOptions,
     PruneOptions,
     RepairOptions,
     RepairReport,
     Vault,
-    VaultCopy,
     WriterKey,
     create_vault,
     open_vault,
     read_identity,
 )
+from tallac.vault.copying import VaultCopy
+from tallac.vault.mirror_states import MirrorMemory
 from tallac.vault.packs import StoredPacks, decode_body, pack_path
 
 SMALL: Tree = {f"{number}".encode(): noise(number, 20_000) for number in range(8)}
