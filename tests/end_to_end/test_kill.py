@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from dataclasses import dataclass
@@ -136,12 +138,8 @@ def test_a_killed_first_backup_is_not_read_again(tallac: Tallac, tmp_path: Path,
         (source / f"{number}").write_bytes(chance.randbytes(size))
     total = count * size
     process = tallac.start("-q", "backup", source, own_group=True)
-    wait_until_stored(tallac, process, total * 0.4)
-    # What is known of the files is written about once a second, and this run is over sooner.
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(1.2)
-    process.send_signal(signal.SIGCONT)
     wait_until_stored(tallac, process, total * 0.6)
+    run_until_recorded(tallac, process)
     assert kill(process, tallac)
     result = tallac("--json", "backup", source)
     assert result.summary("bytes") == total
@@ -158,6 +156,30 @@ def wait_until_stored(tallac: Tallac, process: subprocess.Popen[bytes], size: fl
     deadline = time.monotonic() + 60
     while stored(tallac.vault) < size and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
+
+
+def run_until_recorded(tallac: Tallac, process: subprocess.Popen[bytes]) -> None:
+    """Let a backup run in small steps until it has recorded once more what it knows of files.
+
+    It does so about once a second, and may be over sooner: so that second passes while it stands still.
+    """
+    before = recorded(tallac)
+    deadline = time.monotonic() + 60
+    pause = 1.2
+    while recorded(tallac) == before and process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(pause)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+        pause = 0.1
+
+
+def recorded(tallac: Tallac) -> int:
+    """Tell how often a backup that has not ended has recorded what it knows of files."""
+    with contextlib.closing(sqlite3.connect(f"file:{tallac.home / 'state' / 'source.db'}?mode=ro", uri=True)) as database:
+        (sequence,) = database.execute("SELECT coalesce(max(sequence), 0) FROM provisional").fetchone()
+    assert isinstance(sequence, int)
+    return sequence
 
 
 def stored(vault: Path) -> int:
