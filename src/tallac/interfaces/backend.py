@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Buffer = bytes | bytearray | memoryview
 
@@ -102,4 +102,17 @@ class Backend(Protocol):
 
     def location(self) -> str:
         """Say where this is, for messages: a folder or a URL without secrets."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Backend, Protocol):
+    """A backend whose store can be full, and gets back at once what is deleted."""
+
+    def room(self) -> int:
+        """Say how many bytes can still be written, as far as that is known.
+
+        Raises:
+            StoreError: The store can't be asked.
+        """
         ...

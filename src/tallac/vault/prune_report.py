@@ -34,6 +34,8 @@ class PruneReport:
         written_packs, written_bytes: The new packs with what was moved.
         waiting_sessions: How many sessions are being waited for.
         skipped: Packs that were left because they are damaged, a sentence each.
+        unmoved_packs: Packs that were left because the store has no room for what stays of them.
+        room_needed: How many bytes have to be free to empty the cheapest of these.
     """
 
     alive_objects: int = 0
@@ -47,6 +49,8 @@ class PruneReport:
     written_bytes: int = 0
     waiting_sessions: int = 0
     skipped: list[str] = field(default_factory=list)
+    unmoved_packs: int = 0
+    room_needed: int = 0
 
     @property
     def freed_bytes(self) -> int:
