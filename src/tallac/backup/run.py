@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -44,8 +43,7 @@ FOREIGN_DURATION_NS = 24 * 3600 * 1_000_000_000
 """So long before its name's time a snapshot of another tool may have been begun."""
 
 
-@dataclass(frozen=True)
-class BackupOrder:
+class BackupOrder(msgspec.Struct, frozen=True):
     """What is to be backed up, and how.
 
     Attributes:
@@ -67,8 +65,8 @@ class BackupOrder:
     root: DirectoryWriteCap
     path: Sequence[bytes]
     source: bytes
-    facts: SnapshotFacts = field(default_factory=SnapshotFacts)
-    selection: Selection = field(default_factory=Selection)
+    facts: SnapshotFacts = msgspec.field(default_factory=SnapshotFacts)
+    selection: Selection = msgspec.field(default_factory=Selection)
     is_excluded: Callable[[int, int], bool] = lambda device, inode: False  # noqa: ARG005
     workers: int = WORKERS
     scope: Scope | None = None
@@ -84,8 +82,7 @@ class BackupOrder:
         return self.sources or (self.source,)
 
 
-@dataclass(frozen=True)
-class _Stored:
+class _Stored(msgspec.Struct, frozen=True):
     """What a writing() block came to."""
 
     packed: bytes

@@ -10,6 +10,8 @@ import os
 import pickle  # See above.
 from dataclasses import dataclass, field
 
+import msgspec
+
 _LENGTH_SIZE = 8
 _READ_SIZE_MAX = 1 << 20
 
@@ -21,8 +23,7 @@ class Work:
     job: object = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True):
     """There is nothing more to do. Answered by `Ended`."""
 
 
@@ -33,13 +34,11 @@ class Done:
     answer: object = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A worker's last words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """A worker can't go on."""
 
     error: Exception
