@@ -10,8 +10,9 @@ import errno
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.errors import LocalStateError
 from tallac.vault.memory import SEEN_FILE, SeenStates
@@ -20,8 +21,7 @@ ROOM_MIN = 1 << 20
 """Where fewer bytes are free than this, writing might begin and not come to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateFolder:
+class StateFolder(msgspec.Struct, frozen=True):
     """Where local state goes.
 
     Attributes:
