@@ -7,7 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.command import Tallac
+
+# No property is about time: on a machine that does other things as well, any example may take long. Examples are the same in each
+# run, as seeds are, except that a long run makes up new ones.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="TALLAC_TORTURE" not in os.environ,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
