@@ -6,8 +6,9 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from threading import Lock
+
+import msgspec
 
 from tallac.backends.file_calls import READ_FLAGS, FileCalls
 
@@ -15,8 +16,7 @@ from tallac.backends.file_calls import READ_FLAGS, FileCalls
 KEPT_OPEN_MAX = 0 if sys.platform == "win32" else 32
 
 
-@dataclass(slots=True, eq=False)
-class _OpenFile:
+class _OpenFile(msgspec.Struct, eq=False):
     descriptor: int
     readers: int = 0
     is_kept: bool = True

@@ -11,7 +11,8 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.backends.file_calls import READ_FLAGS, FileCalls
 from tallac.interfaces import Buffer
@@ -101,8 +102,7 @@ class TemporaryFile:
         return self._path
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(msgspec.Struct, frozen=True):
     """A temporary file whose writer is dead.
 
     Attributes:

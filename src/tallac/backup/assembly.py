@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from tallac.backup.decide import Subdirectories
 from tallac.backup.summary import Change, Ledger
@@ -28,8 +29,7 @@ class Segment:
         self.entries = entries
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct):
     """Where a directory's entry belongs in the directory above."""
 
     parent: Assembly
@@ -38,8 +38,7 @@ class Place:
     metadata: Metadata
 
 
-@dataclass(slots=True, eq=False)
-class Assembly:
+class Assembly(msgspec.Struct, eq=False):
     """One directory in the making.
 
     Attributes:
@@ -62,13 +61,13 @@ class Assembly:
     recorded: bytes | None
     signature: bytes | None
     is_passage: bool = False
-    segments: deque[Segment] = field(default_factory=deque)
+    segments: deque[Segment] = msgspec.field(default_factory=deque)
     builder: DirectoryBuilder | None = None
     files: int = 0
     directories: int = 0
     size: int = 0
     excluded: int = 0
-    below: Subdirectories = field(default_factory=Subdirectories)
+    below: Subdirectories = msgspec.field(default_factory=Subdirectories)
     is_listed: bool = False
     packed: bytes | None = None
     place: Place | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
+
+import msgspec
 
 from tallac.backup.executor import Executor
 from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesJob, PiecesResult, Problem
@@ -20,8 +21,7 @@ JOB_SIZE = 8 << 20
 """So many bytes of a large file are one job."""
 
 
-@dataclass(slots=True, eq=False)
-class LargeFile:
+class LargeFile(msgspec.Struct, eq=False):
     """One large file under way.
 
     Attributes:
@@ -39,8 +39,8 @@ class LargeFile:
     tries: int = 0
     descriptor: int = -1
     before: SourceEntry | None = None
-    pieces: list[Piece] = field(default_factory=list)
-    tokens: list[bytes] = field(default_factory=list)
+    pieces: list[Piece] = msgspec.field(default_factory=list)
+    tokens: list[bytes] = msgspec.field(default_factory=list)
     open_jobs: int = 0
     is_cut: bool = False
     problem: Problem | None = None

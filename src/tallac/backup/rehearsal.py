@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import count
 
+import msgspec
 from blake3 import blake3
 
 from tallac.backup.assembly import Assembler, Assembly
@@ -23,8 +23,7 @@ from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadat
 from tallac.sourcedb import DirectoryRow, ProvisionalRows, SourceRecord
 
 
-@dataclass(frozen=True, slots=True)
-class RehearsalSummary:
+class RehearsalSummary(msgspec.Struct, frozen=True):
     """What a backup would come to.
 
     Attributes:

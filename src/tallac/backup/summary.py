@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
@@ -21,8 +22,7 @@ class Change(Enum):
     UNCHANGED = "unchanged"
 
 
-@dataclass(slots=True)
-class Counts:
+class Counts(msgspec.Struct):
     """How many there were of each kind.
 
     Attributes:
@@ -49,8 +49,7 @@ class Counts:
             self.unchanged += count
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(msgspec.Struct):
     """How far a backup is.
 
     Attributes:
@@ -76,8 +75,7 @@ def _ignore(*_: object) -> None:
     """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observer:
+class Observer(msgspec.Struct, frozen=True):
     """Whom a backup tells what happens. All paths are absolute.
 
     Attributes:
@@ -95,8 +93,7 @@ class Observer:
     progress: Callable[[Progress], None] | None = None
 
 
-@dataclass
-class Ledger:
+class Ledger(msgspec.Struct):
     """Keeps count of one run, and tells the observer.
 
     Attributes:
@@ -108,9 +105,9 @@ class Ledger:
     observer: Observer
     clock: Clock
     bytes_stored: Callable[[], int]
-    files: Counts = field(default_factory=Counts)
-    directories: Counts = field(default_factory=Counts)
-    progress: Progress = field(default_factory=Progress)
+    files: Counts = msgspec.field(default_factory=Counts)
+    directories: Counts = msgspec.field(default_factory=Counts)
+    progress: Progress = msgspec.field(default_factory=Progress)
     unreadable: int = 0
     vanished: int = 0
     has_previous: bool = True
@@ -152,8 +149,7 @@ class Ledger:
             self.observer.progress(self.progress)
 
 
-@dataclass(frozen=True, slots=True)
-class BackupSummary:
+class BackupSummary(msgspec.Struct, frozen=True):
     """What a backup came to.
 
     Attributes:

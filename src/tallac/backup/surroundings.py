@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from tallac.backup.assembly import Assembler, Assembly
 from tallac.backup.summary import Ledger
@@ -36,8 +37,7 @@ class FileQueue(Protocol):
     def drain(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What a walk works with.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, ReadCap, parse
 from tallac.dag import (
@@ -20,8 +21,7 @@ from tallac.errors import FencedError, NotADirectoryCapError
 from tallac.interfaces import CapReader, Clock, Grid, Session
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """An open target.
 
     Attributes:

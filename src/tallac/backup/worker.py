@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from tallac.backup.messages import Answer, BatchJob, BatchResult, Finished, Job, PiecesJob, PiecesResult
 from tallac.backup.reading import FileStorer
 from tallac.interfaces import PieceWriter, WorkerRecipe
 
 
-@dataclass(frozen=True)
-class StoreTask:
+class StoreTask(msgspec.Struct, frozen=True):
     """Stores files of one source for one batch.
 
     Attributes:

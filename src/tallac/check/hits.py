@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tallac.interfaces import Finding
 
@@ -11,8 +12,7 @@ ARCHIVES = b"Archives"
 LATEST = b"Latest"
 
 
-@dataclass(slots=True)
-class Hit:
+class Hit(msgspec.Struct):
     """One file or directory, or part of the grid itself, with what is wrong with it.
 
     Attributes:
@@ -26,8 +26,8 @@ class Hit:
     path: bytes | None
     what: str
     damaged: bool
-    stored: list[str] = field(default_factory=list)
-    also: list[bytes] = field(default_factory=list)
+    stored: list[str] = msgspec.field(default_factory=list)
+    also: list[bytes] = msgspec.field(default_factory=list)
 
 
 def gather(findings: Iterable[Finding]) -> list[Hit]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedReader
 
 import click
+import msgspec
 
 from tallac.cli.completing import make_completed
 from tallac.cli.group import COMMANDS, CONTEXT_SETTINGS, write_examples
@@ -24,8 +24,7 @@ def count_behind_dashes() -> int:
     return int(click.get_current_context().meta[_BEHIND_DASHES])
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """One run of a command: its open client, where its output goes, and where `-` is read from."""
 
     client: Client

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from tallac.errors import UsageError
 from tallac.source import Selection
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackupOptions:
+class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to back up; the defaults suit most.
 
     Attributes:
@@ -21,7 +20,7 @@ class BackupOptions:
         skip_if_unchanged: Enter no snapshot where the latest one has the very same files.
     """
 
-    selection: Selection = field(default_factory=Selection)
+    selection: Selection = msgspec.field(default_factory=Selection)
     tags: tuple[str, ...] = ()
     host: str | None = None
     time_ns: int | None = None

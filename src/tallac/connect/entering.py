@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,8 +15,7 @@ from tallac.errors import AliasError
 from tallac.vault.envelopes import NamedCap
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(msgspec.Struct, frozen=True):
     """An alias that came from an envelope or a recovery kit.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from tallac.errors import PatternError, UsageError
 from tallac.source import CACHE_MARKER, IGNORE_FILE, VERSION_CONTROL_NAMES, Marker, Patterns, Selection
@@ -14,8 +15,7 @@ from tallac.source import CACHE_MARKER, IGNORE_FILE, VERSION_CONTROL_NAMES, Mark
 PATTERN_FILE_SIZE_MAX = 64 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exclusions:
+class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be left out. By default only what `.tallacignore` files say.
 
     The last pattern that matches decides. They stand in this order: `exclude_vcs`, `exclude_from`, `iexclude`, `exclude`.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.errors import LocalStateError
 
 HOME_VARIABLE = "TALLAC_HOME"
 
 
-@dataclass(frozen=True, slots=True)
-class Folders:
+class Folders(msgspec.Struct, frozen=True):
     """The three places that a user's Tallac has.
 
     Attributes:

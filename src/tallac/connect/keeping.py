@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from hashlib import sha256
+
+from msgspec.structs import replace
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, DirectoryWriteCap, VerifyCap, WriteCap

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.connect.configuration import KeySource
 from tallac.connect.connection import Connection
@@ -13,8 +14,7 @@ from tallac.errors import MalformedCapError, UsageError
 from tallac.vault import VaultKey, parse_vault_key
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPlace:
+class KeyPlace(msgspec.Struct, frozen=True):
     """Where a user wants a vault key to be; one of these, or the configuration.
 
     Attributes:

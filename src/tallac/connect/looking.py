@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from tallac.connect.connection import Connection
 from tallac.connect.snapshots import PlaceInSnapshots, list_snapshots, locate_in_snapshots
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
     from tallac.look.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class PathHistory:
+class PathHistory(msgspec.Struct, frozen=True):
     """The versions of a path over the snapshots of a target.
 
     Attributes:

@@ -7,7 +7,8 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.connect.secrets_input import SecretSource
 from tallac.errors import UsageError
@@ -15,8 +16,7 @@ from tallac.errors import UsageError
 PASSPHRASE_VARIABLE = "TALLAC_PASSPHRASE"  # noqa: S105 - where it stands, not what it is.
 
 
-@dataclass(frozen=True, slots=True)
-class PassphraseChoice:
+class PassphraseChoice(msgspec.Struct, frozen=True):
     """What a command line says about where a passphrase is; nothing for the environment or a prompt.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from tallac.caps import DirectoryReadCap
 from tallac.dag import ARCHIVES, LATEST, Entry
@@ -11,8 +11,7 @@ from tallac.interfaces import CapReader
 from tallac.transfer import Place, find, find_or_none
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceInSnapshots:
+class PlaceInSnapshots(msgspec.Struct, frozen=True):
     """A path in the snapshots of a target.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.errors import SourceError, UsageError
 from tallac.source import Scope
@@ -15,8 +16,7 @@ NAMED_COUNT_MAX = 32
 """A snapshot's facts name no more sources than this; of more, the folder that holds them all."""
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """What is to be backed up.
 
     Attributes:

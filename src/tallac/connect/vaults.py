@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -24,8 +23,7 @@ VaultKey = WriterKey | KeeperKey | LocatorKey
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class GridChoice:
+class GridChoice(msgspec.Struct, frozen=True):
     """What a command line says about the grid.
 
     Attributes:

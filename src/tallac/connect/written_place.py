@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tallac.errors import AliasError
 
 DEFAULT_ALIAS = "tallac"
@@ -13,8 +15,7 @@ _CAP_BEGINNINGS = ("URI:", "ro.URI:", "imm.URI:")
 _ALIAS_LENGTH_MAX = 100
 
 
-@dataclass(frozen=True, slots=True)
-class AliasName:
+class AliasName(msgspec.Struct, frozen=True):
     """A place begins at an alias."""
 
     name: str
@@ -27,15 +28,13 @@ class CapText:
     text: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class CapSource:
+class CapSource(msgspec.Struct, frozen=True):
     """A place begins at a cap that is the first line of a file, or of standard input (`-`)."""
 
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenPlace:
+class WrittenPlace(msgspec.Struct, frozen=True):
     """Where a path begins, and its components."""
 
     root: AliasName | CapText | CapSource

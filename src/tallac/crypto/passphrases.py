@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.errors import LocalStateError
 
 SALT_SIZE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class PassphraseCost:
+class PassphraseCost(msgspec.Struct, frozen=True):
     """What one guess at a passphrase costs.
 
     Attributes:

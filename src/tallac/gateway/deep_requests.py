@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from urllib.parse import quote, urlencode
 
+import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableFileRead
@@ -30,16 +30,15 @@ STARTS = ("start-manifest", "start-deep-size", "start-deep-stats", "start-deep-c
 Look = Callable[[Grid, Visited], Json]
 
 
-@dataclass(slots=True)
-class Gathered:
+class Gathered(msgspec.Struct):
     """What an operation has found so far."""
 
-    stats: DeepStats = field(default_factory=DeepStats)
-    manifest: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
-    verify_caps: dict[str, None] = field(default_factory=dict)
-    storage_indexes: dict[str, None] = field(default_factory=dict)
+    stats: DeepStats = msgspec.field(default_factory=DeepStats)
+    manifest: list[tuple[tuple[str, ...], str]] = msgspec.field(default_factory=list)
+    verify_caps: dict[str, None] = msgspec.field(default_factory=dict)
+    storage_indexes: dict[str, None] = msgspec.field(default_factory=dict)
     checked: int = 0
-    unhealthy: list[tuple[tuple[str, ...], Json]] = field(default_factory=list)
+    unhealthy: list[tuple[tuple[str, ...], Json]] = msgspec.field(default_factory=list)
 
 
 async def answer_stream(exchange: Exchange, node: Node) -> Response:

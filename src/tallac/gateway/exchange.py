@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
 from starlette.requests import Request
 
 from tallac.caps import Cap, parse_lenient
@@ -23,8 +23,7 @@ from tallac.interfaces import Grid
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """One request.
 
     Attributes:

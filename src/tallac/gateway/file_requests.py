@@ -5,9 +5,9 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
+import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from tallac.caps import Cap, FileReadCap
@@ -27,8 +27,7 @@ _FIXED = ("", "json", "uri", "readonly-uri")
 mimetypes.init()
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """A part of a file: [first, end) in bytes; `is_part` where the client asked for one."""
 
     first: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
+import msgspec
 from starlette.requests import Request
 
 from tallac.errors import RequestError
@@ -18,8 +18,7 @@ _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNO
 _PARAMETER = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
-@dataclass(slots=True)
-class Form:
+class Form(msgspec.Struct):
     """What a form holds.
 
     Attributes:
@@ -28,7 +27,7 @@ class Form:
         filename: What the client calls that file.
     """
 
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
     file: Spool | None = None
     filename: str | None = None
 

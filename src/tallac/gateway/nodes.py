@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tallac.caps import (
     IMMUTABLE_PREFIX,
     READ_ONLY_PREFIX,
@@ -66,8 +68,7 @@ class Node:
         return isinstance(self.read_cap, MutableFileRead | MutableDirectoryRead)
 
 
-@dataclass(frozen=True, slots=True)
-class Walked:
+class Walked(msgspec.Struct, frozen=True):
     """How far a path leads: to its end, or to a directory in which the first of the missing names is not found."""
 
     node: Node

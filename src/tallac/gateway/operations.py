@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 
+import msgspec
 from starlette.responses import Response
 
 from tallac.errors import RequestError, TallacError
@@ -18,8 +18,7 @@ COLLECTED_SECONDS = 24 * 3600.0
 RETAIN_SECONDS_MAX = 30 * 24 * 3600.0
 
 
-@dataclass(slots=True)
-class Operation:
+class Operation(msgspec.Struct):
     """One operation.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.caps import Cap, FileWriteCap, MutableFileWrite, MutableFormat
 from tallac.errors import EntryExistsError, NotADirectoryCapError, RequestError
@@ -17,8 +18,7 @@ from tallac.gateway.storing import store_directory, store_linked
 from tallac.interfaces import FileContent, Grid
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where a client wants something put.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.errors import UsageError
 
@@ -12,8 +13,7 @@ DEFAULT_PORT = 3456
 """Where Tahoe-LAFS nodes listen, and where the `tahoe` command looks for one."""
 
 
-@dataclass(frozen=True, slots=True)
-class GatewaySettings:
+class GatewaySettings(msgspec.Struct, frozen=True):
     """How a gateway listens.
 
     Attributes:

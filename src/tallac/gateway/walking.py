@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import isqrt
+
+import msgspec
 
 from tallac.caps import Cap, ImmutableDirectory, LiteralDirectory, LiteralFile, MutableFileRead
 from tallac.gateway.described import file_size_of
@@ -14,8 +15,7 @@ from tallac.gateway.nodes import Node, entries_of, node_of_entry
 from tallac.interfaces import Grid
 
 
-@dataclass(frozen=True, slots=True)
-class Visited:
+class Visited(msgspec.Struct, frozen=True):
     """One thing that a walk came to, and the names that lead to it; a directory with the number of its entries."""
 
     node: Node
@@ -70,12 +70,11 @@ _COUNTS = (
 )
 
 
-@dataclass(slots=True)
-class DeepStats:
+class DeepStats(msgspec.Struct):
     """Counts and sizes of what a walk visits."""
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
-    histogram: dict[tuple[int, int], int] = field(default_factory=dict)
+    counts: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
+    histogram: dict[tuple[int, int], int] = msgspec.field(default_factory=dict)
 
     def add(self, visited: Visited) -> None:
         """Count one thing."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+import msgspec
 
 Buffer = bytes | bytearray | memoryview
 
@@ -20,8 +21,7 @@ Version = bytes
 """An opaque token that names one state of one mutable object. Equal tokens mean equal bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One object in a listing: its name, with `/` between the parts, and its length in bytes."""
 
     name: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from tallac.caps import Cap
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(msgspec.Struct):
     """One thing that a check found.
 
     Attributes:
@@ -26,8 +26,7 @@ class Finding:
     stored: str = ""
 
 
-@dataclass(slots=True)
-class CheckReport:
+class CheckReport(msgspec.Struct):
     """What a check looked at and what it found.
 
     Attributes:
@@ -42,7 +41,7 @@ class CheckReport:
     objects: int = 0
     bytes_read: int = 0
     bytes_total: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = msgspec.field(default_factory=list)
 
     @property
     def is_healthy(self) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, runtime_checkable
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, FileReadCap, FileWriteCap, MutableFormat, ReadCap
 from tallac.dag import Entry
@@ -82,8 +83,7 @@ class DirectoryBuilder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A stretch of a file, in bytes, that is stored by itself; a hole is all zeros, and is not to be read."""
 
     offset: int

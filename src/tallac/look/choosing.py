@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.dag import Entry, SnapshotFacts, parse_snapshot_name
 from tallac.errors import EntryNotFoundError, UsageError
@@ -11,8 +12,7 @@ from tallac.errors import EntryNotFoundError, UsageError
 _NO_FACTS = SnapshotFacts()
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """What snapshots have to fulfil, all of it at a time. What is empty or None is no condition.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from tallac.dag import Entry, FileType
 from tallac.errors import UsageError
@@ -82,8 +83,7 @@ class Comparison(Enum):
     EXACTLY = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SizeLimit:
+class SizeLimit(msgspec.Struct, frozen=True):
     """A condition on a regular file's size, in bytes."""
 
     comparison: Comparison
@@ -115,8 +115,7 @@ def parse_types(texts: Iterable[str]) -> frozenset[FileType]:
     return frozenset(TYPES[letter] for letter in letters)
 
 
-@dataclass(frozen=True, slots=True)
-class Criteria:
+class Criteria(msgspec.Struct, frozen=True):
     """What is looked for: all of this at a time.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from tallac.dag import FileType, Metadata
 from tallac.errors import AuthorityError, DamageError
@@ -28,8 +29,7 @@ class Difference(Enum):
     TYPE = "T"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One thing that differs.
 
     Attributes:
@@ -52,8 +52,7 @@ class Change:
         return thing is not None and thing.is_directory
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Counts of differences: files (all that is no directory) and directories, by what differs; bytes of regular files.
 
     Attributes:
@@ -62,8 +61,8 @@ class Tally:
         bytes_before, bytes_after: Sizes of the files whose content differs.
     """
 
-    files: dict[Difference, int] = field(default_factory=lambda: dict.fromkeys(Difference, 0))
-    directories: dict[Difference, int] = field(default_factory=lambda: dict.fromkeys(Difference, 0))
+    files: dict[Difference, int] = msgspec.field(default_factory=lambda: dict.fromkeys(Difference, 0))
+    directories: dict[Difference, int] = msgspec.field(default_factory=lambda: dict.fromkeys(Difference, 0))
     bytes_added: int = 0
     bytes_removed: int = 0
     bytes_before: int = 0
@@ -103,8 +102,7 @@ def diff(old: Side, new: Side, report: Report, *, read_data: bool = False) -> It
 Pair = tuple[Thing | None, Thing | None]
 
 
-@dataclass(slots=True)
-class _Level:
+class _Level(msgspec.Struct):
     """One pair of directories: where they are, what is left of them, and which sides are to leave them."""
 
     path: bytes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.dag import Entry
 from tallac.interfaces import CapReader
@@ -12,8 +13,7 @@ from tallac.look.trouble import Report
 from tallac.look.versions import Version, Versions, walk_versions
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPath:
+class FoundPath(msgspec.Struct, frozen=True):
     """A path that is looked for.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from tallac.dag import Entry
 from tallac.interfaces import CapReader
@@ -24,8 +25,7 @@ class Turn(Enum):
     UNKNOWN = "can't be read"
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """Snapshots, one after the other, that have the same at a path.
 
     Attributes:

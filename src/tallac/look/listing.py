@@ -6,11 +6,12 @@ import heapq
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 from operator import attrgetter
 from typing import BinaryIO
+
+import msgspec
 
 from tallac.dag import Entry, decode_table, encode_table
 from tallac.errors import LocalStateError
@@ -32,8 +33,7 @@ class SortBy(Enum):
     TIME = "time"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """An order of entries.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap
 from tallac.dag import Entry, pack_cap
@@ -13,8 +14,7 @@ from tallac.interfaces import CapReader
 _KEY_SIZE = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """One thing of a manifest: its read cap, and the path by which it was found first, from where the manifest begins."""
 
     path: tuple[bytes, ...]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap
 from tallac.dag import Entry, FileType, Metadata, unpack_cap
@@ -30,8 +31,7 @@ from tallac.source import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Thing:
+class Thing(msgspec.Struct, frozen=True):
     """A file or directory on one side.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tallac.caps import ReadCap
 from tallac.dag import Entry, FileType
@@ -19,8 +20,7 @@ _SHARED = -1
 _PROGRESS_STEP = 1000
 
 
-@dataclass(slots=True)
-class SnapshotFigures:
+class SnapshotFigures(msgspec.Struct):
     """What one snapshot holds.
 
     Attributes:
@@ -35,8 +35,7 @@ class SnapshotFigures:
     freed: int = 0
 
 
-@dataclass(slots=True)
-class Statistics:
+class Statistics(msgspec.Struct):
     """What all snapshots of a target hold and take, in bytes.
 
     Attributes:
@@ -92,8 +91,7 @@ def gather(
     return gathering.statistics
 
 
-@dataclass(slots=True)
-class _Gathering:
+class _Gathering(msgspec.Struct):
     """What is known while the walk goes on.
 
     Attributes:
@@ -107,8 +105,8 @@ class _Gathering:
     statistics: Statistics
     names: list[bytes]
     report: Report
-    owners: dict[bytes, int] = field(default_factory=dict)
-    part_owners: dict[bytes, int] = field(default_factory=dict)
+    owners: dict[bytes, int] = msgspec.field(default_factory=dict)
+    part_owners: dict[bytes, int] = msgspec.field(default_factory=dict)
 
     def count(self, version: Version) -> None:
         """Count a path for each snapshot that has it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
@@ -13,8 +14,7 @@ from tallac.look.metadata import size_of
 from tallac.look.trouble import Report, Trouble, join
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(msgspec.Struct):
     """What is at a path and below it.
 
     Attributes:
@@ -38,8 +38,7 @@ class Usage:
         self.is_whole &= other.is_whole
 
 
-@dataclass(slots=True)
-class _Level:
+class _Level(msgspec.Struct):
     """A directory on the way down: what is left of it, and what there was so far."""
 
     packed: bytes

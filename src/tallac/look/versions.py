@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import NamedTuple
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
@@ -123,8 +124,7 @@ def _roots(reader: CapReader, snapshots: Sequence[Entry], report: Report, path: 
     return _united(Version(state, (number,)) for state, number in states if isinstance(state, Entry))
 
 
-@dataclass(frozen=True, slots=True)
-class _Lister:
+class _Lister(msgspec.Struct, frozen=True):
     """Lists directories, and tells of those that can't be read."""
 
     reader: CapReader

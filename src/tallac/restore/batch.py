@@ -48,14 +48,13 @@ def _batch_of_table(components: tuple[bytes, ...], table: bytes) -> Batch:
     return Batch(components, _entries_decoder.decode(table))
 
 
-@dataclass(slots=True)
-class BatchResult:
+class BatchResult(msgspec.Struct):
     """What became of a batch. It can be pickled."""
 
     files: int = 0
     bytes: int = 0
     owners_unset: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
     def add(self, other: BatchResult) -> None:
         """Add what became of another part of the batch."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from tallac.restore.owners import OwnerRules
 from tallac.restore.selection import EVERYTHING, Selection
@@ -23,8 +24,7 @@ class Overwrite(Enum):
     NEVER = "never"
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreOptions:
+class RestoreOptions(msgspec.Struct, frozen=True):
     """What of a snapshot is wanted, and how.
 
     Attributes:

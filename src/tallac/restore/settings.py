@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tallac.restore.owners import OwnerRules
 
@@ -15,8 +16,7 @@ def read_umask() -> int:
     return umask
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreSettings:
+class RestoreSettings(msgspec.Struct, frozen=True):
     """What holds for a whole restore.
 
     Attributes:
@@ -36,4 +36,4 @@ class RestoreSettings:
     inherits_acls: bool = False
     inherits_flags: bool = False
     replaces: bool = False
-    umask: int = field(default_factory=read_umask)
+    umask: int = msgspec.field(default_factory=read_umask)

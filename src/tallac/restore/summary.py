@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class ProblemKind(Enum):
@@ -33,8 +34,7 @@ class Change(Enum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing that is not as it was.
 
     Attributes:
@@ -48,8 +48,7 @@ class Problem:
     what: str
 
 
-@dataclass(slots=True)
-class RestoreSummary:
+class RestoreSummary(msgspec.Struct):
     """What a restore did so far.
 
     Attributes:

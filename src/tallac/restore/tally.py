@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tallac.dag import Entry
 from tallac.restore.batch import BatchResult
@@ -11,8 +12,7 @@ from tallac.restore.selection import Selection
 from tallac.restore.summary import Change, Problem, RestoreSummary
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreObserver:
+class RestoreObserver(msgspec.Struct, frozen=True):
     """What is told while a restore runs.
 
     Attributes:
@@ -26,16 +26,15 @@ class RestoreObserver:
     progress: Callable[[RestoreSummary], None] | None = None
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Counts, and tells an observer.
 
     Attributes:
         told: The paths with problems; None where nobody will ask.
     """
 
-    observer: RestoreObserver = field(default_factory=RestoreObserver)
-    summary: RestoreSummary = field(default_factory=RestoreSummary)
+    observer: RestoreObserver = msgspec.field(default_factory=RestoreObserver)
+    summary: RestoreSummary = msgspec.field(default_factory=RestoreSummary)
     told: set[bytes] | None = None
 
     def expect(self, entry: Entry, selection: Selection) -> None:

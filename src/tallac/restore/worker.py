@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
+import msgspec
+
 from tallac.caps import FileReadCap
 from tallac.dag import unpack_cap
 from tallac.errors import CapError, CorruptObjectError, DamageError
@@ -49,8 +51,7 @@ Answer: TypeAlias = BatchResult | Exception | None
 """What became of a batch; or of a stretch: what went wrong with it, or None."""
 
 
-@dataclass(frozen=True)
-class WriteTask:
+class WriteTask(msgspec.Struct, frozen=True):
     """Writes files below one destination.
 
     Attributes:

@@ -6,16 +6,16 @@ The rules are those of restic's `forget`: its answers are what the tests compare
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+
+import msgspec
 
 from tallac.retention.rules import Duration, Period, Rules
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A snapshot as the rules see it.
 
     Attributes:
@@ -33,8 +33,7 @@ class Candidate:
     is_held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What becomes of a snapshot.
 
     Attributes:

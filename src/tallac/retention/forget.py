@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import Enum
+
+import msgspec
 
 from tallac.caps import ReadCap
 from tallac.dag import Entry
@@ -25,8 +26,7 @@ class GroupBy(Enum):
     TAGS = "tags"
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(msgspec.Struct, frozen=True):
     """Which group it is; what is not grouped by is None.
 
     Attributes:
@@ -40,8 +40,7 @@ class GroupKey:
     tags: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """What to keep, and how.
 
     Attributes:
@@ -57,8 +56,7 @@ class Order:
     zone: tzinfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What a `forget` comes to.
 
     Attributes:
@@ -67,7 +65,7 @@ class Plan:
     """
 
     groups: Mapping[GroupKey, list[Decision]]
-    others: list[bytes] = field(default_factory=list)
+    others: list[bytes] = msgspec.field(default_factory=list)
 
     @property
     def forgotten(self) -> set[bytes]:
@@ -192,8 +190,7 @@ def forget_named(
     return list(dict.fromkeys(names))
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(msgspec.Struct, frozen=True):
     """What an undo came to.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,8 +15,7 @@ from tallac.retention.target import Target, facts_of, find_named, set_latest, wi
 NOTE_LENGTH_MAX = 4000
 
 
-@dataclass(frozen=True, slots=True)
-class TagChange:
+class TagChange(msgspec.Struct, frozen=True):
     """How tags and note are to change.
 
     Attributes:

@@ -11,9 +11,10 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import msgspec
 
 from tallac.dag import Entry, decode_table, encode_table, parse_snapshot_name
 from tallac.errors import LocalStateError, MalformedObjectError
@@ -45,8 +46,7 @@ COMMIT;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """When a snapshot was first seen.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -18,8 +17,7 @@ IsExcluded = Callable[[bytes, bool], bool]
 """Tells of a path below the snapshot, and of whether it is a directory, whether it is to go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(msgspec.Struct, frozen=True):
     """What was taken out.
 
     Attributes:
@@ -37,8 +35,7 @@ class Removed:
         return Removed(self.files + other.files, self.directories + other.directories, self.size + other.size)
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(msgspec.Struct, frozen=True):
     """What became of one snapshot.
 
     Attributes:
@@ -83,13 +80,12 @@ def rewrite(
         return run.once()
 
 
-@dataclass(slots=True)
-class _Result:
+class _Result(msgspec.Struct):
     """What became of a directory: its packed cap, and what is missing in it now."""
 
     packed: bytes
-    removed: Removed = field(default_factory=Removed)
-    paths: list[bytes] = field(default_factory=list)
+    removed: Removed = msgspec.field(default_factory=Removed)
+    paths: list[bytes] = msgspec.field(default_factory=list)
 
 
 class _Run:
@@ -144,15 +140,14 @@ class _Run:
                 yield entry, _after(entry, result), Rewritten(entry.name, result.removed, result.paths)
 
 
-@dataclass(slots=True)
-class _Level:
+class _Level(msgspec.Struct):
     """A directory whose entries are being looked at."""
 
     path: bytes
     packed: bytes
     entries: Iterator[Entry]
     result: _Result
-    changes: dict[bytes, bytes | None] = field(default_factory=dict)
+    changes: dict[bytes, bytes | None] = msgspec.field(default_factory=dict)
 
 
 class _Walk:

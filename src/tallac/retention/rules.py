@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
+
+import msgspec
 
 from tallac.errors import UsageError
 
@@ -43,8 +44,7 @@ class Period(Enum):
                 return (moment.year,)
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(msgspec.Struct, frozen=True):
     """A length of time by the calendar, as in `1y6m14d12h`; months differ in length."""
 
     years: int = 0
@@ -79,8 +79,7 @@ class Duration:
         return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """What is to be kept; a snapshot that no rule keeps is forgotten.
 
     Attributes:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
 from blake3 import blake3
+from msgspec.structs import replace
 
 from tallac.source.descriptors import open_regular
 from tallac.source.entry import SourceEntry
@@ -51,8 +51,7 @@ CACHE_MARKER = Marker(b"CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806
 """The Cache Directory Tagging Specification (https://bford.info/cachedir/)."""
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """The user's rules. By default all is backed up that no `.tallacignore` leaves out.
 
     Attributes:
@@ -63,7 +62,7 @@ class Selection:
         one_file_system: Whether what is mounted below a source is left out; its mount point stays as an empty directory.
     """
 
-    patterns: Patterns = Patterns()  # noqa: RUF009 - it is immutable.
+    patterns: Patterns = Patterns()
     ignore_file: bytes | None = IGNORE_FILE
     markers: tuple[Marker, ...] = ()
     size_max: int | None = None
@@ -104,8 +103,7 @@ class _Level(NamedTuple):
     prefix: str
 
 
-@dataclass(frozen=True, slots=True)
-class DirectorySelection:
+class DirectorySelection(msgspec.Struct, frozen=True):
     """What is left out of one directory.
 
     Attributes:

@@ -6,8 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile
 from tallac.errors import AuthorityError, StoreError
@@ -57,8 +58,7 @@ class TahoeReader:
         return directory
 
 
-@dataclass(frozen=True)
-class TahoeReaderRecipe:
+class TahoeReaderRecipe(msgspec.Struct, frozen=True):
     """How a worker process reads files. The caps bring what opens them."""
 
     url: str

@@ -7,8 +7,9 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap
 from tallac.dag import Entry, FileType, Metadata
@@ -95,8 +96,7 @@ def copy_to_local(
             os.close(folder)
 
 
-@dataclass(slots=True)
-class _Copier:
+class _Copier(msgspec.Struct):
     """Copies entries into open folders, by their descriptors, so that no link that appears below is followed."""
 
     reader: CapReader

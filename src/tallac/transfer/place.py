@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, ReadCap, WriteCap
 from tallac.dag import Entry, Metadata
@@ -12,8 +13,7 @@ from tallac.errors import AuthorityError, EntryError, EntryNotFoundError, NotADi
 from tallac.interfaces import CapReader
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A path below a cap.
 
     Attributes:
@@ -50,8 +50,7 @@ class Place:
         return Place(self.cap, self.path + names, self.label)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What a place leads to: a read cap, with the metadata of its entry (none, where the place is the cap itself)."""
 
     place: Place

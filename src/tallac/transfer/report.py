@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True):
     """Something that was not copied.
 
     Attributes:
@@ -23,8 +23,7 @@ def ignore(_: object) -> None:
     """Take note and do nothing."""
 
 
-@dataclass(slots=True)
-class CopyReport:
+class CopyReport(msgspec.Struct):
     """Counts of a copy, while it goes on and afterwards.
 
     Attributes:
@@ -40,7 +39,7 @@ class CopyReport:
     directories: int = 0
     bytes: int = 0
     bytes_expected: int = 0
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[Skipped] = msgspec.field(default_factory=list)
     notice: Callable[[str], None] = ignore
     progress: Callable[[CopyReport], None] = ignore
 

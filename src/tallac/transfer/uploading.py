@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
+
+import msgspec
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryRead, ReadCap
 from tallac.dag import Entry, Metadata
@@ -29,11 +30,10 @@ from tallac.transfer.report import CopyReport
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-@dataclass(slots=True)
-class PlannedDirectory:
+class PlannedDirectory(msgspec.Struct):
     """A mutable directory that is to be, or to be filled: what it gets, by name."""
 
-    children: dict[bytes, Entry | PlannedDirectory] = field(default_factory=dict)
+    children: dict[bytes, Entry | PlannedDirectory] = msgspec.field(default_factory=dict)
 
     def add(self, name: bytes, entry: Entry, source: Path | Place) -> None:
         """Plan an entry.
@@ -126,8 +126,7 @@ def _is_directory(reader: CapReader, source: Path | Place) -> bool:
     return find(reader, source).is_directory
 
 
-@dataclass(slots=True)
-class _Planner:
+class _Planner(msgspec.Struct):
     """Stores what is to be copied and notes where it goes."""
 
     reader: CapReader

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from tallac.caps import Cap
 from tallac.interfaces import CheckReport
 
 
-@dataclass(frozen=True, slots=True)
-class PackShare:
+class PackShare(msgspec.Struct, frozen=True):
     """Which packs are read whole, byte for byte. Packs are named by a hash, so any share is a fair sample.
 
     Attributes:
@@ -31,8 +31,7 @@ class PackShare:
         return "percent" if self.percent else f"{self.part}/{self.parts}"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(msgspec.Struct, frozen=True):
     """How to check.
 
     Attributes:

@@ -52,8 +52,7 @@ class _Plain(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     aliases: list[NamedCap]
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+class _Copy(msgspec.Struct, frozen=True):
     """One stored copy: its bytes, how to replace it, and what it says if it is whole."""
 
     stored: bytes

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 CHUNKS, LISTS, DIRECTORIES, UNUSED = "chunks", "lists", "directories", "unused"
 
 
-@dataclass(slots=True)
-class Amount:
+class Amount(msgspec.Struct):
     """A number of things, and the bytes that they take."""
 
     count: int = 0
@@ -21,8 +21,7 @@ class Amount:
         self.size += size
 
 
-@dataclass(frozen=True, slots=True)
-class SessionFigures:
+class SessionFigures(msgspec.Struct, frozen=True):
     """One session: its name, its state, and when it began by its writer's clock, in nanoseconds since 1970."""
 
     name: str
@@ -30,8 +29,7 @@ class SessionFigures:
     started_ns: int
 
 
-@dataclass(slots=True)
-class VaultFigures:
+class VaultFigures(msgspec.Struct):
     """The figures of a vault.
 
     Attributes:
@@ -46,12 +44,14 @@ class VaultFigures:
     """
 
     identity: str
-    objects: dict[str, Amount] = field(default_factory=lambda: {kind: Amount() for kind in (CHUNKS, LISTS, DIRECTORIES, UNUSED)})
-    stored: dict[str, Amount] = field(
+    objects: dict[str, Amount] = msgspec.field(
+        default_factory=lambda: {kind: Amount() for kind in (CHUNKS, LISTS, DIRECTORIES, UNUSED)}
+    )
+    stored: dict[str, Amount] = msgspec.field(
         default_factory=lambda: {kind: Amount() for kind in ("packs", "index", "slots", "aside", "other")}
     )
     roots: int = 0
-    sessions: list[SessionFigures] = field(default_factory=list)
+    sessions: list[SessionFigures] = msgspec.field(default_factory=list)
     proposed_packs: int = 0
     decided_packs: int = 0
     trouble: str = ""

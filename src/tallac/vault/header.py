@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.crypto import hash_file_bytes
 from tallac.errors import CorruptObjectError, MalformedObjectError, NewerFormatError, NotAVaultError, StoreError
@@ -22,8 +23,7 @@ _MAGIC = b"tallac vault\n"
 _IDENTITY_LINE = re.compile(rb"id ([0-9a-f]{32})")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """What a header says.
 
     Attributes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from tallac.caps import VerifyCap
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorOptions:
+class MirrorOptions(msgspec.Struct, frozen=True):
     """How to copy a vault.
 
     Attributes:
@@ -24,8 +23,7 @@ class MirrorOptions:
     only: tuple[VerifyCap, ...] = ()
 
 
-@dataclass(slots=True)
-class MirrorReport:
+class MirrorReport(msgspec.Struct):
     """What was copied, or would be.
 
     Attributes:
@@ -48,4 +46,4 @@ class MirrorReport:
     replaced_packs: int = 0
     deleted_packs: int = 0
     deleted_bytes: int = 0
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)

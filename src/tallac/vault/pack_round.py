@@ -9,7 +9,6 @@ import contextlib
 import os
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -54,13 +53,12 @@ def choose(share: PackShare, sizes: Mapping[bytes, int], last: bytes, damaged: C
     return again + [name for name in following if name not in damaged]
 
 
-@dataclass(slots=True)
-class PackRound:
+class PackRound(msgspec.Struct):
     """One round over the packs of a vault."""
 
     share: PackShare
     folder: Path
-    _standing: Standing = field(default_factory=Standing)
+    _standing: Standing = msgspec.field(default_factory=Standing)
     _again: frozenset[bytes] = frozenset()
 
     def begin(self, sizes: Mapping[bytes, int]) -> list[bytes]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, Hasher, open_sealed, padme, seal
 from tallac.errors import CorruptObjectError, MalformedObjectError, ObjectNotFoundError, StoreError
@@ -38,8 +39,7 @@ def pack_path(name: bytes) -> str:
     return PACK_PREFIX + name.hex()
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedPack:
+class FinishedPack(msgspec.Struct, frozen=True):
     """What the index keeps of one pack.
 
     Attributes:
@@ -53,8 +53,7 @@ class FinishedPack:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PackedObject:
+class PackedObject(msgspec.Struct, frozen=True):
     """One object as a footer lists it.
 
     Attributes:

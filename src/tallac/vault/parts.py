@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, Randomness
@@ -19,8 +20,7 @@ from tallac.vault.slots import Slots
 from tallac.vault.state import StateFolder, open_state_folder
 
 
-@dataclass(slots=True)
-class VaultParts:
+class VaultParts(msgspec.Struct):
     """One open vault. The keys that its user lacks are None."""
 
     backend: Backend

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import re
 import struct
-from dataclasses import dataclass
 
 import msgspec
 
@@ -50,8 +49,7 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         return PassphraseCost(self.memory_kib, self.passes, self.lanes)
 
 
-@dataclass(frozen=True, slots=True)
-class SetPassphrase:
+class SetPassphrase(msgspec.Struct, frozen=True):
     """What is known of a passphrase, other than itself.
 
     Attributes:

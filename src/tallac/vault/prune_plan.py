@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tallac.vault.index import VaultIndex
 from tallac.vault.marking import Marks
@@ -14,8 +15,7 @@ OFFSETS_MAX = 250_000
 """Copies named singly in one round's quarantine, which every writer holds in memory."""
 
 
-@dataclass(slots=True)
-class PackUse:
+class PackUse(msgspec.Struct):
     """How much of one pack is in use.
 
     Attributes:
@@ -28,7 +28,7 @@ class PackUse:
     dead: int = 0
     alive_size: int = 0
     dead_size: int = 0
-    offsets: list[int] = field(default_factory=list)
+    offsets: list[int] = msgspec.field(default_factory=list)
 
     def add(self, location: Location, *, is_alive: bool) -> None:
         """Count one copy."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class PruneOptions:
+
+class PruneOptions(msgspec.Struct, frozen=True):
     """How to prune.
 
     Attributes:
@@ -22,8 +22,7 @@ class PruneOptions:
     fence_after_seconds: float = 120.0
 
 
-@dataclass(slots=True)
-class PruneReport:
+class PruneReport(msgspec.Struct):
     """What a prune found, and what it did or would do.
 
     Attributes:
@@ -46,7 +45,7 @@ class PruneReport:
     written_packs: int = 0
     written_bytes: int = 0
     waiting_sessions: int = 0
-    skipped: list[str] = field(default_factory=list)
+    skipped: list[str] = msgspec.field(default_factory=list)
 
     @property
     def freed_bytes(self) -> int:

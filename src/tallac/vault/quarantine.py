@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tallac.errors import MalformedObjectError
 from tallac.vault.registers import State
@@ -18,8 +19,7 @@ from tallac.vault.runs import Location
 _HEAD = struct.Struct(">QB32sI")
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantinedPack:
+class QuarantinedPack(msgspec.Struct, frozen=True):
     """What is to go of one pack.
 
     Attributes:
@@ -39,8 +39,7 @@ class QuarantinedPack:
         return self.offsets is None or offset in self.offsets
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantine:
+class Quarantine(msgspec.Struct, frozen=True):
     """One state of the quarantine; what it holds counts as absent for writers.
 
     Attributes:
@@ -50,7 +49,7 @@ class Quarantine:
     """
 
     number: int = 0
-    packs: Mapping[bytes, QuarantinedPack] = field(default_factory=dict)
+    packs: Mapping[bytes, QuarantinedPack] = msgspec.field(default_factory=dict)
     wanted: set[bytes] | None = None
 
     def hides(self, location: Location) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, open_sealed, seal
 from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError
@@ -25,8 +26,7 @@ _HEAD = struct.Struct(">Q32s")
 NO_PREDECESSOR = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """One state of a register.
 
     Attributes:

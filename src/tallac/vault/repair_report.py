@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from tallac.caps import Cap
 from tallac.interfaces import Backend
 
 
-@dataclass(frozen=True, slots=True)
-class RepairOptions:
+class RepairOptions(msgspec.Struct, frozen=True):
     """How to repair.
 
     Attributes:
@@ -27,8 +27,7 @@ class RepairOptions:
     mirror: Backend | None = None
 
 
-@dataclass(slots=True)
-class RepairReport:
+class RepairReport(msgspec.Struct):
     """What a repair found and did, or would do.
 
     Attributes:
@@ -43,8 +42,8 @@ class RepairReport:
         bytes_read, bytes_total: How far the reading of the packs is.
     """
 
-    done: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    done: list[str] = msgspec.field(default_factory=list)
+    left: list[str] = msgspec.field(default_factory=list)
     healed_packs: int = 0
     aside_packs: int = 0
     lost_packs: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -20,8 +19,7 @@ POLL_SECONDS_MAX = 10.0
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class FoundSession:
+class FoundSession(msgspec.Struct, frozen=True):
     """A session object as it was read."""
 
     path: str

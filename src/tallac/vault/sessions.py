@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Event, Lock, Thread
 
@@ -70,8 +69,7 @@ def decode_session(path: str, sealed: bytes, key: bytes) -> SessionRecord:
         raise MalformedObjectError(f"{path} does not follow the format") from None
 
 
-@dataclass(slots=True)
-class RegisteredSession:
+class RegisteredSession(msgspec.Struct):
     """This writer's own session object."""
 
     backend: Backend
@@ -80,7 +78,7 @@ class RegisteredSession:
     path: str
     record: SessionRecord
     version: Version
-    lock: Lock = field(default_factory=Lock)
+    lock: Lock = msgspec.field(default_factory=Lock)
 
     @classmethod
     def register(cls, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> RegisteredSession:

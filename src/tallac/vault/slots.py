@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 
@@ -87,8 +86,7 @@ def make_write_cap(randomness: Randomness, mutable_format: MutableFormat = Mutab
     return MutableDirectoryWrite(writekey, fingerprint_of(signing_key_of(writekey).public), mutable_format)
 
 
-@dataclass(frozen=True, slots=True)
-class SlotState:
+class SlotState(msgspec.Struct, frozen=True):
     """One state of a slot whose signature is right.
 
     Attributes:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tallac.errors import LocalStateError
 from tallac.vault.memory import SEEN_FILE, SeenStates
 
 
-@dataclass(frozen=True, slots=True)
-class StateFolder:
+class StateFolder(msgspec.Struct, frozen=True):
     """Where local state goes.
 
     Attributes:

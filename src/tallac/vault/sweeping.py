@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tallac.errors import CorruptObjectError, MissingObjectError, StoreFullError
 from tallac.vault.index import IndexStore, index_parts, names_in

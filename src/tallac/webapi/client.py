@@ -46,8 +46,7 @@ class Child:
     metadata: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """What a cap leads to.
 
     Attributes:

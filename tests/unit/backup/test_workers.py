@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.command import PATIENCE_SECONDS
 
-from tallac.backup.executor import Workers
 from tallac.backup.files import QUEUED_MAX
 from tallac.backup.messages import BatchJob, BatchResult, Part, PiecesResult
+from tallac.backup.processes import Workers
 from tallac.backup.worker import StoreTask
 from tallac.dag import decode_table
 from tallac.errors import MissingObjectError, StoreFullError, WorkerDiedError

@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.restore.test_random_trees import TreeMaker
 
 from tallac.dag import Entry, Metadata

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypedDict, Unpack
 
 import click
+from msgspec.structs import replace
 
 from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.restoring import Telling, tell_summary
