@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("suite")
+
+# nohup, and a shell that starts something in the background, have signals ignored, which every command of a test would inherit. A
+# handler is not inherited.
+for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda _number, _frame: None)
 
 
 @pytest.fixture(scope="session")
