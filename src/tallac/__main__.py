@@ -1,7 +1,5 @@
 """`python -m tallac`."""
 
-import sys
-
 from tallac.cli import main
 
-sys.exit(main())
+main()

@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from tallac.backup.assembly import Assembler, Assembly, row_of
-from tallac.backup.executor import Executor, Threads, Workers
+from tallac.backup.executor import Executor, Pool
 from tallac.backup.files import Files
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import Recorded
@@ -17,7 +17,6 @@ from tallac.backup.summary import BackupSummary, Change, Ledger, Observer
 from tallac.backup.surroundings import Surroundings
 from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
 from tallac.backup.walk import Walk
-from tallac.backup.worker import StoreTask
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap
 from tallac.dag import Metadata, SnapshotFacts, parse_snapshot_name, unpack_cap
 from tallac.errors import FencedError, SourceError, UsageError
@@ -35,7 +34,6 @@ from tallac.source import (
     read_xattrs,
 )
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
-from tallac.workers.pool import can_start_workers
 
 WORKERS = 2
 
@@ -188,7 +186,7 @@ class _Run:
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)
-            pools: list[Workers | Threads] = []
+            pools: list[Pool] = []
             assembler = Assembler(writer, record, ledger)
             files = Files(
                 writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
@@ -217,25 +215,35 @@ class _Run:
                 pool.finish()
             return outcome(visited, ledger)
 
-    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Workers | Threads]) -> Executor | None:
-        if writer.threads:
-            threads = Threads(lambda: FileStorer(root, writer, writer.small_size_max, self._filesystem), writer.threads)
-            stack.callback(threads.stop)
-            pools.append(threads)
-            return threads
+    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Pool]) -> Executor | None:
+        pool = self._make_threads(root, writer) if writer.threads else self._make_workers(root, writer)
+        if pool is not None:
+            stack.callback(pool.stop)
+            pools.append(pool)
+        return pool
+
+    def _make_threads(self, root: int, writer: CapWriter) -> Pool:
+        # late import: a backup of what has hardly changed starts none
+        from tallac.backup.threads import Threads
+
+        return Threads(lambda: FileStorer(root, writer, writer.small_size_max, self._filesystem), writer.threads)
+
+    def _make_workers(self, root: int, writer: CapWriter) -> Pool | None:
+        # late import: a backup of what has hardly changed starts none
+        from tallac.backup.processes import Workers
+        from tallac.backup.worker import StoreTask
+        from tallac.workers.pool import can_start_workers
+
         recipe = writer.worker_recipe()
         if recipe is None or self._order.workers == 0 or not can_start_workers():
             return None
         try:
-            pool = Workers(StoreTask(recipe, root, writer.small_size_max), self._order.workers, writer.adopt)
+            return Workers(StoreTask(recipe, root, writer.small_size_max), self._order.workers, writer.adopt)
         except OSError as error:
             self._observer.notice(
                 self._order.source, f"no worker processes can be started ({error.strerror}); it is read without them"
             )
             return None
-        stack.callback(pool.stop)
-        pools.append(pool)
-        return pool
 
     def _root_metadata(self, root: int) -> Metadata:
         try:

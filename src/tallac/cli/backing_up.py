@@ -16,7 +16,6 @@ from tallac.cli.progress import ProgressLine
 from tallac.connect.backup_options import BackupOptions
 from tallac.connect.exclusions import Exclusions
 from tallac.look.moments import parse_moment
-from tallac.retention.rules import parse_tags
 
 
 class Wishes(ExclusionOptions):
@@ -59,7 +58,7 @@ def options_of(run: Run, wishes: Wishes) -> BackupOptions:
             one_file_system=wishes["one_file_system"],
             ignore_files=wishes["ignore_files"],
         ).selection(run.standard_input),
-        tags=tuple(dict.fromkeys(tag for text in wishes["tag"] for tag in parse_tags(text))),
+        tags=_tags(wishes["tag"]),
         host=wishes["host"],
         time_ns=None if wishes["time"] is None else parse_moment(wishes["time"], now_ns),
         ignore_timestamps=wishes["ignore_timestamps"],
@@ -67,6 +66,14 @@ def options_of(run: Run, wishes: Wishes) -> BackupOptions:
     )
     options.require_sense(now_ns)
     return options
+
+
+def _tags(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not texts:
+        return ()
+    from tallac.retention.rules import parse_tags  # late import: the rest of that module is about forgetting
+
+    return tuple(dict.fromkeys(tag for text in texts for tag in parse_tags(text)))
 
 
 def observer(run: Run, line: ProgressLine) -> Observer:

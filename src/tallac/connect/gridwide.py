@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import webbrowser
 from collections.abc import Callable, Iterator
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_from_bytes
@@ -77,11 +75,16 @@ class GridWide:
             )
         return check_cap(grid, cap, read_data=read_data, with_frame=False, progress=progress)
 
-    def webopen(self, place: str, *, info: bool = False, browse: Callable[[str], bool] = webbrowser.open) -> Path:
+    def webopen(self, place: str, *, info: bool = False, browse: Callable[[str], bool] | None = None) -> Path:
         """Show a place in the web browser, through the gateway of a Tahoe-LAFS node.
 
         The browser is told of a file that only the user can read, and that leads it on: an address on its command line, which is a
         cap, could be seen by everybody on this machine.
+
+        Args:
+            place: What to show.
+            info: Show what is known of it, and not the thing itself.
+            browse: Shows an address and tells whether it could; None for the user's own browser.
 
         Returns:
             The file.
@@ -90,6 +93,10 @@ class GridWide:
             UsageError: The place is in a vault, which has no gateway of its own.
             LocalStateError: There is no browser.
         """
+        # late import: only this needs them
+        import webbrowser
+        from html import escape
+
         from tallac.tahoe.grid import TahoeGrid  # late import: see above
 
         grid, located = self.connection.resolve(place)
@@ -103,6 +110,6 @@ class GridWide:
             write_private(page, _LEAD_ON.format(escape(address, quote=True)).encode())
         except OSError as error:
             raise LocalStateError(f"{page}: can't write what the browser is to open ({error.strerror})") from error
-        if not browse(page.as_uri()):
+        if not (browse or webbrowser.open)(page.as_uri()):
             raise LocalStateError(f"{page}: no web browser was found to show this; open it yourself, or set BROWSER")
         return page

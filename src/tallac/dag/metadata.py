@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from enum import Enum
-from fractions import Fraction
 from typing import TypeAlias
 
 import msgspec
@@ -34,6 +33,9 @@ def time_from_float(seconds: float) -> Time:
     Raises:
         ValueError, OverflowError: It is infinite, or no number.
     """
+    # late import: only other tools write such times
+    from fractions import Fraction
+
     return time_from_ns(round(Fraction(seconds) * 1_000_000_000))
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
+
+import msgspec
 
 from tallac.crypto import hash_file_bytes, keyed
 from tallac.errors import MalformedCapError
@@ -19,11 +21,15 @@ KEY_SIZE = 32
 CHECKSUM_SIZE = 3
 
 
-class VaultKey:
-    """Any of them."""
+class VaultKey(msgspec.Struct, frozen=True, dict=True):
+    """Any of them. What is derived is kept."""
 
-    kind: str
+    kind: ClassVar[str]
+
     secret: bytes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     @cached_property
     def configuration(self) -> bytes:
@@ -47,11 +53,9 @@ class VaultKey:
         return keyed(self.secret, b"tallac vault 1 " + purpose.encode("ascii"), length)
 
 
-@dataclass(frozen=True)
-class LocatorKey(VaultKey):
+class LocatorKey(VaultKey, frozen=True):
     """Finds objects: what a read cap needs beside it."""
 
-    secret: bytes = field(repr=False)
     kind = "locator"
 
     @cached_property
@@ -70,11 +74,9 @@ class LocatorKey(VaultKey):
         return self
 
 
-@dataclass(frozen=True)
-class KeeperKey(VaultKey):
+class KeeperKey(VaultKey, frozen=True):
     """Knows the roots: checks, prunes, repairs and copies what it can't read."""
 
-    secret: bytes = field(repr=False)
     kind = "keeper"
 
     @cached_property
@@ -93,11 +95,9 @@ class KeeperKey(VaultKey):
         return self
 
 
-@dataclass(frozen=True)
-class WriterKey(VaultKey):
+class WriterKey(VaultKey, frozen=True):
     """Stores: the convergence secret and the seeds that decide where content is cut."""
 
-    secret: bytes = field(repr=False)
     kind = "writer"
 
     @cached_property
@@ -126,11 +126,9 @@ class WriterKey(VaultKey):
         return self.keeper_key.locator_key
 
 
-@dataclass(frozen=True)
-class EnvelopeKey(VaultKey):
+class EnvelopeKey(VaultKey, frozen=True):
     """Opens a user's envelope, in which a vault key and aliases lie. It follows from no other key."""
 
-    secret: bytes = field(repr=False)
     kind = "envelope"
 
     @cached_property

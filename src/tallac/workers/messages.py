@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle  # See above.
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -16,22 +15,26 @@ _LENGTH_SIZE = 8
 _READ_SIZE_MAX = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """Carry out a job. Answered by `Done`."""
 
-    job: object = field(repr=False)
+    job: object
+
+    def __repr__(self) -> str:
+        return "Work()"
 
 
 class End(msgspec.Struct, frozen=True):
     """There is nothing more to do. Answered by `Ended`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """A job has been carried out."""
 
-    answer: object = field(repr=False)
+    answer: object
+
+    def __repr__(self) -> str:
+        return "Done()"
 
 
 class Ended(msgspec.Struct, frozen=True):
