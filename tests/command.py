@@ -6,12 +6,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SOURCES = Path(__file__).parents[1] / "src"
 COMMAND = (sys.executable, "-m", "tallac")
+
+PATIENCE_SECONDS = 300
+"""So long a test waits for what has to come. It measures nothing: a machine may be slow, and do other things meanwhile."""
+
+# What a user's or a machine's own settings say on colours, widths and the like.
+FOREIGN_VARIABLES = ("TALLAC", "LC_", "LANG", "PYTHON", "XDG_", "FORCE_COLOR", "NO_COLOR", "TTY_", "COLUMNS", "LINES")
 
 # Root may read and write everything; without these two capabilities it obeys modes as others do.
 AS_A_USER = """
@@ -21,6 +28,12 @@ for capability in (1, 2):
     libc.prctl(24, capability, 0, 0, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+
+
+def as_normal_user(number: int) -> list[str]:
+    """Give what starts a command as another user, who may read all: the interpreter and the tests may be open to root alone."""
+    rights = ["--inh-caps", "-all,+dac_read_search", "--ambient-caps", "-all,+dac_read_search"]
+    return ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups", *rights, "--"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class Tallac:
     @property
     def environment(self) -> dict[str, str]:
         """What the command sees: nothing of the caller's own Tallac, and the C locale."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("TALLAC", "LC_", "LANG", "PYTHON"))}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN_VARIABLES)}
         return kept | {"TALLAC_HOME": str(self.home), "PYTHONPATH": str(SOURCES), "LC_ALL": "C"}
 
     @property
@@ -77,7 +90,7 @@ class Tallac:
         stdin: bytes = b"",
         status: int | None = 0,
         as_user: bool = False,
-        timeout: float = 120,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Result:
         """Run a command and expect an exit status, None for any; with `as_user`, permissions count for root as well."""
         before = (sys.executable, "-c", AS_A_USER) if as_user else tuple(self.before)
@@ -102,6 +115,13 @@ class Tallac:
         return subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=own_group
         )
+
+    def processes_left(self) -> list[int]:
+        """Give those processes that have this home and do not end, on Linux."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
 
     def processes(self) -> list[int]:
         """Find the processes that have this home, on Linux."""

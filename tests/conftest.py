@@ -2,12 +2,31 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.command import Tallac
+
+# No property is about time: on a machine that does other things as well, any example may take long. Examples are the same in each
+# run, as seeds are, except that a long run makes up new ones.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="TALLAC_TORTURE" not in os.environ,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("suite")
+
+# nohup, and a shell that starts something in the background, have signals ignored, which every command of a test would inherit. A
+# handler is not inherited.
+for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda _number, _frame: None)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -109,7 +110,7 @@ def test_odd_names(tallac: Tallac, tmp_path: Path) -> None:
 def test_two_at_once(tallac: Tallac, source: Path, target: str) -> None:
     """Backups into one target at the same time all succeed, the first ones of all too, and all their snapshots are there."""
     running = [tallac.start("backup", source, target) for _ in range(3)]
-    finished = [(process, *process.communicate(timeout=120)) for process in running]
+    finished = [(process, *process.communicate(timeout=PATIENCE_SECONDS)) for process in running]
     assert [process.returncode for process, _, _ in finished] == [0] * 3, finished
     assert len(tallac("snapshots", target).lines) == 1 + 3
     assert tallac("check", "--read-data", "tallac:").status == 0

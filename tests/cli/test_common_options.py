@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
-import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -14,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+from tests.command import COMMAND
+from tests.terminal import run_on_terminal
 
 from tallac.cli.group import COMMANDS, group
 
 if TYPE_CHECKING:
     from tests.command import Tallac
 
-COMMAND = (sys.executable, "-m", "tallac")
 COMMON_OPTIONS = {"--verbose", "--quiet", "--json", "--no-progress", "--grid", "--vault-key"}
 
 # Commands whose whole purpose is what they print; the others print nothing when told to be quiet.
@@ -134,25 +133,10 @@ def test_verbose_and_quiet(tallac: Tallac) -> None:
 
 def on_terminal(tallac: Tallac, *arguments: str | Path, **variables: str) -> bytes:
     """Run a command with standard error on a terminal, and give what the terminal gets."""
-    terminal, end = pty.openpty()
     environment = tallac.environment | {"TERM": "xterm-256color"} | variables
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end
-    )
-    os.close(end)
-    shown = b""
-    while step := _read(terminal):
-        shown += step
-    os.close(terminal)
-    assert process.wait(60) == 0, shown
+    status, shown = run_on_terminal([*COMMAND, *arguments], environment, stream="stderr", other=subprocess.DEVNULL)
+    assert status == 0, shown
     return shown
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:
-        return b""  # That is how Linux says that nobody has the other end open.
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 from tallac.cli.group import COMMANDS, group
 from tallac.cli.shells import SCRIPTS, TypedWord, answer, quote_for_bash, split_line
@@ -32,7 +33,6 @@ SHELLS = {
     "zsh": (("zsh", "-f", "-i"), "autoload -U compinit; compinit -u -D; PROMPT='READY> '\n"),
     "fish": (("fish", "--no-config", "-i"), "function fish_prompt; echo 'READY> '; end\n"),
 }
-SECONDS_MAX = 30
 
 
 class Shell:
@@ -89,7 +89,7 @@ class Shell:
         os.write(self._terminal, keys.encode())
 
     def _wait_until(self, is_reached: Callable[[], bool], otherwise: str) -> None:
-        deadline = time.monotonic() + SECONDS_MAX
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_reached():
             assert time.monotonic() < deadline, (otherwise, self.shown)
             if select.select([self._terminal], [], [], 0.05)[0]:
@@ -182,7 +182,7 @@ def ask(tallac: Tallac, line: str, instruction: str = "zsh_complete") -> subproc
         env=tallac.environment | {"_TALLAC_COMPLETE": instruction, "COMP_LINE": line},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
 

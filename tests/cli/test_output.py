@@ -2,20 +2,19 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.command import COMMAND, PATIENCE_SECONDS
+from tests.terminal import run_on_terminal
 
 if TYPE_CHECKING:
     from tests.command import Tallac
 
-COMMAND = (sys.executable, "-m", "tallac")
 ESCAPES = b"\x1b[31mred\n\xff"
 
 
@@ -53,7 +52,12 @@ def test_a_full_output(filled: Tallac, arguments: tuple[str, ...]) -> None:
     """Output that can't be written is one line on standard error, and a failure."""
     with Path("/dev/full").open("wb") as full:
         finished = subprocess.run(
-            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, env=filled.environment, check=False, timeout=60
+            [*COMMAND, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=filled.environment,
+            check=False,
+            timeout=PATIENCE_SECONDS,
         )
     assert finished.returncode == 1
     assert len(finished.stderr.splitlines()) == 1
@@ -69,7 +73,7 @@ def test_closed_descriptors(tallac: Tallac, source: Path, closed: str) -> None:
         capture_output=True,
         env=tallac.environment,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert finished.returncode == 0, finished
     assert len(tallac("snapshots", "tallac:closed").lines) == 2
@@ -85,12 +89,8 @@ def test_names_in_a_pipe(filled: Tallac) -> None:
 
 def test_names_on_a_terminal(filled: Tallac) -> None:
     """A terminal gets no control characters from names."""
-    terminal, end = pty.openpty()
-    finished = subprocess.run([*COMMAND, "ls"], stdout=end, env=filled.environment, check=False, timeout=60)
-    os.close(end)
-    shown = os.read(terminal, 10_000)
-    os.close(terminal)
-    assert finished.returncode == 0
+    status, shown = run_on_terminal([*COMMAND, "ls"], filled.environment, stream="stdout", other=subprocess.DEVNULL)
+    assert status == 0
     assert shown.splitlines() == [b"\\x1b[31mred\\n\\xff", b"Archives", b"Latest", b"sub"]
 
 
@@ -102,19 +102,14 @@ def test_names_in_messages(filled: Tallac) -> None:
     assert filled.fails("restore", "tallac:nowhere", ESCAPES).isprintable()
 
 
-def test_a_progress_line(tallac: Tallac, source: Path) -> None:
+def test_a_progress_line(tallac: Tallac, source: Path, tmp_path: Path) -> None:
     """A terminal shows how far it is, and the line is gone in the end; a pipe gets none."""
-    terminal, end = pty.openpty()
     environment = tallac.environment | {"TERM": "xterm"}
-    finished = subprocess.run(
-        [*COMMAND, "backup", source, "new"], stdout=subprocess.PIPE, stderr=end, env=environment, check=False, timeout=60
-    )
-    os.close(end)
-    shown = os.read(terminal, 100_000)
-    os.close(terminal)
-    assert finished.returncode == 0
+    with (tmp_path / "printed").open("wb") as printed:
+        status, shown = run_on_terminal([*COMMAND, "backup", source, "new"], environment, stream="stderr", other=printed)
+    assert status == 0
     assert b"\x1b[2K" in shown
-    assert b"\x1b" not in finished.stdout
+    assert b"\x1b" not in (tmp_path / "printed").read_bytes()
     assert tallac("backup", source, "new").err == ""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 from tallac.backends.descriptors import DescriptorCache
 from tallac.backends.file_calls import REAL
@@ -66,7 +67,7 @@ def test_no_increment_is_lost_between_processes(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path)
     backend.put("slots/counter", b"0")
     processes = [run(COUNT, tmp_path) for _ in range(4)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    assert [process.wait(timeout=PATIENCE_SECONDS) for process in processes] == [0, 0, 0, 0]
     assert backend.get("slots/counter") == b"200"
 
 
@@ -301,7 +302,7 @@ def test_leftovers_of_a_killed_run(tmp_path: Path) -> None:
     living = LocalBackend(tmp_path).upload()
     living.write(b"slow")
     assert backend.leftovers() == []
-    assert run(LEAVE, tmp_path).wait(timeout=60) == 9
+    assert run(LEAVE, tmp_path).wait(timeout=PATIENCE_SECONDS) == 9
     (leftover,) = backend.leftovers()
     assert (leftover.name[:5], leftover.size) == (PREFIX, len(b"never finished"))
     assert list(backend.list("")) == []

@@ -262,6 +262,9 @@ class HostileTree:
                 os.chown(folder + b"/file %o" % mode, 12_345, 54_321)
                 os.chown(folder + b"/directory %o" % mode, 12_345, 0)
             os.chmod(folder + b"/file %o" % mode, mode)
+            if not os.access(folder + b"/file %o" % mode, os.R_OK, effective_ids=True):
+                # Who may not read it can neither back it up nor compare it.
+                os.chmod(folder + b"/file %o" % mode, mode | 0o400)
             # Who is not root could not list it, nor remove it.
             os.chmod(folder + b"/directory %o" % mode, mode if self._is_root else mode | 0o700)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.command import Tallac
+from tests.command import Tallac, as_normal_user
 from tests.end_to_end import hostile_tree
 from tests.end_to_end.comparing import differences, look
 from tests.end_to_end.hostile_tree import HostileTree
@@ -38,11 +38,10 @@ def tree(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def as_user(as_root: None) -> list[str]:
-    """Start a command as a normal user, who may read all: the interpreter and the test's folder may be open to root alone."""
+    """Start a command as a normal user."""
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is missing")
-    rights = ["--inh-caps", "-all,+dac_read_search", "--ambient-caps", "-all,+dac_read_search"]
-    return ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", *rights, "--"]
+    return as_normal_user(USER)
 
 
 def assert_comes_back(tallac: Tallac, tree: Path, out: Path) -> None:

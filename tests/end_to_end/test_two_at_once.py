@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.command import Tallac
+from tests.command import PATIENCE_SECONDS, Tallac
 from tests.end_to_end.comparing import differences, look
 
 AT_ONCE = 4
@@ -32,7 +32,7 @@ def finish(processes: list[subprocess.Popen[bytes]]) -> list[str]:
     """Wait for commands, all of which are to succeed, and give what each wrote on standard error."""
     said = []
     for process in processes:
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, err
         said.append(err.decode())
     return said

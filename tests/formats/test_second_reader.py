@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 from pyfastcdc import FastCDC
+from tests.command import PATIENCE_SECONDS, Tallac
 from tests.formats.second_reader import (
     CHUNK,
     DIRECTORY,
@@ -77,13 +78,14 @@ class Made:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("TALLAC")}
-    return kept | {"TALLAC_HOME": str(home), "PYTHONPATH": str(SOURCES)}
+    return Tallac(home).environment
 
 
 def _tallac(home: Path, *arguments: str | Path) -> str:
     command = [sys.executable, "-m", "tallac", *arguments]
-    return subprocess.run(command, env=_environment(home), check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    return subprocess.run(
+        command, env=_environment(home), check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    ).stdout.strip()
 
 
 def _fill(source: Path) -> None:
@@ -434,7 +436,7 @@ def test_a_session_is_seen(made: Made, tmp_path: Path) -> None:
     assert keeper.sessions() == []
     command = [sys.executable, "-m", "tallac", "put", "-", "home:slow"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=_environment(home)) as writer:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not keeper.sessions() and time.monotonic() < deadline:
             time.sleep(0.02)
         [(state, started_ns, links)] = keeper.sessions()

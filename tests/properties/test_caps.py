@@ -215,7 +215,6 @@ def capabilities() -> ModuleType:
         _lack("tahoe-capabilities is not installed; `make test` installs it")
 
 
-@settings(deadline=None)
 @given(cap=known_caps)
 def test_tahoe_attenuates_alike(tahoe: Tahoe, cap: Cap) -> None:
     """Tahoe-LAFS reads every cap that can be made, writes it alike, and attenuates it to the same caps."""
@@ -243,7 +242,7 @@ def test_tahoe_capabilities_attenuates_alike(capabilities: ModuleType, cap: Cap)
         assert whole_text(other.verifier) == cap.verify_cap.danger_whole_text()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(text=st.one_of(damaged_texts(), cap_like_texts))
 def test_tahoe_refuses_alike(tahoe: Tahoe, text: str) -> None:
     """What is taken here, Tahoe-LAFS takes for the same cap; what is unknown there, is carried as unknown here."""

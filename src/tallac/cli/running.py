@@ -43,7 +43,22 @@ def run(arguments: Sequence[str]) -> int:
         where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         return _failed(f"{where}{error.strerror or error}; set TALLAC_DEBUG=1 to see where", FAILED)
     except Exception as error:  # noqa: BLE001 - the user is told in one line; the whole story is one variable away.
+        if (interruption := interruption_behind(error)) is not None:
+            raise interruption from None
         return _failed(f"unexpected {type(error).__name__}; set TALLAC_DEBUG=1 to see where, and please report it", FAILED)
+
+
+def interruption_behind(error: BaseException) -> BaseException | None:
+    """Give what a signal raised, where it was turned into this error; None where the error has another reason.
+
+    A signal may come at any moment, and Python 3.11 makes a RuntimeError of whatever is raised while a class gets its attributes.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if not isinstance(found, Exception | GeneratorExit | SystemExit):
+            return found
+        found = found.__cause__ or found.__context__
+    return None
 
 
 def _failed(message: str, status: int) -> int:

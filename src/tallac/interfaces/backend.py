@@ -116,3 +116,13 @@ class Bounded(Backend, Protocol):
             StoreError: The store can't be asked.
         """
         ...
+
+
+@runtime_checkable
+class BusyBackend(Protocol):
+    """What a backend has whose store is bound by work of its own: many uploads keep that busy, and more processes do not help."""
+
+    @property
+    def commits_at_once(self) -> int:
+        """How many uploads are best committed at the same time, each by a thread; then no worker processes write."""
+        ...

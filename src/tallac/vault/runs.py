@@ -14,13 +14,14 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from math import isqrt
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from tallac.errors import LocalStateError
-from tallac.vault.packs import COMPRESSED_BIT, LENGTH_MASK, FinishedPack, decode_body
+from tallac.vault.packs import COMPRESSED_BIT, LENGTH_MASK, FinishedPack, decode_columns
 
 MAGIC = b"tlcrun01"
 _HEAD = struct.Struct("<8sIII")
@@ -149,16 +150,8 @@ def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPac
     records: list[bytes] = []
     for number, pack in enumerate(packs):
         tables.append((pack.name, pack.size))
-        records += [
-            _RECORD.pack(
-                stored.name,
-                number,
-                stored.offset,
-                stored.length | (COMPRESSED_BIT if stored.is_compressed else 0),
-                stored.links_length,
-            )
-            for stored in decode_body(pack.body)
-        ]
+        columns = decode_columns(pack.body)
+        records += map(_RECORD.pack, columns.names, repeat(number), columns.offsets, columns.lengths, columns.links_lengths)
     records.sort()
     return _write(folder, sorted(covers), tables, records, len(records))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 from tallac.backup.files import QUEUED_MAX
 from tallac.backup.messages import BatchJob, BatchResult, Part, PiecesResult
@@ -124,7 +125,7 @@ def test_a_worker_ignores_ctrl_c_and_ends_with_the_pipe(tmp_path: Path) -> None:
     assert [entry.name for entry in decode_table(results[0].parts[0].table)] == [b"file"]
     assert [problem.name for problem in results[0].parts[0].problems] == [b"missing"]
     workers._pool._workers[0].orders.close()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     workers.stop()
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.errors import ConfigurationError
@@ -94,7 +95,7 @@ def test_several_at_once_lose_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ADD_ALIASES, str(tmp_path / "config")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     running = [subprocess.Popen([*command, name], env=environment) for name in "abcd"]
-    assert [process.wait(60) for process in running] == [0] * 4
+    assert [process.wait(PATIENCE_SECONDS) for process in running] == [0] * 4
     names = {f"{name}{number}" for name in "abcd" for number in range(10)}
     assert set(ConfigurationFile(tmp_path / "config").read().aliases) == names
 

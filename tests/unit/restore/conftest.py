@@ -357,6 +357,8 @@ def tree(tmp_path: Path) -> Path:
 def cleared(tmp_path: Path) -> Iterator[None]:
     """Remove what is too deep for pytest's own removal, which recurses."""
     yield
+    # Only root removes something from a directory that its owner may not write.
+    subprocess.run(["chmod", "-R", "u+rwx", *tmp_path.iterdir()], check=True)
     subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
 
 

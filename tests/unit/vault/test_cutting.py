@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyfastcdc import FastCDC
 
@@ -127,7 +127,7 @@ def test_sixteen_blocks_are_a_hole(tmp_path: Path, size: int, is_hole: bool) -> 
         max_size=5,
     )
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_pieces_are_the_content(tmp_path: Path, parts: list[tuple[int, int, str]]) -> None:
     """Contents of any size, biased to zeros and to the limits, are their pieces; what is no piece is zero (row 22)."""
     make: dict[str, Callable[[int], bytes]] = {

@@ -3,7 +3,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallac.backends.memory import MemoryBackend
@@ -149,7 +149,7 @@ def reopened(backend: MemoryBackend, client: Client, step: str, number: int) -> 
         max_size=25,
     )
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_the_index_is_the_union_of_the_footers(tmp_path: Path, steps: list[tuple[str, int]]) -> None:
     """Whatever two clients do, and the store loses, the index is all packs' footers together, in any order (rows 12, 13, 15)."""
     backend, model = MemoryBackend(), Model()

@@ -2,7 +2,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallac.errors import LocalStateError
@@ -68,7 +68,7 @@ def test_uniform_names_are_found(tmp_path: Path, count: int) -> None:
     st.lists(st.binary(min_size=16, max_size=16), max_size=20),
     st.integers(1, 5),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 def test_any_names_are_found(tmp_path: Path, names: list[bytes], absent: list[bytes], parts: int) -> None:
     """Names that are anything but uniform, and twice there, are found too, and after merging runs as well."""
     made = [pack_of(number, list(dict.fromkeys(names[number::parts]))) for number in range(parts)]
