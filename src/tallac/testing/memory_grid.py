@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 
 from tallac.caps import (
@@ -195,8 +196,8 @@ class MemoryCapWriter:
     def put_piece(self, data: Buffer) -> bytes:
         return self._pieces.put_piece(data)
 
-    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
-        offset = 0
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+        offset = start
         while offset < size:
             content = os.pread(descriptor, min(self._grid.piece_size, size - offset), offset)
             if not content:
@@ -206,7 +207,8 @@ class MemoryCapWriter:
 
     def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
         content = bytearray()
-        for piece, token in pieces:
+        joined = list(pieces)
+        for piece, token in joined:
             if piece.offset != len(content) or (len(token) != PIECE_TOKEN_SIZE) != piece.is_hole:
                 raise AssertionError(f"{piece} is out of order, or its token is wrong")
             stored = bytes(piece.length) if piece.is_hole else self._grid.contents.get(token)
@@ -215,8 +217,16 @@ class MemoryCapWriter:
             content += stored
         packed = packed_file(bytes(content))
         self._grid.contents.put(packed, bytes(content))
+        self._grid.joined[packed] = joined
         self._grid.events.append("join")
         return packed
+
+    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+        def is_held(joined: tuple[Piece, bytes]) -> bool:
+            piece, token = joined
+            return piece.is_hole or self._grid.contents.get(token) is not None
+
+        return list(takewhile(is_held, self._grid.joined.get(packed, [])))
 
     def put_file(self, content: FileContent) -> FileReadCap:
         cap = unpack_cap(self.put_small(read_all(content)))
@@ -279,6 +289,7 @@ class MemoryGrid:
     Attributes:
         events: What happened, in order: writing, put_small, put_piece, join, put_directory, written, commit, edit.
         tables: Encoded tables of immutable directories by packed cap.
+        joined: What large files were made of, by packed cap.
         puts_left: After so many files or pieces the grid is full.
         fences: So many commits fail.
         has_losses, epoch: What the writer says about losses and prunes.
@@ -288,6 +299,7 @@ class MemoryGrid:
     def __init__(self, folder: Path | None = None, *, small_size_max: int = 1 << 20, piece_size: int = 1 << 20) -> None:
         self.contents = Contents(folder)
         self.tables: dict[bytes, bytes] = {}
+        self.joined: dict[bytes, list[tuple[Piece, bytes]]] = {}
         self.mutable: dict[bytes, tuple[int, list[Entry]]] = {}
         self.mutable_files = MutableContents()
         self.events: list[str] = []
