@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import httpx2
+from tests.command import PATIENCE_SECONDS
 
 CONTENT = b"x" * 100
 BOUNDARY = "BOUNDARY"
@@ -32,7 +33,7 @@ class Ask:
 
     Attributes:
         keep: Keep the answer, a cap, under this name.
-        wait: Seconds to wait before asking.
+        until: Ask again until the answer has this text.
     """
 
     method: str
@@ -40,7 +41,7 @@ class Ask:
     content: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     keep: str = ""
-    wait: float = 0
+    until: str = ""
 
 
 def form(method_path: str, fields: dict[str, str], file: bytes | None = CONTENT, filename: str = "up.txt") -> Ask:
@@ -69,14 +70,18 @@ def ask_all(url: str, asks: list[Ask]) -> list[Seen]:
     """Send requests in turn."""
     caps: dict[str, str] = {}
     seen = []
-    with httpx2.Client(timeout=60) as client:
+    with httpx2.Client(timeout=PATIENCE_SECONDS) as client:
         for ask in asks:
-            time.sleep(ask.wait)
             path = re.sub(r"\{(\w+)\}", lambda match: quote(caps[match[1]], safe=""), ask.path)
             content = ask.content
             if content is not None:
                 content = re.sub(rb"\{(\w+)\}", lambda match: caps.get(match[1].decode(), match[0].decode()).encode(), content)
-            answer = client.request(ask.method, url.rstrip("/") + "/" + path, content=content, headers=ask.headers)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while True:
+                answer = client.request(ask.method, url.rstrip("/") + "/" + path, content=content, headers=ask.headers)
+                if ask.until in answer.text or time.monotonic() > deadline:
+                    break
+                time.sleep(0.05)
             if ask.keep:
                 caps[ask.keep] = answer.text.strip()
             seen.append(_seen(answer))

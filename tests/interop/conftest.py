@@ -10,6 +10,15 @@ from tests.interop.on_grid import OnGrid
 from tests.interop.tahoe_grid import TahoeGrid, absence, start_grid
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_proxy() -> Iterator[None]:
+    """Have requests go to this machine itself, also where the way to others leads through a proxy."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "127.0.0.1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def with_tahoe() -> None:
     """Demand a real Tahoe-LAFS: where there is none, a test fails in CI and is skipped elsewhere."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx2
-from tests.command import Tallac
+from tests.command import PATIENCE_SECONDS, Tallac
 
-STOP_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 60
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Gateway:
     process: subprocess.Popen[bytes]
     tallac: Tallac
     options: tuple[str, ...] = ()
-    client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
+    client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=PATIENCE_SECONDS))
 
     def ask(
         self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None

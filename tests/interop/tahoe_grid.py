@@ -9,18 +9,19 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+from tests.command import PATIENCE_SECONDS
 
 TESTS = Path(__file__).parents[1]
 PYTHON = Path(os.environ.get("TALLAC_TAHOE_PYTHON", TESTS / ".tahoe-venv" / "bin" / "python"))
 COMMAND = PYTHON.with_name("tahoe")
 
-READY_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10
 
 INTRODUCER_CONFIGURATION = """\
@@ -77,7 +78,7 @@ class TahoeCommand:
         *arguments: str | Path,
         stdin: bytes = b"",
         status: int | None = 0,
-        timeout: float = 120,
+        timeout: float = PATIENCE_SECONDS,
         browser: Path | None = None,
     ) -> TahoeResult:
         """Run a command and expect an exit status, None for any; `browser` is the program that shows pages."""
@@ -161,6 +162,36 @@ class Node:
         self.process = None
 
 
+class Ports:
+    """Ports of this machine that nobody else gets before `close`, also while no node listens there.
+
+    A node wants to be told its ports before it starts, which takes seconds, and wants them again after it was killed. Meanwhile any
+    connection that any program makes could get one of them.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[socket.socket] = []
+
+    def take(self) -> int:
+        """Find a port that nobody uses."""
+        found = socket.socket()
+        # Linux lets two have a port where both say this and neither listens yet, as nodes do; to nobody else does it give the port.
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+        assert isinstance(port, int)
+        if sys.platform == "linux":
+            self._kept.append(found)
+        else:
+            found.close()
+        return port
+
+    def close(self) -> None:
+        """Give all of them free."""
+        for kept in self._kept:
+            kept.close()
+
+
 @dataclass
 class TahoeGrid:
     """An introducer and some nodes, with one share of everything: whatever is stored is on one storage server."""
@@ -168,6 +199,7 @@ class TahoeGrid:
     folder: Path
     introducer: Node
     nodes: list[Node] = field(default_factory=list)
+    ports: Ports = field(default_factory=Ports)
 
     @property
     def node(self) -> Node:
@@ -188,6 +220,7 @@ class TahoeGrid:
         """End all nodes; the introducer last."""
         for node in [*self.nodes, self.introducer]:
             node.stop()
+        self.ports.close()
 
 
 def start_grid(folder: Path, storage: Sequence[bool] = (True,)) -> TahoeGrid:
@@ -197,15 +230,16 @@ def start_grid(folder: Path, storage: Sequence[bool] = (True,)) -> TahoeGrid:
         folder: Where its nodes live.
         storage: One node for each of these: whether it is a storage server. All of them are gateways.
     """
-    introducer = Node(_make(folder / "introducer", "introducer", INTRODUCER_CONFIGURATION.format(port=free_port())))
-    grid = TahoeGrid(folder, introducer)
+    ports = Ports()
+    introducer = Node(_make(folder / "introducer", "introducer", INTRODUCER_CONFIGURATION.format(port=ports.take())))
+    grid = TahoeGrid(folder, introducer, ports=ports)
     try:
         introducer.start()
         furl = _await_text(introducer, introducer.directory / "private" / "introducer.furl")
         for number, has_storage in enumerate(storage):
             name = f"node-{number}"
             configuration = NODE_CONFIGURATION.format(
-                name=name, web_port=free_port(), port=free_port(), has_storage=str(has_storage).lower()
+                name=name, web_port=ports.take(), port=ports.take(), has_storage=str(has_storage).lower()
             )
             node = Node(_make(folder / name, "client", configuration))
             introducers = {"introducers": {"grid": {"furl": furl}}}
@@ -222,7 +256,7 @@ def start_grid(folder: Path, storage: Sequence[bool] = (True,)) -> TahoeGrid:
 
 def await_servers(node: Node, count: int) -> None:
     """Wait until a node is connected to so many storage servers."""
-    deadline = time.monotonic() + READY_SECONDS_MAX
+    deadline = time.monotonic() + PATIENCE_SECONDS
     url = _await_text(node, node.directory / "node.url")
     while time.monotonic() < deadline:
         _require_running(node)
@@ -237,15 +271,6 @@ def await_servers(node: Node, count: int) -> None:
     raise AssertionError(f"{node.directory.name} is not ready: {node.output()}")
 
 
-def free_port() -> int:
-    """Find a port that nobody uses now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    assert isinstance(port, int)
-    return port
-
-
 def _make(directory: Path, kind: str, configuration: str) -> Path:
     (directory / "private").mkdir(parents=True)
     (directory / "tahoe.cfg").write_text(configuration)
@@ -255,7 +280,7 @@ def _make(directory: Path, kind: str, configuration: str) -> Path:
 
 
 def _await_text(node: Node, path: Path) -> str:
-    deadline = time.monotonic() + READY_SECONDS_MAX
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         _require_running(node)
         if path.exists() and (text := path.read_text().strip()):

@@ -174,9 +174,9 @@ LOOKING = [
     Ask("POST", "uri/{f}?t=stream-manifest"),
     Ask("POST", "uri/{dk}?t=start-manifest&ophandle=h2"),
     Ask("POST", "uri/{dk}?t=start-deep-check&ophandle=h4&output=JSON"),
-    Ask("GET", "operations/h2?output=JSON", wait=1),
+    Ask("GET", "operations/h2?output=JSON", until='"finished": true'),
     Ask("GET", "operations/h2?output=text"),
-    Ask("GET", "operations/h4?output=JSON"),
+    Ask("GET", "operations/h4?output=JSON", until='"finished": true'),
     Ask("GET", "operations/h4?t=status&output=JSON&release-after-complete=true"),
 ]
 # A node answers these with a page where a client wants a sentence, or with 500 where nothing broke, or it breaks off.

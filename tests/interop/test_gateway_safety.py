@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.command import Tallac
+from tests.command import PATIENCE_SECONDS, Tallac
 from tests.interop.gateway import Gateway, of_cap, serving
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - this is what it is about.
@@ -155,7 +156,7 @@ def test_names_on_pages_are_text(gateway: Gateway) -> None:
 def test_odd_requests_get_an_error(gateway: Gateway, stored: dict[str, str], request_text: str) -> None:
     """A request without a name, with two of them, malformed or too large is refused, and the gateway goes on."""
     port = _port(gateway)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(request_text.replace("{f}", stored["f"]).replace("{port}", str(port)).encode())
         answer = connection.recv(4096)
     assert re.match(rb"HTTP/1.1 4\d\d ", answer)
@@ -179,7 +180,7 @@ def test_caps_show_nowhere(tmp_path: Path, make_tallac: Callable[[Path], Tallac]
         assert gateway.process.stdout is not None
         assert gateway.process.stderr is not None
         gateway.process.terminate()
-        gateway.process.wait(20)
+        gateway.process.wait(PATIENCE_SECONDS)
         said = gateway.process.stdout.read() + gateway.process.stderr.read()
     assert b"URI" not in said
     assert b"secret-name" not in said
@@ -205,6 +206,8 @@ def test_listening_that_can_not_be(tallac: Tallac, gateway: Gateway) -> None:
 
 def test_tls(tmp_path: Path, tallac: Tallac) -> None:
     """With a certificate the gateway speaks TLS, under the name that was given as well."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here")
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     make = "openssl req -x509 -newkey ed25519 -nodes -subj /CN=localhost -days 1 -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
     subprocess.run([*make.split(), "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
@@ -217,6 +220,6 @@ def test_tls(tmp_path: Path, tallac: Tallac) -> None:
             input=f"GET / HTTP/1.1\r\nHost: tallac.example:{port}\r\nConnection: close\r\n\r\n".encode(),
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=PATIENCE_SECONDS,
         )
         assert b"HTTP/1.1 200 OK" in fetched.stdout

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx2
+from tests.command import PATIENCE_SECONDS
 from tests.interop.tahoe_grid import TahoeGrid, command_for
 
 
@@ -18,4 +19,4 @@ def test_the_grid_keeps_a_file(tahoe_grid: TahoeGrid, tmp_path: Path) -> None:
 def test_the_gateway_is_on_this_machine_only(tahoe_grid: TahoeGrid) -> None:
     """The grid listens on the loopback interface."""
     assert tahoe_grid.url.startswith("http://127.0.0.1:")
-    assert httpx2.get(tahoe_grid.url, params={"t": "json"}, timeout=10).status_code == 200
+    assert httpx2.get(tahoe_grid.url, params={"t": "json"}, timeout=PATIENCE_SECONDS).status_code == 200

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from threading import Thread
 
 import pytest
 from tests.contract import test_backend_contract as suite
 from tests.interop.tahoe_grid import TahoeGrid
 
-from tallac.backends.tahoe import STATES_KEPT, TahoeBackend
+from tallac.backends.tahoe import EMBEDDED_SIZE_MAX, STATES_KEPT, TahoeBackend
 from tallac.errors import ConflictError, StoreReadOnlyError
 from tallac.interfaces import Expect
 from tallac.webapi import WebClient
@@ -45,12 +46,28 @@ test_no_increment_is_lost_between_threads = suite.test_no_increment_is_lost_betw
 test_uploads_of_many_threads = suite.test_uploads_of_many_threads
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 100), (99, None), (10, 1000), (100, None), (7, 3)])
+@pytest.mark.parametrize(("start", "stop"), [(0, 100), (99, None), (10, 10_000), (5000, None), (7, 3)])
 def test_ranges(backend: TahoeBackend, start: int, stop: int | None) -> None:
     """A range gives what Python's slices give, of an object that its cap does not hold."""
-    content = bytes(range(100))
+    content = bytes(range(100)) * (EMBEDDED_SIZE_MAX // 100 + 1)
     backend.put("a", content)
     assert backend.get("a", start, stop) == content[start:stop]
+
+
+@pytest.mark.parametrize("size", [55, 56, EMBEDDED_SIZE_MAX, EMBEDDED_SIZE_MAX + 1])
+def test_small_objects_are_in_their_directory(backend: TahoeBackend, tahoe_grid: TahoeGrid, root: str, size: int) -> None:
+    """What is small is held by its cap, whichever way it was written, and comes back whole to another client."""
+    content = bytes(index % 251 for index in range(size))
+    backend.put("slots/a", content)
+    suite.store(backend, "packs/a", content)
+    other = TahoeBackend(tahoe_grid.url, root, "this node")
+    assert other.get("slots/a") == other.get("packs/a") == content
+    with WebClient(tahoe_grid.url) as client:
+        slots = client.look(root, where="root").children["slots"].read
+        assert slots is not None
+        cap = client.look(slots, where="slots").children["a@1"].read
+    assert cap is not None
+    assert cap.startswith("URI:LIT:") == (size <= EMBEDDED_SIZE_MAX)
 
 
 def test_another_client_sees_it_all(backend: TahoeBackend) -> None:
@@ -93,3 +110,15 @@ def test_only_one_node_writes(backend: TahoeBackend, tahoe_grid: TahoeGrid, root
         with pytest.raises(StoreReadOnlyError, match="another Tahoe-LAFS node"):
             write()
     assert [item.name for item in backend.list("")] == ["a"]
+
+
+def test_what_arrives_together_is_entered_together(backend: TahoeBackend) -> None:
+    """Threads that upload at once all find their objects, each once, also two that bring the same one."""
+    contents = {f"packs/{number:02}": b"%d" % number * 2000 for number in range(8)}
+    threads = [Thread(target=suite.store, args=(backend, name, content)) for name, content in [*contents.items()] * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {item.name: item.size for item in backend.list("packs/")} == {name: len(content) for name, content in contents.items()}
+    assert all(backend.get(name) == content for name, content in contents.items())

@@ -13,17 +13,26 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from tallac.backends.names import check_name, check_prefix
-from tallac.backends.tahoe_states import ABSENT, ROOT_FOLDER, State, StateDirectories, States, number_of
+from tallac.backends.tahoe_arrivals import Arrival, Arrivals
+from tallac.backends.tahoe_states import ROOT_FOLDER, State, StateDirectories, States, last_of, number_of
 from tallac.caps import LiteralFile, parse
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Buffer, Expect, Item, Version
-from tallac.webapi import LITERAL_SIZE_MAX, WebClient
+from tallac.webapi import WebClient
 
 FOLDERS = (ROOT_FOLDER, "packs", "index", "slots", "sessions", "registers")
 """What a vault uses, made beforehand; others are made when they are needed."""
 
-STATES_KEPT = 16
-"""So many earlier states of an object may wait to be removed; each removal is a request of its own."""
+STATES_KEPT = 8
+"""So many earlier states of an object may wait to be removed; each makes the directory larger, which is written as a whole."""
+
+EMBEDDED_SIZE_MAX = 2048
+"""Up to so many bytes are held by their own caps, and so by the directory: that spares a request to store and one to read them.
+
+A node itself makes such caps for 55 bytes at most, and reads any."""
+
+COMMITS_AT_ONCE = 4
+"""A node works at one thing at a time, and may wait for far servers; what arrives together is entered together."""
 
 SWAP_TRIES = 50
 SPOOLED_IN_MEMORY_MAX = 8 << 20
@@ -49,6 +58,7 @@ class TahoeBackend:
         weakref.finalize(self, self._client.close)
         self._opened_with = url, root, node
         self._states = StateDirectories(self._client, root, node, self.location())
+        self._arrivals = Arrivals(self._states)
 
     def __reduce__(self) -> tuple[type[TahoeBackend], tuple[str, str, str]]:
         """Give what another process needs to open it once more."""
@@ -60,6 +70,11 @@ class TahoeBackend:
 
     def location(self) -> str:
         return f"tahoe+vault:{self._client.url}"
+
+    @property
+    def commits_at_once(self) -> int:
+        """See `tallac.interfaces.BusyBackend`."""
+        return COMMITS_AT_ONCE
 
     def create(self) -> None:
         """Make the directories that a vault uses. Existing ones are no error."""
@@ -80,7 +95,7 @@ class TahoeBackend:
         cap = ""
         for _ in range(SWAP_TRIES):
             states = self._states.read(folder).get(below, [])
-            found = _last(states)
+            found = last_of(states)
             if expect is Expect.ABSENT and found.cap is not None:
                 break
             cap = cap or self._store(content)
@@ -98,14 +113,14 @@ class TahoeBackend:
         # What was uploaded never changes; whoever wants the latest state of what does asks for its version.
         state = self._states.seen(folder, below)
         if state.cap is None:
-            state = _last(self._states.read(folder).get(below))
+            state = last_of(self._states.read(folder).get(below))
         if state.cap is None:
             raise ObjectNotFoundError(f"{self.location()} has no object {name}")
         return self._read(name, state, start, state.size if stop is None else min(stop, state.size))
 
     def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
         folder, below = _split(check_name(name))
-        state = _last(self._states.read(folder).get(below))
+        state = last_of(self._states.read(folder).get(below))
         return None if state.cap is None else (self._read(name, state, 0, state.size), state.version)
 
     def list(self, prefix: str) -> Iterator[Item]:
@@ -124,7 +139,7 @@ class TahoeBackend:
         self._states.become_writer()
         for _ in range(SWAP_TRIES):
             states = self._states.read(folder)
-            found = _last(states.get(below))
+            found = last_of(states.get(below))
             if found.cap is None:
                 return
             if expect is not None and found.version != expect:
@@ -139,12 +154,10 @@ class TahoeBackend:
         """Store an object from an open file, unless there is one of this name."""
         folder, below = _split(check_name(name))
         self._states.become_writer()
-        if _last(self._states.read(folder).get(below)).cap is not None:
-            return
-        cap = LiteralFile(file.read()).danger_whole_text() if size <= LITERAL_SIZE_MAX else self._client.put_stream(_chunks(file))
-        while (found := _last(self._states.read(folder).get(below))).cap is None:
-            if self._states.enter(folder, below, State(found.number + 1, cap, size)):
-                return
+        # Nearly always it is new; to ask before would cost more than to store it for nothing.
+        cap = LiteralFile(file.read()).danger_whole_text() if size <= EMBEDDED_SIZE_MAX else self._client.put_stream(_chunks(file))
+        if not self._arrivals.enter(folder, Arrival(below, cap, size)):
+            raise self._conflict(name)
 
     def _sweep(self, folder: str, states: States) -> None:
         """Remove what earlier deletes have left, once there is much of it."""
@@ -184,7 +197,7 @@ class TahoeBackend:
                 self._states.remove(folder, name, old)
 
     def _store(self, content: bytes) -> str:
-        if len(content) <= LITERAL_SIZE_MAX:
+        if len(content) <= EMBEDDED_SIZE_MAX:
             return LiteralFile(content).danger_whole_text()
         return self._client.put_file(content)
 
@@ -238,10 +251,6 @@ def _split(name: str) -> tuple[str, str]:
     """Give the directory that an object is in, and its name there."""
     first, slash, rest = name.partition("/")
     return (first, rest) if slash else (ROOT_FOLDER, name)
-
-
-def _last(states: list[State] | None) -> State:
-    return states[-1] if states else ABSENT
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import NamedTuple
 
 from tallac.caps import ImmutableFile, LiteralFile, parse
@@ -34,6 +35,11 @@ class State(NamedTuple):
 
 
 ABSENT = State(0, None, 0)
+
+
+def last_of(states: Sequence[State] | None) -> State:
+    """Give the state that counts among all of an object's."""
+    return states[-1] if states else ABSENT
 
 
 def number_of(version: Version) -> int | None:
@@ -69,7 +75,9 @@ class StateDirectories:
         self._lock = threading.RLock()
         self._caps: dict[str, str] = {}
         self._seen: dict[str, States] = {}
-        self._is_writer = False
+        self._seen_at: dict[str, int] = {}
+        self._times = count(1)
+        self._writer: Child | None = None
 
     def names(self) -> list[str]:
         """List the directories as they are now."""
@@ -89,7 +97,7 @@ class StateDirectories:
     def read(self, folder: str) -> States:
         """Read a directory as it is now; one that is missing is empty."""
         with self._lock:
-            cap = self._find(folder)
+            cap, asked_at = self._find(folder), next(self._times)
         if cap is None:
             return {}
         stored = self._client.look(cap, where=f"{self._where}: {folder}")
@@ -101,27 +109,36 @@ class StateDirectories:
         for found in states.values():
             found.sort()
         with self._lock:
-            self._seen[folder] = states
+            # Of two threads' answers the older one may come last.
+            if asked_at > self._seen_at.get(folder, 0):
+                self._seen[folder], self._seen_at[folder] = states, asked_at
         return states
+
+    def has_seen(self, folder: str) -> bool:
+        """Whether a directory was read by now."""
+        with self._lock:
+            return folder in self._seen_at
 
     def seen(self, folder: str, name: str) -> State:
         """Give an object's last state as it was seen last, without asking."""
         with self._lock:
-            states = self._seen.get(folder, {}).get(name)
-        return states[-1] if states else ABSENT
+            return last_of(self._seen.get(folder, {}).get(name))
 
     def enter(self, folder: str, name: str, state: State) -> bool:
         """Enter a state; False where one of its number is there already."""
-        metadata: dict[str, object] = {_GONE: True} if state.cap is None else {}
-        child = Child("filenode", state.cap or _EMPTY, None, metadata)
+        return self.enter_all(folder, {name: state})
+
+    def enter_all(self, folder: str, entered: Mapping[str, State]) -> bool:
+        """Enter states of several objects together; False where one of their numbers is there already, and then none is entered."""
+        children = {_child_name(name, state): _child(state) for name, state in entered.items()}
         try:
-            children = {_child_name(name, state): child}
-            self._client.set_children(self.make(folder), children, where=f"{self._where}: {folder}/{name}", replace=False)
+            self._client.set_children(self.make(folder), children, where=f"{self._where}: {folder}", replace=False)
         except ConflictError:
             return False
         with self._lock:
             seen = self._seen.setdefault(folder, {})
-            seen[name] = sorted([*seen.get(name, []), state])
+            for name, state in entered.items():
+                seen[name] = sorted([*seen.get(name, []), state])
         return True
 
     def remove(self, folder: str, name: str, state: State) -> None:
@@ -140,20 +157,19 @@ class StateDirectories:
             StoreReadOnlyError: It is another one.
         """
         with self._lock:
-            if self._is_writer:
-                return
-            writer = self._look_at_root().get(WRITER_NAME)
-            if writer is None:
+            if self._writer is None:
+                self._look_at_root()
+            if self._writer is None:
                 own = Child("filenode", _EMPTY, None, {"node": self._node})
                 with suppress(ConflictError):
                     self._client.set_children(self._root, {WRITER_NAME: own}, where=self._where, replace=False)
-                writer = self._look_at_root()[WRITER_NAME]
-            if writer.metadata.get("node") != self._node:
+                self._writer = self._look_at_root()[WRITER_NAME]
+            if self._writer.metadata.get("node") != self._node:
+                self._writer = None  # It may be gone the next time.
                 raise StoreReadOnlyError(
                     f"{self._where}: this vault is written through another Tahoe-LAFS node, and two would lose each other's "
                     f"changes; use that node, or, if it is gone for ever, unlink {WRITER_NAME!r} in the vault's directory"
                 )
-            self._is_writer = True
 
     def _find(self, folder: str) -> str | None:
         if folder not in self._caps:
@@ -166,6 +182,7 @@ class StateDirectories:
             cap = child.write or child.read
             if name != WRITER_NAME and cap is not None:
                 self._caps[name] = cap
+        self._writer = children.get(WRITER_NAME)
         return children
 
     def _make(self, folder: str) -> str:
@@ -180,6 +197,11 @@ class StateDirectories:
 
 def _child_name(name: str, state: State) -> str:
     return f"{name.replace('/', '!')}@{state.number}"
+
+
+def _child(state: State) -> Child:
+    metadata: dict[str, object] = {_GONE: True} if state.cap is None else {}
+    return Child("filenode", state.cap or _EMPTY, None, metadata)
 
 
 def _state(number: int, child: Child, where: str) -> State:

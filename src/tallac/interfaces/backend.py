@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -102,4 +102,14 @@ class Backend(Protocol):
 
     def location(self) -> str:
         """Say where this is, for messages: a folder or a URL without secrets."""
+        ...
+
+
+@runtime_checkable
+class BusyBackend(Protocol):
+    """What a backend has whose store is bound by work of its own: many uploads keep that busy, and more processes do not help."""
+
+    @property
+    def commits_at_once(self) -> int:
+        """How many uploads are best committed at the same time, each by a thread; then no worker processes write."""
         ...

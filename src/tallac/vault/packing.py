@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from tallac.errors import StoreError
-from tallac.interfaces import Backend, Randomness, Upload
+from tallac.interfaces import Backend, BusyBackend, Randomness, Upload
 from tallac.vault.codec import Codec
 from tallac.vault.packs import FinishedPack, OpenPack, pack_path
 
@@ -16,15 +16,21 @@ OPEN_PACKS = 2
 COMMITS_WAITING_MAX = 2
 
 
-class Committer:
-    """Make finished packs durable in a thread of its own, so that sealing goes on meanwhile."""
+def commits_at_once(backend: Backend) -> int:
+    """Say how many packs a backend takes at the same time."""
+    return backend.commits_at_once if isinstance(backend, BusyBackend) else 1
 
-    def __init__(self) -> None:
-        """Make a committer; its thread starts with the first pack."""
+
+class Committer:
+    """Make finished packs durable in threads of its own, so that sealing goes on meanwhile."""
+
+    def __init__(self, count: int = 1) -> None:
+        """Make a committer with so many threads; each starts with a pack."""
+        self._count = count
         self._waiting: queue.Queue[tuple[Upload, FinishedPack] | None] = queue.Queue(COMMITS_WAITING_MAX)
         self._durable: queue.SimpleQueue[FinishedPack] = queue.SimpleQueue()
         self._error: BaseException | None = None
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def commit(self, upload: Upload, pack: FinishedPack) -> None:
         """Take over an upload. Blocks while too many are waiting.
@@ -33,9 +39,9 @@ class Committer:
             StoreError: An earlier one failed.
         """
         self._check()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="tallac-committer", daemon=True)
-            self._thread.start()
+        if len(self._threads) < self._count:
+            self._threads.append(threading.Thread(target=self._run, name="tallac-committer", daemon=True))
+            self._threads[-1].start()
         self._waiting.put((upload, pack))
 
     def durable(self) -> Iterator[FinishedPack]:
@@ -49,10 +55,10 @@ class Committer:
         Raises:
             StoreError: One of them failed.
         """
-        if self._thread is not None:
+        for _ in self._threads:
             self._waiting.put(None)
-            self._thread.join()
-            self._thread = None
+        while self._threads:
+            self._threads.pop().join()
         self._check()
 
     def _check(self) -> None:

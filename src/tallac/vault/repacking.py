@@ -8,7 +8,7 @@ from tallac.crypto import hash_file_bytes
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.codec import Codec
-from tallac.vault.packing import Committer, Packing
+from tallac.vault.packing import Committer, Packing, commits_at_once
 from tallac.vault.packs import FinishedPack, decode_body, pack_path, read_footer
 from tallac.vault.quarantine import QuarantinedPack
 
@@ -21,7 +21,7 @@ class Repacking:
         self._backend = backend
         self._frame_key = frame_key
         self._codec = Codec()
-        self._committer = Committer()
+        self._committer = Committer(commits_at_once(backend))
         self._chunks = Packing(backend, frame_key, self._codec, randomness, self._committer)
         self._nodes = Packing(backend, frame_key, self._codec, randomness, self._committer)
 

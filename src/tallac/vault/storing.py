@@ -19,7 +19,7 @@ from tallac.vault.objects import (
     seal_content,
     seal_links,
 )
-from tallac.vault.packing import Committer, Packing
+from tallac.vault.packing import Committer, Packing, commits_at_once
 from tallac.vault.packs import FinishedPack
 from tallac.vault.runs import Location
 
@@ -50,7 +50,7 @@ class ObjectWriter:
         self._claims = claims
         self._randomness = randomness
         self._codec = Codec()
-        self._committer = Committer()
+        self._committer = Committer(commits_at_once(backend))
         frame = writer_key.locator_key.frame
         self._files = Packing(backend, frame, self._codec, randomness, self._committer)
         self._nodes = Packing(backend, frame, self._codec, randomness, self._committer)

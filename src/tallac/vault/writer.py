@@ -16,7 +16,17 @@ from tallac.caps import DirectoryReadCap, FileReadCap, storage_index_of
 from tallac.dag import Entry, unpack_cap
 from tallac.dag.packed import encode_size
 from tallac.errors import DamageError
-from tallac.interfaces import Backend, Buffer, DirectoryBuilder, FileContent, Piece, PieceWriter, Randomness, WorkerRecipe
+from tallac.interfaces import (
+    Backend,
+    Buffer,
+    BusyBackend,
+    DirectoryBuilder,
+    FileContent,
+    Piece,
+    PieceWriter,
+    Randomness,
+    WorkerRecipe,
+)
 from tallac.vault.claims import Claims
 from tallac.vault.cutting import Cutter
 from tallac.vault.index import VaultIndex
@@ -200,6 +210,8 @@ class VaultWriter:
 
     def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
         """See `tallac.interfaces.CapWriter`."""
+        if isinstance(self._backend, BusyBackend):
+            return None
         index = self._index
         recipe = VaultRecipe(
             self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantine, self._claims.path

@@ -75,7 +75,8 @@ class _Mounted:
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Tell of another device."""
         status = self._entry.stat(follow_symlinks=follow_symlinks)
-        fields = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+        named = (name for name in dir(status) if name.startswith("st_") and name not in status.__match_args__)
+        fields = {name: getattr(status, name) for name in named}
         return os.stat_result([*status[:2], status.st_dev + 1, *status[3:]], fields)
 
 

@@ -67,7 +67,7 @@ def test_a_failure_is_never_lost() -> None:
         committer.finish()
     assert sum(upload.aborted for upload in later) == handed
     assert list(committer.durable()) == []
-    assert committer._thread is None
+    assert committer._threads == []
 
 
 def test_objects_go_to_either_open_pack() -> None:
