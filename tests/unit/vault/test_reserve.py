@@ -113,7 +113,7 @@ def test_a_full_store_without_a_reserve(place: Place) -> None:
     disk = QuotaBackend(place.backend, LARGE)
     disk.fill()
     before = place.backend.snapshot()
-    with pytest.raises(StoreFullError, match=r"nothing was deleted\. Make that much room"):
+    with pytest.raises(StoreFullError, match=r"deleted so far: nothing\. Make that much room"):
         place.prune(backend=disk)
     assert place.backend.snapshot() == before
 
