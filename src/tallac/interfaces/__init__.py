@@ -4,7 +4,7 @@ Two seams carry everything. Named bytes plug in under the vault (`Backend`); cap
 are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
 """
 
-from tallac.interfaces.backend import Backend, Buffer, BusyBackend, Expect, Item, Upload, Version
+from tallac.interfaces.backend import Backend, Buffer, Expect, FrugalBackend, Item, Upload, Version
 from tallac.interfaces.checking import CapChecker, CheckReport, Finding
 from tallac.interfaces.grid import (
     BinaryReader,
@@ -28,7 +28,6 @@ __all__ = [
     "Backend",
     "BinaryReader",
     "Buffer",
-    "BusyBackend",
     "CapChecker",
     "CapEditor",
     "CapReader",
@@ -41,6 +40,7 @@ __all__ = [
     "FileContent",
     "FileReader",
     "Finding",
+    "FrugalBackend",
     "Grid",
     "Item",
     "Piece",
