@@ -106,6 +106,19 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class Bounded(Backend, Protocol):
+    """A backend whose store can be full, and gets back at once what is deleted."""
+
+    def room(self) -> int:
+        """Say how many bytes can still be written, as far as that is known.
+
+        Raises:
+            StoreError: The store can't be asked.
+        """
+        ...
+
+
+@runtime_checkable
 class FrugalBackend(Protocol):
     """What a backend has besides whose store is slow to answer and does one thing at a time: ways to ask it less.
 

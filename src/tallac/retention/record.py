@@ -141,8 +141,8 @@ class RetentionRecord:
 
     def last_forgotten(self, target: bytes) -> list[Entry]:
         """Give what the last run forgot that is not undone, in order of the names."""
-        sql = "SELECT entry FROM forgotten WHERE target = ?1 AND run = (SELECT max(run) FROM forgotten WHERE target = ?1)"
-        return self._entries(sql, (target,))
+        sql = "SELECT entry FROM forgotten WHERE target = ? AND run = (SELECT max(run) FROM forgotten WHERE target = ?)"
+        return self._entries(sql, (target, target))
 
     def all_forgotten(self, target: bytes) -> list[Entry]:
         """Give all that was ever forgotten and is not undone; of two with one name, the one forgotten last."""

@@ -45,6 +45,8 @@ class VaultSession:
         self._registered = registered
         self._register = quarantine_register(parts, key.keeper_key)
         self._first_number: int | None = None
+        self.has_stored = False
+        """Whether some batch has added to the store."""
 
     @contextmanager
     def writing(self) -> Iterator[CapWriter]:
@@ -65,6 +67,7 @@ class VaultSession:
             try:
                 yield writer
                 writer.publish()
+                self.has_stored = self.has_stored or writer.bytes_stored > 0
             except BaseException:
                 # The error that led here is the one to report.
                 with suppress(StoreError):
