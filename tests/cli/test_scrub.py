@@ -24,7 +24,7 @@ def stranger(tallac: Tallac, tmp_path: Path, source: Path) -> Tallac:
 
 def self_named(vault: Path) -> list[Path]:
     """Give the files that are named by their hash."""
-    return sorted([*vault.glob("packs/*"), *vault.glob("index/*")])
+    return sorted([*vault.glob("packs/*"), *vault.glob("index/*"), *vault.glob("reserve/*")])
 
 
 def test_a_whole_vault(tallac: Tallac, stranger: Tallac) -> None:

@@ -313,12 +313,21 @@ def test_leftovers_of_a_killed_run(tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if name.startswith(PREFIX)] == []
 
 
+def test_what_is_put_removes_leftovers_too(tmp_path: Path) -> None:
+    """What a killed run left goes before anything is written, since it may be what fills the disk."""
+    assert run(LEAVE, tmp_path).wait(timeout=60) == 9
+    backend = LocalBackend(tmp_path)
+    assert backend.leftovers()
+    backend.put("a", b"content")
+    assert sorted(os.listdir(tmp_path)) == ["a"]
+
+
 def test_a_leftover_that_has_a_name_already(tmp_path: Path) -> None:
     """A run killed between link and unlink leaves an object that is whole; only its second name is removed."""
     backend = LocalBackend(tmp_path)
     backend.put("a", b"content")
     os.link(tmp_path / "a", tmp_path / f"{PREFIX}1")
-    backend.upload().abort()
+    LocalBackend(tmp_path).upload().abort()
     assert backend.get("a") == b"content"
     assert sorted(os.listdir(tmp_path)) == ["a"]
 

@@ -19,6 +19,7 @@ from tests.end_to_end.comparing import differences, look
 from tests.torture import SCALE
 
 FILES = 3_000
+BLOCK_SIZE = 100_000
 LARGE_MEGABYTES = 60
 KILLS = 8
 KILLS_LONG = 50 * SCALE
@@ -126,6 +127,8 @@ def test_a_killed_backup(begun: Begun, tmp_path: Path, chance: random.Random, nu
         (400_000, 600),
         # The lists of large files' pieces are made durable every 64 MiB.
         (4_000_000, 120),
+        # So is the list of those that one file has so far, every 128 MiB.
+        (500_000_000, 1),
     ],
 )
 def test_a_killed_first_backup_is_not_read_again(tallac: Tallac, tmp_path: Path, size: int, count: int) -> None:
@@ -133,7 +136,8 @@ def test_a_killed_first_backup_is_not_read_again(tallac: Tallac, tmp_path: Path,
     source, chance = tmp_path / "source", random.Random(2)
     source.mkdir()
     for number in range(count):
-        (source / f"{number}").write_bytes(chance.randbytes(size))
+        with (source / f"{number}").open("wb") as file:
+            file.writelines(chance.randbytes(BLOCK_SIZE) for _ in range(size // BLOCK_SIZE))
     total = count * size
     kill_a_first_backup(tallac, source, total * 0.6)
     result = tallac("--json", "backup", source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import sys
 from typing import NamedTuple, Protocol
@@ -103,6 +104,10 @@ class FileCalls(Protocol):
 
     def list_folder(self, folder: str) -> list[Found]:
         """List the files and folders in a folder, all of them or none. What vanishes meanwhile may be left out."""
+        ...
+
+    def room(self, folder: str) -> int:
+        """Say how many bytes this user may still write into a folder's file system."""
         ...
 
 
@@ -251,6 +256,9 @@ class RealFileCalls:
                 if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
                     found.append(Found(entry.name, stat.S_ISDIR(status.st_mode), status.st_size, status.st_mtime_ns))
         return found
+
+    def room(self, folder: str) -> int:
+        return shutil.disk_usage(folder).free
 
 
 def _flush(descriptor: int) -> None:

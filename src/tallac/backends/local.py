@@ -64,13 +64,17 @@ class LocalBackend:
     def location(self) -> str:
         return self._place
 
+    def room(self) -> int:
+        with self._errors(writing=False):
+            return self._files.room(self._folder)
+
     # Writing
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
         path = self._path(name)
         with self._errors(writing=True):
             self._make_folders(os.path.dirname(path))
-            file = TemporaryFile(self._folder, self._files)
+            file = self._begin()
             try:
                 file.write(data)
                 file.sync()
@@ -84,13 +88,10 @@ class LocalBackend:
         return hash_file_bytes(data)
 
     def upload(self) -> LocalUpload:
-        """Begin an object; what killed runs left of theirs is removed first."""
+        """See `Backend`."""
         with self._errors(writing=True):
             self._require_folder()
-            if not self._has_removed_leftovers:
-                remove_leftovers(self._folder, self._files)
-                self._has_removed_leftovers = True
-            return LocalUpload(self, TemporaryFile(self._folder, self._files))
+            return LocalUpload(self, self._begin())
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         path = self._path(name)
@@ -117,6 +118,13 @@ class LocalBackend:
         with self._errors(writing=False):
             self._require_folder()
             return find_leftovers(self._folder, self._files)
+
+    def _begin(self) -> TemporaryFile:
+        """Begin a file; what killed runs left of theirs is removed first, since it may be what fills the disk."""
+        if not self._has_removed_leftovers:
+            remove_leftovers(self._folder, self._files)
+            self._has_removed_leftovers = True
+        return TemporaryFile(self._folder, self._files)
 
     def add_file(self, file: TemporaryFile, name: str) -> None:
         """Give a file in the making an object's name, durably; an object of that name is kept as it is.

@@ -7,10 +7,11 @@ began: a second write within one tick of the file system's clock leaves ctime as
 
 from __future__ import annotations
 
+import msgspec
 from blake3 import blake3
 
-from tallac.dag import Entry, is_time
-from tallac.source import SourceEntry
+from tallac.dag import Entry, Metadata, is_time
+from tallac.source import SourceEntry, metadata_of
 
 FINE_GRANULARITY_NS = 20_000_000
 """The kernel's own clock for timestamps ticks every 1 to 10 ms."""
@@ -18,6 +19,7 @@ FINE_GRANULARITY_NS = 20_000_000
 COARSE_GRANULARITY_NS = 2_000_000_000
 """FAT counts 2 s, HFS+, ext3 and old NFS servers whole seconds; FAT's creation time and some servers 1/100 s."""
 
+_WHOLE_SIZE_KEY = "whole size"
 _COARSE_TICK_NS = 10_000_000
 _SUM_SIZE = 16
 
@@ -42,7 +44,20 @@ def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
 
     The size counts for regular files only: a cap tells that of nothing else.
     """
-    metadata = recorded.metadata
+    return _has_same_fields(found, recorded.metadata) and (recorded.size == found.size or not found.is_regular)
+
+
+def mark_beginning(found: SourceEntry, packed: bytes) -> Entry:
+    """Describe the stored beginning of a large file that is being read. Such an entry is only ever a provisional row."""
+    return Entry(found.name, packed, msgspec.structs.replace(metadata_of(found), other={_WHOLE_SIZE_KEY: found.size}))
+
+
+def is_beginning(found: SourceEntry, recorded: Entry) -> bool:
+    """Tell whether an entry is of the beginning of this very file, by the fields that tell whether a whole one is the same."""
+    return _has_same_fields(found, recorded.metadata) and recorded.metadata.other == {_WHOLE_SIZE_KEY: found.size}
+
+
+def _has_same_fields(found: SourceEntry, metadata: Metadata) -> bool:
     return (
         is_time(metadata.ctime, divmod(found.ctime_ns, 1_000_000_000))
         and is_time(metadata.mtime, divmod(found.mtime_ns, 1_000_000_000))
@@ -50,7 +65,6 @@ def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
         and metadata.device == found.device
         and metadata.mode == found.mode
         and not metadata.changed
-        and (recorded.size == found.size or not found.is_regular)
     )
 
 

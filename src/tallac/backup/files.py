@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,8 +14,9 @@ from tallac.backup.executor import Executor, Here
 from tallac.backup.large import LargeFile, LargeFiles
 from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesResult, Problem
 from tallac.backup.reading import FileStorer
+from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger, compare, join
-from tallac.dag import Entry
+from tallac.dag import Entry, encode_table
 from tallac.interfaces import CapWriter
 from tallac.source import FileSystem, SourceEntry
 from tallac.sourcedb import ProvisionalRows, SourceRecord
@@ -97,19 +98,21 @@ class Files:
         self._count = self._size = 0
         self._count_total = self._size_total = 0
 
-    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None) -> None:
+    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
         """Have a regular file read and its entry put in the next place of its directory.
 
         Args:
             assembly: The directory.
             found: The file, as it was listed.
             recorded: The entry that it had before, if any.
+            stored: What runs that did not end have stored of it, newest first.
         """
         self._count_total += 1
         self._size_total += found.size
         if found.size > self._small_size_max:
             part = self._begin_part(assembly, found.name, recorded)
-            file = LargeFile(assembly.components, found.name, partial(self._take_part, part))
+            keep = partial(self._keep_beginning, assembly)
+            file = LargeFile(assembly.components, found.name, partial(self._take_part, part), keep, stored)
             self._large.read(file, self._choose_executor())
             return
         last = self._parts[-1] if self._parts else None
@@ -173,10 +176,16 @@ class Files:
             rows = ProvisionalRows(assembly.read_ns, table)
             self._record.keep_provisional(assembly.path, entries[0].name, entries[-1].name, rows)
 
+    def _keep_beginning(self, assembly: Assembly, entry: Entry) -> None:
+        self._keep(assembly, [entry], encode_table([entry]))
+        # The next one comes after much more has been read.
+        self._record.flush()
+
     def _read_grown(self, part: _Part, name: bytes) -> list[Entry]:
         """Read a file that was small when it was listed, and is not now. It is read here and at once, so as to keep the order."""
         results: list[PartResult] = []
-        self._large.read(LargeFile(part.assembly.components, name, results.append), self._here)
+        keep = partial(self._keep_beginning, part.assembly)
+        self._large.read(LargeFile(part.assembly.components, name, results.append, keep), self._here)
         for problem in results[0].problems:
             self._leave_out(part.assembly, problem)
         return _decode(results[0].table)

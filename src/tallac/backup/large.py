@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import msgspec
 
+from tallac.backup.decide import is_beginning, is_recorded_safely, mark_beginning
 from tallac.backup.executor import Executor
 from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesJob, PiecesResult, Problem
 from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
+from tallac.backup.recorded import StoredBefore
 from tallac.dag import Entry, encode_table, pack_cap
 from tallac.errors import UnreadableError
 from tallac.interfaces import CapWriter, Piece
@@ -20,14 +22,23 @@ from tallac.source import FileSystem, SourceEntry, open_regular
 JOB_SIZE = 8 << 20
 """So many bytes of a large file are one job."""
 
+BEGINNING_SIZE = 128 << 20
+"""After so many bytes more, and a 16th of what there is, the list of a large file's pieces is stored for a run that is killed."""
+
+_BEGINNING_GROWTH = 16
+
 
 class LargeFile(msgspec.Struct, eq=False):
     """One large file under way.
 
     Attributes:
         done: Told the result, which looks like that of a part with this one file.
+        keep: Given an entry of each beginning of the file that is stored while it is read.
+        stored: What runs that did not end have stored of it, newest first.
         tries: How often its reading has begun.
         pieces, tokens: What it is made of; a token is b"" while it is still to come, and for a hole.
+        count_stored: How many pieces, from the first on, have been stored.
+        size_kept: How much of it was given to `keep`.
         open_jobs: How many jobs are under way.
         is_cut: Whether all its pieces are known.
         problem: Why this reading of it is worth nothing.
@@ -36,11 +47,15 @@ class LargeFile(msgspec.Struct, eq=False):
     directory: tuple[bytes, ...]
     name: bytes
     done: Callable[[PartResult], None]
+    keep: Callable[[Entry], None]
+    stored: Sequence[StoredBefore] = ()
     tries: int = 0
     descriptor: int = -1
     before: SourceEntry | None = None
     pieces: list[Piece] = msgspec.field(default_factory=list)
     tokens: list[bytes] = msgspec.field(default_factory=list)
+    count_stored: int = 0
+    size_kept: int = 0
     open_jobs: int = 0
     is_cut: bool = False
     problem: Problem | None = None
@@ -121,8 +136,9 @@ class LargeFiles:
             file.done(PartResult(encode_table([Entry(file.name, packed, metadata)]), []))
 
     def _hand_out(self, file: LargeFile, executor: Executor) -> None:
-        file.pieces, file.tokens, file.problem, file.is_cut = [], [], None, False
-        first, size = 0, 0
+        self._take_up(file)
+        file.problem, file.is_cut = None, False
+        first, size = len(file.pieces), 0
         try:
             for piece in self._cut(file):
                 file.pieces.append(piece)
@@ -136,10 +152,33 @@ class LargeFiles:
             file.problem = Problem(file.name, error.error_number, str(error))
         file.is_cut = True
 
+    def _take_up(self, file: LargeFile) -> None:
+        """Begin where a run that was killed has stored everything up to, if it was this very file then, or else at the front."""
+        assert file.before is not None
+        held: list[tuple[Piece, bytes]] = []
+        for entry, read_ns in file.stored:
+            if not held and is_recorded_safely(file.before.ctime_ns, read_ns) and is_beginning(file.before, entry):
+                held = self._writer.pieces_held(entry.packed)
+        file.pieces, file.tokens = [piece for piece, _ in held], [token for _, token in held]
+        file.count_stored, file.size_kept = len(held), _end(file.pieces)
+
+    def _keep_beginning(self, file: LargeFile) -> None:
+        """Store the list of the pieces that are there, each time that these have become many more."""
+        assert file.before is not None
+        count = file.count_stored
+        while count < len(file.pieces) and (file.tokens[count] or file.pieces[count].is_hole):
+            count += 1
+        file.count_stored = count
+        size = _end(file.pieces, count)
+        if size - file.size_kept >= max(BEGINNING_SIZE, size // _BEGINNING_GROWTH):
+            file.size_kept = size
+            packed = self._writer.join(zip(file.pieces[:count], file.tokens[:count], strict=True))
+            file.keep(mark_beginning(file.before, packed))
+
     def _cut(self, file: LargeFile) -> Iterator[Piece]:
         assert file.before is not None
         try:
-            yield from self._writer.cut(file.descriptor, file.before.size)
+            yield from self._writer.cut(file.descriptor, file.before.size, _end(file.pieces))
         except OSError as error:
             # Cutting reads the source and writes nothing.
             raise UnreadableError(error.strerror or str(error), error.errno or errno.EIO) from error
@@ -163,13 +202,14 @@ class LargeFiles:
             for number, token in zip(numbers, result.tokens, strict=True):
                 file.tokens[number] = token
             self._add_bytes_read(sum(file.pieces[number].length for number in numbers))
+            self._keep_beginning(file)
         if file.is_cut and file.open_jobs == 0:
             self._complete(file)
 
     def _complete(self, file: LargeFile) -> None:
         """See whether the file is what it was before, and join its pieces."""
         assert file.before is not None
-        size = file.pieces[-1].offset + file.pieces[-1].length if file.pieces else 0
+        size = _end(file.pieces)
         metadata = None
         if file.problem is None:
             try:
@@ -224,6 +264,12 @@ class _Stream:
         self.position += len(block)
         self._add_bytes_read(len(block))
         return len(block)
+
+
+def _end(pieces: list[Piece], count: int | None = None) -> int:
+    """Tell where the last of some pieces ends, or the last of the first `count` ones."""
+    last = pieces[-1 if count is None else count - 1] if pieces and count != 0 else None
+    return 0 if last is None else last.offset + last.length
 
 
 def _is_stale(problem: Problem | None) -> bool:

@@ -26,6 +26,13 @@ class Recorded(NamedTuple):
     is_current: bool = False
 
 
+class StoredBefore(NamedTuple):
+    """What a run that did not end has stored of a file, and when the reading of its directory began."""
+
+    entry: Entry
+    read_ns: int
+
+
 class RecordedEntries:
     """The entries of a recorded directory, asked for in ascending order of names. Little of it is in memory."""
 
@@ -77,19 +84,18 @@ class ProvisionalEntries:
     def __init__(self, record: SourceRecord, path: bytes) -> None:
         self._record = record
         self._path = path
-        self._found: dict[bytes, tuple[Entry, int]] = {}
+        self._found: dict[bytes, list[StoredBefore]] = {}
 
-    def find(self, name: bytes) -> tuple[Entry, int] | None:
-        """Find an entry, and when the reading of its directory began."""
+    def find(self, name: bytes) -> list[StoredBefore]:
+        """Find what is known of a name, newest first: whole files, and beginnings of a large one."""
         if not self._record.has_provisional:
-            return None
+            return []
         if name not in self._found:
-            self._found = {
-                entry.name: (entry, rows.read_ns)
-                for rows in self._record.provisional(self._path, name)
-                for entry in _decoded(rows.table)
-            }
-        return self._found.get(name)
+            self._found = {}
+            for rows in self._record.provisional(self._path, name):
+                for entry in _decoded(rows.table):
+                    self._found.setdefault(entry.name, []).insert(0, StoredBefore(entry, rows.read_ns))
+        return self._found.get(name, [])
 
 
 def _read(grid: CapReader, packed: bytes) -> Iterator[Entry]:

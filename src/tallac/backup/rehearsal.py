@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
 
@@ -10,6 +10,7 @@ import msgspec
 from blake3 import blake3
 
 from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.recorded import StoredBefore
 from tallac.backup.run import BackupOrder, find_recorded, open_source, outcome
 from tallac.backup.summary import Change, Counts, Ledger, Observer
 from tallac.backup.surroundings import Surroundings
@@ -158,7 +159,7 @@ class _Unread:
         self._assembler = assembler
         self._ledger = ledger
 
-    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None) -> None:
+    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
         change = Change.NEW if recorded is None else Change.CHANGED
         self._ledger.finish_file(change, assembly.path, found.name, found.size)
         self._ledger.progress.bytes_read += found.size

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger
 from tallac.dag import Entry
 from tallac.interfaces import CapReader, Clock
@@ -32,7 +33,7 @@ class Holdings(Protocol):
 class FileQueue(Protocol):
     """Where a walk hands over the files that have to be read; see `Files`."""
 
-    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None) -> None: ...
+    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None: ...
 
     def drain(self) -> None: ...
 

@@ -282,11 +282,11 @@ class Walk:
         if not found.is_regular:
             self._store_special(assembly, found, old)
             return
-        stored = provisional.find(found.name) if self._trusts_timestamps else None
-        if stored is not None and _is_as_recorded(found, *stored) and self._around.writer.holds_all(stored[0].packed):
-            self._add(assembly, stored[0], compare(stored[0], old))
+        stored = provisional.find(found.name) if self._trusts_timestamps else []
+        if stored and _is_as_recorded(found, *stored[0]) and self._around.writer.holds_all(stored[0].entry.packed):
+            self._add(assembly, stored[0].entry, compare(stored[0].entry, old))
         else:
-            self._around.files.read(assembly, found, old)
+            self._around.files.read(assembly, found, old, stored)
 
     def _store_special(self, assembly: Assembly, found: SourceEntry, old: Entry | None) -> None:
         """Store a symbolic link, FIFO, socket or device: its metadata is all there is."""

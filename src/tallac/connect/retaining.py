@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tallac.connect.connection import Connection
@@ -12,7 +12,7 @@ from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
 from tallac.transfer import Place, find_writable
-from tallac.vault import SystemClock
+from tallac.vault import ReserveHolder, SystemClock, open_state_folder
 
 if TYPE_CHECKING:
     from tallac.retention.forget import Order, Plan, Undone
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from tallac.retention.record import RetentionRecord
     from tallac.retention.rewrite import Rewritten
     from tallac.retention.target import Target
+
+
+RECORD_FILE = "retention.db"
+RECORD_ROOM = 48 << 10
+"""Free bytes with which the record can note some snapshots, its journal included; less than a piece of the reserve."""
 
 
 class Retaining:
@@ -31,6 +36,7 @@ class Retaining:
     # Imports are late throughout, because most commands do without all this.
 
     connection: Connection
+    warn: Callable[[str], None]
 
     def forget(self, target: str, order: Order, *, dry_run: bool = False) -> Plan:
         """Forget what the order's rules don't keep, and say what each rule keeps.
@@ -41,7 +47,7 @@ class Retaining:
         from tallac.retention.forget import forget  # late import: see above
 
         grid, found = self._target(target)
-        with self._record(grid) as record:
+        with self._record(grid, is_noting=not dry_run) as record:
             return forget(grid, found, order, record, SystemClock(), dry_run=dry_run)
 
     def forget_named(
@@ -52,7 +58,7 @@ class Retaining:
 
         groups = parse_group_by(group_by)
         grid, found, names = self._named(places)
-        with self._record(grid) as record:
+        with self._record(grid, is_noting=not dry_run) as record:
             return forget_named(grid, found, names, groups, record, SystemClock(), allow_empty=allow_empty, dry_run=dry_run)
 
     def undo_forget(self, places: Sequence[str], *, dry_run: bool = False) -> Undone:
@@ -122,10 +128,29 @@ class Retaining:
                 raise UsageError(f"{place}: this is in another target than {first}; forget in one target at a time")
         return grid, _open(grid, first.parent.parent), [place.path[-1] for _, place in resolved]
 
-    def _record(self, grid: Grid) -> AbstractContextManager[RetentionRecord]:
+    @contextmanager
+    def _record(self, grid: Grid, *, is_noting: bool = False) -> Iterator[RetentionRecord]:
+        """Open the record of a grid's targets; where its disk is full or read-only, a copy that does not last.
+
+        Args:
+            grid: The grid.
+            is_noting: What is forgotten is to be noted, so that the user has to know where that does not last.
+        """
         from tallac.retention.record import RetentionRecord  # late import: see above
 
-        return RetentionRecord(self.connection.folders.state / grid.identity / "retention.db")
+        folder = self.connection.folders.state / grid.identity
+        state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
+        try:
+            if state.is_temporary and isinstance(grid, ReserveHolder) and grid.give_up_reserve():
+                # Often the vault lies on the same disk.
+                state.close()
+                state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
+            if state.is_temporary and is_noting:
+                self.warn(f"{folder}: no room to note what is forgotten, so `tallac forget --undo` can't bring it back")
+            with RetentionRecord(state.folder / RECORD_FILE) as record:
+                yield record
+        finally:
+            state.close()
 
 
 def _is_named(place: Place) -> bool:

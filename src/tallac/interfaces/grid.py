@@ -139,10 +139,15 @@ class CapWriter(Protocol):
         """From how many threads at once `put_small` and `put_file` may be called; 0 where only one may call them."""
         ...
 
-    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
         """Find the pieces of an open regular file, in order, reading it with `pread` and skipping its holes.
 
         The pieces depend on the content alone. Where the file shrinks meanwhile, the pieces end early.
+
+        Args:
+            descriptor: The file.
+            size: Where it ends.
+            start: Where one of its pieces begins; what lies before is not read.
         """
         ...
 
@@ -152,6 +157,10 @@ class CapWriter(Protocol):
 
     def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
         """Store the list of a large file's pieces (with b"" as a hole's token) and give the file's packed cap."""
+        ...
+
+    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+        """Give what `join` was given, up to the first piece that the grid does not hold; no more of it is read than the list."""
         ...
 
     def put_file(self, content: FileContent) -> FileReadCap:

@@ -77,13 +77,16 @@ class TahoeWriter:
             return pack_cap(LiteralFile(content))
         return self._note(_file_cap(self._client.put_file(content)), len(content))
 
-    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
     def put_piece(self, data: Buffer) -> bytes:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
     def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+        raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
+
+    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
     def put_file(self, content: FileContent) -> FileReadCap:

@@ -129,6 +129,10 @@ class WatchedFileCalls:
         with self._watched(FileCall("list_folder", folder)):
             return self._inner.list_folder(folder)
 
+    def room(self, folder: str) -> int:
+        with self._watched(FileCall("room", folder)):
+            return self._inner.room(folder)
+
     def _remember(self, descriptor: int, path: str) -> int:
         with self._lock:
             self._paths[descriptor] = path

@@ -9,8 +9,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 
 from tallac.caps import (
@@ -20,8 +20,6 @@ from tallac.caps import (
     FileReadCap,
     FileWriteCap,
     ImmutableDirectory,
-    ImmutableFile,
-    LiteralFile,
     MutableDirectoryRead,
     MutableDirectoryWrite,
     MutableFileRead,
@@ -29,116 +27,10 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.dag import Entry, decode_table, encode_table, pack_cap, unpack_cap
-from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError, StoreFullError
+from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError
 from tallac.interfaces import Buffer, CheckReport, FileContent, Piece
+from tallac.testing.memory_contents import PIECE_TOKEN_SIZE, Contents, FolderRecipe, MemoryPieceWriter, packed_file
 from tallac.testing.mutable_contents import MutableContents, read_all
-
-LITERAL_SIZE_MAX = 55
-PIECE_TOKEN_SIZE = 32
-
-
-def packed_file(content: bytes) -> bytes:
-    """Give the packed cap under which this grid keeps a file."""
-    if len(content) <= LITERAL_SIZE_MAX:
-        return pack_cap(LiteralFile(content))
-    digest = hashlib.sha256(b"file:" + content).digest()
-    return pack_cap(ImmutableFile(digest[:16], digest, 1, 1, len(content)))
-
-
-@dataclass
-class Contents:
-    """Named bytes: in memory, or in a folder that several processes share."""
-
-    folder: Path | None = None
-    in_memory: dict[bytes, bytes] = field(default_factory=dict)
-
-    def put(self, name: bytes, content: bytes) -> bool:
-        """Store, and say whether it is new."""
-        if self.get(name) is not None:
-            return False
-        if self.folder is None:
-            self.in_memory[name] = content
-        else:
-            temporary = self.folder / f"{name.hex()[-64:]}.{os.getpid()}"
-            temporary.write_bytes(content)
-            temporary.replace(self.folder / name.hex()[-64:])
-        return True
-
-    def get(self, name: bytes) -> bytes | None:
-        """Find what was stored."""
-        if self.folder is None:
-            return self.in_memory.get(name)
-        try:
-            return (self.folder / name.hex()[-64:]).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def lose(self, name: bytes) -> None:
-        """Lose what was stored."""
-        self.in_memory.pop(name, None)
-        if self.folder is not None:
-            (self.folder / name.hex()[-64:]).unlink(missing_ok=True)
-
-
-@dataclass
-class MemoryPieceWriter:
-    """Stores contents of files; fails with StoreFullError after `puts_left` calls."""
-
-    contents: Contents
-    puts_left: int | None = None
-    bytes_stored: int = 0
-    events: list[str] = field(default_factory=list)
-    uncollected: int = 0
-
-    def put_small(self, data: Buffer) -> bytes:
-        self._count_put()
-        content = bytes(data)
-        packed = packed_file(content)
-        if packed[:1] == b"C":
-            self._store(packed, content)
-        self.events.append("put_small")
-        return packed
-
-    def put_piece(self, data: Buffer) -> bytes:
-        self._count_put()
-        content = bytes(data)
-        token = hashlib.sha256(b"piece:" + content).digest()
-        self._store(token, content)
-        self.events.append("put_piece")
-        return token
-
-    def collect(self) -> bytes | None:
-        receipt = b"%d" % self.uncollected if self.uncollected else None
-        self.uncollected = 0
-        return receipt
-
-    def finish(self) -> bytes:
-        receipt = b"%d" % self.uncollected
-        self.uncollected = 0
-        return receipt
-
-    def _count_put(self) -> None:
-        if self.puts_left is not None:
-            if self.puts_left == 0:
-                raise StoreFullError("the memory grid is full; make it larger")
-            self.puts_left -= 1
-
-    def _store(self, name: bytes, content: bytes) -> None:
-        if self.contents.put(name, content):
-            self.bytes_stored += len(content)
-            self.uncollected += len(content)
-
-
-@dataclass(frozen=True)
-class FolderRecipe:
-    """How a worker process stores for a MemoryGrid with a folder."""
-
-    folder: Path
-    puts_left: int | None
-
-    @contextmanager
-    def open(self) -> Iterator[MemoryPieceWriter]:
-        yield MemoryPieceWriter(Contents(self.folder), self.puts_left)
 
 
 class MemoryDirectoryBuilder:
@@ -195,8 +87,8 @@ class MemoryCapWriter:
     def put_piece(self, data: Buffer) -> bytes:
         return self._pieces.put_piece(data)
 
-    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
-        offset = 0
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+        offset = start
         while offset < size:
             content = os.pread(descriptor, min(self._grid.piece_size, size - offset), offset)
             if not content:
@@ -206,7 +98,8 @@ class MemoryCapWriter:
 
     def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
         content = bytearray()
-        for piece, token in pieces:
+        joined = list(pieces)
+        for piece, token in joined:
             if piece.offset != len(content) or (len(token) != PIECE_TOKEN_SIZE) != piece.is_hole:
                 raise AssertionError(f"{piece} is out of order, or its token is wrong")
             stored = bytes(piece.length) if piece.is_hole else self._grid.contents.get(token)
@@ -215,8 +108,16 @@ class MemoryCapWriter:
             content += stored
         packed = packed_file(bytes(content))
         self._grid.contents.put(packed, bytes(content))
+        self._grid.joined[packed] = joined
         self._grid.events.append("join")
         return packed
+
+    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+        def is_held(joined: tuple[Piece, bytes]) -> bool:
+            piece, token = joined
+            return piece.is_hole or self._grid.contents.get(token) is not None
+
+        return list(takewhile(is_held, self._grid.joined.get(packed, [])))
 
     def put_file(self, content: FileContent) -> FileReadCap:
         cap = unpack_cap(self.put_small(read_all(content)))
@@ -279,6 +180,7 @@ class MemoryGrid:
     Attributes:
         events: What happened, in order: writing, put_small, put_piece, join, put_directory, written, commit, edit.
         tables: Encoded tables of immutable directories by packed cap.
+        joined: What large files were made of, by packed cap.
         puts_left: After so many files or pieces the grid is full.
         fences: So many commits fail.
         has_losses, epoch: What the writer says about losses and prunes.
@@ -288,6 +190,7 @@ class MemoryGrid:
     def __init__(self, folder: Path | None = None, *, small_size_max: int = 1 << 20, piece_size: int = 1 << 20) -> None:
         self.contents = Contents(folder)
         self.tables: dict[bytes, bytes] = {}
+        self.joined: dict[bytes, list[tuple[Piece, bytes]]] = {}
         self.mutable: dict[bytes, tuple[int, list[Entry]]] = {}
         self.mutable_files = MutableContents()
         self.events: list[str] = []

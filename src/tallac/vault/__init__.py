@@ -10,6 +10,8 @@ from tallac.vault.mirror_report import MirrorOptions, MirrorReport
 from tallac.vault.passphrases import Passphrases, SetPassphrase
 from tallac.vault.prune_report import PruneOptions, Pruner, PruneReport
 from tallac.vault.repair_report import Repairer, RepairOptions, RepairReport
+from tallac.vault.reserve import ReserveHolder
+from tallac.vault.state import open_state_folder
 
 __all__ = [
     "CheckOptions",
@@ -29,6 +31,7 @@ __all__ = [
     "RepairOptions",
     "RepairReport",
     "Repairer",
+    "ReserveHolder",
     "SetPassphrase",
     "SystemClock",
     "Vault",
@@ -39,6 +42,7 @@ __all__ = [
     "create_vault",
     "make_writer_key",
     "mend_headers",
+    "open_state_folder",
     "open_vault",
     "parse_envelope_key",
     "parse_vault_key",

@@ -35,20 +35,22 @@ class Cutter:
         )
         self._window = bytearray(WINDOW_SIZE)
 
-    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
-        """Find the pieces of an open file, in order. Where the file shrinks meanwhile, they end early.
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+        """Find the pieces of an open file, in order, from where one of them begins. Where the file shrinks, they end early.
 
         Raises:
             OSError: The file can't be read.
         """
-        for start, end, is_hole in stretches(descriptor, size):
+        # The block in which a piece begins is in the same stretch as the piece: stretches end where blocks do.
+        for first, end, is_hole in stretches(descriptor, size, start // BLOCK_SIZE * BLOCK_SIZE):
+            begin = max(first, start)
             if os.fstat(descriptor).st_size < end:
                 # What lies behind the new end reads as nothing, and nothing looks like zeros.
                 return
             if is_hole:
-                yield Piece(start, end - start, is_hole=True)
+                yield Piece(begin, end - begin, is_hole=True)
             else:
-                yield from self._cut_stretch(descriptor, start, end)
+                yield from self._cut_stretch(descriptor, begin, end)
 
     def _cut_stretch(self, descriptor: int, start: int, end: int) -> Iterator[Piece]:
         while start < end:
@@ -67,10 +69,16 @@ class Cutter:
             start = position
 
 
-def stretches(descriptor: int, size: int) -> Iterator[tuple[int, int, bool]]:
-    """Divide a file into (start, end, is a hole). A hole is a maximal run of at least 16 zero blocks, the last may be short."""
-    data_start, run_start = 0, -1
-    for start, _end, is_zero in _zero_runs(descriptor, size):
+def stretches(descriptor: int, size: int, first: int = 0) -> Iterator[tuple[int, int, bool]]:
+    """Divide a file into (start, end, is a hole). A hole is a maximal run of at least 16 zero blocks, the last may be short.
+
+    Args:
+        descriptor: The file.
+        size: Where it ends.
+        first: Begin with this multiple of the size of a block.
+    """
+    data_start, run_start = first, -1
+    for start, _end, is_zero in _zero_runs(descriptor, size, first):
         if is_zero:
             if run_start < 0:
                 run_start = start
@@ -90,9 +98,8 @@ def stretches(descriptor: int, size: int) -> Iterator[tuple[int, int, bool]]:
         yield data_start, size, False
 
 
-def _zero_runs(descriptor: int, size: int) -> Iterator[tuple[int, int, bool]]:
+def _zero_runs(descriptor: int, size: int, start: int) -> Iterator[tuple[int, int, bool]]:
     """Say of each block, or of many at once, whether it is all zero; what the file system knows as a hole is not read."""
-    start = 0
     while start < size:
         data = _next_data(descriptor, start, size)
         hole_end = data // BLOCK_SIZE * BLOCK_SIZE if data < size else size

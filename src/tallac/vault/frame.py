@@ -12,7 +12,7 @@ from tallac.vault.aside import ASIDE_PREFIX
 from tallac.vault.codec import Codec
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import HEADER_NAMES, check_headers
-from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
+from tallac.vault.index_objects import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.pack_round import PackRound
@@ -20,6 +20,7 @@ from tallac.vault.packs import PACK_PREFIX, FinishedPack, decode_body, pack_path
 from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.quarantine import quarantine_of
 from tallac.vault.registers import REGISTER_PREFIX, Register
+from tallac.vault.reserve import RESERVE_PREFIX, check_reserve
 from tallac.vault.roots import Roots
 from tallac.vault.sessions import SESSION_PREFIX, decode_session
 from tallac.vault.slots import SLOT_PREFIX, Slots
@@ -67,6 +68,8 @@ class FrameCheck:
         indexed = self._check_index()
         self._dying = frozenset() if self._keeper is None else self._check_quarantine(self._keeper)
         self._check_packs(indexed, round_)
+        if round_ is not None:
+            self.report.findings.extend(check_reserve(self._backend))
         if self._keeper is not None and self._roots is not None:
             self._check_slots(self._keeper, self._roots)
             self._check_sessions(self._keeper)
@@ -75,7 +78,7 @@ class FrameCheck:
 
     def _check_names(self) -> None:
         objects = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
-        known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, ASIDE_PREFIX)
+        known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, ASIDE_PREFIX, RESERVE_PREFIX)
         aside = {name.removesuffix(".index") for name in self._under(ASIDE_PREFIX)}
         if aside:
             self._note(f"damaged packs that lie aside in {ASIDE_PREFIX}: {len(aside)}; once all is well, delete that folder")

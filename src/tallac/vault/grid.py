@@ -23,7 +23,7 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.dag import Entry
-from tallac.errors import AuthorityError, ConflictError, LocalStateError, NotAVaultError, StoreError
+from tallac.errors import AuthorityError, ConflictError, LocalStateError, NotAVaultError, StoreError, StoreFullError
 from tallac.interfaces import (
     Backend,
     BinaryReader,
@@ -53,6 +53,7 @@ from tallac.vault.quarantine import NO_QUARANTINE
 from tallac.vault.recipes import VaultReaderRecipe, can_be_sent
 from tallac.vault.registers import REGISTER_PREFIX, Register
 from tallac.vault.repair_report import RepairOptions, RepairReport
+from tallac.vault.reserve import RESERVE_PREFIX, Reserve
 from tallac.vault.session import VaultSession, check_below
 from tallac.vault.sessions import RegisteredSession, beating
 from tallac.vault.sizes import stored_parts
@@ -109,7 +110,7 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
         NotAVaultError: Something else is there already.
         CorruptObjectError: What is there was made with another key.
     """
-    present = {item.name for item in backend.list("")}
+    present = {item.name for item in backend.list("") if not item.name.startswith(RESERVE_PREFIX)}
     if present and (key is None or not present <= _MADE_FIRST):
         raise NotAVaultError(f"{backend.location()} is not empty: a new vault needs an empty folder")
     key = key or make_writer_key(randomness)
@@ -121,6 +122,7 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
         write_header(backend, read_header(backend) if begun else Header(FORMAT_VERSION, randomness(16).hex()), except_for=begun)
     except ConflictError:
         raise NotAVaultError(f"{backend.location()} is not empty: another vault was made there meanwhile") from None
+    Reserve(backend, randomness).fit(0)
     return key
 
 
@@ -129,6 +131,7 @@ def open_vault(
     key: WriterKey | KeeperKey | LocatorKey,
     *,
     state: Path,
+    identity: str | None = None,
     clock: Clock | None = None,
     randomness: Randomness = os.urandom,
 ) -> Vault:
@@ -139,13 +142,14 @@ def open_vault(
         key: What the caller may do with it.
         state: A folder for the index copy and for what this machine has seen; made where missing. Losing it costs time, and the
             protection from a vault that was rolled back.
+        identity: The vault's, where it was read just now.
         clock: The time; a test bends it.
         randomness: Likewise.
 
     Raises:
         NotAVaultError, NewerFormatError, CorruptObjectError: There is no vault that this Tallac can use.
     """
-    return Vault(open_parts(backend, read_identity(backend), key, state, clock or SystemClock(), randomness))
+    return Vault(open_parts(backend, identity or read_identity(backend), key, state, clock or SystemClock(), randomness))
 
 
 class Vault:
@@ -203,8 +207,22 @@ class Vault:
         return create_slot(self._parts, mutable_format)
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
-        """See `tallac.interfaces.CapEditor`."""
-        return self._parts.slots.edit(_require_mutable(cap), lambda entries: edit(require_directory(entries)))
+        """See `tallac.interfaces.CapEditor`. What leaves fewer entries may spend the reserve: so a full store can forget."""
+        mutable, is_smaller = _require_mutable(cap), False
+
+        def edit_directory(entries: list[Entry]) -> list[Entry]:
+            nonlocal is_smaller
+            left = edit(require_directory(entries))
+            is_smaller = len(left) < len(entries)
+            return left
+
+        try:
+            return self._parts.slots.edit(mutable, edit_directory)
+        except StoreFullError:
+            if not is_smaller:
+                raise
+            with self._parts.reserve.spending():
+                return self._parts.slots.edit(mutable, edit_directory)
 
     def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
         """See `tallac.interfaces.CapEditor`."""
@@ -237,6 +255,8 @@ class Vault:
             parts.index.quarantine = NO_QUARANTINE
         if not session.is_kept:
             registered.end()
+        if session.has_stored:
+            parts.fit_reserve()
 
     # Checking
 
@@ -263,6 +283,10 @@ class Vault:
         run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
         run.run()
         return run.report
+
+    def give_up_reserve(self) -> bool:
+        """See `tallac.vault.ReserveHolder`."""
+        return self._parts.reserve.give_up()
 
     def figures(self) -> VaultFigures:
         """See `tallac.vault.FigureGiver`."""

@@ -9,12 +9,14 @@ import msgspec
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, Randomness
 from tallac.vault.aside import PacksAside
-from tallac.vault.index import IndexStore, VaultIndex
+from tallac.vault.index import VaultIndex
+from tallac.vault.index_objects import IndexStore
 from tallac.vault.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.memory import NoMemory, SeenStates
 from tallac.vault.packs import StoredPacks
 from tallac.vault.reading import ObjectReader
 from tallac.vault.registers import Register
+from tallac.vault.reserve import Reserve
 from tallac.vault.roots import Roots
 from tallac.vault.slots import Slots
 from tallac.vault.state import StateFolder, open_state_folder
@@ -24,6 +26,7 @@ class VaultParts(msgspec.Struct):
     """One open vault. The keys that its user lacks are None."""
 
     backend: Backend
+    reserve: Reserve
     identity: str
     writer_key: WriterKey | None
     keeper_key: KeeperKey | None
@@ -45,6 +48,10 @@ class VaultParts(msgspec.Struct):
         if not self.index.is_loaded:
             self.index.refresh()
         return self.reader
+
+    def fit_reserve(self) -> None:
+        """Let the reserve be as large as the vault asks for, as far as there is room."""
+        self.reserve.fit(sum(self.index.packs().values()))
 
     def require_writer_key(self) -> WriterKey:
         """Give the writer key.
@@ -91,6 +98,8 @@ def open_parts(
     randomness: Randomness,
 ) -> VaultParts:
     """Wire a vault together. Local state is read at once, the vault as it is needed."""
+    reserve = Reserve(backend, randomness)
+    backend = reserve.backend()
     locator = key.locator_key
     keeper = None if isinstance(key, LocatorKey) else key.keeper_key
     folder = open_state_folder(state / identity)
@@ -101,6 +110,7 @@ def open_parts(
     index = VaultIndex(index_register, index_store, folder.folder, StoredPacks(backend, locator.frame), aside.read)
     return VaultParts(
         backend=backend,
+        reserve=reserve,
         identity=identity,
         writer_key=key if isinstance(key, WriterKey) else None,
         keeper_key=keeper,

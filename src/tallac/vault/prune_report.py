@@ -33,6 +33,8 @@ class PruneReport(msgspec.Struct):
         written_packs, written_bytes: The new packs with what was moved.
         waiting_sessions: How many sessions are being waited for.
         skipped: Packs that were left because they are damaged, a sentence each.
+        unmoved_packs: Packs that were left because the store has no room for what stays of them.
+        room_needed: How many bytes have to be free to empty the cheapest of these.
     """
 
     alive_objects: int = 0
@@ -46,6 +48,8 @@ class PruneReport(msgspec.Struct):
     written_bytes: int = 0
     waiting_sessions: int = 0
     skipped: list[str] = msgspec.field(default_factory=list)
+    unmoved_packs: int = 0
+    room_needed: int = 0
 
     @property
     def freed_bytes(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -13,7 +14,7 @@ from tallac.vault.marking import Marker, Marks
 from tallac.vault.parts import VaultParts
 from tallac.vault.prune_plan import PackUse, Survey, propose, total
 from tallac.vault.prune_report import PruneOptions, PruneReport
-from tallac.vault.quarantine import NO_QUARANTINE, Quarantine, encode_quarantine, quarantine_of
+from tallac.vault.quarantine import NO_QUARANTINE, Quarantine, QuarantinedPack, encode_quarantine, quarantine_of
 from tallac.vault.registers import Register, State
 from tallac.vault.session_watch import SessionWatch, is_expired, links_in_use
 from tallac.vault.sweeping import Sweep
@@ -37,7 +38,15 @@ class Prune:
         self.report = PruneReport()
 
     def run(self) -> None:
-        """Prune, in as many rounds as the size of the quarantine asks for."""
+        """Prune, in as many rounds as the size of the quarantine asks for. On a full store this takes the vault's reserve."""
+        if self._options.is_dry_run:
+            self._run_rounds()
+            return
+        with self._parts.reserve.spending():
+            self._run_rounds()
+        self._parts.fit_reserve()
+
+    def _run_rounds(self) -> None:
         is_first = True
         for _ in range(ROUNDS_MAX):
             survey = Survey(self._index, self._mark())
@@ -47,16 +56,28 @@ class Prune:
             if self._options.is_dry_run:
                 self._foresee(survey)
                 return
-            quarantine = self._propose(survey)
-            proposed = quarantine.number
-            if any(not entry.is_decided for entry in quarantine.packs.values()):
-                self._watch.wait(self._options.fence_after_seconds, self._tell_waiting)
-                self._tell_waiting(0)
-                quarantine = self._decide(proposed)
-            Sweep(self._parts, self._register, self.report).sweep(quarantine)
-            self._tell()
+            before = self.report.deleted_packs
+            try:
+                proposed, quarantine = self._enter(survey)
+            except StoreFullError as error:
+                # What is decided already can be carried out first, and makes room.
+                self._sweep(quarantine_of(self._register.read()))
+                if self.report.deleted_packs == before:
+                    raise self._explained(error) from error
+                continue
+            self._sweep(quarantine)
             if not any(entry.is_decided and entry.since == proposed for entry in quarantine.packs.values()):
                 return
+
+    def _enter(self, survey: Survey) -> tuple[int, Quarantine]:
+        """Propose what is dead and decide upon it; give the number of the proposal, and the quarantine."""
+        quarantine = self._propose(survey)
+        proposed = quarantine.number
+        if any(not entry.is_decided for entry in quarantine.packs.values()):
+            self._watch.wait(self._options.fence_after_seconds, self._tell_waiting)
+            self._tell_waiting(0)
+            quarantine = self._decide(proposed)
+        return proposed, quarantine
 
     def _mark(self) -> Marks:
         """Mark what is in use, after the index took up what killed runs have left."""
@@ -70,7 +91,7 @@ class Prune:
             self._index.refresh()
             found = self._index.look_at_packs()
             if found or self._index.damage:
-                # Without space the index stays as it is; what is not in it is left alone.
+                # Without space the index stays as it is; what is not in it is left alone until a later round.
                 with suppress(StoreFullError):
                     self._index.publish(found)
         # Whatever is in quarantine can still be followed.
@@ -78,20 +99,30 @@ class Prune:
         return self._marker.mark(links_in_use(sessions))
 
     def _propose(self, survey: Survey) -> Quarantine:
-        """Put the dead into quarantine, durably."""
+        """Put the dead into quarantine, durably: all of it, or on a full store as much as can be written down."""
+        proposed: list[QuarantinedPack] = []
+        count: int | None = None
 
         def add(state: State | None) -> bytes | None:
             quarantine = quarantine_of(state)
-            new = list(propose(survey.uses(quarantine), self._options.unused_max, quarantine.number + 1))
-            return encode_quarantine([*quarantine.packs.values(), *new]) if new else None
+            proposed[:] = islice(propose(survey.uses(quarantine), self._options.unused_max, quarantine.number + 1), count)
+            return encode_quarantine([*quarantine.packs.values(), *proposed]) if proposed else None
 
-        try:
-            return quarantine_of(self._register.swap_state(add))
-        except StoreFullError as error:
-            raise StoreFullError(
-                f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; nothing was deleted. "
-                "Make that much room beside the vault and prune again"
-            ) from error
+        while True:
+            try:
+                return quarantine_of(self._register.swap_state(add))
+            except StoreFullError:
+                # Those that come first free the most; the next round takes the others.
+                count = len(proposed) // 2
+                if not count:
+                    raise
+
+    def _explained(self, error: StoreFullError) -> StoreFullError:
+        deleted = f"{self.report.deleted_packs} packs were" if self.report.deleted_packs else "nothing was"
+        return StoreFullError(
+            f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; {deleted} deleted. "
+            "Make that much room beside the vault and prune again"
+        )
 
     def _decide(self, proposed: int) -> Quarantine:
         """Look again at what was proposed by then; take out what came alive, and decide upon the rest."""
@@ -110,6 +141,10 @@ class Prune:
             return None if entries == list(quarantine.packs.values()) else encode_quarantine(entries)
 
         return quarantine_of(self._register.swap_state(decide))
+
+    def _sweep(self, quarantine: Quarantine) -> None:
+        Sweep(self._parts, self._register, self.report).sweep(quarantine)
+        self._tell()
 
     def _foresee(self, survey: Survey) -> None:
         """Say what would be deleted and moved."""

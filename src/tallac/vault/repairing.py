@@ -16,7 +16,7 @@ from tallac.interfaces import Expect
 from tallac.vault.checking import CapCheck
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import mend_headers
-from tallac.vault.index import names_in
+from tallac.vault.index_objects import names_in
 from tallac.vault.keys import KeeperKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.other_copy import OtherCopy
@@ -28,6 +28,7 @@ from tallac.vault.reading import ObjectReader
 from tallac.vault.registers import Register
 from tallac.vault.repacking import Repacking
 from tallac.vault.repair_report import RepairOptions, RepairReport
+from tallac.vault.reserve import RESERVE_PREFIX, is_damaged
 from tallac.vault.roots import encode_roots
 from tallac.vault.salvage import Salvage
 from tallac.vault.sessions import SESSION_PREFIX, SessionState, decode_session
@@ -90,6 +91,7 @@ class Repair:
             if not is_dry_run:
                 self._quarantine.rewrite(b"")
         self._mend_twins()
+        self._mend_reserve()
         self._mend_sessions()
         self._mend_index()
 
@@ -106,6 +108,14 @@ class Repair:
                 self._did(f"written anew: {finding.stored}")
         for finding in left:
             self._left(finding.what)
+
+    def _mend_reserve(self) -> None:
+        """Delete damaged pieces of the reserve; the next backup adds others."""
+        for item in list(self._backend.list(RESERVE_PREFIX)):
+            if is_damaged(self._backend, item.name):
+                self._did(f"deleted, since it was damaged: {item.name}")
+                if not self._options.is_dry_run:
+                    self._backend.delete(item.name)
 
     def _mend_sessions(self) -> None:
         for item in list(self._backend.list(SESSION_PREFIX)):

@@ -12,16 +12,18 @@ from tallac.errors import NewerFormatError, NotAVaultError, ObjectNotFoundError,
 from tallac.interfaces import Backend, CheckReport, Finding
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import check_headers, read_header
-from tallac.vault.index import INDEX_PREFIX
+from tallac.vault.index_objects import INDEX_PREFIX
 from tallac.vault.packs import PACK_PREFIX
 from tallac.vault.passphrases import PASSPHRASE_PREFIX
+from tallac.vault.reserve import RESERVE_PREFIX
 from tallac.vault.twins import check_twins
 from tallac.vault.whole_packs import hash_stored
 
 Progress = Callable[[CheckReport], None]
 
+_KINDS = {"packs": "pack", "index": "index object", "reserve": "piece of the reserve"}
 _TWIN_PREFIXES = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
-_SELF_NAMED = re.compile(f"(?:{PACK_PREFIX}|{INDEX_PREFIX})([0-9a-f]{{64}})")
+_SELF_NAMED = re.compile(f"(?:{PACK_PREFIX}|{INDEX_PREFIX}|{RESERVE_PREFIX})([0-9a-f]{{64}})")
 
 
 class Scrub:
@@ -68,7 +70,7 @@ class Scrub:
 
     def _check(self, name: str) -> None:
         kind, _, digits = name.partition("/")
-        what = f"{'pack' if kind == 'packs' else 'index object'} {digits[:12]}"
+        what = f"{_KINDS[kind]} {digits[:12]}"
         try:
             if hash_stored(self._backend, name, self._count).hex() != digits:
                 self._find(name, f"{what} is damaged")

@@ -45,6 +45,8 @@ class VaultSession:
         self._registered = registered
         self._register = quarantine_register(parts, key.keeper_key)
         self._first_number: int | None = None
+        self.has_stored = False
+        """Whether some batch has added to the store."""
 
     @contextmanager
     def writing(self) -> Iterator[CapWriter]:
@@ -54,7 +56,9 @@ class VaultSession:
         if self._first_number is None:
             # Later batches look at a later state, but what the first one relied on was looked up under this one.
             self._first_number = index.quarantine.number
-        index.refresh()
+        # An index of the moment at which the quarantine was read will do, and no older one: a prune takes a pack out of the index
+        # before it takes it out of the quarantine, so what that index names is there or in quarantine.
+        index.refresh(is_register_known=True)
         found = index.look_at_packs()
         if found:
             index.publish(found)
@@ -63,6 +67,7 @@ class VaultSession:
             try:
                 yield writer
                 writer.publish()
+                self.has_stored = self.has_stored or writer.bytes_stored > 0
             except BaseException:
                 # The error that led here is the one to report.
                 with suppress(StoreError):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec.structs import replace
 
 from tallac.errors import CorruptObjectError, MissingObjectError, StoreFullError
-from tallac.vault.index import IndexStore, index_parts, names_in
+from tallac.vault.index_objects import INDEX_PREFIX, IndexStore, index_parts, names_in
 from tallac.vault.packs import FinishedPack, StoredPacks, pack_path
 from tallac.vault.parts import VaultParts
 from tallac.vault.prune_report import PruneReport
@@ -17,6 +17,9 @@ from tallac.vault.repacking import Repacking
 
 BATCH_PACKS = 8
 """So many packs are moved before the old ones go: what a repack needs of space meanwhile."""
+
+REGISTERS_SIZE = 64 << 10
+"""Left free beside new packs, for the registers."""
 
 GONE_MAX = 1000
 """So many names of deleted packs stay in quarantine, lest a writer that slept meanwhile bring them back into the index."""
@@ -43,7 +46,7 @@ def replace_packs(register: Register, store: IndexStore, dropped: Collection[byt
                 names.append(name)
         if not superseded and not added:
             return None
-        return b"".join([*names, *(store.put(part) for part in index_parts(packs))])
+        return b"".join([*names, *_put_all(store, packs)])
 
     state = register.read()
     while True:
@@ -59,6 +62,21 @@ def replace_packs(register: Register, store: IndexStore, dropped: Collection[byt
         store.delete(name)
 
 
+def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
+    """Store index objects of some packs, all of them or none, and give their names."""
+    stored: list[bytes] = []
+    try:
+        for part in index_parts(packs):
+            name = store.put(part)
+            stored.append(name)
+    except StoreFullError:
+        # No register names them, and they would take what little room there is.
+        for name in stored:
+            store.delete(name)
+        raise
+    return stored
+
+
 class Sweep:
     """One pass over all that is decided, by this prune or by one that was interrupted."""
 
@@ -68,6 +86,7 @@ class Sweep:
         self._register = register
         self._report = report
         self._index = parts.index
+        self._reserve = parts.reserve
         self._stored = StoredPacks(parts.backend, parts.locator.frame)
 
     def sweep(self, quarantine: Quarantine) -> None:
@@ -81,9 +100,49 @@ class Sweep:
         whole = [entry.pack for entry in present if entry.offsets is None]
         self._delete_whole(whole, listed)
         gone.update(whole)
-        for batch in _batches([entry for entry in present if entry.offsets is not None]):
-            gone.update(self._repack(batch, listed, quarantine))
+        gone.update(self._move([entry for entry in present if entry.offsets is not None], listed, quarantine))
         self._empty(gone)
+
+    def _move(self, entries: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> Iterator[bytes]:
+        """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
+        kept = self._kept_sizes(entries)
+        left = sorted(entries, key=lambda entry: kept[entry.pack])
+        batch_size = BATCH_PACKS
+        while left:
+            batch = left[:batch_size]
+            needed = _room_for(sum(kept[entry.pack] for entry in batch)) + self._index_size()
+            fits = self._reserve.make_room(needed, is_spending=batch_size == 1)
+            gone = self._try_repack(batch, listed, quarantine) if fits else None
+            if gone is not None:
+                yield from gone
+                left = left[batch_size:]
+            elif batch_size > 1:
+                batch_size = 1
+            else:
+                break
+        self._report.unmoved_packs = len(left)
+        self._report.room_needed = _room_for(kept[left[0].pack]) + self._index_size() if left else 0
+
+    def _try_repack(self, batch: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> list[bytes] | None:
+        """Do as `_repack` does; None where the store has no room for it."""
+        try:
+            return self._repack(batch, listed, quarantine)
+        except StoreFullError:
+            return None
+
+    def _kept_sizes(self, entries: list[QuarantinedPack]) -> dict[bytes, int]:
+        """Give for each pack the bytes of what is to stay."""
+        by_pack = {entry.pack: entry for entry in entries}
+        kept = dict.fromkeys(by_pack, 0)
+        for _, location in self._index.records() if entries else ():
+            entry = by_pack.get(location.pack)
+            if entry is not None and not entry.hides(location.offset):
+                kept[entry.pack] += location.length + location.links_length
+        return kept
+
+    def _index_size(self) -> int:
+        """Give the bytes of the largest index object: what it may take to write one anew."""
+        return max((item.size for item in self._parts.backend.list(INDEX_PREFIX)), default=0)
 
     def _delete_whole(self, packs: list[bytes], listed: dict[bytes, int]) -> None:
         if not packs:
@@ -158,6 +217,6 @@ class Sweep:
         self._register.swap(edit)
 
 
-def _batches(entries: list[QuarantinedPack]) -> Iterator[list[QuarantinedPack]]:
-    for start in range(0, len(entries), BATCH_PACKS):
-        yield entries[start : start + BATCH_PACKS]
+def _room_for(kept_size: int) -> int:
+    """Say what new packs take for so many bytes, with footers, padding, and the registers that name them."""
+    return kept_size + kept_size // 8 + REGISTERS_SIZE

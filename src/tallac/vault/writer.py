@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -18,9 +19,9 @@ from tallac.errors import DamageError
 from tallac.interfaces import (
     Backend,
     Buffer,
-    BusyBackend,
     DirectoryBuilder,
     FileContent,
+    FrugalBackend,
     Piece,
     PieceWriter,
     Randomness,
@@ -152,11 +153,11 @@ class VaultWriter:
         """See `tallac.interfaces.CapWriter`."""
         return put_small(self._objects, data)
 
-    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
         """See `tallac.interfaces.CapWriter`."""
         if self._cutter is None:
             self._cutter = Cutter(self._key.chunker_seed)
-        return self._cutter.cut(descriptor, size)
+        return self._cutter.cut(descriptor, size, start)
 
     def put_piece(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.CapWriter`."""
@@ -179,6 +180,18 @@ class VaultWriter:
             self._objects.flush_nodes()
         return b"C" + root.key_and_hash + encode_size(root.size)
 
+    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+        """See `tallac.interfaces.CapWriter`."""
+        held: list[tuple[Piece, bytes]] = []
+        offset = 0
+        with contextlib.suppress(DamageError):  # What lies behind a node that is not there is not held.
+            for child in self._leaves(Child(b"", packed[1:49], int.from_bytes(packed[49:], "big"))):
+                if not child.is_hole and not self._has(child.key):
+                    break
+                held.append((Piece(offset, child.size, child.is_hole), child.key_and_hash))
+                offset += child.size
+        return held
+
     def put_file(self, content: FileContent) -> FileReadCap:
         """See `tallac.interfaces.CapWriter`.
 
@@ -197,7 +210,7 @@ class VaultWriter:
 
     def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
         """See `tallac.interfaces.CapWriter`."""
-        if isinstance(self._backend, BusyBackend):
+        if isinstance(self._backend, FrugalBackend):
             return None
         index = self._index
         recipe = VaultRecipe(
@@ -277,6 +290,14 @@ class VaultWriter:
     def _has(self, key: bytes) -> bool:
         name = object_name_of(self._key.locator_key.naming, storage_index_of(key))
         return self._index.find(name) is not None or name in self._claims
+
+    def _leaves(self, node: Child) -> Iterator[Child]:
+        level, children = self._reader.read_list(node)
+        for child in children:
+            if level > 1:
+                yield from self._leaves(child)
+            else:
+                yield child
 
     def _has_below(self, node: Child) -> bool:
         if not self._has(node.key):

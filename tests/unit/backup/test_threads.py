@@ -32,7 +32,7 @@ class StreamingWriter(MemoryCapWriter):
         self._grid.events.append("put_file")
         return super().put_file(content)
 
-    def cut(self, descriptor: int, size: int) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
         raise AssertionError("no pieces are taken here")
 
 

@@ -16,7 +16,8 @@ from tallac.backup.processes import Workers
 from tallac.backup.worker import StoreTask
 from tallac.dag import decode_table
 from tallac.errors import MissingObjectError, StoreFullError, WorkerDiedError
-from tallac.testing.memory_grid import FolderRecipe, MemoryGrid
+from tallac.testing.memory_contents import FolderRecipe
+from tallac.testing.memory_grid import MemoryGrid
 from tallac.workers import pool
 from tallac.workers.messages import receive, send
 

@@ -69,6 +69,20 @@ def test_any_window_gives_the_same_pieces(tmp_path: Path, monkeypatch: pytest.Mo
     assert cut(tmp_path / "file", content) == expected
 
 
+@pytest.mark.parametrize("end", [b"", bytes(BLOCK_SIZE * 3), bytes(3 * MIB + 17), noise(9, 2 * MIB + 5)])
+def test_cutting_goes_on_at_any_piece(tmp_path: Path, end: bytes) -> None:
+    """Whoever begins where a piece begins, finds that piece and all that follow as if they had begun at the front."""
+    zeros = bytes(BLOCK_SIZE)
+    content = bytes(2 * MIB) + noise(6, 5 * MIB + 1) + zeros * 15 + noise(7, 3 * MIB - 1) + zeros * 40 + noise(8, 4 * MIB) + end
+    pieces = cut(tmp_path / "file", content)
+    assert sum(piece.is_hole for piece in pieces) >= 2
+    with opened(tmp_path / "file", content) as descriptor:
+        cutter = Cutter(SEED)
+        for number, piece in enumerate(pieces):
+            assert list(cutter.cut(descriptor, len(content), piece.offset)) == pieces[number:]
+        assert list(cutter.cut(descriptor, len(content), len(content))) == []
+
+
 def test_another_seed_cuts_elsewhere(tmp_path: Path) -> None:
     """Where files are cut is a secret of the vault."""
     content = noise(4, 8 * MIB)

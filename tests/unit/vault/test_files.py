@@ -100,6 +100,25 @@ def test_reading_anywhere(vault: Vault) -> None:
         assert buffer == content[:10]
 
 
+def test_the_pieces_of_a_file_are_given_back_as_far_as_they_are_held(vault: Vault, tmp_path: Path) -> None:
+    """What a large file was joined of can be joined again, up to a piece that nobody stored; of an unknown file, nothing."""
+    path = tmp_path / "file"
+    path.write_bytes(noise(5, 5 << 20) + bytes(2 << 20) + noise(6, 3 << 20))
+    with vault.session() as session, session.writing() as writer, path.open("rb") as file:
+        pieces = list(writer.cut(file.fileno(), path.stat().st_size))
+        tokens = [
+            b"" if piece.is_hole else writer.put_piece(os.pread(file.fileno(), piece.length, piece.offset)) for piece in pieces
+        ]
+        joined = list(zip(pieces, tokens, strict=True))
+        whole, beginning = writer.join(joined), writer.join(joined[:-2])
+        broken = writer.join([*joined[:-2], (pieces[-2], bytes(48)), joined[-1]])
+    with vault.session() as session, session.writing() as writer:
+        assert writer.pieces_held(whole) == joined
+        assert writer.pieces_held(beginning) == joined[:-2]
+        assert writer.pieces_held(broken) == joined[:-2]
+        assert writer.pieces_held(b"C" + bytes(48) + whole[49:]) == []
+
+
 def test_a_hole_needs_no_memory(vault: Vault, tmp_path: Path) -> None:
     """A file of a terabyte, nearly all of it a hole, is stored and read where one looks."""
     path = tmp_path / "sparse"

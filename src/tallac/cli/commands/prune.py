@@ -7,7 +7,7 @@ import re
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import show_size
+from tallac.cli.display import show_count, show_size
 from tallac.cli.progress import ProgressLine
 from tallac.connect import PruneOptions, PruneReport
 from tallac.errors import UsageError
@@ -61,19 +61,24 @@ def command(run: Run, alias: str, dry_run: bool, max_unused: str, fence_after: s
         report = run.client.prune(alias, options, progress=show)
     for what in report.skipped:
         run.output.warn(what)
+    if report.unmoved_packs:
+        run.output.warn(
+            f"{show_count(report.unmoved_packs, 'pack')} could not be emptied: there is no room to move what is in use elsewhere; "
+            f"free {show_size(report.room_needed)} beside the vault and prune again"
+        )
     if run.output.is_json:
         run.output.record(type="summary", dry_run=dry_run, **_fields(report))
     else:
         run.output.summary(_rows(report, is_dry_run=dry_run))
-    return 1 if report.skipped else 0
+    return 1 if report.skipped or report.unmoved_packs else 0
 
 
 def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:
     would = "would be " if is_dry_run else ""
     return {
-        "in use": f"{report.alive_objects} objects, {show_size(report.alive_bytes)}",
-        "unused": f"{report.dead_objects} objects, {show_size(report.dead_bytes)}",
-        f"{would}deleted": f"{report.deleted_packs} packs, {show_size(report.deleted_bytes)}",
+        "in use": f"{show_count(report.alive_objects, 'object')}, {show_size(report.alive_bytes)}",
+        "unused": f"{show_count(report.dead_objects, 'object')}, {show_size(report.dead_bytes)}",
+        f"{would}deleted": f"{show_count(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}",
         f"{would}repacked": f"{report.repacked_packs} of them, {show_size(report.written_bytes)} moved",
         f"{would}freed": show_size(max(report.freed_bytes, 0)),
     }
@@ -81,8 +86,9 @@ def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:
 
 def _state(report: PruneReport) -> str:
     if report.waiting_sessions:
-        return f"waiting for {report.waiting_sessions} sessions; {report.deleted_packs} packs deleted"
-    return f"{report.alive_objects} objects in use, {report.dead_objects} unused, {report.deleted_packs} packs deleted"
+        return f"waiting for {show_count(report.waiting_sessions, 'session')}; {show_count(report.deleted_packs, 'pack')} deleted"
+    in_use, deleted = show_count(report.alive_objects, "object"), show_count(report.deleted_packs, "pack")
+    return f"{in_use} in use, {report.dead_objects} unused, {deleted} deleted"
 
 
 def _fields(report: PruneReport) -> dict[str, object]:
@@ -99,6 +105,8 @@ def _fields(report: PruneReport) -> dict[str, object]:
         "freed_bytes": report.freed_bytes,
         "waiting_sessions": report.waiting_sessions,
         "skipped": report.skipped,
+        "unmoved_packs": report.unmoved_packs,
+        "room_needed": report.room_needed,
     }
 
 

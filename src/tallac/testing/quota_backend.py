@@ -1,0 +1,90 @@
+"""A backend of limited size, as a full disk is: what is replaced is there until what replaces it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallac.errors import StoreFullError
+from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
+
+
+class QuotaBackend:
+    """Another backend that takes a number of bytes, set at any time. Implements `Bounded`. Not thread-safe."""
+
+    def __init__(self, inner: Backend, size_max: int) -> None:
+        """Let so many bytes be stored in all."""
+        self._inner = inner
+        self.size_max = size_max
+        self._uploading = 0
+
+    def room(self) -> int:
+        return max(self.size_max - sum(item.size for item in self._inner.list("")) - self._uploading, 0)
+
+    def fill(self) -> None:
+        """Leave no byte free."""
+        self.size_max -= self.room()
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        self.require_room(len(memoryview(data).cast("B")))
+        return self._inner.put(name, data, expect=expect)
+
+    def upload(self) -> Upload:
+        return _QuotaUpload(self._inner.upload(), self)
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        return self._inner.get(name, start, stop)
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        return self._inner.get_versioned(name)
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        return self._inner.list(prefix)
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        self._inner.delete(name, expect=expect)
+
+    def location(self) -> str:
+        return self._inner.location()
+
+    def require_room(self, size: int) -> None:
+        """See that so much more can be stored.
+
+        Raises:
+            StoreFullError: It can't.
+        """
+        if size > self.room():
+            raise StoreFullError(f"no space left in {self.location()}: {size} bytes are asked for, and {self.room()} are free")
+
+    def hold(self, size: int) -> None:
+        """Count bytes that an upload takes, or with a negative number gives back."""
+        self._uploading += size
+
+
+class _QuotaUpload:
+    def __init__(self, inner: Upload, backend: QuotaBackend) -> None:
+        self._inner = inner
+        self._backend = backend
+        self._size = 0
+
+    def write(self, data: Buffer) -> None:
+        size = len(memoryview(data).cast("B"))
+        try:
+            self._backend.require_room(size)
+        except StoreFullError:
+            self.abort()
+            raise
+        self._inner.write(data)
+        self._size += size
+        self._backend.hold(size)
+
+    def commit(self, name: str) -> None:
+        self._release()
+        self._inner.commit(name)
+
+    def abort(self) -> None:
+        self._release()
+        self._inner.abort()
+
+    def _release(self) -> None:
+        self._backend.hold(-self._size)
+        self._size = 0

@@ -1,0 +1,190 @@
+"""The reserve: objects that hold nothing, deleted when a prune needs their space. docs/format.md, "Reserve".
+
+To free space a prune first writes: what is about to go, and where else what stays is now. On a store that is full to the last
+byte it gives up pieces of the reserve for that, the smallest first. Nothing refers to a piece, and losing one loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol, runtime_checkable
+
+from tallac.crypto import Hasher
+from tallac.errors import ObjectNotFoundError, StoreError, StoreFullError
+from tallac.interfaces import Backend, Bounded, Buffer, Expect, Finding, Item, Randomness, Upload, Version
+from tallac.vault.whole_packs import hash_stored
+
+RESERVE_PREFIX = "reserve/"
+PIECE_SIZE_MIN = 64 << 10
+RESERVE_SIZE_MIN = 256 << 10
+"""Enough for registers and slots of a small vault."""
+RESERVE_SIZE_MAX = 32 << 20
+"""Enough to move what stays of one pack."""
+RESERVE_SHARE = 32
+"""In between, it takes the 32nd part of what the packs take."""
+_WRITE_SIZE = 1 << 20
+
+
+def piece_sizes(packs_size: int) -> list[int]:
+    """Give the sizes of the pieces for a vault whose packs have so many bytes: each is as large as all before it together."""
+    wanted = min(max(packs_size // RESERVE_SHARE, RESERVE_SIZE_MIN), RESERVE_SIZE_MAX)
+    sizes = [PIECE_SIZE_MIN]
+    while 2 * sum(sizes) <= wanted:
+        sizes.append(sum(sizes))
+    return sizes
+
+
+def check_reserve(backend: Backend) -> Iterator[Finding]:
+    """Read the pieces, and tell those that are not what their names say. The disk is not to be trusted with more, either."""
+    for item in list(backend.list(RESERVE_PREFIX)):
+        if is_damaged(backend, item.name):
+            yield Finding(None, f"{item.name} is damaged, which harms nothing; `tallac repair` deletes it", stored=item.name)
+
+
+def is_damaged(backend: Backend, name: str) -> bool:
+    """Whether a piece is there and is not what its name says."""
+    try:
+        return hash_stored(backend, name, lambda _size: None).hex() != name.removeprefix(RESERVE_PREFIX)
+    except ObjectNotFoundError:
+        return False
+
+
+@runtime_checkable
+class ReserveHolder(Protocol):
+    """A grid that has a reserve."""
+
+    def give_up_reserve(self) -> bool:
+        """Free some space on a full store, for what has to be written before more is freed; False where there is none left.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        ...
+
+
+class Reserve:
+    """The reserve of one vault. A store that has no bounds, or does not give back what is deleted, has none. Not thread-safe."""
+
+    def __init__(self, backend: Backend, randomness: Randomness) -> None:
+        """Nothing is read yet."""
+        self._backend = backend
+        self._bounded = backend if isinstance(backend, Bounded) else None
+        self._randomness = randomness
+        self._given_up: set[str] = set()
+        self.is_spent = False
+        """Whether a put that finds the store full may give up pieces. Backups leave the reserve alone."""
+
+    def backend(self) -> Backend:
+        """Give the vault's backend, whose puts make use of the reserve while it is being spent."""
+        return self._backend if self._bounded is None else ReservedBackend(self._backend, self)
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Let puts give up pieces for the length of the block."""
+        before, self.is_spent = self.is_spent, True
+        try:
+            yield
+        finally:
+            self.is_spent = before
+
+    def give_up(self) -> bool:
+        """Delete the smallest piece; False where there is none.
+
+        Raises:
+            StoreError: The store failed, or deletes nothing for this client.
+        """
+        pieces = sorted((item for item in self._pieces() if item.name not in self._given_up), key=lambda item: item.size)
+        if not pieces:
+            return False
+        self._backend.delete(pieces[0].name)
+        self._given_up.add(pieces[0].name)
+        return True
+
+    def make_room(self, size: int, *, is_spending: bool) -> bool:
+        """Say whether so many bytes are free, where it is to be spent after giving up pieces for them. Without bounds, all fits."""
+        while self._bounded is not None and self._bounded.room() < size:
+            if not (is_spending and self.give_up()):
+                return False
+        return True
+
+    def fit(self, packs_size: int) -> None:
+        """Add the pieces that are missing for packs of so many bytes, as far as there is room, and delete what is too much."""
+        if self._bounded is None:
+            return
+        # A vault does without a reserve; whatever is wrong with the store shows where it matters.
+        with suppress(StoreError):
+            pieces = list(self._pieces())
+            missing = Counter(piece_sizes(packs_size)) - Counter(item.size for item in pieces)
+            surplus = Counter(item.size for item in pieces) - Counter(piece_sizes(packs_size))
+            for item in pieces:
+                if surplus[item.size]:
+                    surplus[item.size] -= 1
+                    self._backend.delete(item.name)
+            for size in sorted(missing.elements()):
+                if self._bounded.room() < 2 * size:
+                    break
+                self._add(size)
+
+    def _pieces(self) -> Iterator[Item]:
+        return self._backend.list(RESERVE_PREFIX)
+
+    def _add(self, size: int) -> None:
+        """Store a piece of random bytes, which no file system makes smaller, named by their hash."""
+        upload, hasher = self._backend.upload(), Hasher()
+        try:
+            for start in range(0, size, _WRITE_SIZE):
+                part = self._randomness(min(_WRITE_SIZE, size - start))
+                hasher.update(part)
+                upload.write(part)
+            upload.commit(RESERVE_PREFIX + hasher.digest().hex())
+        finally:
+            upload.abort()
+
+
+class ReservedBackend:
+    """Another backend, whose puts give up pieces of a reserve where the store is full and the reserve is being spent."""
+
+    def __init__(self, inner: Backend, reserve: Reserve) -> None:
+        self._inner = inner
+        self._reserve = reserve
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes read and store; none of them spends the reserve.
+        return _inner, (self._inner,)
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        while True:
+            try:
+                return self._inner.put(name, data, expect=expect)
+            except StoreFullError:
+                if not (self._reserve.is_spent and self._reserve.give_up()):
+                    raise
+
+    def upload(self) -> Upload:
+        while True:
+            try:
+                return self._inner.upload()
+            except StoreFullError:
+                if not (self._reserve.is_spent and self._reserve.give_up()):
+                    raise
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        return self._inner.get(name, start, stop)
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        return self._inner.get_versioned(name)
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        return self._inner.list(prefix)
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        self._inner.delete(name, expect=expect)
+
+    def location(self) -> str:
+        return self._inner.location()
+
+
+def _inner(backend: Backend) -> Backend:
+    return backend
