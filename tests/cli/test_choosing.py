@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.ticks import settle
 
 if TYPE_CHECKING:
     from tests.command import Result, Tallac
@@ -123,6 +124,7 @@ def test_what_makes_no_sense(tallac: Tallac, source: Path, options: list[str], s
 
 def test_several_sources(tallac: Tallac, source: Path, tree: Path) -> None:
     """Several sources, files among them, lie under their absolute paths, and come back from there."""
+    settle(tree)
     tallac("-q", "backup", source, tree / "large", "tallac:all")
     kept = listed(tallac, f"all/Latest{source.parent}")
     assert kept == ["source", *(f"source/{path.relative_to(source)}" for path in sorted(source.rglob("*"))), "tree", "tree/large"]
@@ -257,6 +259,7 @@ def test_unchanged_is_skipped(tallac: Tallac, source: Path) -> None:
 
 def test_all_is_read_where_timestamps_are_ignored(tallac: Tallac, source: Path) -> None:
     """With --ignore-timestamps every file is read again."""
+    settle(source)
     tallac("-q", "backup", source)
     assert tallac("--json", "backup", source).summary("bytes_read") == 0
     again = tallac("--json", "backup", source, "--ignore-timestamps")

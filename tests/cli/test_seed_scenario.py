@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.ticks import settle
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -52,8 +53,7 @@ def test_the_seed_scenario(tallac: Tallac, source: Path) -> None:
 def test_two_backups_in_one_second(tallac: Tallac, source: Path) -> None:
     """However fast they follow each other, each backup has a snapshot of its own, sharing what has not changed."""
     tallac("create-alias", "ALIAS")
-    # Files that are as old as this can be told from files that change again.
-    time.sleep(0.05)
+    settle(source)
     for _ in range(4):
         tallac("backup", source, "ALIAS:backups")
     snapshots = tallac("ls", "ALIAS:backups/Archives").lines

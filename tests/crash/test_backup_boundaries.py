@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.ticks import pass_a_tick
 
 from tallac.backends.memory import MemoryBackend
 from tallac.backup import BackupSummary
@@ -45,7 +46,9 @@ class Machine:
         order = BackupOrder(self.target, (b"docs",), os.fsencode(self.source), workers=0)
         vault = open_vault(backend, self.key, state=self.folder / "state", randomness=SeededRandomness(seed))
         with vault, SourceDatabase(self.folder / "source.db", pytest.fail) as database:
-            return back_up(vault, order, database, self.clock)
+            summary = back_up(vault, order, database, self.clock)
+        pass_a_tick(self.folder)
+        return summary
 
     def snapshots(self, backend: Backend) -> tuple[list[Content], Content | None]:
         """Read, as a client that has seen nothing, all snapshots and the latest."""

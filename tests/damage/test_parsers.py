@@ -27,7 +27,7 @@ from tallac.testing.sample_vault import Tree, back_up, create_target, noise
 from tallac.vault import EnvelopeFile, EnvelopeKey, Passphrases, SystemClock, create_vault, open_vault, parse_vault_key
 from tallac.vault.codec import Codec
 from tallac.vault.header import decode_header
-from tallac.vault.index import decode_index, encode_index, names_in
+from tallac.vault.index_objects import decode_index, encode_index, names_in
 from tallac.vault.links import decode_links
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import Kind

@@ -6,12 +6,12 @@ import os
 import random
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.command import Tallac
+from tests.ticks import settle
 
 MEMORY_DISK = Path("/dev/shm")
 
@@ -45,6 +45,7 @@ def test_a_copy(tallac: Tallac, source: Path, chance: random.Random) -> None:
     """A copy of a file, small or large, costs its entry in a directory."""
     write_noise(source / "large", chance, 5)
     (source / "small").write_bytes(chance.randbytes(10_000))
+    settle(source)
     tallac("-q", "backup", source)
     shutil.copy(source / "large", source / "empty" / "copy of large")
     shutil.copy(source / "small", source / "empty" / "copy of small")
@@ -74,7 +75,7 @@ def test_a_large_directory(tallac: Tallac, many_names: Path, count: int) -> None
     """One change in a directory of very many names costs a few chunks."""
     for number in range(count):
         (many_names / f"a name of some length, number {number}").touch()
-    time.sleep(0.05)
+    settle(many_names)
     first = tallac("--json", "backup", many_names)
     assert first.summary("files_new") == count
     (many_names / f"a name of some length, number {count // 2}").write_text("changed")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
 from tests.end_to_end.comparing import differences, look
+from tests.ticks import settle
 
 AT_ONCE = 4
 
@@ -62,6 +63,7 @@ def test_different_sources(tallac: Tallac, sources: list[Path], tmp_path: Path) 
 def test_the_same_source(tallac: Tallac, sources: list[Path]) -> None:
     """One source four times at once: four snapshots that share everything, and nothing is kept from the next backup."""
     tallac("-q", "create-alias", "tallac")
+    settle(sources[0])
     finish([tallac.start("-q", "backup", sources[0]) for _ in range(AT_ONCE)])
     snapshots = names(tallac, "tallac:")
     assert len(snapshots) == AT_ONCE

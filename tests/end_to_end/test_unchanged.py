@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.command import Tallac
+from tests.ticks import settle
 
 DIRECTORIES = 20
 FILES = 300
@@ -37,8 +37,7 @@ def many(tmp_path: Path) -> Path:
     directories = sorted(path for path in source.rglob("*"))
     for number in range(FILES):
         (directories[number % DIRECTORIES] / f"file-{number:03}").write_text(f"content {number} " * 100)
-    # Files that are as old as this can be told from files that change again.
-    time.sleep(0.05)
+    settle(source)
     return source
 
 

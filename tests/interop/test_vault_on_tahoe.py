@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.command import Tallac
 from tests.interop.tahoe_grid import TahoeGrid
+from tests.ticks import settle
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def on_vault(tallac: Tallac, tahoe_grid: TahoeGrid) -> Tallac:
 
 def test_the_main_job(on_vault: Tallac, source: Path, tmp_path: Path) -> None:
     """Backups are made, listed, checked, forgotten, pruned and restored; nothing that is shown holds the vault's cap."""
+    settle(source)
     on_vault("backup", source, "v:docs")
     assert on_vault("backup", "--json", source, "v:docs").summary("bytes_read") == 0
     (source / "parent" / "blah.txt").write_text("another\n" * 5000)

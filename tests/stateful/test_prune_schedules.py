@@ -11,7 +11,9 @@ from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryWrite, parse
 from tallac.dag import Entry
 from tallac.errors import ConflictError, FencedError, MissingObjectError
+from tallac.interfaces import Backend
 from tallac.testing.determinism import START_NS, FakeClock, SeededRandomness
+from tallac.testing.frugal_backend import RememberingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.testing.schedule import Schedule, ScheduledBackend
 from tallac.vault import PruneOptions, Vault, WriterKey, create_vault, open_vault
@@ -65,9 +67,14 @@ class World:
         """Open without a schedule."""
         return open_vault(self.backend, self.key, state=self.folder / client, clock=FakeClock())
 
+    def connect(self) -> Backend:
+        """Give the store as one client has it; in every second world it remembers what it was told."""
+        scheduled = ScheduledBackend(self.backend, self.schedule)
+        return RememberingBackend(scheduled, self.backend) if self.seed % 2 else scheduled
+
     def open(self, client: str) -> Vault:
         """Open as a client whose clock may be days off."""
-        backend = ScheduledBackend(self.backend, self.schedule)
+        backend = self.connect()
         clock = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
         randomness = SeededRandomness(self.seed * 100 + len(client))
         return open_vault(backend, self.key, state=self.folder / client, clock=clock, randomness=randomness)
@@ -129,7 +136,7 @@ class World:
 
         def work() -> None:
             for number in range(rounds):
-                backend = ScheduledBackend(self.backend, self.schedule)
+                backend = self.connect()
                 clock = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
                 options = PruneOptions(unused_max=self.random.choice([0, 0.05, 0.5]), fence_after_seconds=0.2)
                 state = self.folder / f"{client}-{number % 2}"

@@ -16,7 +16,7 @@ from tallac.dag import Entry, Metadata
 from tallac.testing.determinism import FakeClock
 from tallac.vault.codec import Codec
 from tallac.vault.cutting import Cutter
-from tallac.vault.index import IndexStore, index_path
+from tallac.vault.index_objects import IndexStore, index_path
 from tallac.vault.keys import WriterKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.objects import (

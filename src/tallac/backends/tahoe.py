@@ -23,8 +23,8 @@ from tallac.webapi import WebClient
 FOLDERS = (ROOT_FOLDER, "packs", "index", "slots", "sessions", "registers")
 """What a vault uses, made beforehand; others are made when they are needed."""
 
-STATES_KEPT = 8
-"""So many earlier states of an object may wait to be removed; each makes the directory larger, which is written as a whole."""
+STATES_KEPT = 16
+"""So many earlier states of an object may wait to be removed; each removal is a request of its own."""
 
 EMBEDDED_SIZE_MAX = 2048
 """Up to so many bytes are held by their own caps, and so by the directory: that spares a request to store and one to read them.
@@ -73,7 +73,7 @@ class TahoeBackend:
 
     @property
     def commits_at_once(self) -> int:
-        """See `tallac.interfaces.BusyBackend`."""
+        """See `tallac.interfaces.FrugalBackend`."""
         return COMMITS_AT_ONCE
 
     def create(self) -> None:
@@ -105,6 +105,16 @@ class TahoeBackend:
                 return state.version
         raise self._conflict(name)
 
+    def put_new(self, name: str, data: Buffer) -> Version:
+        """See `tallac.interfaces.FrugalBackend`."""
+        folder, below = _split(check_name(name))
+        content = bytes(data)
+        self._states.become_writer()
+        state = State(1, self._store(content), len(content))
+        if not self._states.enter(folder, below, state):
+            raise self._conflict(name)
+        return state.version
+
     def upload(self) -> TahoeUpload:
         return TahoeUpload(self)
 
@@ -120,7 +130,17 @@ class TahoeBackend:
 
     def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
         folder, below = _split(check_name(name))
-        state = last_of(self._states.read(folder).get(below))
+        return self._versioned(name, last_of(self._states.read(folder).get(below)))
+
+    def remembers(self, name: str) -> bool:
+        """See `tallac.interfaces.FrugalBackend`."""
+        return self._states.has_seen(_split(check_name(name))[0])
+
+    def get_remembered(self, name: str) -> tuple[bytes, Version] | None:
+        """See `tallac.interfaces.FrugalBackend`."""
+        return self._versioned(name, self._states.seen(*_split(check_name(name))))
+
+    def _versioned(self, name: str, state: State) -> tuple[bytes, Version] | None:
         return None if state.cap is None else (self._read(name, state, 0, state.size), state.version)
 
     def list(self, prefix: str) -> Iterator[Item]:
@@ -155,7 +175,11 @@ class TahoeBackend:
         folder, below = _split(check_name(name))
         self._states.become_writer()
         # Nearly always it is new; to ask before would cost more than to store it for nothing.
-        cap = LiteralFile(file.read()).danger_whole_text() if size <= EMBEDDED_SIZE_MAX else self._client.put_stream(_chunks(file))
+        with self._arrivals.expected(folder):
+            if size <= EMBEDDED_SIZE_MAX:
+                cap = LiteralFile(file.read()).danger_whole_text()
+            else:
+                cap = self._client.put_stream(_chunks(file))
         if not self._arrivals.enter(folder, Arrival(below, cap, size)):
             raise self._conflict(name)
 

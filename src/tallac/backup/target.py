@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -162,10 +162,17 @@ def _is_same(entry: Entry, packed: bytes, metadata: Metadata) -> bool:
 
 def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[bytes]) -> DirectoryWriteCap:
     name = walked[-1]
-    entry = _find(grid.edit_directory(parent, _unchanged), name)
-    if entry is None:
-        created = grid.create_directory()
-        entry = _find(grid.edit_directory(parent, _adder(Entry.of(name, created))), name)
+    created: list[Entry] = []
+
+    def add_missing(entries: list[Entry]) -> list[Entry]:
+        if _find(entries, name) is not None:
+            return entries
+        # Once, however often this is called; somebody else may be faster yet, and then theirs is used.
+        if not created:
+            created.append(Entry.of(name, grid.create_directory()))
+        return [*entries, *created]
+
+    entry = _find(grid.edit_directory(parent, add_missing), name)
     cap = None if entry is None else _write_cap(entry)
     if isinstance(cap, DirectoryWriteCap):
         return cap
@@ -182,18 +189,6 @@ def _write_cap_in(grid: CapReader, directory: DirectoryWriteCap, name: bytes) ->
 
 def _write_cap(entry: Entry) -> Cap | None:
     return None if entry.write is None else parse(entry.write.decode())
-
-
-def _unchanged(entries: list[Entry]) -> list[Entry]:
-    return entries
-
-
-def _adder(new: Entry) -> Callable[[list[Entry]], list[Entry]]:
-    def add(entries: list[Entry]) -> list[Entry]:
-        # Somebody else may have created it meanwhile; theirs is used then.
-        return entries if _find(entries, new.name) is not None else [*entries, new]
-
-    return add
 
 
 def _find(entries: Iterable[Entry], name: bytes) -> Entry | None:

@@ -157,7 +157,7 @@ class Vaults:
         """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
         backend = self.backend_of(configuration, identity)
         key = self.parse_key(self.known(configuration, identity))
-        return partial(open_vault, backend, key, state=self._folders.state, randomness=self._randomness)
+        return partial(open_vault, backend, key, state=self._folders.state, identity=identity, randomness=self._randomness)
 
     def backend_of(self, configuration: Configuration, identity: str) -> Backend:
         """Give the backend that a vault is in, after a look whether it is there.

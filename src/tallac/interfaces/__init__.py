@@ -4,7 +4,7 @@ Two seams carry everything. Named bytes plug in under the vault (`Backend`); cap
 are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
 """
 
-from tallac.interfaces.backend import Backend, Bounded, Buffer, BusyBackend, Expect, Item, Upload, Version
+from tallac.interfaces.backend import Backend, Bounded, Buffer, Expect, FrugalBackend, Item, Upload, Version
 from tallac.interfaces.checking import CapChecker, CheckReport, Finding
 from tallac.interfaces.grid import (
     BinaryReader,
@@ -29,7 +29,6 @@ __all__ = [
     "BinaryReader",
     "Bounded",
     "Buffer",
-    "BusyBackend",
     "CapChecker",
     "CapEditor",
     "CapReader",
@@ -42,6 +41,7 @@ __all__ = [
     "FileContent",
     "FileReader",
     "Finding",
+    "FrugalBackend",
     "Grid",
     "Item",
     "Piece",

@@ -119,10 +119,33 @@ class Bounded(Backend, Protocol):
 
 
 @runtime_checkable
-class BusyBackend(Protocol):
-    """What a backend has whose store is bound by work of its own: many uploads keep that busy, and more processes do not help."""
+class FrugalBackend(Protocol):
+    """What a backend has besides whose store is slow to answer and does one thing at a time: ways to ask it less.
+
+    Worker processes would not make it faster; so none write to it.
+    """
 
     @property
     def commits_at_once(self) -> int:
-        """How many uploads are best committed at the same time, each by a thread; then no worker processes write."""
+        """How many uploads are best committed at the same time, each by a thread."""
+        ...
+
+    def put_new(self, name: str, data: Buffer) -> Version:
+        """Store data under a name that nothing has ever had: a random one, or the hash of what was sealed just now.
+
+        Raises:
+            ConflictError: Something has it all the same.
+        """
+        ...
+
+    def remembers(self, name: str) -> bool:
+        """Whether `get_remembered` has an answer."""
+        ...
+
+    def get_remembered(self, name: str) -> tuple[bytes, Version] | None:
+        """Do as `get_versioned`, with the state that this process was told of last; the store may have a later one.
+
+        That state is no older than any other answer this backend gave of a name with the same first part. It is for what a
+        compare-and-swap is about to prove.
+        """
         ...

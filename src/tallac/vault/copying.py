@@ -25,7 +25,7 @@ from tallac.errors import (
 from tallac.interfaces import Backend, Expect, Version
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import HEADER_NAMES, read_header
-from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
+from tallac.vault.index_objects import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.mirror_report import MirrorOptions, MirrorReport

@@ -12,7 +12,7 @@ from tallac.vault.aside import ASIDE_PREFIX
 from tallac.vault.codec import Codec
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import HEADER_NAMES, check_headers
-from tallac.vault.index import INDEX_PREFIX, IndexStore, index_path, names_in
+from tallac.vault.index_objects import INDEX_PREFIX, IndexStore, index_path, names_in
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.pack_round import PackRound

@@ -131,6 +131,7 @@ def open_vault(
     key: WriterKey | KeeperKey | LocatorKey,
     *,
     state: Path,
+    identity: str | None = None,
     clock: Clock | None = None,
     randomness: Randomness = os.urandom,
 ) -> Vault:
@@ -141,13 +142,14 @@ def open_vault(
         key: What the caller may do with it.
         state: A folder for the index copy and for what this machine has seen; made where missing. Losing it costs time, and the
             protection from a vault that was rolled back.
+        identity: The vault's, where it was read just now.
         clock: The time; a test bends it.
         randomness: Likewise.
 
     Raises:
         NotAVaultError, NewerFormatError, CorruptObjectError: There is no vault that this Tallac can use.
     """
-    return Vault(open_parts(backend, read_identity(backend), key, state, clock or SystemClock(), randomness))
+    return Vault(open_parts(backend, identity or read_identity(backend), key, state, clock or SystemClock(), randomness))
 
 
 class Vault:

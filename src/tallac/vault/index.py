@@ -7,36 +7,24 @@ local copy (runs, in the user's state folder) can be rebuilt from the index obje
 from __future__ import annotations
 
 import contextlib
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, open_sealed, seal
 from tallac.errors import (
     CorruptObjectError,
     DamageError,
     LocalStateError,
-    MalformedObjectError,
     MissingObjectError,
-    ObjectNotFoundError,
-    StoreReadOnlyError,
 )
-from tallac.interfaces import Backend, Expect, Randomness
-from tallac.vault.codec import Codec
-from tallac.vault.objects import FORMAT_VERSION
-from tallac.vault.packs import FinishedPack, pad_plain, unpad_plain
+from tallac.vault.index_objects import INDEX_BODY_SIZE_MAX, IndexStore, index_parts, names_in
+from tallac.vault.packs import FinishedPack
 from tallac.vault.quarantine import NO_QUARANTINE, Quarantine
-from tallac.vault.registers import Register, put_once
+from tallac.vault.registers import Register
 from tallac.vault.runs import Location, Run, merge_runs, write_run
 
-INDEX_PREFIX = "index/"
-INDEX_NAME_SIZE = 32
-INDEX_BODY_SIZE_MAX = 8 << 20
 INDEX_OBJECTS_MAX = 32
 RUNS_MAX = 6
-_CONTEXT = b"index" + bytes((FORMAT_VERSION,))
-_PACK_HEAD = struct.Struct(">32sQI")
 
 
 class PackLister(Protocol):
@@ -49,84 +37,6 @@ class PackLister(Protocol):
     def footers(self, sizes: dict[bytes, int]) -> list[FinishedPack]:
         """Read the footers of some packs; those that are damaged are left out."""
         ...
-
-
-def index_path(name: bytes) -> str:
-    """Give the backend's name of an index object."""
-    return INDEX_PREFIX + name.hex()
-
-
-def encode_index(packs: Iterable[FinishedPack]) -> bytes:
-    """Encode the footers of some packs, one after the other."""
-    return b"".join(_PACK_HEAD.pack(pack.name, pack.size, len(pack.body)) + pack.body for pack in packs)
-
-
-def decode_index(body: bytes) -> list[FinishedPack]:
-    """Read what `encode_index` gave.
-
-    Raises:
-        MalformedObjectError: It does not follow the format.
-    """
-    packs = []
-    place = 0
-    while place < len(body):
-        if place + _PACK_HEAD.size > len(body):
-            raise MalformedObjectError("an index object is cut short")
-        name, size, length = _PACK_HEAD.unpack_from(body, place)
-        place += _PACK_HEAD.size
-        if place + length > len(body):
-            raise MalformedObjectError("an index object is cut short")
-        packs.append(FinishedPack(name, size, body[place : place + length]))
-        place += length
-    return packs
-
-
-def names_in(text: bytes | None) -> list[bytes]:
-    """Read the index register's text: the names of the index objects, 32 bytes each."""
-    if text is None:
-        return []
-    if len(text) % INDEX_NAME_SIZE:
-        raise MalformedObjectError("the index register has a wrong length")
-    return [text[place : place + INDEX_NAME_SIZE] for place in range(0, len(text), INDEX_NAME_SIZE)]
-
-
-class IndexStore:
-    """Index objects in the store."""
-
-    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
-        """Use a backend; nothing is read yet."""
-        self._backend = backend
-        self._frame_key = frame_key
-        self._randomness = randomness
-        self._codec = Codec()
-
-    def put(self, packs: Iterable[FinishedPack]) -> bytes:
-        """Store an index object of some packs, durably, and give its name."""
-        plain = pad_plain(encode_index(packs), self._codec, SEAL_OVERHEAD)
-        sealed = seal(self._frame_key, self._randomness(NONCE_SIZE), plain, _CONTEXT)
-        name = hash_file_bytes(sealed)
-        put_once(self._backend, index_path(name), sealed, Expect.ABSENT)
-        return name
-
-    def get(self, name: bytes) -> list[FinishedPack]:
-        """Read an index object.
-
-        Raises:
-            MissingObjectError, CorruptObjectError: It is lost or damaged.
-        """
-        place = f"the index object {name.hex()[:12]} in {self._backend.location()}"
-        try:
-            sealed = self._backend.get(index_path(name))
-        except ObjectNotFoundError:
-            raise MissingObjectError(f"{place} is missing") from None
-        if hash_file_bytes(sealed) != name:
-            raise CorruptObjectError(f"{place} is damaged")
-        return decode_index(unpad_plain(open_sealed(self._frame_key, sealed, _CONTEXT), self._codec))
-
-    def delete(self, name: bytes) -> None:
-        """Remove an index object that no register names any more. A client that may not delete leaves it: it does no harm."""
-        with contextlib.suppress(StoreReadOnlyError):
-            self._backend.delete(index_path(name))
 
 
 class VaultIndex:
@@ -147,12 +57,14 @@ class VaultIndex:
         self._packs = packs
         self._read_aside = read_aside
         self._runs: list[Run] = []
-        self._aside: list[Run] = []
+        # None where they are to be looked at before they are used, which is seldom.
+        self._aside: list[Run] | None = []
         self._version: bytes | None = None
         self._is_fresh = False
         self._has_looked_at_packs = False
         self._register_is_damaged = False
         self._lost: list[bytes] = []
+        self._just_put: dict[bytes, list[FinishedPack]] = {}
         self._rescued: list[FinishedPack] = []
         self.damage: list[DamageError] = []
         self.absent_packs: frozenset[bytes] = frozenset()
@@ -161,12 +73,13 @@ class VaultIndex:
         self.generation = 0
         """Grows whenever the numbers of the records change."""
 
-    def refresh(self) -> None:
+    def refresh(self, *, is_register_known: bool = False) -> None:
         """Take up what other writers have added, at the price of reading one small object.
 
-        Where index objects or their register are lost or damaged, the packs' footers are read instead, and `damage` says so.
+        Where index objects or their register are lost or damaged, the packs' footers are read instead, and `damage` says so. With
+        `is_register_known` some register was read or swapped just now, and a state of that moment will do.
         """
-        names, version, damage = self._read_register()
+        names, version, damage = self._read_register(is_known=is_register_known)
         while not self._is_fresh or self._version != version:
             self._load(frozenset(names), damage)
             self._version, self._is_fresh = version, True
@@ -193,7 +106,7 @@ class VaultIndex:
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
         dying = self.quarantine.packs
-        self._aside = [Run(write_run(self._folder, [], packs))] if (packs := self._read_aside()) else []
+        self._forget_aside()
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
             self._runs.append(Run(write_run(self._folder, [], found)))
@@ -234,6 +147,9 @@ class VaultIndex:
 
     def copies_aside(self, name: bytes) -> Iterator[Location]:
         """Give the places where an object lies in packs that a repair has put aside, as `look_at_packs` found them."""
+        if self._aside is None:
+            packs = self._read_aside()
+            self._aside = [Run(write_run(self._folder, [], packs))] if packs else []
         for run in self._aside:
             yield from run.locations(name)
 
@@ -270,7 +186,7 @@ class VaultIndex:
 
         Index objects that were found lost or damaged are replaced by what was read from the packs themselves.
         """
-        added = [self._store.put(part) for part in index_parts(packs + self._rescued)]
+        added = {self._store.put(part): part for part in index_parts(packs + self._rescued)}
         superseded: list[bytes] = []
 
         def add(text: bytes | None) -> bytes:
@@ -288,14 +204,23 @@ class VaultIndex:
             self._register.swap(add)
         for name in superseded:
             self._store.delete(name)
-        self.refresh()
+        self._just_put = added
+        try:
+            self.refresh(is_register_known=True)
+        finally:
+            self._just_put = {}
 
     def close(self) -> None:
         """Unmap the local copy."""
-        for run in self._runs + self._aside:
+        for run in self._runs + (self._aside or []):
             run.close()
         self._runs, self._aside = [], []
         self._is_fresh = False
+
+    def _forget_aside(self) -> None:
+        for run in self._aside or []:
+            run.close()
+        self._aside = None
 
     def _compacted(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
         """Store one index object in place of all small ones; give the names to keep and those that it replaces."""
@@ -312,9 +237,9 @@ class VaultIndex:
         merged = [self._store.put(part) for part in index_parts(list(packs.values()))]
         return [name for name in names if name not in small] + merged, small
 
-    def _read_register(self) -> tuple[list[bytes], bytes | None, DamageError | None]:
+    def _read_register(self, *, is_known: bool = False) -> tuple[list[bytes], bytes | None, DamageError | None]:
         try:
-            state = self._register.read()
+            state = self._register.read(is_to_be_proved=is_known)
             if state is None:
                 raise MissingObjectError("the register of the index is missing")
             return names_in(state.text), state.version, None
@@ -349,7 +274,7 @@ class VaultIndex:
     def _fetch(self, names: list[bytes]) -> Iterator[Path]:
         for name in names:
             try:
-                packs = self._store.get(name)
+                packs = self._just_put.get(name) or self._store.get(name)
             except (CorruptObjectError, MissingObjectError) as error:
                 self.damage.append(error)
                 self._lost.append(name)
@@ -369,20 +294,6 @@ class VaultIndex:
             run.close()
             _discard(run.path)
         return [merged] if largest in runs else [largest, merged]
-
-
-def index_parts(packs: list[FinishedPack]) -> Iterator[list[FinishedPack]]:
-    """Divide packs such that no index object grows too large."""
-    part: list[FinishedPack] = []
-    size = 0
-    for pack in packs:
-        if part and size + len(pack.body) > INDEX_BODY_SIZE_MAX:
-            yield part
-            part, size = [], 0
-        part.append(pack)
-        size += len(pack.body)
-    if part:
-        yield part
 
 
 def _open_run(path: Path) -> Run | None:

@@ -14,7 +14,8 @@ from tallac.crypto import hash_file_bytes
 from tallac.errors import DamageError, NotAVaultError, ObjectNotFoundError
 from tallac.interfaces import Backend
 from tallac.vault.header import read_header
-from tallac.vault.index import IndexStore, VaultIndex
+from tallac.vault.index import VaultIndex
+from tallac.vault.index_objects import IndexStore
 from tallac.vault.keys import KeeperKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.packs import StoredPacks, pack_path

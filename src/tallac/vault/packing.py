@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from tallac.errors import StoreError
-from tallac.interfaces import Backend, BusyBackend, Randomness, Upload
+from tallac.interfaces import Backend, FrugalBackend, Randomness, Upload
 from tallac.vault.codec import Codec
 from tallac.vault.packs import FinishedPack, OpenPack, pack_path
 
@@ -18,7 +18,7 @@ COMMITS_WAITING_MAX = 2
 
 def commits_at_once(backend: Backend) -> int:
     """Say how many packs a backend takes at the same time."""
-    return backend.commits_at_once if isinstance(backend, BusyBackend) else 1
+    return backend.commits_at_once if isinstance(backend, FrugalBackend) else 1
 
 
 class Committer:

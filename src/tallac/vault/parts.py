@@ -9,7 +9,8 @@ import msgspec
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, Randomness
 from tallac.vault.aside import PacksAside
-from tallac.vault.index import IndexStore, VaultIndex
+from tallac.vault.index import VaultIndex
+from tallac.vault.index_objects import IndexStore
 from tallac.vault.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.memory import NoMemory, SeenStates
 from tallac.vault.packs import StoredPacks

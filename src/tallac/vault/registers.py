@@ -13,7 +13,7 @@ import msgspec
 
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, open_sealed, seal
 from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError
-from tallac.interfaces import Backend, Expect, Randomness, Version
+from tallac.interfaces import Backend, Expect, FrugalBackend, Randomness, Version
 from tallac.vault.codec import Codec
 from tallac.vault.memory import RollbackMemory
 from tallac.vault.objects import FORMAT_VERSION
@@ -56,14 +56,17 @@ class Register:
         self._randomness = randomness
         self._context = b"register" + bytes((FORMAT_VERSION,)) + name.encode("ascii")
 
-    def read(self) -> State | None:
+    def read(self, *, is_to_be_proved: bool = False) -> State | None:
         """Read the present state; None where nobody has written one.
+
+        Args:
+            is_to_be_proved: A swap is going to prove that it is the present one, or it does no harm if it is a former one.
 
         Raises:
             RolledBackError: This client has seen a later state.
             CorruptObjectError: It is damaged.
         """
-        found = self._backend.get_versioned(self.path)
+        found = get_to_be_proved(self._backend, self.path) if is_to_be_proved else self._backend.get_versioned(self.path)
         if found is None:
             self._memory.check(self.path, 0, NO_PREDECESSOR)
             return None
@@ -95,9 +98,12 @@ class Register:
 
     def swap_state(self, edit: Callable[[State | None], bytes | None]) -> State | None:
         """Swap as `swap` does, where the edit depends on the number too."""
-        for _ in range(SWAPS_MAX):
-            state = self.read()
+        for turn in range(SWAPS_MAX):
+            is_remembered = turn == 0 and remembers(self._backend, self.path)
+            state = self.read(is_to_be_proved=is_remembered)
             text = edit(state)
+            if text is None and is_remembered:
+                continue  # What no swap proves is to be read.
             if text is None:
                 return state
             try:
@@ -130,10 +136,32 @@ class Register:
         return State(number, predecessor, text, hashed, version)
 
 
+def remembers(backend: Backend, path: str) -> bool:
+    """Whether a backend can give a state of an object without asking its store."""
+    return isinstance(backend, FrugalBackend) and backend.remembers(path)
+
+
+def get_to_be_proved(backend: Backend, path: str) -> tuple[bytes, Version] | None:
+    """Get a state of an object that is the present one, as a swap is going to prove: without asking, where the backend can."""
+    found = backend.get_remembered(path) if isinstance(backend, FrugalBackend) and backend.remembers(path) else None
+    return backend.get_versioned(path) if found is None else found
+
+
+def put_new(backend: Backend, path: str, data: bytes) -> Version:
+    """Put under a name that nothing has ever had: a random one, or the hash of what was sealed just now."""
+    if isinstance(backend, FrugalBackend):
+        return _put_once(backend, path, data, lambda: backend.put_new(path, data))
+    return put_once(backend, path, data, Expect.ABSENT)
+
+
 def put_once(backend: Backend, path: str, data: bytes, expect: Expect | Version) -> Version:
     """Put conditionally; a conflict with one's own earlier attempt, whose answer was lost, counts as success."""
+    return _put_once(backend, path, data, lambda: backend.put(path, data, expect=expect))
+
+
+def _put_once(backend: Backend, path: str, data: bytes, put: Callable[[], Version]) -> Version:
     try:
-        return backend.put(path, data, expect=expect)
+        return put()
     except ConflictError:
         found = backend.get_versioned(path)
         if found is not None and found[0] == data:

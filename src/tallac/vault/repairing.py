@@ -16,7 +16,7 @@ from tallac.interfaces import Expect
 from tallac.vault.checking import CapCheck
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import mend_headers
-from tallac.vault.index import names_in
+from tallac.vault.index_objects import names_in
 from tallac.vault.keys import KeeperKey
 from tallac.vault.memory import NoMemory
 from tallac.vault.other_copy import OtherCopy

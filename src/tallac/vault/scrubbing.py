@@ -12,7 +12,7 @@ from tallac.errors import NewerFormatError, NotAVaultError, ObjectNotFoundError,
 from tallac.interfaces import Backend, CheckReport, Finding
 from tallac.vault.envelopes import ENVELOPE_PREFIX
 from tallac.vault.header import check_headers, read_header
-from tallac.vault.index import INDEX_PREFIX
+from tallac.vault.index_objects import INDEX_PREFIX
 from tallac.vault.packs import PACK_PREFIX
 from tallac.vault.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.reserve import RESERVE_PREFIX

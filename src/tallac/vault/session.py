@@ -56,7 +56,9 @@ class VaultSession:
         if self._first_number is None:
             # Later batches look at a later state, but what the first one relied on was looked up under this one.
             self._first_number = index.quarantine.number
-        index.refresh()
+        # An index of the moment at which the quarantine was read will do, and no older one: a prune takes a pack out of the index
+        # before it takes it out of the quarantine, so what that index names is there or in quarantine.
+        index.refresh(is_register_known=True)
         found = index.look_at_packs()
         if found:
             index.publish(found)

@@ -16,11 +16,11 @@ import msgspec
 
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
 from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StoreReadOnlyError
-from tallac.interfaces import Backend, Clock, Expect, Randomness, Version
+from tallac.interfaces import Backend, Clock, Randomness, Version
 from tallac.vault.codec import Codec
 from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.packs import pad_plain, unpad_plain
-from tallac.vault.registers import put_once
+from tallac.vault.registers import put_new, put_once
 
 SESSION_PREFIX = "sessions/"
 BEAT_SECONDS = 20.0
@@ -85,7 +85,7 @@ class RegisteredSession(msgspec.Struct):
         """Store a new open session; durable when this returns."""
         path = SESSION_PREFIX + randomness(16).hex()
         session = cls(backend, key, randomness, path, SessionRecord(SessionState.OPEN, clock.now_ns()), b"")
-        session.version = session._put(session.record, Expect.ABSENT)
+        session.version = put_new(backend, path, session._sealed(session.record))
         return session
 
     def commit(self, links: bytes, state: SessionState = SessionState.COMMITTING) -> None:
@@ -126,10 +126,12 @@ class RegisteredSession(msgspec.Struct):
                 self.record = SessionRecord(SessionState.FENCED, self.record.started_ns)
                 self.version = self._put(self.record, self.version)
 
-    def _put(self, record: SessionRecord, expect: Expect | Version) -> Version:
+    def _put(self, record: SessionRecord, expect: Version) -> Version:
+        return put_once(self.backend, self.path, self._sealed(record), expect)
+
+    def _sealed(self, record: SessionRecord) -> bytes:
         plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
-        sealed = seal(self.key, self.randomness(NONCE_SIZE), plain, SESSION_CONTEXT + self.path.encode())
-        return put_once(self.backend, self.path, sealed, expect)
+        return seal(self.key, self.randomness(NONCE_SIZE), plain, SESSION_CONTEXT + self.path.encode())
 
 
 @contextmanager

@@ -26,14 +26,14 @@ from tallac.crypto import (
 )
 from tallac.dag import Entry, decode_table, encode_table
 from tallac.errors import ConflictError, CorruptObjectError, DamageError, MalformedObjectError, MissingObjectError
-from tallac.interfaces import Backend, Expect, Randomness, Version
+from tallac.interfaces import Backend, Randomness, Version
 from tallac.vault.codec import Codec
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.links import links_of_entries
 from tallac.vault.memory import RollbackMemory
 from tallac.vault.objects import FORMAT_VERSION, object_name_of
 from tallac.vault.packs import pad_plain, unpad_plain
-from tallac.vault.registers import NO_PREDECESSOR, SWAPS_MAX, put_once
+from tallac.vault.registers import NO_PREDECESSOR, SWAPS_MAX, get_to_be_proved, put_new, put_once, remembers
 
 SLOT_PREFIX = "slots/"
 ROOT_SIZE = 48
@@ -119,8 +119,8 @@ class Slots:
         """Give the backend's name of a slot."""
         return SLOT_PREFIX + object_name_of(self._locator.naming, storage_index).hex()
 
-    def read(self, cap: MutableDirectoryVerify) -> SlotState:
-        """Read a slot's present state and check its signature.
+    def read(self, cap: MutableDirectoryVerify, *, is_to_be_proved: bool = False) -> SlotState:
+        """Read a slot's present state and check its signature; `is_to_be_proved` is as in `Register.read`.
 
         Raises:
             MissingObjectError: There is no such slot.
@@ -128,7 +128,7 @@ class Slots:
             RolledBackError: This client has seen a later state.
         """
         path = self.path_of(cap.storage_index)
-        found = self._backend.get_versioned(path)
+        found = get_to_be_proved(self._backend, path) if is_to_be_proved else self._backend.get_versioned(path)
         if found is None:
             self._memory.check(path, 0, NO_PREDECESSOR)
             raise MissingObjectError(
@@ -151,13 +151,15 @@ class Slots:
             raise CorruptObjectError(f"{path} in {self._backend.location()} is not signed by the holder of its write cap")
         return SlotState(record.number, hash_file_bytes(sealed), version, record.root, record.content, record.links)
 
-    def entries(self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None) -> tuple[list[Entry], SlotState]:
+    def entries(
+        self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None, *, is_to_be_proved: bool = False
+    ) -> tuple[list[Entry], SlotState]:
         """Read a mutable directory; with its write cap, the children's write caps are opened too.
 
         Raises:
             As `read` does.
         """
-        state = self.read(cap.verify_cap)
+        state = self.read(cap.verify_cap, is_to_be_proved=is_to_be_proved)
         plain = open_sealed(_content_key(cap.readkey), state.content, _CONTEXT)
         entries = decode_table(unpad_plain(plain, self._codec))
         if links_of_entries(entries) != self.links(cap.verify_cap, state):
@@ -181,9 +183,12 @@ class Slots:
 
     def edit(self, cap: MutableDirectoryWrite, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         """See `tallac.interfaces.CapEditor.edit_directory`."""
-        for _ in range(SWAPS_MAX):
-            entries, state = self.entries(cap.read_cap, cap)
+        for turn in range(SWAPS_MAX):
+            is_remembered = turn == 0 and remembers(self._backend, self.path_of(cap.read_cap.verify_cap.storage_index))
+            entries, state = self.entries(cap.read_cap, cap, is_to_be_proved=is_remembered)
             edited = sorted(edit(entries), key=lambda entry: entry.name)
+            if edited == entries and is_remembered:
+                continue  # What no swap proves is to be read.
             if edited == entries:
                 return edited
             try:
@@ -251,7 +256,10 @@ class Slots:
         inside = pad_plain(msgspec.msgpack.encode(msgspec.structs.replace(record, signature=signature)), self._codec, SEAL_OVERHEAD)
         path = self.path_of(verify.storage_index)
         sealed = seal(self._locator.frame, self._randomness(NONCE_SIZE), inside, _CONTEXT + path.encode())
-        put_once(self._backend, path, sealed, Expect.ABSENT if state is None else state.version)
+        if state is None:
+            put_new(self._backend, path, sealed)
+        else:
+            put_once(self._backend, path, sealed, state.version)
         self._memory.remember(path, record.number, hash_file_bytes(sealed))
 
     def _open(self, path: str, sealed: bytes) -> _Record:

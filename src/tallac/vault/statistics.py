@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tallac.errors import DamageError
 from tallac.vault.aside import ASIDE_PREFIX
 from tallac.vault.figures import CHUNKS, DIRECTORIES, LISTS, UNUSED, SessionFigures, VaultFigures
-from tallac.vault.index import INDEX_PREFIX
+from tallac.vault.index_objects import INDEX_PREFIX
 from tallac.vault.keys import KeeperKey
 from tallac.vault.marking import Marker, Marks
 from tallac.vault.packs import PACK_PREFIX

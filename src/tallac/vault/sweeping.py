@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec.structs import replace
 
 from tallac.errors import CorruptObjectError, MissingObjectError, StoreFullError
-from tallac.vault.index import INDEX_PREFIX, IndexStore, index_parts, names_in
+from tallac.vault.index_objects import INDEX_PREFIX, IndexStore, index_parts, names_in
 from tallac.vault.packs import FinishedPack, StoredPacks, pack_path
 from tallac.vault.parts import VaultParts
 from tallac.vault.prune_report import PruneReport

@@ -19,9 +19,9 @@ from tallac.errors import DamageError
 from tallac.interfaces import (
     Backend,
     Buffer,
-    BusyBackend,
     DirectoryBuilder,
     FileContent,
+    FrugalBackend,
     Piece,
     PieceWriter,
     Randomness,
@@ -210,7 +210,7 @@ class VaultWriter:
 
     def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
         """See `tallac.interfaces.CapWriter`."""
-        if isinstance(self._backend, BusyBackend):
+        if isinstance(self._backend, FrugalBackend):
             return None
         index = self._index
         recipe = VaultRecipe(

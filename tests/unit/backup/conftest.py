@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.ticks import pass_a_tick
 
 from tallac.backup import BackupSummary, Change, Observer, Progress
 from tallac.backup.rehearsal import RehearsalSummary, rehearse
@@ -118,13 +119,15 @@ class Bench:
         self.wishes = Wishes()
 
     def back_up(self, *, path: tuple[bytes, ...] = (b"backups",), host: str = "here") -> BackupSummary:
-        """Make a snapshot, a minute after the last one."""
+        """Make a snapshot, a minute after the last one; what changes after that has other timestamps."""
         self.clock.advance(60)
         self.filesystem.opened.clear()
         self.grid.events.clear()
         with SourceDatabase(self.database_path, self.database_notices.append) as database:
             order = self._order(path, host)
-            return back_up(self.grid, order, database, self.clock, observer=self._observer(), filesystem=self.filesystem)
+            summary = back_up(self.grid, order, database, self.clock, observer=self._observer(), filesystem=self.filesystem)
+        pass_a_tick(self.database_path.parent)
+        return summary
 
     def rehearse(self, *, path: tuple[bytes, ...] = (b"backups",)) -> RehearsalSummary:
         """Say what a snapshot would come to."""

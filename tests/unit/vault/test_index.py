@@ -11,7 +11,8 @@ from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, seal
 from tallac.errors import CorruptObjectError
 from tallac.testing.sample_vault import noise
 from tallac.vault.codec import Codec
-from tallac.vault.index import INDEX_OBJECTS_MAX, RUNS_MAX, IndexStore, VaultIndex, encode_index, index_path, names_in
+from tallac.vault.index import INDEX_OBJECTS_MAX, RUNS_MAX, VaultIndex
+from tallac.vault.index_objects import IndexStore, encode_index, index_path, names_in
 from tallac.vault.memory import NoMemory
 from tallac.vault.packs import FinishedPack, OpenPack, StoredPacks, pack_path, pad_plain
 from tallac.vault.quarantine import Quarantine, QuarantinedPack

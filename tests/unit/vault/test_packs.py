@@ -10,7 +10,7 @@ from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import noise
 from tallac.vault.codec import Codec
-from tallac.vault.index import decode_index, encode_index
+from tallac.vault.index_objects import decode_index, encode_index
 from tallac.vault.packs import (
     FOOTER_BODY_SIZE_MAX,
     LENGTH_MASK,

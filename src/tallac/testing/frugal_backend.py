@@ -1,0 +1,85 @@
+"""A backend that remembers what it was told, as one does whose store is slow to answer; see `tallac.interfaces.FrugalBackend`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
+
+_Seen = dict[str, tuple[bytes, Version]]
+
+
+class RememberingBackend:
+    """Another backend, each of whose answers brings all objects with the same first part of their names, as a listing does.
+
+    Attributes:
+        asked: The names that were read from the other backend, in order.
+    """
+
+    def __init__(self, inner: Backend, store: Backend) -> None:
+        """Ask one backend.
+
+        Args:
+            inner: The backend.
+            store: What lies below it, where the rest of a listing is looked up without anybody's notice.
+        """
+        self._inner = inner
+        self._store = store
+        self._seen: dict[str, _Seen] = {}
+        self.asked: list[str] = []
+
+    @property
+    def commits_at_once(self) -> int:
+        return 1
+
+    def put_new(self, name: str, data: Buffer) -> Version:
+        version = self._inner.put(name, data, expect=Expect.ABSENT)
+        self._saw(name, (bytes(data), version))
+        return version
+
+    def remembers(self, name: str) -> bool:
+        return _first(name) in self._seen
+
+    def get_remembered(self, name: str) -> tuple[bytes, Version] | None:
+        return self._seen[_first(name)].get(name)
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        version = self._inner.put(name, data, expect=expect)
+        self._saw(name, (bytes(data), version))
+        return version
+
+    def upload(self) -> Upload:
+        return self._inner.upload()
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        return self._inner.get(name, start, stop)
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        self.asked.append(name)
+        found = self._inner.get_versioned(name)
+        listed = ((item.name, self._store.get_versioned(item.name)) for item in self._store.list(_first(name)))
+        self._seen[_first(name)] = {other: state for other, state in listed if state is not None}
+        self._saw(name, found)
+        return found
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        return self._inner.list(prefix)
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        self._inner.delete(name, expect=expect)
+        self._saw(name, None)
+
+    def location(self) -> str:
+        return self._inner.location()
+
+    def _saw(self, name: str, state: tuple[bytes, Version] | None) -> None:
+        if _first(name) not in self._seen:
+            return
+        if state is None:
+            self._seen[_first(name)].pop(name, None)
+        else:
+            self._seen[_first(name)][name] = state
+
+
+def _first(name: str) -> str:
+    return name.partition("/")[0] + "/"
