@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import stat
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zxingcpp
 from tests.command import COMMAND, Tallac
 from tests.keyring_command import informed, with_keyring
 
@@ -232,6 +234,50 @@ def test_a_recovery_kit_brings_everything_back(
     assert "there is no vault" in moved.fails("connect", "--recovery-kit", kit)
     moved("connect", tmp_path / "moved", "--recovery-kit", kit)
     assert moved("backup", source).status == 0
+
+
+def drawn(svg: str) -> list[list[bool]]:
+    """Give the dark squares of a QR code that is drawn as one path of horizontal strokes, a unit high."""
+    size = int(re.findall(r'viewBox="0 0 (\d+) \d+"', svg)[0])
+    dark = [[False] * size for _ in range(size)]
+    x = y = 0.0
+    for command, numbers in re.findall(r"([MmHhVv])([-\d. ]+)", re.findall(r'<path[^>]* d="([^"]+)"', svg)[0]):
+        values = [float(number) for number in numbers.replace("-", " -").split()]
+        if command == "h":
+            dark[int(y)][int(x) : int(x + values[0])] = [True] * int(values[0])
+            x += values[0]
+        elif command == "M":
+            x, y = values
+        elif command == "m":
+            x, y = x + values[0], y + values[1]
+        else:
+            raise AssertionError(command)
+    return dark
+
+
+def scanned(page: str) -> list[str]:
+    """Read the QR codes of a page with a decoder, one after the other."""
+    texts = []
+    for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        dark = drawn(svg)
+        scale, side = 4, 4 * len(dark)
+        image = b"".join(bytes(0 if square else 255 for square in row for _ in range(scale)) * scale for row in dark)
+        (found,) = zxingcpp.read_barcodes(memoryview(image).cast("B", shape=[side, side]))
+        texts.append(found.text)
+    return texts
+
+
+def test_a_printed_kit_is_scanned(tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path, tmp_path: Path) -> None:
+    """A decoder reads from the QR codes of the printed page what connects a new machine, aliases with odd names included."""
+    tallac("backup", source)
+    tallac("create-alias", "Fotos-Zürich")
+    tallac("recovery-kit", "tallac:", "--output", tmp_path / "kit.html")
+    lines = "\n".join(scanned((tmp_path / "kit.html").read_text(encoding="utf-8"))).splitlines()
+    assert sorted(lines) == sorted(json.loads(tallac("--json", "recovery-kit").out)["kit"])
+    machine = new_machine("new")
+    machine("connect", "--recovery-kit", "-", stdin="\n".join(lines).encode())
+    machine("restore", "tallac:Latest", tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(source)
 
 
 def test_a_kit_on_standard_output_and_input(tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path) -> None:
