@@ -92,7 +92,7 @@ def test_ignore_files(tallac: Tallac, tree: Path) -> None:
     (tree / "src" / ".tallacignore").write_text("*.O\n")
     result = tallac("-v", "backup", tree)
     assert f"excluded   {tree / 'src' / 'Main.O'}" in result.error_lines
-    assert rows(result)["excluded"].strip() == "1 files and directories"
+    assert rows(result)["excluded"].strip() == "1 path"
     assert "src/Main.O" not in listed(tallac, "Latest")
     assert tallac("--json", "backup", tree).summary("excluded") == 1
     tallac("-q", "backup", tree, "--no-ignore-files")

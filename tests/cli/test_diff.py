@@ -125,10 +125,10 @@ def test_lines_and_summary(docs: Tallac, source: Path) -> None:
         b"+                          more/\n"
         b"M              4 B -> 6 B  parent/blah.txt\n"
         b"U                    mode  parent/subdir/foo.txt\n"
-        b"added          0 files, 1 directories, 0 B\n"
-        b"removed        1 files, 0 directories, 3 B\n"
-        b"changed        1 files, 0 directories, 4 B -> 6 B\n"
-        b"metadata only  1 files, 0 directories\n"
+        b"added          0 files, 1 directory, 0 B\n"
+        b"removed        1 file, 0 directories, 3 B\n"
+        b"changed        1 file, 0 directories, 4 B -> 6 B\n"
+        b"metadata only  1 file, 0 directories\n"
     )
     assert docs("diff", "tallac:docs/Latest/parent/blah.txt", source / "parent" / "blah.txt").lines[0].endswith(b"  .")
     records = [json.loads(line) for line in docs("diff", "--json", "tallac:docs/Latest", source).lines]

@@ -137,3 +137,17 @@ def test_rewrite(docs: Tallac, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "parent" / "subdir" / "bar.txt").read_text() == "bar\n" * 1000
     docs("check", "--read-data", "ALIAS:")
     assert "matches nothing" in docs.fails("rewrite", TARGET, "--exclude", "# comment", status=2)
+
+
+def test_names_that_are_no_snapshots(docs: Tallac, source: Path) -> None:
+    """What is in `Archives/` and is no snapshot is named once by backup, snapshots and forget, not with -q, and left alone."""
+    docs("put", source / "parent" / "blah.txt", f"{TARGET}/Archives/notes.txt")
+    docs("mkdir", f"{TARGET}/Archives/old things")
+    (source / "changing").write_text("changed again")
+    for line in (("backup", source, TARGET), ("snapshots", TARGET), ("forget", TARGET, "--keep-last", "1")):
+        told = [line for line in docs(*line).error_lines if "no snapshot's name" in line]
+        assert [each.partition(":")[0] for each in told] == ["Archives/notes.txt", "Archives/old things"], told
+        assert all("left alone" in each for each in told)
+    assert docs("-q", "snapshots", TARGET).err == ""
+    assert len(names(docs)) == 3
+    assert docs("get", f"{TARGET}/Archives/notes.txt", "-").out == b"blah"

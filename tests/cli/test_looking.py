@@ -58,7 +58,7 @@ def test_find(docs: Tallac) -> None:
         [b"3", b"B", f"{first},".encode(), fourth.encode()],
         [b"5", b"B", third.encode()],
     ]
-    assert result.err == "1 paths, 2 versions in 4 snapshots\n"
+    assert result.err == "1 path, 2 versions in 4 snapshots\n"
     assert found(docs, TARGET, "*.TXT", "--ignore-case", "--type", "f", "--size", "-4") == {
         "parent/blah.txt": [[0, 1, 2, 3]],
         "parent/subdir/foo.txt": [[0, 1, 2, 3]],

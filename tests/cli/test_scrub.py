@@ -65,7 +65,7 @@ def test_damaged_headers(tallac: Tallac, stranger: Tallac) -> None:
     (tallac.vault / "header.copy").unlink()
     result = stranger("scrub", tallac.vault, status=1)
     assert "neither header is whole" in result.err
-    assert b"packs and index objects" in result.out
+    assert b"objects named by their hash" in result.out
 
 
 def test_damaged_passphrases(tallac: Tallac, stranger: Tallac) -> None:

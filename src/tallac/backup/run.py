@@ -177,7 +177,8 @@ class _Run:
             return b""
         session.commit([_directory_cap(stored.packed)])
         entered = msgspec.structs.replace(stored.metadata, snapshot=facts)
-        return enter_snapshot(self._grid, session, target, stored.packed, entered, self._clock, self._order.time_ns)
+        notice = self._observer.notice
+        return enter_snapshot(self._grid, session, target, stored.packed, entered, self._clock, self._order.time_ns, notice=notice)
 
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from tallac.backup.summary import join
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, ReadCap, parse
 from tallac.dag import (
     ARCHIVES,
@@ -59,8 +60,20 @@ def find_target(grid: CapReader, root: DirectoryWriteCap, path: Sequence[bytes])
     return None if archives is None else Target(directory, archives)
 
 
+def _ignore(_path: bytes, _what: str) -> None:
+    """Take no notice."""
+
+
 def enter_snapshot(
-    grid: Grid, session: Session, target: Target, packed: bytes, metadata: Metadata, clock: Clock, time_ns: int | None = None
+    grid: Grid,
+    session: Session,
+    target: Target,
+    packed: bytes,
+    metadata: Metadata,
+    clock: Clock,
+    time_ns: int | None = None,
+    *,
+    notice: Callable[[bytes, str], None] = _ignore,
 ) -> bytes:
     """Enter a stored snapshot in `Archives/`, then set `Latest`; durable when this returns.
 
@@ -75,6 +88,7 @@ def enter_snapshot(
         metadata: Its root's, with its facts.
         clock: The time.
         time_ns: What it is named by, UTC; None for now.
+        notice: Told each name beside it that is no snapshot's.
 
     Returns:
         The snapshot's name: the time, or the next free second.
@@ -90,6 +104,9 @@ def enter_snapshot(
 
     entries = grid.edit_directory(target.archives, add)
     _set_latest(grid, session, target, Entry(LATEST, packed, metadata), clock)
+    for entry in entries:
+        if parse_snapshot_name(entry.name) is None:
+            notice(join(ARCHIVES, entry.name), "this is no snapshot's name; it is left alone")
     return next(entry.name for entry in entries if _is_same(entry, packed, metadata))
 
 
@@ -110,11 +127,6 @@ def is_latest(grid: CapReader, target: Target, packed: bytes) -> bool:
     """Tell whether the latest snapshot is the directory of this packed cap."""
     latest = grid.read_directory(target.directory.read_cap).get(LATEST)
     return latest is not None and latest.packed == packed
-
-
-def unknown_names(grid: CapReader, target: Target) -> list[bytes]:
-    """List names in `Archives/` that no snapshot has."""
-    return [entry.name for entry in grid.read_directory(target.archives.read_cap) if parse_snapshot_name(entry.name) is None]
 
 
 def _set_latest(grid: Grid, session: Session, target: Target, own: Entry, clock: Clock) -> None:

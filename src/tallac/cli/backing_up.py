@@ -16,6 +16,7 @@ from tallac.cli.progress import ProgressLine
 from tallac.connect.backup_options import BackupOptions
 from tallac.connect.exclusions import Exclusions
 from tallac.look.moments import parse_moment
+from tallac.wording import counted
 
 
 class Wishes(ExclusionOptions):
@@ -177,9 +178,9 @@ def _tell_file(run: Run, change: Change, path: bytes) -> None:
 
 
 def _progress_text(state: Progress, seconds: float) -> str:
-    files = f"{state.files_done:,} files"
+    files = counted(state.files_done, "file", with_commas=True)
     if state.files_expected:
-        files = f"{state.files_done:,} of about {state.files_expected:,} files"
+        files = f"{state.files_done:,} of about {counted(state.files_expected, 'file', with_commas=True)}"
     parts = [files, f"{show_size(state.bytes_done)} done", f"{show_size(state.bytes_stored)} stored"]
     if seconds >= 1:
         rate = state.bytes_done / seconds
@@ -207,4 +208,4 @@ def _show_counts(counts: Counts) -> str:
 
 
 def _show_excluded(count: int) -> str:
-    return f"{count:,} files and directories"
+    return counted(count, "path", with_commas=True)

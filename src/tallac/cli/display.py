@@ -22,13 +22,6 @@ def show_size(size: int) -> str:
     return f"{value:.{decimals}f} {_UNITS[unit]}"
 
 
-def show_count(count: int, noun: str) -> str:
-    """Write a number of things: `1 pack`, `2 packs`, `3 directories`."""
-    if count == 1:
-        return f"1 {noun}"
-    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
-
-
 def show_duration(seconds: float) -> str:
     """Write a length of time."""
     if seconds < 60:

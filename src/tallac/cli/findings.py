@@ -7,6 +7,7 @@ from tallac.cli.command import Run
 from tallac.cli.display import json_name, show_size
 from tallac.cli.messages import show_name
 from tallac.interfaces import CheckReport
+from tallac.wording import counted
 
 NAMES_SHOWN_MAX = 8
 
@@ -38,17 +39,19 @@ def _tell(run: Run, hit: Hit) -> None:
 
 def show_counts(report: CheckReport) -> str:
     """Say in words what was looked at."""
-    looked_at = f"{report.files} files, {report.directories} directories, {report.objects} objects"
+    kinds = ((report.files, "file"), (report.directories, "directory"), (report.objects, "object"))
+    looked_at = ", ".join(counted(count, noun) for count, noun in kinds)
     total = f" of {show_size(report.bytes_total)}" if report.bytes_total > report.bytes_read else ""
     return f"{looked_at}, {show_size(report.bytes_read)}{total} read"
 
 
 def show_share(report: CheckReport) -> str:
     """Say how much of what is to be read was read."""
+    objects = counted(report.objects, "object")
     if not report.bytes_total:
-        return f"{report.objects} objects, {show_size(report.bytes_read)} read"
+        return f"{objects}, {show_size(report.bytes_read)} read"
     percent = min(100, 100 * report.bytes_read // report.bytes_total)
-    return f"{report.objects} objects, {show_size(report.bytes_read)} of {show_size(report.bytes_total)} read, {percent} %"
+    return f"{objects}, {show_size(report.bytes_read)} of {show_size(report.bytes_total)} read, {percent} %"
 
 
 def json_counts(report: CheckReport) -> dict[str, object]:

@@ -11,6 +11,7 @@ from tallac.cli.display import json_name, show_duration, show_size
 from tallac.cli.messages import show_name
 from tallac.cli.progress import ProgressLine
 from tallac.restore import Change, Problem, RestoreObserver, RestoreSummary
+from tallac.wording import counted
 
 
 class Telling:
@@ -86,11 +87,11 @@ def tell_summary(run: Run, folder: str, summary: RestoreSummary, seconds: float,
 
 
 def _progress_text(summary: RestoreSummary, seconds: float) -> str:
-    files = f"{summary.files_done:,}"
-    done = show_size(summary.bytes)
+    files, done = counted(summary.files_done, "file", with_commas=True), show_size(summary.bytes)
     if summary.files_expected:
-        files, done = f"{files} of {summary.files_expected:,}", f"{done} of {show_size(summary.bytes_expected)}"
-    parts = [f"{files} files", done]
+        files = f"{summary.files_done:,} of {counted(summary.files_expected, 'file', with_commas=True)}"
+        done = f"{done} of {show_size(summary.bytes_expected)}"
+    parts = [files, done]
     if seconds >= 1:
         rate = summary.bytes / seconds
         parts.append(f"{show_size(int(rate))}/s")
@@ -100,7 +101,9 @@ def _progress_text(summary: RestoreSummary, seconds: float) -> str:
 
 
 def _counts(summary: RestoreSummary) -> str:
-    return f"{summary.files:,} files, {summary.directories:,} directories, {show_size(summary.bytes)}"
+    files = counted(summary.files, "file", with_commas=True)
+    directories = counted(summary.directories, "directory", with_commas=True)
+    return f"{files}, {directories}, {show_size(summary.bytes)}"
 
 
 def _fields(summary: RestoreSummary) -> dict[str, object]:

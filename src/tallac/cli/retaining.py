@@ -40,3 +40,8 @@ def _row(entry: Entry) -> tuple[str, str, str, str]:
         ", ".join(map(show_name, facts_of(entry).tags)),
         "" if note is None else f"note: {show_name(note)}",
     )
+
+
+def unknown_name(name: bytes) -> str:
+    """Say that a name in `Archives/` is no snapshot's."""
+    return f"Archives/{show_name(name)}: this is no snapshot's name; it is left alone"

@@ -74,10 +74,15 @@ class Looking:
             for below, found in walk(grid, located.child(entry.name), entry, arrange):
                 yield below.path[start:], found
 
-    def snapshots(self, target: str = f"{DEFAULT_ALIAS}:", choice: Choice | None = None) -> list[Entry]:
-        """List a target's snapshots, all or those that are meant, in order of their names; each one's facts are in its metadata."""
+    def snapshots(
+        self, target: str = f"{DEFAULT_ALIAS}:", choice: Choice | None = None, *, unknown: Callable[[bytes], None] | None = None
+    ) -> list[Entry]:
+        """List a target's snapshots, all or those that are meant, in order of their names; each one's facts are in its metadata.
+
+        `unknown` is told each name in `Archives/` that is no snapshot's.
+        """
         grid, located = self.connection.resolve(target)
-        snapshots = list_snapshots(grid, located)
+        snapshots = list_snapshots(grid, located, unknown=unknown)
         if choice is None:
             return snapshots
         return sorted(_choose(snapshots, choice), key=lambda entry: entry.name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import ARCHIVES, LATEST, Entry
+from tallac.dag import ARCHIVES, LATEST, Entry, parse_snapshot_name
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import CapReader
 from tallac.transfer import Place, find, find_or_none
@@ -25,8 +27,13 @@ class PlaceInSnapshots(msgspec.Struct, frozen=True):
     snapshot: bytes | None = None
 
 
-def list_snapshots(reader: CapReader, target: Place) -> list[Entry]:
+def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes], None] | None = None) -> list[Entry]:
     """Give the entries of a target's `Archives/` in order of their names, which is that of their times.
+
+    Args:
+        reader: Where the target is.
+        target: The target.
+        unknown: Told each name there that is no snapshot's.
 
     Raises:
         EntryNotFoundError: The target does not exist, or is none.
@@ -34,7 +41,11 @@ def list_snapshots(reader: CapReader, target: Place) -> list[Entry]:
     archives = find_or_none(reader, target.child(ARCHIVES)) if find(reader, target).is_directory else None
     if archives is None or not isinstance(archives.cap, DirectoryReadCap):
         raise EntryNotFoundError(f"{target}: there are no snapshots here; `tallac backup FROM {target}` makes one")
-    return [entry for entry in reader.read_directory(archives.cap) if entry.is_directory]
+    entries = list(reader.read_directory(archives.cap))
+    for entry in entries:
+        if unknown is not None and (parse_snapshot_name(entry.name) is None or not entry.is_directory):
+            unknown(entry.name)
+    return [entry for entry in entries if entry.is_directory]
 
 
 def locate_in_snapshots(reader: CapReader, place: Place) -> PlaceInSnapshots:

@@ -18,6 +18,7 @@ from tallac.vault.quarantine import NO_QUARANTINE, Quarantine, QuarantinedPack, 
 from tallac.vault.registers import Register, State
 from tallac.vault.session_watch import SessionWatch, is_expired, links_in_use
 from tallac.vault.sweeping import Sweep
+from tallac.wording import counted
 
 Progress = Callable[[PruneReport], None]
 ROUNDS_MAX = 1000
@@ -118,9 +119,9 @@ class Prune:
                     raise
 
     def _explained(self, error: StoreFullError) -> StoreFullError:
-        deleted = f"{self.report.deleted_packs} packs were" if self.report.deleted_packs else "nothing was"
+        deleted = counted(self.report.deleted_packs, "pack") if self.report.deleted_packs else "nothing"
         return StoreFullError(
-            f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; {deleted} deleted. "
+            f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; deleted so far: {deleted}. "
             "Make that much room beside the vault and prune again"
         )
 

@@ -36,6 +36,7 @@ from tallac.vault.slots import SLOT_PREFIX, Slots
 from tallac.vault.sweeping import replace_packs
 from tallac.vault.twins import check_twins, copy_twins
 from tallac.vault.whole_packs import hash_stored
+from tallac.wording import counted
 
 Progress = Callable[[RepairReport], None]
 FETCH_ROUNDS_MAX = 100
@@ -140,7 +141,7 @@ class Repair:
         for damage in index.damage:
             self._did(f"made again from the packs: the index ({damage})")
         if found:
-            self._did(f"taken into the index: {_many(len(found), 'pack')}")
+            self._did(f"taken into the index: {counted(len(found), 'pack')}")
         if (found or index.damage) and not self._options.is_dry_run:
             index.publish(found)
             index.look_at_packs()
@@ -155,7 +156,7 @@ class Repair:
             if self._mirror is not None:
                 by_slots += self._mirror.roots()
             known = list(dict.fromkeys(by_slots))
-            self._did(f"gathered from the slots: {_many(len(known), 'root')} ({error})")
+            self._did(f"gathered from the slots: {counted(len(known), 'root')} ({error})")
             if not self._options.is_dry_run:
                 Register(self._backend, "roots", self._keeper.roots, self._parts.memory, self._parts.randomness).rewrite(
                     encode_roots(known)
@@ -212,11 +213,11 @@ class Repair:
         report = self.report
         report.lost_packs, report.aside_packs = len(lost), len(damaged)
         if report.healed_packs:
-            self._did(f"brought back from the mirror: {_many(report.healed_packs, 'pack')}")
+            self._did(f"brought back from the mirror: {counted(report.healed_packs, 'pack')}")
         if lost:
-            self._did(f"taken out of the index, since they are gone: {_many(len(lost), 'pack')}")
+            self._did(f"taken out of the index, since they are gone: {counted(len(lost), 'pack')}")
         if damaged:
-            self._did(f"put aside: {_many(len(damaged), 'damaged pack')}")
+            self._did(f"put aside: {counted(len(damaged), 'damaged pack')}")
         if self._options.is_dry_run or not (lost or damaged):
             return
         if dropped:
@@ -277,11 +278,11 @@ class Repair:
                 fetched = self._repack(partial(mirror.fetch, missing))
                 self.report.fetched_objects += len(fetched)
             if self.report.fetched_objects:
-                self._did(f"brought back from other packs of the mirror: {_many(self.report.fetched_objects, 'object')}")
+                self._did(f"brought back from other packs of the mirror: {counted(self.report.fetched_objects, 'object')}")
         if self._missing(roots):
             self.report.salvaged_objects = len(self._repack(lambda repacking: self._salvage(repacking, caps)))
             if self.report.salvaged_objects:
-                self._did(f"found whole in what lies aside, and stored again: {_many(self.report.salvaged_objects, 'object')}")
+                self._did(f"found whole in what lies aside, and stored again: {counted(self.report.salvaged_objects, 'object')}")
 
     def _salvage(self, repacking: Repacking, caps: Iterable[Cap]) -> set[bytes]:
         salvage = Salvage(self._parts, repacking)
@@ -319,8 +320,8 @@ class Repair:
         if missing and not self._options.is_dry_run:
             aside = sum(1 for name in missing if any(True for _ in self._parts.index.copies_aside(name)))
             self._left(
-                f"missing: {_many(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a restore "
-                "finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"
+                f"missing: {counted(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a "
+                "restore finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"
             )
 
     def _did(self, what: str) -> None:
@@ -328,7 +329,3 @@ class Repair:
 
     def _left(self, what: str) -> None:
         self.report.left.append(what)
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -7,6 +7,7 @@ from tallac.cli.display import show_size
 from tallac.cli.progress import ProgressLine, copy_progress
 from tallac.errors import UsageError
 from tallac.transfer import CopyReport
+from tallac.wording import counted
 
 
 @define(
@@ -33,5 +34,6 @@ def command(run: Run, paths: tuple[str, ...], recursive: bool) -> int:
             type="summary", files=report.files, directories=report.directories, bytes=report.bytes, skipped=len(report.skipped)
         )
     elif len(paths) > 2 or recursive:
-        run.output.note(f"{report.files} files, {report.directories} directories, {show_size(report.bytes)}")
+        files, directories = counted(report.files, "file"), counted(report.directories, "directory")
+        run.output.note(f"{files}, {directories}, {show_size(report.bytes)}")
     return 0 if report.is_complete else 1

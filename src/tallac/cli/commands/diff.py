@@ -6,6 +6,7 @@ from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import json_name, show_size
 from tallac.cli.looking import Troubles
 from tallac.look.diff import Change, Difference, Tally
+from tallac.wording import counted
 
 _NAMES = {
     Difference.ADDED: "added",
@@ -96,7 +97,7 @@ def _summary(tally: Tally, troubles: int) -> dict[str, str]:
         files, directories = tally.files[difference], tally.directories[difference]
         if files or directories:
             size = f", {sizes[difference]}" if difference in sizes else ""
-            rows[name] = f"{files} files, {directories} directories{size}"
+            rows[name] = f"{counted(files, 'file')}, {counted(directories, 'directory')}{size}"
     if troubles:
         rows["not compared"] = f"{troubles}, named on standard error, and what is below"
     return rows or {"result": "no differences"}

@@ -17,6 +17,7 @@ from tallac.look.criteria import Criteria, PathPattern, parse_types
 from tallac.look.find import FoundPath
 from tallac.look.moments import parse_moment
 from tallac.look.versions import Version
+from tallac.wording import counted
 
 
 @define(
@@ -74,7 +75,8 @@ def command(
     if run.output.is_json:
         run.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=troubles.count)
     else:
-        run.output.note(f"{paths} paths, {versions} versions in {len(snapshots)} snapshots")
+        found_in = counted(len(snapshots), "snapshot")
+        run.output.note(f"{counted(paths, 'path')}, {counted(versions, 'version')} in {found_in}")
     return troubles.status
 
 

@@ -7,7 +7,7 @@ import click
 from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import json_name, show_time, table
 from tallac.cli.messages import show_name
-from tallac.cli.retaining import group_heading
+from tallac.cli.retaining import group_heading, unknown_name
 from tallac.errors import UsageError
 from tallac.retention.decide import Decision
 from tallac.retention.forget import GroupKey, Order, Plan, parse_group_by
@@ -101,7 +101,7 @@ def _tell_plan(run: Run, plan: Plan, *, dry_run: bool) -> None:
     forgotten = len(plan.forgotten)
     kept = sum(map(len, plan.groups.values())) - forgotten
     for name in plan.others:
-        run.output.note(f"{show_name(name)}: no snapshot's name; left alone")
+        run.output.note(unknown_name(name))
     if run.output.is_json:
         for key, decisions in plan.groups.items():
             for decision in decisions:

@@ -8,6 +8,7 @@ from tallac.cli.command import Run, argument, define, flag
 from tallac.cli.display import json_name, show_size
 from tallac.cli.messages import show_name
 from tallac.retention.rewrite import Removed, Rewritten
+from tallac.wording import counted
 
 
 @define(
@@ -41,10 +42,11 @@ def command(run: Run, target: str, exclude: tuple[str, ...], snapshot: tuple[str
     for found in rewritten:
         for path in found.paths:
             run.output.detail(f"{show_name(found.name)}: {show_name(path)}")
+    files, directories = counted(total.files, "file"), counted(total.directories, "directory")
     run.output.summary(
         {
-            "would change" if dry_run else "changed": f"{len(rewritten)} snapshots",
-            "taken out": f"{total.files} files, {total.directories} directories, {show_size(total.size)}",
+            "would change" if dry_run else "changed": counted(len(rewritten), "snapshot"),
+            "taken out": f"{files}, {directories}, {show_size(total.size)}",
         }
     )
 

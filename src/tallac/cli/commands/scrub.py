@@ -6,6 +6,7 @@ from tallac.cli.command import Run, argument, define
 from tallac.cli.display import show_size
 from tallac.cli.findings import json_counts, show_share, tell_findings
 from tallac.cli.progress import ProgressLine
+from tallac.wording import counted
 
 
 @define(
@@ -26,6 +27,6 @@ def command(run: Run, location: str) -> int:
     if run.output.is_json:
         run.output.record(type="summary", healthy=report.is_healthy, **json_counts(report))
     else:
-        read = f"{report.objects} packs and index objects, {show_size(report.bytes_read)}"
+        read = f"{counted(report.objects, 'object')} named by their hash, {show_size(report.bytes_read)}"
         run.output.summary({"read": read, "result": "all is well" if report.is_healthy else "damaged"})
     return 0 if report.is_healthy else 1

@@ -10,7 +10,7 @@ from tallac.cli.choosing import choice_of, choice_options
 from tallac.cli.command import Run, argument, define
 from tallac.cli.display import json_name, show_size, table
 from tallac.cli.messages import show_name
-from tallac.cli.retaining import group_heading
+from tallac.cli.retaining import group_heading, unknown_name
 from tallac.dag import Entry
 from tallac.retention.forget import GroupBy, GroupKey, group_of, parse_group_by
 from tallac.retention.target import facts_of, mark_of
@@ -34,7 +34,7 @@ def command(run: Run, place: str, group_by: str | None, **choice: object) -> Non
     Snapshots that lack something that could not be read are marked as incomplete. What is held is marked, and notes are shown.
     """
     grouped = frozenset[GroupBy]() if group_by is None else parse_group_by(group_by)
-    snapshots = run.client.snapshots(place, choice_of(choice))
+    snapshots = run.client.snapshots(place, choice_of(choice), unknown=lambda name: run.output.note(unknown_name(name)))
     if run.output.is_json:
         for entry in snapshots:
             run.output.record(**_fields(entry))

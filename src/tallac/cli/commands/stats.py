@@ -12,6 +12,7 @@ from tallac.cli.progress import ProgressLine
 from tallac.dag import Entry
 from tallac.look.deep_stats import DEEP_STATS
 from tallac.look.stats import Statistics
+from tallac.wording import counted
 
 
 @define(
@@ -35,7 +36,7 @@ def command(run: Run, place: str, deep: bool) -> int:
     troubles = Troubles(run)
     with ProgressLine(run.output) as line:
         snapshots, statistics = run.client.stats(
-            place, troubles, lambda count: line.show(f"{count} paths looked at", {"paths": count})
+            place, troubles, lambda count: line.show(f"{counted(count, 'path')} looked at", {"paths": count})
         )
     if run.output.is_json:
         _write_records(run, snapshots, statistics)
@@ -67,7 +68,7 @@ def _row(snapshot: Entry, statistics: Statistics, number: int) -> tuple[str, ...
 
 def _summary(statistics: Statistics) -> dict[str, str]:
     rows = {
-        "restore size": f"{show_size(statistics.restore_size)} in {len(statistics.snapshots)} snapshots",
+        "restore size": f"{show_size(statistics.restore_size)} in {counted(len(statistics.snapshots), 'snapshot')}",
         "unique": f"{show_size(statistics.unique_size)}, each content once",
     }
     if statistics.knows_store:

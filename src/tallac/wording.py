@@ -1,0 +1,11 @@
+"""How numbers of things are written in messages and output."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str, *, with_commas: bool = False) -> str:
+    """Write a number of things: `1 pack`, `2 packs`, `3 directories`; of large numbers the thousands may be divided."""
+    number = f"{count:,}" if with_commas else str(count)
+    if count == 1:
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
