@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +21,9 @@ READERS = {
     "man": ("man", "--warnings", "--encoding=UTF-8", "--local-file"),
 }
 
+# A language that a machine's variables name need not be installed there.
+ENVIRONMENT = os.environ | {"LC_ALL": "C.UTF-8"}
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,7 +40,7 @@ def test_the_pages_can_be_read(reader: str, pages: Path) -> None:
     if shutil.which(reader) is None:
         pytest.skip(f"there is no {reader} here")
     for path in sorted(pages.iterdir()):
-        shown = subprocess.run([*READERS[reader], path], capture_output=True, text=True, check=True)
+        shown = subprocess.run([*READERS[reader], path], capture_output=True, encoding="utf-8", check=True, env=ENVIRONMENT)
         assert shown.stderr == "", path
         assert reader != "mandoc" or shown.stdout == "", path
 
@@ -69,7 +73,11 @@ def test_a_page_on_a_terminal(pages: Path) -> None:
     if shutil.which("groff") is None:
         pytest.skip("there is no groff here")
     shown = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-P-c", pages / "tallac-tag.1"], capture_output=True, text=True, check=True
+        ["groff", "-man", "-Tutf8", "-P-c", pages / "tallac-tag.1"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env=ENVIRONMENT,
     ).stdout
     assert 'tallac tag home:docs Latest --note "as sent to Ann"' in shown.replace("_\b", "")
 

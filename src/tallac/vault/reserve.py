@@ -22,8 +22,8 @@ RESERVE_SIZE_MIN = 256 << 10
 """Enough for registers and slots of a small vault."""
 RESERVE_SIZE_MAX = 32 << 20
 """Enough to move what stays of one pack."""
-RESERVE_SHARE = 32
-"""In between, it takes the 32nd part of what the packs take."""
+RESERVE_SHARE = 128
+"""In between, it takes the 128th part of what the packs take."""
 _WRITE_SIZE = 1 << 20
 
 

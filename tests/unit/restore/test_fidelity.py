@@ -311,7 +311,7 @@ def test_times_far_away_come_back(grid: FakeGrid, restored: Restored, seconds: i
 
 def test_times_that_can_not_be_are_reported(grid: FakeGrid, restored: Restored) -> None:
     """The file is there; its time is said not to be."""
-    entries = [Entry(b"file", b"L", Metadata(mode=0o100644, mtime=(1 << 62, 0)))]
+    entries = [Entry(b"file", b"L", Metadata(mode=0o100644, mtime=(1 << 63, 0)))]
     summary = restored(Entry.of(b"s", grid.put_directory(entries)))
     assert "time" in restored.said[b"file"]
     assert (summary.files, summary.unset, summary.is_complete) == (1, 1, True)

@@ -56,7 +56,7 @@ def test_the_sizes_of_the_pieces(packs_size: int) -> None:
     """The reserve has a least and a greatest size, never takes more than it should, and can be given up little by little."""
     sizes = piece_sizes(packs_size)
     assert sizes[0] == PIECE_SIZE_MIN
-    assert RESERVE_SIZE_MIN <= sum(sizes) <= max(RESERVE_SIZE_MIN, min(packs_size // 32, RESERVE_SIZE_MAX))
+    assert RESERVE_SIZE_MIN <= sum(sizes) <= max(RESERVE_SIZE_MIN, min(packs_size // 128, RESERVE_SIZE_MAX))
     assert all(size == sum(sizes[:number]) for number, size in enumerate(sizes[1:], 1))
 
 
@@ -66,8 +66,8 @@ def test_who_makes_it(tmp_path: Path) -> None:
     key = create_vault(disk)
     assert reserved(disk) == piece_sizes(0)
     with open_vault(disk, key, state=tmp_path / "1") as vault:
-        back_up(vault, create_target(vault), b"1", {b"a": noise(1, 17 << 20)})
-    assert reserved(disk) == piece_sizes(17 << 20)
+        back_up(vault, create_target(vault), b"1", {b"a": noise(1, 65 << 20)})
+    assert reserved(disk) == piece_sizes(65 << 20)
     assert len(reserved(disk)) > len(piece_sizes(0))
     assert not list(check_reserve(disk))
     unbounded = MemoryBackend()
