@@ -375,3 +375,28 @@ def test_a_read_only_vault_can_be_connected_to(backed_up: Tallac, new_machine: C
     result = machine("add-alias", "latest", "@-", stdin=cap, as_user=True)
     assert "is not behind the vault's passphrase yet" in result.err
     assert machine("ls", "latest:", as_user=True).status == 0
+
+
+def test_an_alias_is_removed(backed_up: Tallac, new_machine: Callable[[str], Tallac]) -> None:
+    """An alias leaves the configuration and what the passphrase leads to; with --only-here it stays behind the passphrase."""
+    for name in ("letters", "drafts"):
+        backed_up("create-alias", name)
+    assert backed_up("remove-alias", "letters", "-n").error_lines == ["alias letters: would be removed"]
+    assert len(backed_up("list-aliases").lines) == 3
+    backed_up("remove-alias", "letters:")
+    backed_up("remove-alias", "drafts", "--only-here")
+    assert [line.split()[0] for line in backed_up("list-aliases").lines] == [b"tallac:"]
+    machine = new_machine("new")
+    assert connect(machine, backed_up.vault) == ["alias drafts: is ready", "alias tallac: is ready"]
+    backed_up("create-alias", "later")
+    assert "no alias 'letters'" in backed_up.fails("remove-alias", "letters")
+    assert machine("ls", "drafts:").lines == []
+
+
+def test_an_alias_of_a_lost_vault_is_removed(backed_up: Tallac) -> None:
+    """Where the vault is gone, nothing is removed unless that is said; then the alias goes from here."""
+    backed_up.vault.rename(backed_up.vault.with_name("elsewhere"))
+    assert "the vault is not there" in backed_up.fails("remove-alias", "tallac")
+    assert backed_up("list-aliases").lines
+    backed_up("remove-alias", "tallac", "--only-here")
+    assert backed_up("list-aliases").lines == []

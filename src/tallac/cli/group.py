@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "create-alias": ("create_alias", "Make a new directory and an alias for it."),
     "add-alias": ("add_alias", "Remember a cap under a name."),
     "list-aliases": ("list_aliases", "List the aliases."),
+    "remove-alias": ("remove_alias", "Forget an alias, here and behind the vault's passphrases."),
     "cap": ("cap", "Print the cap of a file or directory, to hand it on."),
     "connect": ("connect", "Take over a vault with its aliases, by passphrase or recovery kit."),
     "add-passphrase": ("add_passphrase", "Set a passphrase on a vault."),

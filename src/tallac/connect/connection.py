@@ -109,7 +109,7 @@ class Connection:
         """
         if text.endswith(":") and "/" not in text:
             configuration = self.file.read()
-            return self.vaults.known(configuration, self._alias(configuration, text[:-1]).grid).location
+            return self.vaults.known(configuration, self.known_alias(configuration, text[:-1]).grid).location
         return parse_location(text)
 
     def read_caps(self, grid: Grid) -> list[Cap]:
@@ -200,7 +200,7 @@ class Connection:
             AliasError: There is no such alias.
         """
         configuration = self.file.read()
-        identity = self._alias(configuration, alias.partition(":")[0]).grid
+        identity = self.known_alias(configuration, alias.partition(":")[0]).grid
         return self.vaults.parse_key(self.vaults.known(configuration, identity))
 
     def identity_of(self, place: str) -> str:
@@ -211,7 +211,7 @@ class Connection:
             UsageError: It is not clear which vault is meant, or the grid is none.
         """
         configuration = self.file.read()
-        identity = self._alias(configuration, place.partition(":")[0]).grid if place else self.vaults.chosen(configuration)
+        identity = self.known_alias(configuration, place.partition(":")[0]).grid if place else self.vaults.chosen(configuration)
         if _tahoe_location(configuration, identity) is not None:
             raise UsageError(f"{place or 'this grid'}: a Tahoe-LAFS grid has no vault key; keep a copy of the caps of its aliases")
         return identity
@@ -227,7 +227,7 @@ class Connection:
         on_node = self._nodes.find_alias(name)
         if on_node is not None:
             return self.default_grid(), on_node
-        alias = self._alias(configuration, name)
+        alias = self.known_alias(configuration, name)
         return self._open(configuration, alias.grid), self._cap_of(configuration, name)
 
     def _open(self, configuration: Configuration, identity: str) -> Grid:
@@ -250,7 +250,13 @@ class Connection:
             configuration.aliases[name] = Alias(identity, cap.danger_whole_text())
             self._nodes.add_alias(name, cap)
 
-    def _alias(self, configuration: Configuration, name: str) -> Alias:
+    def known_alias(self, configuration: Configuration, name: str) -> Alias:
+        """Give an alias of the configuration.
+
+        Raises:
+            AliasError: There is none of this name.
+            UsageError: It is one of a Tahoe-LAFS node.
+        """
         alias = configuration.aliases.get(name)
         if alias is not None:
             return alias

@@ -64,6 +64,15 @@ class OwnEnvelopes:
                 EnvelopeFile(backend, identity, self.key(configuration, identity), os.urandom).add(content)
                 configuration.grids[identity] = msgspec.structs.replace(known, enveloped=digest)
 
+    def remove(self, configuration: Configuration, name: str) -> None:
+        """Take an alias out of the one in its vault, under whatever name another machine had put its cap there."""
+        identity = configuration.aliases[name].grid
+        here = self._connection.kept.aliases_on(configuration, identity)
+        others = {other for other, cap in here.items() if other != name and cap == here[name]}
+        backend = self._connection.vaults.backend_of(configuration, identity)
+        envelope = EnvelopeFile(backend, identity, self.key(configuration, identity), os.urandom)
+        envelope.remove(lambda named: named[1] == here[name] and named[0] not in others)
+
 
 def _digest(envelope: Envelope) -> str:
     """Give a hash that tells whether two envelopes hold the same."""

@@ -96,6 +96,22 @@ class Unlocking:
             self._passphrases(self.connection.identity_of(vault)).remove(each.path)
         return removed[0].label
 
+    def remove_alias(self, name: str, *, only_here: bool = False, dry_run: bool = False) -> str:
+        """Forget an alias here and, unless `only_here`, behind its user's passphrases; give its name without a colon.
+
+        Raises:
+            AliasError: There is no such alias.
+            StoreError: The vault can't be reached; nothing was changed.
+        """
+        name = name.partition(":")[0]
+        with self.connection.file.updating() as configuration:
+            alias = self.connection.known_alias(configuration, name)
+            if not dry_run:
+                if not only_here and self._envelopes.has(alias.grid):
+                    self._envelopes.remove(configuration, name)
+                del configuration.aliases[name]
+        return name
+
     def seal_alias(self, name: str) -> None:
         """Let a new alias come behind its user's passphrases, if there are any."""
         alias = self.connection.file.read().aliases.get(name.partition(":")[0])

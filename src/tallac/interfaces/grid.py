@@ -272,6 +272,9 @@ class Grid(CapReader, CapEditor, CapChecker, Protocol):
         """Register a writer for the length of the block.
 
         Left by an exception, the session ends and what was stored may be reclaimed by a later prune.
+
+        Raises:
+            FencedError: At the end: a prune that had not seen this session took something that was linked. Store it again.
         """
         ...
 

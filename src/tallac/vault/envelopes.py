@@ -1,11 +1,12 @@
 """Envelopes: what a user has of a vault, its key and the aliases on it, sealed into the vault itself.
 
-docs/format.md, "Passphrases", is the specification. A user's machines all add to one envelope, and none takes anything out, so that
-no alias is lost however their runs interleave.
+docs/format.md, "Passphrases", is the specification. A user's machines all add to one envelope, and none takes anything out unasked,
+so that no alias is lost however their runs interleave.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -45,6 +46,10 @@ class Envelope:
         """Give what is in either."""
         stronger = max(self.key, other.key, key=lambda key: _STRENGTH.index(type(key)))
         return Envelope(stronger, self.aliases | other.aliases)
+
+    def without(self, aliases: Callable[[NamedCap], bool]) -> Envelope:
+        """Give the rest."""
+        return Envelope(self.key, frozenset(named for named in self.aliases if not aliases(named)))
 
 
 class _Plain(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -92,11 +97,18 @@ class EnvelopeFile:
 
         A copy that is lost or damaged is written anew. Nothing is written where there is nothing to change.
         """
+        self._swap(lambda present: more if present is None else present.joined(more))
+
+    def remove(self, aliases: Callable[[NamedCap], bool]) -> None:
+        """Take aliases out of both copies; durable when this returns. One that is interrupted may have taken out none."""
+        self._swap(lambda present: None if present is None else present.without(aliases))
+
+    def _swap(self, edit: Callable[[Envelope | None], Envelope | None]) -> None:
         for _ in range(SWAPS_MAX):
             copies = [self._read_copy(name) for name in twin_paths(self.path)]
             present = _joined(copies)
-            wanted = more if present is None else present.joined(more)
-            if wanted == present and copies[0].stored == copies[1].stored:
+            wanted = edit(present)
+            if wanted is None or (wanted == present and copies[0].stored == copies[1].stored):
                 return
             stored = self._encode(wanted)
             try:

@@ -246,6 +246,7 @@ class Vault:
         try:
             with beating(registered):
                 yield session
+                session.confirm()
         except BaseException:
             # The error that led here is the one to report; a session that stays is ended by the next prune.
             with suppress(StoreError):

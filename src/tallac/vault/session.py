@@ -45,6 +45,8 @@ class VaultSession:
         self._registered = registered
         self._register = quarantine_register(parts, key.keeper_key)
         self._first_number: int | None = None
+        self._linked: list[ReadCap] = []
+        self._looked_at_number = 0
         self.has_stored = False
         """Whether some batch has added to the store."""
 
@@ -78,6 +80,19 @@ class VaultSession:
         """See `tallac.interfaces.Session`."""
         self._state(SessionState.COMMITTING, list(caps), list(found))
 
+    def confirm(self) -> None:
+        """See, after the edits, that no prune has come between the look at the quarantine and them.
+
+        Such a prune has waited for this session, unless all listings have hidden it from that prune.
+
+        Raises:
+            FencedError: It took something that is linked by now; to store the same again makes that whole.
+        """
+        if self._linked:
+            quarantine = quarantine_of(self._register.read())
+            if quarantine.number != self._looked_at_number:
+                self._require_all(self._linked, quarantine)
+
     def keep(self, caps: Iterable[ReadCap]) -> None:
         """See `tallac.interfaces.Session`."""
         self._state(SessionState.KEPT, list(caps), [])
@@ -92,14 +107,16 @@ class VaultSession:
         self._registered.commit(b"".join(links_of_packed(pack_cap(cap)) for cap in caps + found), state)
         quarantine = quarantine_of(self._register.read())
         if quarantine.number != (self._first_number or 0):
-            self._require_all(caps + found, quarantine)
+            quarantine = self._require_all(caps + found, quarantine)
         elif found and quarantine.number:
-            self._require_all(found, quarantine)
+            quarantine = self._require_all(found, quarantine)
+        self._linked += caps + found
+        self._looked_at_number = quarantine.number
 
-    def _require_all(self, caps: list[ReadCap], quarantine: Quarantine) -> None:
+    def _require_all(self, caps: list[ReadCap], quarantine: Quarantine) -> Quarantine:
         """Look up everything that hangs from some caps, and take it out of the quarantine while that can be done.
 
-        What a prune has merely proposed is rescued. What it has decided upon is as good as gone.
+        What a prune has merely proposed is rescued. What it has decided upon is as good as gone. Gives the last state looked at.
         """
         index = self._parts.index
         while True:
@@ -110,11 +127,11 @@ class VaultSession:
                 if not isinstance(cap, MutableDirectoryRead):
                     self._require(cap)
             if not wanted:
-                return
+                return quarantine
             state = self._register.swap(partial(_without, wanted))
             quarantine = quarantine_of(state)
             if not any(pack in quarantine.packs for pack in wanted):
-                return
+                return quarantine
 
     def _require(self, cap: Cap) -> None:
         try:
