@@ -22,6 +22,9 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+# What tests make has the usual modes, whatever its user's umask takes away elsewhere.
+os.umask(0o022)
+
 # nohup, and a shell that starts something in the background, have signals ignored, which every command of a test would inherit. A
 # handler is not inherited.
 for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
