@@ -35,7 +35,28 @@ class TerminatedError(BaseException):
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and end with its exit status."""
-    _end(_run())
+    try:
+        _end(_run())
+    except BaseException as error:
+        interruption = interruption_behind(error)
+        if isinstance(interruption, KeyboardInterrupt):
+            _stop("interrupted; earlier snapshots are as they were", SIGNALLED + signal.SIGINT)
+        if isinstance(interruption, TerminatedError):
+            _stop("terminated; earlier snapshots are as they were", SIGNALLED + interruption.number)
+        raise
+
+
+def interruption_behind(error: BaseException) -> BaseException | None:
+    """Give what a signal raised, where it was turned into this error; None where the error has another reason.
+
+    A signal may come at any moment, and Python 3.11 makes a RuntimeError of whatever is raised while a class gets its attributes.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if not isinstance(found, Exception | GeneratorExit | SystemExit):
+            return found
+        found = found.__cause__ or found.__context__
+    return None
 
 
 def _run() -> int:
@@ -51,10 +72,6 @@ def _run() -> int:
         from tallac.cli.running import run
 
         return run(sys.argv[1:])
-    except KeyboardInterrupt:
-        _stop("interrupted; earlier snapshots are as they were", SIGNALLED + signal.SIGINT)
-    except TerminatedError as error:
-        _stop("terminated; earlier snapshots are as they were", SIGNALLED + error.number)
     except BrokenPipeError:
         return _die_of_closed_pipe()
 

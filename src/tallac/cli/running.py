@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from tallac.cli.group import group
+from tallac.cli.main import interruption_behind
 from tallac.cli.messages import say, silence
 from tallac.errors import TallacError, UsageError
 
@@ -46,19 +47,6 @@ def run(arguments: Sequence[str]) -> int:
         if (interruption := interruption_behind(error)) is not None:
             raise interruption from None
         return _failed(f"unexpected {type(error).__name__}; set TALLAC_DEBUG=1 to see where, and please report it", FAILED)
-
-
-def interruption_behind(error: BaseException) -> BaseException | None:
-    """Give what a signal raised, where it was turned into this error; None where the error has another reason.
-
-    A signal may come at any moment, and Python 3.11 makes a RuntimeError of whatever is raised while a class gets its attributes.
-    """
-    found: BaseException | None = error
-    while found is not None:
-        if not isinstance(found, Exception | GeneratorExit | SystemExit):
-            return found
-        found = found.__cause__ or found.__context__
-    return None
 
 
 def _failed(message: str, status: int) -> int:
