@@ -157,8 +157,10 @@ class LargeFiles:
         assert file.before is not None
         held: list[tuple[Piece, bytes]] = []
         for entry, read_ns in file.stored:
-            if not held and is_recorded_safely(file.before.ctime_ns, read_ns) and is_beginning(file.before, entry):
+            if is_recorded_safely(file.before.ctime_ns, read_ns) and is_beginning(file.before, entry):
                 held = self._writer.pieces_held(entry.packed)
+                if held:
+                    break
         file.pieces, file.tokens = [piece for piece, _ in held], [token for _, token in held]
         file.count_stored, file.size_kept = len(held), _end(file.pieces)
 

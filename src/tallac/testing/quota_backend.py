@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from tallac.backends.passing import PassingBackend
 from tallac.errors import StoreFullError
-from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
+from tallac.interfaces import Backend, Buffer, Expect, Upload, Version
 
 
-class QuotaBackend:
+class QuotaBackend(PassingBackend):
     """Another backend that takes a number of bytes, set at any time. Implements `Bounded`. Not thread-safe."""
 
     def __init__(self, inner: Backend, size_max: int) -> None:
         """Let so many bytes be stored in all."""
-        self._inner = inner
+        super().__init__(inner)
         self.size_max = size_max
         self._uploading = 0
 
@@ -26,25 +25,10 @@ class QuotaBackend:
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
         self.require_room(len(memoryview(data).cast("B")))
-        return self._inner.put(name, data, expect=expect)
+        return super().put(name, data, expect=expect)
 
     def upload(self) -> Upload:
-        return _QuotaUpload(self._inner.upload(), self)
-
-    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        return self._inner.get(name, start, stop)
-
-    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
-        return self._inner.get_versioned(name)
-
-    def list(self, prefix: str) -> Iterator[Item]:
-        return self._inner.list(prefix)
-
-    def delete(self, name: str, *, expect: Version | None = None) -> None:
-        self._inner.delete(name, expect=expect)
-
-    def location(self) -> str:
-        return self._inner.location()
+        return _QuotaUpload(super().upload(), self)
 
     def require_room(self, size: int) -> None:
         """See that so much more can be stored.

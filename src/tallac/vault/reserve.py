@@ -7,10 +7,11 @@ byte it gives up pieces of the reserve for that, the smallest first. Nothing ref
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
+from tallac.backends.passing import PassingBackend
 from tallac.crypto import Hasher
 from tallac.errors import ObjectNotFoundError, StoreError, StoreFullError
 from tallac.interfaces import Backend, Bounded, Buffer, Expect, Finding, Item, Randomness, Upload, Version
@@ -25,6 +26,8 @@ RESERVE_SIZE_MAX = 32 << 20
 RESERVE_SHARE = 128
 """In between, it takes the 128th part of what the packs take."""
 _WRITE_SIZE = 1 << 20
+
+T = TypeVar("T")
 
 
 def piece_sizes(packs_size: int) -> list[int]:
@@ -143,11 +146,11 @@ class Reserve:
             upload.abort()
 
 
-class ReservedBackend:
+class ReservedBackend(PassingBackend):
     """Another backend, whose puts give up pieces of a reserve where the store is full and the reserve is being spent."""
 
     def __init__(self, inner: Backend, reserve: Reserve) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._reserve = reserve
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -155,35 +158,19 @@ class ReservedBackend:
         return _inner, (self._inner,)
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
-        while True:
-            try:
-                return self._inner.put(name, data, expect=expect)
-            except StoreFullError:
-                if not (self._reserve.is_spent and self._reserve.give_up()):
-                    raise
+        return self._with_room(lambda: super(ReservedBackend, self).put(name, data, expect=expect))
 
     def upload(self) -> Upload:
+        return self._with_room(super().upload)
+
+    def _with_room(self, call: Callable[[], T]) -> T:
+        """Call again as long as the store is full and there is a piece of the reserve to give up."""
         while True:
             try:
-                return self._inner.upload()
+                return call()
             except StoreFullError:
                 if not (self._reserve.is_spent and self._reserve.give_up()):
                     raise
-
-    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        return self._inner.get(name, start, stop)
-
-    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
-        return self._inner.get_versioned(name)
-
-    def list(self, prefix: str) -> Iterator[Item]:
-        return self._inner.list(prefix)
-
-    def delete(self, name: str, *, expect: Version | None = None) -> None:
-        self._inner.delete(name, expect=expect)
-
-    def location(self) -> str:
-        return self._inner.location()
 
 
 def _inner(backend: Backend) -> Backend:
