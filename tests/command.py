@@ -109,6 +109,20 @@ class Tallac:
         assert result.err.startswith("tallac: "), result
         return result.err.strip()
 
+    def onto_a_full_disk(self, *arguments: str | Path) -> list[bytes]:
+        """Run a command that can't write its output and is to fail for it, and give the lines on standard error."""
+        with Path("/dev/full").open("wb") as full:
+            finished = subprocess.run(
+                [*COMMAND, *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env=self.environment,
+                check=False,
+                timeout=PATIENCE_SECONDS,
+            )
+        assert finished.returncode == 1
+        return finished.stderr.splitlines()
+
     def start(self, *arguments: str | Path, own_group: bool = False) -> subprocess.Popen[bytes]:
         """Start a command that goes on by itself; in a process group of its own, all of it can be killed at once."""
         command = [*self.before, *COMMAND, *map(str, arguments)]

@@ -50,18 +50,8 @@ def test_a_closed_pipe(filled: Tallac) -> None:
 )
 def test_a_full_output(filled: Tallac, arguments: tuple[str, ...]) -> None:
     """Output that can't be written is one line on standard error, and a failure."""
-    with Path("/dev/full").open("wb") as full:
-        finished = subprocess.run(
-            [*COMMAND, *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=filled.environment,
-            check=False,
-            timeout=PATIENCE_SECONDS,
-        )
-    assert finished.returncode == 1
-    assert len(finished.stderr.splitlines()) == 1
-    assert b"No space left on device" in finished.stderr
+    (line,) = filled.onto_a_full_disk(*arguments)
+    assert b"No space left on device" in line
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
