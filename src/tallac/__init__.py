@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tallac.late import front
 
 if TYPE_CHECKING:
     from tallac.connect import Client, Folders
@@ -16,12 +17,4 @@ __version__ = "0.1.0"
 
 __all__ = ["Client", "Folders", "TallacError", "__version__"]
 
-_HOMES = {"Client": "tallac.connect", "Folders": "tallac.connect", "TallacError": "tallac.errors"}
-
-
-def __getattr__(name: str) -> object:
-    """Import what is asked for when it is asked for: the command's start, and each part of the package, do without the rest."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES[name]), name)
-    return value
+__getattr__ = front(__name__, {"tallac.connect": "Client Folders", "tallac.errors": "TallacError"})

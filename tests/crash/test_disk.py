@@ -18,7 +18,7 @@ from tallac.testing.determinism import SeededRandomness
 from tallac.testing.file_calls import NEEDS_SPACE, FaultyFileCalls, FileCall
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault import Vault, WriterKey, create_vault, open_vault
-from tallac.vault.grid import make_writer_key
+from tallac.vault.keys import make_writer_key
 
 FIRST: Tree = {b"a": noise(1, 3_000), b"d": {b"e": noise(2, 400), b"empty": {}}}
 SECOND: Tree = {b"a": noise(3, 3_000), b"d": {b"e": noise(2, 400)}}

@@ -12,8 +12,7 @@ from types import ModuleType
 from typing import NoReturn, TypedDict
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tallac.caps import (
     Cap,

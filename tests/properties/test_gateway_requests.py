@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_from_bytes
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from starlette.types import Message, Scope
 
 from tallac.caps import LiteralFile, MutableDirectoryWrite, MutableFileRead

@@ -10,6 +10,7 @@ from tallac.connect.backups import BackingUp
 from tallac.connect.connecting import Connecting
 from tallac.connect.connection import Connection
 from tallac.connect.folders import Folders
+from tallac.connect.grid_choice import GridChoice
 from tallac.connect.gridwide import GridWide
 from tallac.connect.keeping import Keeping
 from tallac.connect.key_sources import KeyPlacing
@@ -19,7 +20,6 @@ from tallac.connect.retaining import Retaining
 from tallac.connect.serving import Serving
 from tallac.connect.transferring import Transferring
 from tallac.connect.unlocking import Unlocking
-from tallac.connect.vaults import GridChoice
 from tallac.errors import AuthorityError
 from tallac.transfer import (
     find,

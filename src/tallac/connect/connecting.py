@@ -6,20 +6,24 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tallac.connect.configuration import Configuration
 from tallac.connect.connection import Connection
-from tallac.connect.entering import Connected, Entering
 from tallac.connect.location import backend_at, parse_location, show_location
-from tallac.connect.own_envelopes import OwnEnvelopes
-from tallac.connect.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
 from tallac.connect.secrets_input import STANDARD_INPUT
 from tallac.errors import MalformedKitError, NotAVaultError, UsageError
-from tallac.vault import Envelope, EnvelopeFile, Passphrases, SystemClock
+
+if TYPE_CHECKING:
+    from tallac.connect.entering import Connected
+    from tallac.connect.recovery_kit import RecoveryKit
+    from tallac.vault import Envelope
 
 
 class Connecting:
     """The part of `tallac.Client` that gets keys and aliases from outside the configuration, and gives them out for a safe."""
+
+    # Imports are late throughout, because most commands do without all this.
 
     connection: Connection
 
@@ -30,6 +34,8 @@ class Connecting:
             NotAVaultError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
         """
+        from tallac.vault import EnvelopeFile, Passphrases, SystemClock  # late import: see above
+
         url = parse_location(location)
         identity = self._vault_at(url)
         passphrases = Passphrases(backend_at(url), identity, randomness=os.urandom, clock=SystemClock())
@@ -47,6 +53,8 @@ class Connecting:
             NotAVaultError: The vault is not there.
             UsageError: Another vault is there.
         """
+        from tallac.vault import Envelope  # late import: see above
+
         url = parse_location(kit.location if location is None else location)
         identity = self._vault_at(url)
         if identity != kit.identity:
@@ -61,6 +69,8 @@ class Connecting:
             UsageError: It can't be read.
             MalformedKitError: It is none.
         """
+        from tallac.connect.recovery_kit import KIT_SIZE_MAX, parse_kit  # late import: see above
+
         if file == STANDARD_INPUT:
             return parse_kit(self.connection.secrets.read_all().decode("utf-8", "replace"))
         try:
@@ -73,6 +83,9 @@ class Connecting:
 
     def recovery_kit(self, vault: str = "") -> RecoveryKit:
         """Give all that is needed beside a vault's files to use it as this user does."""
+        from tallac.connect.own_envelopes import OwnEnvelopes  # late import: see above
+        from tallac.connect.recovery_kit import RecoveryKit  # late import: see above
+
         identity = self.connection.identity_of(vault)
         configuration = self.connection.file.read()
         envelope = OwnEnvelopes(self.connection).content(configuration, identity)
@@ -81,8 +94,7 @@ class Connecting:
 
     def kit_text(self, kit: RecoveryKit) -> bytes:
         """Write a recovery kit as text. Whoever reads it has its authority."""
-        # Late, as all that writes kits, which few commands do.
-        from tallac.connect.kit_page import kit_text
+        from tallac.connect.kit_page import kit_text  # late import: see above
 
         return kit_text(kit, datetime.now(UTC)).encode()
 
@@ -92,14 +104,16 @@ class Connecting:
         Raises:
             UsageError: The name has another ending than .html and .txt, or there is such a file.
         """
-        # Late, as above.
-        from tallac.connect.kit_page import write_kit
+        from tallac.connect.kit_page import write_kit  # late import: see above
 
         write_kit(kit, Path(file))
 
     def _enter(
         self, configuration: Configuration, identity: str, url: str, envelope: Envelope, envelope_key: str
     ) -> list[Connected]:
+        from tallac.connect.entering import Entering  # late import: see above
+        from tallac.vault import Envelope  # late import: see above
+
         entering = Entering(configuration, self.connection.kept, identity)
         known = configuration.grids.get(identity)
         here = None if known is None else Envelope(self.connection.vaults.parse_key(known), frozenset())

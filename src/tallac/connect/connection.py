@@ -10,12 +10,13 @@ from typing import BinaryIO
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.connect.folders import Folders
+from tallac.connect.grid_choice import GridChoice
 from tallac.connect.kept_secrets import KeptSecrets
 from tallac.connect.location import folder_of_url, is_folder_url, parse_location, show_location
 from tallac.connect.nodes import TahoeNodes, identity_of
 from tallac.connect.secrets_input import SecretSource
 from tallac.connect.tahoe_places import is_tahoe
-from tallac.connect.vaults import GridChoice, VaultKey, Vaults
+from tallac.connect.vaults import VaultKey, Vaults
 from tallac.connect.written_place import DEFAULT_ALIAS, AliasName, CapSource, check_alias_name, parse_place
 from tallac.errors import AliasError, ConfigurationError, MalformedCapError, UsageError
 from tallac.interfaces import Grid, Randomness

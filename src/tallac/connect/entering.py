@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,7 +13,9 @@ from tallac.connect.kept_secrets import KeptSecrets
 from tallac.connect.vaults import VaultKey
 from tallac.connect.written_place import check_alias_name
 from tallac.errors import AliasError
-from tallac.vault.envelopes import NamedCap
+
+if TYPE_CHECKING:
+    from tallac.vault import NamedCap
 
 
 class Connected(msgspec.Struct, frozen=True):

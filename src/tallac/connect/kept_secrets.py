@@ -13,7 +13,6 @@ import msgspec
 
 from tallac.connect.configuration import Alias, Configuration, KeySource, KnownGrid
 from tallac.connect.vaults import VaultKey, Vaults
-from tallac.crypto import NONCE_SIZE, open_sealed, seal
 from tallac.errors import ConfigurationError, CorruptObjectError
 from tallac.interfaces import Randomness
 
@@ -22,6 +21,8 @@ _SEALED = "sealed:"
 
 class KeptSecrets:
     """Reads and writes caps of aliases and envelope keys, whichever way their grid's are kept."""
+
+    # Ciphers are imported late, because most configurations hold nothing sealed.
 
     def __init__(self, vaults: Vaults, randomness: Randomness) -> None:
         """Use these vaults' keys."""
@@ -73,6 +74,8 @@ class KeptSecrets:
     def _kept(self, configuration: Configuration, identity: str, secret: str) -> str:
         if configuration.grids[identity].key_source is None:
             return secret
+        from tallac.crypto import NONCE_SIZE, seal  # late import: see above
+
         key = self._key(configuration, identity)
         sealed = seal(key.configuration, self._randomness(NONCE_SIZE), secret.encode(), identity.encode())
         return _SEALED + base64.b64encode(sealed).decode("ascii")
@@ -85,6 +88,8 @@ class KeptSecrets:
 
 
 def _open(key: VaultKey, identity: str, text: str) -> str:
+    from tallac.crypto import open_sealed  # late import: see above
+
     try:
         return open_sealed(key.configuration, base64.b64decode(text.removeprefix(_SEALED)), identity.encode()).decode()
     except (CorruptObjectError, binascii.Error, UnicodeDecodeError):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from tallac.backends.local import LocalBackend
 from tallac.connect.tahoe_places import backend_of, has_cap, is_tahoe_vault, parse_tahoe_location, show_tahoe_vault
 from tallac.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
+    from tallac.backends.local import LocalBackend
     from tallac.backends.tahoe import TahoeBackend
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -97,6 +97,8 @@ def backend_at(url: str) -> LocalBackend | TahoeBackend:
     Raises:
         UsageError: It is of a kind that this Tallac does not know.
     """
+    from tallac.backends.local import LocalBackend  # late import: a Tahoe-LAFS grid does without it
+
     if is_tahoe_vault(url):
         return backend_of(url)
     if not is_folder_url(url):

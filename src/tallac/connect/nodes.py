@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 
 from tallac.caps import Cap, parse
 from tallac.connect.folders import Folders, make_private_folder
+from tallac.connect.grid_choice import GridChoice
 from tallac.connect.locking import locked
 from tallac.connect.tahoe_places import PLAIN_PREFIX, directory_of, is_tahoe, parse_tahoe_location, url_of
-from tallac.connect.vaults import GridChoice
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import AliasError, LocalStateError, MalformedCapError, UsageError
 from tallac.interfaces import Grid

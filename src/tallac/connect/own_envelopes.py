@@ -21,11 +21,6 @@ class OwnEnvelopes:
         """Use this configuration and its vaults."""
         self._connection = connection
 
-    def has(self, identity: str) -> bool:
-        """Whether there is one in this vault."""
-        known = self._connection.file.read().grids.get(identity)
-        return known is not None and bool(known.envelope_key)
-
     def begin(self, identity: str) -> None:
         """Make a key for one, where there is none; it is in the configuration before anything is sealed under it."""
         with self._connection.file.updating() as configuration:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tallac.caps import parse
 from tallac.connect.vaults import VaultKey
 from tallac.crypto import hash_file_bytes
 from tallac.errors import MalformedCapError, MalformedKitError
 from tallac.vault import parse_vault_key
-from tallac.vault.envelopes import NamedCap
+
+if TYPE_CHECKING:
+    from tallac.vault import NamedCap
 
 BEGIN = "----- BEGIN TALLAC RECOVERY KIT -----"
 END = "----- END TALLAC RECOVERY KIT -----"

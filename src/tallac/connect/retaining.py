@@ -12,7 +12,7 @@ from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
 from tallac.transfer import Place, find_writable
-from tallac.vault import ReserveHolder, SystemClock, open_state_folder
+from tallac.vault import SystemClock
 
 if TYPE_CHECKING:
     from tallac.retention.forget import Order, Plan, Undone
@@ -137,6 +137,7 @@ class Retaining:
             is_noting: What is forgotten is to be noted, so that the user has to know where that does not last.
         """
         from tallac.retention.record import RetentionRecord  # late import: see above
+        from tallac.vault import ReserveHolder, open_state_folder  # late import: see above
 
         folder = self.connection.folders.state / grid.identity
         state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)

@@ -6,12 +6,16 @@ import getpass
 import os
 import platform
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from tallac.connect.connection import Connection
-from tallac.connect.own_envelopes import OwnEnvelopes
 from tallac.connect.passphrase_input import PassphraseChoice, PassphraseSource
 from tallac.errors import TallacError, UsageError
-from tallac.vault import EnvelopeKey, Passphrases, SetPassphrase, SystemClock
+from tallac.vault import SystemClock
+
+if TYPE_CHECKING:
+    from tallac.connect.own_envelopes import OwnEnvelopes
+    from tallac.vault import EnvelopeKey, Passphrases, SetPassphrase
 
 LENGTH_ADVISED = 14
 """Characters below which a passphrase is called short; three short words have more."""
@@ -36,7 +40,7 @@ class Unlocking:
     def list_passphrases(self, vault: str = "") -> list[SetPassphrase]:
         """List the passphrases that the user of this configuration has set on a vault, the oldest first."""
         identity = self.connection.identity_of(vault)
-        if not self._envelopes.has(identity):
+        if not self._has_envelope(identity):
             return []
         return self._passphrases(identity).of(self._envelope_key(identity))
 
@@ -107,7 +111,7 @@ class Unlocking:
         with self.connection.file.updating() as configuration:
             alias = self.connection.known_alias(configuration, name)
             if not dry_run:
-                if not only_here and self._envelopes.has(alias.grid):
+                if not only_here and self._has_envelope(alias.grid):
                     self._envelopes.remove(configuration, name)
                 del configuration.aliases[name]
         return name
@@ -123,7 +127,7 @@ class Unlocking:
 
         Trouble with the vault is told and left to the next time, unless it is wanted at once.
         """
-        if not self._envelopes.has(identity):
+        if not self._has_envelope(identity):
             return
         try:
             self._envelopes.update(identity, is_forced=at_once)
@@ -132,14 +136,22 @@ class Unlocking:
                 raise
             self.warn(f"a new alias is not behind the vault's passphrase yet, which the next backup tries again: {error}")
 
+    def _has_envelope(self, identity: str) -> bool:
+        known = self.connection.file.read().grids.get(identity)
+        return known is not None and bool(known.envelope_key)
+
     @property
     def _envelopes(self) -> OwnEnvelopes:
+        from tallac.connect.own_envelopes import OwnEnvelopes  # late import: most commands do without it
+
         return OwnEnvelopes(self.connection)
 
     def _envelope_key(self, identity: str) -> EnvelopeKey:
         return self._envelopes.key(self.connection.file.read(), identity)
 
     def _passphrases(self, identity: str) -> Passphrases:
+        from tallac.vault import Passphrases  # late import: most commands do without it
+
         backend = self.connection.vaults.backend_of(self.connection.file.read(), identity)
         return Passphrases(backend, identity, randomness=os.urandom, clock=SystemClock())
 

@@ -10,39 +10,18 @@ import msgspec
 
 from tallac.connect.configuration import Configuration, ConfigurationFile, KeySource, KnownGrid
 from tallac.connect.folders import Folders
+from tallac.connect.grid_choice import GridChoice
 from tallac.connect.location import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
 from tallac.connect.secrets_input import SecretSource
 from tallac.connect.tahoe_places import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
 from tallac.connect.written_place import DEFAULT_ALIAS
 from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
 from tallac.interfaces import Backend, Grid, Randomness
-from tallac.vault import KeeperKey, LocatorKey, WriterKey, create_vault, make_writer_key, open_vault, parse_vault_key, read_identity
+from tallac.vault import KeeperKey, LocatorKey, WriterKey, make_writer_key, parse_vault_key, read_identity
 
 VaultKey = WriterKey | KeeperKey | LocatorKey
 
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
-
-
-class GridChoice(msgspec.Struct, frozen=True):
-    """What a command line says about the grid.
-
-    Attributes:
-        location: A folder or URL; None for the alias's own grid, or the default alias's.
-        vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
-        node_directory, node_url: A Tahoe-LAFS node, whose grid is meant instead; the directory's aliases count then.
-        vault_key_command: A command that prints such a key.
-    """
-
-    location: str | None = None
-    vault_key_file: str | None = None
-    node_directory: str | None = None
-    node_url: str | None = None
-    vault_key_command: str | None = None
-
-    @property
-    def gives_key(self) -> bool:
-        """Whether it says where a vault key is."""
-        return self.vault_key_file is not None or self.vault_key_command is not None
 
 
 class Vaults:
@@ -155,6 +134,8 @@ class Vaults:
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
         """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
+        from tallac.vault import open_vault  # late import: a Tahoe-LAFS grid does without it
+
         backend = self.backend_of(configuration, identity)
         key = self.parse_key(self.known(configuration, identity))
         return partial(open_vault, backend, key, state=self._folders.state, identity=identity, randomness=self._randomness)
@@ -258,6 +239,8 @@ class Vaults:
 
     def _make(self, configuration: Configuration, url: str) -> str:
         """Make a vault, or go on with one that a killed run began. Its key is durable before it is."""
+        from tallac.vault import create_vault  # late import: a Tahoe-LAFS grid does without it
+
         begun = configuration.unfinished.get(url)
         if begun is None and has_strange_files(url):
             raise NotAVaultError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")

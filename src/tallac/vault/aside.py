@@ -12,8 +12,8 @@ from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
 from tallac.errors import CorruptObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.codec import Codec
+from tallac.vault.format_version import FORMAT_VERSION
 from tallac.vault.index_objects import decode_index, encode_index
-from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.packs import FinishedPack, pack_path, pad_plain, unpad_plain
 
 ASIDE_PREFIX = "damaged/"

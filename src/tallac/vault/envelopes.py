@@ -16,8 +16,8 @@ from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
 from tallac.errors import ConflictError, CorruptObjectError, MalformedCapError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend, Expect, Randomness, Version
 from tallac.vault.codec import Codec
+from tallac.vault.format_version import FORMAT_VERSION
 from tallac.vault.keys import EnvelopeKey, KeeperKey, LocatorKey, WriterKey, parse_vault_key
-from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.packs import pad_plain, unpad_plain
 from tallac.vault.registers import put_once
 from tallac.vault.twins import CHECK_SIZE, add_check, take_check, twin_paths

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +22,7 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.dag import Entry
-from tallac.errors import AuthorityError, ConflictError, LocalStateError, NotAVaultError, StoreError, StoreFullError
+from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError, StoreFullError
 from tallac.interfaces import (
     Backend,
     BinaryReader,
@@ -38,14 +37,15 @@ from tallac.interfaces import (
 )
 from tallac.vault.check_options import CheckOptions, PackShare
 from tallac.vault.checking import Progress
+from tallac.vault.clock import SystemClock
 from tallac.vault.figures import VaultFigures
 from tallac.vault.files import VaultFiles
-from tallac.vault.header import HEADER_NAMES, Header, read_header, write_header
-from tallac.vault.keys import KEY_SIZE, KeeperKey, LocatorKey, WriterKey
+from tallac.vault.format_version import FORMAT_VERSION
+from tallac.vault.header import HEADER_NAMES, Header, read_header, read_identity, write_header
+from tallac.vault.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
 from tallac.vault.links import require_issued
 from tallac.vault.memory import NoMemory
 from tallac.vault.mutable_files import MutableFiles, create_slot
-from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.pack_round import PackRound
 from tallac.vault.parts import VaultParts, open_parts
 from tallac.vault.prune_report import PruneOptions, PruneReport
@@ -63,42 +63,6 @@ from tallac.vault.trees import Child
 from tallac.vault.vault_check import check_vault, frame_check
 
 _MADE_FIRST = {f"{REGISTER_PREFIX}roots", f"{REGISTER_PREFIX}index", *HEADER_NAMES}
-
-
-NOW_NS_MAX = 1 << 63
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now_ns(self) -> int:
-        """Give nanoseconds since 1970, UTC.
-
-        Raises:
-            LocalStateError: The clock says something that no record could hold.
-        """
-        now_ns = time.time_ns()
-        if not 0 <= now_ns < NOW_NS_MAX:
-            raise LocalStateError("this machine's clock is before 1970 or after 2262; set it right, and run this again")
-        return now_ns
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-
-def read_identity(backend: Backend) -> str:
-    """Give the identity of the vault at a location: 32 hexadecimal digits.
-
-    Raises:
-        NotAVaultError, NewerFormatError, CorruptObjectError: There is no vault that this Tallac can use.
-    """
-    return read_header(backend).identity
-
-
-def make_writer_key(randomness: Randomness = os.urandom) -> WriterKey:
-    """Make the key for a new vault."""
-    return WriterKey(randomness(KEY_SIZE))
 
 
 def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: Randomness = os.urandom) -> WriterKey:

@@ -16,7 +16,7 @@ import msgspec
 from tallac.crypto import hash_file_bytes
 from tallac.errors import CorruptObjectError, MalformedObjectError, NewerFormatError, NotAVaultError, StoreError
 from tallac.interfaces import Backend, Expect
-from tallac.vault.objects import FORMAT_VERSION
+from tallac.vault.format_version import FORMAT_VERSION
 
 HEADER_NAMES = ("header", "header.copy")
 _MAGIC = b"tallac vault\n"
@@ -140,3 +140,12 @@ def check_headers(backend: Backend, identity: str) -> list[str]:
         except (CorruptObjectError, NotAVaultError, NewerFormatError):
             wrong.append(f"{name} is damaged")
     return wrong
+
+
+def read_identity(backend: Backend) -> str:
+    """Give the identity of the vault at a location: 32 hexadecimal digits.
+
+    Raises:
+        NotAVaultError, NewerFormatError, CorruptObjectError: There is no vault that this Tallac can use.
+    """
+    return read_header(backend).identity

@@ -10,7 +10,7 @@ from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, open_seale
 from tallac.errors import CorruptObjectError, MalformedObjectError, MissingObjectError, ObjectNotFoundError, StoreReadOnlyError
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.codec import Codec
-from tallac.vault.objects import FORMAT_VERSION
+from tallac.vault.format_version import FORMAT_VERSION
 from tallac.vault.packs import FinishedPack, pad_plain, unpad_plain
 from tallac.vault.registers import put_new
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from functools import cached_property
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ import msgspec
 
 from tallac.crypto import hash_file_bytes, keyed
 from tallac.errors import MalformedCapError
+from tallac.interfaces import Randomness
 
 KEY_SIZE = 32
 CHECKSUM_SIZE = 3
@@ -190,3 +192,8 @@ def _parse(text: str) -> tuple[str, bytes]:
     if len(raw) != KEY_SIZE + CHECKSUM_SIZE or keys[kind](secret).danger_whole_text() != f"{head}:{body}":
         raise MalformedCapError(f"the {kind} key has a typing error: copy it again as a whole")
     return kind, secret
+
+
+def make_writer_key(randomness: Randomness = os.urandom) -> WriterKey:
+    """Make the key for a new vault."""
+    return WriterKey(randomness(KEY_SIZE))

@@ -12,8 +12,8 @@ from tallac.crypto import NONCE_SIZE, hash_file_bytes, keyed, open_sealed, seal,
 from tallac.errors import CorruptObjectError
 from tallac.interfaces import Buffer, Randomness
 from tallac.vault.codec import Codec
+from tallac.vault.format_version import FORMAT_VERSION
 
-FORMAT_VERSION = 1
 NAME_SIZE = 16
 COMMITMENT_SIZE = 32
 

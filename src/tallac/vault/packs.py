@@ -19,7 +19,8 @@ from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, Hasher, open_sealed, padme,
 from tallac.errors import CorruptObjectError, MalformedObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, Randomness, Upload
 from tallac.vault.codec import Codec
-from tallac.vault.objects import FORMAT_VERSION, NAME_SIZE
+from tallac.vault.format_version import FORMAT_VERSION
+from tallac.vault.objects import NAME_SIZE
 
 PACK_PREFIX = "packs/"
 PACK_NAME_SIZE = 32

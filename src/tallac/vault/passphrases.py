@@ -15,8 +15,8 @@ import msgspec
 from tallac.crypto import NONCE_SIZE, SALT_SIZE, PassphraseCost, keyed, open_sealed, seal_checked, stretch, tag_key
 from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
 from tallac.interfaces import Backend, Clock, Expect, Randomness
+from tallac.vault.format_version import FORMAT_VERSION
 from tallac.vault.keys import KEY_SIZE, EnvelopeKey
-from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.twins import add_check, read_twin, twin_paths, without_copy
 
 PASSPHRASE_PREFIX = "passphrases/"  # noqa: S105 - a place, not a secret.

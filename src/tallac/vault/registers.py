@@ -15,8 +15,8 @@ from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, open_seale
 from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError
 from tallac.interfaces import Backend, Expect, FrugalBackend, Randomness, Version
 from tallac.vault.codec import Codec
+from tallac.vault.format_version import FORMAT_VERSION
 from tallac.vault.memory import RollbackMemory
-from tallac.vault.objects import FORMAT_VERSION
 from tallac.vault.packs import pad_plain, unpad_plain
 
 REGISTER_PREFIX = "registers/"

@@ -18,7 +18,7 @@ from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
 from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StoreReadOnlyError
 from tallac.interfaces import Backend, Clock, Randomness, Version
 from tallac.vault.codec import Codec
-from tallac.vault.objects import FORMAT_VERSION
+from tallac.vault.format_version import FORMAT_VERSION
 from tallac.vault.packs import pad_plain, unpad_plain
 from tallac.vault.registers import put_new, put_once
 

@@ -28,10 +28,11 @@ from tallac.dag import Entry, decode_table, encode_table
 from tallac.errors import ConflictError, CorruptObjectError, DamageError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend, Randomness, Version
 from tallac.vault.codec import Codec
+from tallac.vault.format_version import FORMAT_VERSION
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.links import links_of_entries
 from tallac.vault.memory import RollbackMemory
-from tallac.vault.objects import FORMAT_VERSION, object_name_of
+from tallac.vault.objects import object_name_of
 from tallac.vault.packs import pad_plain, unpad_plain
 from tallac.vault.registers import NO_PREDECESSOR, SWAPS_MAX, get_to_be_proved, put_new, put_once, remembers
 

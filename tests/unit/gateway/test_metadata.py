@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from tallac.dag import Entry, Metadata, SnapshotFacts, decode_table, encode_table
 from tallac.errors import RequestError

@@ -4,8 +4,7 @@ import json
 import stat
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tallac.dag import FileType, Metadata, SnapshotFacts, is_time, time_from_float, time_to_float
 from tallac.tahoe.metadata import fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata

@@ -1,7 +1,6 @@
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tallac.errors import CorruptObjectError
 from tallac.testing.sample_vault import noise

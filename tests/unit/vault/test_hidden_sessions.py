@@ -16,8 +16,7 @@ from tallac.errors import FencedError
 from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import back_up, create_target, noise, put_tree
-from tallac.transfer import CopyReport, copy_to_grid, put_file
-from tallac.transfer import Place as Target
+from tallac.transfer import CopyReport, Place as Target, copy_to_grid, put_file
 from tallac.vault import PruneOptions, Vault, create_vault, open_vault
 
 

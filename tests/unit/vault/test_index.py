@@ -3,8 +3,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tallac.backends.memory import MemoryBackend
 from tallac.crypto import NONCE_SIZE, SEAL_OVERHEAD, hash_file_bytes, seal

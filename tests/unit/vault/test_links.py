@@ -2,8 +2,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import (

@@ -1,8 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tallac.backends.memory import MemoryBackend
 from tallac.crypto import NONCE_SIZE, hash_file_bytes, padme, seal

@@ -2,8 +2,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tallac.errors import LocalStateError
 from tallac.vault.packs import FinishedPack, encode_body

@@ -21,8 +21,7 @@ from tallac.errors import (
 from tallac.interfaces import Backend
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.sample_vault import create_target, noise
-from tallac.vault import Vault, WriterKey, create_vault, open_vault
-from tallac.vault import registers as registers_module
+from tallac.vault import Vault, WriterKey, create_vault, open_vault, registers as registers_module
 from tallac.vault.codec import Codec
 from tallac.vault.memory import NoMemory, SeenStates
 from tallac.vault.packs import pad_plain

@@ -2,8 +2,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tallac.caps import storage_index_of
 from tallac.crypto import keyed

@@ -1,0 +1,28 @@
+"""The machine's clock."""
+
+from __future__ import annotations
+
+import time
+
+from tallac.errors import LocalStateError
+
+NOW_NS_MAX = 1 << 63
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ns(self) -> int:
+        """Give nanoseconds since 1970, UTC.
+
+        Raises:
+            LocalStateError: The clock says something that no record could hold.
+        """
+        now_ns = time.time_ns()
+        if not 0 <= now_ns < NOW_NS_MAX:
+            raise LocalStateError("this machine's clock is before 1970 or after 2262; set it right, and run this again")
+        return now_ns
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)

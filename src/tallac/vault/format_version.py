@@ -1,0 +1,3 @@
+"""Which docs/format.md describes what is stored."""
+
+FORMAT_VERSION = 1
