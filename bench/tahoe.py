@@ -5,6 +5,7 @@
 
 The grid is an introducer and one node, on this machine, with one share of everything. Each tool stores data of its own in each
 round, of the same shape: what another one has stored before would be cheaper to store again. Starting the command is part of it.
+With --like FOLDER the small files are those of a folder, sizes, copies and directories as they are there, each with some bytes more.
 `plain` and `vault` are Tallac in the two layouts.
 """
 
@@ -21,6 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +31,7 @@ from tests.interop.tahoe_grid import COMMAND, TahoeGrid, absence, environment, s
 
 FILE_SIZE = 5_000
 FILES_IN_DIRECTORY = 40
+SMALL_SIZE_MAX = 65_536
 UNCHANGED_RUNS = 3
 TOOLS = ("tahoe", "plain", "vault")
 OPERATIONS = ("first", "unchanged", "large file")
@@ -59,7 +62,10 @@ def _measure(
 ) -> None:
     name = f"{TOOLS.index(tool)}-{turn}"
     small, large = folder / f"small-{name}", folder / f"large-{name}"
-    _make_small(small, options.files, name)
+    if options.like is None:
+        _make_small(small, options.files, name)
+    else:
+        _make_alike(small, options.like, options.files, name)
     seconds["first", tool].append(_run(grid, folder, tool, small, f"small-{name}"))
     for _ in range(UNCHANGED_RUNS):
         time.sleep(1)  # `tahoe backup` names snapshots by the second.
@@ -104,6 +110,14 @@ def _make_small(folder: Path, files: int, seed: str) -> None:
         path.write_bytes(chance.randbytes(FILE_SIZE))
 
 
+def _make_alike(folder: Path, like: Path, files: int, seed: str) -> None:
+    found = (Path(place) / name for place, _, names in os.walk(like) for name in names)
+    for path in islice((each for each in found if each.is_file() and each.stat().st_size <= SMALL_SIZE_MAX), files):
+        made = folder / path.relative_to(like)
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_bytes(path.read_bytes() + seed.encode())
+
+
 def _tallac() -> Path:
     return Path(sys.executable).with_name("tallac")
 
@@ -126,6 +140,7 @@ def _print_table(seconds: dict[tuple[str, str], list[float]], tools: Sequence[st
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2000, help="how many small files (default: %(default)s)")
+    parser.add_argument("--like", type=Path, help="take small files from this folder (default: 5 KB each, all different)")
     parser.add_argument("--size", type=int, default=200, help="the large file's size in MB (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=1, help="how often everything is measured (default: %(default)s)")
     parser.add_argument("--tools", type=lambda text: text.split(","), default=TOOLS, help="of tahoe,plain,vault (default: all)")

@@ -103,7 +103,7 @@ def enter_snapshot(
         return [*entries, Entry(name, packed, metadata)]
 
     entries = grid.edit_directory(target.archives, add)
-    _set_latest(grid, session, target, Entry(LATEST, packed, metadata), clock)
+    _set_latest(grid, session, target, entries, Entry(LATEST, packed, metadata), clock)
     for entry in entries:
         if parse_snapshot_name(entry.name) is None:
             notice(join(ARCHIVES, entry.name), "this is no snapshot's name; it is left alone")
@@ -129,14 +129,17 @@ def is_latest(grid: CapReader, target: Target, packed: bytes) -> bool:
     return latest is not None and latest.packed == packed
 
 
-def _set_latest(grid: Grid, session: Session, target: Target, own: Entry, clock: Clock) -> None:
-    """Make `Latest` the newest snapshot; `own` is what this run has entered.
+def _set_latest(grid: Grid, session: Session, target: Target, archived: list[Entry], own: Entry, clock: Clock) -> None:
+    """Make `Latest` the newest snapshot; `own` is what this run has entered, and `archived` what was in `Archives/` then.
 
-    `Archives/` is read inside the edit: whoever entered a snapshot since then either makes this swap fail, or sets `Latest` later.
+    Whoever has entered a snapshot since then sets `Latest` later, or has set it to what is not among these. Then `Archives/` is
+    read inside the edit: whoever enters one meanwhile makes this swap fail, or sets `Latest` later.
     """
 
     def replace(entries: list[Entry]) -> list[Entry]:
-        newest = newest_snapshot(grid.read_directory(target.archives.read_cap), clock.now_ns())
+        before = _find(entries, LATEST)
+        is_told = before is None or any(_is_same(entry, before.packed, before.metadata) for entry in archived)
+        newest = newest_snapshot(archived if is_told else grid.read_directory(target.archives.read_cap), clock.now_ns())
         if newest is None:
             return entries
         latest = Entry(LATEST, newest.packed, newest.metadata)

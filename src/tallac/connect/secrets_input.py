@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,6 +66,8 @@ class SecretSource:
         if not words:
             raise UsageError(f"a command that prints {what} is needed, and this one is empty")
         try:
+            import subprocess  # late import: few keys are behind a command
+
             finished = subprocess.run(words, stdout=subprocess.PIPE, check=False)
         except OSError as error:
             raise UsageError(f"{words[0]}: can't run this command for {what} ({error.strerror})") from error

@@ -33,10 +33,11 @@ def time_from_float(seconds: float) -> Time:
     Raises:
         ValueError, OverflowError: It is infinite, or no number.
     """
-    # late import: only other tools write such times
-    from fractions import Fraction
-
-    return time_from_ns(round(Fraction(seconds) * 1_000_000_000))
+    numerator, denominator = seconds.as_integer_ratio()
+    whole, rest = divmod(numerator * 1_000_000_000, denominator)
+    # Halves go to the even side, as `round` has it.
+    is_rounded_up = 2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1)
+    return time_from_ns(whole + is_rounded_up)
 
 
 def is_time(recorded: Time | None, found: Time) -> bool:
