@@ -5,7 +5,7 @@
 
 The grid is an introducer and one node, on this machine, with one share of everything. Each tool stores data of its own in each
 round, of the same shape: what another one has stored before would be cheaper to store again. Starting the command is part of it.
-With --like FOLDER the small files are those of a folder, sizes, copies and directories as they are there, each with some bytes more.
+With --like FOLDER the small files are those of a folder: sizes, copies and directories as they are there, some bytes added to each.
 `plain` and `vault` are Tallac in the two layouts.
 """
 

@@ -101,6 +101,10 @@ class StoreUnavailableError(StoreError):
     retryable = True
 
 
+class StoreBusyError(StoreUnavailableError):
+    """The store did not take it at this moment; it may take the very same a little later."""
+
+
 class ObjectNotFoundError(StoreError):
     """The store has no object of this name."""
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 from tests.interop.on_grid import OnGrid
 from tests.interop.tahoe_grid import TahoeGrid
 
@@ -156,6 +157,23 @@ def test_a_lost_source_database_costs_no_upload(on_grid: OnGrid, target: str, do
     result = on_grid("backup", "--json", documents, target)
     assert result.summary("bytes_stored") == 0
     assert on_grid.cap(f"{target}/Latest") == before
+
+
+def test_two_back_up_the_same_at_once(on_grid: OnGrid, target: str, tmp_path: Path) -> None:
+    """Storage servers refuse a share that they are just being given; both backups succeed all the same, and share everything."""
+    source = tmp_path / "same"
+    source.mkdir()
+    for number in range(40):
+        # Every file has a copy, and most of them are under way at the same time.
+        (source / f"{number:02}").write_text(f"{tmp_path} {number % 20}" * 100)
+    (source / "large").write_bytes(os.urandom(3_000_000))
+    processes = [on_grid.tallac.start("--node-directory", on_grid.directory, "backup", source, target) for _ in range(2)]
+    for process in processes:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0, (out, err)
+    assert len(on_grid.snapshots(target)) == 2
+    on_grid("restore", f"{target}/Latest", tmp_path / "restored")
+    assert (tmp_path / "restored" / "large").read_bytes() == (source / "large").read_bytes()
 
 
 def _in_days(days: int) -> str:

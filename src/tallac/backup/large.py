@@ -15,7 +15,7 @@ from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, Piec
 from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
 from tallac.backup.recorded import StoredBefore
 from tallac.dag import Entry, encode_table, pack_cap
-from tallac.errors import UnreadableError
+from tallac.errors import StoreBusyError, UnreadableError
 from tallac.interfaces import CapWriter, Piece
 from tallac.source import FileSystem, SourceEntry, open_regular
 
@@ -121,6 +121,13 @@ class LargeFiles:
             packed = pack_cap(self._writer.put_file(stream))
             is_whole = stream.position == before.size
             _, metadata = describe(file.descriptor, before, is_whole=is_whole, filesystem=self._filesystem)
+        except StoreBusyError:
+            # Somebody else may be storing the very same. To be refused takes about as long as they do.
+            if file.tries == READ_TRIES:
+                raise
+            self._close(file)
+            self.read(file, self._here)
+            return
         except UnreadableError as error:
             self._close(file)
             file.done(_failure(Problem(file.name, error.error_number, str(error))))

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, LiteralDirectory, LiteralFile, parse
-from tallac.crypto import hash_file_bytes
 from tallac.dag import Entry, pack_cap, unpack_cap
 from tallac.errors import DamageError, MalformedCapError, StoreError
 from tallac.interfaces import Buffer, FileContent, Piece
 from tallac.tahoe.children import child_of, is_said_by
+from tallac.tahoe.copies import Copies
 from tallac.tahoe.holding import Holding
 from tallac.tahoe.reading import TahoeReader
 from tallac.webapi import LITERAL_SIZE_MAX, WebClient
@@ -20,9 +20,6 @@ STREAM_STEP_SIZE = 1 << 18
 THREADS = 8
 """A gateway is bound by its own work; more of it under way hides the time that far servers take. With more than 10 a node opens
 new connections to its storage servers all the time, and spends half its time on that."""
-
-REMEMBERED_MAX = 100_000
-"""Small files of one batch whose copies are known as such; 25 MB of memory."""
 
 
 class TahoeDirectoryBuilder:
@@ -50,8 +47,7 @@ class TahoeWriter:
         self._health = holding.health
         self._lock = threading.Lock()
         self._bytes_stored = 0
-        # A node would encode and place a copy again, only to find out that it is there; it has no answer that comes sooner.
-        self._stored: dict[bytes, bytes] = {}
+        self._copies = Copies()
 
     @property
     def small_size_max(self) -> int:
@@ -82,12 +78,7 @@ class TahoeWriter:
         content = bytes(data)
         if len(content) <= LITERAL_SIZE_MAX:
             return pack_cap(LiteralFile(content))
-        digest = hash_file_bytes(content)
-        packed = self._stored.get(digest)
-        if packed is None:
-            packed = self._note(_file_cap(self._client.put_file(content)), len(content))
-            self._remember(digest, packed)
-        return packed
+        return self._copies.store(content, self._upload)
 
     def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
@@ -156,11 +147,8 @@ class TahoeWriter:
     def holds_all(self, packed: bytes) -> bool:
         return self._holding.still_holds(packed)
 
-    def _remember(self, digest: bytes, packed: bytes) -> None:
-        with self._lock:
-            if len(self._stored) == REMEMBERED_MAX:
-                del self._stored[next(iter(self._stored))]
-            self._stored[digest] = packed
+    def _upload(self, content: bytes) -> bytes:
+        return self._note(_file_cap(self._client.put_file(content)), len(content))
 
     def _recorded_cap(self, entries: list[Entry], recorded: bytes) -> DirectoryReadCap | None:
         cap = unpack_cap(recorded)

@@ -8,6 +8,7 @@ from tallac.errors import (
     ConflictError,
     MissingObjectError,
     ObjectNotFoundError,
+    StoreBusyError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
@@ -28,8 +29,9 @@ _REASONS: tuple[tuple[str, type[StoreError], str], ...] = (
         f"it can't be recovered from the shares there are (UnrecoverableFileError). {_LOST}",
     ),
     (
+        # A server that is being given the very same share by somebody else refuses it as well.
         "UploadUnhappinessError",
-        StoreUnavailableError,
+        StoreBusyError,
         "too few storage servers take shares (UploadUnhappinessError); bring up more servers, or lower shares.happy in tahoe.cfg",
     ),
     (

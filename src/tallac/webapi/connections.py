@@ -16,7 +16,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlencode, urlsplit
 
-from tallac.errors import StoreError, StoreUnavailableError
+from tallac.errors import StoreBusyError, StoreError, StoreUnavailableError
 
 CONNECT_SECONDS_MAX = 20.0
 ANSWER_SECONDS_MAX = 600.0
@@ -134,8 +134,9 @@ def broken_off(url: str) -> Iterator[None]:
 
 
 def may_be_retried(error: StoreUnavailableError) -> bool:
-    """Whether a connection broke, which may come back at once; a node that takes none has not been started."""
-    return isinstance(error.__cause__, ConnectionResetError | BrokenPipeError | ConnectionAbortedError | HTTPException)
+    """Whether the store was busy, or a connection broke, which may come back at once; a node that takes none was not started."""
+    broken = ConnectionResetError | BrokenPipeError | ConnectionAbortedError | HTTPException
+    return isinstance(error, StoreBusyError) or isinstance(error.__cause__, broken)
 
 
 def _acknowledge_at_once(connection: HTTPConnection) -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 from tallac.caps import ImmutableFile
-from tallac.tahoe import writer as writing
+from tallac.errors import StoreError
+from tallac.tahoe import copies
 from tallac.tahoe.holding import Holding
 from tallac.tahoe.reading import TahoeReader
 from tallac.tahoe.writer import TahoeWriter
@@ -17,9 +21,17 @@ class _Node:
 
     def __init__(self) -> None:
         self.uploads = 0
+        self.error: Exception | None = None
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
 
     def put_file(self, content: bytes) -> str:
         self.uploads += 1
+        self.entered.set()
+        assert self.gate.wait(PATIENCE_SECONDS)
+        if self.error is not None:
+            raise self.error
         return ImmutableFile(content[:16].rjust(16), bytes(32), 1, 1, len(content)).danger_whole_text()
 
 
@@ -48,7 +60,7 @@ def test_a_copy_is_not_uploaded_again() -> None:
 
 def test_a_writer_remembers_so_many_files_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was stored first is forgotten first; then its copy is uploaded once more, and comes out the same."""
-    monkeypatch.setattr(writing, "REMEMBERED_MAX", 2)
+    monkeypatch.setattr(copies, "REMEMBERED_MAX", 2)
     node = _Node()
     writer = _writer(node)
     first = [writer.put_small(digit * 100) for digit in (b"1", b"2", b"3")]
@@ -56,3 +68,29 @@ def test_a_writer_remembers_so_many_files_and_no_more(monkeypatch: pytest.Monkey
     assert node.uploads == 3
     assert writer.put_small(b"1" * 100) == first[0]
     assert node.uploads == 4
+
+
+def test_a_copy_waits_for_the_first_and_fails_with_it() -> None:
+    """While a content is being stored, another thread that brings it waits; after a failure it can be tried again."""
+    node = _Node()
+    writer = _writer(node)
+    node.gate.clear()
+    with ThreadPoolExecutor(4) as pool:
+        caps = [pool.submit(writer.put_small, b"1" * 100) for _ in range(4)]
+        assert node.entered.wait(PATIENCE_SECONDS)
+        node.gate.set()
+        assert len({cap.result() for cap in caps}) == 1
+    assert node.uploads == 1
+
+    node.error = StoreError("lost")
+    node.gate.clear()
+    node.entered.clear()
+    with ThreadPoolExecutor(2) as pool:
+        failing = [pool.submit(writer.put_small, b"2" * 100) for _ in range(2)]
+        assert node.entered.wait(PATIENCE_SECONDS)
+        node.gate.set()
+        for each in failing:
+            with pytest.raises(StoreError, match="lost"):
+                each.result()
+    node.error = None
+    assert writer.put_small(b"2" * 100)

@@ -6,9 +6,9 @@ from tallac.errors import (
     ConflictError,
     MissingObjectError,
     ObjectNotFoundError,
+    StoreBusyError,
     StoreError,
     StoreReadOnlyError,
-    StoreUnavailableError,
 )
 from tallac.webapi.answers import redacted, refusal
 
@@ -24,7 +24,7 @@ CAP = "URI:CHK:secretsecret:moresecret:1:1:100"
         (
             500,
             "Traceback\nallmydata.interfaces.UploadUnhappinessError: shares could be",
-            StoreUnavailableError,
+            StoreBusyError,
             "bring up more servers",
         ),
         (500, "allmydata.mutable.common.NotWriteableError", StoreReadOnlyError, "use a write cap"),

@@ -1,0 +1,60 @@
+"""Copies of files, told by their content."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from tallac.crypto import hash_file_bytes
+
+REMEMBERED_MAX = 100_000
+"""Files whose copies are known as such; 25 MB of memory."""
+
+
+class Copies:
+    """Has each content stored once, as long as it is remembered. Thread-safe.
+
+    A node would encode and place a copy again, only to find out that it is there; and of two that come at the same time it refuses
+    one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stored: dict[bytes, bytes] = {}
+        self._under_way: dict[bytes, Future[bytes]] = {}
+
+    def store(self, content: bytes, store: Callable[[bytes], bytes]) -> bytes:
+        """Give the packed cap of a content; call `store` for it unless that has been done, or wait for who is doing it.
+
+        Raises:
+            Whatever `store` raises, to all who wait for it.
+        """
+        digest = hash_file_bytes(content)
+        own: Future[bytes] = Future()
+        with self._lock:
+            packed = self._stored.get(digest)
+            other = self._under_way.get(digest)
+            if packed is None and other is None:
+                self._under_way[digest] = own
+        if packed is not None:
+            return packed
+        if other is not None:
+            return other.result()
+        try:
+            packed = store(content)
+            self._remember(digest, packed)
+        except BaseException as error:
+            own.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._under_way[digest]
+        own.set_result(packed)
+        return packed
+
+    def _remember(self, digest: bytes, packed: bytes) -> None:
+        with self._lock:
+            if len(self._stored) == REMEMBERED_MAX:
+                del self._stored[next(iter(self._stored))]
+            self._stored[digest] = packed
