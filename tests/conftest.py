@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ def make_tallac() -> Callable[[Path], Tallac]:
 def tallac(tmp_path: Path) -> Tallac:
     """Give the command, with an empty home."""
     return Tallac(tmp_path / "home")
+
+
+@pytest.fixture
+def states() -> Iterator[Path]:
+    """Give a folder for the states of clients that are many, in memory where that can be; nothing of it has to last."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
-"""Single bits of a small vault, of whatever file in it."""
+"""Damage to a small vault, of whatever file in it: single bits, and what happens to whole files."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from tests.damage.test_every_file import Sample, flipped, is_found, is_lost_with, read_all
-from tests.torture import SCALE
+from tests.torture import scaled
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import MutableDirectoryWrite
@@ -19,6 +17,9 @@ from tallac.errors import DamageError, StoreError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise
 from tallac.vault import create_vault, open_vault
+
+Objects = dict[str, bytes]
+Damage = Callable[[Objects, str, random.Random], Objects]
 
 SHARDS = 20
 FLIPS = 1_000
@@ -48,25 +49,51 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return Sample(backend.snapshot(), key, target, expected)
 
 
-@pytest.fixture
-def state() -> Iterator[Path]:
-    """Give a folder for a client's state; nothing of it has to last."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder) / "state"
+def flip(objects: Objects, name: str, chance: random.Random) -> Objects:
+    """Change one bit."""
+    return {**objects, name: flipped(objects[name], chance.randrange(8 * len(objects[name])))}
 
 
-def flip_some(small: Sample, state: Path, chance: random.Random, count: int) -> None:
-    """Flip one bit at a time: each file as often as any other, whatever its size."""
+def cut(objects: Objects, name: str, chance: random.Random) -> Objects:
+    """Lose the end."""
+    return {**objects, name: objects[name][: chance.randrange(len(objects[name]))]}
+
+
+def lose(objects: Objects, name: str, _chance: random.Random) -> Objects:
+    """Lose the whole file."""
+    return {other: content for other, content in objects.items() if other != name}
+
+
+def lengthen(objects: Objects, name: str, chance: random.Random) -> Objects:
+    """Add bytes at the end."""
+    return {**objects, name: objects[name] + chance.randbytes(chance.randrange(1, 100))}
+
+
+def replace(objects: Objects, name: str, chance: random.Random) -> Objects:
+    """Give another file's content."""
+    return {**objects, name: chance.choice([content for content in objects.values() if content != objects[name]])}
+
+
+def swap(objects: Objects, name: str, chance: random.Random) -> Objects:
+    """Swap with another file, of the same kind where there is one."""
+    others = [other for other, content in objects.items() if content != objects[name]]
+    kind = name.partition("/")[0]
+    other = chance.choice([other for other in others if other.startswith(kind)] or others)
+    return {**objects, name: objects[other], other: objects[name]}
+
+
+DAMAGES: tuple[Damage, ...] = (flip, cut, lose, lengthen, replace, swap)
+
+
+def damage_some(small: Sample, state: Path, chance: random.Random, count: int, damages: Sequence[Damage]) -> None:
+    """Damage one file at a time: each as often as any other, whatever its size."""
     names = sorted(small.objects)
-    for _ in range(count):
-        name = chance.choice(names)
-        bit = chance.randrange(8 * len(small.objects[name]))
-        what = f"bit {bit} of {name}"
+    for number in range(count):
+        name, damage = chance.choice(names), damages[number % len(damages)]
+        what = f"{damage.__name__} {name}, the {number}th"
         shutil.rmtree(state, ignore_errors=True)
-        objects = {**small.objects, name: flipped(small.objects[name], bit)}
         try:
-            with open_vault(MemoryBackend(objects), small.key, state=state) as vault:
+            with open_vault(MemoryBackend(damage(small.objects, name, chance)), small.key, state=state) as vault:
                 found = read_all(small, vault)
                 for path, expected in small.expected.items():
                     assert found.get(path, expected) == expected or isinstance(found[path], DamageError), what
@@ -77,14 +104,26 @@ def flip_some(small: Sample, state: Path, chance: random.Random, count: int) -> 
             pytest.fail(f"{what}: {error!r}")
 
 
-def test_some_flips(small: Sample, state: Path, chance: random.Random) -> None:
+def test_some_flips(small: Sample, states: Path, chance: random.Random) -> None:
     """A few of the many."""
     assert sum(map(len, small.objects.values())) < 40_000
-    flip_some(small, state, chance, 100)
+    damage_some(small, states / "state", chance, 100, (flip,))
+
+
+def test_some_damage(small: Sample, states: Path, chance: random.Random) -> None:
+    """A few of each kind."""
+    damage_some(small, states / "state", chance, 120, DAMAGES)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_many_flips(small: Sample, state: Path, chance: random.Random, shard: int) -> None:
+def test_many_flips(small: Sample, states: Path, chance: random.Random, shard: int) -> None:
     """20,000 flips in all: each is found by a check, none gives a wrong byte, and what is hit is named."""
-    flip_some(small, state, chance, FLIPS * SCALE)
+    damage_some(small, states / "state", chance, scaled(FLIPS), (flip,))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_much_damage(small: Sample, states: Path, chance: random.Random, shard: int) -> None:
+    """The same for files that are cut, lost, lengthened, replaced by another one or swapped with it."""
+    damage_some(small, states / "state", chance, scaled(FLIPS), DAMAGES[1:])
