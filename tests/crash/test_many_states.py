@@ -1,37 +1,29 @@
-"""Crash states by the thousand: made-up sessions, each ended at a boundary of chance, some of them twice."""
+"""Stories by the thousand: made-up backups, forgetting and prunes of one vault, each ended at a boundary of chance or at none."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.crash.test_backend_boundaries import fresh
-from tests.torture import SCALE
+from tests.torture import scaled
 
 from tallac.backends.memory import MemoryBackend
-from tallac.caps import DirectoryReadCap, MutableDirectoryWrite
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryWrite, parse
 from tallac.dag import Entry
 from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
-from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.vault import Vault, WriterKey, create_vault
+from tallac.testing.determinism import FakeClock, SeededRandomness
+from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
+from tallac.vault import KeeperKey, PruneOptions, PruneReport, Vault, WriterKey, create_vault, open_vault
 
 SHARDS = 20
 STATES = 1_000
+OPERATIONS = 5_000
 BOUNDARY_MAX = 40
-
-
-@pytest.fixture
-def states() -> Iterator[Path]:
-    """Give a folder for the clients' states; nothing of it has to last."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder)
+EVERYTHING = PruneOptions(unused_max=0)
 
 
 def made_up_tree(chance: random.Random, depth: int = 0) -> Tree:
@@ -46,78 +38,142 @@ def made_up_tree(chance: random.Random, depth: int = 0) -> Tree:
     return tree
 
 
-def snapshots(vault: Vault, target: MutableDirectoryWrite) -> dict[bytes, dict[bytes, object]]:
-    """Read all snapshots."""
-    archives = vault.read_directory(target.read_cap).get(b"Archives")
-    assert archives is not None
-    assert isinstance(archives.cap, DirectoryReadCap)
-    found: dict[bytes, dict[bytes, object]] = {}
-    for entry in vault.read_directory(archives.cap):
-        assert isinstance(entry.cap, DirectoryReadCap)
-        found[entry.name] = dict(read_tree(vault, entry.cap))
-    return found
-
-
 class Story:
-    """One vault and what was done to it. `expected` has what was acknowledged, `possible` what a crash may have entered."""
+    """One vault and what was done to it, as a seed decides.
 
-    def __init__(self, folder: Path, chance: random.Random) -> None:
+    Attributes:
+        expected: The snapshots that were acknowledged and not forgotten.
+        possible: These, and what a run that died may have entered, or not yet forgotten.
+        latest: What the newest acknowledged backup stored.
+    """
+
+    def __init__(self, folder: Path, chance: random.Random, key: WriterKey | None = None) -> None:
         self._folder = folder
         self._chance = chance
         self.backend = MemoryBackend()
-        self.key: WriterKey = create_vault(self.backend)
-        target = create_target(fresh(self.backend, self.key, folder))
-        assert isinstance(target, MutableDirectoryWrite)
-        self._target = target
+        self._key: WriterKey = create_vault(self.backend, key=key, randomness=self._randomness())
+        with self._open(self.backend) as vault:
+            target = create_target(vault)
+            assert isinstance(target, MutableDirectoryWrite)
+            self._target = target
         self.expected: dict[bytes, Tree] = {}
         self.possible: dict[bytes, Tree] = {}
+        self.latest: Tree | None = None
 
-    def _open(self, backend: Backend) -> Vault:
-        return fresh(backend, self.key, self._folder)
+    def _randomness(self) -> SeededRandomness:
+        return SeededRandomness(self._chance.getrandbits(64))
 
-    def back_up(self, number: int, crash_at: int | None) -> bool:
-        """Make a snapshot, or die in it, and tell whether it died."""
-        name, tree = b"%d" % number, made_up_tree(self._chance)
-        self.possible[name] = tree
+    def _open(self, backend: Backend, key: WriterKey | KeeperKey | None = None) -> Vault:
+        """Open as a client that has never seen the vault, or as one that has seen some of it."""
+        state = self._folder / self._chance.choice(["one", "other", self._randomness()(8).hex()])
+        return open_vault(backend, key or self._key, state=state, clock=FakeClock(), randomness=self._randomness())
+
+    def go_on(self, number: int, crash_at: int | None) -> bool:
+        """Back up, forget or prune, or die in it, and tell whether it died."""
+        works: list[Callable[[Backend, int], object]] = [self.back_up, self._forget, self._prune]
         try:
-            vault = self._open(CrashingBackend(self.backend, crash_at))
-            if self._chance.random() < 0.1:
-                made = vault.create_directory()
-                vault.edit_directory(self._target, lambda entries: [*entries, Entry.of(b"made" + name, made)])
-            back_up(vault, self._target, name, tree)
+            self._chance.choices(works, (6, 2, 2))[0](CrashingBackend(self.backend, crash_at), number)
         except SimulatedCrash:
             return True
-        self.expected[name] = tree
         return False
+
+    def back_up(self, backend: Backend, number: int) -> None:
+        """Make a snapshot."""
+        name, tree = b"%d" % number, made_up_tree(self._chance)
+        self.possible[name] = tree
+        vault = self._open(backend)
+        if self._chance.random() < 0.1:
+            made = vault.create_directory()
+            vault.edit_directory(self._target, lambda entries: [*entries, Entry.of(b"made" + name, made)])
+        back_up(vault, self._target, name, tree)
+        self.expected[name] = self.latest = tree
+
+    def _forget(self, backend: Backend, _number: int) -> None:
+        """Take one snapshot out of Archives; `Latest` stays."""
+        names = sorted(self.expected)
+        if not names:
+            return
+        gone = self._chance.choice(names)
+        del self.expected[gone]
+        vault = self._open(backend)
+        archives = _archives(vault, self._target)
+        vault.edit_directory(archives, lambda entries: [entry for entry in entries if entry.name != gone])
+        del self.possible[gone]
+
+    def _prune(self, backend: Backend, _number: int) -> None:
+        self.prune(backend, PruneOptions(unused_max=self._chance.choice([0, 0.05, 0.5]), fence_after_seconds=1))
+
+    def prune(self, backend: Backend, options: PruneOptions = EVERYTHING) -> PruneReport:
+        """Prune as a keeper."""
+        return self._open(backend, self._key.keeper_key).prune(options)
 
     def assert_whole(self) -> None:
         """See that all that was acknowledged is there, and nothing but what was ever asked for; nothing is damaged."""
-        vault = self._open(self.backend)
-        found = snapshots(vault, self._target)
-        assert found.keys() >= self.expected.keys()
-        for name, content in found.items():
-            assert content == dict(flatten(self.possible[name]))
-        assert vault.check(self._target.read_cap, read_data=True).findings == []
-        frame = vault.check_frame(read_data=True)
-        assert frame.is_healthy, frame.findings
-        # Each look opened the vault as another client, with state of its own.
-        for state in self._folder.iterdir():
-            shutil.rmtree(state)
+        reader = self._folder / "reader"
+        with open_vault(self.backend, self._key, state=reader) as vault:
+            found: dict[bytes, dict[bytes, object]] = {}
+            for entry in vault.read_directory(_archives(vault, self._target).read_cap):
+                assert isinstance(entry.cap, DirectoryReadCap)
+                found[entry.name] = dict(read_tree(vault, entry.cap))
+            assert self.expected.keys() <= found.keys() <= self.possible.keys()
+            for name, content in found.items():
+                assert content == dict(flatten(self.possible[name]))
+            assert vault.check(self._target.read_cap, read_data=True).findings == []
+            frame = vault.check_frame(read_data=True)
+            assert frame.is_healthy, frame.findings
+        # Each look opens the vault as a client that has never seen it.
+        shutil.rmtree(reader)
+
+    def assert_only_reachable(self) -> None:
+        """See that a prune leaves what a vault holds in which nothing else was ever stored."""
+        self.prune(self.backend)
+        report = self.prune(self.backend)
+        alone = Story(self._folder / "alone", self._chance, self._key)
+        for number, tree in enumerate([*self.expected.values(), *([self.latest] if self.latest else [])]):
+            with alone._open(alone.backend) as vault:
+                back_up(vault, alone._target, b"%d" % number, tree)
+        only = alone.prune(alone.backend)
+        assert (report.alive_objects, report.alive_bytes) == (only.alive_objects, only.alive_bytes)
+        assert report.dead_objects == 0
+        shutil.rmtree(self._folder / "alone")
+
+
+def _archives(vault: Vault, target: MutableDirectoryWrite) -> DirectoryWriteCap:
+    entries = vault.edit_directory(target, lambda entries: entries)
+    cap = parse(next(entry.write for entry in entries if entry.name == ARCHIVES and entry.write).decode())
+    assert isinstance(cap, DirectoryWriteCap)
+    return cap
 
 
 def look_at_states(folder: Path, chance: random.Random, count: int) -> None:
     """Pass through so many crashes, in stories of up to a dozen."""
     states = 0
     while states < count:
-        story = Story(folder, chance)
+        story = Story(folder / f"{states}", chance)
         for number in range(12):
             crash_at = chance.randrange(BOUNDARY_MAX) if chance.random() < 0.9 else None
-            if story.back_up(number, crash_at):
+            if story.go_on(number, crash_at):
                 states += 1
                 story.assert_whole()
-        story.back_up(100, None)
+        story.back_up(story.backend, 100)
         story.assert_whole()
-        assert b"100" in story.expected
+        story.prune(story.backend)
+        story.assert_whole()
+        shutil.rmtree(folder / f"{states}", ignore_errors=True)
+
+
+def look_at_operations(folder: Path, chance: random.Random, count: int) -> None:
+    """Carry out so many operations, in stories of thirty; none of them dies."""
+    for done in range(0, count, 30):
+        story = Story(folder / f"{done}", chance)
+        for number in range(30):
+            assert not story.go_on(number, None)
+            assert story.expected.keys() == story.possible.keys()
+            if number % 10 == 9:
+                story.assert_whole()
+        story.assert_only_reachable()
+        story.assert_whole()
+        shutil.rmtree(folder / f"{done}")
 
 
 def test_some_states(states: Path, chance: random.Random) -> None:
@@ -125,8 +181,20 @@ def test_some_states(states: Path, chance: random.Random) -> None:
     look_at_states(states, chance, 25)
 
 
+def test_some_operations(states: Path, chance: random.Random) -> None:
+    """A few of the many."""
+    look_at_operations(states, chance, 300)
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_many_states(states: Path, chance: random.Random, shard: int) -> None:
     """20,000 crashes in all, in sessions that follow crashes: what was acknowledged stays, and the vault is never damaged."""
-    look_at_states(states, chance, STATES * SCALE)
+    look_at_states(states, chance, scaled(STATES))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_many_operations(states: Path, chance: random.Random, shard: int) -> None:
+    """100,000 operations in all: the vault holds what a list of trees holds, and a prune leaves what is reachable and no more."""
+    look_at_operations(states, chance, scaled(OPERATIONS))
