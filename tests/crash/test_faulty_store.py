@@ -1,8 +1,10 @@
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
+from tests.torture import scaled
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, MutableDirectoryWrite
@@ -14,8 +16,10 @@ from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault import Vault, WriterKey, create_vault, open_vault
 
-SEEDS = 200
-CHUNK = 20
+SEEDS = 500
+CHUNK = 50
+SHARDS = 20
+SEEDS_A_SHARD = 1_000
 
 
 def tree(seed: int) -> Tree:
@@ -43,37 +47,52 @@ def snapshots(vault: Vault, target: MutableDirectoryWrite) -> dict[bytes, dict[b
     }
 
 
+def assert_right_or_an_error(folder: Path, seed: int) -> None:
+    """Back up four times through a store of which up to a tenth of all calls fail, and see what is there then."""
+    backend = MemoryBackend()
+    key = create_vault(backend, randomness=SeededRandomness(seed))
+    target = create_target(fresh(backend, key, folder))
+    assert isinstance(target, MutableDirectoryWrite)
+    back_up(fresh(backend, key, folder), target, b"0", tree(seed))
+    expected, possible = {b"0": dict(flatten(tree(seed)))}, {}
+    chance = random.Random(seed)
+    for number in range(1, 5):
+        name, content = b"%d" % number, tree(seed + chance.randrange(3))
+        faulty = FaultyBackend(backend, RandomFaults(seed * 10 + number, chance.random() / 10), seed=seed)
+        possible[name] = dict(flatten(content))
+        try:
+            # One folder for all, so that what one run believed, the next one finds.
+            vault = open_vault(faulty, key, state=folder / "client", randomness=SeededRandomness(seed * 10 + number))
+            back_up(vault, target, name, content)
+            vault.close()
+        except TallacError:
+            continue
+        expected[name] = possible[name]
+    reader = fresh(backend, key, folder)
+    found = snapshots(reader, target)
+    for name, whole in found.items():
+        assert whole == (expected | possible)[name], seed
+    assert set(expected) <= set(found), seed
+    assert reader.check(target.read_cap, read_data=True).findings == [], seed
+    frame = reader.check_frame(read_data=True)
+    assert frame.is_healthy, (seed, frame.findings)
+    shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
-def test_right_or_an_error(tmp_path: Path, first: int) -> None:
+def test_right_or_an_error(states: Path, first: int) -> None:
     """With 0 to 10 % of all calls failing in any way, a backup is right or an error, and earlier snapshots stay whole."""
     for seed in range(first, first + CHUNK):
-        backend = MemoryBackend()
-        key = create_vault(backend)
-        target = create_target(fresh(backend, key, tmp_path))
-        assert isinstance(target, MutableDirectoryWrite)
-        back_up(fresh(backend, key, tmp_path), target, b"0", tree(seed))
-        expected, possible = {b"0": dict(flatten(tree(seed)))}, {}
-        chance = random.Random(seed)
-        for number in range(1, 5):
-            name, content = b"%d" % number, tree(seed + chance.randrange(3))
-            faulty = FaultyBackend(backend, RandomFaults(seed * 10 + number, chance.random() / 10), seed=seed)
-            possible[name] = dict(flatten(content))
-            try:
-                # One folder for all, so that what one run believed, the next one finds.
-                vault = open_vault(faulty, key, state=tmp_path / str(seed), randomness=SeededRandomness(seed * 10 + number))
-                back_up(vault, target, name, content)
-                vault.close()
-            except TallacError:
-                continue
-            expected[name] = possible[name]
-        reader = fresh(backend, key, tmp_path)
-        found = snapshots(reader, target)
-        for name, whole in found.items():
-            assert whole == (expected | possible)[name], seed
-        assert set(expected) <= set(found), seed
-        assert reader.check(target.read_cap, read_data=True).findings == [], seed
-        frame = reader.check_frame(read_data=True)
-        assert frame.is_healthy, (seed, frame.findings)
+        assert_right_or_an_error(states / str(seed), seed)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_often_right_or_an_error(states: Path, chance: random.Random, shard: int) -> None:
+    """The same, for 20,000 seeds."""
+    for _ in range(scaled(SEEDS_A_SHARD)):
+        seed = chance.getrandbits(48)
+        assert_right_or_an_error(states / str(seed), seed)
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_LISTING, Fault.STALE_LISTING])
