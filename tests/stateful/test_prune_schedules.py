@@ -2,10 +2,12 @@
 
 import os
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.torture import scaled
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryWrite, parse
@@ -18,7 +20,10 @@ from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, 
 from tallac.testing.schedule import Schedule, ScheduledBackend
 from tallac.vault import PruneOptions, Vault, WriterKey, create_vault, open_vault
 
-SEEDS = int(os.environ.get("TALLAC_TORTURE", "0")) * 20_000 or 300
+SEEDS = 300
+SLEEPY_SEEDS = 100
+SHARDS = 20
+SEEDS_A_SHARD = 500
 HOUR = 3600.0
 
 
@@ -60,6 +65,7 @@ class World:
             self.target = target
             for number in range(3):
                 back_up(vault, target, b"old%d" % number, tree(number))
+        self.clocks: dict[str, FakeClock] = {}
         self.forgotten: set[bytes] = set()
         self.entered: dict[bytes, Tree] = {b"old%d" % number: tree(number) for number in range(3)}
 
@@ -72,10 +78,15 @@ class World:
         scheduled = ScheduledBackend(self.backend, self.schedule)
         return RememberingBackend(scheduled, self.backend) if self.seed % 2 else scheduled
 
+    def clock(self, client: str) -> FakeClock:
+        """Give a client a clock that may be days off."""
+        self.clocks[client] = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
+        return self.clocks[client]
+
     def open(self, client: str) -> Vault:
-        """Open as a client whose clock may be days off."""
+        """Open as one of the clients."""
         backend = self.connect()
-        clock = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
+        clock = self.clock(client)
         randomness = SeededRandomness(self.seed * 100 + len(client))
         return open_vault(backend, self.key, state=self.folder / client, clock=clock, randomness=randomness)
 
@@ -137,7 +148,7 @@ class World:
         def work() -> None:
             for number in range(rounds):
                 backend = self.connect()
-                clock = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
+                clock = self.clock(client)
                 options = PruneOptions(unused_max=self.random.choice([0, 0.05, 0.5]), fence_after_seconds=0.2)
                 state = self.folder / f"{client}-{number % 2}"
                 with open_vault(backend, self.key.keeper_key, state=state, clock=clock) as vault:
@@ -145,6 +156,19 @@ class World:
                         vault.prune(options)
                     except ConflictError:
                         continue
+
+        return work
+
+    def suspender(self, rounds: int) -> Callable[[], None]:
+        """Let clients fall asleep, whatever they are doing, for up to 72 hours of their clocks and many turns of the others."""
+
+        def work() -> None:
+            for _ in range(rounds):
+                for _ in range(self.random.randrange(12)):
+                    self.schedule.pause(always=True)
+                for client in self.random.sample(list(self.clocks), min(len(self.clocks), 1)):
+                    self.schedule.suspend(client, self.random.randrange(200))
+                    self.clocks[client].advance(self.random.uniform(0, 72) * HOUR)
 
         return work
 
@@ -182,27 +206,65 @@ class World:
             assert report.deleted_packs == 0
 
 
+def few(world: World) -> dict[str, Callable[[], None]]:
+    """Let two clients back up, one forget, and up to three prunes run; a client's length is part of its seed."""
+    clients = {
+        "w": world.writer("w", 3),
+        "ww": world.writer("ww", 2),
+        "fff": world.forgetter("fff", 4),
+        "pppp": world.pruner("pppp", 2),
+    }
+    if world.seed % 3 == 0:
+        clients["ppppp"] = world.pruner("ppppp", 2)
+        clients["pppppp"] = world.pruner("pppppp", 1)
+    if world.seed % 4 == 1:
+        world.schedule.suspend("w", 40)
+    return clients
+
+
+def eight(world: World) -> dict[str, Callable[[], None]]:
+    """Let four clients back up, two forget and two prune, all of which fall asleep now and then."""
+    clients = {"w" * length: world.writer("w" * length, 2) for length in (1, 2, 3, 4)}
+    clients |= {"f" * length: world.forgetter("f" * length, 3) for length in (5, 6)}
+    clients |= {"p" * length: world.pruner("p" * length, 2) for length in (7, 8)}
+    return clients | {"suspender": world.suspender(12)}
+
+
+def assert_nothing_is_lost(folder: Path, seed: int, make_clients: Callable[[World], dict[str, Callable[[], None]]]) -> None:
+    """Run some clients beside each other, as a seed decides."""
+    world = World(seed, folder)
+    world.schedule.run(make_clients(world))
+    assert not world.schedule.errors, f"seed {seed}: {world.schedule.errors}"
+    try:
+        world.look()
+        world.prune_alone()
+        world.look()
+    except BaseException as error:
+        raise AssertionError(f"seed {seed}: {error}") from error
+    shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize("chunk", range(30))
-def test_no_interleaving_loses_anything(chunk: int, tmp_path: Path) -> None:
+def test_no_interleaving_loses_anything(chunk: int, states: Path) -> None:
     """Whatever order writers, forgetters and prunes come in, what is entered restores, and a last prune leaves nothing dead."""
     for seed in range(chunk, SEEDS, 30):
-        world = World(seed, tmp_path / str(seed))
-        clients = {
-            "w": world.writer("w", 3),
-            "ww": world.writer("ww", 2),
-            "fff": world.forgetter("fff", 4),
-            "pppp": world.pruner("pppp", 2),
-        }
-        if seed % 3 == 0:
-            clients["ppppp"] = world.pruner("ppppp", 2)
-            clients["pppppp"] = world.pruner("pppppp", 1)
-        if seed % 4 == 1:
-            world.schedule.suspend("w", 40)
-        world.schedule.run(clients)
-        assert not world.schedule.errors, f"seed {seed}: {world.schedule.errors}"
-        try:
-            world.look()
-            world.prune_alone()
-            world.look()
-        except BaseException as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
+        assert_nothing_is_lost(states / str(seed), seed, few)
+
+
+@pytest.mark.parametrize("chunk", range(10))
+def test_no_sleep_loses_anything(chunk: int, states: Path) -> None:
+    """The same for eight clients, which sleep for up to 72 hours in the middle of anything (row 7)."""
+    for seed in range(chunk, SLEEPY_SEEDS, 10):
+        assert_nothing_is_lost(states / str(seed), seed, eight)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("make_clients", [few, eight])
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_no_seed_loses_anything(
+    states: Path, chance: random.Random, make_clients: Callable[[World], dict[str, Callable[[], None]]], shard: int
+) -> None:
+    """20,000 schedules in all, of either kind."""
+    for _ in range(scaled(SEEDS_A_SHARD)):
+        seed = chance.getrandbits(48)
+        assert_nothing_is_lost(states / str(seed), seed, make_clients)
