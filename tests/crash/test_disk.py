@@ -1,5 +1,6 @@
 import errno
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.crash.test_many_states import made_up_tree
+from tests.torture import scaled
 
 from tallac.backends.file_calls import FileCalls
 from tallac.backends.local import LocalBackend
@@ -23,6 +26,8 @@ from tallac.vault.keys import make_writer_key
 FIRST: Tree = {b"a": noise(1, 3_000), b"d": {b"e": noise(2, 400), b"empty": {}}}
 SECOND: Tree = {b"a": noise(3, 3_000), b"d": {b"e": noise(2, 400)}}
 RANDOM_SEEDS = 3
+WORKLOADS = 20
+CODES = [errno.ENOSPC, errno.EIO, errno.EDQUOT, pytest.param(None, id="MemoryError")]
 
 
 @dataclass
@@ -94,40 +99,39 @@ def create_vault_again(backend: LocalBackend, key: WriterKey) -> None:
 
 @pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("survival", list(Survival))
-def test_power_is_lost_at_every_boundary(tmp_path: Path, survival: Survival, step: int) -> None:
+def test_power_is_lost_at_every_boundary(states: Path, survival: Survival, step: int) -> None:
     """Whatever part of what was not synced survives, acknowledged snapshots are whole and work goes on (row 17)."""
     attempt = Attempt(make_writer_key(SeededRandomness(3)))
-    (tmp_path / "counted").mkdir()
-    counted = CrashDisk(tmp_path / "counted")
-    attempt.run(counted, tmp_path / "counted", tmp_path / "state")
+    (states / "counted").mkdir()
+    counted = CrashDisk(states / "counted")
+    attempt.run(counted, states / "counted", states / "state")
     assert counted.boundaries > 100
-    seeds = RANDOM_SEEDS if survival is Survival.RANDOM and step == 1 else 1
+    seeds = scaled(RANDOM_SEEDS) if survival is Survival.RANDOM and step == 1 else 1
     # Each survival begins at another boundary, so that together they pass all of them.
     for boundary in range(list(Survival).index(survival) if step > 1 else 0, counted.boundaries, step):
         attempt = Attempt(attempt.key)
-        folder = tmp_path / f"{boundary}"
+        folder = states / f"{boundary}"
         folder.mkdir()
         disk = CrashDisk(folder, boundary)
         with suppress(SimulatedCrash):
-            attempt.run(disk, folder, tmp_path / "state")
-        shutil.rmtree(tmp_path / "state", ignore_errors=True)
+            attempt.run(disk, folder, states / "state")
+        shutil.rmtree(states / "state", ignore_errors=True)
         shutil.rmtree(folder)
         for seed in range(boundary, boundary + seeds):
-            survivor = tmp_path / f"{boundary} {seed}"
+            survivor = states / f"{boundary} {seed}"
             disk.surviving(survival, seed).write_to(survivor)
-            assert_whole(survivor, attempt, tmp_path / "state")
+            assert_whole(survivor, attempt, states / "state")
             shutil.rmtree(survivor)
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_the_disk_fails_at_every_call(tmp_path: Path, code: int) -> None:
-    """A full or failing disk at any call of a session is an error; nothing is entered then, and the vault is whole (row 1)."""
-    folder = tmp_path / "vault"
+def fail_at_every_call(states: Path, code: int | None, second: Tree) -> None:
+    """Make a snapshot that fails at one call, and see what is there then; the same for each of its calls."""
+    folder = states / "vault"
     folder.mkdir()
     attempt = Attempt(make_writer_key())
     key = attempt.key
     create_vault(LocalBackend(folder), key=key)
-    vault = open_vault(LocalBackend(folder), key, state=tmp_path / "first")
+    vault = open_vault(LocalBackend(folder), key, state=states / "first")
     target = create_target(vault)
     assert isinstance(target, MutableDirectoryWrite)
     back_up(vault, target, b"1", FIRST)
@@ -136,25 +140,25 @@ def test_the_disk_fails_at_every_call(tmp_path: Path, code: int) -> None:
 
     def run(files: FaultyFileCalls) -> None:
         """Make the second snapshot."""
-        vault = open_vault(LocalBackend(folder, files=files), key, state=tmp_path / "state", randomness=SeededRandomness(9))
-        back_up(vault, target, b"2", SECOND)
+        vault = open_vault(LocalBackend(folder, files=files), key, state=states / "state", randomness=SeededRandomness(9))
+        back_up(vault, target, b"2", second)
 
     counted = FaultyFileCalls()
     run(counted)
     assert counted.count > 100
     for number in range(counted.count):
         restored(folder, before)
-        shutil.rmtree(tmp_path / "state", ignore_errors=True)
-        files = FaultyFileCalls(number, code, stays_full=code != errno.EIO)
-        error: StoreError | None = None
+        shutil.rmtree(states / "state", ignore_errors=True)
+        files = FaultyFileCalls(number, code, stays_full=code not in (errno.EIO, None))
+        error: StoreError | MemoryError | None = None
         try:
             run(files)
-        except StoreError as raised:
+        except (StoreError, MemoryError) as raised:
             error = raised
-        reader = open_vault(LocalBackend(folder), key, state=tmp_path / "reader")
+        reader = open_vault(LocalBackend(folder), key, state=states / "reader")
         found = dict(snapshots(reader, target))
         assert found[b"1"] == dict(flatten(FIRST))
-        assert b"2" not in found or found[b"2"] == dict(flatten(SECOND))
+        assert b"2" not in found or found[b"2"] == dict(flatten(second))
         if error is None:
             assert b"2" in found, files.failed
         elif files.failed[0].name in NEEDS_SPACE and not _is_after_the_slot(files.failed[0].path):
@@ -162,6 +166,20 @@ def test_the_disk_fails_at_every_call(tmp_path: Path, code: int) -> None:
         assert reader.check(target.read_cap, read_data=True).findings == []
         assert reader.check_frame(read_data=True).is_healthy
         reader.close()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_disk_fails_at_every_call(states: Path, code: int | None) -> None:
+    """A full or failing disk at any call of a session is an error; nothing is entered then, and the vault is whole (row 1)."""
+    fail_at_every_call(states, code, SECOND)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("number", range(scaled(WORKLOADS)))
+def test_the_disk_fails_at_every_call_of_any_backup(states: Path, chance: random.Random, code: int | None, number: int) -> None:
+    """The same for snapshots that are made up."""
+    fail_at_every_call(states, code, made_up_tree(chance))
 
 
 def _is_after_the_slot(path: str) -> bool:
@@ -192,13 +210,13 @@ class LyingDisk(CrashDisk):
 
 
 @pytest.mark.parametrize("sync", ["fdatasync", "sync_folder"])
-def test_without_a_sync_something_is_lost(tmp_path: Path, sync: str) -> None:
+def test_without_a_sync_something_is_lost(states: Path, sync: str) -> None:
     """These tests can fail: where syncing files or folders does nothing, an acknowledged snapshot is lost."""
-    folder = tmp_path / "vault"
+    folder = states / "vault"
     folder.mkdir()
     attempt = Attempt(make_writer_key(SeededRandomness(3)))
     disk = LyingDisk(folder, sync)
-    attempt.run(disk, folder, tmp_path / "state")
-    disk.surviving(Survival.NONE).write_to(tmp_path / "survivor")
+    attempt.run(disk, folder, states / "state")
+    disk.surviving(Survival.NONE).write_to(states / "survivor")
     with pytest.raises((AssertionError, StoreError)):
-        assert_whole(tmp_path / "survivor", attempt, tmp_path / "state")
+        assert_whole(states / "survivor", attempt, states / "state")

@@ -162,13 +162,13 @@ class FaultyFileCalls(WatchedFileCalls):
     """Other file calls, of which one fails."""
 
     def __init__(
-        self, fail_at: int | None = None, code: int = errno.EIO, *, stays_full: bool = False, inner: FileCalls = REAL
+        self, fail_at: int | None = None, code: int | None = errno.EIO, *, stays_full: bool = False, inner: FileCalls = REAL
     ) -> None:
         """Choose what fails.
 
         Args:
             fail_at: The number of the call, counted from 0. None: no call, then `count` tells how many there are.
-            code: The errno that it fails with.
+            code: The errno that it fails with. None: with a `MemoryError`.
             stays_full: All later calls that need space fail as well.
             inner: What makes the calls.
         """
@@ -185,7 +185,10 @@ class FaultyFileCalls(WatchedFileCalls):
             self.count += 1
             if is_due:
                 self.failed.append(call)
+        if is_due and self._code is None:
+            raise MemoryError
         if is_due:
+            assert self._code is not None
             raise OSError(self._code, os.strerror(self._code), call.path)
 
     def _is_due(self, call: FileCall) -> bool:
