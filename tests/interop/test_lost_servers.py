@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
 from tests.interop.tahoe_grid import Node, TahoeGrid, await_servers, start_grid
+from tests.torture import scaled
 
 # By the time that so many shares are there, the first files are recorded, and most are still to come.
 FILES = 300
 SHARES = 100
+KILLS_LONG = scaled(20)
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +47,18 @@ def many_files(tmp_path: Path) -> Path:
     return source
 
 
+@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.torture) for number in range(1, KILLS_LONG))])
 def test_a_server_killed_in_the_middle(
-    far_grid: TahoeGrid, storage: Node, tallac: Tallac, many_files: Path, tmp_path: Path
+    far_grid: TahoeGrid, storage: Node, tallac: Tallac, many_files: Path, tmp_path: Path, chance: random.Random, number: int
 ) -> None:
     """The backup ends with a sentence, its target has the snapshots it had, and the next run goes on from what was stored."""
-    tallac("create-alias", "far", "--grid", f"tahoe:{far_grid.node.directory}")
-    tallac("mkdir", "far:docs")
-    process = tallac.start("backup", many_files, "far:docs")
-    _await_shares(storage, SHARES)
+    alias, target = f"far-{number}", f"far-{number}:docs"
+    tallac("create-alias", alias, "--grid", f"tahoe:{far_grid.node.directory}")
+    tallac("mkdir", target)
+    shares = _count_shares(storage)
+    process = tallac.start("backup", many_files, target)
+    # What earlier kills have left there is no news.
+    _await_shares(storage, shares + (SHARES if number == 0 else chance.randrange(SHARES, FILES // 2)))
     storage.kill()
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1, (out, err)
@@ -65,10 +72,10 @@ def test_a_server_killed_in_the_middle(
     await_servers(far_grid.node, 0)
     storage.start()
     await_servers(far_grid.node, 1)
-    assert b"Latest" not in tallac("ls", "far:docs").out
-    result = tallac("backup", "--json", many_files, "far:docs")
+    assert b"Latest" not in tallac("ls", target).out
+    result = tallac("backup", "--json", many_files, target)
     assert result.summary("bytes_read") < FILES * 3000
-    tallac("restore", "far:docs/Latest", tmp_path / "restored")
+    tallac("restore", f"{target}/Latest", tmp_path / "restored")
     for path in many_files.iterdir():
         assert (tmp_path / "restored" / path.name).read_bytes() == path.read_bytes()
 
@@ -109,8 +116,12 @@ def test_the_gateway_is_killed(with_tahoe: None, make_tallac: Callable[[Path], T
 def _await_shares(node: Node, count: int) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        # Unlike rglob, walk passes over what vanishes meanwhile.
-        if sum(len(files) for _, _, files in os.walk(node.directory / "storage" / "shares")) >= count:
+        if _count_shares(node) >= count:
             return
         time.sleep(0.01)
     raise AssertionError("nothing was stored")
+
+
+def _count_shares(node: Node) -> int:
+    # Unlike rglob, walk passes over what vanishes meanwhile.
+    return sum(len(files) for _, _, files in os.walk(node.directory / "storage" / "shares"))
