@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_from_bytes
 import pytest
 from hypothesis import given, settings, strategies as st
 from starlette.types import Message, Scope
+from tests.torture import scaled
 
 from tallac.caps import LiteralFile, MutableDirectoryWrite, MutableFileRead
 from tallac.dag import Entry
@@ -16,6 +17,9 @@ from tallac.gateway.application import Gateway
 from tallac.gateway.lanes import Lanes
 from tallac.interfaces import Grid
 from tallac.testing.memory_grid import MemoryGrid
+
+SHARDS = 20
+REQUESTS_A_SHARD = 5_000
 
 
 def _grid() -> Grid:
@@ -150,8 +154,7 @@ async def _ask(lanes: Lanes, method: str, path: str, query: str, kind: bytes, ex
     return status
 
 
-@settings(max_examples=600)
-@given(
+requests = given(
     method=st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE"]),
     path=paths,
     query=queries,
@@ -159,9 +162,25 @@ async def _ask(lanes: Lanes, method: str, path: str, query: str, kind: bytes, ex
     extra=headers,
     body=st.one_of(st.sampled_from(BODIES), st.binary(max_size=50)),
 )
+
+
+@settings(max_examples=600)
+@requests
 def test_every_request_gets_an_answer(
     lanes: Lanes, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     """No request is answered with an error of the gateway's own."""
+    status = asyncio.run(_ask(lanes, method, path, query, kind, extra, body))
+    assert status < 500 or status == 501
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("shard", range(SHARDS))
+@settings(max_examples=scaled(REQUESTS_A_SHARD))
+@requests
+def test_many_requests(
+    lanes: Lanes, shard: int, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """The same for 100,000 of them in all."""
     status = asyncio.run(_ask(lanes, method, path, query, kind, extra, body))
     assert status < 500 or status == 501
