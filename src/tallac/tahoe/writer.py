@@ -17,7 +17,7 @@ from tallac.webapi import LITERAL_SIZE_MAX, WebClient
 
 SMALL_SIZE_MAX = 1 << 20
 STREAM_STEP_SIZE = 1 << 18
-THREADS = 8
+THREADS = 10
 """A gateway is bound by its own work; more of it under way hides the time that far servers take. With more than 10 a node opens
 new connections to its storage servers all the time, and spends half its time on that."""
 
