@@ -15,6 +15,7 @@ from tallac.dag import (
     Metadata,
     free_snapshot_name,
     newest_snapshot,
+    next_snapshot_name,
     parse_snapshot_name,
     snapshots_by_time,
 )
@@ -91,16 +92,19 @@ def enter_snapshot(
         notice: Told each name beside it that is no snapshot's.
 
     Returns:
-        The snapshot's name: the time, or the next free second.
+        The snapshot's name: the time, or the first second after the snapshots that are there; with `time_ns` the next free second.
     """
-    now_ns = clock.now_ns() if time_ns is None else time_ns
+
+    def choose_name(entries: list[Entry]) -> bytes:
+        if time_ns is None:
+            return next_snapshot_name(clock.now_ns(), entries)
+        return free_snapshot_name(time_ns, {entry.name for entry in entries})
 
     def add(entries: list[Entry]) -> list[Entry]:
         # The answer to an earlier swap may have been lost: what stands there already is not entered twice.
         if any(_is_same(entry, packed, metadata) for entry in entries):
             return entries
-        name = free_snapshot_name(now_ns, {entry.name for entry in entries})
-        return [*entries, Entry(name, packed, metadata)]
+        return [*entries, Entry(choose_name(entries), packed, metadata)]
 
     entries = grid.edit_directory(target.archives, add)
     _set_latest(grid, session, target, entries, Entry(LATEST, packed, metadata), clock)

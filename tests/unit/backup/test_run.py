@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tallac.backup import Change
+from tallac.caps import MutableDirectoryWrite, parse
 from tallac.dag import pack_cap
 from tallac.errors import FencedError, NotADirectoryCapError, SourceError, StoreFullError, UsageError
 
@@ -196,6 +197,23 @@ def test_latest_is_not_set_back(bench: Bench) -> None:
     bench.grid.edit_directory = edit  # type: ignore[method-assign,assignment]  # A race at one certain edit.
     bench.back_up()
     assert bench.names(b"backups", b"Latest") == [b"a", b"b"]
+
+
+def test_latest_follows_after_fast_backups_were_forgotten(bench: Bench) -> None:
+    """Five backups of one second have names ahead of the clock. When all but the last are forgotten, the next is newer still."""
+    for number in range(5):
+        (bench.source / "file").write_text(f"{number}")
+        bench.clock.advance(-60)
+        bench.back_up()
+    archives = bench.entry(b"backups", b"Archives")
+    assert archives.write is not None
+    cap = parse(archives.write.decode())
+    assert isinstance(cap, MutableDirectoryWrite)
+    [newest] = bench.grid.edit_directory(cap, lambda entries: entries[-1:])
+    (bench.source / "file").write_text("the newest")
+    bench.clock.advance(-60)
+    assert bench.back_up().name > newest.name
+    assert bench.latest(b"file") == b"the newest"
 
 
 def test_a_snapshot_from_the_future_does_not_hold_latest(bench: Bench) -> None:

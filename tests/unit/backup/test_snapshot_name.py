@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tallac.backup import free_snapshot_name, parse_snapshot_name, snapshot_name
+from tallac.dag import Entry, next_snapshot_name
 
 SECOND = 1_000_000_000
 
@@ -70,3 +71,21 @@ def test_a_taken_second_gives_way_to_the_next() -> None:
     """Two snapshots of one second get two names."""
     taken = {b"2026-11-23_17:02:11Z", b"2026-11-23_17:02:12Z"}
     assert free_snapshot_name(1_795_453_331 * SECOND, taken) == b"2026-11-23_17:02:13Z"
+
+
+@pytest.mark.parametrize(
+    ("there", "name"),
+    [
+        ([], b"2026-11-23_17:02:11Z"),
+        ([b"2026-11-23_17:02:10Z", b"other"], b"2026-11-23_17:02:11Z"),
+        ([b"2026-11-23_17:02:11Z"], b"2026-11-23_17:02:12Z"),
+        ([b"2026-11-23_17:03:40Z", b"2026-11-23_17:02:11Z"], b"2026-11-23_17:03:41Z"),
+        # From the future: passed over, and not overwritten.
+        ([b"2026-11-23_18:02:11Z"], b"2026-11-23_17:02:11Z"),
+        ([b"2026-11-23_17:12:11Z", b"2026-11-23_17:12:12Z"], b"2026-11-23_17:12:13Z"),
+    ],
+)
+def test_a_snapshot_comes_after_all_but_those_from_the_future(there: list[bytes], name: bytes) -> None:
+    """Its name is the time, or the first second after those that are there; ten minutes from now the future begins."""
+    entries = [Entry(other, b"L") for other in there]
+    assert next_snapshot_name(1_795_453_331 * SECOND + 5, entries) == name
