@@ -1,3 +1,4 @@
+import itertools
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -213,3 +214,26 @@ def test_an_older_state_is_refused(sample: Sample, state: Callable[[], Path], tm
             read_all(sample, vault)
         assert is_found(sample, vault)
     assert read_all(sample, open_vault(backend, sample.key, state=state())) == sample.expected
+
+
+def test_any_part_of_an_older_state_is_refused(sample: Sample, state: Callable[[], Path], tmp_path: Path) -> None:
+    """Whichever files are shown as they were, together or alone: a client that has seen newer ones is told nothing old."""
+    backend, seen = MemoryBackend(sample.objects), tmp_path / "seen"
+    with open_vault(backend, sample.key, state=seen, randomness=SeededRandomness(3)) as vault:
+        back_up(vault, sample.target, b"3", {**FIRST, b"newer": noise(5, 5_000)})
+        newer, expected = backend.snapshot(), read_all(sample, vault)
+    changed = sorted(name for name, content in sample.objects.items() if newer[name] != content)
+    assert {name.partition("/")[0] for name in changed} == {"registers", "slots"}
+    for count in range(1, len(changed) + 1):
+        for names in itertools.combinations(changed, count):
+            older = {name: sample.objects[name] for name in names}
+            folder = state()
+            shutil.copytree(seen, folder)
+            with open_vault(MemoryBackend(newer | older), sample.key, state=folder) as vault:
+                # An index is only a way to find packs, and what it lacks is looked for.
+                if all(name.startswith("registers/") for name in names):
+                    assert read_all(sample, vault) == expected
+                else:
+                    with pytest.raises(RolledBackError):
+                        read_all(sample, vault)
+                    assert is_found(sample, vault)
