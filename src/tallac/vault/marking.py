@@ -11,7 +11,9 @@ from tallac.vault.index import VaultIndex
 from tallac.vault.keys import KeeperKey, LocatorKey
 from tallac.vault.links import Link, LinkKind, decode_links
 from tallac.vault.objects import object_name_of
+from tallac.vault.quarantine import quarantine_of
 from tallac.vault.reading import ObjectReader
+from tallac.vault.registers import Register
 from tallac.vault.roots import Roots
 from tallac.vault.slots import SLOT_PREFIX, Slots
 
@@ -69,7 +71,9 @@ class Marks:
 class Marker:
     """Marks everything that is in use."""
 
-    def __init__(self, backend: Backend, keeper: KeeperKey, index: VaultIndex, slots: Slots, roots: Roots) -> None:
+    def __init__(
+        self, backend: Backend, keeper: KeeperKey, index: VaultIndex, slots: Slots, roots: Roots, quarantine: Register
+    ) -> None:
         """Prepare; the index is refreshed by `mark`."""
         self._backend = backend
         self._keeper = keeper
@@ -77,6 +81,7 @@ class Marker:
         self._index = index
         self._slots = slots
         self._roots = roots
+        self._quarantine = quarantine
 
     def mark(self, session_links: Iterable[bytes]) -> Marks:
         """Mark what hangs from sessions, whose links were read before, and from all roots as they are now.
@@ -148,10 +153,15 @@ class Marker:
             try:
                 links += reader.read_links(link)
             except MissingObjectError as error:
-                if not may_miss or marks.knows(name):
+                if not may_miss or (marks.knows(name) and not self._is_taken(name)):
                     raise _stopped(error) from error
             except DamageError as error:
                 raise _stopped(error) from error
+
+    def _is_taken(self, name: bytes) -> bool:
+        """Say whether a prune has decided upon all copies that the index knows: it may delete them while this one looks at them."""
+        quarantine = quarantine_of(self._quarantine.read())
+        return all(quarantine.has_decided(location) for location in self._index.copies(name))
 
 
 def _stopped(error: DamageError) -> DamageError:

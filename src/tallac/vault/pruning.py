@@ -35,7 +35,7 @@ class Prune:
         self._index = parts.index
         self._register = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
         self._watch = SessionWatch(parts.backend, keeper.roots, parts.randomness, parts.clock)
-        self._marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots())
+        self._marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots(), self._register)
         self.report = PruneReport()
 
     def run(self) -> None:

@@ -62,6 +62,11 @@ class Quarantine(msgspec.Struct, frozen=True):
         self.wanted.add(location.pack)
         return False
 
+    def has_decided(self, location: Location) -> bool:
+        """Whether the copy at this place is to go for good, and may be gone."""
+        entry = self.packs.get(location.pack)
+        return entry is not None and entry.is_decided and entry.hides(location.offset)
+
     def is_gone(self, pack: bytes) -> bool:
         """Whether all of a pack was decided to go, so that nobody misses it."""
         entry = self.packs.get(pack)

@@ -56,7 +56,8 @@ def _count_objects(parts: VaultParts, keeper: KeeperKey, figures: VaultFigures) 
     figures.roots = len(parts.require_roots().read())
     sessions = SessionWatch(parts.backend, keeper.roots, parts.randomness, parts.clock).read()
     figures.sessions = [SessionFigures(each.path, each.record.state.value, each.record.started_ns) for each in sessions]
-    marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots())
+    quarantine = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+    marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots(), quarantine)
     marks = marker.mark(links_in_use(sessions))
     survey = Survey(parts.index, marks)
     for name, location in parts.index.records():

@@ -1,21 +1,25 @@
 import io
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tallac.backends.memory import MemoryBackend
+from tallac.backends.passing import PassingBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
-from tallac.dag import Entry
+from tallac.dag import Entry, pack_cap
 from tallac.errors import AuthorityError, DamageError, FencedError, MissingObjectError, StoreError, StoreFullError
-from tallac.interfaces import Backend
+from tallac.interfaces import Backend, Item
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, put_tree, read_file, read_tree
 from tallac.vault import KeeperKey, PruneOptions, PruneReport, Vault, WriterKey, create_vault, open_vault
+from tallac.vault.links import links_of_packed
+from tallac.vault.packs import pack_path
 from tallac.vault.sessions import RegisteredSession, SessionState, decode_session
 
 FIRST: Tree = {b"a": noise(1, 100_000), b"d": {b"large": noise(2, 1_200_000)}, b"same": noise(3, 500)}
@@ -296,6 +300,66 @@ def test_what_was_taken_is_not_linked(place: Place) -> None:
                     session.commit([], found=[place.first])
         assert [item.name for item in place.backend.list("sessions/")] == []
         assert list(read_tree(vault, place.second))
+
+
+class Sweeping(PassingBackend):
+    """Another backend, where somebody deletes some packs as soon as the slots were listed."""
+
+    def __init__(self, inner: Backend, packs: list[str]) -> None:
+        super().__init__(inner)
+        self.packs = packs
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        while prefix == "slots/" and self.packs:
+            super().delete(self.packs.pop())
+        return super().list(prefix)
+
+
+def test_what_a_session_names_is_taken_while_a_prune_looks(place: Place) -> None:
+    """Packs that another prune deletes, since it has decided upon them, do not count as lost when a session names what they held."""
+    objects, counting = place.backend.snapshot(), CrashingBackend(place.backend)
+    place.prune(backend=counting)
+    taken = 0
+    for boundary in range(counting.boundaries):
+        place.backend.restore(objects)
+        with pytest.raises(SimulatedCrash):
+            place.prune(backend=CrashingBackend(place.backend, boundary))
+        with place.open() as vault:
+            vault._parts.index.refresh()
+            indexed = {pack_path(name) for name in vault._parts.index.packs()}
+        decided = [name for name in place.packs() if name not in indexed]
+        taken += bool(decided)
+        # Its writer looks into the quarantine only now, and will begin again.
+        session = RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
+        session.commit(links_of_packed(pack_cap(place.first)))
+        place.prune(backend=Sweeping(place.backend, decided))
+        place.look(s2=SECOND)
+    assert taken > 4
+
+
+def test_what_a_session_names_is_lost(place: Place) -> None:
+    """A pack that is gone, and upon which no prune has decided, stops a prune also where only a session needs it."""
+    before = place.packs()
+    with place.open() as vault, vault.session() as session:
+        with session.writing() as writer:
+            cap = put_tree(writer, {b"new": noise(9, 700_000)})
+        session.commit([cap])
+    left = RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
+    left.commit(links_of_packed(pack_cap(cap)))
+    stopped = 0
+    for name in place.packs().keys() - before.keys():
+        content = place.backend.get(name)
+        place.backend.delete(name)
+        packs = place.packs()
+        try:
+            place.prune(PruneOptions(is_dry_run=True))
+        except MissingObjectError:
+            stopped += 1
+            with pytest.raises(MissingObjectError, match="nothing is deleted"):
+                place.prune()
+            assert place.packs() == packs
+        place.backend.put(name, content)
+    assert stopped
 
 
 def test_what_hangs_nowhere_stays_for_a_month(place: Place) -> None:
