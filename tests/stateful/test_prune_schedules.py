@@ -71,7 +71,8 @@ class World:
 
     def open_plainly(self, client: str) -> Vault:
         """Open without a schedule."""
-        return open_vault(self.backend, self.key, state=self.folder / client, clock=FakeClock())
+        randomness = SeededRandomness(self.seed * 100 + 50)
+        return open_vault(self.backend, self.key, state=self.folder / client, clock=FakeClock(), randomness=randomness)
 
     def connect(self) -> Backend:
         """Give the store as one client has it; in every second world it remembers what it was told."""
@@ -151,7 +152,8 @@ class World:
                 clock = self.clock(client)
                 options = PruneOptions(unused_max=self.random.choice([0, 0.05, 0.5]), fence_after_seconds=0.2)
                 state = self.folder / f"{client}-{number % 2}"
-                with open_vault(backend, self.key.keeper_key, state=state, clock=clock) as vault:
+                randomness = SeededRandomness(self.seed * 1000 + 10 * len(client) + number)
+                with open_vault(backend, self.key.keeper_key, state=state, clock=clock, randomness=randomness) as vault:
                     try:
                         vault.prune(options)
                     except ConflictError:
