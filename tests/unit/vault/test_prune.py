@@ -316,7 +316,7 @@ class Sweeping(PassingBackend):
 
 
 def test_what_a_session_names_is_taken_while_a_prune_looks(place: Place) -> None:
-    """Packs that another prune deletes, since it has decided upon them, do not count as lost when a session names what they held."""
+    """Packs that another prune has decided upon and deletes do not count as lost when a session names what they held."""
     objects, counting = place.backend.snapshot(), CrashingBackend(place.backend)
     place.prune(backend=counting)
     taken = 0
