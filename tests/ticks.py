@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 TICK_NS, COARSE_TICK_NS = 20_000_000, 2_000_000_000
+AHEAD_NS = 3600 * 1_000_000_000
+"""How far a test's clock is ahead of the file system's, so that files count as settled, also after the machine stood still."""
 
 
 def pass_a_tick(folder: Path) -> None:

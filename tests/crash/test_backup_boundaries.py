@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.ticks import pass_a_tick
+from tests.ticks import AHEAD_NS, pass_a_tick
 
 from tallac.backends.memory import MemoryBackend
 from tallac.backup import BackupSummary
@@ -94,7 +94,7 @@ def machine(tmp_path: Path) -> tuple[Machine, MemoryBackend]:
     with open_vault(backend, key, state=tmp_path / "state", randomness=SeededRandomness(2)) as vault:
         target = vault.create_directory()
     assert isinstance(target, MutableDirectoryWrite)
-    made = Machine(tmp_path, key, target, FakeClock(time.time_ns() + 10_000_000_000))
+    made = Machine(tmp_path, key, target, FakeClock(time.time_ns() + AHEAD_NS))
     (made.source / "empty").mkdir(parents=True)
     for number in range(6):
         (made.source / f"{number % 3}").mkdir(exist_ok=True)

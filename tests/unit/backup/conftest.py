@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from tests.ticks import pass_a_tick
+from tests.ticks import AHEAD_NS, pass_a_tick
 
 from tallac.backup import BackupSummary, Change, Observer, Progress
 from tallac.backup.rehearsal import RehearsalSummary, rehearse
@@ -104,7 +104,7 @@ class Bench:
         self.source.mkdir()
         self.database_path = folder / "state" / "source.db"
         self.grid = grid
-        self.clock = FakeClock(time.time_ns() + 10_000_000_000)
+        self.clock = FakeClock(time.time_ns() + AHEAD_NS)
         self.filesystem = WatchedFileSystem()
         self.root: MutableDirectoryWrite = grid.create_directory()
         self.unreadable: list[tuple[bytes, str]] = []
