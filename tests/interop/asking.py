@@ -113,12 +113,22 @@ def _comparable(text: str) -> object:
 
 def _without(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _without(below) for key, below in value.items() if key not in _NOT_ALIKE and not key.endswith("directories")}
+        kept = {key: below for key, below in value.items() if key not in _NOT_ALIKE and not key.endswith("directories")}
+        return {key: _without(_without_sizes(below) if key == "children" else below) for key, below in kept.items()}
     if isinstance(value, list):
         below = [_without(each) for each in value]
         # A set of texts comes in any order.
         return sorted(below, key=str) if all(isinstance(each, str) for each in below) else below
     return _masked(value) if isinstance(value, str) else value
+
+
+def _without_sizes(children: object) -> object:
+    """Leave out the sizes of mutable files in a directory's list: a node tells them where it happens to remember them."""
+    assert isinstance(children, dict)
+    return {
+        name: [kind, {key: fact for key, fact in facts.items() if key != "size" or not facts["mutable"]}]
+        for name, (kind, facts) in children.items()
+    }
 
 
 def _masked(text: str) -> str:
