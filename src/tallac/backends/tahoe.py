@@ -31,6 +31,9 @@ EMBEDDED_SIZE_MAX = 2048
 
 A node itself makes such caps for 55 bytes at most, and reads any."""
 
+READ_SIZE = 4 << 20
+"""To begin with a file costs a node 0.1 s, and each further MiB 0.03 s."""
+
 COMMITS_AT_ONCE = 4
 """A node works at one thing at a time, and may wait for far servers; what arrives together is entered together."""
 
@@ -75,6 +78,11 @@ class TahoeBackend:
     def commits_at_once(self) -> int:
         """See `tallac.interfaces.FrugalBackend`."""
         return COMMITS_AT_ONCE
+
+    @property
+    def read_size(self) -> int:
+        """See `tallac.interfaces.FrugalBackend`."""
+        return READ_SIZE
 
     def create(self) -> None:
         """Make the directories that a vault uses. Existing ones are no error."""

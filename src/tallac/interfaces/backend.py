@@ -122,12 +122,17 @@ class Bounded(Backend, Protocol):
 class FrugalBackend(Protocol):
     """What a backend has besides whose store is slow to answer and does one thing at a time: ways to ask it less.
 
-    Worker processes would not make it faster; so none write to it.
+    Worker processes would not make it faster, and read the same things twice; so none use it.
     """
 
     @property
     def commits_at_once(self) -> int:
         """How many uploads are best committed at the same time, each by a thread."""
+        ...
+
+    @property
+    def read_size(self) -> int:
+        """How many bytes are best read at a time; fewer take about as long."""
         ...
 
     def put_new(self, name: str, data: Buffer) -> Version:

@@ -32,6 +32,10 @@ class RememberingBackend:
     def commits_at_once(self) -> int:
         return 1
 
+    @property
+    def read_size(self) -> int:
+        return 1 << 20
+
     def put_new(self, name: str, data: Buffer) -> Version:
         version = self._inner.put(name, data, expect=Expect.ABSENT)
         self._saw(name, (bytes(data), version))

@@ -31,6 +31,7 @@ from tallac.interfaces import (
     Directory,
     FileContent,
     FileReader,
+    FrugalBackend,
     Randomness,
     StoredPart,
     WorkerRecipe,
@@ -143,6 +144,8 @@ class Vault:
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """See `tallac.interfaces.CapReader`."""
         parts = self._parts
+        if isinstance(parts.backend, FrugalBackend):
+            return None
         # It reads the index for the first time, if nobody has.
         parts.reader_with_index()
         index = parts.index

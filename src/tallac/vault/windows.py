@@ -6,16 +6,18 @@ from collections import OrderedDict
 from contextlib import suppress
 
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
-from tallac.interfaces import Backend
+from tallac.interfaces import Backend, FrugalBackend
 from tallac.vault.aside import aside_path
 from tallac.vault.packs import pack_path
 
 WINDOW_SIZE = 1 << 16
-WINDOWS_MAX = 128
+KEPT_SIZE_MAX = 8 << 20
+FRUGAL_KEPT_SIZE_MAX = 48 << 20
+"""What is stored together is read together, but for what had been stored before; a far store is not to be asked for that twice."""
 
 
 class PackWindows:
-    """The stretches of packs that were read last: 8 MiB at most. Not thread-safe.
+    """The stretches of packs that were read last: 8 MiB at most, of a far store 48 MiB. Not thread-safe.
 
     Windows begin at multiples of their size, so that reads in whatever order within a stretch of a pack fetch each byte once.
     """
@@ -23,6 +25,10 @@ class PackWindows:
     def __init__(self, backend: Backend) -> None:
         """Nothing is read yet."""
         self._backend = backend
+        self._size, kept_size_max = WINDOW_SIZE, KEPT_SIZE_MAX
+        if isinstance(backend, FrugalBackend):
+            self._size, kept_size_max = backend.read_size, FRUGAL_KEPT_SIZE_MAX
+        self._count_max = kept_size_max // self._size
         self._windows: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
 
     def read(self, pack: bytes, start: int, stop: int) -> bytes:
@@ -32,13 +38,14 @@ class PackWindows:
             MissingObjectError: There is no such pack.
             CorruptObjectError: It ends before.
         """
-        if stop - start >= WINDOW_SIZE:
+        size = self._size
+        if stop - start >= size:
             content = self._get(pack, start, stop)
         else:
-            first, last = start // WINDOW_SIZE, (stop - 1) // WINDOW_SIZE
-            content = self._window(pack, first)[start - first * WINDOW_SIZE : stop - first * WINDOW_SIZE]
+            first, last = start // size, (stop - 1) // size
+            content = self._window(pack, first)[start - first * size : stop - first * size]
             if last > first:
-                content += self._window(pack, last)[: stop - last * WINDOW_SIZE]
+                content += self._window(pack, last)[: stop - last * size]
         if len(content) < stop - start:
             raise CorruptObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is cut short")
         return content
@@ -49,9 +56,9 @@ class PackWindows:
         if window is not None:
             self._windows.move_to_end(key)
             return window
-        window = self._get(pack, number * WINDOW_SIZE, (number + 1) * WINDOW_SIZE)
+        window = self._get(pack, number * self._size, (number + 1) * self._size)
         self._windows[key] = window
-        if len(self._windows) > WINDOWS_MAX:
+        if len(self._windows) > self._count_max:
             self._windows.popitem(last=False)
         return window
 

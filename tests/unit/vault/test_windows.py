@@ -4,9 +4,10 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.errors import CorruptObjectError, MissingObjectError
+from tallac.testing.frugal_backend import RememberingBackend
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.vault.packs import pack_path
-from tallac.vault.windows import WINDOW_SIZE, WINDOWS_MAX, PackWindows
+from tallac.vault.windows import KEPT_SIZE_MAX, WINDOW_SIZE, PackWindows
 
 PACK = b"p" * 32
 CONTENT = random.Random(1).randbytes(5 * WINDOW_SIZE + 1000)
@@ -42,9 +43,18 @@ def test_a_large_read_is_one_read() -> None:
     assert gets(backend) == 2
 
 
+def test_a_far_store_is_read_in_larger_windows() -> None:
+    """What answers as fast with a mebibyte as with a few bytes is asked for a mebibyte."""
+    store = backend_of(PACK)
+    windows = PackWindows(RememberingBackend(store, store))
+    for start in range(0, len(CONTENT) - 5, 5000):
+        assert windows.read(PACK, start, start + 5) == CONTENT[start : start + 5]
+    assert gets(store) == 1
+
+
 def test_only_so_many_windows_are_kept() -> None:
     """The window that was used longest ago is let go."""
-    packs = [bytes([number]) * 32 for number in range(WINDOWS_MAX + 1)]
+    packs = [bytes([number]) * 32 for number in range(KEPT_SIZE_MAX // WINDOW_SIZE + 1)]
     backend = backend_of(*packs)
     windows = PackWindows(backend)
     for pack in packs:
