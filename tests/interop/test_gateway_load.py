@@ -107,7 +107,8 @@ def test_many_at_once(gateway: Gateway) -> None:
             for turn in range(6):
                 content = chance.randbytes(chance.choice([10, 1000, 700_000]))
                 url = f"{gateway.url}{directory}/{number}-{turn}"
-                assert client.put(url, content=content).status_code == 201
+                answer = client.put(url, content=content)
+                assert answer.status_code == 201, answer.text
                 assert client.get(url).content == content
                 assert f"{number}-{turn}" in client.get(f"{gateway.url}{directory}?t=json").text
 

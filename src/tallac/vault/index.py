@@ -109,7 +109,7 @@ class VaultIndex:
         self._forget_aside()
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
-            self._runs.append(Run(write_run(self._folder, [], found)))
+            self._runs.append(write_run(self._folder, [], found))
             self.unindexed_packs |= {pack.name for pack in found}
             self.generation += 1
         return [pack for pack in found if pack.name not in dying]
@@ -149,7 +149,7 @@ class VaultIndex:
         """Give the places where an object lies in packs that a repair has put aside, as `look_at_packs` found them."""
         if self._aside is None:
             packs = self._read_aside()
-            self._aside = [Run(write_run(self._folder, [], packs))] if packs else []
+            self._aside = [write_run(self._folder, [], packs)] if packs else []
         for run in self._aside:
             yield from run.locations(name)
 
@@ -263,15 +263,15 @@ class VaultIndex:
                 run.close()
                 _discard(path)
         covered: set[bytes] = set().union(*(run.covers for run in runs))
-        runs += [Run(path) for path in self._fetch(sorted(names - covered))]
+        runs += self._fetch(sorted(names - covered))
         self._runs = self._merged(runs)
         if self.damage:
             known = self.packs()
             sizes = {name: size for name, size in self._packs.sizes().items() if name not in known}
             self._rescued = self._packs.footers(sizes)
-            self._runs.append(Run(write_run(self._folder, [], self._rescued)))
+            self._runs.append(write_run(self._folder, [], self._rescued))
 
-    def _fetch(self, names: list[bytes]) -> Iterator[Path]:
+    def _fetch(self, names: list[bytes]) -> Iterator[Run]:
         for name in names:
             try:
                 packs = self._just_put.get(name) or self._store.get(name)
@@ -289,7 +289,7 @@ class VaultIndex:
         largest = runs.pop()
         if sum(run.count for run in runs) * 2 >= largest.count:
             runs.append(largest)
-        merged = Run(merge_runs(self._folder, runs))
+        merged = merge_runs(self._folder, runs)
         for run in runs:
             run.close()
             _discard(run.path)

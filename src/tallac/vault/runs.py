@@ -13,7 +13,7 @@ import heapq
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from math import isqrt
 from operator import itemgetter
@@ -30,6 +30,7 @@ _RECORD = struct.Struct(">16sIIII")
 _REST = struct.Struct(">IIII")
 RECORD_SIZE = _RECORD.size
 NAME_SIZE = 16
+WRITE_TRIES = 20
 
 
 class Location(NamedTuple):
@@ -144,7 +145,7 @@ class Run:
         self._map.close()
 
 
-def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPack]) -> Path:
+def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPack]) -> Run:
     """Make a run of some packs' footers; its file appears whole or not at all."""
     tables: list[tuple[bytes, int]] = []
     records: list[bytes] = []
@@ -153,11 +154,23 @@ def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPac
         columns = decode_columns(pack.body)
         records += map(_RECORD.pack, columns.names, repeat(number), columns.offsets, columns.lengths, columns.links_lengths)
     records.sort()
-    return _write(folder, sorted(covers), tables, records, len(records))
+    return _opened(lambda: _write(folder, sorted(covers), tables, records, len(records)))
 
 
-def merge_runs(folder: Path, runs: list[Run]) -> Path:
+def merge_runs(folder: Path, runs: list[Run]) -> Run:
     """Make one run of several, in constant memory."""
+    return _opened(lambda: _merge(folder, runs))
+
+
+def _opened(write: Callable[[], Path]) -> Run:
+    """Open a run that is written; once more where another process, which has no use for it, has thrown it away already."""
+    for _ in range(WRITE_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return Run(write())
+    raise LocalStateError("other processes throw away the index copies that this one writes; run this again when they have ended")
+
+
+def _merge(folder: Path, runs: list[Run]) -> Path:
     covers = sorted(set().union(*(run.covers for run in runs)))
     tables = [table for run in runs for table in run.packs]
     streams = []

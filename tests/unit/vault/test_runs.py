@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from tallac.errors import LocalStateError
 from tallac.vault.packs import FinishedPack, encode_body
-from tallac.vault.runs import Location, Run, merge_runs, write_run
+from tallac.vault.runs import WRITE_TRIES, Location, Run, merge_runs, write_run
 
 Model = dict[bytes, set[Location]]
 
@@ -52,7 +52,7 @@ def test_uniform_names_are_found(tmp_path: Path, count: int) -> None:
     """Of 0 to 5,000 records each is found, and no other name is."""
     chance = random.Random(count)
     pack, model = pack_of(1, [chance.randbytes(16) for _ in range(count)])
-    run = Run(write_run(tmp_path, [bytes(32)], [pack]))
+    run = write_run(tmp_path, [bytes(32)], [pack])
     assert run.covers == {bytes(32)}
     assert run.packs == [(pack.name, pack.size)]
     absent = [chance.randbytes(16) for _ in range(500)] + [bytes(16), b"\xff" * 16]
@@ -72,9 +72,9 @@ def test_any_names_are_found(tmp_path: Path, names: list[bytes], absent: list[by
     """Names that are anything but uniform, and twice there, are found too, and after merging runs as well."""
     made = [pack_of(number, list(dict.fromkeys(names[number::parts]))) for number in range(parts)]
     model = united(*(each for _, each in made))
-    runs = [Run(write_run(tmp_path, [bytes((number,)) * 32], [pack])) for number, (pack, _) in enumerate(made)]
-    merged = Run(merge_runs(tmp_path, runs))
-    whole = Run(write_run(tmp_path, [], [pack for pack, _ in made]))
+    runs = [write_run(tmp_path, [bytes((number,)) * 32], [pack]) for number, (pack, _) in enumerate(made)]
+    merged = merge_runs(tmp_path, runs)
+    whole = write_run(tmp_path, [], [pack for pack, _ in made])
     for run in (merged, whole):
         assert_finds(run, model, [name for name in absent if name not in model])
     assert merged.covers == {bytes((number,)) * 32 for number in range(parts)}
@@ -85,7 +85,7 @@ def test_any_names_are_found(tmp_path: Path, names: list[bytes], absent: list[by
 
 def test_a_run_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     """A file that is cut, longer, empty or of another version is no run."""
-    path = write_run(tmp_path, [bytes(32)], [pack_of(1, [bytes(16)])[0]])
+    path = write_run(tmp_path, [bytes(32)], [pack_of(1, [bytes(16)])[0]]).path
     whole = path.read_bytes()
     for damaged in (b"", whole[:10], whole[:-1], whole + b"x", b"tlcrun99" + whole[8:], bytes(len(whole))):
         path.write_bytes(damaged)
@@ -95,8 +95,30 @@ def test_a_run_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_appears_whole_and_private(tmp_path: Path) -> None:
     """What can't be written leaves nothing, and what is written is the user's own."""
-    path = write_run(tmp_path, [], [])
+    path = write_run(tmp_path, [], []).path
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(LocalStateError, match="can't write the index copy"):
         write_run(tmp_path / "absent", [], [])
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("thrown_away", [1, 3, WRITE_TRIES])
+def test_another_process_throws_a_new_run_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thrown_away: int) -> None:
+    """A run that is gone before it could be opened is written again; who loses for ever says so."""
+    rename, left = Path.rename, [None] * thrown_away
+
+    def lose(path: Path, to: Path) -> Path:
+        renamed = rename(path, to)
+        if left:
+            left.pop()
+            renamed.unlink()
+        return renamed
+
+    monkeypatch.setattr(Path, "rename", lose)
+    pack = pack_of(1, [bytes(16)])[0]
+    if thrown_away == WRITE_TRIES:
+        with pytest.raises(LocalStateError, match="other processes"):
+            write_run(tmp_path, [], [pack])
+    else:
+        assert write_run(tmp_path, [], [pack]).count == 1
+        assert len(list(tmp_path.iterdir())) == 1
