@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from msgspec.structs import replace
 
+from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, DirectoryWriteCap, VerifyCap, WriteCap
 from tallac.check import check_cap
 from tallac.connect.connection import Connection
@@ -237,8 +238,6 @@ class Keeping:
 
 def _mirror_at(url: str, *, is_dry_run: bool) -> Backend:
     """Give the mirror's backend; a folder is made where it is missing, but for a dry run, which looks at an empty one instead."""
-    from tallac.backends.memory import MemoryBackend  # late import: a backup need not wait for it
-
     if is_dry_run and is_absent(url):
         return MemoryBackend()
     backend = backend_at(url)

@@ -97,10 +97,10 @@ def backend_at(url: str) -> LocalBackend | TahoeBackend:
     Raises:
         UsageError: It is of a kind that this Tallac does not know.
     """
-    from tallac.backends.local import LocalBackend  # late import: a Tahoe-LAFS grid does without it
-
     if is_tahoe_vault(url):
         return backend_of(url)
     if not is_folder_url(url):
         raise UsageError(f"{url}: no kind of grid that works now; only folders do")
+    from tallac.backends.local import LocalBackend  # late import: a Tahoe-LAFS grid does without it
+
     return LocalBackend(folder_of_url(url))

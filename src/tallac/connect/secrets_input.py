@@ -58,6 +58,8 @@ class SecretSource:
         Raises:
             UsageError: It can't be run, or fails, or prints nothing.
         """
+        import subprocess  # late import: few keys are behind a command
+
         self._require_loud()
         try:
             words = shlex.split(command, posix=os.name == "posix")
@@ -66,8 +68,6 @@ class SecretSource:
         if not words:
             raise UsageError(f"a command that prints {what} is needed, and this one is empty")
         try:
-            import subprocess  # late import: few keys are behind a command
-
             finished = subprocess.run(words, stdout=subprocess.PIPE, check=False)
         except OSError as error:
             raise UsageError(f"{words[0]}: can't run this command for {what} ({error.strerror})") from error

@@ -14,20 +14,20 @@ from tallac.dag.entry import Entry
 
 ARCHIVES = b"Archives"
 LATEST = b"Latest"
-SECOND_NS = 1_000_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_SECOND_NS = 1_000_000_000
 _UTC_FORM = re.compile(rb"(\d{4})-(\d\d)-(\d\d)_(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 _LOCAL_FORM = re.compile(rb"(\d{4})-(\d\d)-(\d\d) (\d{1,2})\.(\d\d) ([AP])M", re.ASCII)
 
-FUTURE_TOLERANCE_NS = 600_000_000_000
+_FUTURE_TOLERANCE_NS = 600_000_000_000
 """Snapshots that follow each other fast, or were made under clocks that differ a little, lie no further ahead of the clock."""
 
 
 def snapshot_name(time_ns: int) -> bytes:
     """Write a UTC time as a snapshot's name; what is below a second is cut off."""
-    moment = _EPOCH + (time_ns // SECOND_NS) * _SECOND
+    moment = _EPOCH + (time_ns // _SECOND_NS) * _SECOND
     return moment.strftime("%Y-%m-%d_%H:%M:%SZ").encode()
 
 
@@ -43,7 +43,7 @@ def parse_snapshot_name(name: bytes) -> int | None:
 def free_snapshot_name(time_ns: int, taken: Container[bytes]) -> bytes:
     """Give the name of a time, or of the first second after it that is free."""
     while (name := snapshot_name(time_ns)) in taken:
-        time_ns += SECOND_NS
+        time_ns += _SECOND_NS
     return name
 
 
@@ -55,8 +55,8 @@ def next_snapshot_name(now_ns: int, entries: Collection[Entry]) -> bytes:
     """
     newest = newest_snapshot(entries, now_ns)
     newest_ns = None if newest is None else parse_snapshot_name(newest.name)
-    if newest_ns is not None and newest_ns > now_ns - SECOND_NS:
-        now_ns = newest_ns + SECOND_NS
+    if newest_ns is not None and newest_ns > now_ns - _SECOND_NS:
+        now_ns = newest_ns + _SECOND_NS
     return free_snapshot_name(now_ns, {entry.name for entry in entries})
 
 
@@ -66,7 +66,7 @@ def newest_snapshot(entries: Iterable[Entry], now_ns: int) -> Entry | None:
     A snapshot from the future, made under a wrong clock, would hold `Latest` for ever and is passed over.
     """
     timed = snapshots_by_time(entries)
-    return next((entry for time_ns, entry in reversed(timed) if time_ns <= now_ns + FUTURE_TOLERANCE_NS), None)
+    return next((entry for time_ns, entry in reversed(timed) if time_ns <= now_ns + _FUTURE_TOLERANCE_NS), None)
 
 
 def snapshots_by_time(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
@@ -82,7 +82,7 @@ def _parse_utc(name: bytes) -> int | None:
         return None
     year, month, day, hour, minute, second = map(int, match.groups())
     moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    return (moment - _EPOCH) // _SECOND * SECOND_NS
+    return (moment - _EPOCH) // _SECOND * _SECOND_NS
 
 
 def _parse_local(name: bytes) -> int | None:
@@ -95,4 +95,4 @@ def _parse_local(name: bytes) -> int | None:
     hour = hour % 12 + (12 if match[6] == b"P" else 0)
     # A naive datetime is local time to astimezone, which is what the old tool wrote.
     moment = datetime(year, month, day, hour, minute).astimezone(UTC)
-    return (moment - _EPOCH) // _SECOND * SECOND_NS
+    return (moment - _EPOCH) // _SECOND * _SECOND_NS
