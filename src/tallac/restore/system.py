@@ -156,7 +156,8 @@ class DestinationSystem(FileSystem):
             return
         try:
             os.chmod(place.name, mode, dir_fd=place.directory, follow_symlinks=False)
-        except NotImplementedError as error:
+        except (NotImplementedError, ValueError) as error:
+            # Which of them says so depends on the system: the second one where the C library can't.
             raise OSError(errno.ENOTSUP, "this system can't do that to a file that is not opened") from error
 
     def set_time(self, place: Place, mtime_ns: int) -> None:

@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,7 @@ from tallac.restore import (
     restore,
     restore_batch,
 )
+from tallac.restore.system import Beneath
 
 if TYPE_CHECKING:
     from tests.unit.restore.conftest import FakeGrid, Restored
@@ -292,3 +294,16 @@ def test_a_batch_whose_directory_is_gone_is_reported(grid: FakeGrid, tmp_path: P
 def test_secrets_are_not_shown() -> None:
     """A batch holds caps, and its repr none."""
     assert "secret" not in repr(Batch((b"a",), [Entry(b"f", b"Lsecret", FILE)]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems can set the permissions of a symbolic link")
+def test_a_link_s_mode_is_never_its_target_s(tmp_path: Path) -> None:
+    """What can't be given to a file that is not opened is an error of the system, and goes to nobody else."""
+    target, folder = tmp_path / "target", os.open(tmp_path, os.O_RDONLY)
+    target.touch(mode=0o640)
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(OSError, match="can't do that") as raised:
+        DestinationSystem().set_mode(Beneath(folder, b"link"), 0o777)
+    os.close(folder)
+    assert raised.value.errno == errno.ENOTSUP
+    assert target.stat().st_mode & 0o777 == 0o640
