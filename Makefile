@@ -1,7 +1,7 @@
 # `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help backup man test check format torture bench clean setup test-setup oracle
+.PHONY: help backup man test help-texts check format torture bench clean setup test-setup oracle
 
 BIN := .venv/bin
 # Processes that run tests side by side.
@@ -13,8 +13,8 @@ override export TO := $(value TO)
 
 help: ## Show this list
 	@echo 'make backup FROM=FOLDER [TO=ALIAS:PATH]'
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  %-10s %s\n' "$$name" "$$text"; done
 
 setup: ## Make .venv with pinned dependencies, and nothing else
 	@scripts/environment.sh core
@@ -38,6 +38,9 @@ man: setup ## Write the manual pages into build/man/man1
 
 test: test-setup oracle ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+help-texts: test-setup ## Pin what the commands' --help prints in tests/cli/help.txt
+	@$(BIN)/python -m tests.cli.help_texts
 
 check: test-setup ## Lint, check the format, the types and the layers
 	$(BIN)/ruff check .
