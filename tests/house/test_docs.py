@@ -98,19 +98,3 @@ def test_every_option_is_described() -> None:
         if f"`{option}" not in texts[name]
     ]
     assert missing == []
-
-
-def test_the_seats_of_the_house_are_written_down() -> None:
-    """The decision on the house shows the layers that are enforced, in their order."""
-    page = (ROOT / "docs" / "decisions" / "001-house.md").read_text("utf-8")
-    project = (ROOT / "pyproject.toml").read_text("utf-8")
-    contract = re.search(r"^layers = \[\n(.*?)^\]", project, flags=re.MULTILINE | re.DOTALL)
-    assert contract
-    layers = re.findall(r'"([^"]+)"', contract[1])
-    positions = []
-    for layer in layers:
-        plain = re.sub(r"[()]", "", layer)
-        match = re.search(rf"^    {re.escape(plain)}(?:\s|$)", page, flags=re.MULTILINE)
-        assert match, plain
-        positions.append(match.start())
-    assert positions == sorted(positions)

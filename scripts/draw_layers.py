@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Draw docs/layers.svg from the layers contracts in pyproject.toml. Run it after changing one: scripts/draw_layers.py.
+
+The left stack is the package, the right one the inside of `vault`, where there is a contract for it. A test draws the picture
+again and compares. Nothing but the standard library is needed.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape
+
+ROOT = Path(__file__).parents[1]
+PICTURE = ROOT / "docs" / "layers.svg"
+
+PURPOSES = {
+    "cli": "commands and what they print; fakes for tests",
+    "app": "from words to caps; names grids and backends",
+    "connect": "from words to caps; names grids and backends",
+    "gateway": "a grid over HTTP",
+    "backup": "the operations; they see protocols only",
+    "vault": "the grids: caps for content, content for caps",
+    "backends": "named bytes, and one wrapper for each concern",
+    "webapi": "requests to a Tahoe-LAFS node",
+    "source": "the file system, what was stored when, processes",
+    "interfaces": "the protocols, and nothing else",
+    "dag": "directories, entries, metadata, as canonical bytes",
+    "caps": "cap values, and text to cap and back",
+    "crypto": "the only importer of ciphers",
+    "errors": "what everybody may import",
+}
+"""What a layer is for, by the first of its packages."""
+
+FILLS = {
+    "cli": "#e8eef7",
+    "app": "#e8eef7",
+    "connect": "#e8eef7",
+    "gateway": "#e8eef7",
+    "backup": "#fdf1d8",
+    "vault": "#dff0e3",
+    "backends": "#dff0e3",
+    "webapi": "#dff0e3",
+    "source": "#f3e6f5",
+}
+PLAIN_FILL = "#f2f2f2"
+
+ROW_HEIGHT = 34
+ROW_GAP = 12
+BOX_GAP = 6
+TOP = 58
+LEFT_MARGIN = 112
+BOXES_WIDTH = 520
+PURPOSE_WIDTH = 335
+INNER_WIDTH = 330
+SVG = "http://www.w3.org/2000/svg"
+INK = "#1f2933"
+MUTED = "#52606d"
+
+
+class Layer(NamedTuple):
+    """One line of a contract: packages that do not know each other."""
+
+    names: tuple[str, ...]
+    planned: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        """The first package, by which purposes and colours are found."""
+        return self.names[0]
+
+    @classmethod
+    def of(cls, line: str) -> Layer:
+        """Parse a line; a package in parentheses need not exist yet."""
+        words = [word.strip() for word in re.split(r"[|:]", line)]
+        return cls(tuple(word.strip("()") for word in words), frozenset(word.strip("()") for word in words if word[0] == "("))
+
+
+def read_layers(project: dict[str, Any], container: str) -> list[Layer]:
+    """Return the layers inside a package, the top one first; none where no contract speaks of it."""
+    for contract in project["tool"]["importlinter"]["contracts"]:
+        if contract["type"] == "layers" and container in contract.get("containers", []):
+            return [Layer.of(line) for line in contract["layers"]]
+    return []
+
+
+def draw(project: dict[str, Any]) -> str:
+    """Return the picture as SVG text.
+
+    Raises:
+        KeyError: A layer has no line in `PURPOSES`.
+    """
+    outer = read_layers(project, "tallac")
+    inner = read_layers(project, "tallac.vault")
+    inner_left = LEFT_MARGIN + BOXES_WIDTH + PURPOSE_WIDTH + 40
+    width = inner_left + INNER_WIDTH + 12 if inner else inner_left
+    height = TOP + max(len(outer), len(inner)) * (ROW_HEIGHT + ROW_GAP) + 8
+    lines = [
+        f'<svg xmlns="{SVG}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="sans-serif" role="img">',
+        "<title>The layers of Tallac: imports go down only</title>",
+        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">',
+        f'<path d="M0 0 8 4 0 8z" fill="{MUTED}"/></marker></defs>',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        _text(LEFT_MARGIN, 26, "tallac: imports go down only", weight="bold"),
+        _text(LEFT_MARGIN, 44, "packages side by side do not know each other; a dashed one is planned", fill=MUTED, size=12),
+        *_stack(outer, LEFT_MARGIN, BOXES_WIDTH, FILLS),
+        *_purposes(outer),
+        *_arrows(outer),
+    ]
+    if inner:
+        lines += [
+            _text(inner_left, 26, "inside tallac.vault", weight="bold"),
+            _text(inner_left, 44, "the same rule", fill=MUTED, size=12),
+            *_stack(inner, inner_left, INNER_WIDTH, dict.fromkeys((layer.key for layer in inner), FILLS["vault"])),
+        ]
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _top(number: int) -> int:
+    return TOP + number * (ROW_HEIGHT + ROW_GAP)
+
+
+def _stack(layers: Sequence[Layer], left: int, width: int, fills: dict[str, str]) -> Iterator[str]:
+    for number, layer in enumerate(layers):
+        # Boxes are as wide as their names ask for, and fill the line together.
+        weights = [len(name) + 4 for name in layer.names]
+        free = width - BOX_GAP * (len(weights) - 1)
+        x = float(left)
+        for name, weight in zip(layer.names, weights, strict=True):
+            box = free * weight / sum(weights)
+            fill = fills.get(layer.key, PLAIN_FILL)
+            look = (
+                'fill="#ffffff" stroke="#9aa5b1" stroke-dasharray="4 3"'
+                if name in layer.planned
+                else f'fill="{fill}" stroke="#9aa5b1"'
+            )
+            yield f'<rect x="{x:.1f}" y="{_top(number)}" width="{box:.1f}" height="{ROW_HEIGHT}" rx="4" {look}/>'
+            yield _text(x + box / 2, _top(number) + 22, name, anchor="middle")
+            x += box + BOX_GAP
+
+
+def _purposes(layers: Sequence[Layer]) -> Iterator[str]:
+    for number, layer in enumerate(layers):
+        yield _text(LEFT_MARGIN + BOXES_WIDTH + 14, _top(number) + 22, PURPOSES[layer.key], fill=MUTED, size=13)
+
+
+def _arrows(layers: Sequence[Layer]) -> Iterator[str]:
+    """Draw the two seams on the left: who sees only protocols, and who implements them."""
+    rows = {name: number for number, layer in enumerate(layers) for name in layer.names}
+    protocols = _top(rows["interfaces"]) + ROW_HEIGHT // 2
+    for name, x, label in (("backup", 34, "see protocols only"), ("vault", 78, "implement them")):
+        start = _top(rows[name]) + ROW_HEIGHT // 2
+        yield (
+            f'<path d="M{LEFT_MARGIN - 4} {start}H{x}V{protocols + (6 if name == "backup" else -6)}H{LEFT_MARGIN - 4}" '
+            f'fill="none" stroke="{MUTED}" stroke-width="1.5" marker-end="url(#head)"/>'
+        )
+        middle = (start + protocols) // 2
+        yield (
+            f'<text x="{x - 6}" y="{middle}" fill="{MUTED}" font-size="12" text-anchor="middle" '
+            f'transform="rotate(-90 {x - 6} {middle})">{label}</text>'
+        )
+
+
+def _text(x: float, y: float, text: str, *, fill: str = INK, size: int = 14, weight: str = "normal", anchor: str = "start") -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y}" fill="{fill}" font-size="{size}" font-weight="{weight}" '
+        f'text-anchor="{anchor}">{escape(text)}</text>'
+    )
+
+
+if __name__ == "__main__":
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        PICTURE.write_text(draw(tomllib.load(file)), "utf-8")
+    print(f"{PICTURE.relative_to(ROOT)}: drawn")
