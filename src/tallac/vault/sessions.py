@@ -127,7 +127,26 @@ class RegisteredSession(msgspec.Struct):
                 self.version = self._put(self.record, self.version)
 
     def _put(self, record: SessionRecord, expect: Version) -> Version:
-        return put_once(self.backend, self.path, self._sealed(record), expect)
+        while True:
+            try:
+                return put_once(self.backend, self.path, self._sealed(record), expect)
+            except ConflictError:
+                # The answer to an earlier call may have been lost: prunes fence or delete, so an open session was stored here.
+                version = self._version_of_open()
+                if version is None or version == expect:
+                    raise
+                expect = version
+
+    def _version_of_open(self) -> Version | None:
+        """Return the version of the stored session object; None unless it is there, whole and open."""
+        found = self.backend.get_versioned(self.path)
+        if found is None:
+            return None
+        try:
+            record = decode_session(self.path, found[0], self.key)
+        except CorruptObjectError:
+            return None
+        return found[1] if record.state is SessionState.OPEN else None
 
     def _sealed(self, record: SessionRecord) -> bytes:
         plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
