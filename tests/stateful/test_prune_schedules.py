@@ -248,7 +248,7 @@ def assert_nothing_is_lost(folder: Path, seed: int, make_clients: Callable[[Worl
 
 @pytest.mark.parametrize("chunk", range(30))
 def test_no_interleaving_loses_anything(chunk: int, states: Path) -> None:
-    """Whatever order writers, forgetters and prunes come in, what is entered restores, and a last prune leaves nothing dead."""
+    """In any order of writers, forgetters and prunes, what is entered restores; a last prune leaves nothing dead (rows 5 and 9)."""
     for seed in range(chunk, SEEDS, 30):
         assert_nothing_is_lost(states / str(seed), seed, few)
 

@@ -29,7 +29,7 @@ def test_other_timestamps_are_fine(ctime_ns: int) -> None:
 
 
 def test_a_change_within_a_tick_of_the_reading_is_not_safe() -> None:
-    """What changed less than a tick before the reading began may change again and keep its timestamp."""
+    """What changed less than a tick before the reading began may change again and keep its timestamp (row 19)."""
     ctime_ns = 100 * SECOND + 1
     assert not is_recorded_safely(ctime_ns, ctime_ns + 20_000_000)
     assert is_recorded_safely(ctime_ns, ctime_ns + 20_000_001)

@@ -127,7 +127,7 @@ def test_a_change_of_mode_reads_the_file_again(bench: Bench) -> None:
 
 
 def test_a_write_in_the_tick_of_the_backup_is_seen(bench: Bench) -> None:
-    """A file that changed just when it was backed up is read the next time, whatever its timestamps say (borg#3536)."""
+    """A file that changed just when it was backed up is read the next time, whatever its timestamps say (row 19)."""
     file = bench.source / "file"
     file.write_text("one")
     bench.clock.advance(file.stat().st_ctime_ns / 1e9 - bench.clock.now_ns() / 1e9 - 60)
@@ -313,7 +313,7 @@ def test_a_file_that_changes_once_is_read_again(bench: Bench) -> None:
 
 @pytest.mark.parametrize("size", [10, 250_000])
 def test_a_file_that_changes_all_the_time_is_stored_as_read(bench: Bench, size: int) -> None:
-    """A file that grows during each read ends, is marked, told of, and read again the next time."""
+    """A file that grows during each read ends, is marked, told of, and read again the next time (row 20)."""
     file = bench.source / "file"
     file.write_bytes(b"x" * size)
     original = bench.filesystem.fstat
@@ -338,7 +338,7 @@ def test_a_file_that_changes_all_the_time_is_stored_as_read(bench: Bench, size: 
 
 
 def test_a_small_file_that_becomes_large_is_stored_whole(bench: Bench) -> None:
-    """A file that grows beyond the small ones between listing and reading is cut in pieces after all, in its place."""
+    """A file that grows beyond the small ones between listing and reading is cut in pieces after all, in its place (row 20)."""
     for name in ("a", "b", "c"):
         (bench.source / name).write_text(name)
 
@@ -380,7 +380,7 @@ def _interfere_once(bench: Bench, name: bytes, interfere: Callable[[], object]) 
 
 @pytest.mark.parametrize("size", [250_000, 120_000, 70_000, 10])
 def test_a_large_file_that_is_replaced_is_read_again(bench: Bench, size: int) -> None:
-    """When another file takes a large one's name during the read, that one is stored, whatever its size."""
+    """When another file takes a large one's name during the read, that one is stored, whatever its size (row 20)."""
     (bench.source / "big").write_bytes(os.urandom(250_000))
     (bench.source / "new").write_bytes(b"n" * size)
     _interfere_once(bench, b"big", lambda: (bench.source / "new").replace(bench.source / "big"))
@@ -392,7 +392,7 @@ def test_a_large_file_that_is_replaced_is_read_again(bench: Bench, size: int) ->
 
 @pytest.mark.parametrize("size", [120_000, 70_000, 0])
 def test_a_large_file_that_shrinks_is_read_again(bench: Bench, size: int) -> None:
-    """A large file that is cut short during the read is stored as it is then."""
+    """A large file that is cut short during the read is stored as it is then (row 20)."""
     (bench.source / "big").write_bytes(b"b" * 250_000)
     _interfere_once(bench, b"big", lambda: os.truncate(bench.source / "big", size))
     bench.back_up()

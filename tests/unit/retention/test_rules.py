@@ -22,7 +22,7 @@ def test_counts(text: str, count: int | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "-2", "+1", "01", " 1", "1 ", "1.5", "1e3", "٣", "Unlimited", "all", "1" * 20])
 def test_what_is_no_count(text: str) -> None:
-    """Anything else is refused, and never taken for a number nearby."""
+    """Anything else is refused, and never taken for a number nearby (row 23)."""
     with pytest.raises(UsageError):
         parse_count(text)
 
@@ -38,7 +38,7 @@ def test_what_is_no_duration(text: str) -> None:
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("0123456789ymdhw-+. ,"), st.characters()), max_size=12))
 def test_texts_of_all_kinds(text: str) -> None:
-    """Whatever is given is a rule in its one form, or a usage error; what is read is written alike."""
+    """Whatever is given is a rule in its one form, or a usage error; what is read is written alike (row 23)."""
     try:
         count = parse_count(text)
     except UsageError:
@@ -69,7 +69,7 @@ def test_texts_of_all_kinds(text: str) -> None:
 
 
 def test_which_option_is_wrong() -> None:
-    """One wrong rule among right ones is an error: it is never left out."""
+    """One wrong rule among right ones is an error: it is never left out (row 23)."""
     with pytest.raises(UsageError, match="'x'"):
         parse_rules({"last": "3", "daily": "x"})
     with pytest.raises(UsageError, match="tag"):

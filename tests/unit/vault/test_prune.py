@@ -152,7 +152,7 @@ def test_the_order_of_writes(place: Place) -> None:
 
 
 def test_a_crash_at_every_boundary_harms_nothing(place: Place) -> None:
-    """Whenever a prune dies, what is entered restores, a backup of what was forgotten works, and the next prune ends the work."""
+    """Whenever a prune dies, all snapshots restore, what was forgotten can be backed up, and the next prune finishes (row 10)."""
     objects = place.backend.snapshot()
     counting = CrashingBackend(place.backend)
     place.prune(backend=counting)
