@@ -40,7 +40,7 @@ test: test-setup oracle ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 help-texts: test-setup ## Pin what the commands' --help prints in tests/cli/help.txt
-	@$(BIN)/python -m tests.cli.help_texts
+	@$(BIN)/python -m tests.cli.help_texts > tests/cli/help.txt
 
 check: test-setup ## Lint, check the format, the types and the layers
 	$(BIN)/ruff check .

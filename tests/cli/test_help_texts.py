@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import difflib
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.cli.help_texts import PINNED, help_texts
 
 from tallac.cli.group import COMMANDS
 
@@ -12,9 +14,14 @@ if TYPE_CHECKING:
     from tests.command import Tallac
 
 
+PINNED = Path(__file__).with_name("help.txt")
+PROGRAM = [sys.executable, "-m", "tests.cli.help_texts"]
+
+
 def test_help_texts_are_pinned() -> None:
     """What help prints is what help.txt holds, so that every change of it is seen and read."""
-    pinned, now = PINNED.read_text("utf-8").splitlines(), help_texts().splitlines()
+    printed = subprocess.run(PROGRAM, cwd=Path(__file__).parents[2], capture_output=True, check=True, encoding="utf-8").stdout
+    pinned, now = PINNED.read_text("utf-8").splitlines(), printed.splitlines()
     changes = list(difflib.unified_diff(pinned, now, "tests/cli/help.txt", "what help prints now", lineterm=""))
     advice = "The help texts have changed; `make help-texts` pins them anew, to be read and committed."
     if changes:
