@@ -1,7 +1,7 @@
 # `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help backup man test help-texts check format torture bench clean setup test-setup oracle
+.PHONY: help backup man docs test help-texts check format torture bench clean setup test-setup oracle
 
 BIN := .venv/bin
 # Processes that run tests side by side.
@@ -36,6 +36,12 @@ man: setup ## Write the manual pages into build/man/man1
 	@$(BIN)/tallac man --all build/man/man1
 	@echo 'build/man/man1: put it where man looks, or call man with -M build/man'
 
+# Every link has to lead somewhere, also one to a heading: what Sphinx would only warn of is an error.
+docs: ## Build the site into build/docs and check its links
+	@scripts/environment.sh docs
+	@.docs-venv/bin/python -m sphinx --fail-on-warning --keep-going --quiet --conf-dir docs --doctree-dir build/doctrees . build/docs
+	@echo 'build/docs/index.html: the site'
+
 test: test-setup oracle ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
@@ -60,5 +66,5 @@ bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## Remove what make made; vaults and configuration stay
-	rm -rf .venv tests/.tahoe-venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .docs-venv tests/.tahoe-venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -exec rm -rf {} +

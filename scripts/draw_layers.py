@@ -73,17 +73,18 @@ class Layer(NamedTuple):
         return self.names[0]
 
     @classmethod
-    def of(cls, line: str) -> Layer:
-        """Parse a line; a package in parentheses need not exist yet."""
-        words = [word.strip() for word in re.split(r"[|:]", line)]
-        return cls(tuple(word.strip("()") for word in words), frozenset(word.strip("()") for word in words if word[0] == "("))
+    def of(cls, line: str, container: str) -> Layer:
+        """Parse a line; a package in parentheses need not exist, and is planned where it does not."""
+        names = tuple(word.strip(" ()") for word in re.split(r"[|:]", line))
+        folder = ROOT.joinpath("src", *container.split("."))
+        return cls(names, frozenset(name for name in names if not list(folder.glob(name)) + list(folder.glob(f"{name}.py"))))
 
 
 def read_layers(project: dict[str, Any], container: str) -> list[Layer]:
     """Return the layers inside a package, the top one first; none where no contract speaks of it."""
     for contract in project["tool"]["importlinter"]["contracts"]:
         if contract["type"] == "layers" and container in contract.get("containers", []):
-            return [Layer.of(line) for line in contract["layers"]]
+            return [Layer.of(line, container) for line in contract["layers"]]
     return []
 
 

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Make or refresh a virtual environment of this clone: scripts/environment.sh core|test|oracle
+# Make or refresh a virtual environment of this clone: scripts/environment.sh core|test|docs|oracle
 #
 #   core    .venv: what `tallac` needs, and the package itself, from src
 #   test    .venv: what the tests and checks need as well
+#   docs    .docs-venv: what builds the site
 #   oracle  tests/.tahoe-venv: Tahoe-LAFS, which tests ask what it makes of a cap; needs Python 3.11 or 3.12
 #
 # Installs pinned, hashed requirements only. Silent when nothing has changed since the last time, and then it touches no network.
@@ -23,6 +24,10 @@ needed='Python 3.11 or later'
 case "$kind" in
 core) locks="requirements/lock.txt requirements/build.txt" ;;
 test) locks="requirements/test.txt requirements/build.txt" ;;
+docs)
+    locks="requirements/docs.txt"
+    venv=.docs-venv
+    ;;
 oracle)
     locks="requirements/oracle.txt"
     venv=tests/.tahoe-venv
@@ -31,7 +36,7 @@ oracle)
     needed='Python 3.11 or 3.12'
     ;;
 *)
-    echo "usage: scripts/environment.sh core|test|oracle" >&2
+    echo "usage: scripts/environment.sh core|test|docs|oracle" >&2
     exit 2
     ;;
 esac
@@ -85,5 +90,7 @@ for lock in $locks; do
     set -- "$@" --requirement "$lock"
 done
 install --require-hashes "$@"
-[ "$kind" = oracle ] || install --no-deps --no-index --no-build-isolation --editable .
+case "$kind" in
+core | test) install --no-deps --no-index --no-build-isolation --editable . ;;
+esac
 printf '%s\n' "$wanted" >"$stamp"

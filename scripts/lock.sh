@@ -21,3 +21,4 @@ compile lock "$@" pyproject.toml
 compile build "$@" --group build --constraint requirements/lock.txt
 compile test "$@" pyproject.toml --group test --group check --constraint requirements/lock.txt
 compile oracle "$@" --group oracle
+compile docs "$@" --group docs

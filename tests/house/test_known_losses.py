@@ -34,9 +34,9 @@ def _table() -> dict[int, set[tuple[str, str]]]:
     for line in PAGE.read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if line.startswith("| ") and cells[0].isdigit():
-            assert len(cells) == 6, line
+            assert len(cells) == 5, line
             assert all(cells), line
-            table[int(cells[0])] = set(re.findall(r"\]\(\.\./(tests/[\w/]+\.py)\) `(\w+)`", cells[5]))
+            table[int(cells[0])] = {(path, name) for name, path in re.findall(r"\[`(\w+)`\]\(\.\./(tests/[\w/]+\.py)\)", cells[4])}
     return table
 
 
