@@ -1,0 +1,69 @@
+"""The pages for those who come from other tools: each command of ours in their tables does what it is there for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.command import Tallac
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide"
+PAGES = ("from-restic.md", "from-borg.md")
+STAND_INS = ("/media/usb", "/media/disk")
+"""Folders that the pages name and no test may write to."""
+
+
+def _table(page: str, heading: str) -> list[list[str]]:
+    """Give the cells of the first table below a heading, without its head."""
+    section = (GUIDE / page).read_text("utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def _commands(page: str) -> list[str]:
+    cells = [row[1] for row in _table(page, "Commands")]
+    commands = [match for cell in cells for match in re.findall(r"`(tallac [^`]+)`", cell)]
+    assert len(commands) == sum(1 for cell in cells if cell), "a cell of our commands holds something else"
+    return commands
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_command_works(page: str, tallac: Tallac, tmp_path: Path) -> None:
+    """In the order of the page, each command in the table ends with status 0, on a small home folder."""
+    home = tmp_path / "ann"
+    (home / "Documents" / "Letters").mkdir(parents=True)
+    for name in ("rent.txt", "old.txt", "Letters/letter.odt"):
+        (home / "Documents" / name).write_text(name * 10)
+    environment = tallac.environment | {"HOME": str(home), "TALLAC_PASSPHRASE": "five words drawn by lot"}
+    start = f'set -o pipefail; tallac() {{ "{sys.executable}" -m tallac "$@"; }}; '
+    snapshot = ""
+    for command in _commands(page):
+        if "NAME" in command and not snapshot:
+            tallac("backup", home / "Documents", "usb:docs")
+            snapshot = json.loads(tallac("--json", "snapshots", "usb:docs").lines[0])["snapshot"]
+        line = re.sub(r"\bNAME\b", snapshot, command)
+        for folder in STAND_INS:
+            line = line.replace(folder, str(tmp_path / os.path.basename(folder)))
+        finished = subprocess.run(
+            ["bash", "-c", start + line], cwd=home, env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
+        )
+        assert finished.returncode == 0, (command, finished.stdout, finished.stderr)
+    assert (home / "docs.tar").stat().st_size > 1000
+    assert (home / "restored" / "rent.txt").read_text() == "rent.txt" * 10
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tables_are_whole(page: str) -> None:
+    """Each row of each table has as many cells as its head."""
+    for heading in ("Commands", "Options", "Words", "Exit status"):
+        rows = _table(page, heading)
+        assert rows, heading
+        assert len({len(row) for row in rows}) == 1, heading
