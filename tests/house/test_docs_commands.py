@@ -76,7 +76,9 @@ def _check_span(words: list[str]) -> None:
         return
     command = _find_command(words)[0]
     known = {option for taker in (command, group) for parameter in taker.params for option in parameter.opts} | {"-h", "--help"}
-    unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
+    # What follows -- belongs to another command.
+    own = words[: words.index("--")] if "--" in words else words
+    unknown = [word for word in own if word.startswith("--") and word.partition("=")[0] not in known]
     if unknown:
         raise click.NoSuchOption(unknown[0])
 
