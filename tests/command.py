@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -10,6 +12,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.warm import WarmCommand
 
 SOURCES = Path(__file__).parents[1] / "src"
 COMMAND = (sys.executable, "-m", "tallac")
@@ -20,6 +24,9 @@ PATIENCE_SECONDS = 300
 # What a user's or a machine's own settings say on colours, widths and the like.
 FOREIGN_VARIABLES = ("TALLAC", "LC_", "LANG", "PYTHON", "XDG_", "FORCE_COLOR", "NO_COLOR", "TTY_", "COLUMNS", "LINES")
 
+# The long tests start each command as a user does.
+CAN_BE_WARM = sys.platform == "linux" and "TALLAC_TORTURE" not in os.environ
+
 # Root may read and write everything; without these two capabilities it obeys modes as others do.
 AS_A_USER = """
 import ctypes, os, sys
@@ -28,6 +35,20 @@ for capability in (1, 2):
     libc.prctl(24, capability, 0, 0, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+
+
+def clean_environment() -> dict[str, str]:
+    """Return what the caller has in its environment, without its own Tallac, and with the C locale."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN_VARIABLES)}
+    return kept | {"PYTHONPATH": str(SOURCES), "LC_ALL": "C"}
+
+
+@functools.cache
+def warm_command() -> WarmCommand:
+    """Return the one process that forks commands; it ends with this one."""
+    command = WarmCommand(clean_environment())
+    atexit.register(command.close)
+    return command
 
 
 def as_normal_user(number: int) -> list[str]:
@@ -68,16 +89,18 @@ class Tallac:
     Attributes:
         home: What `TALLAC_HOME` says.
         before: Another command that starts it.
+        is_warm: Whether a command that a test waits for may be forked from a process that has the imports behind it, rather than
+            started as a user's is; see tests/warm_server.py.
     """
 
     home: Path
     before: Sequence[str] = ()
+    is_warm: bool = CAN_BE_WARM
 
     @property
     def environment(self) -> dict[str, str]:
         """What the command sees: nothing of the caller's own Tallac, and the C locale."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN_VARIABLES)}
-        return kept | {"TALLAC_HOME": str(self.home), "PYTHONPATH": str(SOURCES), "LC_ALL": "C"}
+        return clean_environment() | {"TALLAC_HOME": str(self.home)}
 
     @property
     def vault(self) -> Path:
@@ -94,10 +117,19 @@ class Tallac:
     ) -> Result:
         """Run a command and expect an exit status, None for any; with `as_user`, permissions count for root as well."""
         before = (sys.executable, "-c", AS_A_USER) if as_user else tuple(self.before)
-        finished = subprocess.run(
-            [*before, *COMMAND, *arguments], input=stdin, capture_output=True, env=self.environment, check=False, timeout=timeout
-        )
-        result = Result(finished.returncode, finished.stdout, finished.stderr.decode("utf-8", "surrogateescape"))
+        if self.is_warm and not before:
+            ended, out, err = warm_command()(arguments, self.environment, stdin, timeout)
+        else:
+            finished = subprocess.run(
+                [*before, *COMMAND, *arguments],
+                input=stdin,
+                capture_output=True,
+                env=self.environment,
+                check=False,
+                timeout=timeout,
+            )
+            ended, out, err = finished.returncode, finished.stdout, finished.stderr
+        result = Result(ended, out, err.decode("utf-8", "surrogateescape"))
         assert status is None or result.status == status, result
         return result
 

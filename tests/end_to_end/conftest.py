@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.command import Tallac
 
 
 def miss(reason: str) -> None:
@@ -15,6 +16,12 @@ def miss(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}, and CI is set")
     pytest.skip(reason)
+
+
+@pytest.fixture
+def tallac(tmp_path: Path) -> Tallac:
+    """Return the command as a user starts it, with an empty home."""
+    return Tallac(tmp_path / "home", is_warm=False)
 
 
 @pytest.fixture

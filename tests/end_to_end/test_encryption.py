@@ -57,7 +57,7 @@ def owner(tmp_path_factory: pytest.TempPathFactory) -> Owner:
     (source / "diary" / "noise").write_bytes(chance.randbytes(3_000_000) + CONTENT)
     (source / "link").symlink_to(os.fsdecode(TARGET + b"nowhere"))
     os.setxattr(source / "letters", "user." + os.fsdecode(XATTR), XATTR + b"value")
-    tallac = Tallac(folder / "home")
+    tallac = Tallac(folder / "home", is_warm=False)
     tallac("-q", "backup", source, f"tallac:{os.fsdecode(FOLDER)}target")
     tallac("-q", "put", source / "letters" / "one", f"tallac:{os.fsdecode(NAME)}put")
     return Owner(tallac, source, [CONTENT, NAME, XATTR, TARGET, FOLDER])
@@ -66,7 +66,7 @@ def owner(tmp_path_factory: pytest.TempPathFactory) -> Owner:
 @pytest.fixture
 def stranger(tmp_path: Path) -> Tallac:
     """Give the command to somebody who has no configuration."""
-    return Tallac(tmp_path / "stranger")
+    return Tallac(tmp_path / "stranger", is_warm=False)
 
 
 def opened_frames(content: bytes) -> Iterator[bytes]:
@@ -129,7 +129,7 @@ def test_without_configuration_it_is_noise(owner: Owner, stranger: Tallac, tmp_p
 def test_a_lost_configuration(owner: Owner, tmp_path: Path) -> None:
     """Whoever finds the home without its configuration has noise: the state holds no key either."""
     shutil.copytree(owner.tallac.home, tmp_path / "found", ignore=shutil.ignore_patterns("config"))
-    found = Tallac(tmp_path / "found")
+    found = Tallac(tmp_path / "found", is_warm=False)
     assert "no alias" in found.fails("ls")
     assert "no key of this vault" in found.fails("ls", owner.text("cap", "tallac:"), "--grid", found.vault, status=2)
     configuration = json.loads((owner.tallac.home / "config" / "tallac.json").read_text())

@@ -66,7 +66,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
     """Back up a small source, and let it grow to 3,000 files and a large one."""
     folder = tmp_path_factory.mktemp("begun")
     chance = random.Random(1)
-    tallac, source = Tallac(folder / "home"), folder / "source"
+    tallac, source = Tallac(folder / "home", is_warm=False), folder / "source"
     source.mkdir()
     grow(source, chance, FILES // 10, "early")
     tallac("-q", "backup", source)

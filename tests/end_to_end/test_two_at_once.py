@@ -74,12 +74,12 @@ def test_the_same_source(tallac: Tallac, sources: list[Path]) -> None:
 
 def test_machines_at_once(sources: list[Path], tmp_path: Path) -> None:
     """Four clients without common state, into targets of their own and one for all, in one vault."""
-    first = Tallac(tmp_path / "client 0")
+    first = Tallac(tmp_path / "client 0", is_warm=False)
     first("-q", "create-alias", "tallac")
     clients = [first]
     for number in range(1, AT_ONCE):
         shutil.copytree(first.home / "config", tmp_path / f"client {number}" / "config")
-        clients.append(Tallac(tmp_path / f"client {number}"))
+        clients.append(Tallac(tmp_path / f"client {number}", is_warm=False))
     for target in ("tallac:all", "tallac:own {}"):
         finish(
             [
