@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.command import PATIENCE_SECONDS
 
+from tallac.cli.completion.shells import SCRIPTS, TypedWord, answer, quote_for_bash, split_line
 from tallac.cli.group import COMMANDS, group
-from tallac.cli.shells import SCRIPTS, TypedWord, answer, quote_for_bash, split_line
 
 if TYPE_CHECKING:
     from tests.command import Tallac

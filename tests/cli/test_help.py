@@ -102,11 +102,11 @@ def test_what_help_does_not_import() -> None:
     """Help loads neither ciphers nor compressors nor rich nor any command."""
     script = """
 import sys
-from tallac.cli.running import run
+from tallac.cli.run import run
 run(["--help"])
 print(*sorted(sys.modules), file=sys.stderr)
 """
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=None)
     loaded = set(finished.stderr.split())
     assert "tallac.cli.group" in loaded
-    assert not loaded & {"cryptography", "zstandard", "blake3", "msgspec", "rich", "platformdirs", "sqlite3", "tallac.connect"}
+    assert not loaded & {"cryptography", "zstandard", "blake3", "msgspec", "rich", "platformdirs", "sqlite3", "tallac.app"}

@@ -13,7 +13,8 @@ import pytest
 from tests.command import Tallac
 from tests.keyring_command import with_keyring
 
-from tallac.connect import Client, Folders
+from tallac.app.client import Client
+from tallac.app.configuration.folders import Folders
 from tallac.errors import UsageError
 
 

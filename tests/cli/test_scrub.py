@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallac.crypto import hash_file_bytes
+from tallac.crypto.hashing import hash_file_bytes
 
 if TYPE_CHECKING:
     from tests.command import Tallac

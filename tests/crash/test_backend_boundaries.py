@@ -13,8 +13,8 @@ from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.vault import Vault, WriterKey, create_vault, open_vault
-from tallac.vault.keys import make_writer_key
+from tallac.vault.format.keys import WriterKey, make_writer_key
+from tallac.vault.vault import Vault, create_vault, open_vault
 
 FIRST: Tree = {b"a": noise(1, 100_000), b"d": {b"large": noise(2, 1_200_000), b"empty": {}}, b"same": b"same " * 100}
 SECOND: Tree = {b"a": noise(3, 90_000), b"d": {b"large": noise(2, 1_200_000) + noise(4, 1000)}, b"same": b"same " * 100}

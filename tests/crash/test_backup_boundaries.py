@@ -21,7 +21,8 @@ from tallac.sourcedb import SourceDatabase
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.sample_vault import noise, read_tree
-from tallac.vault import WriterKey, create_vault, open_vault
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.vault import create_vault, open_vault
 
 Content = dict[bytes, bytes]
 

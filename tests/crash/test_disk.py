@@ -20,8 +20,8 @@ from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.file_calls import NEEDS_SPACE, FaultyFileCalls, FileCall
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.vault import Vault, WriterKey, create_vault, open_vault
-from tallac.vault.keys import make_writer_key
+from tallac.vault.format.keys import WriterKey, make_writer_key
+from tallac.vault.vault import Vault, create_vault, open_vault
 
 FIRST: Tree = {b"a": noise(1, 3_000), b"d": {b"e": noise(2, 400), b"empty": {}}}
 SECOND: Tree = {b"a": noise(3, 3_000), b"d": {b"e": noise(2, 400)}}

@@ -14,7 +14,8 @@ from tallac.testing.determinism import SeededRandomness
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation, RandomFaults
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.vault import Vault, WriterKey, create_vault, open_vault
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.vault import Vault, create_vault, open_vault
 
 SEEDS = 500
 CHUNK = 50

@@ -17,7 +17,9 @@ from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.vault import KeeperKey, PruneOptions, PruneReport, Vault, WriterKey, create_vault, open_vault
+from tallac.vault.format.keys import KeeperKey, WriterKey
+from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.vault.vault import Vault, create_vault, open_vault
 
 SHARDS = 20
 STATES = 1_000

@@ -6,22 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from tallac.backends.memory import MemoryBackend
-from tallac.crypto import PassphraseCost
+from tallac.clock import SystemClock
+from tallac.crypto.passphrases import PassphraseCost
 from tallac.errors import WrongPassphraseError
 from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import SeededRandomness
-from tallac.vault import (
-    Envelope,
-    EnvelopeFile,
-    EnvelopeKey,
-    Passphrases,
-    SystemClock,
-    WriterKey,
-    create_vault,
-    open_vault,
-    read_identity,
-)
+from tallac.vault.access.envelopes import Envelope, EnvelopeFile
+from tallac.vault.access.passphrases import Passphrases
+from tallac.vault.format.header import read_identity
+from tallac.vault.format.keys import EnvelopeKey, WriterKey
+from tallac.vault.vault import create_vault, open_vault
 
 CHEAP = PassphraseCost(memory_kib=64, passes=1, lanes=1)
 KEY = EnvelopeKey(bytes(range(32)))

@@ -12,7 +12,8 @@ from tallac.caps import MutableDirectoryWrite
 from tallac.errors import DamageError, NotAVaultError, RolledBackError, StoreError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.vault import Vault, WriterKey, create_vault, open_vault
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.vault import Vault, create_vault, open_vault
 
 FIRST: Tree = {
     b"empty": {},

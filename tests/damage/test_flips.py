@@ -16,7 +16,7 @@ from tallac.caps import MutableDirectoryWrite
 from tallac.errors import DamageError, StoreError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise
-from tallac.vault import create_vault, open_vault
+from tallac.vault.vault import create_vault, open_vault
 
 Objects = dict[str, bytes]
 Damage = Callable[[Objects, str, random.Random], Objects]

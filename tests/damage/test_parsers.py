@@ -12,32 +12,36 @@ import msgspec
 import pytest
 from tests.torture import SCALE
 
+from tallac.app.configuration.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
+from tallac.app.keys.recovery_kit import RecoveryKit, parse_kit
+from tallac.app.keys.recovery_kit_page import kit_page, kit_text
+from tallac.app.locations.grid_path import parse_place
+from tallac.app.locations.urls import is_absent, parse_location
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import LiteralFile, MutableDirectoryWrite, parse, parse_lenient
-from tallac.connect.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
-from tallac.connect.kit_page import kit_page, kit_text
-from tallac.connect.location import is_absent, parse_location
-from tallac.connect.recovery_kit import RecoveryKit, parse_kit
-from tallac.connect.written_place import parse_place
-from tallac.crypto import SEAL_OVERHEAD, PassphraseCost, open_sealed, seal
+from tallac.clock import SystemClock
+from tallac.crypto.passphrases import PassphraseCost
+from tallac.crypto.sealing import SEAL_OVERHEAD, open_sealed, seal
 from tallac.dag import Entry, Metadata, SnapshotFacts, decode_table, encode_table, unpack_cap
 from tallac.errors import DamageError, MalformedCapError, MalformedKitError, StoreError, TallacError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
-from tallac.vault import EnvelopeFile, EnvelopeKey, Passphrases, SystemClock, create_vault, open_vault, parse_vault_key
-from tallac.vault.codec import Codec
-from tallac.vault.header import decode_header
-from tallac.vault.index_objects import decode_index, encode_index, names_in
-from tallac.vault.links import decode_links
-from tallac.vault.memory import NoMemory
-from tallac.vault.objects import Kind
-from tallac.vault.packs import FinishedPack, decode_body, encode_body, pad_plain, unpad_plain
-from tallac.vault.passphrases import decode_passphrase
-from tallac.vault.registers import REGISTER_PREFIX, Register
-from tallac.vault.sessions import SESSION_CONTEXT, decode_session
-from tallac.vault.slots import Slots
-from tallac.vault.trees import Child, decode_node, encode_node
-from tallac.vault.twins import CHECK_SIZE, add_check
+from tallac.vault.access.duplicates import CHECK_SIZE, add_check
+from tallac.vault.access.envelopes import EnvelopeFile
+from tallac.vault.access.passphrases import Passphrases, decode_passphrase
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack, decode_body, decode_index, encode_body, encode_index, names_in
+from tallac.vault.format.header import decode_header
+from tallac.vault.format.keys import EnvelopeKey, parse_vault_key
+from tallac.vault.format.links import decode_links
+from tallac.vault.format.nodes import Child, decode_node, encode_node
+from tallac.vault.format.objects import Kind
+from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
+from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.mutable.sessions import SESSION_CONTEXT, decode_session
+from tallac.vault.mutable.slots import Slots
+from tallac.vault.vault import create_vault, open_vault
 
 TRIES, TRIES_LONG = 1_000, 100_000
 SECONDS_MAX = 1.0

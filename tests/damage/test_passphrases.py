@@ -9,11 +9,16 @@ from dataclasses import dataclass
 import pytest
 
 from tallac.backends.memory import MemoryBackend
-from tallac.crypto import PassphraseCost
+from tallac.clock import SystemClock
+from tallac.crypto.passphrases import PassphraseCost
 from tallac.errors import TallacError
 from tallac.testing.determinism import SeededRandomness
-from tallac.vault import Envelope, EnvelopeFile, EnvelopeKey, Passphrases, SystemClock, WriterKey, create_vault, read_identity
-from tallac.vault.twins import add_check, check_twins, take_check, twin_paths
+from tallac.vault.access.duplicates import add_check, check_twins, take_check, twin_paths
+from tallac.vault.access.envelopes import Envelope, EnvelopeFile
+from tallac.vault.access.passphrases import Passphrases
+from tallac.vault.format.header import read_identity
+from tallac.vault.format.keys import EnvelopeKey, WriterKey
+from tallac.vault.vault import create_vault
 
 CHEAP = PassphraseCost(memory_kib=64, passes=1, lanes=1)
 KEY = EnvelopeKey(bytes(range(32)))

@@ -11,8 +11,8 @@ from tests.hostile.crafting import DIRECTORY, FILE, Crafter, bomb, child_of, pac
 
 from tallac.caps import UnknownCap
 from tallac.dag import Entry, Metadata, SnapshotFacts, encode_table, pack_cap
-from tallac.vault.objects import Kind
-from tallac.vault.trees import Child
+from tallac.vault.format.nodes import Child
+from tallac.vault.format.objects import Kind
 
 Case = Callable[[Crafter], "list[Entry] | bytes"]
 CASES: dict[str, Case] = {}

@@ -10,15 +10,15 @@ import msgspec
 import zstandard
 
 from tallac.caps import MutableDirectoryWrite, storage_index_of
-from tallac.crypto import NONCE_SIZE, hash_file_bytes, seal
+from tallac.crypto.hashing import hash_file_bytes
+from tallac.crypto.sealing import NONCE_SIZE, seal
 from tallac.dag import Entry, Metadata, encode_table, pack_cap
 from tallac.errors import MalformedObjectError
-from tallac.vault import Vault
-from tallac.vault.links import links_of_entries
-from tallac.vault.objects import Kind, _content_secret, cap_hash_of, commitment_of, object_name_of, read_key_of
-from tallac.vault.storing import Stored
-from tallac.vault.trees import Child, encode_node, links_of_children
-from tallac.vault.writer import VaultWriter
+from tallac.vault.format.links import links_of_entries
+from tallac.vault.format.nodes import Child, encode_node, links_of_children
+from tallac.vault.format.objects import Kind, Stored, _content_secret, cap_hash_of, commitment_of, object_name_of, read_key_of
+from tallac.vault.vault import Vault
+from tallac.vault.writing.batch import VaultWriter
 
 FILE = Metadata(mode=0o100644, mtime=(1_000_000_000, 5))
 DIRECTORY = Metadata(mode=0o40755, mtime=(1_000_000_000, 5))

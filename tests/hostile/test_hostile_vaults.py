@@ -17,8 +17,8 @@ from tallac.caps import MutableDirectoryWrite
 from tallac.dag import Entry
 from tallac.errors import DamageError, RolledBackError
 from tallac.restore import Overwrite, Problem, RestoreObserver, RestoreOptions, RestoreSummary, restore
-from tallac.vault import Vault, create_vault, open_vault
-from tallac.vault.writer import VaultWriter
+from tallac.vault.vault import Vault, create_vault, open_vault
+from tallac.vault.writing.batch import VaultWriter
 
 IN_PLACE = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True)
 MEMORY_GROWTH_MAX_KIB = 192 << 10

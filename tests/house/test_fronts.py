@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FRONTS = ("tallac", "tallac.connect", "tallac.crypto", "tallac.vault")
-NOT_FOR_A_NODE = ("cryptography", "zstandard", "pyfastcdc", "tallac.vault.grid", "tallac.backends.local")
+FRONTS = ("tallac",)
+NOT_FOR_A_NODE = ("cryptography", "zstandard", "pyfastcdc", "tallac.vault.vault", "tallac.backends.local")
 
 
 def _checked_names(package: str) -> dict[str, str]:
@@ -45,7 +45,7 @@ def test_what_a_front_does_not_offer_is_missing_as_in_any_module(package: str) -
 
 def test_a_command_on_a_node_loads_neither_ciphers_nor_the_vault() -> None:
     """It would take a third of its start."""
-    loaded = "tallac.cli.commands.backup, tallac.connect.backing_up, tallac.tahoe.grid"
+    loaded = "tallac.cli.commands.backup, tallac.app.operations.backing_up, tallac.tahoe.grid"
     script = f"import sys, {loaded}; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
     assert "tallac.backup.run" in modules

@@ -18,7 +18,9 @@ from tallac.testing.determinism import START_NS, FakeClock, SeededRandomness
 from tallac.testing.frugal_backend import RememberingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.testing.schedule import Schedule, ScheduledBackend
-from tallac.vault import PruneOptions, Vault, WriterKey, create_vault, open_vault
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.prune.report import PruneOptions
+from tallac.vault.vault import Vault, create_vault, open_vault
 
 SEEDS = 300
 SLEEPY_SEEDS = 100

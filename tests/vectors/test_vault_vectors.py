@@ -11,16 +11,15 @@ from blake3 import blake3
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import ImmutableDirectory, LiteralFile, MutableDirectoryWrite, storage_index_of
-from tallac.crypto import hash_file_bytes
+from tallac.crypto.hashing import hash_file_bytes
 from tallac.dag import Entry, Metadata
 from tallac.testing.determinism import FakeClock
-from tallac.vault.codec import Codec
-from tallac.vault.cutting import Cutter
-from tallac.vault.index_objects import IndexStore, index_path
-from tallac.vault.keys import WriterKey
-from tallac.vault.memory import NoMemory
-from tallac.vault.objects import (
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack, decode_body
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.format.objects import (
     Kind,
+    Stored,
     cap_hash_of,
     commitment_of,
     object_name_of,
@@ -30,12 +29,14 @@ from tallac.vault.objects import (
     seal_content,
     seal_links,
 )
-from tallac.vault.packs import FinishedPack, OpenPack, decode_body, pack_path, read_footer
-from tallac.vault.registers import Register
-from tallac.vault.sessions import RegisteredSession
-from tallac.vault.slots import Slots, fingerprint_of, signing_key_of
-from tallac.vault.storing import Stored
-from tallac.vault.tables import TableDirectoryBuilder
+from tallac.vault.format.tables import TableDirectoryBuilder
+from tallac.vault.index.index_objects import IndexStore, index_path
+from tallac.vault.mutable.registers import Register
+from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.mutable.sessions import RegisteredSession
+from tallac.vault.mutable.slots import Slots, fingerprint_of, signing_key_of
+from tallac.vault.packs.pack import OpenPack, pack_path, read_footer
+from tallac.vault.writing.chunker import Cutter
 
 VECTORS = Path(__file__).with_name("vault.json")
 WRITER = WriterKey(bytes(range(32)))

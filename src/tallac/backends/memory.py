@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from threading import Lock
 
 from tallac.backends.names import check_name, check_prefix
-from tallac.crypto import hash_file_bytes
+from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Buffer, Expect, Item, Version
 

@@ -9,7 +9,7 @@ from itertools import count
 from typing import NamedTuple
 
 from tallac.caps import ImmutableFile, LiteralFile, parse
-from tallac.crypto import hash_file_bytes
+from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, CorruptObjectError, MalformedCapError, ObjectNotFoundError, StoreReadOnlyError
 from tallac.interfaces import Version
 from tallac.webapi import Child, WebClient

@@ -9,11 +9,11 @@ from io import BufferedReader
 import click
 import msgspec
 
-from tallac.cli.completing import make_completed
+from tallac.app.client import Client
+from tallac.cli.completion.candidates import make_completed
 from tallac.cli.group import COMMANDS, CONTEXT_SETTINGS, write_examples
-from tallac.cli.output import Output
-from tallac.cli.settings import Settings, grid_options, output_options
-from tallac.connect import Client
+from tallac.cli.options.global_options import Settings, grid_options, output_options
+from tallac.cli.output.output import Output
 from tallac.errors import UsageError
 
 _BEHIND_DASHES = "tallac.behind_dashes"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tallac import __version__
-from tallac.cli.settings import grid_options, output_options
+from tallac.cli.options.global_options import grid_options, output_options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -12,7 +12,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from tallac.cli.messages import say, silence
+from tallac.cli.output.stderr import say, silence
 
 COMPLETION_VARIABLE = "_TALLAC_COMPLETE"
 """Set by the scripts that `tallac completion` prints."""
@@ -65,11 +65,11 @@ def _run() -> int:
         _expect_signals()
         if COMPLETION_VARIABLE in os.environ:
             # Late, because only a shell that completes needs it.
-            from tallac.cli.shells import complete
+            from tallac.cli.completion.shells import complete
 
             return complete(os.environ[COMPLETION_VARIABLE])
         # Late, so that an interrupt that comes while this is imported is answered as well.
-        from tallac.cli.running import run
+        from tallac.cli.run import run
 
         return run(sys.argv[1:])
     except BrokenPipeError:

@@ -5,17 +5,15 @@ Three stages stand apart, so that worker processes can take the middle one: the 
 done. Nothing is ever written outside the destination: see `names` and `tallac.source.DirectoryStack`.
 """
 
-from tallac.restore.archive import ArchiveKind, write_archive
-from tallac.restore.batch import Batch, BatchResult, restore_batch
-from tallac.restore.options import Overwrite, RestoreOptions
+from tallac.restore.archive.archive import ArchiveKind, write_archive
+from tallac.restore.files.file_writer import Batch, restore_batch
+from tallac.restore.filesystem import DESTINATION, DestinationSystem
+from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.owners import parse_owner_rules
-from tallac.restore.run import restore
-from tallac.restore.runner import BatchRunner
-from tallac.restore.selection import EVERYTHING, Selection
-from tallac.restore.settings import RestoreSettings
-from tallac.restore.summary import Change, Problem, ProblemKind, RestoreSummary
-from tallac.restore.system import DESTINATION, DestinationSystem
-from tallac.restore.tally import RestoreObserver
+from tallac.restore.parallel.runner import BatchRunner
+from tallac.restore.path_filter import EVERYTHING, Selection
+from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, RestoreObserver, RestoreSummary
+from tallac.restore.restore import restore
 
 __all__ = [
     "DESTINATION",

@@ -11,22 +11,20 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
-from tallac.restore.batch import CHILD_ERRORS, Batch, BatchResult, FileWriter, problem_of
-from tallac.restore.finish import Finisher
-from tallac.restore.in_place import InPlace
-from tallac.restore.making import Maker
-from tallac.restore.names import is_safe_component, join_path, shown
-from tallac.restore.options import PLAIN, RestoreOptions
-from tallac.restore.pool_runner import make_runner
-from tallac.restore.present import Present
-from tallac.restore.runner import BatchRunner, LocalRunner
-from tallac.restore.selection import Scope
-from tallac.restore.settings import RestoreSettings
-from tallac.restore.special import Kind, kind_of
-from tallac.restore.summary import Change, Problem, ProblemKind
-from tallac.restore.system import DestinationSystem
-from tallac.restore.tally import Tally
-from tallac.restore.twins import Twins
+from tallac.restore.entry_kind import Kind, kind_of
+from tallac.restore.files.deferred_metadata import Finisher
+from tallac.restore.files.file_writer import CHILD_ERRORS, Batch, FileWriter, problem_of
+from tallac.restore.filesystem import DestinationSystem
+from tallac.restore.options import PLAIN, RestoreOptions, RestoreSettings
+from tallac.restore.overwrite.decide import Present
+from tallac.restore.overwrite.name_collisions import Twins
+from tallac.restore.overwrite.overwriter import InPlace
+from tallac.restore.parallel.process_pool import make_runner
+from tallac.restore.parallel.runner import BatchRunner, LocalRunner
+from tallac.restore.path_filter import Scope
+from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tally
+from tallac.restore.safe_names import is_safe_component, join_path, shown
+from tallac.restore.special_files import Maker
 from tallac.source import DirectoryStack
 
 BATCH_COUNT_MAX = 200

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from tallac.crypto import hash_file_bytes
+from tallac.crypto.hashing import hash_file_bytes
 
 REMEMBERED_MAX = 100_000
 """Files whose copies are known as such; 25 MB of memory."""

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar, runtime_checkable
 
 from tallac.backends.passing import PassingBackend
-from tallac.crypto import Hasher
+from tallac.crypto.hashing import Hasher
 from tallac.errors import ObjectNotFoundError, StoreError, StoreFullError
 from tallac.interfaces import Backend, Bounded, Buffer, Expect, Finding, Item, Randomness, Upload, Version
-from tallac.vault.whole_packs import hash_stored
+from tallac.vault.packs.verifier import hash_stored
 
 RESERVE_PREFIX = "reserve/"
 PIECE_SIZE_MIN = 64 << 10

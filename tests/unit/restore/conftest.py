@@ -18,7 +18,7 @@ from tallac.dag import Entry, Metadata, encode_table
 from tallac.errors import CorruptObjectError, MissingObjectError
 from tallac.interfaces import BinaryReader, Directory
 from tallac.restore import DestinationSystem, Problem, RestoreObserver, RestoreOptions, RestoreSummary, restore
-from tallac.restore.system import Beneath, Place
+from tallac.restore.filesystem import Beneath, Place
 from tallac.source import (
     DirectoryStack,
     SourceEntry,

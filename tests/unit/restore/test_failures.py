@@ -27,7 +27,7 @@ from tallac.restore import (
     restore,
     restore_batch,
 )
-from tallac.restore.system import Beneath
+from tallac.restore.filesystem import Beneath
 
 if TYPE_CHECKING:
     from tests.unit.restore.conftest import FakeGrid, Restored

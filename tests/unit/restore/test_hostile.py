@@ -10,7 +10,7 @@ from tallac.caps import MutableDirectoryRead, MutableFormat, UnknownCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError, EntryError
 from tallac.restore import ProblemKind, restore
-from tallac.restore.names import is_safe_component, shown
+from tallac.restore.safe_names import is_safe_component, shown
 
 if TYPE_CHECKING:
     from tests.unit.restore.conftest import FakeGrid, Restored

@@ -16,20 +16,22 @@ from tallac.caps import (
     MutableDirectoryWrite,
     storage_index_of,
 )
-from tallac.crypto import open_sealed
+from tallac.crypto.sealing import open_sealed
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, CorruptObjectError, DamageError, MissingObjectError
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_file, read_tree
-from tallac.vault import KeeperKey, LocatorKey, Vault, WriterKey, create_vault, open_vault
-from tallac.vault.codec import Codec
-from tallac.vault.links import Link, LinkKind, decode_links
-from tallac.vault.memory import NoMemory
-from tallac.vault.objects import Kind, object_name_of, open_content
-from tallac.vault.packs import PackedObject, StoredPacks, decode_body, pack_path
-from tallac.vault.registers import Register
-from tallac.vault.roots import Roots
-from tallac.vault.slots import Slots
-from tallac.vault.trees import Child
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import PackedObject, decode_body
+from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
+from tallac.vault.format.links import Link, LinkKind, decode_links
+from tallac.vault.format.nodes import Child
+from tallac.vault.format.objects import Kind, object_name_of, open_content
+from tallac.vault.mutable.registers import Register
+from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.mutable.roots import Roots
+from tallac.vault.mutable.slots import Slots
+from tallac.vault.packs.pack import StoredPacks, pack_path
+from tallac.vault.vault import Vault, create_vault, open_vault
 
 SHARED: Tree = {b"album": {b"one": noise(1, 60_000), b"two": noise(2, 1_500_000)}, b"note": noise(3, 300)}
 TREE: Tree = {b"private": noise(4, 50_000), b"shared": SHARED, b"sibling": {b"diary": noise(5, 70_000)}}

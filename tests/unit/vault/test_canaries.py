@@ -8,13 +8,13 @@ import zstandard
 
 from tallac.backends.local import LocalBackend
 from tallac.caps import LiteralFile
-from tallac.crypto import padme
+from tallac.crypto.padding import padme
 from tallac.dag import Entry, Metadata, pack_cap
 from tallac.testing.determinism import FakeClock
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
-from tallac.vault import create_vault, open_vault
-from tallac.vault.links import links_of_packed
-from tallac.vault.sessions import RegisteredSession
+from tallac.vault.format.links import links_of_packed
+from tallac.vault.mutable.sessions import RegisteredSession
+from tallac.vault.vault import create_vault, open_vault
 
 CANARY = b"canary-in-the-mine"
 SIZE = 123_457

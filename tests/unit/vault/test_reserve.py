@@ -3,7 +3,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from tests.unit.vault.test_prune import FIRST, SECOND, Place
+from tests.unit.vault.prune.test_prune import FIRST, SECOND, Place
 
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
@@ -14,8 +14,10 @@ from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.quota_backend import QuotaBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
-from tallac.vault import PruneOptions, RepairOptions, create_vault, open_vault
+from tallac.vault.prune.report import PruneOptions
+from tallac.vault.repair.report import RepairOptions
 from tallac.vault.reserve import PIECE_SIZE_MIN, RESERVE_SIZE_MAX, RESERVE_SIZE_MIN, Reserve, check_reserve, piece_sizes
+from tallac.vault.vault import create_vault, open_vault
 
 LARGE = 1 << 40
 

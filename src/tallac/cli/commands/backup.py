@@ -6,8 +6,14 @@ from typing import Unpack
 
 import click
 
+from tallac.app.locations.grid_path import DEFAULT_ALIAS
+from tallac.app.operations.backup import split_target
+from tallac.app.operations.backup_sources import check_stream_name
 from tallac.backup import BackupSummary
-from tallac.cli.backing_up import (
+from tallac.cli.command import Run, argument, count_behind_dashes, define, flag, made_vault, ways_back
+from tallac.cli.options.exclusions import exclusion_options
+from tallac.cli.output.progress import ProgressLine
+from tallac.cli.reports.backup import (
     Wishes,
     observer,
     options_of,
@@ -17,12 +23,6 @@ from tallac.cli.backing_up import (
     summary_rows,
     wish_options,
 )
-from tallac.cli.command import Run, argument, count_behind_dashes, define, flag, made_vault, ways_back
-from tallac.cli.exclusions import exclusion_options
-from tallac.cli.progress import ProgressLine
-from tallac.connect import DEFAULT_ALIAS
-from tallac.connect.backups import split_target
-from tallac.connect.sources import check_stream_name
 from tallac.errors import UsageError
 
 INCOMPLETE = 3

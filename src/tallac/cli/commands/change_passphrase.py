@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tallac.cli.command import Run, argument, define
-from tallac.cli.passphrases import choose, passphrase_options, tell
+from tallac.cli.options.passphrases import choose, passphrase_options, tell
 
 
 @define(

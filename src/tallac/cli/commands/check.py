@@ -7,10 +7,10 @@ import re
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.findings import json_counts, show_counts, tell_findings
-from tallac.cli.progress import ProgressLine
-from tallac.connect import PackShare
+from tallac.cli.output.progress import ProgressLine
+from tallac.cli.reports.findings import json_counts, show_counts, tell_findings
 from tallac.errors import UsageError
+from tallac.vault.check.options import PackShare
 
 
 @define(

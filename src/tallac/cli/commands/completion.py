@@ -25,7 +25,7 @@ def command(run: Run, shell: str) -> None:
     completes commands, options, aliases, places on grids, names of snapshots, and local paths.
     """
     # Late, because the script's other half reads the table of commands.
-    from tallac.cli.shells import SCRIPTS
+    from tallac.cli.completion.shells import SCRIPTS
 
     if run.output.is_json:
         run.output.record(shell=shell, script=SCRIPTS[shell])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from tallac.app.keys.imported_keys import Connected
 from tallac.cli.command import Run, argument, define
-from tallac.cli.passphrases import choose, passphrase_options
-from tallac.connect import Connected
+from tallac.cli.options.passphrases import choose, passphrase_options
 from tallac.errors import UsageError
 
 

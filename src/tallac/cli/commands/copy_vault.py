@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import show_size
-from tallac.cli.progress import ProgressLine
-from tallac.connect import MirrorOptions, MirrorReport
+from tallac.cli.output.display import show_size
+from tallac.cli.output.progress import ProgressLine
 from tallac.errors import UsageError
+from tallac.vault.mirror.report import MirrorOptions, MirrorReport
 from tallac.wording import counted
 
 

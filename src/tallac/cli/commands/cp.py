@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import show_size
-from tallac.cli.progress import ProgressLine, copy_progress
+from tallac.cli.output.display import show_size
+from tallac.cli.output.progress import ProgressLine, copy_progress
 from tallac.errors import UsageError
 from tallac.transfer import CopyReport
 from tallac.wording import counted

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.findings import json_counts, show_counts, tell_findings
-from tallac.cli.progress import ProgressLine
+from tallac.cli.output.progress import ProgressLine
+from tallac.cli.reports.findings import json_counts, show_counts, tell_findings
 
 
 @define(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_name, show_size
-from tallac.cli.looking import Troubles
+from tallac.cli.output.display import json_name, show_size
+from tallac.cli.reports.inspect import Troubles
 from tallac.look.diff import Change, Difference, Tally
 from tallac.wording import counted
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import click
 
-from tallac.cli.choosing import choice_of, choice_options
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
-from tallac.cli.looking import Troubles, show_snapshots
-from tallac.cli.sizes import parse_size_limit
+from tallac.cli.options.sizes import parse_size_limit
+from tallac.cli.options.snapshots import choice_of, choice_options
+from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
+from tallac.cli.reports.inspect import Troubles, show_snapshots
 from tallac.dag import Entry
 from tallac.look.criteria import Criteria, PathPattern, parse_types
 from tallac.look.find import FoundPath

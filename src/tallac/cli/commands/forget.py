@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_name, show_time, table
-from tallac.cli.messages import show_name
-from tallac.cli.retaining import group_heading, unknown_name
+from tallac.cli.output.display import json_name, show_time, table
+from tallac.cli.output.stderr import show_name
+from tallac.cli.reports.snapshots import group_heading, unknown_name
 from tallac.errors import UsageError
 from tallac.retention.decide import Decision
 from tallac.retention.forget import GroupKey, Order, Plan, parse_group_by

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tallac.cli.choosing import choice_of, choice_options
+from tallac.app.operations.inspect import PathHistory
 from tallac.cli.command import Run, argument, define
-from tallac.cli.display import json_metadata, json_name, kind_of, show_size, show_time, table
-from tallac.cli.looking import shell_word, show_snapshots
-from tallac.cli.messages import show_name
-from tallac.connect import PathHistory
+from tallac.cli.options.snapshots import choice_of, choice_options
+from tallac.cli.output.display import json_metadata, json_name, kind_of, show_size, show_time, table
+from tallac.cli.output.stderr import show_name
+from tallac.cli.reports.inspect import shell_word, show_snapshots
 from tallac.dag import Entry
 from tallac.look.history import Stretch, Turn
 from tallac.look.trouble import Trouble

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define
-from tallac.cli.display import show_size, show_time, table
-from tallac.connect import VaultFigures
+from tallac.cli.output.display import show_size, show_time, table
+from tallac.vault.prune.stats_report import VaultFigures
 from tallac.wording import counted
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tallac.app.operations.key_source import KeyPlace
 from tallac.cli.command import Run, argument, define, flag
-from tallac.connect import KeyPlace
 
 
 @define(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, define
-from tallac.cli.display import table
-from tallac.cli.messages import show_name
+from tallac.cli.output.display import table
+from tallac.cli.output.stderr import show_name
 
 
 @define("list-aliases", [], examples=("tallac list-aliases",))

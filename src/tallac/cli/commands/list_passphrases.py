@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define
-from tallac.cli.display import show_time, table
-from tallac.cli.messages import show_name
+from tallac.cli.output.display import show_time, table
+from tallac.cli.output.stderr import show_name
 
 
 @define("list-passphrases", [argument("vault", "[ALIAS:]", default="")], examples=("tallac list-passphrases home:",))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
-from tallac.cli.output import Output
+from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
+from tallac.cli.output.output import Output
 from tallac.dag import Entry
 from tallac.look.listing import Order, SortBy
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, base32
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_name
-from tallac.cli.messages import show_name
+from tallac.cli.output.display import json_name
+from tallac.cli.output.stderr import show_name
 from tallac.errors import UsageError
 
 

@@ -7,10 +7,10 @@ import re
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import show_size
-from tallac.cli.progress import ProgressLine
-from tallac.connect import PruneOptions, PruneReport
+from tallac.cli.output.display import show_size
+from tallac.cli.output.progress import ProgressLine
 from tallac.errors import UsageError
+from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.wording import counted
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define
-from tallac.cli.progress import ProgressLine, copy_progress
+from tallac.cli.output.progress import ProgressLine, copy_progress
 from tallac.transfer import CopyReport
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.retaining import tell_marked
+from tallac.cli.reports.snapshots import tell_marked
 
 
 @define(

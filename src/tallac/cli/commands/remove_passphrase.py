@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.passphrases import tell
+from tallac.cli.options.passphrases import tell
 
 
 @define(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import show_size
-from tallac.cli.progress import ProgressLine
-from tallac.connect import RepairOptions, RepairReport
+from tallac.cli.output.display import show_size
+from tallac.cli.output.progress import ProgressLine
+from tallac.vault.repair.report import RepairOptions, RepairReport
 
 
 @define(

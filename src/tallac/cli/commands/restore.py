@@ -8,7 +8,7 @@ import click
 from msgspec.structs import replace
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.restoring import Telling, tell_summary
+from tallac.cli.reports.restore import Telling, tell_summary
 from tallac.errors import UsageError
 from tallac.restore import EVERYTHING, ArchiveKind, Overwrite, RestoreOptions, Selection, parse_owner_rules
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_name, show_size
-from tallac.cli.messages import show_name
+from tallac.cli.output.display import json_name, show_size
+from tallac.cli.output.stderr import show_name
 from tallac.retention.rewrite import Removed, Rewritten
 from tallac.wording import counted
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tallac.cli.command import Run, argument, define
-from tallac.cli.display import show_size
-from tallac.cli.findings import json_counts, show_share, tell_findings
-from tallac.cli.progress import ProgressLine
+from tallac.cli.output.display import show_size
+from tallac.cli.output.progress import ProgressLine
+from tallac.cli.reports.findings import json_counts, show_share, tell_findings
 from tallac.wording import counted
 
 

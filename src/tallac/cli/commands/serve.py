@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.cli.command import Run, define, flag, made_vault
-from tallac.connect import DEFAULT_ALIAS
 
 
 @define(

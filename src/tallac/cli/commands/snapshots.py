@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import click
 
-from tallac.cli.choosing import choice_of, choice_options
 from tallac.cli.command import Run, argument, define
-from tallac.cli.display import json_name, show_size, table
-from tallac.cli.messages import show_name
-from tallac.cli.retaining import group_heading, unknown_name
+from tallac.cli.options.snapshots import choice_of, choice_options
+from tallac.cli.output.display import json_name, show_size, table
+from tallac.cli.output.stderr import show_name
+from tallac.cli.reports.snapshots import group_heading, unknown_name
 from tallac.dag import Entry
 from tallac.retention.forget import GroupBy, GroupKey, group_of, parse_group_by
 from tallac.retention.target import facts_of, mark_of

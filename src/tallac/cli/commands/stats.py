@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.display import json_name, show_size, table
-from tallac.cli.looking import Troubles
-from tallac.cli.messages import show_name
-from tallac.cli.progress import ProgressLine
+from tallac.cli.output.display import json_name, show_size, table
+from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.stderr import show_name
+from tallac.cli.reports.inspect import Troubles
 from tallac.dag import Entry
 from tallac.look.deep_stats import DEEP_STATS
 from tallac.look.stats import Statistics

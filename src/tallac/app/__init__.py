@@ -1,0 +1,1 @@
+"""What Tallac does for a user: operations over a workspace of aliases, keys and locations. `client.Client` is the front door."""

@@ -1,0 +1,228 @@
+"""The user's configuration: which vaults there are, with their keys, and which aliases.
+
+One JSON file, readable by the user alone from its first moment, replaced as a whole. It holds secrets: no `repr` shows them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tallac.app.configuration.folders import HOME_VARIABLE, make_private_folder, write_private
+from tallac.errors import ConfigurationError
+
+FORMAT = 1
+SIZE_MAX = 64 << 20
+
+
+class KeySource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a vault key is that the configuration does not hold: one of three places.
+
+    Attributes:
+        mark: Tells whether what is found there is that key; it gives no authority.
+        file: A file's absolute name.
+        command: A command that prints it.
+        keyring: An entry in the system keyring.
+    """
+
+    mark: str
+    file: str = ""
+    command: str = ""
+    keyring: str = ""
+
+    def __str__(self) -> str:
+        """Say where, as a user would."""
+        if self.file:
+            return f"the file {self.file}"
+        return f"the output of `{self.command}`" if self.command else f"the entry {self.keyring!r} of the system keyring"
+
+
+class KnownGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A grid that the user has the keys of.
+
+    Attributes:
+        location: The URL where it is.
+        vault_key: The vault key's whole text, a secret; "" where it is kept elsewhere, and for a Tahoe-LAFS grid, which has none.
+        key_source: Where it is kept instead. Then the other secrets of this grid are sealed under it; see `kept_secrets`.
+        envelope_key: The key of the user's envelope in that vault, a secret; "" where no passphrase leads there.
+        enveloped: Tells whether the envelope holds what this file does: a hash of what this machine last put there.
+    """
+
+    location: str
+    vault_key: str
+    key_source: KeySource | None = None
+    envelope_key: str = ""
+    enveloped: str = ""
+
+    def __repr__(self) -> str:
+        """Show where it is; the key is a secret, and so is a cap in the location."""
+        return f"<KnownGrid {self.location.partition('/URI:')[0]}>"
+
+
+class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name for a root directory on a grid.
+
+    Attributes:
+        grid: The grid's identity.
+        cap: The directory's cap, whole text, a secret.
+    """
+
+    grid: str
+    cap: str
+
+    def __repr__(self) -> str:
+        """Show the grid; the cap is a secret."""
+        return f"<Alias on {self.grid}>"
+
+
+class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """All that the file holds.
+
+    Attributes:
+        format: The file's format, 1.
+        grids: By their identity.
+        aliases: By their name, without the colon.
+        unfinished: Vault keys, by location, of vaults that are being made: written before the vault, so that a run that is
+            killed in between can be taken up again.
+    """
+
+    format: int = FORMAT
+    grids: dict[str, KnownGrid] = {}
+    aliases: dict[str, Alias] = {}
+    unfinished: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Count; the rest is secret."""
+        return f"<Configuration of {len(self.grids)} grids, {len(self.aliases)} aliases>"
+
+
+class _Header(msgspec.Struct):
+    """What every format of the file has."""
+
+    format: int
+
+
+class ConfigurationFile:
+    """The configuration on disk.
+
+    Several processes may use it at a time: readers see a whole state, and of updates none is lost.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.path = folder / "tallac.json"
+
+    def read(self) -> Configuration:
+        """Read it as it is now; an empty one where there is no file.
+
+        Raises:
+            ConfigurationError: It can't be read, is malformed, or belongs to a newer Tallac.
+        """
+        try:
+            with self.path.open("rb") as file:
+                text = file.read(SIZE_MAX + 1)
+        except FileNotFoundError:
+            return Configuration()
+        except OSError as error:
+            raise self._unusable(f"{self.path}: can't read the configuration", error) from error
+        return self._decode(text)
+
+    @contextmanager
+    def updating(self) -> Iterator[Configuration]:
+        """Change the configuration: what the block did to it is durable when the block has been left.
+
+        An exception in the block leaves the file as it was, or as the last `write` in the block left it. Others wait meanwhile.
+
+        Raises:
+            ConfigurationError: It can't be read or written.
+        """
+        make_private_folder(self._folder)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self._folder / "lock"))
+            except OSError as error:
+                raise self._unusable(f"{self._folder}: can't lock the configuration", error) from error
+            configuration = self.read()
+            before = _encode(configuration)
+            yield configuration
+            if _encode(configuration) != before:
+                self.write(configuration)
+
+    def write(self, configuration: Configuration) -> None:
+        """Replace the file, atomically and durably. Only for who is in an `updating` block.
+
+        Raises:
+            ConfigurationError: It can't be written; the file is as it was.
+        """
+        new = self.path.with_name(self.path.name + ".new")
+        try:
+            write_private(new, _encode(configuration))
+            new.replace(self.path)
+            _flush_folder(self._folder)
+        except OSError as error:
+            raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is as it was") from error
+
+    def _unusable(self, what: str, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"{what} ({error.strerror}); see to its permissions, or choose another place with {HOME_VARIABLE}"
+        )
+
+    def _decode(self, text: bytes) -> Configuration:
+        if len(text) > SIZE_MAX:
+            raise ConfigurationError(f"{self.path}: the configuration is larger than {SIZE_MAX >> 20} MiB; restore a copy of it")
+        try:
+            if msgspec.json.decode(text, type=_Header).format > FORMAT:
+                raise ConfigurationError(f"{self.path}: a newer Tallac wrote this configuration; upgrade to use it")
+            return msgspec.json.decode(text, type=Configuration)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            # The reason names fields and offsets, never values.
+            raise ConfigurationError(f"{self.path}: the configuration is malformed ({error}); restore a copy of it") from error
+
+
+def _encode(configuration: Configuration) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(configuration, order="deterministic"), indent=2) + b"\n"
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Only there can a folder be opened and flushed.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _wait_for_lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+
+else:
+    import fcntl
+
+    def _wait_for_lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that this file stands for; wait while another process or thread has it.
+
+    The file is made where it is missing, readable by the user alone, and stays: to remove it would let two have the lock.
+
+    Raises:
+        OSError: The file can't be made or opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        _wait_for_lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,102 @@
+"""Where Tallac keeps what is its own on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tallac.errors import LocalStateError, OutputError, UsageError
+
+HOME_VARIABLE = "TALLAC_HOME"
+
+
+class Folders(msgspec.Struct, frozen=True):
+    """The three places that a user's Tallac has.
+
+    Attributes:
+        configuration: Aliases and vault keys; whoever loses it loses the vaults, unless there is a copy.
+        state: What can be made again: local indexes, the source database, the memory of rollbacks.
+        vault: Where the first backup makes a vault, if nobody said otherwise.
+    """
+
+    configuration: Path
+    state: Path
+    vault: Path
+
+    @classmethod
+    def standard(cls, environment: Mapping[str, str] = os.environ) -> Folders:
+        """Give the platform's folders, or those under `TALLAC_HOME` where it is set.
+
+        Raises:
+            LocalStateError: The user has no home folder.
+        """
+        home = environment.get(HOME_VARIABLE)
+        if home:
+            return cls.under(Path(home))
+        # Late, because it costs more time than the rest of a short command; with TALLAC_HOME it is not needed.
+        import platformdirs
+
+        try:
+            return cls(
+                configuration=platformdirs.user_config_path("tallac"),
+                state=platformdirs.user_state_path("tallac"),
+                vault=platformdirs.user_data_path("tallac") / "vault",
+            )
+        except RuntimeError as error:
+            raise LocalStateError(
+                f"this user has no home folder; set HOME, or {HOME_VARIABLE} to a folder for Tallac's own"
+            ) from error
+
+    @classmethod
+    def under(cls, home: Path) -> Folders:
+        """Put all three under one folder."""
+        home = Path(os.path.abspath(home))
+        return cls(home / "config", home / "state", home / "vault")
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only the user can enter, where there is none; its parents as well, with the usual rights.
+
+    Raises:
+        LocalStateError: It can't be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise LocalStateError(
+            f"{folder}: can't make this folder ({error.strerror}); choose another place with {HOME_VARIABLE}"
+        ) from error
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only the user can read, from its first moment; durable when this returns. Raises OSErrors."""
+    # A leftover of a killed run may have other rights; the mode counts at creation only.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_new_private_file(path: Path, content: bytes) -> None:
+    """Make a file with this content; durable when this returns.
+
+    Raises:
+        UsageError: There is such a file.
+        OutputError: It can't be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise UsageError(f"{path}: there is such a file already; choose another name") from None
+    except OSError as error:
+        raise OutputError(f"{path}: can't write it ({error.strerror})") from error

@@ -1,0 +1,91 @@
+"""What came from an envelope or a recovery kit, on its way into the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tallac.app.configuration.configuration import Configuration, KnownGrid
+from tallac.app.keys.sealed_secrets import KeptSecrets
+from tallac.app.locations.grid_path import check_alias_name
+from tallac.app.locations.vaults import VaultKey
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
+from tallac.errors import AliasError
+
+if TYPE_CHECKING:
+    from tallac.vault.access.envelopes import NamedCap
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """An alias that came from an envelope or a recovery kit.
+
+    Attributes:
+        name: What it is called there.
+        alias: What it is called here, where another alias may have had that name.
+        is_new: Whether it was not here before.
+    """
+
+    name: str
+    alias: str
+    is_new: bool
+
+
+class Entering:
+    """Enters what came from an envelope or a recovery kit into a configuration that is being updated.
+
+    Nothing that is there is lost: of two vault keys the stronger stays, and an alias whose name stands for something else here gets
+    a number after its name.
+    """
+
+    def __init__(self, configuration: Configuration, kept: KeptSecrets, identity: str) -> None:
+        """Enter things of the vault of this identity."""
+        self._configuration = configuration
+        self._kept = kept
+        self._identity = identity
+
+    def enter_grid(self, location: str, key: VaultKey, envelope_key: str) -> None:
+        """Let the configuration know the vault, its key, and the key of the user's envelope, "" for none."""
+        known = self._configuration.grids.get(self._identity)
+        if known is None:
+            here = KnownGrid(location, key.danger_whole_text())
+        elif known.key_source is None:
+            here = msgspec.structs.replace(known, location=location, vault_key=key.danger_whole_text())
+        else:
+            here = msgspec.structs.replace(known, location=location)
+        self._configuration.grids[self._identity] = here
+        if envelope_key:
+            self._kept.enter_envelope_key(self._configuration, self._identity, envelope_key)
+
+    def enter_aliases(self, aliases: Iterable[NamedCap]) -> list[Connected]:
+        """Enter aliases on the vault, which the configuration knows, and say what each is called here.
+
+        Raises:
+            AliasError: A name can't be one, or stands for no directory.
+        """
+        named = sorted(aliases)
+        for name, cap in named:
+            check_alias_name(name)
+            if not isinstance(parse(cap), DirectoryReadCap | DirectoryWriteCap):
+                raise AliasError(f"the alias {name!r} stands for something that is no directory")
+        # Those whose names are free or theirs come first, so that none of them is taken for a numbered one.
+        here = self._kept.aliases_on(self._configuration, self._identity)
+        contested = [each for each in named if self._is_taken(each[0]) and here.get(each[0]) != each[1]]
+        return [self._enter(*each) for each in [*(each for each in named if each not in contested), *contested]]
+
+    def _enter(self, name: str, cap: str) -> Connected:
+        here = self._kept.aliases_on(self._configuration, self._identity)
+        if here.get(name) == cap:
+            return Connected(name, name, is_new=False)
+        known = [other for other, its in here.items() if its == cap]
+        if known and self._is_taken(name):
+            return Connected(name, known[0], is_new=False)
+        number, free = 2, name
+        while self._is_taken(free):
+            number, free = number + 1, f"{name}-{number}"
+        self._kept.enter_alias(self._configuration, free, self._identity, cap)
+        return Connected(name, free, is_new=True)
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._configuration.aliases

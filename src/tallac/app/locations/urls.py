@@ -1,0 +1,106 @@
+"""Where a vault is: text -> URL -> backend. The only place that names a concrete backend."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from tallac.app.locations.tahoe_urls import backend_of, has_cap, is_tahoe_vault, parse_tahoe_location, show_tahoe_vault
+from tallac.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from tallac.backends.local import LocalBackend
+    from tallac.backends.tahoe import TahoeBackend
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_FOLDER_PREFIX = "file://"
+
+
+def parse_location(text: str) -> str:
+    """Turn what a user writes, a folder or a URL, into a URL.
+
+    Raises:
+        UsageError: It is neither, or of a kind that Tallac does not know.
+    """
+    if is_tahoe_vault(text):
+        return parse_tahoe_location(text)
+    scheme = _SCHEME.match(text)
+    if not text or "\0" in text:
+        raise UsageError("--grid needs a folder or a file:/// URL")
+    if scheme is None:
+        return url_of_folder(Path(text))
+    if scheme[1].lower() != "file":
+        raise UsageError(f"{scheme[1]}:// is no kind of grid that works now; give a folder or a file:/// URL")
+    if not text[len(_FOLDER_PREFIX) :].startswith("/"):
+        raise UsageError("a file URL has three slashes, as in file:///media/disk/vault")
+    folder = folder_of_url(text)
+    if "\0" in str(folder):
+        raise UsageError("--grid: no folder's name has a zero byte")
+    return url_of_folder(folder)
+
+
+def url_of_folder(folder: Path) -> str:
+    """Write a folder as a URL, absolute; links in it are kept, since they may lead elsewhere another day."""
+    absolute = os.path.abspath(folder)
+    return _FOLDER_PREFIX + quote_from_bytes(os.fsencode(absolute))
+
+
+def folder_of_url(url: str) -> Path:
+    """Give the folder that a `file:` URL names."""
+    return Path(os.fsdecode(unquote_to_bytes(os.fsencode(url[len(_FOLDER_PREFIX) :]))))
+
+
+def is_folder_url(url: str) -> bool:
+    """Whether it is a folder of this machine."""
+    return url.startswith(_FOLDER_PREFIX + "/")
+
+
+def show_location(url: str) -> str:
+    """Write a location as a user would, without secrets."""
+    if is_tahoe_vault(url):
+        return show_tahoe_vault(url)
+    return str(folder_of_url(url)) if is_folder_url(url) else url
+
+
+def is_absent(url: str) -> bool:
+    """Whether there is no such folder; any trouble with looking is no absence."""
+    if is_tahoe_vault(url):
+        return not has_cap(url)
+    try:
+        folder_of_url(url).stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # Whoever opens it says what is wrong.
+    return False
+
+
+def has_strange_files(url: str) -> bool:
+    """Whether a folder holds anything beside what a file system puts there itself."""
+    if is_tahoe_vault(url):
+        return not backend_of(url).is_empty()
+    folder = folder_of_url(url)
+    try:
+        return any(name != "lost+found" for name in os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return folder.is_file()
+    except OSError as error:
+        raise StoreError(f"{folder}: can't read this folder ({error.strerror})") from error
+
+
+def backend_at(url: str) -> LocalBackend | TahoeBackend:
+    """Give the backend at a location.
+
+    Raises:
+        UsageError: It is of a kind that this Tallac does not know.
+    """
+    if is_tahoe_vault(url):
+        return backend_of(url)
+    if not is_folder_url(url):
+        raise UsageError(f"{url}: no kind of grid that works now; only folders do")
+    from tallac.backends.local import LocalBackend  # late import: a Tahoe-LAFS grid does without it
+
+    return LocalBackend(folder_of_url(url))

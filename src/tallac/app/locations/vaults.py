@@ -1,0 +1,259 @@
+"""The vaults that a user has keys of: opening the known ones, making new ones. The only place that names a concrete grid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from tallac.app.configuration.configuration import Configuration, ConfigurationFile, KeySource, KnownGrid
+from tallac.app.configuration.folders import Folders
+from tallac.app.locations.grid_options import GridChoice
+from tallac.app.locations.grid_path import DEFAULT_ALIAS
+from tallac.app.locations.tahoe_urls import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
+from tallac.app.locations.urls import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
+from tallac.app.secrets.secret_reader import SecretSource
+from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
+from tallac.interfaces import Backend, Grid, Randomness
+from tallac.vault.format.header import read_identity
+from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key, parse_vault_key
+
+VaultKey = WriterKey | KeeperKey | LocatorKey
+
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
+
+
+class Vaults:
+    """Opens vaults, each once, and makes new ones. Not thread-safe."""
+
+    def __init__(
+        self, folders: Folders, file: ConfigurationFile, choice: GridChoice, secrets: SecretSource, randomness: Randomness
+    ) -> None:
+        self._folders = folders
+        self._file = file
+        self._choice = choice
+        self._secrets = secrets
+        self._randomness = randomness
+        self._open_grids: dict[str, Grid] = {}
+        self._given: dict[str, KnownGrid] = {}
+        self._asked: dict[KeySource, VaultKey] = {}
+
+    def close(self) -> None:
+        """Close all grids."""
+        while self._open_grids:
+            self._open_grids.popitem()[1].close()
+
+    def known(self, configuration: Configuration, identity: str) -> KnownGrid:
+        """Give what is known about a vault; what the command line says comes first.
+
+        Raises:
+            ConfigurationError: Its key is missing.
+            UsageError: The command line chose another vault.
+        """
+        if self._choice.location is not None and self.chosen(configuration) != identity:
+            raise UsageError(
+                f"{show_location(self._choice.location)}: this is another vault than the one that the alias is in; leave out --grid"
+            )
+        known = self._given.get(identity) or configuration.grids.get(identity)
+        if known is None:
+            raise ConfigurationError(
+                f"{self._file.path}: the key of vault {identity} is missing; restore a copy of this file, or remove the alias"
+            )
+        if is_tahoe(known.location):
+            raise UsageError(f"{known.location}: this is a Tahoe-LAFS grid and no vault; its caps suffice, there are no vault keys")
+        return known
+
+    def chosen(self, configuration: Configuration) -> str:
+        """Give the identity of the vault that is meant where no alias says it: --grid, the default alias's, or the only one.
+
+        Raises:
+            UsageError: It is not clear which, or its key is missing.
+            NotAVaultError, StoreError: --grid leads to no vault.
+        """
+        if self._choice.location is not None:
+            return self._choose(configuration, self._located(configuration, self._choice.location))
+        if self._choice.gives_key:
+            raise UsageError("--vault-key says how to open a vault, and --grid where it is: give both")
+        if DEFAULT_ALIAS in configuration.aliases:
+            return configuration.aliases[DEFAULT_ALIAS].grid
+        if len(configuration.grids) == 1:
+            return next(iter(configuration.grids))
+        raise UsageError("say with --grid FOLDER which vault this is about")
+
+    def chosen_or_new(self, configuration: Configuration) -> tuple[str, str]:
+        """Give the identity of the vault for a new alias, and where it was made if it was.
+
+        Only in an `updating` block: a vault's key is in the configuration before the vault is there.
+        """
+        if self._choice.location is not None:
+            url = self._located(configuration, self._choice.location)
+        elif DEFAULT_ALIAS in configuration.aliases:
+            return self.chosen(configuration), ""
+        else:
+            url = url_of_folder(self._folders.vault)
+        identity = self.identity_at(url)
+        is_begun = url in configuration.unfinished and identity not in configuration.grids
+        if identity is None or (is_begun and not self._choice.gives_key):
+            if is_tahoe_vault(url) and not has_cap(url):
+                url = with_new_directory(url)
+            return self._make(configuration, url), show_location(url)
+        return self.remember(configuration, self._choose(configuration, url)), ""
+
+    def remember_chosen(self, configuration: Configuration) -> str:
+        """Keep the chosen vault's place and key in the configuration, and give its identity."""
+        return self.remember(configuration, self.chosen(configuration))
+
+    def remember(self, configuration: Configuration, identity: str) -> str:
+        """Keep a vault's place and key in the configuration, if it is one that only the command line has named."""
+        # A key that is there already may be a stronger one.
+        if identity not in configuration.grids:
+            configuration.grids[identity] = self._given[identity]
+        return identity
+
+    def open(self, configuration: Configuration, identity: str) -> Grid:
+        """Open a vault, or give the open one.
+
+        Raises:
+            As `backend_of` and `open_vault`.
+        """
+        if identity not in self._open_grids:
+            self._open_grids[identity] = self.opener(configuration, identity)()
+        return self._open_grids[identity]
+
+    def key_at(self, configuration: Configuration, url: str) -> VaultKey | None:
+        """Give the key of the vault at a place: the one that the command line names, or the one that is known; None without either.
+
+        Raises:
+            NotAVaultError, StoreError: There is no vault.
+        """
+        if self._choice.gives_key:
+            return self._given_key()
+        known = configuration.grids.get(read_identity(backend_at(url)))
+        return None if known is None else self.parse_key(known)
+
+    def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
+        """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
+        from tallac.vault.vault import open_vault  # late import: a Tahoe-LAFS grid does without it
+
+        backend = self.backend_of(configuration, identity)
+        key = self.parse_key(self.known(configuration, identity))
+        return partial(open_vault, backend, key, state=self._folders.state, identity=identity, randomness=self._randomness)
+
+    def backend_of(self, configuration: Configuration, identity: str) -> Backend:
+        """Give the backend that a vault is in, after a look whether it is there.
+
+        Raises:
+            NotAVaultError: It is not where it was.
+            UsageError: Another one is there.
+        """
+        location = self.known(configuration, identity).location
+        found = self.identity_at(location)
+        where = show_location(location)
+        if found is None:
+            raise NotAVaultError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
+        if found != identity:
+            raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
+        return backend_at(location)
+
+    def parse_key(self, known: KnownGrid) -> VaultKey:
+        """Read the key of a known vault.
+
+        Raises:
+            ConfigurationError: It is damaged.
+        """
+        source = known.key_source
+        try:
+            if source is None:
+                return parse_vault_key(known.vault_key)
+            if source not in self._asked:
+                self._asked[source] = parse_vault_key(self.ask(source))
+        except MalformedCapError as error:
+            where = self._file.path if source is None else source
+            raise ConfigurationError(
+                f"{where}: the key of the vault at {show_location(known.location)} is damaged: {error}"
+            ) from error
+        if self._asked[source].mark != source.mark:
+            raise ConfigurationError(f"{source}: this is another key than that of the vault at {show_location(known.location)}")
+        return self._asked[source]
+
+    def ask(self, source: KeySource) -> str:
+        """Give what is kept at a key source.
+
+        Raises:
+            UsageError: There is nothing.
+            LocalStateError: The system keyring does not answer.
+        """
+        if source.file:
+            return self._secrets.read_line(source.file, "a vault key")
+        if source.command:
+            return self._secrets.ask_command(source.command, "a vault key")
+        return self._secrets.ask_keyring(source.keyring, "a vault key")
+
+    def _located(self, configuration: Configuration, text: str) -> str:
+        """Give the location that a user means; a vault on a Tahoe-LAFS grid need not be named by its cap."""
+        url = parse_location(text)
+        if not is_tahoe_vault(url):
+            return url
+        return complete(url, [*(known.location for known in configuration.grids.values()), *configuration.unfinished])
+
+    def _given_key(self) -> VaultKey:
+        """Read the key where the command line says."""
+        choice = self._choice
+        if choice.vault_key_command is not None and choice.vault_key_file is not None:
+            raise UsageError("--vault-key and --vault-key-command both say where the key is: give one of them")
+        if choice.vault_key_command is not None:
+            return parse_vault_key(self._secrets.ask_command(choice.vault_key_command, "a vault key"))
+        return parse_vault_key(self._secrets.read_line(choice.vault_key_file or "", "a vault key"))
+
+    def _choose(self, configuration: Configuration, url: str) -> str:
+        identity = self.identity_at(url)
+        if identity is None:
+            raise NotAVaultError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
+        if identity in self._given:
+            return identity
+        if self._choice.gives_key:
+            self._given[identity] = KnownGrid(url, self._given_key().danger_whole_text())
+        elif identity in configuration.grids:
+            self._given[identity] = msgspec.structs.replace(configuration.grids[identity], location=url)
+        else:
+            raise UsageError(f"{show_location(url)}: no key of this vault is known here; give one with --vault-key FILE")
+        return identity
+
+    def identity_at(self, url: str) -> str | None:
+        """Give the identity of the vault at a location; None where there is none.
+
+        Raises:
+            StoreError: It can't be read, or is damaged.
+        """
+        if is_absent(url):
+            return None
+        try:
+            identity = read_identity(backend_at(url))
+        except NotAVaultError:
+            return None
+        if not _IDENTITY.fullmatch(identity):
+            # It becomes a folder's name, and the store that it comes from may be hostile.
+            raise CorruptObjectError(f"{show_location(url)}: the vault's header is damaged")
+        return identity
+
+    def _make(self, configuration: Configuration, url: str) -> str:
+        """Make a vault, or go on with one that a killed run began. Its key is durable before it is."""
+        from tallac.vault.vault import create_vault  # late import: a Tahoe-LAFS grid does without it
+
+        begun = configuration.unfinished.get(url)
+        if begun is None and has_strange_files(url):
+            raise NotAVaultError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
+        key = make_writer_key(self._randomness) if begun is None else self.parse_key(KnownGrid(url, begun))
+        if not isinstance(key, WriterKey):
+            raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {show_location(url)} is no writer key")
+        backend = backend_at(url)
+        backend.create()
+        configuration.unfinished[url] = key.danger_whole_text()
+        self._file.write(configuration)
+        create_vault(backend, key=key, randomness=self._randomness)
+        identity = read_identity(backend)
+        configuration.grids[identity] = KnownGrid(url, configuration.unfinished.pop(url))
+        self._file.write(configuration)
+        return identity

@@ -1,0 +1,199 @@
+"""What a user asks about keeping snapshots, put in the words of `tallac.retention`, and carried out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tallac.app.workspace import Connection
+from tallac.clock import SystemClock
+from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
+from tallac.errors import EntryNotFoundError, UsageError
+from tallac.interfaces import Grid
+from tallac.transfer import Place, find_writable
+
+if TYPE_CHECKING:
+    from tallac.retention.forget import Order, Plan, Undone
+    from tallac.retention.marks import TagChange
+    from tallac.retention.record import RetentionRecord
+    from tallac.retention.rewrite import Rewritten
+    from tallac.retention.target import Target
+
+
+RECORD_FILE = "retention.db"
+RECORD_ROOM = 48 << 10
+"""Free bytes with which the record can note some snapshots, its journal included; less than a piece of the reserve."""
+
+
+class Retaining:
+    """The part of `tallac.Client` that is about which snapshots stay.
+
+    Targets are written `ALIAS:TO`; names are those in `Archives/`, or `Latest`. With `dry_run` nothing is changed.
+    """
+
+    # Imports are late throughout, because most commands do without all this.
+
+    connection: Connection
+    warn: Callable[[str], None]
+
+    def forget(self, target: str, order: Order, *, dry_run: bool = False) -> Plan:
+        """Forget what the order's rules don't keep, and say what each rule keeps.
+
+        Raises:
+            UsageError: There is no rule.
+        """
+        from tallac.retention.forget import forget  # late import: see above
+
+        grid, found = self._target(target)
+        with self._record(grid, is_noting=not dry_run) as record:
+            return forget(grid, found, order, record, SystemClock(), dry_run=dry_run)
+
+    def forget_named(
+        self, places: Sequence[str], *, group_by: str = "host,source", allow_empty: bool = False, dry_run: bool = False
+    ) -> list[bytes]:
+        """Forget single snapshots of one target, written `ALIAS:TO/Archives/NAME`; give their names."""
+        from tallac.retention.forget import forget_named, parse_group_by  # late import: see above
+
+        groups = parse_group_by(group_by)
+        grid, found, names = self._named(places)
+        with self._record(grid, is_noting=not dry_run) as record:
+            return forget_named(grid, found, names, groups, record, SystemClock(), allow_empty=allow_empty, dry_run=dry_run)
+
+    def undo_forget(self, places: Sequence[str], *, dry_run: bool = False) -> Undone:
+        """Bring back what the last `forget` of a target has forgotten, or these single snapshots of it."""
+        from tallac.retention.forget import undo  # late import: see above
+
+        if len(places) == 1 and not self.names_snapshot(places[0]):
+            grid, found = self._target(places[0])
+            names: list[bytes] = []
+        else:
+            grid, found, names = self._named(places)
+        with self._record(grid) as record:
+            return undo(grid, found, names, record, SystemClock(), dry_run=dry_run)
+
+    def hold(self, target: str, names: Sequence[str], reason: str = "", *, dry_run: bool = False) -> list[Entry]:
+        """Let snapshots never be forgotten; give their entries."""
+        from tallac.retention.marks import hold  # late import: see above
+
+        grid, found = self._target(target)
+        return hold(grid, found, _names(grid, found, names), reason, SystemClock(), dry_run=dry_run)
+
+    def release(self, target: str, names: Sequence[str], *, dry_run: bool = False) -> list[Entry]:
+        """Let snapshots be forgotten again; give their entries."""
+        from tallac.retention.marks import release  # late import: see above
+
+        grid, found = self._target(target)
+        return release(grid, found, _names(grid, found, names), SystemClock(), dry_run=dry_run)
+
+    def tag(self, target: str, names: Sequence[str], change: TagChange, *, dry_run: bool = False) -> list[Entry]:
+        """Change tags and notes of snapshots; give their entries."""
+        from tallac.retention.marks import tag  # late import: see above
+
+        grid, found = self._target(target)
+        return tag(grid, found, _names(grid, found, names), change, SystemClock(), dry_run=dry_run)
+
+    def rewrite(
+        self, target: str, patterns: Sequence[str], snapshots: Sequence[str] = (), *, dry_run: bool = False
+    ) -> list[Rewritten]:
+        """Take what matches gitignore patterns out of all snapshots, or of these; say what became of those that change.
+
+        Raises:
+            UsageError: A pattern is none.
+        """
+        from tallac.retention.rewrite import rewrite  # late import: see above
+
+        is_excluded = _excluder(patterns)
+        grid, found = self._target(target)
+        names = _names(grid, found, snapshots)
+        with self._record(grid) as record:
+            return rewrite(grid, found, names, is_excluded, record, SystemClock(), dry_run=dry_run)
+
+    def names_snapshot(self, place: str) -> bool:
+        """Whether a place is written `ALIAS:TO/Archives/NAME`."""
+        return _is_named(self.connection.resolve(place)[1])
+
+    def _target(self, text: str) -> tuple[Grid, Target]:
+        grid, place = self.connection.resolve(text)
+        return grid, _open(grid, place)
+
+    def _named(self, places: Sequence[str]) -> tuple[Grid, Target, list[bytes]]:
+        resolved = [self.connection.resolve(text) for text in places]
+        grid, first = resolved[0]
+        for other, place in resolved:
+            if not _is_named(place):
+                raise UsageError(f"{place}: this is no single snapshot; give a target with rules, or ALIAS:TO/Archives/NAME")
+            if other is not grid or place.parent != first.parent:
+                raise UsageError(f"{place}: this is in another target than {first}; forget in one target at a time")
+        return grid, _open(grid, first.parent.parent), [place.path[-1] for _, place in resolved]
+
+    @contextmanager
+    def _record(self, grid: Grid, *, is_noting: bool = False) -> Iterator[RetentionRecord]:
+        """Open the record of a grid's targets; where its disk is full or read-only, a copy that does not last.
+
+        Args:
+            grid: The grid.
+            is_noting: What is forgotten is to be noted, so that the user has to know where that does not last.
+        """
+        from tallac.retention.record import RetentionRecord  # late import: see above
+        from tallac.vault.local_state import open_state_folder  # late import: see above
+        from tallac.vault.reserve import ReserveHolder  # late import: see above
+
+        folder = self.connection.folders.state / grid.identity
+        state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
+        try:
+            if state.is_temporary and isinstance(grid, ReserveHolder) and grid.give_up_reserve():
+                # Often the vault lies on the same disk.
+                state.close()
+                state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
+            if state.is_temporary and is_noting:
+                self.warn(f"{folder}: no room to note what is forgotten, so `tallac forget --undo` can't bring it back")
+            with RetentionRecord(state.folder / RECORD_FILE) as record:
+                yield record
+        finally:
+            state.close()
+
+
+def _is_named(place: Place) -> bool:
+    return len(place.path) >= 2 and place.path[-2] == ARCHIVES
+
+
+def _open(grid: Grid, place: Place) -> Target:
+    from tallac.retention.target import Target  # late import: see above
+
+    directory = find_writable(grid, place)
+    try:
+        archives = find_writable(grid, place.child(ARCHIVES))
+    except EntryNotFoundError as error:
+        raise EntryNotFoundError(f"{place}: there are no snapshots here; `tallac backup FROM {place}` makes one") from error
+    return Target(directory, archives, str(place))
+
+
+def _names(grid: Grid, target: Target, names: Sequence[str]) -> list[bytes]:
+    raw = [os.fsencode(name) for name in names]
+    if LATEST not in raw:
+        return raw
+    newest = newest_snapshot(target.read(grid), SystemClock().now_ns())
+    if newest is None:
+        raise EntryNotFoundError(f"{target.label}: there is no snapshot yet")
+    return [newest.name if name == LATEST else name for name in raw]
+
+
+def _excluder(patterns: Sequence[str]) -> Callable[[bytes, bool], bool]:
+    """Tell what gitignore patterns match; a name that is no UTF-8 is matched with surrogates in the places of its odd bytes."""
+    import pathspec  # late import: see above
+
+    for pattern in patterns:
+        if not pattern.strip() or pattern.startswith("#"):
+            raise UsageError(f"{pattern!r} matches nothing: give a pattern as in a .gitignore file")
+    try:
+        spec = pathspec.GitIgnoreSpec.from_lines(patterns)
+    except ValueError as error:
+        raise UsageError(f"this is no pattern: {error}") from error
+
+    def is_excluded(path: bytes, is_directory: bool) -> bool:
+        text = path.decode("utf-8", "surrogateescape")
+        return spec.match_file(f"{text}/" if is_directory else text)
+
+    return is_excluded

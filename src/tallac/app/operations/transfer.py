@@ -1,0 +1,134 @@
+"""Single files and directories, into and out of grids, and within one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tallac.app.locations.grid_path import is_remote
+from tallac.app.workspace import Connection
+from tallac.caps import FileReadCap
+from tallac.dag import Entry, Metadata
+from tallac.errors import SourceError, UsageError
+from tallac.interfaces import FileContent, Grid
+from tallac.transfer import (
+    CopyReport,
+    Place,
+    Sink,
+    copy_to_grid,
+    copy_to_local,
+    download,
+    find_strongest,
+    get_file,
+    link,
+    make_directory,
+    metadata_of_file,
+    move,
+    put_file,
+    unlink,
+)
+
+
+class Transferring:
+    """The part of `tallac.Client` that moves single files and directories. A report counts what is done while it goes on."""
+
+    connection: Connection
+
+    def get(self, place: str, sink: Sink, report: CopyReport | None = None) -> int:
+        """Write a file's content to a sink and give its length. What was written is right, even where an error follows."""
+        grid, located = self.connection.resolve(place)
+        return get_file(grid, located, sink, report)
+
+    def download(self, place: str, path: str | Path, report: CopyReport | None = None) -> int:
+        """Write a file's content to a local path, complete or not at all."""
+        grid, located = self.connection.resolve(place)
+        return download(grid, located, Path(path), report)
+
+    def put(
+        self,
+        content: FileContent,
+        place: str | None = None,
+        metadata: Metadata | None = None,
+        *,
+        name: str = "the content",
+        report: CopyReport | None = None,
+    ) -> FileReadCap:
+        """Store a stream, under a name if a place is given, and give its read cap. `name` is what errors call the stream."""
+        if place is None:
+            return put_file(self.connection.default_grid(), None, content, Metadata(), name=name, report=report)
+        grid, located = self.connection.resolve(place)
+        return put_file(grid, located, content, metadata or Metadata(), name=name, report=report)
+
+    def put_path(self, path: str | Path, place: str | None = None, report: CopyReport | None = None) -> FileReadCap:
+        """Store a local file."""
+        report = report or CopyReport()
+        try:
+            file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - only the opening's errors are the user's.
+        except OSError as error:
+            raise SourceError(f"{path}: can't read it ({error.strerror})") from error
+        with file:
+            report.bytes_expected = os.fstat(file.fileno()).st_size
+            return self.put(file, place, metadata_of_file(file.fileno()), name=str(path), report=report)
+
+    def mkdir(self, place: str) -> None:
+        """Make a directory, with its parents; one that is there is left as it is."""
+        grid, located = self.connection.resolve(place)
+        make_directory(grid, located)
+
+    def cp(self, sources: Sequence[str], target: str, *, recursive: bool = False, report: CopyReport | None = None) -> CopyReport:
+        """Copy between local paths and places, or between places of one grid."""
+        report = report or CopyReport()
+        into = target.endswith("/")
+        if is_remote(target):
+            grid, located = self.connection.resolve(target)
+            copy_to_grid(
+                grid, [self._source(grid, source) for source in sources], located, recursive=recursive, into=into, report=report
+            )
+        else:
+            grid, places = self._places(sources)
+            copy_to_local(grid, places, Path(target), recursive=recursive, into=into, report=report)
+        return report
+
+    def mv(self, source: str, target: str) -> Place:
+        """Give an entry another name or directory, on the same grid, and say where it is now."""
+        grid, old, new = self._pair(source, target)
+        return move(grid, old, new)
+
+    def ln(self, source: str, target: str) -> None:
+        """Enter what is at one place at another as well."""
+        grid, old, new = self._pair(source, target)
+        cap, metadata = find_strongest(grid, old)
+        link(grid, cap, metadata, new)
+
+    def unlink(self, place: str) -> Entry:
+        """Take an entry out of its directory and give it back."""
+        grid, located = self.connection.resolve(place)
+        return unlink(grid, located)
+
+    def _source(self, grid: Grid, text: str) -> Path | Place:
+        if not is_remote(text):
+            return Path(text)
+        other, place = self.connection.resolve(text)
+        _require_same(grid, other, text)
+        return place
+
+    def _places(self, sources: Sequence[str]) -> tuple[Grid, list[Place]]:
+        local = [source for source in sources if not is_remote(source)]
+        if local:
+            raise UsageError(f"{local[0]}: neither this nor the target is on a grid; write ALIAS:PATH for a place on a grid")
+        resolved = [self.connection.resolve(source) for source in sources]
+        for (other, _), text in zip(resolved, sources, strict=True):
+            _require_same(resolved[0][0], other, text)
+        return resolved[0][0], [place for _, place in resolved]
+
+    def _pair(self, source: str, target: str) -> tuple[Grid, Place, Place]:
+        grid, old = self.connection.resolve(source)
+        other, new = self.connection.resolve(target)
+        _require_same(grid, other, source)
+        return grid, old, new
+
+
+def _require_same(grid: Grid, other: Grid, text: str) -> None:
+    if grid is not other:
+        raise UsageError(f"{text}: this is on another grid; get it to a local path first, then put it")

@@ -1,0 +1,120 @@
+"""What goes to standard output and standard error, and what becomes of it when nobody takes it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import msgspec
+
+from tallac.cli.output.stderr import say, show_name
+from tallac.errors import OutputError
+from tallac.interfaces import Buffer
+
+
+class Output:
+    """Writes results to standard output, and messages to standard error.
+
+    Results are bytes: a name is written as it is, unless a terminal would have to show it. Messages are one line each.
+
+    Attributes:
+        is_verbose: Details are wanted.
+        is_quiet: Only warnings and errors are wanted.
+        is_json: Results are JSON objects, one a line.
+        is_terminal: Standard output is a terminal.
+    """
+
+    def __init__(
+        self, *, is_verbose: bool = False, is_quiet: bool = False, is_json: bool = False, hides_progress: bool = False
+    ) -> None:
+        self.is_verbose = is_verbose
+        self.is_quiet = is_quiet
+        self.is_json = is_json
+        self._stdout: BinaryIO = sys.stdout.buffer
+        self.is_terminal = sys.stdout.isatty()
+        self._hides_progress = hides_progress
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether there is a terminal that a progress line would help, and that can take a line back."""
+        if self._hides_progress or self.is_quiet or self.is_json or self.is_verbose:
+            return False
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    @property
+    def records_progress(self) -> bool:
+        """Whether a program is told how far it is."""
+        return self.is_json and not (self.is_quiet or self._hides_progress)
+
+    def write(self, data: Buffer, /) -> None:
+        """Write bytes as they are.
+
+        Raises:
+            OutputError: They can't be written. A closed pipe raises BrokenPipeError.
+        """
+        try:
+            self._stdout.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _output_error(error) from error
+
+    def flush(self) -> None:
+        """Hand over what is buffered. Raises as `write` does."""
+        try:
+            self._stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _output_error(error) from error
+
+    def name(self, name: bytes, before: str = "", after: bytes = b"\n") -> None:
+        """Write a line with a name in it: escaped for a terminal, as it is for anything else."""
+        raw = show_name(name).encode("utf-8", "backslashreplace") if self.is_terminal else name
+        self.write(before.encode() + raw + after)
+
+    def line(self, text: str) -> None:
+        """Write a line of plain text."""
+        self.write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+    def record(self, **fields: object) -> None:
+        """Write a JSON object on a line of its own."""
+        self.write(msgspec.json.encode(fields) + b"\n")
+
+    def summary(self, rows: Mapping[str, str]) -> None:
+        """Write what was done, a line each, unless quiet."""
+        if not self.is_quiet:
+            self.rows(rows)
+
+    def rows(self, rows: Mapping[str, str]) -> None:
+        """Write values that were asked for, a line each."""
+        width = max(map(len, rows), default=0)
+        for label, value in rows.items():
+            self.line(f"{label.ljust(width)}  {value}")
+
+    def changed(self, place: str) -> None:
+        """Name a place that was changed: as JSON, or where details are wanted."""
+        if self.is_json:
+            self.record(changed=place)
+        else:
+            self.detail(place)
+
+    def detail(self, text: str) -> None:
+        """Name something as it is done, where that was asked for."""
+        if self.is_verbose:
+            say(text)
+
+    def note(self, text: str) -> None:
+        """Say something worth knowing, unless quiet."""
+        if not self.is_quiet:
+            say(text)
+
+    def warn(self, text: str) -> None:
+        """Say what went wrong, or might."""
+        say(f"tallac: {text}")
+
+
+def _output_error(error: OSError) -> OutputError:
+    return OutputError(f"can't write to standard output: {error.strerror}")

@@ -1,0 +1,1 @@
+"""Reports of operations, for people and as JSON."""

@@ -1,0 +1,61 @@
+"""From arguments to an exit status: which command it is, and one line about what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from tallac.cli.group import group
+from tallac.cli.main import interruption_behind
+from tallac.cli.output.stderr import say, silence
+from tallac.errors import TallacError, UsageError
+
+FAILED = 1
+WRONG_USAGE = 2
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command, say in one line what went wrong, and give the exit status.
+
+    Raises:
+        BrokenPipeError: Nobody reads the output any more.
+        KeyboardInterrupt: The user had enough.
+    """
+    try:
+        # click's own main() would answer interrupts and closed pipes in its own way.
+        with group.make_context("tallac", list(arguments)) as context:
+            return group.invoke(context) or 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except UsageError as error:
+        return _failed(str(error), WRONG_USAGE)
+    except TallacError as error:
+        return _failed(str(error), FAILED)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return _failed(f"{where}{error.strerror or error}; set TALLAC_DEBUG=1 to see where", FAILED)
+    except Exception as error:  # noqa: BLE001 - the user is told in one line; the whole story is one variable away.
+        if (interruption := interruption_behind(error)) is not None:
+            raise interruption from None
+        return _failed(f"unexpected {type(error).__name__}; set TALLAC_DEBUG=1 to see where, and please report it", FAILED)
+
+
+def _failed(message: str, status: int) -> int:
+    if os.environ.get("TALLAC_DEBUG"):
+        traceback.print_exc()
+    say(f"tallac: {message}")
+    # What could not be written is still in the buffer; the interpreter would try again, and complain.
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence(1)
+    return status

@@ -1,0 +1,1 @@
+"""Restore into a tar or zip archive."""

@@ -1,0 +1,1 @@
+"""Write single files with their content, metadata and hard links."""

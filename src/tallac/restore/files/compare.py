@@ -1,0 +1,106 @@
+"""Whether what is there is what the snapshot has: content, and metadata as far as this user may set it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from tallac.caps import FileReadCap
+from tallac.dag import Entry, Metadata
+from tallac.errors import CapError
+from tallac.interfaces import FileReader
+from tallac.restore.filesystem import Beneath, DestinationSystem, Place
+from tallac.restore.options import RestoreSettings
+from tallac.restore.owners import Owners
+from tallac.source import FLAGS_KEPT, SourceEntry, read_flags, read_xattrs, read_xattrs_beneath
+
+_STEP_SIZE = 1 << 20
+
+# Others, such as a security label, belong to the place and come by themselves.
+_XATTRS_OF_THE_FILE = (b"user.", b"trusted.", b"system.posix_acl_", b"security.capability")
+
+
+class Comparer:
+    """Compares what is there with entries of a snapshot.
+
+    Attributes:
+        reads_disk: Contents are to come from the disk, and not from the system's memory of what was written.
+    """
+
+    def __init__(self, grid: FileReader, settings: RestoreSettings, system: DestinationSystem) -> None:
+        """Read from a grid, look with these calls."""
+        self._grid = grid
+        self._system = system
+        self.reads_disk = False
+        self._owners = Owners(numeric=settings.numeric_owners, user_rules=settings.user_rules, group_rules=settings.group_rules)
+
+    def is_same_content(self, entry: Entry, descriptor: int) -> bool:
+        """Whether an open file, from its beginning, is what an entry's cap leads to.
+
+        Raises:
+            DamageError: The stored content is missing or wrong.
+            CapError: The cap leads to no file, or was issued by another grid.
+            OSError: The file can't be read.
+        """
+        if self.reads_disk:
+            self._system.drop_cached(descriptor)
+        small = self._grid.read_small(entry.packed)
+        if small is not None:
+            return self._has_next(descriptor, small) and not self._system.read(descriptor, 1)
+        cap = entry.cap
+        if not isinstance(cap, FileReadCap):
+            raise CapError("the cap leads to no file that can be read")
+        with self._grid.open_file(cap) as reader:
+            while block := reader.read(_STEP_SIZE):
+                if not self._has_next(descriptor, block):
+                    return False
+        return not self._system.read(descriptor, 1)
+
+    def differs(self, place: Place, found: SourceEntry, metadata: Metadata) -> bool:
+        """Whether the metadata of something that is there is to be set.
+
+        Raises:
+            OSError: It can't be looked at.
+        """
+        if metadata.mtime is not None and found.mtime_ns != metadata.mtime_ns:
+            return True
+        if metadata.mode is not None and not found.is_symlink and stat.S_IMODE(found.mode) != stat.S_IMODE(metadata.mode):
+            return True
+        owner = self._owners.owner_of(metadata)
+        if owner is not None and self._owners.may_set(*owner) and owner != (found.uid, found.gid):
+            return True
+        if isinstance(place, int) and read_flags(place, filesystem=self._system) != metadata.flags & FLAGS_KEPT:
+            return True
+        return bool(self.extra_xattrs(place, metadata)) or not self._has_xattrs(place, metadata)
+
+    def extra_xattrs(self, place: Place, metadata: Metadata) -> list[bytes]:
+        """Name the extended attributes that something has, and the snapshot's has not. Raises as `differs` does."""
+        wanted = {name for name, _ in metadata.xattrs}
+        return [name for name, _ in self._xattrs(place) if name not in wanted and name.startswith(_XATTRS_OF_THE_FILE)]
+
+    def _has_xattrs(self, place: Place, metadata: Metadata) -> bool:
+        return not metadata.xattrs or set(metadata.xattrs) <= set(self._xattrs(place))
+
+    def _xattrs(self, place: Place) -> tuple[tuple[bytes, bytes], ...]:
+        if isinstance(place, Beneath):
+            return read_xattrs_beneath(place.directory, place.name, filesystem=self._system)
+        return read_xattrs(place, filesystem=self._system)
+
+    def _has_next(self, descriptor: int, block: bytes) -> bool:
+        position = 0
+        while position < len(block):
+            part = self._system.read(descriptor, len(block) - position)
+            if not part or part != block[position : position + len(part)]:
+                return False
+            position += len(part)
+        return True
+
+
+def is_same_special(found: SourceEntry, target: bytes | None, metadata: Metadata) -> bool:
+    """Whether something without content is of the same kind and leads to the same; `target` is the text of a link that is there."""
+    mode = metadata.mode
+    if mode is None or stat.S_IFMT(mode) != stat.S_IFMT(found.mode):
+        return False
+    if found.is_symlink:
+        return target == metadata.target
+    return not found.is_device or metadata.rdev == (os.major(found.rdev), os.minor(found.rdev))

@@ -1,0 +1,195 @@
+"""Setting what is kept of a file beside its content, in the one order in which nothing undoes what came before.
+
+chown clears setuid bits and `security.capability`, a full chmod comes before the ACLs that refine it, every call changes times, and
+flags may forbid all the others. So: owner, mode, extended attributes with ACLs, times, flags.
+"""
+
+from __future__ import annotations
+
+import errno
+import stat
+
+from tallac.dag import Metadata
+from tallac.restore.filesystem import DestinationSystem, Place, is_fatal
+from tallac.restore.options import RestoreSettings
+from tallac.restore.owners import Owners
+from tallac.source import FLAGS_KEPT
+
+DEFAULT_ACL = b"system.posix_acl_default"
+_ACLS = (b"system.posix_acl_access", DEFAULT_ACL)
+
+FLAG_IMMUTABLE = 0x10
+FLAG_APPEND = 0x20
+FLAGS_LINK_FORBIDDING = FLAG_IMMUTABLE | FLAG_APPEND
+"""A file with one of these flags can get no further hard link."""
+
+# Compression and copy-on-write are decided when the first byte is written: c, nocomp, C.
+_FLAGS_EARLY = 0x4 | 0x400 | 0x800000
+
+# Some file systems clamp what lies outside, without an error.
+_SECONDS_SAFE = range(1 << 31)
+
+# Without an attribute, or without attributes, there is nothing to take off.
+_NO_XATTR = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP})
+# Here, and only here, ENOSPC and EDQUOT say that one attribute is too large for an inode, not that the disk is full.
+_XATTR_TOO_LARGE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Attributes:
+    """Sets metadata on what has been made.
+
+    What can't be set is told in words and stops nothing; only a destination that fails as a whole raises OSError.
+
+    Attributes:
+        owners_unset: How many owners were left out since only root may set them.
+    """
+
+    def __init__(self, system: DestinationSystem, settings: RestoreSettings) -> None:
+        """Use these calls and settings."""
+        self._system = system
+        self._settings = settings
+        self._owners = Owners(numeric=settings.numeric_owners, user_rules=settings.user_rules, group_rules=settings.group_rules)
+        self.owners_unset = 0
+
+    def set_all(self, place: Place, metadata: Metadata, *, is_directory: bool = False, with_flags: bool = True) -> list[str]:
+        """Set everything and give the names of what could not be set."""
+        unset: list[str] = []
+        is_symlink = metadata.mode is not None and stat.S_ISLNK(metadata.mode)
+        is_owned = self._set_owner(place, metadata, unset)
+        if self._settings.inherits_acls and not is_symlink:
+            self._remove_acls(place, metadata, unset)
+        if not is_symlink:
+            self._set_mode_and_xattrs(place, metadata, is_owned, is_directory, unset)
+        elif metadata.xattrs:
+            self._set_xattrs(place, metadata, unset)
+        if metadata.mtime is not None:
+            self._set_time(place, metadata, unset)
+        if with_flags and isinstance(place, int) and (metadata.flags or self._settings.inherits_flags):
+            self._set_flags(place, metadata.flags & FLAGS_KEPT, unset)
+        return unset
+
+    def set_early_flags(self, descriptor: int, metadata: Metadata) -> None:
+        """Set those flags that have an effect only on an empty file. Where that fails, `set_all` tells it."""
+        early = metadata.flags & _FLAGS_EARLY
+        if early:
+            self._set_flags(descriptor, early, [])
+
+    def set_flags(self, descriptor: int, flags: int) -> list[str]:
+        """Set inode flags that were left out before, and give the names of what could not be set."""
+        unset: list[str] = []
+        self._set_flags(descriptor, flags & FLAGS_KEPT, unset)
+        return unset
+
+    def _set_owner(self, place: Place, metadata: Metadata, unset: list[str]) -> bool:
+        owner = self._owners.owner_of(metadata)
+        if owner is None:
+            if metadata.uid is not None or metadata.gid is not None:
+                unset.append("owner")
+            return False
+        if not self._owners.may_set(*owner):
+            self.owners_unset += 1
+            return False
+        try:
+            self._system.set_owner(place, *owner)
+        except OSError as error:
+            _note(error, "owner", unset)
+            return False
+        return True
+
+    def _set_mode_and_xattrs(self, place: Place, metadata: Metadata, is_owned: bool, is_directory: bool, unset: list[str]) -> None:
+        mode = self._mode_of(metadata, is_owned, is_directory, unset)
+        # A normal user may set attributes only on what he may write.
+        passing = mode | stat.S_IWUSR if metadata.xattrs else mode
+        self._set_mode(place, passing, unset)
+        if metadata.xattrs:
+            self._set_xattrs(place, metadata, unset)
+            if passing != mode:
+                self._set_mode(place, mode, unset)
+
+    def _mode_of(self, metadata: Metadata, is_owned: bool, is_directory: bool, unset: list[str]) -> int:
+        if metadata.mode is None:
+            return (0o777 if is_directory else 0o666) & ~self._settings.umask
+        mode = stat.S_IMODE(metadata.mode)
+        # Another owner's program must not come back as one that runs with this user's rights.
+        risky = 0 if is_owned else mode & (stat.S_ISUID if is_directory else stat.S_ISUID | stat.S_ISGID)
+        if risky:
+            unset.append("setuid and setgid bits, since the owner is not set")
+        return mode & ~risky
+
+    def _set_mode(self, place: Place, mode: int, unset: list[str]) -> None:
+        try:
+            self._system.set_mode(place, mode)
+        except OSError as error:
+            _note(error, "mode", unset)
+
+    def _remove_acls(self, place: Place, metadata: Metadata, unset: list[str]) -> None:
+        kept = {name for name, _ in metadata.xattrs}
+        for name in _ACLS:
+            if name in kept:
+                continue
+            try:
+                self._system.remove_xattr(place, name)
+            except OSError as error:
+                if error.errno not in _NO_XATTR:
+                    _note(error, "access without the ACL that the destination gives", unset)
+
+    def _set_xattrs(self, place: Place, metadata: Metadata, unset: list[str]) -> None:
+        for name, value in metadata.xattrs:
+            words = f"extended attribute {name.decode('utf-8', 'backslashreplace')!r}"
+            try:
+                self._system.set_xattr(place, name, value)
+            except ValueError:
+                unset.append(f"{words} (no name that an attribute can have)")
+            except OSError as error:
+                if error.errno in _XATTR_TOO_LARGE:
+                    unset.append(f"{words} (no room for it)")
+                else:
+                    _note(error, words, unset)
+
+    def _set_time(self, place: Place, metadata: Metadata, unset: list[str]) -> None:
+        mtime_ns = metadata.mtime_ns
+        assert mtime_ns is not None
+        try:
+            self._system.set_time(place, mtime_ns)
+            is_set = mtime_ns // 1_000_000_000 in _SECONDS_SAFE or self._system.get_time(place) == mtime_ns
+        except OverflowError:
+            is_set = False
+        except OSError as error:
+            _note(error, "time", unset)
+            return
+        if not is_set:
+            unset.append("time (out of this file system's range)")
+
+    def _set_flags(self, descriptor: int, wanted: int, unset: list[str]) -> None:
+        try:
+            present = self._system.get_flags(descriptor)
+            target = present & ~FLAGS_KEPT | wanted
+            if target != present:
+                self._system.set_flags(descriptor, target)
+        except OSError as error:
+            if is_fatal(error):
+                raise
+            if wanted:
+                self._set_flags_singly(descriptor, wanted, unset)
+
+    def _set_flags_singly(self, descriptor: int, wanted: int, unset: list[str]) -> None:
+        """Set one flag after the other, since one that this file system does not know spoils the others."""
+        missing = 0
+        for bit in range(32):
+            flag = wanted & 1 << bit
+            if not flag:
+                continue
+            try:
+                self._system.set_flags(descriptor, self._system.get_flags(descriptor) | flag)
+            except OSError as error:
+                if is_fatal(error):
+                    raise
+                missing |= flag
+        if missing:
+            unset.append(f"inode flags {missing:#x}")
+
+
+def _note(error: OSError, what: str, unset: list[str]) -> None:
+    if is_fatal(error):
+        raise error
+    unset.append(f"{what} ({error.strerror})")

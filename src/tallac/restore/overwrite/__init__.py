@@ -1,0 +1,1 @@
+"""Restore over existing files: what is kept, replaced and deleted."""

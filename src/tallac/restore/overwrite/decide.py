@@ -1,0 +1,115 @@
+"""What is there already under the names of a snapshot, and what that means for each; nothing is changed here."""
+
+from __future__ import annotations
+
+import errno
+
+from tallac.dag import Entry
+from tallac.interfaces import FileReader
+from tallac.restore.entry_kind import Kind
+from tallac.restore.files.compare import Comparer, is_same_special
+from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
+from tallac.restore.filesystem import Beneath, DestinationSystem
+from tallac.restore.options import Overwrite, RestoreSettings
+from tallac.restore.report import Change
+from tallac.source import SourceEntry, open_regular
+
+# What can't be opened is replaced; what is no regular file any more is somebody's who is at work there.
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM})
+
+
+class Present:
+    """Looks at what is there."""
+
+    def __init__(self, grid: FileReader, settings: RestoreSettings, system: DestinationSystem, overwrite: Overwrite) -> None:
+        """Look with these calls, and judge by what a user wants to have overwritten."""
+        self._system = system
+        self._overwrite = overwrite
+        self.comparer = Comparer(grid, settings, system)
+
+    def look(self, name: bytes, directory: int) -> SourceEntry | None:
+        """Tell what has a name in an open directory; None for nothing.
+
+        Raises:
+            OSError: It can't be looked at.
+        """
+        try:
+            return SourceEntry.of(name, self._system.look(name, directory))
+        except FileNotFoundError:
+            return None
+
+    def decide(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int) -> Change:
+        """Tell what is to be done for an entry, given what has its name. For directories UNCHANGED means that there is one.
+
+        Raises:
+            DamageError, CapError: The contents had to be compared, and the stored one can't be read.
+            OSError: What is there can't be looked at.
+        """
+        if found is None:
+            return Change.NEW
+        if kind is Kind.DIRECTORY and found.is_directory:
+            return Change.UNCHANGED
+        if not self._gives_way(entry, found):
+            return Change.UNCHANGED if self._looks_same(entry, kind, found) else Change.KEPT
+        # A second name that the snapshot does not know may lie anywhere, and what is written to the file would show there.
+        if found.links > 1 and entry.metadata.links == 1:
+            return Change.REPLACED
+        if kind is Kind.REGULAR and found.is_regular:
+            return self._decide_regular(entry, found, directory)
+        if kind is Kind.SPECIAL:
+            return self._decide_special(entry, found, directory)
+        return Change.REPLACED
+
+    def decide_link(self, entry: Entry, found: SourceEntry | None, first: SourceEntry | None) -> Change:
+        """Tell what is to be done for a further link of a file that is there."""
+        if found is None:
+            return Change.NEW
+        if first is not None and (found.device, found.inode) == (first.device, first.inode):
+            return Change.UNCHANGED
+        return Change.REPLACED if self._gives_way(entry, found) else Change.KEPT
+
+    def _gives_way(self, entry: Entry, found: SourceEntry) -> bool:
+        if self._overwrite is Overwrite.IF_NEWER:
+            return entry.metadata.mtime_ns is not None and entry.metadata.mtime_ns > found.mtime_ns
+        return self._overwrite is not Overwrite.NEVER
+
+    @staticmethod
+    def _looks_same(entry: Entry, kind: Kind, found: SourceEntry) -> bool:
+        if entry.metadata.mtime_ns != found.mtime_ns:
+            return False
+        return kind is Kind.SPECIAL or (kind is Kind.REGULAR and found.is_regular and found.size == entry.size)
+
+    def _decide_regular(self, entry: Entry, found: SourceEntry, directory: int) -> Change:
+        # Only these caps tell a size.
+        is_size_known = entry.packed[:1] in (b"C", b"L")
+        if is_size_known and entry.size != found.size:
+            return Change.REPLACED
+        try:
+            descriptor, now = open_regular(directory, entry.name, filesystem=self._system)
+        except OSError as error:
+            if error.errno in _UNREADABLE:
+                return Change.REPLACED
+            raise
+        try:
+            is_trusted = is_size_known and self._overwrite is not Overwrite.ALWAYS and now.mtime_ns == entry.metadata.mtime_ns
+            if not is_trusted and not self.comparer.is_same_content(entry, descriptor):
+                return Change.REPLACED
+            if self.comparer.differs(descriptor, now, entry.metadata):
+                return _amended(now)
+            # Further links can be made only while it has no such flags.
+            is_held = entry.metadata.links > 1 and entry.metadata.flags & FLAGS_LINK_FORBIDDING
+            return Change.AMENDED if is_held else Change.UNCHANGED
+        finally:
+            self._system.close(descriptor)
+
+    def _decide_special(self, entry: Entry, found: SourceEntry, directory: int) -> Change:
+        target = self._system.readlink(entry.name, directory) if found.is_symlink else None
+        if not is_same_special(found, target, entry.metadata):
+            return Change.REPLACED
+        differs = self.comparer.differs(Beneath(directory, entry.name), found, entry.metadata)
+        return _amended(found) if differs else Change.UNCHANGED
+
+
+def _amended(found: SourceEntry) -> Change:
+    """Give what is to be done where only metadata differs: a file with other names is left to those, as above."""
+    return Change.REPLACED if found.links > 1 else Change.AMENDED

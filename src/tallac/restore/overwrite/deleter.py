@@ -1,0 +1,257 @@
+"""Deleting what a snapshot has not, or what is in its way; never through a symbolic link, and nothing on other file systems."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from tallac.errors import DamageError, MalformedObjectError
+from tallac.interfaces import Directory
+from tallac.restore.files.file_writer import problem_of
+from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
+from tallac.restore.filesystem import DestinationSystem
+from tallac.restore.options import RestoreOptions, RestoreSettings
+from tallac.restore.path_filter import Scope
+from tallac.restore.report import Change, Problem, ProblemKind, Tally
+from tallac.restore.safe_names import is_temporary, join_path
+from tallac.source import DirectoryStack, Scan, SourceEntry, open_directory, open_regular, read_flags, scan
+
+Components = tuple[bytes, ...]
+
+
+class Clearer:
+    """Deletes below open directories; counts and tells what is gone."""
+
+    def __init__(self, options: RestoreOptions, settings: RestoreSettings, system: DestinationSystem, tally: Tally) -> None:
+        """Delete what a user's options allow."""
+        self._options = options
+        self._settings = settings
+        self._system = system
+        self._tally = tally
+
+    def sweep(self, descriptor: int, components: Components, stored: Directory, scope: Scope) -> None:
+        """Delete what killed restores have left in an open directory and, where that is wanted, what the stored one has not.
+
+        Raises:
+            OSError: The directory can't be listed, or the destination fails as a whole.
+        """
+        self._remove_left(descriptor, stored)
+        if not self._options.delete or scope is Scope.OUT:
+            return
+        try:
+            with scan(descriptor, filesystem=self._system) as listing:
+                for found in extras(listing, stored):
+                    self._remove_extra(found, descriptor, components, scope)
+        except DamageError as error:
+            what = f"nothing was deleted here, since the snapshot's directory can't be read whole: {error}"
+            self._tally.add(Problem(join_path(components), ProblemKind.FAILED, what))
+
+    def remove_tree(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> bool:
+        """Delete a directory with what is in it, as far as that is in scope; say whether it is gone.
+
+        Problems are reported.
+
+        Raises:
+            OSError: The destination fails as a whole.
+        """
+        if not self._may_enter(found, directory, components):
+            return False
+        top = _Level(found, scope)
+        levels: list[_Level] = []
+        with DirectoryStack(directory, filesystem=self._system) as stack:
+            try:
+                self._descend(stack, top, levels)
+                while levels:
+                    self._step(stack, components, levels)
+            except OSError as error:
+                self._tally.add(problem_of(error, join_path((*components, *stack.components)), self._settings))
+                top.keeps = True
+            finally:
+                for level in levels:
+                    level.close()
+        return not top.keeps
+
+    def free(self, found: SourceEntry, directory: int) -> None:
+        """Take those flags off a file or directory that would forbid to replace it, as far as this user may.
+
+        Raises:
+            OSError: The destination failed.
+        """
+        if not (found.is_regular or found.is_directory):
+            return
+        try:
+            descriptor = (
+                open_directory(directory, found.name, filesystem=self._system)
+                if found.is_directory
+                else open_regular(directory, found.name, filesystem=self._system)[0]
+            )
+        except OSError:
+            return  # What can't be opened can't be freed; replacing it says what is wrong, if anything is.
+        try:
+            self.free_open(descriptor)
+        finally:
+            self._system.close(descriptor)
+
+    def free_open(self, descriptor: int) -> None:
+        """Do as `free` for what is open."""
+        if read_flags(descriptor, filesystem=self._system) & FLAGS_LINK_FORBIDDING:
+            try:
+                self._system.set_flags(descriptor, self._system.get_flags(descriptor) & ~FLAGS_LINK_FORBIDDING)
+            except PermissionError:
+                return  # As above.
+
+    def is_empty(self, name: bytes, directory: int) -> bool:
+        """Whether nothing is in a directory. Raises OSError."""
+        descriptor = open_directory(directory, name, filesystem=self._system)
+        try:
+            with self._system.scandir(descriptor) as listing:
+                return next(listing, None) is None
+        finally:
+            self._system.close(descriptor)
+
+    def _remove_left(self, descriptor: int, stored: Directory) -> None:
+        with self._system.scandir(descriptor) as listing:
+            left = [name for listed in listing if is_temporary(name := os.fsencode(listed.name))]
+        for name in left:
+            try:
+                if stored.get(name) is None:
+                    self._system.remove(name, descriptor)
+            except (DamageError, IsADirectoryError, PermissionError):
+                continue  # Not ours, or not known to be: it stays.
+
+    def _remove_extra(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:
+        path = join_path(components, found.name)
+        below = self._options.selection.scope(path, found.is_directory, scope)
+        if below is Scope.OUT:
+            return
+        if found.is_directory:
+            self.remove_tree(found, directory, components, below)
+        else:
+            self._remove_file(found, directory, path)
+
+    def _remove_file(self, found: SourceEntry, directory: int, path: bytes) -> bool:
+        """Delete what is no directory; say whether it is gone."""
+        self.free(found, directory)
+        try:
+            self._system.remove(found.name, directory)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            self._tally.add(problem_of(error, path, self._settings))
+            return False
+        self._tally.summary.deleted += 1
+        self._tally.tell(Change.DELETED, path)
+        return True
+
+    def _descend(self, stack: DirectoryStack, level: _Level, levels: list[_Level]) -> None:
+        try:
+            descriptor = stack.enter(level.found.name)
+        except PermissionError:
+            self._system.open_to_owner(level.found.name, stack.descriptor)
+            descriptor = stack.enter(level.found.name)
+        self.free_open(descriptor)
+        level.open(scan(descriptor, filesystem=self._system))
+        levels.append(level)
+
+    def _step(self, stack: DirectoryStack, above: Components, levels: list[_Level]) -> None:
+        level = levels[-1]
+        found = level.next()
+        if found is None:
+            levels.pop().close()
+            stack.leave()
+            if level.scope is not Scope.IN or level.keeps:
+                level.keeps = True
+            else:
+                path = join_path((*above, *stack.components), level.found.name)
+                level.keeps = not self._remove_emptied(level.found.name, stack.descriptor, path)
+            if levels and level.keeps:
+                levels[-1].keeps = True
+            return
+        components = (*above, *stack.components)
+        path = join_path(components, found.name)
+        below = self._options.selection.scope(path, found.is_directory, level.scope)
+        if below is Scope.OUT:
+            level.keeps = True
+        elif not found.is_directory:
+            level.keeps |= not self._remove_file(found, stack.descriptor, path)
+        elif not self._may_enter(found, stack.descriptor, components):
+            level.keeps = True
+        else:
+            try:
+                self._descend(stack, _Level(found, below), levels)
+            except OSError as error:
+                self._tally.add(problem_of(error, path, self._settings))
+                level.keeps = True
+
+    def _remove_emptied(self, name: bytes, directory: int, path: bytes) -> bool:
+        try:
+            self._system.remove_directory(name, directory)
+        except OSError as error:
+            self._tally.add(problem_of(error, path, self._settings))
+            return False
+        self._tally.summary.deleted += 1
+        self._tally.tell(Change.DELETED, path)
+        return True
+
+    def _may_enter(self, found: SourceEntry, directory: int, components: Components) -> bool:
+        path = join_path(components, found.name)
+        if (found.device, found.inode) in self._options.protected:
+            self._tally.add(
+                Problem(path, ProblemKind.UNSET, "not deleted, since it is Tallac's own: a vault, its keys or its state")
+            )
+            return False
+        if found.device != self._system.fstat(directory).st_dev:
+            self._tally.add(Problem(path, ProblemKind.FAILED, "not deleted, since another file system is mounted here"))
+            return False
+        return True
+
+
+class _Level:
+    """A directory that is being deleted.
+
+    Attributes:
+        found: What it is.
+        scope: What holds for it.
+        keeps: Something in it stays, so that it stays itself.
+    """
+
+    def __init__(self, found: SourceEntry, scope: Scope) -> None:
+        self.found = found
+        self.scope = scope
+        self.keeps = False
+        self._scan: Scan | None = None
+        self._rest: Iterator[SourceEntry] = iter(())
+
+    def open(self, listing: Scan) -> None:
+        """Take the listing; it is closed with the level."""
+        self._scan = listing
+        self._rest = iter(listing)
+
+    def next(self) -> SourceEntry | None:
+        """Give what comes next in the listing."""
+        return next(self._rest, None)
+
+    def close(self) -> None:
+        """Let go of the listing."""
+        if self._scan is not None:
+            self._scan.__exit__(None, None, None)
+
+
+def extras(listing: Iterable[SourceEntry], stored: Directory) -> Iterator[SourceEntry]:
+    """Give what a listing has and a stored directory has not. The directory is read to its end before anything is given.
+
+    Raises:
+        DamageError: It can't be read to its end, or its names don't ascend; then nothing is known to be absent.
+    """
+    previous: bytes | None = None
+    for entry in stored:
+        if previous is not None and entry.name <= previous:
+            raise MalformedObjectError("the names of a directory are out of order")
+        previous = entry.name
+    names = (entry.name for entry in stored)
+    present = next(names, None)
+    for found in listing:
+        while present is not None and present < found.name:
+            present = next(names, None)
+        if found.name != present and not is_temporary(found.name):
+            yield found

@@ -1,0 +1,164 @@
+"""Restoring over what is there: all that can be settled without writing content."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from tallac.dag import Entry, Metadata
+from tallac.errors import EntryError
+from tallac.interfaces import Directory
+from tallac.restore.entry_kind import Kind
+from tallac.restore.files.deferred_metadata import Finisher
+from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
+from tallac.restore.filesystem import Beneath, DestinationSystem
+from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
+from tallac.restore.overwrite.decide import Present
+from tallac.restore.overwrite.deleter import Clearer
+from tallac.restore.path_filter import Scope
+from tallac.restore.report import Change, Tally
+from tallac.restore.safe_names import join_path
+from tallac.source import SourceEntry, metadata_of, open_beneath, open_regular, read_flags
+
+Components = tuple[bytes, ...]
+
+
+class InPlace:
+    """Makes way for what is to be written, sets metadata where nothing else differs, and deletes what is in excess."""
+
+    def __init__(
+        self,
+        root: int,
+        options: RestoreOptions,
+        settings: RestoreSettings,
+        system: DestinationSystem,
+        tally: Tally,
+        finisher: Finisher,
+        present: Present,
+    ) -> None:
+        """Work below an open directory, which stays the caller's."""
+        self._root = root
+        self._options = options
+        self._system = system
+        self._tally = tally
+        self._finisher = finisher
+        self._present = present
+        self._clearer = Clearer(options, settings, system, tally)
+
+    def settle(self, entry: Entry, kind: Kind, directory: int, components: Components, scope: Scope) -> Change:
+        """Do for an entry of a directory with this scope what can be done without making anything, and count it.
+
+        For NEW and REPLACED it is the caller's to make; for directories UNCHANGED means that there is one.
+
+        Raises:
+            EntryError: A directory with something in it is in the way.
+            DamageError, CapError: The contents had to be compared, and the stored one can't be read.
+            OSError: The destination failed here, or as a whole.
+        """
+        found = self._present.look(entry.name, directory)
+        change = self._present.decide(entry, kind, found, directory)
+        path = join_path(components, entry.name)
+        if change is Change.REPLACED:
+            assert found is not None
+            self._make_way(kind, found, directory, components, scope)
+        elif change is Change.AMENDED:
+            assert found is not None
+            self._amend(entry, found, directory, components)
+        if kind is not Kind.DIRECTORY or change is Change.KEPT:
+            self._tally.count_left(change, path)
+        return change
+
+    def settle_link(
+        self, entry: Entry, first: tuple[Components, bytes], directory: int, components: Components, scope: Scope
+    ) -> Change:
+        """Do as `settle` for a further link of a file that is there. Raises as `settle` does."""
+        found = self._present.look(entry.name, directory)
+        change = self._present.decide_link(entry, found, self._look_beneath(*first))
+        if change is Change.REPLACED:
+            assert found is not None
+            self._make_way(Kind.REGULAR, found, directory, components, scope)
+        self._tally.count_left(change, join_path(components, entry.name))
+        return change
+
+    def foresee(self, entry: Entry, directory: int) -> Change:
+        """Tell what `settle` would do for a directory. Raises OSError where what is there can't be looked at."""
+        return self._present.decide(entry, Kind.DIRECTORY, self._present.look(entry.name, directory), directory)
+
+    def is_alias(self, name: bytes, directory: int) -> bool:
+        """Whether something answers to a name, and has another one in the listing."""
+        if self._present.look(name, directory) is None:
+            return False
+        with self._system.scandir(directory) as listing:
+            return all(os.fsencode(listed.name) != name for listed in listing)
+
+    def prepare(
+        self, descriptor: int, components: Components, stored: Directory, scope: Scope, metadata: Metadata | None
+    ) -> Metadata | None:
+        """Make an open directory ready to be written to, and delete what is to go. Give the metadata that it gets at the end.
+
+        Raises:
+            OSError: The destination failed here, or as a whole.
+        """
+        final = metadata
+        if metadata is None or self._options.overwrite is Overwrite.NEVER:
+            status = self._system.fstat(descriptor)
+            flags = read_flags(descriptor, filesystem=self._system)
+            is_closed = status.st_mode & stat.S_IRWXU != stat.S_IRWXU or flags & FLAGS_LINK_FORBIDDING
+            original = metadata_of(SourceEntry.of(b"", status), flags=flags)
+            final = Metadata(mode=original.mode, flags=original.flags) if is_closed else None
+        else:
+            for name in self._present.comparer.extra_xattrs(descriptor, metadata):
+                self._system.remove_xattr(descriptor, name)
+        self._clearer.free_open(descriptor)
+        mode = self._system.fstat(descriptor).st_mode
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            self._system.set_mode(descriptor, stat.S_IMODE(mode) | stat.S_IRWXU)
+        self._clearer.sweep(descriptor, components, stored, scope)
+        return final
+
+    def open_to_owner(self, name: bytes, directory: int) -> None:
+        """Give a directory's owner all rights to it, so that it can be entered."""
+        self._system.open_to_owner(name, directory)
+
+    def _make_way(self, kind: Kind, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:
+        self._clearer.free(found, directory)
+        if not found.is_directory:
+            if kind is Kind.DIRECTORY:
+                self._system.remove(found.name, directory)
+            return
+        if not self._options.delete:
+            try:
+                self._system.remove_directory(found.name, directory)
+            except OSError as error:
+                raise EntryError("a directory with something in it is in the way; --delete would delete it") from error
+            return
+        below = self._options.selection.scope(join_path(components, found.name), is_directory=True, parent=scope)
+        if not self._clearer.remove_tree(found, directory, components, below):
+            raise EntryError("a directory is in the way, and not all of it could be deleted")
+
+    def _amend(self, entry: Entry, found: SourceEntry, directory: int, components: Components) -> None:
+        path = join_path(components, entry.name)
+        if not found.is_regular:
+            place = Beneath(directory, entry.name)
+            for name in self._present.comparer.extra_xattrs(place, entry.metadata):
+                self._system.remove_xattr(place, name)
+            self._finisher.set_attributes(place, entry.metadata, path)
+            return
+        is_held = entry.metadata.links > 1 and bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
+        descriptor, _ = open_regular(directory, entry.name, filesystem=self._system)
+        try:
+            self._clearer.free_open(descriptor)
+            for name in self._present.comparer.extra_xattrs(descriptor, entry.metadata):
+                self._system.remove_xattr(descriptor, name)
+            self._finisher.set_attributes(descriptor, entry.metadata, path, with_flags=not is_held)
+        finally:
+            self._system.close(descriptor)
+        if is_held:
+            self._finisher.add_unflagged(components, entry.name, entry.metadata.flags)
+
+    def _look_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
+        directory = open_beneath(self._root, components, filesystem=self._system)
+        try:
+            return self._present.look(name, directory)
+        finally:
+            self._system.close(directory)

@@ -1,0 +1,1 @@
+"""Restore files in this process or in workers."""

@@ -1,0 +1,185 @@
+"""Batches of regular files, restored by worker processes: small files many at a time, large ones in stretches side by side."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from tallac.dag import Entry
+from tallac.interfaces import CapReader
+from tallac.restore.files.file_writer import Batch, FileWriter
+from tallac.restore.filesystem import DESTINATION
+from tallac.restore.options import RestoreSettings
+from tallac.restore.parallel.worker import Answer, Job, StretchJob, WriteTask
+from tallac.restore.report import BatchResult, ProblemKind
+from tallac.restore.safe_names import join_path
+from tallac.source import open_beneath
+from tallac.workers.pool import WorkerPool, can_start_workers
+
+WORKERS = 2
+
+ALONE_FILES_MAX = 64
+ALONE_SIZE_MAX = 4 << 20
+"""Up to so much is written in this process: starting workers takes longer."""
+
+LARGE_SIZE_MIN = 32 << 20
+STRETCH_SIZE = 16 << 20
+
+_ADVICE = "what is restored so far stays; restore again into another folder"
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A batch that was handed in.
+
+    Attributes:
+        result: What became of it; None while it is not known.
+        missing: How many stretches are under way, of a large file.
+        error: What went wrong with one of them first.
+    """
+
+    batch: Batch
+    result: BatchResult | None = None
+    missing: int = 0
+    error: Exception | None = field(default=None, repr=False)
+
+
+class PoolRunner:
+    """See `tallac.restore.parallel.runner.BatchRunner`. The workers start once there is enough to do.
+
+    A worker looks into the grid without looking twice; what it finds damaged is read again here, so that only this process says so.
+    """
+
+    def __init__(self, task: WriteTask, writer: FileWriter, workers: int = WORKERS) -> None:
+        """Have a task carried out by workers, and what is too little for them, or too odd, by a writer of this process."""
+        self._task = task
+        self._writer = writer
+        self._workers = workers
+        self._pool: WorkerPool[Job, Answer] | None = None
+        self._is_alone = True
+        self._files = self._size = 0
+        self._waiting: deque[_Waiting] = deque()
+
+    def submit(self, batch: Batch, directory: int) -> None:
+        waiting = _Waiting(batch)
+        self._waiting.append(waiting)
+        pool = self._choose_pool(batch)
+        if pool is None:
+            waiting.result = self._writer.write_batch(batch, directory)
+        elif len(batch.entries) == 1 and not self._task.settings.replaces and _is_divisible(batch.entries[0]):
+            self._submit_large(pool, waiting, batch.entries[0], directory)
+        else:
+            pool.submit(batch, partial(self._take_batch, waiting))
+
+    def results(self) -> list[BatchResult]:
+        if self._pool is not None:
+            self._pool.poll()
+        done = []
+        while self._waiting and (result := self._waiting[0].result) is not None:
+            self._waiting.popleft()
+            done.append(result)
+        return done
+
+    def drain(self) -> list[BatchResult]:
+        if self._pool is not None:
+            self._pool.drain()
+        return self.results()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+
+    def _choose_pool(self, batch: Batch) -> WorkerPool[Job, Answer] | None:
+        self._files += len(batch.entries)
+        self._size += sum(entry.size for entry in batch.entries)
+        if self._is_alone and (self._files > ALONE_FILES_MAX or self._size > ALONE_SIZE_MAX):
+            self._is_alone = False
+            try:
+                self._pool = WorkerPool(self._task, self._workers, advice=_ADVICE)
+            except OSError:
+                return None  # No more processes can be had; this one does without.
+        return self._pool
+
+    def _take_batch(self, waiting: _Waiting, answer: Answer) -> None:
+        assert isinstance(answer, BatchResult)
+        doubtful = {problem.path for problem in answer.problems if problem.kind is ProblemKind.DAMAGED}
+        if doubtful:
+            answer.problems = [problem for problem in answer.problems if problem.path not in doubtful]
+            components = waiting.batch.components
+            entries = [entry for entry in waiting.batch.entries if join_path(components, entry.name) in doubtful]
+            answer.add(self._writer.write_beneath(self._task.root, Batch(components, entries)))
+        waiting.result = answer
+
+    def _submit_large(self, pool: WorkerPool[Job, Answer], waiting: _Waiting, entry: Entry, directory: int) -> None:
+        components = waiting.batch.components
+        try:
+            found = _make_file(entry, directory)
+        except OSError:
+            # It fails in the plain way as well, and is reported as such.
+            waiting.result = self._writer.write_batch(waiting.batch, directory)
+            return
+        offsets = range(0, entry.size, STRETCH_SIZE)
+        waiting.missing = len(offsets)
+        for offset in offsets:
+            length = min(STRETCH_SIZE, entry.size - offset)
+            job = StretchJob(components, entry.name, found.st_dev, found.st_ino, entry.packed, offset, length)
+            pool.submit(job, partial(self._take_stretch, waiting, entry))
+
+    def _take_stretch(self, waiting: _Waiting, entry: Entry, answer: Answer) -> None:
+        assert not isinstance(answer, BatchResult)
+        waiting.error = waiting.error or answer
+        waiting.missing -= 1
+        if not waiting.missing:
+            waiting.result = self._finish_large(waiting, entry)
+
+    def _finish_large(self, waiting: _Waiting, entry: Entry) -> BatchResult:
+        batch = waiting.batch
+        if waiting.error is None:
+            result = BatchResult()
+            self._writer.finish(entry, self._task.root, batch.components, result)
+            return result
+        # One process writes it from the beginning, or says why that can't be done.
+        if not _is_stale(waiting.error):
+            self._remove(batch.components, entry.name)
+        return self._writer.write_beneath(self._task.root, batch)
+
+    def _remove(self, components: tuple[bytes, ...], name: bytes) -> None:
+        with suppress(OSError):  # Writing it again meets the same error, and reports it.
+            directory = open_beneath(self._task.root, components, filesystem=DESTINATION)
+            try:
+                DESTINATION.remove(name, directory)
+            finally:
+                DESTINATION.close(directory)
+
+
+def _make_file(entry: Entry, directory: int) -> os.stat_result:
+    """Make an empty file with room for its content, and say which one it is; where that fails, there is none."""
+    descriptor = DESTINATION.create(entry.name, directory)
+    try:
+        # Finding room once costs less than at each block, and a disk too small is noticed at once.
+        DESTINATION.allocate(descriptor, entry.size)
+        return os.fstat(descriptor)
+    except OSError:
+        DESTINATION.remove(entry.name, directory)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: FileWriter, workers: int) -> PoolRunner | None:
+    """Make a runner with worker processes below an open destination; None where there can't be any."""
+    recipe = grid.reader_recipe() if workers and can_start_workers() else None
+    return None if recipe is None else PoolRunner(WriteTask(recipe, root, settings), writer, workers)
+
+
+def _is_divisible(entry: Entry) -> bool:
+    """Tell whether a file is large, and its stretches can be written in any order."""
+    return entry.packed[:1] == b"C" and entry.size >= LARGE_SIZE_MIN and not entry.metadata.holes and not entry.metadata.flags
+
+
+def _is_stale(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ESTALE

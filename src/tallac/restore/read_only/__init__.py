@@ -1,0 +1,1 @@
+"""Walk a snapshot without writing: dry runs and verification."""

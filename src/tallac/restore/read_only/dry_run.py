@@ -1,0 +1,104 @@
+"""What a restore would do."""
+
+from __future__ import annotations
+
+from tallac.dag import Entry
+from tallac.interfaces import CapReader, Directory
+from tallac.restore.entry_kind import Kind
+from tallac.restore.filesystem import DestinationSystem, Place
+from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
+from tallac.restore.overwrite.decide import Present
+from tallac.restore.overwrite.deleter import Clearer
+from tallac.restore.path_filter import Scope
+from tallac.restore.read_only.walk import LookingWalk
+from tallac.restore.report import Change, Problem, ProblemKind, Tally
+from tallac.restore.safe_names import join_path
+from tallac.source import SourceEntry
+
+
+class LookingSystem(DestinationSystem):
+    """The real file system, as something that can't be changed: what deletes or prepares to does nothing."""
+
+    def remove(self, name: bytes, directory: int) -> None:
+        pass
+
+    def remove_directory(self, name: bytes, directory: int) -> None:
+        pass
+
+    def open_to_owner(self, name: bytes, directory: int) -> None:
+        pass
+
+    def set_mode(self, place: Place, mode: int) -> None:
+        pass
+
+    def set_flags(self, descriptor: int, flags: int) -> None:
+        pass
+
+
+class Preview(LookingWalk):
+    """Counts and tells what would be done; directories' metadata is left out, since it follows from the rest."""
+
+    def __init__(self, grid: CapReader, root: int | None, options: RestoreOptions, settings: RestoreSettings, tally: Tally) -> None:
+        """Look below an open directory, which stays the caller's; None where nothing is there."""
+        system = LookingSystem()
+        # Without a rule nothing may be there, so that it is of no account.
+        present = Present(grid, settings, system, options.overwrite or Overwrite.NEVER)
+        super().__init__(grid, root, settings, system, tally, options.selection, present)
+        self._options = options
+        self._clearer = Clearer(options, settings, system, tally)
+        # Directories on the way to what may be wanted, that would be made for it.
+        self._untold: list[tuple[bytes, ...]] = []
+
+    def see_file(
+        self,
+        entry: Entry,
+        change: Change,
+        found: SourceEntry | None,
+        kind: Kind,
+        first: tuple[tuple[bytes, ...], bytes] | None,
+    ) -> bool:
+        path = join_path(self.components, entry.name)
+        self._tell_directories(self.components)
+        if found is not None and self._options.overwrite is None:
+            self._tally.add(Problem(path, ProblemKind.FAILED, "the name is taken here"))
+            return False
+        if change is Change.REPLACED and found is not None and found.is_directory and not self._gives_way(found):
+            self._tally.add(Problem(path, ProblemKind.FAILED, "a directory with something in it is in the way"))
+            return False
+        if change in (Change.NEW, Change.REPLACED):
+            self._tally.count_made(change, path)
+            self._tally.summary.bytes += entry.size if kind is Kind.REGULAR else 0
+        else:
+            self._tally.count_left(change, path)
+        return True
+
+    def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
+        components = (*self.components, entry.name)
+        if change is Change.KEPT:
+            self._tally.count_left(change, join_path(components))
+        elif change is Change.UNCHANGED:
+            self._tally.summary.directories += 1
+        else:
+            self._untold = [above for above in self._untold if above == components[: len(above)]] + [components]
+            if scope is Scope.IN:
+                self._tell_directories(components)
+
+    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
+        self._clearer.sweep(descriptor, self.components, stored, scope)
+
+    def _tell_directories(self, components: tuple[bytes, ...]) -> None:
+        """Count and name those directories that would be made on the way, the last one included."""
+        for above in self._untold:
+            if above == components[: len(above)]:
+                self._tally.summary.directories += 1
+                self._tally.tell(Change.NEW, join_path(above))
+        self._untold = []
+
+    def _gives_way(self, found: SourceEntry) -> bool:
+        directory = self._directory
+        assert directory is not None
+        if self._options.delete:
+            path = join_path(self.components, found.name)
+            scope = self._options.selection.scope(path, is_directory=True, parent=self.scope)
+            return self._clearer.remove_tree(found, directory, self.components, scope)
+        return self._clearer.is_empty(found.name, directory)

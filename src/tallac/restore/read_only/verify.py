@@ -1,0 +1,78 @@
+"""Reading back what was restored, and comparing it with the snapshot."""
+
+from __future__ import annotations
+
+from tallac.dag import Entry
+from tallac.interfaces import CapReader, Directory
+from tallac.restore.entry_kind import Kind
+from tallac.restore.filesystem import DestinationSystem
+from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
+from tallac.restore.overwrite.decide import Present
+from tallac.restore.path_filter import Scope
+from tallac.restore.read_only.walk import LookingWalk
+from tallac.restore.report import Change, Problem, ProblemKind, Tally
+from tallac.restore.safe_names import join_path
+from tallac.source import SourceEntry
+
+
+class WrittenPresent(Present):
+    """Judges what must be as it is in the snapshot, except for what was to be kept: what has another time."""
+
+    def __init__(self, grid: CapReader, settings: RestoreSettings, system: DestinationSystem, options: RestoreOptions) -> None:
+        """Judge all contents by reading them from the disk."""
+        super().__init__(grid, settings, system, Overwrite.ALWAYS)
+        self.comparer.reads_disk = True
+        self._keeps = options.overwrite in (Overwrite.NEVER, Overwrite.IF_NEWER)
+
+    def _gives_way(self, entry: Entry, found: SourceEntry) -> bool:
+        return not self._keeps or entry.metadata.mtime_ns in (None, found.mtime_ns)
+
+
+class Verification(LookingWalk):
+    """Tells each thing that is not as it is in the snapshot, unless that has been told before."""
+
+    def __init__(
+        self,
+        grid: CapReader,
+        root: int,
+        options: RestoreOptions,
+        settings: RestoreSettings,
+        system: DestinationSystem,
+        tally: Tally,
+    ) -> None:
+        """Look below an open directory, which stays the caller's."""
+        present = WrittenPresent(grid, settings, system, options)
+        super().__init__(grid, root, settings, system, tally, options.selection, present)
+        self._keeps_directories = options.overwrite is Overwrite.NEVER
+
+    def see_file(
+        self,
+        entry: Entry,
+        change: Change,
+        found: SourceEntry | None,
+        kind: Kind,
+        first: tuple[tuple[bytes, ...], bytes] | None,
+    ) -> bool:
+        path = join_path(self.components, entry.name)
+        if change is Change.NEW:
+            self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: it is not there"))
+        elif change is Change.REPLACED:
+            self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: it is not what the snapshot has"))
+        elif change is Change.AMENDED:
+            self._tally.add_once(Problem(path, ProblemKind.UNSET, "read back: its metadata are not those of the snapshot"))
+        else:
+            self._tally.summary.verified += change is Change.UNCHANGED
+        return True
+
+    def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
+        path = join_path(self.components, entry.name)
+        if scope is Scope.IN and change in (Change.NEW, Change.REPLACED):
+            self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: there is no such directory"))
+
+    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
+        if self._keeps_directories or scope is not Scope.IN or entry.metadata.mode is None:
+            return
+        found = SourceEntry.of(entry.name, self._system.fstat(descriptor))
+        if self._present.comparer.differs(descriptor, found, entry.metadata):
+            path = join_path(self.components)
+            self._tally.add_once(Problem(path, ProblemKind.UNSET, "read back: its metadata are not those of the snapshot"))

@@ -1,0 +1,203 @@
+"""A walk through a snapshot beside what is there, that changes nothing."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+from tallac.caps import DirectoryReadCap
+from tallac.dag import Entry
+from tallac.errors import CapError, DamageError, EntryError
+from tallac.interfaces import CapReader, Directory
+from tallac.restore.entry_kind import Kind, kind_of
+from tallac.restore.files.file_writer import CHILD_ERRORS, problem_of
+from tallac.restore.files.hard_links import LinkTable
+from tallac.restore.filesystem import DestinationSystem
+from tallac.restore.options import RestoreSettings
+from tallac.restore.overwrite.decide import Present
+from tallac.restore.path_filter import Scope, Selection
+from tallac.restore.report import Change, Problem, ProblemKind, Tally
+from tallac.restore.safe_names import is_safe_component, join_path
+from tallac.source import DirectoryStack, SourceEntry, open_beneath
+
+Components = tuple[bytes, ...]
+
+
+class LookingWalk(ABC):
+    """Goes through what is wanted of a snapshot and, as far as they are there, through the directories that it is restored to.
+
+    A subclass says what it makes of each thing.
+
+    Attributes:
+        child_errors: What goes wrong with one thing only, and is reported.
+    """
+
+    child_errors: tuple[type[Exception], ...] = CHILD_ERRORS
+
+    def __init__(
+        self,
+        grid: CapReader,
+        root: int | None,
+        settings: RestoreSettings,
+        system: DestinationSystem,
+        tally: Tally,
+        selection: Selection,
+        present: Present,
+    ) -> None:
+        """Look below an open directory, which stays the caller's; None where nothing is there."""
+        self._grid = grid
+        self._root = root
+        self._settings = settings
+        self._system = system
+        self._tally = tally
+        self._selection = selection
+        self._present = present
+        self._links = LinkTable()
+        self._stack = None if root is None else DirectoryStack(root, filesystem=system)
+        # The innermost directories that are not there.
+        self._missing: list[bytes] = []
+        self._frames: list[tuple[Iterator[Entry], bytes, Scope]] = []
+
+    def run(self, entry: Entry) -> None:
+        """Look at a directory with all that is in it, or at a file that is restored into the root.
+
+        Raises:
+            DamageError, CapError: The directory can't be read.
+            StoreError: The store failed, other than by damage.
+        """
+        if entry.is_directory:
+            stored = self._read(entry)
+            self._frames.append((iter(stored), entry.packed, self._selection.top))
+            if self._directory is not None:
+                self._enter_seen(entry, stored, self._selection.top)
+        else:
+            self._frames.append((iter((entry,)), b"", self._selection.top))
+        try:
+            while self._frames:
+                found = self._next_entry()
+                if found is None:
+                    self._leave()
+                else:
+                    self._look(found)
+        finally:
+            if self._stack is not None:
+                self._stack.close()
+        self._tally.show_progress()
+
+    @abstractmethod
+    def see_file(
+        self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind, first: tuple[Components, bytes] | None
+    ) -> bool:
+        """Make something of what is no directory, and say whether later links can be made to it.
+
+        What is a link itself comes with the directory and name of the file that it is one of.
+        """
+
+    @abstractmethod
+    def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
+        """Make something of a directory, before what is in it; for one that is not wanted itself the scope is PASSAGE."""
+
+    @abstractmethod
+    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
+        """Make something of a directory that is there and has been entered."""
+
+    @property
+    def components(self) -> Components:
+        """Lead to the directory that the walk is in."""
+        return (self._stack.components if self._stack is not None else ()) + tuple(self._missing)
+
+    @property
+    def scope(self) -> Scope:
+        """What holds for the directory that the walk is in."""
+        return self._frames[-1][2]
+
+    @property
+    def _directory(self) -> int | None:
+        return None if self._stack is None or self._missing else self._stack.descriptor
+
+    def _next_entry(self) -> Entry | None:
+        try:
+            return next(self._frames[-1][0], None)
+        except DamageError as error:
+            self._tally.add(Problem(join_path(self.components), ProblemKind.DAMAGED, f"entries are missing: {error}"))
+            return None
+
+    def _look(self, entry: Entry) -> None:
+        path = join_path(self.components, entry.name)
+        try:
+            if not is_safe_component(entry.name):
+                raise EntryError("the name is no name of a file, and might lead out of the destination")
+            scope = self._selection.scope(path, entry.is_directory, self.scope)
+            if scope is Scope.OUT:
+                return
+            kind = kind_of(entry)
+            directory = self._directory
+            found = None if directory is None else self._present.look(entry.name, directory)
+            if kind is Kind.DIRECTORY:
+                self._look_at_directory(entry, found, directory, scope)
+            else:
+                self._look_at_file(entry, kind, found, directory)
+        except self.child_errors as error:
+            self._tally.add(problem_of(error, path, self._settings))
+
+    def _look_at_file(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int | None) -> None:
+        first = self._links.first_of(entry)
+        if first is not None:
+            change = self._present.decide_link(entry, found, self._look_beneath(*first))
+        else:
+            change = Change.NEW if directory is None else self._present.decide(entry, kind, found, directory)
+        if not self.see_file(entry, change, found, kind, first):
+            return
+        if first is not None:
+            self._links.count_link(entry)
+        else:
+            self._links.add_first(entry, self.components)
+
+    def _look_at_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
+        if any(packed == entry.packed for _, packed, _ in self._frames):
+            raise EntryError("the directory contains itself")
+        change = Change.NEW if directory is None else self._present.decide(entry, Kind.DIRECTORY, found, directory)
+        stored = self._read(entry)
+        self.see_directory(entry, change, found, scope)
+        if change is Change.KEPT:
+            return
+        if change is Change.UNCHANGED and self._stack is not None:
+            self._stack.enter(entry.name)
+            self._enter_seen(entry, stored, scope)
+        else:
+            self._missing.append(entry.name)
+        self._frames.append((iter(stored), entry.packed, scope))
+
+    def _enter_seen(self, entry: Entry, stored: Directory, scope: Scope) -> None:
+        descriptor = self._directory
+        assert descriptor is not None
+        try:
+            self.enter(entry, descriptor, stored, scope)
+        except OSError as error:
+            self._tally.add(problem_of(error, join_path(self.components), self._settings))
+
+    def _leave(self) -> None:
+        self._frames.pop()
+        if self._missing:
+            self._missing.pop()
+        elif self._frames and self._stack is not None:
+            self._stack.leave()
+        self._tally.show_progress()
+
+    def _read(self, entry: Entry) -> Directory:
+        cap = entry.cap
+        if not isinstance(cap, DirectoryReadCap):
+            raise CapError("the cap leads to no directory that can be read")
+        return self._grid.read_directory(cap)
+
+    def _look_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
+        if self._root is None:
+            return None
+        try:
+            directory = open_beneath(self._root, components, filesystem=self._system)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            return self._present.look(name, directory)
+        finally:
+            self._system.close(directory)

@@ -1,0 +1,223 @@
+"""What a restore did, and what it could not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import msgspec
+
+from tallac.dag import Entry
+from tallac.restore.path_filter import Selection
+
+
+class ProblemKind(Enum):
+    """How bad it is.
+
+    DAMAGED: the store lost or changed it; it is not there. FAILED: this machine could not make it; it is not there.
+    UNSET: it is there with its content, and something beside that is not as it was.
+    """
+
+    DAMAGED = "damaged"
+    FAILED = "failed"
+    UNSET = "unset"
+
+
+class Change(Enum):
+    """What was done at a path; its value is the word for it.
+
+    NEW: nothing was there. REPLACED: something else was. AMENDED: only metadata was set. UNCHANGED: it was right. KEPT: it
+    differs, and stays since that was asked for. DELETED: the snapshot has nothing there.
+    """
+
+    NEW = "new"
+    REPLACED = "replaced"
+    AMENDED = "amended"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    DELETED = "deleted"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is not as it was.
+
+    Attributes:
+        path: Relative to the destination; b"" for the destination itself.
+        kind: How bad it is.
+        what: The reason, for the user.
+    """
+
+    path: bytes
+    kind: ProblemKind
+    what: str
+
+
+class RestoreSummary(msgspec.Struct):
+    """What a restore did so far.
+
+    Attributes:
+        files: How many were made or replaced; everything that is no directory counts as a file.
+        directories: How many are there.
+        bytes: Sum of the sizes of the regular files among `files`.
+        replaced: How many of the files were there with another content, or as something else.
+        amended: How many files were there with their content, and got metadata only.
+        unchanged: How many files were there as they should be.
+        kept: How many files differ, and were left as they are because that was asked for.
+        deleted: How many files and directories were deleted.
+        files_expected, bytes_expected: How many there will be; 0 where that is not known.
+        verified: How many files were read back and found right.
+        damaged, failed, unset: How many problems of each kind were reported.
+        owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
+    """
+
+    files: int = 0
+    directories: int = 0
+    bytes: int = 0
+    replaced: int = 0
+    amended: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    deleted: int = 0
+    files_expected: int = 0
+    bytes_expected: int = 0
+    verified: int = 0
+    damaged: int = 0
+    failed: int = 0
+    unset: int = 0
+    owners_unset: int = 0
+
+    @property
+    def files_done(self) -> int:
+        """How many files nothing is left to do for."""
+        return self.files + self.unchanged + self.amended + self.kept
+
+    @property
+    def done_part(self) -> float:
+        """Which part of the work is done, from 0 to 1; 0 where that is not known."""
+        if not self.files_expected:
+            return 0.0
+        by_count = min(1.0, self.files_done / self.files_expected)
+        if self.files_done > self.files or not self.bytes_expected:
+            return by_count  # Nobody knows the size of what was there already.
+        # Making a file takes time, and so do its bytes.
+        return (by_count + min(1.0, self.bytes / self.bytes_expected)) / 2
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is there with its content."""
+        return not self.damaged and not self.failed
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth saying once at the end."""
+        return ("owners were not set: not root",) if self.owners_unset else ()
+
+    def count(self, problem: Problem) -> None:
+        """Add a problem to the counts."""
+        if problem.kind is ProblemKind.DAMAGED:
+            self.damaged += 1
+        elif problem.kind is ProblemKind.FAILED:
+            self.failed += 1
+        else:
+            self.unset += 1
+
+
+class BatchResult(msgspec.Struct):
+    """What became of a batch. It can be pickled."""
+
+    files: int = 0
+    bytes: int = 0
+    owners_unset: int = 0
+    problems: list[Problem] = msgspec.field(default_factory=list)
+
+    def add(self, other: BatchResult) -> None:
+        """Add what became of another part of the batch."""
+        self.files += other.files
+        self.bytes += other.bytes
+        self.owners_unset += other.owners_unset
+        self.problems += other.problems
+
+
+class RestoreObserver(msgspec.Struct, frozen=True):
+    """What is told while a restore runs.
+
+    Attributes:
+        problem: Called once for each thing that is not as it was.
+        change: Called with each path that was made, replaced, amended, kept or deleted, once it is.
+        progress: Called now and then with the counts so far, and at the end. The object is the same each time.
+    """
+
+    problem: Callable[[Problem], None] | None = None
+    change: Callable[[Change, bytes], None] | None = None
+    progress: Callable[[RestoreSummary], None] | None = None
+
+
+class Tally(msgspec.Struct):
+    """Counts, and tells an observer.
+
+    Attributes:
+        told: The paths with problems; None where nobody will ask.
+    """
+
+    observer: RestoreObserver = msgspec.field(default_factory=RestoreObserver)
+    summary: RestoreSummary = msgspec.field(default_factory=RestoreSummary)
+    told: set[bytes] | None = None
+
+    def expect(self, entry: Entry, selection: Selection) -> None:
+        """Take from a snapshot's own facts how much there is to do, if all of it is wanted."""
+        facts = entry.metadata.snapshot
+        if facts is not None and selection.is_everything:
+            self.summary.files_expected, self.summary.bytes_expected = facts.files, facts.size
+
+    def add(self, problem: Problem) -> None:
+        """Count a problem."""
+        if self.told is not None:
+            self.told.add(problem.path)
+        self.summary.count(problem)
+        if self.observer.problem is not None:
+            self.observer.problem(problem)
+
+    def add_once(self, problem: Problem) -> None:
+        """Count a problem at a path that has had none."""
+        if self.told is None or problem.path not in self.told:
+            self.add(problem)
+
+    def count(self, result: BatchResult) -> None:
+        """Count what became of a batch."""
+        self.summary.files += result.files
+        self.summary.bytes += result.bytes
+        self.summary.owners_unset += result.owners_unset
+        for problem in result.problems:
+            self.add(problem)
+
+    def count_made(self, change: Change, path: bytes) -> None:
+        """Count a file that was made, NEW or REPLACED, and name it."""
+        self.summary.files += 1
+        self.tell_made(change, path)
+
+    def tell_made(self, change: Change, path: bytes) -> None:
+        """Name a file that a batch counted."""
+        self.summary.replaced += change is Change.REPLACED
+        self.tell(change, path)
+
+    def count_left(self, change: Change, path: bytes) -> None:
+        """Count a file that was not written; NEW and REPLACED are counted once they are made."""
+        if change is Change.UNCHANGED:
+            self.summary.unchanged += 1
+        elif change is Change.AMENDED:
+            self.summary.amended += 1
+        elif change is Change.KEPT:
+            self.summary.kept += 1
+        else:
+            return
+        self.tell(change, path)
+
+    def tell(self, change: Change, path: bytes) -> None:
+        """Name a path and what was done there, if anything was."""
+        if self.observer.change is not None and change is not Change.UNCHANGED:
+            self.observer.change(change, path)
+
+    def show_progress(self) -> None:
+        """Show the counts so far."""
+        if self.observer.progress is not None:
+            self.observer.progress(self.summary)

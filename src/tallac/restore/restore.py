@@ -1,0 +1,141 @@
+"""The operation: restore a snapshot, or a file or directory of one, into a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from tallac.caps import ReadCap
+from tallac.dag import Entry, Metadata
+from tallac.errors import DestinationError, EntryError
+from tallac.interfaces import CapReader
+from tallac.restore.destination import Folder, look_at_folder, open_folder
+from tallac.restore.filesystem import DESTINATION, DestinationSystem
+from tallac.restore.options import PLAIN, Overwrite, RestoreOptions, RestoreSettings
+from tallac.restore.owners import Owners
+from tallac.restore.parallel.process_pool import WORKERS
+from tallac.restore.parallel.runner import BatchRunner
+from tallac.restore.path_filter import Scope
+from tallac.restore.read_only.dry_run import Preview
+from tallac.restore.read_only.verify import Verification
+from tallac.restore.report import RestoreObserver, RestoreSummary, Tally
+from tallac.restore.safe_names import is_safe_component, shown
+from tallac.restore.walk import Frame, Walk
+
+RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
+"""Makes a runner, given the destination's descriptor and the settings."""
+
+
+def restore(
+    grid: CapReader,
+    what: Entry | ReadCap,
+    destination: bytes | str | os.PathLike[str],
+    *,
+    options: RestoreOptions = PLAIN,
+    observer: RestoreObserver | None = None,
+    make_runner: RunnerFactory | None = None,
+    workers: int | None = None,
+    system: DestinationSystem = DESTINATION,
+) -> RestoreSummary:
+    """Restore what a cap leads to.
+
+    A directory's entries go into the destination, which gets the directory's metadata; it is made, or must be empty unless the
+    options say what becomes of what is there. Anything else goes into the destination under its entry's name, beside what is
+    there; then the folder keeps its own metadata. Nothing is written outside the destination. Files are not forced to disk.
+
+    Over what is there, each file is written under another name and takes its own when it is whole; so a restore that was killed
+    is finished by the next one with the same options.
+
+    Args:
+        grid: Where to read.
+        what: An entry with its metadata, or a directory's cap.
+        destination: A folder's path, of any length. Symbolic links in it are followed, since it is the user's own word.
+        options: What of it is wanted, and how.
+        observer: Is told what goes on.
+        make_runner: Gives what restores batches of regular files, in place of worker processes.
+        workers: How many worker processes may be started; None for as many as suit, 0 for none.
+        system: The calls that write.
+
+    Raises:
+        DestinationError: The folder can't be used, or failed later on, as with a full disk. What was written stays.
+        EntryError: A file has no name that it could get.
+        UsageError: A rule names an owner whom this machine does not know.
+        StoreError: The store failed, other than by damage, which is reported and left out.
+    """
+    entry = what if isinstance(what, Entry) else Entry.of(b"", what)
+    if not entry.is_directory and not is_safe_component(entry.name):
+        raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
+    # A rule that names nobody is told before anything is made.
+    Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
+    path = os.fsencode(destination)
+    must_be_empty = entry.is_directory and options.overwrite is None
+    tally = Tally(observer or RestoreObserver(), told=set() if options.verify else None)
+    tally.expect(entry, options.selection)
+    tally.summary.directories = int(entry.is_directory)
+    if options.dry_run:
+        with look_at_folder(path, must_be_empty=must_be_empty, system=system) as there:
+            if there is not None:
+                _guard_home(there, path, options)
+            settings = _settings(options, there, path)
+            Preview(grid, there.descriptor if there else None, options, settings, tally).run(entry)
+        return tally.summary
+    with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
+        _guard_home(folder, path, options)
+        if must_be_empty:
+            _stop_inheritance(folder, path)
+        settings = _settings(options, folder, path)
+        runner = make_runner(folder.descriptor, settings) if make_runner else None
+        # Workers use the real calls; whoever bends them wants to see them all.
+        count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
+        walk = Walk(grid, folder.descriptor, settings, system, tally, runner=runner, workers=count, options=options)
+        walk.run(_top_frame(walk, entry, folder, options))
+        if options.verify:
+            system.sync()
+            Verification(grid, folder.descriptor, options, settings, system, tally).run(entry)
+    return tally.summary
+
+
+def _settings(options: RestoreOptions, folder: Folder | None, path: bytes) -> RestoreSettings:
+    is_in_place = options.overwrite is not None
+    return RestoreSettings(
+        destination=path,
+        numeric_owners=options.numeric_owners,
+        user_rules=options.user_rules,
+        group_rules=options.group_rules,
+        # What is there already may have whatever children inherit.
+        inherits_acls=is_in_place or (folder is not None and folder.inherits_acls),
+        inherits_flags=is_in_place or (folder is not None and folder.inherits_flags),
+        replaces=is_in_place,
+    )
+
+
+def _top_frame(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions) -> Frame:
+    top = options.selection.top
+    if not entry.is_directory:
+        return Frame(iter((entry,)), None, b"", top)
+    keeps_own = options.overwrite is not None and (top is Scope.PASSAGE or options.overwrite is Overwrite.NEVER)
+    metadata = folder.final_metadata(Metadata() if keeps_own and not folder.is_new else entry.metadata)
+    frame = walk.frame_of(entry, metadata, top)
+    if folder.is_new:
+        frame.stored = None  # Nothing is to be done about what it holds.
+    return frame
+
+
+def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:
+    if not options.delete or options.delete_even_home:
+        return
+    try:
+        is_refused = folder.lies_above_home()
+    except OSError as error:
+        raise DestinationError(f"{shown(path)}: can't be looked at: {error.strerror}; choose another folder") from error
+    if is_refused:
+        raise DestinationError(
+            f"{shown(path)}: --delete would empty your home folder, or what it lies in; if that is meant, add --delete-even-home"
+        )
+
+
+def _stop_inheritance(folder: Folder, path: bytes) -> None:
+    try:
+        folder.stop_inheritance()
+    except OSError as error:
+        raise DestinationError(f"{shown(path)}: can't be written: {error.strerror}; choose another folder") from error

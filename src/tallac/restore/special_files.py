@@ -1,0 +1,172 @@
+"""Making what no batch takes: links, what has several of them, symbolic links, FIFOs, sockets and devices."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+import msgspec
+
+from tallac.dag import Entry
+from tallac.errors import EntryError
+from tallac.restore.entry_kind import Kind, is_device, kind_of
+from tallac.restore.files.deferred_metadata import Finisher
+from tallac.restore.files.file_writer import FileWriter
+from tallac.restore.files.hard_links import LinkTable
+from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
+from tallac.restore.filesystem import Beneath, DestinationSystem, is_fatal
+from tallac.restore.overwrite.overwriter import InPlace
+from tallac.restore.path_filter import Scope
+from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tally
+from tallac.restore.safe_names import join_path, shown, temporary_name
+from tallac.source import open_beneath
+
+Components = tuple[bytes, ...]
+
+
+class Maker:
+    """Makes one thing at a time, in the order in which they come: later links rely on earlier files."""
+
+    def __init__(
+        self,
+        root: int,
+        system: DestinationSystem,
+        tally: Tally,
+        writer: FileWriter,
+        finisher: Finisher,
+        in_place: InPlace | None,
+    ) -> None:
+        """Make things below an open directory, which stays the caller's."""
+        self._root = root
+        self._system = system
+        self._tally = tally
+        self._writer = writer
+        self._finisher = finisher
+        self._in_place = in_place
+        self._links = LinkTable()
+
+    def make_special(self, entry: Entry, directory: int, components: Components, change: Change = Change.NEW) -> bool:
+        """Make what has no content, with its metadata; say whether it is there.
+
+        Raises:
+            EntryError: What makes it is not known.
+            OSError: It can't be made, or the destination fails as a whole.
+        """
+        path = join_path(components, entry.name)
+
+        def make(name: bytes) -> None:
+            make_special(self._system, msgspec.structs.replace(entry, name=name), directory)
+            self._finisher.set_attributes(Beneath(directory, name), entry.metadata, path)
+
+        try:
+            self._make(entry.name, directory, make)
+        except PermissionError as error:
+            if not is_device(entry):
+                raise
+            self._tally.add(Problem(path, ProblemKind.UNSET, f"not made: {error.strerror}; only root may"))
+            return False
+        self._tally.count_made(change, path)
+        return True
+
+    def restore_linked(self, entry: Entry, kind: Kind, directory: int, components: Components, scope: Scope) -> None:
+        """Make a link of a file that is there, or the file itself, at once. Raises as `make_special` does."""
+        first = self._links.first_of(entry)
+        if first is not None and self._link(entry, first, directory, components, scope):
+            return
+        change = Change.NEW
+        if self._in_place is not None:
+            change = self._in_place.settle(entry, kind, directory, components, scope)
+        if change is Change.KEPT:
+            return
+        is_there = change in (Change.UNCHANGED, Change.AMENDED) or (
+            self.make_special(entry, directory, components, change)
+            if kind is Kind.SPECIAL
+            else self._write(entry, directory, components, change)
+        )
+        if is_there and first is None:
+            self._links.add_first(entry, components)
+
+    def _write(self, entry: Entry, directory: int, components: Components, change: Change) -> bool:
+        """Write a file that gets links, without those flags that would forbid them; say whether it is there."""
+        result = BatchResult()
+        is_held = bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
+        is_made = self._writer.write(entry, directory, components, result, with_flags=not is_held)
+        self._tally.count(result)
+        if is_made and is_held:
+            self._finisher.add_unflagged(components, entry.name, entry.metadata.flags)
+        if is_made:
+            self._tally.tell_made(change, join_path(components, entry.name))
+        return is_made
+
+    def _link(self, entry: Entry, first: tuple[Components, bytes], directory: int, components: Components, scope: Scope) -> bool:
+        """Make a link of the first one; say whether nothing is left to do."""
+        change = Change.NEW
+        path = join_path(components, entry.name)
+        try:
+            if self._in_place is not None:
+                change = self._in_place.settle_link(entry, first, directory, components, scope)
+            if change in (Change.NEW, Change.REPLACED):
+                self._make_link(entry.name, directory, *first)
+                self._tally.count_made(change, path)
+                self._tally.summary.bytes += entry.size if kind_of(entry) is Kind.REGULAR else 0
+        except OSError as error:
+            if is_fatal(error) or error.errno == errno.EEXIST:
+                raise
+            # The file system knows no links, or no more of this file; or somebody moved the first one away.
+            what = f"a copy instead of a hard link of {shown(join_path(*first))} ({error.strerror})"
+            self._tally.add(Problem(path, ProblemKind.UNSET, what))
+            return False
+        if change is not Change.KEPT:
+            self._links.count_link(entry)
+        return True
+
+    def _make_link(self, name: bytes, directory: int, components: Components, first: bytes) -> None:
+        below = open_beneath(self._root, components, filesystem=self._system)
+        try:
+            self._make(name, directory, lambda new: self._system.make_link(Beneath(below, first), Beneath(directory, new)))
+        finally:
+            self._system.close(below)
+
+    def _make(self, name: bytes, directory: int, make: Callable[[bytes], None]) -> None:
+        """Make something under its name; over what is there, under another one, and rename it when it is complete."""
+        if self._in_place is None:
+            make(name)
+            return
+        new = temporary_name()
+        try:
+            make(new)
+            self._system.rename(new, name, directory)
+        except BaseException:
+            self._remove_if_there(new, directory)
+            raise
+
+    def _remove_if_there(self, name: bytes, directory: int) -> None:
+        try:
+            self._system.remove(name, directory)
+        except FileNotFoundError:
+            return
+
+
+def make_special(system: DestinationSystem, entry: Entry, directory: int) -> None:
+    """Make a symbolic link, FIFO, socket or device, without its metadata.
+
+    Raises:
+        EntryError: What makes it is not known.
+        OSError: It can't be made; EPERM for a device without the right to make one.
+    """
+    metadata = entry.metadata
+    mode = metadata.mode
+    assert mode is not None
+    if stat.S_ISLNK(mode):
+        if not metadata.target:
+            raise EntryError("the symbolic link's text is not known")
+        system.make_symlink(metadata.target, entry.name, directory)
+        return
+    device = 0
+    if is_device(entry):
+        if metadata.rdev is None:
+            raise EntryError("the device's numbers are not known")
+        device = os.makedev(*metadata.rdev)
+    system.make_node(entry.name, directory, stat.S_IFMT(mode), device)

@@ -1,0 +1,1 @@
+"""Who gets in: passphrases, envelopes of keys and caps, and the second copies of both."""

@@ -1,0 +1,210 @@
+"""Passphrases: each opens an object in the vault, and in it lies the key of its user's envelope. docs/format.md, "Passphrases".
+
+Whoever reads the vault's files can try passphrases against these objects, at the price of one Argon2id each. Nothing else in a
+vault is protected by something that a person made up.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import struct
+
+import msgspec
+
+from tallac.crypto.hashing import keyed, tag_key
+from tallac.crypto.passphrases import SALT_SIZE, PassphraseCost, stretch
+from tallac.crypto.sealing import NONCE_SIZE, open_sealed, seal_checked
+from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
+from tallac.interfaces import Backend, Clock, Expect, Randomness
+from tallac.vault.access.duplicates import add_check, read_twin, twin_paths, without_copy
+from tallac.vault.format import FORMAT_VERSION
+from tallac.vault.format.keys import KEY_SIZE, EnvelopeKey
+
+PASSPHRASE_PREFIX = "passphrases/"  # noqa: S105 - a place, not a secret.
+PASSPHRASES_MAX = 32
+LABEL_SIZE_MAX = 200
+COST = PassphraseCost(memory_kib=128 << 10, passes=4, lanes=4)
+MEMORY_KIB_MAX = 1 << 20
+WORK_KIB_MAX = 4 << 20
+LANES_MAX = 16
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+_ALGORITHM = "argon2id"
+_COMMITMENT_TAG = tag_key("tallac vault 1 passphrase commitment")
+_KEY_TAG = tag_key("tallac vault 1 passphrase key")
+_MADE = struct.Struct(">Q")
+
+
+class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    algorithm: str
+    memory_kib: int
+    passes: int
+    lanes: int
+    salt: bytes
+    commitment: bytes
+    sealed_key: bytes
+    sealed_label: bytes
+
+    @property
+    def cost(self) -> PassphraseCost:
+        return PassphraseCost(self.memory_kib, self.passes, self.lanes)
+
+
+class SetPassphrase(msgspec.Struct, frozen=True):
+    """What is known of a passphrase, other than itself.
+
+    Attributes:
+        path: The object that it opens.
+        label: What the user calls it.
+        made_ns: When it was set, by the clock of the machine that did.
+    """
+
+    path: str
+    label: str
+    made_ns: int
+
+
+class Passphrases:
+    """The passphrases of one vault, of all its users."""
+
+    def __init__(
+        self, backend: Backend, identity: str, *, randomness: Randomness, clock: Clock, cost: PassphraseCost = COST
+    ) -> None:
+        """Look at the vault of this identity; the cost is for new passphrases."""
+        self._backend = backend
+        self._identity = bytes.fromhex(identity)
+        self._randomness = randomness
+        self._clock = clock
+        self._cost = cost
+
+    def paths(self) -> list[str]:
+        """Name the objects that passphrases open, whoever set them."""
+        names = (without_copy(item.name) for item in self._backend.list(PASSPHRASE_PREFIX))
+        return sorted({name for name in names if _NAME.fullmatch(name.removeprefix(PASSPHRASE_PREFIX))})
+
+    def require_any(self) -> list[str]:
+        """Name the objects that passphrases open, of which there must be one, and not too many to try.
+
+        Raises:
+            WrongPassphraseError: There is none.
+            StoreError: There are too many.
+        """
+        paths = self.paths()
+        where = self._backend.location()
+        if not paths:
+            raise WrongPassphraseError(
+                f"{where}: no passphrase is set on this vault; use --recovery-kit FILE, or bring back a copy of the configuration"
+            )
+        if len(paths) > PASSPHRASES_MAX:
+            raise StoreError(f"{where}: this vault holds {len(paths)} passphrases, more than any Tallac sets: somebody filled it")
+        return paths
+
+    def add(self, passphrase: str, label: str, key: EnvelopeKey) -> str:
+        """Let a passphrase open an envelope, and name the object that does it; durable when this returns.
+
+        Raises:
+            UsageError: The label is too long, or there are too many passphrases.
+        """
+        if not label.isprintable() or not 0 < len(label.encode("utf-8", "replace")) <= LABEL_SIZE_MAX:
+            raise UsageError(f"a label has at most {LABEL_SIZE_MAX} bytes and no control characters")
+        if len(self.paths()) >= PASSPHRASES_MAX:
+            raise UsageError(f"this vault has {PASSPHRASES_MAX} passphrases, which is as many as it may have: remove one first")
+        path = PASSPHRASE_PREFIX + self._randomness(16).hex()
+        salt = self._randomness(SALT_SIZE)
+        stretched = stretch(passphrase, salt, self._cost)
+        text = _MADE.pack(self._clock.now_ns()) + label.encode("utf-8", "replace").ljust(LABEL_SIZE_MAX, b"\0")
+        stored = _Stored(
+            algorithm=_ALGORITHM,
+            memory_kib=self._cost.memory_kib,
+            passes=self._cost.passes,
+            lanes=self._cost.lanes,
+            salt=salt,
+            commitment=keyed(_COMMITMENT_TAG, stretched),
+            sealed_key=seal_checked(
+                keyed(_KEY_TAG, stretched), self._randomness(NONCE_SIZE), key.secret, self._context("passphrase", path)
+            ),
+            sealed_label=seal_checked(key.labels, self._randomness(NONCE_SIZE), text, self._context("label", path)),
+        )
+        for name in twin_paths(path):
+            self._backend.put(name, add_check(msgspec.msgpack.encode(stored)), expect=Expect.ABSENT)
+        return path
+
+    def open(self, passphrase: str) -> EnvelopeKey:
+        """Give the key of the envelope that a passphrase leads to.
+
+        Raises:
+            WrongPassphraseError: It leads to none.
+            CorruptObjectError: It leads to none, and one that it might have opened is damaged.
+        """
+        paths = self.require_any()
+        where = self._backend.location()
+        damage: CorruptObjectError | None = None
+        for path in paths:
+            try:
+                key = self._open_one(path, passphrase)
+            except CorruptObjectError as error:
+                damage = error
+                continue
+            if key is not None:
+                return key
+        if damage is not None:
+            raise CorruptObjectError(f"{where}: this passphrase opens nothing, and one of {len(paths)} can't be tried: {damage}")
+        raise WrongPassphraseError(f"{where}: wrong passphrase; it opens nothing in this vault")
+
+    def of(self, key: EnvelopeKey) -> list[SetPassphrase]:
+        """List the passphrases that lead to an envelope, the oldest first; without other users', and without damaged ones."""
+        found = []
+        for path in self.paths():
+            try:
+                stored = self._read(path)
+                text = None if stored is None else open_sealed(key.labels, stored.sealed_label, self._context("label", path))
+            except CorruptObjectError:
+                continue  # Another user's label does not open; a damaged object is what `check` tells of.
+            if text is not None and len(text) == _MADE.size + LABEL_SIZE_MAX:
+                label = text[_MADE.size :].rstrip(b"\0").decode("utf-8", "replace")
+                found.append(SetPassphrase(path, label, *_MADE.unpack_from(text)))
+        return sorted(found, key=lambda known: (known.made_ns, known.path))
+
+    def remove(self, path: str) -> None:
+        """Let a passphrase open nothing any more. Removing it again does no harm."""
+        for name in twin_paths(path):
+            self._backend.delete(name)
+
+    def _open_one(self, path: str, passphrase: str) -> EnvelopeKey | None:
+        stored = self._read(path)
+        if stored is None:
+            return None  # It was removed meanwhile.
+        stretched = stretch(passphrase, stored.salt, stored.cost)
+        # AES-GCM alone would let whoever made the object find a ciphertext that opens under several passphrases at once
+        # (Len, Grubbs and Ristenpart, "Partitioning Oracle Attacks", USENIX Security 2021).
+        if not hmac.compare_digest(stored.commitment, keyed(_COMMITMENT_TAG, stretched)):
+            return None
+        secret = open_sealed(keyed(_KEY_TAG, stretched), stored.sealed_key, self._context("passphrase", path))
+        if len(secret) != KEY_SIZE:
+            raise MalformedObjectError(f"the vault's {path} holds no envelope key")
+        return EnvelopeKey(secret)
+
+    def _read(self, path: str) -> _Stored | None:
+        body = read_twin(self._backend, path)
+        return None if body is None else decode_passphrase(body, path)
+
+    def _context(self, what: str, path: str) -> bytes:
+        return what.encode("ascii") + bytes((FORMAT_VERSION,)) + self._identity + path.encode("ascii")
+
+
+def decode_passphrase(body: bytes, path: str) -> _Stored:
+    """Read a passphrase object, and refuse one that would cost too much to try: the store that it comes from may be hostile.
+
+    Raises:
+        MalformedObjectError: It does not follow the format, or is beyond its bounds.
+    """
+    try:
+        stored = msgspec.msgpack.decode(body, type=_Stored)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedObjectError(f"the vault's {path} does not follow the format: {error}") from None
+    memory, passes, lanes = stored.memory_kib, stored.passes, stored.lanes
+    is_bounded = 1 <= lanes <= LANES_MAX and 8 * lanes <= memory <= MEMORY_KIB_MAX and 1 <= passes <= WORK_KIB_MAX // memory
+    if stored.algorithm != _ALGORITHM or not is_bounded or len(stored.salt) != SALT_SIZE:
+        raise MalformedObjectError(f"the vault's {path} is beyond the bounds of the format")
+    return stored

@@ -1,0 +1,233 @@
+"""Check what hangs below a cap: with a read cap by its contents, with a verify cap by its links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tallac.caps import (
+    Cap,
+    ImmutableDirectory,
+    ImmutableFile,
+    LiteralDirectory,
+    LiteralFile,
+    MutableDirectoryRead,
+    MutableDirectoryVerify,
+    MutableDirectoryWrite,
+    MutableFileRead,
+    MutableFileWrite,
+    VerifyCap,
+    storage_index_of,
+)
+from tallac.dag import Entry
+from tallac.errors import AuthorityError, DamageError
+from tallac.interfaces import CheckReport, Finding
+from tallac.vault.format.keys import LocatorKey
+from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind, decode_links, link_of
+from tallac.vault.format.nodes import Child
+from tallac.vault.format.objects import object_name_of
+from tallac.vault.index.index import VaultIndex
+from tallac.vault.index.seen_objects import SeenObjects
+from tallac.vault.mutable.slot_contents import content_of
+from tallac.vault.mutable.slots import Slots
+from tallac.vault.reading.files import pieces_from
+from tallac.vault.reading.object_reader import ObjectReader
+
+Progress = Callable[[CheckReport], None]
+
+
+class CapCheck:
+    """One check. What is shared is looked at once, unless something below it is damaged: then each path is named."""
+
+    def __init__(
+        self,
+        reader: ObjectReader,
+        slots: Slots,
+        index: VaultIndex,
+        locator: LocatorKey,
+        *,
+        read_data: bool,
+        progress: Progress | None,
+        damaged_packs: frozenset[bytes] = frozenset(),
+    ) -> None:
+        """Prepare a check over a fresh index. What lies in packs that are known to be damaged is read in any case."""
+        self._reader = reader
+        self._slots = slots
+        self._naming = locator.naming
+        self._read_data = read_data
+        self._damaged_packs = damaged_packs
+        self._progress = progress
+        self._seen = SeenObjects(index)
+        self._slots_seen: set[bytes] = set()
+        self._found_damaged: set[bytes] = set()
+        self.report = CheckReport()
+
+    def check(self, cap: Cap) -> None:
+        """Check everything below a cap of any kind.
+
+        Raises:
+            AuthorityError: The cap was issued by another grid.
+        """
+        if isinstance(cap, MutableDirectoryWrite | MutableFileWrite):
+            cap = cap.read_cap
+        if isinstance(cap, VerifyCap):
+            self._check_link(link_of(cap))
+        elif isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
+            self._check_directory(b"", cap)
+        elif isinstance(cap, ImmutableFile | LiteralFile):
+            self._check_file(b"", cap)
+        elif isinstance(cap, MutableFileRead):
+            self._check_mutable_file(b"", cap)
+        else:
+            raise AuthorityError(f"{cap} can't be checked in a vault: it belongs to another grid")
+
+    def _check_directory(self, path: bytes, cap: MutableDirectoryRead | ImmutableDirectory | LiteralDirectory) -> None:
+        self.report.directories += 1
+        if isinstance(cap, LiteralDirectory):
+            return
+        if isinstance(cap, ImmutableDirectory):
+            self._check_tables(path, Child(b"", cap.key + cap.hash, cap.size))
+            return
+        if cap.verify_cap.storage_index in self._slots_seen:
+            return
+        self._slots_seen.add(cap.verify_cap.storage_index)
+        try:
+            entries, _ = self._slots.entries(cap)
+        except DamageError as error:
+            self._find(path, error)
+            return
+        self._check_entries(path, entries)
+
+    def _check_tables(self, path: bytes, root: Child) -> None:
+        name = object_name_of(self._naming, storage_index_of(root.key))
+        if name in self._seen:
+            return
+        found_before = len(self.report.findings)
+        try:
+            below = self._reader.read_table(root)
+        except DamageError as error:
+            self._find(path, error, name)
+            return
+        self._count_object()
+        entries = [each for each in below if isinstance(each, Entry)]
+        self._check_entries(path, entries)
+        for child in below:
+            if isinstance(child, Child):
+                self._check_tables(path, child)
+        if len(self.report.findings) == found_before:
+            self._seen.add(name)
+
+    def _check_entries(self, path: bytes, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            below = path + b"/" + entry.name if path else entry.name
+            try:
+                cap = entry.cap
+            except DamageError as error:
+                self._find(below, error)
+                continue
+            if isinstance(cap, ImmutableFile | LiteralFile):
+                self._check_file(below, cap)
+            elif isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
+                self._check_directory(below, cap)
+            elif isinstance(cap, MutableFileRead):
+                self._check_mutable_file(below, cap)
+            else:
+                self.report.findings.append(Finding(below, f"{cap} belongs to another grid and was not checked", damaged=False))
+
+    def _check_file(self, path: bytes, cap: ImmutableFile | LiteralFile) -> None:
+        self.report.files += 1
+        if self._progress is not None:
+            self._progress(self.report)
+        if isinstance(cap, LiteralFile) or cap.total != 1:
+            return
+        root = Child(b"", cap.key + cap.hash, cap.size)
+        name = object_name_of(self._naming, storage_index_of(root.key))
+        if name in self._seen:
+            return
+        is_whole = True
+        try:
+            for _, piece in pieces_from(self._reader, root, 0):
+                if not piece.is_hole:
+                    is_whole &= self._check_chunk(path, piece)
+        except DamageError as error:
+            self._find(path, error, name)
+            return
+        if is_whole:
+            if cap.size > SMALL_SIZE_MAX:
+                self._count_object()
+            self._seen.add(name)
+
+    def _check_mutable_file(self, path: bytes, cap: MutableFileRead) -> None:
+        try:
+            content = content_of(self._slots, cap)
+        except DamageError as error:
+            self._find(path, error)
+        else:
+            if isinstance(content, ImmutableFile | LiteralFile):
+                self._check_file(path, content)
+
+    def _check_chunk(self, path: bytes, piece: Child) -> bool:
+        """Check one piece of a file, and say whether it is whole; what is wrong with it is found."""
+        name = object_name_of(self._naming, storage_index_of(piece.key))
+        if name in self._seen:
+            return True
+        try:
+            if self._is_to_be_read(name):
+                self._reader.read_chunk(piece.key, piece.hash, piece.size)
+        except DamageError as error:
+            self._find(path, error, name)
+            return False
+        self._count_object()
+        self._seen.add(name)
+        return True
+
+    def _check_link(self, top: Link) -> None:
+        """Check what hangs below a verify cap, in no particular order; no path is known."""
+        waiting = [top]
+        while waiting:
+            link = waiting.pop()
+            if link.storage_index in self._found_damaged:
+                continue
+            try:
+                waiting += self._links_below(link)
+            except DamageError as error:
+                self._found_damaged.add(link.storage_index)
+                is_slot = link.kind is LinkKind.SLOT
+                self._find(None, error, None if is_slot else object_name_of(self._naming, link.storage_index))
+
+    def _links_below(self, link: Link) -> list[Link]:
+        if link.kind is LinkKind.SLOT:
+            if link.storage_index in self._slots_seen:
+                return []
+            self._slots_seen.add(link.storage_index)
+            self.report.directories += 1
+            cap = MutableDirectoryVerify(link.storage_index, link.hash)
+            return list(decode_links(self._slots.links(cap, self._slots.read(cap))))
+        name = object_name_of(self._naming, link.storage_index)
+        if name in self._seen:
+            return []
+        below = self._reader.read_links(link)
+        if self._is_to_be_read(name):
+            self._reader.require_whole(name)
+        self._seen.add(name)
+        self.report.directories += link.kind is LinkKind.DIRECTORY
+        self._count_object()
+        return below
+
+    def _is_to_be_read(self, name: bytes) -> bool:
+        """Whether more is asked than that an object is there, which is looked up.
+
+        Raises:
+            MissingObjectError: It is not there.
+        """
+        return self._read_data or self._reader.locate(name).pack in self._damaged_packs
+
+    def _count_object(self) -> None:
+        self.report.objects += 1
+        self.report.bytes_read = self._reader.bytes_read
+
+    def _find(self, path: bytes | None, error: DamageError, name: bytes | None = None) -> None:
+        stored = "" if name is None else name.hex()
+        what = str(error)
+        if path is not None and stored and stored[:12] not in what:
+            what = f"object {stored[:12]}: {what}"
+        self.report.findings.append(Finding(path, what, stored=stored))

@@ -1,0 +1,142 @@
+"""Immutable directories in a vault: their tables, cut where the names decide, and the trees above them.
+
+docs/format.md, "Directories". A table is a level byte 0 and the canonical bytes of its entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from tallac.caps import DirectoryReadCap, ImmutableDirectory, LiteralDirectory
+from tallac.crypto.hashing import keyed
+from tallac.dag import Entry, decode_table, encode_entry, table_of_encoded
+from tallac.errors import MalformedObjectError, StoreError
+from tallac.vault.format.links import links_of_packed
+from tallac.vault.format.nodes import NODE_SIZE_MAX, Child, TreeBuilder
+from tallac.vault.format.objects import Kind, Stored
+
+TABLE_SIZE_MIN = 1 << 15
+TABLE_SIZE_MAX = 1 << 19
+CUT_MASK = 0x1FF
+LEVEL_TABLE = b"\0"
+
+
+class TableDirectoryBuilder:
+    """Build one directory, in memory bounded by one table and one node a level."""
+
+    def __init__(self, cut_key: bytes, store: Callable[[Kind, bytes, bytes], Stored]) -> None:
+        """Begin an empty directory; store stores one object."""
+        self._cut_key = cut_key
+        self._store = store
+        self._tree: TreeBuilder | None = None
+        self._encoded: list[bytes] = []
+        self._links: list[bytes] = []
+        self._size = 0
+        self._first = b""
+        self._last = b""
+
+    def add(self, entry: Entry) -> None:
+        """See `tallac.interfaces.DirectoryBuilder`."""
+        name = entry.name
+        if name <= self._last:
+            raise ValueError(f"entry {name!r} does not come after {self._last!r}")
+        self._last = name
+        if not self._encoded:
+            self._first = name
+        encoded = encode_entry(entry)
+        if len(encoded) > NODE_SIZE_MAX // 2:
+            raise StoreError(f"the metadata of {name!r} is larger than a directory can hold")
+        self._encoded.append(encoded)
+        self._links.append(links_of_packed(entry.packed))
+        self._size += len(encoded)
+        if self._size >= TABLE_SIZE_MIN and (self._size >= TABLE_SIZE_MAX or self._is_cut(name)):
+            self._close()
+
+    def finish(self) -> DirectoryReadCap:
+        """See `tallac.interfaces.DirectoryBuilder`."""
+        if self._tree is None and not self._encoded:
+            return LiteralDirectory(b"")
+        if self._encoded:
+            self._close()
+        assert self._tree is not None
+        root = self._tree.finish()
+        return ImmutableDirectory(root.key, root.hash, 1, 1, root.size)
+
+    def _is_cut(self, name: bytes) -> bool:
+        return int.from_bytes(keyed(self._cut_key, name, 2), "big") & CUT_MASK == 0
+
+    def _close(self) -> None:
+        content = LEVEL_TABLE + table_of_encoded(self._encoded)
+        stored = self._store(Kind.DIRECTORY, content, b"".join(self._links))
+        if self._tree is None:
+            self._tree = TreeBuilder(Kind.DIRECTORY, self._store)
+        self._tree.add(Child(self._first, stored.key + stored.hash, len(content)))
+        self._encoded, self._links, self._size = [], [], 0
+
+
+class NodeReader(Protocol):
+    """Reads the nodes of trees, verified."""
+
+    def read_table(self, child: Child) -> list[Entry] | list[Child]:
+        """Read a directory's object: the entries of a table or the children of a node."""
+        ...
+
+
+class TableDirectory:
+    """An immutable directory, read as it is needed."""
+
+    def __init__(self, reader: NodeReader, root: Child) -> None:
+        """Nothing is read yet."""
+        self._reader = reader
+        self._root = root
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give the entries in order, holding one table at a time."""
+        return self._entries(self._root)
+
+    def get(self, name: bytes) -> Entry | None:
+        """Find one entry by way of the first names in the nodes."""
+        child: Child | None = self._root
+        while child is not None:
+            below, child = self._reader.read_table(child), None
+            for each in below:
+                if isinstance(each, Child):
+                    child = each if each.first <= name else child
+                elif each.name == name:
+                    return each
+        return None
+
+    def _entries(self, child: Child) -> Iterator[Entry]:
+        for below in self._reader.read_table(child):
+            if isinstance(below, Entry):
+                yield below
+            else:
+                yield from self._entries(below)
+
+
+class EntriesDirectory:
+    """A directory whose entries are at hand."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        """Take entries sorted by name."""
+        self._entries = entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give the entries in order."""
+        return iter(self._entries)
+
+    def get(self, name: bytes) -> Entry | None:
+        """Find one entry."""
+        return next((entry for entry in self._entries if entry.name == name), None)
+
+
+def decode_table_object(content: bytes, size: int) -> list[Entry]:
+    """Read a table object's content of the given size.
+
+    Raises:
+        MalformedObjectError: It does not follow the format, or has another size.
+    """
+    if len(content) != size:
+        raise MalformedObjectError("a directory's table has another size than its cap says")
+    return decode_table(content[1:])

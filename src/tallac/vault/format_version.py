@@ -1,3 +1,0 @@
-"""Which docs/format.md describes what is stored."""
-
-FORMAT_VERSION = 1

@@ -1,0 +1,1 @@
+"""Which pack holds which object, on this machine and in the vault."""

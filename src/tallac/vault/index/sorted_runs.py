@@ -1,0 +1,194 @@
+"""Runs: the local copy of the index, sorted by object name and mapped into memory, so that look-ups need constant memory.
+
+A run is made from index objects and can be thrown away at any time. A file of 32-byte records in ascending order:
+
+    magic(8) covers(u32) packs(u32) records(u32)     names of the index objects covered, 32 bytes each
+    packs: name(32) size(u64)                        records: name(16) pack(u32) offset(u32) length(u32) links(u32)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import mmap
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
+from math import isqrt
+from operator import itemgetter
+from pathlib import Path
+
+from tallac.errors import LocalStateError
+from tallac.vault.format.footers import COMPRESSED_BIT, LENGTH_MASK, FinishedPack, Location, decode_columns
+
+MAGIC = b"tlcrun01"
+_HEAD = struct.Struct("<8sIII")
+_PACK = struct.Struct("<32sQ")
+_RECORD = struct.Struct(">16sIIII")
+_REST = struct.Struct(">IIII")
+RECORD_SIZE = _RECORD.size
+NAME_SIZE = 16
+WRITE_TRIES = 20
+
+
+class Run:
+    """One sorted file, mapped."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a run.
+
+        Raises:
+            LocalStateError: It is no whole run; throw it away.
+        """
+        self.path = path
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size < _HEAD.size:
+                raise LocalStateError(f"{path} is cut short")
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        magic, covers, packs, self.count = _HEAD.unpack_from(self._map)
+        packs_start = _HEAD.size + 32 * covers
+        self._start = packs_start + _PACK.size * packs
+        if magic != MAGIC or size != self._start + RECORD_SIZE * self.count:
+            raise LocalStateError(f"{path} is no index run of this version")
+        self.covers = frozenset(self._map[_HEAD.size + 32 * n : _HEAD.size + 32 * (n + 1)] for n in range(covers))
+        self.packs: list[tuple[bytes, int]] = [
+            _PACK.unpack_from(self._map, packs_start + _PACK.size * number) for number in range(packs)
+        ]
+
+    def find(self, name: bytes) -> int:
+        """Give the number of the first record whose name is not below this one (which may be another name's)."""
+        number = self._find_nearby(name)
+        if number is not None:
+            return number
+        low, high = 0, self.count
+        view, start = self._map, self._start
+        while low < high:
+            middle = (low + high) // 2
+            place = start + RECORD_SIZE * middle
+            if view[place : place + NAME_SIZE] < name:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _find_nearby(self, name: bytes) -> int | None:
+        """Search for a name where it should be, since names are uniformly distributed; None says nothing.
+
+        A guess by proportion is off by the square root of the count at most, as a rule; from the name that is found there a
+        second one is off by the square root of that.
+        """
+        wanted = int.from_bytes(name[:6], "big")
+        guess = wanted * self.count >> 48
+        place = self._start + RECORD_SIZE * guess
+        off = (wanted - int.from_bytes(self._map[place : place + 6], "big")) * self.count >> 48
+        width = 4 * isqrt(abs(off)) + 4
+        first = max(0, guess + off - width)
+        start = self._start + RECORD_SIZE * first
+        found = self._map.find(name, start, self._start + RECORD_SIZE * min(self.count, guess + off + width))
+        number, rest = divmod(found - self._start, RECORD_SIZE)
+        # Elsewhere than at a beginning, bytes happen to look alike; another may have this name before the first one searched.
+        return number if found >= 0 and not rest and (number > first or not number) else None
+
+    def name_at(self, number: int) -> bytes:
+        """Give the name in a record; empty behind the last."""
+        place = self._start + RECORD_SIZE * number
+        return self._map[place : place + NAME_SIZE]
+
+    def locations(self, name: bytes) -> Iterator[Location]:
+        """Give every place where an object lies; two processes may have stored it twice."""
+        number = self.find(name)
+        while number < self.count:
+            place = self._start + RECORD_SIZE * number
+            if self._map[place : place + NAME_SIZE] != name:
+                return
+            yield self._location(place)
+            number += 1
+
+    def entries(self) -> Iterator[tuple[bytes, Location]]:
+        """Give all names with their places, in order."""
+        for number in range(self.count):
+            place = self._start + RECORD_SIZE * number
+            yield self._map[place : place + NAME_SIZE], self._location(place)
+
+    def _location(self, place: int) -> Location:
+        pack, offset, length, links_length = _REST.unpack_from(self._map, place + NAME_SIZE)
+        return Location(self.packs[pack][0], offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
+
+    def records(self) -> Iterator[bytes]:
+        """Give all records as they are stored."""
+        for number in range(self.count):
+            place = self._start + RECORD_SIZE * number
+            yield self._map[place : place + RECORD_SIZE]
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self._map.close()
+
+
+def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPack]) -> Run:
+    """Make a run of some packs' footers; its file appears whole or not at all."""
+    tables: list[tuple[bytes, int]] = []
+    records: list[bytes] = []
+    for number, pack in enumerate(packs):
+        tables.append((pack.name, pack.size))
+        columns = decode_columns(pack.body)
+        records += map(_RECORD.pack, columns.names, repeat(number), columns.offsets, columns.lengths, columns.links_lengths)
+    records.sort()
+    return _opened(lambda: _write(folder, sorted(covers), tables, records, len(records)))
+
+
+def merge_runs(folder: Path, runs: list[Run]) -> Run:
+    """Make one run of several, in constant memory."""
+    return _opened(lambda: _merge(folder, runs))
+
+
+def _opened(write: Callable[[], Path]) -> Run:
+    """Open a run that is written; once more where another process, which has no use for it, has thrown it away already."""
+    for _ in range(WRITE_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return Run(write())
+    raise LocalStateError("other processes throw away the index copies that this one writes; run this again when they have ended")
+
+
+def _merge(folder: Path, runs: list[Run]) -> Path:
+    covers = sorted(set().union(*(run.covers for run in runs)))
+    tables = [table for run in runs for table in run.packs]
+    streams = []
+    first_pack = 0
+    for run in runs:
+        streams.append(_shifted(run.records(), first_pack))
+        first_pack += len(run.packs)
+    merged = heapq.merge(*streams, key=itemgetter(slice(0, NAME_SIZE)))
+    return _write(folder, covers, tables, merged, sum(run.count for run in runs))
+
+
+def _shifted(records: Iterator[bytes], first_pack: int) -> Iterator[bytes]:
+    for record in records:
+        pack = int.from_bytes(record[16:20], "big") + first_pack
+        yield record[:16] + pack.to_bytes(4, "big") + record[20:]
+
+
+def _write(folder: Path, covers: list[bytes], tables: list[tuple[bytes, int]], records: Iterable[bytes], count: int) -> Path:
+    name = os.urandom(8).hex()
+    temporary, path = folder / f".tmp-{name}", folder / f"{name}.run"
+    try:
+        with open(temporary, "xb", opener=_private) as file:
+            file.write(_HEAD.pack(MAGIC, len(covers), len(tables), count))
+            file.write(b"".join(covers))
+            file.write(b"".join(_PACK.pack(*table) for table in tables))
+            file.writelines(records)
+            file.flush()
+            # A run that is half zeros after a power loss would hide objects.
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise LocalStateError(f"can't write the index copy in {folder}: {error.strerror}") from error
+    return path
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)

@@ -1,0 +1,1 @@
+"""Copy a vault, whole or in part, without reading it."""

@@ -1,0 +1,277 @@
+"""Copy a vault, as a whole and incrementally, to a mirror that is never ahead of its packs. No key is needed.
+
+Registers and slots of the vault are read first, then all packs and index objects are copied, and only then do the mirror's
+registers and slots become what was read. What a prune deletes meanwhile is noticed by the quarantine, and the copy begins again
+with what changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from tallac.crypto.hashing import Hasher, hash_file_bytes
+from tallac.errors import (
+    AuthorityError,
+    ConflictError,
+    CorruptObjectError,
+    DamageError,
+    NotAVaultError,
+    ObjectNotFoundError,
+    StoreError,
+)
+from tallac.interfaces import Backend, Expect, Version
+from tallac.vault.access.duplicates import copy_twins
+from tallac.vault.access.envelopes import ENVELOPE_PREFIX
+from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
+from tallac.vault.format.footers import names_in
+from tallac.vault.format.header import HEADER_NAMES, read_header
+from tallac.vault.format.keys import KeeperKey, LocatorKey
+from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_path
+from tallac.vault.mirror.report import MirrorOptions, MirrorReport
+from tallac.vault.mirror.rollback_guard import INDEX_STATE, QUARANTINE_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
+from tallac.vault.mutable.conditional_put import put_once
+from tallac.vault.mutable.pending_deletions import quarantine_of
+from tallac.vault.mutable.registers import Register
+from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.packs.pack import PACK_PREFIX, pack_path
+from tallac.vault.packs.verifier import STEP_SIZE, hash_stored
+
+Progress = Callable[[MirrorReport], None]
+ROUNDS_MAX = 10
+
+_PACK = re.compile(f"{PACK_PREFIX}[0-9a-f]{{64}}")
+_INDEX_OBJECT = re.compile(f"{INDEX_PREFIX}[0-9a-f]{{64}}")
+
+
+class VaultCopy:
+    """One copy of a vault to a mirror. Interrupted at any point it harms nothing, and the next one goes on."""
+
+    def __init__(
+        self,
+        source: Backend,
+        mirror: Backend,
+        key: KeeperKey | LocatorKey | None,
+        memory: MirrorMemory,
+        options: MirrorOptions,
+        progress: Progress | None = None,
+    ) -> None:
+        """Prepare; nothing is read yet. The key makes sure that the mirror's slots only go forward; see `MirrorMemory`."""
+        self._source = source
+        self._mirror = mirror
+        self._key = key
+        self._memory = memory
+        self._options = options
+        self._progress = progress
+        self._forward = ForwardCheck(source, mirror, key, memory)
+        self._looked_at: set[str] = set()
+        self._indexed: dict[str, int] = {}
+        self._index_objects: list[str] = []
+        self.report = MirrorReport()
+
+    def run(self) -> None:
+        """Copy.
+
+        Raises:
+            NotAVaultError: There is no vault to be copied, or the mirror's place holds something else.
+            RolledBackError: The mirror is newer than the vault.
+            ConflictError: The vault changed all the while, or somebody else changed the mirror; copy again.
+            StoreError: A store failed.
+        """
+        if self._options.deletes and not isinstance(self._key, KeeperKey):
+            raise AuthorityError("deleting from a mirror what a prune has deleted takes the keeper key: give it with --vault-key")
+        self._copy_header()
+        for _ in range(ROUNDS_MAX):
+            states = read_states(self._source)
+            self._require_forward(states)
+            self._read_index(states)
+            self._copy_packs()
+            self._copy_index()
+            if self.report.problems or self._options.is_dry_run or self._is_unchanged(states):
+                break
+        else:
+            raise ConflictError(f"{self._source.location()} changed {ROUNDS_MAX} times while it was copied: copy it again")
+        if not self._options.is_dry_run:
+            copy_twins(self._source, self._mirror, (PASSPHRASE_PREFIX, ENVELOPE_PREFIX))
+        if not self.report.problems:
+            self._take_states(states)
+            if self._options.deletes:
+                self._delete()
+
+    def _copy_header(self) -> None:
+        """Make the mirror this vault's, or see that it is."""
+        header = read_header(self._source)
+        try:
+            found = read_header(self._mirror).identity
+        except NotAVaultError:
+            if any(True for _ in self._mirror.list("")):
+                raise NotAVaultError(
+                    f"{self._mirror.location()} holds something that is no vault: a mirror needs an empty folder, or its own"
+                ) from None
+            found = None
+        if found is not None and found != header.identity:
+            raise NotAVaultError(f"{self._mirror.location()} holds another vault: give an empty folder, or this vault's mirror")
+        if self._options.is_dry_run:
+            return
+        for name in HEADER_NAMES:
+            if self._mirror.get_versioned(name) is None:
+                put_once(self._mirror, name, header.encode(), Expect.ABSENT)
+
+    def _require_forward(self, states: dict[str, bytes]) -> None:
+        for name, content, mirrored in self._changed(states):
+            try:
+                self._forward.require(name, content, None if mirrored is None else mirrored[0])
+            except DamageError as error:
+                self.report.problems.append(f"{name} is damaged ({error}); repair the vault first, with --from this mirror")
+
+    def _changed(self, states: dict[str, bytes]) -> Iterator[tuple[str, bytes, tuple[bytes, Version] | None]]:
+        """Give the states that the mirror has not, each with what it has instead."""
+        for name, content in states.items():
+            found = self._mirror.get_versioned(name)
+            if found is None or found[0] != content:
+                yield name, content, found
+
+    def _is_unchanged(self, states: dict[str, bytes]) -> bool:
+        """Whether nothing was taken away since the states were read: who deletes swaps one of these before."""
+        return all(
+            (None if (found := self._source.get_versioned(name)) is None else found[0]) == states.get(name)
+            for name in (INDEX_STATE, QUARANTINE_STATE)
+        )
+
+    # Packs and index objects
+
+    def _copy_packs(self) -> None:
+        there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
+        listed = list_twice(self._source, PACK_PREFIX)
+        wanted = self._indexed | {name: size for name, size in listed.items() if _PACK.fullmatch(name)}
+        missing = []
+        for name, size in sorted(wanted.items()):
+            if there.get(name) != size or self._is_damaged(name):
+                missing.append(name)
+        self.report.pack_bytes_total = self.report.pack_bytes + sum(wanted[name] for name in missing)
+        for name in missing:
+            if self._options.is_dry_run:
+                self._count(wanted[name], is_replaced=name in there)
+            else:
+                self._copy_pack(name, wanted[name], is_replaced=name in there)
+
+    def _read_index(self, states: dict[str, bytes]) -> None:
+        """Note what index objects and packs the vault has, for whoever can read that: a listing may leave some out."""
+        self._indexed, self._index_objects = {}, []
+        if self._key is None or INDEX_STATE not in states:
+            return
+        frame_key = self._key.locator_key.frame
+        store = IndexStore(self._source, frame_key, os.urandom)
+        register = Register(self._source, "index", frame_key, NoMemory(), os.urandom)
+        with suppress(DamageError):  # Where the index is damaged, the listings have to do.
+            names = names_in(register.decode(states[INDEX_STATE]).text)
+            self._index_objects = [index_path(name) for name in names]
+            for name in names:
+                self._indexed |= {pack_path(pack.name): pack.size for pack in store.get(name)}
+
+    def _is_damaged(self, name: str) -> bool:
+        if not self._options.verifies or name in self._looked_at:
+            return False
+        self._looked_at.add(name)
+        return hash_stored(self._mirror, name, lambda _: None).hex() != _digits(name)
+
+    def _copy_pack(self, name: str, size: int, *, is_replaced: bool) -> None:
+        """Copy a pack, comparing its hash with its name while it is read, and again as the mirror gives it back."""
+        try:
+            self._transfer(name, is_replaced=is_replaced)
+        except ObjectNotFoundError:
+            return  # A prune was faster; the quarantine says so, and the next round looks again.
+        except DamageError as error:
+            self.report.problems.append(str(error))
+            return
+        if hash_stored(self._mirror, name, lambda _: None).hex() != _digits(name):
+            self._mirror.delete(name)
+            raise StoreError(
+                f"{self._mirror.location()} does not give back what was stored as {name}: check the disk, and copy again"
+            )
+        self._looked_at.add(name)
+        self._count(size, is_replaced=is_replaced)
+
+    def _transfer(self, name: str, *, is_replaced: bool) -> None:
+        upload = self._mirror.upload()
+        try:
+            hasher, offset = Hasher(), 0
+            while part := self._source.get(name, offset, offset + STEP_SIZE):
+                hasher.update(part)
+                upload.write(part)
+                offset += len(part)
+            if hasher.digest().hex() != _digits(name):
+                raise CorruptObjectError(
+                    f"pack {_digits(name)[:12]} in {self._source.location()} is damaged: repair the vault first"
+                )
+            if is_replaced:
+                self._mirror.delete(name)
+            upload.commit(name)
+        finally:
+            upload.abort()
+
+    def _copy_index(self) -> None:
+        there = {item.name for item in self._mirror.list(INDEX_PREFIX)}
+        for name in sorted({*list_twice(self._source, INDEX_PREFIX), *self._index_objects} - there):
+            content = self._index_object(name) if _INDEX_OBJECT.fullmatch(name) else None
+            if content is not None:
+                self.report.index_objects += 1
+                if not self._options.is_dry_run:
+                    put_once(self._mirror, name, content, Expect.ABSENT)
+
+    def _index_object(self, name: str) -> bytes | None:
+        """Read an index object; None where it is damaged, which is no loss: the index can be made again from the packs."""
+        for _ in range(2):
+            found = self._source.get_versioned(name)
+            if found is not None and hash_file_bytes(found[0]).hex() == _digits(name):
+                return found[0]
+        return None
+
+    def _count(self, size: int, *, is_replaced: bool) -> None:
+        self.report.packs += 1
+        self.report.pack_bytes += size
+        self.report.replaced_packs += is_replaced
+        if self._progress is not None:
+            self._progress(self.report)
+
+    # Registers and slots
+
+    def _take_states(self, states: dict[str, bytes]) -> None:
+        changed = list(self._changed(states))
+        self.report.states += len(changed)
+        if self._options.is_dry_run:
+            return
+        for name, content, found in changed:
+            put_once(self._mirror, name, content, Expect.ABSENT if found is None else found[1])
+        self._memory.remember(states)
+        left = {*list_twice(self._source, INDEX_PREFIX), *self._index_objects}
+        for item in list(self._mirror.list(INDEX_PREFIX)):
+            if item.name not in left:
+                self._mirror.delete(item.name)
+
+    def _delete(self) -> None:
+        """Delete what a prune has deleted: not what a listing leaves out, which may be a loss."""
+        assert isinstance(self._key, KeeperKey)
+        register = Register(self._source, "quarantine", self._key.roots, NoMemory(), os.urandom)
+        quarantine = quarantine_of(register.read())
+        there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
+        for pack in quarantine.packs:
+            name = PACK_PREFIX + pack.hex()
+            if quarantine.is_gone(pack) and name in there and not _is_there(self._source, name):
+                self._mirror.delete(name)
+                self.report.deleted_packs += 1
+                self.report.deleted_bytes += there[name]
+
+
+def _is_there(backend: Backend, name: str) -> bool:
+    try:
+        backend.get(name, 0, 1)
+    except ObjectNotFoundError:
+        return False
+    return True
+
+
+def _digits(name: str) -> str:
+    return name.partition("/")[2]

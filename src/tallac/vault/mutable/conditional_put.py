@@ -1,0 +1,41 @@
+"""Conditional puts whose answer may get lost, and reads that a compare-and-swap will confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tallac.errors import ConflictError
+from tallac.interfaces import Backend, Expect, FrugalBackend, Version
+
+
+def remembers(backend: Backend, path: str) -> bool:
+    """Whether a backend can give a state of an object without asking its store."""
+    return isinstance(backend, FrugalBackend) and backend.remembers(path)
+
+
+def get_to_be_proved(backend: Backend, path: str) -> tuple[bytes, Version] | None:
+    """Get a state of an object that is the present one, as a swap is going to prove: without asking, where the backend can."""
+    found = backend.get_remembered(path) if isinstance(backend, FrugalBackend) and backend.remembers(path) else None
+    return backend.get_versioned(path) if found is None else found
+
+
+def put_new(backend: Backend, path: str, data: bytes) -> Version:
+    """Put under a name that nothing has ever had: a random one, or the hash of what was sealed just now."""
+    if isinstance(backend, FrugalBackend):
+        return _put_once(backend, path, data, lambda: backend.put_new(path, data))
+    return put_once(backend, path, data, Expect.ABSENT)
+
+
+def put_once(backend: Backend, path: str, data: bytes, expect: Expect | Version) -> Version:
+    """Put conditionally; a conflict with one's own earlier attempt, whose answer was lost, counts as success."""
+    return _put_once(backend, path, data, lambda: backend.put(path, data, expect=expect))
+
+
+def _put_once(backend: Backend, path: str, data: bytes, put: Callable[[], Version]) -> Version:
+    try:
+        return put()
+    except ConflictError:
+        found = backend.get_versioned(path)
+        if found is not None and found[0] == data:
+            return found[1]
+        raise

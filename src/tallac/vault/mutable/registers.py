@@ -1,0 +1,138 @@
+"""Registers: the vault's own mutable objects, got by name and never listed. docs/format.md, "Registers".
+
+A register holds one text and a number that grows by one with each swap; it names its predecessor's hash. It is sealed under one of
+the vault keys, and a client that has seen a later state refuses an earlier one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import msgspec
+
+from tallac.crypto.hashing import hash_file_bytes
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError
+from tallac.interfaces import Backend, Expect, Randomness, Version
+from tallac.vault.format import FORMAT_VERSION
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.mutable.conditional_put import get_to_be_proved, put_once, remembers
+from tallac.vault.mutable.rollback import RollbackMemory
+
+REGISTER_PREFIX = "registers/"
+SWAPS_MAX = 1000
+REWRITE_STEP = 1 << 20
+_HEAD = struct.Struct(">Q32s")
+NO_PREDECESSOR = bytes(32)
+
+
+class State(msgspec.Struct, frozen=True):
+    """One state of a register.
+
+    Attributes:
+        number: Counts the swaps, from 1.
+        predecessor: BLAKE3 of the state before, as stored; zeros for the first.
+        text: What it says.
+        hash: BLAKE3 of this state, as stored.
+        version: The backend's token.
+    """
+
+    number: int
+    predecessor: bytes
+    text: bytes
+    hash: bytes
+    version: Version
+
+
+class Register:
+    """One named register."""
+
+    def __init__(self, backend: Backend, name: str, key: bytes, memory: RollbackMemory, randomness: Randomness) -> None:
+        """Name a register; nothing is read yet. The key seals it."""
+        self.path = REGISTER_PREFIX + name
+        self._backend = backend
+        self._key = key
+        self._memory = memory
+        self._randomness = randomness
+        self._context = b"register" + bytes((FORMAT_VERSION,)) + name.encode("ascii")
+
+    def read(self, *, is_to_be_proved: bool = False) -> State | None:
+        """Read the present state; None where nobody has written one.
+
+        Args:
+            is_to_be_proved: A swap is going to prove that it is the present one, or it does no harm if it is a former one.
+
+        Raises:
+            RolledBackError: This client has seen a later state.
+            CorruptObjectError: It is damaged.
+        """
+        found = get_to_be_proved(self._backend, self.path) if is_to_be_proved else self._backend.get_versioned(self.path)
+        if found is None:
+            self._memory.check(self.path, 0, NO_PREDECESSOR)
+            return None
+        state = self.decode(*found)
+        self._memory.check(self.path, state.number, state.hash)
+        return state
+
+    def decode(self, sealed: bytes, version: Version = b"") -> State:
+        """Read a state that was got from somewhere; it is not compared with what this client has seen.
+
+        Raises:
+            CorruptObjectError: It is damaged.
+        """
+        try:
+            plain = unpad_plain(open_sealed(self._key, sealed, self._context), Codec())
+            if len(plain) < _HEAD.size:
+                raise MalformedObjectError("it is cut short")
+        except CorruptObjectError as error:
+            raise type(error)(f"the vault's {self.path} is damaged: {error}") from None
+        number, predecessor = _HEAD.unpack_from(plain)
+        return State(number, predecessor, plain[_HEAD.size :], hash_file_bytes(sealed), version)
+
+    def swap(self, edit: Callable[[bytes | None], bytes | None]) -> State | None:
+        """Read, edit and swap in; again where somebody else was faster. An edit that gives None leaves it as it is.
+
+        The edit must be free of side effects, since it may be called again. Durable when this returns.
+        """
+        return self.swap_state(lambda state: edit(None if state is None else state.text))
+
+    def swap_state(self, edit: Callable[[State | None], bytes | None]) -> State | None:
+        """Swap as `swap` does, where the edit depends on the number too."""
+        for turn in range(SWAPS_MAX):
+            is_remembered = turn == 0 and remembers(self._backend, self.path)
+            state = self.read(is_to_be_proved=is_remembered)
+            text = edit(state)
+            if text is None and is_remembered:
+                continue  # What no swap proves is to be read.
+            if text is None:
+                return state
+            try:
+                return self._put(state, text)
+            except ConflictError:
+                continue
+        raise ConflictError(f"the vault's {self.path} was changed by others {SWAPS_MAX} times in a row: try again")
+
+    def rewrite(self, text: bytes) -> None:
+        """Put a text in place of a damaged or missing state, whatever its number was. Durable when this returns.
+
+        The new number is far above all that this client has seen, and so above what any other client has.
+        """
+        found = self._backend.get_versioned(self.path)
+        number = self._memory.highest(self.path) + REWRITE_STEP
+        if found is None:
+            self._put(None, text, number)
+        else:
+            self._put(State(number, NO_PREDECESSOR, b"", hash_file_bytes(found[0]), found[1]), text)
+
+    def _put(self, state: State | None, text: bytes, number: int = 1) -> State:
+        predecessor = NO_PREDECESSOR
+        if state is not None:
+            number, predecessor = state.number + 1, state.hash
+        plain = pad_plain(_HEAD.pack(number, predecessor) + text, Codec(), SEAL_OVERHEAD)
+        sealed = seal(self._key, self._randomness(NONCE_SIZE), plain, self._context)
+        version = put_once(self._backend, self.path, sealed, Expect.ABSENT if state is None else state.version)
+        hashed = hash_file_bytes(sealed)
+        self._memory.remember(self.path, number, hashed)
+        return State(number, predecessor, text, hashed, version)

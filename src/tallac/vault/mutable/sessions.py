@@ -1,0 +1,171 @@
+"""Sessions and the quarantine: how writers and prunes keep out of each other's way. docs/format.md, "Sessions".
+
+A writer registers a session before it looks anything up. Before it links what it stored, it swaps the session from *open* to
+*committing*; afterwards it deletes it. A prune that has waited long enough swaps an open session to *fenced*. Safety comes from
+these swaps: a fenced writer, or one that finds the quarantine moved, looks all its references up again before it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from threading import Event, Lock, Thread
+
+import msgspec
+
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StoreReadOnlyError
+from tallac.interfaces import Backend, Clock, Randomness, Version
+from tallac.vault.format import FORMAT_VERSION
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.mutable.conditional_put import put_new, put_once
+
+SESSION_PREFIX = "sessions/"
+BEAT_SECONDS = 20.0
+"""How often a writer shows that it lives. A prune fences who has not for several times as long."""
+
+SESSION_CONTEXT = b"session" + bytes((FORMAT_VERSION,))
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    OPEN = "open"
+    COMMITTING = "committing"
+    FENCED = "fenced"
+    KEPT = "kept"
+
+
+class SessionRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a session object says.
+
+    Attributes:
+        state: See `SessionState`.
+        started_ns: By the writer's clock; it only decides how long a prune waits.
+        links: While committing: the links (see `links`) of what is about to be linked; when kept, of what is linked nowhere.
+    """
+
+    state: SessionState
+    started_ns: int
+    links: bytes = b""
+
+
+_decoder = msgspec.msgpack.Decoder(SessionRecord)
+
+
+def decode_session(path: str, sealed: bytes, key: bytes) -> SessionRecord:
+    """Open a session object.
+
+    Raises:
+        CorruptObjectError: It is damaged.
+    """
+    try:
+        return _decoder.decode(unpad_plain(open_sealed(key, sealed, SESSION_CONTEXT + path.encode()), Codec()))
+    except CorruptObjectError as error:
+        raise type(error)(f"{path} is damaged: {error}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise MalformedObjectError(f"{path} does not follow the format") from None
+
+
+class RegisteredSession(msgspec.Struct):
+    """This writer's own session object."""
+
+    backend: Backend
+    key: bytes
+    randomness: Randomness
+    path: str
+    record: SessionRecord
+    version: Version
+    lock: Lock = msgspec.field(default_factory=Lock)
+
+    @classmethod
+    def register(cls, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> RegisteredSession:
+        """Store a new open session; durable when this returns."""
+        path = SESSION_PREFIX + randomness(16).hex()
+        session = cls(backend, key, randomness, path, SessionRecord(SessionState.OPEN, clock.now_ns()), b"")
+        session.version = put_new(backend, path, session._sealed(session.record))
+        return session
+
+    def commit(self, links: bytes, state: SessionState = SessionState.COMMITTING) -> None:
+        """Swap from open to committing, naming what is about to be linked; or to kept, naming what is to stay without a link.
+
+        Raises:
+            FencedError: A prune has fenced this session.
+        """
+        with self.lock:
+            record = msgspec.structs.replace(self.record, state=state, links=self.record.links + links)
+            try:
+                self.version = self._put(record, self.version)
+            except ConflictError:
+                raise FencedError(
+                    f"a prune of {self.backend.location()} ended this run's session while it was away: run the command again"
+                ) from None
+            self.record = record
+
+    def beat(self) -> bool:
+        """Store the session anew, as a sign of life for prunes that wait; False once there is nothing to be said any more."""
+        with self.lock:
+            if self.record.state is not SessionState.OPEN:
+                return False
+            try:
+                self.version = self._put(self.record, self.version)
+            except ConflictError:
+                return False  # It is fenced, or has ended; commit says so.
+            except StoreError:
+                return True  # Whatever it is, who stores something meets it too.
+        return True
+
+    def end(self) -> None:
+        """Delete the session object, fenced or not. Where the store refuses that, fence it: then the next prune deletes it."""
+        try:
+            self.backend.delete(self.path)
+        except StoreReadOnlyError:
+            with self.lock, suppress(ConflictError):  # A prune that was faster has fenced it already.
+                self.record = SessionRecord(SessionState.FENCED, self.record.started_ns)
+                self.version = self._put(self.record, self.version)
+
+    def _put(self, record: SessionRecord, expect: Version) -> Version:
+        while True:
+            try:
+                return put_once(self.backend, self.path, self._sealed(record), expect)
+            except ConflictError:
+                # The answer to an earlier call may have been lost: prunes fence or delete, so an open session was stored here.
+                version = self._version_of_open()
+                if version is None or version == expect:
+                    raise
+                expect = version
+
+    def _version_of_open(self) -> Version | None:
+        """Return the version of the stored session object; None unless it is there, whole and open."""
+        found = self.backend.get_versioned(self.path)
+        if found is None:
+            return None
+        try:
+            record = decode_session(self.path, found[0], self.key)
+        except CorruptObjectError:
+            return None
+        return found[1] if record.state is SessionState.OPEN else None
+
+    def _sealed(self, record: SessionRecord) -> bytes:
+        plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
+        return seal(self.key, self.randomness(NONCE_SIZE), plain, SESSION_CONTEXT + self.path.encode())
+
+
+@contextmanager
+def beating(session: RegisteredSession) -> Iterator[None]:
+    """Show for the length of the block that the session's writer lives, from a thread of its own."""
+    over = Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS) and session.beat():
+            pass
+
+    thread = Thread(target=beat, name="tallac-session", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,284 @@
+"""Slots: signed, numbered states of the mutable directories. docs/format.md, "Slots", is the specification.
+
+A slot's content is sealed under its read key and its links under its storage index, as in objects; the whole is sealed under the
+vault's frame key, so that a store sees neither number nor size. A sealed copy of the slot's own verify cap, for keepers, lets the
+roots be found again should the register of roots be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from tallac.caps import MutableDirectoryRead, MutableDirectoryVerify, MutableDirectoryWrite, MutableFormat
+from tallac.crypto.hashing import hash_file_bytes, keyed, tag_key
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.crypto.signing import SigningKey, is_signed_by
+from tallac.dag import Entry, decode_table, encode_table
+from tallac.errors import ConflictError, CorruptObjectError, DamageError, MalformedObjectError, MissingObjectError
+from tallac.interfaces import Backend, Randomness, Version
+from tallac.vault.format import FORMAT_VERSION
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.keys import KeeperKey, LocatorKey
+from tallac.vault.format.links import links_of_entries
+from tallac.vault.format.objects import object_name_of
+from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.mutable.conditional_put import get_to_be_proved, put_new, put_once, remembers
+from tallac.vault.mutable.registers import NO_PREDECESSOR, SWAPS_MAX
+from tallac.vault.mutable.rollback import RollbackMemory
+
+SLOT_PREFIX = "slots/"
+ROOT_SIZE = 48
+
+_SEED = tag_key("tallac vault 1 slot signing seed")
+_FINGERPRINT = tag_key("tallac vault 1 slot fingerprint")
+_CONTENT_KEY = tag_key("tallac vault 1 slot content key")
+_LINKS_KEY = tag_key("tallac vault 1 slot links key")
+_WRITE_CAPS_KEY = tag_key("tallac vault 1 slot write caps key")
+_CONTEXT = b"slot" + bytes((FORMAT_VERSION,))
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A slot's inside.
+
+    Attributes:
+        number, predecessor: As in a register.
+        public: The Ed25519 public key.
+        root: The slot's storage index and fingerprint, sealed under the keeper key.
+        content: The table of entries, compressed, sealed under the read key.
+        links: Its links, sealed under the storage index.
+        signature: Over all of the above and the storage index.
+    """
+
+    number: int
+    predecessor: bytes
+    public: bytes
+    root: bytes
+    content: bytes
+    links: bytes
+    signature: bytes
+
+
+_decoder = msgspec.msgpack.Decoder(_Record)
+
+
+def signing_key_of(writekey: bytes) -> SigningKey:
+    """Derive the key that signs a slot's states."""
+    return SigningKey(keyed(_SEED, writekey))
+
+
+def fingerprint_of(public: bytes) -> bytes:
+    """Give what a cap holds of a public key."""
+    return keyed(_FINGERPRINT, public)
+
+
+def make_write_cap(randomness: Randomness, mutable_format: MutableFormat = MutableFormat.SDMF) -> MutableDirectoryWrite:
+    """Make up a new slot's write cap; nothing is stored."""
+    writekey = randomness(16)
+    return MutableDirectoryWrite(writekey, fingerprint_of(signing_key_of(writekey).public), mutable_format)
+
+
+class SlotState(msgspec.Struct, frozen=True):
+    """One state of a slot whose signature is right.
+
+    Attributes:
+        number: Counts the swaps, from 1.
+        hash: BLAKE3 of the state as stored.
+        version: The backend's token.
+        root, content, links: Still sealed.
+    """
+
+    number: int
+    hash: bytes
+    version: Version
+    root: bytes
+    content: bytes
+    links: bytes
+
+
+class Slots:
+    """All slots of one vault."""
+
+    def __init__(self, backend: Backend, locator: LocatorKey, memory: RollbackMemory, randomness: Randomness) -> None:
+        """Use a backend; nothing is read yet."""
+        self._backend = backend
+        self._locator = locator
+        self._memory = memory
+        self._randomness = randomness
+        self._codec = Codec()
+
+    def path_of(self, storage_index: bytes) -> str:
+        """Give the backend's name of a slot."""
+        return SLOT_PREFIX + object_name_of(self._locator.naming, storage_index).hex()
+
+    def read(self, cap: MutableDirectoryVerify, *, is_to_be_proved: bool = False) -> SlotState:
+        """Read a slot's present state and check its signature; `is_to_be_proved` is as in `Register.read`.
+
+        Raises:
+            MissingObjectError: There is no such slot.
+            CorruptObjectError: It is damaged, or signed by somebody else.
+            RolledBackError: This client has seen a later state.
+        """
+        path = self.path_of(cap.storage_index)
+        found = get_to_be_proved(self._backend, path) if is_to_be_proved else self._backend.get_versioned(path)
+        if found is None:
+            self._memory.check(path, 0, NO_PREDECESSOR)
+            raise MissingObjectError(
+                f"the vault at {self._backend.location()} has no directory {cap}: it belongs elsewhere, or is lost"
+            )
+        state = self.state_of(cap, *found)
+        self._memory.check(path, state.number, state.hash)
+        return state
+
+    def state_of(self, cap: MutableDirectoryVerify, sealed: bytes, version: Version = b"") -> SlotState:
+        """Read a state that was got from somewhere, and check its signature; it is not compared with what this client has seen.
+
+        Raises:
+            CorruptObjectError: It is damaged, or signed by somebody else.
+        """
+        path = self.path_of(cap.storage_index)
+        record = self._open(path, sealed)
+        is_own = fingerprint_of(record.public) == cap.fingerprint
+        if not is_own or not is_signed_by(record.public, record.signature, _signed(record, cap.storage_index)):
+            raise CorruptObjectError(f"{path} in {self._backend.location()} is not signed by the holder of its write cap")
+        return SlotState(record.number, hash_file_bytes(sealed), version, record.root, record.content, record.links)
+
+    def entries(
+        self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None, *, is_to_be_proved: bool = False
+    ) -> tuple[list[Entry], SlotState]:
+        """Read a mutable directory; with its write cap, the children's write caps are opened too.
+
+        Raises:
+            As `read` does.
+        """
+        state = self.read(cap.verify_cap, is_to_be_proved=is_to_be_proved)
+        plain = open_sealed(_content_key(cap.readkey), state.content, _CONTEXT)
+        entries = decode_table(unpad_plain(plain, self._codec))
+        if links_of_entries(entries) != self.links(cap.verify_cap, state):
+            raise CorruptObjectError("a slot's links are not those of its content")
+        if write is None:
+            return [_without_write(entry) for entry in entries], state
+        key = keyed(_WRITE_CAPS_KEY, write.writekey)
+        return [
+            entry if entry.write is None else _with_write(entry, open_sealed(key, entry.write, _CONTEXT)) for entry in entries
+        ], state
+
+    def links(self, cap: MutableDirectoryVerify, state: SlotState) -> bytes:
+        """Open a state's links."""
+        return open_sealed(keyed(_LINKS_KEY, cap.storage_index), state.links, _CONTEXT)
+
+    def create(self, cap: MutableDirectoryWrite, keeper: KeeperKey, entries: Sequence[Entry] = ()) -> None:
+        """Store a new directory, empty or with its first entries; durable when this returns."""
+        verify = cap.read_cap.verify_cap
+        root = seal(keeper.roots, self._randomness(NONCE_SIZE), verify.storage_index + verify.fingerprint, _CONTEXT)
+        self._put(cap, list(entries), None, root)
+
+    def edit(self, cap: MutableDirectoryWrite, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
+        """See `tallac.interfaces.CapEditor.edit_directory`."""
+        for turn in range(SWAPS_MAX):
+            is_remembered = turn == 0 and remembers(self._backend, self.path_of(cap.read_cap.verify_cap.storage_index))
+            entries, state = self.entries(cap.read_cap, cap, is_to_be_proved=is_remembered)
+            edited = sorted(edit(entries), key=lambda entry: entry.name)
+            if edited == entries and is_remembered:
+                continue  # What no swap proves is to be read.
+            if edited == entries:
+                return edited
+            try:
+                self._put(cap, edited, state, state.root)
+            except ConflictError:
+                continue
+            return edited
+        raise ConflictError(f"the directory {cap} was changed by others {SWAPS_MAX} times in a row: try again")
+
+    def open_root(self, path: str, keeper: KeeperKey) -> MutableDirectoryVerify:
+        """Give the verify cap of the slot at a path, as a keeper who knows only its place.
+
+        Raises:
+            CorruptObjectError: The slot is damaged.
+        """
+        found = self._backend.get_versioned(path)
+        if found is None:
+            raise MissingObjectError(f"{path} is missing")
+        root = open_sealed(keeper.roots, self._open(path, found[0]).root, _CONTEXT)
+        if len(root) != ROOT_SIZE:
+            raise MalformedObjectError(f"{path} in {self._backend.location()} does not follow the format")
+        return MutableDirectoryVerify(root[:16], root[16:])
+
+    def number_in(self, path: str, sealed: bytes) -> int:
+        """Give the number of a state of the slot at a path; the signature is not looked at.
+
+        Raises:
+            CorruptObjectError: It is damaged.
+        """
+        return self._open(path, sealed).number
+
+    def all_roots(self, keeper: KeeperKey) -> list[MutableDirectoryVerify]:
+        """Read the roots from the slots themselves, for when their register is lost; damaged slots are left out."""
+        roots = []
+        for item in self._backend.list(SLOT_PREFIX):
+            with suppress(DamageError):
+                roots.append(self.open_root(item.name, keeper))
+        return roots
+
+    def _put(self, cap: MutableDirectoryWrite, entries: list[Entry], state: SlotState | None, root: bytes) -> None:
+        verify = cap.read_cap.verify_cap
+        write_key = keyed(_WRITE_CAPS_KEY, cap.writekey)
+        table = encode_table(
+            [
+                entry
+                if entry.write is None
+                else _with_write(entry, seal(write_key, self._randomness(NONCE_SIZE), entry.write, _CONTEXT))
+                for entry in entries
+            ]
+        )
+        # A table that no reader takes would be the end of the directory.
+        decode_table(table)
+        links = links_of_entries(entries)
+        plain = pad_plain(table, self._codec, 0)
+        record = _Record(
+            1 if state is None else state.number + 1,
+            NO_PREDECESSOR if state is None else state.hash,
+            signing_key_of(cap.writekey).public,
+            root,
+            seal(_content_key(cap.read_cap.readkey), self._randomness(NONCE_SIZE), plain, _CONTEXT),
+            seal(keyed(_LINKS_KEY, verify.storage_index), self._randomness(NONCE_SIZE), links, _CONTEXT),
+            b"",
+        )
+        signature = signing_key_of(cap.writekey).sign(_signed(record, verify.storage_index))
+        inside = pad_plain(msgspec.msgpack.encode(msgspec.structs.replace(record, signature=signature)), self._codec, SEAL_OVERHEAD)
+        path = self.path_of(verify.storage_index)
+        sealed = seal(self._locator.frame, self._randomness(NONCE_SIZE), inside, _CONTEXT + path.encode())
+        if state is None:
+            put_new(self._backend, path, sealed)
+        else:
+            put_once(self._backend, path, sealed, state.version)
+        self._memory.remember(path, record.number, hash_file_bytes(sealed))
+
+    def _open(self, path: str, sealed: bytes) -> _Record:
+        try:
+            inside = unpad_plain(open_sealed(self._locator.frame, sealed, _CONTEXT + path.encode()), self._codec)
+            return _decoder.decode(inside)
+        except msgspec.MsgspecError:
+            raise MalformedObjectError(f"{path} in {self._backend.location()} does not follow the format") from None
+        except CorruptObjectError as error:
+            raise type(error)(f"{path} in {self._backend.location()} is damaged: {error}") from None
+
+
+def _content_key(readkey: bytes) -> bytes:
+    return keyed(_CONTENT_KEY, readkey)
+
+
+def _with_write(entry: Entry, write: bytes | None) -> Entry:
+    return Entry(entry.name, entry.packed, entry.metadata, write)
+
+
+def _without_write(entry: Entry) -> Entry:
+    return entry if entry.write is None else _with_write(entry, None)
+
+
+def _signed(record: _Record, storage_index: bytes) -> bytes:
+    """Give the bytes that a state's signature covers."""
+    head = [record.number, record.predecessor, record.public, record.root, record.content, record.links]
+    return _CONTEXT + storage_index + msgspec.msgpack.encode(head)

@@ -1,0 +1,1 @@
+"""Where objects are kept: packs that are written, read in windows, verified, and set aside when damaged."""

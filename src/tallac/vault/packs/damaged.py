@@ -1,0 +1,82 @@
+"""Packs that a repair has put aside: out of use for writers, and the last resort of readers. docs/format.md, "Put aside".
+
+A damaged pack moves from `packs/` to `damaged/` with the bytes that it has. Beside it lies what the index knew of it, as an index
+object, since its own footer may be what is damaged.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.errors import CorruptObjectError, ObjectNotFoundError, StoreError
+from tallac.interfaces import Backend, Randomness
+from tallac.vault.format import FORMAT_VERSION
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack, decode_index, encode_index
+from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.packs.pack import pack_path
+
+ASIDE_PREFIX = "damaged/"
+STEP_SIZE = 4 << 20
+SECTOR_SIZE = 4096
+
+_CONTEXT = b"index" + bytes((FORMAT_VERSION,))
+_ENTRY = re.compile(f"{ASIDE_PREFIX}[0-9a-f]{{64}}\\.index")
+
+
+def aside_path(name: bytes) -> str:
+    """Give the backend's name of a pack that was put aside."""
+    return ASIDE_PREFIX + name.hex()
+
+
+def _entry_path(name: bytes) -> str:
+    return f"{aside_path(name)}.index"
+
+
+class PacksAside:
+    """The packs that were put aside."""
+
+    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
+        """Use a backend; nothing is read yet."""
+        self._backend = backend
+        self._frame_key = frame_key
+        self._randomness = randomness
+
+    def read(self) -> list[FinishedPack]:
+        """Give what is known of them; those of which nothing can be known any more are left out."""
+        found = []
+        for item in list(self._backend.list(ASIDE_PREFIX)):
+            if not _ENTRY.fullmatch(item.name):
+                continue
+            try:
+                sealed = self._backend.get(item.name)
+                found += decode_index(unpad_plain(open_sealed(self._frame_key, sealed, _CONTEXT), Codec()))
+            except (CorruptObjectError, ObjectNotFoundError):
+                continue  # What its pack holds can't be found, as if the pack were lost.
+        return found
+
+    def put(self, pack: bytes, size: int, known: FinishedPack | None) -> None:
+        """Copy a pack of so many bytes aside, with what is known of it; durable when this returns."""
+        if known is not None:
+            plain = pad_plain(encode_index([known]), Codec(), SEAL_OVERHEAD)
+            self._backend.put(_entry_path(pack), seal(self._frame_key, self._randomness(NONCE_SIZE), plain, _CONTEXT))
+        upload = self._backend.upload()
+        try:
+            for start in range(0, size, STEP_SIZE):
+                upload.write(self._read(pack_path(pack), start, min(start + STEP_SIZE, size)))
+            upload.commit(aside_path(pack))
+        finally:
+            upload.abort()
+
+    def _read(self, path: str, start: int, stop: int) -> bytes:
+        """Read what can be read of a stretch; what the disk does not give out becomes zeros."""
+        try:
+            return self._backend.get(path, start, stop)
+        except ObjectNotFoundError:
+            raise
+        except StoreError:
+            if stop - start <= SECTOR_SIZE:
+                return bytes(stop - start)
+            middle = start + max(SECTOR_SIZE, (stop - start) // 2 // SECTOR_SIZE * SECTOR_SIZE)
+            return self._read(path, start, middle) + self._read(path, middle, stop)

@@ -1,0 +1,144 @@
+"""Where sealed objects go while a batch is written: the open packs, and the thread that makes finished ones durable."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+from tallac.errors import StoreError
+from tallac.interfaces import Backend, FrugalBackend, Randomness, Upload
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack
+from tallac.vault.packs.pack import OpenPack, pack_path
+
+OPEN_PACKS = 2
+COMMITS_WAITING_MAX = 2
+
+
+def commits_at_once(backend: Backend) -> int:
+    """Say how many packs a backend takes at the same time."""
+    return backend.commits_at_once if isinstance(backend, FrugalBackend) else 1
+
+
+class Committer:
+    """Make finished packs durable in threads of its own, so that sealing goes on meanwhile."""
+
+    def __init__(self, count: int = 1) -> None:
+        """Make a committer with so many threads; each starts with a pack."""
+        self._count = count
+        self._waiting: queue.Queue[tuple[Upload, FinishedPack] | None] = queue.Queue(COMMITS_WAITING_MAX)
+        self._durable: queue.SimpleQueue[FinishedPack] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def commit(self, upload: Upload, pack: FinishedPack) -> None:
+        """Take over an upload. Blocks while too many are waiting.
+
+        Raises:
+            StoreError: An earlier one failed.
+        """
+        self._check()
+        if len(self._threads) < self._count:
+            self._threads.append(threading.Thread(target=self._run, name="tallac-committer", daemon=True))
+            self._threads[-1].start()
+        self._waiting.put((upload, pack))
+
+    def durable(self) -> Iterator[FinishedPack]:
+        """Give the packs that have become durable since the last call."""
+        while not self._durable.empty():
+            yield self._durable.get()
+
+    def finish(self) -> None:
+        """Wait until all packs are durable.
+
+        Raises:
+            StoreError: One of them failed.
+        """
+        for _ in self._threads:
+            self._waiting.put(None)
+        while self._threads:
+            self._threads.pop().join()
+        self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            upload, pack = item
+            if self._error is not None:
+                _give_up(upload)
+                continue
+            try:
+                upload.commit(pack_path(pack.name))
+                self._durable.put(pack)
+            except BaseException as error:  # noqa: BLE001  It is raised again in the caller's thread, by `_check`.
+                self._error = error
+                _give_up(upload)
+
+
+def _give_up(upload: Upload) -> None:
+    """Abort an upload after an error, which is the one to report. The thread must live on: who hands over packs waits for it."""
+    with suppress(BaseException):
+        upload.abort()
+
+
+class Packing:
+    """The open packs of one class of objects (file content; or directories and lists). Not thread-safe."""
+
+    def __init__(self, backend: Backend, frame_key: bytes, codec: Codec, randomness: Randomness, committer: Committer) -> None:
+        """Begin with no open pack; packs are opened as they are needed."""
+        self._backend = backend
+        self._frame_key = frame_key
+        self._codec = codec
+        self._randomness = randomness
+        self._committer = committer
+        self._open: list[OpenPack | None] = [None] * OPEN_PACKS
+        self._finished_size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, finished packs included."""
+        return self._finished_size + sum(pack.size for pack in self._open if pack is not None)
+
+    def add(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
+        """Put a sealed object into one of the open packs, at random.
+
+        Raises:
+            StoreError: Writing failed, now or earlier; the batch is lost.
+        """
+        slot = self._randomness(1)[0] % OPEN_PACKS
+        pack = self._open[slot]
+        if pack is None:
+            pack = self._open[slot] = OpenPack(self._backend.upload())
+        pack.append(name, content, links, is_compressed=is_compressed)
+        if pack.is_full:
+            self._close(slot)
+
+    def finish(self) -> None:
+        """Hand all open packs to the committer."""
+        for slot in range(OPEN_PACKS):
+            self._close(slot)
+
+    def abort(self) -> None:
+        """Throw the open packs away."""
+        for slot, pack in enumerate(self._open):
+            if pack is not None:
+                self._open[slot] = None
+                pack.upload.abort()
+
+    def _close(self, slot: int) -> None:
+        pack = self._open[slot]
+        if pack is None:
+            return
+        self._open[slot] = None
+        try:
+            finished = pack.finish(self._frame_key, self._codec, self._randomness)
+        except StoreError:
+            pack.upload.abort()
+            raise
+        self._finished_size += finished.size
+        self._committer.commit(pack.upload, finished)

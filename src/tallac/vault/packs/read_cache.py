@@ -1,0 +1,70 @@
+"""Ranged reads of packs in windows that are kept a while: what is stored together is mostly read together."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import suppress
+
+from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
+from tallac.interfaces import Backend, FrugalBackend
+from tallac.vault.packs.damaged import aside_path
+from tallac.vault.packs.pack import pack_path
+
+WINDOW_SIZE = 1 << 16
+KEPT_SIZE_MAX = 8 << 20
+FRUGAL_KEPT_SIZE_MAX = 48 << 20
+"""What is stored together is read together, but for what had been stored before; a far store is not to be asked for that twice."""
+
+
+class PackWindows:
+    """The stretches of packs that were read last: 8 MiB at most, of a far store 48 MiB. Not thread-safe.
+
+    Windows begin at multiples of their size, so that reads in whatever order within a stretch of a pack fetch each byte once.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        """Nothing is read yet."""
+        self._backend = backend
+        self._size, kept_size_max = WINDOW_SIZE, KEPT_SIZE_MAX
+        if isinstance(backend, FrugalBackend):
+            self._size, kept_size_max = backend.read_size, FRUGAL_KEPT_SIZE_MAX
+        self._count_max = kept_size_max // self._size
+        self._windows: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+
+    def read(self, pack: bytes, start: int, stop: int) -> bytes:
+        """Read bytes [start, stop) of a pack.
+
+        Raises:
+            MissingObjectError: There is no such pack.
+            CorruptObjectError: It ends before.
+        """
+        size = self._size
+        if stop - start >= size:
+            content = self._get(pack, start, stop)
+        else:
+            first, last = start // size, (stop - 1) // size
+            content = self._window(pack, first)[start - first * size : stop - first * size]
+            if last > first:
+                content += self._window(pack, last)[: stop - last * size]
+        if len(content) < stop - start:
+            raise CorruptObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is cut short")
+        return content
+
+    def _window(self, pack: bytes, number: int) -> bytes:
+        key = pack, number
+        window = self._windows.get(key)
+        if window is not None:
+            self._windows.move_to_end(key)
+            return window
+        window = self._get(pack, number * self._size, (number + 1) * self._size)
+        self._windows[key] = window
+        if len(self._windows) > self._count_max:
+            self._windows.popitem(last=False)
+        return window
+
+    def _get(self, pack: bytes, start: int, stop: int) -> bytes:
+        # What a repair has put aside is read where nothing else is left.
+        for path in (pack_path(pack), aside_path(pack)):
+            with suppress(ObjectNotFoundError):
+                return self._backend.get(path, start, stop)
+        raise MissingObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is missing")

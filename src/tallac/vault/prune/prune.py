@@ -1,0 +1,173 @@
+"""Prune: delete what nothing leads to. docs/format.md, "Prune", has the protocol; docs/decisions/005-prune.md why it is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import islice
+
+from msgspec.structs import replace
+
+from tallac.errors import StoreFullError
+from tallac.vault.components import VaultParts
+from tallac.vault.format.keys import KeeperKey
+from tallac.vault.mutable.pending_deletions import NO_QUARANTINE, Quarantine, QuarantinedPack, encode_quarantine, quarantine_of
+from tallac.vault.mutable.registers import Register, State
+from tallac.vault.prune.mark import Marker, Marks
+from tallac.vault.prune.plan import PackUse, Survey, propose, total
+from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.vault.prune.session_watch import SessionWatch, is_expired, links_in_use
+from tallac.vault.prune.sweep import Sweep
+from tallac.wording import counted
+
+Progress = Callable[[PruneReport], None]
+ROUNDS_MAX = 1000
+
+
+class Prune:
+    """One prune of one vault. See `Pruner`."""
+
+    def __init__(self, parts: VaultParts, keeper: KeeperKey, options: PruneOptions, progress: Progress | None) -> None:
+        """Prepare; nothing is read yet."""
+        self._parts = parts
+        self._options = options
+        self._progress = progress
+        self._index = parts.index
+        self._register = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+        self._watch = SessionWatch(parts.backend, keeper.roots, parts.randomness, parts.clock)
+        self._marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots(), self._register)
+        self.report = PruneReport()
+
+    def run(self) -> None:
+        """Prune, in as many rounds as the size of the quarantine asks for. On a full store this takes the vault's reserve."""
+        if self._options.is_dry_run:
+            self._run_rounds()
+            return
+        with self._parts.reserve.spending():
+            self._run_rounds()
+        self._parts.fit_reserve()
+
+    def _run_rounds(self) -> None:
+        is_first = True
+        for _ in range(ROUNDS_MAX):
+            survey = Survey(self._index, self._mark())
+            if is_first:
+                self._count(survey.uses(NO_QUARANTINE).values())
+                is_first = False
+            if self._options.is_dry_run:
+                self._foresee(survey)
+                return
+            before = self.report.deleted_packs
+            try:
+                proposed, quarantine = self._enter(survey)
+            except StoreFullError as error:
+                # What is decided already can be carried out first, and makes room.
+                self._sweep(quarantine_of(self._register.read()))
+                if self.report.deleted_packs == before:
+                    raise self._explained(error) from error
+                continue
+            self._sweep(quarantine)
+            if not any(entry.is_decided and entry.since == proposed for entry in quarantine.packs.values()):
+                return
+
+    def _enter(self, survey: Survey) -> tuple[int, Quarantine]:
+        """Propose what is dead and decide upon it; give the number of the proposal, and the quarantine."""
+        quarantine = self._propose(survey)
+        proposed = quarantine.number
+        if any(not entry.is_decided for entry in quarantine.packs.values()):
+            self._watch.wait(self._options.fence_after_seconds, self._tell_waiting)
+            self._tell_waiting(0)
+            quarantine = self._decide(proposed)
+        return proposed, quarantine
+
+    def _mark(self) -> Marks:
+        """Mark what is in use, after the index took up what killed runs have left."""
+        sessions = self._watch.read()
+        if self._options.is_dry_run:
+            now_ns = self._parts.clock.now_ns()
+            sessions = [session for session in sessions if not is_expired(session.record, now_ns)]
+        else:
+            sessions = self._watch.drop_old(sessions)
+            self._index.quarantine = quarantine_of(self._register.read())
+            self._index.refresh()
+            found = self._index.look_at_packs()
+            if found or self._index.damage:
+                # Without space the index stays as it is; what is not in it is left alone until a later round.
+                with suppress(StoreFullError):
+                    self._index.publish(found)
+        # Whatever is in quarantine can still be followed.
+        self._index.quarantine = NO_QUARANTINE
+        return self._marker.mark(links_in_use(sessions))
+
+    def _propose(self, survey: Survey) -> Quarantine:
+        """Put the dead into quarantine, durably: all of it, or on a full store as much as can be written down."""
+        proposed: list[QuarantinedPack] = []
+        count: int | None = None
+
+        def add(state: State | None) -> bytes | None:
+            quarantine = quarantine_of(state)
+            proposed[:] = islice(propose(survey.uses(quarantine), self._options.unused_max, quarantine.number + 1), count)
+            return encode_quarantine([*quarantine.packs.values(), *proposed]) if proposed else None
+
+        while True:
+            try:
+                return quarantine_of(self._register.swap_state(add))
+            except StoreFullError:
+                # Those that come first free the most; the next round takes the others.
+                count = len(proposed) // 2
+                if not count:
+                    raise
+
+    def _explained(self, error: StoreFullError) -> StoreFullError:
+        deleted = counted(self.report.deleted_packs, "pack") if self.report.deleted_packs else "nothing"
+        return StoreFullError(
+            f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; deleted so far: {deleted}. "
+            "Make that much room beside the vault and prune again"
+        )
+
+    def _decide(self, proposed: int) -> Quarantine:
+        """Look again at what was proposed by then; take out what came alive, and decide upon the rest."""
+        sessions = self._watch.read()
+        survey = Survey(self._index, self._marker.mark(links_in_use(sessions)))
+
+        def decide(state: State | None) -> bytes | None:
+            quarantine = quarantine_of(state)
+            needed = survey.needed(quarantine)
+            entries = []
+            for entry in quarantine.packs.values():
+                if entry.is_decided or entry.since > proposed:
+                    entries.append(entry)
+                elif entry.pack not in needed:
+                    entries.append(replace(entry, is_decided=True))
+            return None if entries == list(quarantine.packs.values()) else encode_quarantine(entries)
+
+        return quarantine_of(self._register.swap_state(decide))
+
+    def _sweep(self, quarantine: Quarantine) -> None:
+        Sweep(self._parts, self._register, self.report).sweep(quarantine)
+        self._tell()
+
+    def _foresee(self, survey: Survey) -> None:
+        """Say what would be deleted and moved."""
+        uses = survey.uses(NO_QUARANTINE)
+        sizes = self._index.packs()
+        for entry in propose(uses, self._options.unused_max, 0):
+            self.report.deleted_packs += 1
+            self.report.deleted_bytes += sizes[entry.pack]
+            if entry.offsets is not None:
+                self.report.repacked_packs += 1
+                self.report.written_bytes += uses[entry.pack].alive_size
+
+    def _count(self, uses: Iterable[PackUse]) -> None:
+        sum_ = total(uses)
+        self.report.alive_objects, self.report.alive_bytes = sum_.alive, sum_.alive_size
+        self.report.dead_objects, self.report.dead_bytes = sum_.dead, sum_.dead_size
+        self._tell()
+
+    def _tell_waiting(self, sessions: int) -> None:
+        self.report.waiting_sessions = sessions
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self.report)

@@ -1,0 +1,66 @@
+"""Move sealed objects from one pack to another as they are: nothing is opened, nothing is sealed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tallac.crypto.hashing import hash_file_bytes
+from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
+from tallac.interfaces import Backend, Randomness
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack, decode_body
+from tallac.vault.mutable.pending_deletions import QuarantinedPack
+from tallac.vault.packs.pack import pack_path, read_footer
+from tallac.vault.packs.pack_writer import Committer, Packing, commits_at_once
+
+
+class Repacking:
+    """New packs, filled from old ones. Not thread-safe."""
+
+    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
+        """Nothing is written yet."""
+        self._backend = backend
+        self._frame_key = frame_key
+        self._codec = Codec()
+        self._committer = Committer(commits_at_once(backend))
+        self._chunks = Packing(backend, frame_key, self._codec, randomness, self._committer)
+        self._nodes = Packing(backend, frame_key, self._codec, randomness, self._committer)
+
+    def move(self, entry: QuarantinedPack, is_elsewhere: Callable[[bytes], bool]) -> None:
+        """Take over what stays of a pack, unless another pack has it by now.
+
+        The whole pack's hash is checked before a byte of it is believed.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: The pack is lost or damaged.
+        """
+        try:
+            content = self._backend.get(pack_path(entry.pack))
+            if hash_file_bytes(content) != entry.pack:
+                raise CorruptObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is damaged")
+            footer = read_footer(self._backend, entry.pack, len(content), self._frame_key, self._codec)
+        except ObjectNotFoundError:
+            raise MissingObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is missing") from None
+        for stored in decode_body(footer.body):
+            if not entry.hides(stored.offset) and not is_elsewhere(stored.name):
+                middle = stored.offset + stored.length
+                links = content[middle : middle + stored.links_length]
+                self.add(stored.name, content[stored.offset : middle], links, is_compressed=stored.is_compressed)
+
+    def add(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
+        """Put in one object, sealed as it is."""
+        packing = self._nodes if links else self._chunks
+        packing.add(name, content, links, is_compressed=is_compressed)
+
+    def finish(self) -> list[FinishedPack]:
+        """Make the new packs durable and give them."""
+        self._chunks.finish()
+        self._nodes.finish()
+        self._committer.finish()
+        return list(self._committer.durable())
+
+    def abort(self) -> None:
+        """Throw away what is not durable."""
+        self._chunks.abort()
+        self._nodes.abort()
+        self._committer.finish()

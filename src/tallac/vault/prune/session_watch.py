@@ -1,0 +1,132 @@
+"""Sessions as a prune sees them: what they need, and when none is left that began before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, seal
+from tallac.errors import ConflictError, StoreError, StoreFullError
+from tallac.interfaces import Backend, Clock, Randomness, Version
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.padding import pad_plain
+from tallac.vault.mutable.conditional_put import put_once
+from tallac.vault.mutable.sessions import SESSION_CONTEXT, SESSION_PREFIX, SessionRecord, SessionState, decode_session
+
+KEPT_SECONDS = 30 * 24 * 3600
+POLL_SECONDS_MAX = 10.0
+_NS = 1_000_000_000
+
+
+class FoundSession(msgspec.Struct, frozen=True):
+    """A session object as it was read."""
+
+    path: str
+    record: SessionRecord
+    version: Version
+
+
+class SessionWatch:
+    """All sessions of a vault. What one listing shows is never taken for all there is."""
+
+    def __init__(self, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> None:
+        """Nothing is read yet; the key is the one that seals sessions."""
+        self._backend = backend
+        self._key = key
+        self._randomness = randomness
+        self._clock = clock
+        self._seen: set[str] = set()
+
+    def read(self) -> list[FoundSession]:
+        """Read all sessions that are there, by two listings and by the names of those that were seen before.
+
+        Raises:
+            CorruptObjectError: One is damaged, so what it needs can't be told.
+            StoreError: A listing left out a session that is there.
+        """
+        listings = [{item.name for item in self._backend.list(SESSION_PREFIX)} for _ in range(2)]
+        self._seen |= listings[0] | listings[1]
+        found = [session for path in sorted(self._seen) if (session := self._get(path)) is not None]
+        for session in found:
+            if any(session.path not in listing for listing in listings) and self._is_hidden(session.path):
+                raise StoreError(
+                    f"{self._backend.location()} lists its sessions incompletely: nothing more is deleted; prune again later"
+                )
+        self._seen = {session.path for session in found}
+        return found
+
+    def drop_old(self, found: list[FoundSession]) -> list[FoundSession]:
+        """End what was kept for 30 days by this client's clock, and what was fenced; give the others."""
+        left = []
+        for session in found:
+            is_over = session.record.state is SessionState.FENCED or is_expired(session.record, self._clock.now_ns())
+            if not is_over or not self._delete(session):
+                left.append(session)
+        return left
+
+    def wait(self, fence_after_seconds: float, waiting: Callable[[int], None]) -> None:
+        """Return when each session that is open now has ended, or states what it needs, or is fenced.
+
+        A session is fenced when its object has not changed for so long while this client was looking; writers that live change
+        theirs every few seconds. No two clocks are compared.
+        """
+        looked_at: dict[str, tuple[Version, int]] = {}
+        for session in self.read():
+            if session.record.state is SessionState.OPEN:
+                looked_at[session.path] = (session.version, self._clock.now_ns())
+        pause = 0.05
+        while looked_at:
+            waiting(len(looked_at))
+            for path, (version, since_ns) in list(looked_at.items()):
+                now = self._get(path)
+                if now is None or now.record.state is not SessionState.OPEN:
+                    del looked_at[path]
+                elif now.version != version:
+                    looked_at[path] = (now.version, self._clock.now_ns())
+                elif self._clock.now_ns() - since_ns >= fence_after_seconds * _NS and self._fence(now):
+                    del looked_at[path]
+            if looked_at:
+                self._clock.sleep(pause)
+                pause = min(pause * 2, POLL_SECONDS_MAX)
+
+    def _fence(self, session: FoundSession) -> bool:
+        """Swap a session to fenced; False where its writer was faster."""
+        record = SessionRecord(SessionState.FENCED, session.record.started_ns)
+        plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
+        sealed = seal(self._key, self._randomness(NONCE_SIZE), plain, SESSION_CONTEXT + session.path.encode())
+        try:
+            put_once(self._backend, session.path, sealed, session.version)
+        except ConflictError:
+            return False
+        except StoreFullError:
+            # To its writer, a session that is gone is a session that is fenced.
+            return self._delete(session)
+        return True
+
+    def _delete(self, session: FoundSession) -> bool:
+        try:
+            self._backend.delete(session.path, expect=session.version)
+        except ConflictError:
+            return False
+        return True
+
+    def _get(self, path: str) -> FoundSession | None:
+        found = self._backend.get_versioned(path)
+        return None if found is None else FoundSession(path, decode_session(path, found[0], self._key), found[1])
+
+    def _is_hidden(self, path: str) -> bool:
+        """Whether a session is there that a listing leaves out; one that has just begun or ended is not."""
+        return path not in {item.name for item in self._backend.list(SESSION_PREFIX)} and self._get(path) is not None
+
+
+def links_in_use(found: list[FoundSession]) -> Iterator[bytes]:
+    """Give the links of all sessions that have stated what they need."""
+    for session in found:
+        if session.record.state in (SessionState.COMMITTING, SessionState.KEPT):
+            yield session.record.links
+
+
+def is_expired(record: SessionRecord, now_ns: int) -> bool:
+    """Whether what hangs from no root has been kept for long enough."""
+    return record.state is SessionState.KEPT and now_ns - record.started_ns > KEPT_SECONDS * _NS

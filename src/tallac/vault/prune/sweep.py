@@ -1,0 +1,223 @@
+"""Carry out what a prune has decided: move what stays, swap the index, delete packs, and take them out of the quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from msgspec.structs import replace
+
+from tallac.errors import CorruptObjectError, MissingObjectError, StoreFullError
+from tallac.vault.components import VaultParts
+from tallac.vault.format.footers import FinishedPack, index_parts, names_in
+from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore
+from tallac.vault.mutable.pending_deletions import Quarantine, QuarantinedPack, decode_quarantine, encode_quarantine
+from tallac.vault.mutable.registers import Register
+from tallac.vault.packs.pack import StoredPacks, pack_path
+from tallac.vault.prune.repack import Repacking
+from tallac.vault.prune.report import PruneReport
+
+BATCH_PACKS = 8
+"""So many packs are moved before the old ones go: what a repack needs of space meanwhile."""
+
+REGISTERS_SIZE = 64 << 10
+"""Left free beside new packs, for the registers."""
+
+GONE_MAX = 1000
+"""So many names of deleted packs stay in quarantine, lest a writer that slept meanwhile bring them back into the index."""
+
+
+def replace_packs(register: Register, store: IndexStore, dropped: Collection[bytes], added: Iterable[FinishedPack]) -> None:
+    """Take packs out of the index and enter others, in one swap; durable when this returns.
+
+    Raises:
+        DamageError: An index object is lost or damaged: the next backup writes it anew.
+    """
+    added = list(added)
+    superseded: list[bytes] = []
+
+    def edit(text: bytes | None) -> bytes | None:
+        superseded.clear()
+        names, packs = [], list(added)
+        for name in names_in(text):
+            held = store.get(name)
+            if any(pack.name in dropped for pack in held):
+                superseded.append(name)
+                packs += [pack for pack in held if pack.name not in dropped]
+            else:
+                names.append(name)
+        if not superseded and not added:
+            return None
+        return b"".join([*names, *_put_all(store, packs)])
+
+    state = register.read()
+    while True:
+        try:
+            register.swap(edit)
+            break
+        except MissingObjectError:
+            # Somebody may have swapped the register since it was read, and deleted what it named before.
+            before, state = state, register.read()
+            if before == state:
+                raise
+    for name in superseded:
+        store.delete(name)
+
+
+def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
+    """Store index objects of some packs, all of them or none, and give their names."""
+    stored: list[bytes] = []
+    try:
+        for part in index_parts(packs):
+            name = store.put(part)
+            stored.append(name)
+    except StoreFullError:
+        # No register names them, and they would take what little room there is.
+        for name in stored:
+            store.delete(name)
+        raise
+    return stored
+
+
+class Sweep:
+    """One pass over all that is decided, by this prune or by one that was interrupted."""
+
+    def __init__(self, parts: VaultParts, register: Register, report: PruneReport) -> None:
+        """Take the quarantine's register, and a report to add to."""
+        self._parts = parts
+        self._register = register
+        self._report = report
+        self._index = parts.index
+        self._reserve = parts.reserve
+        self._stored = StoredPacks(parts.backend, parts.locator.frame)
+
+    def sweep(self, quarantine: Quarantine) -> None:
+        """Delete everything in a state of the quarantine that is decided."""
+        self._index.refresh()
+        listed = self._stored.sizes()
+        indexed = self._indexed()
+        decided = [entry for entry in quarantine.packs.values() if entry.is_decided]
+        present = [entry for entry in decided if entry.pack in listed or entry.pack in indexed]
+        gone = {entry.pack for entry in decided} - {entry.pack for entry in present}
+        whole = [entry.pack for entry in present if entry.offsets is None]
+        self._delete_whole(whole, listed)
+        gone.update(whole)
+        gone.update(self._move([entry for entry in present if entry.offsets is not None], listed, quarantine))
+        self._empty(gone)
+
+    def _move(self, entries: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> Iterator[bytes]:
+        """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
+        kept = self._kept_sizes(entries)
+        left = sorted(entries, key=lambda entry: kept[entry.pack])
+        batch_size = BATCH_PACKS
+        while left:
+            batch = left[:batch_size]
+            needed = _room_for(sum(kept[entry.pack] for entry in batch)) + self._index_size()
+            fits = self._reserve.make_room(needed, is_spending=batch_size == 1)
+            gone = self._try_repack(batch, listed, quarantine) if fits else None
+            if gone is not None:
+                yield from gone
+                left = left[batch_size:]
+            elif batch_size > 1:
+                batch_size = 1
+            else:
+                break
+        self._report.unmoved_packs = len(left)
+        self._report.room_needed = _room_for(kept[left[0].pack]) + self._index_size() if left else 0
+
+    def _try_repack(self, batch: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> list[bytes] | None:
+        """Do as `_repack` does; None where the store has no room for it."""
+        try:
+            return self._repack(batch, listed, quarantine)
+        except StoreFullError:
+            return None
+
+    def _kept_sizes(self, entries: list[QuarantinedPack]) -> dict[bytes, int]:
+        """Give for each pack the bytes of what is to stay."""
+        by_pack = {entry.pack: entry for entry in entries}
+        kept = dict.fromkeys(by_pack, 0)
+        for _, location in self._index.records() if entries else ():
+            entry = by_pack.get(location.pack)
+            if entry is not None and not entry.hides(location.offset):
+                kept[entry.pack] += location.length + location.links_length
+        return kept
+
+    def _index_size(self) -> int:
+        """Give the bytes of the largest index object: what it may take to write one anew."""
+        return max((item.size for item in self._parts.backend.list(INDEX_PREFIX)), default=0)
+
+    def _delete_whole(self, packs: list[bytes], listed: dict[bytes, int]) -> None:
+        if not packs:
+            return
+        try:
+            self._replace(packs, [])
+        except StoreFullError:
+            # Nobody relies on what is in quarantine, so the index may name these packs until there is space to swap it.
+            self._delete(packs, listed)
+            self._replace(packs, [])
+        else:
+            self._delete(packs, listed)
+
+    def _repack(self, batch: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> list[bytes]:
+        """Move what stays of some packs, and delete them; give those that could be read whole."""
+        repacking = Repacking(self._parts.backend, self._parts.locator.frame, self._parts.randomness)
+        moved: list[bytes] = []
+        self._index.refresh()
+        others = (self._indexed() & listed.keys()) - quarantine.packs.keys()
+
+        def is_elsewhere(name: bytes) -> bool:
+            return any(copy.pack in others for copy in self._index.copies(name))
+
+        try:
+            for entry in batch:
+                try:
+                    repacking.move(entry, is_elsewhere)
+                    moved.append(entry.pack)
+                except MissingObjectError as error:
+                    # Where it has left the index, another prune was faster.
+                    self._index.refresh()
+                    if entry.pack in self._indexed():
+                        self._report.skipped.append(str(error))
+                except CorruptObjectError as error:
+                    self._report.skipped.append(f"{error}: it stays as it is; `tallac check --read-data` names what is hit")
+            new = repacking.finish()
+        except BaseException:
+            repacking.abort()
+            raise
+        self._replace(moved, new)
+        self._delete(moved, listed)
+        self._report.repacked_packs += len(moved)
+        self._report.written_packs += len(new)
+        self._report.written_bytes += sum(pack.size for pack in new)
+        return moved
+
+    def _indexed(self) -> set[bytes]:
+        return self._index.packs().keys() - self._index.unindexed_packs
+
+    def _replace(self, dropped: list[bytes], added: list[FinishedPack]) -> None:
+        replace_packs(self._parts.index_register, self._parts.index_store, set(dropped), added)
+
+    def _delete(self, packs: Iterable[bytes], listed: dict[bytes, int]) -> None:
+        for pack in packs:
+            self._parts.backend.delete(pack_path(pack))
+            self._report.deleted_packs += 1
+            self._report.deleted_bytes += listed.get(pack, 0)
+
+    def _empty(self, gone: set[bytes]) -> None:
+        """Take out of the quarantine what is gone, but for the names of the last packs."""
+
+        def edit(text: bytes | None) -> bytes | None:
+            before = decode_quarantine(text)
+            names = sorted(
+                (replace(entry, offsets=None) for entry in before if entry.is_decided and entry.pack in gone),
+                key=lambda entry: (entry.since, entry.pack),
+            )
+            after = [entry for entry in before if not (entry.is_decided and entry.pack in gone)] + names[-GONE_MAX:]
+            after.sort(key=lambda entry: entry.pack)
+            return None if after == before else encode_quarantine(after)
+
+        self._register.swap(edit)
+
+
+def _room_for(kept_size: int) -> int:
+    """Say what new packs take for so many bytes, with footers, padding, and the registers that name them."""
+    return kept_size + kept_size // 8 + REGISTERS_SIZE

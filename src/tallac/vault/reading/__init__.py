@@ -1,0 +1,1 @@
+"""Read objects and files, in this process and in workers."""

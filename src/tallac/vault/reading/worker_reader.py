@@ -1,0 +1,78 @@
+"""How other processes of this machine look into a vault: by way of this one's copy of the index, which they do not refresh."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tallac.interfaces import Backend
+from tallac.vault.format.footers import Location
+from tallac.vault.format.keys import LocatorKey
+from tallac.vault.index.sorted_runs import Run
+from tallac.vault.mutable.pending_deletions import Quarantine
+from tallac.vault.reading.files import VaultFiles
+from tallac.vault.reading.object_reader import ObjectReader
+
+
+class RunsFinder:
+    """Look-ups in the local copy of the index, as another process of this machine made it."""
+
+    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantine: Quarantine) -> None:
+        """Map the runs. One that has been merged away meanwhile is left out: what it listed is not found."""
+        self._runs: list[Run] = []
+        for path in paths:
+            with suppress(FileNotFoundError):
+                self._runs.append(Run(path))
+        self._absent_packs = absent_packs
+        self._quarantine = quarantine
+
+    def find(self, name: bytes) -> Location | None:
+        """Say where an object lies, or None."""
+        for run in self._runs:
+            for location in run.locations(name):
+                if self._is_there(location):
+                    return location
+        return None
+
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
+        """Give the places where an object lies; packs that seem to be lost or cut are for the other process to look at."""
+        for run in self._runs:
+            for location in run.locations(name):
+                if self._is_there(location):
+                    yield location
+
+    def _is_there(self, location: Location) -> bool:
+        return location.pack not in self._absent_packs and not self._quarantine.hides(location)
+
+    def search(self) -> None:
+        """Do nothing: the other process looks again."""
+
+
+@dataclass(frozen=True)
+class VaultReaderRecipe:
+    """How a worker process reads files. Holds the locator key; the caps bring what opens them."""
+
+    backend: Backend
+    secret: bytes = field(repr=False)
+    run_paths: list[Path]
+    absent_packs: frozenset[bytes]
+    quarantine: Quarantine
+
+    @contextmanager
+    def open(self) -> Iterator[VaultFiles]:
+        """See `tallac.interfaces.WorkerRecipe`."""
+        finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
+        reader = ObjectReader(self.backend, LocatorKey(self.secret), finder)
+        yield VaultFiles(lambda: reader)
+
+
+def can_be_sent(recipe: object) -> bool:
+    """Whether a recipe can be pickled; a backend that can't be lives in this process alone."""
+    try:
+        pickle.dumps(recipe)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        return False
+    return True

@@ -1,0 +1,331 @@
+"""Repair a vault with a keeper key: what can be made again is, what a mirror has comes from there, what is damaged is put aside.
+
+Nothing is thrown away but what is known to be whole elsewhere: a damaged pack goes to `damaged/` with all its bytes, where readers
+find what is left in it, and leaves the index, so that the next backup stores anew what its source still has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+
+from tallac.caps import Cap, MutableDirectoryVerify
+from tallac.errors import DamageError, ObjectNotFoundError, StoreError
+from tallac.interfaces import Expect
+from tallac.vault.access.duplicates import check_twins, copy_twins
+from tallac.vault.access.envelopes import ENVELOPE_PREFIX
+from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
+from tallac.vault.check.reachable import CapCheck
+from tallac.vault.components import VaultParts
+from tallac.vault.format.footers import FinishedPack, names_in
+from tallac.vault.format.header import mend_headers
+from tallac.vault.format.keys import KeeperKey
+from tallac.vault.mirror.peer import OtherCopy
+from tallac.vault.mutable.pending_deletions import quarantine_of
+from tallac.vault.mutable.registers import Register
+from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.mutable.roots import encode_roots
+from tallac.vault.mutable.sessions import SESSION_PREFIX, SessionState, decode_session
+from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
+from tallac.vault.packs.pack import StoredPacks, pack_path
+from tallac.vault.packs.verifier import hash_stored
+from tallac.vault.prune.repack import Repacking
+from tallac.vault.prune.sweep import replace_packs
+from tallac.vault.reading.object_reader import ObjectReader
+from tallac.vault.repair.report import RepairOptions, RepairReport
+from tallac.vault.repair.salvage import Salvage
+from tallac.vault.reserve import RESERVE_PREFIX, is_damaged
+from tallac.wording import counted
+
+Progress = Callable[[RepairReport], None]
+FETCH_ROUNDS_MAX = 100
+
+
+class Repair:
+    """One repair. See `Repairer`."""
+
+    def __init__(self, parts: VaultParts, keeper: KeeperKey, options: RepairOptions, progress: Progress | None) -> None:
+        """Prepare; of the mirror the header is read.
+
+        Raises:
+            NotAVaultError: The mirror is another vault's.
+        """
+        self._parts = parts
+        self._backend = parts.backend
+        self._keeper = keeper
+        self._options = options
+        self._progress = progress
+        self._quarantine = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+        # What another client has seen must not stop a repair.
+        self._slots = Slots(parts.backend, parts.locator, NoMemory(), parts.randomness)
+        self._mirror = None if options.mirror is None else OtherCopy(options.mirror, parts.identity, keeper)
+        self._gone: set[bytes] = set()
+        self.report = RepairReport()
+
+    def run(self, caps: Iterable[Cap]) -> None:
+        """Repair everything, going on after what can't be repaired."""
+        try:
+            self._mend_frame()
+            roots = self._mend_roots()
+            self._mend_slots(roots)
+            self._mend_packs()
+            if not self._options.is_dry_run:
+                self._bring_back(roots, caps)
+            self._count_missing(roots)
+        finally:
+            if self._mirror is not None:
+                self._mirror.close()
+
+    # The vault's own parts
+
+    def _mend_frame(self) -> None:
+        is_dry_run = self._options.is_dry_run
+        for what in mend_headers(self._backend, self._parts.identity, is_dry_run=is_dry_run):
+            self._did(f"written anew: {what}")
+        try:
+            quarantine = quarantine_of(self._quarantine.read())
+            # What a prune has decided upon is gone, or about to go.
+            self._gone = {pack for pack in quarantine.packs if quarantine.is_gone(pack)}
+        except DamageError:
+            self._did("emptied, since it was damaged: the quarantine")
+            if not is_dry_run:
+                self._quarantine.rewrite(b"")
+        self._mend_twins()
+        self._mend_reserve()
+        self._mend_sessions()
+        self._mend_index()
+
+    def _mend_twins(self) -> None:
+        """Write passphrases and envelopes anew of which one copy is whole."""
+        prefixes = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
+        names = [item.name for prefix in prefixes for item in self._backend.list(prefix)]
+        before = list(check_twins(self._backend, names))
+        if before and not self._options.is_dry_run:
+            copy_twins(self._backend, self._backend, prefixes)
+        left = [] if self._options.is_dry_run else list(check_twins(self._backend, names))
+        for finding in before:
+            if finding not in left:
+                self._did(f"written anew: {finding.stored}")
+        for finding in left:
+            self._left(finding.what)
+
+    def _mend_reserve(self) -> None:
+        """Delete damaged pieces of the reserve; the next backup adds others."""
+        for item in list(self._backend.list(RESERVE_PREFIX)):
+            if is_damaged(self._backend, item.name):
+                self._did(f"deleted, since it was damaged: {item.name}")
+                if not self._options.is_dry_run:
+                    self._backend.delete(item.name)
+
+    def _mend_sessions(self) -> None:
+        for item in list(self._backend.list(SESSION_PREFIX)):
+            found = self._backend.get_versioned(item.name)
+            if found is None:
+                continue
+            try:
+                state = decode_session(item.name, found[0], self._keeper.roots).state
+            except DamageError:
+                state = None
+            if self._options.ends_sessions and state is not SessionState.KEPT:
+                self._did(f"ended: {item.name}")
+                if not self._options.is_dry_run:
+                    self._backend.delete(item.name)
+            elif state is None:
+                self._left(f"{item.name} is damaged: when no backup is running, repair with --end-sessions")
+
+    def _mend_index(self) -> None:
+        index = self._parts.index
+        index.refresh()
+        found = index.look_at_packs()
+        for damage in index.damage:
+            self._did(f"made again from the packs: the index ({damage})")
+        if found:
+            self._did(f"taken into the index: {counted(len(found), 'pack')}")
+        if (found or index.damage) and not self._options.is_dry_run:
+            index.publish(found)
+            index.look_at_packs()
+
+    def _mend_roots(self) -> list[MutableDirectoryVerify]:
+        """Make the roots again from the slots where their register is lost; give the roots."""
+        roots = self._parts.require_roots()
+        by_slots = self._slots.all_roots(self._keeper)
+        try:
+            known = roots.read()
+        except DamageError as error:
+            if self._mirror is not None:
+                by_slots += self._mirror.roots()
+            known = list(dict.fromkeys(by_slots))
+            self._did(f"gathered from the slots: {counted(len(known), 'root')} ({error})")
+            if not self._options.is_dry_run:
+                Register(self._backend, "roots", self._keeper.roots, self._parts.memory, self._parts.randomness).rewrite(
+                    encode_roots(known)
+                )
+        return list(dict.fromkeys([*known, *by_slots]))
+
+    def _mend_slots(self, roots: list[MutableDirectoryVerify]) -> None:
+        for cap in roots:
+            path = self._slots.path_of(cap.storage_index)
+            try:
+                self._slots.read(cap)
+                continue
+            except DamageError as error:
+                damage = error
+            state = None if self._mirror is None else self._mirror.slot(path, cap)
+            if state is None:
+                self._left(f"{damage}; a mirror may have it: repair with --from")
+                continue
+            self._did(f"brought back from the mirror: {path}")
+            if not self._options.is_dry_run:
+                found = self._backend.get_versioned(path)
+                self._backend.put(path, state, expect=Expect.ABSENT if found is None else found[1])
+        known = {self._slots.path_of(cap.storage_index) for cap in roots}
+        for item in self._backend.list(SLOT_PREFIX):
+            if item.name not in known:
+                self._left(f"{item.name} is damaged, and among no roots: which directory it was can't be told")
+
+    # Packs
+
+    def _mend_packs(self) -> None:
+        """Get damaged and lost packs from the mirror, put the damaged ones aside, and drop the rest from the index."""
+        indexed = self._indexed()
+        listed = StoredPacks(self._backend, self._parts.locator.frame).sizes()
+        if not self._options.is_quick:
+            self.report.bytes_total = sum(listed.values())
+        lost: list[bytes] = []
+        damaged: list[bytes] = []
+        for name in sorted((indexed.keys() | listed.keys()) - self._gone):
+            known = indexed.get(name)
+            try:
+                size = listed[name] if name in listed else len(self._backend.get(pack_path(name)))
+                is_whole = self._is_whole(name, size, known)
+                if not is_whole and not self._heal(name):
+                    if not self._options.is_dry_run:
+                        self._parts.aside.put(name, size, known)
+                    damaged.append(name)
+            except ObjectNotFoundError:
+                # It is gone by its name too; a listing alone would prove nothing.
+                if known is not None and not self._heal(name):
+                    lost.append(name)
+        self._drop([name for name in lost + damaged if name in indexed], lost, damaged)
+
+    def _drop(self, dropped: list[bytes], lost: list[bytes], damaged: list[bytes]) -> None:
+        report = self.report
+        report.lost_packs, report.aside_packs = len(lost), len(damaged)
+        if report.healed_packs:
+            self._did(f"brought back from the mirror: {counted(report.healed_packs, 'pack')}")
+        if lost:
+            self._did(f"taken out of the index, since they are gone: {counted(len(lost), 'pack')}")
+        if damaged:
+            self._did(f"put aside: {counted(len(damaged), 'damaged pack')}")
+        if self._options.is_dry_run or not (lost or damaged):
+            return
+        if dropped:
+            replace_packs(self._parts.index_register, self._parts.index_store, set(dropped), [])
+        for name in damaged:
+            self._backend.delete(pack_path(name))
+        # Records of what is stored belong to the quarantine's number: the next backup looks everything up, piece by piece.
+        self._quarantine.swap(lambda text: text or b"")
+
+    def _indexed(self) -> dict[bytes, FinishedPack]:
+        """Give what the index knows; in a dry run, without what is damaged of it."""
+        packs: dict[bytes, FinishedPack] = {}
+        with suppress(DamageError):
+            state = self._parts.index_register.read()
+            for name in names_in(None if state is None else state.text):
+                packs.update({pack.name: pack for pack in self._parts.index_store.get(name)})
+        return packs
+
+    def _is_whole(self, name: bytes, size: int, known: FinishedPack | None) -> bool:
+        if known is not None and known.size != size:
+            return False
+        if self._options.is_quick:
+            return True
+        try:
+            return hash_stored(self._backend, pack_path(name), self._count) == name
+        except ObjectNotFoundError:
+            raise
+        except StoreError:
+            return False  # The disk does not give it out as a whole.
+
+    def _heal(self, name: bytes) -> bool:
+        content = None if self._mirror is None else self._mirror.pack(name)
+        if content is None:
+            return False
+        if not self._options.is_dry_run:
+            self._backend.put(pack_path(name), content)
+        self.report.healed_packs += 1
+        return True
+
+    def _count(self, size: int) -> None:
+        self.report.bytes_read += size
+        if self._progress is not None:
+            self._progress(self.report)
+
+    # Objects
+
+    def _bring_back(self, roots: list[MutableDirectoryVerify], caps: Iterable[Cap]) -> None:
+        """Store again what is missing: from other packs of the mirror, then from what lies aside."""
+        if self._mirror is not None:
+            mirror = self._mirror
+            tried: set[bytes] = set()
+            for _ in range(FETCH_ROUNDS_MAX):
+                # What comes back may lead to more that is missing.
+                missing = self._missing(roots) - tried
+                if not missing:
+                    break
+                tried |= missing
+                fetched = self._repack(partial(mirror.fetch, missing))
+                self.report.fetched_objects += len(fetched)
+            if self.report.fetched_objects:
+                self._did(f"brought back from other packs of the mirror: {counted(self.report.fetched_objects, 'object')}")
+        if self._missing(roots):
+            self.report.salvaged_objects = len(self._repack(lambda repacking: self._salvage(repacking, caps)))
+            if self.report.salvaged_objects:
+                self._did(f"found whole in what lies aside, and stored again: {counted(self.report.salvaged_objects, 'object')}")
+
+    def _salvage(self, repacking: Repacking, caps: Iterable[Cap]) -> set[bytes]:
+        salvage = Salvage(self._parts, repacking)
+        for cap in caps:
+            salvage.run(cap)
+        return salvage.rescued
+
+    def _repack(self, fill: Callable[[Repacking], set[bytes]]) -> set[bytes]:
+        """Fill new packs, and enter them in the index; give the names of what is in them."""
+        repacking = Repacking(self._backend, self._parts.locator.frame, self._parts.randomness)
+        try:
+            names = fill(repacking)
+            packs = repacking.finish()
+        except BaseException:
+            repacking.abort()
+            raise
+        if packs:
+            self._parts.index.publish(packs)
+        return names
+
+    def _missing(self, roots: list[MutableDirectoryVerify]) -> set[bytes]:
+        """Give the names of the objects that links lead to and that no pack in use has."""
+        parts = self._parts
+        parts.index.refresh()
+        parts.index.look_at_packs()
+        reader = ObjectReader(parts.backend, parts.locator, parts.index, only_present=True)
+        check = CapCheck(reader, self._slots, parts.index, parts.locator, read_data=False, progress=None)
+        for cap in roots:
+            check.check(cap)
+        return {bytes.fromhex(finding.stored) for finding in check.report.findings if finding.stored}
+
+    def _count_missing(self, roots: list[MutableDirectoryVerify]) -> None:
+        missing = self._missing(roots)
+        self.report.missing_objects = len(missing)
+        if missing and not self._options.is_dry_run:
+            aside = sum(1 for name in missing if any(True for _ in self._parts.index.copies_aside(name)))
+            self._left(
+                f"missing: {counted(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a "
+                "restore finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"
+            )
+
+    def _did(self, what: str) -> None:
+        self.report.done.append(what)
+
+    def _left(self, what: str) -> None:
+        self.report.left.append(what)

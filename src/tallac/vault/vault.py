@@ -1,0 +1,293 @@
+"""The vault as a `Grid`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from tallac.caps import (
+    Cap,
+    DirectoryReadCap,
+    DirectoryWriteCap,
+    FileReadCap,
+    FileWriteCap,
+    ImmutableDirectory,
+    LiteralDirectory,
+    MutableDirectoryRead,
+    MutableDirectoryWrite,
+    MutableFormat,
+    ReadCap,
+)
+from tallac.clock import SystemClock
+from tallac.dag import Entry
+from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError, StoreFullError
+from tallac.interfaces import (
+    Backend,
+    BinaryReader,
+    CheckReport,
+    Clock,
+    Directory,
+    FileContent,
+    FileReader,
+    FrugalBackend,
+    Randomness,
+    StoredPart,
+    WorkerRecipe,
+)
+from tallac.vault.check.below import check_below
+from tallac.vault.check.options import CheckOptions, PackShare
+from tallac.vault.check.reachable import Progress
+from tallac.vault.check.read_data_progress import PackRound
+from tallac.vault.check.vault_check import check_vault, frame_check
+from tallac.vault.components import VaultParts, open_parts
+from tallac.vault.format import FORMAT_VERSION
+from tallac.vault.format.header import HEADER_NAMES, Header, read_header, read_identity, write_header
+from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
+from tallac.vault.format.links import require_issued
+from tallac.vault.format.nodes import Child
+from tallac.vault.format.tables import EntriesDirectory, TableDirectory
+from tallac.vault.mutable.pending_deletions import NO_QUARANTINE
+from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
+from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.mutable.sessions import RegisteredSession, beating
+from tallac.vault.mutable.slot_contents import require_directory
+from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.vault.prune.stats_report import VaultFigures
+from tallac.vault.reading.files import VaultFiles
+from tallac.vault.reading.stored_sizes import stored_parts
+from tallac.vault.reading.worker_reader import VaultReaderRecipe, can_be_sent
+from tallac.vault.repair.report import RepairOptions, RepairReport
+from tallac.vault.reserve import RESERVE_PREFIX, Reserve
+from tallac.vault.writing.mutable_files import MutableFiles, create_slot
+from tallac.vault.writing.session import VaultSession
+
+_MADE_FIRST = {f"{REGISTER_PREFIX}roots", f"{REGISTER_PREFIX}index", *HEADER_NAMES}
+
+
+def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: Randomness = os.urandom) -> WriterKey:
+    """Make a vault in an empty place; durable when this returns. The key that is returned is the only one there is.
+
+    Who gives a key, made before and kept already, may call this again after it was interrupted: it goes on where it was.
+
+    Raises:
+        NotAVaultError: Something else is there already.
+        CorruptObjectError: What is there was made with another key.
+    """
+    present = {item.name for item in backend.list("") if not item.name.startswith(RESERVE_PREFIX)}
+    if present and (key is None or not present <= _MADE_FIRST):
+        raise NotAVaultError(f"{backend.location()} is not empty: a new vault needs an empty folder")
+    key = key or make_writer_key(randomness)
+    try:
+        # The header comes last: what has one is whole.
+        Register(backend, "roots", key.keeper_key.roots, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
+        Register(backend, "index", key.locator_key.frame, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
+        begun = present.intersection(HEADER_NAMES)
+        write_header(backend, read_header(backend) if begun else Header(FORMAT_VERSION, randomness(16).hex()), except_for=begun)
+    except ConflictError:
+        raise NotAVaultError(f"{backend.location()} is not empty: another vault was made there meanwhile") from None
+    Reserve(backend, randomness).fit(0)
+    return key
+
+
+def open_vault(
+    backend: Backend,
+    key: WriterKey | KeeperKey | LocatorKey,
+    *,
+    state: Path,
+    identity: str | None = None,
+    clock: Clock | None = None,
+    randomness: Randomness = os.urandom,
+) -> Vault:
+    """Open a vault with one of its keys.
+
+    Args:
+        backend: Where it is.
+        key: What the caller may do with it.
+        state: A folder for the index copy and for what this machine has seen; made where missing. Losing it costs time, and the
+            protection from a vault that was rolled back.
+        identity: The vault's, where it was read just now.
+        clock: The time; a test bends it.
+        randomness: Likewise.
+
+    Raises:
+        NotAVaultError, NewerFormatError, CorruptObjectError: There is no vault that this Tallac can use.
+    """
+    return Vault(open_parts(backend, identity or read_identity(backend), key, state, clock or SystemClock(), randomness))
+
+
+class Vault:
+    """See `tallac.interfaces.Grid`. Not thread-safe."""
+
+    def __init__(self, parts: VaultParts) -> None:
+        """Use `open_vault`."""
+        self._parts = parts
+        self._files = VaultFiles(parts.reader_with_index, parts.slots)
+        self._mutable_files = MutableFiles(parts, self._files)
+
+    @property
+    def identity(self) -> str:
+        """See `tallac.interfaces.Grid`: the vault's 32 hexadecimal digits."""
+        return self._parts.identity
+
+    # Reading
+
+    def open_file(self, cap: FileReadCap) -> BinaryReader:
+        """See `tallac.interfaces.CapReader`."""
+        return self._files.open_file(cap)
+
+    def read_small(self, packed: bytes) -> bytes | None:
+        """See `tallac.interfaces.FileReader`."""
+        return self._files.read_small(packed)
+
+    def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
+        """See `tallac.interfaces.CapReader`."""
+        parts = self._parts
+        if isinstance(parts.backend, FrugalBackend):
+            return None
+        # It reads the index for the first time, if nobody has.
+        parts.reader_with_index()
+        index = parts.index
+        recipe = VaultReaderRecipe(parts.backend, parts.locator.secret, index.run_paths(), index.absent_packs, index.quarantine)
+        return recipe if can_be_sent(recipe) else None
+
+    def read_directory(self, cap: DirectoryReadCap) -> Directory:
+        """See `tallac.interfaces.CapReader`."""
+        if isinstance(cap, LiteralDirectory) and not cap.data:
+            return EntriesDirectory([])
+        if isinstance(cap, MutableDirectoryRead):
+            return EntriesDirectory(require_directory(self._parts.slots.entries(cap)[0]))
+        if not isinstance(cap, ImmutableDirectory):
+            raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
+        require_issued(cap)
+        return TableDirectory(self._parts.reader_with_index(), Child(b"", cap.key + cap.hash, cap.size))
+
+    def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
+        """See `tallac.interfaces.StoredSizes`."""
+        return stored_parts(self._parts.reader_with_index(), self._parts.locator.naming, cap)
+
+    # Editing
+
+    def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
+        """See `tallac.interfaces.CapEditor`."""
+        return create_slot(self._parts, mutable_format)
+
+    def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
+        """See `tallac.interfaces.CapEditor`. What leaves fewer entries may spend the reserve: so a full store can forget."""
+        mutable, is_smaller = _require_mutable(cap), False
+
+        def edit_directory(entries: list[Entry]) -> list[Entry]:
+            nonlocal is_smaller
+            left = edit(require_directory(entries))
+            is_smaller = len(left) < len(entries)
+            return left
+
+        try:
+            return self._parts.slots.edit(mutable, edit_directory)
+        except StoreFullError:
+            if not is_smaller:
+                raise
+            with self._parts.reserve.spending():
+                return self._parts.slots.edit(mutable, edit_directory)
+
+    def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        """See `tallac.interfaces.CapEditor`."""
+        with self.session() as session:
+            return self._mutable_files.create(session, content, mutable_format)
+
+    def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
+        """See `tallac.interfaces.CapEditor`."""
+        with self.session() as session:
+            self._mutable_files.write(session, cap, content, offset)
+
+    # Writing
+
+    @contextmanager
+    def session(self) -> Iterator[VaultSession]:
+        """See `tallac.interfaces.Grid`."""
+        parts = self._parts
+        key = parts.require_writer_key()
+        registered = RegisteredSession.register(parts.backend, key.keeper_key.roots, parts.randomness, parts.clock)
+        session = VaultSession(parts, key, registered)
+        try:
+            with beating(registered):
+                yield session
+                session.confirm()
+        except BaseException:
+            # The error that led here is the one to report; a session that stays is ended by the next prune.
+            with suppress(StoreError):
+                registered.end()
+            raise
+        finally:
+            parts.index.quarantine = NO_QUARANTINE
+        if not session.is_kept:
+            registered.end()
+        if session.has_stored:
+            parts.fit_reserve()
+
+    # Checking
+
+    def check(self, cap: Cap, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
+        """See `tallac.interfaces.CapChecker`."""
+        return check_below(self._parts, cap, read_data=read_data, progress=progress)
+
+    def check_frame(self, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
+        """See `tallac.interfaces.CapChecker`."""
+        check = frame_check(self._parts)
+        check.check(PackRound(PackShare(), self._parts.state.folder) if read_data else None, progress)
+        return check.report
+
+    def check_vault(self, cap: Cap | None, options: CheckOptions, *, progress: Progress | None = None) -> CheckReport:
+        """See `tallac.vault.VaultChecker`."""
+        return check_vault(self._parts, cap, options, progress)
+
+    # Keeping
+
+    def prune(self, options: PruneOptions, *, progress: Callable[[PruneReport], None] | None = None) -> PruneReport:
+        """See `tallac.vault.Pruner`."""
+        from tallac.vault.prune.prune import Prune  # late import: a backup need not wait for it
+
+        run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
+        run.run()
+        return run.report
+
+    def give_up_reserve(self) -> bool:
+        """See `tallac.vault.ReserveHolder`."""
+        return self._parts.reserve.give_up()
+
+    def figures(self) -> VaultFigures:
+        """See `tallac.vault.FigureGiver`."""
+        from tallac.vault.prune.vault_stats import figures_of  # late import: a backup need not wait for it
+
+        return figures_of(self._parts, self._parts.require_keeper_key())
+
+    def repair(
+        self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None
+    ) -> RepairReport:
+        """See `tallac.vault.Repairer`."""
+        from tallac.vault.repair.repair import Repair  # late import: a backup need not wait for it
+
+        run = Repair(self._parts, self._parts.require_keeper_key(), options, progress)
+        run.run(caps)
+        return run.report
+
+    def close(self) -> None:
+        """See `tallac.interfaces.Grid`. What this machine has seen is remembered."""
+        self._parts.index.close()
+        self._parts.state.save(self._parts.memory)
+
+    def __enter__(self) -> Self:
+        """Give this vault."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close."""
+        self.close()
+
+
+def _require_mutable(cap: DirectoryWriteCap) -> MutableDirectoryWrite:
+    if not isinstance(cap, MutableDirectoryWrite):
+        raise AuthorityError(f"{cap} can't be changed in a vault: it belongs to another grid")
+    return cap

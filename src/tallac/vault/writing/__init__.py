@@ -1,0 +1,1 @@
+"""Write objects, files and directories in a session."""

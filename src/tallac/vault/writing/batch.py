@@ -1,0 +1,327 @@
+"""Batches of immutable things: the vault's `CapWriter`, and what worker processes store with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from tallac.caps import DirectoryReadCap, FileReadCap, storage_index_of
+from tallac.dag import Entry, unpack_cap
+from tallac.dag.packed import encode_size
+from tallac.errors import DamageError
+from tallac.interfaces import (
+    Backend,
+    Buffer,
+    DirectoryBuilder,
+    FileContent,
+    FrugalBackend,
+    Piece,
+    PieceWriter,
+    Randomness,
+    WorkerRecipe,
+)
+from tallac.vault.format.footers import FinishedPack
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.format.links import SMALL_SIZE_MAX
+from tallac.vault.format.nodes import Child, TreeBuilder
+from tallac.vault.format.objects import Kind, object_name_of
+from tallac.vault.format.tables import TableDirectoryBuilder
+from tallac.vault.index.index import VaultIndex
+from tallac.vault.mutable.pending_deletions import Quarantine
+from tallac.vault.reading.object_reader import ObjectReader
+from tallac.vault.reading.worker_reader import RunsFinder, can_be_sent
+from tallac.vault.writing.chunker import Cutter
+from tallac.vault.writing.claims import Claims
+from tallac.vault.writing.object_writer import ObjectWriter
+
+LITERAL_SIZE_MAX = 55
+PUBLISH_BODY_SIZE = 4 << 20
+FLUSH_SIZE = 64 << 20
+"""After so many bytes of large files their lists are made durable: a killed run's pieces are found again only by way of these."""
+
+
+class _Receipt(msgspec.Struct, array_like=True):
+    bytes_stored: int
+    packs: list[tuple[bytes, int, bytes]]
+
+
+_receipt_decoder = msgspec.msgpack.Decoder(_Receipt)
+
+
+def put_small(objects: ObjectWriter, data: Buffer) -> bytes:
+    """Store a small file, or keep it in the cap; give the packed cap."""
+    if len(data) <= LITERAL_SIZE_MAX:
+        return b"L" + bytes(data)
+    stored = objects.store(Kind.CHUNK, data)
+    return b"C" + stored.key + stored.hash + encode_size(len(data))
+
+
+class VaultPieceWriter:
+    """What a worker process stores with."""
+
+    def __init__(self, objects: ObjectWriter) -> None:
+        """Store through an object writer of this process."""
+        self._objects = objects
+        self._told = 0
+
+    def put_small(self, data: Buffer) -> bytes:
+        """See `tallac.interfaces.PieceWriter`."""
+        return put_small(self._objects, data)
+
+    def put_piece(self, data: Buffer) -> bytes:
+        """See `tallac.interfaces.PieceWriter`."""
+        return b"".join(self._objects.store(Kind.CHUNK, data))
+
+    def collect(self) -> bytes | None:
+        """See `tallac.interfaces.PieceWriter`."""
+        packs = self._objects.durable()
+        return self._receipt(packs) if packs else None
+
+    def finish(self) -> bytes:
+        """See `tallac.interfaces.PieceWriter`."""
+        return self._receipt(self._objects.finish())
+
+    def _receipt(self, packs: list[FinishedPack]) -> bytes:
+        stored = self._objects.bytes_stored
+        told, self._told = self._told, stored
+        return msgspec.msgpack.encode(_Receipt(stored - told, [(pack.name, pack.size, pack.body) for pack in packs]))
+
+
+@dataclass(frozen=True)
+class VaultRecipe:
+    """How a worker process opens a piece writer for a batch of this machine's. Holds the writer key."""
+
+    backend: Backend
+    secret: bytes = field(repr=False)
+    run_paths: list[Path]
+    absent_packs: frozenset[bytes]
+    quarantine: Quarantine
+    claims_path: str
+
+    @contextmanager
+    def open(self) -> Iterator[PieceWriter]:
+        """See `tallac.interfaces.WorkerRecipe`."""
+        with Claims(self.claims_path) as claims:
+            finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
+            objects = ObjectWriter(self.backend, WriterKey(self.secret), finder, claims, os.urandom)
+            try:
+                yield VaultPieceWriter(objects)
+            except BaseException:
+                objects.abort()
+                raise
+
+
+class VaultWriter:
+    """See `tallac.interfaces.CapWriter`."""
+
+    def __init__(self, backend: Backend, key: WriterKey, index: VaultIndex, claims: Claims, randomness: Randomness) -> None:
+        """Begin a batch; `publish` makes its caps durable."""
+        self._backend = backend
+        self._key = key
+        self._index = index
+        self._claims = claims
+        self._objects = ObjectWriter(backend, key, index, claims, randomness)
+        self._reader = ObjectReader(backend, key.locator_key, index)
+        self._cutter: Cutter | None = None
+        self._unpublished: list[FinishedPack] = []
+        self._workers_stored = 0
+        self._joined_size = 0
+        self.takes_pieces = True
+        self.threads = 0
+        # What a prune has taken is no loss.
+        self.has_losses = any(not index.quarantine.is_gone(pack) for pack in index.absent_packs)
+        self.epoch = index.quarantine.number
+
+    @property
+    def small_size_max(self) -> int:
+        """See `tallac.interfaces.CapWriter`."""
+        return SMALL_SIZE_MAX
+
+    @property
+    def bytes_stored(self) -> int:
+        """See `tallac.interfaces.CapWriter`."""
+        return self._objects.bytes_stored + self._workers_stored
+
+    def put_small(self, data: Buffer) -> bytes:
+        """See `tallac.interfaces.CapWriter`."""
+        return put_small(self._objects, data)
+
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+        """See `tallac.interfaces.CapWriter`."""
+        if self._cutter is None:
+            self._cutter = Cutter(self._key.chunker_seed)
+        return self._cutter.cut(descriptor, size, start)
+
+    def put_piece(self, data: Buffer) -> bytes:
+        """See `tallac.interfaces.CapWriter`."""
+        return b"".join(self._objects.store(Kind.CHUNK, data))
+
+    def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+        """See `tallac.interfaces.CapWriter`."""
+        tree = TreeBuilder(Kind.LIST, self._objects.store)
+        size = 0
+        for piece, token in pieces:
+            tree.add(Child(b"", token, piece.length))
+            size += piece.length
+        if size <= SMALL_SIZE_MAX:
+            # Its cap would promise a chunk.
+            raise ValueError(f"a file of {size} bytes is stored with put_small")
+        root = tree.finish()
+        self._joined_size += root.size
+        if self._joined_size >= FLUSH_SIZE:
+            self._joined_size = 0
+            self._objects.flush_nodes()
+        return b"C" + root.key_and_hash + encode_size(root.size)
+
+    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+        """See `tallac.interfaces.CapWriter`."""
+        held: list[tuple[Piece, bytes]] = []
+        offset = 0
+        with contextlib.suppress(DamageError):  # What lies behind a node that is not there is not held.
+            for child in self._leaves(Child(b"", packed[1:49], int.from_bytes(packed[49:], "big"))):
+                if not child.is_hole and not self._has(child.key):
+                    break
+                held.append((Piece(offset, child.size, child.is_hole), child.key_and_hash))
+                offset += child.size
+        return held
+
+    def put_file(self, content: FileContent) -> FileReadCap:
+        """See `tallac.interfaces.CapWriter`.
+
+        What is longer than a small file goes through a temporary file without a name, so that it can be cut as others are.
+        """
+        buffer = memoryview(bytearray(SMALL_SIZE_MAX + 1))
+        filled = _fill(content, buffer)
+        if filled <= SMALL_SIZE_MAX:
+            return _file_cap(self.put_small(buffer[:filled]))
+        with tempfile.TemporaryFile() as spool:
+            while filled:
+                spool.write(buffer[:filled])
+                filled = _fill(content, buffer)
+            spool.flush()
+            return _file_cap(self._put_large(spool.fileno(), spool.tell()))
+
+    def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
+        """See `tallac.interfaces.CapWriter`."""
+        if isinstance(self._backend, FrugalBackend):
+            return None
+        index = self._index
+        recipe = VaultRecipe(
+            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantine, self._claims.path
+        )
+        return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
+
+    def adopt(self, receipt: bytes) -> None:
+        """See `tallac.interfaces.CapWriter`."""
+        told = _receipt_decoder.decode(receipt)
+        self._workers_stored += told.bytes_stored
+        self._unpublished += [FinishedPack(*pack) for pack in told.packs]
+        self._publish_some()
+
+    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
+        """See `tallac.interfaces.CapWriter`."""
+        return TableDirectoryBuilder(self._key.table_cut, self._objects.store)
+
+    def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
+        """See `tallac.interfaces.CapWriter`."""
+        builder = self.build_directory()
+        for entry in entries:
+            builder.add(entry)
+        return builder.finish()
+
+    def holds(self, packed: bytes) -> bool:
+        """See `tallac.interfaces.CapWriter`."""
+        if packed[:1] not in (b"C", b"D"):
+            return True
+        return self._has(packed[1:17])
+
+    def holds_all(self, packed: bytes) -> bool:
+        """See `tallac.interfaces.CapWriter`."""
+        if packed[:1] != b"C":
+            return self.holds(packed)
+        size = int.from_bytes(packed[49:], "big")
+        if size <= SMALL_SIZE_MAX:
+            return self._has(packed[1:17])
+        return self._has_below(Child(b"", packed[1:49], size))
+
+    def publish(self) -> None:
+        """Make all caps of this batch durable: packs first, then the index.
+
+        Raises:
+            StoreError: The store failed; nothing of this batch may be linked.
+        """
+        self._unpublished += self._objects.finish()
+        if self._unpublished or self._index.damage:
+            self._index.publish(self._unpublished)
+            self._unpublished = []
+
+    def abort(self) -> None:
+        """End the batch early. What is durable already enters the index where possible, so that the next run finds it."""
+        self._objects.abort()
+        self._unpublished += self._objects.durable()
+        if self._unpublished:
+            self._index.publish(self._unpublished)
+            self._unpublished = []
+
+    def _publish_some(self) -> None:
+        """Publish early what would fill memory."""
+        self._unpublished += self._objects.durable()
+        if sum(len(pack.body) for pack in self._unpublished) >= PUBLISH_BODY_SIZE:
+            self._index.publish(self._unpublished)
+            self._unpublished = []
+
+    def _put_large(self, descriptor: int, size: int) -> bytes:
+        def stored() -> Iterator[tuple[Piece, bytes]]:
+            for piece in self.cut(descriptor, size):
+                if piece.is_hole:
+                    yield piece, b""
+                else:
+                    yield piece, self.put_piece(os.pread(descriptor, piece.length, piece.offset))
+
+        return self.join(stored())
+
+    def _has(self, key: bytes) -> bool:
+        name = object_name_of(self._key.locator_key.naming, storage_index_of(key))
+        return self._index.find(name) is not None or name in self._claims
+
+    def _leaves(self, node: Child) -> Iterator[Child]:
+        level, children = self._reader.read_list(node)
+        for child in children:
+            if level > 1:
+                yield from self._leaves(child)
+            else:
+                yield child
+
+    def _has_below(self, node: Child) -> bool:
+        if not self._has(node.key):
+            return False
+        try:
+            level, children = self._reader.read_list(node)
+        except DamageError:
+            return False
+        if level > 1:
+            return all(self._has_below(child) for child in children)
+        return all(child.is_hole or self._has(child.key) for child in children)
+
+
+def _fill(content: FileContent, buffer: memoryview) -> int:
+    filled = 0
+    while filled < len(buffer):
+        count = content.readinto(buffer[filled:])
+        if not count:
+            break
+        filled += count
+    return filled
+
+
+def _file_cap(packed: bytes) -> FileReadCap:
+    cap = unpack_cap(packed)
+    assert isinstance(cap, FileReadCap)
+    return cap

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tallac.app.locations.urls import folder_of_url, parse_location, show_location, url_of_folder
+from tallac.errors import UsageError
+
+
+def test_a_folder_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A relative folder means the one that it is now."""
+    monkeypatch.chdir(tmp_path)
+    assert parse_location("a/../b") == f"file://{tmp_path}/b"
+
+
+@pytest.mark.parametrize("name", [b"plain", b"with space", b"100%", b"a#b?c", b"\xff\xfe", "ü".encode()])
+def test_folders_survive_the_url(name: bytes) -> None:
+    """Any folder's name comes back from its URL, byte for byte."""
+    folder = Path(os.fsdecode(b"/media/" + name))
+    url = url_of_folder(folder)
+    assert url.isascii()
+    assert folder_of_url(url) == folder
+    assert folder_of_url(parse_location(url)) == folder
+    assert show_location(url) == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("s3://bucket", "s3:// is no kind of grid that works now"),
+        ("http://127.0.0.1:3456", "http:// is no kind of grid that works now"),
+        ("file://host/x", "three slashes"),
+        ("", "needs a folder"),
+    ],
+)
+def test_what_is_no_location(text: str, words: str) -> None:
+    """Other kinds of grid are refused, and the message names what works."""
+    with pytest.raises(UsageError, match=words):
+        parse_location(text)

@@ -1,0 +1,118 @@
+"""Restoring with worker processes comes to the same as without."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from tallac.backends.local import LocalBackend
+from tallac.caps import DirectoryReadCap
+from tallac.dag import Entry, Metadata
+from tallac.errors import WorkerDiedError
+from tallac.restore import Problem, RestoreObserver, RestoreSummary, restore
+from tallac.restore.parallel.process_pool import LARGE_SIZE_MIN, PoolRunner
+from tallac.vault.vault import Vault, create_vault, open_vault
+
+FILE = Metadata(mode=0o100640, mtime=(1, 2))
+LARGE_SIZE = LARGE_SIZE_MIN + (5 << 20) + 7
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    """Give an empty vault in a folder."""
+    backend = LocalBackend(tmp_path / "vault")
+    backend.create()
+    with open_vault(backend, create_vault(backend), state=tmp_path / "state") as opened:
+        yield opened
+
+
+def _store(vault: Vault) -> tuple[Entry, dict[str, bytes]]:
+    """Store 300 small files in three directories, and a large one."""
+    contents = {f"d{number % 3}/f{number:03}": os.urandom(200 + number) for number in range(300)}
+    contents["large"] = os.urandom(LARGE_SIZE)
+    with vault.session() as session, session.writing() as writer:
+        directories: dict[str, list[Entry]] = {}
+        for name, content in contents.items():
+            directory, _, base = name.rpartition("/")
+            directories.setdefault(directory, []).append(Entry.of(base.encode(), writer.put_file(BytesIO(content)), FILE))
+        top = [
+            Entry.of(name.encode(), writer.put_directory(sorted(entries, key=lambda entry: entry.name)), Metadata(mode=0o40750))
+            for name, entries in directories.items()
+            if name
+        ]
+        cap: DirectoryReadCap = writer.put_directory(sorted([*top, *directories[""]], key=lambda entry: entry.name))
+    return Entry.of(b"s", cap, Metadata(mode=0o40755, mtime=(3, 4))), contents
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_workers_restore_what_one_process_does(vault: Vault, tmp_path: Path) -> None:
+    """Contents, modes, times and counts are the same, of small files and of one that is written in stretches."""
+    entry, contents = _store(vault)
+    summaries = [restore(vault, entry, tmp_path / f"out{workers}", workers=workers) for workers in (0, 2)]
+    assert summaries[0] == summaries[1] == RestoreSummary(files=301, directories=4, bytes=sum(map(len, contents.values())))
+    for workers in (0, 2):
+        out = tmp_path / f"out{workers}"
+        assert _read(out) == contents
+        assert out.stat().st_mtime_ns == 3_000_000_004
+        for path in out.rglob("*"):
+            assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640)
+            assert path.is_dir() or path.stat().st_mtime_ns == 1_000_000_002
+
+
+def test_workers_report_damage_as_one_process_does(vault: Vault, tmp_path: Path) -> None:
+    """With a pack damaged, each file is right or named; a large file that is not whole is not there."""
+    entry, contents = _store(vault)
+    for pack in sorted((tmp_path / "vault" / "packs").iterdir()):
+        if pack.stat().st_size > 4 << 20:
+            with pack.open("r+b") as file:
+                file.seek(pack.stat().st_size // 2)
+                file.write(os.urandom(1000))
+    found: list[dict[bytes, Problem]] = []
+    for workers in (0, 2):
+        problems: list[Problem] = []
+        restore(vault, entry, tmp_path / f"out{workers}", workers=workers, observer=RestoreObserver(problem=problems.append))
+        found.append({problem.path: problem for problem in problems})
+        restored = _read(tmp_path / f"out{workers}")
+        assert restored == {name: content for name, content in contents.items() if name.encode() not in found[-1]}
+    assert found[0] == found[1]
+    assert b"large" in found[0]
+
+
+def test_workers_see_what_was_stored_after_their_index(vault: Vault, tmp_path: Path) -> None:
+    """A file that workers can't find is read by the restore itself before it counts as missing."""
+    entry, contents = _store(vault)
+    recipe = vault.reader_recipe()
+    assert recipe is not None
+    for path in recipe.run_paths:  # type: ignore[attr-defined]  # It is the vault's own.
+        path.unlink()
+    assert restore(vault, entry, tmp_path / "out", workers=2).is_complete
+    assert _read(tmp_path / "out") == contents
+
+
+def test_a_worker_that_dies_ends_the_restore(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to do; no worker is left over."""
+    entry, _ = _store(vault)
+    processes: list[int] = []
+    choose = PoolRunner._choose_pool
+
+    def kill_one(self: PoolRunner, batch: object) -> object:
+        pool = choose(self, batch)  # type: ignore[arg-type]
+        if pool is not None and not processes:
+            processes.extend(worker.process.pid for worker in pool._workers)
+            os.kill(processes[0], signal.SIGKILL)
+        return pool
+
+    monkeypatch.setattr(PoolRunner, "_choose_pool", kill_one)
+    with pytest.raises(WorkerDiedError, match="restore again into another folder"):
+        restore(vault, entry, tmp_path / "out", workers=2)
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)

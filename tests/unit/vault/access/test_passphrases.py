@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import unicodedata
+
+import msgspec
+import pytest
+
+from tallac.backends.memory import MemoryBackend
+from tallac.crypto.passphrases import PassphraseCost
+from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
+from tallac.testing.determinism import SeededRandomness
+from tallac.vault.access.duplicates import add_check, take_check, twin_paths
+from tallac.vault.access.passphrases import COST, MEMORY_KIB_MAX, PASSPHRASE_PREFIX, PASSPHRASES_MAX, Passphrases, decode_passphrase
+from tallac.vault.format.header import read_identity
+from tallac.vault.format.keys import EnvelopeKey
+from tallac.vault.vault import create_vault
+
+CHEAP = PassphraseCost(memory_kib=64, passes=1, lanes=1)
+KEY = EnvelopeKey(bytes(range(32)))
+OTHER = EnvelopeKey(bytes(32))
+
+
+class TickingClock:
+    """A clock that is a second later each time."""
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+
+    def now_ns(self) -> int:
+        self._now_ns += 10**9
+        return self._now_ns
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("nothing waits here")
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    """Give a new vault."""
+    backend = MemoryBackend()
+    create_vault(backend, randomness=SeededRandomness(1))
+    return backend
+
+
+@pytest.fixture
+def passphrases(backend: MemoryBackend) -> Passphrases:
+    """Give the vault's passphrases, of which there are none yet, cheap to try."""
+    return Passphrases(backend, read_identity(backend), randomness=SeededRandomness(2), clock=TickingClock(), cost=CHEAP)
+
+
+def rewrite(backend: MemoryBackend, path: str, **changes: object) -> None:
+    """Change fields of both copies of a passphrase object, with a right check."""
+    for name in twin_paths(path):
+        body = take_check(backend.get(name), name)
+        fields = dict(zip(decode_passphrase(body, path).__struct_fields__, msgspec.msgpack.decode(body), strict=True))
+        backend.put(name, add_check(msgspec.msgpack.encode([*(fields | changes).values()])))
+
+
+def test_each_passphrase_opens_its_envelope(passphrases: Passphrases) -> None:
+    """Several passphrases lead to one envelope, and another user's to another."""
+    passphrases.add("first", "one", KEY)
+    passphrases.add("second", "two", KEY)
+    passphrases.add("theirs", "three", OTHER)
+    assert passphrases.open("first").secret == KEY.secret
+    assert passphrases.open("second").secret == KEY.secret
+    assert passphrases.open("theirs").secret == OTHER.secret
+
+
+def test_a_wrong_passphrase_opens_nothing(passphrases: Passphrases) -> None:
+    """What was not set is refused, and so is anything where nothing was set."""
+    with pytest.raises(WrongPassphraseError, match="no passphrase is set"):
+        passphrases.open("first")
+    passphrases.add("first", "one", KEY)
+    for wrong in ("First", "first ", "firs", "first\0"):
+        with pytest.raises(WrongPassphraseError, match="wrong passphrase"):
+            passphrases.open(wrong)
+
+
+def test_accents_may_be_typed_either_way(passphrases: Passphrases) -> None:
+    """Composed and decomposed letters are one passphrase: keyboards and systems differ in them."""
+    passphrases.add(unicodedata.normalize("NFD", "Übergrößen"), "one", KEY)
+    assert passphrases.open(unicodedata.normalize("NFC", "Übergrößen")).secret == KEY.secret
+
+
+def test_labels_are_their_users_own(passphrases: Passphrases) -> None:
+    """A listing shows what leads to one's own envelope, the oldest first, and no other user's."""
+    passphrases.add("first", "zoë", KEY)
+    passphrases.add("theirs", "hidden", OTHER)
+    passphrases.add("second", "a", KEY)
+    assert [(known.label, known.made_ns) for known in passphrases.of(KEY)] == [("zoë", 10**9), ("a", 3 * 10**9)]
+
+
+def test_what_is_removed_opens_nothing(passphrases: Passphrases, backend: MemoryBackend) -> None:
+    """A removed passphrase is gone with both copies, and removing it again does no harm."""
+    path = passphrases.add("first", "one", KEY)
+    passphrases.add("second", "two", KEY)
+    passphrases.remove(path)
+    passphrases.remove(path)
+    with pytest.raises(WrongPassphraseError):
+        passphrases.open("first")
+    assert passphrases.open("second").secret == KEY.secret
+    assert len(list(backend.list(PASSPHRASE_PREFIX))) == 2
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_one_copy_suffices(passphrases: Passphrases, backend: MemoryBackend, lost: int) -> None:
+    """Either copy may be missing or damaged."""
+    name = twin_paths(passphrases.add("first", "one", KEY))[lost]
+    backend.put(name, backend.get(name)[:-1])
+    assert passphrases.open("first").secret == KEY.secret
+    backend.delete(name)
+    assert passphrases.open("first").secret == KEY.secret
+    assert [known.label for known in passphrases.of(KEY)] == ["one"]
+
+
+def test_damage_is_not_called_a_wrong_passphrase(passphrases: Passphrases, backend: MemoryBackend) -> None:
+    """Where both copies are damaged, that is said; another passphrase still opens."""
+    path = passphrases.add("first", "one", KEY)
+    passphrases.add("second", "two", KEY)
+    for name in twin_paths(path):
+        backend.put(name, b"\xff" + backend.get(name)[1:])
+    with pytest.raises(CorruptObjectError, match="can't be tried"):
+        passphrases.open("first")
+    assert passphrases.open("second").secret == KEY.secret
+
+
+def test_an_object_counts_only_in_its_place(passphrases: Passphrases, backend: MemoryBackend) -> None:
+    """An object under another's name, or from another vault, does not open."""
+    path = passphrases.add("first", "one", KEY)
+    stored = backend.get(path)
+    moved = PASSPHRASE_PREFIX + "0" * 32
+    passphrases.remove(path)
+    backend.put(moved, stored)
+    with pytest.raises(CorruptObjectError):
+        passphrases.open("first")
+    assert passphrases.of(KEY) == []
+    elsewhere = Passphrases(backend, "0" * 32, randomness=SeededRandomness(2), clock=TickingClock(), cost=CHEAP)
+    backend.delete(moved)
+    backend.put(path, stored)
+    with pytest.raises(CorruptObjectError):
+        elsewhere.open("first")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"memory_kib": MEMORY_KIB_MAX + 1},
+        {"memory_kib": 7},
+        {"passes": 0},
+        {"passes": 1 << 20},
+        {"memory_kib": 1 << 20, "passes": 5},
+        {"lanes": 0},
+        {"lanes": 17},
+        {"salt": b"short"},
+        {"algorithm": "scrypt"},
+    ],
+    ids=",".join,
+)
+def test_a_store_can_not_make_a_passphrase_expensive(
+    passphrases: Passphrases, backend: MemoryBackend, changes: dict[str, object]
+) -> None:
+    """Parameters beyond the bounds are refused before anything is computed, even with a right check."""
+    path = passphrases.add("first", "one", KEY)
+    rewrite(backend, path, **changes)
+    with pytest.raises(MalformedObjectError, match="bounds"):
+        decode_passphrase(take_check(backend.get(path), path), path)
+    with pytest.raises(CorruptObjectError):
+        passphrases.open("first")
+
+
+def test_a_store_can_not_fill_the_vault_with_passphrases(passphrases: Passphrases, backend: MemoryBackend) -> None:
+    """There is a limit for whoever sets one, and for whoever tries."""
+    for number in range(PASSPHRASES_MAX):
+        passphrases.add("first", str(number), KEY)
+    with pytest.raises(UsageError, match="as many as it may have"):
+        passphrases.add("first", "more", KEY)
+    backend.put(PASSPHRASE_PREFIX + "0" * 32, b"")
+    with pytest.raises(StoreError, match="somebody filled it"):
+        passphrases.open("first")
+
+
+def test_the_commitment_is_compared(passphrases: Passphrases, backend: MemoryBackend) -> None:
+    """An object with another commitment does not open, although its seal would."""
+    path = passphrases.add("first", "one", KEY)
+    rewrite(backend, path, commitment=bytes(32))
+    with pytest.raises(WrongPassphraseError):
+        passphrases.open("first")
+
+
+@pytest.mark.parametrize("label", ["", "x" * 201, "a\nb", "a\x1b[2J"])
+def test_labels_are_short_and_plain(passphrases: Passphrases, label: str) -> None:
+    """A label that could act on a terminal, or does not fit, is refused."""
+    with pytest.raises(UsageError):
+        passphrases.add("first", label, KEY)
+
+
+def test_what_a_guess_costs() -> None:
+    """New passphrases cost at least what RFC 9106 recommends where memory is scarce: 64 MiB, three passes."""
+    assert COST.memory_kib >= 64 << 10
+    assert COST.memory_kib * COST.passes >= 3 * (64 << 10)
+
+
+def test_nothing_secret_is_stored(passphrases: Passphrases, backend: MemoryBackend) -> None:
+    """The stored objects hold neither passphrase nor label nor key."""
+    passphrases.add("correct horse battery", "the label", KEY)
+    stored = b"".join(backend.snapshot().values())
+    for secret in (b"correct horse battery", b"the label", KEY.secret):
+        assert secret not in stored

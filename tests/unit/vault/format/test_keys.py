@@ -1,0 +1,101 @@
+import pytest
+from hypothesis import given, strategies as st
+
+from tallac.crypto.hashing import keyed
+from tallac.errors import MalformedCapError
+from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, parse_vault_key
+
+SECRET = bytes(range(32))
+KINDS: list[type[WriterKey] | type[KeeperKey] | type[LocatorKey]] = [WriterKey, KeeperKey, LocatorKey]
+
+
+def derived(key: bytes, purpose: bytes) -> bytes:
+    """Derive as docs/format.md says."""
+    return keyed(key, b"tallac vault 1 " + purpose)
+
+
+def test_the_chain_of_keys() -> None:
+    """Writer, keeper and locator key follow from each other as the format says."""
+    writer = WriterKey(SECRET)
+    keeper = writer.keeper_key
+    assert keeper.secret == derived(SECRET, b"keeper key")
+    assert keeper.locator_key.secret == derived(keeper.secret, b"locator key")
+    assert writer.locator_key == keeper.locator_key == keeper.locator_key.locator_key
+    assert keeper.keeper_key == keeper
+    assert writer.convergence == derived(SECRET, b"convergence")
+    assert writer.table_cut == derived(SECRET, b"table cut")
+    assert writer.chunker_seed == int.from_bytes(derived(SECRET, b"chunker seed")[:8], "big") >> 1
+    assert keeper.roots == derived(keeper.secret, b"roots")
+    assert keeper.locator_key.naming == derived(keeper.locator_key.secret, b"object names")
+    assert keeper.locator_key.frame == derived(keeper.locator_key.secret, b"frame")
+
+
+def test_a_weaker_key_has_no_way_back() -> None:
+    """No key has an attribute that leads to a stronger one."""
+    keeper = WriterKey(SECRET).keeper_key
+    for stronger in ("writer_key", "convergence", "chunker_seed", "table_cut"):
+        assert not hasattr(keeper, stronger)
+    for stronger in ("writer_key", "keeper_key", "roots", "convergence"):
+        assert not hasattr(keeper.locator_key, stronger)
+
+
+def test_all_derived_keys_differ() -> None:
+    """No secret serves two purposes."""
+    writer = WriterKey(SECRET)
+    keeper, locator = writer.keeper_key, writer.locator_key
+    secrets = [
+        SECRET,
+        writer.convergence,
+        writer.table_cut,
+        keeper.secret,
+        keeper.roots,
+        locator.secret,
+        locator.naming,
+        locator.frame,
+    ]
+    assert len(set(secrets)) == len(secrets)
+
+
+@given(st.binary(min_size=32, max_size=32), st.sampled_from(KINDS))
+def test_text_and_back(secret: bytes, kind: type[WriterKey] | type[KeeperKey] | type[LocatorKey]) -> None:
+    """A key's text leads back to it, also with white space around, and is one line."""
+    key = kind(secret)
+    text = key.danger_whole_text()
+    assert parse_vault_key(f" {text}\n") == key
+    assert text.startswith(f"tallac-{key.kind}-1:")
+    assert "\n" not in text
+
+
+@given(st.integers(0, 200), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567018-:A= "))
+def test_a_typing_error_is_noticed(place: int, character: str) -> None:
+    """Another character anywhere makes it no key."""
+    text = WriterKey(SECRET).danger_whole_text()
+    place %= len(text)
+    wrong = text[:place] + character + text[place + 1 :]
+    if wrong.strip() != text:
+        with pytest.raises(MalformedCapError):
+            parse_vault_key(wrong)
+
+
+@given(st.text(max_size=100))
+def test_anything_else_is_no_key(text: str) -> None:
+    """Only declared errors come of other texts."""
+    for candidate in (text, "tallac-writer-1:" + text):
+        with pytest.raises(MalformedCapError):
+            parse_vault_key(candidate)
+
+
+def test_swapped_left_out_and_doubled_characters() -> None:
+    """What fingers do to a text is noticed, and another kind's text is none of this kind."""
+    text = KeeperKey(SECRET).danger_whole_text()
+    wrongs = [text[:20] + text[21] + text[20] + text[22:], text[:30] + text[31:], text[:30] + text[30] * 2 + text[31:]]
+    wrongs += [text.replace("keeper", "writer"), text.replace("keeper", "reader"), text.upper(), text.replace("-1:", "-2:"), ""]
+    for wrong in wrongs:
+        with pytest.raises(MalformedCapError):
+            parse_vault_key(wrong)
+
+
+def test_keys_do_not_print() -> None:
+    """A key's repr shows no secret."""
+    for kind in KINDS:
+        assert repr(kind(SECRET)) == f"{kind.__name__}()"

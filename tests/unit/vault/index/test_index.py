@@ -1,0 +1,249 @@
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from tallac.backends.memory import MemoryBackend
+from tallac.crypto.hashing import hash_file_bytes
+from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, seal
+from tallac.errors import CorruptObjectError
+from tallac.testing.sample_vault import noise
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack, encode_index, names_in
+from tallac.vault.format.padding import pad_plain
+from tallac.vault.index.index import INDEX_OBJECTS_MAX, RUNS_MAX, VaultIndex
+from tallac.vault.index.index_objects import IndexStore, index_path
+from tallac.vault.mutable.pending_deletions import Quarantine, QuarantinedPack
+from tallac.vault.mutable.registers import Register
+from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.packs.pack import OpenPack, StoredPacks, pack_path
+
+FRAME = bytes(range(32))
+Model = dict[bytes, set[bytes]]
+
+
+class Client:
+    """One client's index, with a local copy of its own."""
+
+    def __init__(self, backend: MemoryBackend, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.register = Register(backend, "index", FRAME, NoMemory(), os.urandom)
+        self.index = VaultIndex(self.register, IndexStore(backend, FRAME, os.urandom), folder, StoredPacks(backend, FRAME))
+
+    def assert_is(self, model: Model) -> None:
+        """See that each object of the model is found in all of its packs, and that nothing else is known."""
+        for name, packs in model.items():
+            places = {location.pack for location in self.index.locations(name, only_present=False)}
+            assert places == packs
+            location = self.index.find(name)
+            assert location is not None
+            assert location.pack in packs
+        assert set(self.index.packs()) == set().union(*model.values())
+        assert self.index.find(os.urandom(16)) is None
+
+
+def stored(backend: MemoryBackend, seed: int, model: Model, count: int = 5) -> FinishedPack:
+    """Store a pack of small objects, some of which other packs hold too."""
+    pack = OpenPack(backend.upload())
+    chance = random.Random(seed)
+    names = {chance.choice((noise(chance.randrange(40), 16), chance.randbytes(16))) for _ in range(count)}
+    for name in sorted(names):
+        pack.append(name, b"content", b"", is_compressed=False)
+    finished = pack.finish(FRAME, Codec(), os.urandom)
+    pack.upload.commit(pack_path(finished.name))
+    for name in names:
+        model.setdefault(name, set()).add(finished.name)
+    return finished
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    """Give a backend with an empty index."""
+    backend = MemoryBackend()
+    Register(backend, "index", FRAME, NoMemory(), os.urandom).swap(lambda _: b"")
+    return backend
+
+
+def index_objects(backend: MemoryBackend) -> list[str]:
+    """List the index objects."""
+    return sorted(item.name for item in backend.list("index/"))
+
+
+def test_what_one_publishes_the_other_finds(backend: MemoryBackend, tmp_path: Path) -> None:
+    """A client finds after a refresh what another has published, and before that what it knew."""
+    one, other = Client(backend, tmp_path / "one"), Client(backend, tmp_path / "two")
+    model: Model = {}
+    one.index.refresh()
+    other.index.refresh()
+    one.index.publish([stored(backend, 1, model)])
+    one.assert_is(model)
+    assert other.index.find(next(iter(model))) is None
+    other.index.refresh()
+    other.assert_is(model)
+    other.index.publish([stored(backend, 2, model), stored(backend, 3, model)])
+    one.index.refresh()
+    one.assert_is(model)
+    again = Client(backend, tmp_path / "one")
+    again.index.refresh()
+    again.assert_is(model)
+    assert again.index.damage == []
+
+
+def test_small_index_objects_are_compacted(backend: MemoryBackend, tmp_path: Path) -> None:
+    """Above 32 the small ones become one, their files go, and nothing is lost for anybody (rows 12 and 13)."""
+    one, other, model = Client(backend, tmp_path / "one"), Client(backend, tmp_path / "two"), Model()
+    for number in range(INDEX_OBJECTS_MAX + 5):
+        (one, other)[number % 2].index.publish([stored(backend, number, model)])
+        if number == INDEX_OBJECTS_MAX - 2:
+            assert len(index_objects(backend)) == number + 1
+    assert len(index_objects(backend)) < 10
+    state = one.register.read()
+    assert state is not None
+    assert sorted(f"index/{name.hex()}" for name in names_in(state.text)) == index_objects(backend)
+    for client in (one, other, Client(backend, tmp_path / "three")):
+        client.index.refresh()
+        client.assert_is(model)
+        assert len(client.index._runs) <= RUNS_MAX
+        assert len(list(client.folder.glob("*.run"))) == len(client.index._runs)
+
+
+def test_an_interrupted_compaction(backend: MemoryBackend, tmp_path: Path) -> None:
+    """Index objects that a killed run left beside the new one change nothing (row 11)."""
+    one, model = Client(backend, tmp_path / "one"), Model()
+    for number in range(INDEX_OBJECTS_MAX):
+        one.index.publish([stored(backend, number, model)])
+    before = {name: backend.get(name) for name in index_objects(backend)}
+    one.index.publish([stored(backend, 99, model)])
+    for name, content in before.items():
+        backend.put(name, content)
+    for client in (one, Client(backend, tmp_path / "two")):
+        client.index.refresh()
+        client.assert_is(model)
+
+
+def disturb(backend: MemoryBackend, step: str) -> None:
+    """Let the store lose what it can lose of an index."""
+    if step == "lose":
+        for name in index_objects(backend)[:2]:
+            backend.delete(name)
+    elif step == "damage register":
+        backend.put("registers/index", b"damaged")
+
+
+def reopened(backend: MemoryBackend, client: Client, step: str, number: int) -> Client:
+    """Open a client again, after its local copy was lost, or with a file in it that only says it is a run."""
+    if step == "forget":
+        for path in client.folder.iterdir():
+            path.unlink()
+    elif step == "stray":
+        (client.folder / f"{number}.run").write_bytes(noise(number, number * 7))
+    return Client(backend, client.folder)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["publish", "refresh", "reopen", "forget", "lose", "damage register", "look", "stray"]),
+            st.integers(0, 1),
+        ),
+        max_size=25,
+    )
+)
+@settings(max_examples=60)
+def test_the_index_is_the_union_of_the_footers(tmp_path: Path, steps: list[tuple[str, int]]) -> None:
+    """Whatever two clients do, and the store loses, the index is all packs' footers together, in any order (rows 12, 13, 15)."""
+    backend, model = MemoryBackend(), Model()
+    Register(backend, "index", FRAME, NoMemory(), os.urandom).swap(lambda _: b"")
+    base = tmp_path / os.urandom(4).hex()
+    base.mkdir()
+    clients = [Client(backend, base / "0"), Client(backend, base / "1")]
+    for client in clients:
+        client.index.refresh()
+    for number, (step, who) in enumerate(steps):
+        if step == "publish":
+            clients[who].index.refresh()
+            found = clients[who].index.look_at_packs()
+            clients[who].index.publish([*found, stored(backend, number, model)])
+            clients[who].assert_is(model)
+        elif step == "look":
+            clients[who].index.refresh()
+            clients[who].index.look_at_packs()
+            clients[who].assert_is(model)
+        elif step in {"refresh", "lose", "damage register"}:
+            disturb(backend, step)
+            clients[who].index.refresh()
+        else:
+            clients[who] = reopened(backend, clients[who], step, number)
+    for client in clients:
+        client.index.refresh()
+        client.index.publish(client.index.look_at_packs())
+        client.assert_is(model)
+        assert client.index.damage == []
+
+
+def test_a_lost_index_object_is_made_again(backend: MemoryBackend, tmp_path: Path) -> None:
+    """What a lost or damaged index object said is read from the packs, said to be damage, and written anew by the next publish."""
+    one, model = Client(backend, tmp_path / "one"), Model()
+    for number in range(3):
+        one.index.publish([stored(backend, number, model)])
+    lost, damaged, _ = index_objects(backend)
+    backend.delete(lost)
+    backend.put(damaged, backend.get(damaged)[:-1])
+    two = Client(backend, tmp_path / "two")
+    two.index.refresh()
+    assert len(two.index.damage) == 2
+    two.assert_is(model)
+    two.index.publish([])
+    assert two.index.damage == []
+    three = Client(backend, tmp_path / "three")
+    three.index.refresh()
+    three.assert_is(model)
+    assert three.index.damage == []
+    assert damaged not in index_objects(backend)
+
+
+def test_a_cut_listing_only_costs(backend: MemoryBackend, tmp_path: Path) -> None:
+    """A pack that a listing leaves out counts as absent for writers, is still read, and is there again with the next listing."""
+    one, model = Client(backend, tmp_path / "one"), Model()
+    pack = stored(backend, 1, model, count=1)
+    one.index.publish([pack])
+    (name,) = model
+    whole = backend.get(pack_path(pack.name))
+    backend.delete(pack_path(pack.name))
+    assert one.index.look_at_packs() == []
+    assert one.index.find(name) is None
+    assert [location.pack for location in one.index.locations(name, only_present=False)] == [pack.name]
+    assert list(one.index.locations(name, only_present=True)) == []
+    backend.put(pack_path(pack.name), whole)
+    assert one.index.look_at_packs() == []
+    assert one.index.find(name) is not None
+    one.index.quarantine = Quarantine(1, {pack.name: QuarantinedPack(pack.name, 1, is_decided=True, offsets=None)})
+    assert one.index.find(name) is None
+    assert list(one.index.locations(name, only_present=False)) == []
+
+
+def test_records_have_numbers(backend: MemoryBackend, tmp_path: Path) -> None:
+    """Each object has a number of its own below the count, whichever run it lies in."""
+    one, model = Client(backend, tmp_path / "one"), Model()
+    for number in range(4):
+        one.index.publish([stored(backend, number, model, count=20)])
+    numbers = [one.index.number_of(name) for name in model]
+    assert len(set(numbers)) == len(model)
+    assert all(number is not None and 0 <= number < one.index.count() for number in numbers)
+    assert one.index.number_of(os.urandom(16)) is None
+
+
+def test_no_other_frame_passes_for_an_index_object(backend: MemoryBackend) -> None:
+    """What was sealed under the same key as something else, a footer or a register, is no index object."""
+    store = IndexStore(backend, FRAME, os.urandom)
+    pack = FinishedPack(bytes(32), 100, b"body")
+    assert store.get(store.put([pack])) == [pack]
+    plain = pad_plain(encode_index([pack]), Codec(), SEAL_OVERHEAD)
+    for context in (b"footer\1", b"trailer\1", b"registerindex\1", b"slot\1", b"index\2", b""):
+        sealed = seal(FRAME, os.urandom(NONCE_SIZE), plain, context)
+        backend.put(index_path(hash_file_bytes(sealed)), sealed)
+        with pytest.raises(CorruptObjectError):
+            store.get(hash_file_bytes(sealed))

@@ -1,0 +1,380 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tallac.backends.local import LocalBackend
+from tallac.backends.memory import MemoryBackend
+from tallac.caps import LiteralFile, MutableDirectoryWrite
+from tallac.crypto.sealing import NONCE_SIZE, seal
+from tallac.dag import Entry
+from tallac.errors import (
+    ConflictError,
+    CorruptObjectError,
+    MalformedObjectError,
+    MissingObjectError,
+    RolledBackError,
+    StoreUnavailableError,
+)
+from tallac.interfaces import Backend
+from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
+from tallac.testing.sample_vault import create_target, noise
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.format.padding import pad_plain
+from tallac.vault.mutable import registers as registers_module
+from tallac.vault.mutable.registers import NO_PREDECESSOR, Register
+from tallac.vault.mutable.rollback import NoMemory, SeenStates
+from tallac.vault.mutable.roots import Roots
+from tallac.vault.mutable.slots import Slots, make_write_cap
+from tallac.vault.vault import Vault, create_vault, open_vault
+
+SEAL = bytes(range(32))
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    """Give an empty backend."""
+    return MemoryBackend()
+
+
+@pytest.fixture
+def key(backend: MemoryBackend) -> WriterKey:
+    """Make a vault and give its key."""
+    return create_vault(backend)
+
+
+def named(number: int) -> Entry:
+    """Make up an entry."""
+    return Entry.of(b"%04d" % number, LiteralFile(b"%d" % number))
+
+
+def add(vault: Vault, cap: MutableDirectoryWrite, entry: Entry) -> None:
+    """Add an entry to a directory."""
+    vault.edit_directory(cap, lambda entries: [*entries, entry])
+
+
+def opened(backend: Backend, key: WriterKey, folder: Path) -> tuple[Vault, MutableDirectoryWrite]:
+    """Open a vault and make a directory in it."""
+    vault = open_vault(backend, key, state=folder)
+    cap = vault.create_directory()
+    assert isinstance(cap, MutableDirectoryWrite)
+    return vault, cap
+
+
+def test_editing(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A new directory is empty; entries are sorted; write caps come back to who has the write cap, and to nobody else."""
+    vault, cap = opened(backend, key, tmp_path)
+    below = vault.create_directory()
+    assert list(vault.read_directory(cap.read_cap)) == []
+    vault.edit_directory(cap, lambda _: [named(2), Entry.of(b"0000", below), named(1)])
+    entries = vault.edit_directory(cap, lambda entries: entries)
+    assert [entry.name for entry in entries] == [b"0000", b"0001", b"0002"]
+    assert entries[0].write == below.danger_whole_text().encode()
+    assert [entry.write for entry in vault.read_directory(cap.read_cap)] == [None] * 3
+    directory = vault.read_directory(cap.read_cap)
+    assert directory.get(b"0001") == named(1)
+    assert directory.get(b"absent") is None
+
+
+def test_an_edit_without_effect_stores_nothing(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Reading by way of editing changes no byte; what the edit raises leaves the directory as it was."""
+    vault, cap = opened(backend, key, tmp_path)
+    add(vault, cap, named(1))
+    before = backend.snapshot()
+    vault.edit_directory(cap, lambda entries: entries)
+
+    def fail(entries: list[Entry]) -> list[Entry]:
+        entries.clear()
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        vault.edit_directory(cap, fail)
+    assert backend.snapshot() == before
+
+
+@pytest.mark.parametrize("names", [[b"a", b"a"], [b""]])
+def test_a_table_that_nobody_could_read_is_not_stored(
+    backend: MemoryBackend, key: WriterKey, tmp_path: Path, names: list[bytes]
+) -> None:
+    """Names twice or empty are refused before they destroy the directory."""
+    vault, cap = opened(backend, key, tmp_path)
+    add(vault, cap, named(1))
+    before = backend.snapshot()
+    with pytest.raises(MalformedObjectError):
+        vault.edit_directory(cap, lambda _: [Entry.of(name, LiteralFile(b"")) for name in names])
+    assert backend.snapshot() == before
+
+
+def test_a_lost_update_is_impossible_in_threads(tmp_path: Path) -> None:
+    """Editors in threads, each a client of its own, all get their entries in (row 24)."""
+    (tmp_path / "vault").mkdir()
+    backend = LocalBackend(tmp_path / "vault")
+    key = create_vault(backend)
+    _, cap = opened(backend, key, tmp_path / "state")
+
+    def edit(first: int) -> None:
+        vault = open_vault(LocalBackend(tmp_path / "vault"), key, state=tmp_path / f"state {first}")
+        for number in range(first, first + 8):
+            add(vault, cap, named(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(edit, range(0, 400, 100)))
+    reader = open_vault(backend, key, state=tmp_path / "reader")
+    expected = [named(first + number) for first in range(0, 400, 100) for number in range(8)]
+    assert list(reader.read_directory(cap.read_cap)) == expected
+
+
+def test_a_conflict_is_edited_again(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Who loses the race edits what the other one has stored."""
+    vault, cap = opened(backend, key, tmp_path / "one")
+    other = open_vault(backend, key, state=tmp_path / "two")
+    seen: list[int] = []
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        seen.append(len(entries))
+        if len(seen) < 4:
+            add(other, cap, named(len(seen)))
+        return [*entries, named(100)]
+
+    vault.edit_directory(cap, edit)
+    assert seen == [0, 1, 2, 3]
+    assert list(other.read_directory(cap.read_cap)) == [named(1), named(2), named(3), named(100)]
+
+
+def test_an_endless_race_ends(backend: MemoryBackend, key: WriterKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After very many lost races an error says so, and nothing of one's own was entered."""
+    monkeypatch.setattr("tallac.vault.mutable.slots.SWAPS_MAX", 5)
+    monkeypatch.setattr(registers_module, "SWAPS_MAX", 5)
+    vault, cap = opened(backend, key, tmp_path / "one")
+    other = open_vault(backend, key, state=tmp_path / "two")
+    numbers = iter(range(10))
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        add(other, cap, named(next(numbers)))
+        return [*entries, named(100)]
+
+    with pytest.raises(ConflictError, match="try again"):
+        vault.edit_directory(cap, edit)
+    assert list(other.read_directory(cap.read_cap)) == [named(number) for number in range(5)]
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_ANSWER, Fault.DUPLICATE])
+def test_an_answer_that_is_lost(backend: MemoryBackend, key: WriterKey, tmp_path: Path, fault: Fault) -> None:
+    """A put that conflicts with itself is no conflict; after a lost answer the error is told, and trying again works."""
+    faults: list[Fault] = []
+
+    def plan(operation: Operation, name: str) -> Fault | None:
+        return faults.pop() if operation is Operation.PUT and name.startswith(("slots/", "registers/")) and faults else None
+
+    vault, cap = opened(FaultyBackend(backend, plan), key, tmp_path)
+    faults.append(fault)
+    calls: list[int] = []
+
+    def edit(entries: list[Entry]) -> list[Entry]:
+        calls.append(1)
+        return [entry for entry in entries if entry != named(1)] + [named(1)]
+
+    if fault is Fault.LOST_ANSWER:
+        with pytest.raises(StoreUnavailableError):
+            vault.edit_directory(cap, edit)
+    vault.edit_directory(cap, edit)
+    assert len(calls) == (2 if fault is Fault.LOST_ANSWER else 1)
+    assert list(vault.read_directory(cap.read_cap)) == [named(1)]
+    faults.append(Fault.DUPLICATE)
+    vault.create_directory()
+
+
+def test_nobody_else_can_sign(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A state that another write cap signed, one whose fields were changed, or one of another slot, is refused."""
+    vault, cap = opened(backend, key, tmp_path)
+    add(vault, cap, named(1))
+    slots = Slots(backend, key.locator_key, NoMemory(), os.urandom)
+    path = slots.path_of(cap.storage_index)
+    genuine = slots._open(path, backend.get(path))
+    other = make_write_cap(os.urandom)
+    slots.create(other, key.keeper_key)
+    foreign = slots._open(slots.path_of(other.storage_index), backend.get(slots.path_of(other.storage_index)))
+    replace = msgspec.structs.replace
+    for forged in (
+        foreign,
+        replace(genuine, public=foreign.public),
+        replace(genuine, public=b"short"),
+        replace(genuine, number=9),
+        replace(genuine, predecessor=bytes(32)),
+        replace(genuine, content=foreign.content),
+        replace(genuine, links=foreign.links),
+        replace(genuine, root=foreign.root),
+        replace(genuine, signature=foreign.signature),
+        replace(genuine, signature=b""),
+    ):
+        inside = pad_plain(msgspec.msgpack.encode(forged), Codec(), 28)
+        backend.put(path, seal(key.locator_key.frame, os.urandom(NONCE_SIZE), inside, b"slot\1" + path.encode()))
+        with pytest.raises(CorruptObjectError, match="not signed"):
+            slots.read(cap.verify_cap)
+    for junk in (b"", b"\x97", msgspec.msgpack.encode([1, 2]), msgspec.msgpack.encode(["x"] * 7)):
+        backend.put(
+            path, seal(key.locator_key.frame, os.urandom(NONCE_SIZE), pad_plain(junk, Codec(), 28), b"slot\1" + path.encode())
+        )
+        with pytest.raises(CorruptObjectError):
+            slots.read(cap.verify_cap)
+
+
+def test_a_slot_opens_in_its_place_only(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A slot that lies where another belongs is damaged; one that is absent is missing."""
+    vault, cap = opened(backend, key, tmp_path)
+    other = vault.create_directory()
+    assert isinstance(other, MutableDirectoryWrite)
+    slots = Slots(backend, key.locator_key, NoMemory(), os.urandom)
+    backend.put(slots.path_of(cap.storage_index), backend.get(slots.path_of(other.storage_index)))
+    fresh = open_vault(backend, key, state=tmp_path / "fresh")
+    with pytest.raises(CorruptObjectError):
+        fresh.read_directory(cap.read_cap)
+    with pytest.raises(MissingObjectError, match="belongs elsewhere, or is lost"):
+        fresh.read_directory(make_write_cap(os.urandom).read_cap)
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> SeenStates:
+    """Give a rollback memory in a file."""
+    return SeenStates(tmp_path, "somewhere")
+
+
+def test_one_slot_that_is_rolled_back(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """An older state of one slot, another state of the same number, or none at all, is refused by who saw the newer one."""
+    vault, cap = opened(backend, key, tmp_path / "one")
+    slots = Slots(backend, key.locator_key, NoMemory(), os.urandom)
+    path = slots.path_of(cap.storage_index)
+    add(vault, cap, named(1))
+    older = backend.get(path)
+    add(vault, cap, named(2))
+    newer = backend.get(path)
+    vault.close()
+    backend.put(path, older)
+    other = open_vault(backend, key, state=tmp_path / "two")
+    add(other, cap, named(3))
+    forked = backend.get(path)
+    for state in (older, forked, None):
+        if state is None:
+            backend.delete(path)
+        else:
+            backend.put(path, state)
+        vault = open_vault(backend, key, state=tmp_path / "one")
+        with pytest.raises(RolledBackError, match="rolled back to an older copy"):
+            vault.read_directory(cap.read_cap)
+        with pytest.raises(RolledBackError):
+            add(vault, cap, named(4))
+    backend.put(path, newer)
+    assert list(open_vault(backend, key, state=tmp_path / "one").read_directory(cap.read_cap)) == [named(1), named(2)]
+
+
+def test_what_was_seen_is_merged(tmp_path: Path) -> None:
+    """Two processes that end at different times keep the highest number of each object."""
+    one, other = SeenStates(tmp_path, "somewhere"), SeenStates(tmp_path, "somewhere")
+    one.check("slots/a", 5, b"five")
+    one.check("slots/b", 1, b"one")
+    other.check("slots/a", 7, b"seven")
+    other.save()
+    one.save()
+    again = SeenStates(tmp_path, "somewhere")
+    again.check("slots/a", 7, b"seven")
+    for path, number, state_hash in (("slots/a", 6, b"six"), ("slots/a", 7, b"other"), ("slots/b", 0, b""), ("slots/b", 1, b"two")):
+        with pytest.raises(RolledBackError):
+            again.check(path, number, state_hash)
+    again.check("slots/c", 0, NO_PREDECESSOR)
+
+
+def register_of(backend: Backend, seen: SeenStates | NoMemory) -> Register:
+    """Name a register."""
+    return Register(backend, "roots", SEAL, seen, os.urandom)
+
+
+def test_registers_count(backend: MemoryBackend, seen: SeenStates) -> None:
+    """Each swap counts, names its predecessor, and is read back; an edit that gives None leaves all as it is."""
+    register = register_of(backend, seen)
+    assert register.read() is None
+    first = register.swap(lambda text: b"one" if text is None else None)
+    second = register.swap(lambda text: (text or b"") + b" two")
+    assert first is not None
+    assert second is not None
+    assert (first.number, first.predecessor, second.number, second.predecessor) == (1, NO_PREDECESSOR, 2, first.hash)
+    assert register.read() == second
+    assert register.swap(lambda _: None) == second
+    for name, secret in (("index", SEAL), ("roots", bytes(32))):
+        wrong = Register(backend, name, secret, NoMemory(), os.urandom)
+        backend.put("registers/index", backend.get("registers/roots"))
+        with pytest.raises(CorruptObjectError, match="is damaged"):
+            wrong.read()
+
+
+def test_a_register_that_is_rolled_back(backend: MemoryBackend, seen: SeenStates) -> None:
+    """An older state, and a missing register, are refused by who saw a later one."""
+    register = register_of(backend, seen)
+    register.swap(lambda _: b"one")
+    older = backend.get("registers/roots")
+    register.swap(lambda _: b"two")
+    backend.put("registers/roots", older)
+    with pytest.raises(RolledBackError):
+        register.read()
+    backend.delete("registers/roots")
+    with pytest.raises(RolledBackError):
+        register.swap(lambda _: b"three")
+
+
+def test_no_root_gets_lost(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Where the register of roots is lost, making a directory brings the other roots back instead of leaving them out."""
+    vault = open_vault(backend, key, state=tmp_path / "one")
+    create_target(vault)
+    roots = Roots(Register(backend, "roots", key.keeper_key.roots, NoMemory(), os.urandom))
+    before = roots.read()
+    assert len(before) == 2
+    backend.delete("registers/roots")
+    fresh = open_vault(backend, key, state=tmp_path / "two")
+    fresh.create_directory()
+    assert set(before) < set(roots.read())
+    assert len(roots.read()) == 3
+    assert fresh.check_frame(read_data=True).is_healthy
+
+
+def test_many_entries(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A directory with thousands of entries works."""
+    vault, cap = opened(backend, key, tmp_path)
+    entries = [Entry.of(b"%05d" % number, LiteralFile(noise(number, 50))) for number in range(5_000)]
+    vault.edit_directory(cap, lambda _: entries)
+    assert list(vault.read_directory(cap.read_cap)) == entries
+
+
+def test_no_swap_of_a_register_is_lost(backend: MemoryBackend, seen: SeenStates) -> None:
+    """Who is overtaken between reading and swapping a register begins again, also where it was absent before."""
+    one, other = register_of(backend, seen), register_of(backend, NoMemory())
+    for number in range(3):
+        calls: list[bytes | None] = []
+
+        def edit(text: bytes | None, number: int = number, calls: list[bytes | None] = calls) -> bytes:
+            calls.append(text)
+            if len(calls) == 1:
+                other.swap(lambda text: (text or b"") + b"other %d " % number)
+            return (text or b"") + b"one %d " % number
+
+        one.swap(edit)
+        assert len(calls) == 2
+    state = other.read()
+    assert state is not None
+    assert state.text == b"other 0 one 0 other 1 one 1 other 2 one 2 "
+    assert state.number == 6
+
+
+def test_directories_made_at_once_are_all_roots(tmp_path: Path) -> None:
+    """Clients that make directories at the same time all find theirs among the roots."""
+    (tmp_path / "vault").mkdir()
+    key = create_vault(LocalBackend(tmp_path / "vault"))
+
+    def make(number: int) -> MutableDirectoryWrite:
+        return opened(LocalBackend(tmp_path / "vault"), key, tmp_path / str(number))[1]
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(make, range(12)))
+    roots = Roots(Register(LocalBackend(tmp_path / "vault"), "roots", key.keeper_key.roots, NoMemory(), os.urandom)).read()
+    assert {cap.verify_cap for cap in made} == set(roots)

@@ -1,0 +1,177 @@
+import struct
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from tallac.backends.memory import MemoryBackend
+from tallac.crypto.hashing import hash_file_bytes
+from tallac.crypto.padding import padme
+from tallac.crypto.sealing import NONCE_SIZE, seal
+from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError
+from tallac.testing.determinism import SeededRandomness
+from tallac.testing.sample_vault import noise
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import LENGTH_MASK, FinishedPack, decode_body, decode_index, encode_body, encode_index
+from tallac.vault.format.padding import FOOTER_BODY_SIZE_MAX, pad_plain, unpad_plain
+from tallac.vault.packs.pack import PACK_SIZE_MAX, PACK_SIZE_MIN, OpenPack, StoredPacks, pack_path, read_footer
+
+FRAME = bytes(range(32))
+RANDOM = SeededRandomness(1)
+OBJECTS = st.lists(
+    st.tuples(st.binary(min_size=16, max_size=16), st.binary(max_size=200), st.binary(max_size=50), st.booleans()), max_size=20
+)
+Object = tuple[bytes, bytes, bytes, bool]
+
+
+def stored_pack(backend: MemoryBackend, objects: list[Object]) -> FinishedPack:
+    """Write a pack of these objects."""
+    pack = OpenPack(backend.upload())
+    for name, content, links, is_compressed in objects:
+        pack.append(name, content, links, is_compressed=is_compressed)
+    finished = pack.finish(FRAME, Codec(), RANDOM)
+    pack.upload.commit(pack_path(finished.name))
+    return finished
+
+
+@given(OBJECTS)
+def test_what_was_packed_is_found(objects: list[Object]) -> None:
+    """Footer and objects come back; the name is the hash, and the size a padded one."""
+    backend = MemoryBackend()
+    finished = stored_pack(backend, objects)
+    whole = backend.get(pack_path(finished.name))
+    assert hash_file_bytes(whole) == finished.name
+    assert len(whole) == finished.size == padme(finished.size)
+    assert read_footer(backend, finished.name, finished.size, FRAME, Codec()) == finished
+    found = [
+        (
+            stored.name,
+            whole[stored.offset : stored.offset + stored.length],
+            whole[stored.offset + stored.length : stored.offset + stored.length + stored.links_length],
+            stored.is_compressed,
+        )
+        for stored in decode_body(finished.body)
+    ]
+    assert found == objects
+    assert decode_index(encode_index([finished, finished])) == [finished, finished]
+    assert StoredPacks(backend, FRAME).footers(StoredPacks(backend, FRAME).sizes()) == [finished]
+
+
+@given(st.integers(0, 300), st.data())
+@settings(max_examples=200)
+def test_a_damaged_pack_gives_declared_errors(place: int, data: st.DataObject) -> None:
+    """Whatever byte of footer and trailer changes, or wherever the pack is cut, no footer is read."""
+    backend = MemoryBackend()
+    finished = stored_pack(backend, [(bytes(16), b"content", b"", False)])
+    whole = bytearray(backend.get(pack_path(finished.name)))
+    place = 7 + place % (len(whole) - 7)
+    whole[place] ^= data.draw(st.integers(1, 255))
+    backend.put(pack_path(finished.name), whole)
+    with pytest.raises(CorruptObjectError):
+        read_footer(backend, finished.name, len(whole), FRAME, Codec())
+    cut = bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    backend.put(pack_path(finished.name), cut)
+    with pytest.raises(CorruptObjectError):
+        read_footer(backend, finished.name, len(cut), FRAME, Codec())
+    assert StoredPacks(backend, FRAME).footers({finished.name: len(cut)}) == []
+    backend.delete(pack_path(finished.name))
+    assert StoredPacks(backend, FRAME).footers({finished.name: len(cut)}) == []
+
+
+def test_a_footer_that_does_not_fit_is_refused() -> None:
+    """Authentic footers and trailers that promise what is not there are refused."""
+    body = encode_body([bytes(16)], [100], [0])
+    footer = seal(FRAME, RANDOM(NONCE_SIZE), pad_plain(body, Codec(), 0), b"footer\1")
+    for content, length in (
+        (bytes(99), len(footer)),
+        (bytes(101), len(footer)),
+        (bytes(100), len(footer) + 1),
+        (b"", 0),
+        (bytes(100), 1 << 62),
+    ):
+        trailer = seal(FRAME, RANDOM(NONCE_SIZE), length.to_bytes(8, "big"), b"trailer\1")
+        backend = MemoryBackend()
+        whole = content + footer + trailer
+        name = hash_file_bytes(whole)
+        backend.put(pack_path(name), whole)
+        with pytest.raises(CorruptObjectError):
+            read_footer(backend, name, len(whole), FRAME, Codec())
+
+
+def test_a_footer_is_no_trailer() -> None:
+    """The associated data keeps footers, trailers and other frames apart."""
+    backend = MemoryBackend()
+    for footer_context, trailer_context in (
+        (b"trailer\1", b"trailer\1"),
+        (b"footer\1", b"footer\1"),
+        (b"footer\2", b"trailer\1"),
+        (b"index\1", b"trailer\1"),
+    ):
+        footer = seal(FRAME, RANDOM(NONCE_SIZE), pad_plain(encode_body([], [], []), Codec(), 0), footer_context)
+        whole = footer + seal(FRAME, RANDOM(NONCE_SIZE), len(footer).to_bytes(8, "big"), trailer_context)
+        backend.put(pack_path(bytes(32)), whole)
+        with pytest.raises(CorruptObjectError):
+            read_footer(backend, bytes(32), len(whole), FRAME, Codec())
+
+
+@given(st.binary(max_size=100), st.integers(0, 255), st.integers(0, 100))
+def test_bodies_are_parsed_strictly(junk: bytes, value: int, place: int) -> None:
+    """A body is read as what it says in the one way to say it, or refused with the declared error."""
+    body = bytearray(encode_body([bytes(16), b"x" * 16], [5, 6], [0, 7]))
+    body[place % len(body)] = value
+    for candidate in (junk, bytes(body), struct.pack(">IB", 1 << 31, 1) + junk, struct.pack(">IB", 1, 2) + junk):
+        try:
+            stored = list(decode_body(candidate))
+        except MalformedObjectError:
+            continue
+        assert all(0 <= each.length <= LENGTH_MASK for each in stored)
+    for candidate in (junk, bytes(50) + junk, bytes(40) + b"\xff" * 4 + junk):
+        try:
+            packs = decode_index(candidate)
+        except MalformedObjectError:
+            continue
+        assert encode_index(packs) == candidate
+
+
+@given(st.one_of(st.binary(max_size=500), st.integers(0, 5000).map(bytes)), st.integers(0, 1000))
+def test_padding_hides_sizes(body: bytes, beside: int) -> None:
+    """A padded text and what stands beside it have a padded size, and the text comes back."""
+    plain = pad_plain(body, Codec(), beside)
+    assert len(plain) + beside == padme(len(plain) + beside)
+    assert unpad_plain(plain, Codec()) == body
+
+
+@given(st.binary(max_size=60), st.integers(0, 60), st.integers(1, 255))
+def test_padding_is_parsed_strictly(junk: bytes, place: int, change: int) -> None:
+    """What is not of the form is refused with the declared error; padding is zero."""
+    plain = bytearray(pad_plain(b"some text", Codec(), 1000))
+    plain[-1 - place % 3] ^= change
+    with pytest.raises(MalformedObjectError):
+        unpad_plain(bytes(plain), Codec())
+    huge = struct.pack(">BII", 1, FOOTER_BODY_SIZE_MAX + 1, len(junk)) + junk
+    short = struct.pack(">BII", 0, len(junk) + 1, len(junk)) + junk
+    for candidate in (junk, huge, short):
+        try:
+            unpad_plain(candidate, Codec())
+        except CorruptObjectError:
+            continue
+        assert candidate == junk
+
+
+def test_a_text_that_could_not_be_read_is_not_written() -> None:
+    """A text beyond the limit of the reader is refused by the writer."""
+    with pytest.raises(StoreError, match="larger than"):
+        pad_plain(bytes(FOOTER_BODY_SIZE_MAX + 1), Codec(), 0)
+
+
+def test_packs_end_where_little_padding_is_needed() -> None:
+    """Full packs have between 16 and 32 MiB, and hardly any padding."""
+    backend = MemoryBackend()
+    piece = noise(1, 777_777)
+    pack = OpenPack(backend.upload())
+    while not pack.is_full:
+        pack.append(RANDOM(16), piece, b"", is_compressed=False)
+    assert PACK_SIZE_MIN <= pack.size <= PACK_SIZE_MAX + len(piece)
+    before = pack.size
+    finished = pack.finish(FRAME, Codec(), RANDOM)
+    assert finished.size == padme(finished.size)
+    assert finished.size - before < before // 50

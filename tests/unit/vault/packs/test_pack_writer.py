@@ -1,0 +1,98 @@
+import pytest
+
+from tallac.backends.memory import MemoryBackend
+from tallac.errors import StoreFullError
+from tallac.interfaces import Buffer
+from tallac.testing.determinism import SeededRandomness
+from tallac.testing.sample_vault import noise
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack, decode_body
+from tallac.vault.packs.pack import StoredPacks
+from tallac.vault.packs.pack_writer import COMMITS_WAITING_MAX, Committer, Packing
+
+FRAME = bytes(range(32))
+PACK = FinishedPack(bytes(32), 0, b"")
+
+
+class Upload:
+    """An upload that fails in chosen ways, and counts."""
+
+    def __init__(self, commit: BaseException | None = None, abort: BaseException | None = None) -> None:
+        self._commit = commit
+        self._abort = abort
+        self.committed = self.aborted = 0
+
+    def write(self, data: Buffer) -> None:
+        """Take nothing."""
+
+    def commit(self, name: str) -> None:
+        """Fail, or count."""
+        self.committed += 1
+        if self._commit is not None:
+            raise self._commit
+
+    def abort(self) -> None:
+        """Fail, or count."""
+        self.aborted += 1
+        if self._abort is not None:
+            raise self._abort
+
+
+def test_packs_become_durable_in_order() -> None:
+    """What was handed over is given back once it is durable, and only once."""
+    committer, uploads = Committer(), [Upload() for _ in range(10)]
+    for upload in uploads:
+        committer.commit(upload, PACK)
+    committer.finish()
+    assert [upload.committed for upload in uploads] == [1] * 10
+    assert len(list(committer.durable())) == 10
+    assert list(committer.durable()) == []
+
+
+def test_a_failure_is_never_lost() -> None:
+    """After a pack has failed, also where giving it up fails, every call says so, and all later packs are given up."""
+    committer = Committer()
+    failing = Upload(StoreFullError("full"), RuntimeError("abort fails too"))
+    later = [Upload(abort=RuntimeError("again")) for _ in range(COMMITS_WAITING_MAX * 3)]
+    committer.commit(failing, PACK)
+    handed = 0
+    try:
+        for upload in later:
+            committer.commit(upload, PACK)
+            handed += 1
+    except StoreFullError:
+        pass
+    with pytest.raises(StoreFullError):
+        committer.finish()
+    with pytest.raises(StoreFullError):
+        committer.finish()
+    assert sum(upload.aborted for upload in later) == handed
+    assert list(committer.durable()) == []
+    assert committer._threads == []
+
+
+def test_objects_go_to_either_open_pack() -> None:
+    """Two packs are open, and an object goes to one of them at random; what is handed over is what was added."""
+    backend, committer = MemoryBackend(), Committer()
+    packing = Packing(backend, FRAME, Codec(), SeededRandomness(1), committer)
+    names = [noise(number, 16) for number in range(40)]
+    for name in names:
+        packing.add(name, b"content", b"links", is_compressed=False)
+    packing.finish()
+    committer.finish()
+    packs = list(committer.durable())
+    assert len(packs) == 2
+    assert sorted(stored.name for pack in packs for stored in decode_body(pack.body)) == sorted(names)
+    assert packing.size == sum(pack.size for pack in packs)
+    stored = StoredPacks(backend, FRAME)
+    assert {pack.name for pack in stored.footers(stored.sizes())} == {pack.name for pack in packs}
+
+
+def test_what_is_thrown_away_is_not_stored() -> None:
+    """After an abort the store has nothing of the open packs."""
+    backend, committer = MemoryBackend(), Committer()
+    packing = Packing(backend, FRAME, Codec(), SeededRandomness(1), committer)
+    packing.add(bytes(16), b"content", b"", is_compressed=False)
+    packing.abort()
+    committer.finish()
+    assert list(backend.list("")) == []

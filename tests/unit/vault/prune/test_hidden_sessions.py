@@ -1,0 +1,138 @@
+"""Stores whose listings never show a session: what is linked is whole all the same."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit.vault.prune.test_prune import FIRST, SECOND, Place
+
+from tallac.backends.local import LocalBackend
+from tallac.caps import MutableDirectoryWrite
+from tallac.dag import Entry, Metadata
+from tallac.errors import FencedError
+from tallac.interfaces import Backend, Buffer, Expect, Item, Version
+from tallac.testing.recording_backend import RecordingBackend
+from tallac.testing.sample_vault import back_up, create_target, noise, put_tree
+from tallac.transfer import CopyReport, Place as Target, copy_to_grid, put_file
+from tallac.vault.prune.report import PruneOptions
+from tallac.vault.vault import Vault, create_vault, open_vault
+
+
+class HidingBackend(RecordingBackend):
+    """A backend whose listings leave out all sessions."""
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        return (item for item in super().list(prefix) if not item.name.startswith("sessions/"))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Make a vault with something to prune."""
+    return Place(tmp_path)
+
+
+def test_what_was_taken_is_noticed_after_the_edit(place: Place) -> None:
+    """A writer that slept between commit and edit, and that no listing showed, notices at its end; stored again, all is whole."""
+
+    def sleep_before_the_edit() -> None:
+        with vault.session() as session:
+            with session.writing() as writer:
+                cap = put_tree(writer, FIRST)
+            session.commit([cap])
+            assert place.prune(backend=HidingBackend(place.backend)).deleted_packs
+            vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
+
+    with place.open() as vault:
+        with pytest.raises(FencedError, match="a prune took it"):
+            sleep_before_the_edit()
+        assert not vault.check(place.target, read_data=False).is_healthy
+        back_up(vault, place.target, b"4", FIRST)
+    place.look(s2=SECOND, s3=FIRST, s4=FIRST)
+
+
+def test_what_is_proposed_after_the_commit_is_rescued(place: Place) -> None:
+    """Where the prune has only proposed by the time of the edit, the writer takes it out, and the decision comes too late."""
+    stopped: list[int] = []
+
+    class Stopping(HidingBackend):
+        def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+            version = super().put(name, data, expect=expect)
+            if name == "registers/quarantine" and not stopped:
+                stopped.append(1)
+                finish()
+            return version
+
+    def finish() -> None:
+        vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
+        session.confirm()
+
+    with place.open() as vault, vault.session() as session:
+        with session.writing() as writer:
+            cap = put_tree(writer, FIRST)
+        session.commit([cap])
+        place.prune(backend=Stopping(place.backend))
+    assert stopped
+    place.look(s2=SECOND, s3=FIRST)
+
+
+@pytest.fixture
+def folder_vault(tmp_path: Path) -> Iterator[tuple[Vault, Target, Callable[[], None]]]:
+    """Give a vault in a folder, a place in it, and what another client's prune does that waits for nobody."""
+    backend: Backend = LocalBackend(tmp_path / "vault")
+    LocalBackend(tmp_path / "vault").create()
+    key = create_vault(backend)
+
+    def prune() -> None:
+        with open_vault(backend, key.keeper_key, state=tmp_path / "keeper") as keeper:
+            keeper.prune(PruneOptions(unused_max=0, fence_after_seconds=0))
+
+    with open_vault(backend, key, state=tmp_path / "state") as vault:
+        root = create_target(vault)
+        with vault.session() as session, session.writing() as writer:
+            put_tree(writer, {b"dead": noise(1, 100_000)})  # There is something to prune, so that it waits.
+        yield vault, Target(root, (), "v:"), prune
+
+
+def interrupting(prune: Callable[[], None], seen: list[int]) -> CopyReport:
+    """Give a report that lets a prune take over when something has been copied, and notes how many bytes were."""
+
+    def progress(report: CopyReport) -> None:
+        seen.append(report.bytes)
+        if len(seen) == 1:
+            prune()
+
+    return CopyReport(progress=progress)
+
+
+def test_a_put_in_a_folder_that_a_prune_fenced(folder_vault: tuple[Vault, Target, Callable[[], None]]) -> None:
+    """A prune that takes over while a file is put into a vault in a folder makes it be stored once more."""
+    vault, root, prune = folder_vault
+    content = noise(5, 300_000)
+    seen: list[int] = []
+    put_file(vault, root.child(b"file"), io.BytesIO(content), Metadata(), report=interrupting(prune, seen))
+    # Each attempt tells of it twice: when it has read all, and at the stream's end.
+    assert seen.count(len(content)) == 4
+    cap = next(entry.cap for entry in vault.edit_directory(_write(root), lambda entries: entries) if entry.name == b"file")
+    assert vault.check(cap, read_data=True).is_healthy
+
+
+def test_a_copy_in_a_folder_that_a_prune_fenced(folder_vault: tuple[Vault, Target, Callable[[], None]], tmp_path: Path) -> None:
+    """The same with a copy of a folder."""
+    vault, root, prune = folder_vault
+    (tmp_path / "source").mkdir()
+    for number in range(3):
+        (tmp_path / "source" / f"{number}").write_bytes(noise(number, 50_000))
+    seen: list[int] = []
+    report = interrupting(prune, seen)
+    copy_to_grid(vault, [tmp_path / "source"], root, recursive=True, into=True, report=report)
+    assert (report.files, report.is_complete) == (3, True)
+    assert sorted(seen) != seen  # It began anew.
+    assert vault.check(_write(root).read_cap, read_data=True).is_healthy
+
+
+def _write(root: Target) -> MutableDirectoryWrite:
+    assert isinstance(root.cap, MutableDirectoryWrite)
+    return root.cap

@@ -1,0 +1,144 @@
+import io
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tallac.backends.memory import MemoryBackend
+from tallac.caps import ImmutableFile, LiteralFile
+from tallac.dag import unpack_cap
+from tallac.interfaces import FileContent
+from tallac.testing.sample_vault import noise
+from tallac.vault.format.links import SMALL_SIZE_MAX
+from tallac.vault.vault import Vault, create_vault, open_vault
+
+MIB = 1 << 20
+SIZES = [
+    0,
+    1,
+    55,
+    56,
+    1000,
+    SMALL_SIZE_MAX - 1,
+    SMALL_SIZE_MAX,
+    SMALL_SIZE_MAX + 1,
+    MIB,
+    4 * MIB - 1,
+    4 * MIB,
+    4 * MIB + 1,
+    9 * MIB,
+]
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    """Give an empty vault."""
+    backend = MemoryBackend()
+    with open_vault(backend, create_vault(backend), state=tmp_path / "state") as vault:
+        yield vault
+
+
+def stored(vault: Vault, content: FileContent) -> ImmutableFile | LiteralFile:
+    """Store a file in a session of its own."""
+    with vault.session() as session, session.writing() as writer:
+        cap = writer.put_file(content)
+    assert isinstance(cap, ImmutableFile | LiteralFile)
+    return cap
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_files_of_all_sizes(vault: Vault, size: int) -> None:
+    """Around every limit, of noise and of zeros, what was stored is read, and the cap knows its size."""
+    for content in (noise(size, size), bytes(size), bytes(size // 2) + noise(1, size - size // 2)):
+        cap = stored(vault, io.BytesIO(content))
+        assert cap.size == size
+        assert isinstance(cap, LiteralFile) == (size <= 55)
+        with vault.open_file(cap) as file:
+            assert file.read() == content
+            assert file.read(1) == b""
+
+
+def test_a_stream_in_small_parts(vault: Vault) -> None:
+    """A stream that gives a few bytes at a time has the cap of the same content at once."""
+
+    class Dribble(io.RawIOBase):
+        """Gives at most 1,000 bytes a call."""
+
+        def __init__(self, content: bytes) -> None:
+            super().__init__()
+            self._inner = io.BytesIO(content)
+
+        def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+            return self._inner.readinto(buffer[:1000])
+
+    content = noise(1, SMALL_SIZE_MAX + 5)
+    assert stored(vault, Dribble(content)) == stored(vault, io.BytesIO(content))
+    assert stored(vault, Dribble(content[:9999])) == stored(vault, io.BytesIO(content[:9999]))
+
+
+def test_reading_anywhere(vault: Vault) -> None:
+    """Seeking and reading gives what a file in memory gives."""
+    content = noise(1, 3 * MIB) + bytes(3 * MIB) + noise(2, 2 * MIB)
+    chance = random.Random(3)
+    with vault.open_file(stored(vault, io.BytesIO(content))) as file:
+        for _ in range(100):
+            start, size = chance.randrange(len(content) + 1000), chance.randrange(1, 3000)
+            assert file.seek(start) == file.tell() == start
+            part = file.read(size)
+            assert part == content[start : start + len(part)]
+            assert part or start >= len(content)
+        assert file.seek(-5, os.SEEK_END) == len(content) - 5
+        assert file.seek(2, os.SEEK_CUR) == len(content) - 3
+        assert file.read() == content[-3:]
+        with pytest.raises(ValueError, match="negative"):
+            file.seek(-1)
+        buffer = bytearray(10)
+        file.seek(0)
+        assert io.BufferedReader(file).readinto(buffer) == 10  # type: ignore[type-var]
+        assert buffer == content[:10]
+
+
+def test_the_pieces_of_a_file_are_given_back_as_far_as_they_are_held(vault: Vault, tmp_path: Path) -> None:
+    """What a large file was joined of can be joined again, up to a piece that nobody stored; of an unknown file, nothing."""
+    path = tmp_path / "file"
+    path.write_bytes(noise(5, 5 << 20) + bytes(2 << 20) + noise(6, 3 << 20))
+    with vault.session() as session, session.writing() as writer, path.open("rb") as file:
+        pieces = list(writer.cut(file.fileno(), path.stat().st_size))
+        tokens = [
+            b"" if piece.is_hole else writer.put_piece(os.pread(file.fileno(), piece.length, piece.offset)) for piece in pieces
+        ]
+        joined = list(zip(pieces, tokens, strict=True))
+        whole, beginning = writer.join(joined), writer.join(joined[:-2])
+        broken = writer.join([*joined[:-2], (pieces[-2], bytes(48)), joined[-1]])
+    with vault.session() as session, session.writing() as writer:
+        assert writer.pieces_held(whole) == joined
+        assert writer.pieces_held(beginning) == joined[:-2]
+        assert writer.pieces_held(broken) == joined[:-2]
+        assert writer.pieces_held(b"C" + bytes(48) + whole[49:]) == []
+
+
+def test_a_hole_needs_no_memory(vault: Vault, tmp_path: Path) -> None:
+    """A file of a terabyte, nearly all of it a hole, is stored and read where one looks."""
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.seek(1 << 39)
+        file.write(b"x")
+        file.truncate(1 << 40)
+    with vault.session() as session, session.writing() as writer, path.open("rb") as file:
+        pieces = list(writer.cut(file.fileno(), 1 << 40))
+        cap = unpack_cap(
+            writer.join(
+                (piece, b"" if piece.is_hole else writer.put_piece(os.pread(file.fileno(), piece.length, piece.offset)))
+                for piece in pieces
+            )
+        )
+    assert isinstance(cap, ImmutableFile)
+    with vault.open_file(cap) as reader:
+        reader.seek((1 << 39) - 1)
+        assert reader.read(1) == b"\0"
+        assert reader.read(2) == b"x\0"
+        assert len(reader.read(1 << 30)) <= 1 << 22
+        reader.seek(-1, os.SEEK_END)
+        assert reader.read() == b"\0"
