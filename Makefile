@@ -66,5 +66,5 @@ bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## Remove what make made; vaults and configuration stay
-	rm -rf .venv .docs-venv tests/.tahoe-venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .docs-venv .tahoe-venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -exec rm -rf {} +

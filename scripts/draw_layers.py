@@ -20,7 +20,6 @@ PICTURE = ROOT / "docs" / "layers.svg"
 PURPOSES = {
     "cli": "commands and what they print; fakes for tests",
     "app": "from words to caps; names grids and backends",
-    "connect": "from words to caps; names grids and backends",
     "gateway": "a grid over HTTP",
     "backup": "the operations; they see protocols only",
     "vault": "the grids: caps for content, content for caps",
@@ -38,7 +37,6 @@ PURPOSES = {
 FILLS = {
     "cli": "#e8eef7",
     "app": "#e8eef7",
-    "connect": "#e8eef7",
     "gateway": "#e8eef7",
     "backup": "#fdf1d8",
     "vault": "#dff0e3",

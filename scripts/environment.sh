@@ -4,7 +4,7 @@
 #   core    .venv: what `tallac` needs, and the package itself, from src
 #   test    .venv: what the tests and checks need as well
 #   docs    .docs-venv: what builds the site
-#   oracle  tests/.tahoe-venv: Tahoe-LAFS, which tests ask what it makes of a cap; needs Python 3.11 or 3.12
+#   oracle  .tahoe-venv: Tahoe-LAFS, which tests ask what it makes of a cap; needs Python 3.11 or 3.12
 #
 # Installs pinned, hashed requirements only. Silent when nothing has changed since the last time, and then it touches no network.
 # $PYTHON overrides which Python makes the environment.
@@ -30,7 +30,7 @@ docs)
     ;;
 oracle)
     locks="requirements/oracle.txt"
-    venv=tests/.tahoe-venv
+    venv=.tahoe-venv
     candidates="${PYTHON:-} python3.11 python3.12 python3"
     version_test='(3, 11) <= sys.version_info < (3, 13)'
     needed='Python 3.11 or 3.12'

@@ -19,7 +19,7 @@ import httpx2
 from tests.command import PATIENCE_SECONDS
 
 TESTS = Path(__file__).parents[1]
-PYTHON = Path(os.environ.get("TALLAC_TAHOE_PYTHON", TESTS / ".tahoe-venv" / "bin" / "python"))
+PYTHON = Path(os.environ.get("TALLAC_TAHOE_PYTHON", TESTS.parent / ".tahoe-venv" / "bin" / "python"))
 COMMAND = PYTHON.with_name("tahoe")
 
 STOP_SECONDS_MAX = 10

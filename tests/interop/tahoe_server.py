@@ -5,7 +5,7 @@ command's own code, with arguments, standard input, output and exit status of it
 command merely waits for that code.
 
 Reads one JSON object a line, `{"arguments": [...], "stdin": FILE, "out": FILE, "err": FILE}`, and answers with the exit status.
-Runs in an environment of its own, tests/.tahoe-venv.
+Runs in an environment of its own, .tahoe-venv.
 """
 
 from __future__ import annotations

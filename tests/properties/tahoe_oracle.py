@@ -1,6 +1,6 @@
 """Answer what Tahoe-LAFS makes of a cap's text: one JSON string a line in, one JSON object a line out.
 
-Runs in an environment of its own, tests/.tahoe-venv (`make oracle`): Tahoe-LAFS supports fewer versions of Python than Tallac.
+Runs in an environment of its own, .tahoe-venv (`make oracle`): Tahoe-LAFS supports fewer versions of Python than Tallac.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from tallac.caps import (
 from tallac.errors import MalformedCapError
 
 TESTS = Path(__file__).parents[1]
-TAHOE_PYTHON = os.environ.get("TALLAC_TAHOE_PYTHON", str(TESTS / ".tahoe-venv" / "bin" / "python"))
+TAHOE_PYTHON = os.environ.get("TALLAC_TAHOE_PYTHON", str(TESTS.parent / ".tahoe-venv" / "bin" / "python"))
 
 # Strategies
 

@@ -12,8 +12,9 @@ from tallac.errors import FencedError, StoreError
 from tallac.testing.determinism import START_NS, FakeClock
 from tallac.testing.faulty_backend import Fault, FaultAt, FaultyBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, enter, flatten, noise, put_tree, read_tree
-from tallac.vault import PruneOptions, create_vault, open_vault
-from tallac.vault.sessions import RegisteredSession
+from tallac.vault.mutable.sessions import RegisteredSession
+from tallac.vault.prune.report import PruneOptions
+from tallac.vault.vault import create_vault, open_vault
 
 TREE: Tree = {b"a": noise(1, 100_000), b"b": {b"c": noise(2, 700_000)}}
 HOUR = 3600
