@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw docs/layers.svg from the layers contracts in pyproject.toml. Run it after changing one: scripts/draw_layers.py.
 
-The left stack is the package, the right one the inside of `vault`, where there is a contract for it. A test draws the picture
+The upper stack is the package, the lower one the inside of `vault`. A test draws the picture
 again and compares. Nothing but the standard library is needed.
 """
 
@@ -32,7 +32,20 @@ PURPOSES = {
     "crypto": "the only importer of ciphers",
     "errors": "what everybody may import",
 }
-"""What a layer is for, by the first of its packages."""
+"""What a layer of the package is for, by the first of its names."""
+
+VAULT_PURPOSES = {
+    "vault": "the grid itself",
+    "repair": "bring back what is damaged",
+    "mirror": "a copy of a vault; storing new objects",
+    "check": "find damage; delete what is not in use",
+    "components": "the parts of an open vault",
+    "reading": "objects and files, verified",
+    "access": "who gets in; which pack; what this client knows",
+    "mutable": "what may change; where objects are kept",
+    "format": "which bytes",
+}
+"""What a layer inside the vault is for, by the first of its names."""
 
 FILLS = {
     "cli": "#e8eef7",
@@ -47,13 +60,13 @@ FILLS = {
 PLAIN_FILL = "#f2f2f2"
 
 ROW_HEIGHT = 34
-ROW_GAP = 12
+ROW_STEP = 44
+HEADING_HEIGHT = 46
 BOX_GAP = 6
 TOP = 58
 LEFT_MARGIN = 112
-BOXES_WIDTH = 520
-PURPOSE_WIDTH = 335
-INNER_WIDTH = 330
+BOXES_WIDTH = 500
+PURPOSE_WIDTH = 340
 SVG = "http://www.w3.org/2000/svg"
 INK = "#1f2933"
 MUTED = "#52606d"
@@ -90,68 +103,53 @@ def draw(project: dict[str, Any]) -> str:
     """Return the picture as SVG text.
 
     Raises:
-        KeyError: A layer has no line in `PURPOSES`.
+        KeyError: A layer has no line among the purposes.
     """
-    outer = read_layers(project, "tallac")
-    inner = read_layers(project, "tallac.vault")
-    inner_left = LEFT_MARGIN + BOXES_WIDTH + PURPOSE_WIDTH + 40
-    width = inner_left + INNER_WIDTH + 12 if inner else inner_left
-    height = TOP + max(len(outer), len(inner)) * (ROW_HEIGHT + ROW_GAP) + 8
+    outer, inner = read_layers(project, "tallac"), read_layers(project, "tallac.vault")
+    inner_top = TOP + len(outer) * ROW_STEP + HEADING_HEIGHT
+    width = LEFT_MARGIN + BOXES_WIDTH + PURPOSE_WIDTH
+    height = inner_top + len(inner) * ROW_STEP
     lines = [
         f'<svg xmlns="{SVG}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="sans-serif" role="img">',
         "<title>The layers of Tallac: imports go down only</title>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">',
         f'<path d="M0 0 8 4 0 8z" fill="{MUTED}"/></marker></defs>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        _text(LEFT_MARGIN, 26, "tallac: imports go down only", weight="bold"),
-        _text(LEFT_MARGIN, 44, "packages side by side do not know each other; a dashed one is planned", fill=MUTED, size=12),
-        *_stack(outer, LEFT_MARGIN, BOXES_WIDTH, FILLS),
-        *_purposes(outer),
+        _text(LEFT_MARGIN, TOP - 32, "tallac: imports go down only", weight="bold"),
+        _text(LEFT_MARGIN, TOP - 14, "packages side by side do not know each other; a dashed one is planned", fill=MUTED, size=12),
+        *_stack(outer, TOP, FILLS, PURPOSES),
         *_arrows(outer),
+        _text(LEFT_MARGIN, inner_top - 14, "inside tallac.vault, by the same rule", weight="bold"),
+        *_stack(inner, inner_top, dict.fromkeys(VAULT_PURPOSES, FILLS["vault"]), VAULT_PURPOSES),
     ]
-    if inner:
-        lines += [
-            _text(inner_left, 26, "inside tallac.vault", weight="bold"),
-            _text(inner_left, 44, "the same rule", fill=MUTED, size=12),
-            *_stack(inner, inner_left, INNER_WIDTH, dict.fromkeys((layer.key for layer in inner), FILLS["vault"])),
-        ]
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _top(number: int) -> int:
-    return TOP + number * (ROW_HEIGHT + ROW_GAP)
-
-
-def _stack(layers: Sequence[Layer], left: int, width: int, fills: dict[str, str]) -> Iterator[str]:
+def _stack(layers: Sequence[Layer], top: int, fills: dict[str, str], purposes: dict[str, str]) -> Iterator[str]:
     for number, layer in enumerate(layers):
+        y = top + number * ROW_STEP
         # Boxes are as wide as their names ask for, and fill the line together.
         weights = [len(name) + 4 for name in layer.names]
-        free = width - BOX_GAP * (len(weights) - 1)
-        x = float(left)
+        free = BOXES_WIDTH - BOX_GAP * (len(weights) - 1)
+        x = float(LEFT_MARGIN)
         for name, weight in zip(layer.names, weights, strict=True):
             box = free * weight / sum(weights)
-            fill = fills.get(layer.key, PLAIN_FILL)
-            look = (
-                'fill="#ffffff" stroke="#9aa5b1" stroke-dasharray="4 3"'
-                if name in layer.planned
-                else f'fill="{fill}" stroke="#9aa5b1"'
+            fill = "#ffffff" if name in layer.planned else fills.get(layer.key, PLAIN_FILL)
+            dashes = ' stroke-dasharray="4 3"' if name in layer.planned else ""
+            yield (
+                f'<rect x="{x:.1f}" y="{y}" width="{box:.1f}" height="{ROW_HEIGHT}" rx="4" fill="{fill}" stroke="#9aa5b1"{dashes}/>'
             )
-            yield f'<rect x="{x:.1f}" y="{_top(number)}" width="{box:.1f}" height="{ROW_HEIGHT}" rx="4" {look}/>'
-            yield _text(x + box / 2, _top(number) + 22, name, anchor="middle")
+            yield _text(x + box / 2, y + 22, name, anchor="middle")
             x += box + BOX_GAP
-
-
-def _purposes(layers: Sequence[Layer]) -> Iterator[str]:
-    for number, layer in enumerate(layers):
-        yield _text(LEFT_MARGIN + BOXES_WIDTH + 14, _top(number) + 22, PURPOSES[layer.key], fill=MUTED, size=13)
+        yield _text(LEFT_MARGIN + BOXES_WIDTH + 14, y + 22, purposes[layer.key], fill=MUTED, size=13)
 
 
 def _arrows(layers: Sequence[Layer]) -> Iterator[str]:
     """Draw the two seams on the left: who sees only protocols, and who implements them."""
     rows = {name: number for number, layer in enumerate(layers) for name in layer.names}
-    protocols = _top(rows["interfaces"]) + ROW_HEIGHT // 2
+    protocols = TOP + rows["interfaces"] * ROW_STEP + ROW_HEIGHT // 2
     for name, x, label in (("backup", 34, "see protocols only"), ("vault", 78, "implement them")):
-        start = _top(rows[name]) + ROW_HEIGHT // 2
+        start = TOP + rows[name] * ROW_STEP + ROW_HEIGHT // 2
         yield (
             f'<path d="M{LEFT_MARGIN - 4} {start}H{x}V{protocols + (6 if name == "backup" else -6)}H{LEFT_MARGIN - 4}" '
             f'fill="none" stroke="{MUTED}" stroke-width="1.5" marker-end="url(#head)"/>'

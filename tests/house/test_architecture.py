@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
 import runpy
 import tomllib
 from pathlib import Path
@@ -37,3 +39,47 @@ def test_the_page_shows_the_picture() -> None:
     assert "](layers.svg)" in (ROOT / "docs" / "architecture.md").read_text("utf-8")
     first_link = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("](")[2].partition(")")[0]
     assert first_link == "docs/architecture.md"
+
+
+SOURCE_PATH = re.compile(r"(?<![\w./:-])((?:[\w-]+/)+[\w-]+\.(?:py|sh))\b")
+TEST_FILE = re.compile(r"(?<![\w./-])(test_\w+\.py)\b")
+NAMED_MODULE = re.compile(r"`(tallac(?:\.\w+)+)`")
+PLACES = (ROOT, ROOT / "src", ROOT / "src" / "tallac")
+GUIDE = ROOT / "docs" / "guide"
+DECISIONS = ROOT / "docs" / "decisions"
+SUPERSEDED = {
+    DECISIONS / page
+    for page in re.findall(r"\]\(([^)]+)\) \|.* takes its place \|", (DECISIONS / "000-index.md").read_text("utf-8"))
+}
+# The guide shows users' files, which may have any name. A decision that is not in force any more stays as it was.
+PAGES = sorted(path for path in {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - SUPERSEDED if GUIDE not in path.parents)
+
+
+def _missing(text: str) -> list[str]:
+    """Find the paths of sources in a page's text that lead to no file, and the modules and names in them that are not there."""
+    paths = [path for path in SOURCE_PATH.findall(text) if not any((place / path).is_file() for place in PLACES)]
+    tests = [name for name in TEST_FILE.findall(text) if not list((ROOT / "tests").rglob(name))]
+    return paths + tests + [name for name in NAMED_MODULE.findall(text) if not _is_there(name)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_sources_that_a_page_names_exist(page: Path) -> None:
+    """Each path of a source that a page names, from the root or from the package, leads to a file, and each module is there."""
+    assert _missing(page.read_text("utf-8")) == []
+
+
+def test_the_architecture_names_sources() -> None:
+    """The check above reads the paths on the page on the architecture, in tables, lists and pseudo-code."""
+    found = SOURCE_PATH.findall((ROOT / "docs" / "architecture.md").read_text("utf-8"))
+    assert len(found) > 40
+    assert SUPERSEDED
+    text = "see `nowhere/near.py`, `tallac.nowhere`, `test_nowhere.py`, `test_architecture.py` and    backup/run.py"
+    assert _missing(text) == ["nowhere/near.py", "test_nowhere.py", "tallac.nowhere"]
