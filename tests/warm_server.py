@@ -22,8 +22,8 @@ from typing import NoReturn
 
 import tallac
 from tallac.cli import main
-from tallac.crypto import PassphraseCost
-from tallac.vault.passphrases import Passphrases
+from tallac.crypto.passphrases import PassphraseCost
+from tallac.vault.access.passphrases import Passphrases
 
 FILES = 5
 CHEAP = PassphraseCost(memory_kib=1 << 10, passes=1, lanes=1)
