@@ -28,7 +28,7 @@ ENTRY = ""
 # Progress is written once a second; here, each time that there is some.
 EAGER = """
 import sys
-from tallac.cli import progress
+from tallac.cli.output import progress
 progress.JSON_INTERVAL_SECONDS = 0
 del sys.argv[1:4]
 from tallac.cli.main import main
