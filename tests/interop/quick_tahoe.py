@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 
-from tests.interop.tahoe_grid import PYTHON, TahoeResult, command_for, environment
+SERVER = Path(__file__).with_name("tahoe_server.py")
 
 
-@dataclass(frozen=True)
 class QuickTahoe:
-    """Runs `tahoe` commands with a node directory; called as `TahoeCommand` is."""
+    """A process that runs `tahoe` commands one after another.
 
-    directory: Path
-    process: subprocess.Popen[str]
+    Args:
+        python: The interpreter of Tahoe-LAFS's own environment.
+        environment: What the commands see.
+    """
 
-    def __call__(self, *arguments: str | Path, stdin: bytes = b"", status: int | None = 0) -> TahoeResult:
-        """Run a command and expect an exit status, None for any."""
-        files = {name: str(self.directory / f"quick-{name}") for name in ("stdin", "out", "err")}
-        Path(files["stdin"]).write_bytes(stdin)
-        task = {"arguments": ["-d", str(self.directory), *map(str, arguments)], **files}
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(task) + "\n")
-        self.process.stdin.flush()
-        ended = int(self.process.stdout.readline())
-        result = TahoeResult(ended, Path(files["out"]).read_bytes(), Path(files["err"]).read_text(errors="surrogateescape"))
-        assert status is None or result.status == status, result
-        return result
+    def __init__(self, python: Path, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [python, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(environment)
+        )
+        self._lock = Lock()
 
+    def close(self) -> None:
+        """End the process."""
+        with self._process as process:
+            process.kill()
 
-@contextmanager
-def quick_tahoe(url: str, directory: Path) -> Iterator[QuickTahoe]:
-    """Give the command for a gateway, with a node directory of its own."""
-    command_for(url, directory)
-    script = str(Path(__file__).with_name("tahoe_server.py"))
-    with subprocess.Popen([PYTHON, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()) as process:
-        yield QuickTahoe(directory, process)
+    def __call__(self, arguments: Sequence[str | Path], stdin: bytes, timeout: float) -> tuple[int, bytes, bytes]:
+        """Run a command, and return its exit status, output and errors.
+
+        Raises:
+            TimeoutExpired: It took too long, and still runs.
+        """
+        with self._lock, tempfile.TemporaryDirectory() as folder:
+            files = {name: Path(folder) / name for name in ("stdin", "out", "err")}
+            files["stdin"].write_bytes(stdin)
+            task = {"arguments": list(map(str, arguments)), **{name: str(path) for name, path in files.items()}}
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps({**task, "folder": str(Path.cwd())}) + "\n")
+            self._process.stdin.flush()
+            if not select.select([self._process.stdout], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(["tahoe", *map(str, arguments)], timeout)
+            return int(self._process.stdout.readline()), files["out"].read_bytes(), files["err"].read_bytes()

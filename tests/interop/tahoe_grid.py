@@ -5,6 +5,8 @@ All of it listens on 127.0.0.1 alone, and ends with the process that started it:
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import socket
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import httpx2
 from tests.command import PATIENCE_SECONDS
+from tests.interop.quick_tahoe import QuickTahoe
 
 TESTS = Path(__file__).parents[1]
 PYTHON = Path(os.environ.get("TALLAC_TAHOE_PYTHON", TESTS.parent / ".tahoe-venv" / "bin" / "python"))
@@ -69,9 +72,16 @@ class TahoeResult:
 
 @dataclass(frozen=True)
 class TahoeCommand:
-    """Runs the real `tahoe` with a node directory, which need not be a running node's: a `node.url` in it is enough."""
+    """Runs the real `tahoe` with a node directory, which need not be a running node's: a `node.url` in it is enough.
+
+    Attributes:
+        directory: The node directory.
+        is_quick: Whether a command may be forked from a process that has the imports behind it, rather than started as a user's is;
+            see tahoe_server.py.
+    """
 
     directory: Path
+    is_quick: bool = "TALLAC_TORTURE" not in os.environ
 
     def __call__(
         self,
@@ -82,17 +92,24 @@ class TahoeCommand:
         browser: Path | None = None,
     ) -> TahoeResult:
         """Run a command and expect an exit status, None for any; `browser` is the program that shows pages."""
-        finished = subprocess.run(
-            [COMMAND, "--node-directory", self.directory, *arguments],
-            input=stdin,
-            capture_output=True,
-            check=False,
-            timeout=timeout,
-            env=environment() | ({} if browser is None else {"BROWSER": str(browser)}),
-        )
-        result = TahoeResult(finished.returncode, finished.stdout, finished.stderr.decode("utf-8", "surrogateescape"))
+        words = ("--node-directory", self.directory, *arguments)
+        if self.is_quick and browser is None:
+            ended, out, err = quick_tahoe()(words, stdin, timeout)
+        else:
+            seen = environment() | ({} if browser is None else {"BROWSER": str(browser)})
+            finished = subprocess.run([COMMAND, *words], input=stdin, capture_output=True, check=False, timeout=timeout, env=seen)
+            ended, out, err = finished.returncode, finished.stdout, finished.stderr
+        result = TahoeResult(ended, out, err.decode("utf-8", "surrogateescape"))
         assert status is None or result.status == status, result
         return result
+
+
+@functools.cache
+def quick_tahoe() -> QuickTahoe:
+    """Return the one process that forks `tahoe` commands; it ends with this one."""
+    command = QuickTahoe(PYTHON, environment())
+    atexit.register(command.close)
+    return command
 
 
 def command_for(url: str, directory: Path) -> TahoeCommand:

@@ -4,8 +4,8 @@ The command's start costs 1.5 s, nearly all of it for imports, which this proces
 command's own code, with arguments, standard input, output and exit status of its own; only the event loop is left out, in which the
 command merely waits for that code.
 
-Reads one JSON object a line, `{"arguments": [...], "stdin": FILE, "out": FILE, "err": FILE}`, and answers with the exit status.
-Runs in an environment of its own, .tahoe-venv.
+Reads one JSON object a line, `{"arguments": [...], "folder": FOLDER, "stdin": FILE, "out": FILE, "err": FILE}`, and answers with
+the exit status. Runs in an environment of its own, .tahoe-venv.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main() -> None:
         task = json.loads(line)
         child = os.fork()
         if not child:
+            os.chdir(task["folder"])
             redirect(task["stdin"], 0, os.O_RDONLY)
             redirect(task["out"], 1, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             redirect(task["err"], 2, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

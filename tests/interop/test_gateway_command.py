@@ -6,13 +6,13 @@ import filecmp
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.command import Tallac
 from tests.interop.gateway import Gateway, serving, write_tree
-from tests.interop.quick_tahoe import QuickTahoe, quick_tahoe
-from tests.interop.tahoe_grid import TahoeGrid, command_for
+from tests.interop.tahoe_grid import TahoeCommand, TahoeGrid, command_for
 
 
 @pytest.fixture(scope="module", params=["vault", "node"])
@@ -30,11 +30,11 @@ def gateway(
 
 
 @pytest.fixture(scope="module")
-def tahoe(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickTahoe]:
+def tahoe(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> TahoeCommand:
     """Give the command, pointed at the gateway, with the alias `home:`."""
-    with quick_tahoe(gateway.url, tmp_path_factory.mktemp("node")) as command:
-        command("create-alias", "home")
-        yield command
+    command = command_for(gateway.url, tmp_path_factory.mktemp("node"))
+    command("create-alias", "home")
+    return command
 
 
 def _is_same(left: Path, right: Path) -> bool:
@@ -48,7 +48,7 @@ def _is_same(left: Path, right: Path) -> bool:
 def test_aliases(gateway: Gateway, tmp_path: Path) -> None:
     """An alias is made, another one added, and both are listed; `webopen` gives the browser an address that works."""
     # In processes of its own, as users start it.
-    tahoe = command_for(gateway.url, tmp_path)
+    tahoe = replace(command_for(gateway.url, tmp_path), is_quick=False)
     tahoe("create-alias", "home")
     cap = tahoe("list-aliases").text.removeprefix("home: ")
     assert cap.startswith("URI:DIR2:")
@@ -63,7 +63,7 @@ def test_aliases(gateway: Gateway, tmp_path: Path) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
-def test_single_files(tahoe: QuickTahoe, tmp_path: Path) -> None:
+def test_single_files(tahoe: TahoeCommand, tmp_path: Path) -> None:
     """Files are put, replaced, fetched, moved, linked and unlinked."""
     source = tmp_path / "file"
     source.write_bytes(b"content" * 100)
@@ -80,7 +80,7 @@ def test_single_files(tahoe: QuickTahoe, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("option", "kind"), [("--mutable", "URI:SSK:"), ("--format=mdmf", "URI:MDMF:")])
-def test_mutable_files(tahoe: QuickTahoe, option: str, kind: str) -> None:
+def test_mutable_files(tahoe: TahoeCommand, option: str, kind: str) -> None:
     """A mutable file keeps its cap when its content is replaced, by its name or by its cap."""
     name = f"home:mutable{option[2:5]}"
     cap = tahoe("put", option, "-", name, stdin=b"first").text
@@ -91,7 +91,7 @@ def test_mutable_files(tahoe: QuickTahoe, option: str, kind: str) -> None:
     assert tahoe("get", name).out == b"third"
 
 
-def test_trees_go_in_and_come_back(gateway: Gateway, tahoe: QuickTahoe, tmp_path: Path) -> None:
+def test_trees_go_in_and_come_back(gateway: Gateway, tahoe: TahoeCommand, tmp_path: Path) -> None:
     """`cp -r` stores a tree and brings it back; listings, manifests, statistics and checks see all of it."""
     source = write_tree(tmp_path / "tree")
     tahoe("cp", "-r", source, "home:trees")
@@ -113,7 +113,7 @@ def test_trees_go_in_and_come_back(gateway: Gateway, tahoe: QuickTahoe, tmp_path
     assert " 0 repairs attempted" in tahoe("deep-check", "--repair", "--add-lease", "home:trees/tree").text
 
 
-def test_backup_twice(gateway: Gateway, tahoe: QuickTahoe, tmp_path: Path) -> None:
+def test_backup_twice(gateway: Gateway, tahoe: TahoeCommand, tmp_path: Path) -> None:
     """A second backup of an unchanged tree re-uses everything, and Tallac restores and checks what was backed up."""
     source = write_tree(tmp_path / "tree")
     assert "3 files uploaded" in tahoe("backup", source, "home:backup").text
@@ -130,7 +130,7 @@ def test_backup_twice(gateway: Gateway, tahoe: QuickTahoe, tmp_path: Path) -> No
     gateway.tallac("check", "--read-data", f"@{cap_file}:", *gateway.options)
 
 
-def test_names_of_all_kinds(tahoe: QuickTahoe, tmp_path: Path) -> None:
+def test_names_of_all_kinds(tahoe: TahoeCommand, tmp_path: Path) -> None:
     """Names with spaces, question marks, percent signs and letters of all kinds come back as they were."""
     names = ["a b", "50%", "what?", "#1", "ähm", "日本", "a+b&c=d", "'quoted'"]
     source = tmp_path / "names"
@@ -143,7 +143,7 @@ def test_names_of_all_kinds(tahoe: QuickTahoe, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "back" / "names").iterdir()) == sorted(names)
 
 
-def test_the_seed_scenario(tahoe: QuickTahoe, source: Path) -> None:
+def test_the_seed_scenario(tahoe: TahoeCommand, source: Path) -> None:
     """Three backups of a changing tree: each snapshot shows its own state, and what is unchanged is shared."""
     tahoe("backup", source, "home:backups")
     assert tahoe("ls", "home:backups").text.split() == ["Archives", "Latest"]
