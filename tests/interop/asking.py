@@ -116,19 +116,23 @@ def _without(value: object) -> object:
         kept = {key: below for key, below in value.items() if key not in _NOT_ALIKE and not key.endswith("directories")}
         return {key: _without(_without_sizes(below) if key == "children" else below) for key, below in kept.items()}
     if isinstance(value, list):
-        below = [_without(each) for each in value]
+        below = [_without(each) for each in (_without_size(value) if value[:1] == ["filenode"] else value)]
         # A set of texts comes in any order.
         return sorted(below, key=str) if all(isinstance(each, str) for each in below) else below
     return _masked(value) if isinstance(value, str) else value
 
 
 def _without_sizes(children: object) -> object:
-    """Leave out the sizes of mutable files in a directory's list: a node tells them where it happens to remember them."""
+    """Leave out the sizes of mutable files in a directory's list."""
     assert isinstance(children, dict)
-    return {
-        name: [kind, {key: fact for key, fact in facts.items() if key != "size" or not facts["mutable"]}]
-        for name, (kind, facts) in children.items()
-    }
+    return {name: _without_size(child) for name, child in children.items()}
+
+
+def _without_size(child: list[object]) -> list[object]:
+    """Leave out the size of a mutable file: a node tells it only while it happens to remember it."""
+    kind, facts = child
+    assert isinstance(facts, dict)
+    return [kind, {key: fact for key, fact in facts.items() if key != "size" or not facts["mutable"]}]
 
 
 def _masked(text: str) -> str:
