@@ -91,7 +91,7 @@ class StoreFullError(StoreError):
     """The store has no space left, or a quota is exhausted."""
 
 
-class StoreReadOnlyError(StoreError):
+class StorePermissionError(StoreError):
     """The store can be read and not written."""
 
 
@@ -115,15 +115,15 @@ class ConflictError(StoreError):
     retryable = True
 
 
-class NotAVaultError(StoreError):
+class VaultNotFoundError(StoreError):
     """The location holds no vault."""
 
 
-class NewerFormatError(StoreError):
+class UnsupportedFormatError(StoreError):
     """The vault was written by a newer Tallac; it is left alone."""
 
 
-class RolledBackError(StoreError):
+class RollbackDetectedError(StoreError):
     """The vault shows an older state than this client has seen."""
 
 
@@ -194,5 +194,5 @@ class OutputError(LocalStateError):
     """What a command prints can't be written to standard output."""
 
 
-class WorkerDiedError(LocalStateError):
+class WorkerCrashedError(LocalStateError):
     """A worker process ended unexpectedly, killed perhaps for lack of memory; nothing was entered."""

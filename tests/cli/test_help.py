@@ -91,7 +91,7 @@ def test_a_fast_start(tallac: Tallac, arguments: tuple[str, ...]) -> None:
 
 
 def cpu_seconds(run: Callable[[], Finished]) -> tuple[float, Finished]:
-    """Run a process to its end, and tell what CPU time it took."""
+    """CommandContext a process to its end, and tell what CPU time it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     finished = run()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -295,7 +295,7 @@ def test_a_kit_with_a_typing_error(tallac: Tallac, new_machine: Callable[[str], 
     tallac("backup", source)
     lines = json.loads(tallac("--json", "recovery-kit").out)["kit"]
     machine = new_machine("new")
-    for number, what in ((3, "the writer key has a typing error"), (4, "line 5"), (2, "vault number"), (0, "is missing")):
+    for number, message in ((3, "the writer key has a typing error"), (4, "line 5"), (2, "vault number"), (0, "is missing")):
         wrong = [*lines]
         wrong[number] = (
             wrong[number][:30] + ("#" if number == 2 else "a" if wrong[number][30:31] != "a" else "b") + wrong[number][31:]
@@ -303,7 +303,7 @@ def test_a_kit_with_a_typing_error(tallac: Tallac, new_machine: Callable[[str], 
         if number == 0:
             del wrong[0]
         (tmp_path / "kit.txt").write_text("\n".join(wrong))
-        assert what in machine.fails("connect", "--recovery-kit", tmp_path / "kit.txt")
+        assert message in machine.fails("connect", "--recovery-kit", tmp_path / "kit.txt")
     assert not (machine.home / "config" / "tallac.json").exists()
     assert "another vault is here" in new_machine("other").fails(
         "connect", _other_vault(new_machine("made"), source), "--recovery-kit", "-", stdin="\n".join(lines).encode(), status=2

@@ -15,7 +15,7 @@ from tallac.backends.file_calls import REAL
 from tallac.backends.local import LocalBackend
 from tallac.backends.readonly import ReadOnlyBackend
 from tallac.backends.temporary import PREFIX, TemporaryFile
-from tallac.errors import ConflictError, ObjectNotFoundError, StoreError, StoreReadOnlyError
+from tallac.errors import ConflictError, ObjectNotFoundError, StoreError, StorePermissionError
 from tallac.interfaces import Expect
 from tallac.testing.file_calls import FileCall, RecordingFileCalls
 
@@ -384,7 +384,7 @@ def test_a_wrapper_for_reading_only(tmp_path: Path) -> None:
     assert [item.name for item in backend.list("")] == ["a"]
     assert backend.location() == inner.location()
     for call in (lambda: backend.put("b", b"x"), backend.upload, lambda: backend.delete("a")):
-        with pytest.raises(StoreReadOnlyError, match="opened for reading only"):
+        with pytest.raises(StorePermissionError, match="opened for reading only"):
             call()
     assert [item.name for item in inner.list("")] == ["a"]
 

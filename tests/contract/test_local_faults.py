@@ -11,7 +11,7 @@ from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.os_errors import printable, store_error
 from tallac.backends.temporary import PREFIX
-from tallac.errors import ConflictError, StoreError, StoreFullError, StoreReadOnlyError, StoreUnavailableError
+from tallac.errors import ConflictError, StoreError, StoreFullError, StorePermissionError, StoreUnavailableError
 from tallac.interfaces import Expect
 from tallac.testing.crash_disk import CrashDisk, Survival
 from tallac.testing.crashing_backend import SimulatedCrash
@@ -175,9 +175,9 @@ def test_short_writes_and_reads_are_continued(tmp_path: Path) -> None:
     [
         (errno.ENOSPC, True, StoreFullError, "no space left in /x/vault: free some space"),
         (errno.EDQUOT, True, StoreFullError, "quota"),
-        (errno.EROFS, True, StoreReadOnlyError, "read-only file system"),
-        (errno.EACCES, True, StoreReadOnlyError, "can't be written"),
-        (errno.EPERM, True, StoreReadOnlyError, "can't be written"),
+        (errno.EROFS, True, StorePermissionError, "read-only file system"),
+        (errno.EACCES, True, StorePermissionError, "can't be written"),
+        (errno.EPERM, True, StorePermissionError, "can't be written"),
         (errno.EACCES, False, StoreError, "can't be read"),
         (errno.EIO, True, StoreError, "the disk fails"),
         (errno.ESTALE, False, StoreUnavailableError, "does not answer"),

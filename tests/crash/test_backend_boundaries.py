@@ -76,7 +76,7 @@ def assert_recovers(backend: MemoryBackend, key: WriterKey, target: MutableDirec
     vault = fresh(backend, key, folder)
     assert archived(vault, target, b"1") == dict(flatten(FIRST))
     assert vault.check(target.read_cap, read_data=True).findings == []
-    frame = vault.check_frame(read_data=True)
+    frame = vault.check_structure(read_data=True)
     assert frame.is_healthy, frame.findings
     vault = fresh(backend, key, folder)
     back_up(vault, target, b"3", THIRD)
@@ -84,10 +84,10 @@ def assert_recovers(backend: MemoryBackend, key: WriterKey, target: MutableDirec
     assert archived(vault, target, b"1") == dict(flatten(FIRST))
     vault = fresh(backend, key, folder)
     assert vault.check(target.read_cap, read_data=True).findings == []
-    frame = vault.check_frame(read_data=True)
+    frame = vault.check_structure(read_data=True)
     assert frame.is_healthy
     # What the killed run had stored has been entered in the index.
-    assert not [finding.what for finding in frame.findings if finding.what.startswith("pack ")]
+    assert not [finding.message for finding in frame.findings if finding.message.startswith("pack ")]
 
 
 @pytest.mark.parametrize("work", [snapshot_work, directory_work, file_work, many_index_objects], ids=lambda work: work.__name__)

@@ -14,7 +14,7 @@ from tests.ticks import AHEAD_NS, pass_a_tick
 
 from tallac.backends.memory import MemoryBackend
 from tallac.backup import BackupSummary
-from tallac.backup.run import BackupOrder, back_up
+from tallac.backup.run import BackupRequest, back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryWrite
 from tallac.interfaces import Backend
 from tallac.sourcedb import SourceDatabase
@@ -44,7 +44,7 @@ class Machine:
     def back_up(self, backend: Backend, seed: int) -> BackupSummary:
         """Make a snapshot, a minute after the last one, in this process alone."""
         self.clock.advance(60)
-        order = BackupOrder(self.target, (b"docs",), os.fsencode(self.source), workers=0)
+        order = BackupRequest(self.target, (b"docs",), os.fsencode(self.source), workers=0)
         vault = open_vault(backend, self.key, state=self.folder / "state", randomness=SeededRandomness(seed))
         with vault, SourceDatabase(self.folder / "source.db", pytest.fail) as database:
             summary = back_up(vault, order, database, self.clock)
@@ -70,7 +70,7 @@ class Machine:
             caps = [entry.cap for entry in vault.read_directory(archives)]
             assert latest in caps
             assert vault.check(self.target.read_cap, read_data=True).is_healthy
-            frame = vault.check_frame(read_data=True)
+            frame = vault.check_structure(read_data=True)
             assert frame.is_healthy, frame.findings
             contents = [read(cap) for cap in caps if isinstance(cap, DirectoryReadCap)]
             return contents, read(latest) if isinstance(latest, DirectoryReadCap) else None

@@ -83,7 +83,7 @@ def assert_whole(folder: Path, attempt: Attempt, state: Path) -> None:
     for name, content in found.items():
         assert content == dict(flatten({b"1": FIRST, b"2": SECOND}[name]))
     assert vault.check(target.read_cap, read_data=True).findings == []
-    frame = vault.check_frame(read_data=True)
+    frame = vault.check_structure(read_data=True)
     assert frame.is_healthy, frame.findings
     back_up(vault, target, b"3", SECOND)
     assert vault.check(target.read_cap, read_data=True).findings == []
@@ -164,7 +164,7 @@ def fail_at_every_call(states: Path, code: int | None, second: Tree) -> None:
         elif files.failed[0].name in NEEDS_SPACE and not _is_after_the_slot(files.failed[0].path):
             assert b"2" not in found or files.failed[0].name in {"sync_folder", "rename"}, files.failed
         assert reader.check(target.read_cap, read_data=True).findings == []
-        assert reader.check_frame(read_data=True).is_healthy
+        assert reader.check_structure(read_data=True).is_healthy
         reader.close()
 
 

@@ -75,7 +75,7 @@ def assert_right_or_an_error(folder: Path, seed: int) -> None:
         assert whole == (expected | possible)[name], seed
     assert set(expected) <= set(found), seed
     assert reader.check(target.read_cap, read_data=True).findings == [], seed
-    frame = reader.check_frame(read_data=True)
+    frame = reader.check_structure(read_data=True)
     assert frame.is_healthy, (seed, frame.findings)
     shutil.rmtree(folder)
 
@@ -116,7 +116,7 @@ def test_a_wrong_listing_only_costs(tmp_path: Path, fault: Fault) -> None:
         reader = fresh(backend, key, tmp_path)
         assert snapshots(reader, target) == {b"%d" % number: dict(flatten(tree(number))) for number in range(4)}
         assert reader.check(target.read_cap, read_data=True).findings == []
-        assert reader.check_frame(read_data=True).is_healthy
+        assert reader.check_structure(read_data=True).is_healthy
         assert not [event for event in recording.writes if event.operation == "delete" and event.name.startswith("packs/")]
 
 

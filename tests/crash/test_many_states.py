@@ -121,7 +121,7 @@ class Story:
             for name, content in found.items():
                 assert content == dict(flatten(self.possible[name]))
             assert vault.check(self._target.read_cap, read_data=True).findings == []
-            frame = vault.check_frame(read_data=True)
+            frame = vault.check_structure(read_data=True)
             assert frame.is_healthy, frame.findings
         # Each look opens the vault as a client that has never seen it.
         shutil.rmtree(reader)

@@ -86,12 +86,12 @@ def test_at_every_boundary(tmp_path: Path) -> None:
             assert user.opens("old") or user.opens("new"), boundary
             assert "home" in user.names()
             with open_vault(backend, key, state=tmp_path / str(boundary)) as vault:
-                assert vault.check_frame(read_data=True).is_healthy, boundary
+                assert vault.check_structure(read_data=True).is_healthy, boundary
             user.add("home", "later")
             user.change("newest")
             assert (user.opens("old"), user.opens("new"), user.opens("newest")) == (False, False, True)
             assert user.names() == {"home", "later"}
             with open_vault(backend, key, state=tmp_path / str(boundary)) as vault:
-                assert vault.check_frame(read_data=True).findings == []
+                assert vault.check_structure(read_data=True).findings == []
         else:
             raise AssertionError(f"nothing died at boundary {boundary}")

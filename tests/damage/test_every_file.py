@@ -9,7 +9,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import MutableDirectoryWrite
-from tallac.errors import DamageError, NotAVaultError, RolledBackError, StoreError
+from tallac.errors import DamageError, RollbackDetectedError, StoreError, VaultNotFoundError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.keys import WriterKey
@@ -87,8 +87,8 @@ def is_found(sample: Sample, vault: Vault) -> bool:
     """Check everything; say whether damage was found."""
     try:
         below = vault.check(sample.target.read_cap, read_data=True)
-        frame = vault.check_frame(read_data=True)
-    except (DamageError, RolledBackError):
+        frame = vault.check_structure(read_data=True)
+    except (DamageError, RollbackDetectedError):
         return True
     return not (below.is_healthy and frame.is_healthy)
 
@@ -122,15 +122,15 @@ def test_damage_is_found_and_never_believed(sample: Sample, state: Callable[[], 
             objects = {other: whole for other, whole in sample.objects.items() if other != name}
             if damaged is not None:
                 objects[name] = damaged
-            what = f"{name}, damage {number}"
+            message = f"{name}, damage {number}"
             vault = open_vault(MemoryBackend(objects), sample.key, state=state())
             found = read_all(sample, vault)
             for path, expected in sample.expected.items():
-                assert found.get(path, expected) == expected or isinstance(found[path], DamageError), what
-                assert path in found or is_lost_with(path, found), what
+                assert found.get(path, expected) == expected or isinstance(found[path], DamageError), message
+                assert path in found or is_lost_with(path, found), message
             if not name.startswith(("packs/", "slots/")):
-                assert found == sample.expected, what
-            assert is_found(sample, vault), what
+                assert found == sample.expected, message
+            assert is_found(sample, vault), message
             vault.close()
 
 
@@ -196,7 +196,7 @@ def test_a_lost_pack_is_healed_by_the_next_session(sample: Sample, state: Callab
 def test_without_a_header_it_is_no_vault(sample: Sample, state: Callable[[], Path]) -> None:
     """With both headers gone, nothing is guessed; with both damaged, it says so."""
     objects = {name: content for name, content in sample.objects.items() if not name.startswith("header")}
-    with pytest.raises(NotAVaultError):
+    with pytest.raises(VaultNotFoundError):
         open_vault(MemoryBackend(objects), sample.key, state=state())
     objects |= {"header": sample.objects["header"][:-5], "header.copy": b""}
     with pytest.raises(StoreError):
@@ -211,7 +211,7 @@ def test_an_older_state_is_refused(sample: Sample, state: Callable[[], Path], tm
         back_up(vault, sample.target, b"3", FIRST)
     backend.restore(sample.objects)
     with open_vault(backend, sample.key, state=seen) as vault:
-        with pytest.raises(RolledBackError, match="rolled back"):
+        with pytest.raises(RollbackDetectedError, match="rolled back"):
             read_all(sample, vault)
         assert is_found(sample, vault)
     assert read_all(sample, open_vault(backend, sample.key, state=state())) == sample.expected
@@ -235,6 +235,6 @@ def test_any_part_of_an_older_state_is_refused(sample: Sample, state: Callable[[
                 if all(name.startswith("registers/") for name in names):
                     assert read_all(sample, vault) == expected
                 else:
-                    with pytest.raises(RolledBackError):
+                    with pytest.raises(RollbackDetectedError):
                         read_all(sample, vault)
                     assert is_found(sample, vault)

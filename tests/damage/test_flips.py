@@ -90,18 +90,18 @@ def damage_some(small: Sample, state: Path, chance: random.Random, count: int, d
     names = sorted(small.objects)
     for number in range(count):
         name, damage = chance.choice(names), damages[number % len(damages)]
-        what = f"{damage.__name__} {name}, the {number}th"
+        message = f"{damage.__name__} {name}, the {number}th"
         shutil.rmtree(state, ignore_errors=True)
         try:
             with open_vault(MemoryBackend(damage(small.objects, name, chance)), small.key, state=state) as vault:
                 found = read_all(small, vault)
                 for path, expected in small.expected.items():
-                    assert found.get(path, expected) == expected or isinstance(found[path], DamageError), what
-                    assert path in found or is_lost_with(path, found), what
-                assert found.keys() - small.expected.keys() <= {at for at in found if isinstance(found[at], DamageError)}, what
-                assert is_found(small, vault), what
+                    assert found.get(path, expected) == expected or isinstance(found[path], DamageError), message
+                    assert path in found or is_lost_with(path, found), message
+                assert found.keys() - small.expected.keys() <= {at for at in found if isinstance(found[at], DamageError)}, message
+                assert is_found(small, vault), message
         except StoreError as error:
-            pytest.fail(f"{what}: {error!r}")
+            pytest.fail(f"{message}: {error!r}")
 
 
 def test_some_flips(small: Sample, states: Path, chance: random.Random) -> None:

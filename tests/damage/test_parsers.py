@@ -22,7 +22,7 @@ from tallac.caps import LiteralFile, MutableDirectoryWrite, parse, parse_lenient
 from tallac.clock import SystemClock
 from tallac.crypto.passphrases import PassphraseCost
 from tallac.crypto.sealing import SEAL_OVERHEAD, open_sealed, seal
-from tallac.dag import Entry, Metadata, SnapshotFacts, decode_table, encode_table, unpack_cap
+from tallac.dag import Entry, Metadata, SnapshotFacts, decode_cap, decode_table, encode_table
 from tallac.errors import DamageError, MalformedCapError, MalformedKitError, StoreError, TallacError
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
@@ -34,7 +34,7 @@ from tallac.vault.format.footers import FinishedPack, decode_body, decode_index,
 from tallac.vault.format.header import decode_header
 from tallac.vault.format.keys import EnvelopeKey, parse_vault_key
 from tallac.vault.format.links import decode_links
-from tallac.vault.format.nodes import Child, decode_node, encode_node
+from tallac.vault.format.nodes import NodeRef, decode_node, encode_node
 from tallac.vault.format.objects import Kind
 from tallac.vault.format.padding import pad_plain, unpad_plain
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
@@ -141,13 +141,13 @@ class Parsers:
             other={"a": [1, {"b": None}]},
         )
         entries = [Entry.of(b"name %d" % number, cap, whole) for number, cap in enumerate(self._caps[1:2] + self._caps[3:])]
-        packed = [entry.packed for entry in [*self._entries, *entries]]
-        children = [Child(b"", bytes(48), 600_000), Child(b"", b"", 1 << 20), Child(b"", b"k" * 48, 600_000)]
+        encoded = [entry.encoded for entry in [*self._entries, *entries]]
+        children = [NodeRef(b"", bytes(48), 600_000), NodeRef(b"", b"", 1 << 20), NodeRef(b"", b"k" * 48, 600_000)]
         nodes = [encode_node(Kind.LIST, 1, children)]
-        directories = [encode_node(Kind.DIRECTORY, 1, [Child(b"a", bytes(48), 500), Child(b"n", b"k" * 48, 700)])]
+        directories = [encode_node(Kind.DIRECTORY, 1, [NodeRef(b"a", bytes(48), 500), NodeRef(b"n", b"k" * 48, 700)])]
         links = [b"\0" + bytes(16) + b"\1" + bytes(48) + b"\2" + bytes(48) + b"\3" + bytes(48)]
         self.all["tables"] = (decode_table, DamageError, [encode_table(entries), encode_table(self._entries)])
-        self.all["packed caps"] = (unpack_cap, DamageError, packed)
+        self.all["packed caps"] = (decode_cap, DamageError, encoded)
         self.all["nodes of lists"] = (lambda content: decode_node(Kind.LIST, content), DamageError, nodes)
         self.all["nodes of directories"] = (lambda content: decode_node(Kind.DIRECTORY, content), DamageError, directories)
         self.all["links"] = (lambda content: list(decode_links(content)), DamageError, links)

@@ -13,7 +13,7 @@ from tallac.clock import SystemClock
 from tallac.crypto.passphrases import PassphraseCost
 from tallac.errors import TallacError
 from tallac.testing.determinism import SeededRandomness
-from tallac.vault.access.duplicates import add_check, check_twins, take_check, twin_paths
+from tallac.vault.access.duplicates import add_check, check_duplicates, duplicate_paths, take_check
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
 from tallac.vault.format.header import read_identity
@@ -43,7 +43,7 @@ class Sample:
     def findings(self, changed: dict[str, bytes | None]) -> list[str]:
         """Check without any key."""
         objects = {name: content for name, content in (self.objects | changed).items() if content is not None}
-        return [finding.what for finding in check_twins(MemoryBackend(objects), self.paths)]
+        return [finding.message for finding in check_duplicates(MemoryBackend(objects), self.paths)]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_any_damage_to_one_copy(sample: Sample, damage: Callable[[bytes], Iterat
     """Every flipped bit and every truncation of either copy is found, and the passphrase leads to the same all the while."""
     assert sample.findings({}) == []
     for path in sample.paths:
-        for name in twin_paths(path):
+        for name in duplicate_paths(path):
             for changed in damage(sample.objects[name]):
                 assert len(sample.findings({name: changed})) == 1
                 assert sample.lead({name: changed}) == ENVELOPE
@@ -87,7 +87,7 @@ def test_any_damage_to_one_copy(sample: Sample, damage: Callable[[bytes], Iterat
 def test_a_lost_copy(sample: Sample) -> None:
     """Any one object may be gone."""
     for path in sample.paths:
-        for name in twin_paths(path):
+        for name in duplicate_paths(path):
             assert len(sample.findings({name: None})) == 1
             assert sample.lead({name: None}) == ENVELOPE
 
@@ -99,7 +99,7 @@ def test_what_a_hostile_store_changes(sample: Sample, chance: random.Random) -> 
         body = take_check(sample.objects[path], path)
         for changed in chance.sample(list(flips(body)), 400):
             try:
-                assert sample.lead(dict.fromkeys(twin_paths(path), add_check(changed))) == ENVELOPE
+                assert sample.lead(dict.fromkeys(duplicate_paths(path), add_check(changed))) == ENVELOPE
             except TallacError:
                 refused += 1
     # The label's seal is opened by a listing alone, so not every bit matters here.

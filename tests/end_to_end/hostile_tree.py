@@ -210,9 +210,9 @@ class HostileTree:
             b"odd": ([(12_345, b"x"), (1_234_567, b"y" * 3), (3_000_001, b"z" * 70_000)], 3_456_789),
             b"one block": ([(8192, b"x" * 4096)], 16_384),
         }
-        for name, (stretches, size) in shapes.items():
+        for name, (ranges, size) in shapes.items():
             with open(folder + b"/" + name, "wb") as file:
-                for offset, content in stretches:
+                for offset, content in ranges:
                     file.seek(offset)
                     file.write(content)
                 file.truncate(size)

@@ -18,7 +18,9 @@ from tests.command import Tallac
 ZSTD_MAGIC = re.compile(re.escape((0xFD2FB528).to_bytes(4, "little")))
 OPENED_MAX = 1 << 20
 
-CONTENT, NAME, XATTR, TARGET, FOLDER = (b"canary-of-%b-" % what for what in (b"content", b"name", b"xattr", b"target", b"folder"))
+CONTENT, NAME, XATTR, TARGET, FOLDER = (
+    b"canary-of-%b-" % message for message in (b"content", b"name", b"xattr", b"target", b"folder")
+)
 
 
 @dataclass(frozen=True)

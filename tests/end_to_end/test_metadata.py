@@ -107,13 +107,13 @@ def test_a_normal_user_restores_roots_tree(
     subprocess.run(["chown", "-R", f"{USER}:{USER}", tallac.home], check=True)
     result = Tallac(tallac.home, as_user)("restore", "Latest", tmp_path / "out")
     assert "owners were not set: not root" in result.err
-    for name, what in (
+    for name, message in (
         ("kinds/device0", "Operation not permitted"),
         ("xattrs/trusted regular", "extended attribute"),
         ("flags/append", "inode flags"),
         ("modes/file 4755", "setuid"),
     ):
-        assert [line for line in result.error_lines if name in line and what in line], (name, result.err)
+        assert [line for line in result.error_lines if name in line and message in line], (name, result.err)
     wanted, found = look(tree), look(tmp_path / "out")
     lost = {path for path in wanted if b"device" in path.rpartition(b"/")[2]}
     assert wanted.keys() - found.keys() <= lost

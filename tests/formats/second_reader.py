@@ -219,7 +219,7 @@ def unpack(data: bytes, shape: type[T]) -> T:
     return value
 
 
-def pack_cap(cap: str) -> bytes:
+def encode_cap(cap: str) -> bytes:
     """Give a cap's packed form."""
     if match := IMMUTABLE.fullmatch(cap):
         size = int(match[4])
@@ -231,9 +231,9 @@ def pack_cap(cap: str) -> bytes:
     return b"T" + cap.encode()
 
 
-def unpack_cap(packed: bytes) -> str:
+def decode_cap(encoded: bytes) -> str:
     """Give the cap that a packed form stands for, and require that it is its one form."""
-    head, rest = packed[:1], packed[1:]
+    head, rest = encoded[:1], encoded[1:]
     if head in {b"C", b"D"}:
         kind, size = "CHK" if head == b"C" else "DIR2-CHK", int.from_bytes(rest[48:], "big")
         cap = f"URI:{kind}:{base32(rest[:16])}:{base32(rest[16:48])}:1:1:{size}"
@@ -241,7 +241,7 @@ def unpack_cap(packed: bytes) -> str:
         cap = f"URI:{'LIT' if head == b'L' else 'DIR2-LIT'}:{base32(rest)}"
     else:
         cap = rest.decode(errors="replace")
-    require(pack_cap(cap) == packed, "a packed cap is not in its one form")
+    require(encode_cap(cap) == encoded, "a packed cap is not in its one form")
     return cap
 
 
@@ -469,7 +469,7 @@ class Vault:
 
     # Files.
 
-    def pieces(self, cap: str) -> Iterator[tuple[int, bytes | None]]:
+    def chunks(self, cap: str) -> Iterator[tuple[int, bytes | None]]:
         """Yield a file's pieces in order: their sizes, and their bytes or None for a hole."""
         if cap.startswith("URI:LIT:"):
             data = unbase32(cap.removeprefix("URI:LIT:"))
@@ -486,15 +486,15 @@ class Vault:
             return
         position, was_hole = 0, False
         for child, _, _ in self._leaves(LIST, None, Child(b"", key + digest, size), last=True):
-            piece = self.content(CHUNK, child.reference[:16], child.reference[16:]) if child.reference else None
+            chunk = self.content(CHUNK, child.reference[:16], child.reference[16:]) if child.reference else None
             end = position + child.size
-            if piece is None:
+            if chunk is None:
                 require(child.size > (HOLE_BLOCKS_MIN - 1) * BLOCK_BYTES and not was_hole, "a hole is too short")
                 require(position % BLOCK_BYTES == 0 and (end == size or end % BLOCK_BYTES == 0), "a hole lies askew")
             else:
-                require(len(piece) == child.size, "a piece has a wrong size")
-            position, was_hole = end, piece is None
-            yield child.size, piece
+                require(len(chunk) == child.size, "a piece has a wrong size")
+            position, was_hole = end, chunk is None
+            yield child.size, chunk
 
     def _leaves(self, kind: int, level: int | None, node: Child, *, last: bool) -> Iterator[tuple[Child, bytes, bool]]:
         """Walk a tree: yield each leaf, its content where it is a table, and whether it is the last of all."""
@@ -538,7 +538,7 @@ class Vault:
             self._check_cut(table, last=last)
             stored += table
         require(stored and all(entry[3] is None for entry in stored), "an empty object, or a write cap in an immutable directory")
-        return [Entry(name, unpack_cap(packed), metadata) for name, packed, metadata, _ in in_order(stored)]
+        return [Entry(name, decode_cap(encoded), metadata) for name, encoded, metadata, _ in in_order(stored)]
 
     def _check_cut(self, table: list[StoredEntry], *, last: bool) -> None:
         """Check that a table ends where the writer key says, if we have it."""
@@ -588,12 +588,12 @@ class Vault:
         stored = in_order(unpack(content, list[StoredEntry]))
         require(self.slot_links(link) == join_links(links_of_entries(stored)), "a slot's links do not follow from its entries")
         entries = []
-        for name, packed, metadata, sealed in stored:
+        for name, encoded, metadata, sealed in stored:
             write_cap = None
             if write_key and sealed is not None:
                 write_cap = unseal(keyed("tallac vault 1 slot write caps key", write_key), b"slot" + V, sealed).decode()
-                require(attenuate(write_cap) == unpack_cap(packed), "an entry's write cap does not give its read cap")
-            entries.append(Entry(name, unpack_cap(packed), metadata, write_cap))
+                require(attenuate(write_cap) == decode_cap(encoded), "an entry's write cap does not give its read cap")
+            entries.append(Entry(name, decode_cap(encoded), metadata, write_cap))
         return entries
 
     # What a keeper sees.
@@ -673,7 +673,7 @@ def first_name(content: bytes) -> bytes:
 
 def links_of_entries(entries: list[StoredEntry]) -> list[Link]:
     """Give the links that entries make."""
-    return [link for entry in entries if (link := link_of(unpack_cap(entry[1])))]
+    return [link for entry in entries if (link := link_of(decode_cap(entry[1])))]
 
 
 def links_of(kind: int, content: bytes) -> list[Link]:

@@ -141,8 +141,8 @@ def test_an_old_vault_is_read(sample: Path, tmp_path: Path) -> None:
         with open_vault(ReadOnlyBackend(LocalBackend(sample / "vault")), key, state=tmp_path / str(number)) as vault:
             assert list(described(vault, cap)) == tree
             assert vault.check(cap, read_data=True).findings == []
-            frame = vault.check_frame(read_data=True)
-            assert [finding.what for finding in frame.findings] == (
+            frame = vault.check_structure(read_data=True)
+            assert [finding.message for finding in frame.findings] == (
                 ["roots and sessions were not checked: that takes a keeper key"] if number == 2 else []
             )
 

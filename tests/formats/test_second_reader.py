@@ -171,9 +171,9 @@ def _read_tree(vault: Vault, cap: str, prefix: bytes = b"") -> Tree:
         if metadata.m is not None and stat.S_ISDIR(metadata.m):
             tree |= _read_tree(vault, entry.cap, prefix + entry.name + b"/")
         else:
-            for piece_size, piece in vault.pieces(entry.cap):
-                hasher.update(bytes(piece_size) if piece is None else piece)
-                size += piece_size
+            for chunk_size, chunk in vault.chunks(entry.cap):
+                hasher.update(bytes(chunk_size) if chunk is None else chunk)
+                size += chunk_size
         assert metadata.m is not None
         assert metadata.u is not None
         assert metadata.g is not None
@@ -364,9 +364,9 @@ def test_files_are_cut_as_described(made: Made, vault: Vault) -> None:
     for entry in vault.directory(_snapshots(vault, made)[0][0].cap):
         match = IMMUTABLE.fullmatch(entry.cap)
         if match and match[1] == "CHK" and int(match[4]) > 524_288:
-            pieces = list(vault.pieces(entry.cap))
-            content = b"".join(bytes(size) if piece is None else piece for size, piece in pieces)
-            assert [(size, piece is None) for size, piece in pieces] == list(_cut(content, cutter)), entry.name
+            chunks = list(vault.chunks(entry.cap))
+            content = b"".join(bytes(size) if chunk is None else chunk for size, chunk in chunks)
+            assert [(size, chunk is None) for size, chunk in chunks] == list(_cut(content, cutter)), entry.name
             lists += 1
     assert lists >= 7
 
@@ -446,4 +446,4 @@ def test_a_session_is_seen(made: Made, tmp_path: Path) -> None:
     assert writer.returncode == 0
     assert keeper.sessions() == []
     [_, _, slow] = Vault(copy.folder, made.locator_key).directory(made.root_cap)
-    assert (slow.name, list(keeper.pieces(slow.cap))) == (b"slow", [(12, b"what was put")])
+    assert (slow.name, list(keeper.chunks(slow.cap))) == (b"slow", [(12, b"what was put")])

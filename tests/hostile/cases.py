@@ -10,8 +10,8 @@ from collections.abc import Callable
 from tests.hostile.crafting import DIRECTORY, FILE, Crafter, bomb, child_of, packed_text, size_of
 
 from tallac.caps import UnknownCap
-from tallac.dag import Entry, Metadata, SnapshotFacts, encode_table, pack_cap
-from tallac.vault.format.nodes import Child
+from tallac.dag import Entry, Metadata, SnapshotFacts, encode_cap, encode_table
+from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.objects import Kind
 
 Case = Callable[[Crafter], "list[Entry] | bytes"]
@@ -29,9 +29,9 @@ def case(name: str, make: Case, *, is_quiet: bool = False) -> None:
         QUIET.add(name)
 
 
-def one(packed: bytes, metadata: Metadata, name: bytes = b"victim") -> Case:
+def one(encoded: bytes, metadata: Metadata, name: bytes = b"victim") -> Case:
     """Make a case of one entry that needs nothing stored."""
-    return lambda _: [Entry(name, packed, metadata)]
+    return lambda _: [Entry(name, encoded, metadata)]
 
 
 # Names that lead out of a directory, under each kind of thing.
@@ -130,10 +130,10 @@ def lying_node(level: int, child_level: int, size: int) -> Case:
 
     def make(crafter: Crafter) -> bytes:
         entries = [Entry(b"a", b"Lx", FILE)]
-        packed = crafter.directory(entries)
+        encoded = crafter.directory(entries)
         for above in range(1, child_level + 1):
-            packed = crafter.node(above, [child_of(packed, b"a")])
-        return crafter.node(level, [Child(b"a", packed[1:49], size)])
+            encoded = crafter.node(above, [child_of(encoded, b"a")])
+        return crafter.node(level, [NodeRef(b"a", encoded[1:49], size)])
 
     return make
 
@@ -145,7 +145,7 @@ case("node with a child of nothing", lambda crafter: crafter.table(packed_text([
 case("node with a short child", lambda crafter: crafter.table(packed_text([[b"a", bytes(47), 5]]), level=1))
 case("node with a child of no size", lambda crafter: crafter.table(packed_text([[b"a", bytes(48), 0]]), level=1))
 case("node with a child of a negative size", lambda crafter: crafter.table(packed_text([[b"a", bytes(48), -1]]), level=1))
-case("node with a child that nobody has", lambda crafter: crafter.node(1, [Child(b"a", bytes(48), 500)]))
+case("node with a child that nobody has", lambda crafter: crafter.node(1, [NodeRef(b"a", bytes(48), 500)]))
 
 # One kind of thing passed off as another.
 
@@ -176,7 +176,7 @@ case("a large file's cap with the size of a small one", lambda crafter: [
 case("a small file's cap with the size of a large one", lambda crafter: [
     Entry(b"victim", crafter.file(bytes(500))[:49] + size_of(1 << 30), FILE)
 ])  # fmt: skip
-for packed in (
+for encoded in (
     b"",
     b"C",
     b"C" + bytes(20),
@@ -189,7 +189,7 @@ for packed in (
     b"TURI:CHK:x",
     b"X" * 99,
 ):
-    case(f"packed cap {packed[:12]!r} of {len(packed)} bytes", one(packed, FILE))
+    case(f"packed cap {encoded[:12]!r} of {len(encoded)} bytes", one(encoded, FILE))
 case("a cap of the future", lambda _: [Entry.of(b"victim", UnknownCap("URI:FUTURE:x"), FILE)])
 case("a text cap of five megabytes", lambda _: [Entry(b"victim", b"TURI:CHK:" + b"a" * 5_000_000, FILE)])
 
@@ -208,7 +208,7 @@ def lying_list(*sizes: int, total: int | None = None, level: int = 1) -> Case:
 
     def make(crafter: Crafter) -> list[Entry]:
         chunk = crafter.file(b"c" * 400_000)[1:49]
-        children = [Child(b"", chunk, size) for size in sizes]
+        children = [NodeRef(b"", chunk, size) for size in sizes]
         return [Entry(b"victim", crafter.node(level, children, kind=Kind.LIST, size=total), FILE)]
 
     return make
@@ -221,7 +221,7 @@ case("a list whose cap says more", lying_list(400_000, 400_000, 400_000, total=1
 case("a list of chunks of exabytes", lying_list(1 << 60, 1 << 60))
 case("a list that says it is on level 2", lying_list(400_000, 400_000, 400_000, level=2))
 case("a list of chunks that nobody has", lambda crafter: [
-    Entry(b"victim", crafter.node(1, [Child(b"", bytes(48), 600_000)] * 2, kind=Kind.LIST), FILE)
+    Entry(b"victim", crafter.node(1, [NodeRef(b"", bytes(48), 600_000)] * 2, kind=Kind.LIST), FILE)
 ])  # fmt: skip
 
 # Bombs.
@@ -355,27 +355,27 @@ case("names that act on a terminal", lambda _: [
 def loop(crafter: Crafter) -> list[Entry]:
     """Make a mutable directory that contains itself, three levels down."""
     cap = crafter.mutable()
-    packed = pack_cap(cap.read_cap)
-    inner = crafter.directory([Entry(b"again", packed, DIRECTORY)])
+    encoded = encode_cap(cap.read_cap)
+    inner = crafter.directory([Entry(b"again", encoded, DIRECTORY)])
     crafter.vault.edit_directory(cap, lambda _: [Entry(b"down", inner, DIRECTORY)])
-    return [Entry(b"victim", packed, DIRECTORY)]
+    return [Entry(b"victim", encoded, DIRECTORY)]
 
 
 def two_loops(crafter: Crafter) -> list[Entry]:
     """Make two mutable directories that contain each other."""
     caps = [crafter.mutable() for _ in range(2)]
     for cap, other in (caps, caps[::-1]):
-        entry = Entry(b"other", pack_cap(other.read_cap), DIRECTORY)
+        entry = Entry(b"other", encode_cap(other.read_cap), DIRECTORY)
         crafter.vault.edit_directory(cap, lambda _, entry=entry: [entry])  # type: ignore[misc]
-    return [Entry(b"victim", pack_cap(caps[0].read_cap), DIRECTORY)]
+    return [Entry(b"victim", encode_cap(caps[0].read_cap), DIRECTORY)]
 
 
 def deep(crafter: Crafter) -> bytes:
     """Make directories 1,500 deep, whose path no call takes at once."""
-    packed = crafter.directory([Entry(b"file", b"Lx", FILE)])
+    encoded = crafter.directory([Entry(b"file", b"Lx", FILE)])
     for _ in range(1500):
-        packed = crafter.directory([Entry(b"deep", packed, DIRECTORY)])
-    return packed
+        encoded = crafter.directory([Entry(b"deep", encoded, DIRECTORY)])
+    return encoded
 
 
 case("a directory in itself", loop)

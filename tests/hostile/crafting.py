@@ -12,10 +12,10 @@ import zstandard
 from tallac.caps import MutableDirectoryWrite, storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.crypto.sealing import NONCE_SIZE, seal
-from tallac.dag import Entry, Metadata, encode_table, pack_cap
+from tallac.dag import Entry, Metadata, encode_cap, encode_table
 from tallac.errors import MalformedObjectError
 from tallac.vault.format.links import links_of_entries
-from tallac.vault.format.nodes import Child, encode_node, links_of_children
+from tallac.vault.format.nodes import NodeRef, encode_node, links_of_children
 from tallac.vault.format.objects import Kind, Stored, _content_secret, cap_hash_of, commitment_of, object_name_of, read_key_of
 from tallac.vault.vault import Vault
 from tallac.vault.writing.batch import VaultWriter
@@ -44,7 +44,7 @@ class Crafter:
 
     def file(self, content: bytes) -> bytes:
         """Store an honest file; give its packed cap."""
-        return pack_cap(self._writer.put_file(BytesIO(content)))
+        return encode_cap(self._writer.put_file(BytesIO(content)))
 
     def directory(self, entries: Iterable[Entry]) -> bytes:
         """Store a directory whose names may be any, in order; give its packed cap."""
@@ -60,7 +60,7 @@ class Crafter:
         stored = self.store(Kind.DIRECTORY, content, links)
         return b"D" + stored.key + stored.hash + size_of(len(content) if size is None else size)
 
-    def node(self, level: int, children: list[Child], *, kind: Kind = Kind.DIRECTORY, size: int | None = None) -> bytes:
+    def node(self, level: int, children: list[NodeRef], *, kind: Kind = Kind.DIRECTORY, size: int | None = None) -> bytes:
         """Store a node with any children."""
         stored = self.store(kind, encode_node(kind, level, children), links_of_children(kind, level, children))
         total = sum(child.size for child in children) if size is None else size
@@ -88,9 +88,9 @@ class Crafter:
         return cap
 
 
-def child_of(packed: bytes, first: bytes = b"") -> Child:
+def child_of(encoded: bytes, first: bytes = b"") -> NodeRef:
     """Give a stored table or file as a node's child."""
-    return Child(first, packed[1:49], int.from_bytes(packed[49:], "big"))
+    return NodeRef(first, encoded[1:49], int.from_bytes(encoded[49:], "big"))
 
 
 def bomb(size: int, *, declares: bool = True) -> bytes:

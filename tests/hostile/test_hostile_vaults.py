@@ -15,7 +15,7 @@ from tests.hostile.crafting import DIRECTORY, FILE, Crafter
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import MutableDirectoryWrite
 from tallac.dag import Entry
-from tallac.errors import DamageError, RolledBackError
+from tallac.errors import DamageError, RollbackDetectedError
 from tallac.restore import Overwrite, Problem, RestoreObserver, RestoreOptions, RestoreSummary, restore
 from tallac.vault.vault import Vault, create_vault, open_vault
 from tallac.vault.writing.batch import VaultWriter
@@ -104,7 +104,7 @@ def assert_harmless(vault: Vault, entry: Entry, area: Path, name: str, options: 
             seen[str(area / "outside" / "precious")] = (mode, content, mtime_ns)
     assert after == before
     assert problems or name in QUIET or is_held(out / "bad" / "victim", name)
-    assert all(problem.what and problem.what.isprintable() for problem in problems)
+    assert all(problem.message and problem.message.isprintable() for problem in problems)
     return summary
 
 
@@ -158,7 +158,7 @@ def test_an_older_state_is_no_snapshot(
     older = backend.snapshot()[names[0]]
     vault.edit_directory(caps[0], lambda _: [Entry(b"file0", b"Lnew", FILE)])
     backend.restore({**backend.snapshot(), names[0]: older})
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RollbackDetectedError):
         restore(vault, caps[0].read_cap, area / "in" / "out", workers=0)
     assert not (area / "in" / "out" / "file0").exists()
 

@@ -10,7 +10,7 @@ from tests.contract import test_backend_contract as suite
 from tests.interop.tahoe_grid import TahoeGrid
 
 from tallac.backends.tahoe import EMBEDDED_SIZE_MAX, STATES_KEPT, TahoeBackend
-from tallac.errors import ConflictError, StoreReadOnlyError
+from tallac.errors import ConflictError, StorePermissionError
 from tallac.interfaces import Expect
 from tallac.webapi import WebClient
 
@@ -107,7 +107,7 @@ def test_only_one_node_writes(backend: TahoeBackend, tahoe_grid: TahoeGrid, root
     other = TahoeBackend(tahoe_grid.url, root, "another node")
     assert other.get("a") == b"content"
     for write in (lambda: other.put("b", b""), lambda: other.delete("a"), lambda: suite.store(other, "c", b"")):
-        with pytest.raises(StoreReadOnlyError, match="another Tahoe-LAFS node"):
+        with pytest.raises(StorePermissionError, match="another Tahoe-LAFS node"):
             write()
     assert [item.name for item in backend.list("")] == ["a"]
 

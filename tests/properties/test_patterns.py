@@ -52,9 +52,9 @@ class Forester:
     def _part(self) -> str:
         if self._chance.random() < 0.1:
             return "**"
-        pieces = self._chance.choices(PIECES, k=self._chance.choice([1, 1, 1, 2]))
+        chunks = self._chance.choices(PIECES, k=self._chance.choice([1, 1, 1, 2]))
         # Two stars beside something else mean what one does, by gitignore(5); git has its own mind there.
-        return re.sub(r"\*\*+", "*", "".join(pieces))
+        return re.sub(r"\*\*+", "*", "".join(chunks))
 
 
 @needs_git

@@ -15,7 +15,7 @@ from tallac.dag import Entry
 from tallac.errors import ConflictError, FencedError, MissingObjectError
 from tallac.interfaces import Backend
 from tallac.testing.determinism import START_NS, FakeClock, SeededRandomness
-from tallac.testing.frugal_backend import RememberingBackend
+from tallac.testing.frugal_backend import CachingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.testing.schedule import Schedule, ScheduledBackend
 from tallac.vault.format.keys import WriterKey
@@ -79,7 +79,7 @@ class World:
     def connect(self) -> Backend:
         """Give the store as one client has it; in every second world it remembers what it was told."""
         scheduled = ScheduledBackend(self.backend, self.schedule)
-        return RememberingBackend(scheduled, self.backend) if self.seed % 2 else scheduled
+        return CachingBackend(scheduled, self.backend) if self.seed % 2 else scheduled
 
     def clock(self, client: str) -> FakeClock:
         """Give a client a clock that may be days off."""
@@ -198,7 +198,7 @@ class World:
                     assert found == dict(flatten(self.entered[name]))
             report = vault.check(self.target, read_data=True)
             assert report.is_healthy, report.findings
-            frame = vault.check_frame(read_data=True)
+            frame = vault.check_structure(read_data=True)
             assert frame.is_healthy, frame.findings
 
     def prune_alone(self) -> None:

@@ -112,11 +112,11 @@ def cuts() -> Vectors:
     with tempfile.TemporaryFile() as file:
         file.write(cut_content())
         file.flush()
-        pieces = list(Cutter(WRITER.chunker_seed).cut(file.fileno(), 16 * MIB))
+        chunks = list(Cutter(WRITER.chunker_seed).cut(file.fileno(), 16 * MIB))
     return {
         "content": hash_file_bytes(cut_content()).hex(),
-        "lengths": [piece.length for piece in pieces],
-        "holes": [number for number, piece in enumerate(pieces) if piece.is_hole],
+        "lengths": [chunk.length for chunk in chunks],
+        "holes": [number for number, chunk in enumerate(chunks) if chunk.is_hole],
     }
 
 

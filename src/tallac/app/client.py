@@ -28,7 +28,7 @@ from tallac.transfer import (
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 
 
-def _say_nothing(_what: str) -> None:
+def _say_nothing(_message: str) -> None:
     pass
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tallac.errors import StoreError, StoreFullError, StoreReadOnlyError, StoreUnavailableError
+from tallac.errors import StoreError, StoreFullError, StorePermissionError, StoreUnavailableError
 
 # EDQUOT and ESTALE do not exist on Windows.
 _QUOTA = getattr(errno, "EDQUOT", -1)
@@ -40,9 +40,11 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
             f"the disk quota is used up in {place}: free some space and run this again; earlier snapshots are whole"
         )
     if code == errno.EROFS:
-        return StoreReadOnlyError(f"{place} lies on a read-only file system: mount it for writing, or use another folder")
+        return StorePermissionError(f"{place} lies on a read-only file system: mount it for writing, or use another folder")
     if code in _NO_PERMISSION and writing:
-        return StoreReadOnlyError(f"{place} can't be written ({reason}): run this as the folder's owner, or change its permissions")
+        return StorePermissionError(
+            f"{place} can't be written ({reason}): run this as the folder's owner, or change its permissions"
+        )
     if code in _NO_PERMISSION:
         return StoreError(f"{place} can't be read ({reason}): run this as the folder's owner, or change its permissions")
     if code == errno.EXDEV:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
 
 
-class PassingBackend:
+class ForwardingBackend:
     """Another backend, to which every call is passed on. Subclasses have the calls that they are there for."""
 
     def __init__(self, inner: Backend) -> None:

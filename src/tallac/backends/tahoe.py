@@ -75,7 +75,7 @@ class TahoeBackend:
         return f"tahoe+vault:{self._client.url}"
 
     @property
-    def commits_at_once(self) -> int:
+    def uploads_max(self) -> int:
         """See `tallac.interfaces.FrugalBackend`."""
         return COMMITS_AT_ONCE
 
@@ -140,11 +140,11 @@ class TahoeBackend:
         folder, below = _split(check_name(name))
         return self._versioned(name, last_of(self._states.read(folder).get(below)))
 
-    def remembers(self, name: str) -> bool:
+    def has_cached(self, name: str) -> bool:
         """See `tallac.interfaces.FrugalBackend`."""
         return self._states.has_seen(_split(check_name(name))[0])
 
-    def get_remembered(self, name: str) -> tuple[bytes, Version] | None:
+    def get_cached(self, name: str) -> tuple[bytes, Version] | None:
         """See `tallac.interfaces.FrugalBackend`."""
         return self._versioned(name, self._states.seen(*_split(check_name(name))))
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tallac.caps import ImmutableFile, LiteralFile, parse
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ConflictError, CorruptObjectError, MalformedCapError, ObjectNotFoundError, StoreReadOnlyError
+from tallac.errors import ConflictError, CorruptObjectError, MalformedCapError, ObjectNotFoundError, StorePermissionError
 from tallac.interfaces import Version
 from tallac.webapi import Child, WebClient
 
@@ -154,7 +154,7 @@ class StateDirectories:
         """Make sure that all is written through one node.
 
         Raises:
-            StoreReadOnlyError: It is another one.
+            StorePermissionError: It is another one.
         """
         with self._lock:
             if self._writer is None:
@@ -166,7 +166,7 @@ class StateDirectories:
                 self._writer = self._look_at_root()[WRITER_NAME]
             if self._writer.metadata.get("node") != self._node:
                 self._writer = None  # It may be gone the next time.
-                raise StoreReadOnlyError(
+                raise StorePermissionError(
                     f"{self._where}: this vault is written through another Tahoe-LAFS node, and two would lose each other's "
                     f"changes; use that node, or, if it is gone for ever, unlink {WRITER_NAME!r} in the vault's directory"
                 )

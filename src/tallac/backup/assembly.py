@@ -15,12 +15,12 @@ import msgspec
 
 from tallac.backup.decide import Subdirectories
 from tallac.backup.summary import Change, Ledger
-from tallac.dag import Entry, Metadata, pack_cap
+from tallac.dag import Entry, Metadata, encode_cap
 from tallac.interfaces import DirectoryBuilder
 from tallac.sourcedb import DirectoryRow, SourceRecord
 
 
-class Segment:
+class EntryRun:
     """Some neighbouring entries of a directory; None while they are still to come."""
 
     __slots__ = ("entries",)
@@ -29,16 +29,16 @@ class Segment:
         self.entries = entries
 
 
-class Place(msgspec.Struct):
+class EntrySlot(msgspec.Struct):
     """Where a directory's entry belongs in the directory above."""
 
-    parent: Assembly
-    segment: Segment
+    parent: PendingDirectory
+    segment: EntryRun
     name: bytes
     metadata: Metadata
 
 
-class Assembly(msgspec.Struct, eq=False):
+class PendingDirectory(msgspec.Struct, eq=False):
     """One directory in the making.
 
     Attributes:
@@ -47,7 +47,7 @@ class Assembly(msgspec.Struct, eq=False):
         read_ns: When its reading began.
         recorded: The packed cap under which it was stored the last time, if any.
         signature: What it may be recognised by; None where that must not be relied on.
-        is_passage: Whether it only leads to sources, and nothing is to be recorded of it.
+        is_traverse_only: Whether it only leads to sources, and nothing is to be recorded of it.
         files, directories, size: What is below it, as far as it is known.
         excluded: How many of its entries, and of those below it, are left out by the user's rules.
         below: Its subdirectories with their caps.
@@ -60,8 +60,8 @@ class Assembly(msgspec.Struct, eq=False):
     read_ns: int
     recorded: bytes | None
     signature: bytes | None
-    is_passage: bool = False
-    segments: deque[Segment] = msgspec.field(default_factory=deque)
+    is_traverse_only: bool = False
+    segments: deque[EntryRun] = msgspec.field(default_factory=deque)
     builder: DirectoryBuilder | None = None
     files: int = 0
     directories: int = 0
@@ -69,10 +69,10 @@ class Assembly(msgspec.Struct, eq=False):
     excluded: int = 0
     below: Subdirectories = msgspec.field(default_factory=Subdirectories)
     is_listed: bool = False
-    packed: bytes | None = None
-    place: Place | None = None
+    encoded: bytes | None = None
+    place: EntrySlot | None = None
 
-    def distrust(self) -> None:
+    def discard_signature(self) -> None:
         """Have the directory looked through file by file the next time."""
         self.signature = None
 
@@ -96,47 +96,47 @@ class Assembler:
         self._ledger = ledger
         self.queued = 0
 
-    def add(self, assembly: Assembly, entry: Entry) -> None:
+    def add(self, assembly: PendingDirectory, entry: Entry) -> None:
         """Add the entry of a file that is known already."""
         assembly.files += 1
         assembly.size += entry.size
         self._append(assembly, entry)
 
-    def add_directory(self, assembly: Assembly, entry: Entry, row: DirectoryRow) -> None:
+    def add_directory(self, assembly: PendingDirectory, entry: Entry, row: DirectoryRow) -> None:
         """Add the entry of a directory that has not changed."""
         assembly.files += row.files
         assembly.directories += 1 + row.directories
         assembly.size += row.size
         assembly.excluded += row.excluded
-        assembly.below.add(entry.name, entry.packed)
+        assembly.below.add(entry.name, entry.encoded)
         self._append(assembly, entry)
 
-    def reserve(self, assembly: Assembly) -> Segment:
+    def reserve(self, assembly: PendingDirectory) -> EntryRun:
         """Keep a place, after all that was added, for entries that are still to come."""
-        segment = Segment()
+        segment = EntryRun()
         assembly.segments.append(segment)
         return segment
 
-    def resolve(self, assembly: Assembly, segment: Segment, entries: list[Entry]) -> None:
+    def resolve(self, assembly: PendingDirectory, segment: EntryRun, entries: list[Entry]) -> None:
         """Fill a place with files. It may finish the directory, and some above it."""
         assembly.files += len(entries)
         assembly.size += sum(entry.size for entry in entries)
         self._fill(segment, entries)
         self._settle(assembly)
 
-    def put(self, assembly: Assembly, place: Place) -> None:
+    def put(self, assembly: PendingDirectory, place: EntrySlot) -> None:
         """Say where a directory belongs."""
         assembly.place = place
-        if assembly.packed is not None:
-            self._deliver(assembly, assembly.packed)
+        if assembly.encoded is not None:
+            self._deliver(assembly, assembly.encoded)
             self._settle(place.parent)
 
-    def close(self, assembly: Assembly) -> None:
+    def close(self, assembly: PendingDirectory) -> None:
         """Say that nothing more will be added."""
         assembly.is_listed = True
         self._settle(assembly)
 
-    def _append(self, assembly: Assembly, entry: Entry) -> None:
+    def _append(self, assembly: PendingDirectory, entry: Entry) -> None:
         segments = assembly.segments
         if not segments:
             self._builder(assembly).add(entry)
@@ -145,27 +145,27 @@ class Assembler:
         if (entries := segments[-1].entries) is not None:
             entries.append(entry)
         else:
-            segments.append(Segment([entry]))
+            segments.append(EntryRun([entry]))
 
-    def _fill(self, segment: Segment, entries: list[Entry]) -> None:
+    def _fill(self, segment: EntryRun, entries: list[Entry]) -> None:
         segment.entries = entries
         self.queued += len(entries)
 
-    def _settle(self, assembly: Assembly) -> None:
+    def _settle(self, assembly: PendingDirectory) -> None:
         """Build what is known of a directory; where that finishes it, go on with the one above. Trees are deep: no recursion."""
-        above: Assembly | None = assembly
+        above: PendingDirectory | None = assembly
         while above is not None:
             assembly = above
             self._build(assembly)
-            if assembly.segments or not assembly.is_listed or assembly.packed is not None:
+            if assembly.segments or not assembly.is_listed or assembly.encoded is not None:
                 return
-            assembly.packed = self._finish(assembly)
+            assembly.encoded = self._finish(assembly)
             if assembly.place is None:
                 return
-            self._deliver(assembly, assembly.packed)
+            self._deliver(assembly, assembly.encoded)
             above = assembly.place.parent
 
-    def _build(self, assembly: Assembly) -> None:
+    def _build(self, assembly: PendingDirectory) -> None:
         segments = assembly.segments
         while segments and (entries := segments[0].entries) is not None:
             segments.popleft()
@@ -174,37 +174,37 @@ class Assembler:
             for entry in entries:
                 add(entry)
 
-    def _builder(self, assembly: Assembly) -> DirectoryBuilder:
+    def _builder(self, assembly: PendingDirectory) -> DirectoryBuilder:
         if assembly.builder is None:
             assembly.builder = self._writer.build_directory(assembly.recorded)
         return assembly.builder
 
-    def _finish(self, assembly: Assembly) -> bytes:
-        packed = pack_cap(self._builder(assembly).finish())
+    def _finish(self, assembly: PendingDirectory) -> bytes:
+        encoded = encode_cap(self._builder(assembly).finish())
         assembly.builder = None
-        if not assembly.is_passage:
-            self._record.stage(assembly.path, row_of(assembly, packed))
-        return packed
+        if not assembly.is_traverse_only:
+            self._record.stage(assembly.path, row_of(assembly, encoded))
+        return encoded
 
-    def _deliver(self, assembly: Assembly, packed: bytes) -> None:
+    def _deliver(self, assembly: PendingDirectory, encoded: bytes) -> None:
         """Hand a finished directory to the one above."""
         place = assembly.place
         assert place is not None
-        was_there = Change.UNCHANGED if assembly.recorded == packed else Change.CHANGED
+        was_there = Change.UNCHANGED if assembly.recorded == encoded else Change.CHANGED
         self._ledger.directories.add(Change.NEW if assembly.recorded is None else was_there)
         place.parent.files += assembly.files
         place.parent.directories += 1 + assembly.directories
         place.parent.size += assembly.size
         place.parent.excluded += assembly.excluded
-        place.parent.below.add(place.name, packed)
-        self._fill(place.segment, [Entry(place.name, packed, place.metadata)])
+        place.parent.below.add(place.name, encoded)
+        self._fill(place.segment, [Entry(place.name, encoded, place.metadata)])
 
 
-def row_of(assembly: Assembly, packed: bytes) -> DirectoryRow:
+def row_of(assembly: PendingDirectory, encoded: bytes) -> DirectoryRow:
     """Say how a directory that came out under a cap was stored."""
     return DirectoryRow(
         assembly.signature,
-        packed,
+        encoded,
         assembly.below.digest(),
         assembly.read_ns,
         assembly.files,

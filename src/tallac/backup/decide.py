@@ -47,9 +47,9 @@ def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
     return _has_same_fields(found, recorded.metadata) and (recorded.size == found.size or not found.is_regular)
 
 
-def mark_beginning(found: SourceEntry, packed: bytes) -> Entry:
+def mark_beginning(found: SourceEntry, encoded: bytes) -> Entry:
     """Describe the stored beginning of a large file that is being read. Such an entry is only ever a provisional row."""
-    return Entry(found.name, packed, msgspec.structs.replace(metadata_of(found), other={_WHOLE_SIZE_KEY: found.size}))
+    return Entry(found.name, encoded, msgspec.structs.replace(metadata_of(found), other={_WHOLE_SIZE_KEY: found.size}))
 
 
 def is_beginning(found: SourceEntry, recorded: Entry) -> bool:
@@ -79,10 +79,10 @@ class Subdirectories:
     def __init__(self) -> None:
         self._sum = 0
 
-    def add(self, name: bytes, packed: bytes) -> None:
+    def add(self, name: bytes, encoded: bytes) -> None:
         """Take one in."""
         # A name has no zero byte, so no two pairs are hashed alike.
-        self._sum += int.from_bytes(blake3(name + b"\0" + packed).digest(_SUM_SIZE), "big")
+        self._sum += int.from_bytes(blake3(name + b"\0" + encoded).digest(_SUM_SIZE), "big")
 
     def digest(self) -> bytes:
         """Give the digest of those that were added."""

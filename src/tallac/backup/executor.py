@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from tallac.backup.messages import BatchJob, BatchResult, PiecesJob, PiecesResult
+from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult
 from tallac.backup.reading import FileStorer
 
-Take = Callable[[BatchResult | PiecesResult], None]
+OnResult = Callable[[BatchResult | ChunksResult], None]
 
 
 class Executor(Protocol):
     """Carries out jobs. Answers come within `submit` or `drain`, in any order."""
 
-    def submit(self, job: BatchJob | PiecesJob, take: Take) -> None:
-        """Take a job, waiting while there is too much under way."""
+    def submit(self, job: BatchJob | ChunksJob, on_result: OnResult) -> None:
+        """OnResult a job, waiting while there is too much under way."""
         ...
 
     def drain(self) -> None:
@@ -35,18 +35,18 @@ class Pool(Executor, Protocol):
         ...
 
 
-class Here:
+class InlineExecutor:
     """Carries out a job at once, in this process."""
 
     def __init__(self, storer: FileStorer) -> None:
         self._storer = storer
 
-    def submit(self, job: BatchJob | PiecesJob, take: Take) -> None:
+    def submit(self, job: BatchJob | ChunksJob, on_result: OnResult) -> None:
         if isinstance(job, BatchJob):
-            take(BatchResult(self._storer.store_batch(job), None))
+            on_result(BatchResult(self._storer.store_batch(job), None))
         else:
-            tokens, problem = self._storer.store_pieces(job)
-            take(PiecesResult(tokens, problem, None))
+            tokens, problem = self._storer.store_chunks(job)
+            on_result(ChunksResult(tokens, problem, None))
 
     def drain(self) -> None:
         """Do nothing: nothing is ever under way."""

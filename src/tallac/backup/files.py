@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from tallac.backup.assembly import Assembler, Assembly, Segment
-from tallac.backup.executor import Executor, Here
+from tallac.backup.assembly import Assembler, EntryRun, PendingDirectory
+from tallac.backup.executor import Executor, InlineExecutor
 from tallac.backup.large import LargeFile, LargeFiles
-from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesResult, Problem
+from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part, PartResult, Problem
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger, compare, join
@@ -49,8 +49,8 @@ class _Part(NamedTuple):
         recorded: By name, the entries that they had before.
     """
 
-    assembly: Assembly
-    segment: Segment
+    assembly: PendingDirectory
+    segment: EntryRun
     names: list[bytes]
     recorded: dict[bytes, Entry]
 
@@ -87,7 +87,7 @@ class Files:
         self._ledger = ledger
         self._start_pool = start_pool
         self._small_size_max = writer.small_size_max
-        self._here = Here(storer)
+        self._here = InlineExecutor(storer)
         self._executor: Executor = self._here
         self._is_alone = True
         self._batch_files_max = THREAD_BATCH_FILES_MAX if writer.threads else BATCH_FILES_MAX
@@ -98,7 +98,7 @@ class Files:
         self._count = self._size = 0
         self._count_total = self._size_total = 0
 
-    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
+    def read(self, assembly: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
         """Have a regular file read and its entry put in the next place of its directory.
 
         Args:
@@ -136,7 +136,7 @@ class Files:
         """Close files that are under way."""
         self._large.close()
 
-    def _begin_part(self, assembly: Assembly, name: bytes, recorded: Entry | None) -> _Part:
+    def _begin_part(self, assembly: PendingDirectory, name: bytes, recorded: Entry | None) -> _Part:
         return _Part(assembly, self._assembler.reserve(assembly), [name], {} if recorded is None else {name: recorded})
 
     def _flush(self) -> None:
@@ -152,7 +152,7 @@ class Files:
             self._executor = self._start_pool() or self._here
         return self._executor
 
-    def _take(self, parts: list[_Part], result: BatchResult | PiecesResult) -> None:
+    def _take(self, parts: list[_Part], result: BatchResult | ChunksResult) -> None:
         assert isinstance(result, BatchResult)
         for part, part_result in zip(parts, result.parts, strict=True):
             self._take_part(part, part_result)
@@ -171,12 +171,12 @@ class Files:
         self._assembler.resolve(part.assembly, part.segment, entries)
         self._ledger.tick()
 
-    def _keep(self, assembly: Assembly, entries: list[Entry], table: bytes) -> None:
+    def _keep(self, assembly: PendingDirectory, entries: list[Entry], table: bytes) -> None:
         if entries:
             rows = ProvisionalRows(assembly.read_ns, table)
             self._record.keep_provisional(assembly.path, entries[0].name, entries[-1].name, rows)
 
-    def _keep_beginning(self, assembly: Assembly, entry: Entry) -> None:
+    def _keep_beginning(self, assembly: PendingDirectory, entry: Entry) -> None:
         self._keep(assembly, [entry], encode_table([entry]))
         # The next one comes after much more has been read.
         self._record.flush()
@@ -190,8 +190,8 @@ class Files:
             self._leave_out(part.assembly, problem)
         return _decode(results[0].table)
 
-    def _leave_out(self, assembly: Assembly, problem: Problem) -> None:
-        assembly.distrust()
+    def _leave_out(self, assembly: PendingDirectory, problem: Problem) -> None:
+        assembly.discard_signature()
         if problem.error_number in _GONE:
             self._ledger.vanish()
         else:
@@ -204,7 +204,7 @@ class Files:
             change = compare(entry, part.recorded.get(entry.name))
             self._ledger.finish_file(change, directory, entry.name, size)
             if entry.metadata.changed:
-                part.assembly.distrust()
+                part.assembly.discard_signature()
                 self._ledger.observer.notice(join(directory, entry.name), "it changed while it was read, and is stored as read")
             if size <= self._small_size_max:
                 self._ledger.progress.bytes_read += size

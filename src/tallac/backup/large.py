@@ -11,12 +11,12 @@ import msgspec
 
 from tallac.backup.decide import is_beginning, is_recorded_safely, mark_beginning
 from tallac.backup.executor import Executor
-from tallac.backup.messages import BatchJob, BatchResult, Part, PartResult, PiecesJob, PiecesResult, Problem
+from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult, Part, PartResult, Problem
 from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
 from tallac.backup.recorded import StoredBefore
-from tallac.dag import Entry, encode_table, pack_cap
+from tallac.dag import Entry, encode_cap, encode_table
 from tallac.errors import StoreBusyError, UnreadableError
-from tallac.interfaces import CapWriter, Piece
+from tallac.interfaces import CapWriter, Chunk
 from tallac.source import FileSystem, SourceEntry, open_regular
 
 JOB_SIZE = 8 << 20
@@ -52,7 +52,7 @@ class LargeFile(msgspec.Struct, eq=False):
     tries: int = 0
     descriptor: int = -1
     before: SourceEntry | None = None
-    pieces: list[Piece] = msgspec.field(default_factory=list)
+    chunks: list[Chunk] = msgspec.field(default_factory=list)
     tokens: list[bytes] = msgspec.field(default_factory=list)
     count_stored: int = 0
     size_kept: int = 0
@@ -102,7 +102,7 @@ class LargeFiles:
             self._close(file)
             self._read_as_small(file)
             return
-        if not self._writer.takes_pieces:
+        if not self._writer.takes_chunks:
             self._stream(file, file.before)
             return
         self._hand_out(file, executor)
@@ -118,7 +118,7 @@ class LargeFiles:
         """Store a file as one stream. It is cut where it ended when it was opened, lest it grow for ever."""
         stream = _Stream(file.descriptor, before.size, self._add_bytes_read)
         try:
-            packed = pack_cap(self._writer.put_file(stream))
+            encoded = encode_cap(self._writer.put_file(stream))
             is_whole = stream.position == before.size
             _, metadata = describe(file.descriptor, before, is_whole=is_whole, filesystem=self._filesystem)
         except StoreBusyError:
@@ -140,20 +140,20 @@ class LargeFiles:
         if metadata.changed and file.tries < READ_TRIES:
             self.read(file, self._here)
         else:
-            file.done(PartResult(encode_table([Entry(file.name, packed, metadata)]), []))
+            file.done(PartResult(encode_table([Entry(file.name, encoded, metadata)]), []))
 
     def _hand_out(self, file: LargeFile, executor: Executor) -> None:
         self._take_up(file)
         file.problem, file.is_cut = None, False
-        first, size = len(file.pieces), 0
+        first, size = len(file.chunks), 0
         try:
-            for piece in self._cut(file):
-                file.pieces.append(piece)
+            for chunk in self._cut(file):
+                file.chunks.append(chunk)
                 file.tokens.append(b"")
-                size += 0 if piece.is_hole else piece.length
+                size += 0 if chunk.is_hole else chunk.length
                 if size >= JOB_SIZE:
                     self._submit(file, first, executor)
-                    first, size = len(file.pieces), 0
+                    first, size = len(file.chunks), 0
             self._submit(file, first, executor)
         except UnreadableError as error:
             file.problem = Problem(file.name, error.error_number, str(error))
@@ -162,55 +162,55 @@ class LargeFiles:
     def _take_up(self, file: LargeFile) -> None:
         """Begin where a run that was killed has stored everything up to, if it was this very file then, or else at the front."""
         assert file.before is not None
-        held: list[tuple[Piece, bytes]] = []
+        held: list[tuple[Chunk, bytes]] = []
         for entry, read_ns in file.stored:
             if is_recorded_safely(file.before.ctime_ns, read_ns) and is_beginning(file.before, entry):
-                held = self._writer.pieces_held(entry.packed)
+                held = self._writer.chunks_held(entry.encoded)
                 if held:
                     break
-        file.pieces, file.tokens = [piece for piece, _ in held], [token for _, token in held]
-        file.count_stored, file.size_kept = len(held), _end(file.pieces)
+        file.chunks, file.tokens = [chunk for chunk, _ in held], [token for _, token in held]
+        file.count_stored, file.size_kept = len(held), _end(file.chunks)
 
     def _keep_beginning(self, file: LargeFile) -> None:
         """Store the list of the pieces that are there, each time that these have become many more."""
         assert file.before is not None
         count = file.count_stored
-        while count < len(file.pieces) and (file.tokens[count] or file.pieces[count].is_hole):
+        while count < len(file.chunks) and (file.tokens[count] or file.chunks[count].is_hole):
             count += 1
         file.count_stored = count
-        size = _end(file.pieces, count)
+        size = _end(file.chunks, count)
         if size - file.size_kept >= max(BEGINNING_SIZE, size // _BEGINNING_GROWTH):
             file.size_kept = size
-            packed = self._writer.join(zip(file.pieces[:count], file.tokens[:count], strict=True))
-            file.keep(mark_beginning(file.before, packed))
+            encoded = self._writer.join(zip(file.chunks[:count], file.tokens[:count], strict=True))
+            file.keep(mark_beginning(file.before, encoded))
 
-    def _cut(self, file: LargeFile) -> Iterator[Piece]:
+    def _cut(self, file: LargeFile) -> Iterator[Chunk]:
         assert file.before is not None
         try:
-            yield from self._writer.cut(file.descriptor, file.before.size, _end(file.pieces))
+            yield from self._writer.cut(file.descriptor, file.before.size, _end(file.chunks))
         except OSError as error:
             # Cutting reads the source and writes nothing.
             raise UnreadableError(error.strerror or str(error), error.errno or errno.EIO) from error
 
     def _submit(self, file: LargeFile, first: int, executor: Executor) -> None:
         assert file.before is not None
-        numbers = [number for number in range(first, len(file.pieces)) if not file.pieces[number].is_hole]
+        numbers = [number for number in range(first, len(file.chunks)) if not file.chunks[number].is_hole]
         if not numbers or file.problem is not None:
             return
-        stretches = [(file.pieces[number].offset, file.pieces[number].length) for number in numbers]
+        ranges = [(file.chunks[number].offset, file.chunks[number].length) for number in numbers]
         file.open_jobs += 1
-        job = PiecesJob(file.directory, file.name, file.before.device, file.before.inode, stretches)
+        job = ChunksJob(file.directory, file.name, file.before.device, file.before.inode, ranges)
         executor.submit(job, partial(self._take, file, numbers))
 
-    def _take(self, file: LargeFile, numbers: list[int], result: BatchResult | PiecesResult) -> None:
-        assert isinstance(result, PiecesResult)
+    def _take(self, file: LargeFile, numbers: list[int], result: BatchResult | ChunksResult) -> None:
+        assert isinstance(result, ChunksResult)
         file.open_jobs -= 1
         if result.problem is not None:
             file.problem = file.problem or result.problem
         else:
             for number, token in zip(numbers, result.tokens, strict=True):
                 file.tokens[number] = token
-            self._add_bytes_read(sum(file.pieces[number].length for number in numbers))
+            self._add_bytes_read(sum(file.chunks[number].length for number in numbers))
             self._keep_beginning(file)
         if file.is_cut and file.open_jobs == 0:
             self._complete(file)
@@ -218,7 +218,7 @@ class LargeFiles:
     def _complete(self, file: LargeFile) -> None:
         """See whether the file is what it was before, and join its pieces."""
         assert file.before is not None
-        size = _end(file.pieces)
+        size = _end(file.chunks)
         metadata = None
         if file.problem is None:
             try:
@@ -234,11 +234,11 @@ class LargeFiles:
         elif metadata is None or size <= self._writer.small_size_max:
             file.done(_failure(file.problem or Problem(file.name, errno.ESTALE, "it shrinks while it is read")))
         else:
-            packed = self._writer.join(zip(file.pieces, file.tokens, strict=True))
-            file.done(PartResult(encode_table([Entry(file.name, packed, metadata)]), []))
+            encoded = self._writer.join(zip(file.chunks, file.tokens, strict=True))
+            file.done(PartResult(encode_table([Entry(file.name, encoded, metadata)]), []))
 
     def _read_as_small(self, file: LargeFile) -> None:
-        def take(result: BatchResult | PiecesResult) -> None:
+        def on_result(result: BatchResult | ChunksResult) -> None:
             assert isinstance(result, BatchResult)
             part = result.parts[0]
             if part.problems and part.problems[0].error_number is None and file.tries < READ_TRIES:
@@ -246,7 +246,7 @@ class LargeFiles:
             else:
                 file.done(part)
 
-        self._here.submit(BatchJob([Part(file.directory, [file.name])]), take)
+        self._here.submit(BatchJob([Part(file.directory, [file.name])]), on_result)
 
     def _close(self, file: LargeFile) -> None:
         self._open.discard(file.descriptor)
@@ -275,9 +275,9 @@ class _Stream:
         return len(block)
 
 
-def _end(pieces: list[Piece], count: int | None = None) -> int:
+def _end(chunks: list[Chunk], count: int | None = None) -> int:
     """Tell where the last of some pieces ends, or the last of the first `count` ones."""
-    last = pieces[-1 if count is None else count - 1] if pieces and count != 0 else None
+    last = chunks[-1 if count is None else count - 1] if chunks and count != 0 else None
     return 0 if last is None else last.offset + last.length
 
 

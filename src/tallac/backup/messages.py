@@ -23,8 +23,8 @@ class BatchJob(NamedTuple):
     parts: list[Part]
 
 
-class PiecesJob(NamedTuple):
-    """Store some pieces of one large file. Answered by a PiecesResult.
+class ChunksJob(NamedTuple):
+    """Store some pieces of one large file. Answered by a ChunksResult.
 
     Attributes:
         device, inode: Which file it is; another one under its name counts as an error.
@@ -35,14 +35,14 @@ class PiecesJob(NamedTuple):
     name: bytes
     device: int
     inode: int
-    stretches: list[tuple[int, int]]
+    ranges: list[tuple[int, int]]
 
 
 class Finish(NamedTuple):
     """Make everything durable. Nothing can be stored afterwards. Answered by Finished."""
 
 
-Job: TypeAlias = BatchJob | PiecesJob | Finish
+Job: TypeAlias = BatchJob | ChunksJob | Finish
 
 
 class Problem(NamedTuple):
@@ -77,7 +77,7 @@ class BatchResult(NamedTuple):
     receipt: bytes | None
 
 
-class PiecesResult(NamedTuple):
+class ChunksResult(NamedTuple):
     """A token a piece, in their order; with the receipt of what has become durable.
 
     Attributes:
@@ -95,4 +95,4 @@ class Finished(NamedTuple):
     receipt: bytes
 
 
-Answer: TypeAlias = BatchResult | PiecesResult | Finished
+Answer: TypeAlias = BatchResult | ChunksResult | Finished

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from tallac.backup.executor import Take
-from tallac.backup.messages import Answer, BatchJob, Finish, Finished, Job, PiecesJob
+from tallac.backup.executor import OnResult
+from tallac.backup.messages import Answer, BatchJob, ChunksJob, Finish, Finished, Job
 from tallac.backup.worker import StoreTask
 from tallac.workers.pool import WorkerPool
 
@@ -16,7 +16,7 @@ _ADVICE = "nothing was entered, start the backup again"
 class Workers:
     """Has jobs carried out by worker processes, and passes their receipts on.
 
-    All but `stop` raise WorkerDiedError where a worker is gone, and what a worker could not go on with.
+    All but `stop` raise WorkerCrashedError where a worker is gone, and what a worker could not go on with.
     """
 
     def __init__(self, task: StoreTask, count: int, adopt: Callable[[bytes], None]) -> None:
@@ -28,8 +28,8 @@ class Workers:
         self._adopt = adopt
         self._pool: WorkerPool[Job, Answer] = WorkerPool(task, count, advice=_ADVICE)
 
-    def submit(self, job: BatchJob | PiecesJob, take: Take) -> None:
-        self._pool.submit(job, partial(self._take, take))
+    def submit(self, job: BatchJob | ChunksJob, on_result: OnResult) -> None:
+        self._pool.submit(job, partial(self._take, on_result))
 
     def drain(self) -> None:
         self._pool.drain()
@@ -43,11 +43,11 @@ class Workers:
         """End the processes early; what they stored may be lost. Calling it after `finish`, or twice, does nothing."""
         self._pool.stop()
 
-    def _take(self, take: Take, answer: Answer) -> None:
+    def _take(self, on_result: OnResult, answer: Answer) -> None:
         assert not isinstance(answer, Finished)
         if answer.receipt is not None:
             self._adopt(answer.receipt)
-        take(answer)
+        on_result(answer)
 
     def _take_last(self, answer: Answer) -> None:
         assert isinstance(answer, Finished)

@@ -9,7 +9,7 @@ import errno
 import os
 from typing import NamedTuple, Protocol
 
-from tallac.backup.messages import BatchJob, Part, PartResult, PiecesJob, Problem
+from tallac.backup.messages import BatchJob, ChunksJob, Part, PartResult, Problem
 from tallac.dag import Entry, Metadata, encode_table
 from tallac.interfaces import Buffer
 from tallac.source import (
@@ -29,11 +29,11 @@ READ_TRIES = 3
 
 
 class FileWriter(Protocol):
-    """What storing files takes; a PieceWriter and a CapWriter both have it."""
+    """What storing files takes; a ChunkWriter and a CapWriter both have it."""
 
     def put_small(self, data: Buffer) -> bytes: ...
 
-    def put_piece(self, data: Buffer) -> bytes: ...
+    def put_chunk(self, data: Buffer) -> bytes: ...
 
 
 class SmallFile(NamedTuple):
@@ -60,7 +60,7 @@ class FileStorer:
         """Store small files; what can't be read is told in the result."""
         return [self._store_part(part) for part in job.parts]
 
-    def store_pieces(self, job: PiecesJob) -> tuple[list[bytes], Problem | None]:
+    def store_chunks(self, job: ChunksJob) -> tuple[list[bytes], Problem | None]:
         """Store pieces of a large file and give their tokens, or what was wrong with the file."""
         try:
             descriptor, found = open_regular(self.open_directory(job.directory), job.name, filesystem=self._filesystem)
@@ -69,7 +69,7 @@ class FileStorer:
         try:
             if (found.device, found.inode) != (job.device, job.inode):
                 return [], Problem(job.name, errno.ESTALE, "another file has taken its place")
-            return self._store_stretches(descriptor, job)
+            return self._store_ranges(descriptor, job)
         finally:
             self._filesystem.close(descriptor)
 
@@ -110,19 +110,19 @@ class FileStorer:
                 entries.append(Entry(name, self._writer.put_small(small.content), small.metadata))
         return PartResult(encode_table(entries), problems)
 
-    def _store_stretches(self, descriptor: int, job: PiecesJob) -> tuple[list[bytes], Problem | None]:
+    def _store_ranges(self, descriptor: int, job: ChunksJob) -> tuple[list[bytes], Problem | None]:
         tokens: list[bytes] = []
-        for offset, length in job.stretches:
+        for offset, length in job.ranges:
             try:
-                content = self._read_stretch(descriptor, offset, length)
+                content = self._read_range(descriptor, offset, length)
             except OSError as error:
                 return [], problem_of(job.name, error)
             if len(content) < length:
                 return [], Problem(job.name, errno.ESTALE, "it has shrunk")
-            tokens.append(self._writer.put_piece(content))
+            tokens.append(self._writer.put_chunk(content))
         return tokens, None
 
-    def _read_stretch(self, descriptor: int, offset: int, length: int) -> memoryview:
+    def _read_range(self, descriptor: int, offset: int, length: int) -> memoryview:
         """Read a stretch of an open file into a buffer that the next call uses again; shorter where the file ends before."""
         if len(self._buffer) < length:
             self._buffer = bytearray(length)

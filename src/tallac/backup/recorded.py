@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, decode_table, unpack_cap
+from tallac.dag import Entry, decode_cap, decode_table
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader
 from tallac.sourcedb import SourceRecord
@@ -21,7 +21,7 @@ class Recorded(NamedTuple):
         is_current: Whether all of it is known to be in the grid; else each part is to be looked up.
     """
 
-    packed: bytes
+    encoded: bytes
     read_ns: int
     is_current: bool = False
 
@@ -49,7 +49,7 @@ class RecordedEntries:
         """
         self._on_gone = on_gone
         self._on_damage = on_damage
-        self._entries = iter(()) if recorded is None else _read(grid, recorded.packed)
+        self._entries = iter(()) if recorded is None else _read(grid, recorded.encoded)
         self._next = self._advance()
 
     def find(self, name: bytes) -> Entry | None:
@@ -98,8 +98,8 @@ class ProvisionalEntries:
         return self._found.get(name, [])
 
 
-def _read(grid: CapReader, packed: bytes) -> Iterator[Entry]:
-    cap = unpack_cap(packed)
+def _read(grid: CapReader, encoded: bytes) -> Iterator[Entry]:
+    cap = decode_cap(encoded)
     if isinstance(cap, DirectoryReadCap):
         yield from grid.read_directory(cap)
 

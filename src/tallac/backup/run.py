@@ -8,17 +8,17 @@ from functools import partial
 
 import msgspec
 
-from tallac.backup.assembly import Assembler, Assembly, row_of
+from tallac.backup.assembly import Assembler, PendingDirectory, row_of
+from tallac.backup.context import WalkContext
 from tallac.backup.executor import Executor, Pool
 from tallac.backup.files import Files
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import Recorded
 from tallac.backup.summary import BackupSummary, Change, Ledger, Observer
-from tallac.backup.surroundings import Surroundings
 from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap
-from tallac.dag import Metadata, SnapshotFacts, parse_snapshot_name, unpack_cap
+from tallac.dag import Metadata, SnapshotFacts, decode_cap, parse_snapshot_name
 from tallac.errors import FencedError, SourceError, UsageError
 from tallac.interfaces import CapReader, CapWriter, Clock, Grid, Session
 from tallac.source import (
@@ -41,7 +41,7 @@ FOREIGN_DURATION_NS = 24 * 3600 * 1_000_000_000
 """So long before its name's time a snapshot of another tool may have been begun."""
 
 
-class BackupOrder(msgspec.Struct, frozen=True):
+class BackupRequest(msgspec.Struct, frozen=True):
     """What is to be backed up, and how.
 
     Attributes:
@@ -83,7 +83,7 @@ class BackupOrder(msgspec.Struct, frozen=True):
 class _Stored(msgspec.Struct, frozen=True):
     """What a writing() block came to."""
 
-    packed: bytes
+    encoded: bytes
     metadata: Metadata
     row: DirectoryRow
     bytes_stored: int
@@ -91,7 +91,7 @@ class _Stored(msgspec.Struct, frozen=True):
 
 def back_up(
     grid: Grid,
-    order: BackupOrder,
+    order: BackupRequest,
     database: SourceDatabase,
     clock: Clock,
     *,
@@ -116,7 +116,7 @@ def back_up(
         UsageError: The source is no directory.
         NotADirectoryCapError: The target can't be one.
         StoreError: The store failed.
-        WorkerDiedError: A worker process was killed.
+        WorkerCrashedError: A worker process was killed.
     """
     run = _Run(grid, order, database, clock, observer or Observer(), filesystem)
     try:
@@ -132,7 +132,7 @@ class _Run:
     def __init__(
         self,
         grid: Grid,
-        order: BackupOrder,
+        order: BackupRequest,
         database: SourceDatabase,
         clock: Clock,
         observer: Observer,
@@ -161,24 +161,24 @@ class _Run:
                 for path, reason in self._order.missing:
                     ledger.leave_out(path, reason)
                 try:
-                    packed, row = self._store(root, target, writer, record, ledger)
+                    encoded, row = self._store(root, target, writer, record, ledger)
                 finally:
                     record.flush()
                 metadata = self._root_metadata(root)
-            stored = _Stored(packed, metadata, row, writer.bytes_stored)
+            stored = _Stored(encoded, metadata, row, writer.bytes_stored)
             facts = self._facts(started_ns, stored, ledger)
             name = self._enter(session, target, stored, facts)
             record.commit(epoch)
-        return summarise(name, _directory_cap(packed), facts, row, ledger)
+        return summarise(name, _directory_cap(encoded), facts, row, ledger)
 
     def _enter(self, session: Session, target: Target, stored: _Stored, facts: SnapshotFacts) -> bytes:
         """Enter the snapshot and give its name; b"" where it is not wanted beside the latest one."""
-        if self._order.skips_unchanged and is_latest(self._grid, target, stored.packed):
+        if self._order.skips_unchanged and is_latest(self._grid, target, stored.encoded):
             return b""
-        session.commit([_directory_cap(stored.packed)])
+        session.commit([_directory_cap(stored.encoded)])
         entered = msgspec.structs.replace(stored.metadata, snapshot=facts)
         notice = self._observer.notice
-        return enter_snapshot(self._grid, session, target, stored.packed, entered, self._clock, self._order.time_ns, notice=notice)
+        return enter_snapshot(self._grid, session, target, stored.encoded, entered, self._clock, self._order.time_ns, notice=notice)
 
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
@@ -194,7 +194,7 @@ class _Run:
             )
             stack.callback(files.close)
             walked = stack.enter_context(DirectoryStack(root, filesystem=self._filesystem))
-            around = Surroundings(
+            around = WalkContext(
                 self._grid,
                 writer,
                 record,
@@ -285,7 +285,7 @@ def open_source(source: bytes, filesystem: FileSystem) -> int:
 
 
 def find_recorded(
-    grid: CapReader, target: Target | None, order: BackupOrder, record: SourceRecord, ledger: Ledger
+    grid: CapReader, target: Target | None, order: BackupRequest, record: SourceRecord, ledger: Ledger
 ) -> Recorded | None:
     """Find what stands in for local records where these are lost, or tell nothing, and what is to be expected."""
     row = record.directory(order.source) if order.scope is None else None
@@ -300,9 +300,9 @@ def find_recorded(
     if facts is None:
         # Another tool made it, which tells only when it was entered. What had changed shortly before is read again.
         entered_ns = parse_snapshot_name(latest.name) or 0
-        return Recorded(latest.packed, entered_ns - FOREIGN_DURATION_NS)
+        return Recorded(latest.encoded, entered_ns - FOREIGN_DURATION_NS)
     ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
-    return Recorded(latest.packed, facts.started_ns)
+    return Recorded(latest.encoded, facts.started_ns)
 
 
 def summarise(name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, row: DirectoryRow, ledger: Ledger) -> BackupSummary:
@@ -322,18 +322,18 @@ def summarise(name: bytes, cap: DirectoryReadCap, facts: SnapshotFacts, row: Dir
     )
 
 
-def outcome(visited: DirectoryRow | Assembly, ledger: Ledger) -> tuple[bytes, DirectoryRow]:
+def outcome(visited: DirectoryRow | PendingDirectory, ledger: Ledger) -> tuple[bytes, DirectoryRow]:
     """Give the packed cap of what a walk came out as, and what is below it."""
     if isinstance(visited, DirectoryRow):
         ledger.files.add(Change.UNCHANGED, visited.files)
         ledger.directories.add(Change.UNCHANGED, visited.directories)
-        return visited.packed, visited
-    assert visited.packed is not None, "a file's result is missing"
-    return visited.packed, row_of(visited, visited.packed)
+        return visited.encoded, visited
+    assert visited.encoded is not None, "a file's result is missing"
+    return visited.encoded, row_of(visited, visited.encoded)
 
 
-def _directory_cap(packed: bytes) -> DirectoryReadCap:
-    cap = unpack_cap(packed)
+def _directory_cap(encoded: bytes) -> DirectoryReadCap:
+    cap = decode_cap(encoded)
     assert isinstance(cap, DirectoryReadCap), "a source is stored as a directory"
     return cap
 

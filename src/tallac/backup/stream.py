@@ -8,16 +8,16 @@ from itertools import islice
 
 import msgspec
 
-from tallac.backup.run import BackupOrder
+from tallac.backup.run import BackupRequest
 from tallac.backup.summary import BackupSummary, Counts
 from tallac.backup.target import Target, enter_snapshot, open_target
 from tallac.caps import DirectoryReadCap
-from tallac.dag import LATEST, Entry, Metadata, pack_cap, time_from_ns
+from tallac.dag import LATEST, Entry, Metadata, encode_cap, time_from_ns
 from tallac.errors import FencedError, SourceError
 from tallac.interfaces import CapReader, Clock, FileContent, Grid
 
 
-def back_up_stream(grid: Grid, order: BackupOrder, name: bytes, content: FileContent, clock: Clock) -> BackupSummary:
+def back_up_stream(grid: Grid, order: BackupRequest, name: bytes, content: FileContent, clock: Clock) -> BackupSummary:
     """Store a stream, read to its end, as the only file of one more snapshot; durable when this returns.
 
     Args:
@@ -36,7 +36,7 @@ def back_up_stream(grid: Grid, order: BackupOrder, name: bytes, content: FileCon
         target = open_target(grid, order.root, order.path)
         with session.writing() as writer:
             cap = writer.put_file(_Guarded(content))
-            entry = Entry(name, pack_cap(cap), _metadata(stat.S_IFREG | 0o600, clock.now_ns()))
+            entry = Entry(name, encode_cap(cap), _metadata(stat.S_IFREG | 0o600, clock.now_ns()))
             root = writer.put_directory([entry])
         facts = msgspec.structs.replace(
             order.facts,
@@ -47,7 +47,7 @@ def back_up_stream(grid: Grid, order: BackupOrder, name: bytes, content: FileCon
             size=entry.size,
             bytes_stored=writer.bytes_stored,
         )
-        packed = pack_cap(root)
+        encoded = encode_cap(root)
         entered = b""
         if not (order.skips_unchanged and _is_in_latest(grid, target, entry)):
             metadata = msgspec.structs.replace(_metadata(stat.S_IFDIR | 0o700, clock.now_ns()), snapshot=facts)
@@ -55,7 +55,7 @@ def back_up_stream(grid: Grid, order: BackupOrder, name: bytes, content: FileCon
                 session.commit([root])
             except FencedError as error:
                 raise SourceError("a prune took over while this was stored, and nothing was entered; start it again") from error
-            entered = enter_snapshot(grid, session, target, packed, metadata, clock, order.time_ns)
+            entered = enter_snapshot(grid, session, target, encoded, metadata, clock, order.time_ns)
     return BackupSummary(
         name=entered,
         cap=root,
@@ -77,7 +77,7 @@ def _is_in_latest(grid: CapReader, target: Target, entry: Entry) -> bool:
     cap = None if latest is None else latest.cap
     if not isinstance(cap, DirectoryReadCap):
         return False
-    return [(found.name, found.packed) for found in islice(grid.read_directory(cap), 2)] == [(entry.name, entry.packed)]
+    return [(found.name, found.encoded) for found in islice(grid.read_directory(cap), 2)] == [(entry.name, entry.encoded)]
 
 
 class _Guarded:

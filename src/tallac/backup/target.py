@@ -61,7 +61,7 @@ def find_target(grid: CapReader, root: DirectoryWriteCap, path: Sequence[bytes])
     return None if archives is None else Target(directory, archives)
 
 
-def _ignore(_path: bytes, _what: str) -> None:
+def _ignore(_path: bytes, _message: str) -> None:
     """Take no notice."""
 
 
@@ -69,7 +69,7 @@ def enter_snapshot(
     grid: Grid,
     session: Session,
     target: Target,
-    packed: bytes,
+    encoded: bytes,
     metadata: Metadata,
     clock: Clock,
     time_ns: int | None = None,
@@ -85,7 +85,7 @@ def enter_snapshot(
         grid: Where the target is.
         session: Whose caps they are.
         target: Where it is entered.
-        packed: The snapshot's packed cap.
+        encoded: The snapshot's encoded cap.
         metadata: Its root's, with its facts.
         clock: The time.
         time_ns: What it is named by, UTC; None for now.
@@ -102,16 +102,16 @@ def enter_snapshot(
 
     def add(entries: list[Entry]) -> list[Entry]:
         # The answer to an earlier swap may have been lost: what stands there already is not entered twice.
-        if any(_is_same(entry, packed, metadata) for entry in entries):
+        if any(_is_same(entry, encoded, metadata) for entry in entries):
             return entries
-        return [*entries, Entry(choose_name(entries), packed, metadata)]
+        return [*entries, Entry(choose_name(entries), encoded, metadata)]
 
     entries = grid.edit_directory(target.archives, add)
-    _set_latest(grid, session, target, entries, Entry(LATEST, packed, metadata), clock)
+    _set_latest(grid, session, target, entries, Entry(LATEST, encoded, metadata), clock)
     for entry in entries:
         if parse_snapshot_name(entry.name) is None:
             notice(join(ARCHIVES, entry.name), "this is no snapshot's name; it is left alone")
-    return next(entry.name for entry in entries if _is_same(entry, packed, metadata))
+    return next(entry.name for entry in entries if _is_same(entry, encoded, metadata))
 
 
 def latest_snapshot(grid: CapReader, target: Target, host: str, sources: tuple[bytes, ...]) -> Entry | None:
@@ -127,10 +127,10 @@ def latest_snapshot(grid: CapReader, target: Target, host: str, sources: tuple[b
     return candidates[-1] if candidates else None
 
 
-def is_latest(grid: CapReader, target: Target, packed: bytes) -> bool:
+def is_latest(grid: CapReader, target: Target, encoded: bytes) -> bool:
     """Tell whether the latest snapshot is the directory of this packed cap."""
     latest = grid.read_directory(target.directory.read_cap).get(LATEST)
-    return latest is not None and latest.packed == packed
+    return latest is not None and latest.encoded == encoded
 
 
 def _set_latest(grid: Grid, session: Session, target: Target, archived: list[Entry], own: Entry, clock: Clock) -> None:
@@ -142,12 +142,12 @@ def _set_latest(grid: Grid, session: Session, target: Target, archived: list[Ent
 
     def replace(entries: list[Entry]) -> list[Entry]:
         before = _find(entries, LATEST)
-        is_told = before is None or any(_is_same(entry, before.packed, before.metadata) for entry in archived)
+        is_told = before is None or any(_is_same(entry, before.encoded, before.metadata) for entry in archived)
         newest = newest_snapshot(archived if is_told else grid.read_directory(target.archives.read_cap), clock.now_ns())
         if newest is None:
             return entries
-        latest = Entry(LATEST, newest.packed, newest.metadata)
-        if latest.packed != own.packed and latest not in entries and not _is_committed(session, latest):
+        latest = Entry(LATEST, newest.encoded, newest.metadata)
+        if latest.encoded != own.encoded and latest not in entries and not _is_committed(session, latest):
             latest = own
         return [entry for entry in entries if entry.name != LATEST] + [latest]
 
@@ -163,8 +163,8 @@ def _is_committed(session: Session, entry: Entry) -> bool:
     return True
 
 
-def _is_same(entry: Entry, packed: bytes, metadata: Metadata) -> bool:
-    return entry.packed == packed and entry.metadata == metadata
+def _is_same(entry: Entry, encoded: bytes, metadata: Metadata) -> bool:
+    return entry.encoded == encoded and entry.metadata == metadata
 
 
 def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[bytes]) -> DirectoryWriteCap:
@@ -183,9 +183,9 @@ def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[byte
     cap = None if entry is None else _write_cap(entry)
     if isinstance(cap, DirectoryWriteCap):
         return cap
-    what = "an immutable directory" if entry is not None and isinstance(entry.cap, DirectoryReadCap) else "no directory"
+    message = "an immutable directory" if entry is not None and isinstance(entry.cap, DirectoryReadCap) else "no directory"
     place = "/".join(part.decode(errors="backslashreplace") for part in walked)
-    raise NotADirectoryCapError(f"{place!r} in the target is {what}; choose another target, or move that away")
+    raise NotADirectoryCapError(f"{place!r} in the target is {message}; choose another target, or move that away")
 
 
 def _write_cap_in(grid: CapReader, directory: DirectoryWriteCap, name: bytes) -> DirectoryWriteCap | None:

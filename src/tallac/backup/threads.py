@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from tallac.backup.executor import Take
-from tallac.backup.messages import BatchJob, BatchResult, PiecesJob, PiecesResult
+from tallac.backup.executor import OnResult
+from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult
 from tallac.backup.reading import FileStorer
 
 
@@ -19,14 +19,14 @@ class Threads:
         self._make_storer = make_storer
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="tallac-store")
         self._under_way_max = 2 * count
-        self._under_way: dict[Future[BatchResult | PiecesResult], Take] = {}
+        self._under_way: dict[Future[BatchResult | ChunksResult], OnResult] = {}
         self._own = threading.local()
         self._storers: list[FileStorer] = []
 
-    def submit(self, job: BatchJob | PiecesJob, take: Take) -> None:
+    def submit(self, job: BatchJob | ChunksJob, on_result: OnResult) -> None:
         while len(self._under_way) >= self._under_way_max:
             self._take_some()
-        self._under_way[self._pool.submit(self._carry_out, job)] = take
+        self._under_way[self._pool.submit(self._carry_out, job)] = on_result
 
     def drain(self) -> None:
         while self._under_way:
@@ -46,15 +46,15 @@ class Threads:
     def _take_some(self) -> None:
         done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
         for future in done:
-            take = self._under_way.pop(future)
-            take(future.result())
+            on_result = self._under_way.pop(future)
+            on_result(future.result())
 
-    def _carry_out(self, job: BatchJob | PiecesJob) -> BatchResult | PiecesResult:
+    def _carry_out(self, job: BatchJob | ChunksJob) -> BatchResult | ChunksResult:
         storer: FileStorer | None = getattr(self._own, "storer", None)
         if storer is None:
             storer = self._own.storer = self._make_storer()
             self._storers.append(storer)
         if isinstance(job, BatchJob):
             return BatchResult(storer.store_batch(job), None)
-        tokens, problem = storer.store_pieces(job)
-        return PiecesResult(tokens, problem, None)
+        tokens, problem = storer.store_chunks(job)
+        return ChunksResult(tokens, problem, None)

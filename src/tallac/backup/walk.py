@@ -8,15 +8,15 @@ from collections.abc import Generator
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from tallac.backup.assembly import Assembly, Place
+from tallac.backup.assembly import EntrySlot, PendingDirectory
+from tallac.backup.context import WalkContext
 from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_file
 from tallac.backup.files import QUEUED_MAX
-from tallac.backup.gone import GoneCounter
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
+from tallac.backup.removed import RemovedCounter
 from tallac.backup.summary import Change, compare, join
-from tallac.backup.surroundings import Surroundings
 from tallac.caps import LiteralFile
-from tallac.dag import Entry, Metadata, pack_cap
+from tallac.dag import Entry, Metadata, encode_cap
 from tallac.errors import SourceError
 from tallac.source import (
     ChosenScan,
@@ -31,7 +31,7 @@ from tallac.source import (
 )
 from tallac.sourcedb import DirectoryRow
 
-_EMPTY_FILE = pack_cap(LiteralFile(b""))
+_EMPTY_FILE = encode_cap(LiteralFile(b""))
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 
 
@@ -44,7 +44,7 @@ class _Request(NamedTuple):
     selection: DirectorySelection
 
 
-_Visited: TypeAlias = DirectoryRow | Assembly | None
+_Visited: TypeAlias = DirectoryRow | PendingDirectory | None
 """What became of a directory: it has not changed; it is in the making; it is left out."""
 
 _Visit: TypeAlias = Generator[_Request, _Visited, _Visited]
@@ -70,7 +70,7 @@ class _Before(NamedTuple):
 class Walk:
     """One walk through one source."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: WalkContext) -> None:
         self._around = around
         self._stack = around.stack
         self._ledger = around.ledger
@@ -79,10 +79,10 @@ class Walk:
         # What a prune takes is no loss for what hangs from a root; but records know nothing of roots.
         self._epoch = None if around.writer.has_losses else around.writer.epoch
         self._trusts_timestamps = around.trusts_timestamps
-        self._gone = GoneCounter(around.grid, around.record, around.ledger)
+        self._gone = RemovedCounter(around.grid, around.record, around.ledger)
         self._excluded: set[bytes] = set()
 
-    def run(self, source: bytes, selection: DirectorySelection, recorded: Recorded | None) -> DirectoryRow | Assembly:
+    def run(self, source: bytes, selection: DirectorySelection, recorded: Recorded | None) -> DirectoryRow | PendingDirectory:
         """Visit the source and all below it. Directories that come out as assemblies are finished once all files are read.
 
         Trees may be deeper than Python's stack; so visits are generators on a stack of our own.
@@ -136,8 +136,8 @@ class Walk:
                 self._stack.leave()
 
     def _select(self, request: _Request, listing: Scan) -> DirectorySelection:
-        def notice(name: bytes, what: str) -> None:
-            self._ledger.observer.notice(join(request.path, name), what)
+        def notice(name: bytes, message: str) -> None:
+            self._ledger.observer.notice(join(request.path, name), message)
 
         return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._around.filesystem)
 
@@ -150,11 +150,13 @@ class Walk:
         """Recognise a directory by its signature, or go through its entries."""
         signature = listing.signature()
         # Which sources a directory leads to is no property of the directory: of such a one the record tells nothing.
-        is_passage = request.selection.scope is not None
-        row = None if is_passage else self._record.directory(request.path)
-        recorded = request.recorded if row is None else Recorded(row.packed, row.read_ns, row.epoch == self._epoch)
-        assembly = Assembly(request.path, self._stack.components, read_ns, None if recorded is None else recorded.packed, signature)
-        assembly.is_passage = is_passage
+        is_traverse_only = request.selection.scope is not None
+        row = None if is_traverse_only else self._record.directory(request.path)
+        recorded = request.recorded if row is None else Recorded(row.encoded, row.read_ns, row.epoch == self._epoch)
+        assembly = PendingDirectory(
+            request.path, self._stack.components, read_ns, None if recorded is None else recorded.encoded, signature
+        )
+        assembly.is_traverse_only = is_traverse_only
         before = _Before()
         if row is not None and signature is not None and self._is_recognised(row, signature):
             before = yield from self._visit_below(request.path, listing, row)
@@ -166,7 +168,7 @@ class Walk:
 
     def _is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
         is_same = self._trusts_timestamps and row.signature == signature
-        return is_same and row.epoch == self._epoch and self._around.writer.holds(row.packed)
+        return is_same and row.epoch == self._epoch and self._around.writer.holds(row.encoded)
 
     def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
@@ -177,12 +179,12 @@ class Walk:
                 visited = yield _Request(last, join(path, last), None, listing.selection.beneath(found))
                 if not isinstance(visited, DirectoryRow):
                     return _Before(last, visited)
-                below.add(last, visited.packed)
+                below.add(last, visited.encoded)
                 files, size = files + visited.files, size + visited.size
         return _Before(last, visited, below.digest() == row.below, files, size)
 
     def _go_through(
-        self, assembly: Assembly, listing: ChosenScan, recorded: Recorded | None, before: _Before
+        self, assembly: PendingDirectory, listing: ChosenScan, recorded: Recorded | None, before: _Before
     ) -> Generator[_Request, _Visited, None]:
         """Go through a directory's entries one by one."""
         for name, error in listing.failures:
@@ -197,7 +199,7 @@ class Walk:
         for found in listing.entries(partial(self._exclude, assembly)):
             old = old_entries.find(found.name)
             if not is_recorded_safely(found.ctime_ns, assembly.read_ns):
-                assembly.distrust()
+                assembly.discard_signature()
             if stat.S_ISDIR(found.mode):
                 below = _below(old, recorded)
                 request = _Request(found.name, join(assembly.path, found.name), below, listing.selection.beneath(found))
@@ -213,7 +215,7 @@ class Walk:
 
     def _add_directory(
         self,
-        assembly: Assembly,
+        assembly: PendingDirectory,
         found: SourceEntry,
         old: Entry | None,
         request: _Request,
@@ -225,16 +227,16 @@ class Walk:
             self._gone.add(assembly.path, old)
         visited = yield from self._visit_once(request, before)
         if visited is None:
-            assembly.distrust()
+            assembly.discard_signature()
             return
         is_same = old is not None and request.recorded is not None and _is_as_recorded(found, old, request.recorded.read_ns)
         metadata = old.metadata if old is not None and is_same else self._directory_metadata(assembly, found, request)
         if isinstance(visited, DirectoryRow):
             self._ledger.directories.add(Change.UNCHANGED, 1 + visited.directories)
             self._ledger.files.add(Change.UNCHANGED, visited.files)
-            self._assembler.add_directory(assembly, Entry(found.name, visited.packed, metadata), visited)
+            self._assembler.add_directory(assembly, Entry(found.name, visited.encoded, metadata), visited)
         else:
-            place = Place(assembly, self._assembler.reserve(assembly), found.name, metadata)
+            place = EntrySlot(assembly, self._assembler.reserve(assembly), found.name, metadata)
             self._assembler.put(visited, place)
 
     def _visit_once(self, request: _Request, before: _Before) -> _Visit:
@@ -245,9 +247,9 @@ class Walk:
             return row
         return (yield request)
 
-    def _directory_metadata(self, assembly: Assembly, found: SourceEntry, request: _Request) -> Metadata:
+    def _directory_metadata(self, assembly: PendingDirectory, found: SourceEntry, request: _Request) -> Metadata:
         filesystem = self._around.filesystem
-        is_passage = request.selection.scope is not None
+        is_traverse_only = request.selection.scope is not None
         try:
             descriptor = self._stack.enter(found.name)
             try:
@@ -256,25 +258,25 @@ class Walk:
             finally:
                 self._stack.leave()
         except OSError as error:
-            if is_passage and isinstance(error, PermissionError):
+            if is_traverse_only and isinstance(error, PermissionError):
                 return metadata_of(found)
-            assembly.distrust()
+            assembly.discard_signature()
             self._ledger.observer.notice(request.path, f"its attributes can't be read: {error.strerror}")
             return metadata_of(found)
 
     def _is_reusable(self, found: SourceEntry, old: Entry, recorded: Recorded) -> bool:
         if not (self._trusts_timestamps or not found.is_regular) or not _is_as_recorded(found, old, recorded.read_ns):
             return False
-        if old.packed[:1] == b"L":
+        if old.encoded[:1] == b"L":
             return True
         writer = self._around.writer
-        return writer.holds(old.packed) if recorded.is_current else writer.holds_all(old.packed)
+        return writer.holds(old.encoded) if recorded.is_current else writer.holds_all(old.encoded)
 
-    def _add(self, assembly: Assembly, entry: Entry, change: Change) -> None:
+    def _add(self, assembly: PendingDirectory, entry: Entry, change: Change) -> None:
         self._ledger.finish_file(change, assembly.path, entry.name, entry.size)
         self._assembler.add(assembly, entry)
 
-    def _store(self, assembly: Assembly, found: SourceEntry, old: Entry | None, provisional: ProvisionalEntries) -> None:
+    def _store(self, assembly: PendingDirectory, found: SourceEntry, old: Entry | None, provisional: ProvisionalEntries) -> None:
         """Store what is no directory, and new or changed."""
         if old is not None and old.is_directory:
             self._forget(assembly.path, old)
@@ -283,12 +285,12 @@ class Walk:
             self._store_special(assembly, found, old)
             return
         stored = provisional.find(found.name) if self._trusts_timestamps else []
-        if stored and _is_as_recorded(found, *stored[0]) and self._around.writer.holds_all(stored[0].entry.packed):
+        if stored and _is_as_recorded(found, *stored[0]) and self._around.writer.holds_all(stored[0].entry.encoded):
             self._add(assembly, stored[0].entry, compare(stored[0].entry, old))
         else:
             self._around.files.read(assembly, found, old, stored)
 
-    def _store_special(self, assembly: Assembly, found: SourceEntry, old: Entry | None) -> None:
+    def _store_special(self, assembly: PendingDirectory, found: SourceEntry, old: Entry | None) -> None:
         """Store a symbolic link, FIFO, socket or device: its metadata is all there is."""
         filesystem = self._around.filesystem
         try:
@@ -296,7 +298,7 @@ class Walk:
             target = read_link(directory, found.name, filesystem=filesystem) if found.is_symlink else None
             xattrs = read_xattrs_beneath(directory, found.name, filesystem=filesystem)
         except OSError as error:
-            assembly.distrust()
+            assembly.discard_signature()
             self._leave_out(join(assembly.path, found.name), error)
             return
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
@@ -311,7 +313,7 @@ class Walk:
             self._ledger.observer.notice(excluded, "left out, because it is the vault that this backup goes into")
         return True
 
-    def _exclude(self, assembly: Assembly, found: SourceEntry) -> None:
+    def _exclude(self, assembly: PendingDirectory, found: SourceEntry) -> None:
         assembly.excluded += 1
         self._ledger.exclude(join(assembly.path, found.name))
 
@@ -345,7 +347,7 @@ def _below(old: Entry | None, recorded: Recorded | None) -> Recorded | None:
     """Tell how a subdirectory was stored, by what the directory above tells."""
     if old is None or recorded is None or not old.is_directory:
         return None
-    return Recorded(old.packed, recorded.read_ns, recorded.is_current)
+    return Recorded(old.encoded, recorded.read_ns, recorded.is_current)
 
 
 def _shown(path: bytes) -> str:

@@ -8,9 +8,9 @@ from functools import partial
 
 import msgspec
 
-from tallac.backup.messages import Answer, BatchJob, BatchResult, Finished, Job, PiecesJob, PiecesResult
+from tallac.backup.messages import Answer, BatchJob, BatchResult, ChunksJob, ChunksResult, Finished, Job
 from tallac.backup.reading import FileStorer
-from tallac.interfaces import PieceWriter, WorkerRecipe
+from tallac.interfaces import ChunkWriter, WorkerRecipe
 
 
 class StoreTask(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class StoreTask(msgspec.Struct, frozen=True):
         small_size_max: Larger files are not to be read whole.
     """
 
-    recipe: WorkerRecipe[PieceWriter]
+    recipe: WorkerRecipe[ChunkWriter]
     root: int
     small_size_max: int
 
@@ -38,10 +38,10 @@ class StoreTask(msgspec.Struct, frozen=True):
             yield partial(_carry_out, storer, writer)
 
 
-def _carry_out(storer: FileStorer, writer: PieceWriter, job: Job) -> Answer:
+def _carry_out(storer: FileStorer, writer: ChunkWriter, job: Job) -> Answer:
     if isinstance(job, BatchJob):
         return BatchResult(storer.store_batch(job), writer.collect())
-    if isinstance(job, PiecesJob):
-        tokens, problem = storer.store_pieces(job)
-        return PiecesResult(tokens, problem, writer.collect())
+    if isinstance(job, ChunksJob):
+        tokens, problem = storer.store_chunks(job)
+        return ChunksResult(tokens, problem, writer.collect())
     return Finished(writer.finish())

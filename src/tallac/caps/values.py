@@ -31,9 +31,9 @@ class MutableFormat(Enum):
     MDMF = "mdmf"
 
 
-def _require_size(what: str, value: bytes, size: int) -> None:
+def _require_size(kind: str, value: bytes, size: int) -> None:
     if len(value) != size:
-        raise ValueError(f"the {what} has {len(value)} bytes, {size} are needed")
+        raise ValueError(f"the {kind} has {len(value)} bytes, {size} are needed")
 
 
 def _require_shares(needed: int, total: int, size: int) -> None:

@@ -24,7 +24,7 @@ class Hit(msgspec.Struct):
     """
 
     path: bytes | None
-    what: str
+    message: str
     damaged: bool
     stored: list[str] = msgspec.field(default_factory=list)
     also: list[bytes] = msgspec.field(default_factory=list)
@@ -34,8 +34,8 @@ def gather(findings: Iterable[Finding]) -> list[Hit]:
     """Gather findings: one hit for each file, whatever the number of snapshots; without paths one for each cause."""
     hits: dict[object, Hit] = {}
     for finding in findings:
-        place = (finding.path, finding.damaged, None if finding.path is not None and finding.damaged else finding.what)
-        hit = hits.setdefault(place, Hit(finding.path, finding.what, finding.damaged))
+        place = (finding.path, finding.damaged, None if finding.path is not None and finding.damaged else finding.message)
+        hit = hits.setdefault(place, Hit(finding.path, finding.message, finding.damaged))
         if finding.stored:
             hit.stored.append(finding.stored)
     return _across_snapshots(list(hits.values()))
@@ -45,7 +45,7 @@ def _across_snapshots(hits: list[Hit]) -> list[Hit]:
     groups: dict[object, list[Hit]] = {}
     for hit in hits:
         target, _, rest = snapshot_of(hit.path)
-        key = id(hit) if hit.path is None else (target, rest, hit.what, hit.damaged, tuple(hit.stored))
+        key = id(hit) if hit.path is None else (target, rest, hit.message, hit.damaged, tuple(hit.stored))
         groups.setdefault(key, []).append(hit)
     return [_newest(group) for group in groups.values()]
 

@@ -24,7 +24,7 @@ def count_behind_dashes() -> int:
     return int(click.get_current_context().meta[_BEHIND_DASHES])
 
 
-class Run(msgspec.Struct, frozen=True):
+class CommandContext(msgspec.Struct, frozen=True):
     """One run of a command: its open client, where its output goes, and where `-` is read from."""
 
     client: Client
@@ -52,7 +52,9 @@ class TallacCommand(click.Command):
 def define(
     name: str, parameters: list[click.Parameter], *, examples: tuple[str, ...]
 ) -> Callable[[Callable[..., int | None]], TallacCommand]:
-    """Turn a function into a command. It gets a `Run` and the parameters' values, and returns the exit status, None for 0.
+    """Turn a function into a command.
+
+    It gets a `CommandContext` and the parameters' values, and returns the exit status, None for 0.
 
     Its docstring is the command's help.
     """
@@ -81,7 +83,7 @@ def define(
 
 
 @contextmanager
-def _running(settings: Settings) -> Iterator[Run]:
+def _running(settings: Settings) -> Iterator[CommandContext]:
     if settings.verbose and settings.quiet:
         raise UsageError("--verbose and --quiet contradict each other; give one of them")
     output = Output(
@@ -97,10 +99,10 @@ def _running(settings: Settings) -> Iterator[Run]:
         standard_input=standard_input,
         warn=output.warn,
     ) as client:
-        yield Run(client, output, standard_input)
+        yield CommandContext(client, output, standard_input)
 
 
-def made_vault(run: Run, location: str, alias: str) -> str:
+def made_vault(run: CommandContext, location: str, alias: str) -> str:
     """Say that a vault was made, and what must not be lost."""
     keys = run.client.connection.file.path
     return (

@@ -78,8 +78,8 @@ def _head(name: str, summary: str) -> Iterator[str]:
 
 
 def _synopsis(context: click.Context) -> Iterator[str]:
-    pieces = " ".join(context.command.collect_usage_pieces(context))
-    yield f".SH SYNOPSIS\n{_bold(context.info_name or '')} {_escape(pieces)}\n"
+    chunks = " ".join(context.command.collect_usage_pieces(context))
+    yield f".SH SYNOPSIS\n{_bold(context.info_name or '')} {_escape(chunks)}\n"
 
 
 def _description(text: str | None) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
+from tallac.dag.encoded import decode_cap, encode_cap, encoded_size, split_hashed
 from tallac.dag.entry import Entry
 from tallac.dag.metadata import (
     FileType,
@@ -12,7 +13,6 @@ from tallac.dag.metadata import (
     time_to_float,
     time_to_ns,
 )
-from tallac.dag.packed import pack_cap, packed_size, split_hashed, unpack_cap
 from tallac.dag.snapshot_name import (
     ARCHIVES,
     LATEST,
@@ -33,15 +33,16 @@ __all__ = [
     "Metadata",
     "SnapshotFacts",
     "Time",
+    "decode_cap",
     "decode_table",
+    "encode_cap",
     "encode_entry",
     "encode_table",
+    "encoded_size",
     "free_snapshot_name",
     "is_time",
     "newest_snapshot",
     "next_snapshot_name",
-    "pack_cap",
-    "packed_size",
     "parse_snapshot_name",
     "snapshot_name",
     "snapshots_by_time",
@@ -51,5 +52,4 @@ __all__ = [
     "time_from_ns",
     "time_to_float",
     "time_to_ns",
-    "unpack_cap",
 ]

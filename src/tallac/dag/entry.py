@@ -8,8 +8,8 @@ import stat
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, WriteCap
+from tallac.dag.encoded import decode_cap, encode_cap, encoded_size
 from tallac.dag.metadata import Metadata
-from tallac.dag.packed import pack_cap, packed_size, unpack_cap
 
 NO_METADATA = Metadata()
 
@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """
 
     name: bytes
-    packed: bytes
+    encoded: bytes
     metadata: Metadata = NO_METADATA
     write: bytes | None = None
 
@@ -33,25 +33,25 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     def of(name: bytes, cap: Cap, metadata: Metadata = NO_METADATA) -> Entry:
         """Make an entry for any cap; a write cap is kept beside the read cap that it attenuates to."""
         if isinstance(cap, WriteCap):
-            return Entry(name, pack_cap(cap.read_cap), metadata, cap.danger_whole_text().encode())
-        return Entry(name, pack_cap(cap), metadata)
+            return Entry(name, encode_cap(cap.read_cap), metadata, cap.danger_whole_text().encode())
+        return Entry(name, encode_cap(cap), metadata)
 
     @property
     def cap(self) -> Cap:
         """The child's read cap, or an unknown cap."""
-        return unpack_cap(self.packed)
+        return decode_cap(self.encoded)
 
     @property
     def size(self) -> int:
         """Content length in bytes, as far as the cap tells it; 0 otherwise."""
-        return packed_size(self.packed)
+        return encoded_size(self.encoded)
 
     @property
     def is_directory(self) -> bool:
         """Whether the cap leads to a directory."""
-        if self.packed[:1] == b"T":
+        if self.encoded[:1] == b"T":
             return isinstance(self.cap, DirectoryReadCap)
-        return self.packed[:1] in (b"D", b"M")
+        return self.encoded[:1] in (b"D", b"M")
 
     @property
     def is_symlink(self) -> bool:
@@ -60,4 +60,4 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     def __repr__(self) -> str:
         """Show the name and a fingerprint; caps are secrets."""
-        return f"<Entry {self.name!r} {hashlib.sha256(self.packed).hexdigest()[:8]}>"
+        return f"<Entry {self.name!r} {hashlib.sha256(self.encoded).hexdigest()[:8]}>"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tallac.caps import Cap, DirectoryWriteCap, ImmutableDirectory, ImmutableFile, MutableFormat, ReadCap
-from tallac.dag import Entry, unpack_cap
+from tallac.dag import Entry, decode_cap
 from tallac.errors import EntryExistsError, EntryNotFoundError, NotADirectoryCapError
 from tallac.gateway.arguments import Replace
 from tallac.gateway.children import Child, child_of_cap
@@ -91,10 +91,10 @@ def relink(grid: Grid, source: Cap, name: bytes, target: Cap, new_name: bytes, r
             grid.edit_directory(old, lambda entries: _renamed(entries, name, new_name, replace, now))
         return
     found = _require(grid.edit_directory(old, list), name)
-    moved = Entry(new_name, found.packed, found.metadata, found.write)
-    with linking(grid, [unpack_cap(found.packed)]):
+    moved = Entry(new_name, found.encoded, found.metadata, found.write)
+    with linking(grid, [decode_cap(found.encoded)]):
         grid.edit_directory(new, lambda entries: _entered(entries, moved, replace, now))
-        grid.edit_directory(old, lambda entries: [e for e in entries if (e.name, e.packed) != (name, found.packed)])
+        grid.edit_directory(old, lambda entries: [e for e in entries if (e.name, e.encoded) != (name, found.encoded)])
 
 
 def make_directory(grid: Grid, parent: Cap, name: bytes, mutable_format: MutableFormat, now: Now) -> Node:
@@ -148,10 +148,10 @@ def _entered(entries: list[Entry], moved: Entry, replace: Replace, now: Now) -> 
         _require_replaceable(old, replace)
     metadata = linked(None if old is None else old.metadata, metadata_to_json(moved.metadata), now())
     others = [entry for entry in entries if entry.name != moved.name]
-    return [*others, Entry(moved.name, moved.packed, metadata, moved.write)]
+    return [*others, Entry(moved.name, moved.encoded, metadata, moved.write)]
 
 
 def _renamed(entries: list[Entry], name: bytes, new_name: bytes, replace: Replace, now: Now) -> list[Entry]:
     found = _require(entries, name)
     others = [entry for entry in entries if entry.name != name]
-    return _entered(others, Entry(new_name, found.packed, found.metadata, found.write), replace, now)
+    return _entered(others, Entry(new_name, found.encoded, found.metadata, found.write), replace, now)

@@ -14,7 +14,7 @@ def check_node(grid: Grid, node: Node, *, verify: bool) -> Json:
     """Check one file or directory, not what is below it; with verify, all bytes of a file. It blocks, and runs in a lane."""
     if isinstance(node.cap, LiteralFile | LiteralDirectory):
         return {"storage-index": "", "results": {"healthy": True}}
-    trouble = _trouble_of(grid, node, verify=verify)
+    trouble = _read_error_of(grid, node, verify=verify)
     healthy = trouble is None
     summary = "Healthy" if healthy else f"Not Healthy: {trouble}"
     results = _share_counts(is_there=healthy) | {"healthy": healthy, "recoverable": healthy}
@@ -42,7 +42,7 @@ def is_healthy(checked: Json) -> bool:
     return not isinstance(results, dict) or bool(results["healthy"])
 
 
-def _trouble_of(grid: Grid, node: Node, *, verify: bool) -> str | None:
+def _read_error_of(grid: Grid, node: Node, *, verify: bool) -> str | None:
     """Say what is wrong with a thing; None where nothing is."""
     if isinstance(node.cap, UnknownCap):
         return "a cap of an unknown kind can't be checked"
@@ -54,7 +54,7 @@ def _trouble_of(grid: Grid, node: Node, *, verify: bool) -> str | None:
         report = grid.check(node.read_cap or node.cap, read_data=verify)
     except (DamageError, AuthorityError) as error:
         return str(error)
-    damaged = [finding.what for finding in report.findings if finding.damaged]
+    damaged = [finding.message for finding in report.findings if finding.damaged]
     return damaged[0] if damaged else None
 
 

@@ -19,7 +19,7 @@ from tallac.caps import (
     WriteCap,
     parse_lenient,
 )
-from tallac.dag import Entry, Metadata, pack_cap
+from tallac.dag import Entry, Metadata, encode_cap
 from tallac.errors import RequestError
 from tallac.gateway.edge_metadata import NO_WRITE_KEY, Json, metadata_from_json
 from tallac.gateway.names import name_from_text, name_to_text
@@ -51,7 +51,7 @@ class Child:
         return self._entry(metadata_from_json(self.metadata or {}), self.write)
 
     def _entry(self, metadata: Metadata, write: str | None) -> Entry:
-        return Entry(self.name, pack_cap(self.read), metadata, None if write is None else write.encode())
+        return Entry(self.name, encode_cap(self.read), metadata, None if write is None else write.encode())
 
 
 def child_of_cap(name: bytes, cap: Cap) -> Child:

@@ -27,7 +27,7 @@ _FIXED = ("", "json", "uri", "readonly-uri")
 mimetypes.init()
 
 
-class Stretch(msgspec.Struct, frozen=True):
+class ByteRange(msgspec.Struct, frozen=True):
     """A part of a file: [first, end) in bytes; `is_part` where the client asked for one."""
 
     first: int
@@ -92,18 +92,18 @@ async def _download(exchange: Exchange, node: Node, name: str | None, headers: d
     lane = exchange.lanes.reading()
     reader, size, first_step = await lane.run(lambda grid: _opened(grid, node))
     try:
-        stretch = parse_range(exchange.request.headers.get("range"), size)
+        byte_range = parse_range(exchange.request.headers.get("range"), size)
     except RequestError:
         lane.submit(lambda _grid: reader.close())
         raise
-    headers["content-length"] = str(stretch.end - stretch.first)
-    if stretch.is_part:
-        headers["content-range"] = f"bytes {stretch.first}-{stretch.end - 1}/{size}"
-    status = 206 if stretch.is_part else 200
+    headers["content-length"] = str(byte_range.end - byte_range.first)
+    if byte_range.is_part:
+        headers["content-range"] = f"bytes {byte_range.first}-{byte_range.end - 1}/{size}"
+    status = 206 if byte_range.is_part else 200
     if exchange.request.method == "HEAD":
         lane.submit(lambda _grid: reader.close())
         return Response(None, status, headers=headers)
-    steps = _steps(lane, reader, stretch, first_step if stretch.first == 0 else b"")
+    steps = _steps(lane, reader, byte_range, first_step if byte_range.first == 0 else b"")
     return StreamingResponse(steps, status, headers=headers)
 
 
@@ -119,16 +119,16 @@ def _opened(grid: Grid, node: Node) -> tuple[BinaryReader, int, bytes]:
         raise
 
 
-async def _steps(lane: Lane, reader: BinaryReader, stretch: Stretch, first_step: bytes) -> AsyncIterator[bytes]:
+async def _steps(lane: Lane, reader: BinaryReader, byte_range: ByteRange, first_step: bytes) -> AsyncIterator[bytes]:
     """Give a stretch step by step; between two steps the lane serves others."""
-    place = stretch.first
+    place = byte_range.first
     try:
         if first_step:
-            first_step = first_step[: stretch.end - place]
+            first_step = first_step[: byte_range.end - place]
             place += len(first_step)
             yield first_step
-        while place < stretch.end:
-            step = await lane.run(lambda _grid, start=place: _read_at(reader, start, stretch.end))  # type: ignore[misc]
+        while place < byte_range.end:
+            step = await lane.run(lambda _grid, start=place: _read_at(reader, start, byte_range.end))  # type: ignore[misc]
             place += len(step)
             yield step
     finally:
@@ -144,13 +144,13 @@ def _read_at(reader: BinaryReader, start: int, end: int) -> bytes:
     return step
 
 
-def parse_range(text: str | None, size: int) -> Stretch:
+def parse_range(text: str | None, size: int) -> ByteRange:
     """Read a Range header (RFC 9110); of several ranges the first is served, and one that makes no sense counts for nothing.
 
     Raises:
         RequestError: The range lies behind the end.
     """
-    whole = Stretch(0, size, is_part=False)
+    whole = ByteRange(0, size, is_part=False)
     if text is None or not text.startswith("bytes="):
         return whole
     ranges = [_RANGE.fullmatch(part.strip()) for part in text[len("bytes=") :].split(",")]
@@ -167,7 +167,7 @@ def parse_range(text: str | None, size: int) -> Stretch:
         return whole
     if first >= size:
         raise RequestError("First beyond end of file", 416)
-    return Stretch(first, min(last, size - 1) + 1, is_part=True)
+    return ByteRange(first, min(last, size - 1) + 1, is_part=True)
 
 
 def _headers_of_name(exchange: Exchange, filename: str) -> dict[str, str]:

@@ -48,7 +48,7 @@ def decode_literal(table: bytes) -> list[Entry]:
         CorruptObjectError: It does not follow the format.
     """
     try:
-        entries = [_entry(list(_netstrings(packed))) for packed in _netstrings(table)]
+        entries = [_entry(list(_netstrings(encoded))) for encoded in _netstrings(table)]
     except (ValueError, msgspec.MsgspecError, MalformedCapError, RequestError, RecursionError):
         raise MalformedObjectError("a literal directory's table is malformed") from None
     by_name = {entry.name: entry for entry in entries}

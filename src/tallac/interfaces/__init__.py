@@ -4,20 +4,20 @@ Two seams carry everything. Named bytes plug in under the vault (`Backend`); cap
 are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
 """
 
-from tallac.interfaces.backend import Backend, Bounded, Buffer, Expect, FrugalBackend, Item, Upload, Version
+from tallac.interfaces.backend import Backend, Buffer, Expect, HighLatencyBackend, Item, ReportsFreeSpace, Upload, Version
 from tallac.interfaces.checking import CapChecker, CheckReport, Finding
 from tallac.interfaces.grid import (
     BinaryReader,
     CapEditor,
     CapReader,
     CapWriter,
+    Chunk,
+    ChunkWriter,
     Directory,
     DirectoryBuilder,
     FileContent,
     FileReader,
     Grid,
-    Piece,
-    PieceWriter,
     Session,
     WorkerRecipe,
 )
@@ -27,13 +27,14 @@ from tallac.interfaces.sizes import StoredPart, StoredSizes
 __all__ = [
     "Backend",
     "BinaryReader",
-    "Bounded",
     "Buffer",
     "CapChecker",
     "CapEditor",
     "CapReader",
     "CapWriter",
     "CheckReport",
+    "Chunk",
+    "ChunkWriter",
     "Clock",
     "Directory",
     "DirectoryBuilder",
@@ -41,12 +42,11 @@ __all__ = [
     "FileContent",
     "FileReader",
     "Finding",
-    "FrugalBackend",
     "Grid",
+    "HighLatencyBackend",
     "Item",
-    "Piece",
-    "PieceWriter",
     "Randomness",
+    "ReportsFreeSpace",
     "Session",
     "StoredPart",
     "StoredSizes",

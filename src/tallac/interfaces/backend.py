@@ -68,7 +68,7 @@ class Backend(Protocol):
 
         Raises:
             ConflictError: The expectation does not hold; nothing was changed, unless this very call's answer was lost: look.
-            StoreFullError, StoreReadOnlyError, StoreError: Nothing was changed, or all of it and its durability is not known.
+            StoreFullError, StorePermissionError, StoreError: Nothing was changed, or all of it and its durability is not known.
         """
         ...
 
@@ -106,7 +106,7 @@ class Backend(Protocol):
 
 
 @runtime_checkable
-class Bounded(Backend, Protocol):
+class ReportsFreeSpace(Backend, Protocol):
     """A backend whose store can be full, and gets back at once what is deleted."""
 
     def room(self) -> int:
@@ -119,14 +119,14 @@ class Bounded(Backend, Protocol):
 
 
 @runtime_checkable
-class FrugalBackend(Protocol):
+class HighLatencyBackend(Protocol):
     """What a backend has besides whose store is slow to answer and does one thing at a time: ways to ask it less.
 
     Worker processes would not make it faster, and read the same things twice; so none use it.
     """
 
     @property
-    def commits_at_once(self) -> int:
+    def uploads_max(self) -> int:
         """How many uploads are best committed at the same time, each by a thread."""
         ...
 
@@ -143,11 +143,11 @@ class FrugalBackend(Protocol):
         """
         ...
 
-    def remembers(self, name: str) -> bool:
-        """Whether `get_remembered` has an answer."""
+    def has_cached(self, name: str) -> bool:
+        """Whether `get_cached` has an answer."""
         ...
 
-    def get_remembered(self, name: str) -> tuple[bytes, Version] | None:
+    def get_cached(self, name: str) -> tuple[bytes, Version] | None:
         """Do as `get_versioned`, with the state that this process was told of last; the store may have a later one.
 
         That state is no older than any other answer this backend gave of a name with the same first part. It is for what a

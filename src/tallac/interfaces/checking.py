@@ -21,7 +21,7 @@ class Finding(msgspec.Struct):
     """
 
     path: bytes | None
-    what: str
+    message: str
     damaged: bool = True
     stored: str = ""
 
@@ -56,6 +56,6 @@ class CapChecker(Protocol):
         """Check that all that hangs below a cap is there; with read_data, that all its bytes are right."""
         ...
 
-    def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+    def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Check what belongs to no single cap: headers, index, slots, sessions; with read_data every stored byte."""
         ...

@@ -45,7 +45,7 @@ class FileReader(Protocol):
 
     def open_file(self, cap: FileReadCap) -> BinaryReader: ...
 
-    def read_small(self, packed: bytes) -> bytes | None:
+    def read_small(self, encoded: bytes) -> bytes | None:
         """Read the content of a small file, given its packed cap, with as little ado as can be; None leaves it to `open_file`."""
         ...
 
@@ -83,7 +83,7 @@ class DirectoryBuilder(Protocol):
         ...
 
 
-class Piece(msgspec.Struct, frozen=True):
+class Chunk(msgspec.Struct, frozen=True):
     """A stretch of a file, in bytes, that is stored by itself; a hole is all zeros, and is not to be read."""
 
     offset: int
@@ -91,14 +91,14 @@ class Piece(msgspec.Struct, frozen=True):
     is_hole: bool = False
 
 
-class PieceWriter(Protocol):
-    """Store contents of files: what a worker process does. Not thread-safe; one process, one PieceWriter."""
+class ChunkWriter(Protocol):
+    """Store contents of files: what a worker process does. Not thread-safe; one process, one ChunkWriter."""
 
     def put_small(self, data: Buffer) -> bytes:
         """Store a whole file of at most `small_size_max` bytes and give its packed cap (see `tallac.dag.pack_cap`)."""
         ...
 
-    def put_piece(self, data: Buffer) -> bytes:
+    def put_chunk(self, data: Buffer) -> bytes:
         """Store one piece of a larger file and give a token for `CapWriter.join`, of at most 64 bytes."""
         ...
 
@@ -130,8 +130,8 @@ class CapWriter(Protocol):
         ...
 
     @property
-    def takes_pieces(self) -> bool:
-        """Whether larger files are stored with `cut`, `put_piece` and `join`; if not, `put_file` takes them as streams."""
+    def takes_chunks(self) -> bool:
+        """Whether larger files are stored with `cut`, `put_chunk` and `join`; if not, `put_file` takes them as streams."""
         ...
 
     @property
@@ -139,7 +139,7 @@ class CapWriter(Protocol):
         """From how many threads at once `put_small` and `put_file` may be called; 0 where only one may call them."""
         ...
 
-    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         """Find the pieces of an open regular file, in order, reading it with `pread` and skipping its holes.
 
         The pieces depend on the content alone. Where the file shrinks meanwhile, the pieces end early.
@@ -151,15 +151,15 @@ class CapWriter(Protocol):
         """
         ...
 
-    def put_piece(self, data: Buffer) -> bytes:
+    def put_chunk(self, data: Buffer) -> bytes:
         """Store one piece and give its token for `join`."""
         ...
 
-    def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+    def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
         """Store the list of a large file's pieces (with b"" as a hole's token) and give the file's packed cap."""
         ...
 
-    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+    def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
         """Give what `join` was given, up to the first piece that the grid does not hold; no more of it is read than the list."""
         ...
 
@@ -167,7 +167,7 @@ class CapWriter(Protocol):
         """Store a stream of bytes of any length, read to its end: the cap that the calls above would give."""
         ...
 
-    def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
+    def worker_recipe(self) -> WorkerRecipe[ChunkWriter] | None:
         """Say how worker processes can store for this batch; None where this grid can't have any."""
         ...
 
@@ -183,11 +183,11 @@ class CapWriter(Protocol):
         """Store an immutable directory; entries come in ascending order of their names."""
         ...
 
-    def holds(self, packed: bytes) -> bool:
+    def holds(self, encoded: bytes) -> bool:
         """Say whether the grid still has what a packed cap refers to, as far as one cheap look-up tells."""
         ...
 
-    def holds_all(self, packed: bytes) -> bool:
+    def holds_all(self, encoded: bytes) -> bool:
         """Say whether the grid has a file with all of its pieces."""
         ...
 

@@ -11,8 +11,8 @@ from tallac.dag import FileType, Metadata
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import BinaryReader
 from tallac.look.metadata import differing
+from tallac.look.read_errors import ReadError, Report, join
 from tallac.look.sides import Side, Thing
-from tallac.look.trouble import Report, Trouble, join
 
 STEP_SIZE = 1 << 20
 
@@ -185,12 +185,12 @@ class _Walk:
         return Change(Difference.METADATA, path, old, new, fields) if fields else None
 
     def _is_same_cap(self, old: Thing | None, new: Thing | None) -> bool:
-        return self._is_one_grid and old is not None and new is not None and old.packed == new.packed
+        return self._is_one_grid and old is not None and new is not None and old.encoded == new.encoded
 
     def _is_untouched(self, old: Thing, new: Thing) -> bool:
         """Whether what was recorded of a local thing is what it still is. Its ctime covers all metadata."""
         if self._is_one_grid:
-            return old.packed == new.packed and old.metadata == new.metadata
+            return old.encoded == new.encoded and old.metadata == new.metadata
         facts = [(thing.size, one.mode, one.mtime, one.ctime, one.inode) for thing in (old, new) for one in [thing.metadata]]
         return facts[0] == facts[1] and None not in facts[0]
 
@@ -198,15 +198,15 @@ class _Walk:
         if old.kind is not FileType.REGULAR:
             return (before.target, before.rdev) == (after.target, after.rdev)
         if self._is_one_grid:
-            return old.packed == new.packed
+            return old.encoded == new.encoded
         if old.size != new.size:
             return False
         with self._old.open(old) as one, self._new.open(new) as other:
             return _has_same_bytes(one, other)
 
     def _tell(self, path: bytes, error: DamageError | AuthorityError | OSError) -> None:
-        what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-        self._report(Trouble(path, f"can't be compared: {what}"))
+        message = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        self._report(ReadError(path, f"can't be compared: {message}"))
 
 
 def _pairs(old: Iterator[Thing], new: Iterator[Thing]) -> Iterator[Pair]:

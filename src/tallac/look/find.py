@@ -9,7 +9,7 @@ import msgspec
 from tallac.dag import Entry
 from tallac.interfaces import CapReader
 from tallac.look.criteria import Criteria
-from tallac.look.trouble import Report
+from tallac.look.read_errors import Report
 from tallac.look.versions import Version, Versions, walk_versions
 
 

@@ -10,7 +10,7 @@ import msgspec
 from tallac.dag import Entry
 from tallac.interfaces import CapReader
 from tallac.look.metadata import differing, is_alike
-from tallac.look.trouble import Trouble
+from tallac.look.read_errors import ReadError
 from tallac.look.versions import PathFinder, State
 
 
@@ -25,7 +25,7 @@ class Turn(Enum):
     UNKNOWN = "can't be read"
 
 
-class Stretch(msgspec.Struct, frozen=True):
+class Period(msgspec.Struct, frozen=True):
     """Snapshots, one after the other, that have the same at a path.
 
     Attributes:
@@ -44,7 +44,7 @@ class Stretch(msgspec.Struct, frozen=True):
     earlier: int | None = None
 
 
-def history(reader: CapReader, snapshots: Sequence[Entry], path: Sequence[bytes]) -> list[Stretch]:
+def history(reader: CapReader, snapshots: Sequence[Entry], path: Sequence[bytes]) -> list[Period]:
     """Give the stretches of snapshots that have the same at a path, in order.
 
     A directory is the same as long as all below it is.
@@ -55,35 +55,35 @@ def history(reader: CapReader, snapshots: Sequence[Entry], path: Sequence[bytes]
         path: A path in them.
     """
     finder = PathFinder(reader)
-    stretches: list[Stretch] = []
+    periods: list[Period] = []
     for number, snapshot in enumerate(snapshots):
         state = finder.find(snapshot, path)
-        if stretches and _is_same(stretches[-1].state, state):
-            before = stretches.pop()
-            stretches.append(Stretch(before.turn, before.first, number, before.state, before.metadata, before.earlier))
+        if periods and _is_same(periods[-1].state, state):
+            before = periods.pop()
+            periods.append(Period(before.turn, before.first, number, before.state, before.metadata, before.earlier))
         else:
-            stretches.append(_begin(stretches, number, state))
-    return stretches
+            periods.append(_begin(periods, number, state))
+    return periods
 
 
-def _begin(stretches: Sequence[Stretch], number: int, state: State) -> Stretch:
-    before = stretches[-1].state if stretches else None
+def _begin(periods: Sequence[Period], number: int, state: State) -> Period:
+    before = periods[-1].state if periods else None
     if state is None:
-        return Stretch(Turn.ABSENT, number, number, state)
-    if isinstance(state, Trouble):
-        return Stretch(Turn.UNKNOWN, number, number, state)
-    earlier = next((place for place, stretch in enumerate(stretches) if _is_same(stretch.state, state)), None)
+        return Period(Turn.ABSENT, number, number, state)
+    if isinstance(state, ReadError):
+        return Period(Turn.UNKNOWN, number, number, state)
+    earlier = next((place for place, period in enumerate(periods) if _is_same(period.state, state)), None)
     if earlier is not None:
-        return Stretch(Turn.RETURNED, number, number, state, earlier=earlier)
+        return Period(Turn.RETURNED, number, number, state, earlier=earlier)
     if not isinstance(before, Entry):
         # After what can't be read, nobody knows whether it was there.
-        return Stretch(Turn.APPEARED if before is None else Turn.CHANGED, number, number, state)
+        return Period(Turn.APPEARED if before is None else Turn.CHANGED, number, number, state)
     fields = differing(before.metadata, state.metadata, is_directory=state.is_directory)
-    is_metadata = before.packed == state.packed and bool(fields)
-    return Stretch(Turn.METADATA if is_metadata else Turn.CHANGED, number, number, state, fields if is_metadata else ())
+    is_metadata = before.encoded == state.encoded and bool(fields)
+    return Period(Turn.METADATA if is_metadata else Turn.CHANGED, number, number, state, fields if is_metadata else ())
 
 
 def _is_same(old: State, new: State) -> bool:
     if isinstance(old, Entry) and isinstance(new, Entry):
-        return old.packed == new.packed and is_alike(old, new)
+        return old.encoded == new.encoded and is_alike(old, new)
     return old == new

@@ -33,7 +33,7 @@ class SortBy(Enum):
     TIME = "time"
 
 
-class Order(msgspec.Struct, frozen=True):
+class SortOrder(msgspec.Struct, frozen=True):
     """An order of entries.
 
     Attributes:

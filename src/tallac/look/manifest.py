@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap
-from tallac.dag import Entry, pack_cap
+from tallac.dag import Entry, encode_cap
 from tallac.interfaces import CapReader
 
 _KEY_SIZE = 12
@@ -30,7 +30,7 @@ def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
         DamageError: A directory is lost.
         StoreError: The grid failed.
     """
-    seen = {_key(pack_cap(root))}
+    seen = {_key(encode_cap(root))}
     yield Listed((), root)
     levels = [_entries(reader, root)]
     path: list[bytes] = []
@@ -41,7 +41,7 @@ def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
             if path:
                 path.pop()
             continue
-        key = _key(entry.packed)
+        key = _key(entry.encoded)
         if key in seen:
             continue
         seen.add(key)
@@ -56,5 +56,5 @@ def _entries(reader: CapReader, cap: Cap) -> Iterator[Entry]:
     return iter(reader.read_directory(cap)) if isinstance(cap, DirectoryReadCap) else iter(())
 
 
-def _key(packed: bytes) -> bytes:
-    return hashlib.blake2b(packed, digest_size=_KEY_SIZE).digest()
+def _key(encoded: bytes) -> bytes:
+    return hashlib.blake2b(encoded, digest_size=_KEY_SIZE).digest()

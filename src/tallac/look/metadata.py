@@ -29,7 +29,7 @@ def is_alike(old: Entry, new: Entry) -> bool:
     if old.is_directory:
         return old.metadata.mtime == new.metadata.mtime and not differing(old.metadata, new.metadata, is_directory=True)
     special = (old.metadata.target, old.metadata.rdev) == (new.metadata.target, new.metadata.rdev)
-    return old.packed == new.packed and special and not differing(old.metadata, new.metadata)
+    return old.encoded == new.encoded and special and not differing(old.metadata, new.metadata)
 
 
 def kind_of(entry: Entry) -> FileType:

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap
-from tallac.dag import Entry, FileType, Metadata, unpack_cap
+from tallac.dag import Entry, FileType, Metadata, decode_cap
 from tallac.errors import AuthorityError, SourceError
 from tallac.interfaces import BinaryReader, CapReader
 from tallac.look.metadata import kind_of, size_of
@@ -47,7 +47,7 @@ class Thing(msgspec.Struct, frozen=True):
     kind: FileType
     size: int
     metadata: Metadata
-    packed: bytes | None = None
+    encoded: bytes | None = None
     source: SourceEntry | None = None
 
     @property
@@ -105,8 +105,8 @@ class StoredSide:
 
     def enter(self, thing: Thing) -> Iterator[Thing]:
         """See `Side`."""
-        assert thing.packed is not None
-        cap = unpack_cap(thing.packed)
+        assert thing.encoded is not None
+        cap = decode_cap(thing.encoded)
         if not isinstance(cap, DirectoryReadCap):
             raise AuthorityError(f"its cap ({cap.kind}) gives no right to read it")
         return map(_thing_of, self.reader.read_directory(cap))
@@ -120,8 +120,8 @@ class StoredSide:
 
     def open(self, thing: Thing) -> BinaryReader:
         """See `Side`."""
-        assert thing.packed is not None
-        cap = unpack_cap(thing.packed)
+        assert thing.encoded is not None
+        cap = decode_cap(thing.encoded)
         if not isinstance(cap, FileReadCap):
             raise AuthorityError(f"its cap ({cap.kind}) gives no right to read it")
         return self.reader.open_file(cap)
@@ -207,7 +207,7 @@ class LocalSide:
 
 
 def _thing_of(entry: Entry) -> Thing:
-    return Thing(entry.name, kind_of(entry), size_of(entry), entry.metadata, entry.packed)
+    return Thing(entry.name, kind_of(entry), size_of(entry), entry.metadata, entry.encoded)
 
 
 def _thing_of_source(source: SourceEntry) -> Thing:

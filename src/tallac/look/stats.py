@@ -11,7 +11,7 @@ from tallac.dag import Entry, FileType
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader, StoredPart, StoredSizes
 from tallac.look.metadata import kind_of, size_of
-from tallac.look.trouble import Report, Trouble
+from tallac.look.read_errors import ReadError, Report
 from tallac.look.versions import Version, walk_versions
 
 _SHARED = -1
@@ -20,7 +20,7 @@ _SHARED = -1
 _PROGRESS_STEP = 1000
 
 
-class SnapshotFigures(msgspec.Struct):
+class SnapshotStats(msgspec.Struct):
     """What one snapshot holds.
 
     Attributes:
@@ -47,7 +47,7 @@ class Statistics(msgspec.Struct):
         knows_store: Whether the grid tells what it stores; else the last three, and `freed`, are 0.
     """
 
-    snapshots: list[SnapshotFigures]
+    snapshots: list[SnapshotStats]
     unique_size: int = 0
     deduplicated_size: int = 0
     stored_files: int = 0
@@ -78,7 +78,7 @@ def gather(
         report: Told of what can't be followed; the figures lack it.
         progress: Called now and then with the number of paths looked at.
     """
-    statistics = Statistics([SnapshotFigures() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
+    statistics = Statistics([SnapshotStats() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
     gathering = _Gathering(reader, statistics, [snapshot.name for snapshot in snapshots], report)
     for number, snapshot in enumerate(snapshots):
         gathering.count_stored(b"", Version(snapshot, (number,)))
@@ -116,17 +116,17 @@ class _Gathering(msgspec.Struct):
             figures.files += not is_directory
             figures.directories += is_directory
             figures.size += size
-        if kind_of(version.entry) is FileType.REGULAR and version.entry.packed not in self.owners:
+        if kind_of(version.entry) is FileType.REGULAR and version.entry.encoded not in self.owners:
             self.statistics.unique_size += size
 
     def count_stored(self, path: bytes, version: Version) -> None:
         """Note who has what a version's cap leads to, once for each change of who has it."""
-        packed = version.entry.packed
+        encoded = version.entry.encoded
         owner = version.snapshots[0] if len(version.snapshots) == 1 else _SHARED
-        known = self.owners.get(packed)
+        known = self.owners.get(encoded)
         if known in (owner, _SHARED):
             return
-        self.owners[packed] = owner = owner if known is None else _SHARED
+        self.owners[encoded] = owner = owner if known is None else _SHARED
         cap = version.entry.cap
         if not isinstance(self.reader, StoredSizes) or not isinstance(cap, ReadCap):
             return
@@ -134,7 +134,7 @@ class _Gathering(msgspec.Struct):
             self._claim(self.reader.stored_parts(cap), owner, is_directory=version.entry.is_directory)
         except (DamageError, AuthorityError) as error:
             names = tuple(self.names[number] for number in version.snapshots)
-            self.report(Trouble(path, f"can't be measured: {error}", names))
+            self.report(ReadError(path, f"can't be measured: {error}", names))
 
     def _claim(self, parts: Iterable[StoredPart], owner: int, *, is_directory: bool) -> None:
         statistics = self.statistics

@@ -11,7 +11,7 @@ from tallac.dag import Entry
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import size_of
-from tallac.look.trouble import Report, Trouble, join
+from tallac.look.read_errors import ReadError, Report, join
 
 
 class Usage(msgspec.Struct):
@@ -41,7 +41,7 @@ class Usage(msgspec.Struct):
 class _Level(msgspec.Struct):
     """A directory on the way down: what is left of it, and what there was so far."""
 
-    packed: bytes
+    encoded: bytes
     entries: Iterator[Entry]
     usage: Usage
 
@@ -67,7 +67,7 @@ def measure(reader: CapReader, entry: Entry, report: Report, *, depth_max: int |
             if not levels:
                 return
             if level.usage.is_whole and depth_max is not None and len(levels) - 1 > depth_max:
-                known[level.packed] = level.usage
+                known[level.encoded] = level.usage
             levels[-1].usage.add(level.usage)
             if depth_max is None or len(levels) - 1 <= depth_max:
                 yield level.usage
@@ -77,11 +77,11 @@ def measure(reader: CapReader, entry: Entry, report: Report, *, depth_max: int |
             level.usage.add(Usage(path, size_of(child), files=1))
             if len(levels) == 1:
                 yield Usage(path, size_of(child), files=1)
-        elif depth_max is not None and len(levels) - 1 > depth_max and child.packed in known:
-            level.usage.add(known[child.packed])
+        elif depth_max is not None and len(levels) - 1 > depth_max and child.encoded in known:
+            level.usage.add(known[child.encoded])
         else:
             usage = Usage(path, directories=1)
-            levels.append(_Level(child.packed, _listed(reader, child, usage, report), usage))
+            levels.append(_Level(child.encoded, _listed(reader, child, usage, report), usage))
 
 
 def _listed(reader: CapReader, entry: Entry, usage: Usage, report: Report) -> Iterator[Entry]:
@@ -91,4 +91,4 @@ def _listed(reader: CapReader, entry: Entry, usage: Usage, report: Report) -> It
             yield from reader.read_directory(cap)
     except (DamageError, AuthorityError) as error:
         usage.is_whole = False
-        report(Trouble(usage.path, f"can't be looked through: {error}"))
+        report(ReadError(usage.path, f"can't be looked through: {error}"))

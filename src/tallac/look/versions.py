@@ -14,7 +14,7 @@ from tallac.dag import Entry
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import is_alike
-from tallac.look.trouble import Report, Trouble, join
+from tallac.look.read_errors import ReadError, Report, join
 
 
 class Version(NamedTuple):
@@ -53,7 +53,7 @@ class Versions(NamedTuple):
         return found
 
 
-State = Entry | Trouble | None
+State = Entry | ReadError | None
 """What a snapshot has at a path: an entry; trouble, where that can't be told; None where it has nothing."""
 
 
@@ -70,8 +70,8 @@ class PathFinder:
         state: State = snapshot
         for place, name in enumerate(path):
             if not isinstance(state, Entry) or not state.is_directory:
-                return state if isinstance(state, Trouble) else None
-            key = (state.packed, name)
+                return state if isinstance(state, ReadError) else None
+            key = (state.encoded, name)
             if key not in self._known:
                 self._known[key] = self._get(state, name, b"/".join(path[:place]))
             state = self._known[key]
@@ -82,7 +82,7 @@ class PathFinder:
             cap = directory.cap
             return self._reader.read_directory(cap).get(name) if isinstance(cap, DirectoryReadCap) else None
         except (DamageError, AuthorityError) as error:
-            return Trouble(path, f"can't be looked through: {error}")
+            return ReadError(path, f"can't be looked through: {error}")
 
 
 def walk_versions(
@@ -118,9 +118,9 @@ def walk_versions(
 def _roots(reader: CapReader, snapshots: Sequence[Entry], report: Report, path: Sequence[bytes]) -> tuple[Version, ...]:
     finder = PathFinder(reader)
     states = [(finder.find(snapshot, path), number) for number, snapshot in enumerate(snapshots)]
-    for trouble in dict.fromkeys(state for state, _ in states if isinstance(state, Trouble)):
+    for trouble in dict.fromkeys(state for state, _ in states if isinstance(state, ReadError)):
         names = tuple(snapshots[number].name for state, number in states if state == trouble)
-        report(Trouble(trouble.path, trouble.what, names))
+        report(ReadError(trouble.path, trouble.message, names))
     return _united(Version(state, (number,)) for state, number in states if isinstance(state, Entry))
 
 
@@ -140,7 +140,7 @@ class _Lister(msgspec.Struct, frozen=True):
                     yield Version(child, snapshots)
         except (DamageError, AuthorityError) as error:
             names = tuple(self.names[number] for number in snapshots)
-            self.report(Trouble(path, f"can't be looked through: {error}", names))
+            self.report(ReadError(path, f"can't be looked through: {error}", names))
 
 
 def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
@@ -148,7 +148,7 @@ def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
     holders: dict[bytes, tuple[Entry, list[int]]] = {}
     for version in versions.all:
         if version.entry.is_directory:
-            holders.setdefault(version.entry.packed, (version.entry, []))[1].extend(version.snapshots)
+            holders.setdefault(version.entry.encoded, (version.entry, []))[1].extend(version.snapshots)
     streams = [lister.list(versions.path, entry, tuple(sorted(numbers))) for entry, numbers in holders.values()]
     if len(streams) == 1:
         for version in streams[0]:
@@ -163,7 +163,7 @@ def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
     """Make one version of those whose entries are equal to the last bit."""
     found: dict[bytes, list[tuple[Entry, list[int]]]] = {}
     for entry, snapshots in versions:
-        same_cap = found.setdefault(entry.packed, [])
+        same_cap = found.setdefault(entry.encoded, [])
         for known, numbers in same_cap:
             if known == entry:
                 numbers.extend(snapshots)

@@ -25,7 +25,7 @@ def kind_of(entry: Entry) -> Kind:
         MalformedObjectError: The cap is malformed.
     """
     mode = entry.metadata.mode
-    if mode is not None and stat.S_ISREG(mode) and entry.packed[:1] in (b"C", b"L"):
+    if mode is not None and stat.S_ISREG(mode) and entry.encoded[:1] in (b"C", b"L"):
         return Kind.REGULAR  # The most frequent case, without a detour.
     try:
         file_type = entry.metadata.file_type

@@ -34,7 +34,7 @@ def is_fatal(error: OSError) -> bool:
     return error.errno in _FATAL
 
 
-class Beneath(NamedTuple):
+class PathAt(NamedTuple):
     """A file that must not be opened, by its name in an open directory. A symbolic link is meant itself."""
 
     directory: int
@@ -46,7 +46,7 @@ class Beneath(NamedTuple):
         return b"/proc/self/fd/%d/%b" % self
 
 
-Place = int | Beneath
+Place = int | PathAt
 """An open file or directory, or what can't be opened."""
 
 
@@ -138,7 +138,7 @@ class DestinationSystem(FileSystem):
         """Make a FIFO, socket or device, for the user alone until its metadata is set."""
         os.mknod(name, mode | 0o600, device, dir_fd=directory)
 
-    def make_link(self, old: Beneath, new: Beneath) -> None:
+    def make_link(self, old: PathAt, new: PathAt) -> None:
         """Make a hard link."""
         os.link(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory, follow_symlinks=False)
 

@@ -13,12 +13,12 @@ Matches = Callable[[str], bool]
 class Scope(Enum):
     """What holds for a path, and for what is below it.
 
-    IN: it is wanted, and so is what is below it unless that is excluded. PASSAGE: a directory that is not wanted itself; something
-    below it may be. OUT: neither it nor anything below it.
+    IN: it is wanted, and so is everything below it that is not excluded. TRAVERSE_ONLY: a directory that is not wanted itself, but
+    something below it may be. OUT: neither it nor anything below it.
     """
 
     IN = "in"
-    PASSAGE = "passage"
+    TRAVERSE_ONLY = "passage"
     OUT = "out"
 
 
@@ -40,7 +40,7 @@ class Selection:
         """
         self._include = _matchers(include, iinclude)
         self._exclude = _matchers(exclude, iexclude)
-        self.top = Scope.PASSAGE if self._include else Scope.IN
+        self.top = Scope.TRAVERSE_ONLY if self._include else Scope.IN
         self.is_everything = not self._include and not self._exclude
 
     def scope(self, path: bytes, is_directory: bool, parent: Scope) -> Scope:
@@ -53,7 +53,7 @@ class Selection:
             return Scope.OUT
         if parent is Scope.IN or any(matches(text) for matches in self._include):
             return Scope.IN
-        return Scope.PASSAGE if is_directory else Scope.OUT
+        return Scope.TRAVERSE_ONLY if is_directory else Scope.OUT
 
 
 def _matchers(exact: Sequence[str], folded: Sequence[str]) -> list[Matches]:

@@ -49,7 +49,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     path: bytes
     kind: ProblemKind
-    what: str
+    message: str
 
 
 class RestoreSummary(msgspec.Struct):

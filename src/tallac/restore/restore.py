@@ -28,7 +28,7 @@ RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
 
 def restore(
     grid: CapReader,
-    what: Entry | ReadCap,
+    root: Entry | ReadCap,
     destination: bytes | str | os.PathLike[str],
     *,
     options: RestoreOptions = PLAIN,
@@ -48,7 +48,7 @@ def restore(
 
     Args:
         grid: Where to read.
-        what: An entry with its metadata, or a directory's cap.
+        root: An entry with its metadata, or a directory's cap.
         destination: A folder's path, of any length. Symbolic links in it are followed, since it is the user's own word.
         options: What of it is wanted, and how.
         observer: Is told what goes on.
@@ -62,7 +62,7 @@ def restore(
         UsageError: A rule names an owner whom this machine does not know.
         StoreError: The store failed, other than by damage, which is reported and left out.
     """
-    entry = what if isinstance(what, Entry) else Entry.of(b"", what)
+    entry = root if isinstance(root, Entry) else Entry.of(b"", root)
     if not entry.is_directory and not is_safe_component(entry.name):
         raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
     # A rule that names nobody is told before anything is made.
@@ -113,7 +113,7 @@ def _top_frame(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions
     top = options.selection.top
     if not entry.is_directory:
         return Frame(iter((entry,)), None, b"", top)
-    keeps_own = options.overwrite is not None and (top is Scope.PASSAGE or options.overwrite is Overwrite.NEVER)
+    keeps_own = options.overwrite is not None and (top is Scope.TRAVERSE_ONLY or options.overwrite is Overwrite.NEVER)
     metadata = folder.final_metadata(Metadata() if keeps_own and not folder.is_new else entry.metadata)
     frame = walk.frame_of(entry, metadata, top)
     if folder.is_new:

@@ -12,12 +12,12 @@ import msgspec
 from tallac.dag import Entry
 from tallac.errors import EntryError
 from tallac.restore.entry_kind import Kind, is_device, kind_of
-from tallac.restore.files.deferred_metadata import Finisher
+from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.file_writer import FileWriter
 from tallac.restore.files.hard_links import LinkTable
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
-from tallac.restore.filesystem import Beneath, DestinationSystem, is_fatal
-from tallac.restore.overwrite.overwriter import InPlace
+from tallac.restore.filesystem import DestinationSystem, PathAt, is_fatal
+from tallac.restore.overwrite.overwriter import Overwriter
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import join_path, shown, temporary_name
@@ -26,7 +26,7 @@ from tallac.source import open_beneath
 Components = tuple[bytes, ...]
 
 
-class Maker:
+class SpecialFiles:
     """Makes one thing at a time, in the order in which they come: later links rely on earlier files."""
 
     def __init__(
@@ -35,8 +35,8 @@ class Maker:
         system: DestinationSystem,
         tally: Tally,
         writer: FileWriter,
-        finisher: Finisher,
-        in_place: InPlace | None,
+        finisher: DeferredMetadata,
+        in_place: Overwriter | None,
     ) -> None:
         """Make things below an open directory, which stays the caller's."""
         self._root = root
@@ -58,7 +58,7 @@ class Maker:
 
         def make(name: bytes) -> None:
             make_special(self._system, msgspec.structs.replace(entry, name=name), directory)
-            self._finisher.set_attributes(Beneath(directory, name), entry.metadata, path)
+            self._finisher.set_attributes(PathAt(directory, name), entry.metadata, path)
 
         try:
             self._make(entry.name, directory, make)
@@ -115,8 +115,8 @@ class Maker:
             if is_fatal(error) or error.errno == errno.EEXIST:
                 raise
             # The file system knows no links, or no more of this file; or somebody moved the first one away.
-            what = f"a copy instead of a hard link of {shown(join_path(*first))} ({error.strerror})"
-            self._tally.add(Problem(path, ProblemKind.UNSET, what))
+            message = f"a copy instead of a hard link of {shown(join_path(*first))} ({error.strerror})"
+            self._tally.add(Problem(path, ProblemKind.UNSET, message))
             return False
         if change is not Change.KEPT:
             self._links.count_link(entry)
@@ -125,7 +125,7 @@ class Maker:
     def _make_link(self, name: bytes, directory: int, components: Components, first: bytes) -> None:
         below = open_beneath(self._root, components, filesystem=self._system)
         try:
-            self._make(name, directory, lambda new: self._system.make_link(Beneath(below, first), Beneath(directory, new)))
+            self._make(name, directory, lambda new: self._system.make_link(PathAt(below, first), PathAt(directory, new)))
         finally:
             self._system.close(below)
 

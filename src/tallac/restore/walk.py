@@ -12,19 +12,19 @@ from tallac.dag import Entry, Metadata
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind, kind_of
-from tallac.restore.files.deferred_metadata import Finisher
+from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.file_writer import CHILD_ERRORS, Batch, FileWriter, problem_of
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import PLAIN, RestoreOptions, RestoreSettings
-from tallac.restore.overwrite.decide import Present
-from tallac.restore.overwrite.name_collisions import Twins
-from tallac.restore.overwrite.overwriter import InPlace
+from tallac.restore.overwrite.decide import ExistingFiles
+from tallac.restore.overwrite.name_collisions import NameCollisions
+from tallac.restore.overwrite.overwriter import Overwriter
 from tallac.restore.parallel.process_pool import make_runner
 from tallac.restore.parallel.runner import BatchRunner, LocalRunner
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_safe_component, join_path, shown
-from tallac.restore.special_files import Maker
+from tallac.restore.special_files import SpecialFiles
 from tallac.source import DirectoryStack
 
 BATCH_COUNT_MAX = 200
@@ -44,25 +44,25 @@ class Frame:
         twins, last: Its names so far, and the newest of them, where something may be overwritten.
     """
 
-    __slots__ = ("entries", "last", "metadata", "packed", "pending", "pending_size", "replaced", "scope", "stored", "twins")
+    __slots__ = ("collisions", "encoded", "entries", "last", "metadata", "pending", "pending_size", "replaced", "scope", "stored")
 
     def __init__(
         self,
         entries: Iterator[Entry],
         metadata: Metadata | None,
-        packed: bytes,
+        encoded: bytes,
         scope: Scope = Scope.IN,
         stored: Directory | None = None,
     ) -> None:
         self.entries = entries
         self.stored = stored
         self.metadata = metadata
-        self.packed = packed
+        self.encoded = encoded
         self.scope = scope
         self.pending: list[Entry] = []
         self.pending_size = 0
         self.replaced: set[bytes] = set()
-        self.twins = Twins()
+        self.collisions = NameCollisions()
         self.last: bytes | None = None
 
 
@@ -89,10 +89,10 @@ class Walk:
         self._tally = tally
         self._selection = options.selection
         self._writer = FileWriter(grid, settings, system)
-        present = Present(grid, settings, system, options.overwrite) if options.overwrite else None
-        self._finisher = Finisher(root, settings, system, tally, present.comparer if present else None)
-        self._in_place = InPlace(root, options, settings, system, tally, self._finisher, present) if present else None
-        self._maker = Maker(root, system, tally, self._writer, self._finisher, self._in_place)
+        present = ExistingFiles(grid, settings, system, options.overwrite) if options.overwrite else None
+        self._finisher = DeferredMetadata(root, settings, system, tally, present.comparer if present else None)
+        self._in_place = Overwriter(root, options, settings, system, tally, self._finisher, present) if present else None
+        self._maker = SpecialFiles(root, system, tally, self._writer, self._finisher, self._in_place)
         self._runner = runner or make_runner(grid, root, settings, self._writer, workers) or LocalRunner(self._writer)
         self._stack = DirectoryStack(root, filesystem=system)
         self._frames: list[Frame] = []
@@ -136,7 +136,7 @@ class Walk:
         if not isinstance(cap, DirectoryReadCap):
             raise CapError("the cap leads to no directory that can be read")
         stored = self._grid.read_directory(cap)
-        return Frame(iter(stored), metadata, entry.packed, scope, stored)
+        return Frame(iter(stored), metadata, entry.encoded, scope, stored)
 
     def _next_entry(self, frame: Frame) -> Entry | None:
         try:
@@ -155,7 +155,7 @@ class Walk:
             if scope is Scope.OUT:
                 return
             kind = kind_of(entry)
-            if scope is Scope.PASSAGE:
+            if scope is Scope.TRAVERSE_ONLY:
                 self._pass(entry)
                 return
             if self._unmade:
@@ -189,7 +189,7 @@ class Walk:
         """Refuse a name that this file system takes for one that has been restored: it would be overwritten."""
         frame = self._frames[-1]
         last, frame.last = frame.last, name
-        if not frame.twins.is_suspect(name):
+        if not frame.collisions.is_suspect(name):
             return
         self._submit(frame)
         self._absorb(self._runner.drain())
@@ -209,7 +209,7 @@ class Walk:
 
     def _pass(self, entry: Entry) -> None:
         """Go down into a directory that is made only if something in it is wanted."""
-        frame = self._frame_below(entry, Scope.PASSAGE)
+        frame = self._frame_below(entry, Scope.TRAVERSE_ONLY)
         change = Change.NEW
         if self._in_place is not None and not self._unmade:
             change = self._in_place.foresee(entry, self._stack.descriptor)
@@ -225,7 +225,7 @@ class Walk:
 
     def _frame_below(self, entry: Entry, scope: Scope) -> Frame:
         # Only a mutable directory can: what is immutable is made after what it contains.
-        if entry.packed[:1] == b"T" and any(frame.packed == entry.packed for frame in self._frames):
+        if entry.encoded[:1] == b"T" and any(frame.encoded == entry.encoded for frame in self._frames):
             raise EntryError("the directory contains itself")
         return self.frame_of(entry, entry.metadata, scope)
 

@@ -40,7 +40,7 @@ class GroupKey(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] | None = None
 
 
-class Order(msgspec.Struct, frozen=True):
+class RetentionPolicy(msgspec.Struct, frozen=True):
     """What to keep, and how.
 
     Attributes:
@@ -87,7 +87,7 @@ def parse_group_by(text: str) -> frozenset[GroupBy]:
         raise UsageError(f"{text!r}: snapshots are grouped by host, source and tags, with commas between them, or none") from error
 
 
-def plan(order: Order, entries: Iterable[Entry], sights: Mapping[bytes, Sight], now_ns: int) -> Plan:
+def plan(order: RetentionPolicy, entries: Iterable[Entry], sights: Mapping[bytes, Sight], now_ns: int) -> Plan:
     """Decide on all snapshots of a target; nothing is done.
 
     Raises:
@@ -123,7 +123,9 @@ def group_of(entry: Entry, group_by: frozenset[GroupBy]) -> GroupKey:
     )
 
 
-def forget(grid: Grid, target: Target, order: Order, record: RetentionRecord, clock: Clock, *, dry_run: bool = False) -> Plan:
+def forget(
+    grid: Grid, target: Target, order: RetentionPolicy, record: RetentionRecord, clock: Clock, *, dry_run: bool = False
+) -> Plan:
     """Forget what no rule keeps, and set `Latest`. Durable when this returns.
 
     What goes is in the record before it goes. What somebody else enters, holds or forgets meanwhile is decided on anew.
@@ -140,11 +142,11 @@ def forget(grid: Grid, target: Target, order: Order, record: RetentionRecord, cl
         return planned
     going = [entry for entry in entries if entry.name in planned.forgotten]
     record.keep_forgotten(target.fingerprint, going)
-    recorded = {(entry.name, entry.packed) for entry in going}
+    recorded = {(entry.name, entry.encoded) for entry in going}
 
     def drop(found: list[Entry]) -> list[Entry]:
         names = plan(order, found, sights, now_ns).forgotten
-        return [entry for entry in found if entry.name not in names or (entry.name, entry.packed) not in recorded]
+        return [entry for entry in found if entry.name not in names or (entry.name, entry.encoded) not in recorded]
 
     if going:
         grid.edit_directory(target.archives, drop)
@@ -231,10 +233,10 @@ def undo(
 
 
 def _look_at(grid: Grid, target: Target, wanted: Iterable[Entry]) -> Undone:
-    present = {entry.name: entry.packed for entry in target.read(grid)}
+    present = {entry.name: entry.encoded for entry in target.read(grid)}
     found = Undone([], {}, [])
     for entry in wanted:
-        if present.get(entry.name, entry.packed) != entry.packed:
+        if present.get(entry.name, entry.encoded) != entry.encoded:
             found.taken.append(entry.name)
         elif entry.name not in present and (trouble := _trouble(grid, entry)) is not None:
             found.lost[entry.name] = trouble
@@ -254,7 +256,7 @@ def _trouble(grid: Grid, entry: Entry) -> str | None:
         report = grid.check(entry.cap, read_data=False)
     except DamageError as error:
         return str(error)
-    return next((finding.what for finding in report.findings if finding.damaged), None)
+    return next((finding.message for finding in report.findings if finding.damaged), None)
 
 
 def _shown(entry: Entry) -> str:

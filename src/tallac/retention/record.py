@@ -192,7 +192,7 @@ class RetentionRecord:
 
 def fingerprint(entry: Entry) -> bytes:
     """Tell a snapshot from others by name and cap; neither shows."""
-    return hashlib.sha256(len(entry.name).to_bytes(4, "big") + entry.name + entry.packed).digest()[:16]
+    return hashlib.sha256(len(entry.name).to_bytes(4, "big") + entry.name + entry.encoded).digest()[:16]
 
 
 def claimed_ns(entry: Entry) -> int | None:

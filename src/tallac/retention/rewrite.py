@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, pack_cap, unpack_cap
+from tallac.dag import Entry, decode_cap, encode_cap
 from tallac.errors import EntryError, FencedError
 from tallac.interfaces import CapReader, CapWriter, Clock, Grid
 from tallac.retention.record import RetentionRecord, claimed_ns
@@ -83,7 +83,7 @@ def rewrite(
 class _Result(msgspec.Struct):
     """What became of a directory: its packed cap, and what is missing in it now."""
 
-    packed: bytes
+    encoded: bytes
     removed: Removed = msgspec.field(default_factory=Removed)
     paths: list[bytes] = msgspec.field(default_factory=list)
 
@@ -112,13 +112,13 @@ class _Run:
         with self._grid.session() as session:
             with session.writing() as writer:
                 found = list(self.removals(writer))
-            session.commit([_directory_cap(new.packed) for _, new, _ in found])
+            session.commit([_directory_cap(new.encoded) for _, new, _ in found])
             for old, new, _ in found:
                 self._record.replace(self._target.fingerprint, old, new)
-            replaced = {(old.name, old.packed): new for old, new, _ in found}
+            replaced = {(old.name, old.encoded): new for old, new, _ in found}
 
             def replace(entries: list[Entry]) -> list[Entry]:
-                return [_replaced(entry, replaced.get((entry.name, entry.packed))) for entry in entries]
+                return [_replaced(entry, replaced.get((entry.name, entry.encoded))) for entry in entries]
 
             self._grid.edit_directory(self._target.archives, replace)
             set_latest(self._grid, self._target, self._clock)
@@ -132,7 +132,7 @@ class _Run:
         for entry in wanted:
             if claimed_ns(entry) is None:
                 continue
-            result = walk.rewrite(entry.packed)
+            result = walk.rewrite(entry.encoded)
             if result.paths:
                 if is_held(entry):
                     name = entry.name.decode("utf-8", "backslashreplace")
@@ -144,7 +144,7 @@ class _Level(msgspec.Struct):
     """A directory whose entries are being looked at."""
 
     path: bytes
-    packed: bytes
+    encoded: bytes
     entries: Iterator[Entry]
     result: _Result
     changes: dict[bytes, bytes | None] = msgspec.field(default_factory=dict)
@@ -162,10 +162,10 @@ class _Walk:
         self._is_excluded = is_excluded
         self._known: dict[tuple[bytes, bytes], _Result] = {}
 
-    def rewrite(self, packed: bytes) -> _Result:
+    def rewrite(self, encoded: bytes) -> _Result:
         """Give what becomes of a snapshot's directory."""
         # A list in place of recursion, as trees may be deeper than Python's stack.
-        levels = [self._enter(b"", packed)]
+        levels = [self._enter(b"", encoded)]
         while True:
             level = levels[-1]
             entry = next(level.entries, None)
@@ -178,7 +178,7 @@ class _Walk:
             result = self._finish(level)
             if not levels:
                 return result
-            _note(levels[-1], level.path.rpartition(b"/")[2], level.packed, result)
+            _note(levels[-1], level.path.rpartition(b"/")[2], level.encoded, result)
 
     def _look_at(self, level: _Level, entry: Entry) -> _Level | None:
         """Drop an entry, or keep it, or give the directory that it is, to be looked at first."""
@@ -190,31 +190,31 @@ class _Walk:
             return None
         if not isinstance(entry.cap, DirectoryReadCap):
             return None
-        known = self._known.get((path, entry.packed))
+        known = self._known.get((path, entry.encoded))
         if known is None:
-            return self._enter(path, entry.packed)
-        _note(level, entry.name, entry.packed, known)
+            return self._enter(path, entry.encoded)
+        _note(level, entry.name, entry.encoded, known)
         return None
 
-    def _enter(self, path: bytes, packed: bytes) -> _Level:
-        return _Level(path, packed, iter(self._reader.read_directory(_directory_cap(packed))), _Result(packed))
+    def _enter(self, path: bytes, encoded: bytes) -> _Level:
+        return _Level(path, encoded, iter(self._reader.read_directory(_directory_cap(encoded))), _Result(encoded))
 
     def _finish(self, level: _Level) -> _Result:
         if level.changes and self._writer is not None:
             builder = self._writer.build_directory()
-            for entry in self._reader.read_directory(_directory_cap(level.packed)):
-                packed = level.changes.get(entry.name, entry.packed)
-                if packed is not None:
-                    builder.add(Entry(entry.name, packed, entry.metadata, entry.write))
-            level.result.packed = pack_cap(builder.finish())
-        self._known[level.path, level.packed] = level.result
+            for entry in self._reader.read_directory(_directory_cap(level.encoded)):
+                encoded = level.changes.get(entry.name, entry.encoded)
+                if encoded is not None:
+                    builder.add(Entry(entry.name, encoded, entry.metadata, entry.write))
+            level.result.encoded = encode_cap(builder.finish())
+        self._known[level.path, level.encoded] = level.result
         return level.result
 
 
 def _note(level: _Level, name: bytes, before: bytes, result: _Result) -> None:
     """Let a directory know what became of one in it."""
-    if result.packed != before:
-        level.changes[name] = result.packed
+    if result.encoded != before:
+        level.changes[name] = result.encoded
     level.result.removed += result.removed
     level.result.paths += result.paths
 
@@ -236,7 +236,7 @@ def _count(reader: CapReader, entry: Entry) -> Removed:
 
 def _after(entry: Entry, result: _Result) -> Entry:
     """Give a snapshot's entry as it is to be, with the counts of what it holds then."""
-    changed = Entry(entry.name, result.packed, entry.metadata, entry.write)
+    changed = Entry(entry.name, result.encoded, entry.metadata, entry.write)
     facts = entry.metadata.snapshot
     if facts is None:
         return changed
@@ -255,13 +255,13 @@ def _replaced(entry: Entry, new: Entry | None) -> Entry:
     # Marks may have changed meanwhile; what the walk changed is the cap and the counts.
     facts, counted = entry.metadata.snapshot, new.metadata.snapshot
     if facts is None or counted is None:
-        return Entry(entry.name, new.packed, entry.metadata, entry.write)
+        return Entry(entry.name, new.encoded, entry.metadata, entry.write)
     facts = msgspec.structs.replace(facts, files=counted.files, directories=counted.directories, size=counted.size)
-    return Entry(entry.name, new.packed, msgspec.structs.replace(entry.metadata, snapshot=facts), entry.write)
+    return Entry(entry.name, new.encoded, msgspec.structs.replace(entry.metadata, snapshot=facts), entry.write)
 
 
-def _directory_cap(packed: bytes) -> DirectoryReadCap:
-    cap = unpack_cap(packed)
+def _directory_cap(encoded: bytes) -> DirectoryReadCap:
+    cap = decode_cap(encoded)
     if not isinstance(cap, DirectoryReadCap):
         raise EntryError("a snapshot is no directory")
     return cap

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from tallac.caps import DirectoryWriteCap
-from tallac.dag import LATEST, Entry, Metadata, SnapshotFacts, newest_snapshot, pack_cap
+from tallac.dag import LATEST, Entry, Metadata, SnapshotFacts, encode_cap, newest_snapshot
 from tallac.errors import EntryError, EntryNotFoundError
 from tallac.interfaces import CapEditor, Clock, Grid
 
@@ -33,7 +33,7 @@ class Target(msgspec.Struct, frozen=True):
     @property
     def fingerprint(self) -> bytes:
         """Tell targets apart in local state, without secrets."""
-        return hashlib.sha256(pack_cap(self.archives.read_cap)).digest()[:16]
+        return hashlib.sha256(encode_cap(self.archives.read_cap)).digest()[:16]
 
     def read(self, editor: CapEditor) -> list[Entry]:
         """Give the entries of `Archives/`."""
@@ -49,7 +49,7 @@ def set_latest(grid: Grid, target: Target, clock: Clock) -> None:
     def replace(entries: list[Entry]) -> list[Entry]:
         newest = newest_snapshot(grid.read_directory(target.archives.read_cap), clock.now_ns())
         others = [entry for entry in entries if entry.name != LATEST]
-        return others if newest is None else [*others, Entry(LATEST, newest.packed, newest.metadata)]
+        return others if newest is None else [*others, Entry(LATEST, newest.encoded, newest.metadata)]
 
     grid.edit_directory(target.directory, replace)
 
@@ -93,7 +93,7 @@ def with_mark(entry: Entry, key: str, value: str | None) -> Entry:
 
 def with_metadata(entry: Entry, metadata: Metadata) -> Entry:
     """Give the entry with other metadata."""
-    return Entry(entry.name, entry.packed, metadata, entry.write)
+    return Entry(entry.name, entry.encoded, metadata, entry.write)
 
 
 def facts_of(entry: Entry) -> SnapshotFacts:

@@ -169,7 +169,7 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         if selection.ignore_file is None or selection.ignore_file not in found:
             return self
         content = _read_ignore_file(selection.ignore_file, descriptor, notice, filesystem)
-        patterns = _patterns_of(content, lambda what: notice(IGNORE_FILE, what))
+        patterns = _patterns_of(content, lambda message: notice(IGNORE_FILE, message))
         # The user's own patterns stay in front; among ignore files the nearest comes first.
         own = 1 if selection.patterns else 0
         levels = (*self.levels[:own], _Level(patterns, ""), *self.levels[own:])

@@ -108,7 +108,7 @@ class SourceDatabase:
             except sqlite3.DatabaseError as error:
                 if not _is_unusable(error):
                     raise
-                self._move_aside(str(error))
+                self._set_aside_damaged(str(error))
                 return self._open()
         except (sqlite3.Error, OSError) as error:
             self._notice(f"the source database {self._path} can't be opened ({error}); this backup goes on without it")
@@ -136,7 +136,7 @@ class SourceDatabase:
             raise
         return connection
 
-    def _move_aside(self, reason: str) -> None:
+    def _set_aside_damaged(self, reason: str) -> None:
         aside = self._path.with_name(self._path.name + ".unusable")
         os.replace(self._path, aside)
         for ending in ("-wal", "-shm"):

@@ -58,7 +58,7 @@ class DirectoryRow(NamedTuple):
     """
 
     signature: bytes | None
-    packed: bytes
+    encoded: bytes
     below: bytes
     read_ns: int
     files: int

@@ -67,7 +67,7 @@ def is_said_by(recorded: Iterable[Entry], entries: Iterable[Entry]) -> bool:
 def _is_said(recorded: Entry, entry: Entry) -> bool:
     if recorded == entry:
         return True
-    if (recorded.name, recorded.packed) != (entry.name, entry.packed) or not fits_standard_keys(entry.metadata):
+    if (recorded.name, recorded.encoded) != (entry.name, entry.encoded) or not fits_standard_keys(entry.metadata):
         return False
     return recorded.metadata == from_child_metadata(standard_keys(entry.metadata))
 

@@ -33,28 +33,28 @@ class Copies:
         digest = hash_file_bytes(content)
         own: Future[bytes] = Future()
         with self._lock:
-            packed = self._stored.get(digest)
+            encoded = self._stored.get(digest)
             other = self._under_way.get(digest)
-            if packed is None and other is None:
+            if encoded is None and other is None:
                 self._under_way[digest] = own
-        if packed is not None:
-            return packed
+        if encoded is not None:
+            return encoded
         if other is not None:
             return other.result()
         try:
-            packed = store(content)
-            self._remember(digest, packed)
+            encoded = store(content)
+            self._remember(digest, encoded)
         except BaseException as error:
             own.set_exception(error)
             raise
         finally:
             with self._lock:
                 del self._under_way[digest]
-        own.set_result(packed)
-        return packed
+        own.set_result(encoded)
+        return encoded
 
-    def _remember(self, digest: bytes, packed: bytes) -> None:
+    def _remember(self, digest: bytes, encoded: bytes) -> None:
         with self._lock:
             if len(self._stored) == REMEMBERED_MAX:
                 del self._stored[next(iter(self._stored))]
-            self._stored[digest] = packed
+            self._stored[digest] = encoded

@@ -111,8 +111,8 @@ class TahoeGrid:
     def open_file(self, cap: FileReadCap) -> BinaryReader:
         return self._reader.open_file(cap)
 
-    def read_small(self, packed: bytes) -> bytes | None:
-        return self._reader.read_small(packed)
+    def read_small(self, encoded: bytes) -> bytes | None:
+        return self._reader.read_small(encoded)
 
     def reader_recipe(self) -> TahoeReaderRecipe:
         return TahoeReaderRecipe(self.client.url)
@@ -207,7 +207,7 @@ class TahoeGrid:
     def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         return check_through(self.client, cap, verify=read_data, progress=progress)
 
-    def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+    def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Find nothing: a grid has no frame; its servers are its operators' affair."""
         return CheckReport()
 

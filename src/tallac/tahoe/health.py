@@ -33,7 +33,7 @@ def check_chance(age_ns: int) -> float:
 class HealthRecord:
     """What was seen when, of one grid. Caps are kept as hashes. Thread-safe.
 
-    Trouble with its file is no reason to end a backup: all is then as good as unknown.
+    ReadError with its file is no reason to end a backup: all is then as good as unknown.
     """
 
     def __init__(self, path: Path, now_ns: Callable[[], int], chance: Callable[[], float]) -> None:
@@ -58,25 +58,25 @@ class HealthRecord:
         except (OSError, sqlite3.Error) as error:
             raise LocalStateError(f"{path}: can't keep what was checked there ({error}); remove this file") from error
 
-    def is_due(self, packed: bytes) -> bool:
+    def is_due(self, encoded: bytes) -> bool:
         """Whether the thing behind a cap is to be checked now."""
-        seen_ns = self._seen_ns(_key(packed))
+        seen_ns = self._seen_ns(_key(encoded))
         if seen_ns is None:
             return True
         chance = check_chance(self._now_ns() - seen_ns)
         return chance > 0 and self._chance() < chance
 
-    def saw(self, packed: bytes) -> None:
+    def saw(self, encoded: bytes) -> None:
         """Remember that a thing was stored just now, or found healthy."""
         with self._lock:
-            self._waiting[_key(packed)] = self._now_ns()
+            self._waiting[_key(encoded)] = self._now_ns()
             if len(self._waiting) >= _WAITING_MAX:
                 self._flush()
 
-    def saw_first(self, packed: bytes) -> None:
+    def saw_first(self, encoded: bytes) -> None:
         """Remember a thing that was stored just now, unless more is known."""
-        if self._seen_ns(_key(packed)) is None:
-            self.saw(packed)
+        if self._seen_ns(_key(encoded)) is None:
+            self.saw(encoded)
 
     def close(self) -> None:
         """Write what waits, and close the file."""
@@ -103,5 +103,5 @@ class HealthRecord:
             return  # What is forgotten is checked again.
 
 
-def _key(packed: bytes) -> bytes:
-    return hashlib.blake2b(packed, digest_size=16, person=b"tallac seen").digest()
+def _key(encoded: bytes) -> bytes:
+    return hashlib.blake2b(encoded, digest_size=16, person=b"tallac seen").digest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import unpack_cap
+from tallac.dag import decode_cap
 from tallac.errors import DamageError, ObjectNotFoundError
 from tallac.tahoe.health import HealthRecord
 from tallac.tahoe.reading import TahoeReader
@@ -25,35 +25,35 @@ class Holding:
         self._reader = reader
         self._unhealthy: set[bytes] = set()
 
-    def still_holds(self, packed: bytes) -> bool:
+    def still_holds(self, encoded: bytes) -> bool:
         """Say whether a stored thing can be used again.
 
         Of a directory, the files in it are looked at as well: nobody asks for them one by one while it is unchanged.
         """
-        if packed[:1] in (b"L", b"M"):
+        if encoded[:1] in (b"L", b"M"):
             return True
-        if packed in self._unhealthy:
+        if encoded in self._unhealthy:
             return False
-        if not self.health.is_due(packed):
+        if not self.health.is_due(encoded):
             return True
-        return self._is_healthy(packed) and all(self._is_healthy(file) for file in self._due_files(packed))
+        return self._is_healthy(encoded) and all(self._is_healthy(file) for file in self._due_files(encoded))
 
-    def _is_healthy(self, packed: bytes) -> bool:
-        cap = unpack_cap(packed)
+    def _is_healthy(self, encoded: bytes) -> bool:
+        cap = decode_cap(encoded)
         try:
             is_healthy = self._client.check(cap.danger_whole_text(), where=str(cap)).is_healthy
         except (DamageError, ObjectNotFoundError):
             is_healthy = False
         if is_healthy:
-            self.health.saw(packed)
+            self.health.saw(encoded)
         else:
-            self._unhealthy.add(packed)
+            self._unhealthy.add(encoded)
         return is_healthy
 
-    def _due_files(self, packed: bytes) -> Iterator[bytes]:
-        cap = unpack_cap(packed)
+    def _due_files(self, encoded: bytes) -> Iterator[bytes]:
+        cap = decode_cap(encoded)
         if not isinstance(cap, DirectoryReadCap):
             return
         for entry in self._reader.read_directory(cap):
-            if not entry.is_directory and entry.packed[:1] != b"L" and self.health.is_due(entry.packed):
-                yield entry.packed
+            if not entry.is_directory and entry.encoded[:1] != b"L" and self.health.is_due(entry.encoded):
+                yield entry.encoded

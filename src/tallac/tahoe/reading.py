@@ -36,8 +36,8 @@ class TahoeReader:
             raise StoreError(f"{where}: the Tahoe-LAFS node does not know the size of this file")
         return WebReader(self._client, text, size, where)
 
-    def read_small(self, packed: bytes) -> bytes | None:
-        return packed[1:] if packed[:1] == b"L" else None
+    def read_small(self, encoded: bytes) -> bytes | None:
+        return encoded[1:] if encoded[:1] == b"L" else None
 
     def read_directory(self, cap: DirectoryReadCap) -> TahoeDirectory:
         if isinstance(cap, LiteralDirectory) and not cap.data:

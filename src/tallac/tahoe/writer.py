@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, LiteralDirectory, LiteralFile, parse
-from tallac.dag import Entry, pack_cap, unpack_cap
+from tallac.dag import Entry, decode_cap, encode_cap
 from tallac.errors import DamageError, MalformedCapError, StoreError
-from tallac.interfaces import Buffer, FileContent, Piece
+from tallac.interfaces import Buffer, Chunk, FileContent
 from tallac.tahoe.children import child_of, is_said_by
 from tallac.tahoe.copies import Copies
 from tallac.tahoe.holding import Holding
@@ -54,7 +54,7 @@ class TahoeWriter:
         return SMALL_SIZE_MAX
 
     @property
-    def takes_pieces(self) -> bool:
+    def takes_chunks(self) -> bool:
         return False
 
     @property
@@ -77,19 +77,19 @@ class TahoeWriter:
     def put_small(self, data: Buffer) -> bytes:
         content = bytes(data)
         if len(content) <= LITERAL_SIZE_MAX:
-            return pack_cap(LiteralFile(content))
+            return encode_cap(LiteralFile(content))
         return self._copies.store(content, self._upload)
 
-    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
-    def put_piece(self, data: Buffer) -> bytes:
+    def put_chunk(self, data: Buffer) -> bytes:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
-    def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+    def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
-    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+    def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")
 
     def put_file(self, content: FileContent) -> FileReadCap:
@@ -130,7 +130,7 @@ class TahoeWriter:
     def store_directory(self, entries: list[Entry], recorded: bytes | None) -> DirectoryReadCap:
         """Store a directory, or give the one that it was recorded as, where that says the same."""
         for entry in entries:
-            self._health.saw_first(entry.packed)
+            self._health.saw_first(entry.encoded)
         if not entries:
             return LiteralDirectory(b"")
         if recorded is not None and (cap := self._recorded_cap(entries, recorded)) is not None:
@@ -141,17 +141,17 @@ class TahoeWriter:
         self._note(cap, getattr(cap, "size", 0))
         return cap
 
-    def holds(self, packed: bytes) -> bool:
-        return self._holding.still_holds(packed)
+    def holds(self, encoded: bytes) -> bool:
+        return self._holding.still_holds(encoded)
 
-    def holds_all(self, packed: bytes) -> bool:
-        return self._holding.still_holds(packed)
+    def holds_all(self, encoded: bytes) -> bool:
+        return self._holding.still_holds(encoded)
 
     def _upload(self, content: bytes) -> bytes:
         return self._note(_file_cap(self._client.put_file(content)), len(content))
 
     def _recorded_cap(self, entries: list[Entry], recorded: bytes) -> DirectoryReadCap | None:
-        cap = unpack_cap(recorded)
+        cap = decode_cap(recorded)
         if not isinstance(cap, DirectoryReadCap):
             return None
         try:
@@ -161,11 +161,11 @@ class TahoeWriter:
         return cap if is_said and self._holding.still_holds(recorded) else None
 
     def _note(self, cap: Cap, size: int) -> bytes:
-        packed = pack_cap(cap)
-        self._health.saw(packed)
+        encoded = encode_cap(cap)
+        self._health.saw(encoded)
         with self._lock:
             self._bytes_stored += size
-        return packed
+        return encoded
 
 
 def chunks_of(content: FileContent) -> Iterator[bytes]:

@@ -5,15 +5,15 @@ It stands for the object store whose policy that page gives.
 
 from __future__ import annotations
 
-from tallac.backends.passing import PassingBackend
-from tallac.errors import StoreReadOnlyError
+from tallac.backends.passing import ForwardingBackend
+from tallac.errors import StorePermissionError
 from tallac.interfaces import Backend, Buffer, Expect, Version
 
 CHANGING = ("registers/", "slots/", "sessions/", "envelopes/")
 """Prefixes of a vault's objects that a writer swaps for newer states."""
 
 
-class AddOnlyBackend(PassingBackend):
+class AddOnlyBackend(ForwardingBackend):
     """Another backend, as a client sees it that may add and not delete. Thread-safe.
 
     Attributes:
@@ -34,6 +34,6 @@ class AddOnlyBackend(PassingBackend):
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         raise self._refusal(f"delete {name}")
 
-    def _refusal(self, what: str) -> StoreReadOnlyError:
-        self.refused.append(what)
-        return StoreReadOnlyError(f"{self._inner.location()} does not allow this client to {what}")
+    def _refusal(self, call: str) -> StorePermissionError:
+        self.refused.append(call)
+        return StorePermissionError(f"{self._inner.location()} does not allow this client to {call}")

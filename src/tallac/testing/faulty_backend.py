@@ -156,16 +156,16 @@ class FaultyBackend:
     def failing(self, operation: Operation, name: str) -> Iterator[Fault | None]:
         """Ask the plan; fail before the block, or after it where the answer gets lost."""
         fault = self._plan(operation, name)
-        what = f"{operation.name.lower()} {name or 'an upload'} in {self.location()}"
+        message = f"{operation.name.lower()} {name or 'an upload'} in {self.location()}"
         if fault is Fault.ERROR:
-            raise StoreError(f"injected error: {what} failed")
+            raise StoreError(f"injected error: {message} failed")
         if fault is Fault.FULL:
-            raise StoreFullError(f"injected error: no space left for {what}")
+            raise StoreFullError(f"injected error: no space left for {message}")
         if fault is Fault.TIMEOUT:
-            raise StoreUnavailableError(f"injected error: no answer to {what}")
+            raise StoreUnavailableError(f"injected error: no answer to {message}")
         yield fault
         if fault is Fault.LOST_ANSWER:
-            raise StoreUnavailableError(f"injected error: the answer to {what} was lost")
+            raise StoreUnavailableError(f"injected error: the answer to {message} was lost")
 
     def _damaged(self, content: bytes, fault: Fault | None) -> bytes:
         if not content:

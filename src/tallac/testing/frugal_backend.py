@@ -9,7 +9,7 @@ from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
 _Seen = dict[str, tuple[bytes, Version]]
 
 
-class RememberingBackend:
+class CachingBackend:
     """Another backend, each of whose answers brings all objects with the same first part of their names, as a listing does.
 
     Attributes:
@@ -29,7 +29,7 @@ class RememberingBackend:
         self.asked: list[str] = []
 
     @property
-    def commits_at_once(self) -> int:
+    def uploads_max(self) -> int:
         return 1
 
     @property
@@ -41,10 +41,10 @@ class RememberingBackend:
         self._saw(name, (bytes(data), version))
         return version
 
-    def remembers(self, name: str) -> bool:
+    def has_cached(self, name: str) -> bool:
         return _first(name) in self._seen
 
-    def get_remembered(self, name: str) -> tuple[bytes, Version] | None:
+    def get_cached(self, name: str) -> tuple[bytes, Version] | None:
         return self._seen[_first(name)].get(name)
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:

@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tallac.caps import ImmutableFile, LiteralFile
-from tallac.dag import pack_cap
+from tallac.dag import encode_cap
 from tallac.errors import StoreFullError
 from tallac.interfaces import Buffer
 
 LITERAL_SIZE_MAX = 55
-PIECE_TOKEN_SIZE = 32
+CHUNK_TOKEN_SIZE = 32
 
 
-def packed_file(content: bytes) -> bytes:
+def encoded_file(content: bytes) -> bytes:
     """Give the packed cap under which this grid keeps a file."""
     if len(content) <= LITERAL_SIZE_MAX:
-        return pack_cap(LiteralFile(content))
+        return encode_cap(LiteralFile(content))
     digest = hashlib.sha256(b"file:" + content).digest()
-    return pack_cap(ImmutableFile(digest[:16], digest, 1, 1, len(content)))
+    return encode_cap(ImmutableFile(digest[:16], digest, 1, 1, len(content)))
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Contents:
 
 
 @dataclass
-class MemoryPieceWriter:
+class MemoryChunkWriter:
     """Stores contents of files; fails with StoreFullError after `puts_left` calls."""
 
     contents: Contents
@@ -74,18 +74,18 @@ class MemoryPieceWriter:
     def put_small(self, data: Buffer) -> bytes:
         self._count_put()
         content = bytes(data)
-        packed = packed_file(content)
-        if packed[:1] == b"C":
-            self._store(packed, content)
+        encoded = encoded_file(content)
+        if encoded[:1] == b"C":
+            self._store(encoded, content)
         self.events.append("put_small")
-        return packed
+        return encoded
 
-    def put_piece(self, data: Buffer) -> bytes:
+    def put_chunk(self, data: Buffer) -> bytes:
         self._count_put()
         content = bytes(data)
         token = hashlib.sha256(b"piece:" + content).digest()
         self._store(token, content)
-        self.events.append("put_piece")
+        self.events.append("put_chunk")
         return token
 
     def collect(self) -> bytes | None:
@@ -118,5 +118,5 @@ class FolderRecipe:
     puts_left: int | None
 
     @contextmanager
-    def open(self) -> Iterator[MemoryPieceWriter]:
-        yield MemoryPieceWriter(Contents(self.folder), self.puts_left)
+    def open(self) -> Iterator[MemoryChunkWriter]:
+        yield MemoryChunkWriter(Contents(self.folder), self.puts_left)

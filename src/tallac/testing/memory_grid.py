@@ -26,10 +26,10 @@ from tallac.caps import (
     MutableFormat,
     ReadCap,
 )
-from tallac.dag import Entry, decode_table, encode_table, pack_cap, unpack_cap
+from tallac.dag import Entry, decode_cap, decode_table, encode_cap, encode_table
 from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError
-from tallac.interfaces import Buffer, CheckReport, FileContent, Piece
-from tallac.testing.memory_contents import PIECE_TOKEN_SIZE, Contents, FolderRecipe, MemoryPieceWriter, packed_file
+from tallac.interfaces import Buffer, CheckReport, Chunk, FileContent
+from tallac.testing.memory_contents import CHUNK_TOKEN_SIZE, Contents, FolderRecipe, MemoryChunkWriter, encoded_file
 from tallac.testing.mutable_contents import MutableContents, read_all
 
 
@@ -49,7 +49,7 @@ class MemoryDirectoryBuilder:
         table = encode_table(self._entries)
         digest = hashlib.sha256(b"directory:" + table).digest()
         cap = ImmutableDirectory(digest[:16], digest, 1, 1, len(table))
-        self._grid.tables[pack_cap(cap)] = table
+        self._grid.tables[encode_cap(cap)] = table
         self._grid.events.append("put_directory")
         return cap
 
@@ -57,12 +57,12 @@ class MemoryDirectoryBuilder:
 class MemoryCapWriter:
     """One batch. `receipts` are what workers' bytes came to."""
 
-    takes_pieces = True
+    takes_chunks = True
     threads = 0
 
     def __init__(self, grid: MemoryGrid) -> None:
         self._grid = grid
-        self._pieces = MemoryPieceWriter(grid.contents, grid.puts_left, events=grid.events)
+        self._chunks = MemoryChunkWriter(grid.contents, grid.puts_left, events=grid.events)
         self.receipts: list[int] = []
 
     @property
@@ -79,48 +79,48 @@ class MemoryCapWriter:
 
     @property
     def bytes_stored(self) -> int:
-        return self._pieces.bytes_stored + sum(self.receipts)
+        return self._chunks.bytes_stored + sum(self.receipts)
 
     def put_small(self, data: Buffer) -> bytes:
-        return self._pieces.put_small(data)
+        return self._chunks.put_small(data)
 
-    def put_piece(self, data: Buffer) -> bytes:
-        return self._pieces.put_piece(data)
+    def put_chunk(self, data: Buffer) -> bytes:
+        return self._chunks.put_chunk(data)
 
-    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         offset = start
         while offset < size:
-            content = os.pread(descriptor, min(self._grid.piece_size, size - offset), offset)
+            content = os.pread(descriptor, min(self._grid.chunk_size, size - offset), offset)
             if not content:
                 return
-            yield Piece(offset, len(content), is_hole=not any(content))
+            yield Chunk(offset, len(content), is_hole=not any(content))
             offset += len(content)
 
-    def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+    def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
         content = bytearray()
-        joined = list(pieces)
-        for piece, token in joined:
-            if piece.offset != len(content) or (len(token) != PIECE_TOKEN_SIZE) != piece.is_hole:
-                raise AssertionError(f"{piece} is out of order, or its token is wrong")
-            stored = bytes(piece.length) if piece.is_hole else self._grid.contents.get(token)
-            if stored is None or len(stored) != piece.length:
-                raise AssertionError(f"{piece} was not stored, or with another length")
+        joined = list(chunks)
+        for chunk, token in joined:
+            if chunk.offset != len(content) or (len(token) != CHUNK_TOKEN_SIZE) != chunk.is_hole:
+                raise AssertionError(f"{chunk} is out of order, or its token is wrong")
+            stored = bytes(chunk.length) if chunk.is_hole else self._grid.contents.get(token)
+            if stored is None or len(stored) != chunk.length:
+                raise AssertionError(f"{chunk} was not stored, or with another length")
             content += stored
-        packed = packed_file(bytes(content))
-        self._grid.contents.put(packed, bytes(content))
-        self._grid.joined[packed] = joined
+        encoded = encoded_file(bytes(content))
+        self._grid.contents.put(encoded, bytes(content))
+        self._grid.joined[encoded] = joined
         self._grid.events.append("join")
-        return packed
+        return encoded
 
-    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
-        def is_held(joined: tuple[Piece, bytes]) -> bool:
-            piece, token = joined
-            return piece.is_hole or self._grid.contents.get(token) is not None
+    def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
+        def is_held(joined: tuple[Chunk, bytes]) -> bool:
+            chunk, token = joined
+            return chunk.is_hole or self._grid.contents.get(token) is not None
 
-        return list(takewhile(is_held, self._grid.joined.get(packed, [])))
+        return list(takewhile(is_held, self._grid.joined.get(encoded, [])))
 
     def put_file(self, content: FileContent) -> FileReadCap:
-        cap = unpack_cap(self.put_small(read_all(content)))
+        cap = decode_cap(self.put_small(read_all(content)))
         if not isinstance(cap, FileReadCap):
             raise TypeError("a file's cap is none of a file")
         return cap
@@ -141,12 +141,12 @@ class MemoryCapWriter:
             builder.add(entry)
         return builder.finish()
 
-    def holds(self, packed: bytes) -> bool:
+    def holds(self, encoded: bytes) -> bool:
         self._grid.events.append("holds")
-        return self._grid.has(packed)
+        return self._grid.has(encoded)
 
-    def holds_all(self, packed: bytes) -> bool:
-        return self._grid.has(packed)
+    def holds_all(self, encoded: bytes) -> bool:
+        return self._grid.has(encoded)
 
 
 class MemorySession:
@@ -166,7 +166,7 @@ class MemorySession:
             self._grid.fences -= 1
             raise FencedError("a prune took over; try again")
         for cap in (*caps, *found):
-            if not self._grid.has(pack_cap(cap)):
+            if not self._grid.has(encode_cap(cap)):
                 raise MissingObjectError("a cap that is to be linked was never stored")
         self._grid.events.append("commit")
 
@@ -178,7 +178,7 @@ class MemoryGrid:
     """A whole grid in memory.
 
     Attributes:
-        events: What happened, in order: writing, put_small, put_piece, join, put_directory, written, commit, edit.
+        events: What happened, in order: writing, put_small, put_chunk, join, put_directory, written, commit, edit.
         tables: Encoded tables of immutable directories by packed cap.
         joined: What large files were made of, by packed cap.
         puts_left: After so many files or pieces the grid is full.
@@ -187,15 +187,15 @@ class MemoryGrid:
         before_swap: Called between an edit's reading and its swap, to stage a race.
     """
 
-    def __init__(self, folder: Path | None = None, *, small_size_max: int = 1 << 20, piece_size: int = 1 << 20) -> None:
+    def __init__(self, folder: Path | None = None, *, small_size_max: int = 1 << 20, chunk_size: int = 1 << 20) -> None:
         self.contents = Contents(folder)
         self.tables: dict[bytes, bytes] = {}
-        self.joined: dict[bytes, list[tuple[Piece, bytes]]] = {}
+        self.joined: dict[bytes, list[tuple[Chunk, bytes]]] = {}
         self.mutable: dict[bytes, tuple[int, list[Entry]]] = {}
         self.mutable_files = MutableContents()
         self.events: list[str] = []
         self.small_size_max = small_size_max
-        self.piece_size = piece_size
+        self.chunk_size = chunk_size
         self.puts_left: int | None = None
         self.fences = 0
         self.has_losses = False
@@ -213,23 +213,23 @@ class MemoryGrid:
     def close(self) -> None:
         """Do nothing: memory needs no closing."""
 
-    def has(self, packed: bytes) -> bool:
+    def has(self, encoded: bytes) -> bool:
         """Say whether what a packed cap refers to is there."""
-        if packed[:1] in (b"L", b"M") or packed in self.tables or self.contents.get(packed) is not None:
+        if encoded[:1] in (b"L", b"M") or encoded in self.tables or self.contents.get(encoded) is not None:
             return True
-        return any(pack_cap(_read_cap(writekey)) == packed for writekey in self.mutable)
+        return any(encode_cap(_read_cap(writekey)) == encoded for writekey in self.mutable)
 
     def open_file(self, cap: FileReadCap) -> BytesIO:
         if isinstance(cap, MutableFileRead):
             return BytesIO(self.mutable_files.get(cap))
-        packed = pack_cap(cap)
-        content = packed[1:] if packed[:1] == b"L" else self.contents.get(packed)
+        encoded = encode_cap(cap)
+        content = encoded[1:] if encoded[:1] == b"L" else self.contents.get(encoded)
         if content is None:
             raise MissingObjectError(f"the memory grid has no file {cap!r}")
         return BytesIO(content)
 
-    def read_small(self, packed: bytes) -> bytes | None:
-        return packed[1:] if packed[:1] == b"L" else None
+    def read_small(self, encoded: bytes) -> bytes | None:
+        return encoded[1:] if encoded[:1] == b"L" else None
 
     def reader_recipe(self) -> None:
         """Have no worker processes read: memory is one process's own."""
@@ -241,7 +241,7 @@ class MemoryGrid:
                     return MemoryDirectory(entries)
             raise MissingObjectError(f"the memory grid has no directory {cap!r}")
         self.events.append("read_directory")
-        table = self.tables.get(pack_cap(cap))
+        table = self.tables.get(encode_cap(cap))
         if table is None:
             raise MissingObjectError(f"the memory grid has no directory {cap!r}")
         return MemoryDirectory(decode_table(table))
@@ -277,7 +277,7 @@ class MemoryGrid:
         """Refuse: nothing is checked here."""
         raise StoreError("the memory grid has no check; use a vault")
 
-    def check_frame(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+    def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Refuse: nothing is checked here."""
         raise StoreError("the memory grid has no check; use a vault")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tallac.backends.passing import PassingBackend
+from tallac.backends.passing import ForwardingBackend
 from tallac.errors import StoreFullError
 from tallac.interfaces import Backend, Buffer, Expect, Upload, Version
 
 
-class QuotaBackend(PassingBackend):
-    """Another backend that takes a number of bytes, set at any time. Implements `Bounded`. Not thread-safe."""
+class QuotaBackend(ForwardingBackend):
+    """Another backend that takes a number of bytes, set at any time. Implements `ReportsFreeSpace`. Not thread-safe."""
 
     def __init__(self, inner: Backend, size_max: int) -> None:
         """Let so many bytes be stored in all."""

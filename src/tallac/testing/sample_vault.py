@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, FileReadCap, ReadCap, parse
-from tallac.dag import Entry, unpack_cap
+from tallac.dag import Entry, decode_cap
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader, CapWriter, Grid
 
@@ -39,7 +39,7 @@ def put_tree(writer: CapWriter, tree: Tree) -> DirectoryReadCap:
     """Store a tree."""
     entries = []
     for name, below in sorted(tree.items()):
-        cap: Cap = unpack_cap(_put_file(writer, below)) if isinstance(below, bytes) else put_tree(writer, below)
+        cap: Cap = decode_cap(_put_file(writer, below)) if isinstance(below, bytes) else put_tree(writer, below)
         entries.append(Entry.of(name, cap))
     return writer.put_directory(entries)
 
@@ -50,9 +50,9 @@ def _put_file(writer: CapWriter, content: bytes) -> bytes:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
-        pieces = list(writer.cut(file.fileno(), len(content)))
+        chunks = list(writer.cut(file.fileno(), len(content)))
     stored = [
-        (piece, b"" if piece.is_hole else writer.put_piece(content[piece.offset : piece.offset + piece.length])) for piece in pieces
+        (chunk, b"" if chunk.is_hole else writer.put_chunk(content[chunk.offset : chunk.offset + chunk.length])) for chunk in chunks
     ]
     return writer.join(stored)
 

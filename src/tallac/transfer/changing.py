@@ -215,7 +215,7 @@ def _rename(name: bytes, source: Place, target: Place) -> Edit:
         entry = find_entry(entries, name)
         if entry is None:
             raise EntryNotFoundError(f"{source}: there is no such entry")
-        renamed = Entry(new_name(target), entry.packed, entry.metadata, entry.write)
+        renamed = Entry(new_name(target), entry.encoded, entry.metadata, entry.write)
         others = [other for other in entries if other.name != name]
         return set_entry(renamed, target)(others)
 
@@ -224,4 +224,4 @@ def _rename(name: bytes, source: Place, target: Place) -> Edit:
 
 def _drop_if_same(moved: Entry) -> Edit:
     """Give the edit that drops an entry, unless somebody has put another one there meanwhile."""
-    return lambda entries: [entry for entry in entries if (entry.name, entry.packed) != (moved.name, moved.packed)]
+    return lambda entries: [entry for entry in entries if (entry.name, entry.encoded) != (moved.name, moved.encoded)]

@@ -227,7 +227,7 @@ class _Planner(msgspec.Struct):
         self.report.notice(str(place))
         self.report.files += not entry.is_directory
         self.report.directories += entry.is_directory
-        plan.add(entry.name, Entry(entry.name, entry.packed, entry.metadata), place)
+        plan.add(entry.name, Entry(entry.name, entry.encoded, entry.metadata), place)
 
 
 def _enter(grid: Grid, directory: DirectoryWriteCap, place: Place, plan: PlannedDirectory) -> None:

@@ -16,7 +16,7 @@ from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory, SeenStates
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import Slots
-from tallac.vault.packs.damaged import PacksAside
+from tallac.vault.packs.damaged import DamagedPacks
 from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.reading.object_reader import ObjectReader
 from tallac.vault.reserve import Reserve
@@ -38,7 +38,7 @@ class VaultParts(msgspec.Struct):
     index_register: Register
     index_store: IndexStore
     index: VaultIndex
-    aside: PacksAside
+    aside: DamagedPacks
     slots: Slots
     roots: Roots | None
     reader: ObjectReader
@@ -106,7 +106,7 @@ def open_parts(
     memory = SeenStates(folder.folder, backend.location())
     index_register = Register(backend, "index", locator.frame, NoMemory(), randomness)
     index_store = IndexStore(backend, locator.frame, randomness)
-    aside = PacksAside(backend, locator.frame, randomness)
+    aside = DamagedPacks(backend, locator.frame, randomness)
     index = VaultIndex(index_register, index_store, folder.folder, StoredPacks(backend, locator.frame), aside.read)
     return VaultParts(
         backend=backend,

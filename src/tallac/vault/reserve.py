@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar, runtime_checkable
 
-from tallac.backends.passing import PassingBackend
+from tallac.backends.passing import ForwardingBackend
 from tallac.crypto.hashing import Hasher
 from tallac.errors import ObjectNotFoundError, StoreError, StoreFullError
-from tallac.interfaces import Backend, Bounded, Buffer, Expect, Finding, Item, Randomness, Upload, Version
-from tallac.vault.packs.verifier import hash_stored
+from tallac.interfaces import Backend, Buffer, Expect, Finding, Item, Randomness, ReportsFreeSpace, Upload, Version
+from tallac.vault.packs.verifier import hash_object
 
 RESERVE_PREFIX = "reserve/"
 PIECE_SIZE_MIN = 64 << 10
@@ -49,7 +49,7 @@ def check_reserve(backend: Backend) -> Iterator[Finding]:
 def is_damaged(backend: Backend, name: str) -> bool:
     """Whether a piece is there and is not what its name says."""
     try:
-        return hash_stored(backend, name, lambda _size: None).hex() != name.removeprefix(RESERVE_PREFIX)
+        return hash_object(backend, name, lambda _size: None).hex() != name.removeprefix(RESERVE_PREFIX)
     except ObjectNotFoundError:
         return False
 
@@ -73,7 +73,7 @@ class Reserve:
     def __init__(self, backend: Backend, randomness: Randomness) -> None:
         """Nothing is read yet."""
         self._backend = backend
-        self._bounded = backend if isinstance(backend, Bounded) else None
+        self._bounded = backend if isinstance(backend, ReportsFreeSpace) else None
         self._randomness = randomness
         self._given_up: set[str] = set()
         self.is_spent = False
@@ -146,7 +146,7 @@ class Reserve:
             upload.abort()
 
 
-class ReservedBackend(PassingBackend):
+class ReservedBackend(ForwardingBackend):
     """Another backend, whose puts give up pieces of a reserve where the store is full and the reserve is being spent."""
 
     def __init__(self, inner: Backend, reserve: Reserve) -> None:

@@ -23,7 +23,7 @@ from tallac.caps import (
 )
 from tallac.clock import SystemClock
 from tallac.dag import Entry
-from tallac.errors import AuthorityError, ConflictError, NotAVaultError, StoreError, StoreFullError
+from tallac.errors import AuthorityError, ConflictError, StoreError, StoreFullError, VaultNotFoundError
 from tallac.interfaces import (
     Backend,
     BinaryReader,
@@ -32,30 +32,30 @@ from tallac.interfaces import (
     Directory,
     FileContent,
     FileReader,
-    FrugalBackend,
+    HighLatencyBackend,
     Randomness,
     StoredPart,
     WorkerRecipe,
 )
 from tallac.vault.check.below import check_below
-from tallac.vault.check.options import CheckOptions, PackShare
+from tallac.vault.check.options import CheckOptions, PackSubset
 from tallac.vault.check.reachable import Progress
-from tallac.vault.check.read_data_progress import PackRound
-from tallac.vault.check.vault_check import check_vault, frame_check
+from tallac.vault.check.read_data_progress import ReadDataProgress
+from tallac.vault.check.vault_check import check_vault, structure_check
 from tallac.vault.components import VaultParts, open_parts
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.header import HEADER_NAMES, Header, read_header, read_identity, write_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
 from tallac.vault.format.links import require_issued
-from tallac.vault.format.nodes import Child
+from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.tables import EntriesDirectory, TableDirectory
-from tallac.vault.mutable.pending_deletions import NO_QUARANTINE
+from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
-from tallac.vault.mutable.sessions import RegisteredSession, beating
+from tallac.vault.mutable.sessions import RegisteredSession, heartbeat
 from tallac.vault.mutable.slot_contents import require_directory
 from tallac.vault.prune.report import PruneOptions, PruneReport
-from tallac.vault.prune.stats_report import VaultFigures
+from tallac.vault.prune.stats_report import VaultStats
 from tallac.vault.reading.files import VaultFiles
 from tallac.vault.reading.stored_sizes import stored_parts
 from tallac.vault.reading.worker_reader import VaultReaderRecipe, can_be_sent
@@ -73,12 +73,12 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
     Who gives a key, made before and kept already, may call this again after it was interrupted: it goes on where it was.
 
     Raises:
-        NotAVaultError: Something else is there already.
+        VaultNotFoundError: Something else is there already.
         CorruptObjectError: What is there was made with another key.
     """
     present = {item.name for item in backend.list("") if not item.name.startswith(RESERVE_PREFIX)}
     if present and (key is None or not present <= _MADE_FIRST):
-        raise NotAVaultError(f"{backend.location()} is not empty: a new vault needs an empty folder")
+        raise VaultNotFoundError(f"{backend.location()} is not empty: a new vault needs an empty folder")
     key = key or make_writer_key(randomness)
     try:
         # The header comes last: what has one is whole.
@@ -87,7 +87,7 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
         begun = present.intersection(HEADER_NAMES)
         write_header(backend, read_header(backend) if begun else Header(FORMAT_VERSION, randomness(16).hex()), except_for=begun)
     except ConflictError:
-        raise NotAVaultError(f"{backend.location()} is not empty: another vault was made there meanwhile") from None
+        raise VaultNotFoundError(f"{backend.location()} is not empty: another vault was made there meanwhile") from None
     Reserve(backend, randomness).fit(0)
     return key
 
@@ -113,7 +113,7 @@ def open_vault(
         randomness: Likewise.
 
     Raises:
-        NotAVaultError, NewerFormatError, CorruptObjectError: There is no vault that this Tallac can use.
+        VaultNotFoundError, UnsupportedFormatError, CorruptObjectError: There is no vault that this Tallac can use.
     """
     return Vault(open_parts(backend, identity or read_identity(backend), key, state, clock or SystemClock(), randomness))
 
@@ -138,14 +138,14 @@ class Vault:
         """See `tallac.interfaces.CapReader`."""
         return self._files.open_file(cap)
 
-    def read_small(self, packed: bytes) -> bytes | None:
+    def read_small(self, encoded: bytes) -> bytes | None:
         """See `tallac.interfaces.FileReader`."""
-        return self._files.read_small(packed)
+        return self._files.read_small(encoded)
 
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """See `tallac.interfaces.CapReader`."""
         parts = self._parts
-        if isinstance(parts.backend, FrugalBackend):
+        if isinstance(parts.backend, HighLatencyBackend):
             return None
         # It reads the index for the first time, if nobody has.
         parts.reader_with_index()
@@ -162,7 +162,7 @@ class Vault:
         if not isinstance(cap, ImmutableDirectory):
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)
-        return TableDirectory(self._parts.reader_with_index(), Child(b"", cap.key + cap.hash, cap.size))
+        return TableDirectory(self._parts.reader_with_index(), NodeRef(b"", cap.key + cap.hash, cap.size))
 
     def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
         """See `tallac.interfaces.StoredSizes`."""
@@ -212,7 +212,7 @@ class Vault:
         registered = RegisteredSession.register(parts.backend, key.keeper_key.roots, parts.randomness, parts.clock)
         session = VaultSession(parts, key, registered)
         try:
-            with beating(registered):
+            with heartbeat(registered):
                 yield session
                 session.confirm()
         except BaseException:
@@ -221,7 +221,7 @@ class Vault:
                 registered.end()
             raise
         finally:
-            parts.index.quarantine = NO_QUARANTINE
+            parts.index.quarantine = NO_PENDING_DELETIONS
         if not session.is_kept:
             registered.end()
         if session.has_stored:
@@ -233,10 +233,10 @@ class Vault:
         """See `tallac.interfaces.CapChecker`."""
         return check_below(self._parts, cap, read_data=read_data, progress=progress)
 
-    def check_frame(self, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
+    def check_structure(self, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
-        check = frame_check(self._parts)
-        check.check(PackRound(PackShare(), self._parts.state.folder) if read_data else None, progress)
+        check = structure_check(self._parts)
+        check.check(ReadDataProgress(PackSubset(), self._parts.state.folder) if read_data else None, progress)
         return check.report
 
     def check_vault(self, cap: Cap | None, options: CheckOptions, *, progress: Progress | None = None) -> CheckReport:
@@ -257,11 +257,11 @@ class Vault:
         """See `tallac.vault.ReserveHolder`."""
         return self._parts.reserve.give_up()
 
-    def figures(self) -> VaultFigures:
+    def figures(self) -> VaultStats:
         """See `tallac.vault.FigureGiver`."""
-        from tallac.vault.prune.vault_stats import figures_of  # late import: a backup need not wait for it
+        from tallac.vault.prune.vault_stats import vault_stats  # late import: a backup need not wait for it
 
-        return figures_of(self._parts, self._parts.require_keeper_key())
+        return vault_stats(self._parts, self._parts.require_keeper_key())
 
     def repair(
         self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None

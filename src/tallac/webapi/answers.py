@@ -11,7 +11,7 @@ from tallac.errors import (
     StoreBusyError,
     StoreError,
     StoreFullError,
-    StoreReadOnlyError,
+    StorePermissionError,
     StoreUnavailableError,
 )
 
@@ -49,7 +49,7 @@ _REASONS: tuple[tuple[str, type[StoreError], str], ...] = (
         ConflictError,
         "somebody else changed it at the same time (UncoordinatedWriteError); try again, and write through one node only",
     ),
-    ("NotWriteableError", StoreReadOnlyError, "its cap does not allow to change it; use a write cap"),
+    ("NotWriteableError", StorePermissionError, "its cap does not allow to change it; use a write cap"),
     ("NoSpace", StoreFullError, "the storage servers have no space left; add some, or free some"),
 )
 """What a body says, the error that it means, and what the user is told."""

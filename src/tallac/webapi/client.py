@@ -213,8 +213,8 @@ class WebClient:
                 if line.startswith(b"ERROR:"):
                     body = b"\n".join([line.removeprefix(b"ERROR:"), *lines])
                     error = refusal(where, 200, body)
-                    what = redacted(body.decode("utf-8", "replace"))
-                    raise error if isinstance(error, MissingObjectError) else StoreError(f"{where}: {what}")
+                    message = redacted(body.decode("utf-8", "replace"))
+                    raise error if isinstance(error, MissingObjectError) else StoreError(f"{where}: {message}")
                 found = _json_of(line, where)
                 if isinstance(found, dict):
                     yield found

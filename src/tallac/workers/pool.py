@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Generic, TypeVar, cast
 
 import tallac
-from tallac.errors import WorkerDiedError
+from tallac.errors import WorkerCrashedError
 from tallac.workers.messages import Done, End, Ended, Failed, Work, receive, send
 from tallac.workers.task import WorkerTask
 
@@ -46,7 +46,7 @@ class WorkerPool(Generic[Job, Answer]):
 
     A job's answer is given within a later call; who takes it must not call the pool from there.
 
-    Every method but `stop` raises WorkerDiedError where a worker is gone, and whatever a worker could not go on with.
+    Every method but `stop` raises WorkerCrashedError where a worker is gone, and whatever a worker could not go on with.
     """
 
     def __init__(self, task: WorkerTask[Job, Answer], count: int, *, advice: str) -> None:
@@ -166,13 +166,13 @@ class WorkerPool(Generic[Job, Answer]):
         else:
             raise self._died(worker)
 
-    def _died(self, worker: _Worker[Answer]) -> WorkerDiedError:
+    def _died(self, worker: _Worker[Answer]) -> WorkerCrashedError:
         try:
             status = worker.process.wait(1)
         except subprocess.TimeoutExpired:
             worker.process.kill()
             status = worker.process.wait()
-        return WorkerDiedError(f"a worker process ended unexpectedly (exit status {status}); {self._advice}")
+        return WorkerCrashedError(f"a worker process ended unexpectedly (exit status {status}); {self._advice}")
 
 
 def _environment() -> dict[str, str]:

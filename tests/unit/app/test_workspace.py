@@ -13,7 +13,7 @@ from tallac.app.locations.grid_options import GridChoice
 from tallac.app.workspace import Connection
 from tallac.backends.local import LocalBackend
 from tallac.caps import DirectoryWriteCap, LiteralFile
-from tallac.errors import AliasError, CapError, MalformedCapError, NotAVaultError, UsageError
+from tallac.errors import AliasError, CapError, MalformedCapError, UsageError, VaultNotFoundError
 from tallac.transfer import make_directory
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import WriterKey, parse_vault_key
@@ -92,7 +92,7 @@ def test_a_folder_with_other_things(folders: Folders, tmp_path: Path) -> None:
     """No vault is made where anything else is, whatever its name."""
     (tmp_path / "Documents").mkdir()
     connection = Connection(folders, GridChoice(str(tmp_path)))
-    with pytest.raises(NotAVaultError, match="not empty"):
+    with pytest.raises(VaultNotFoundError, match="not empty"):
         connection.create_alias("usb")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Documents", "home"]
 
@@ -149,7 +149,7 @@ def test_killed_within_the_making(folders: Folders, kept: tuple[str, ...]) -> No
     grid, place = connection.resolve("home:a")
     make_directory(grid, place)
     assert connection.vault_key("home").danger_whole_text() == key
-    assert grid.check_frame(read_data=True).is_healthy
+    assert grid.check_structure(read_data=True).is_healthy
     connection.close()
 
 
@@ -166,7 +166,7 @@ def test_a_making_that_lies_long_ago(folders: Folders, tmp_path: Path) -> None:
     other.close()
     (tmp_path / "other" / "vault").rename(folders.vault)
     before = {path: path.read_bytes() for path in folders.vault.rglob("*") if path.is_file()}
-    with pytest.raises(NotAVaultError, match="not empty"):
+    with pytest.raises(VaultNotFoundError, match="not empty"):
         Connection(folders).create_alias("home")
     assert {path: path.read_bytes() for path in folders.vault.rglob("*") if path.is_file()} == before
 
@@ -222,7 +222,7 @@ def test_a_vault_that_has_moved(connection: Connection, folders: Folders, tmp_pa
     connection.create_alias("home")
     connection.close()
     folders.vault.rename(tmp_path / "moved")
-    with pytest.raises(NotAVaultError, match="not there; attach its disk"):
+    with pytest.raises(VaultNotFoundError, match="not there; attach its disk"):
         Connection(folders).resolve("home:")
     found = Connection(folders, GridChoice(str(tmp_path / "moved")))
     assert found.resolve("home:")[0].identity == read_identity(LocalBackend(tmp_path / "moved"))

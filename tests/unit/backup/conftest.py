@@ -15,8 +15,8 @@ import pytest
 from tests.ticks import AHEAD_NS, pass_a_tick
 
 from tallac.backup import BackupSummary, Change, Observer, Progress
-from tallac.backup.rehearsal import RehearsalSummary, rehearse
-from tallac.backup.run import BackupOrder, back_up
+from tallac.backup.dry_run import DryRunSummary, dry_run
+from tallac.backup.run import BackupRequest, back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
 from tallac.dag import Entry, SnapshotFacts
 from tallac.source import FileSystem, Scope, Selection
@@ -87,7 +87,7 @@ class Wishes:
 
     Attributes:
         sources: Names below the source that are backed up in its place; none for the source itself.
-        time_ns, trusts_timestamps, skips_unchanged: See `BackupOrder`.
+        time_ns, trusts_timestamps, skips_unchanged: See `BackupRequest`.
     """
 
     sources: tuple[str, ...] = ()
@@ -129,27 +129,27 @@ class Bench:
         pass_a_tick(self.database_path.parent)
         return summary
 
-    def rehearse(self, *, path: tuple[bytes, ...] = (b"backups",)) -> RehearsalSummary:
+    def dry_run(self, *, path: tuple[bytes, ...] = (b"backups",)) -> DryRunSummary:
         """Say what a snapshot would come to."""
         self.filesystem.opened.clear()
         self.grid.events.clear()
         order = self._order(path, "here")
         with SourceDatabase(self.database_path, self.database_notices.append) as database:
             record = database.record(self.grid.identity, *order.named_sources)
-            return rehearse(self.grid, order, record, self.clock, observer=self._observer(), filesystem=self.filesystem)
+            return dry_run(self.grid, order, record, self.clock, observer=self._observer(), filesystem=self.filesystem)
 
     def _observer(self) -> Observer:
         return Observer(
             unreadable=lambda path, reason: self.unreadable.append((path, reason)),
-            notice=lambda path, what: self.notices.append((path, what)),
+            notice=lambda path, message: self.notices.append((path, message)),
             file=lambda change, path: self.changes.append((change, path)),
             excluded=self.excluded.append,
             progress=self.progress.append,
         )
 
-    def _order(self, path: tuple[bytes, ...], host: str) -> BackupOrder:
+    def _order(self, path: tuple[bytes, ...], host: str) -> BackupRequest:
         paths = [os.fsencode(self.source / name) for name in self.wishes.sources]
-        return BackupOrder(
+        return BackupRequest(
             self.root,
             path,
             b"/" if paths else os.fsencode(self.source),
@@ -195,7 +195,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """A bench on a grid without workers."""
-    return Bench(tmp_path, MemoryGrid(small_size_max=100_000, piece_size=30_000))
+    return Bench(tmp_path, MemoryGrid(small_size_max=100_000, chunk_size=30_000))
 
 
 @pytest.fixture
@@ -203,6 +203,6 @@ def shared_bench(tmp_path: Path) -> Bench:
     """A bench on a grid that worker processes can store for."""
     folder = tmp_path / "contents"
     folder.mkdir()
-    bench = Bench(tmp_path, MemoryGrid(folder, small_size_max=100_000, piece_size=30_000))
+    bench = Bench(tmp_path, MemoryGrid(folder, small_size_max=100_000, chunk_size=30_000))
     bench.workers = 2
     return bench

@@ -46,15 +46,15 @@ def test_a_rehearsal_says_what_comes(bench: Bench, seed: int) -> None:
     gardener = Gardener(bench.source, seed)
     for _ in range(6):
         gardener.work(5)
-        rehearsed = bench.rehearse()
+        planned = bench.dry_run()
         assert bench.filesystem.opened == []
         assert not {"put_directory", "put_small", "written", "commit", "edit"} & set(bench.grid.events)
         summary = bench.back_up()
-        assert (rehearsed.files.new, rehearsed.files.gone) == (summary.files.new, summary.files.gone)
-        assert rehearsed.directories.total == summary.directories.total
-        assert (rehearsed.files.total, rehearsed.size) == (summary.files.total, summary.size)
-        assert rehearsed.size_to_read == summary.bytes_read
-    again = bench.rehearse()
+        assert (planned.files.new, planned.files.gone) == (summary.files.new, summary.files.gone)
+        assert planned.directories.total == summary.directories.total
+        assert (planned.files.total, planned.size) == (summary.files.total, summary.size)
+        assert planned.size_to_read == summary.bytes_read
+    again = bench.dry_run()
     assert (again.files.changed, again.directories.changed, again.size_to_read) == (0, 0, 0)
 
 
@@ -91,7 +91,7 @@ def test_a_given_time_names_the_snapshot_alone(bench: Bench) -> None:
     (bench.source / "three").write_text("3")
     summary = bench.back_up()
     assert summary.name == b"2020-09-13_12:26:40Z"
-    assert bench.entry(b"backups", b"Latest").packed == bench.entry(b"backups", b"Archives", newest.name).packed
+    assert bench.entry(b"backups", b"Latest").encoded == bench.entry(b"backups", b"Archives", newest.name).encoded
     facts = bench.entry(b"backups", b"Archives", summary.name).metadata.snapshot
     assert facts is not None
     assert facts.started_ns > bench.clock.now_ns() - MINUTE_NS
@@ -151,7 +151,7 @@ def test_what_another_source_recorded_before_a_prune_is_looked_up(bench: Bench) 
     bench.grid.epoch = 1
     bench.back_up()
     lost = bench.entry(b"alone", b"Latest", *os.fsencode(bench.source / "one" / "a").strip(b"/").split(b"/"))
-    bench.grid.contents.lose(lost.packed)
+    bench.grid.contents.lose(lost.encoded)
     bench.selection = Selection()
     bench.back_up()
     assert bench.latest(b"one", b"a") == b"one/a" * 30

@@ -22,7 +22,7 @@ def begun(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Break a backup off after 25 of the 39 pieces that a large file is cut into; one more is a hole."""
     monkeypatch.setattr(large, "JOB_SIZE", 3000)
     monkeypatch.setattr(large, "BEGINNING_SIZE", 5000)
-    bench.grid.small_size_max = bench.grid.piece_size = 1000
+    bench.grid.small_size_max = bench.grid.chunk_size = 1000
     path = bench.source / "large"
     path.write_bytes(noise(1, 10_000) + bytes(1000) + noise(2, 29_000))
     bench.grid.puts_left = 25
@@ -37,7 +37,7 @@ def test_a_killed_backup_of_a_large_file_goes_on_within_it(bench: Bench, begun: 
     summary = bench.back_up()
     assert bench.latest(b"large") == begun.read_bytes()
     assert 14_000 <= summary.bytes_read <= 14_000 + 3000 + 5000
-    assert summary.bytes_read == 1000 * bench.grid.events.count("put_piece")
+    assert summary.bytes_read == 1000 * bench.grid.events.count("put_chunk")
     bench.back_up()
     assert bench.filesystem.opened == []
 

@@ -13,7 +13,7 @@ import pytest
 
 from tallac.backup import Change
 from tallac.caps import MutableDirectoryWrite, parse
-from tallac.dag import pack_cap
+from tallac.dag import encode_cap
 from tallac.errors import FencedError, NotADirectoryCapError, SourceError, StoreFullError, UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_the_snapshot_entry_holds_its_facts(bench: Bench) -> None:
     assert facts.started_ns <= facts.ended_ns == bench.clock.now_ns()
     assert entry.metadata.mode == bench.source.stat().st_mode
     latest = bench.entry(b"backups", b"Latest")
-    assert (latest.packed, latest.metadata) == (entry.packed, entry.metadata)
+    assert (latest.encoded, latest.metadata) == (entry.encoded, entry.metadata)
 
 
 def test_order_of_what_becomes_visible(bench: Bench) -> None:
@@ -112,7 +112,7 @@ def test_a_directory_that_changed_only_itself_keeps_its_cap(bench: Bench) -> Non
     (bench.source / "parent").chmod(0o700)
     bench.back_up()
     after = bench.entry(b"backups", b"Latest", b"parent")
-    assert (after.packed, after.metadata.mode) == (before.packed, stat.S_IFDIR | 0o700)
+    assert (after.encoded, after.metadata.mode) == (before.encoded, stat.S_IFDIR | 0o700)
     assert bench.filesystem.opened == []
 
 
@@ -176,7 +176,7 @@ def test_concurrent_backups_are_both_entered(bench: Bench) -> None:
     archives = bench.names(b"backups", b"Archives")
     assert set(names) < set(archives)
     assert len(archives) == 3
-    assert bench.entry(b"backups", b"Latest").packed == bench.entry(b"backups", b"Archives", archives[-1]).packed
+    assert bench.entry(b"backups", b"Latest").encoded == bench.entry(b"backups", b"Archives", archives[-1]).encoded
 
 
 def test_latest_is_not_set_back(bench: Bench) -> None:
@@ -330,7 +330,7 @@ def test_a_file_that_changes_all_the_time_is_stored_as_read(bench: Bench, size: 
     entry = bench.entry(b"backups", b"Latest", b"file")
     assert entry.metadata.changed
     assert bench.latest(b"file").startswith(b"x" * size + b"y")
-    assert [what for _, what in bench.notices] == ["it changed while it was read, and is stored as read"]
+    assert [message for _, message in bench.notices] == ["it changed while it was read, and is stored as read"]
     del bench.filesystem.fstat
     bench.back_up()
     assert set(bench.filesystem.opened) == {b"file"}
@@ -501,7 +501,7 @@ def test_lost_files_are_stored_again(bench: Bench) -> None:
     """A grid that knows of losses has every file looked up, and what is gone is read again (kopia#3492)."""
     plant_seed(bench.source)
     bench.back_up()
-    lost = bench.entry(b"backups", b"Latest", b"parent", b"subdir", b"bar.txt").packed
+    lost = bench.entry(b"backups", b"Latest", b"parent", b"subdir", b"bar.txt").encoded
     bench.grid.contents.lose(lost)
     bench.grid.has_losses = True
     bench.back_up()
@@ -513,7 +513,7 @@ def test_a_lost_directory_is_stored_again(bench: Bench) -> None:
     """A directory that the grid no longer holds is made anew, with a notice, from its files."""
     plant_seed(bench.source)
     bench.back_up()
-    del bench.grid.tables[bench.entry(b"backups", b"Latest", b"parent", b"subdir").packed]
+    del bench.grid.tables[bench.entry(b"backups", b"Latest", b"parent", b"subdir").encoded]
     bench.back_up()
     assert sorted(bench.filesystem.opened) == [b"bar.txt", b"foo.txt"]
     assert bench.latest(b"parent", b"subdir", b"foo.txt") == b"foo"
@@ -683,4 +683,4 @@ def test_the_snapshot_is_stored_before_it_is_linked(bench: Bench) -> None:
     """The cap in the summary is the one that Archives names."""
     plant_seed(bench.source)
     summary = bench.back_up()
-    assert bench.entry(b"backups", b"Archives", summary.name).packed == pack_cap(summary.cap)
+    assert bench.entry(b"backups", b"Archives", summary.name).encoded == encode_cap(summary.cap)

@@ -121,7 +121,7 @@ def test_a_bad_ignore_file(bench: Bench) -> None:
     (bench.source / "code" / ".tallacignore").write_text("[z-a]\n!\nmain.o\r\n# comment\n\n")
     bench.back_up()
     assert bench.names(b"backups", b"Latest", b"code") == [b".tallacignore", b"build", b"main.c"]
-    assert [what.partition(":")[0] for _, what in bench.notices] == ["line 1", "line 2"]
+    assert [message.partition(":")[0] for _, message in bench.notices] == ["line 1", "line 2"]
 
 
 def test_caches(bench: Bench) -> None:
@@ -154,7 +154,7 @@ def test_a_marker_that_can_not_be_read_once(bench: Bench) -> None:
 
     bench.filesystem.before_open = fail_once
     bench.back_up()
-    assert [what for _, what in bench.notices] == ["it can't be read (Input/output error); its directory is backed up"]
+    assert [message for _, message in bench.notices] == ["it can't be read (Input/output error); its directory is backed up"]
     bench.back_up()
     assert bench.names(b"backups", b"Latest") == [b"CACHEDIR.TAG"]
 

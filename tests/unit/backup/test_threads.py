@@ -11,7 +11,7 @@ import pytest
 
 from tallac.dag import Entry
 from tallac.errors import StoreFullError
-from tallac.interfaces import FileContent, Piece
+from tallac.interfaces import Chunk, FileContent
 from tallac.testing.memory_grid import MemoryCapWriter, MemoryGrid, MemorySession
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ SMALL_SIZE_MAX = 1000
 class StreamingWriter(MemoryCapWriter):
     """Takes large files as streams, from several threads."""
 
-    takes_pieces = False
+    takes_chunks = False
     threads = 4
 
     def put_file(self, content: FileContent) -> FileReadCap:
         self._grid.events.append("put_file")
         return super().put_file(content)
 
-    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         raise AssertionError("no pieces are taken here")
 
 
@@ -96,7 +96,7 @@ def test_a_large_file_that_changes_is_read_again(streaming: Bench) -> None:
 
 
 def test_a_full_grid_ends_the_backup(streaming: Bench) -> None:
-    """Trouble in one thread ends the backup with that trouble, and nothing is entered."""
+    """ReadError in one thread ends the backup with that trouble, and nothing is entered."""
     streaming.grid.puts_left = 40
     with pytest.raises(StoreFullError):
         streaming.back_up()

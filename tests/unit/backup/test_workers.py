@@ -11,11 +11,11 @@ import pytest
 from tests.command import PATIENCE_SECONDS
 
 from tallac.backup.files import QUEUED_MAX
-from tallac.backup.messages import BatchJob, BatchResult, Part, PiecesResult
+from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part
 from tallac.backup.processes import Workers
 from tallac.backup.worker import StoreTask
 from tallac.dag import decode_table
-from tallac.errors import MissingObjectError, StoreFullError, WorkerDiedError
+from tallac.errors import MissingObjectError, StoreFullError, WorkerCrashedError
 from tallac.testing.memory_contents import FolderRecipe
 from tallac.testing.memory_grid import MemoryGrid
 from tallac.workers import pool
@@ -105,7 +105,7 @@ def test_a_killed_worker_is_noticed(tmp_path: Path) -> None:
     workers = _pool(tmp_path, tmp_path)
     try:
         os.kill(workers._pool._workers[0].process.pid, signal.SIGKILL)
-        with pytest.raises(WorkerDiedError, match="exit status -9"):
+        with pytest.raises(WorkerCrashedError, match="exit status -9"):
             _do_one_job(workers)
     finally:
         workers.stop()
@@ -115,7 +115,7 @@ def test_a_worker_ignores_ctrl_c_and_ends_with_the_pipe(tmp_path: Path) -> None:
     """SIGINT does not reach a worker; when the backup's end of the pipe is closed, it ends at once."""
     (tmp_path / "file").write_text("content" * 100)
     workers = _pool(tmp_path, tmp_path)
-    results: list[BatchResult | PiecesResult] = []
+    results: list[BatchResult | ChunksResult] = []
     workers.submit(BatchJob([Part((), [b"file", b"missing"])]), results.append)
     workers.drain()
     process = workers._pool._workers[0].process
@@ -136,7 +136,7 @@ def test_many_answers_do_not_block(tmp_path: Path) -> None:
     for number in range(100):
         names.append((b"%03d" % number) + b"n" * 200)
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), names[-1]))).write_bytes(b"")
-    answers: list[BatchResult | PiecesResult] = []
+    answers: list[BatchResult | ChunksResult] = []
     workers = _pool(tmp_path, tmp_path)
     for _ in range(40):
         workers.submit(BatchJob([Part((), names)] * 4), answers.append)

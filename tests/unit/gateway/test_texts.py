@@ -7,7 +7,7 @@ from tallac.caps import LiteralFile, UnknownCap
 from tallac.errors import CorruptObjectError, RequestError
 from tallac.gateway.arguments import Arguments, Replace, parse_query
 from tallac.gateway.children import parse_children
-from tallac.gateway.file_requests import Stretch, parse_range
+from tallac.gateway.file_requests import ByteRange, parse_range
 from tallac.gateway.literal_directories import decode_literal
 from tallac.gateway.names import name_from_text, name_to_text, path_from_raw
 from tallac.gateway.walking import bucket_of
@@ -51,7 +51,7 @@ def test_paths(raw: bytes, path: list[str] | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "stretch"),
+    ("text", "byte_range"),
     [
         (None, (0, 100, False)),
         ("bytes=0-0", (0, 1, True)),
@@ -69,10 +69,10 @@ def test_paths(raw: bytes, path: list[str] | None) -> None:
         ("bytes=" + "9" * 30 + "-", (0, 100, False)),
     ],
 )
-def test_ranges(text: str | None, stretch: tuple[int, int, bool]) -> None:
+def test_ranges(text: str | None, byte_range: tuple[int, int, bool]) -> None:
     """The first range is served; what makes no sense counts for nothing."""
-    first, end, is_part = stretch
-    assert parse_range(text, 100) == Stretch(first, end, is_part=is_part)
+    first, end, is_part = byte_range
+    assert parse_range(text, 100) == ByteRange(first, end, is_part=is_part)
 
 
 @pytest.mark.parametrize("text", ["bytes=100-110", "bytes=1000-1001"])

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tallac.dag import Entry, Metadata
-from tallac.look.trouble import Trouble
+from tallac.look.read_errors import ReadError
 from tallac.testing.memory_grid import MemoryGrid
 
 Tree = Mapping[str, "bytes | Entry | Tree"]
@@ -21,14 +21,14 @@ class Shelf:
     """Directories on a grid in memory, and the trouble that a look has with them."""
 
     grid: MemoryGrid
-    troubles: list[Trouble] = field(default_factory=list)
+    read_errors: list[ReadError] = field(default_factory=list)
 
     def file(self, content: bytes, **metadata: object) -> Entry:
         """Store a file and give its entry."""
         with self.grid.session() as session, session.writing() as writer:
-            packed = writer.put_small(content)
+            encoded = writer.put_small(content)
         known = Metadata(mode=S_IFREG | 0o644, uid=0, gid=0, mtime=(1_000, 0))
-        return Entry(b"-", packed, msgspec.structs.replace(known, **metadata))
+        return Entry(b"-", encoded, msgspec.structs.replace(known, **metadata))
 
     def directory(self, tree: Tree, name: bytes = b"-") -> Entry:
         """Store a directory and all below it, and give its entry."""

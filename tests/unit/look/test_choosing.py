@@ -6,7 +6,7 @@ from tallac.caps import LiteralDirectory
 from tallac.dag import Entry, Metadata, SnapshotFacts, snapshot_name
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.look.choosing import ALL, Choice, choose, parse_latest
-from tallac.look.listing import Order, SortBy
+from tallac.look.listing import SortBy, SortOrder
 
 DAY_NS = 86_400 * 10**9
 
@@ -72,7 +72,7 @@ def test_orders(run_count_max: int) -> None:
     ]
 
     def names(by: SortBy, *, is_reversed: bool = False) -> bytes:
-        return b"".join(entry.name for entry in Order(by, is_reversed, run_count_max).arrange(iter(entries)))
+        return b"".join(entry.name for entry in SortOrder(by, is_reversed, run_count_max).arrange(iter(entries)))
 
     assert names(SortBy.NAME) == b"abcd"
     assert names(SortBy.NAME, is_reversed=True) == b"dcba"

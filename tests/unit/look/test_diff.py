@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def signs(shelf: Shelf, old: Entry, new: Entry) -> dict[str, str]:
     """Compare two directories; give the signs by path."""
-    changes = diff(StoredSide(shelf.grid, old), StoredSide(shelf.grid, new), shelf.troubles.append)
+    changes = diff(StoredSide(shelf.grid, old), StoredSide(shelf.grid, new), shelf.read_errors.append)
     return {change.path.decode(): change.difference.value for change in changes}
 
 
@@ -53,7 +53,7 @@ def test_every_kind_of_difference(shelf: Shelf) -> None:
         "turned": "T",
         "turned/below": "-",
     }
-    assert shelf.troubles == []
+    assert shelf.read_errors == []
     turned_back = signs(shelf, new, old)
     assert turned_back["turned/below"] == "+"
     assert turned_back["came"] == "-"
@@ -84,7 +84,7 @@ def test_two_grids(shelf: Shelf, tmp_path: Path) -> None:
     other = type(shelf)(MemoryGrid(tmp_path / "other"))
     old = shelf.directory({"a": {"same": b"x" * 100}, "b": b"1" * 100, "c": b"1" * 100})
     new = other.directory({"a": {"same": b"x" * 100}, "b": b"2" * 100, "c": b"1" * 101})
-    changes = list(diff(StoredSide(shelf.grid, old), StoredSide(other.grid, new), shelf.troubles.append))
+    changes = list(diff(StoredSide(shelf.grid, old), StoredSide(other.grid, new), shelf.read_errors.append))
     assert [(change.path, change.difference) for change in changes] == [
         (b"b", Difference.CONTENT),
         (b"c", Difference.CONTENT),
@@ -96,9 +96,9 @@ def test_a_lost_directory_is_trouble(shelf: Shelf) -> None:
     old = shelf.directory({"lost": {"a": b"1"}, "z": b"1"})
     new = shelf.directory({"lost": {"a": b"2"}, "z": b"2"})
     lost = shelf.directory({"a": b"1"})
-    del shelf.grid.tables[lost.packed]
+    del shelf.grid.tables[lost.encoded]
     assert signs(shelf, old, new) == {"z": "M"}
-    assert [trouble.path for trouble in shelf.troubles] == [b"lost"]
+    assert [trouble.path for trouble in shelf.read_errors] == [b"lost"]
 
 
 def test_a_deep_tree(shelf: Shelf) -> None:
@@ -128,7 +128,7 @@ def test_a_local_folder(shelf: Shelf, tmp_path: Path) -> None:
     def compare(*, read_data: bool = False) -> list[tuple[bytes, str]]:
         local = LocalSide(folder)
         try:
-            changes = diff(StoredSide(shelf.grid, stored), local, shelf.troubles.append, read_data=read_data)
+            changes = diff(StoredSide(shelf.grid, stored), local, shelf.read_errors.append, read_data=read_data)
             return [(change.path, change.difference.value) for change in changes if change.path]
         finally:
             local.close()
@@ -139,7 +139,7 @@ def test_a_local_folder(shelf: Shelf, tmp_path: Path) -> None:
     assert compare() == [(b"file", "M")]
     (folder / "file").write_bytes(b"xyz")
     assert compare() == [(b"file", "U")]
-    assert shelf.troubles == []
+    assert shelf.read_errors == []
 
 
 def test_tallies(shelf: Shelf) -> None:
@@ -147,7 +147,7 @@ def test_tallies(shelf: Shelf) -> None:
     old = shelf.directory({"a": b"12345", "b": {"c": b"123"}, "t": {}, "u": b"u"})
     new = shelf.directory({"a": b"1", "d": {"e": b"12"}, "t": b"1234567", "u": shelf.file(b"u", uid=7)})
     tally = Tally()
-    for change in diff(StoredSide(shelf.grid, old), StoredSide(shelf.grid, new), shelf.troubles.append):
+    for change in diff(StoredSide(shelf.grid, old), StoredSide(shelf.grid, new), shelf.read_errors.append):
         tally.add(change)
     assert {difference.value: count for difference, count in tally.files.items()} == {"+": 1, "-": 1, "M": 1, "U": 1, "T": 1}
     assert {difference.value: count for difference, count in tally.directories.items()} == {"+": 1, "-": 1, "M": 0, "U": 0, "T": 0}

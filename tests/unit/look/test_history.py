@@ -4,7 +4,7 @@ from stat import S_IFREG
 from typing import TYPE_CHECKING
 
 from tallac.look.history import Turn, history
-from tallac.look.trouble import Trouble
+from tallac.look.read_errors import ReadError
 
 if TYPE_CHECKING:
     from tests.unit.look.conftest import Shelf
@@ -16,7 +16,7 @@ def test_turns(shelf: Shelf) -> None:
     states = [{}, {"f": b"1"}, {"f": b"1"}, {"f": other}, {"f": b"2"}, {}, {}, {"f": b"1"}, {"f": {"d": b"x"}}]
     snapshots = [shelf.directory({"dir": state, "n": b"%d" % number}) for number, state in enumerate(states)]  # type: ignore[dict-item]
     found = history(shelf.grid, snapshots, [b"dir", b"f"])
-    assert [(stretch.turn, stretch.first, stretch.last) for stretch in found] == [
+    assert [(period.turn, period.first, period.last) for period in found] == [
         (Turn.ABSENT, 0, 0),
         (Turn.APPEARED, 1, 2),
         (Turn.METADATA, 3, 3),
@@ -49,8 +49,8 @@ def test_what_is_shared_is_read_once(shelf: Shelf) -> None:
 def test_a_lost_directory(shelf: Shelf) -> None:
     """Where a directory on the way is lost, the file is not said to be absent."""
     snapshots = [shelf.directory({"d": {"f": b"1"}}), shelf.directory({"d": {"f": b"2"}}), shelf.directory({"d": {"f": b"3"}})]
-    del shelf.grid.tables[shelf.directory({"f": b"2"}).packed]
+    del shelf.grid.tables[shelf.directory({"f": b"2"}).encoded]
     found = history(shelf.grid, snapshots, [b"d", b"f"])
-    assert [stretch.turn for stretch in found] == [Turn.APPEARED, Turn.UNKNOWN, Turn.CHANGED]
-    assert isinstance(found[1].state, Trouble)
+    assert [period.turn for period in found] == [Turn.APPEARED, Turn.UNKNOWN, Turn.CHANGED]
+    assert isinstance(found[1].state, ReadError)
     assert found[1].state.path == b"d"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tallac.caps import ReadCap
-from tallac.dag import Entry, pack_cap
+from tallac.dag import Entry, encode_cap
 from tallac.errors import MissingObjectError
 from tallac.interfaces import StoredPart
 from tallac.look.stats import gather
@@ -24,12 +24,12 @@ class MeasuredGrid(MemoryGrid):
     lost: frozenset[bytes] = frozenset()
 
     def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
-        packed = pack_cap(cap)
-        if packed in self.lost:
+        encoded = encode_cap(cap)
+        if encoded in self.lost:
             raise MissingObjectError("it is lost")
-        if packed[:1] in (b"C", b"D"):
-            size = int.from_bytes(packed[49:], "big")
-            yield StoredPart(packed, size, size // 2)
+        if encoded[:1] in (b"C", b"D"):
+            size = int.from_bytes(encoded[49:], "big")
+            yield StoredPart(encoded, size, size // 2)
 
 
 @pytest.fixture
@@ -56,25 +56,25 @@ def test_figures_are_those_of_sets(measured: Shelf, chance: random.Random) -> No
 
     for _ in range(20):
         snapshots = [measured.directory(tree(2)) for _ in range(4)]  # type: ignore[arg-type]
-        found = gather(measured.grid, snapshots, measured.troubles.append)
+        found = gather(measured.grid, snapshots, measured.read_errors.append)
         below = [list(caps_below(measured, snapshot)) for snapshot in snapshots]
-        sets = [{entry.packed for entry in entries} for entries in below]
+        sets = [{entry.encoded for entry in entries} for entries in below]
         for number, figures in enumerate(found.snapshots):
             alone = sets[number].difference(*(sets[:number] + sets[number + 1 :]))
-            assert figures.freed == sum(int.from_bytes(packed[49:], "big") // 2 for packed in alone)
+            assert figures.freed == sum(int.from_bytes(encoded[49:], "big") // 2 for encoded in alone)
             files = [entry for entry in below[number] if not entry.is_directory]
             assert (figures.files, figures.size) == (len(files), sum(entry.size for entry in files))
             assert figures.directories == len(below[number]) - len(files) - 1
-        every = {entry.packed: entry for entries in below for entry in entries}
+        every = {entry.encoded: entry for entries in below for entry in entries}
         assert found.unique_size == sum(entry.size for entry in every.values() if not entry.is_directory)
         assert found.stored_size == sum(entry.size // 2 for entry in every.values())
         assert found.restore_size == sum(figures.size for figures in found.snapshots)
-    assert measured.troubles == []
+    assert measured.read_errors == []
 
 
 def test_a_grid_that_does_not_tell(shelf: Shelf) -> None:
     """Where the grid tells nothing of its store, what it holds is counted all the same."""
-    found = gather(shelf.grid, [shelf.directory({"a": b"1" * 100})], shelf.troubles.append)
+    found = gather(shelf.grid, [shelf.directory({"a": b"1" * 100})], shelf.read_errors.append)
     assert not found.knows_store
     assert (found.unique_size, found.restore_size, found.stored_size) == (100, 100, 0)
 
@@ -82,15 +82,15 @@ def test_a_grid_that_does_not_tell(shelf: Shelf) -> None:
 def test_what_is_lost_is_named(measured: Shelf) -> None:
     """A file that can't be measured is named, and the rest is."""
     file = measured.file(b"1" * 100)
-    measured.grid.lost = frozenset((file.packed,))  # type: ignore[attr-defined]
-    found = gather(measured.grid, [measured.directory({"a": file, "b": b"2" * 100})], measured.troubles.append)
-    assert [trouble.path for trouble in measured.troubles] == [b"a"]
+    measured.grid.lost = frozenset((file.encoded,))  # type: ignore[attr-defined]
+    found = gather(measured.grid, [measured.directory({"a": file, "b": b"2" * 100})], measured.read_errors.append)
+    assert [trouble.path for trouble in measured.read_errors] == [b"a"]
     assert found.stored_files == 50
 
 
 def usages(shelf: Shelf, entry: Entry, depth_max: int | None = None) -> list[tuple[bytes, int, int, int]]:
     """Measure."""
-    found = measure(shelf.grid, entry, shelf.troubles.append, depth_max=depth_max)
+    found = measure(shelf.grid, entry, shelf.read_errors.append, depth_max=depth_max)
     return [(usage.path, usage.size, usage.files, usage.directories) for usage in found]
 
 
@@ -115,10 +115,10 @@ def test_usage_of_what_is_shared(shelf: Shelf) -> None:
 def test_usage_of_what_is_lost(shelf: Shelf) -> None:
     """What can't be looked through is named at each place, and sums that lack it say so."""
     entry = shelf.directory({"a": {"x": {"f": b"123"}}, "b": {"x": {"f": b"123"}}, "c": {"g": b"1"}})
-    del shelf.grid.tables[shelf.directory({"f": b"123"}).packed]
-    found = list(measure(shelf.grid, entry, shelf.troubles.append, depth_max=1))
+    del shelf.grid.tables[shelf.directory({"f": b"123"}).encoded]
+    found = list(measure(shelf.grid, entry, shelf.read_errors.append, depth_max=1))
     assert [(usage.path, usage.is_whole) for usage in found] == [(b"a", False), (b"b", False), (b"c", True), (b"", False)]
-    assert [trouble.path for trouble in shelf.troubles] == [b"a/x", b"b/x"]
+    assert [trouble.path for trouble in shelf.read_errors] == [b"a/x", b"b/x"]
 
 
 def test_usage_of_a_deep_tree(shelf: Shelf) -> None:

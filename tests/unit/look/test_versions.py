@@ -20,7 +20,7 @@ def listing(shelf: Shelf, entry: Entry, path: bytes = b"") -> dict[bytes, bytes]
     found: dict[bytes, bytes] = {}
     for child in shelf.grid.read_directory(entry.cap):  # type: ignore[arg-type]
         below = path + b"/" + child.name if path else child.name
-        found[below] = child.packed
+        found[below] = child.encoded
         if child.is_directory:
             found |= listing(shelf, child, below)
     return found
@@ -37,16 +37,16 @@ def test_a_walk_is_a_listing_of_each(shelf: Shelf, chance: random.Random) -> Non
     expected = [listing(shelf, snapshot) for snapshot in snapshots]
     found: list[dict[bytes, bytes]] = [{} for _ in snapshots]
     paths = []
-    for versions in walk_versions(shelf.grid, snapshots, shelf.troubles.append):
+    for versions in walk_versions(shelf.grid, snapshots, shelf.read_errors.append):
         paths.append(versions.path.split(b"/"))
         for version in versions.all:
             for number in version.snapshots:
                 assert versions.path not in found[number]
-                found[number][versions.path] = version.entry.packed
+                found[number][versions.path] = version.entry.encoded
     assert found == expected
     assert paths == sorted(paths)
     assert len({tuple(path) for path in paths}) == len(paths)
-    assert shelf.troubles == []
+    assert shelf.read_errors == []
 
 
 def test_what_is_shared_is_read_once(shelf: Shelf) -> None:
@@ -55,7 +55,7 @@ def test_what_is_shared_is_read_once(shelf: Shelf) -> None:
     snapshots = [shelf.directory({"shared": shared, "f": b"%d" % number}) for number in range(100)]
     shelf.grid.events.clear()
     criteria = Criteria([PathPattern("file")])
-    found = list(find_versions(shelf.grid, snapshots, criteria, shelf.troubles.append))
+    found = list(find_versions(shelf.grid, snapshots, criteria, shelf.read_errors.append))
     assert shelf.reads() == 100 + 1 + 20
     assert [path.path for path in found][:1] == [b"shared/d0/deep/file"]
     assert all([version.snapshots for version in path.versions] == [tuple(range(100))] for path in found)
@@ -69,7 +69,7 @@ def test_versions(shelf: Shelf) -> None:
     snapshots.append(shelf.directory({"f": shelf.file(b"1", mode=S_IFREG | 0o600), "g": b"file"}))
     snapshots.append(shelf.directory({"f": b"2"}))
     snapshots.append(shelf.directory({"f": b"1"}))
-    found = {path.path: path.versions for path in find_versions(shelf.grid, snapshots, Criteria(), shelf.troubles.append)}
+    found = {path.path: path.versions for path in find_versions(shelf.grid, snapshots, Criteria(), shelf.read_errors.append)}
     assert [version.snapshots for version in found[b"f"]] == [(0, 1, 4), (2,), (3,)]
     assert [version.snapshots for version in found[b"g"]] == [(0, 1), (2,)]
     assert [version.snapshots for version in found[b"g/x"]] == [(0,), (1,)]
@@ -78,23 +78,23 @@ def test_versions(shelf: Shelf) -> None:
 def test_below_a_path(shelf: Shelf) -> None:
     """With a path, only what is there is walked, in those snapshots that have it."""
     snapshots = [shelf.directory({"a": {"b": b"1"}, "c": b"1"}), shelf.directory({"c": b"2"}), shelf.directory({"a": b"file"})]
-    found = find_versions(shelf.grid, snapshots, Criteria(), shelf.troubles.append, path=[b"a"])
+    found = find_versions(shelf.grid, snapshots, Criteria(), shelf.read_errors.append, path=[b"a"])
     assert [(path.path, [version.snapshots for version in path.versions]) for path in found] == [
         (b"a", [(0,), (2,)]),
         (b"a/b", [(0,)]),
     ]
-    assert list(find_versions(shelf.grid, snapshots, Criteria(), shelf.troubles.append, path=[b"nothing"])) == []
+    assert list(find_versions(shelf.grid, snapshots, Criteria(), shelf.read_errors.append, path=[b"nothing"])) == []
 
 
 def test_a_lost_directory(shelf: Shelf) -> None:
     """What can't be read is named once, and the rest is found."""
     snapshots = [shelf.directory({"a": {"x": b"1"}, "b": b"1"}), shelf.directory({"a": {"x": b"1"}, "b": b"2"})]
-    del shelf.grid.tables[shelf.directory({"x": b"1"}).packed]
-    found = find_versions(shelf.grid, snapshots, Criteria(), shelf.troubles.append)
+    del shelf.grid.tables[shelf.directory({"x": b"1"}).encoded]
+    found = find_versions(shelf.grid, snapshots, Criteria(), shelf.read_errors.append)
     assert [path.path for path in found] == [b"a", b"b"]
-    assert [(trouble.path, len(trouble.snapshots)) for trouble in shelf.troubles] == [(b"a", 2)]
-    assert list(find_versions(shelf.grid, snapshots, Criteria(), shelf.troubles.append, path=[b"a", b"x"])) == []
-    assert [trouble.path for trouble in shelf.troubles] == [b"a", b"a"]
+    assert [(trouble.path, len(trouble.snapshots)) for trouble in shelf.read_errors] == [(b"a", 2)]
+    assert list(find_versions(shelf.grid, snapshots, Criteria(), shelf.read_errors.append, path=[b"a", b"x"])) == []
+    assert [trouble.path for trouble in shelf.read_errors] == [b"a", b"a"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tallac.dag import Entry, Metadata, encode_table
 from tallac.errors import CorruptObjectError, MissingObjectError
 from tallac.interfaces import BinaryReader, Directory
 from tallac.restore import DestinationSystem, Problem, RestoreObserver, RestoreOptions, RestoreSummary, restore
-from tallac.restore.filesystem import Beneath, Place
+from tallac.restore.filesystem import PathAt, Place
 from tallac.source import (
     DirectoryStack,
     SourceEntry,
@@ -85,9 +85,9 @@ class FakeGrid:
             raise MissingObjectError("a chunk is missing")
         return FakeReader(self._files[cap], self.damaged_files.get(cap))
 
-    def read_small(self, packed: bytes) -> bytes | None:
+    def read_small(self, encoded: bytes) -> bytes | None:
         """Leave all that is not in its cap to open_file, whose readers can be damaged."""
-        return packed[1:] if packed[:1] == b"L" else None
+        return encoded[1:] if encoded[:1] == b"L" else None
 
     def reader_recipe(self) -> None:
         """Have no worker processes read: memory is one process's own."""
@@ -188,7 +188,7 @@ def described(grid: FakeGrid, root: Entry) -> dict[bytes, tuple[Metadata, bytes,
             waiting += sorted(below, key=lambda pair: pair[0], reverse=True)
         first = firsts.setdefault((entry.metadata.device, entry.metadata.inode), path)
         metadata = msgspec.structs.replace(entry.metadata, ctime=None, inode=None, device=None)
-        told[path] = (metadata, b"" if entry.is_directory else entry.packed, first)
+        told[path] = (metadata, b"" if entry.is_directory else entry.encoded, first)
     return told
 
 
@@ -256,7 +256,7 @@ class BentSystem(DestinationSystem):
         self._note("rename")
         super().rename(old, new, directory)
 
-    def make_link(self, old: Beneath, new: Beneath) -> None:
+    def make_link(self, old: PathAt, new: PathAt) -> None:
         self._note("make_link")
         super().make_link(old, new)
 
@@ -305,10 +305,10 @@ class Restored:
         self.changes: list[tuple[str, bytes]] = []
         self.options = RestoreOptions()
 
-    def __call__(self, what: Entry, destination: Path | bytes | None = None) -> RestoreSummary:
+    def __call__(self, message: Entry, destination: Path | bytes | None = None) -> RestoreSummary:
         return restore(
             self.grid,
-            what,
+            message,
             self.out if destination is None else destination,
             options=self.options,
             observer=RestoreObserver(
@@ -330,7 +330,7 @@ class Restored:
     @property
     def said(self) -> dict[bytes, str]:
         """What was reported, by path."""
-        return {problem.path: problem.what for problem in self.problems}
+        return {problem.path: problem.message for problem in self.problems}
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tallac.restore import (
     restore,
     restore_batch,
 )
-from tallac.restore.filesystem import Beneath
+from tallac.restore.filesystem import PathAt
 
 if TYPE_CHECKING:
     from tests.unit.restore.conftest import FakeGrid, Restored
@@ -158,7 +158,7 @@ def test_one_path_that_can_not_be_made_does_not_stop_the_rest(grid: FakeGrid, re
     restored.out.mkdir()
     summary = restored(mixed(grid))
     assert summary.failed >= 1
-    assert {problem.what for problem in restored.problems} == {"File name too long"}
+    assert {problem.message for problem in restored.problems} == {"File name too long"}
     assert restored.out.stat().st_mtime_ns == 3_000_000_004
 
 
@@ -303,7 +303,7 @@ def test_a_link_s_mode_is_never_its_target_s(tmp_path: Path) -> None:
     target.touch(mode=0o640)
     (tmp_path / "link").symlink_to(target)
     with pytest.raises(OSError, match="can't do that") as raised:
-        DestinationSystem().set_mode(Beneath(folder, b"link"), 0o777)
+        DestinationSystem().set_mode(PathAt(folder, b"link"), 0o777)
     os.close(folder)
     assert raised.value.errno == errno.ENOTSUP
     assert target.stat().st_mode & 0o777 == 0o640

@@ -209,7 +209,7 @@ def test_a_single_file_is_kept_free_of_the_folders_acl(
     chattr("+d", restored.out)
     restored(entry)
     now = {child.name: child for child in grid.read_directory(grid.snapshot(restored.out).cap)}  # type: ignore[arg-type]
-    assert now[b"file"].packed == entry.packed
+    assert now[b"file"].encoded == entry.encoded
     assert (now[b"file"].metadata.xattrs, now[b"file"].metadata.flags) == ((), 0)
     assert now[b"file"].metadata.mode == entry.metadata.mode
     assert os.listxattr(restored.out) == ["system.posix_acl_default"]

@@ -42,7 +42,7 @@ def test_a_name_that_is_no_component_is_reported_and_not_used(
     summary = restored(Entry.of(b"s", grid.put_directory(entries)))
     assert contents(tmp_path) == {str(restored.out), str(restored.out / "good")}
     assert (summary.failed, summary.files, summary.is_complete) == (4, 1, False)
-    assert all("no name of a file" in what for what in restored.said.values())
+    assert all("no name of a file" in message for message in restored.said.values())
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -112,7 +112,7 @@ def test_a_link_swapped_in_further_up_leads_nowhere(grid: FakeGrid, restored: Re
 
 
 @pytest.mark.parametrize(
-    ("packed", "metadata"),
+    ("encoded", "metadata"),
     [
         (b"Lx", DIRECTORY),
         (b"D", FILE),
@@ -129,10 +129,10 @@ def test_a_link_swapped_in_further_up_leads_nowhere(grid: FakeGrid, restored: Re
     ],
 )
 def test_an_entry_that_contradicts_itself_is_reported(
-    grid: FakeGrid, restored: Restored, packed: bytes, metadata: Metadata
+    grid: FakeGrid, restored: Restored, encoded: bytes, metadata: Metadata
 ) -> None:
     """Type confusion, impossible modes, devices, links and caps: one report, nothing made, the rest goes on."""
-    entries = [Entry(b"bad", packed, metadata), Entry(b"good", b"Lx", FILE)]
+    entries = [Entry(b"bad", encoded, metadata), Entry(b"good", b"Lx", FILE)]
     summary = restored(Entry.of(b"s", grid.put_directory(entries)))
     assert os.listdir(restored.out) == ["good"]
     assert restored.said.keys() == {b"bad"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tallac.caps import Cap
-from tallac.dag import ARCHIVES, LATEST, Entry, Metadata, SnapshotFacts, pack_cap, snapshot_name
+from tallac.dag import ARCHIVES, LATEST, Entry, Metadata, SnapshotFacts, encode_cap, snapshot_name
 from tallac.interfaces import CheckReport, Finding
 from tallac.retention.record import RetentionRecord
 from tallac.retention.target import Target
@@ -23,7 +23,7 @@ class CheckedGrid(MemoryGrid):
 
     def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         report = CheckReport()
-        if not self.has(pack_cap(cap)):
+        if not self.has(encode_cap(cap)):
             report.findings.append(Finding(b"", "the snapshot is gone"))
         return report
 

@@ -8,7 +8,7 @@ import pytest
 
 from tallac.dag import Entry, Metadata
 from tallac.errors import EntryError, EntryNotFoundError, FencedError, LocalStateError, UsageError
-from tallac.retention.forget import GroupBy, Order, Plan, forget, forget_named, parse_group_by, undo
+from tallac.retention.forget import GroupBy, Plan, RetentionPolicy, forget, forget_named, parse_group_by, undo
 from tallac.retention.marks import hold, release
 from tallac.retention.record import RetentionRecord, Sight
 from tallac.retention.rules import parse_rules
@@ -21,12 +21,14 @@ HOUR_NS = 3_600 * 10**9
 BY_HOST_AND_SOURCE = frozenset((GroupBy.HOST, GroupBy.SOURCE))
 
 
-def order(*, allow_empty: bool = False, group_by: str = "host,source", tags: tuple[str, ...] = (), **counts: str) -> Order:
+def order(
+    *, allow_empty: bool = False, group_by: str = "host,source", tags: tuple[str, ...] = (), **counts: str
+) -> RetentionPolicy:
     """Make an order."""
-    return Order(parse_rules(counts, tags=tags), parse_group_by(group_by), allow_empty=allow_empty)
+    return RetentionPolicy(parse_rules(counts, tags=tags), parse_group_by(group_by), allow_empty=allow_empty)
 
 
-def run(bench: Bench, given: Order, *, dry_run: bool = False) -> Plan:
+def run(bench: Bench, given: RetentionPolicy, *, dry_run: bool = False) -> Plan:
     """Forget."""
     return forget(bench.grid, bench.target, given, bench.record, bench.clock, dry_run=dry_run)
 
@@ -42,7 +44,7 @@ def test_rules_act(bench: Bench) -> None:
     assert bench.entry(names[-1]) == kept
     latest = bench.latest()
     assert latest is not None
-    assert (latest.packed, latest.metadata) == (kept.packed, kept.metadata)
+    assert (latest.encoded, latest.metadata) == (kept.encoded, kept.metadata)
 
 
 def test_no_rule_is_an_error(bench: Bench) -> None:
@@ -66,7 +68,7 @@ def test_groups(bench: Bench) -> None:
 def test_what_is_no_snapshot_is_left_alone(bench: Bench) -> None:
     """A name that tells no time, and a file, are nobody's to forget."""
     bench.enter_days(3)
-    strange = [Entry(b"mine", bench.entry(bench.names()[0]).packed), Entry(b"2020-01-01_00:00:00Z", b"L")]
+    strange = [Entry(b"mine", bench.entry(bench.names()[0]).encoded), Entry(b"2020-01-01_00:00:00Z", b"L")]
     bench.grid.edit_directory(bench.target.archives, lambda found: [*found, *strange])
     plan = run(bench, order(last="1"))
     assert sorted(plan.others) == [b"2020-01-01_00:00:00Z", b"mine"]
@@ -112,7 +114,7 @@ def test_forged_times_evict_nothing(bench: Bench) -> None:
     assert all(counted[name] == now_ns for name in forged if name in counted)
     latest = bench.latest()
     assert latest is not None
-    assert latest.packed == bench.entry(names[-1]).packed
+    assert latest.encoded == bench.entry(names[-1]).encoded
 
 
 def test_daily_snapshots_seen_once_a_week(bench: Bench) -> None:
@@ -164,7 +166,7 @@ def test_names(bench: Bench) -> None:
     assert bench.names() == names[:2]
     latest = bench.latest()
     assert latest is not None
-    assert latest.packed == bench.entry(names[1]).packed
+    assert latest.encoded == bench.entry(names[1]).encoded
 
 
 def test_the_last_of_a_group(bench: Bench) -> None:
@@ -217,7 +219,7 @@ def test_undo_by_name(bench: Bench) -> None:
     assert bench.names() == [names[0], names[2]]
     latest = bench.latest()
     assert latest is not None
-    assert latest.packed == bench.entry(names[2]).packed
+    assert latest.encoded == bench.entry(names[2]).encoded
     with pytest.raises(EntryNotFoundError):
         undo(bench.grid, bench.target, names[2:], bench.record, bench.clock)
 
@@ -227,7 +229,7 @@ def test_undo_links_nothing_that_is_lost(bench: Bench) -> None:
     names = bench.enter_days(3)
     lost = bench.entry(names[0])
     run(bench, order(last="1"))
-    del bench.grid.tables[lost.packed]
+    del bench.grid.tables[lost.encoded]
     undone = undo(bench.grid, bench.target, [], bench.record, bench.clock)
     assert (undone.back, undone.lost) == ([names[1]], {names[0]: "the snapshot is gone"})
     assert bench.names() == names[1:]
@@ -261,7 +263,7 @@ def test_other_keys_stay(bench: Bench) -> None:
     [name] = bench.enter_days(1)
     foreign: dict[str, object] = {"tahoe": {"linkmotime": 1.5}, "tallac": {"future": [1, 2]}}
     entry = bench.entry(name)
-    changed = Entry(name, entry.packed, Metadata(snapshot=entry.metadata.snapshot, other=foreign))
+    changed = Entry(name, entry.encoded, Metadata(snapshot=entry.metadata.snapshot, other=foreign))
     bench.grid.edit_directory(bench.target.archives, lambda _: [changed])
     hold(bench.grid, bench.target, [name], "", bench.clock)
     release(bench.grid, bench.target, [name], bench.clock)

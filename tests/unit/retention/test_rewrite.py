@@ -30,7 +30,7 @@ def paths(bench: Bench, entry: Entry, before: bytes = b"") -> dict[bytes, bytes]
     found = {}
     assert isinstance(entry.cap, DirectoryReadCap)
     for child in bench.grid.read_directory(entry.cap):
-        found[before + child.name] = child.packed
+        found[before + child.name] = child.encoded
         if child.is_directory:
             found |= paths(bench, child, before + child.name + b"/")
     return found
@@ -53,7 +53,7 @@ def test_a_path_goes_and_all_else_stays(bench: Bench) -> None:
         assert (facts.files, facts.directories) == (2, 1)
     latest = bench.latest()
     assert latest is not None
-    assert latest.packed == bench.entry(names[-1]).packed
+    assert latest.encoded == bench.entry(names[-1]).encoded
     assert run(bench) == []
 
 

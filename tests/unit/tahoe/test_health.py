@@ -9,7 +9,7 @@ from tallac.tahoe.health import MONTH_NS, HealthRecord, check_chance
 DAY_NS = MONTH_NS // 30
 
 
-class Surroundings:
+class WalkContext:
     """A clock, and a source of chance, that a test sets."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ def test_the_chance_grows_with_age(days: int, chance: float) -> None:
 
 def test_what_was_seen_is_due_later(tmp_path: Path) -> None:
     """A thing is due when it is unknown, not when it was just seen, and again as chance and age will have it."""
-    around = Surroundings()
+    around = WalkContext()
     record = HealthRecord(tmp_path / "seen.db", around.now_ns, around.chance)
     assert record.is_due(b"cap")
     record.saw(b"cap")
@@ -49,7 +49,7 @@ def test_what_was_seen_is_due_later(tmp_path: Path) -> None:
 
 def test_it_is_remembered(tmp_path: Path) -> None:
     """What one run saw the next one knows, and the file is the user's alone and holds no cap."""
-    around = Surroundings()
+    around = WalkContext()
     path = tmp_path / "seen.db"
     first = HealthRecord(path, around.now_ns, around.chance)
     first.saw(b"URI:CHK:secret")

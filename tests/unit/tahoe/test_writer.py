@@ -36,7 +36,7 @@ class _Node:
 
 
 class _Health:
-    def saw(self, packed: bytes) -> None:
+    def saw(self, encoded: bytes) -> None:
         """Take no notice."""
 
 

@@ -24,7 +24,7 @@ from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import PackedObject, decode_body
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.format.links import Link, LinkKind, decode_links
-from tallac.vault.format.nodes import Child
+from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.objects import Kind, object_name_of, open_content
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
@@ -158,7 +158,7 @@ def test_a_keeper_checks_all_there_is(sample: Sample, tmp_path: Path) -> None:
     report = vault.check(sample.target.verify_cap, read_data=True)
     assert report.findings == []
     assert report.objects == len(list(stored_objects(sample, sample.key.locator_key)))
-    assert vault.check_frame(read_data=True).findings == []
+    assert vault.check_structure(read_data=True).findings == []
     for item in list(sample.backend.list("packs/")):
         whole = sample.backend.get(item.name)
         sample.backend.delete(item.name)
@@ -205,8 +205,8 @@ def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path
                 list(vault.read_directory(cap))
     with pytest.raises(AuthorityError):
         vault.create_directory()
-    frame = vault.check_frame(read_data=True)
-    assert [finding.what for finding in frame.findings] == ["roots and sessions were not checked: that takes a keeper key"]
+    frame = vault.check_structure(read_data=True)
+    assert [finding.message for finding in frame.findings] == ["roots and sessions were not checked: that takes a keeper key"]
     for name in ("roots", "quarantine"):
         register = Register(sample.backend, name, locator.frame, NoMemory(), os.urandom)
         if name == "roots":
@@ -227,8 +227,8 @@ def _caps_below(vault: Vault, cap: DirectoryReadCap) -> Iterator[bytes]:
             yield from _caps_below(vault, below)
 
 
-def _root_of(cap: ImmutableFile) -> Child:
-    return Child(b"", cap.key + cap.hash, cap.size)
+def _root_of(cap: ImmutableFile) -> NodeRef:
+    return NodeRef(b"", cap.key + cap.hash, cap.size)
 
 
 def _all_indexes(sample: Sample, tmp_path: Path) -> set[bytes]:

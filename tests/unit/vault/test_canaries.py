@@ -9,10 +9,10 @@ import zstandard
 from tallac.backends.local import LocalBackend
 from tallac.caps import LiteralFile
 from tallac.crypto.padding import padme
-from tallac.dag import Entry, Metadata, pack_cap
+from tallac.dag import Entry, Metadata, encode_cap
 from tallac.testing.determinism import FakeClock
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
-from tallac.vault.format.links import links_of_packed
+from tallac.vault.format.links import links_of_encoded
 from tallac.vault.mutable.sessions import RegisteredSession
 from tallac.vault.vault import create_vault, open_vault
 
@@ -57,7 +57,7 @@ def vault_folder(tmp_path: Path) -> Path:
         )
     # A killed run has left its session, with the links of what it was about to enter.
     session = RegisteredSession.register(backend, key.keeper_key.roots, os.urandom, FakeClock())
-    session.commit(links_of_packed(pack_cap(cap)))
+    session.commit(links_of_encoded(encode_cap(cap)))
     return folder
 
 
@@ -93,7 +93,7 @@ def test_no_size_is_seen(vault_folder: Path) -> None:
 
 def test_nothing_repeats(tmp_path: Path) -> None:
     """Two vaults with the same content have no stretch in common, and one pack no repeated stretch."""
-    stretches: list[set[bytes]] = []
+    ranges: list[set[bytes]] = []
     for number in range(2):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -103,8 +103,8 @@ def test_nothing_repeats(tmp_path: Path) -> None:
         contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.name.startswith("header")]
         found = [content[start : start + 16] for content in contents for start in range(len(content) - 16)]
         assert len(set(found)) == len(found)
-        stretches.append(set(found))
-    assert not stretches[0] & stretches[1]
+        ranges.append(set(found))
+    assert not ranges[0] & ranges[1]
 
 
 def test_what_is_written_is_private(vault_folder: Path) -> None:

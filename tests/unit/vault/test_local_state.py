@@ -7,7 +7,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.readonly import ReadOnlyBackend
-from tallac.errors import LocalStateError, RolledBackError, StoreReadOnlyError
+from tallac.errors import LocalStateError, RollbackDetectedError, StorePermissionError
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.local_state import open_state_folder
 from tallac.vault.mutable.rollback import SEEN_FILE, SeenStates
@@ -54,7 +54,7 @@ def test_a_full_folder_still_protects(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("tallac.vault.local_state.tempfile.TemporaryFile", full)
     state = open_state_folder(tmp_path)
     assert state.is_temporary
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RollbackDetectedError):
         SeenStates(state.folder, "somewhere").check("slots/a", 2, b"two")
     state.save(SeenStates(state.folder, "somewhere"))
 
@@ -83,10 +83,10 @@ def test_reading_needs_no_writes(tmp_path: Path) -> None:
     with open_vault(ReadOnlyBackend(backend), key, state=tmp_path / "file") as vault:
         assert dict(read_tree(vault, cap)) == dict(flatten(TREE))
         assert vault.check(cap, read_data=True).findings == []
-        assert vault.check_frame(read_data=True).findings == []
-        with pytest.raises(StoreReadOnlyError):
+        assert vault.check_structure(read_data=True).findings == []
+        with pytest.raises(StorePermissionError):
             vault.create_directory()
-        with pytest.raises(StoreReadOnlyError):
+        with pytest.raises(StorePermissionError):
             back_up(vault, target, b"2", TREE)
         folder = vault._parts.state.folder
     assert not folder.exists()

@@ -196,7 +196,7 @@ def test_a_full_store_forgets(place: Place, disk: QuotaBackend) -> None:
         with pytest.raises(StoreFullError):
             back_up(vault, place.target, b"4", {b"a": noise(8, 1_000)})
         with pytest.raises(StoreFullError):
-            vault.edit_directory(place.target, lambda entries: [*entries, Entry(b"x", entries[0].packed)])
+            vault.edit_directory(place.target, lambda entries: [*entries, Entry(b"x", entries[0].encoded)])
         assert reserved(disk) == before
         place.forget(vault, b"3")
         assert reserved(disk) == before[1:]
@@ -209,11 +209,11 @@ def test_damaged_pieces(place: Place, disk: QuotaBackend) -> None:
     name = next(item.name for item in disk.list("reserve/"))
     place.backend.put(name, b"x" + place.backend.get(name)[1:])
     with place.open(place.backend) as vault:
-        assert vault.check_frame(read_data=False).is_healthy
-        (finding,) = vault.check_frame(read_data=True).findings
+        assert vault.check_structure(read_data=False).is_healthy
+        (finding,) = vault.check_structure(read_data=True).findings
         assert finding.stored == name
         assert vault.repair([], RepairOptions()).done == [f"deleted, since it was damaged: {name}"]
-        assert vault.check_frame(read_data=True).is_healthy
+        assert vault.check_structure(read_data=True).is_healthy
     assert len(reserved(disk)) == len(piece_sizes(0)) - 1
 
 

@@ -8,7 +8,7 @@ from tallac.errors import (
     ObjectNotFoundError,
     StoreBusyError,
     StoreError,
-    StoreReadOnlyError,
+    StorePermissionError,
 )
 from tallac.webapi.answers import redacted, refusal
 
@@ -27,7 +27,7 @@ CAP = "URI:CHK:secretsecret:moresecret:1:1:100"
             StoreBusyError,
             "bring up more servers",
         ),
-        (500, "allmydata.mutable.common.NotWriteableError", StoreReadOnlyError, "use a write cap"),
+        (500, "allmydata.mutable.common.NotWriteableError", StorePermissionError, "use a write cap"),
         (409, "There was already a child by that name", ConflictError, "already"),
         (404, "No such child: x", ObjectNotFoundError, "no such thing"),
         (400, f"bad {CAP} thing\nmore", StoreError, "answered 400: bad (a cap) thing"),

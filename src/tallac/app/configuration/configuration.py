@@ -167,9 +167,9 @@ class ConfigurationFile:
         except OSError as error:
             raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is as it was") from error
 
-    def _unusable(self, what: str, error: OSError) -> ConfigurationError:
+    def _unusable(self, kind: str, error: OSError) -> ConfigurationError:
         return ConfigurationError(
-            f"{what} ({error.strerror}); see to its permissions, or choose another place with {HOME_VARIABLE}"
+            f"{kind} ({error.strerror}); see to its permissions, or choose another place with {HOME_VARIABLE}"
         )
 
     def _decode(self, text: bytes) -> Configuration:

@@ -42,7 +42,7 @@ def kit_page(kit: RecoveryKit, made: datetime | None = None) -> str:
     """Write a kit as an HTML page that refers to nothing outside itself; `made` is the date that it bears, UTC."""
     codes = [("the vault", kit.danger_vault_lines())]
     codes += [(f"alias {name}", [line]) for (name, _), line in zip(kit.aliases, kit.danger_alias_lines(), strict=True)]
-    figures = "\n".join(_figure(what, lines) for what, lines in codes)
+    figures = "\n".join(_figure(title, lines) for title, lines in codes)
     commands = "\n".join(map(html.escape, _commands(kit)))
     return f"""<!doctype html>
 <html lang="en">
@@ -94,12 +94,12 @@ def _block(kit: RecoveryKit) -> str:
     return "\n".join([BEGIN, *kit.danger_vault_lines(), *kit.danger_alias_lines(), END])
 
 
-def _figure(what: str, lines: list[str]) -> str:
+def _figure(title: str, lines: list[str]) -> str:
     # Late, because only this page needs it.
     import segno
 
     code = segno.make("\n".join(lines), error="m", micro=False).svg_inline(scale=1, border=4, omitsize=True)
-    return f"<figure>{code}<figcaption><h2>{html.escape(what)}</h2>{'<br>'.join(map(html.escape, lines))}</figcaption></figure>"
+    return f"<figure>{code}<figcaption><h2>{html.escape(title)}</h2>{'<br>'.join(map(html.escape, lines))}</figcaption></figure>"
 
 
 def _marked(text: str) -> str:

@@ -15,7 +15,7 @@ from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.tahoe_urls import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
 from tallac.app.locations.urls import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
 from tallac.app.secrets.secret_reader import SecretSource
-from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, NotAVaultError, UsageError
+from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, UsageError, VaultNotFoundError
 from tallac.interfaces import Backend, Grid, Randomness
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key, parse_vault_key
@@ -70,7 +70,7 @@ class Vaults:
 
         Raises:
             UsageError: It is not clear which, or its key is missing.
-            NotAVaultError, StoreError: --grid leads to no vault.
+            VaultNotFoundError, StoreError: --grid leads to no vault.
         """
         if self._choice.location is not None:
             return self._choose(configuration, self._located(configuration, self._choice.location))
@@ -126,7 +126,7 @@ class Vaults:
         """Give the key of the vault at a place: the one that the command line names, or the one that is known; None without either.
 
         Raises:
-            NotAVaultError, StoreError: There is no vault.
+            VaultNotFoundError, StoreError: There is no vault.
         """
         if self._choice.gives_key:
             return self._given_key()
@@ -145,14 +145,14 @@ class Vaults:
         """Give the backend that a vault is in, after a look whether it is there.
 
         Raises:
-            NotAVaultError: It is not where it was.
+            VaultNotFoundError: It is not where it was.
             UsageError: Another one is there.
         """
         location = self.known(configuration, identity).location
         found = self.identity_at(location)
         where = show_location(location)
         if found is None:
-            raise NotAVaultError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
+            raise VaultNotFoundError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
         if found != identity:
             raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
         return backend_at(location)
@@ -210,7 +210,7 @@ class Vaults:
     def _choose(self, configuration: Configuration, url: str) -> str:
         identity = self.identity_at(url)
         if identity is None:
-            raise NotAVaultError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
+            raise VaultNotFoundError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
         if identity in self._given:
             return identity
         if self._choice.gives_key:
@@ -231,7 +231,7 @@ class Vaults:
             return None
         try:
             identity = read_identity(backend_at(url))
-        except NotAVaultError:
+        except VaultNotFoundError:
             return None
         if not _IDENTITY.fullmatch(identity):
             # It becomes a folder's name, and the store that it comes from may be hostile.
@@ -244,7 +244,7 @@ class Vaults:
 
         begun = configuration.unfinished.get(url)
         if begun is None and has_strange_files(url):
-            raise NotAVaultError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
+            raise VaultNotFoundError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
         key = make_writer_key(self._randomness) if begun is None else self.parse_key(KnownGrid(url, begun))
         if not isinstance(key, WriterKey):
             raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {show_location(url)} is no writer key")

@@ -12,8 +12,8 @@ from tallac import __version__
 from tallac.app.operations.backup_options import BackupOptions
 from tallac.app.operations.backup_sources import Sources
 from tallac.backup import BackupSummary, Observer
-from tallac.backup.rehearsal import RehearsalSummary, rehearse
-from tallac.backup.run import WORKERS, BackupOrder, back_up
+from tallac.backup.dry_run import DryRunSummary, dry_run
+from tallac.backup.run import WORKERS, BackupRequest, back_up
 from tallac.caps import DirectoryWriteCap
 from tallac.clock import SystemClock
 from tallac.dag import SnapshotFacts
@@ -26,7 +26,7 @@ Identity = tuple[int, int]
 """Device and inode: which folder it is, whatever path leads there."""
 
 
-def back_up_sources(grid: Grid, order: BackupOrder, *, database: Path, observer: Observer) -> BackupSummary:
+def back_up_sources(grid: Grid, order: BackupRequest, *, database: Path, observer: Observer) -> BackupSummary:
     """Carry an order out.
 
     Args:
@@ -38,11 +38,11 @@ def back_up_sources(grid: Grid, order: BackupOrder, *, database: Path, observer:
     Raises:
         As `back_up`.
     """
-    with SourceDatabase(database, lambda what: observer.notice(os.fsencode(database), what)) as opened:
+    with SourceDatabase(database, lambda message: observer.notice(os.fsencode(database), message)) as opened:
         return back_up(grid, order, opened, SystemClock(), observer=observer)
 
 
-def rehearse_sources(grid: Grid | None, order: BackupOrder, *, database: Path, observer: Observer) -> RehearsalSummary:
+def dry_run_sources(grid: Grid | None, order: BackupRequest, *, database: Path, observer: Observer) -> DryRunSummary:
     """Say what carrying an order out would come to; nothing is changed.
 
     Args:
@@ -52,18 +52,20 @@ def rehearse_sources(grid: Grid | None, order: BackupOrder, *, database: Path, o
         observer: Told what would happen.
 
     Raises:
-        As `rehearse`.
+        As `dry_run`.
     """
     with ExitStack() as stack:
         if grid is not None and database.exists():
-            opened = stack.enter_context(SourceDatabase(database, lambda what: observer.notice(os.fsencode(database), what)))
+            opened = stack.enter_context(SourceDatabase(database, lambda message: observer.notice(os.fsencode(database), message)))
             record = opened.record(grid.identity, *order.named_sources)
         else:
             record = SourceRecord(None, "", order.named_sources, lambda _: None)
-        return rehearse(grid, order, record, SystemClock(), observer=observer)
+        return dry_run(grid, order, record, SystemClock(), observer=observer)
 
 
-def make_order(sources: Sources, target: Place, options: BackupOptions, *, vault: Path | None, workers: int | None) -> BackupOrder:
+def make_order(
+    sources: Sources, target: Place, options: BackupOptions, *, vault: Path | None, workers: int | None
+) -> BackupRequest:
     """Say what is to be backed up where, by whom, and what is to be left out.
 
     Args:
@@ -85,7 +87,7 @@ def make_order(sources: Sources, target: Place, options: BackupOptions, *, vault
             shown = place.decode("utf-8", "backslashreplace")
             raise UsageError(f"{shown}: this lies in the vault that it would be backed up into; choose another source or vault")
     options.require_sense(SystemClock().now_ns())
-    return BackupOrder(
+    return BackupRequest(
         root=target.cap,
         path=target.path,
         source=sources.root,

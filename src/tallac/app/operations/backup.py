@@ -18,7 +18,7 @@ from tallac.transfer import Place
 if TYPE_CHECKING:
     from tallac.app.operations.backup_options import BackupOptions
     from tallac.app.operations.backup_sources import Sources
-    from tallac.backup.rehearsal import RehearsalSummary
+    from tallac.backup.dry_run import DryRunSummary
 
 _DEFAULT_TARGET = f"{DEFAULT_ALIAS}:"
 
@@ -92,16 +92,16 @@ class BackingUp(Unlocking):
         self.seal_aliases(grid.identity)
         return summary
 
-    def rehearse_backup(
+    def dry_run_backup(
         self,
         sources: str | Path | Sources,
         target: str = _DEFAULT_TARGET,
         *,
         options: BackupOptions | None = None,
         observer: Observer | None = None,
-    ) -> RehearsalSummary:
+    ) -> DryRunSummary:
         """Say what `backup` would come to; nothing is stored or made."""
-        from tallac.app.operations.backing_up import make_order, rehearse_sources  # late import: see above
+        from tallac.app.operations.backing_up import dry_run_sources, make_order  # late import: see above
         from tallac.app.operations.backup_options import BackupOptions  # late import: see above
 
         options = options or BackupOptions()
@@ -111,10 +111,10 @@ class BackingUp(Unlocking):
             # Nothing is looked up in a target that is not there yet.
             nowhere = Place(MutableDirectoryWrite(bytes(16), bytes(32)), parse_place(target).path, _DEFAULT_TARGET)
             order = make_order(found, nowhere, options, vault=None, workers=0)
-            return rehearse_sources(None, order, database=database, observer=observer or Observer())
+            return dry_run_sources(None, order, database=database, observer=observer or Observer())
         grid, located = self.connection.resolve(target)
         order = make_order(found, located, options, vault=self.connection.folder_of(grid), workers=0)
-        return rehearse_sources(grid, order, database=database, observer=observer or Observer())
+        return dry_run_sources(grid, order, database=database, observer=observer or Observer())
 
     def backup_stream(
         self, name: str, content: FileContent, target: str = _DEFAULT_TARGET, *, options: BackupOptions | None = None

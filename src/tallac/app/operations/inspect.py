@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tallac.look.criteria import Criteria
     from tallac.look.diff import Change
     from tallac.look.find import FoundPath
-    from tallac.look.history import Stretch
-    from tallac.look.listing import Order
+    from tallac.look.history import Period
+    from tallac.look.listing import SortOrder
+    from tallac.look.read_errors import Report
     from tallac.look.sides import Side
     from tallac.look.stats import Statistics
-    from tallac.look.trouble import Report
     from tallac.look.usage import Usage
 
 
@@ -42,7 +42,7 @@ class PathHistory(msgspec.Struct, frozen=True):
 
     located: PlaceInSnapshots
     snapshots: list[Entry]
-    stretches: list[Stretch]
+    periods: list[Period]
 
     def place(self, number: int) -> Place:
         """Give the place of the path in a snapshot."""
@@ -60,12 +60,12 @@ class Looking:
 
     connection: Connection
 
-    def ls(self, place: str, order: Order | None = None) -> Iterator[Entry]:
+    def ls(self, place: str, order: SortOrder | None = None) -> Iterator[Entry]:
         """Give the entries of a directory, in order of their names or another; of a file, its own."""
         grid, located = self.connection.resolve(place)
         return iter(_arrange(order)(list_directory(grid, located)))
 
-    def ls_recursive(self, place: str, order: Order | None = None) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
+    def ls_recursive(self, place: str, order: SortOrder | None = None) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
         """Give all that is below a directory, each with its path from there; each directory's entries are in order."""
         grid, located = self.connection.resolve(place)
         start = len(located.path)
@@ -117,10 +117,10 @@ class Looking:
 
         grid, located = self._located(place)
         snapshots = _choose(list_snapshots(grid, located.target), choice)
-        stretches = history(grid, snapshots, located.path)
-        if all(stretch.state is None for stretch in stretches):
+        periods = history(grid, snapshots, located.path)
+        if all(period.state is None for period in periods):
             raise EntryNotFoundError(f"{place}: none of {len(snapshots)} snapshots has this")
-        return PathHistory(located, snapshots, stretches)
+        return PathHistory(located, snapshots, periods)
 
     def stats(self, target: str, report: Report, progress: Callable[[int], None] | None = None) -> tuple[list[Entry], Statistics]:
         """Say what all snapshots of a target hold and take; the figures of each come in the order of the snapshots."""
@@ -153,7 +153,7 @@ class Looking:
         return grid, Entry.of(located.name or b"", found.cap, found.metadata)
 
 
-def _arrange(order: Order | None) -> Callable[[Iterable[Entry]], Iterable[Entry]]:
+def _arrange(order: SortOrder | None) -> Callable[[Iterable[Entry]], Iterable[Entry]]:
     return iter if order is None else order.arrange
 
 

@@ -12,15 +12,15 @@ from tallac.app.workspace import Connection
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, DirectoryWriteCap, VerifyCap, WriteCap
 from tallac.check import check_cap
-from tallac.errors import AuthorityError, CorruptObjectError, NotAVaultError, UsageError
+from tallac.errors import AuthorityError, CorruptObjectError, UsageError, VaultNotFoundError
 from tallac.interfaces import Backend, CheckReport
 from tallac.transfer import find
-from tallac.vault.check.options import CheckOptions, PackShare, VaultChecker
+from tallac.vault.check.options import CheckOptions, PackSubset, VaultChecker
 from tallac.vault.format.header import mend_headers, read_identity
 from tallac.vault.format.keys import KeeperKey, WriterKey
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
 from tallac.vault.prune.report import PruneOptions, Pruner, PruneReport
-from tallac.vault.prune.stats_report import FigureGiver, VaultFigures
+from tallac.vault.prune.stats_report import StatsSource, VaultStats
 from tallac.vault.repair.report import Repairer, RepairOptions, RepairReport
 
 
@@ -34,7 +34,7 @@ class Keeping:
         place: str = "",
         *,
         read_data: bool = False,
-        share: PackShare | None = None,
+        share: PackSubset | None = None,
         progress: Callable[[CheckReport], None] | None = None,
     ) -> CheckReport:
         """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the vault's own frame.
@@ -58,12 +58,12 @@ class Keeping:
             is_whole = located.name is None and isinstance(located.cap, DirectoryWriteCap)
         if isinstance(grid, VaultChecker) and (is_whole or share is not None):
             if read_data and share is None:
-                share = PackShare()
+                share = PackSubset()
             below = cap.read_cap if isinstance(cap, WriteCap) else cap
             return grid.check_vault(below, CheckOptions(share, opens_content=read_data), progress=progress)
         if share is not None or cap is None:
             raise UsageError("this grid has no packs to be read: check an ALIAS:PATH, with or without --read-data")
-        return check_cap(grid, cap, read_data=read_data, with_frame=is_whole, progress=progress)
+        return check_cap(grid, cap, read_data=read_data, with_structure=is_whole, progress=progress)
 
     def prune(
         self, alias: str = "", options: PruneOptions | None = None, *, progress: Callable[[PruneReport], None] | None = None
@@ -85,7 +85,7 @@ class Keeping:
             raise UsageError(f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
         return grid.prune(options or PruneOptions(), progress=progress)
 
-    def keeper_stats(self, alias: str = "") -> VaultFigures:
+    def keeper_stats(self, alias: str = "") -> VaultStats:
         """Count what the vault of an alias takes and what for; without one, in the vault that is meant where no place says it.
 
         Raises:
@@ -98,7 +98,7 @@ class Keeping:
                 raise UsageError(f"{alias}: this counts a whole vault: give the alias alone; for a target there is `tallac stats`")
         else:
             grid = self.connection.default_grid()
-        if not isinstance(grid, FigureGiver):
+        if not isinstance(grid, StatsSource):
             raise UsageError(f"{alias or 'this grid'}: this is no vault; `tallac stats` counts what is in a target")
         return grid.figures()
 
@@ -144,7 +144,7 @@ class Keeping:
         backend = backend_at(url)
         try:
             read_identity(backend)
-        except (NotAVaultError, CorruptObjectError):
+        except (VaultNotFoundError, CorruptObjectError):
             if not any(True for _ in backend.list("registers/")):
                 raise
             mend_headers(backend, self.connection.identity_of(alias), is_dry_run=options.is_dry_run)
@@ -155,7 +155,7 @@ class Keeping:
         """Compare whatever names itself in the vault at a folder, a URL or an alias with its name; no key is needed.
 
         Raises:
-            NotAVaultError: There is no vault.
+            VaultNotFoundError: There is no vault.
         """
         from tallac.vault.check.scrub import Scrub  # late import: a backup need not wait for it
 

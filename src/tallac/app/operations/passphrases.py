@@ -15,7 +15,7 @@ from tallac.errors import TallacError, UsageError
 
 if TYPE_CHECKING:
     from tallac.app.operations.user_envelopes import OwnEnvelopes
-    from tallac.vault.access.passphrases import Passphrases, SetPassphrase
+    from tallac.vault.access.passphrases import PassphraseInfo, Passphrases
     from tallac.vault.format.keys import EnvelopeKey
 
 LENGTH_ADVISED = 14
@@ -38,7 +38,7 @@ class Unlocking:
         """Say where passphrases come from."""
         return PassphraseSource(choice, self.connection.secrets)
 
-    def list_passphrases(self, vault: str = "") -> list[SetPassphrase]:
+    def list_passphrases(self, vault: str = "") -> list[PassphraseInfo]:
         """List the passphrases that the user of this configuration has set on a vault, the oldest first."""
         identity = self.connection.identity_of(vault)
         if not self._has_envelope(identity):
@@ -126,7 +126,7 @@ class Unlocking:
     def seal_aliases(self, identity: str, *, at_once: bool = False) -> None:
         """Bring the user's envelope in a vault, if there is one, up to what the configuration has of it.
 
-        Trouble with the vault is told and left to the next time, unless it is wanted at once.
+        ReadError with the vault is told and left to the next time, unless it is wanted at once.
         """
         if not self._has_envelope(identity):
             return
@@ -164,7 +164,7 @@ class Unlocking:
             )
         return passphrase
 
-    def _labelled(self, vault: str, label: str | None) -> list[SetPassphrase]:
+    def _labelled(self, vault: str, label: str | None) -> list[PassphraseInfo]:
         """Give the passphrase of a label; two where a run that changed it was killed."""
         known = self.list_passphrases(vault)
         labels = sorted({each.label for each in known})
@@ -179,7 +179,7 @@ class Unlocking:
         return found
 
 
-def _free_label(known: Iterable[SetPassphrase]) -> str:
+def _free_label(known: Iterable[PassphraseInfo]) -> str:
     try:
         name = f"{getpass.getuser()}@{platform.node()}"
     except (OSError, KeyError, ImportError):

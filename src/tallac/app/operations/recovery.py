@@ -12,7 +12,7 @@ from tallac.app.configuration.configuration import Configuration
 from tallac.app.locations.urls import backend_at, parse_location, show_location
 from tallac.app.secrets.secret_reader import STANDARD_INPUT
 from tallac.app.workspace import Connection
-from tallac.errors import MalformedKitError, NotAVaultError, UsageError
+from tallac.errors import MalformedKitError, UsageError, VaultNotFoundError
 
 if TYPE_CHECKING:
     from tallac.app.keys.imported_keys import Connected
@@ -31,7 +31,7 @@ class Connecting:
         """Take over the key and the aliases that a passphrase leads to at a location, and say what the aliases are called here.
 
         Raises:
-            NotAVaultError: There is no vault.
+            VaultNotFoundError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
         """
         from tallac.clock import SystemClock  # late import: see above
@@ -52,7 +52,7 @@ class Connecting:
         """Take over what a recovery kit says; the vault may have moved to a location since.
 
         Raises:
-            NotAVaultError: The vault is not there.
+            VaultNotFoundError: The vault is not there.
             UsageError: Another vault is there.
         """
         from tallac.vault.access.envelopes import Envelope  # late import: see above
@@ -125,5 +125,5 @@ class Connecting:
     def _vault_at(self, url: str) -> str:
         identity = self.connection.vaults.identity_at(url)
         if identity is None:
-            raise NotAVaultError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
+            raise VaultNotFoundError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
         return identity

@@ -15,7 +15,7 @@ from tallac.interfaces import Grid
 from tallac.transfer import Place, find_writable
 
 if TYPE_CHECKING:
-    from tallac.retention.forget import Order, Plan, Undone
+    from tallac.retention.forget import Plan, RetentionPolicy, Undone
     from tallac.retention.marks import TagChange
     from tallac.retention.record import RetentionRecord
     from tallac.retention.rewrite import Rewritten
@@ -38,7 +38,7 @@ class Retaining:
     connection: Connection
     warn: Callable[[str], None]
 
-    def forget(self, target: str, order: Order, *, dry_run: bool = False) -> Plan:
+    def forget(self, target: str, order: RetentionPolicy, *, dry_run: bool = False) -> Plan:
         """Forget what the order's rules don't keep, and say what each rule keeps.
 
         Raises:

@@ -73,7 +73,7 @@ class GridWide:
             raise UsageError(
                 f"{place}: a vault has no leases, and is mended by a backup of what it holds; leave out --repair and --add-lease"
             )
-        return check_cap(grid, cap, read_data=read_data, with_frame=False, progress=progress)
+        return check_cap(grid, cap, read_data=read_data, with_structure=False, progress=progress)
 
     def webopen(self, place: str, *, info: bool = False, browse: Callable[[str], bool] | None = None) -> Path:
         """Show a place in the web browser, through the gateway of a Tahoe-LAFS node.

@@ -26,31 +26,31 @@ class SecretSource:
         self.is_silent = False
         self._standard_input = standard_input
 
-    def read_line(self, file: str, what: str) -> str:
+    def read_line(self, file: str, expected: str) -> str:
         """Give the first line of a file, or the next one of standard input for `-`, without white space around it.
 
         Args:
             file: The file's name, or `-`.
-            what: What is expected there, for messages.
+            expected: What should be there, for messages.
 
         Raises:
             UsageError: There is none, or it can't be read.
         """
-        return self._not_empty(self._read(file, what).decode("utf-8", errors="replace").strip(), _place(file), what)
+        return self._not_empty(self._read(file, expected).decode("utf-8", errors="replace").strip(), _place(file), expected)
 
-    def read_exact_line(self, file: str, what: str) -> str:
+    def read_exact_line(self, file: str, expected: str) -> str:
         """Give a line as `read_line` does, with the white space and the odd bytes that are in it.
 
         Raises:
             UsageError: There is none, or it can't be read.
         """
-        return self._not_empty(_exact(self._read(file, what)), _place(file), what)
+        return self._not_empty(_exact(self._read(file, expected)), _place(file), expected)
 
     def read_all(self) -> bytes:
         """Give all that is left of standard input."""
         return b"" if self._standard_input is None else self._standard_input.read(ALL_SIZE_MAX)
 
-    def ask_command(self, command: str, what: str) -> str:
+    def ask_command(self, command: str, expected: str) -> str:
         """Run a command, which may ask at the terminal, and give the first line that it prints, with the white space in it.
 
         No shell is involved; quotes hold words together as in one.
@@ -66,16 +66,16 @@ class SecretSource:
         except ValueError as error:
             raise UsageError(f"this is no command, since a quote in it has no end: {error}") from None
         if not words:
-            raise UsageError(f"a command that prints {what} is needed, and this one is empty")
+            raise UsageError(f"a command that prints {expected} is needed, and this one is empty")
         try:
             finished = subprocess.run(words, stdout=subprocess.PIPE, check=False)
         except OSError as error:
-            raise UsageError(f"{words[0]}: can't run this command for {what} ({error.strerror})") from error
+            raise UsageError(f"{words[0]}: can't run this command for {expected} ({error.strerror})") from error
         if finished.returncode:
-            raise UsageError(f"{words[0]}: this command was to print {what}, and ended with status {finished.returncode}")
-        return self._not_empty(_exact(finished.stdout.partition(b"\n")[0]), words[0], what)
+            raise UsageError(f"{words[0]}: this command was to print {expected}, and ended with status {finished.returncode}")
+        return self._not_empty(_exact(finished.stdout.partition(b"\n")[0]), words[0], expected)
 
-    def ask_keyring(self, entry: str, what: str) -> str:
+    def ask_keyring(self, entry: str, expected: str) -> str:
         """Give what the system keyring has for this entry of the service `tallac`.
 
         Raises:
@@ -85,7 +85,7 @@ class SecretSource:
         self._require_loud()
         found = _look_into_keyring(entry)
         if found is None:
-            raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, where {what} is expected")
+            raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, where {expected} is expected")
         return found
 
     def is_in_keyring(self, entry: str) -> bool:
@@ -111,9 +111,9 @@ class SecretSource:
         except KeyringError as error:
             raise _keyring_error(error) from error
 
-    def _read(self, file: str, what: str) -> bytes:
+    def _read(self, file: str, expected: str) -> bytes:
         if not file:
-            raise UsageError(f"a file name, or - for standard input, is needed to read {what} from")
+            raise UsageError(f"a file name, or - for standard input, is needed to read {expected} from")
         if file == STANDARD_INPUT:
             return b"" if self._standard_input is None else self._standard_input.readline(LINE_SIZE_MAX)
         try:
@@ -126,9 +126,9 @@ class SecretSource:
         if self.is_silent:
             raise UsageError("this would ask somebody for a secret, which is not wanted here")
 
-    def _not_empty(self, text: str, place: str, what: str) -> str:
+    def _not_empty(self, text: str, place: str, expected: str) -> str:
         if not text:
-            raise UsageError(f"{place}: {what} is expected in its first line, which is empty")
+            raise UsageError(f"{place}: {expected} is expected in its first line, which is empty")
         return text
 
 

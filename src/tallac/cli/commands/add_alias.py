@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 
 
 @define(
@@ -10,7 +10,7 @@ from tallac.cli.command import Run, argument, define
     [argument("name", "NAME"), argument("cap", "CAP|@FILE|@-")],
     examples=("tallac add-alias letters @cap.txt --grid /media/usb/vault --vault-key locator.txt",),
 )
-def command(run: Run, name: str, cap: str) -> None:
+def command(run: CommandContext, name: str, cap: str) -> None:
     """Remember a cap under a name.
 
     The cap is a directory's. @FILE and @- read it from the first line of a file or of standard input, so that it need not stand in

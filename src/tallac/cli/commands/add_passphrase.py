@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.options.passphrases import choose, passphrase_options, tell
 
 
@@ -18,7 +18,7 @@ from tallac.cli.options.passphrases import choose, passphrase_options, tell
     examples=("tallac add-passphrase home:", "tallac add-passphrase home: --label safe --passphrase-file words.txt"),
 )
 def command(
-    run: Run,
+    run: CommandContext,
     vault: str,
     label: str | None,
     passphrase_file: str | None,

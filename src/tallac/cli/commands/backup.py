@@ -10,15 +10,15 @@ from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.operations.backup import split_target
 from tallac.app.operations.backup_sources import check_stream_name
 from tallac.backup import BackupSummary
-from tallac.cli.command import Run, argument, count_behind_dashes, define, flag, made_vault, ways_back
+from tallac.cli.command import CommandContext, argument, count_behind_dashes, define, flag, made_vault, ways_back
 from tallac.cli.options.exclusions import exclusion_options
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.reports.backup import (
     Wishes,
+    dry_run_fields,
+    dry_run_rows,
     observer,
     options_of,
-    rehearsal_fields,
-    rehearsal_rows,
     summary_fields,
     summary_rows,
     wish_options,
@@ -52,7 +52,7 @@ STREAM_NAME = "stdin"
     ),
 )
 def command(
-    run: Run,
+    run: CommandContext,
     paths: tuple[str, ...],
     files_from: tuple[str, ...],
     files_from0: tuple[str, ...],
@@ -81,12 +81,12 @@ def command(
     options = options_of(run, wishes)
     if dry_run:
         with ProgressLine(run.output) as line:
-            rehearsed = run.client.rehearse_backup(found, target, options=options, observer=observer(run, line))
+            planned = run.client.dry_run_backup(found, target, options=options, observer=observer(run, line))
         if run.output.is_json:
-            run.output.record(type="summary", target=target, **rehearsal_fields(rehearsed))
+            run.output.record(type="summary", target=target, **dry_run_fields(planned))
         else:
-            run.output.summary(rehearsal_rows(rehearsed))
-        return INCOMPLETE if rehearsed.unreadable else 0
+            run.output.summary(dry_run_rows(planned))
+        return INCOMPLETE if planned.unreadable else 0
     made = _prepare(run, target)
     with ProgressLine(run.output) as line:
         summary = run.client.backup(found, target, options=options, observer=observer(run, line))
@@ -94,7 +94,7 @@ def command(
 
 
 def _store_stream(
-    run: Run, paths: tuple[str, ...], arguments: tuple[str, ...], name: str | None, is_command: bool, wishes: Wishes
+    run: CommandContext, paths: tuple[str, ...], arguments: tuple[str, ...], name: str | None, is_command: bool, wishes: Wishes
 ) -> int:
     if len(paths) > 1:
         raise UsageError("standard input, or a command's output, is backed up by itself: name the target and no folder")
@@ -112,14 +112,14 @@ def _store_stream(
     return _tell(run, summary, target, made)
 
 
-def _prepare(run: Run, target: str) -> str:
+def _prepare(run: CommandContext, target: str) -> str:
     made = run.client.prepare_backup(target)
     if made:
         run.output.note(made_vault(run, made, DEFAULT_ALIAS))
     return made
 
 
-def _tell(run: Run, summary: BackupSummary, target: str, made: str) -> int:
+def _tell(run: CommandContext, summary: BackupSummary, target: str, made: str) -> int:
     if run.output.is_json:
         run.output.record(type="summary", target=target, **summary_fields(summary))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallac.caps import Cap
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.errors import UsageError
 
 
@@ -16,7 +16,7 @@ from tallac.errors import UsageError
     ],
     examples=("tallac cap home:docs/Archives/2026-11-23_17:02:11Z/Letters",),
 )
-def command(run: Run, place: str, write: bool, verify: bool) -> None:
+def command(run: CommandContext, place: str, write: bool, verify: bool) -> None:
     """Print the cap of a file or directory, to hand it on.
 
     It is the read cap: whoever has it can read that thing and what is below it, and nothing else. He needs the vault's locator

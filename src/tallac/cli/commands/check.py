@@ -6,11 +6,11 @@ import re
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.reports.findings import json_counts, show_counts, tell_findings
 from tallac.errors import UsageError
-from tallac.vault.check.options import PackShare
+from tallac.vault.check.options import PackSubset
 
 
 @define(
@@ -33,7 +33,7 @@ from tallac.vault.check.options import PackShare
         "tallac check --read-data --grid /media/usb/vault --vault-key keeper.txt",
     ),
 )
-def command(run: Run, place: str, read_data: bool, read_data_subset: str, resume: bool) -> int:
+def command(run: CommandContext, place: str, read_data: bool, read_data_subset: str, resume: bool) -> int:
     """Check that all is there, and that its bytes are right.
 
     All that hangs below the place is looked up; for an alias itself, the vault's own parts as well. A verify cap suffices; with
@@ -60,13 +60,13 @@ def command(run: Run, place: str, read_data: bool, read_data_subset: str, resume
     return 0 if report.is_healthy else 1
 
 
-def _share(text: str, *, is_resumed: bool) -> PackShare:
+def _share(text: str, *, is_resumed: bool) -> PackSubset:
     if not text:
-        return PackShare(is_resumed=is_resumed)
+        return PackSubset(is_resumed=is_resumed)
     part = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text, re.ASCII)
     if part is not None and 1 <= int(part[1]) <= int(part[2]):
-        return PackShare(int(part[1]), int(part[2]), is_resumed=is_resumed)
+        return PackSubset(int(part[1]), int(part[2]), is_resumed=is_resumed)
     percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", text, re.ASCII)
     if percent is not None and 0 < float(percent[1]) <= 100:
-        return PackShare(percent=float(percent[1]))
+        return PackSubset(percent=float(percent[1]))
     raise UsageError(f"--read-data-subset {text}: give a part as in 1/7, or a percentage above 0 and up to 100 as in 5%")

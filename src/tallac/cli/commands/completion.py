@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, define
+from tallac.cli.command import CommandContext, define
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -18,7 +18,7 @@ SHELLS = ("bash", "zsh", "fish")
         "tallac completion fish > ~/.config/fish/completions/tallac.fish",
     ),
 )
-def command(run: Run, shell: str) -> None:
+def command(run: CommandContext, shell: str) -> None:
     """Print the script that lets a shell complete.
 
     Put it where the shell looks for such scripts, or load it for one session: source <(tallac completion bash). Then the tab key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tallac.app.keys.imported_keys import Connected
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.options.passphrases import choose, passphrase_options
 from tallac.errors import UsageError
 
@@ -24,7 +24,7 @@ from tallac.errors import UsageError
     ),
 )
 def command(
-    run: Run,
+    run: CommandContext,
     location: str,
     recovery_kit: str | None,
     passphrase_file: str | None,
@@ -52,7 +52,7 @@ def command(
         run.output.note("the vault's key is known here now; no aliases came with it")
 
 
-def _tell(run: Run, connected: Connected) -> None:
+def _tell(run: CommandContext, connected: Connected) -> None:
     if run.output.is_json:
         run.output.record(alias=connected.alias, name=connected.name, is_new=connected.is_new)
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.errors import UsageError
@@ -34,7 +34,7 @@ from tallac.wording import counted
         "tallac copy-vault --delete --vault-key keeper.txt /srv/vault /media/usb/mirror",
     ),
 )
-def command(run: Run, source: str, mirror: str, only: tuple[str, ...], dry_run: bool, verify: bool, delete: bool) -> int:
+def command(run: CommandContext, source: str, mirror: str, only: tuple[str, ...], dry_run: bool, verify: bool, delete: bool) -> int:
     """Copy a vault to a mirror, or what is new in it.
 
     The mirror is a vault with the same keys. Only what it lacks is copied; each pack is compared with its name while it is read,
@@ -49,8 +49,8 @@ def command(run: Run, source: str, mirror: str, only: tuple[str, ...], dry_run: 
         report = run.client.copy_vault(
             source, mirror, options, only=only, progress=lambda report: line.show(_state(report), _fields(report))
         )
-    for what in report.problems:
-        run.output.warn(what)
+    for message in report.problems:
+        run.output.warn(message)
     if report.problems:
         run.output.warn("the mirror's directories stay as they were, with all that they lead to, until this is repaired")
     if run.output.is_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine, copy_progress
 from tallac.errors import UsageError
@@ -15,7 +15,7 @@ from tallac.wording import counted
     [argument("paths", "FROM... TO", count=-1), flag("-r", "-R", "--recursive", text="Copy directories as well.")],
     examples=("tallac cp letter.txt home:shared/", "tallac cp -r home:docs/Latest/Letters ."),
 )
-def command(run: Run, paths: tuple[str, ...], recursive: bool) -> int:
+def command(run: CommandContext, paths: tuple[str, ...], recursive: bool) -> int:
     """Copy files and directories, within a grid and to and from local paths.
 
     What has a colon before its first slash is on a grid, as in home:docs; all else is a local path. A directory goes into the

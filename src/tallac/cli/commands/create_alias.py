@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define, made_vault, ways_back
+from tallac.cli.command import CommandContext, argument, define, made_vault, ways_back
 
 
 @define(
@@ -10,7 +10,7 @@ from tallac.cli.command import Run, argument, define, made_vault, ways_back
     [argument("name", "NAME")],
     examples=("tallac create-alias usb --grid /media/usb/vault",),
 )
-def command(run: Run, name: str) -> None:
+def command(run: CommandContext, name: str) -> None:
     """Make a new directory and an alias for it.
 
     The directory is empty and can be changed. It lies in the vault that --grid names, where a vault is made if there is none, or

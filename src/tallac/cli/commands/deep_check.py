@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.reports.findings import json_counts, show_counts, tell_findings
 
@@ -17,7 +17,7 @@ from tallac.cli.reports.findings import json_counts, show_counts, tell_findings
     ],
     examples=("tallac deep-check -d ~/.tahoe --repair --add-lease tahoe:docs",),
 )
-def command(run: Run, place: str, read_data: bool, repair: bool, add_lease: bool) -> int:
+def command(run: CommandContext, place: str, read_data: bool, repair: bool, add_lease: bool) -> int:
     """Check all that hangs below a place, and repair it on a Tahoe-LAFS grid.
 
     On a vault it is the same as `tallac check`, without the vault's own parts. Each trouble is named on standard error; if anything

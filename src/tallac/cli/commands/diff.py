@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name, show_size
-from tallac.cli.reports.inspect import Troubles
+from tallac.cli.reports.inspect import ReadErrors
 from tallac.look.diff import Change, Difference, Tally
 from tallac.wording import counted
 
@@ -30,7 +30,7 @@ _NAMES = {
         "tallac diff home:docs/Latest ~/Documents",
     ),
 )
-def command(run: Run, old: str, new: str, content: bool, read_data: bool) -> int:
+def command(run: CommandContext, old: str, new: str, content: bool, read_data: bool) -> int:
     """Show what differs between two snapshots, directories or local folders.
 
     A line for each path, from A to B: + added, - removed, M another content, U the same content, other metadata, T another type.
@@ -38,8 +38,8 @@ def command(run: Run, old: str, new: str, content: bool, read_data: bool) -> int
     at, so two snapshots are compared in a moment. A local file is read only where it may have changed. The exit status is 0 whether
     or not anything differs, and 1 where something could not be compared.
     """
-    troubles, tally = Troubles(run), Tally()
-    for change in run.client.diff(old, new, troubles, read_data=read_data):
+    read_errors, tally = ReadErrors(run), Tally()
+    for change in run.client.diff(old, new, read_errors, read_data=read_data):
         if content and change.difference is Difference.METADATA:
             continue
         tally.add(change)
@@ -48,13 +48,13 @@ def command(run: Run, old: str, new: str, content: bool, read_data: bool) -> int
         else:
             _write_line(run, change)
     if run.output.is_json:
-        run.output.record(type="summary", **_counts(tally), troubles=troubles.count)
+        run.output.record(type="summary", **_counts(tally), troubles=read_errors.count)
     else:
-        run.output.summary(_summary(tally, troubles.count))
-    return troubles.status
+        run.output.summary(_summary(tally, read_errors.count))
+    return read_errors.status
 
 
-def _write_line(run: Run, change: Change) -> None:
+def _write_line(run: CommandContext, change: Change) -> None:
     end = b"/\n" if change.is_directory and change.path else b"\n"
     run.output.name(change.path or b".", f"{change.difference.value}  {_sizes(change):>22}  ", end)
 
@@ -86,7 +86,7 @@ def _counts(tally: Tally) -> dict[str, object]:
     }
 
 
-def _summary(tally: Tally, troubles: int) -> dict[str, str]:
+def _summary(tally: Tally, read_errors: int) -> dict[str, str]:
     sizes = {
         Difference.ADDED: show_size(tally.bytes_added),
         Difference.REMOVED: show_size(tally.bytes_removed),
@@ -98,6 +98,6 @@ def _summary(tally: Tally, troubles: int) -> dict[str, str]:
         if files or directories:
             size = f", {sizes[difference]}" if difference in sizes else ""
             rows[name] = f"{counted(files, 'file')}, {counted(directories, 'directory')}{size}"
-    if troubles:
-        rows["not compared"] = f"{troubles}, named on standard error, and what is below"
+    if read_errors:
+        rows["not compared"] = f"{read_errors}, named on standard error, and what is below"
     return rows or {"result": "no differences"}

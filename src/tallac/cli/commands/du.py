@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name, show_size
-from tallac.cli.reports.inspect import Troubles
+from tallac.cli.reports.inspect import ReadErrors
 from tallac.look.usage import Usage
 
 
@@ -19,20 +19,20 @@ from tallac.look.usage import Usage
     ],
     examples=("tallac du home:docs/Latest", "tallac du --human --max-depth 1 home:docs/Latest"),
 )
-def command(run: Run, place: str, max_depth: int | None, human: bool) -> int:
+def command(run: CommandContext, place: str, max_depth: int | None, human: bool) -> int:
     """Show how much is in each directory.
 
     Sizes are those of the files, in bytes, as if they were restored; each name counts, those of hard links too. Directories
     come after what is in them. What the vault takes for it is another question: see stats.
     """
-    troubles = Troubles(run)
-    for usage in run.client.du(place, troubles, depth_max=max_depth):
+    read_errors = ReadErrors(run)
+    for usage in run.client.du(place, read_errors, depth_max=max_depth):
         if run.output.is_json:
             run.output.record(**_fields(usage))
         else:
             size = f"{show_size(usage.size):>8}  " if human else f"{usage.size}\t"
             run.output.name(usage.path or b".", size)
-    return troubles.status
+    return read_errors.status
 
 
 def _fields(usage: Usage) -> dict[str, object]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.options.sizes import parse_size_limit
 from tallac.cli.options.snapshots import choice_of, choice_options
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
-from tallac.cli.reports.inspect import Troubles, show_snapshots
+from tallac.cli.reports.inspect import ReadErrors, show_snapshots
 from tallac.dag import Entry
 from tallac.look.criteria import Criteria, PathPattern, parse_types
 from tallac.look.find import FoundPath
@@ -41,7 +41,7 @@ from tallac.wording import counted
     examples=("tallac find home:docs '*.txt'", "tallac find home:docs '*' --size +10M --newer '2 weeks ago' --type f"),
 )
 def command(
-    run: Run,
+    run: CommandContext,
     words: tuple[str, ...],
     ignore_case: bool,
     newer: str | None,
@@ -66,21 +66,21 @@ def command(
         None if older is None else parse_moment(older, now_ns, is_end=True),
         parse_types(types),
     )
-    troubles = Troubles(run)
-    snapshots, found = run.client.find(place, choice_of(choice, names), criteria, troubles)
+    read_errors = ReadErrors(run)
+    snapshots, found = run.client.find(place, choice_of(choice, names), criteria, read_errors)
     paths = versions = 0
     for path in found:
         paths, versions = paths + 1, versions + len(path.versions)
         _tell(run, snapshots, path)
     if run.output.is_json:
-        run.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=troubles.count)
+        run.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=read_errors.count)
     else:
         found_in = counted(len(snapshots), "snapshot")
         run.output.note(f"{counted(paths, 'path')}, {counted(versions, 'version')} in {found_in}")
-    return troubles.status
+    return read_errors.status
 
 
-def _tell(run: Run, snapshots: Sequence[Entry], found: FoundPath) -> None:
+def _tell(run: CommandContext, snapshots: Sequence[Entry], found: FoundPath) -> None:
     if run.output.is_json:
         for version in found.versions:
             run.output.record(**_fields(snapshots, found.path, version))

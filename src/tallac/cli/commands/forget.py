@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name, show_time, table
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.snapshots import group_heading, unknown_name
 from tallac.errors import UsageError
 from tallac.retention.decide import Decision
-from tallac.retention.forget import GroupKey, Order, Plan, parse_group_by
+from tallac.retention.forget import GroupKey, Plan, RetentionPolicy, parse_group_by
 from tallac.retention.rules import Period, Rules, parse_rules
 
 _NANOSECONDS = 1_000_000_000
@@ -58,7 +58,9 @@ _NOUNS = {
         "tallac forget --undo home:docs",
     ),
 )
-def command(run: Run, places: tuple[str, ...], group_by: str, allow_empty: bool, undo: bool, dry_run: bool, **keep: object) -> int:
+def command(
+    run: CommandContext, places: tuple[str, ...], group_by: str, allow_empty: bool, undo: bool, dry_run: bool, **keep: object
+) -> int:
     """Drop snapshots from a target.
 
     What no rule keeps is forgotten; the rules go for each host and source by itself, and a table says which rule keeps what. Or
@@ -78,7 +80,7 @@ def command(run: Run, places: tuple[str, ...], group_by: str, allow_empty: bool,
         return 0
     if len(places) > 1:
         raise UsageError("rules go for one target at a time")
-    order = Order(rules, parse_group_by(group_by), allow_empty=allow_empty)
+    order = RetentionPolicy(rules, parse_group_by(group_by), allow_empty=allow_empty)
     _tell_plan(run, run.client.forget(places[0], order, dry_run=dry_run), dry_run=dry_run)
     return 0
 
@@ -97,7 +99,7 @@ def _rules(keep: dict[str, object]) -> Rules:
     )
 
 
-def _tell_plan(run: Run, plan: Plan, *, dry_run: bool) -> None:
+def _tell_plan(run: CommandContext, plan: Plan, *, dry_run: bool) -> None:
     forgotten = len(plan.forgotten)
     kept = sum(map(len, plan.groups.values())) - forgotten
     for name in plan.others:
@@ -141,7 +143,7 @@ def _fields(key: GroupKey, decision: Decision) -> dict[str, object]:
     }
 
 
-def _tell_named(run: Run, names: list[bytes], *, dry_run: bool) -> None:
+def _tell_named(run: CommandContext, names: list[bytes], *, dry_run: bool) -> None:
     for name in names:
         if run.output.is_json:
             run.output.record(type="decision", kept=False, reasons=[], **json_name(name, "snapshot"))
@@ -151,7 +153,7 @@ def _tell_named(run: Run, names: list[bytes], *, dry_run: bool) -> None:
     run.output.summary({"would be forgotten" if dry_run else "forgotten": ", ".join(map(show_name, names))})
 
 
-def _undo(run: Run, places: tuple[str, ...], *, dry_run: bool) -> int:
+def _undo(run: CommandContext, places: tuple[str, ...], *, dry_run: bool) -> int:
     undone = run.client.undo_forget(places, dry_run=dry_run)
     for name, trouble in undone.lost.items():
         run.output.warn(f"{show_name(name)}: can't come back whole, and stays forgotten: {trouble}")

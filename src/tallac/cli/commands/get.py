@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.output.progress import ProgressLine, copy_progress
 from tallac.transfer import CopyReport
 
@@ -14,7 +14,7 @@ from tallac.transfer import CopyReport
     [argument("place", "ALIAS:PATH"), argument("file", "[FILE|-]", default="-")],
     examples=("tallac get home:docs/Latest/Letters/rent.txt rent.txt", "tallac get home:docs/Latest/notes.txt -"),
 )
-def command(run: Run, place: str, file: str) -> None:
+def command(run: CommandContext, place: str, file: str) -> None:
     """Write a file's content to a local file or standard output.
 
     A local file appears when it is complete, and replaces one of that name; into a folder it goes under its own name. On standard

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tallac.app.operations.inspect import PathHistory
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.options.snapshots import choice_of, choice_options
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_size, show_time, table
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.inspect import shell_word, show_snapshots
 from tallac.dag import Entry
-from tallac.look.history import Stretch, Turn
-from tallac.look.trouble import Trouble
+from tallac.look.history import Period, Turn
+from tallac.look.read_errors import ReadError
 from tallac.transfer import Place
 
 
@@ -19,7 +19,7 @@ from tallac.transfer import Place
     [argument("place", "ALIAS:TO/PATH"), *choice_options()],
     examples=("tallac history home:docs/Letters/rent.txt", "tallac history home:docs/Letters/rent.txt --since '2 months ago'"),
 )
-def command(run: Run, place: str, **choice: object) -> int:
+def command(run: CommandContext, place: str, **choice: object) -> int:
     """Show the versions of a file or directory over all snapshots.
 
     Each line is a stretch of snapshots that have the same, with what happened before it; the line below says how to get it back.
@@ -27,29 +27,29 @@ def command(run: Run, place: str, **choice: object) -> int:
     """
     found = run.client.history(place, choice_of(choice))
     if run.output.is_json:
-        for stretch in found.stretches:
-            run.output.record(**_fields(found, stretch))
+        for period in found.periods:
+            run.output.record(**_fields(found, period))
     else:
-        rows = table([_row(found, stretch) for stretch in found.stretches], right=(2,))
-        for row, stretch in zip(rows, found.stretches, strict=True):
+        rows = table([_row(found, period) for period in found.periods], right=(2,))
+        for row, period in zip(rows, found.periods, strict=True):
             run.output.line(row)
-            if isinstance(stretch.state, Entry) and not run.output.is_quiet:
-                run.output.line(f"    {_command(found.place(stretch.last), stretch.state)}")
-    troubles = [(stretch.first, stretch.state) for stretch in found.stretches if isinstance(stretch.state, Trouble)]
-    for number, trouble in troubles:
+            if isinstance(period.state, Entry) and not run.output.is_quiet:
+                run.output.line(f"    {_command(found.place(period.last), period.state)}")
+    read_errors = [(period.first, period.state) for period in found.periods if isinstance(period.state, ReadError)]
+    for number, trouble in read_errors:
         path = show_name(trouble.path) or "all of it"
-        run.output.warn(f"{show_name(found.snapshots[number].name)}: {path}: {trouble.what}")
-    return 1 if troubles else 0
+        run.output.warn(f"{show_name(found.snapshots[number].name)}: {path}: {trouble.message}")
+    return 1 if read_errors else 0
 
 
-def _row(found: PathHistory, stretch: Stretch) -> tuple[str, ...]:
-    when = show_snapshots(found.snapshots, range(stretch.first, stretch.last + 1))
-    turn = stretch.turn.value
-    if stretch.turn is Turn.METADATA:
-        turn = f"{', '.join(stretch.metadata)} changed"
-    elif stretch.earlier is not None:
-        turn = f"as in {show_name(found.snapshots[found.stretches[stretch.earlier].first].name)}"
-    entry = stretch.state
+def _row(found: PathHistory, period: Period) -> tuple[str, ...]:
+    when = show_snapshots(found.snapshots, range(period.first, period.last + 1))
+    turn = period.turn.value
+    if period.turn is Turn.METADATA:
+        turn = f"{', '.join(period.metadata)} changed"
+    elif period.earlier is not None:
+        turn = f"as in {show_name(found.snapshots[found.periods[period.earlier].first].name)}"
+    entry = period.state
     if not isinstance(entry, Entry):
         return when, turn, "", ""
     size = "-" if entry.is_directory else show_size(entry.size)
@@ -66,14 +66,14 @@ def _written(place: Place) -> bytes:
     return place.label.encode() + b"/".join(place.path)
 
 
-def _fields(found: PathHistory, stretch: Stretch) -> dict[str, object]:
-    names = [snapshot.name for snapshot in found.snapshots[stretch.first : stretch.last + 1]]
-    shown: dict[str, object] = {"turn": stretch.turn.value, "snapshots": [json_name(name, "snapshot") for name in names]}
-    entry = stretch.state
-    if isinstance(entry, Trouble):
-        return shown | {"trouble": entry.what}
+def _fields(found: PathHistory, period: Period) -> dict[str, object]:
+    names = [snapshot.name for snapshot in found.snapshots[period.first : period.last + 1]]
+    shown: dict[str, object] = {"turn": period.turn.value, "snapshots": [json_name(name, "snapshot") for name in names]}
+    entry = period.state
+    if isinstance(entry, ReadError):
+        return shown | {"trouble": entry.message}
     if entry is None:
         return shown
     size = {} if entry.is_directory else {"size": entry.size}
-    place = json_name(_written(found.place(stretch.last)), "place")
-    return shown | {"type": kind_of(entry)} | size | json_metadata(entry.metadata) | {"changed": list(stretch.metadata)} | place
+    place = json_name(_written(found.place(period.last)), "place")
+    return shown | {"type": kind_of(entry)} | size | json_metadata(entry.metadata) | {"changed": list(period.metadata)} | place

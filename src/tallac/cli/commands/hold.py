@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.reports.snapshots import tell_marked
 
 
@@ -18,7 +18,7 @@ from tallac.cli.reports.snapshots import tell_marked
     ],
     examples=('tallac hold home:docs 2026-11-23_17:02:11Z --reason "before the move"', "tallac hold home:docs Latest"),
 )
-def command(run: Run, target: str, names: tuple[str, ...], reason: str, dry_run: bool) -> None:
+def command(run: CommandContext, target: str, names: tuple[str, ...], reason: str, dry_run: bool) -> None:
     """Let snapshots never be forgotten.
 
     Neither rules nor names forget what is held, and rewrite leaves it alone, until it is released. NAME is a name in TO/Archives,

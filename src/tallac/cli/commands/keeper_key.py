@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 
 
 @define("keeper-key", [argument("alias", "ALIAS:", default="tallac:")], examples=("tallac keeper-key home: > keeper.txt",))
-def command(run: Run, alias: str) -> None:
+def command(run: CommandContext, alias: str) -> None:
     """Print the key for whoever looks after a vault without reading it.
 
     With it one can check, prune, repair and copy all of the alias's vault, and read none of its content.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.output.display import show_size, show_time, table
-from tallac.vault.prune.stats_report import VaultFigures
+from tallac.vault.prune.stats_report import VaultStats
 from tallac.wording import counted
 
 
@@ -13,7 +13,7 @@ from tallac.wording import counted
     [argument("alias", "ALIAS:", default="")],
     examples=("tallac keeper-stats home:", "tallac keeper-stats --grid /media/usb/vault --vault-key keeper.txt"),
 )
-def command(run: Run, alias: str) -> int:
+def command(run: CommandContext, alias: str) -> int:
     """Show what a vault takes and what for, with the keeper key alone.
 
     Objects in use are counted by kind, and those that a prune would give back; then what lies in the store, the roots, and the
@@ -29,7 +29,7 @@ def command(run: Run, alias: str) -> int:
     return 1 if figures.trouble else 0
 
 
-def _write(run: Run, figures: VaultFigures) -> None:
+def _write(run: CommandContext, figures: VaultStats) -> None:
     run.output.line(f"vault {figures.identity}")
     run.output.line("")
     for heading, amounts in (("objects", figures.objects), ("stored", figures.stored)):
@@ -44,7 +44,7 @@ def _write(run: Run, figures: VaultFigures) -> None:
         run.output.line(f"  {session.name}  {session.state} since {show_time(session.started_ns // 1_000_000_000)}")
 
 
-def _fields(figures: VaultFigures) -> dict[str, object]:
+def _fields(figures: VaultStats) -> dict[str, object]:
     return {
         "vault": figures.identity,
         "objects": {kind: {"count": amount.count, "bytes": amount.size} for kind, amount in figures.objects.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tallac.app.operations.key_source import KeyPlace
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 
 
 @define(
@@ -27,7 +27,7 @@ from tallac.cli.command import Run, argument, define, flag
     ),
 )
 def command(
-    run: Run, vault: str, file: str | None, command: str | None, keyring: str | None, configuration: bool, dry_run: bool
+    run: CommandContext, vault: str, file: str | None, command: str | None, keyring: str | None, configuration: bool, dry_run: bool
 ) -> None:
     """Say where the key of a vault is kept, or keep it elsewhere.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, define
+from tallac.cli.command import CommandContext, define
 from tallac.cli.output.display import table
 from tallac.cli.output.stderr import show_name
 
 
 @define("list-aliases", [], examples=("tallac list-aliases",))
-def command(run: Run) -> None:
+def command(run: CommandContext) -> None:
     """List the aliases.
 
     Each comes with the place of its vault. The caps are not shown; `tallac cap ALIAS:` prints one.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.output.display import show_time, table
 from tallac.cli.output.stderr import show_name
 
 
 @define("list-passphrases", [argument("vault", "[ALIAS:]", default="")], examples=("tallac list-passphrases home:",))
-def command(run: Run, vault: str) -> None:
+def command(run: CommandContext, vault: str) -> None:
     """List the passphrases that you have set on a vault.
 
     Each comes with its label and the time at which it was set. Those of other users of the vault are not shown.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 
 
 @define("locator-key", [argument("alias", "ALIAS:", default="tallac:")], examples=("tallac locator-key home: > locator.txt",))
-def command(run: Run, alias: str) -> None:
+def command(run: CommandContext, alias: str) -> None:
     """Print the key that is needed beside a read cap.
 
     It finds things in the alias's vault, and opens nothing without a cap. Whoever is handed a cap is handed this key with it.

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
 from tallac.cli.output.output import Output
 from tallac.dag import Entry
-from tallac.look.listing import Order, SortBy
+from tallac.look.listing import SortBy, SortOrder
 
 
 @define(
@@ -26,14 +26,16 @@ from tallac.look.listing import Order, SortBy
     ],
     examples=("tallac ls home:docs/Latest", "tallac ls -l --sort size home:docs/Latest/Letters"),
 )
-def command(run: Run, place: str, long: bool, recursive: bool, sort: str, reverse: bool, in_bytes: bool, null: bool) -> None:
+def command(
+    run: CommandContext, place: str, long: bool, recursive: bool, sort: str, reverse: bool, in_bytes: bool, null: bool
+) -> None:
     """List a directory.
 
     With -R, each directory's entries are sorted by themselves. Names are written as they are, byte for byte, and escaped where a
     terminal shows them. With --json each entry is an object on
     a line of its own; a name that is not UTF-8 has its bytes in base 16 as well.
     """
-    order = Order(SortBy(sort), reverse)
+    order = SortOrder(SortBy(sort), reverse)
     found: Iterable[tuple[bytes, Entry]]
     if recursive:
         found = ((b"/".join(path), entry) for path, entry in run.client.ls_recursive(place, order))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.errors import OutputError, UsageError
 
 
@@ -18,7 +18,7 @@ from tallac.errors import OutputError, UsageError
     ],
     examples=("tallac man backup | man -l -", "tallac man --all ~/.local/share/man/man1"),
 )
-def command(run: Run, name: str | None, folder: str | None) -> None:
+def command(run: CommandContext, name: str | None, folder: str | None) -> None:
     """Write manual pages.
 
     Without a command's name, the page is on tallac itself. The pages say what --help says, in the form that man reads; once they

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, base32
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name
 from tallac.cli.output.stderr import show_name
 from tallac.errors import UsageError
@@ -18,7 +18,7 @@ from tallac.errors import UsageError
     ],
     examples=("tallac manifest home:docs/Latest", "tallac manifest --verify-cap home:docs"),
 )
-def command(run: Run, place: str, storage_index: bool, verify_cap: bool) -> None:
+def command(run: CommandContext, place: str, storage_index: bool, verify_cap: bool) -> None:
     """List all that hangs below a place, with its caps.
 
     Each thing comes once, with its read cap and the path by which it was found first. Whoever has the list can read it all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 
 
 @define(
@@ -10,7 +10,7 @@ from tallac.cli.command import Run, argument, define
     [argument("source", "ALIAS:FROM"), argument("target", "ALIAS:TO")],
     examples=("tallac mv home:shared/notes.txt home:shared/letters/notes.txt",),
 )
-def command(run: Run, source: str, target: str) -> None:
+def command(run: CommandContext, source: str, target: str) -> None:
     """Give an entry another name or directory.
 
     Both are on the same grid. A target that is a directory takes the entry in under its old name; a file there is replaced.

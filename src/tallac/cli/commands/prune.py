@@ -6,7 +6,7 @@ import re
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.errors import UsageError
@@ -42,7 +42,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
         "tallac prune --grid /media/usb/vault --vault-key keeper.txt",
     ),
 )
-def command(run: Run, alias: str, dry_run: bool, max_unused: str, fence_after: str) -> int:
+def command(run: CommandContext, alias: str, dry_run: bool, max_unused: str, fence_after: str) -> int:
     """Delete what nothing leads to, and give back its space.
 
     It goes over the whole vault of the alias. A keeper key suffices, and nothing is read but links. It may run beside backups and
@@ -60,8 +60,8 @@ def command(run: Run, alias: str, dry_run: bool, max_unused: str, fence_after: s
 
     with ProgressLine(run.output) as line:
         report = run.client.prune(alias, options, progress=show)
-    for what in report.skipped:
-        run.output.warn(what)
+    for message in report.skipped:
+        run.output.warn(message)
     if report.unmoved_packs:
         run.output.warn(
             f"{counted(report.unmoved_packs, 'pack')} could not be emptied: there is no room to move what is in use elsewhere; "

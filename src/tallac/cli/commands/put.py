@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.output.progress import ProgressLine, copy_progress
 from tallac.transfer import CopyReport
 
@@ -12,7 +12,7 @@ from tallac.transfer import CopyReport
     [argument("file", "FILE|-"), argument("place", "[ALIAS:PATH]", is_optional=True)],
     examples=("tallac put notes.txt home:shared/notes.txt", "date | tallac put - home:shared/date.txt"),
 )
-def command(run: Run, file: str, place: str | None) -> None:
+def command(run: CommandContext, file: str, place: str | None) -> None:
     """Store a local file or standard input.
 
     It gets the name that is given, in a directory that can be changed; directories that are missing are made, and a file of that

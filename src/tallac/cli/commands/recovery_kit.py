@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 
 
 @define(
@@ -17,7 +17,7 @@ from tallac.cli.command import Run, argument, define
     ],
     examples=("tallac recovery-kit home: --output kit.html", "tallac recovery-kit home: > kit.txt"),
 )
-def command(run: Run, vault: str, output: str | None) -> None:
+def command(run: CommandContext, vault: str, output: str | None) -> None:
     """Print what is needed beside the vault's files, for a safe.
 
     That is where the vault is, its key, and your aliases on it with their caps. Whoever has it and the vault's files can read and

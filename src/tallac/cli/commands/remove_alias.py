@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 
 
 @define(
@@ -14,7 +14,7 @@ from tallac.cli.command import Run, argument, define, flag
     ],
     examples=("tallac remove-alias letters", "tallac remove-alias old-disk --only-here"),
 )
-def command(run: Run, name: str, only_here: bool, dry_run: bool) -> None:
+def command(run: CommandContext, name: str, only_here: bool, dry_run: bool) -> None:
     """Forget an alias, here and behind the vault's passphrases.
 
     What it leads to stays as it is. Without another alias or a copy of its cap, nobody finds that again: `tallac cap --write`

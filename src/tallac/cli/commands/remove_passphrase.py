@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.options.passphrases import tell
 
 
@@ -18,7 +18,7 @@ from tallac.cli.options.passphrases import tell
     ],
     examples=("tallac remove-passphrase home: --label safe",),
 )
-def command(run: Run, vault: str, label: str | None, allow_none: bool, dry_run: bool) -> None:
+def command(run: CommandContext, vault: str, label: str | None, allow_none: bool, dry_run: bool) -> None:
     """Let a passphrase open nothing any more.
 
     Whoever knew it and took a copy of the vault's files before can still open that copy; `docs/guide/keys.md` says what to do then.

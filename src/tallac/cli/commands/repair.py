@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.vault.repair.report import RepairOptions, RepairReport
@@ -25,7 +25,7 @@ from tallac.vault.repair.report import RepairOptions, RepairReport
         "tallac repair --dry-run --grid /media/usb/vault --vault-key keeper.txt",
     ),
 )
-def command(run: Run, alias: str, mirror: str | None, dry_run: bool, quick: bool, end_sessions: bool) -> int:
+def command(run: CommandContext, alias: str, mirror: str | None, dry_run: bool, quick: bool, end_sessions: bool) -> int:
     """Put right what is damaged in a vault.
 
     Headers, index and roots are made again from what is left. Damaged and lost packs come from a mirror, if one is given. Otherwise
@@ -38,14 +38,14 @@ def command(run: Run, alias: str, mirror: str | None, dry_run: bool, quick: bool
         report = run.client.repair(
             alias, mirror=mirror, options=options, progress=lambda report: line.show(_state(report), _fields(report))
         )
-    for what in report.left:
-        run.output.warn(what)
+    for message in report.left:
+        run.output.warn(message)
     if run.output.is_json:
         run.output.record(type="summary", dry_run=dry_run, healthy=report.is_healthy, **_fields(report))
         return 0 if report.is_healthy else 1
     if not run.output.is_quiet:
-        for what in report.done:
-            run.output.line(what)
+        for message in report.done:
+            run.output.line(message)
     run.output.summary({"result": _result(report, is_dry_run=dry_run)})
     return 0 if report.is_healthy else 1
 

@@ -7,8 +7,8 @@ from typing import TypedDict, Unpack
 import click
 from msgspec.structs import replace
 
-from tallac.cli.command import Run, argument, define, flag
-from tallac.cli.reports.restore import Telling, tell_summary
+from tallac.cli.command import CommandContext, argument, define, flag
+from tallac.cli.reports.restore import RestoreReporter, tell_summary
 from tallac.errors import UsageError
 from tallac.restore import EVERYTHING, ArchiveKind, Overwrite, RestoreOptions, Selection, parse_owner_rules
 
@@ -72,7 +72,9 @@ def _owners(name: str, text: str) -> click.Option:
         "tallac restore home:docs/Latest/Letters - | ssh host tar -x",
     ),
 )
-def command(run: Run, place: str, folder: str | None, target: str | None, archive: str | None, **chosen: Unpack[_Chosen]) -> int:
+def command(
+    run: CommandContext, place: str, folder: str | None, target: str | None, archive: str | None, **chosen: Unpack[_Chosen]
+) -> int:
     """Bring back a snapshot, or any part of one.
 
     FOLDER is made, or must be empty; a single file may go beside what is there. With --overwrite, FOLDER may hold anything, and
@@ -91,7 +93,7 @@ def command(run: Run, place: str, folder: str | None, target: str | None, archiv
         return _write_archive(run, place, ArchiveKind(archive or "tar"), options)
     if archive is not None:
         raise UsageError("an archive goes to standard output: give - in place of the folder")
-    with Telling(run, to) as telling:
+    with RestoreReporter(run, to) as telling:
         summary = run.client.restore(place, to, options=options, observer=telling.observer)
     tell_summary(run, to, summary, telling.seconds, dry_run=options.dry_run)
     return 0 if summary.is_complete else 1
@@ -114,13 +116,13 @@ def _options(chosen: _Chosen) -> RestoreOptions:
     )
 
 
-def _write_archive(run: Run, place: str, kind: ArchiveKind, options: RestoreOptions) -> int:
+def _write_archive(run: CommandContext, place: str, kind: ArchiveKind, options: RestoreOptions) -> int:
     if replace(options, selection=EVERYTHING) != RestoreOptions():
         raise UsageError("an archive keeps everything as it is stored: only --include and --exclude go with it")
     if run.output.is_json:
         raise UsageError("standard output is the archive's, so that --json can't be given")
     if run.output.is_terminal:
         raise UsageError("a terminal can't show an archive: redirect standard output to a file or another command")
-    with Telling(run, place) as telling:
+    with RestoreReporter(run, place) as telling:
         summary = run.client.restore_archive(place, run.output, kind, options=options, observer=telling.observer)
     return 0 if summary.is_complete else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.output.stderr import show_name
 from tallac.retention.rewrite import Removed, Rewritten
@@ -26,7 +26,7 @@ from tallac.wording import counted
         "tallac rewrite home:docs --exclude '*.iso' --snapshot 2026-11-23_17:02:11Z",
     ),
 )
-def command(run: Run, target: str, exclude: tuple[str, ...], snapshot: tuple[str, ...], dry_run: bool) -> None:
+def command(run: CommandContext, target: str, exclude: tuple[str, ...], snapshot: tuple[str, ...], dry_run: bool) -> None:
     """Take paths out of snapshots.
 
     The snapshots keep their names; only the directories on the way to what is taken out are made anew. A pattern that begins with a

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.reports.findings import json_counts, show_share, tell_findings
@@ -14,7 +14,7 @@ from tallac.wording import counted
     [argument("location", "FOLDER|URL|ALIAS:")],
     examples=("tallac scrub /media/usb/vault", "tallac scrub home:"),
 )
-def command(run: Run, location: str) -> int:
+def command(run: CommandContext, location: str) -> int:
     """Find damage in a vault without any key.
 
     A vault's packs and index objects are named by the hash of their bytes: all of them are read, and compared with their names.

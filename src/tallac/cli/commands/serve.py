@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
-from tallac.cli.command import Run, define, flag, made_vault
+from tallac.cli.command import CommandContext, define, flag, made_vault
 
 
 @define(
@@ -23,7 +23,7 @@ from tallac.cli.command import Run, define, flag, made_vault
     examples=("tallac serve", "tallac serve --port 0 --grid /media/usb/vault"),
 )
 def command(
-    run: Run,
+    run: CommandContext,
     port: int,
     listen: str,
     host_name: tuple[str, ...],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from tallac.cli.command import Run, argument, define
+from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.options.snapshots import choice_of, choice_options
 from tallac.cli.output.display import json_name, show_size, table
 from tallac.cli.output.stderr import show_name
@@ -27,7 +27,7 @@ HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "tags",
     ],
     examples=("tallac snapshots home:docs", "tallac snapshots home:docs --latest 3 --since '2 weeks ago'"),
 )
-def command(run: Run, place: str, group_by: str | None, **choice: object) -> None:
+def command(run: CommandContext, place: str, group_by: str | None, **choice: object) -> None:
     """List the snapshots of a target.
 
     A snapshot's name is its time in UTC. The list shows where each comes from, what it holds, and what it added to the vault.
@@ -50,7 +50,7 @@ def command(run: Run, place: str, group_by: str | None, **choice: object) -> Non
         _write_table(run, entries)
 
 
-def _write_table(run: Run, snapshots: Sequence[Entry]) -> None:
+def _write_table(run: CommandContext, snapshots: Sequence[Entry]) -> None:
     rows = [HEADINGS, *map(_row, snapshots)]
     if not any(row[6] for row in rows[1:]):
         rows = [(*row[:6], row[7]) for row in rows]

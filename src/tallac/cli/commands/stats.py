@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name, show_size, table
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.output.stderr import show_name
-from tallac.cli.reports.inspect import Troubles
+from tallac.cli.reports.inspect import ReadErrors
 from tallac.dag import Entry
 from tallac.look.deep_stats import DEEP_STATS
 from tallac.look.stats import Statistics
@@ -23,7 +23,7 @@ from tallac.wording import counted
     ],
     examples=("tallac stats home:docs", "tallac stats --deep home:"),
 )
-def command(run: Run, place: str, deep: bool) -> int:
+def command(run: CommandContext, place: str, deep: bool) -> int:
     """Show what the snapshots of a target hold, and what they take.
 
     For each snapshot: its files, the bytes of a restore, and what prune would give back if this snapshot alone were forgotten and
@@ -33,24 +33,24 @@ def command(run: Run, place: str, deep: bool) -> int:
     if deep:
         _show_deep(run, run.client.deep_stats(place))
         return 0
-    troubles = Troubles(run)
+    read_errors = ReadErrors(run)
     with ProgressLine(run.output) as line:
         snapshots, statistics = run.client.stats(
-            place, troubles, lambda count: line.show(f"{counted(count, 'path')} looked at", {"paths": count})
+            place, read_errors, lambda count: line.show(f"{counted(count, 'path')} looked at", {"paths": count})
         )
     if run.output.is_json:
         _write_records(run, snapshots, statistics)
-        return troubles.status
+        return read_errors.status
     headings = ("snapshot", "files", "directories", "bytes", "freed if forgotten")
     rows = [_row(snapshot, statistics, number) for number, snapshot in enumerate(snapshots)]
     for text in table([headings, *rows], right=(1, 2, 3, 4)):
         run.output.line(text)
     run.output.line("")
     run.output.rows(_summary(statistics))
-    return troubles.status
+    return read_errors.status
 
 
-def _show_deep(run: Run, counts: dict[str, int]) -> None:
+def _show_deep(run: CommandContext, counts: dict[str, int]) -> None:
     if run.output.is_json:
         run.output.record(**counts)
         return
@@ -84,7 +84,7 @@ def _ratio(size: int, stored_size: int) -> str:
     return f"{size / stored_size:.2f}" if stored_size else "-"
 
 
-def _write_records(run: Run, snapshots: Sequence[Entry], statistics: Statistics) -> None:
+def _write_records(run: CommandContext, snapshots: Sequence[Entry], statistics: Statistics) -> None:
     for snapshot, figures in zip(snapshots, statistics.snapshots, strict=True):
         shown = {"files": figures.files, "directories": figures.directories, "bytes": figures.size}
         freed = {"freed": figures.freed} if statistics.knows_store else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.reports.snapshots import tell_marked
 from tallac.errors import UsageError
 from tallac.retention.marks import TagChange
@@ -25,7 +25,7 @@ from tallac.retention.rules import parse_tags
     examples=("tallac tag home:docs 2026-11-23_17:02:11Z --add taxes", 'tallac tag home:docs Latest --note "as sent to Ann"'),
 )
 def command(
-    run: Run,
+    run: CommandContext,
     target: str,
     names: tuple[str, ...],
     add: tuple[str, ...],

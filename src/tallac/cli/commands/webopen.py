@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import Run, argument, define, flag
+from tallac.cli.command import CommandContext, argument, define, flag
 
 
 @define(
@@ -13,7 +13,7 @@ from tallac.cli.command import Run, argument, define, flag
     ],
     examples=("tallac webopen -d ~/.tahoe tahoe:docs/Latest",),
 )
-def command(run: Run, place: str, info: bool) -> None:
+def command(run: CommandContext, place: str, info: bool) -> None:
     """Show a place in the web browser, through a Tahoe-LAFS node.
 
     The browser gets the address from a file that only you can read, and not on its command line, where others could see it. Mind

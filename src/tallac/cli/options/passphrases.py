@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tallac.app.secrets.passphrase_reader import PassphraseChoice
-from tallac.cli.command import Run
+from tallac.cli.command import CommandContext
 
 
 def passphrase_options() -> list[click.Parameter]:
@@ -24,7 +24,7 @@ def choose(passphrase_file: str | None, passphrase_command: str | None, passphra
     return PassphraseChoice(passphrase_file, passphrase_command, passphrase_keyring)
 
 
-def tell(run: Run, outcome: str, label: str) -> None:
+def tell(run: CommandContext, outcome: str, label: str) -> None:
     """Say what became of the passphrase with this label."""
     if run.output.is_json:
         run.output.record(label=label, outcome=outcome)

@@ -9,8 +9,8 @@ import click
 from tallac.app.operations.backup_options import BackupOptions
 from tallac.app.operations.exclusions import Exclusions
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
-from tallac.backup.rehearsal import RehearsalSummary
-from tallac.cli.command import Run, flag
+from tallac.backup.dry_run import DryRunSummary
+from tallac.cli.command import CommandContext, flag
 from tallac.cli.options.exclusions import ExclusionOptions
 from tallac.cli.output.display import json_name, show_duration, show_size
 from tallac.cli.output.progress import ProgressLine
@@ -40,7 +40,7 @@ def wish_options() -> list[click.Parameter]:
     ]
 
 
-def options_of(run: Run, wishes: Wishes) -> BackupOptions:
+def options_of(run: CommandContext, wishes: Wishes) -> BackupOptions:
     """Read the options' values, and the files that they name.
 
     Raises:
@@ -77,7 +77,7 @@ def _tags(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for text in texts for tag in parse_tags(text)))
 
 
-def observer(run: Run, line: ProgressLine) -> Observer:
+def observer(run: CommandContext, line: ProgressLine) -> Observer:
     """Tell the user what happens while it happens."""
     output = run.output
     started = time.monotonic()
@@ -95,7 +95,7 @@ def observer(run: Run, line: ProgressLine) -> Observer:
 
     return Observer(
         unreadable=unreadable,
-        notice=lambda path, what: output.note(f"{show_name(path)}: {what}"),
+        notice=lambda path, message: output.note(f"{show_name(path)}: {message}"),
         file=(lambda change, path: _tell_file(run, change, path)) if output.is_verbose else None,
         excluded=excluded,
         progress=progress,
@@ -137,31 +137,31 @@ def summary_fields(summary: BackupSummary) -> dict[str, object]:
     }
 
 
-def rehearsal_rows(rehearsed: RehearsalSummary) -> dict[str, str]:
+def dry_run_rows(planned: DryRunSummary) -> dict[str, str]:
     """Say for people what a backup would come to."""
     rows = {
-        "files": _show_counts(rehearsed.files),
-        "directories": _show_counts(rehearsed.directories),
-        "would read": show_size(rehearsed.size_to_read),
+        "files": _show_counts(planned.files),
+        "directories": _show_counts(planned.directories),
+        "would read": show_size(planned.size_to_read),
         "snapshot": "none, for this is a dry run",
     }
-    if rehearsed.excluded:
-        rows["excluded"] = _show_excluded(rehearsed.excluded)
-    if rehearsed.unreadable:
-        rows["incomplete"] = f"{rehearsed.unreadable} can't be looked at"
+    if planned.excluded:
+        rows["excluded"] = _show_excluded(planned.excluded)
+    if planned.unreadable:
+        rows["incomplete"] = f"{planned.unreadable} can't be looked at"
     return rows
 
 
-def rehearsal_fields(rehearsed: RehearsalSummary) -> dict[str, object]:
+def dry_run_fields(planned: DryRunSummary) -> dict[str, object]:
     """Say for programs what a backup would come to."""
     return {
         "snapshot": None,
         "dry_run": True,
-        **_count_fields(rehearsed.files, rehearsed.directories),
-        "bytes": rehearsed.size,
-        "bytes_to_read": rehearsed.size_to_read,
-        "unreadable": rehearsed.unreadable,
-        "excluded": rehearsed.excluded,
+        **_count_fields(planned.files, planned.directories),
+        "bytes": planned.size,
+        "bytes_to_read": planned.size_to_read,
+        "unreadable": planned.unreadable,
+        "excluded": planned.excluded,
     }
 
 
@@ -173,7 +173,7 @@ def _count_fields(files: Counts, directories: Counts) -> dict[str, object]:
     }
 
 
-def _tell_file(run: Run, change: Change, path: bytes) -> None:
+def _tell_file(run: CommandContext, change: Change, path: bytes) -> None:
     run.output.detail(f"{change.value:9}  {show_name(path)}")
 
 

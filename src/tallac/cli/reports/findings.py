@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallac.check import Hit, gather
-from tallac.cli.command import Run
+from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.output.stderr import show_name
 from tallac.interfaces import CheckReport
@@ -12,18 +12,18 @@ from tallac.wording import counted
 NAMES_SHOWN_MAX = 8
 
 
-def tell_findings(run: Run, report: CheckReport) -> None:
+def tell_findings(run: CommandContext, report: CheckReport) -> None:
     """Name what is hit: damage as a warning, what is merely worth knowing as a note; for programs a record each as well."""
     for hit in gather(report.findings):
         _tell(run, hit)
 
 
-def _tell(run: Run, hit: Hit) -> None:
+def _tell(run: CommandContext, hit: Hit) -> None:
     if run.output.is_json:
         path = {} if hit.path is None else json_name(hit.path, "path")
         also = {"also": [json_name(snapshot, "path") for snapshot in hit.also]} if hit.also else {}
         stored = {"stored": hit.stored} if hit.stored else {}
-        run.output.record(type="finding", damaged=hit.damaged, what=hit.what, **stored, **path, **also)
+        run.output.record(type="finding", damaged=hit.damaged, what=hit.message, **stored, **path, **also)
     place = "" if hit.path is None else f"{show_name(hit.path) or 'the directory itself'}: "
     more = ""
     if len(hit.stored) > 1:
@@ -32,9 +32,9 @@ def _tell(run: Run, hit: Hit) -> None:
         more = f"; objects that are hit: {len(names)} ({first})"
     also_in = f"; also in {', '.join(map(show_name, hit.also))}" if hit.also else ""
     if hit.damaged:
-        run.output.warn(f"{place}{hit.what}{more}{also_in}")
+        run.output.warn(f"{place}{hit.message}{more}{also_in}")
     else:
-        run.output.note(f"{place}{hit.what}")
+        run.output.note(f"{place}{hit.message}")
 
 
 def show_counts(report: CheckReport) -> str:

@@ -6,29 +6,29 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tallac.cli.command import Run
+from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name
 from tallac.cli.output.stderr import show_name
 from tallac.dag import Entry
-from tallac.look.trouble import Trouble
+from tallac.look.read_errors import ReadError
 from tallac.look.versions import runs
 
 
 @dataclass(slots=True)
-class Troubles:
+class ReadErrors:
     """Says on standard error what could not be looked at, and remembers that there was something."""
 
-    run: Run
+    run: CommandContext
     count: int = field(default=0, init=False)
 
-    def __call__(self, trouble: Trouble) -> None:
+    def __call__(self, trouble: ReadError) -> None:
         """Take note of one."""
         self.count += 1
         if self.run.output.is_json:
             names = [json_name(name, "snapshot") for name in trouble.snapshots]
-            self.run.output.record(type="trouble", what=trouble.what, snapshots=names, **json_name(trouble.path, "path"))
+            self.run.output.record(type="trouble", what=trouble.message, snapshots=names, **json_name(trouble.path, "path"))
         path = show_name(trouble.path) or ("all of it" if trouble.snapshots else "what was asked for")
-        self.run.output.warn(f"{_where(trouble.snapshots)}{path}: {trouble.what}")
+        self.run.output.warn(f"{_where(trouble.snapshots)}{path}: {trouble.message}")
 
     @property
     def status(self) -> int:

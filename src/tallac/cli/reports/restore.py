@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from tallac.cli.command import Run
+from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, show_duration, show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.output.stderr import show_name
@@ -14,14 +14,14 @@ from tallac.restore import Change, Problem, RestoreObserver, RestoreSummary
 from tallac.wording import counted
 
 
-class Telling:
+class RestoreReporter:
     """Prints what goes on; use it in a `with` block.
 
     Attributes:
         seconds: How long it has been going on.
     """
 
-    def __init__(self, run: Run, folder: str) -> None:
+    def __init__(self, run: CommandContext, folder: str) -> None:
         self._run = run
         self._folder = folder
         self._line = ProgressLine(run.output)
@@ -49,8 +49,8 @@ class Telling:
         """Tell what is not as it was."""
         output = self._run.output
         if output.is_json:
-            output.record(type="problem", kind=problem.kind.value, what=problem.what, **json_name(problem.path, "path"))
-        output.warn(f"{show_name(problem.path) or self._folder}: {problem.what}")
+            output.record(type="problem", kind=problem.kind.value, what=problem.message, **json_name(problem.path, "path"))
+        output.warn(f"{show_name(problem.path) or self._folder}: {problem.message}")
 
     def change(self, change: Change, path: bytes) -> None:
         """Name a path."""
@@ -61,7 +61,7 @@ class Telling:
         self._line.show(_progress_text(summary, self.seconds), _fields(summary))
 
 
-def tell_summary(run: Run, folder: str, summary: RestoreSummary, seconds: float, *, dry_run: bool) -> None:
+def tell_summary(run: CommandContext, folder: str, summary: RestoreSummary, seconds: float, *, dry_run: bool) -> None:
     """Print what was done, or would be."""
     for note in summary.notes:
         run.output.note(note)

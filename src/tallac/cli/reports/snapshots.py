@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallac.cli.command import Run
+from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, table
 from tallac.cli.output.stderr import show_name
 from tallac.dag import Entry
@@ -12,7 +12,7 @@ from tallac.retention.forget import GroupKey
 from tallac.retention.target import facts_of, mark_of
 
 
-def tell_marked(run: Run, entries: Sequence[Entry], *, dry_run: bool) -> None:
+def tell_marked(run: CommandContext, entries: Sequence[Entry], *, dry_run: bool) -> None:
     """Write each snapshot with its marks; the caller has changed them, or has not in a dry run."""
     if run.output.is_json:
         for entry in entries:

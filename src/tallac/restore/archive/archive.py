@@ -14,9 +14,9 @@ from tallac.restore.entry_kind import Kind
 from tallac.restore.files.file_writer import unset_problem
 from tallac.restore.filesystem import DESTINATION
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
-from tallac.restore.overwrite.decide import Present
+from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope
-from tallac.restore.read_only.walk import Components, LookingWalk
+from tallac.restore.read_only.walk import Components, ReadOnlyWalk
 from tallac.restore.report import Change, RestoreObserver, RestoreSummary, Tally
 from tallac.restore.safe_names import is_safe_component, join_path, shown
 from tallac.source import SourceEntry
@@ -115,7 +115,7 @@ def _writer_of(kind: ArchiveKind, sink: Sink) -> ArchiveWriter:
     return ZipWriter(sink)
 
 
-class ArchiveWalk(LookingWalk):
+class ArchiveWalk(ReadOnlyWalk):
     """Puts everything that is wanted into an archive."""
 
     # Nothing local is looked at: an OSError is the sink's, and ends the archive.
@@ -124,7 +124,7 @@ class ArchiveWalk(LookingWalk):
     def __init__(self, grid: CapReader, options: RestoreOptions, tally: Tally, writer: ArchiveWriter) -> None:
         """Write with this writer, which is finished by the caller."""
         settings = RestoreSettings()
-        present = Present(grid, settings, DESTINATION, Overwrite.NEVER)
+        present = ExistingFiles(grid, settings, DESTINATION, Overwrite.NEVER)
         super().__init__(grid, None, settings, DESTINATION, tally, options.selection, present)
         self._writer = writer
         # Directories on the way to what may be wanted.
@@ -180,7 +180,7 @@ class ArchiveWalk(LookingWalk):
             self._tally.add(unset_problem(path, unset))
 
     def _content(self, entry: Entry, path: bytes) -> tuple[int, Iterator[bytes]]:
-        small = self._grid.read_small(entry.packed)
+        small = self._grid.read_small(entry.encoded)
         if small is not None:
             return len(small), iter((small,))
         cap = entry.cap

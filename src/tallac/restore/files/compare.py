@@ -9,7 +9,7 @@ from tallac.caps import FileReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import CapError
 from tallac.interfaces import FileReader
-from tallac.restore.filesystem import Beneath, DestinationSystem, Place
+from tallac.restore.filesystem import DestinationSystem, PathAt, Place
 from tallac.restore.options import RestoreSettings
 from tallac.restore.owners import Owners
 from tallac.source import FLAGS_KEPT, SourceEntry, read_flags, read_xattrs, read_xattrs_beneath
@@ -44,7 +44,7 @@ class Comparer:
         """
         if self.reads_disk:
             self._system.drop_cached(descriptor)
-        small = self._grid.read_small(entry.packed)
+        small = self._grid.read_small(entry.encoded)
         if small is not None:
             return self._has_next(descriptor, small) and not self._system.read(descriptor, 1)
         cap = entry.cap
@@ -82,7 +82,7 @@ class Comparer:
         return not metadata.xattrs or set(metadata.xattrs) <= set(self._xattrs(place))
 
     def _xattrs(self, place: Place) -> tuple[tuple[bytes, bytes], ...]:
-        if isinstance(place, Beneath):
+        if isinstance(place, PathAt):
             return read_xattrs_beneath(place.directory, place.name, filesystem=self._system)
         return read_xattrs(place, filesystem=self._system)
 

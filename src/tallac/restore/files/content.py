@@ -22,8 +22,8 @@ def write_content(system: DestinationSystem, grid: FileReader, entry: Entry, des
         CapError: The cap leads to no file, or was issued by another grid.
         OSError: The destination failed.
     """
-    packed = entry.packed
-    small = None if entry.metadata.holes else grid.read_small(packed)
+    encoded = entry.encoded
+    small = None if entry.metadata.holes else grid.read_small(encoded)
     if small is not None:
         write_all(system, descriptor, small)
         return len(small)
@@ -36,7 +36,7 @@ def write_content(system: DestinationSystem, grid: FileReader, entry: Entry, des
         else:
             size = _copy(system, reader, descriptor)
     # Only these caps tell a size; a text cap's size is not known beforehand.
-    if packed[:1] == b"C" and size != entry.size:
+    if encoded[:1] == b"C" and size != entry.size:
         raise CorruptObjectError(f"the content has {size} bytes instead of {entry.size}")
     return size
 

@@ -17,7 +17,7 @@ from tallac.source import SourceEntry, open_beneath, open_regular
 Components = tuple[bytes, ...]
 
 
-class Finisher:
+class DeferredMetadata:
     """Sets metadata at once or later, and tells what could not be set."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Finisher:
             try:
                 unset = self._set_flags(components, name, flags)
             except OSError as error:
-                unset = [f"inode flags ({problem_of(error, path, self._settings).what})"]
+                unset = [f"inode flags ({problem_of(error, path, self._settings).message})"]
             if unset:
                 self._tally.add(unset_problem(path, unset))
 

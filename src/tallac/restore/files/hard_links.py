@@ -52,4 +52,4 @@ def _key(entry: Entry) -> tuple[int, int, int | None, bytes] | None:
     metadata = entry.metadata
     if metadata.links < 2 or metadata.inode is None or metadata.device is None:
         return None
-    return metadata.device, metadata.inode, metadata.mode, metadata.target or entry.packed
+    return metadata.device, metadata.inode, metadata.mode, metadata.target or entry.encoded

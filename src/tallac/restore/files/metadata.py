@@ -189,7 +189,7 @@ class Attributes:
             unset.append(f"inode flags {missing:#x}")
 
 
-def _note(error: OSError, what: str, unset: list[str]) -> None:
+def _note(error: OSError, field: str, unset: list[str]) -> None:
     if is_fatal(error):
         raise error
-    unset.append(f"{what} ({error.strerror})")
+    unset.append(f"{field} ({error.strerror})")

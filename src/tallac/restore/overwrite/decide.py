@@ -9,7 +9,7 @@ from tallac.interfaces import FileReader
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.compare import Comparer, is_same_special
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
-from tallac.restore.filesystem import Beneath, DestinationSystem
+from tallac.restore.filesystem import DestinationSystem, PathAt
 from tallac.restore.options import Overwrite, RestoreSettings
 from tallac.restore.report import Change
 from tallac.source import SourceEntry, open_regular
@@ -18,7 +18,7 @@ from tallac.source import SourceEntry, open_regular
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM})
 
 
-class Present:
+class ExistingFiles:
     """Looks at what is there."""
 
     def __init__(self, grid: FileReader, settings: RestoreSettings, system: DestinationSystem, overwrite: Overwrite) -> None:
@@ -81,7 +81,7 @@ class Present:
 
     def _decide_regular(self, entry: Entry, found: SourceEntry, directory: int) -> Change:
         # Only these caps tell a size.
-        is_size_known = entry.packed[:1] in (b"C", b"L")
+        is_size_known = entry.encoded[:1] in (b"C", b"L")
         if is_size_known and entry.size != found.size:
             return Change.REPLACED
         try:
@@ -106,7 +106,7 @@ class Present:
         target = self._system.readlink(entry.name, directory) if found.is_symlink else None
         if not is_same_special(found, target, entry.metadata):
             return Change.REPLACED
-        differs = self.comparer.differs(Beneath(directory, entry.name), found, entry.metadata)
+        differs = self.comparer.differs(PathAt(directory, entry.name), found, entry.metadata)
         return _amended(found) if differs else Change.UNCHANGED
 
 

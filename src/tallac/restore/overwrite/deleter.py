@@ -19,7 +19,7 @@ from tallac.source import DirectoryStack, Scan, SourceEntry, open_directory, ope
 Components = tuple[bytes, ...]
 
 
-class Clearer:
+class Deleter:
     """Deletes below open directories; counts and tells what is gone."""
 
     def __init__(self, options: RestoreOptions, settings: RestoreSettings, system: DestinationSystem, tally: Tally) -> None:
@@ -43,8 +43,8 @@ class Clearer:
                 for found in extras(listing, stored):
                     self._remove_extra(found, descriptor, components, scope)
         except DamageError as error:
-            what = f"nothing was deleted here, since the snapshot's directory can't be read whole: {error}"
-            self._tally.add(Problem(join_path(components), ProblemKind.FAILED, what))
+            message = f"nothing was deleted here, since the snapshot's directory can't be read whole: {error}"
+            self._tally.add(Problem(join_path(components), ProblemKind.FAILED, message))
 
     def remove_tree(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> bool:
         """Delete a directory with what is in it, as far as that is in scope; say whether it is gone.

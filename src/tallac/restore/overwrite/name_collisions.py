@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 
-class Twins:
+class NameCollisions:
     """Notices such names among those of one directory. It keeps a number a name, so it may suspect too many, and never too few."""
 
     __slots__ = ("_seen",)

@@ -9,12 +9,12 @@ from tallac.dag import Entry, Metadata
 from tallac.errors import EntryError
 from tallac.interfaces import Directory
 from tallac.restore.entry_kind import Kind
-from tallac.restore.files.deferred_metadata import Finisher
+from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
-from tallac.restore.filesystem import Beneath, DestinationSystem
+from tallac.restore.filesystem import DestinationSystem, PathAt
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
-from tallac.restore.overwrite.decide import Present
-from tallac.restore.overwrite.deleter import Clearer
+from tallac.restore.overwrite.decide import ExistingFiles
+from tallac.restore.overwrite.deleter import Deleter
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Tally
 from tallac.restore.safe_names import join_path
@@ -23,7 +23,7 @@ from tallac.source import SourceEntry, metadata_of, open_beneath, open_regular, 
 Components = tuple[bytes, ...]
 
 
-class InPlace:
+class Overwriter:
     """Makes way for what is to be written, sets metadata where nothing else differs, and deletes what is in excess."""
 
     def __init__(
@@ -33,8 +33,8 @@ class InPlace:
         settings: RestoreSettings,
         system: DestinationSystem,
         tally: Tally,
-        finisher: Finisher,
-        present: Present,
+        finisher: DeferredMetadata,
+        present: ExistingFiles,
     ) -> None:
         """Work below an open directory, which stays the caller's."""
         self._root = root
@@ -43,7 +43,7 @@ class InPlace:
         self._tally = tally
         self._finisher = finisher
         self._present = present
-        self._clearer = Clearer(options, settings, system, tally)
+        self._clearer = Deleter(options, settings, system, tally)
 
     def settle(self, entry: Entry, kind: Kind, directory: int, components: Components, scope: Scope) -> Change:
         """Do for an entry of a directory with this scope what can be done without making anything, and count it.
@@ -139,7 +139,7 @@ class InPlace:
     def _amend(self, entry: Entry, found: SourceEntry, directory: int, components: Components) -> None:
         path = join_path(components, entry.name)
         if not found.is_regular:
-            place = Beneath(directory, entry.name)
+            place = PathAt(directory, entry.name)
             for name in self._present.comparer.extra_xattrs(place, entry.metadata):
                 self._system.remove_xattr(place, name)
             self._finisher.set_attributes(place, entry.metadata, path)

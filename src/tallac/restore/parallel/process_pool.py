@@ -14,7 +14,7 @@ from tallac.interfaces import CapReader
 from tallac.restore.files.file_writer import Batch, FileWriter
 from tallac.restore.filesystem import DESTINATION
 from tallac.restore.options import RestoreSettings
-from tallac.restore.parallel.worker import Answer, Job, StretchJob, WriteTask
+from tallac.restore.parallel.worker import Answer, Job, RangeJob, WriteTask
 from tallac.restore.report import BatchResult, ProblemKind
 from tallac.restore.safe_names import join_path
 from tallac.source import open_beneath
@@ -126,10 +126,10 @@ class PoolRunner:
         waiting.missing = len(offsets)
         for offset in offsets:
             length = min(STRETCH_SIZE, entry.size - offset)
-            job = StretchJob(components, entry.name, found.st_dev, found.st_ino, entry.packed, offset, length)
-            pool.submit(job, partial(self._take_stretch, waiting, entry))
+            job = RangeJob(components, entry.name, found.st_dev, found.st_ino, entry.encoded, offset, length)
+            pool.submit(job, partial(self._take_range, waiting, entry))
 
-    def _take_stretch(self, waiting: _Waiting, entry: Entry, answer: Answer) -> None:
+    def _take_range(self, waiting: _Waiting, entry: Entry, answer: Answer) -> None:
         assert not isinstance(answer, BatchResult)
         waiting.error = waiting.error or answer
         waiting.missing -= 1
@@ -178,7 +178,7 @@ def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: F
 
 def _is_divisible(entry: Entry) -> bool:
     """Tell whether a file is large, and its stretches can be written in any order."""
-    return entry.packed[:1] == b"C" and entry.size >= LARGE_SIZE_MIN and not entry.metadata.holes and not entry.metadata.flags
+    return entry.encoded[:1] == b"C" and entry.size >= LARGE_SIZE_MIN and not entry.metadata.holes and not entry.metadata.flags
 
 
 def _is_stale(error: Exception) -> bool:

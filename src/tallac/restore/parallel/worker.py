@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from tallac.caps import FileReadCap
-from tallac.dag import unpack_cap
+from tallac.dag import decode_cap
 from tallac.errors import CapError, CorruptObjectError, DamageError
 from tallac.interfaces import FileReader, WorkerRecipe
 from tallac.restore.files.content import write_all
@@ -27,7 +27,7 @@ _STEP_SIZE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class StretchJob:
+class RangeJob:
     """Write a stretch of a large file, which exists already. It can be pickled; it holds a secret.
 
     Attributes:
@@ -42,12 +42,12 @@ class StretchJob:
     name: bytes
     device: int
     inode: int
-    packed: bytes = field(repr=False)
+    encoded: bytes = field(repr=False)
     offset: int
     length: int
 
 
-Job: TypeAlias = Batch | StretchJob
+Job: TypeAlias = Batch | RangeJob
 Answer: TypeAlias = BatchResult | Exception | None
 """What became of a batch; or of a stretch: what went wrong with it, or None."""
 
@@ -80,20 +80,20 @@ class WriteTask(msgspec.Struct, frozen=True):
         if isinstance(job, Batch):
             return restore_batch(reader, self.root, job, self.settings)
         try:
-            write_stretch(reader, self.root, job)
+            write_range(reader, self.root, job)
         except (DamageError, CapError, OSError) as error:
             return error
         return None
 
 
-def write_stretch(reader: FileReader, root: int, job: StretchJob) -> None:
+def write_range(reader: FileReader, root: int, job: RangeJob) -> None:
     """Write one stretch of a file.
 
     Raises:
         DamageError: The content is missing or wrong.
         OSError: The destination failed; ESTALE where another file has taken the file's place.
     """
-    cap = unpack_cap(job.packed)
+    cap = decode_cap(job.encoded)
     if not isinstance(cap, FileReadCap):
         raise CapError("the cap leads to no file that can be read")
     descriptor = _open(root, job)
@@ -112,7 +112,7 @@ def write_stretch(reader: FileReader, root: int, job: StretchJob) -> None:
         os.close(descriptor)
 
 
-def _open(root: int, job: StretchJob) -> int:
+def _open(root: int, job: RangeJob) -> int:
     directory = open_beneath(root, job.components, filesystem=DESTINATION)
     try:
         descriptor = DESTINATION.open_to_write(job.name, directory)

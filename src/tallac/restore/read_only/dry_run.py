@@ -7,16 +7,16 @@ from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem, Place
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
-from tallac.restore.overwrite.decide import Present
-from tallac.restore.overwrite.deleter import Clearer
+from tallac.restore.overwrite.decide import ExistingFiles
+from tallac.restore.overwrite.deleter import Deleter
 from tallac.restore.path_filter import Scope
-from tallac.restore.read_only.walk import LookingWalk
+from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import join_path
 from tallac.source import SourceEntry
 
 
-class LookingSystem(DestinationSystem):
+class ReadOnlySystem(DestinationSystem):
     """The real file system, as something that can't be changed: what deletes or prepares to does nothing."""
 
     def remove(self, name: bytes, directory: int) -> None:
@@ -35,17 +35,17 @@ class LookingSystem(DestinationSystem):
         pass
 
 
-class Preview(LookingWalk):
+class Preview(ReadOnlyWalk):
     """Counts and tells what would be done; directories' metadata is left out, since it follows from the rest."""
 
     def __init__(self, grid: CapReader, root: int | None, options: RestoreOptions, settings: RestoreSettings, tally: Tally) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""
-        system = LookingSystem()
+        system = ReadOnlySystem()
         # Without a rule nothing may be there, so that it is of no account.
-        present = Present(grid, settings, system, options.overwrite or Overwrite.NEVER)
+        present = ExistingFiles(grid, settings, system, options.overwrite or Overwrite.NEVER)
         super().__init__(grid, root, settings, system, tally, options.selection, present)
         self._options = options
-        self._clearer = Clearer(options, settings, system, tally)
+        self._clearer = Deleter(options, settings, system, tally)
         # Directories on the way to what may be wanted, that would be made for it.
         self._untold: list[tuple[bytes, ...]] = []
 

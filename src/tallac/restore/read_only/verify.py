@@ -7,15 +7,15 @@ from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
-from tallac.restore.overwrite.decide import Present
+from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope
-from tallac.restore.read_only.walk import LookingWalk
+from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import join_path
 from tallac.source import SourceEntry
 
 
-class WrittenPresent(Present):
+class WrittenPresent(ExistingFiles):
     """Judges what must be as it is in the snapshot, except for what was to be kept: what has another time."""
 
     def __init__(self, grid: CapReader, settings: RestoreSettings, system: DestinationSystem, options: RestoreOptions) -> None:
@@ -28,7 +28,7 @@ class WrittenPresent(Present):
         return not self._keeps or entry.metadata.mtime_ns in (None, found.mtime_ns)
 
 
-class Verification(LookingWalk):
+class Verification(ReadOnlyWalk):
     """Tells each thing that is not as it is in the snapshot, unless that has been told before."""
 
     def __init__(

@@ -14,7 +14,7 @@ from tallac.restore.files.file_writer import CHILD_ERRORS, problem_of
 from tallac.restore.files.hard_links import LinkTable
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import RestoreSettings
-from tallac.restore.overwrite.decide import Present
+from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope, Selection
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_safe_component, join_path
@@ -23,7 +23,7 @@ from tallac.source import DirectoryStack, SourceEntry, open_beneath
 Components = tuple[bytes, ...]
 
 
-class LookingWalk(ABC):
+class ReadOnlyWalk(ABC):
     """Goes through what is wanted of a snapshot and, as far as they are there, through the directories that it is restored to.
 
     A subclass says what it makes of each thing.
@@ -42,7 +42,7 @@ class LookingWalk(ABC):
         system: DestinationSystem,
         tally: Tally,
         selection: Selection,
-        present: Present,
+        present: ExistingFiles,
     ) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""
         self._grid = grid
@@ -67,7 +67,7 @@ class LookingWalk(ABC):
         """
         if entry.is_directory:
             stored = self._read(entry)
-            self._frames.append((iter(stored), entry.packed, self._selection.top))
+            self._frames.append((iter(stored), entry.encoded, self._selection.top))
             if self._directory is not None:
                 self._enter_seen(entry, stored, self._selection.top)
         else:
@@ -95,7 +95,7 @@ class LookingWalk(ABC):
 
     @abstractmethod
     def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
-        """Make something of a directory, before what is in it; for one that is not wanted itself the scope is PASSAGE."""
+        """Make something of a directory, before what is in it; for one that is not wanted itself the scope is TRAVERSE_ONLY."""
 
     @abstractmethod
     def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
@@ -154,7 +154,7 @@ class LookingWalk(ABC):
             self._links.add_first(entry, self.components)
 
     def _look_at_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
-        if any(packed == entry.packed for _, packed, _ in self._frames):
+        if any(encoded == entry.encoded for _, encoded, _ in self._frames):
             raise EntryError("the directory contains itself")
         change = Change.NEW if directory is None else self._present.decide(entry, Kind.DIRECTORY, found, directory)
         stored = self._read(entry)
@@ -166,7 +166,7 @@ class LookingWalk(ABC):
             self._enter_seen(entry, stored, scope)
         else:
             self._missing.append(entry.name)
-        self._frames.append((iter(stored), entry.packed, scope))
+        self._frames.append((iter(stored), entry.encoded, scope))
 
     def _enter_seen(self, entry: Entry, stored: Directory, scope: Scope) -> None:
         descriptor = self._directory

@@ -17,7 +17,7 @@ _MISSING, _DAMAGED = "missing", "damaged"
 _NAME = re.compile(r"[a-z]+/[0-9a-f]{32}")
 
 
-def twin_paths(path: str) -> tuple[str, str]:
+def duplicate_paths(path: str) -> tuple[str, str]:
     """Give the names of both copies."""
     return path, path + _COPY
 
@@ -44,14 +44,14 @@ def take_check(stored: bytes, path: str) -> bytes:
     return body
 
 
-def read_twin(backend: Backend, path: str) -> bytes | None:
+def read_duplicated(backend: Backend, path: str) -> bytes | None:
     """Give the body from whichever copy is whole; None where there is neither.
 
     Raises:
         CorruptObjectError: What there is, is damaged.
     """
     damage: CorruptObjectError | None = None
-    for name in twin_paths(path):
+    for name in duplicate_paths(path):
         found = backend.get_versioned(name)
         if found is None:
             continue
@@ -64,24 +64,24 @@ def read_twin(backend: Backend, path: str) -> bytes | None:
     return None
 
 
-def check_twins(backend: Backend, names: Iterable[str]) -> Iterator[Finding]:
+def check_duplicates(backend: Backend, names: Iterable[str]) -> Iterator[Finding]:
     """Say what is wrong with the objects of these names; one that is gone meanwhile is none of them.
 
     A copy that is missing is merely worth knowing, since a run that was killed between the two leaves that.
     """
     for path in sorted({without_copy(name) for name in names}):
-        troubles = {name: _trouble(backend, name) for name in twin_paths(path)}
-        wrong = {name: what for name, what in troubles.items() if what is not None}
+        read_errors = {name: _trouble(backend, name) for name in duplicate_paths(path)}
+        wrong = {name: message for name, message in read_errors.items() if message is not None}
         if len(wrong) == 1:
-            name, what = next(iter(wrong.items()))
-            sentence = f"{name} is {what}; the other copy serves meanwhile, and `tallac repair` writes it anew"
-            yield Finding(None, sentence, damaged=what == _DAMAGED, stored=name)
+            name, message = next(iter(wrong.items()))
+            sentence = f"{name} is {message}; the other copy serves meanwhile, and `tallac repair` writes it anew"
+            yield Finding(None, sentence, damaged=message == _DAMAGED, stored=name)
         elif _DAMAGED in wrong.values():
             lost = f"no copy of {path} is whole: set your passphrases anew with `tallac change-passphrase`"
             yield Finding(None, lost, stored=path)
 
 
-def copy_twins(source: Backend, mirror: Backend, prefixes: Iterable[str]) -> None:
+def copy_duplicates(source: Backend, mirror: Backend, prefixes: Iterable[str]) -> None:
     """Give a mirror both copies of all these objects, as far as they are whole; what the mirror has beside them stays.
 
     One that the source lacks may have been removed there, or lost: no listing and no look can tell.
@@ -89,9 +89,9 @@ def copy_twins(source: Backend, mirror: Backend, prefixes: Iterable[str]) -> Non
     paths = {without_copy(item.name) for prefix in prefixes for item in source.list(prefix)}
     for path in sorted(path for path in paths if _NAME.fullmatch(path)):
         with suppress(CorruptObjectError):  # The mirror's own may be whole; `check` tells of the source's.
-            body = read_twin(source, path)
+            body = read_duplicated(source, path)
             if body is not None:
-                for name in twin_paths(path):
+                for name in duplicate_paths(path):
                     _put_checked(mirror, name, body)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
 from tallac.errors import ConflictError, CorruptObjectError, MalformedCapError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend, Expect, Randomness, Version
-from tallac.vault.access.duplicates import CHECK_SIZE, add_check, take_check, twin_paths
+from tallac.vault.access.duplicates import CHECK_SIZE, add_check, duplicate_paths, take_check
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.keys import EnvelopeKey, KeeperKey, LocatorKey, WriterKey, parse_vault_key
@@ -83,7 +83,7 @@ class EnvelopeFile:
             MissingObjectError: There is none.
             CorruptObjectError: Both are damaged.
         """
-        copies = [self._read_copy(name) for name in twin_paths(self.path)]
+        copies = [self._read_copy(name) for name in duplicate_paths(self.path)]
         envelope = _joined(copies)
         if envelope is None:
             remedy = "a machine that has the aliases writes it anew with `tallac add-passphrase`"
@@ -105,14 +105,14 @@ class EnvelopeFile:
 
     def _swap(self, edit: Callable[[Envelope | None], Envelope | None]) -> None:
         for _ in range(SWAPS_MAX):
-            copies = [self._read_copy(name) for name in twin_paths(self.path)]
+            copies = [self._read_copy(name) for name in duplicate_paths(self.path)]
             present = _joined(copies)
             wanted = edit(present)
             if wanted is None or (wanted == present and copies[0].stored == copies[1].stored):
                 return
             stored = self._encode(wanted)
             try:
-                for name, copy in zip(twin_paths(self.path), copies, strict=True):
+                for name, copy in zip(duplicate_paths(self.path), copies, strict=True):
                     put_once(self._backend, name, stored, copy.version)
             except ConflictError:
                 continue

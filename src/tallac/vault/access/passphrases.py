@@ -17,7 +17,7 @@ from tallac.crypto.passphrases import SALT_SIZE, PassphraseCost, stretch
 from tallac.crypto.sealing import NONCE_SIZE, open_sealed, seal_checked
 from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
 from tallac.interfaces import Backend, Clock, Expect, Randomness
-from tallac.vault.access.duplicates import add_check, read_twin, twin_paths, without_copy
+from tallac.vault.access.duplicates import add_check, duplicate_paths, read_duplicated, without_copy
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.keys import KEY_SIZE, EnvelopeKey
 
@@ -51,7 +51,7 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         return PassphraseCost(self.memory_kib, self.passes, self.lanes)
 
 
-class SetPassphrase(msgspec.Struct, frozen=True):
+class PassphraseInfo(msgspec.Struct, frozen=True):
     """What is known of a passphrase, other than itself.
 
     Attributes:
@@ -126,7 +126,7 @@ class Passphrases:
             ),
             sealed_label=seal_checked(key.labels, self._randomness(NONCE_SIZE), text, self._context("label", path)),
         )
-        for name in twin_paths(path):
+        for name in duplicate_paths(path):
             self._backend.put(name, add_check(msgspec.msgpack.encode(stored)), expect=Expect.ABSENT)
         return path
 
@@ -152,7 +152,7 @@ class Passphrases:
             raise CorruptObjectError(f"{where}: this passphrase opens nothing, and one of {len(paths)} can't be tried: {damage}")
         raise WrongPassphraseError(f"{where}: wrong passphrase; it opens nothing in this vault")
 
-    def of(self, key: EnvelopeKey) -> list[SetPassphrase]:
+    def of(self, key: EnvelopeKey) -> list[PassphraseInfo]:
         """List the passphrases that lead to an envelope, the oldest first; without other users', and without damaged ones."""
         found = []
         for path in self.paths():
@@ -163,12 +163,12 @@ class Passphrases:
                 continue  # Another user's label does not open; a damaged object is what `check` tells of.
             if text is not None and len(text) == _MADE.size + LABEL_SIZE_MAX:
                 label = text[_MADE.size :].rstrip(b"\0").decode("utf-8", "replace")
-                found.append(SetPassphrase(path, label, *_MADE.unpack_from(text)))
+                found.append(PassphraseInfo(path, label, *_MADE.unpack_from(text)))
         return sorted(found, key=lambda known: (known.made_ns, known.path))
 
     def remove(self, path: str) -> None:
         """Let a passphrase open nothing any more. Removing it again does no harm."""
-        for name in twin_paths(path):
+        for name in duplicate_paths(path):
             self._backend.delete(name)
 
     def _open_one(self, path: str, passphrase: str) -> EnvelopeKey | None:
@@ -186,11 +186,11 @@ class Passphrases:
         return EnvelopeKey(secret)
 
     def _read(self, path: str) -> _Stored | None:
-        body = read_twin(self._backend, path)
+        body = read_duplicated(self._backend, path)
         return None if body is None else decode_passphrase(body, path)
 
-    def _context(self, what: str, path: str) -> bytes:
-        return what.encode("ascii") + bytes((FORMAT_VERSION,)) + self._identity + path.encode("ascii")
+    def _context(self, kind: str, path: str) -> bytes:
+        return kind.encode("ascii") + bytes((FORMAT_VERSION,)) + self._identity + path.encode("ascii")
 
 
 def decode_passphrase(body: bytes, path: str) -> _Stored:

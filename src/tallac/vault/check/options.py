@@ -11,7 +11,7 @@ from tallac.caps import Cap
 from tallac.interfaces import CheckReport
 
 
-class PackShare(msgspec.Struct, frozen=True):
+class PackSubset(msgspec.Struct, frozen=True):
     """Which packs are read whole, byte for byte. Packs are named by a hash, so any share is a fair sample.
 
     Attributes:
@@ -39,7 +39,7 @@ class CheckOptions(msgspec.Struct, frozen=True):
         opens_content: Open all content as well that the cap gives a right to read.
     """
 
-    share: PackShare | None = None
+    share: PackSubset | None = None
     opens_content: bool = False
 
 

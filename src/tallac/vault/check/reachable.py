@@ -23,13 +23,13 @@ from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CheckReport, Finding
 from tallac.vault.format.keys import LocatorKey
 from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind, decode_links, link_of
-from tallac.vault.format.nodes import Child
+from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.seen_objects import SeenObjects
 from tallac.vault.mutable.slot_contents import content_of
 from tallac.vault.mutable.slots import Slots
-from tallac.vault.reading.files import pieces_from
+from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
 
 Progress = Callable[[CheckReport], None]
@@ -85,7 +85,7 @@ class CapCheck:
         if isinstance(cap, LiteralDirectory):
             return
         if isinstance(cap, ImmutableDirectory):
-            self._check_tables(path, Child(b"", cap.key + cap.hash, cap.size))
+            self._check_tables(path, NodeRef(b"", cap.key + cap.hash, cap.size))
             return
         if cap.verify_cap.storage_index in self._slots_seen:
             return
@@ -97,7 +97,7 @@ class CapCheck:
             return
         self._check_entries(path, entries)
 
-    def _check_tables(self, path: bytes, root: Child) -> None:
+    def _check_tables(self, path: bytes, root: NodeRef) -> None:
         name = object_name_of(self._naming, storage_index_of(root.key))
         if name in self._seen:
             return
@@ -111,7 +111,7 @@ class CapCheck:
         entries = [each for each in below if isinstance(each, Entry)]
         self._check_entries(path, entries)
         for child in below:
-            if isinstance(child, Child):
+            if isinstance(child, NodeRef):
                 self._check_tables(path, child)
         if len(self.report.findings) == found_before:
             self._seen.add(name)
@@ -139,15 +139,15 @@ class CapCheck:
             self._progress(self.report)
         if isinstance(cap, LiteralFile) or cap.total != 1:
             return
-        root = Child(b"", cap.key + cap.hash, cap.size)
+        root = NodeRef(b"", cap.key + cap.hash, cap.size)
         name = object_name_of(self._naming, storage_index_of(root.key))
         if name in self._seen:
             return
         is_whole = True
         try:
-            for _, piece in pieces_from(self._reader, root, 0):
-                if not piece.is_hole:
-                    is_whole &= self._check_chunk(path, piece)
+            for _, chunk in chunks_from(self._reader, root, 0):
+                if not chunk.is_hole:
+                    is_whole &= self._check_chunk(path, chunk)
         except DamageError as error:
             self._find(path, error, name)
             return
@@ -165,14 +165,14 @@ class CapCheck:
             if isinstance(content, ImmutableFile | LiteralFile):
                 self._check_file(path, content)
 
-    def _check_chunk(self, path: bytes, piece: Child) -> bool:
+    def _check_chunk(self, path: bytes, chunk: NodeRef) -> bool:
         """Check one piece of a file, and say whether it is whole; what is wrong with it is found."""
-        name = object_name_of(self._naming, storage_index_of(piece.key))
+        name = object_name_of(self._naming, storage_index_of(chunk.key))
         if name in self._seen:
             return True
         try:
             if self._is_to_be_read(name):
-                self._reader.read_chunk(piece.key, piece.hash, piece.size)
+                self._reader.read_chunk(chunk.key, chunk.hash, chunk.size)
         except DamageError as error:
             self._find(path, error, name)
             return False
@@ -227,7 +227,7 @@ class CapCheck:
 
     def _find(self, path: bytes | None, error: DamageError, name: bytes | None = None) -> None:
         stored = "" if name is None else name.hex()
-        what = str(error)
-        if path is not None and stored and stored[:12] not in what:
-            what = f"object {stored[:12]}: {what}"
-        self.report.findings.append(Finding(path, what, stored=stored))
+        message = str(error)
+        if path is not None and stored and stored[:12] not in message:
+            message = f"object {stored[:12]}: {message}"
+        self.report.findings.append(Finding(path, message, stored=stored))

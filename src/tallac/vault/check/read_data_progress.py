@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from tallac.vault.check.options import PackShare
+from tallac.vault.check.options import PackSubset
 
 ROUNDS_FILE = "checked.json"
 
 
-class Standing(msgspec.Struct):
+class Progress(msgspec.Struct):
     """How far a round of one kind has come.
 
     Attributes:
@@ -30,10 +30,10 @@ class Standing(msgspec.Struct):
     damaged: list[str] = msgspec.field(default_factory=list)
 
 
-_decoder = msgspec.json.Decoder(dict[str, Standing])
+_decoder = msgspec.json.Decoder(dict[str, Progress])
 
 
-def choose(share: PackShare, sizes: Mapping[bytes, int], last: bytes, damaged: Collection[bytes]) -> list[bytes]:
+def choose(share: PackSubset, sizes: Mapping[bytes, int], last: bytes, damaged: Collection[bytes]) -> list[bytes]:
     """Give the packs to be read, in order; first those again that were found damaged, where a round goes on."""
     names = sorted(name for name in sizes if int.from_bytes(name[:8], "big") % share.parts == share.part - 1)
     again = [name for name in names if name in damaged]
@@ -53,48 +53,48 @@ def choose(share: PackShare, sizes: Mapping[bytes, int], last: bytes, damaged: C
     return again + [name for name in following if name not in damaged]
 
 
-class PackRound(msgspec.Struct):
+class ReadDataProgress(msgspec.Struct):
     """One round over the packs of a vault."""
 
-    share: PackShare
+    share: PackSubset
     folder: Path
-    _standing: Standing = msgspec.field(default_factory=Standing)
+    _progress: Progress = msgspec.field(default_factory=Progress)
     _again: frozenset[bytes] = frozenset()
 
     def begin(self, sizes: Mapping[bytes, int]) -> list[bytes]:
         """Choose the packs to be read."""
         if self.share.percent or self.share.is_resumed:
-            self._standing = self._load().get(self.share.kind, Standing())
-        self._again = frozenset(bytes.fromhex(name) for name in self._standing.damaged)
-        self._standing.damaged = []
-        return choose(self.share, sizes, bytes.fromhex(self._standing.last), self._again)
+            self._progress = self._load().get(self.share.kind, Progress())
+        self._again = frozenset(bytes.fromhex(name) for name in self._progress.damaged)
+        self._progress.damaged = []
+        return choose(self.share, sizes, bytes.fromhex(self._progress.last), self._again)
 
     def note(self, pack: bytes, *, is_whole: bool) -> None:
         """Remember that a pack was read."""
         if not is_whole:
-            self._standing.damaged.append(pack.hex())
+            self._progress.damaged.append(pack.hex())
         if pack not in self._again:
-            self._standing.last = pack.hex()
+            self._progress.last = pack.hex()
         self._save()
 
     def finish(self) -> None:
         """Remember that all chosen packs were read: where that was all there is, the next round begins at the beginning."""
         if not self.share.percent:
-            self._standing = Standing()
+            self._progress = Progress()
             self._save()
 
-    def _load(self) -> dict[str, Standing]:
+    def _load(self) -> dict[str, Progress]:
         try:
             return _decoder.decode((self.folder / ROUNDS_FILE).read_bytes())
         except (OSError, msgspec.MsgspecError):
             return {}  # What can't be read is not known: the round begins at the beginning.
 
     def _save(self) -> None:
-        standings = self._load() | {self.share.kind: self._standing}
+        progresses = self._load() | {self.share.kind: self._progress}
         temporary = self.folder / f".tmp-{os.urandom(8).hex()}"
         # A full disk must not end a check; the next one merely reads more.
         with contextlib.suppress(OSError):
-            temporary.write_bytes(msgspec.json.encode(standings))
+            temporary.write_bytes(msgspec.json.encode(progresses))
             temporary.replace(self.folder / ROUNDS_FILE)
         with contextlib.suppress(OSError):
             temporary.unlink()

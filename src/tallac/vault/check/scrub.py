@@ -8,21 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tallac.errors import NewerFormatError, NotAVaultError, ObjectNotFoundError, StoreError
+from tallac.errors import ObjectNotFoundError, StoreError, UnsupportedFormatError, VaultNotFoundError
 from tallac.interfaces import Backend, CheckReport, Finding
-from tallac.vault.access.duplicates import check_twins
+from tallac.vault.access.duplicates import check_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.format.header import check_headers, read_header
 from tallac.vault.index.index_objects import INDEX_PREFIX
 from tallac.vault.packs.pack import PACK_PREFIX
-from tallac.vault.packs.verifier import hash_stored
+from tallac.vault.packs.verifier import hash_object
 from tallac.vault.reserve import RESERVE_PREFIX
 
 Progress = Callable[[CheckReport], None]
 
 _KINDS = {"packs": "pack", "index": "index object", "reserve": "piece of the reserve"}
-_TWIN_PREFIXES = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
+_DUPLICATED_PREFIXES = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
 _SELF_NAMED = re.compile(f"(?:{PACK_PREFIX}|{INDEX_PREFIX}|{RESERVE_PREFIX})([0-9a-f]{{64}})")
 
 
@@ -39,15 +39,15 @@ class Scrub:
         """Look at all of it, in the order of the names, going on after each finding.
 
         Raises:
-            NotAVaultError: There is nothing of a vault.
-            NewerFormatError: The vault is of a newer format, and is left alone.
+            VaultNotFoundError: There is nothing of a vault.
+            UnsupportedFormatError: The vault is of a newer format, and is left alone.
             StoreError: The store can't be listed.
         """
         listed = {item.name: item.size for item in self._backend.list("")}
         sizes = {name: size for name, size in listed.items() if _SELF_NAMED.fullmatch(name)}
         self._check_headers(is_vault=bool(sizes))
-        twins = [name for name in listed if name.startswith(_TWIN_PREFIXES)]
-        self.report.findings.extend(check_twins(self._backend, twins))
+        twins = [name for name in listed if name.startswith(_DUPLICATED_PREFIXES)]
+        self.report.findings.extend(check_duplicates(self._backend, twins))
         self.report.bytes_total = sum(sizes.values())
         for name in sorted(sizes):
             self._check(name)
@@ -57,11 +57,11 @@ class Scrub:
     def _check_headers(self, *, is_vault: bool) -> None:
         try:
             identity = read_header(self._backend).identity
-        except NewerFormatError:
+        except UnsupportedFormatError:
             raise
         except StoreError as error:
             # A vault that has lost its headers is one nevertheless.
-            if not is_vault and isinstance(error, NotAVaultError):
+            if not is_vault and isinstance(error, VaultNotFoundError):
                 raise
             self._find("header", f"neither header is whole ({error}); `tallac repair` with a key writes them anew")
             return
@@ -70,22 +70,22 @@ class Scrub:
 
     def _check(self, name: str) -> None:
         kind, _, digits = name.partition("/")
-        what = f"{_KINDS[kind]} {digits[:12]}"
+        message = f"{_KINDS[kind]} {digits[:12]}"
         try:
-            if hash_stored(self._backend, name, self._count).hex() != digits:
-                self._find(name, f"{what} is damaged")
+            if hash_object(self._backend, name, self._count).hex() != digits:
+                self._find(name, f"{message} is damaged")
         except ObjectNotFoundError:
             # A prune that runs at the same time has deleted it since it was listed.
-            self.report.findings.append(Finding(None, f"{what} went away meanwhile", damaged=False, stored=name))
+            self.report.findings.append(Finding(None, f"{message} went away meanwhile", damaged=False, stored=name))
         except StoreError as error:
-            self._find(name, f"{what} can't be read: {error}")
+            self._find(name, f"{message} can't be read: {error}")
 
     def _count(self, size: int) -> None:
         self.report.bytes_read += size
         self._tell()
 
-    def _find(self, name: str, what: str) -> None:
-        self.report.findings.append(Finding(None, what, stored=name))
+    def _find(self, name: str, message: str) -> None:
+        self.report.findings.append(Finding(None, message, stored=name))
 
     def _tell(self) -> None:
         if self._progress is not None:

@@ -8,30 +8,30 @@ from collections.abc import Callable
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, CheckReport, Finding
-from tallac.vault.access.duplicates import check_twins
+from tallac.vault.access.duplicates import check_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
-from tallac.vault.check.read_data_progress import PackRound
+from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, decode_body, names_in
 from tallac.vault.format.header import HEADER_NAMES, check_headers
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_path
-from tallac.vault.mutable.pending_deletions import quarantine_of
+from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.sessions import SESSION_PREFIX, decode_session
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
-from tallac.vault.packs.damaged import ASIDE_PREFIX
+from tallac.vault.packs.damaged import DAMAGED_PREFIX
 from tallac.vault.packs.pack import PACK_PREFIX, pack_path, read_footer
-from tallac.vault.packs.verifier import hash_stored
+from tallac.vault.packs.verifier import hash_object
 from tallac.vault.reserve import RESERVE_PREFIX, check_reserve
 
 Progress = Callable[[CheckReport], None]
 
 
-class FrameCheck:
+class StructureCheck:
     """One check of a vault's frame. It reads nothing that a keeper could not read."""
 
     def __init__(
@@ -57,7 +57,7 @@ class FrameCheck:
         self.damaged_packs: set[bytes] = set()
         self.report = CheckReport()
 
-    def check(self, round_: PackRound | None, progress: Progress | None) -> None:
+    def check(self, round_: ReadDataProgress | None, progress: Progress | None) -> None:
         """Check everything, going on after each finding. The round says which packs to read whole; None for none of them."""
         self._progress = progress
         self._listed = {item.name: item.size for item in self._backend.list("")}
@@ -65,9 +65,9 @@ class FrameCheck:
         for wrong in check_headers(self._backend, self._identity):
             self._find(f"{wrong}; the other copy serves meanwhile")
         twins = [*self._under(PASSPHRASE_PREFIX), *self._under(ENVELOPE_PREFIX)]
-        self.report.findings.extend(check_twins(self._backend, twins))
+        self.report.findings.extend(check_duplicates(self._backend, twins))
         indexed = self._check_index()
-        self._dying = frozenset() if self._keeper is None else self._check_quarantine(self._keeper)
+        self._dying = frozenset() if self._keeper is None else self._check_pending(self._keeper)
         self._check_packs(indexed, round_)
         if round_ is not None:
             self.report.findings.extend(check_reserve(self._backend))
@@ -79,10 +79,10 @@ class FrameCheck:
 
     def _check_names(self) -> None:
         objects = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
-        known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, ASIDE_PREFIX, RESERVE_PREFIX)
-        aside = {name.removesuffix(".index") for name in self._under(ASIDE_PREFIX)}
+        known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)
+        aside = {name.removesuffix(".index") for name in self._under(DAMAGED_PREFIX)}
         if aside:
-            self._note(f"damaged packs that lie aside in {ASIDE_PREFIX}: {len(aside)}; once all is well, delete that folder")
+            self._note(f"damaged packs that lie aside in {DAMAGED_PREFIX}: {len(aside)}; once all is well, delete that folder")
         for name in self._listed:
             if name not in HEADER_NAMES and not name.startswith(known):
                 self._note(f"{name} is no part of a vault; Tallac leaves it alone")
@@ -108,7 +108,7 @@ class FrameCheck:
                 self._note(f"{path} is named by no register: a run was interrupted, or another is under way")
         return indexed
 
-    def _check_packs(self, indexed: dict[bytes, FinishedPack], round_: PackRound | None) -> None:
+    def _check_packs(self, indexed: dict[bytes, FinishedPack], round_: ReadDataProgress | None) -> None:
         listed = {}
         for path in self._under(PACK_PREFIX):
             try:
@@ -125,7 +125,7 @@ class FrameCheck:
         if round_ is not None:
             self._read_packs(indexed, listed, round_)
 
-    def _read_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int], round_: PackRound) -> None:
+    def _read_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int], round_: ReadDataProgress) -> None:
         chosen = round_.begin(listed)
         self.report.bytes_total = sum(listed[name] for name in chosen)
         for name in chosen:
@@ -152,7 +152,7 @@ class FrameCheck:
 
     def _check_pack(self, name: bytes, size: int, known: FinishedPack | None) -> None:
         try:
-            if hash_stored(self._backend, pack_path(name), self._count) != name:
+            if hash_object(self._backend, pack_path(name), self._count) != name:
                 self._find_pack(name, "is damaged")
                 return
             footer = read_footer(self._backend, name, size, self._locator.frame, Codec())
@@ -189,11 +189,11 @@ class FrameCheck:
             if path not in known:
                 self._note(f"{path} is not among the roots: it was left by a run that was killed while making it")
 
-    def _check_quarantine(self, keeper: KeeperKey) -> frozenset[bytes]:
+    def _check_pending(self, keeper: KeeperKey) -> frozenset[bytes]:
         """Check the quarantine; give the packs that no one misses."""
         try:
             state = Register(self._backend, "quarantine", keeper.roots, NoMemory(), os.urandom).read()
-            quarantine = quarantine_of(state)
+            quarantine = pending_deletions_of(state)
             return frozenset(pack for pack in quarantine.packs if quarantine.is_gone(pack))
         except DamageError as error:
             self._find(str(error))
@@ -214,12 +214,12 @@ class FrameCheck:
     def _under(self, prefix: str) -> list[str]:
         return [name for name in self._listed if name.startswith(prefix)]
 
-    def _find(self, what: str) -> None:
-        self.report.findings.append(Finding(None, what))
+    def _find(self, message: str) -> None:
+        self.report.findings.append(Finding(None, message))
 
-    def _find_pack(self, name: bytes, what: str) -> None:
+    def _find_pack(self, name: bytes, message: str) -> None:
         self.damaged_packs.add(name)
-        self.report.findings.append(Finding(None, f"pack {name.hex()[:12]} {what}", stored=pack_path(name)))
+        self.report.findings.append(Finding(None, f"pack {name.hex()[:12]} {message}", stored=pack_path(name)))
 
-    def _note(self, what: str) -> None:
-        self.report.findings.append(Finding(None, what, damaged=False))
+    def _note(self, message: str) -> None:
+        self.report.findings.append(Finding(None, message, damaged=False))

@@ -9,17 +9,17 @@ from tallac.errors import DamageError
 from tallac.interfaces import CheckReport
 from tallac.vault.check.options import CheckOptions
 from tallac.vault.check.reachable import CapCheck
-from tallac.vault.check.read_data_progress import PackRound
-from tallac.vault.check.structure import FrameCheck
+from tallac.vault.check.read_data_progress import ReadDataProgress
+from tallac.vault.check.structure import StructureCheck
 from tallac.vault.components import VaultParts
 from tallac.vault.reading.object_reader import ObjectReader
 
 Progress = Callable[[CheckReport], None]
 
 
-def frame_check(parts: VaultParts) -> FrameCheck:
+def structure_check(parts: VaultParts) -> StructureCheck:
     """Prepare a check of a vault's own parts."""
-    return FrameCheck(
+    return StructureCheck(
         parts.backend,
         parts.identity,
         parts.locator,
@@ -37,8 +37,8 @@ def check_vault(parts: VaultParts, cap: Cap | None, options: CheckOptions, progr
     The packs come first: what hangs below the caps is then looked up with the knowledge of what is damaged, so that each path, or
     without a read cap each object, is named that is hit.
     """
-    frame = frame_check(parts)
-    frame.check(None if options.share is None else PackRound(options.share, parts.state.folder), progress)
+    frame = structure_check(parts)
+    frame.check(None if options.share is None else ReadDataProgress(options.share, parts.state.folder), progress)
     parts.index.refresh()
     parts.index.look_at_packs()
     # A reader of its own: what another one has kept of a pack may be gone from the store.
@@ -73,12 +73,12 @@ def _roots(parts: VaultParts) -> list[Cap]:
 
 def _together(report: CheckReport, frame: CheckReport) -> CheckReport:
     """Add up, without saying twice that a slot is damaged."""
-    said = {finding.what for finding in report.findings}
+    said = {finding.message for finding in report.findings}
     return CheckReport(
         files=report.files,
         directories=report.directories,
         objects=report.objects + frame.objects,
         bytes_read=report.bytes_read + frame.bytes_read,
         bytes_total=frame.bytes_total,
-        findings=report.findings + [each for each in frame.findings if each.stored or each.what not in said],
+        findings=report.findings + [each for each in frame.findings if each.stored or each.message not in said],
     )

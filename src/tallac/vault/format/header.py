@@ -14,7 +14,7 @@ from collections.abc import Container
 import msgspec
 
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import CorruptObjectError, MalformedObjectError, NewerFormatError, NotAVaultError, StoreError
+from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UnsupportedFormatError, VaultNotFoundError
 from tallac.interfaces import Backend, Expect
 from tallac.vault.format import FORMAT_VERSION
 
@@ -44,16 +44,18 @@ def decode_header(text: bytes, location: str) -> Header:
     """Read a header.
 
     Raises:
-        NotAVaultError: It is none.
-        NewerFormatError: It is of a format that this Tallac does not know.
+        VaultNotFoundError: It is none.
+        UnsupportedFormatError: It is of a format that this Tallac does not know.
         CorruptObjectError: It is damaged.
     """
     if not text.startswith(_MAGIC):
-        raise NotAVaultError(f"{location} holds no vault: its header is something else. Choose another folder")
+        raise VaultNotFoundError(f"{location} holds no vault: its header is something else. Choose another folder")
     lines = text.split(b"\n")
     version = lines[1].removeprefix(b"format ")
     if lines[1].startswith(b"format ") and version.isdigit() and int(version[:9]) > FORMAT_VERSION:
-        raise NewerFormatError(f"the vault at {location} has format {int(version[:9])}, which needs a newer Tallac: update it")
+        raise UnsupportedFormatError(
+            f"the vault at {location} has format {int(version[:9])}, which needs a newer Tallac: update it"
+        )
     identity = _IDENTITY_LINE.fullmatch(lines[2]) if len(lines) > 3 else None
     header = None if identity is None else Header(FORMAT_VERSION, identity[1].decode("ascii"))
     if header is None or header.encode() != text or header.identity.strip("0123456789abcdef"):
@@ -82,8 +84,8 @@ def read_header(backend: Backend) -> Header:
     """Read the header, from whichever copy is whole.
 
     Raises:
-        NotAVaultError: There is none.
-        NewerFormatError: The vault is of a newer format.
+        VaultNotFoundError: There is none.
+        UnsupportedFormatError: The vault is of a newer format.
         CorruptObjectError: Both copies are damaged.
     """
     damage: StoreError | None = None
@@ -93,16 +95,16 @@ def read_header(backend: Backend) -> Header:
             continue
         try:
             return decode_header(found[0], backend.location())
-        except (CorruptObjectError, NotAVaultError) as error:
+        except (CorruptObjectError, VaultNotFoundError) as error:
             damage = damage or error
-        except NewerFormatError as error:
+        except UnsupportedFormatError as error:
             # One changed bit makes a larger number too, so the other copy is asked before an unproven claim is believed.
             if _is_checked(found[0]):
                 raise
             damage = error
     if damage is not None:
         raise damage
-    raise NotAVaultError(
+    raise VaultNotFoundError(
         f"{backend.location()} holds no vault: check the folder, or make one with `tallac create-alias NAME --grid FOLDER`"
     )
 
@@ -111,7 +113,7 @@ def mend_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list[s
     """Write copies of the header anew that are missing or damaged; give their names.
 
     Raises:
-        NewerFormatError: The vault is of a newer format, and is left alone.
+        UnsupportedFormatError: The vault is of a newer format, and is left alone.
     """
     mended = []
     for name in HEADER_NAMES:
@@ -119,7 +121,9 @@ def mend_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list[s
         if found is not None and found[0] == Header(FORMAT_VERSION, identity).encode():
             continue
         if found is not None and _is_checked(found[0]) and found[0].startswith(_MAGIC):
-            raise NewerFormatError(f"{name} in {backend.location()} is of another format, or another vault's: it is left alone")
+            raise UnsupportedFormatError(
+                f"{name} in {backend.location()} is of another format, or another vault's: it is left alone"
+            )
         mended.append(name)
         if not is_dry_run:
             backend.put(name, Header(FORMAT_VERSION, identity).encode(), expect=Expect.ABSENT if found is None else found[1])
@@ -137,7 +141,7 @@ def check_headers(backend: Backend, identity: str) -> list[str]:
         try:
             if decode_header(found[0], backend.location()).identity != identity:
                 raise MalformedObjectError("another vault's header")
-        except (CorruptObjectError, NotAVaultError, NewerFormatError):
+        except (CorruptObjectError, VaultNotFoundError, UnsupportedFormatError):
             wrong.append(f"{name} is damaged")
     return wrong
 
@@ -146,6 +150,6 @@ def read_identity(backend: Backend) -> str:
     """Give the identity of the vault at a location: 32 hexadecimal digits.
 
     Raises:
-        NotAVaultError, NewerFormatError, CorruptObjectError: There is no vault that this Tallac can use.
+        VaultNotFoundError, UnsupportedFormatError, CorruptObjectError: There is no vault that this Tallac can use.
     """
     return read_header(backend).identity

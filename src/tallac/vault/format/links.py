@@ -24,7 +24,7 @@ from tallac.caps import (
     VerifyCap,
     storage_index_of,
 )
-from tallac.dag import Entry, unpack_cap
+from tallac.dag import Entry, decode_cap
 from tallac.errors import AuthorityError, MalformedObjectError
 from tallac.vault.format.objects import Kind
 
@@ -70,18 +70,18 @@ def directory_link(key: bytes, cap_hash: bytes) -> bytes:
     return b"\2" + storage_index_of(key) + cap_hash
 
 
-def links_of_packed(packed: bytes) -> bytes:
+def links_of_encoded(encoded: bytes) -> bytes:
     """Encode the link that follows from a packed cap; empty for literal and unknown caps."""
-    tag = packed[:1]
+    tag = encoded[:1]
     if tag == b"C":
-        if int.from_bytes(packed[49:], "big") <= SMALL_SIZE_MAX:
-            return chunk_link(packed[1:17])
-        return list_link(packed[1:17], packed[17:49])
+        if int.from_bytes(encoded[49:], "big") <= SMALL_SIZE_MAX:
+            return chunk_link(encoded[1:17])
+        return list_link(encoded[1:17], encoded[17:49])
     if tag == b"D":
-        return directory_link(packed[1:17], packed[17:49])
+        return directory_link(encoded[1:17], encoded[17:49])
     if tag != b"T":
         return b""
-    cap = unpack_cap(packed)
+    cap = decode_cap(encoded)
     if isinstance(cap, MutableDirectoryRead | MutableFileRead):
         return b"\3" + cap.verify_cap.storage_index + cap.verify_cap.fingerprint
     return b""
@@ -89,7 +89,7 @@ def links_of_packed(packed: bytes) -> bytes:
 
 def links_of_entries(entries: Iterable[Entry]) -> bytes:
     """Encode the links of a directory table."""
-    return b"".join([links_of_packed(entry.packed) for entry in entries])
+    return b"".join([links_of_encoded(entry.encoded) for entry in entries])
 
 
 def decode_links(links: bytes) -> Iterator[Link]:

@@ -29,7 +29,7 @@ _file_decoder = msgspec.msgpack.Decoder(list[_FileChild])
 _directory_decoder = msgspec.msgpack.Decoder(list[_DirectoryChild])
 
 
-class Child(NamedTuple):
+class NodeRef(NamedTuple):
     """One child of a node.
 
     Attributes:
@@ -60,7 +60,7 @@ class Child(NamedTuple):
         return not self.key_and_hash
 
 
-def links_of_children(kind: Kind, level: int, children: list[Child]) -> bytes:
+def links_of_children(kind: Kind, level: int, children: list[NodeRef]) -> bytes:
     """Encode the links of a node."""
     if kind is Kind.DIRECTORY:
         return b"".join([directory_link(child.key, child.hash) for child in children])
@@ -69,14 +69,14 @@ def links_of_children(kind: Kind, level: int, children: list[Child]) -> bytes:
     return b"".join([chunk_link(child.key) for child in children if not child.is_hole])
 
 
-def encode_node(kind: Kind, level: int, children: list[Child]) -> bytes:
+def encode_node(kind: Kind, level: int, children: list[NodeRef]) -> bytes:
     """Encode a node's content."""
     if kind is Kind.DIRECTORY:
         return bytes((level,)) + msgspec.msgpack.encode([child[:3] for child in children])
     return bytes((level,)) + msgspec.msgpack.encode([child[1:3] for child in children])
 
 
-def decode_node(kind: Kind, content: bytes) -> tuple[int, list[Child]]:
+def decode_node(kind: Kind, content: bytes) -> tuple[int, list[NodeRef]]:
     """Read a node's content; give its level and its children.
 
     Raises:
@@ -87,9 +87,9 @@ def decode_node(kind: Kind, content: bytes) -> tuple[int, list[Child]]:
     below = content[0] - 1
     try:
         if kind is Kind.DIRECTORY:
-            children = [Child(*child, below) for child in _directory_decoder.decode(content[1:])]
+            children = [NodeRef(*child, below) for child in _directory_decoder.decode(content[1:])]
         else:
-            children = [Child(b"", *child, below) for child in _file_decoder.decode(content[1:])]
+            children = [NodeRef(b"", *child, below) for child in _file_decoder.decode(content[1:])]
     except (msgspec.MsgspecError, ValueError) as error:
         raise MalformedObjectError("a node of a large file or directory is malformed") from error
     level = content[0]
@@ -110,13 +110,13 @@ class TreeBuilder:
         """Begin a tree of lists or of directories; store stores one object."""
         self._kind = kind
         self._store = store
-        self._levels: list[list[Child]] = [[]]
+        self._levels: list[list[NodeRef]] = [[]]
 
-    def add(self, child: Child) -> None:
+    def add(self, child: NodeRef) -> None:
         """Append a leaf: a piece of a file, or a table of a directory."""
         self._add(0, child)
 
-    def finish(self) -> Child:
+    def finish(self) -> NodeRef:
         """Store what is left; give the root. A directory of one table is that table; a file is always at least one list."""
         level = 0
         while True:
@@ -127,7 +127,7 @@ class TreeBuilder:
                 self._close(level)
             level += 1
 
-    def _add(self, level: int, child: Child) -> None:
+    def _add(self, level: int, child: NodeRef) -> None:
         if level == len(self._levels):
             self._levels.append([])
         children = self._levels[level]
@@ -144,4 +144,4 @@ class TreeBuilder:
         links = links_of_children(self._kind, level + 1, children)
         stored = self._store(self._kind, encode_node(self._kind, level + 1, children), links)
         size = sum(child.size for child in children)
-        self._add(level + 1, Child(children[0].first, stored.key + stored.hash, size))
+        self._add(level + 1, NodeRef(children[0].first, stored.key + stored.hash, size))

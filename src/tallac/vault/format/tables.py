@@ -12,8 +12,8 @@ from tallac.caps import DirectoryReadCap, ImmutableDirectory, LiteralDirectory
 from tallac.crypto.hashing import keyed
 from tallac.dag import Entry, decode_table, encode_entry, table_of_encoded
 from tallac.errors import MalformedObjectError, StoreError
-from tallac.vault.format.links import links_of_packed
-from tallac.vault.format.nodes import NODE_SIZE_MAX, Child, TreeBuilder
+from tallac.vault.format.links import links_of_encoded
+from tallac.vault.format.nodes import NODE_SIZE_MAX, NodeRef, TreeBuilder
 from tallac.vault.format.objects import Kind, Stored
 
 TABLE_SIZE_MIN = 1 << 15
@@ -48,7 +48,7 @@ class TableDirectoryBuilder:
         if len(encoded) > NODE_SIZE_MAX // 2:
             raise StoreError(f"the metadata of {name!r} is larger than a directory can hold")
         self._encoded.append(encoded)
-        self._links.append(links_of_packed(entry.packed))
+        self._links.append(links_of_encoded(entry.encoded))
         self._size += len(encoded)
         if self._size >= TABLE_SIZE_MIN and (self._size >= TABLE_SIZE_MAX or self._is_cut(name)):
             self._close()
@@ -71,14 +71,14 @@ class TableDirectoryBuilder:
         stored = self._store(Kind.DIRECTORY, content, b"".join(self._links))
         if self._tree is None:
             self._tree = TreeBuilder(Kind.DIRECTORY, self._store)
-        self._tree.add(Child(self._first, stored.key + stored.hash, len(content)))
+        self._tree.add(NodeRef(self._first, stored.key + stored.hash, len(content)))
         self._encoded, self._links, self._size = [], [], 0
 
 
 class NodeReader(Protocol):
     """Reads the nodes of trees, verified."""
 
-    def read_table(self, child: Child) -> list[Entry] | list[Child]:
+    def read_table(self, child: NodeRef) -> list[Entry] | list[NodeRef]:
         """Read a directory's object: the entries of a table or the children of a node."""
         ...
 
@@ -86,7 +86,7 @@ class NodeReader(Protocol):
 class TableDirectory:
     """An immutable directory, read as it is needed."""
 
-    def __init__(self, reader: NodeReader, root: Child) -> None:
+    def __init__(self, reader: NodeReader, root: NodeRef) -> None:
         """Nothing is read yet."""
         self._reader = reader
         self._root = root
@@ -97,17 +97,17 @@ class TableDirectory:
 
     def get(self, name: bytes) -> Entry | None:
         """Find one entry by way of the first names in the nodes."""
-        child: Child | None = self._root
+        child: NodeRef | None = self._root
         while child is not None:
             below, child = self._reader.read_table(child), None
             for each in below:
-                if isinstance(each, Child):
+                if isinstance(each, NodeRef):
                     child = each if each.first <= name else child
                 elif each.name == name:
                     return each
         return None
 
-    def _entries(self, child: Child) -> Iterator[Entry]:
+    def _entries(self, child: NodeRef) -> Iterator[Entry]:
         for below in self._reader.read_table(child):
             if isinstance(below, Entry):
                 yield below

@@ -19,8 +19,8 @@ from tallac.errors import (
 )
 from tallac.vault.format.footers import INDEX_BODY_SIZE_MAX, FinishedPack, Location, index_parts, names_in
 from tallac.vault.index.index_objects import IndexStore
-from tallac.vault.index.sorted_runs import Run, merge_runs, write_run
-from tallac.vault.mutable.pending_deletions import NO_QUARANTINE, Quarantine
+from tallac.vault.index.sorted_runs import SortedRun, merge_runs, write_run
+from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS, PendingDeletions
 from tallac.vault.mutable.registers import Register
 
 INDEX_OBJECTS_MAX = 32
@@ -48,17 +48,17 @@ class VaultIndex:
         store: IndexStore,
         folder: Path,
         packs: PackLister,
-        read_aside: Callable[[], list[FinishedPack]] = list,
+        read_damaged_packs: Callable[[], list[FinishedPack]] = list,
     ) -> None:
-        """Keep the local copy in folder. `packs` looks at the packs, and `read_aside` at those that a repair has put aside."""
+        """Keep the local copy in folder. `packs` lists the packs; `read_damaged_packs` reads those that a repair has set aside."""
         self._register = register
         self._store = store
         self._folder = folder
         self._packs = packs
-        self._read_aside = read_aside
-        self._runs: list[Run] = []
+        self._read_damaged_packs = read_damaged_packs
+        self._runs: list[SortedRun] = []
         # None where they are to be looked at before they are used, which is seldom.
-        self._aside: list[Run] | None = []
+        self._aside: list[SortedRun] | None = []
         self._version: bytes | None = None
         self._is_fresh = False
         self._has_looked_at_packs = False
@@ -68,7 +68,7 @@ class VaultIndex:
         self._rescued: list[FinishedPack] = []
         self.damage: list[DamageError] = []
         self.absent_packs: frozenset[bytes] = frozenset()
-        self.quarantine: Quarantine = NO_QUARANTINE
+        self.quarantine: PendingDeletions = NO_PENDING_DELETIONS
         self.unindexed_packs: frozenset[bytes] = frozenset()
         self.generation = 0
         """Grows whenever the numbers of the records change."""
@@ -106,7 +106,7 @@ class VaultIndex:
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
         dying = self.quarantine.packs
-        self._forget_aside()
+        self._forget_damaged_packs()
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
             self._runs.append(write_run(self._folder, [], found))
@@ -117,7 +117,7 @@ class VaultIndex:
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies; None where no pack known to be there holds it, or where it is quarantined."""
         for location in self.copies(name):
-            if location.pack not in self.absent_packs and not self.quarantine.hides(location):
+            if location.pack not in self.absent_packs and not self.quarantine.is_pending(location):
                 return location
         return None
 
@@ -135,7 +135,7 @@ class VaultIndex:
         """Give all places where an object may lie: those in packs that seem to be lost or cut come last, or are left out."""
         doubtful = []
         for location in self.copies(name):
-            if self.quarantine.hides(location):
+            if self.quarantine.is_pending(location):
                 continue
             if location.pack in self.absent_packs:
                 doubtful.append(location)
@@ -143,12 +143,12 @@ class VaultIndex:
                 yield location
         if not only_present:
             yield from doubtful
-            yield from self.copies_aside(name)
+            yield from self.copies_in_damaged_packs(name)
 
-    def copies_aside(self, name: bytes) -> Iterator[Location]:
+    def copies_in_damaged_packs(self, name: bytes) -> Iterator[Location]:
         """Give the places where an object lies in packs that a repair has put aside, as `look_at_packs` found them."""
         if self._aside is None:
-            packs = self._read_aside()
+            packs = self._read_damaged_packs()
             self._aside = [write_run(self._folder, [], packs)] if packs else []
         for run in self._aside:
             yield from run.locations(name)
@@ -217,7 +217,7 @@ class VaultIndex:
         self._runs, self._aside = [], []
         self._is_fresh = False
 
-    def _forget_aside(self) -> None:
+    def _forget_damaged_packs(self) -> None:
         for run in self._aside or []:
             run.close()
         self._aside = None
@@ -239,7 +239,7 @@ class VaultIndex:
 
     def _read_register(self, *, is_known: bool = False) -> tuple[list[bytes], bytes | None, DamageError | None]:
         try:
-            state = self._register.read(is_to_be_proved=is_known)
+            state = self._register.read(allow_stale=is_known)
             if state is None:
                 raise MissingObjectError("the register of the index is missing")
             return names_in(state.text), state.version, None
@@ -271,7 +271,7 @@ class VaultIndex:
             self._rescued = self._packs.footers(sizes)
             self._runs.append(write_run(self._folder, [], self._rescued))
 
-    def _fetch(self, names: list[bytes]) -> Iterator[Run]:
+    def _fetch(self, names: list[bytes]) -> Iterator[SortedRun]:
         for name in names:
             try:
                 packs = self._just_put.get(name) or self._store.get(name)
@@ -281,7 +281,7 @@ class VaultIndex:
             else:
                 yield write_run(self._folder, [name], packs)
 
-    def _merged(self, runs: list[Run]) -> list[Run]:
+    def _merged(self, runs: list[SortedRun]) -> list[SortedRun]:
         """Keep the runs few: merge all but the largest, and that one too once the others together are half as large."""
         if len(runs) <= RUNS_MAX:
             return runs
@@ -296,9 +296,9 @@ class VaultIndex:
         return [merged] if largest in runs else [largest, merged]
 
 
-def _open_run(path: Path) -> Run | None:
+def _open_run(path: Path) -> SortedRun | None:
     try:
-        return Run(path)
+        return SortedRun(path)
     except LocalStateError:
         _discard(path)
     except FileNotFoundError:

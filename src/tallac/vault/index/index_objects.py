@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
-from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StoreReadOnlyError
+from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StorePermissionError
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
@@ -27,10 +27,10 @@ def index_path(name: bytes) -> str:
 class IndexStore:
     """Index objects in the store."""
 
-    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
+    def __init__(self, backend: Backend, structure_key: bytes, randomness: Randomness) -> None:
         """Use a backend; nothing is read yet."""
         self._backend = backend
-        self._frame_key = frame_key
+        self._structure_key = structure_key
         self._randomness = randomness
         self._codec = Codec()
 
@@ -40,7 +40,7 @@ class IndexStore:
         plain = pad_plain(body, self._codec, SEAL_OVERHEAD)
         if unpad_plain(plain, self._codec) != body:
             raise CorruptObjectError("an index object came out as something else: this machine's memory or processor is failing")
-        sealed = seal_checked(self._frame_key, self._randomness(NONCE_SIZE), plain, _CONTEXT)
+        sealed = seal_checked(self._structure_key, self._randomness(NONCE_SIZE), plain, _CONTEXT)
         name = hash_file_bytes(sealed)
         put_new(self._backend, index_path(name), sealed)
         return name
@@ -58,9 +58,9 @@ class IndexStore:
             raise MissingObjectError(f"{place} is missing") from None
         if hash_file_bytes(sealed) != name:
             raise CorruptObjectError(f"{place} is damaged")
-        return decode_index(unpad_plain(open_sealed(self._frame_key, sealed, _CONTEXT), self._codec))
+        return decode_index(unpad_plain(open_sealed(self._structure_key, sealed, _CONTEXT), self._codec))
 
     def delete(self, name: bytes) -> None:
         """Remove an index object that no register names any more. A client that may not delete leaves it: it does no harm."""
-        with contextlib.suppress(StoreReadOnlyError):
+        with contextlib.suppress(StorePermissionError):
             self._backend.delete(index_path(name))

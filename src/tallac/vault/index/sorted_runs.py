@@ -32,7 +32,7 @@ NAME_SIZE = 16
 WRITE_TRIES = 20
 
 
-class Run:
+class SortedRun:
     """One sorted file, mapped."""
 
     def __init__(self, path: Path) -> None:
@@ -127,7 +127,7 @@ class Run:
         self._map.close()
 
 
-def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPack]) -> Run:
+def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPack]) -> SortedRun:
     """Make a run of some packs' footers; its file appears whole or not at all."""
     tables: list[tuple[bytes, int]] = []
     records: list[bytes] = []
@@ -139,20 +139,20 @@ def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPac
     return _opened(lambda: _write(folder, sorted(covers), tables, records, len(records)))
 
 
-def merge_runs(folder: Path, runs: list[Run]) -> Run:
+def merge_runs(folder: Path, runs: list[SortedRun]) -> SortedRun:
     """Make one run of several, in constant memory."""
     return _opened(lambda: _merge(folder, runs))
 
 
-def _opened(write: Callable[[], Path]) -> Run:
+def _opened(write: Callable[[], Path]) -> SortedRun:
     """Open a run that is written; once more where another process, which has no use for it, has thrown it away already."""
     for _ in range(WRITE_TRIES):
         with contextlib.suppress(FileNotFoundError):
-            return Run(write())
+            return SortedRun(write())
     raise LocalStateError("other processes throw away the index copies that this one writes; run this again when they have ended")
 
 
-def _merge(folder: Path, runs: list[Run]) -> Path:
+def _merge(folder: Path, runs: list[SortedRun]) -> Path:
     covers = sorted(set().union(*(run.covers for run in runs)))
     tables = [table for run in runs for table in run.packs]
     streams = []

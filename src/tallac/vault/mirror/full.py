@@ -18,12 +18,12 @@ from tallac.errors import (
     ConflictError,
     CorruptObjectError,
     DamageError,
-    NotAVaultError,
     ObjectNotFoundError,
     StoreError,
+    VaultNotFoundError,
 )
 from tallac.interfaces import Backend, Expect, Version
-from tallac.vault.access.duplicates import copy_twins
+from tallac.vault.access.duplicates import copy_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.format.footers import names_in
@@ -31,13 +31,13 @@ from tallac.vault.format.header import HEADER_NAMES, read_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_path
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
-from tallac.vault.mirror.rollback_guard import INDEX_STATE, QUARANTINE_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
+from tallac.vault.mirror.rollback_guard import INDEX_STATE, PENDING_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
 from tallac.vault.mutable.conditional_put import put_once
-from tallac.vault.mutable.pending_deletions import quarantine_of
+from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.packs.pack import PACK_PREFIX, pack_path
-from tallac.vault.packs.verifier import STEP_SIZE, hash_stored
+from tallac.vault.packs.verifier import STEP_SIZE, hash_object
 
 Progress = Callable[[MirrorReport], None]
 ROUNDS_MAX = 10
@@ -75,8 +75,8 @@ class VaultCopy:
         """Copy.
 
         Raises:
-            NotAVaultError: There is no vault to be copied, or the mirror's place holds something else.
-            RolledBackError: The mirror is newer than the vault.
+            VaultNotFoundError: There is no vault to be copied, or the mirror's place holds something else.
+            RollbackDetectedError: The mirror is newer than the vault.
             ConflictError: The vault changed all the while, or somebody else changed the mirror; copy again.
             StoreError: A store failed.
         """
@@ -94,7 +94,7 @@ class VaultCopy:
         else:
             raise ConflictError(f"{self._source.location()} changed {ROUNDS_MAX} times while it was copied: copy it again")
         if not self._options.is_dry_run:
-            copy_twins(self._source, self._mirror, (PASSPHRASE_PREFIX, ENVELOPE_PREFIX))
+            copy_duplicates(self._source, self._mirror, (PASSPHRASE_PREFIX, ENVELOPE_PREFIX))
         if not self.report.problems:
             self._take_states(states)
             if self._options.deletes:
@@ -105,14 +105,14 @@ class VaultCopy:
         header = read_header(self._source)
         try:
             found = read_header(self._mirror).identity
-        except NotAVaultError:
+        except VaultNotFoundError:
             if any(True for _ in self._mirror.list("")):
-                raise NotAVaultError(
+                raise VaultNotFoundError(
                     f"{self._mirror.location()} holds something that is no vault: a mirror needs an empty folder, or its own"
                 ) from None
             found = None
         if found is not None and found != header.identity:
-            raise NotAVaultError(f"{self._mirror.location()} holds another vault: give an empty folder, or this vault's mirror")
+            raise VaultNotFoundError(f"{self._mirror.location()} holds another vault: give an empty folder, or this vault's mirror")
         if self._options.is_dry_run:
             return
         for name in HEADER_NAMES:
@@ -137,7 +137,7 @@ class VaultCopy:
         """Whether nothing was taken away since the states were read: who deletes swaps one of these before."""
         return all(
             (None if (found := self._source.get_versioned(name)) is None else found[0]) == states.get(name)
-            for name in (INDEX_STATE, QUARANTINE_STATE)
+            for name in (INDEX_STATE, PENDING_STATE)
         )
 
     # Packs and index objects
@@ -162,9 +162,9 @@ class VaultCopy:
         self._indexed, self._index_objects = {}, []
         if self._key is None or INDEX_STATE not in states:
             return
-        frame_key = self._key.locator_key.frame
-        store = IndexStore(self._source, frame_key, os.urandom)
-        register = Register(self._source, "index", frame_key, NoMemory(), os.urandom)
+        structure_key = self._key.locator_key.frame
+        store = IndexStore(self._source, structure_key, os.urandom)
+        register = Register(self._source, "index", structure_key, NoMemory(), os.urandom)
         with suppress(DamageError):  # Where the index is damaged, the listings have to do.
             names = names_in(register.decode(states[INDEX_STATE]).text)
             self._index_objects = [index_path(name) for name in names]
@@ -175,7 +175,7 @@ class VaultCopy:
         if not self._options.verifies or name in self._looked_at:
             return False
         self._looked_at.add(name)
-        return hash_stored(self._mirror, name, lambda _: None).hex() != _digits(name)
+        return hash_object(self._mirror, name, lambda _: None).hex() != _digits(name)
 
     def _copy_pack(self, name: str, size: int, *, is_replaced: bool) -> None:
         """Copy a pack, comparing its hash with its name while it is read, and again as the mirror gives it back."""
@@ -186,7 +186,7 @@ class VaultCopy:
         except DamageError as error:
             self.report.problems.append(str(error))
             return
-        if hash_stored(self._mirror, name, lambda _: None).hex() != _digits(name):
+        if hash_object(self._mirror, name, lambda _: None).hex() != _digits(name):
             self._mirror.delete(name)
             raise StoreError(
                 f"{self._mirror.location()} does not give back what was stored as {name}: check the disk, and copy again"
@@ -255,7 +255,7 @@ class VaultCopy:
         """Delete what a prune has deleted: not what a listing leaves out, which may be a loss."""
         assert isinstance(self._key, KeeperKey)
         register = Register(self._source, "quarantine", self._key.roots, NoMemory(), os.urandom)
-        quarantine = quarantine_of(register.read())
+        quarantine = pending_deletions_of(register.read())
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
         for pack in quarantine.packs:
             name = PACK_PREFIX + pack.hex()

@@ -10,14 +10,14 @@ import os
 from collections.abc import Callable, Iterable
 
 from tallac.caps import MutableDirectoryVerify
-from tallac.errors import ConflictError, DamageError, NotAVaultError
+from tallac.errors import ConflictError, DamageError, VaultNotFoundError
 from tallac.interfaces import Backend, Expect
 from tallac.vault.format.header import HEADER_NAMES, read_header
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.format.links import Link, LinkKind, decode_links, link_of
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.seen_objects import SeenObjects
-from tallac.vault.mirror.peer import OtherCopy
+from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
 from tallac.vault.mirror.rollback_guard import ForwardCheck, MirrorMemory
 from tallac.vault.mutable.conditional_put import put_once
@@ -58,15 +58,15 @@ class PartialCopy:
         """Copy.
 
         Raises:
-            NotAVaultError: There is no vault to be copied, or the mirror's place holds something else.
-            RolledBackError: The mirror is newer than the vault.
+            VaultNotFoundError: There is no vault to be copied, or the mirror's place holds something else.
+            RollbackDetectedError: The mirror is newer than the vault.
             ConflictError: The vault changed all the while.
             StoreError: A store failed.
         """
         identity = self._begin()
         for _ in range(ROUNDS_MAX):
-            source = OtherCopy(self._source, identity, self._keeper)
-            mirror = OtherCopy(self._mirror, identity, self._keeper) if self._has_header() else None
+            source = PeerVault(self._source, identity, self._keeper)
+            mirror = PeerVault(self._mirror, identity, self._keeper) if self._has_header() else None
             try:
                 if self._copy(source, mirror):
                     return
@@ -81,9 +81,11 @@ class PartialCopy:
         header = read_header(self._source)
         if self._has_header():
             if read_header(self._mirror).identity != header.identity:
-                raise NotAVaultError(f"{self._mirror.location()} holds another vault: give an empty folder, or this vault's mirror")
+                raise VaultNotFoundError(
+                    f"{self._mirror.location()} holds another vault: give an empty folder, or this vault's mirror"
+                )
         elif any(True for _ in self._mirror.list("")):
-            raise NotAVaultError(f"{self._mirror.location()} holds something that is no vault: a mirror needs an empty folder")
+            raise VaultNotFoundError(f"{self._mirror.location()} holds something that is no vault: a mirror needs an empty folder")
         if not self._options.is_dry_run:
             for name in HEADER_NAMES:
                 if self._mirror.get_versioned(name) is None:
@@ -95,7 +97,7 @@ class PartialCopy:
     def _has_header(self) -> bool:
         return any(self._mirror.get_versioned(name) is not None for name in HEADER_NAMES)
 
-    def _copy(self, source: OtherCopy, mirror: OtherCopy | None) -> bool:
+    def _copy(self, source: PeerVault, mirror: PeerVault | None) -> bool:
         """Copy what hangs below the caps as it is now; False where some of it moved or went meanwhile: then again."""
         walk = _Walk(ObjectReader(self._source, self._keeper.locator_key, source.index()), source, self._slots, self._keeper)
         batch: list[bytes] = []
@@ -116,7 +118,7 @@ class PartialCopy:
             self._take_slots(walk.slots)
         return is_complete
 
-    def _take(self, names: list[bytes], source: OtherCopy, mirror: OtherCopy | None) -> bool:
+    def _take(self, names: list[bytes], source: PeerVault, mirror: PeerVault | None) -> bool:
         """Take over objects; False where not all of them were to be had."""
         sizes = dict.fromkeys(names, 0)
         for name in names:
@@ -165,7 +167,7 @@ class PartialCopy:
 class _Walk:
     """Follows links from some caps in the vault, and notes the slots on the way, as they were read."""
 
-    def __init__(self, reader: ObjectReader, source: OtherCopy, slots: Slots, keeper: KeeperKey) -> None:
+    def __init__(self, reader: ObjectReader, source: PeerVault, slots: Slots, keeper: KeeperKey) -> None:
         self._reader = reader
         self._source = source
         self._slots = slots

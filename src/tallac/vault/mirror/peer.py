@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import DamageError, NotAVaultError, ObjectNotFoundError
+from tallac.errors import DamageError, ObjectNotFoundError, VaultNotFoundError
 from tallac.interfaces import Backend
 from tallac.vault.format.footers import Location
 from tallac.vault.format.header import read_header
@@ -25,17 +25,17 @@ from tallac.vault.packs.pack import StoredPacks, pack_path
 from tallac.vault.prune.repack import Repacking
 
 
-class OtherCopy:
+class PeerVault:
     """Another copy of the same vault. Nothing of it is believed before it was compared with its name or signature."""
 
     def __init__(self, backend: Backend, identity: str, keeper: KeeperKey) -> None:
         """Open the copy; its index is read when it is needed.
 
         Raises:
-            NotAVaultError: It is another vault, or none.
+            VaultNotFoundError: It is another vault, or none.
         """
         if read_header(backend).identity != identity:
-            raise NotAVaultError(f"{backend.location()} is no copy of this vault, but another vault: give its own mirror")
+            raise VaultNotFoundError(f"{backend.location()} is no copy of this vault, but another vault: give its own mirror")
         self._backend = backend
         self._keeper = keeper
         self._slots = Slots(backend, keeper.locator_key, NoMemory(), os.urandom)
@@ -96,10 +96,10 @@ class OtherCopy:
         """Give its index, with a local copy in a temporary folder; fresh when this is called for the first time."""
         if self._index is None:
             self._folder = Path(tempfile.mkdtemp(prefix="tallac-"))
-            frame_key = self._keeper.locator_key.frame
-            register = Register(self._backend, "index", frame_key, NoMemory(), os.urandom)
-            store = IndexStore(self._backend, frame_key, os.urandom)
-            self._index = VaultIndex(register, store, self._folder, StoredPacks(self._backend, frame_key))
+            structure_key = self._keeper.locator_key.frame
+            register = Register(self._backend, "index", structure_key, NoMemory(), os.urandom)
+            store = IndexStore(self._backend, structure_key, os.urandom)
+            self._index = VaultIndex(register, store, self._folder, StoredPacks(self._backend, structure_key))
             self._index.refresh()
             self._index.look_at_packs()
         return self._index

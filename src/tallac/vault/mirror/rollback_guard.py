@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ConflictError, DamageError, LocalStateError, RolledBackError
+from tallac.errors import ConflictError, DamageError, LocalStateError, RollbackDetectedError
 from tallac.interfaces import Backend
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
@@ -22,9 +22,9 @@ from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
 
 INDEX_STATE = f"{REGISTER_PREFIX}index"
 ROOTS_STATE = f"{REGISTER_PREFIX}roots"
-QUARANTINE_STATE = f"{REGISTER_PREFIX}quarantine"
+PENDING_STATE = f"{REGISTER_PREFIX}quarantine"
 # A slot comes before the roots that name it, and what is dying before what may rely on it.
-_ORDER = {INDEX_STATE: 0, QUARANTINE_STATE: 1, ROOTS_STATE: 3}
+_ORDER = {INDEX_STATE: 0, PENDING_STATE: 1, ROOTS_STATE: 3}
 
 READS_MAX = 10
 
@@ -38,7 +38,7 @@ def list_twice(backend: Backend, prefix: str) -> dict[str, int]:
 
 def read_states(backend: Backend) -> dict[str, bytes]:
     """Read all registers and slots, in the order in which a mirror takes them."""
-    names = {INDEX_STATE, QUARANTINE_STATE, ROOTS_STATE, *list_twice(backend, SLOT_PREFIX)}
+    names = {INDEX_STATE, PENDING_STATE, ROOTS_STATE, *list_twice(backend, SLOT_PREFIX)}
     found = {name: _read_twice(backend, name) for name in sorted(names, key=lambda name: (_ORDER.get(name, 2), name))}
     return {name: state for name, state in found.items() if state is not None}
 
@@ -143,7 +143,7 @@ class ForwardCheck:
         """See that a state of the vault is newer than the mirror's, which is another one, or None.
 
         Raises:
-            RolledBackError: It is older, or neither follows from the other.
+            RollbackDetectedError: It is older, or neither follows from the other.
             DamageError: It is damaged.
         """
         number = self._source.number_of(name, content)
@@ -151,14 +151,14 @@ class ForwardCheck:
             return  # It can be made again from the packs at any time, and says nothing that they don't.
         if number is None:
             if mirrored is not None and self._memory.was(name, content):
-                raise RolledBackError(self._refusal(name))
+                raise RollbackDetectedError(self._refusal(name))
             return
         try:
             last = 0 if mirrored is None else self._mirror.number_of(name, mirrored) or 0
         except DamageError:
             return  # A damaged state is healed by a whole one.
         if last >= number:
-            raise RolledBackError(self._refusal(name))
+            raise RollbackDetectedError(self._refusal(name))
 
     def _refusal(self, name: str) -> str:
         return (

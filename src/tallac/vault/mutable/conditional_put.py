@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tallac.errors import ConflictError
-from tallac.interfaces import Backend, Expect, FrugalBackend, Version
+from tallac.interfaces import Backend, Expect, HighLatencyBackend, Version
 
 
-def remembers(backend: Backend, path: str) -> bool:
+def has_cached(backend: Backend, path: str) -> bool:
     """Whether a backend can give a state of an object without asking its store."""
-    return isinstance(backend, FrugalBackend) and backend.remembers(path)
+    return isinstance(backend, HighLatencyBackend) and backend.has_cached(path)
 
 
-def get_to_be_proved(backend: Backend, path: str) -> tuple[bytes, Version] | None:
+def get_allowing_stale(backend: Backend, path: str) -> tuple[bytes, Version] | None:
     """Get a state of an object that is the present one, as a swap is going to prove: without asking, where the backend can."""
-    found = backend.get_remembered(path) if isinstance(backend, FrugalBackend) and backend.remembers(path) else None
+    found = backend.get_cached(path) if isinstance(backend, HighLatencyBackend) and backend.has_cached(path) else None
     return backend.get_versioned(path) if found is None else found
 
 
 def put_new(backend: Backend, path: str, data: bytes) -> Version:
     """Put under a name that nothing has ever had: a random one, or the hash of what was sealed just now."""
-    if isinstance(backend, FrugalBackend):
+    if isinstance(backend, HighLatencyBackend):
         return _put_once(backend, path, data, lambda: backend.put_new(path, data))
     return put_once(backend, path, data, Expect.ABSENT)
 

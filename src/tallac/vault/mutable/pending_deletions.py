@@ -19,7 +19,7 @@ from tallac.vault.mutable.registers import State
 _HEAD = struct.Struct(">QB32sI")
 
 
-class QuarantinedPack(msgspec.Struct, frozen=True):
+class PendingPack(msgspec.Struct, frozen=True):
     """What is to go of one pack.
 
     Attributes:
@@ -34,12 +34,12 @@ class QuarantinedPack(msgspec.Struct, frozen=True):
     is_decided: bool
     offsets: frozenset[int] | None
 
-    def hides(self, offset: int) -> bool:
+    def is_pending(self, offset: int) -> bool:
         """Whether the copy at an offset is to go."""
         return self.offsets is None or offset in self.offsets
 
 
-class Quarantine(msgspec.Struct, frozen=True):
+class PendingDeletions(msgspec.Struct, frozen=True):
     """One state of the quarantine; what it holds counts as absent for writers.
 
     Attributes:
@@ -49,13 +49,13 @@ class Quarantine(msgspec.Struct, frozen=True):
     """
 
     number: int = 0
-    packs: Mapping[bytes, QuarantinedPack] = msgspec.field(default_factory=dict)
+    packs: Mapping[bytes, PendingPack] = msgspec.field(default_factory=dict)
     wanted: set[bytes] | None = None
 
-    def hides(self, location: Location) -> bool:
+    def is_pending(self, location: Location) -> bool:
         """Whether the copy at this place is to go."""
         entry = self.packs.get(location.pack)
-        if entry is None or not entry.hides(location.offset):
+        if entry is None or not entry.is_pending(location.offset):
             return False
         if self.wanted is None or entry.is_decided:
             return True
@@ -65,7 +65,7 @@ class Quarantine(msgspec.Struct, frozen=True):
     def has_decided(self, location: Location) -> bool:
         """Whether the copy at this place is to go for good, and may be gone."""
         entry = self.packs.get(location.pack)
-        return entry is not None and entry.is_decided and entry.hides(location.offset)
+        return entry is not None and entry.is_decided and entry.is_pending(location.offset)
 
     def is_gone(self, pack: bytes) -> bool:
         """Whether all of a pack was decided to go, so that nobody misses it."""
@@ -73,21 +73,23 @@ class Quarantine(msgspec.Struct, frozen=True):
         return entry is not None and entry.is_decided and entry.offsets is None
 
 
-NO_QUARANTINE = Quarantine()
+NO_PENDING_DELETIONS = PendingDeletions()
 
 
-def quarantine_of(state: State | None) -> Quarantine:
+def pending_deletions_of(state: State | None) -> PendingDeletions:
     """Read a state of the register.
 
     Raises:
         MalformedObjectError: It does not follow the format.
     """
     return (
-        NO_QUARANTINE if state is None else Quarantine(state.number, {entry.pack: entry for entry in decode_quarantine(state.text)})
+        NO_PENDING_DELETIONS
+        if state is None
+        else PendingDeletions(state.number, {entry.pack: entry for entry in decode_pending(state.text)})
     )
 
 
-def encode_quarantine(entries: Iterable[QuarantinedPack]) -> bytes:
+def encode_pending(entries: Iterable[PendingPack]) -> bytes:
     """Encode entries in the order of their packs' names."""
     parts = []
     for entry in sorted(entries, key=lambda entry: entry.pack):
@@ -97,13 +99,13 @@ def encode_quarantine(entries: Iterable[QuarantinedPack]) -> bytes:
     return b"".join(parts)
 
 
-def decode_quarantine(text: bytes | None) -> list[QuarantinedPack]:
-    """Read what `encode_quarantine` gave.
+def decode_pending(text: bytes | None) -> list[PendingPack]:
+    """Read what `encode_pending` gave.
 
     Raises:
         MalformedObjectError: It does not follow the format.
     """
-    entries: list[QuarantinedPack] = []
+    entries: list[PendingPack] = []
     place, text = 0, text or b""
     while place < len(text):
         if place + _HEAD.size > len(text):
@@ -113,7 +115,7 @@ def decode_quarantine(text: bytes | None) -> list[QuarantinedPack]:
         if decided > 1 or place + 4 * count > len(text):
             raise MalformedObjectError("the quarantine does not follow the format")
         offsets = frozenset(struct.unpack_from(f">{count}I", text, place)) if count else None
-        entries.append(QuarantinedPack(pack, since, bool(decided), offsets))
+        entries.append(PendingPack(pack, since, bool(decided), offsets))
         place += 4 * count
     if [entry.pack for entry in entries] != sorted({entry.pack for entry in entries}):
         raise MalformedObjectError("the quarantine is out of order")

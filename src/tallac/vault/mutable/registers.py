@@ -18,7 +18,7 @@ from tallac.interfaces import Backend, Expect, Randomness, Version
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.padding import pad_plain, unpad_plain
-from tallac.vault.mutable.conditional_put import get_to_be_proved, put_once, remembers
+from tallac.vault.mutable.conditional_put import get_allowing_stale, has_cached, put_once
 from tallac.vault.mutable.rollback import RollbackMemory
 
 REGISTER_PREFIX = "registers/"
@@ -58,17 +58,17 @@ class Register:
         self._randomness = randomness
         self._context = b"register" + bytes((FORMAT_VERSION,)) + name.encode("ascii")
 
-    def read(self, *, is_to_be_proved: bool = False) -> State | None:
+    def read(self, *, allow_stale: bool = False) -> State | None:
         """Read the present state; None where nobody has written one.
 
         Args:
-            is_to_be_proved: A swap is going to prove that it is the present one, or it does no harm if it is a former one.
+            allow_stale: A swap is going to prove that it is the present one, or it does no harm if it is a former one.
 
         Raises:
-            RolledBackError: This client has seen a later state.
+            RollbackDetectedError: This client has seen a later state.
             CorruptObjectError: It is damaged.
         """
-        found = get_to_be_proved(self._backend, self.path) if is_to_be_proved else self._backend.get_versioned(self.path)
+        found = get_allowing_stale(self._backend, self.path) if allow_stale else self._backend.get_versioned(self.path)
         if found is None:
             self._memory.check(self.path, 0, NO_PREDECESSOR)
             return None
@@ -101,8 +101,8 @@ class Register:
     def swap_state(self, edit: Callable[[State | None], bytes | None]) -> State | None:
         """Swap as `swap` does, where the edit depends on the number too."""
         for turn in range(SWAPS_MAX):
-            is_remembered = turn == 0 and remembers(self._backend, self.path)
-            state = self.read(is_to_be_proved=is_remembered)
+            is_remembered = turn == 0 and has_cached(self._backend, self.path)
+            state = self.read(allow_stale=is_remembered)
             text = edit(state)
             if text is None and is_remembered:
                 continue  # What no swap proves is to be read.

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from tallac.errors import LocalStateError, RolledBackError
+from tallac.errors import LocalStateError, RollbackDetectedError
 
 SEEN_FILE = "seen.json"
 
@@ -32,7 +32,7 @@ class RollbackMemory(Protocol):
         """Compare a state that was just read with what was seen, and remember it.
 
         Raises:
-            RolledBackError: A later state was seen, or another one with this number.
+            RollbackDetectedError: A later state was seen, or another one with this number.
         """
         ...
 
@@ -59,7 +59,7 @@ class SeenStates:
         """See `RollbackMemory`."""
         seen = self._seen.get(path)
         if seen is not None and (number < seen.number or (number == seen.number and state_hash != seen.hash)):
-            raise RolledBackError(
+            raise RollbackDetectedError(
                 f"the vault at {self._location} shows state {number} of {path}, but this machine has seen state {seen.number}: "
                 "it was rolled back to an older copy. Bring back the newer one; if there is none, delete "
                 f"{self._path} to accept the older, and snapshots made since are lost"

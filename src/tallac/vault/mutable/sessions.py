@@ -15,7 +15,7 @@ from threading import Event, Lock, Thread
 import msgspec
 
 from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
-from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StoreReadOnlyError
+from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StorePermissionError
 from tallac.interfaces import Backend, Clock, Randomness, Version
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
@@ -23,7 +23,7 @@ from tallac.vault.format.padding import pad_plain, unpad_plain
 from tallac.vault.mutable.conditional_put import put_new, put_once
 
 SESSION_PREFIX = "sessions/"
-BEAT_SECONDS = 20.0
+HEARTBEAT_INTERVAL_SECONDS = 20.0
 """How often a writer shows that it lives. A prune fences who has not for several times as long."""
 
 SESSION_CONTEXT = b"session" + bytes((FORMAT_VERSION,))
@@ -104,7 +104,7 @@ class RegisteredSession(msgspec.Struct):
                 ) from None
             self.record = record
 
-    def beat(self) -> bool:
+    def send_heartbeat(self) -> bool:
         """Store the session anew, as a sign of life for prunes that wait; False once there is nothing to be said any more."""
         with self.lock:
             if self.record.state is not SessionState.OPEN:
@@ -121,7 +121,7 @@ class RegisteredSession(msgspec.Struct):
         """Delete the session object, fenced or not. Where the store refuses that, fence it: then the next prune deletes it."""
         try:
             self.backend.delete(self.path)
-        except StoreReadOnlyError:
+        except StorePermissionError:
             with self.lock, suppress(ConflictError):  # A prune that was faster has fenced it already.
                 self.record = SessionRecord(SessionState.FENCED, self.record.started_ns)
                 self.version = self._put(self.record, self.version)
@@ -154,15 +154,15 @@ class RegisteredSession(msgspec.Struct):
 
 
 @contextmanager
-def beating(session: RegisteredSession) -> Iterator[None]:
+def heartbeat(session: RegisteredSession) -> Iterator[None]:
     """Show for the length of the block that the session's writer lives, from a thread of its own."""
     over = Event()
 
-    def beat() -> None:
-        while not over.wait(BEAT_SECONDS) and session.beat():
+    def send_heartbeat() -> None:
+        while not over.wait(HEARTBEAT_INTERVAL_SECONDS) and session.send_heartbeat():
             pass
 
-    thread = Thread(target=beat, name="tallac-session", daemon=True)
+    thread = Thread(target=send_heartbeat, name="tallac-session", daemon=True)
     thread.start()
     try:
         yield

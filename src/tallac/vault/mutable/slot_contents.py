@@ -7,7 +7,7 @@ follow a directory, and neither can be taken for the other.
 from __future__ import annotations
 
 from tallac.caps import FileReadCap, MutableDirectoryRead, MutableFileRead
-from tallac.dag import Entry, unpack_cap
+from tallac.dag import Entry, decode_cap
 from tallac.errors import MalformedObjectError, NotADirectoryCapError
 from tallac.vault.mutable.slots import Slots
 
@@ -37,7 +37,7 @@ def content_of_entries(entries: list[Entry]) -> FileReadCap:
         MalformedObjectError: The slot is no mutable file's.
     """
     if len(entries) == 1 and entries[0].name == _FILE_NAME:
-        cap = unpack_cap(entries[0].packed)
+        cap = decode_cap(entries[0].encoded)
         if isinstance(cap, FileReadCap) and not isinstance(cap, MutableFileRead):
             return cap
     raise MalformedObjectError("a slot holds no mutable file")

@@ -25,7 +25,7 @@ from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import links_of_entries
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.format.padding import pad_plain, unpad_plain
-from tallac.vault.mutable.conditional_put import get_to_be_proved, put_new, put_once, remembers
+from tallac.vault.mutable.conditional_put import get_allowing_stale, has_cached, put_new, put_once
 from tallac.vault.mutable.registers import NO_PREDECESSOR, SWAPS_MAX
 from tallac.vault.mutable.rollback import RollbackMemory
 
@@ -113,16 +113,16 @@ class Slots:
         """Give the backend's name of a slot."""
         return SLOT_PREFIX + object_name_of(self._locator.naming, storage_index).hex()
 
-    def read(self, cap: MutableDirectoryVerify, *, is_to_be_proved: bool = False) -> SlotState:
-        """Read a slot's present state and check its signature; `is_to_be_proved` is as in `Register.read`.
+    def read(self, cap: MutableDirectoryVerify, *, allow_stale: bool = False) -> SlotState:
+        """Read a slot's present state and check its signature; `allow_stale` is as in `Register.read`.
 
         Raises:
             MissingObjectError: There is no such slot.
             CorruptObjectError: It is damaged, or signed by somebody else.
-            RolledBackError: This client has seen a later state.
+            RollbackDetectedError: This client has seen a later state.
         """
         path = self.path_of(cap.storage_index)
-        found = get_to_be_proved(self._backend, path) if is_to_be_proved else self._backend.get_versioned(path)
+        found = get_allowing_stale(self._backend, path) if allow_stale else self._backend.get_versioned(path)
         if found is None:
             self._memory.check(path, 0, NO_PREDECESSOR)
             raise MissingObjectError(
@@ -146,14 +146,14 @@ class Slots:
         return SlotState(record.number, hash_file_bytes(sealed), version, record.root, record.content, record.links)
 
     def entries(
-        self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None, *, is_to_be_proved: bool = False
+        self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None, *, allow_stale: bool = False
     ) -> tuple[list[Entry], SlotState]:
         """Read a mutable directory; with its write cap, the children's write caps are opened too.
 
         Raises:
             As `read` does.
         """
-        state = self.read(cap.verify_cap, is_to_be_proved=is_to_be_proved)
+        state = self.read(cap.verify_cap, allow_stale=allow_stale)
         plain = open_sealed(_content_key(cap.readkey), state.content, _CONTEXT)
         entries = decode_table(unpad_plain(plain, self._codec))
         if links_of_entries(entries) != self.links(cap.verify_cap, state):
@@ -178,8 +178,8 @@ class Slots:
     def edit(self, cap: MutableDirectoryWrite, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         """See `tallac.interfaces.CapEditor.edit_directory`."""
         for turn in range(SWAPS_MAX):
-            is_remembered = turn == 0 and remembers(self._backend, self.path_of(cap.read_cap.verify_cap.storage_index))
-            entries, state = self.entries(cap.read_cap, cap, is_to_be_proved=is_remembered)
+            is_remembered = turn == 0 and has_cached(self._backend, self.path_of(cap.read_cap.verify_cap.storage_index))
+            entries, state = self.entries(cap.read_cap, cap, allow_stale=is_remembered)
             edited = sorted(edit(entries), key=lambda entry: entry.name)
             if edited == entries and is_remembered:
                 continue  # What no swap proves is to be read.
@@ -271,7 +271,7 @@ def _content_key(readkey: bytes) -> bytes:
 
 
 def _with_write(entry: Entry, write: bytes | None) -> Entry:
-    return Entry(entry.name, entry.packed, entry.metadata, write)
+    return Entry(entry.name, entry.encoded, entry.metadata, write)
 
 
 def _without_write(entry: Entry) -> Entry:

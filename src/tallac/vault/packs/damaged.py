@@ -17,41 +17,41 @@ from tallac.vault.format.footers import FinishedPack, decode_index, encode_index
 from tallac.vault.format.padding import pad_plain, unpad_plain
 from tallac.vault.packs.pack import pack_path
 
-ASIDE_PREFIX = "damaged/"
+DAMAGED_PREFIX = "damaged/"
 STEP_SIZE = 4 << 20
 SECTOR_SIZE = 4096
 
 _CONTEXT = b"index" + bytes((FORMAT_VERSION,))
-_ENTRY = re.compile(f"{ASIDE_PREFIX}[0-9a-f]{{64}}\\.index")
+_ENTRY = re.compile(f"{DAMAGED_PREFIX}[0-9a-f]{{64}}\\.index")
 
 
-def aside_path(name: bytes) -> str:
+def damaged_path(name: bytes) -> str:
     """Give the backend's name of a pack that was put aside."""
-    return ASIDE_PREFIX + name.hex()
+    return DAMAGED_PREFIX + name.hex()
 
 
 def _entry_path(name: bytes) -> str:
-    return f"{aside_path(name)}.index"
+    return f"{damaged_path(name)}.index"
 
 
-class PacksAside:
+class DamagedPacks:
     """The packs that were put aside."""
 
-    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
+    def __init__(self, backend: Backend, structure_key: bytes, randomness: Randomness) -> None:
         """Use a backend; nothing is read yet."""
         self._backend = backend
-        self._frame_key = frame_key
+        self._structure_key = structure_key
         self._randomness = randomness
 
     def read(self) -> list[FinishedPack]:
         """Give what is known of them; those of which nothing can be known any more are left out."""
         found = []
-        for item in list(self._backend.list(ASIDE_PREFIX)):
+        for item in list(self._backend.list(DAMAGED_PREFIX)):
             if not _ENTRY.fullmatch(item.name):
                 continue
             try:
                 sealed = self._backend.get(item.name)
-                found += decode_index(unpad_plain(open_sealed(self._frame_key, sealed, _CONTEXT), Codec()))
+                found += decode_index(unpad_plain(open_sealed(self._structure_key, sealed, _CONTEXT), Codec()))
             except (CorruptObjectError, ObjectNotFoundError):
                 continue  # What its pack holds can't be found, as if the pack were lost.
         return found
@@ -60,12 +60,12 @@ class PacksAside:
         """Copy a pack of so many bytes aside, with what is known of it; durable when this returns."""
         if known is not None:
             plain = pad_plain(encode_index([known]), Codec(), SEAL_OVERHEAD)
-            self._backend.put(_entry_path(pack), seal(self._frame_key, self._randomness(NONCE_SIZE), plain, _CONTEXT))
+            self._backend.put(_entry_path(pack), seal(self._structure_key, self._randomness(NONCE_SIZE), plain, _CONTEXT))
         upload = self._backend.upload()
         try:
             for start in range(0, size, STEP_SIZE):
                 upload.write(self._read(pack_path(pack), start, min(start + STEP_SIZE, size)))
-            upload.commit(aside_path(pack))
+            upload.commit(damaged_path(pack))
         finally:
             upload.abort()
 

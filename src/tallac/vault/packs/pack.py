@@ -64,13 +64,13 @@ class OpenPack:
         granule = 1 << (unpadded.bit_length() - 1 - (unpadded.bit_length() - 1).bit_length())
         return self.size >= PACK_SIZE_MAX or padme(unpadded) - unpadded < granule // 8
 
-    def finish(self, frame_key: bytes, codec: Codec, randomness: Randomness) -> FinishedPack:
+    def finish(self, structure_key: bytes, codec: Codec, randomness: Randomness) -> FinishedPack:
         """Write footer and trailer. The pack still has to be committed under the name that this gives."""
         body = encode_body(self._names, self._lengths, self._links_lengths)
         footer = pad_plain(body, codec, self.size + SEAL_OVERHEAD + TRAILER_SIZE)
-        self._write(seal(frame_key, randomness(NONCE_SIZE), footer, _FOOTER_CONTEXT))
+        self._write(seal(structure_key, randomness(NONCE_SIZE), footer, _FOOTER_CONTEXT))
         length = (len(footer) + SEAL_OVERHEAD).to_bytes(8, "big")
-        self._write(seal(frame_key, randomness(NONCE_SIZE), length, _TRAILER_CONTEXT))
+        self._write(seal(structure_key, randomness(NONCE_SIZE), length, _TRAILER_CONTEXT))
         self._flush()
         return FinishedPack(self._hasher.digest(), self.size, body)
 
@@ -92,7 +92,7 @@ class OpenPack:
             self._buffer = bytearray()
 
 
-def read_footer(backend: Backend, name: bytes, size: int, frame_key: bytes, codec: Codec) -> FinishedPack:
+def read_footer(backend: Backend, name: bytes, size: int, structure_key: bytes, codec: Codec) -> FinishedPack:
     """Read a pack's footer from the store.
 
     Raises:
@@ -102,12 +102,12 @@ def read_footer(backend: Backend, name: bytes, size: int, frame_key: bytes, code
     path = pack_path(name)
     if size < TRAILER_SIZE + SEAL_OVERHEAD:
         raise CorruptObjectError(f"pack {name.hex()[:12]} is cut short")
-    trailer = open_sealed(frame_key, backend.get(path, size - TRAILER_SIZE, size), _TRAILER_CONTEXT)
+    trailer = open_sealed(structure_key, backend.get(path, size - TRAILER_SIZE, size), _TRAILER_CONTEXT)
     length = int.from_bytes(trailer, "big")
     if len(trailer) != 8 or not SEAL_OVERHEAD <= length <= size - TRAILER_SIZE:
         raise MalformedObjectError(f"pack {name.hex()[:12]} has a malformed trailer")
     start = size - TRAILER_SIZE - length
-    footer = open_sealed(frame_key, backend.get(path, start, start + length), _FOOTER_CONTEXT)
+    footer = open_sealed(structure_key, backend.get(path, start, start + length), _FOOTER_CONTEXT)
     body = unpad_plain(footer, codec)
     end = 0
     for stored in decode_body(body):
@@ -120,10 +120,10 @@ def read_footer(backend: Backend, name: bytes, size: int, frame_key: bytes, code
 class StoredPacks:
     """The packs that the store has, without any index."""
 
-    def __init__(self, backend: Backend, frame_key: bytes) -> None:
+    def __init__(self, backend: Backend, structure_key: bytes) -> None:
         """Use a backend; nothing is read yet."""
         self._backend = backend
-        self._frame_key = frame_key
+        self._structure_key = structure_key
         self._codec = Codec()
 
     def sizes(self) -> dict[bytes, int]:
@@ -140,7 +140,7 @@ class StoredPacks:
         found = []
         for name, size in sizes.items():
             try:
-                found.append(read_footer(self._backend, name, size, self._frame_key, self._codec))
+                found.append(read_footer(self._backend, name, size, self._structure_key, self._codec))
             except (CorruptObjectError, ObjectNotFoundError):
                 continue  # A check names it; here it only means that nothing in it can be re-used.
         return found

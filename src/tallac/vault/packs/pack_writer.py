@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from tallac.errors import StoreError
-from tallac.interfaces import Backend, FrugalBackend, Randomness, Upload
+from tallac.interfaces import Backend, HighLatencyBackend, Randomness, Upload
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.packs.pack import OpenPack, pack_path
@@ -17,12 +17,12 @@ OPEN_PACKS = 2
 COMMITS_WAITING_MAX = 2
 
 
-def commits_at_once(backend: Backend) -> int:
+def uploads_max(backend: Backend) -> int:
     """Say how many packs a backend takes at the same time."""
-    return backend.commits_at_once if isinstance(backend, FrugalBackend) else 1
+    return backend.uploads_max if isinstance(backend, HighLatencyBackend) else 1
 
 
-class Committer:
+class PackUploader:
     """Make finished packs durable in threads of its own, so that sealing goes on meanwhile."""
 
     def __init__(self, count: int = 1) -> None:
@@ -86,13 +86,15 @@ def _give_up(upload: Upload) -> None:
         upload.abort()
 
 
-class Packing:
+class PackWriter:
     """The open packs of one class of objects (file content; or directories and lists). Not thread-safe."""
 
-    def __init__(self, backend: Backend, frame_key: bytes, codec: Codec, randomness: Randomness, committer: Committer) -> None:
+    def __init__(
+        self, backend: Backend, structure_key: bytes, codec: Codec, randomness: Randomness, committer: PackUploader
+    ) -> None:
         """Begin with no open pack; packs are opened as they are needed."""
         self._backend = backend
-        self._frame_key = frame_key
+        self._structure_key = structure_key
         self._codec = codec
         self._randomness = randomness
         self._committer = committer
@@ -136,7 +138,7 @@ class Packing:
             return
         self._open[slot] = None
         try:
-            finished = pack.finish(self._frame_key, self._codec, self._randomness)
+            finished = pack.finish(self._structure_key, self._codec, self._randomness)
         except StoreError:
             pack.upload.abort()
             raise

@@ -6,17 +6,17 @@ from collections import OrderedDict
 from contextlib import suppress
 
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
-from tallac.interfaces import Backend, FrugalBackend
-from tallac.vault.packs.damaged import aside_path
+from tallac.interfaces import Backend, HighLatencyBackend
+from tallac.vault.packs.damaged import damaged_path
 from tallac.vault.packs.pack import pack_path
 
 WINDOW_SIZE = 1 << 16
 KEPT_SIZE_MAX = 8 << 20
-FRUGAL_KEPT_SIZE_MAX = 48 << 20
+HIGH_LATENCY_KEPT_SIZE_MAX = 48 << 20
 """What is stored together is read together, but for what had been stored before; a far store is not to be asked for that twice."""
 
 
-class PackWindows:
+class PackReadCache:
     """The stretches of packs that were read last: 8 MiB at most, of a far store 48 MiB. Not thread-safe.
 
     Windows begin at multiples of their size, so that reads in whatever order within a stretch of a pack fetch each byte once.
@@ -26,8 +26,8 @@ class PackWindows:
         """Nothing is read yet."""
         self._backend = backend
         self._size, kept_size_max = WINDOW_SIZE, KEPT_SIZE_MAX
-        if isinstance(backend, FrugalBackend):
-            self._size, kept_size_max = backend.read_size, FRUGAL_KEPT_SIZE_MAX
+        if isinstance(backend, HighLatencyBackend):
+            self._size, kept_size_max = backend.read_size, HIGH_LATENCY_KEPT_SIZE_MAX
         self._count_max = kept_size_max // self._size
         self._windows: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
 
@@ -64,7 +64,7 @@ class PackWindows:
 
     def _get(self, pack: bytes, start: int, stop: int) -> bytes:
         # What a repair has put aside is read where nothing else is left.
-        for path in (pack_path(pack), aside_path(pack)):
+        for path in (pack_path(pack), damaged_path(pack)):
             with suppress(ObjectNotFoundError):
                 return self._backend.get(path, start, stop)
         raise MissingObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is missing")

@@ -12,7 +12,7 @@ from tallac.vault.packs.pack import pack_path
 STEP_SIZE = 4 << 20
 
 
-def hash_stored(backend: Backend, name: str, read: Callable[[int], None]) -> bytes:
+def hash_object(backend: Backend, name: str, read: Callable[[int], None]) -> bytes:
     """Give the hash of a stored object of any size; `read` is told how many bytes have come, step by step.
 
     Raises:
@@ -26,7 +26,7 @@ def hash_stored(backend: Backend, name: str, read: Callable[[int], None]) -> byt
     return hasher.digest()
 
 
-class WholePacks:
+class PackVerifier:
     """Reads each pack that is asked about once, and remembers what came of it."""
 
     def __init__(self, backend: Backend) -> None:
@@ -51,7 +51,7 @@ class WholePacks:
 
     def _read(self, name: bytes) -> DamageError | None:
         try:
-            is_right = hash_stored(self._backend, pack_path(name), self._count) == name
+            is_right = hash_object(self._backend, pack_path(name), self._count) == name
         except ObjectNotFoundError:
             return MissingObjectError(f"pack {name.hex()[:12]} is missing in {self._backend.location()}")
         return None if is_right else CorruptObjectError(f"pack {name.hex()[:12]} is damaged")

@@ -11,7 +11,7 @@ from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import Link, LinkKind, decode_links
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.index import VaultIndex
-from tallac.vault.mutable.pending_deletions import quarantine_of
+from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
@@ -81,7 +81,7 @@ class Marker:
         self._index = index
         self._slots = slots
         self._roots = roots
-        self._quarantine = quarantine
+        self._pending = quarantine
 
     def mark(self, session_links: Iterable[bytes]) -> Marks:
         """Mark what hangs from sessions, whose links were read before, and from all roots as they are now.
@@ -160,7 +160,7 @@ class Marker:
 
     def _is_taken(self, name: bytes) -> bool:
         """Say whether a prune has decided upon all copies that the index knows: it may delete them while this one looks at them."""
-        quarantine = quarantine_of(self._quarantine.read())
+        quarantine = pending_deletions_of(self._pending.read())
         return all(quarantine.has_decided(location) for location in self._index.copies(name))
 
 

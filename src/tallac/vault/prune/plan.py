@@ -8,7 +8,7 @@ import msgspec
 
 from tallac.vault.format.footers import Location
 from tallac.vault.index.index import VaultIndex
-from tallac.vault.mutable.pending_deletions import Quarantine, QuarantinedPack
+from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack
 from tallac.vault.prune.mark import Marks
 
 OFFSETS_MAX = 250_000
@@ -56,7 +56,7 @@ class Survey:
         self._indexed = index.packs().keys() - index.unindexed_packs
         self._there = self._indexed - index.absent_packs
 
-    def uses(self, quarantine: Quarantine) -> dict[bytes, PackUse]:
+    def uses(self, quarantine: PendingDeletions) -> dict[bytes, PackUse]:
         """Count each pack's use; what is in quarantine already is left out."""
         uses = {pack: PackUse() for pack in self._indexed if pack not in quarantine.packs}
         for name, location in self._index.records():
@@ -66,28 +66,28 @@ class Survey:
         # Of a pack that is not there nothing can be moved; it stays in the index, so that it is there again when it comes back.
         return {pack: use for pack, use in uses.items() if not use.alive or pack in self._there}
 
-    def needed(self, quarantine: Quarantine) -> set[bytes]:
+    def needed(self, quarantine: PendingDeletions) -> set[bytes]:
         """Give the packs in quarantine of which a copy that is to go turns out to be needed."""
         return {
             location.pack
             for name, location in self._index.records()
-            if quarantine.hides(location) and name in self._marks and self._kept_copy(name, quarantine) is None
+            if quarantine.is_pending(location) and name in self._marks and self._kept_copy(name, quarantine) is None
         }
 
-    def is_in_use(self, name: bytes, location: Location, quarantine: Quarantine) -> bool:
+    def is_in_use(self, name: bytes, location: Location, quarantine: PendingDeletions) -> bool:
         """Say whether a copy of an object is the one that is in use."""
         if name not in self._marks:
             return False
         kept = self._kept_copy(name, quarantine)
         return kept is None or kept == location
 
-    def _kept_copy(self, name: bytes, quarantine: Quarantine) -> Location | None:
-        there = [copy for copy in self._index.copies(name) if copy.pack in self._there and not quarantine.hides(copy)]
+    def _kept_copy(self, name: bytes, quarantine: PendingDeletions) -> Location | None:
+        there = [copy for copy in self._index.copies(name) if copy.pack in self._there and not quarantine.is_pending(copy)]
         # Who empties a pack may leave behind what another pack has, so what lies in packs in quarantine is counted on last.
         return min(there, key=lambda copy: (copy.pack in quarantine.packs, copy.pack, copy.offset), default=None)
 
 
-def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int) -> Iterator[QuarantinedPack]:
+def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int) -> Iterator[PendingPack]:
     """Choose the packs that are worth it: those wholly dead, and those with a larger share of dead bytes than is put up with.
 
     Those with the largest share come first, since one round names a limited number of copies.
@@ -95,10 +95,10 @@ def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int) -> Ite
     left = OFFSETS_MAX
     for pack, use in sorted(uses.items(), key=lambda item: (-_dead_share(item[1]), item[0])):
         if not use.alive:
-            yield QuarantinedPack(pack, since, is_decided=False, offsets=None)
+            yield PendingPack(pack, since, is_decided=False, offsets=None)
         elif use.dead and _dead_share(use) > unused_max and left > 0:
             left -= len(use.offsets)
-            yield QuarantinedPack(pack, since, is_decided=False, offsets=frozenset(use.offsets))
+            yield PendingPack(pack, since, is_decided=False, offsets=frozenset(use.offsets))
 
 
 def total(uses: Iterable[PackUse]) -> PackUse:

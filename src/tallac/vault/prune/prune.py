@@ -11,7 +11,13 @@ from msgspec.structs import replace
 from tallac.errors import StoreFullError
 from tallac.vault.components import VaultParts
 from tallac.vault.format.keys import KeeperKey
-from tallac.vault.mutable.pending_deletions import NO_QUARANTINE, Quarantine, QuarantinedPack, encode_quarantine, quarantine_of
+from tallac.vault.mutable.pending_deletions import (
+    NO_PENDING_DELETIONS,
+    PendingDeletions,
+    PendingPack,
+    encode_pending,
+    pending_deletions_of,
+)
 from tallac.vault.mutable.registers import Register, State
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import PackUse, Survey, propose, total
@@ -52,7 +58,7 @@ class Prune:
         for _ in range(ROUNDS_MAX):
             survey = Survey(self._index, self._mark())
             if is_first:
-                self._count(survey.uses(NO_QUARANTINE).values())
+                self._count(survey.uses(NO_PENDING_DELETIONS).values())
                 is_first = False
             if self._options.is_dry_run:
                 self._foresee(survey)
@@ -62,7 +68,7 @@ class Prune:
                 proposed, quarantine = self._enter(survey)
             except StoreFullError as error:
                 # What is decided already can be carried out first, and makes room.
-                self._sweep(quarantine_of(self._register.read()))
+                self._sweep(pending_deletions_of(self._register.read()))
                 if self.report.deleted_packs == before:
                     raise self._explained(error) from error
                 continue
@@ -70,7 +76,7 @@ class Prune:
             if not any(entry.is_decided and entry.since == proposed for entry in quarantine.packs.values()):
                 return
 
-    def _enter(self, survey: Survey) -> tuple[int, Quarantine]:
+    def _enter(self, survey: Survey) -> tuple[int, PendingDeletions]:
         """Propose what is dead and decide upon it; give the number of the proposal, and the quarantine."""
         quarantine = self._propose(survey)
         proposed = quarantine.number
@@ -88,7 +94,7 @@ class Prune:
             sessions = [session for session in sessions if not is_expired(session.record, now_ns)]
         else:
             sessions = self._watch.drop_old(sessions)
-            self._index.quarantine = quarantine_of(self._register.read())
+            self._index.quarantine = pending_deletions_of(self._register.read())
             self._index.refresh()
             found = self._index.look_at_packs()
             if found or self._index.damage:
@@ -96,22 +102,22 @@ class Prune:
                 with suppress(StoreFullError):
                     self._index.publish(found)
         # Whatever is in quarantine can still be followed.
-        self._index.quarantine = NO_QUARANTINE
+        self._index.quarantine = NO_PENDING_DELETIONS
         return self._marker.mark(links_in_use(sessions))
 
-    def _propose(self, survey: Survey) -> Quarantine:
+    def _propose(self, survey: Survey) -> PendingDeletions:
         """Put the dead into quarantine, durably: all of it, or on a full store as much as can be written down."""
-        proposed: list[QuarantinedPack] = []
+        proposed: list[PendingPack] = []
         count: int | None = None
 
         def add(state: State | None) -> bytes | None:
-            quarantine = quarantine_of(state)
+            quarantine = pending_deletions_of(state)
             proposed[:] = islice(propose(survey.uses(quarantine), self._options.unused_max, quarantine.number + 1), count)
-            return encode_quarantine([*quarantine.packs.values(), *proposed]) if proposed else None
+            return encode_pending([*quarantine.packs.values(), *proposed]) if proposed else None
 
         while True:
             try:
-                return quarantine_of(self._register.swap_state(add))
+                return pending_deletions_of(self._register.swap_state(add))
             except StoreFullError:
                 # Those that come first free the most; the next round takes the others.
                 count = len(proposed) // 2
@@ -125,13 +131,13 @@ class Prune:
             "Make that much room beside the vault and prune again"
         )
 
-    def _decide(self, proposed: int) -> Quarantine:
+    def _decide(self, proposed: int) -> PendingDeletions:
         """Look again at what was proposed by then; take out what came alive, and decide upon the rest."""
         sessions = self._watch.read()
         survey = Survey(self._index, self._marker.mark(links_in_use(sessions)))
 
         def decide(state: State | None) -> bytes | None:
-            quarantine = quarantine_of(state)
+            quarantine = pending_deletions_of(state)
             needed = survey.needed(quarantine)
             entries = []
             for entry in quarantine.packs.values():
@@ -139,17 +145,17 @@ class Prune:
                     entries.append(entry)
                 elif entry.pack not in needed:
                     entries.append(replace(entry, is_decided=True))
-            return None if entries == list(quarantine.packs.values()) else encode_quarantine(entries)
+            return None if entries == list(quarantine.packs.values()) else encode_pending(entries)
 
-        return quarantine_of(self._register.swap_state(decide))
+        return pending_deletions_of(self._register.swap_state(decide))
 
-    def _sweep(self, quarantine: Quarantine) -> None:
+    def _sweep(self, quarantine: PendingDeletions) -> None:
         Sweep(self._parts, self._register, self.report).sweep(quarantine)
         self._tell()
 
     def _foresee(self, survey: Survey) -> None:
         """Say what would be deleted and moved."""
-        uses = survey.uses(NO_QUARANTINE)
+        uses = survey.uses(NO_PENDING_DELETIONS)
         sizes = self._index.packs()
         for entry in propose(uses, self._options.unused_max, 0):
             self.report.deleted_packs += 1

@@ -9,24 +9,24 @@ from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFound
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, decode_body
-from tallac.vault.mutable.pending_deletions import QuarantinedPack
+from tallac.vault.mutable.pending_deletions import PendingPack
 from tallac.vault.packs.pack import pack_path, read_footer
-from tallac.vault.packs.pack_writer import Committer, Packing, commits_at_once
+from tallac.vault.packs.pack_writer import PackUploader, PackWriter, uploads_max
 
 
 class Repacking:
     """New packs, filled from old ones. Not thread-safe."""
 
-    def __init__(self, backend: Backend, frame_key: bytes, randomness: Randomness) -> None:
+    def __init__(self, backend: Backend, structure_key: bytes, randomness: Randomness) -> None:
         """Nothing is written yet."""
         self._backend = backend
-        self._frame_key = frame_key
+        self._structure_key = structure_key
         self._codec = Codec()
-        self._committer = Committer(commits_at_once(backend))
-        self._chunks = Packing(backend, frame_key, self._codec, randomness, self._committer)
-        self._nodes = Packing(backend, frame_key, self._codec, randomness, self._committer)
+        self._committer = PackUploader(uploads_max(backend))
+        self._chunks = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
+        self._nodes = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
 
-    def move(self, entry: QuarantinedPack, is_elsewhere: Callable[[bytes], bool]) -> None:
+    def move(self, entry: PendingPack, is_elsewhere: Callable[[bytes], bool]) -> None:
         """Take over what stays of a pack, unless another pack has it by now.
 
         The whole pack's hash is checked before a byte of it is believed.
@@ -38,11 +38,11 @@ class Repacking:
             content = self._backend.get(pack_path(entry.pack))
             if hash_file_bytes(content) != entry.pack:
                 raise CorruptObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is damaged")
-            footer = read_footer(self._backend, entry.pack, len(content), self._frame_key, self._codec)
+            footer = read_footer(self._backend, entry.pack, len(content), self._structure_key, self._codec)
         except ObjectNotFoundError:
             raise MissingObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is missing") from None
         for stored in decode_body(footer.body):
-            if not entry.hides(stored.offset) and not is_elsewhere(stored.name):
+            if not entry.is_pending(stored.offset) and not is_elsewhere(stored.name):
                 middle = stored.offset + stored.length
                 links = content[middle : middle + stored.links_length]
                 self.add(stored.name, content[stored.offset : middle], links, is_compressed=stored.is_compressed)

@@ -21,7 +21,7 @@ class Amount(msgspec.Struct):
         self.size += size
 
 
-class SessionFigures(msgspec.Struct, frozen=True):
+class SessionStats(msgspec.Struct, frozen=True):
     """One session: its name, its state, and when it began by its writer's clock, in nanoseconds since 1970."""
 
     name: str
@@ -29,7 +29,7 @@ class SessionFigures(msgspec.Struct, frozen=True):
     started_ns: int
 
 
-class VaultFigures(msgspec.Struct):
+class VaultStats(msgspec.Struct):
     """The figures of a vault.
 
     Attributes:
@@ -51,17 +51,17 @@ class VaultFigures(msgspec.Struct):
         default_factory=lambda: {kind: Amount() for kind in ("packs", "index", "slots", "aside", "other")}
     )
     roots: int = 0
-    sessions: list[SessionFigures] = msgspec.field(default_factory=list)
+    sessions: list[SessionStats] = msgspec.field(default_factory=list)
     proposed_packs: int = 0
     decided_packs: int = 0
     trouble: str = ""
 
 
 @runtime_checkable
-class FigureGiver(Protocol):
+class StatsSource(Protocol):
     """Gives the figures of a vault to whoever has the keeper key."""
 
-    def figures(self) -> VaultFigures:
+    def figures(self) -> VaultStats:
         """Count everything. Nothing is changed, and no content is opened.
 
         Raises:

@@ -10,7 +10,7 @@ from tallac.errors import CorruptObjectError, MissingObjectError, StoreFullError
 from tallac.vault.components import VaultParts
 from tallac.vault.format.footers import FinishedPack, index_parts, names_in
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore
-from tallac.vault.mutable.pending_deletions import Quarantine, QuarantinedPack, decode_quarantine, encode_quarantine
+from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack, decode_pending, encode_pending
 from tallac.vault.mutable.registers import Register
 from tallac.vault.packs.pack import StoredPacks, pack_path
 from tallac.vault.prune.repack import Repacking
@@ -90,7 +90,7 @@ class Sweep:
         self._reserve = parts.reserve
         self._stored = StoredPacks(parts.backend, parts.locator.frame)
 
-    def sweep(self, quarantine: Quarantine) -> None:
+    def sweep(self, quarantine: PendingDeletions) -> None:
         """Delete everything in a state of the quarantine that is decided."""
         self._index.refresh()
         listed = self._stored.sizes()
@@ -104,7 +104,7 @@ class Sweep:
         gone.update(self._move([entry for entry in present if entry.offsets is not None], listed, quarantine))
         self._empty(gone)
 
-    def _move(self, entries: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> Iterator[bytes]:
+    def _move(self, entries: list[PendingPack], listed: dict[bytes, int], quarantine: PendingDeletions) -> Iterator[bytes]:
         """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
         kept = self._kept_sizes(entries)
         left = sorted(entries, key=lambda entry: kept[entry.pack])
@@ -124,20 +124,20 @@ class Sweep:
         self._report.unmoved_packs = len(left)
         self._report.room_needed = _room_for(kept[left[0].pack]) + self._index_size() if left else 0
 
-    def _try_repack(self, batch: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> list[bytes] | None:
+    def _try_repack(self, batch: list[PendingPack], listed: dict[bytes, int], quarantine: PendingDeletions) -> list[bytes] | None:
         """Do as `_repack` does; None where the store has no room for it."""
         try:
             return self._repack(batch, listed, quarantine)
         except StoreFullError:
             return None
 
-    def _kept_sizes(self, entries: list[QuarantinedPack]) -> dict[bytes, int]:
+    def _kept_sizes(self, entries: list[PendingPack]) -> dict[bytes, int]:
         """Give for each pack the bytes of what is to stay."""
         by_pack = {entry.pack: entry for entry in entries}
         kept = dict.fromkeys(by_pack, 0)
         for _, location in self._index.records() if entries else ():
             entry = by_pack.get(location.pack)
-            if entry is not None and not entry.hides(location.offset):
+            if entry is not None and not entry.is_pending(location.offset):
                 kept[entry.pack] += location.length + location.links_length
         return kept
 
@@ -157,7 +157,7 @@ class Sweep:
         else:
             self._delete(packs, listed)
 
-    def _repack(self, batch: list[QuarantinedPack], listed: dict[bytes, int], quarantine: Quarantine) -> list[bytes]:
+    def _repack(self, batch: list[PendingPack], listed: dict[bytes, int], quarantine: PendingDeletions) -> list[bytes]:
         """Move what stays of some packs, and delete them; give those that could be read whole."""
         repacking = Repacking(self._parts.backend, self._parts.locator.frame, self._parts.randomness)
         moved: list[bytes] = []
@@ -206,14 +206,14 @@ class Sweep:
         """Take out of the quarantine what is gone, but for the names of the last packs."""
 
         def edit(text: bytes | None) -> bytes | None:
-            before = decode_quarantine(text)
+            before = decode_pending(text)
             names = sorted(
                 (replace(entry, offsets=None) for entry in before if entry.is_decided and entry.pack in gone),
                 key=lambda entry: (entry.since, entry.pack),
             )
             after = [entry for entry in before if not (entry.is_decided and entry.pack in gone)] + names[-GONE_MAX:]
             after.sort(key=lambda entry: entry.pack)
-            return None if after == before else encode_quarantine(after)
+            return None if after == before else encode_pending(after)
 
         self._register.swap(edit)
 

@@ -10,7 +10,7 @@ from tallac.dag import split_hashed
 from tallac.errors import AuthorityError, MissingObjectError
 from tallac.interfaces import BinaryReader
 from tallac.vault.format.links import SMALL_SIZE_MAX, require_issued
-from tallac.vault.format.nodes import Child
+from tallac.vault.format.nodes import NodeRef
 from tallac.vault.mutable.slot_contents import content_of
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.reading.object_reader import ObjectReader
@@ -43,19 +43,19 @@ class VaultFiles:
         reader = self._reader()
         if 0 < cap.size <= SMALL_SIZE_MAX:
             return io.BytesIO(reader.read_chunk(cap.key, cap.hash, cap.size))
-        return VaultFile(reader, Child(b"", cap.key + cap.hash, cap.size))
+        return VaultFile(reader, NodeRef(b"", cap.key + cap.hash, cap.size))
 
-    def read_small(self, packed: bytes) -> bytes | None:
+    def read_small(self, encoded: bytes) -> bytes | None:
         """See `tallac.interfaces.FileReader`."""
-        if packed[:1] == b"L":
-            return packed[1:]
-        if packed[:1] != b"C":
+        if encoded[:1] == b"L":
+            return encoded[1:]
+        if encoded[:1] != b"C":
             return None
-        key, cap_hash, size = split_hashed(packed)
+        key, cap_hash, size = split_hashed(encoded)
         return self._reader().read_chunk(key, cap_hash, size) if 0 < size <= SMALL_SIZE_MAX else None
 
 
-def pieces_from(reader: ObjectReader, root: Child, offset: int) -> Iterator[tuple[int, Child]]:
+def chunks_from(reader: ObjectReader, root: NodeRef, offset: int) -> Iterator[tuple[int, NodeRef]]:
     """Give (start, piece) of a file from the piece that holds offset on, reading only the nodes on the way."""
     if root.size <= SMALL_SIZE_MAX:
         yield 0, root
@@ -63,7 +63,7 @@ def pieces_from(reader: ObjectReader, root: Child, offset: int) -> Iterator[tupl
     yield from _below(reader, root, 0, offset)
 
 
-def _below(reader: ObjectReader, node: Child, start: int, offset: int) -> Iterator[tuple[int, Child]]:
+def _below(reader: ObjectReader, node: NodeRef, start: int, offset: int) -> Iterator[tuple[int, NodeRef]]:
     level, children = reader.read_list(node)
     for child in children:
         if start + child.size > offset:
@@ -77,13 +77,13 @@ def _below(reader: ObjectReader, node: Child, start: int, offset: int) -> Iterat
 class VaultFile(io.RawIOBase):
     """One file's content. Holds one piece at a time; every byte it gives is verified."""
 
-    def __init__(self, reader: ObjectReader, root: Child) -> None:
+    def __init__(self, reader: ObjectReader, root: NodeRef) -> None:
         """Open the file whose chunk or list is root; nothing is read yet."""
         super().__init__()
         self._reader = reader
         self._root = root
         self._position = 0
-        self._pieces: Iterator[tuple[int, Child]] = iter(())
+        self._chunks: Iterator[tuple[int, NodeRef]] = iter(())
         self._start, self._end = 0, 0
         self._data: bytes | None = None
 
@@ -135,10 +135,10 @@ class VaultFile(io.RawIOBase):
 
     def _load(self) -> None:
         """Make the piece at the position the present one: the next in turn, or found from the root after a seek."""
-        start, piece = next(self._pieces, (0, None))
-        if piece is None or not start <= self._position < start + piece.size:
-            self._pieces = pieces_from(self._reader, self._root, self._position)
-            start, piece = next(self._pieces)
+        start, chunk = next(self._chunks, (0, None))
+        if chunk is None or not start <= self._position < start + chunk.size:
+            self._chunks = chunks_from(self._reader, self._root, self._position)
+            start, chunk = next(self._chunks)
         # A hole can be larger than the memory.
-        data = None if piece.is_hole else self._reader.read_chunk(piece.key, piece.hash, piece.size)
-        self._start, self._end, self._data = start, start + piece.size, data
+        data = None if chunk.is_hole else self._reader.read_chunk(chunk.key, chunk.hash, chunk.size)
+        self._start, self._end, self._data = start, start + chunk.size, data

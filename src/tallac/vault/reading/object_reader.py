@@ -13,11 +13,11 @@ from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import Location
 from tallac.vault.format.keys import LocatorKey
 from tallac.vault.format.links import OBJECT_KINDS, Link, LinkKind, decode_links, links_of_entries
-from tallac.vault.format.nodes import NODE_SIZE_MAX, Child, decode_node, links_of_children
+from tallac.vault.format.nodes import NODE_SIZE_MAX, NodeRef, decode_node, links_of_children
 from tallac.vault.format.objects import Kind, check_content, object_name_of, open_content, open_links
 from tallac.vault.format.tables import decode_table_object
-from tallac.vault.packs.read_cache import PackWindows
-from tallac.vault.packs.verifier import WholePacks
+from tallac.vault.packs.read_cache import PackReadCache
+from tallac.vault.packs.verifier import PackVerifier
 
 
 class Finder(Protocol):
@@ -45,8 +45,8 @@ class ObjectReader:
         self._naming = locator.naming
         self._index = index
         self._only_present = only_present
-        self._windows = PackWindows(backend)
-        self._whole_packs = WholePacks(backend)
+        self._windows = PackReadCache(backend)
+        self._whole_packs = PackVerifier(backend)
         self._codec = Codec()
         self.bytes_read = 0
 
@@ -62,12 +62,12 @@ class ObjectReader:
             raise MalformedObjectError("a chunk has another size than its cap says")
         return content
 
-    def read_list(self, node: Child) -> tuple[int, list[Child]]:
+    def read_list(self, node: NodeRef) -> tuple[int, list[NodeRef]]:
         """Read a node of a large file's list: its level and children, whose sizes add up to the node's."""
         level, children = self._node(Kind.LIST, node, self._content(Kind.LIST, node.key, NODE_SIZE_MAX))
         return level, children
 
-    def read_table(self, child: Child) -> list[Entry] | list[Child]:
+    def read_table(self, child: NodeRef) -> list[Entry] | list[NodeRef]:
         """Read a directory's object: the entries of a table, or the children of a node."""
         content = self._content(Kind.DIRECTORY, child.key, NODE_SIZE_MAX)
         if content[:1] != b"\0":
@@ -138,7 +138,7 @@ class ObjectReader:
     def _missing(self, name: bytes) -> MissingObjectError:
         return MissingObjectError(f"object {name.hex()[:12]} is missing in {self._backend.location()}")
 
-    def _node(self, kind: Kind, node: Child, content: bytes) -> tuple[int, list[Child]]:
+    def _node(self, kind: Kind, node: NodeRef, content: bytes) -> tuple[int, list[NodeRef]]:
         level, children = decode_node(kind, content)
         _require_level(node, level)
         check_content(kind, node.key, node.hash, content, links_of_children(kind, level, children))
@@ -166,7 +166,7 @@ class ObjectReader:
         return sealed
 
 
-def _require_level(child: Child, level: int) -> None:
+def _require_level(child: NodeRef, level: int) -> None:
     """Refuse a child of a level that is not its parent's minus one: levels bound how deep a reader has to go."""
     if child.level is not None and child.level != level:
         raise MalformedObjectError("a node of a large file or directory has a child of a wrong level")

@@ -18,7 +18,7 @@ from tallac.dag import Entry
 from tallac.errors import AuthorityError
 from tallac.interfaces import StoredPart
 from tallac.vault.format.links import SMALL_SIZE_MAX, require_issued
-from tallac.vault.format.nodes import Child
+from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.format.tables import TABLE_SIZE_MIN
 from tallac.vault.reading.object_reader import ObjectReader
@@ -40,7 +40,7 @@ def stored_parts(reader: ObjectReader, naming: bytes, cap: ReadCap) -> Iterator[
     if not isinstance(cap, ImmutableFile | ImmutableDirectory):
         raise AuthorityError(f"{cap} is not in a vault: it belongs to another grid")
     require_issued(cap)
-    waiting = [Child(b"", cap.key + cap.hash, cap.size)]
+    waiting = [NodeRef(b"", cap.key + cap.hash, cap.size)]
     while waiting:
         child = waiting.pop()
         below = _children(reader, child, is_file=isinstance(cap, ImmutableFile))
@@ -50,7 +50,7 @@ def stored_parts(reader: ObjectReader, naming: bytes, cap: ReadCap) -> Iterator[
         yield StoredPart(name, 0 if below else child.size, location.length + location.links_length)
 
 
-def _children(reader: ObjectReader, child: Child, *, is_file: bool) -> list[Child]:
+def _children(reader: ObjectReader, child: NodeRef, *, is_file: bool) -> list[NodeRef]:
     """Give what an object lists; [] for a chunk or a table."""
     if is_file:
         # Only roots have no level, and only their size says whether they are lists.

@@ -11,8 +11,8 @@ from pathlib import Path
 from tallac.interfaces import Backend
 from tallac.vault.format.footers import Location
 from tallac.vault.format.keys import LocatorKey
-from tallac.vault.index.sorted_runs import Run
-from tallac.vault.mutable.pending_deletions import Quarantine
+from tallac.vault.index.sorted_runs import SortedRun
+from tallac.vault.mutable.pending_deletions import PendingDeletions
 from tallac.vault.reading.files import VaultFiles
 from tallac.vault.reading.object_reader import ObjectReader
 
@@ -20,14 +20,14 @@ from tallac.vault.reading.object_reader import ObjectReader
 class RunsFinder:
     """Look-ups in the local copy of the index, as another process of this machine made it."""
 
-    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantine: Quarantine) -> None:
+    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantine: PendingDeletions) -> None:
         """Map the runs. One that has been merged away meanwhile is left out: what it listed is not found."""
-        self._runs: list[Run] = []
+        self._runs: list[SortedRun] = []
         for path in paths:
             with suppress(FileNotFoundError):
-                self._runs.append(Run(path))
+                self._runs.append(SortedRun(path))
         self._absent_packs = absent_packs
-        self._quarantine = quarantine
+        self._pending = quarantine
 
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies, or None."""
@@ -45,7 +45,7 @@ class RunsFinder:
                     yield location
 
     def _is_there(self, location: Location) -> bool:
-        return location.pack not in self._absent_packs and not self._quarantine.hides(location)
+        return location.pack not in self._absent_packs and not self._pending.is_pending(location)
 
     def search(self) -> None:
         """Do nothing: the other process looks again."""
@@ -59,7 +59,7 @@ class VaultReaderRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
-    quarantine: Quarantine
+    quarantine: PendingDeletions
 
     @contextmanager
     def open(self) -> Iterator[VaultFiles]:

@@ -13,7 +13,7 @@ from functools import partial
 from tallac.caps import Cap, MutableDirectoryVerify
 from tallac.errors import DamageError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Expect
-from tallac.vault.access.duplicates import check_twins, copy_twins
+from tallac.vault.access.duplicates import check_duplicates, copy_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.reachable import CapCheck
@@ -21,15 +21,15 @@ from tallac.vault.components import VaultParts
 from tallac.vault.format.footers import FinishedPack, names_in
 from tallac.vault.format.header import mend_headers
 from tallac.vault.format.keys import KeeperKey
-from tallac.vault.mirror.peer import OtherCopy
-from tallac.vault.mutable.pending_deletions import quarantine_of
+from tallac.vault.mirror.peer import PeerVault
+from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.roots import encode_roots
 from tallac.vault.mutable.sessions import SESSION_PREFIX, SessionState, decode_session
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
 from tallac.vault.packs.pack import StoredPacks, pack_path
-from tallac.vault.packs.verifier import hash_stored
+from tallac.vault.packs.verifier import hash_object
 from tallac.vault.prune.repack import Repacking
 from tallac.vault.prune.sweep import replace_packs
 from tallac.vault.reading.object_reader import ObjectReader
@@ -49,24 +49,24 @@ class Repair:
         """Prepare; of the mirror the header is read.
 
         Raises:
-            NotAVaultError: The mirror is another vault's.
+            VaultNotFoundError: The mirror is another vault's.
         """
         self._parts = parts
         self._backend = parts.backend
         self._keeper = keeper
         self._options = options
         self._progress = progress
-        self._quarantine = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+        self._pending = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
         # What another client has seen must not stop a repair.
         self._slots = Slots(parts.backend, parts.locator, NoMemory(), parts.randomness)
-        self._mirror = None if options.mirror is None else OtherCopy(options.mirror, parts.identity, keeper)
+        self._mirror = None if options.mirror is None else PeerVault(options.mirror, parts.identity, keeper)
         self._gone: set[bytes] = set()
         self.report = RepairReport()
 
     def run(self, caps: Iterable[Cap]) -> None:
         """Repair everything, going on after what can't be repaired."""
         try:
-            self._mend_frame()
+            self._repair_structure()
             roots = self._mend_roots()
             self._mend_slots(roots)
             self._mend_packs()
@@ -79,36 +79,36 @@ class Repair:
 
     # The vault's own parts
 
-    def _mend_frame(self) -> None:
+    def _repair_structure(self) -> None:
         is_dry_run = self._options.is_dry_run
-        for what in mend_headers(self._backend, self._parts.identity, is_dry_run=is_dry_run):
-            self._did(f"written anew: {what}")
+        for message in mend_headers(self._backend, self._parts.identity, is_dry_run=is_dry_run):
+            self._did(f"written anew: {message}")
         try:
-            quarantine = quarantine_of(self._quarantine.read())
+            quarantine = pending_deletions_of(self._pending.read())
             # What a prune has decided upon is gone, or about to go.
             self._gone = {pack for pack in quarantine.packs if quarantine.is_gone(pack)}
         except DamageError:
             self._did("emptied, since it was damaged: the quarantine")
             if not is_dry_run:
-                self._quarantine.rewrite(b"")
-        self._mend_twins()
+                self._pending.rewrite(b"")
+        self._repair_duplicates()
         self._mend_reserve()
         self._mend_sessions()
         self._mend_index()
 
-    def _mend_twins(self) -> None:
+    def _repair_duplicates(self) -> None:
         """Write passphrases and envelopes anew of which one copy is whole."""
         prefixes = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
         names = [item.name for prefix in prefixes for item in self._backend.list(prefix)]
-        before = list(check_twins(self._backend, names))
+        before = list(check_duplicates(self._backend, names))
         if before and not self._options.is_dry_run:
-            copy_twins(self._backend, self._backend, prefixes)
-        left = [] if self._options.is_dry_run else list(check_twins(self._backend, names))
+            copy_duplicates(self._backend, self._backend, prefixes)
+        left = [] if self._options.is_dry_run else list(check_duplicates(self._backend, names))
         for finding in before:
             if finding not in left:
                 self._did(f"written anew: {finding.stored}")
         for finding in left:
-            self._left(finding.what)
+            self._left(finding.message)
 
     def _mend_reserve(self) -> None:
         """Delete damaged pieces of the reserve; the next backup adds others."""
@@ -225,7 +225,7 @@ class Repair:
         for name in damaged:
             self._backend.delete(pack_path(name))
         # Records of what is stored belong to the quarantine's number: the next backup looks everything up, piece by piece.
-        self._quarantine.swap(lambda text: text or b"")
+        self._pending.swap(lambda text: text or b"")
 
     def _indexed(self) -> dict[bytes, FinishedPack]:
         """Give what the index knows; in a dry run, without what is damaged of it."""
@@ -242,7 +242,7 @@ class Repair:
         if self._options.is_quick:
             return True
         try:
-            return hash_stored(self._backend, pack_path(name), self._count) == name
+            return hash_object(self._backend, pack_path(name), self._count) == name
         except ObjectNotFoundError:
             raise
         except StoreError:
@@ -318,14 +318,14 @@ class Repair:
         missing = self._missing(roots)
         self.report.missing_objects = len(missing)
         if missing and not self._options.is_dry_run:
-            aside = sum(1 for name in missing if any(True for _ in self._parts.index.copies_aside(name)))
+            aside = sum(1 for name in missing if any(True for _ in self._parts.index.copies_in_damaged_packs(name)))
             self._left(
                 f"missing: {counted(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a "
                 "restore finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"
             )
 
-    def _did(self, what: str) -> None:
-        self.report.done.append(what)
+    def _did(self, message: str) -> None:
+        self.report.done.append(message)
 
-    def _left(self, what: str) -> None:
-        self.report.left.append(what)
+    def _left(self, message: str) -> None:
+        self.report.left.append(message)

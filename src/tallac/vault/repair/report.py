@@ -75,7 +75,7 @@ class Repairer(Protocol):
 
         Raises:
             AuthorityError: This takes the keeper key.
-            NotAVaultError: The mirror is another vault's.
+            VaultNotFoundError: The mirror is another vault's.
             StoreError: A store failed.
         """
         ...

@@ -15,14 +15,14 @@ from tallac.caps import (
     storage_index_of,
 )
 from tallac.dag import Entry
-from tallac.errors import DamageError, RolledBackError
+from tallac.errors import DamageError, RollbackDetectedError
 from tallac.vault.components import VaultParts
 from tallac.vault.format.footers import Location
 from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind
-from tallac.vault.format.nodes import Child
+from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.seen_objects import SeenObjects
-from tallac.vault.packs.read_cache import PackWindows
+from tallac.vault.packs.read_cache import PackReadCache
 from tallac.vault.prune.repack import Repacking
 from tallac.vault.reading.object_reader import ObjectReader
 
@@ -60,7 +60,7 @@ class Salvage:
         self._reader = ObjectReader(parts.backend, parts.locator, parts.index)
         self._one = OneCopy()
         self._one_reader = ObjectReader(parts.backend, parts.locator, self._one)
-        self._windows = PackWindows(parts.backend)
+        self._windows = PackReadCache(parts.backend)
         self._seen = SeenObjects(parts.index)
         self._seen_lost: set[bytes] = set()
         self._slots_seen: set[bytes] = set()
@@ -72,14 +72,14 @@ class Salvage:
         while waiting:
             cap = waiting.pop()
             if isinstance(cap, ImmutableFile) and cap.total == 1:
-                self._walk_file(Child(b"", cap.key + cap.hash, cap.size))
+                self._walk_file(NodeRef(b"", cap.key + cap.hash, cap.size))
             elif isinstance(cap, ImmutableDirectory) and cap.total == 1:
-                waiting += self._caps_of(self._tables(Child(b"", cap.key + cap.hash, cap.size)))
+                waiting += self._caps_of(self._tables(NodeRef(b"", cap.key + cap.hash, cap.size)))
             elif isinstance(cap, MutableDirectoryRead) and cap.verify_cap.storage_index not in self._slots_seen:
                 self._slots_seen.add(cap.verify_cap.storage_index)
                 try:
                     waiting += self._caps_of(self._slots.entries(cap)[0])
-                except (DamageError, RolledBackError):
+                except (DamageError, RollbackDetectedError):
                     continue
 
     def _caps_of(self, entries: list[Entry]) -> Iterator[Cap]:
@@ -89,7 +89,7 @@ class Salvage:
             except DamageError:
                 continue
 
-    def _tables(self, root: Child) -> list[Entry]:
+    def _tables(self, root: NodeRef) -> list[Entry]:
         """Rescue the objects of an immutable directory, and give its entries."""
         entries: list[Entry] = []
         waiting = [root]
@@ -103,13 +103,13 @@ class Salvage:
             except DamageError:
                 continue
             for each in below:
-                if isinstance(each, Child):
+                if isinstance(each, NodeRef):
                     waiting.append(each)
                 else:
                     entries.append(each)
         return entries
 
-    def _walk_file(self, root: Child) -> None:
+    def _walk_file(self, root: NodeRef) -> None:
         if root.size <= SMALL_SIZE_MAX:
             self._rescue_chunk(root)
             return
@@ -126,13 +126,13 @@ class Salvage:
             if level > 1:
                 waiting += children
             else:
-                for piece in children:
-                    if not piece.is_hole:
-                        self._rescue_chunk(piece)
+                for chunk in children:
+                    if not chunk.is_hole:
+                        self._rescue_chunk(chunk)
 
-    def _rescue_chunk(self, piece: Child) -> None:
-        link = Link(LinkKind.CHUNK, storage_index_of(piece.key), b"")
-        self._rescue(link, _chunk(piece))
+    def _rescue_chunk(self, chunk: NodeRef) -> None:
+        link = Link(LinkKind.CHUNK, storage_index_of(chunk.key), b"")
+        self._rescue(link, _chunk(chunk))
 
     def _rescue(self, link: Link, read: Callable[[ObjectReader], object]) -> bool:
         """Store an object again that has no copy but aside ones, if one of them is whole; False where it was seen before."""
@@ -142,7 +142,7 @@ class Salvage:
         self._seen.add(name)
         if self._index.find(name) is None:
             self._seen_lost.add(name)
-            for location in list(self._index.copies_aside(name)):
+            for location in list(self._index.copies_in_damaged_packs(name)):
                 if self._is_whole(location, link, read):
                     self._store(name, location)
                     break
@@ -165,13 +165,13 @@ class Salvage:
         self.rescued.add(name)
 
 
-def _chunk(piece: Child) -> Callable[[ObjectReader], object]:
-    return lambda reader: reader.read_chunk(piece.key, piece.hash, piece.size)
+def _chunk(chunk: NodeRef) -> Callable[[ObjectReader], object]:
+    return lambda reader: reader.read_chunk(chunk.key, chunk.hash, chunk.size)
 
 
-def _list(node: Child) -> Callable[[ObjectReader], object]:
+def _list(node: NodeRef) -> Callable[[ObjectReader], object]:
     return lambda reader: reader.read_list(node)
 
 
-def _table(child: Child) -> Callable[[ObjectReader], object]:
+def _table(child: NodeRef) -> Callable[[ObjectReader], object]:
     return lambda reader: reader.read_table(child)

@@ -13,28 +13,28 @@ from pathlib import Path
 import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap, storage_index_of
-from tallac.dag import Entry, unpack_cap
-from tallac.dag.packed import encode_size
+from tallac.dag import Entry, decode_cap
+from tallac.dag.encoded import encode_size
 from tallac.errors import DamageError
 from tallac.interfaces import (
     Backend,
     Buffer,
+    Chunk,
+    ChunkWriter,
     DirectoryBuilder,
     FileContent,
-    FrugalBackend,
-    Piece,
-    PieceWriter,
+    HighLatencyBackend,
     Randomness,
     WorkerRecipe,
 )
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import SMALL_SIZE_MAX
-from tallac.vault.format.nodes import Child, TreeBuilder
+from tallac.vault.format.nodes import NodeRef, TreeBuilder
 from tallac.vault.format.objects import Kind, object_name_of
 from tallac.vault.format.tables import TableDirectoryBuilder
 from tallac.vault.index.index import VaultIndex
-from tallac.vault.mutable.pending_deletions import Quarantine
+from tallac.vault.mutable.pending_deletions import PendingDeletions
 from tallac.vault.reading.object_reader import ObjectReader
 from tallac.vault.reading.worker_reader import RunsFinder, can_be_sent
 from tallac.vault.writing.chunker import Cutter
@@ -63,7 +63,7 @@ def put_small(objects: ObjectWriter, data: Buffer) -> bytes:
     return b"C" + stored.key + stored.hash + encode_size(len(data))
 
 
-class VaultPieceWriter:
+class VaultChunkWriter:
     """What a worker process stores with."""
 
     def __init__(self, objects: ObjectWriter) -> None:
@@ -75,7 +75,7 @@ class VaultPieceWriter:
         """See `tallac.interfaces.PieceWriter`."""
         return put_small(self._objects, data)
 
-    def put_piece(self, data: Buffer) -> bytes:
+    def put_chunk(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.PieceWriter`."""
         return b"".join(self._objects.store(Kind.CHUNK, data))
 
@@ -102,17 +102,17 @@ class VaultRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
-    quarantine: Quarantine
+    quarantine: PendingDeletions
     claims_path: str
 
     @contextmanager
-    def open(self) -> Iterator[PieceWriter]:
+    def open(self) -> Iterator[ChunkWriter]:
         """See `tallac.interfaces.WorkerRecipe`."""
         with Claims(self.claims_path) as claims:
             finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
             objects = ObjectWriter(self.backend, WriterKey(self.secret), finder, claims, os.urandom)
             try:
-                yield VaultPieceWriter(objects)
+                yield VaultChunkWriter(objects)
             except BaseException:
                 objects.abort()
                 raise
@@ -133,7 +133,7 @@ class VaultWriter:
         self._unpublished: list[FinishedPack] = []
         self._workers_stored = 0
         self._joined_size = 0
-        self.takes_pieces = True
+        self.takes_chunks = True
         self.threads = 0
         # What a prune has taken is no loss.
         self.has_losses = any(not index.quarantine.is_gone(pack) for pack in index.absent_packs)
@@ -153,23 +153,23 @@ class VaultWriter:
         """See `tallac.interfaces.CapWriter`."""
         return put_small(self._objects, data)
 
-    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         """See `tallac.interfaces.CapWriter`."""
         if self._cutter is None:
             self._cutter = Cutter(self._key.chunker_seed)
         return self._cutter.cut(descriptor, size, start)
 
-    def put_piece(self, data: Buffer) -> bytes:
+    def put_chunk(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.CapWriter`."""
         return b"".join(self._objects.store(Kind.CHUNK, data))
 
-    def join(self, pieces: Iterable[tuple[Piece, bytes]]) -> bytes:
+    def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
         """See `tallac.interfaces.CapWriter`."""
         tree = TreeBuilder(Kind.LIST, self._objects.store)
         size = 0
-        for piece, token in pieces:
-            tree.add(Child(b"", token, piece.length))
-            size += piece.length
+        for chunk, token in chunks:
+            tree.add(NodeRef(b"", token, chunk.length))
+            size += chunk.length
         if size <= SMALL_SIZE_MAX:
             # Its cap would promise a chunk.
             raise ValueError(f"a file of {size} bytes is stored with put_small")
@@ -180,15 +180,15 @@ class VaultWriter:
             self._objects.flush_nodes()
         return b"C" + root.key_and_hash + encode_size(root.size)
 
-    def pieces_held(self, packed: bytes) -> list[tuple[Piece, bytes]]:
+    def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
         """See `tallac.interfaces.CapWriter`."""
-        held: list[tuple[Piece, bytes]] = []
+        held: list[tuple[Chunk, bytes]] = []
         offset = 0
         with contextlib.suppress(DamageError):  # What lies behind a node that is not there is not held.
-            for child in self._leaves(Child(b"", packed[1:49], int.from_bytes(packed[49:], "big"))):
+            for child in self._leaves(NodeRef(b"", encoded[1:49], int.from_bytes(encoded[49:], "big"))):
                 if not child.is_hole and not self._has(child.key):
                     break
-                held.append((Piece(offset, child.size, child.is_hole), child.key_and_hash))
+                held.append((Chunk(offset, child.size, child.is_hole), child.key_and_hash))
                 offset += child.size
         return held
 
@@ -208,9 +208,9 @@ class VaultWriter:
             spool.flush()
             return _file_cap(self._put_large(spool.fileno(), spool.tell()))
 
-    def worker_recipe(self) -> WorkerRecipe[PieceWriter] | None:
+    def worker_recipe(self) -> WorkerRecipe[ChunkWriter] | None:
         """See `tallac.interfaces.CapWriter`."""
-        if isinstance(self._backend, FrugalBackend):
+        if isinstance(self._backend, HighLatencyBackend):
             return None
         index = self._index
         recipe = VaultRecipe(
@@ -236,20 +236,20 @@ class VaultWriter:
             builder.add(entry)
         return builder.finish()
 
-    def holds(self, packed: bytes) -> bool:
+    def holds(self, encoded: bytes) -> bool:
         """See `tallac.interfaces.CapWriter`."""
-        if packed[:1] not in (b"C", b"D"):
+        if encoded[:1] not in (b"C", b"D"):
             return True
-        return self._has(packed[1:17])
+        return self._has(encoded[1:17])
 
-    def holds_all(self, packed: bytes) -> bool:
+    def holds_all(self, encoded: bytes) -> bool:
         """See `tallac.interfaces.CapWriter`."""
-        if packed[:1] != b"C":
-            return self.holds(packed)
-        size = int.from_bytes(packed[49:], "big")
+        if encoded[:1] != b"C":
+            return self.holds(encoded)
+        size = int.from_bytes(encoded[49:], "big")
         if size <= SMALL_SIZE_MAX:
-            return self._has(packed[1:17])
-        return self._has_below(Child(b"", packed[1:49], size))
+            return self._has(encoded[1:17])
+        return self._has_below(NodeRef(b"", encoded[1:49], size))
 
     def publish(self) -> None:
         """Make all caps of this batch durable: packs first, then the index.
@@ -278,12 +278,12 @@ class VaultWriter:
             self._unpublished = []
 
     def _put_large(self, descriptor: int, size: int) -> bytes:
-        def stored() -> Iterator[tuple[Piece, bytes]]:
-            for piece in self.cut(descriptor, size):
-                if piece.is_hole:
-                    yield piece, b""
+        def stored() -> Iterator[tuple[Chunk, bytes]]:
+            for chunk in self.cut(descriptor, size):
+                if chunk.is_hole:
+                    yield chunk, b""
                 else:
-                    yield piece, self.put_piece(os.pread(descriptor, piece.length, piece.offset))
+                    yield chunk, self.put_chunk(os.pread(descriptor, chunk.length, chunk.offset))
 
         return self.join(stored())
 
@@ -291,7 +291,7 @@ class VaultWriter:
         name = object_name_of(self._key.locator_key.naming, storage_index_of(key))
         return self._index.find(name) is not None or name in self._claims
 
-    def _leaves(self, node: Child) -> Iterator[Child]:
+    def _leaves(self, node: NodeRef) -> Iterator[NodeRef]:
         level, children = self._reader.read_list(node)
         for child in children:
             if level > 1:
@@ -299,7 +299,7 @@ class VaultWriter:
             else:
                 yield child
 
-    def _has_below(self, node: Child) -> bool:
+    def _has_below(self, node: NodeRef) -> bool:
         if not self._has(node.key):
             return False
         try:
@@ -321,7 +321,7 @@ def _fill(content: FileContent, buffer: memoryview) -> int:
     return filled
 
 
-def _file_cap(packed: bytes) -> FileReadCap:
-    cap = unpack_cap(packed)
+def _file_cap(encoded: bytes) -> FileReadCap:
+    cap = decode_cap(encoded)
     assert isinstance(cap, FileReadCap)
     return cap

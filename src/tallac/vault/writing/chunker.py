@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 from pyfastcdc import FastCDC
 
-from tallac.interfaces import Piece
+from tallac.interfaces import Chunk
 
 PIECE_SIZE_MIN = 1 << 19
-PIECE_SIZE_AVERAGE = 1 << 19
+CHUNK_SIZE_AVERAGE = 1 << 19
 PIECE_SIZE_MAX = 1 << 22
 BLOCK_SIZE = 1 << 16
 HOLE_BLOCKS_MIN = 16
@@ -31,28 +31,28 @@ class Cutter:
     def __init__(self, seed: int) -> None:
         """Take the vault's chunker seed: 63 bits, not 0."""
         self._chunker = FastCDC(
-            PIECE_SIZE_AVERAGE, min_size=PIECE_SIZE_MIN, max_size=PIECE_SIZE_MAX, normalized_chunking=1, seed=seed
+            CHUNK_SIZE_AVERAGE, min_size=PIECE_SIZE_MIN, max_size=PIECE_SIZE_MAX, normalized_chunking=1, seed=seed
         )
         self._window = bytearray(WINDOW_SIZE)
 
-    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Piece]:
+    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         """Find the pieces of an open file, in order, from where one of them begins. Where the file shrinks, they end early.
 
         Raises:
             OSError: The file can't be read.
         """
         # The block in which a piece begins is in the same stretch as the piece: stretches end where blocks do.
-        for first, end, is_hole in stretches(descriptor, size, start // BLOCK_SIZE * BLOCK_SIZE):
+        for first, end, is_hole in ranges(descriptor, size, start // BLOCK_SIZE * BLOCK_SIZE):
             begin = max(first, start)
             if os.fstat(descriptor).st_size < end:
                 # What lies behind the new end reads as nothing, and nothing looks like zeros.
                 return
             if is_hole:
-                yield Piece(begin, end - begin, is_hole=True)
+                yield Chunk(begin, end - begin, is_hole=True)
             else:
-                yield from self._cut_stretch(descriptor, begin, end)
+                yield from self._cut_range(descriptor, begin, end)
 
-    def _cut_stretch(self, descriptor: int, start: int, end: int) -> Iterator[Piece]:
+    def _cut_range(self, descriptor: int, start: int, end: int) -> Iterator[Chunk]:
         while start < end:
             view = memoryview(self._window)[: min(WINDOW_SIZE, end - start)]
             filled = _fill(descriptor, view, start)
@@ -62,14 +62,14 @@ class Cutter:
                 # Only the end of the stretch may end a piece, not the end of the window.
                 if not is_last and chunk.offset + chunk.length == filled:
                     break
-                yield Piece(position, chunk.length)
+                yield Chunk(position, chunk.length)
                 position += chunk.length
             if is_last:
                 return
             start = position
 
 
-def stretches(descriptor: int, size: int, first: int = 0) -> Iterator[tuple[int, int, bool]]:
+def ranges(descriptor: int, size: int, first: int = 0) -> Iterator[tuple[int, int, bool]]:
     """Divide a file into (start, end, is a hole). A hole is a maximal run of at least 16 zero blocks, the last may be short.
 
     Args:

@@ -20,7 +20,7 @@ from tallac.vault.format.objects import (
     seal_content,
     seal_links,
 )
-from tallac.vault.packs.pack_writer import Committer, Packing, commits_at_once
+from tallac.vault.packs.pack_writer import PackUploader, PackWriter, uploads_max
 from tallac.vault.writing.claims import Claims
 
 
@@ -43,10 +43,10 @@ class ObjectWriter:
         self._claims = claims
         self._randomness = randomness
         self._codec = Codec()
-        self._committer = Committer(commits_at_once(backend))
+        self._committer = PackUploader(uploads_max(backend))
         frame = writer_key.locator_key.frame
-        self._files = Packing(backend, frame, self._codec, randomness, self._committer)
-        self._nodes = Packing(backend, frame, self._codec, randomness, self._committer)
+        self._files = PackWriter(backend, frame, self._codec, randomness, self._committer)
+        self._nodes = PackWriter(backend, frame, self._codec, randomness, self._committer)
 
     @property
     def bytes_stored(self) -> int:

@@ -9,14 +9,14 @@ from functools import partial
 from msgspec.structs import replace
 
 from tallac.caps import Cap, MutableDirectoryRead, ReadCap
-from tallac.dag import pack_cap
+from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter
 from tallac.vault.check.below import check_below
 from tallac.vault.components import VaultParts
 from tallac.vault.format.keys import KeeperKey, WriterKey
-from tallac.vault.format.links import links_of_packed
-from tallac.vault.mutable.pending_deletions import Quarantine, decode_quarantine, encode_quarantine, quarantine_of
+from tallac.vault.format.links import links_of_encoded
+from tallac.vault.mutable.pending_deletions import PendingDeletions, decode_pending, encode_pending, pending_deletions_of
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.sessions import RegisteredSession, SessionState
 from tallac.vault.writing.batch import VaultWriter
@@ -31,7 +31,7 @@ class VaultSession:
         self._parts = parts
         self._key = key
         self._registered = registered
-        self._register = quarantine_register(parts, key.keeper_key)
+        self._register = pending_register(parts, key.keeper_key)
         self._first_number: int | None = None
         self._linked: list[ReadCap] = []
         self._looked_at_number = 0
@@ -42,7 +42,7 @@ class VaultSession:
     def writing(self) -> Iterator[CapWriter]:
         """See `tallac.interfaces.Session`."""
         parts, index = self._parts, self._parts.index
-        index.quarantine = quarantine_of(self._register.read())
+        index.quarantine = pending_deletions_of(self._register.read())
         if self._first_number is None:
             # Later batches look at a later state, but what the first one relied on was looked up under this one.
             self._first_number = index.quarantine.number
@@ -77,7 +77,7 @@ class VaultSession:
             FencedError: It took something that is linked by now; to store the same again makes that whole.
         """
         if self._linked:
-            quarantine = quarantine_of(self._register.read())
+            quarantine = pending_deletions_of(self._register.read())
             if quarantine.number != self._looked_at_number:
                 self._require_all(self._linked, quarantine)
 
@@ -92,8 +92,8 @@ class VaultSession:
 
     def _state(self, state: SessionState, caps: list[ReadCap], found: list[ReadCap]) -> None:
         """State what is needed, and then see that no prune has an eye on it."""
-        self._registered.commit(b"".join(links_of_packed(pack_cap(cap)) for cap in caps + found), state)
-        quarantine = quarantine_of(self._register.read())
+        self._registered.commit(b"".join(links_of_encoded(encode_cap(cap)) for cap in caps + found), state)
+        quarantine = pending_deletions_of(self._register.read())
         if quarantine.number != (self._first_number or 0):
             quarantine = self._require_all(caps + found, quarantine)
         elif found and quarantine.number:
@@ -101,7 +101,7 @@ class VaultSession:
         self._linked += caps + found
         self._looked_at_number = quarantine.number
 
-    def _require_all(self, caps: list[ReadCap], quarantine: Quarantine) -> Quarantine:
+    def _require_all(self, caps: list[ReadCap], quarantine: PendingDeletions) -> PendingDeletions:
         """Look up everything that hangs from some caps, and take it out of the quarantine while that can be done.
 
         What a prune has merely proposed is rescued. What it has decided upon is as good as gone. Gives the last state looked at.
@@ -117,7 +117,7 @@ class VaultSession:
             if not wanted:
                 return quarantine
             state = self._register.swap(partial(_without, wanted))
-            quarantine = quarantine_of(state)
+            quarantine = pending_deletions_of(state)
             if not any(pack in quarantine.packs for pack in wanted):
                 return quarantine
 
@@ -127,16 +127,16 @@ class VaultSession:
         except DamageError as error:
             raise FencedError(f"{error}: a prune took it while this run was under way; run the command again") from error
         if not report.is_healthy:
-            raise FencedError(f"{report.findings[0].what}: a prune took it while this run was under way; run the command again")
+            raise FencedError(f"{report.findings[0].message}: a prune took it while this run was under way; run the command again")
 
 
-def quarantine_register(parts: VaultParts, keeper: KeeperKey) -> Register:
+def pending_register(parts: VaultParts, keeper: KeeperKey) -> Register:
     """Give the register that holds the quarantine."""
     return Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
 
 
 def _without(wanted: set[bytes], text: bytes | None) -> bytes | None:
     """Take out what a writer needs and no prune has decided upon."""
-    entries = decode_quarantine(text)
+    entries = decode_pending(text)
     kept = [entry for entry in entries if entry.is_decided or entry.pack not in wanted]
-    return None if len(kept) == len(entries) else encode_quarantine(kept)
+    return None if len(kept) == len(entries) else encode_pending(kept)

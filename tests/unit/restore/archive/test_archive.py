@@ -88,7 +88,7 @@ def test_a_tar_archive_has_everything(grid: FakeGrid) -> None:
     assert members[b"fifo"].isfifo()
     attribute = members[b"d/again"].pax_headers["SCHILY.xattr.user.a%3D%25b"]
     assert attribute.encode("utf-8", "surrogateescape") == b"\0\xff\n"
-    told = {problem.path: problem.what for problem in written.problems}
+    told = {problem.path: problem.message for problem in written.problems}
     assert told.keys() == {b"d/again", b"socket"}
     assert "no socket" in told[b"socket"]
     assert (written.summary.files, written.summary.directories) == (8, 2)

@@ -13,7 +13,7 @@ import pytest
 from tallac.backends.local import LocalBackend
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, Metadata
-from tallac.errors import WorkerDiedError
+from tallac.errors import WorkerCrashedError
 from tallac.restore import Problem, RestoreObserver, RestoreSummary, restore
 from tallac.restore.parallel.process_pool import LARGE_SIZE_MIN, PoolRunner
 from tallac.vault.vault import Vault, create_vault, open_vault
@@ -111,7 +111,7 @@ def test_a_worker_that_dies_ends_the_restore(vault: Vault, tmp_path: Path, monke
         return pool
 
     monkeypatch.setattr(PoolRunner, "_choose_pool", kill_one)
-    with pytest.raises(WorkerDiedError, match="restore again into another folder"):
+    with pytest.raises(WorkerCrashedError, match="restore again into another folder"):
         restore(vault, entry, tmp_path / "out", workers=2)
     for process in processes:
         with pytest.raises(ProcessLookupError):

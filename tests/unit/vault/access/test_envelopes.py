@@ -9,7 +9,7 @@ from tallac.errors import CorruptObjectError, MalformedCapError, MissingObjectEr
 from tallac.interfaces import Buffer, Expect, Version
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.faulty_backend import Fault, FaultAt, FaultyBackend
-from tallac.vault.access.duplicates import check_twins, twin_paths
+from tallac.vault.access.duplicates import check_duplicates, duplicate_paths
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.format.keys import EnvelopeKey, WriterKey, parse_envelope_key, parse_vault_key
 
@@ -99,20 +99,20 @@ def test_two_machines_at_once(times: int) -> None:
     file = EnvelopeFile(backend, IDENTITY, KEY, SeededRandomness(1))
     file.add(envelope("ours"))
     assert file.read() == envelope("ours", *(f"theirs{number}" for number in range(times)))
-    assert len({backend.get(name) for name in twin_paths(file.path)}) == 1
+    assert len({backend.get(name) for name in duplicate_paths(file.path)}) == 1
 
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_one_copy_suffices_and_the_other_comes_back(file: EnvelopeFile, backend: MemoryBackend, lost: int) -> None:
     """Either copy may be missing or damaged; the next addition writes it anew, even of nothing new."""
     file.add(envelope("home"))
-    name = twin_paths(file.path)[lost]
+    name = duplicate_paths(file.path)[lost]
     for damage in (lambda: backend.delete(name), lambda: backend.put(name, b"x" * 40)):
         damage()
-        assert len(list(check_twins(backend, [file.path]))) == 1
+        assert len(list(check_duplicates(backend, [file.path]))) == 1
         assert file.read() == envelope("home")
         file.add(envelope("home"))
-        assert list(check_twins(backend, [file.path])) == []
+        assert list(check_duplicates(backend, [file.path])) == []
 
 
 def test_a_lost_envelope_is_told_and_made_anew(file: EnvelopeFile, backend: MemoryBackend) -> None:
@@ -120,11 +120,11 @@ def test_a_lost_envelope_is_told_and_made_anew(file: EnvelopeFile, backend: Memo
     with pytest.raises(MissingObjectError):
         file.read()
     file.add(envelope("home"))
-    for name in twin_paths(file.path):
+    for name in duplicate_paths(file.path):
         backend.put(name, b"\0" + backend.get(name)[1:])
     with pytest.raises(CorruptObjectError):
         file.read()
-    assert len(list(check_twins(backend, [file.path]))) == 1
+    assert len(list(check_duplicates(backend, [file.path]))) == 1
     file.add(envelope("docs"))
     assert file.read() == envelope("docs")
 
@@ -135,7 +135,7 @@ def test_another_vaults_envelope_does_not_open(file: EnvelopeFile, backend: Memo
     with pytest.raises(CorruptObjectError):
         EnvelopeFile(backend, "f" * 32, KEY, SeededRandomness(1)).read()
     other = EnvelopeFile(backend, IDENTITY, EnvelopeKey(bytes(32)), SeededRandomness(1))
-    for name, copy in zip(twin_paths(other.path), twin_paths(file.path), strict=True):
+    for name, copy in zip(duplicate_paths(other.path), duplicate_paths(file.path), strict=True):
         backend.put(name, backend.get(copy))
     with pytest.raises(CorruptObjectError):
         other.read()

@@ -9,7 +9,7 @@ from tallac.backends.memory import MemoryBackend
 from tallac.crypto.passphrases import PassphraseCost
 from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
 from tallac.testing.determinism import SeededRandomness
-from tallac.vault.access.duplicates import add_check, take_check, twin_paths
+from tallac.vault.access.duplicates import add_check, duplicate_paths, take_check
 from tallac.vault.access.passphrases import COST, MEMORY_KIB_MAX, PASSPHRASE_PREFIX, PASSPHRASES_MAX, Passphrases, decode_passphrase
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import EnvelopeKey
@@ -50,7 +50,7 @@ def passphrases(backend: MemoryBackend) -> Passphrases:
 
 def rewrite(backend: MemoryBackend, path: str, **changes: object) -> None:
     """Change fields of both copies of a passphrase object, with a right check."""
-    for name in twin_paths(path):
+    for name in duplicate_paths(path):
         body = take_check(backend.get(name), name)
         fields = dict(zip(decode_passphrase(body, path).__struct_fields__, msgspec.msgpack.decode(body), strict=True))
         backend.put(name, add_check(msgspec.msgpack.encode([*(fields | changes).values()])))
@@ -105,7 +105,7 @@ def test_what_is_removed_opens_nothing(passphrases: Passphrases, backend: Memory
 @pytest.mark.parametrize("lost", [0, 1])
 def test_one_copy_suffices(passphrases: Passphrases, backend: MemoryBackend, lost: int) -> None:
     """Either copy may be missing or damaged."""
-    name = twin_paths(passphrases.add("first", "one", KEY))[lost]
+    name = duplicate_paths(passphrases.add("first", "one", KEY))[lost]
     backend.put(name, backend.get(name)[:-1])
     assert passphrases.open("first").secret == KEY.secret
     backend.delete(name)
@@ -117,7 +117,7 @@ def test_damage_is_not_called_a_wrong_passphrase(passphrases: Passphrases, backe
     """Where both copies are damaged, that is said; another passphrase still opens."""
     path = passphrases.add("first", "one", KEY)
     passphrases.add("second", "two", KEY)
-    for name in twin_paths(path):
+    for name in duplicate_paths(path):
         backend.put(name, b"\xff" + backend.get(name)[1:])
     with pytest.raises(CorruptObjectError, match="can't be tried"):
         passphrases.open("first")

@@ -46,7 +46,7 @@ def test_what_is_stored_anew_is_read(backend: MemoryBackend, key: WriterKey, tmp
     reader = fresh(backend, key, tmp_path / "three")
     assert dict(read_tree(reader, cap)) == dict(flatten(TREE))
     assert reader.check(cap, read_data=True).findings == []
-    assert reader.check_frame(read_data=True).is_healthy
+    assert reader.check_structure(read_data=True).is_healthy
 
 
 def test_a_rolled_back_index_hides_nothing(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_any_copy_serves(backend: MemoryBackend, key: WriterKey, tmp_path: Path)
             backend.put(name, (content[:1000], bytes(len(content)), content[::-1] + b"x")[number])
         reader = fresh(backend, key, tmp_path / f"reader {number}")
         assert dict(read_tree(reader, cap)) == dict(flatten(TREE))
-        assert not reader.check_frame(read_data=True).is_healthy
+        assert not reader.check_structure(read_data=True).is_healthy
 
 
 def test_a_pack_that_is_cut_short_gives_what_is_left(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_pack_that_is_cut_short_gives_what_is_left(backend: MemoryBackend, key
     for name in packs(backend):
         backend.put(name, backend.get(name)[:-1])
     reader = fresh(backend, key, tmp_path / "two")
-    assert not reader.check_frame(read_data=False).is_healthy
+    assert not reader.check_structure(read_data=False).is_healthy
     # What a backup may rely on is judged more strictly than what may be read.
     assert not reader.check(cap, read_data=True).is_healthy
     assert dict(read_tree(reader, cap)) == dict(flatten(TREE))

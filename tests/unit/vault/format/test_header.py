@@ -2,7 +2,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ConflictError, CorruptObjectError, NewerFormatError, NotAVaultError, StoreError
+from tallac.errors import ConflictError, CorruptObjectError, StoreError, UnsupportedFormatError, VaultNotFoundError
 from tallac.vault.format.header import HEADER_NAMES, Header, check_headers, read_header, write_header
 
 IDENTITY = "0123456789abcdef" * 2
@@ -47,21 +47,21 @@ def test_a_newer_format_is_left_alone(backend: MemoryBackend, copy: str) -> None
     """A larger format whose check is right goes before the other copy; without a check it still is no damage."""
     checked = NEWER + b"check " + hash_file_bytes(NEWER).hex()[:16].encode() + b"\n"
     backend.put("header", checked)
-    with pytest.raises(NewerFormatError, match="needs a newer Tallac: update it"):
+    with pytest.raises(UnsupportedFormatError, match="needs a newer Tallac: update it"):
         read_header(backend)
     for name in HEADER_NAMES:
         backend.put(name, NEWER if name == copy else b"tallac vault\nformat 1\n")
-    with pytest.raises(NewerFormatError):
+    with pytest.raises(UnsupportedFormatError):
         read_header(backend)
 
 
 def test_what_is_no_vault() -> None:
     """Nothing, and something else, are no vault; two damaged copies are damage."""
     backend = MemoryBackend()
-    with pytest.raises(NotAVaultError, match="holds no vault"):
+    with pytest.raises(VaultNotFoundError, match="holds no vault"):
         read_header(backend)
     backend.put("header", b"something else")
-    with pytest.raises(NotAVaultError):
+    with pytest.raises(VaultNotFoundError):
         read_header(backend)
     # The identity becomes a folder's name in the client's state: it must never lead out of it.
     for damaged in (WHOLE[:-2], Header(1, "../../../../../../../home/me/abc").encode()):

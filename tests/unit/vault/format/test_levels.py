@@ -5,19 +5,19 @@ import pytest
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import ImmutableDirectory, ImmutableFile
 from tallac.errors import MalformedObjectError
-from tallac.vault.format.nodes import Child, encode_node, links_of_children
+from tallac.vault.format.nodes import NodeRef, encode_node, links_of_children
 from tallac.vault.format.objects import Kind
 from tallac.vault.vault import Vault, create_vault, open_vault
 from tallac.vault.writing.batch import VaultWriter
 from tallac.vault.writing.object_writer import ObjectWriter
 
 
-def _nest(objects: ObjectWriter, kind: Kind, depth: int) -> Child:
+def _nest(objects: ObjectWriter, kind: Kind, depth: int) -> NodeRef:
     """Store nodes that all claim level 2, one in the other: what no writer makes, and a hostile one may."""
-    children = [Child(b"a", bytes(48), 1 << 20)]
+    children = [NodeRef(b"a", bytes(48), 1 << 20)]
     for _ in range(depth):
         stored = objects.store(kind, encode_node(kind, 2, children), links_of_children(kind, 2, children))
-        children = [Child(b"a", stored.key + stored.hash, 1 << 20)]
+        children = [NodeRef(b"a", stored.key + stored.hash, 1 << 20)]
     return children[0]
 
 

@@ -16,9 +16,9 @@ from tallac.caps import (
     UnknownCap,
     storage_index_of,
 )
-from tallac.dag import Entry, pack_cap
+from tallac.dag import Entry, encode_cap
 from tallac.errors import AuthorityError, MalformedObjectError
-from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind, decode_links, link_of, links_of_entries, links_of_packed
+from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind, decode_links, link_of, links_of_encoded, links_of_entries
 from tallac.vault.vault import create_vault, open_vault
 
 KEY, HASH = b"k" * 16, b"h" * 32
@@ -37,13 +37,13 @@ def test_what_refers_to_what() -> None:
         (file, Link(LinkKind.SLOT, file.storage_index, HASH)),
     ]
     for cap, link in expected:
-        assert list(decode_links(links_of_packed(pack_cap(cap)))) == [link]
+        assert list(decode_links(links_of_encoded(encode_cap(cap)))) == [link]
         assert cap.verify_cap is not None
         assert link_of(cap.verify_cap) == link
     entries = [Entry.of(b"%d" % number, cap) for number, (cap, _) in enumerate(expected)]
     assert list(decode_links(links_of_entries(entries))) == [link for _, link in expected]
     for cap in (LiteralFile(b"x"), LiteralDirectory(b""), ImmutableFile(KEY, HASH, 3, 10, 5), UnknownCap("imm.URI:NEW:x")):
-        assert links_of_packed(pack_cap(cap)) == b""
+        assert links_of_encoded(encode_cap(cap)) == b""
     with pytest.raises(AuthorityError):
         link_of(ImmutableFileVerify(KEY, HASH, 3, 10, 5))
 
@@ -60,16 +60,16 @@ def test_links_are_parsed_strictly(junk: bytes, kind: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [b"", b"L" + bytes(5000), b"M" + bytes(5000), b"C", b"C" + bytes(48), b"D" + bytes(60), b"X", b"T\xff"]
+    "encoded", [b"", b"L" + bytes(5000), b"M" + bytes(5000), b"C", b"C" + bytes(48), b"D" + bytes(60), b"X", b"T\xff"]
 )
-def test_a_cap_that_is_none_is_damage(tmp_path: Path, packed: bytes) -> None:
+def test_a_cap_that_is_none_is_damage(tmp_path: Path, encoded: bytes) -> None:
     """A directory whose author put something else in a cap's place: a check names the entry, and the rest is checked."""
     backend = MemoryBackend()
     with open_vault(backend, create_vault(backend), state=tmp_path) as vault:
         with vault.session() as session, session.writing() as writer:
-            good = pack_cap(writer.put_file(io.BytesIO(b"x" * 1000)))
+            good = encode_cap(writer.put_file(io.BytesIO(b"x" * 1000)))
             try:
-                cap = writer.put_directory([Entry(b"bad", packed), Entry(b"good", good)])
+                cap = writer.put_directory([Entry(b"bad", encoded), Entry(b"good", good)])
             except MalformedObjectError:
                 return  # Not even written.
         report = vault.check(cap, read_data=True)

@@ -8,7 +8,7 @@ from tallac.caps import storage_index_of
 from tallac.crypto.hashing import keyed
 from tallac.errors import CorruptObjectError, MalformedObjectError
 from tallac.testing.sample_vault import noise
-from tallac.vault.format.nodes import CHILDREN_MAX, CHILDREN_MIN, Child, TreeBuilder, decode_node, encode_node, links_of_children
+from tallac.vault.format.nodes import CHILDREN_MAX, CHILDREN_MIN, NodeRef, TreeBuilder, decode_node, encode_node, links_of_children
 from tallac.vault.format.objects import Kind, Stored
 
 
@@ -24,7 +24,7 @@ class Nodes:
         self.contents[digest] = (content, links)
         return Stored(digest[:16], digest[16:])
 
-    def leaves(self, kind: Kind, node: Child) -> Iterator[Child]:
+    def leaves(self, kind: Kind, node: NodeRef) -> Iterator[NodeRef]:
         """Read a tree."""
         level, children = decode_node(kind, self.contents[node.key_and_hash][0])
         assert sum(child.size for child in children) == node.size
@@ -37,14 +37,14 @@ class Nodes:
                 yield from self.leaves(kind, child)
 
 
-def leaves(count: int, kind: Kind = Kind.LIST) -> list[Child]:
+def leaves(count: int, kind: Kind = Kind.LIST) -> list[NodeRef]:
     """Make up stored children."""
     return [
-        Child(b"%08d" % number if kind is Kind.DIRECTORY else b"", noise(number, 48), number % 100 + 1) for number in range(count)
+        NodeRef(b"%08d" % number if kind is Kind.DIRECTORY else b"", noise(number, 48), number % 100 + 1) for number in range(count)
     ]
 
 
-def build(nodes: Nodes, children: list[Child], kind: Kind = Kind.LIST) -> Child:
+def build(nodes: Nodes, children: list[NodeRef], kind: Kind = Kind.LIST) -> NodeRef:
     """Build a tree; give its root."""
     tree = TreeBuilder(kind, nodes.store)
     for child in children:
@@ -84,13 +84,13 @@ def test_nodes_end_by_their_children() -> None:
 
 def test_a_run_of_uncut_children_is_bounded() -> None:
     """Without any cut a node ends at 4,096 children; holes count as a cut."""
-    stubborn = [Child(b"", bytes(46) + b"\1\1", 1)] * 10_000
+    stubborn = [NodeRef(b"", bytes(46) + b"\1\1", 1)] * 10_000
     nodes = Nodes()
     root = build(nodes, stubborn)
     assert list(nodes.leaves(Kind.LIST, root)) == stubborn
     assert max(len(decode_node(Kind.LIST, content)[1]) for content, _ in nodes.contents.values()) == CHILDREN_MAX
     nodes = Nodes()
-    build(nodes, [Child(b"", b"", 1)] * CHILDREN_MIN * 2 + leaves(1))
+    build(nodes, [NodeRef(b"", b"", 1)] * CHILDREN_MIN * 2 + leaves(1))
     # Two equal nodes of holes, one with the leaf, and the root.
     assert len(nodes.contents) == 3
 
@@ -102,7 +102,7 @@ def test_a_change_changes_few_nodes(place: int) -> None:
     children = leaves(10_000)
     build(nodes, children)
     before = set(nodes.contents)
-    other = Child(b"", noise(-1, 48), 7)
+    other = NodeRef(b"", noise(-1, 48), 7)
     build(nodes, [*children[:place], other, *children[place + 1 :]])
     assert len(set(nodes.contents) - before) <= 4
     before = set(nodes.contents)
@@ -114,7 +114,7 @@ def test_links_are_those_of_the_children() -> None:
     """A node's links are its children's verify caps, without holes: chunks at the lowest level of a list, else nodes."""
     children = leaves(2)
     indexes = [storage_index_of(child.key) for child in children]
-    with_hole = [children[0], Child(b"", b"", 5), children[1]]
+    with_hole = [children[0], NodeRef(b"", b"", 5), children[1]]
     assert links_of_children(Kind.LIST, 1, with_hole) == b"\0" + indexes[0] + b"\0" + indexes[1]
     for kind, tag in ((Kind.LIST, b"\1"), (Kind.DIRECTORY, b"\2")):
         expected = tag + indexes[0] + children[0].hash + tag + indexes[1] + children[1].hash
@@ -122,20 +122,20 @@ def test_links_are_those_of_the_children() -> None:
 
 
 WHOLE = noise(1, 48)
-IMPOSSIBLE: list[tuple[Kind, int, list[Child]]] = [
+IMPOSSIBLE: list[tuple[Kind, int, list[NodeRef]]] = [
     (Kind.LIST, 1, []),
-    (Kind.LIST, 0, [Child(b"", WHOLE, 1)]),
-    (Kind.LIST, 17, [Child(b"", WHOLE, 1)]),
-    (Kind.LIST, 1, [Child(b"", WHOLE, 0)]),
-    (Kind.LIST, 1, [Child(b"", WHOLE, -1)]),
-    (Kind.LIST, 1, [Child(b"", WHOLE[:47], 1)]),
-    (Kind.LIST, 2, [Child(b"", b"", 1)]),
-    (Kind.DIRECTORY, 1, [Child(b"a", b"", 1)]),
+    (Kind.LIST, 0, [NodeRef(b"", WHOLE, 1)]),
+    (Kind.LIST, 17, [NodeRef(b"", WHOLE, 1)]),
+    (Kind.LIST, 1, [NodeRef(b"", WHOLE, 0)]),
+    (Kind.LIST, 1, [NodeRef(b"", WHOLE, -1)]),
+    (Kind.LIST, 1, [NodeRef(b"", WHOLE[:47], 1)]),
+    (Kind.LIST, 2, [NodeRef(b"", b"", 1)]),
+    (Kind.DIRECTORY, 1, [NodeRef(b"a", b"", 1)]),
 ]
 
 
 @pytest.mark.parametrize(("kind", "level", "children"), IMPOSSIBLE)
-def test_impossible_nodes_are_refused(kind: Kind, level: int, children: list[Child]) -> None:
+def test_impossible_nodes_are_refused(kind: Kind, level: int, children: list[NodeRef]) -> None:
     """What no writer makes is refused."""
     with pytest.raises(MalformedObjectError):
         decode_node(kind, encode_node(kind, level, children))

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from tallac.errors import LocalStateError
 from tallac.vault.format.footers import FinishedPack, Location, encode_body
-from tallac.vault.index.sorted_runs import WRITE_TRIES, Run, merge_runs, write_run
+from tallac.vault.index.sorted_runs import WRITE_TRIES, SortedRun, merge_runs, write_run
 
 Model = dict[bytes, set[Location]]
 
@@ -35,7 +35,7 @@ def united(*models: Model) -> Model:
     return union
 
 
-def assert_finds(run: Run, model: Model, absent: list[bytes]) -> None:
+def assert_finds(run: SortedRun, model: Model, absent: list[bytes]) -> None:
     """See that a run finds what the model has, and nothing else."""
     assert run.count == sum(len(places) for places in model.values())
     for name, places in model.items():
@@ -90,7 +90,7 @@ def test_a_run_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     for damaged in (b"", whole[:10], whole[:-1], whole + b"x", b"tlcrun99" + whole[8:], bytes(len(whole))):
         path.write_bytes(damaged)
         with pytest.raises(LocalStateError):
-            Run(path)
+            SortedRun(path)
 
 
 def test_a_run_appears_whole_and_private(tmp_path: Path) -> None:

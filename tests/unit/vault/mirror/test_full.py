@@ -5,7 +5,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
-from tallac.errors import AuthorityError, NotAVaultError, RolledBackError, StoreError
+from tallac.errors import AuthorityError, RollbackDetectedError, StoreError, VaultNotFoundError
 from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
@@ -87,7 +87,7 @@ class Place:
                 assert isinstance(entry.cap, DirectoryReadCap)
                 assert dict(read_tree(vault, entry.cap)) == dict(flatten(TREES[entry.name]))
             assert vault.check(self.target, read_data=True).is_healthy
-            assert vault.check_frame(read_data=True).is_healthy
+            assert vault.check_structure(read_data=True).is_healthy
 
     def keys(self) -> list[KeeperKey | LocatorKey | None]:
         """Give the keys with which one may copy."""
@@ -267,10 +267,10 @@ def test_a_vault_that_was_rolled_back_is_refused(place: Place, number: int) -> N
     place.back_up(b"2")
     place.copy(key=key)
     place.vault.restore(older)
-    with pytest.raises(RolledBackError, match="rolled back"):
+    with pytest.raises(RollbackDetectedError, match="rolled back"):
         place.copy(key=key)
     place.back_up(b"3")
-    with pytest.raises(RolledBackError, match="of its own"):
+    with pytest.raises(RollbackDetectedError, match="of its own"):
         place.copy(key=key)
     place.look(b"1", b"2")
 
@@ -283,7 +283,7 @@ def test_without_a_key_memory_tells(place: Place, tmp_path: Path) -> None:
     place.back_up(b"2")
     place.copy(memory=memory)
     place.vault.restore(older)
-    with pytest.raises(RolledBackError, match="rolled back"):
+    with pytest.raises(RollbackDetectedError, match="rolled back"):
         place.copy(memory=memory)
     place.look(b"1", b"2")
 
@@ -294,10 +294,10 @@ def test_a_foreign_place_is_refused(place: Place) -> None:
     create_vault(other)
     for content, match in ((other.snapshot(), "another vault"), ({"letters": b"x"}, "no vault")):
         place.mirror.restore(content)
-        with pytest.raises(NotAVaultError, match=match):
+        with pytest.raises(VaultNotFoundError, match=match):
             place.copy()
         assert place.mirror.snapshot() == content
-    with pytest.raises(NotAVaultError):
+    with pytest.raises(VaultNotFoundError):
         place.copy(source=MemoryBackend())
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, MutableDirectoryWrite, VerifyCap
-from tallac.errors import DamageError, NotAVaultError, RolledBackError
+from tallac.errors import DamageError, RollbackDetectedError, VaultNotFoundError
 from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.recording_backend import RecordingBackend
@@ -54,7 +54,7 @@ class Place:
             assert dict(read_tree(vault, cap)) == dict(flatten(tree))
             report = vault.check(self.mine.read_cap, read_data=True)
             assert report.findings == []
-            frame = vault.check_frame(read_data=True)
+            frame = vault.check_structure(read_data=True)
             assert frame.is_healthy, frame.findings
 
 
@@ -127,7 +127,7 @@ def test_what_is_refused(place: Place) -> None:
     create_vault(other)
     for content in (other.snapshot(), {"letters": b"x"}):
         place.mirror.restore(content)
-        with pytest.raises(NotAVaultError):
+        with pytest.raises(VaultNotFoundError):
             place.copy()
         assert place.mirror.snapshot() == content
     place.mirror.restore({})
@@ -137,7 +137,7 @@ def test_what_is_refused(place: Place) -> None:
     place.copy()
     place.vault.restore(older)
     copied = {name: content for name, content in place.mirror.snapshot().items() if name.startswith("slots/")}
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RollbackDetectedError):
         place.copy()
     assert copied.items() <= place.mirror.snapshot().items()
 

@@ -10,7 +10,7 @@ import pytest
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap
 from tallac.testing.determinism import FakeClock, SeededRandomness
-from tallac.testing.frugal_backend import RememberingBackend
+from tallac.testing.frugal_backend import CachingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.mutable.conditional_put import put_new
@@ -25,9 +25,9 @@ def store() -> MemoryBackend:
     return MemoryBackend()
 
 
-def register(store: MemoryBackend) -> tuple[Register, RememberingBackend]:
+def register(store: MemoryBackend) -> tuple[Register, CachingBackend]:
     """Open a register as a client that remembers."""
-    backend = RememberingBackend(store, store)
+    backend = CachingBackend(store, store)
     return Register(backend, "words", bytes(32), NoMemory(), SeededRandomness(1)), backend
 
 
@@ -84,9 +84,7 @@ def test_a_lost_answer_to_a_new_object_is_no_conflict(store: MemoryBackend) -> N
 def open_both(store: MemoryBackend, folder: Path) -> tuple[Vault, Vault]:
     """Make a vault and open it as two clients that remember."""
     key: WriterKey = create_vault(store, randomness=SeededRandomness(7))
-    vaults = [
-        open_vault(RememberingBackend(store, store), key, state=folder / str(number), clock=FakeClock()) for number in range(2)
-    ]
+    vaults = [open_vault(CachingBackend(store, store), key, state=folder / str(number), clock=FakeClock()) for number in range(2)]
     return vaults[0], vaults[1]
 
 

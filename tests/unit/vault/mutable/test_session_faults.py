@@ -51,7 +51,7 @@ def test_a_wrong_clock_ends_no_living_session(tmp_path: Path, seconds_off: int) 
             class Beating(Pruning):
                 def turn(self) -> None:
                     if self.waited < HOUR:
-                        assert session._registered.beat()  # What its thread does every 20 s.
+                        assert session._registered.send_heartbeat()  # What its thread does every 20 s.
                     else:
                         session.commit([cap])
 
@@ -95,8 +95,8 @@ def test_a_fault_at_any_call_ends_no_living_session(fault: Fault) -> None:
         plan = FaultAt(index, fault)
         try:
             session = RegisteredSession.register(FaultyBackend(backend, plan), roots, os.urandom, FakeClock())
-            assert session.beat()
-            assert session.beat()
+            assert session.send_heartbeat()
+            assert session.send_heartbeat()
             session.commit(b"")
             session.end()
         except FencedError as error:
@@ -110,7 +110,7 @@ def test_a_fault_at_any_call_ends_no_living_session(fault: Fault) -> None:
         raise AssertionError("a session's life has more calls than are tried")
     assert index >= 4
     assert failed or fault in (Fault.LOST_ANSWER, Fault.DUPLICATE)
-    assert other.beat()
+    assert other.send_heartbeat()
     other.commit(b"")
     other.end()
     assert backend.get_versioned(other.path) is None

@@ -7,16 +7,16 @@ import pytest
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.dag import pack_cap, unpack_cap
+from tallac.dag import decode_cap, encode_cap
 from tallac.errors import CorruptObjectError, FencedError, StoreFullError
-from tallac.interfaces import Backend, CapWriter, Piece
+from tallac.interfaces import Backend, CapWriter, Chunk
 from tallac.testing.determinism import FakeClock
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.footers import decode_body
 from tallac.vault.format.keys import WriterKey
-from tallac.vault.mutable.pending_deletions import QuarantinedPack, encode_quarantine
+from tallac.vault.mutable.pending_deletions import PendingPack, encode_pending
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.sessions import RegisteredSession, SessionRecord, SessionState, decode_session
@@ -52,8 +52,8 @@ def sessions(backend: Backend) -> list[str]:
 def quarantine(backend: Backend, key: WriterKey, packs: list[bytes], *, is_decided: bool = True) -> None:
     """Put packs into quarantine, as a prune does."""
     register = Register(backend, "quarantine", key.keeper_key.roots, NoMemory(), os.urandom)
-    entries = [QuarantinedPack(pack, 1, is_decided, None) for pack in packs]
-    register.swap(lambda _: encode_quarantine(entries))
+    entries = [PendingPack(pack, 1, is_decided, None) for pack in packs]
+    register.swap(lambda _: encode_pending(entries))
 
 
 def all_packs(backend: Backend, key: WriterKey) -> list[bytes]:
@@ -200,28 +200,28 @@ def test_workers_see_the_quarantine(tmp_path: Path) -> None:
         recipe = writer.worker_recipe()
         assert recipe is not None
         with recipe.open() as worker:
-            packed = worker.put_small(content)
+            encoded = worker.put_small(content)
             writer.adopt(worker.finish())
-        return packed
+        return encoded
 
     with vault.session() as session, session.writing() as writer:
-        packed = worker_stored(writer)
+        encoded = worker_stored(writer)
         assert writer.bytes_stored > len(content)
     with vault.session() as session, session.writing() as writer:
-        assert worker_stored(writer) == packed
+        assert worker_stored(writer) == encoded
         assert writer.bytes_stored == 0
     quarantine(backend, key, all_packs(backend, key))
     with vault.session() as session, session.writing() as writer:
-        assert worker_stored(writer) == packed
+        assert worker_stored(writer) == encoded
         assert writer.bytes_stored > len(content)
     quarantine(backend, key, [])
     for item in list(backend.list("packs/")):
         backend.delete(item.name)
     with vault.session() as session, session.writing() as writer:
-        assert worker_stored(writer) == packed
+        assert worker_stored(writer) == encoded
         assert writer.bytes_stored > len(content)
-    assert pack_cap(unpack_cap(packed)) == packed
-    assert vault.check(unpack_cap(packed), read_data=True).findings == []
+    assert encode_cap(decode_cap(encoded)) == encoded
+    assert vault.check(decode_cap(encoded), read_data=True).findings == []
 
 
 def test_the_first_error_is_the_one_that_is_told(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
@@ -268,16 +268,16 @@ def test_a_small_file_has_no_list(vault: Vault) -> None:
     """The pieces of what turned out to be a small file, or of none, are not joined: its cap could not be read."""
     with vault.session() as session, session.writing() as writer:
         for size in (0, 1, writer.small_size_max):
-            pieces = [(Piece(0, size), writer.put_piece(bytes(size)))] if size else []
+            chunks = [(Chunk(0, size), writer.put_chunk(bytes(size)))] if size else []
             with pytest.raises(ValueError, match="put_small"):
-                writer.join(pieces)
+                writer.join(chunks)
 
 
 def test_a_damaged_quarantine_is_found(backend: MemoryBackend, key: WriterKey, vault: Vault) -> None:
     """A check names a damaged quarantine, and no session goes on as if there were none."""
     quarantine(backend, key, [bytes(32)])
-    assert vault.check_frame(read_data=True).is_healthy
+    assert vault.check_structure(read_data=True).is_healthy
     backend.put("registers/quarantine", backend.get("registers/quarantine")[:-1])
-    assert not vault.check_frame(read_data=False).is_healthy
+    assert not vault.check_structure(read_data=False).is_healthy
     with vault.session() as session, pytest.raises(CorruptObjectError):
         session.writing().__enter__()

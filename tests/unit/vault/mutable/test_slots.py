@@ -15,7 +15,7 @@ from tallac.errors import (
     CorruptObjectError,
     MalformedObjectError,
     MissingObjectError,
-    RolledBackError,
+    RollbackDetectedError,
     StoreUnavailableError,
 )
 from tallac.interfaces import Backend
@@ -262,9 +262,9 @@ def test_one_slot_that_is_rolled_back(backend: MemoryBackend, key: WriterKey, tm
         else:
             backend.put(path, state)
         vault = open_vault(backend, key, state=tmp_path / "one")
-        with pytest.raises(RolledBackError, match="rolled back to an older copy"):
+        with pytest.raises(RollbackDetectedError, match="rolled back to an older copy"):
             vault.read_directory(cap.read_cap)
-        with pytest.raises(RolledBackError):
+        with pytest.raises(RollbackDetectedError):
             add(vault, cap, named(4))
     backend.put(path, newer)
     assert list(open_vault(backend, key, state=tmp_path / "one").read_directory(cap.read_cap)) == [named(1), named(2)]
@@ -281,7 +281,7 @@ def test_what_was_seen_is_merged(tmp_path: Path) -> None:
     again = SeenStates(tmp_path, "somewhere")
     again.check("slots/a", 7, b"seven")
     for path, number, state_hash in (("slots/a", 6, b"six"), ("slots/a", 7, b"other"), ("slots/b", 0, b""), ("slots/b", 1, b"two")):
-        with pytest.raises(RolledBackError):
+        with pytest.raises(RollbackDetectedError):
             again.check(path, number, state_hash)
     again.check("slots/c", 0, NO_PREDECESSOR)
 
@@ -316,10 +316,10 @@ def test_a_register_that_is_rolled_back(backend: MemoryBackend, seen: SeenStates
     older = backend.get("registers/roots")
     register.swap(lambda _: b"two")
     backend.put("registers/roots", older)
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RollbackDetectedError):
         register.read()
     backend.delete("registers/roots")
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RollbackDetectedError):
         register.swap(lambda _: b"three")
 
 
@@ -335,7 +335,7 @@ def test_no_root_gets_lost(backend: MemoryBackend, key: WriterKey, tmp_path: Pat
     fresh.create_directory()
     assert set(before) < set(roots.read())
     assert len(roots.read()) == 3
-    assert fresh.check_frame(read_data=True).is_healthy
+    assert fresh.check_structure(read_data=True).is_healthy
 
 
 def test_many_entries(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:

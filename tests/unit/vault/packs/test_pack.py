@@ -166,11 +166,11 @@ def test_a_text_that_could_not_be_read_is_not_written() -> None:
 def test_packs_end_where_little_padding_is_needed() -> None:
     """Full packs have between 16 and 32 MiB, and hardly any padding."""
     backend = MemoryBackend()
-    piece = noise(1, 777_777)
+    chunk = noise(1, 777_777)
     pack = OpenPack(backend.upload())
     while not pack.is_full:
-        pack.append(RANDOM(16), piece, b"", is_compressed=False)
-    assert PACK_SIZE_MIN <= pack.size <= PACK_SIZE_MAX + len(piece)
+        pack.append(RANDOM(16), chunk, b"", is_compressed=False)
+    assert PACK_SIZE_MIN <= pack.size <= PACK_SIZE_MAX + len(chunk)
     before = pack.size
     finished = pack.finish(FRAME, Codec(), RANDOM)
     assert finished.size == padme(finished.size)

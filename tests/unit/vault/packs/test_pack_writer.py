@@ -8,7 +8,7 @@ from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, decode_body
 from tallac.vault.packs.pack import StoredPacks
-from tallac.vault.packs.pack_writer import COMMITS_WAITING_MAX, Committer, Packing
+from tallac.vault.packs.pack_writer import COMMITS_WAITING_MAX, PackUploader, PackWriter
 
 FRAME = bytes(range(32))
 PACK = FinishedPack(bytes(32), 0, b"")
@@ -40,7 +40,7 @@ class Upload:
 
 def test_packs_become_durable_in_order() -> None:
     """What was handed over is given back once it is durable, and only once."""
-    committer, uploads = Committer(), [Upload() for _ in range(10)]
+    committer, uploads = PackUploader(), [Upload() for _ in range(10)]
     for upload in uploads:
         committer.commit(upload, PACK)
     committer.finish()
@@ -51,7 +51,7 @@ def test_packs_become_durable_in_order() -> None:
 
 def test_a_failure_is_never_lost() -> None:
     """After a pack has failed, also where giving it up fails, every call says so, and all later packs are given up."""
-    committer = Committer()
+    committer = PackUploader()
     failing = Upload(StoreFullError("full"), RuntimeError("abort fails too"))
     later = [Upload(abort=RuntimeError("again")) for _ in range(COMMITS_WAITING_MAX * 3)]
     committer.commit(failing, PACK)
@@ -73,8 +73,8 @@ def test_a_failure_is_never_lost() -> None:
 
 def test_objects_go_to_either_open_pack() -> None:
     """Two packs are open, and an object goes to one of them at random; what is handed over is what was added."""
-    backend, committer = MemoryBackend(), Committer()
-    packing = Packing(backend, FRAME, Codec(), SeededRandomness(1), committer)
+    backend, committer = MemoryBackend(), PackUploader()
+    packing = PackWriter(backend, FRAME, Codec(), SeededRandomness(1), committer)
     names = [noise(number, 16) for number in range(40)]
     for name in names:
         packing.add(name, b"content", b"links", is_compressed=False)
@@ -90,8 +90,8 @@ def test_objects_go_to_either_open_pack() -> None:
 
 def test_what_is_thrown_away_is_not_stored() -> None:
     """After an abort the store has nothing of the open packs."""
-    backend, committer = MemoryBackend(), Committer()
-    packing = Packing(backend, FRAME, Codec(), SeededRandomness(1), committer)
+    backend, committer = MemoryBackend(), PackUploader()
+    packing = PackWriter(backend, FRAME, Codec(), SeededRandomness(1), committer)
     packing.add(bytes(16), b"content", b"", is_compressed=False)
     packing.abort()
     committer.finish()

@@ -4,10 +4,10 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.errors import CorruptObjectError, MissingObjectError
-from tallac.testing.frugal_backend import RememberingBackend
+from tallac.testing.frugal_backend import CachingBackend
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.vault.packs.pack import pack_path
-from tallac.vault.packs.read_cache import KEPT_SIZE_MAX, WINDOW_SIZE, PackWindows
+from tallac.vault.packs.read_cache import KEPT_SIZE_MAX, WINDOW_SIZE, PackReadCache
 
 PACK = b"p" * 32
 CONTENT = random.Random(1).randbytes(5 * WINDOW_SIZE + 1000)
@@ -26,7 +26,7 @@ def gets(backend: RecordingBackend) -> int:
 def test_reads_in_any_order_fetch_each_window_once() -> None:
     """Small reads all over a pack, also across the ends of windows, give its bytes and read each window once."""
     chance, backend = random.Random(2), backend_of(PACK)
-    windows = PackWindows(backend)
+    windows = PackReadCache(backend)
     for _ in range(1000):
         start = chance.randrange(len(CONTENT))
         stop = min(len(CONTENT), start + chance.randrange(1, 9000))
@@ -37,7 +37,7 @@ def test_reads_in_any_order_fetch_each_window_once() -> None:
 def test_a_large_read_is_one_read() -> None:
     """What is as large as a window is read at once, and not kept."""
     backend = backend_of(PACK)
-    windows = PackWindows(backend)
+    windows = PackReadCache(backend)
     for _ in range(2):
         assert windows.read(PACK, 100, 100 + 3 * WINDOW_SIZE) == CONTENT[100 : 100 + 3 * WINDOW_SIZE]
     assert gets(backend) == 2
@@ -46,7 +46,7 @@ def test_a_large_read_is_one_read() -> None:
 def test_a_far_store_is_read_in_larger_windows() -> None:
     """What answers as fast with a mebibyte as with a few bytes is asked for a mebibyte."""
     store = backend_of(PACK)
-    windows = PackWindows(RememberingBackend(store, store))
+    windows = PackReadCache(CachingBackend(store, store))
     for start in range(0, len(CONTENT) - 5, 5000):
         assert windows.read(PACK, start, start + 5) == CONTENT[start : start + 5]
     assert gets(store) == 1
@@ -56,7 +56,7 @@ def test_only_so_many_windows_are_kept() -> None:
     """The window that was used longest ago is let go."""
     packs = [bytes([number]) * 32 for number in range(KEPT_SIZE_MAX // WINDOW_SIZE + 1)]
     backend = backend_of(*packs)
-    windows = PackWindows(backend)
+    windows = PackReadCache(backend)
     for pack in packs:
         windows.read(pack, 0, 10)
     windows.read(packs[-1], 0, 10)
@@ -68,7 +68,7 @@ def test_only_so_many_windows_are_kept() -> None:
 @pytest.mark.parametrize("start", [len(CONTENT) - 5, len(CONTENT), 9 * WINDOW_SIZE])
 def test_a_pack_that_ends_before(start: int) -> None:
     """A read beyond the end says that the pack is cut short, and a pack that is not there that it is missing."""
-    windows = PackWindows(backend_of(PACK))
+    windows = PackReadCache(backend_of(PACK))
     with pytest.raises(CorruptObjectError):
         windows.read(PACK, start, start + 10)
     with pytest.raises(MissingObjectError):

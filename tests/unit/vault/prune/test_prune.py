@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tallac.backends.memory import MemoryBackend
-from tallac.backends.passing import PassingBackend
+from tallac.backends.passing import ForwardingBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
-from tallac.dag import Entry, pack_cap
+from tallac.dag import Entry, encode_cap
 from tallac.errors import AuthorityError, DamageError, FencedError, MissingObjectError, StoreError, StoreFullError
 from tallac.interfaces import Backend, Item
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
@@ -18,7 +18,7 @@ from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, put_tree, read_file, read_tree
 from tallac.vault.format.keys import KeeperKey, WriterKey
-from tallac.vault.format.links import links_of_packed
+from tallac.vault.format.links import links_of_encoded
 from tallac.vault.mutable.sessions import RegisteredSession, SessionState, decode_session
 from tallac.vault.packs.pack import pack_path
 from tallac.vault.prune.report import PruneOptions, PruneReport
@@ -76,7 +76,7 @@ class Place:
                 assert isinstance(cap, DirectoryReadCap)
                 assert dict(read_tree(vault, cap)) == dict(flatten(trees[f"s{entry.name.decode()}"])), entry.name
             assert vault.check(self.target, read_data=True).is_healthy
-            frame = vault.check_frame(read_data=True)
+            frame = vault.check_structure(read_data=True)
             assert frame.is_healthy, frame.findings
 
     def packs(self) -> dict[str, int]:
@@ -140,7 +140,7 @@ def test_a_keeper_opens_no_content(place: Place, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_order_of_writes(place: Place) -> None:
-    """Quarantine, new packs, index object, index register, deletions, quarantine: nothing goes before what replaces it is there."""
+    """Pending deletions, new packs, index object, register, deletions, pending deletions: nothing goes before its replacement."""
     recording = RecordingBackend(place.backend)
     place.prune(backend=recording)
     writes = [
@@ -304,7 +304,7 @@ def test_what_was_taken_is_not_linked(place: Place) -> None:
         assert list(read_tree(vault, place.second))
 
 
-class Sweeping(PassingBackend):
+class Sweeping(ForwardingBackend):
     """Another backend, where somebody deletes some packs as soon as the slots were listed."""
 
     def __init__(self, inner: Backend, packs: list[str]) -> None:
@@ -333,7 +333,7 @@ def test_what_a_session_names_is_taken_while_a_prune_looks(place: Place) -> None
         taken += bool(decided)
         # Its writer looks into the quarantine only now, and will begin again.
         session = RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
-        session.commit(links_of_packed(pack_cap(place.first)))
+        session.commit(links_of_encoded(encode_cap(place.first)))
         place.prune(backend=Sweeping(place.backend, decided))
         place.look(s2=SECOND)
     assert taken > 4
@@ -347,7 +347,7 @@ def test_what_a_session_names_is_lost(place: Place) -> None:
             cap = put_tree(writer, {b"new": noise(9, 700_000)})
         session.commit([cap])
     left = RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
-    left.commit(links_of_packed(pack_cap(cap)))
+    left.commit(links_of_encoded(encode_cap(cap)))
     stopped = 0
     for name in place.packs().keys() - before.keys():
         content = place.backend.get(name)
@@ -417,10 +417,10 @@ def test_a_beat_shows_life(place: Place) -> None:
     roots = place.key.keeper_key.roots
     registered = RegisteredSession.register(place.backend, roots, os.urandom, FakeClock())
     version = registered.version
-    assert registered.beat()
+    assert registered.send_heartbeat()
     assert registered.version != version
     registered.commit(b"")
-    assert not registered.beat()
+    assert not registered.send_heartbeat()
     assert decode_session(registered.path, place.backend.get(registered.path), roots).state is SessionState.COMMITTING
     registered.end()
 

@@ -8,7 +8,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import ImmutableFile, LiteralFile
-from tallac.dag import unpack_cap
+from tallac.dag import decode_cap
 from tallac.interfaces import FileContent
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.links import SMALL_SIZE_MAX
@@ -105,18 +105,18 @@ def test_the_pieces_of_a_file_are_given_back_as_far_as_they_are_held(vault: Vaul
     path = tmp_path / "file"
     path.write_bytes(noise(5, 5 << 20) + bytes(2 << 20) + noise(6, 3 << 20))
     with vault.session() as session, session.writing() as writer, path.open("rb") as file:
-        pieces = list(writer.cut(file.fileno(), path.stat().st_size))
+        chunks = list(writer.cut(file.fileno(), path.stat().st_size))
         tokens = [
-            b"" if piece.is_hole else writer.put_piece(os.pread(file.fileno(), piece.length, piece.offset)) for piece in pieces
+            b"" if chunk.is_hole else writer.put_chunk(os.pread(file.fileno(), chunk.length, chunk.offset)) for chunk in chunks
         ]
-        joined = list(zip(pieces, tokens, strict=True))
+        joined = list(zip(chunks, tokens, strict=True))
         whole, beginning = writer.join(joined), writer.join(joined[:-2])
-        broken = writer.join([*joined[:-2], (pieces[-2], bytes(48)), joined[-1]])
+        broken = writer.join([*joined[:-2], (chunks[-2], bytes(48)), joined[-1]])
     with vault.session() as session, session.writing() as writer:
-        assert writer.pieces_held(whole) == joined
-        assert writer.pieces_held(beginning) == joined[:-2]
-        assert writer.pieces_held(broken) == joined[:-2]
-        assert writer.pieces_held(b"C" + bytes(48) + whole[49:]) == []
+        assert writer.chunks_held(whole) == joined
+        assert writer.chunks_held(beginning) == joined[:-2]
+        assert writer.chunks_held(broken) == joined[:-2]
+        assert writer.chunks_held(b"C" + bytes(48) + whole[49:]) == []
 
 
 def test_a_hole_needs_no_memory(vault: Vault, tmp_path: Path) -> None:
@@ -127,11 +127,11 @@ def test_a_hole_needs_no_memory(vault: Vault, tmp_path: Path) -> None:
         file.write(b"x")
         file.truncate(1 << 40)
     with vault.session() as session, session.writing() as writer, path.open("rb") as file:
-        pieces = list(writer.cut(file.fileno(), 1 << 40))
-        cap = unpack_cap(
+        chunks = list(writer.cut(file.fileno(), 1 << 40))
+        cap = decode_cap(
             writer.join(
-                (piece, b"" if piece.is_hole else writer.put_piece(os.pread(file.fileno(), piece.length, piece.offset)))
-                for piece in pieces
+                (chunk, b"" if chunk.is_hole else writer.put_chunk(os.pread(file.fileno(), chunk.length, chunk.offset)))
+                for chunk in chunks
             )
         )
     assert isinstance(cap, ImmutableFile)

@@ -8,7 +8,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, DirectoryReadCap, MutableDirectoryWrite
-from tallac.errors import AuthorityError, DamageError, NotAVaultError, RolledBackError, StoreError
+from tallac.errors import AuthorityError, DamageError, RollbackDetectedError, StoreError, VaultNotFoundError
 from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import SeededRandomness
@@ -98,7 +98,7 @@ class Place:
         with self.open() as vault:
             report = vault.check(self.target, read_data=True)
             assert report.is_healthy, report.findings
-            frame = vault.check_frame(read_data=True)
+            frame = vault.check_structure(read_data=True)
             assert frame.is_healthy, frame.findings
         assert self.restorable() == everything()
 
@@ -339,7 +339,7 @@ def test_another_vault_is_no_mirror(place: Place) -> None:
     other = MemoryBackend()
     create_vault(other)
     before = place.backend.snapshot()
-    with pytest.raises(NotAVaultError, match="another vault"):
+    with pytest.raises(VaultNotFoundError, match="another vault"):
         place.repair(mirror=other)
     assert place.backend.snapshot() == before
 
@@ -410,7 +410,7 @@ def test_who_has_seen_more_is_told(place: Place) -> None:
     for item in list(place.backend.list("slots/")):
         place.backend.delete(item.name)
     assert place.repair(mirror=mirror).is_healthy
-    with open_vault(place.backend, place.key, state=place.folder / str(number)) as vault, pytest.raises(RolledBackError):
+    with open_vault(place.backend, place.key, state=place.folder / str(number)) as vault, pytest.raises(RollbackDetectedError):
         vault.read_directory(place.target.read_cap)
 
 

@@ -10,7 +10,7 @@ from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryWriteCap
 from tallac.clock import SystemClock
 from tallac.crypto.passphrases import PassphraseCost
-from tallac.errors import StoreReadOnlyError
+from tallac.errors import StorePermissionError
 from tallac.testing.add_only_backend import AddOnlyBackend
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import back_up, create_target, flatten, noise, read_tree
@@ -54,9 +54,9 @@ def backed(tmp_path_factory: pytest.TempPathFactory) -> Backed:
 
 def test_backups_need_no_deletion(backed: Backed, tmp_path: Path) -> None:
     """Every snapshot is whole, although sessions and merged index objects could not be deleted."""
-    assert {what.split()[1].partition("/")[0] for what in backed.refused} == {"sessions", "index"}
+    assert {message.split()[1].partition("/")[0] for message in backed.refused} == {"sessions", "index"}
     with open_vault(backed.store, backed.key, state=tmp_path / "state") as vault:
-        report = vault.check_frame(read_data=True)
+        report = vault.check_structure(read_data=True)
         assert report.is_healthy
         found = dict(read_tree(vault, backed.target.read_cap))
     for number in range(SNAPSHOTS):
@@ -81,7 +81,7 @@ def test_such_a_client_can_not_prune(backed: Backed, tmp_path: Path) -> None:
     store = MemoryBackend(backed.store.snapshot())
     with open_vault(AddOnlyBackend(store), backed.key, state=tmp_path / "client") as vault:
         vault.edit_directory(backed.target, lambda _: [])
-        with pytest.raises(StoreReadOnlyError):
+        with pytest.raises(StorePermissionError):
             vault.prune(PruneOptions(unused_max=0))
     assert {item.name for item in backed.store.list("packs/")} <= {item.name for item in store.list("packs/")}
 
@@ -108,7 +108,7 @@ def test_passphrases_can_be_set_and_not_removed(backed: Backed) -> None:
     for name in ("one", "two"):
         file.add(Envelope(backed.key, frozenset({(name, "cap")})))
     path = passphrases.add("words", "label", key)
-    with pytest.raises(StoreReadOnlyError):
+    with pytest.raises(StorePermissionError):
         passphrases.remove(path)
     assert passphrases.open("words") == key
     assert len(file.read().aliases) == 2

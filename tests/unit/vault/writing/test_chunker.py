@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pyfastcdc import FastCDC
 
-from tallac.interfaces import Piece
+from tallac.interfaces import Chunk
 from tallac.testing.sample_vault import noise
 from tallac.vault.writing import chunker as cutting
-from tallac.vault.writing.chunker import BLOCK_SIZE, PIECE_SIZE_MAX, PIECE_SIZE_MIN, Cutter, stretches
+from tallac.vault.writing.chunker import BLOCK_SIZE, PIECE_SIZE_MAX, PIECE_SIZE_MIN, Cutter, ranges
 
 SEED = 12345
 MIB = 1 << 20
@@ -29,25 +29,25 @@ def opened(path: Path, content: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def cut(path: Path, content: bytes) -> list[Piece]:
+def cut(path: Path, content: bytes) -> list[Chunk]:
     """Cut a file with this content, and see that the pieces are all of it."""
     with opened(path, content) as descriptor:
-        pieces = list(Cutter(SEED).cut(descriptor, len(content)))
+        chunks = list(Cutter(SEED).cut(descriptor, len(content)))
     end = 0
-    for piece in pieces:
-        assert piece.offset == end
-        assert piece.length > 0
-        assert piece.is_hole or piece.length <= PIECE_SIZE_MAX
-        end += piece.length
-        if piece.is_hole:
-            assert not any(content[piece.offset : end])
+    for chunk in chunks:
+        assert chunk.offset == end
+        assert chunk.length > 0
+        assert chunk.is_hole or chunk.length <= PIECE_SIZE_MAX
+        end += chunk.length
+        if chunk.is_hole:
+            assert not any(content[chunk.offset : end])
     assert end == len(content)
-    return pieces
+    return chunks
 
 
-def contents(content: bytes, pieces: list[Piece]) -> set[bytes]:
+def contents(content: bytes, chunks: list[Chunk]) -> set[bytes]:
     """Give what the pieces hold."""
-    return {content[piece.offset : piece.offset + piece.length] for piece in pieces}
+    return {content[chunk.offset : chunk.offset + chunk.length] for chunk in chunks}
 
 
 def test_windows_leave_no_trace(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_windows_leave_no_trace(tmp_path: Path) -> None:
     chunker = FastCDC(PIECE_SIZE_MIN, min_size=PIECE_SIZE_MIN, max_size=PIECE_SIZE_MAX, normalized_chunking=1, seed=SEED)
     expected = [(chunk.offset, chunk.length) for chunk in chunker.cut_buf(memoryview(content))]
     assert len(expected) > 20
-    assert [(piece.offset, piece.length) for piece in cut(tmp_path / "file", content)] == expected
+    assert [(chunk.offset, chunk.length) for chunk in cut(tmp_path / "file", content)] == expected
 
 
 @pytest.mark.parametrize("window", [PIECE_SIZE_MAX + 1, PIECE_SIZE_MAX + BLOCK_SIZE, 3 * PIECE_SIZE_MAX - 1])
@@ -73,12 +73,12 @@ def test_cutting_goes_on_at_any_piece(tmp_path: Path, end: bytes) -> None:
     """Whoever begins where a piece begins, finds that piece and all that follow as if they had begun at the front."""
     zeros = bytes(BLOCK_SIZE)
     content = bytes(2 * MIB) + noise(6, 5 * MIB + 1) + zeros * 15 + noise(7, 3 * MIB - 1) + zeros * 40 + noise(8, 4 * MIB) + end
-    pieces = cut(tmp_path / "file", content)
-    assert sum(piece.is_hole for piece in pieces) >= 2
+    chunks = cut(tmp_path / "file", content)
+    assert sum(chunk.is_hole for chunk in chunks) >= 2
     with opened(tmp_path / "file", content) as descriptor:
         cutter = Cutter(SEED)
-        for number, piece in enumerate(pieces):
-            assert list(cutter.cut(descriptor, len(content), piece.offset)) == pieces[number:]
+        for number, chunk in enumerate(chunks):
+            assert list(cutter.cut(descriptor, len(content), chunk.offset)) == chunks[number:]
         assert list(cutter.cut(descriptor, len(content), len(content))) == []
 
 
@@ -109,7 +109,7 @@ def test_holes_and_zeros_are_the_same(tmp_path: Path) -> None:
             if any(content[start : start + 4096]):
                 os.pwrite(descriptor, content[start : start + 4096], start)
         assert list(Cutter(SEED).cut(descriptor, len(content))) == written
-    assert sum(piece.is_hole for piece in written) == 2
+    assert sum(chunk.is_hole for chunk in written) == 2
 
 
 def test_a_huge_hole_is_not_read(tmp_path: Path) -> None:
@@ -117,16 +117,16 @@ def test_a_huge_hole_is_not_read(tmp_path: Path) -> None:
     with opened(tmp_path / "sparse", b"") as descriptor:
         os.truncate(descriptor, 1 << 40)
         os.pwrite(descriptor, b"x", 1 << 39)
-        pieces = list(Cutter(SEED).cut(descriptor, 1 << 40))
-    assert [piece.is_hole for piece in pieces] == [True, False, True]
-    assert pieces[1] == Piece(1 << 39, BLOCK_SIZE)
+        chunks = list(Cutter(SEED).cut(descriptor, 1 << 40))
+    assert [chunk.is_hole for chunk in chunks] == [True, False, True]
+    assert chunks[1] == Chunk(1 << 39, BLOCK_SIZE)
 
 
 @pytest.mark.parametrize(("size", "is_hole"), [(MIB, True), (MIB + 1, True), (15 * BLOCK_SIZE + 1, True), (15 * BLOCK_SIZE, False)])
 def test_sixteen_blocks_are_a_hole(tmp_path: Path, size: int, is_hole: bool) -> None:
     """A run of 16 blocks is a hole, where the last block may be short; one of 15 is none."""
     with opened(tmp_path / "file", bytes(size)) as descriptor:
-        found = list(stretches(descriptor, size))
+        found = list(ranges(descriptor, size))
     assert found == [(0, size, is_hole)]
 
 
@@ -149,8 +149,8 @@ def test_pieces_are_the_content(tmp_path: Path, parts: list[tuple[int, int, str]
         "one byte": lambda size: (bytes(size) + b"x")[-size:] if size else b"",
     }
     content = b"".join(make[kind](max(0, size + offset)) for size, offset, kind in parts)
-    pieces = cut(tmp_path / "file", content)
-    assert all(piece.length >= min(MIB - BLOCK_SIZE + 1, len(content)) for piece in pieces if piece.is_hole)
+    chunks = cut(tmp_path / "file", content)
+    assert all(chunk.length >= min(MIB - BLOCK_SIZE + 1, len(content)) for chunk in chunks if chunk.is_hole)
 
 
 @pytest.mark.parametrize("left", [0, 1, BLOCK_SIZE, MIB, 5 * MIB, 12 * MIB, 13 * MIB])
@@ -159,15 +159,15 @@ def test_a_file_that_shrinks_ends_early(tmp_path: Path, left: int) -> None:
     content = noise(9, 10 * MIB) + bytes(2 * MIB) + noise(10, 3 * MIB)
     for cut_before in (0, 1):
         with opened(tmp_path / "file", content) as descriptor:
-            pieces = Cutter(SEED).cut(descriptor, len(content))
-            found = [next(pieces) for _ in range(cut_before)]
+            chunks = Cutter(SEED).cut(descriptor, len(content))
+            found = [next(chunks) for _ in range(cut_before)]
             os.truncate(descriptor, left)
-            found += pieces
-        assert not [piece for piece in found[cut_before:] if piece.is_hole and piece.offset + piece.length > left]
+            found += chunks
+        assert not [chunk for chunk in found[cut_before:] if chunk.is_hole and chunk.offset + chunk.length > left]
         end = 0
-        for piece in found:
-            assert piece.offset == end
-            end += piece.length
+        for chunk in found:
+            assert chunk.offset == end
+            end += chunk.length
         assert end <= len(content)
 
 
@@ -177,4 +177,4 @@ def test_almost_zero_is_not_zero(tmp_path: Path) -> None:
     content = bytearray(4 * MIB)
     for start in range(0, len(content), BLOCK_SIZE):
         content[start + chance.randrange(64, BLOCK_SIZE)] = 1
-    assert not [piece for piece in cut(tmp_path / "file", bytes(content)) if piece.is_hole]
+    assert not [chunk for chunk in cut(tmp_path / "file", bytes(content)) if chunk.is_hole]

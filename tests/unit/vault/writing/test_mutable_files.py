@@ -9,7 +9,7 @@ import pytest
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryWriteCap, FileWriteCap, MutableDirectoryWrite, MutableFileWrite, MutableFormat
 from tallac.dag import Entry, Metadata
-from tallac.errors import AuthorityError, MalformedObjectError, MissingObjectError, NotADirectoryCapError, RolledBackError
+from tallac.errors import AuthorityError, MalformedObjectError, MissingObjectError, NotADirectoryCapError, RollbackDetectedError
 from tallac.testing.sample_vault import noise, read_file
 from tallac.transfer import Place, put_file
 from tallac.vault.format.keys import WriterKey
@@ -164,7 +164,7 @@ def test_rolled_back_files_are_refused(backend: MemoryBackend, vault: Vault) -> 
     before = backend.get(name)
     vault.write_file(cap, io.BytesIO(b"later"))
     backend.put(name, before)
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RollbackDetectedError):
         vault.open_file(cap.read_cap)
 
 

@@ -24,7 +24,7 @@ def encode_size(size: int) -> bytes:
     return size.to_bytes((size.bit_length() + 7) // 8, "big")
 
 
-def pack_cap(cap: Cap) -> bytes:
+def encode_cap(cap: Cap) -> bytes:
     """Give the one packed form of a cap."""
     if isinstance(cap, ImmutableFile) and cap.needed == cap.total == 1:
         return b"C" + cap.key + cap.hash + encode_size(cap.size)
@@ -37,52 +37,52 @@ def pack_cap(cap: Cap) -> bytes:
     return b"T" + cap.danger_whole_text().encode()
 
 
-def unpack_cap(packed: bytes) -> Cap:
+def decode_cap(encoded: bytes) -> Cap:
     """Read a packed cap.
 
     Raises:
         MalformedObjectError: It is none, or not the one form that this cap has.
     """
-    tag = packed[:1]
+    tag = encoded[:1]
     if tag in (b"C", b"D"):
-        key, cap_hash, size = split_hashed(packed)
+        key, cap_hash, size = split_hashed(encoded)
         kind = ImmutableFile if tag == b"C" else ImmutableDirectory
         return kind(key, cap_hash, 1, 1, size)
-    if tag in (b"L", b"M") and len(packed) - 1 > LITERAL_SIZE_MAX:
+    if tag in (b"L", b"M") and len(encoded) - 1 > LITERAL_SIZE_MAX:
         raise MalformedObjectError("a directory holds a literal cap that is too long")
     if tag == b"L":
-        return LiteralFile(packed[1:])
+        return LiteralFile(encoded[1:])
     if tag == b"M":
-        return LiteralDirectory(packed[1:])
-    if tag != b"T" or len(packed) > CAP_TEXT_SIZE_MAX:
+        return LiteralDirectory(encoded[1:])
+    if tag != b"T" or len(encoded) > CAP_TEXT_SIZE_MAX:
         raise MalformedObjectError("a directory holds a cap in an unknown form")
     try:
-        cap = parse_lenient(packed[1:].decode())
+        cap = parse_lenient(encoded[1:].decode())
     except (UnicodeDecodeError, MalformedCapError) as error:
         raise MalformedObjectError("a directory holds a malformed cap") from error
-    if pack_cap(cap) != packed:
+    if encode_cap(cap) != encoded:
         raise MalformedObjectError("a directory holds a cap in a form that is not canonical")
     return cap
 
 
-def packed_size(packed: bytes) -> int:
+def encoded_size(encoded: bytes) -> int:
     """Tell the size in bytes of what a packed cap of something immutable refers to; 0 for others."""
-    tag = packed[:1]
+    tag = encoded[:1]
     if tag in (b"C", b"D"):
-        return int.from_bytes(packed[49:], "big")
+        return int.from_bytes(encoded[49:], "big")
     if tag == b"T":
-        cap = unpack_cap(packed)
+        cap = decode_cap(encoded)
         return cap.size if isinstance(cap, ImmutableFile | ImmutableDirectory) else 0
-    return len(packed) - 1 if tag in (b"L", b"M") else 0
+    return len(encoded) - 1 if tag in (b"L", b"M") else 0
 
 
-def split_hashed(packed: bytes) -> tuple[bytes, bytes, int]:
+def split_hashed(encoded: bytes) -> tuple[bytes, bytes, int]:
     """Give key, hash and size of a packed cap of form C or D.
 
     Raises:
         MalformedObjectError: It has a wrong length, or a size that does not begin with its first byte.
     """
-    length = len(packed) - HASHED_SIZE_MIN
-    if not 0 <= length <= SIZE_LENGTH_MAX or packed[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] == b"\0":
+    length = len(encoded) - HASHED_SIZE_MIN
+    if not 0 <= length <= SIZE_LENGTH_MAX or encoded[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] == b"\0":
         raise MalformedObjectError("a directory holds a cap of a wrong length")
-    return packed[1:17], packed[17:49], int.from_bytes(packed[49:], "big")
+    return encoded[1:17], encoded[17:49], int.from_bytes(encoded[49:], "big")

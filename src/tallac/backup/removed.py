@@ -10,7 +10,7 @@ from tallac.interfaces import CapReader
 from tallac.sourcedb import SourceRecord
 
 
-class GoneCounter:
+class RemovedCounter:
     """Counts files and directories that are gone, with all that was below them."""
 
     def __init__(self, grid: CapReader, record: SourceRecord, ledger: Ledger) -> None:
@@ -27,7 +27,7 @@ class GoneCounter:
             return
         self._ledger.directories.gone += 1
         row = self._record.directory(join(path, entry.name))
-        if row is not None and row.packed == entry.packed:
+        if row is not None and row.encoded == entry.encoded:
             self._ledger.files.gone += row.files
             self._ledger.directories.gone += row.directories
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 
-class Trouble(msgspec.Struct, frozen=True):
+class ReadError(msgspec.Struct, frozen=True):
     """Something that could not be looked at, so that the answer lacks it.
 
     Attributes:
@@ -17,11 +17,11 @@ class Trouble(msgspec.Struct, frozen=True):
     """
 
     path: bytes
-    what: str
+    message: str
     snapshots: tuple[bytes, ...] = ()
 
 
-Report = Callable[[Trouble], None]
+Report = Callable[[ReadError], None]
 """Takes note of trouble; the look goes on beside it."""
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.assembly import Assembler, PendingDirectory
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger
 from tallac.dag import Entry
@@ -25,20 +25,22 @@ class Holdings(Protocol):
     @property
     def epoch(self) -> int: ...
 
-    def holds(self, packed: bytes) -> bool: ...
+    def holds(self, encoded: bytes) -> bool: ...
 
-    def holds_all(self, packed: bytes) -> bool: ...
+    def holds_all(self, encoded: bytes) -> bool: ...
 
 
 class FileQueue(Protocol):
     """Where a walk hands over the files that have to be read; see `Files`."""
 
-    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None: ...
+    def read(
+        self, assembly: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]
+    ) -> None: ...
 
     def drain(self) -> None: ...
 
 
-class Surroundings(msgspec.Struct, frozen=True):
+class WalkContext(msgspec.Struct, frozen=True):
     """What a walk works with.
 
     Attributes:

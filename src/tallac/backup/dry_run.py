@@ -9,22 +9,22 @@ from itertools import count
 import msgspec
 from blake3 import blake3
 
-from tallac.backup.assembly import Assembler, Assembly
+from tallac.backup.assembly import Assembler, PendingDirectory
+from tallac.backup.context import WalkContext
 from tallac.backup.recorded import StoredBefore
-from tallac.backup.run import BackupOrder, find_recorded, open_source, outcome
+from tallac.backup.run import BackupRequest, find_recorded, open_source, outcome
 from tallac.backup.summary import Change, Counts, Ledger, Observer
-from tallac.backup.surroundings import Surroundings
 from tallac.backup.target import find_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile
-from tallac.dag import Entry, encode_entry, pack_cap, unpack_cap
+from tallac.dag import Entry, decode_cap, encode_cap, encode_entry
 from tallac.errors import DamageError, MissingObjectError
 from tallac.interfaces import BinaryReader, CapReader, Clock, Directory, FileReader, WorkerRecipe
 from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of
 from tallac.sourcedb import DirectoryRow, ProvisionalRows, SourceRecord
 
 
-class RehearsalSummary(msgspec.Struct, frozen=True):
+class DryRunSummary(msgspec.Struct, frozen=True):
     """What a backup would come to.
 
     Attributes:
@@ -44,15 +44,15 @@ class RehearsalSummary(msgspec.Struct, frozen=True):
     excluded: int
 
 
-def rehearse(
+def dry_run(
     grid: CapReader | None,
-    order: BackupOrder,
+    order: BackupRequest,
     record: SourceRecord,
     clock: Clock,
     *,
     observer: Observer | None = None,
     filesystem: FileSystem = REAL,
-) -> RehearsalSummary:
+) -> DryRunSummary:
     """Walk through a source as a backup would, and change nothing anywhere.
 
     No file is opened, so an unreadable one does not show.
@@ -79,7 +79,7 @@ def rehearse(
     with ExitStack() as stack:
         root = open_source(order.source, filesystem)
         stack.callback(filesystem.close, root)
-        around = Surroundings(
+        around = WalkContext(
             reader,
             _Everything(),
             kept,
@@ -96,7 +96,7 @@ def rehearse(
         selection = order.selection.at_root(order.source, filesystem.fstat(root).st_dev, order.scope)
         visited = Walk(around).run(order.source, selection, find_recorded(reader, target, order, kept, ledger))
     _, row = outcome(visited, ledger)
-    return RehearsalSummary(ledger.files, ledger.directories, row.size, ledger.progress.bytes_read, ledger.unreadable, row.excluded)
+    return DryRunSummary(ledger.files, ledger.directories, row.size, ledger.progress.bytes_read, ledger.unreadable, row.excluded)
 
 
 class _NoGrid:
@@ -105,7 +105,7 @@ class _NoGrid:
     def open_file(self, cap: FileReadCap) -> BinaryReader:
         raise MissingObjectError("there is no grid yet")
 
-    def read_small(self, packed: bytes) -> bytes | None:
+    def read_small(self, encoded: bytes) -> bytes | None:
         raise MissingObjectError("there is no grid yet")
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
@@ -121,10 +121,10 @@ class _Everything:
     has_losses = False
     epoch = 0
 
-    def holds(self, packed: bytes) -> bool:
+    def holds(self, encoded: bytes) -> bool:
         return True
 
-    def holds_all(self, packed: bytes) -> bool:
+    def holds_all(self, encoded: bytes) -> bool:
         return True
 
 
@@ -159,12 +159,12 @@ class _Unread:
         self._assembler = assembler
         self._ledger = ledger
 
-    def read(self, assembly: Assembly, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
+    def read(self, assembly: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
         change = Change.NEW if recorded is None else Change.CHANGED
         self._ledger.finish_file(change, assembly.path, found.name, found.size)
         self._ledger.progress.bytes_read += found.size
         made_up = ImmutableFile(bytes(16), bytes(32), 1, 1, found.size)
-        self._assembler.add(assembly, Entry(found.name, pack_cap(made_up), metadata_of(found)))
+        self._assembler.add(assembly, Entry(found.name, encode_cap(made_up), metadata_of(found)))
 
     def drain(self) -> None:
         """Do nothing: nothing waits."""
@@ -194,7 +194,7 @@ class _Builder:
         self._hasher.update(encode_entry(entry))
 
     def finish(self) -> DirectoryReadCap:
-        cap = None if self._recorded is None else unpack_cap(self._recorded)
+        cap = None if self._recorded is None else decode_cap(self._recorded)
         if isinstance(cap, DirectoryReadCap) and self._hash_of(cap) == self._hasher.digest():
             return cap
         return ImmutableDirectory(bytes(16), self._number().to_bytes(32, "big"), 1, 1, 0)
