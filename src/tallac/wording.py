@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def counted(count: int, noun: str, *, with_commas: bool = False) -> str:
-    """Write a number of things: `1 pack`, `2 packs`, `3 directories`; of large numbers the thousands may be divided."""
+def pluralize(count: int, noun: str, *, with_commas: bool = False) -> str:
+    """Return a count with its noun: `1 pack`, `2 packs`, `3 directories`; with_commas groups the thousands of the count."""
     number = f"{count:,}" if with_commas else str(count)
     if count == 1:
         return f"{number} {noun}"

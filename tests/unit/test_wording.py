@@ -1,6 +1,6 @@
 import pytest
 
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @pytest.mark.parametrize(
@@ -15,9 +15,9 @@ from tallac.wording import counted
 )
 def test_numbers_of_things(count: int, noun: str, expected: str) -> None:
     """One of a thing is written without the plural's ending, any other number with it."""
-    assert counted(count, noun) == expected
+    assert pluralize(count, noun) == expected
 
 
 def test_large_numbers() -> None:
     """Thousands are divided where that is asked for."""
-    assert counted(1_234_567, "path", with_commas=True) == "1,234,567 paths"
+    assert pluralize(1_234_567, "path", with_commas=True) == "1,234,567 paths"

@@ -9,7 +9,7 @@ from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.errors import UsageError
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @define(
@@ -62,22 +62,22 @@ def command(run: CommandContext, source: str, mirror: str, only: tuple[str, ...]
 
 def _rows(report: MirrorReport, *, is_dry_run: bool, is_partial: bool) -> dict[str, str]:
     would = "would be " if is_dry_run else ""
-    packs, index_objects = counted(report.packs, "pack"), counted(report.index_objects, "index object")
+    packs, index_objects = pluralize(report.packs, "pack"), pluralize(report.index_objects, "index object")
     copied = f"{packs}, {show_size(report.pack_bytes)}; {index_objects}"
     if is_partial:
-        copied = f"{counted(report.objects, 'object')}, {show_size(report.object_bytes)}"
+        copied = f"{pluralize(report.objects, 'object')}, {show_size(report.object_bytes)}"
     rows = {f"{would}copied": copied, f"{would}updated": f"{report.states} of the registers and directories"}
     if report.replaced_packs:
         rows[f"{would}replaced"] = f"{report.replaced_packs} of the packs, which the mirror had damaged"
     if report.deleted_packs:
-        rows[f"{would}deleted"] = f"{counted(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}"
+        rows[f"{would}deleted"] = f"{pluralize(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}"
     return rows
 
 
 def _state(report: MirrorReport) -> str:
     if report.objects:
-        return f"{counted(report.objects, 'object')} copied, {show_size(report.object_bytes)}"
-    return f"{counted(report.packs, 'pack')} copied, {show_size(report.pack_bytes)} of {show_size(report.pack_bytes_total)}"
+        return f"{pluralize(report.objects, 'object')} copied, {show_size(report.object_bytes)}"
+    return f"{pluralize(report.packs, 'pack')} copied, {show_size(report.pack_bytes)} of {show_size(report.pack_bytes_total)}"
 
 
 def _fields(report: MirrorReport) -> dict[str, object]:

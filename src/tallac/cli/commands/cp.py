@@ -7,7 +7,7 @@ from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine, copy_progress
 from tallac.errors import UsageError
 from tallac.transfer import CopyReport
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @define(
@@ -34,6 +34,6 @@ def command(run: CommandContext, paths: tuple[str, ...], recursive: bool) -> int
             type="summary", files=report.files, directories=report.directories, bytes=report.bytes, skipped=len(report.skipped)
         )
     elif len(paths) > 2 or recursive:
-        files, directories = counted(report.files, "file"), counted(report.directories, "directory")
+        files, directories = pluralize(report.files, "file"), pluralize(report.directories, "directory")
         run.output.note(f"{files}, {directories}, {show_size(report.bytes)}")
     return 0 if report.is_complete else 1

@@ -6,7 +6,7 @@ from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.reports.inspect import ReadErrors
 from tallac.look.diff import Change, Difference, Tally
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 _NAMES = {
     Difference.ADDED: "added",
@@ -97,7 +97,7 @@ def _summary(tally: Tally, read_errors: int) -> dict[str, str]:
         files, directories = tally.files[difference], tally.directories[difference]
         if files or directories:
             size = f", {sizes[difference]}" if difference in sizes else ""
-            rows[name] = f"{counted(files, 'file')}, {counted(directories, 'directory')}{size}"
+            rows[name] = f"{pluralize(files, 'file')}, {pluralize(directories, 'directory')}{size}"
     if read_errors:
         rows["not compared"] = f"{read_errors}, named on standard error, and what is below"
     return rows or {"result": "no differences"}

@@ -17,7 +17,7 @@ from tallac.look.criteria import Criteria, PathPattern, parse_types
 from tallac.look.find import FoundPath
 from tallac.look.moments import parse_moment
 from tallac.look.versions import Version
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @define(
@@ -75,8 +75,8 @@ def command(
     if run.output.is_json:
         run.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=read_errors.count)
     else:
-        found_in = counted(len(snapshots), "snapshot")
-        run.output.note(f"{counted(paths, 'path')}, {counted(versions, 'version')} in {found_in}")
+        found_in = pluralize(len(snapshots), "snapshot")
+        run.output.note(f"{pluralize(paths, 'path')}, {pluralize(versions, 'version')} in {found_in}")
     return read_errors.status
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.output.display import show_size, show_time, table
 from tallac.vault.prune.stats_report import VaultStats
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @define(
@@ -38,7 +38,7 @@ def _write(run: CommandContext, figures: VaultStats) -> None:
             run.output.line(text)
         run.output.line("")
     run.output.line(f"roots       {figures.roots}")
-    run.output.line(f"quarantine  {counted(figures.proposed_packs, 'pack')} proposed, {figures.decided_packs} decided upon")
+    run.output.line(f"quarantine  {pluralize(figures.proposed_packs, 'pack')} proposed, {figures.decided_packs} decided upon")
     run.output.line(f"sessions    {len(figures.sessions)}")
     for session in figures.sessions:
         run.output.line(f"  {session.name}  {session.state} since {show_time(session.started_ns // 1_000_000_000)}")

@@ -11,7 +11,7 @@ from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.errors import UsageError
 from tallac.vault.prune.report import PruneOptions, PruneReport
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -64,7 +64,7 @@ def command(run: CommandContext, alias: str, dry_run: bool, max_unused: str, fen
         run.output.warn(message)
     if report.unmoved_packs:
         run.output.warn(
-            f"{counted(report.unmoved_packs, 'pack')} could not be emptied: there is no room to move what is in use elsewhere; "
+            f"{pluralize(report.unmoved_packs, 'pack')} could not be emptied: there is no room to move what is in use elsewhere; "
             f"free {show_size(report.room_needed)} beside the vault and prune again"
         )
     if run.output.is_json:
@@ -77,9 +77,9 @@ def command(run: CommandContext, alias: str, dry_run: bool, max_unused: str, fen
 def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:
     would = "would be " if is_dry_run else ""
     return {
-        "in use": f"{counted(report.alive_objects, 'object')}, {show_size(report.alive_bytes)}",
-        "unused": f"{counted(report.dead_objects, 'object')}, {show_size(report.dead_bytes)}",
-        f"{would}deleted": f"{counted(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}",
+        "in use": f"{pluralize(report.alive_objects, 'object')}, {show_size(report.alive_bytes)}",
+        "unused": f"{pluralize(report.dead_objects, 'object')}, {show_size(report.dead_bytes)}",
+        f"{would}deleted": f"{pluralize(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}",
         f"{would}repacked": f"{report.repacked_packs} of them, {show_size(report.written_bytes)} moved",
         f"{would}freed": show_size(max(report.freed_bytes, 0)),
     }
@@ -87,8 +87,8 @@ def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:
 
 def _state(report: PruneReport) -> str:
     if report.waiting_sessions:
-        return f"waiting for {counted(report.waiting_sessions, 'session')}; {counted(report.deleted_packs, 'pack')} deleted"
-    in_use, deleted = counted(report.alive_objects, "object"), counted(report.deleted_packs, "pack")
+        return f"waiting for {pluralize(report.waiting_sessions, 'session')}; {pluralize(report.deleted_packs, 'pack')} deleted"
+    in_use, deleted = pluralize(report.alive_objects, "object"), pluralize(report.deleted_packs, "pack")
     return f"{in_use} in use, {report.dead_objects} unused, {deleted} deleted"
 
 

@@ -8,7 +8,7 @@ from tallac.cli.command import CommandContext, argument, define, flag
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.output.stderr import show_name
 from tallac.retention.rewrite import Removed, Rewritten
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @define(
@@ -42,10 +42,10 @@ def command(run: CommandContext, target: str, exclude: tuple[str, ...], snapshot
     for found in rewritten:
         for path in found.paths:
             run.output.detail(f"{show_name(found.name)}: {show_name(path)}")
-    files, directories = counted(total.files, "file"), counted(total.directories, "directory")
+    files, directories = pluralize(total.files, "file"), pluralize(total.directories, "directory")
     run.output.summary(
         {
-            "would change" if dry_run else "changed": counted(len(rewritten), "snapshot"),
+            "would change" if dry_run else "changed": pluralize(len(rewritten), "snapshot"),
             "taken out": f"{files}, {directories}, {show_size(total.size)}",
         }
     )

@@ -6,7 +6,7 @@ from tallac.cli.command import CommandContext, argument, define
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.reports.findings import json_counts, show_share, tell_findings
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @define(
@@ -27,6 +27,6 @@ def command(run: CommandContext, location: str) -> int:
     if run.output.is_json:
         run.output.record(type="summary", healthy=report.is_healthy, **json_counts(report))
     else:
-        read = f"{counted(report.objects, 'object')} named by their hash, {show_size(report.bytes_read)}"
+        read = f"{pluralize(report.objects, 'object')} named by their hash, {show_size(report.bytes_read)}"
         run.output.summary({"read": read, "result": "all is well" if report.is_healthy else "damaged"})
     return 0 if report.is_healthy else 1

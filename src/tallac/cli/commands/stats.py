@@ -12,7 +12,7 @@ from tallac.cli.reports.inspect import ReadErrors
 from tallac.dag import Entry
 from tallac.look.deep_stats import DEEP_STATS
 from tallac.look.stats import Statistics
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 @define(
@@ -36,7 +36,7 @@ def command(run: CommandContext, place: str, deep: bool) -> int:
     read_errors = ReadErrors(run)
     with ProgressLine(run.output) as line:
         snapshots, statistics = run.client.stats(
-            place, read_errors, lambda count: line.show(f"{counted(count, 'path')} looked at", {"paths": count})
+            place, read_errors, lambda count: line.show(f"{pluralize(count, 'path')} looked at", {"paths": count})
         )
     if run.output.is_json:
         _write_records(run, snapshots, statistics)
@@ -68,7 +68,7 @@ def _row(snapshot: Entry, statistics: Statistics, number: int) -> tuple[str, ...
 
 def _summary(statistics: Statistics) -> dict[str, str]:
     rows = {
-        "restore size": f"{show_size(statistics.restore_size)} in {counted(len(statistics.snapshots), 'snapshot')}",
+        "restore size": f"{show_size(statistics.restore_size)} in {pluralize(len(statistics.snapshots), 'snapshot')}",
         "unique": f"{show_size(statistics.unique_size)}, each content once",
     }
     if statistics.knows_store:

@@ -16,7 +16,7 @@ from tallac.cli.output.display import json_name, show_duration, show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.output.stderr import show_name
 from tallac.look.moments import parse_moment
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 class Wishes(ExclusionOptions):
@@ -178,9 +178,9 @@ def _tell_file(run: CommandContext, change: Change, path: bytes) -> None:
 
 
 def _progress_text(state: Progress, seconds: float) -> str:
-    files = counted(state.files_done, "file", with_commas=True)
+    files = pluralize(state.files_done, "file", with_commas=True)
     if state.files_expected:
-        files = f"{state.files_done:,} of about {counted(state.files_expected, 'file', with_commas=True)}"
+        files = f"{state.files_done:,} of about {pluralize(state.files_expected, 'file', with_commas=True)}"
     parts = [files, f"{show_size(state.bytes_done)} done", f"{show_size(state.bytes_stored)} stored"]
     if seconds >= 1:
         rate = state.bytes_done / seconds
@@ -208,4 +208,4 @@ def _show_counts(counts: Counts) -> str:
 
 
 def _show_excluded(count: int) -> str:
-    return counted(count, "path", with_commas=True)
+    return pluralize(count, "path", with_commas=True)

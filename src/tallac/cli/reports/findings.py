@@ -7,7 +7,7 @@ from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.output.stderr import show_name
 from tallac.interfaces import CheckReport
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 NAMES_SHOWN_MAX = 8
 
@@ -40,14 +40,14 @@ def _tell(run: CommandContext, hit: Hit) -> None:
 def show_counts(report: CheckReport) -> str:
     """Say in words what was looked at."""
     kinds = ((report.files, "file"), (report.directories, "directory"), (report.objects, "object"))
-    looked_at = ", ".join(counted(count, noun) for count, noun in kinds)
+    looked_at = ", ".join(pluralize(count, noun) for count, noun in kinds)
     total = f" of {show_size(report.bytes_total)}" if report.bytes_total > report.bytes_read else ""
     return f"{looked_at}, {show_size(report.bytes_read)}{total} read"
 
 
 def show_share(report: CheckReport) -> str:
     """Say how much of what is to be read was read."""
-    objects = counted(report.objects, "object")
+    objects = pluralize(report.objects, "object")
     if not report.bytes_total:
         return f"{objects}, {show_size(report.bytes_read)} read"
     percent = min(100, 100 * report.bytes_read // report.bytes_total)

@@ -11,7 +11,7 @@ from tallac.cli.output.display import json_name, show_duration, show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.output.stderr import show_name
 from tallac.restore import Change, Problem, RestoreObserver, RestoreSummary
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 
 class RestoreReporter:
@@ -87,9 +87,9 @@ def tell_summary(run: CommandContext, folder: str, summary: RestoreSummary, seco
 
 
 def _progress_text(summary: RestoreSummary, seconds: float) -> str:
-    files, done = counted(summary.files_done, "file", with_commas=True), show_size(summary.bytes)
+    files, done = pluralize(summary.files_done, "file", with_commas=True), show_size(summary.bytes)
     if summary.files_expected:
-        files = f"{summary.files_done:,} of {counted(summary.files_expected, 'file', with_commas=True)}"
+        files = f"{summary.files_done:,} of {pluralize(summary.files_expected, 'file', with_commas=True)}"
         done = f"{done} of {show_size(summary.bytes_expected)}"
     parts = [files, done]
     if seconds >= 1:
@@ -101,8 +101,8 @@ def _progress_text(summary: RestoreSummary, seconds: float) -> str:
 
 
 def _counts(summary: RestoreSummary) -> str:
-    files = counted(summary.files, "file", with_commas=True)
-    directories = counted(summary.directories, "directory", with_commas=True)
+    files = pluralize(summary.files, "file", with_commas=True)
+    directories = pluralize(summary.directories, "directory", with_commas=True)
     return f"{files}, {directories}, {show_size(summary.bytes)}"
 
 

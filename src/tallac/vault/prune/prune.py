@@ -24,7 +24,7 @@ from tallac.vault.prune.plan import PackUse, Survey, propose, total
 from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.vault.prune.session_watch import SessionWatch, is_expired, links_in_use
 from tallac.vault.prune.sweep import Sweep
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 Progress = Callable[[PruneReport], None]
 ROUNDS_MAX = 1000
@@ -125,7 +125,7 @@ class Prune:
                     raise
 
     def _explained(self, error: StoreFullError) -> StoreFullError:
-        deleted = counted(self.report.deleted_packs, "pack") if self.report.deleted_packs else "nothing"
+        deleted = pluralize(self.report.deleted_packs, "pack") if self.report.deleted_packs else "nothing"
         return StoreFullError(
             f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; deleted so far: {deleted}. "
             "Make that much room beside the vault and prune again"

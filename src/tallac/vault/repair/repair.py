@@ -36,7 +36,7 @@ from tallac.vault.reading.object_reader import ObjectReader
 from tallac.vault.repair.report import RepairOptions, RepairReport
 from tallac.vault.repair.salvage import Salvage
 from tallac.vault.reserve import RESERVE_PREFIX, is_damaged
-from tallac.wording import counted
+from tallac.wording import pluralize
 
 Progress = Callable[[RepairReport], None]
 FETCH_ROUNDS_MAX = 100
@@ -141,7 +141,7 @@ class Repair:
         for damage in index.damage:
             self._did(f"made again from the packs: the index ({damage})")
         if found:
-            self._did(f"taken into the index: {counted(len(found), 'pack')}")
+            self._did(f"taken into the index: {pluralize(len(found), 'pack')}")
         if (found or index.damage) and not self._options.is_dry_run:
             index.publish(found)
             index.look_at_packs()
@@ -156,7 +156,7 @@ class Repair:
             if self._mirror is not None:
                 by_slots += self._mirror.roots()
             known = list(dict.fromkeys(by_slots))
-            self._did(f"gathered from the slots: {counted(len(known), 'root')} ({error})")
+            self._did(f"gathered from the slots: {pluralize(len(known), 'root')} ({error})")
             if not self._options.is_dry_run:
                 Register(self._backend, "roots", self._keeper.roots, self._parts.memory, self._parts.randomness).rewrite(
                     encode_roots(known)
@@ -213,11 +213,11 @@ class Repair:
         report = self.report
         report.lost_packs, report.aside_packs = len(lost), len(damaged)
         if report.healed_packs:
-            self._did(f"brought back from the mirror: {counted(report.healed_packs, 'pack')}")
+            self._did(f"brought back from the mirror: {pluralize(report.healed_packs, 'pack')}")
         if lost:
-            self._did(f"taken out of the index, since they are gone: {counted(len(lost), 'pack')}")
+            self._did(f"taken out of the index, since they are gone: {pluralize(len(lost), 'pack')}")
         if damaged:
-            self._did(f"put aside: {counted(len(damaged), 'damaged pack')}")
+            self._did(f"put aside: {pluralize(len(damaged), 'damaged pack')}")
         if self._options.is_dry_run or not (lost or damaged):
             return
         if dropped:
@@ -278,11 +278,11 @@ class Repair:
                 fetched = self._repack(partial(mirror.fetch, missing))
                 self.report.fetched_objects += len(fetched)
             if self.report.fetched_objects:
-                self._did(f"brought back from other packs of the mirror: {counted(self.report.fetched_objects, 'object')}")
+                self._did(f"brought back from other packs of the mirror: {pluralize(self.report.fetched_objects, 'object')}")
         if self._missing(roots):
             self.report.salvaged_objects = len(self._repack(lambda repacking: self._salvage(repacking, caps)))
             if self.report.salvaged_objects:
-                self._did(f"found whole in what lies aside, and stored again: {counted(self.report.salvaged_objects, 'object')}")
+                self._did(f"found whole in what lies aside, and stored again: {pluralize(self.report.salvaged_objects, 'object')}")
 
     def _salvage(self, repacking: Repacking, caps: Iterable[Cap]) -> set[bytes]:
         salvage = Salvage(self._parts, repacking)
@@ -320,7 +320,7 @@ class Repair:
         if missing and not self._options.is_dry_run:
             aside = sum(1 for name in missing if any(True for _ in self._parts.index.copies_in_damaged_packs(name)))
             self._left(
-                f"missing: {counted(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a "
+                f"missing: {pluralize(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a "
                 "restore finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"
             )
 
