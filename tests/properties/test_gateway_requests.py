@@ -14,7 +14,7 @@ from tests.torture import scaled
 from tallac.caps import LiteralFile, MutableDirectoryWrite, MutableFileRead
 from tallac.dag import Entry
 from tallac.gateway.application import Gateway
-from tallac.gateway.lanes import Lanes
+from tallac.gateway.grid_pool import GridPool
 from tallac.interfaces import Grid
 from tallac.testing.memory_grid import MemoryGrid
 
@@ -113,15 +113,17 @@ headers = st.lists(
 
 
 @pytest.fixture(scope="module")
-def lanes() -> Iterator[Lanes]:
-    """Give lanes over one grid in memory."""
+def pool() -> Iterator[GridPool]:
+    """Workers over one grid in memory."""
     grid = _grid()
-    opened = Lanes(lambda: grid)
+    opened = GridPool(lambda: grid)
     yield opened
     opened.close()
 
 
-async def _ask(lanes: Lanes, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes) -> int:
+async def _ask(
+    pool: GridPool, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
+) -> int:
     statuses: list[int] = []
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -145,7 +147,7 @@ async def _ask(lanes: Lanes, method: str, path: str, query: str, kind: bytes, ex
         "scheme": "http",
         "server": ("127.0.0.1", 1),
     }
-    gateway = Gateway(lanes, lambda: 1.0)
+    gateway = Gateway(pool, lambda: 1.0)
     try:
         await gateway(scope, receive, send)
     finally:
@@ -167,10 +169,10 @@ requests = given(
 @settings(max_examples=600)
 @requests
 def test_every_request_gets_an_answer(
-    lanes: Lanes, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
+    pool: GridPool, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     """No request is answered with an error of the gateway's own."""
-    status = asyncio.run(_ask(lanes, method, path, query, kind, extra, body))
+    status = asyncio.run(_ask(pool, method, path, query, kind, extra, body))
     assert status < 500 or status == 501
 
 
@@ -179,8 +181,8 @@ def test_every_request_gets_an_answer(
 @settings(max_examples=scaled(REQUESTS_A_SHARD))
 @requests
 def test_many_requests(
-    lanes: Lanes, shard: int, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
+    pool: GridPool, shard: int, method: str, path: str, query: str, kind: bytes, extra: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     """The same for 100,000 of them in all."""
-    status = asyncio.run(_ask(lanes, method, path, query, kind, extra, body))
+    status = asyncio.run(_ask(pool, method, path, query, kind, extra, body))
     assert status < 500 or status == 501

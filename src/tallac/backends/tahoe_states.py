@@ -12,7 +12,7 @@ from tallac.caps import ImmutableFile, LiteralFile, parse
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, CorruptObjectError, MalformedCapError, ObjectNotFoundError, StorePermissionError
 from tallac.interfaces import Version
-from tallac.webapi import Child, WebClient
+from tallac.webapi import WebChild, WebClient
 
 ROOT_FOLDER = "root"
 WRITER_NAME = "written-through"
@@ -77,7 +77,7 @@ class StateDirectories:
         self._seen: dict[str, States] = {}
         self._seen_at: dict[str, int] = {}
         self._times = count(1)
-        self._writer: Child | None = None
+        self._writer: WebChild | None = None
 
     def names(self) -> list[str]:
         """List the directories as they are now."""
@@ -160,7 +160,7 @@ class StateDirectories:
             if self._writer is None:
                 self._look_at_root()
             if self._writer is None:
-                own = Child("filenode", _EMPTY, None, {"node": self._node})
+                own = WebChild("filenode", _EMPTY, None, {"node": self._node})
                 with suppress(ConflictError):
                     self._client.set_children(self._root, {WRITER_NAME: own}, where=self._where, replace=False)
                 self._writer = self._look_at_root()[WRITER_NAME]
@@ -176,7 +176,7 @@ class StateDirectories:
             self._look_at_root()
         return self._caps.get(folder)
 
-    def _look_at_root(self) -> Mapping[str, Child]:
+    def _look_at_root(self) -> Mapping[str, WebChild]:
         children = self._client.look(self._root, where=self._where).children
         for name, child in children.items():
             cap = child.write or child.read
@@ -188,7 +188,7 @@ class StateDirectories:
     def _make(self, folder: str) -> str:
         made = self._client.make_directory("SDMF")
         try:
-            self._client.set_children(self._root, {folder: Child("dirnode", None, made, {})}, where=self._where, replace=False)
+            self._client.set_children(self._root, {folder: WebChild("dirnode", None, made, {})}, where=self._where, replace=False)
         except ConflictError:
             # Somebody else was faster; theirs is used.
             self._look_at_root()
@@ -199,12 +199,12 @@ def _child_name(name: str, state: State) -> str:
     return f"{name.replace('/', '!')}@{state.number}"
 
 
-def _child(state: State) -> Child:
+def _child(state: State) -> WebChild:
     metadata: dict[str, object] = {_GONE: True} if state.cap is None else {}
-    return Child("filenode", state.cap or _EMPTY, None, metadata)
+    return WebChild("filenode", state.cap or _EMPTY, None, metadata)
 
 
-def _state(number: int, child: Child, where: str) -> State:
+def _state(number: int, child: WebChild, where: str) -> State:
     if child.metadata.get(_GONE) is True or child.read is None:
         return State(number, None, 0)
     try:

@@ -1,6 +1,6 @@
 """The gateway: an HTTP server that speaks Tahoe-LAFS's web API over any grid.
 
-It sees the protocols of `tallac.interfaces`, never a concrete grid. docs/guide/gateway.md says what it is for.
+It depends only on the protocols of `tallac.interfaces`, never on a concrete grid. docs/guide/gateway.md says what it is for.
 """
 
 from tallac.gateway.server import serve

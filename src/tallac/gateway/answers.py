@@ -1,4 +1,4 @@
-"""Answers: bodies and statuses as Tahoe-LAFS clients expect them."""
+"""Response bodies and statuses as Tahoe-LAFS clients expect them."""
 
 from __future__ import annotations
 
@@ -45,52 +45,52 @@ _STATUSES: list[tuple[type[TallacError], int]] = [
 
 
 def cap_answer(cap: Cap, status: int = 200) -> Response:
-    """Answer with a bare cap, which comes as HTML from a node."""
+    """Return a bare cap; its media type is HTML, as a node sends it."""
     return done_answer(cap.danger_whole_text(), status)
 
 
 def done_answer(text: str, status: int = 200) -> Response:
-    """Answer that something is done, which comes as HTML from a node."""
+    """Return a message of success; its media type is HTML, as a node sends it."""
     return Response(text, status, media_type="text/html")
 
 
 def text_answer(text: str, status: int = 200) -> Response:
-    """Answer with a sentence."""
+    """Return one sentence as plain text."""
     return Response(text, status, media_type="text/plain")
 
 
 def json_answer(value: object, status: int = 200) -> Response:
-    """Answer with JSON, which comes as plain text from a node."""
+    """Return JSON; its media type is plain text, as a node sends it."""
     return Response(json_text(value), status, media_type="text/plain")
 
 
 def redirect_answer(location: str, status: int = 302) -> Response:
-    """Send the client elsewhere.
+    """Return a redirect.
 
     Raises:
-        RequestError: The place is none that a client could be sent to.
+        RequestError: The location is not printable ASCII, or would run a script.
     """
     if not location.isprintable() or not location.isascii() or location.lower().lstrip().startswith(("javascript:", "data:")):
-        raise RequestError("this is no place that a client could be sent to")
+        raise RequestError("a client can't be redirected to this address")
     return Response(b"", status, headers={"location": location}, media_type="text/html")
 
 
 def error_answer(error: TallacError, *, is_mutable: bool = False) -> Response:
-    """Answer with what went wrong; what is lost of something mutable has another name."""
+    """Return the answer that reports an error; clients expect another error name where data of a mutable node is lost."""
     if is_mutable and isinstance(error, DamageError):
         return text_answer(f"UnrecoverableFileError: {error}", status_of(error))
     return text_answer(_explain(error), status_of(error))
 
 
 def status_of(error: TallacError) -> int:
-    """Give the HTTP status of an error."""
+    """Return the HTTP status that reports an error."""
     if isinstance(error, RequestError):
         return error.status
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
 def _explain(error: TallacError) -> str:
-    """Say what went wrong; clients look for the name of the error where shares are lost."""
+    """Return the text of an error; where data is lost it begins with the error name of Tahoe-LAFS that clients look for."""
     if isinstance(error, CorruptObjectError):
         return f"UnrecoverableFileError: {error}"
     if isinstance(error, DamageError):

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: which request is whose, and what becomes of errors."""
+"""The gateway as an ASGI application: routes requests by the first segment of their path, and turns errors into answers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tallac.gateway.deep_requests import answer_operation
 from tallac.gateway.edge_metadata import Now, system_now
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.forms import read_form
+from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.guard import SAFE_METHODS
-from tallac.gateway.lanes import Lanes
 from tallac.gateway.names import path_from_raw
 from tallac.gateway.operations import Operations
 from tallac.gateway.pages import welcome_page
@@ -28,46 +28,47 @@ _logger = logging.getLogger("tallac.gateway")
 
 
 class Gateway:
-    """Answers requests over a grid; a server calls it.
+    """An ASGI application that answers requests over a grid.
 
     Attributes:
-        lanes: Where the grid is used; the caller closes them.
+        pool: Runs all calls of the grid; the caller closes it.
     """
 
-    def __init__(self, lanes: Lanes, now: Now = system_now) -> None:
-        """Answer by way of some lanes."""
-        self.lanes = lanes
+    def __init__(self, pool: GridPool, now: Now = system_now) -> None:
+        """Answer requests with the workers of a pool; now is replaced in tests."""
+        self.pool = pool
         self._operations = Operations()
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
+        """Answer one request, as ASGI calls an application."""
         request = Request(scope, receive)
         try:
             answer = await self._answered(request)
         except TallacError as error:
             answer = error_answer(error)
         except Exception as error:
-            # Neither the client nor the log is told more: it could hold a cap.
+            # Neither the client nor the log gets more: the message could hold a cap.
             _logger.debug("unexpected error", exc_info=True)
             _logger.error("unexpected %s in an answer to %s", type(error).__name__, request.method)  # noqa: TRY400
             answer = text_answer(f"unexpected {type(error).__name__}", 500)
         await answer(scope, receive, send)
 
     def close(self) -> None:
-        """End the operations that clients have started."""
+        """Cancel the operations that clients have started."""
         self._operations.close()
 
     async def _answered(self, request: Request) -> Response:
-        head, *segments = path_from_raw(request.scope["raw_path"]) or [""]
-        answer = _ROUTES.get(head)
+        path = path_from_raw(request.scope["raw_path"]) or [""]
+        head, *segments = path
+        answer = answer_unlinked if path in _WITHOUT_CAP else _ROUTES.get(head)
         if answer is None:
             raise RequestError("No Such Resource", 404)
         query = parse_query(request.scope["query_string"])
         form = await read_form(request) if request.method == "POST" else None
         try:
             arguments = Arguments(query, form.fields if form is not None else None)
-            return await answer(Exchange(request, arguments, segments, form, self.lanes, self._operations, self._now))
+            return await answer(Exchange(request, arguments, segments, form, self.pool, self._operations, self._now))
         finally:
             if form is not None:
                 form.close()
@@ -79,16 +80,13 @@ async def _welcome(exchange: Exchange) -> Response:
     return welcome_page()
 
 
-async def _answer_uri(exchange: Exchange) -> Response:
-    return await (answer_cap(exchange) if exchange.segments else answer_unlinked(exchange))
-
-
+_WITHOUT_CAP = (["uri"], ["cap"])
 _ROUTES: dict[str, Callable[[Exchange], Awaitable[Response]]] = {
     "": _welcome,
-    "uri": _answer_uri,
-    "cap": _answer_uri,
+    "uri": answer_cap,
+    "cap": answer_cap,
     "file": answer_file,
     "named": answer_file,
     "operations": answer_operation,
 }
-"""Who answers, by the first part of the path."""
+"""The handler of each first segment of a path."""

@@ -1,4 +1,4 @@
-"""A request's arguments: those of its URL first, then those of its form."""
+"""The arguments of a request: those of its URL take precedence over those of its form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIELDS_MAX = 1000
 
 
 class Replace(Enum):
-    """Whether an entry may take another's place."""
+    """Which existing entries a new one may replace."""
 
     ALWAYS = "true"
     NEVER = "false"
@@ -23,10 +23,10 @@ class Replace(Enum):
 
 
 def parse_query(query: bytes) -> dict[str, str]:
-    """Read a query string or a form in its form; of several values the first counts.
+    """Parse a query string or an URL-encoded form; of several values of one name the first counts.
 
     Raises:
-        RequestError: It is not UTF-8, or too long.
+        RequestError: The text is malformed, is not UTF-8, or has more than `FIELDS_MAX` fields.
     """
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
@@ -39,26 +39,26 @@ def parse_query(query: bytes) -> dict[str, str]:
 
 
 class Arguments:
-    """What a request asks for."""
+    """The arguments of one request, by name."""
 
     def __init__(self, query: Mapping[str, str], form: Mapping[str, str] | None = None) -> None:
-        """Take the URL's arguments and the form's; the URL's come first."""
+        """Combine the arguments of the URL and of the form; those of the URL take precedence."""
         self._values = dict(form or {}) | dict(query)
 
     def get(self, name: str) -> str | None:
-        """Give an argument; None where it is missing."""
+        """Return an argument; None if it is missing."""
         return self._values.get(name)
 
     @property
     def operation(self) -> str:
-        """What `t=` says; empty where it says nothing."""
+        """The value of `t=`; empty if it is missing."""
         return (self.get("t") or "").strip()
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Read a yes or no.
+        """Parse a boolean argument.
 
         Raises:
-            RequestError: It is neither.
+            RequestError: The value is not a boolean.
         """
         value = self.get(name)
         if value is None:
@@ -70,20 +70,20 @@ class Arguments:
         raise RequestError(f"invalid boolean argument: {name}={value[:40]!r}")
 
     def replace(self) -> Replace:
-        """Read `replace=`.
+        """Parse `replace=`.
 
         Raises:
-            RequestError: It is none of the three.
+            RequestError: The value is neither a boolean nor `only-files`.
         """
         if (self.get("replace") or "").lower() == Replace.ONLY_FILES.value:
             return Replace.ONLY_FILES
         return Replace.ALWAYS if self.flag("replace", default=True) else Replace.NEVER
 
     def mutable_format(self) -> MutableFormat | None:
-        """Read `format=` and `mutable=`: the format of a mutable file or directory, None for an immutable one.
+        """Parse `format=` and `mutable=`: return the format of a mutable file or directory, None for an immutable one.
 
         Raises:
-            RequestError: The format is not known.
+            RequestError: The format is unknown.
         """
         text = self.get("format")
         if not text:
@@ -96,21 +96,21 @@ class Arguments:
             raise RequestError(f"Unknown format: {text[:40]!r}; there are CHK, SDMF and MDMF") from None
 
     def directory_format(self) -> MutableFormat:
-        """Read the format of a mutable directory.
+        """Parse the format of a mutable directory; SDMF if none is given.
 
         Raises:
-            RequestError: It is one of immutable things.
+            RequestError: The format is unknown, or that of immutable files.
         """
         text = self.get("format")
         if text and text.upper() == "CHK":
-            raise RequestError("format=CHK is no format of a directory that can be changed; see t=mkdir-immutable")
+            raise RequestError("format=CHK is not a format of mutable directories; see t=mkdir-immutable")
         return self.mutable_format() or MutableFormat.SDMF
 
     def offset(self) -> int | None:
-        """Read `offset=`.
+        """Parse `offset=`, in bytes; None if it is missing.
 
         Raises:
-            RequestError: It is no count of bytes.
+            RequestError: The value is not a decimal number of at most 19 digits.
         """
         text = self.get("offset")
         if text is None:
@@ -120,10 +120,10 @@ class Arguments:
         return int(text)
 
     def require(self, name: str) -> str:
-        """Give an argument that has to be there.
+        """Return an argument that must be present and not empty.
 
         Raises:
-            RequestError: It is missing.
+            RequestError: The argument is missing or empty.
         """
         value = self.get(name)
         if not value:

@@ -1,4 +1,4 @@
-"""Request bodies: read with bounds on size and waiting, and kept on disk where they are large."""
+"""Request bodies: read with limits on size and waiting time, and kept on disk where they are large."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from tallac.errors import RequestError
 
 JSON_SIZE_MAX = 64 << 20
-"""Bytes of a list of children. A node's own limit is its memory."""
+"""The longest list of children, in bytes. A node is limited by its memory alone."""
 
 IN_MEMORY_SIZE_MAX = 1 << 20
 PART_WAIT_SECONDS = 60.0
@@ -20,10 +20,10 @@ STEP_SIZE = 1 << 20
 
 
 async def parts(request: Request) -> AsyncIterator[bytes]:
-    """Give a body piece by piece.
+    """Iterate over the parts of a body as they arrive.
 
     Raises:
-        RequestError: The client stopped sending.
+        RequestError: The client sent nothing for `PART_WAIT_SECONDS`, or disconnected.
     """
     stream = aiter(request.stream())
     try:
@@ -40,10 +40,10 @@ async def parts(request: Request) -> AsyncIterator[bytes]:
 
 
 async def read_body(request: Request, size_max: int = JSON_SIZE_MAX) -> bytes:
-    """Read a body that has to fit into memory.
+    """Read a body of at most size_max bytes into memory.
 
     Raises:
-        RequestError: It is too large, or does not come.
+        RequestError: The body is too large, or the client stopped sending.
     """
     body = bytearray()
     async for part in parts(request):
@@ -54,26 +54,29 @@ async def read_body(request: Request, size_max: int = JSON_SIZE_MAX) -> bytes:
 
 
 class Spool:
-    """What an upload becomes before a grid is asked to store it: so a slow client keeps nobody waiting. Close it."""
+    """A temporary file that holds a whole upload before the grid stores it, so that a slow client keeps nobody waiting.
+
+    The caller closes it.
+    """
 
     def __init__(self) -> None:
-        """Begin an empty one."""
+        """Open an empty one, in memory until it is larger than `IN_MEMORY_SIZE_MAX`."""
         self.file: SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_SIZE_MAX)  # noqa: SIM115
         self._waiting = bytearray()
 
     async def write(self, data: bytes) -> None:
-        """Append; a large step goes to disk in a thread of its own."""
+        """Append data; a large step is written in a thread, so that the event loop does not wait for the disk."""
         self._waiting += data
         if len(self._waiting) >= STEP_SIZE:
             await self._flush()
 
     async def finish(self) -> None:
-        """Write what is left, and go to the beginning."""
+        """Write buffered data, and rewind."""
         await self._flush()
         self.file.seek(0)
 
     def close(self) -> None:
-        """Throw it away."""
+        """Delete the temporary file."""
         self.file.close()
 
     async def _flush(self) -> None:
@@ -88,10 +91,10 @@ class Spool:
 
 
 async def spool_body(request: Request) -> Spool:
-    """Read an upload of any length.
+    """Read a body of any length into a temporary file, rewound.
 
     Raises:
-        RequestError: It does not come, or can't be kept.
+        RequestError: The client stopped sending, or the temporary file can't be written.
     """
     spool = Spool()
     try:

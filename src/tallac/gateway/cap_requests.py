@@ -1,4 +1,4 @@
-"""`/uri/CAP/PATH` and `/file/CAP/NAME`: find out what is meant, and have it answered."""
+"""`/uri/CAP/PATH` and `/file/CAP/NAME`: find the node, and call its handler."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def answer_cap(exchange: Exchange) -> Response:
     """Answer a request on `/uri/CAP/PATH`.
 
     Raises:
-        RequestError: It makes no sense.
+        RequestError: The request is malformed, or its operation is not supported.
     """
     method = exchange.request.method
     if method in ("GET", "HEAD"):
@@ -38,10 +38,10 @@ async def answer_cap(exchange: Exchange) -> Response:
 
 
 async def answer_file(exchange: Exchange) -> Response:
-    """Answer a request on `/file/CAP/NAME`, where all after the cap is nothing but a name for who saves the file.
+    """Answer a request on `/file/CAP/NAME`; everything after the cap is only the file name that a browser saves under.
 
     Raises:
-        RequestError: It makes no sense.
+        RequestError: The request is malformed, or its operation is not supported.
     """
     if exchange.request.method not in ("GET", "HEAD"):
         raise RequestError("/file can only be used with GET or HEAD")
@@ -136,10 +136,10 @@ async def _upload(exchange: Exchange) -> Response:
 async def _check(exchange: Exchange, node: Node) -> Response:
     arguments = exchange.arguments
     verify, repair = arguments.flag("verify"), arguments.flag("repair")
-    # A node renews leases then; here nothing expires.
+    # A node renews leases here; nothing expires in a vault.
     arguments.flag("add-lease")
     look = check_and_repair_node if repair else check_node
-    return json_answer(await exchange.lanes.walking().run(lambda grid: look(grid, node, verify=verify)))
+    return json_answer(await exchange.pool.walking().run(lambda grid: look(grid, node, verify=verify)))
 
 
 def _redirected(exchange: Exchange, answer: Response) -> Response:

@@ -1,4 +1,4 @@
-"""Change directories: set, remove and move entries, with the rules of Tahoe-LAFS on what may take whose place."""
+"""Change directories: set, remove and move entries, by the rules of Tahoe-LAFS on which entry may replace which."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tallac.caps import Cap, DirectoryWriteCap, ImmutableDirectory, ImmutableFil
 from tallac.dag import Entry, decode_cap
 from tallac.errors import EntryExistsError, EntryNotFoundError, NotADirectoryCapError
 from tallac.gateway.arguments import Replace
-from tallac.gateway.children import Child, child_of_cap
+from tallac.gateway.children import NewEntry, new_entry
 from tallac.gateway.edge_metadata import Now, linked, metadata_to_json
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, node_of_entry, require_writable
@@ -19,13 +19,13 @@ Edit = Callable[[list[Entry]], list[Entry]]
 
 
 def stored_caps(caps: Iterable[Cap]) -> list[ReadCap]:
-    """Give those of some caps that lead to something immutable that is stored, which a prune could take."""
+    """Return those of some caps that refer to stored immutable objects, which a prune could delete."""
     return [cap for cap in caps if isinstance(cap, ImmutableFile | ImmutableDirectory)]
 
 
 @contextmanager
 def linking(grid: Grid, caps: Iterable[Cap]) -> Iterator[None]:
-    """Have what is linked in the block kept from a prune that runs meanwhile."""
+    """Protect what the block links from a prune that runs at the same time."""
     found = stored_caps(caps)
     if not found:
         yield
@@ -35,8 +35,8 @@ def linking(grid: Grid, caps: Iterable[Cap]) -> Iterator[None]:
         yield
 
 
-def setting(children: Sequence[Child], replace: Replace, now: Now) -> Edit:
-    """Give the edit that sets entries.
+def setting(children: Sequence[NewEntry], replace: Replace, now: Now) -> Edit:
+    """Return an edit that sets entries of a directory.
 
     The edit raises:
         EntryExistsError: An entry is in the way.
@@ -55,18 +55,18 @@ def setting(children: Sequence[Child], replace: Replace, now: Now) -> Edit:
     return edit
 
 
-def set_children(grid: Grid, directory: Cap, children: Sequence[Child], replace: Replace, now: Now) -> None:
-    """Set entries of a directory; durable when this returns. Raises as the edit does, and AuthorityError."""
+def set_children(grid: Grid, directory: Cap, children: Sequence[NewEntry], replace: Replace, now: Now) -> None:
+    """Set entries of a directory; durable when this returns. Raises what `setting` raises, and AuthorityError."""
     writable = require_writable(directory)
     with linking(grid, [child.read for child in children]):
         grid.edit_directory(writable, setting(children, replace, now))
 
 
 def unlink(grid: Grid, directory: Cap, name: bytes) -> None:
-    """Take an entry out of its directory.
+    """Remove an entry from its directory; durable when this returns.
 
     Raises:
-        EntryNotFoundError: There is none.
+        EntryNotFoundError: No entry has this name.
     """
 
     def edit(entries: list[Entry]) -> list[Entry]:
@@ -79,11 +79,13 @@ def unlink(grid: Grid, directory: Cap, name: bytes) -> None:
 
 
 def relink(grid: Grid, source: Cap, name: bytes, target: Cap, new_name: bytes, replace: Replace, now: Now) -> None:
-    """Move an entry to another name or directory; durable when this returns. For a moment it is in both places, never in none.
+    """Move an entry to another name or directory; durable when this returns.
+
+    It is linked at its new place before it is removed from the old one, so that it is never in neither.
 
     Raises:
-        EntryNotFoundError: There is no such entry.
-        EntryExistsError: Another is in the way.
+        EntryNotFoundError: The source has no entry of this name.
+        EntryExistsError: The target has an entry of the new name that may not be replaced.
     """
     old, new = require_writable(source), require_writable(target)
     if old == new:
@@ -98,15 +100,15 @@ def relink(grid: Grid, source: Cap, name: bytes, target: Cap, new_name: bytes, r
 
 
 def make_directory(grid: Grid, parent: Cap, name: bytes, mutable_format: MutableFormat, now: Now) -> Node:
-    """Give the directory of this name, made where it is missing.
+    """Return the directory of this name; create it if it is missing.
 
     Raises:
         NotADirectoryCapError: A file is in the way.
     """
     writable = require_writable(parent)
     made = grid.create_directory(mutable_format)
-    edit = setting([child_of_cap(name, made)], Replace.ALWAYS, now)
-    # Somebody else may have been faster; then his directory is the one.
+    edit = setting([new_entry(name, made)], Replace.ALWAYS, now)
+    # Another client may have created it first; then its directory is used.
     after = grid.edit_directory(writable, lambda entries: entries if any(e.name == name for e in entries) else edit(entries))
     node = node_of_entry(_require(after, name), parent)
     if not node.is_directory:
@@ -115,14 +117,14 @@ def make_directory(grid: Grid, parent: Cap, name: bytes, mutable_format: Mutable
 
 
 def make_parents(grid: Grid, directory: Cap, names: Sequence[bytes], now: Now) -> Cap:
-    """Make directories, each in the one before, and give the cap of the last."""
+    """Create missing directories, each in the one before, and return the cap of the last."""
     for name in names:
         directory = make_directory(grid, directory, name, MutableFormat.SDMF, now).cap
     return directory
 
 
-def make_filled_directory(grid: Grid, children: Sequence[Child], mutable_format: MutableFormat) -> DirectoryWriteCap:
-    """Make a mutable directory with its first entries, whose metadata are kept as given."""
+def make_filled_directory(grid: Grid, children: Sequence[NewEntry], mutable_format: MutableFormat) -> DirectoryWriteCap:
+    """Create a mutable directory with its first entries; their metadata are stored as given."""
     made = grid.create_directory(mutable_format)
     if children:
         with linking(grid, [child.read for child in children]):

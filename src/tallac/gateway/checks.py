@@ -1,4 +1,4 @@
-"""Check single things for clients, in the terms of Tahoe-LAFS: a grid that is no Tahoe-LAFS grid has one share of everything."""
+"""Checks of single nodes, reported in the terms of Tahoe-LAFS: any other grid counts as one share of every object."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tallac.interfaces import Grid
 
 
 def check_node(grid: Grid, node: Node, *, verify: bool) -> Json:
-    """Check one file or directory, not what is below it; with verify, all bytes of a file. It blocks, and runs in a lane."""
+    """Check one file or directory, without what is below it; with verify, read all bytes of a file. Blocks; run it in a worker."""
     if isinstance(node.cap, LiteralFile | LiteralDirectory):
         return {"storage-index": "", "results": {"healthy": True}}
     trouble = _read_error_of(grid, node, verify=verify)
@@ -22,7 +22,7 @@ def check_node(grid: Grid, node: Node, *, verify: bool) -> Json:
 
 
 def check_and_repair_node(grid: Grid, node: Node, *, verify: bool) -> Json:
-    """Check one thing for a client who asks for its repair, which needs the source: the next backup stores anew what is lost."""
+    """Check one node for a client that asks for its repair. No repair is attempted: the next backup stores lost data again."""
     checked = check_node(grid, node, verify=verify)
     if not checked["storage-index"]:
         return checked | {"repair-attempted": False}
@@ -36,19 +36,19 @@ def check_and_repair_node(grid: Grid, node: Node, *, verify: bool) -> Json:
 
 
 def is_healthy(checked: Json) -> bool:
-    """Read the outcome of a check, of either kind."""
+    """Whether a check, or a check with repair, found the node healthy."""
     checked = checked.get("pre-repair-results") or checked  # type: ignore[assignment]
     results = checked.get("results")
     return not isinstance(results, dict) or bool(results["healthy"])
 
 
 def _read_error_of(grid: Grid, node: Node, *, verify: bool) -> str | None:
-    """Say what is wrong with a thing; None where nothing is."""
+    """Return a description of the damage of a node; None if it is healthy."""
     if isinstance(node.cap, UnknownCap):
         return "a cap of an unknown kind can't be checked"
     try:
         if node.is_directory:
-            # Its own objects are read and verified; what its entries lead to is not.
+            # The objects of the directory itself are read and verified; those of its entries are not.
             entries_of(grid, node.cap)
             return None
         report = grid.check(node.read_cap or node.cap, read_data=verify)

@@ -1,4 +1,4 @@
-"""The entries that a client sends as JSON, for new directories and for those that it changes."""
+"""The entries that a client sends as JSON, for new directories and for changes of existing ones."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tallac.gateway.names import name_from_text, name_to_text
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """An entry to be.
+class NewEntry:
+    """An entry that a client wants to set.
 
     Attributes:
         name: Its name.
-        read: Its read cap, or an unknown one.
-        write: Its write cap, as text, where one was given.
-        metadata: What the client said; None where it said nothing.
+        read: Its read cap, or a cap of unknown kind.
+        write: The text of its write cap; None if the client sent none.
+        metadata: What the client sent; None if it sent none.
     """
 
     name: bytes
@@ -42,50 +42,50 @@ class Child:
     metadata: Json | None = field(default=None, repr=False)
 
     def entry(self, metadata: Metadata) -> Entry:
-        """Make the entry; metadata may say that the write cap is not to be handed on."""
+        """Return the entry with other metadata; its write cap is left out if the metadata says `no-write`."""
         is_locked = bool((metadata.other or {}).get(NO_WRITE_KEY))
         return self._entry(metadata, None if is_locked else self.write)
 
     def entry_as_given(self) -> Entry:
-        """Make the entry with its metadata as they were given, as new directories get them."""
+        """Return the entry with its metadata as the client sent them, which is how new directories store them."""
         return self._entry(metadata_from_json(self.metadata or {}), self.write)
 
     def _entry(self, metadata: Metadata, write: str | None) -> Entry:
         return Entry(self.name, encode_cap(self.read), metadata, None if write is None else write.encode())
 
 
-def child_of_cap(name: bytes, cap: Cap) -> Child:
-    """Make a child of a cap that this gateway has made."""
+def new_entry(name: bytes, cap: Cap) -> NewEntry:
+    """Return the entry of a cap that this gateway has created."""
     if isinstance(cap, WriteCap):
-        return Child(name, cap.read_cap, cap.danger_whole_text())
-    return Child(name, cap)
+        return NewEntry(name, cap.read_cap, cap.danger_whole_text())
+    return NewEntry(name, cap)
 
 
-def child_of_texts(name: bytes, write: str | None, read: str | None, metadata: Json | None = None) -> Child:
-    """Make a child of a write cap, a read cap or both, as a client sent them. A read cap in the write cap's place is taken as such.
+def new_entry_from_texts(name: bytes, write: str | None, read: str | None, metadata: Json | None = None) -> NewEntry:
+    """Return the entry of a write cap, a read cap or both, as a client sent them; a read cap sent as the write cap is accepted.
 
     Raises:
-        RequestError: The caps contradict each other, or no directory could hold them.
+        RequestError: The caps contradict each other, or can't be stored in a directory.
     """
     if not write and not read:
         raise RequestError(f"a child needs a cap: give {name_to_text(name)!r} a ro_uri or rw_uri")
     if write:
         cap = _parsed(write.strip())
         if isinstance(cap, WriteCap):
-            # A known write cap tells its read cap; what came beside it counts for nothing.
-            return Child(name, cap.read_cap, cap.danger_whole_text(), metadata)
+            # The read cap follows from a known write cap; one that was sent beside it is ignored.
+            return NewEntry(name, cap.read_cap, cap.danger_whole_text(), metadata)
         if not isinstance(cap, UnknownCap):
-            return Child(name, cap, None, metadata)
+            return NewEntry(name, cap, None, metadata)
         return _unknown_child(name, cap.text, read, metadata)
     assert read is not None
-    return Child(name, _readable(name, read), None, metadata)
+    return NewEntry(name, _readable(name, read), None, metadata)
 
 
-def parse_children(body: bytes) -> list[Child]:
-    """Read the children that a client sends, by name, the last of several with one name.
+def parse_children(body: bytes) -> list[NewEntry]:
+    """Parse the entries that a client sends, by name; of several with one name the last counts.
 
     Raises:
-        RequestError: It is not the JSON that t=json gives.
+        RequestError: The body does not have the form of the answer to t=json.
     """
     if not body.strip():
         return []
@@ -99,11 +99,11 @@ def parse_children(body: bytes) -> list[Child]:
     return sorted({child.name: child for child in children}.values(), key=lambda child: child.name)
 
 
-def require_immutable(children: Iterable[Child]) -> None:
-    """See that an immutable directory may hold these children.
+def require_immutable(children: Iterable[NewEntry]) -> None:
+    """Require that an immutable directory may hold these entries.
 
     Raises:
-        RequestError: One of them may change.
+        RequestError: One of them is mutable, or of unknown kind.
     """
     for child in children:
         if child.write is not None or isinstance(child.read, MutableFileRead | MutableDirectoryRead):
@@ -113,25 +113,25 @@ def require_immutable(children: Iterable[Child]) -> None:
             )
 
 
-def _parse_child(name: str, value: object) -> Child:
+def _parse_child(name: str, value: object) -> NewEntry:
     if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], dict):
         _refuse_shape()
     facts: dict[str, object] = value[1]
     write, read, metadata = facts.get("rw_uri"), facts.get("ro_uri"), facts.get("metadata")
     if not isinstance(write, str | None) or not isinstance(read, str | None) or not isinstance(metadata, dict | None):
         _refuse_shape()
-    return child_of_texts(name_from_text(name), write, read, metadata)
+    return new_entry_from_texts(name_from_text(name), write, read, metadata)
 
 
-def _unknown_child(name: bytes, write: str, read: str | None, metadata: Json | None) -> Child:
+def _unknown_child(name: bytes, write: str, read: str | None, metadata: Json | None) -> NewEntry:
     if write.startswith((READ_ONLY_PREFIX, IMMUTABLE_PREFIX)) and read is None:
-        return Child(name, UnknownCap(write), None, metadata)
+        return NewEntry(name, UnknownCap(write), None, metadata)
     if read is None:
         raise RequestError(
             f"MustNotBeUnknownRWError: an operation to add a child named {name_to_text(name)!r} to a directory was given an "
             "unknown cap in a write slot. A read cap in the read slot (ro_uri) beside it would help."
         )
-    return Child(name, _readable(name, read), write, metadata)
+    return NewEntry(name, _readable(name, read), write, metadata)
 
 
 def _readable(name: bytes, text: str) -> Cap:
@@ -156,7 +156,7 @@ def _parsed(text: str) -> Cap:
 
 
 def _refuse_contradiction(prefix: str, bare: Cap) -> None:
-    """Refuse a prefix before the cap of a known kind that allows more than the prefix says."""
+    """Refuse a cap of a known kind that allows more than the prefix before it."""
     if not isinstance(bare, UnknownCap):
         error = "MustBeReadonlyError" if prefix == READ_ONLY_PREFIX else "MustBeDeepImmutableError"
         raise RequestError(f"{error}: {prefix!r} stands before the cap of something that can be changed ({bare.kind})")

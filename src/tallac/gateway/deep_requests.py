@@ -1,4 +1,4 @@
-"""Manifests, statistics and deep checks: as streams of JSON lines, or as operations whose outcome is fetched later."""
+"""Manifests, statistics and deep checks: as streams of JSON lines, or as operations whose result is fetched later."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tallac.gateway.walking import DeepStats, Visited, walk_below
 from tallac.interfaces import Grid
 
 STEP_LENGTH = 50
-"""Things that are visited before a lane serves somebody else; where each is checked, it is one."""
+"""Nodes visited in one call of a worker, which serves others between two calls; a deep check visits one node a call."""
 
 STREAMS = ("stream-manifest", "stream-deep-check")
 STARTS = ("start-manifest", "start-deep-size", "start-deep-stats", "start-deep-check")
@@ -31,7 +31,7 @@ Look = Callable[[Grid, Visited], Json]
 
 
 class Gathered(msgspec.Struct):
-    """What an operation has found so far."""
+    """The results of an operation so far."""
 
     stats: DeepStats = msgspec.field(default_factory=DeepStats)
     manifest: list[tuple[tuple[str, ...], str]] = msgspec.field(default_factory=list)
@@ -42,7 +42,7 @@ class Gathered(msgspec.Struct):
 
 
 async def answer_stream(exchange: Exchange, node: Node) -> Response:
-    """Answer with a line of JSON for each thing below a directory, and one with statistics at the end."""
+    """Return a stream of one line of JSON for each node below a directory, and a last one with statistics."""
     arguments = exchange.arguments
     look = _look(exchange) if arguments.operation == "stream-deep-check" else None
     return StreamingResponse(_lines(exchange, node, look), media_type="text/plain")
@@ -59,13 +59,13 @@ async def _lines(exchange: Exchange, root: Node, look: Look | None) -> AsyncIter
             yield "".join(f"{line}\n" for line in lines).encode("ascii")
         yield json.dumps({"type": "stats", "stats": stats.result()}).encode("ascii") + b"\n"
     except TallacError as error:
-        # The status is sent already; clients look for this line.
+        # The status has been sent already; clients look for this line.
         yield f"ERROR: {type(error).__name__}({error})\n".encode("utf-8", "backslashreplace")
 
 
 async def _steps(exchange: Exchange, root: Node, look: Look | None) -> AsyncIterator[list[tuple[Visited, Json]]]:
-    """Walk in the lane for walks, a few things at a time."""
-    lane = exchange.lanes.walking()
+    """Walk in the worker for walks, a few nodes a call."""
+    worker = exchange.pool.walking()
     walk: list[Iterator[Visited]] = []
     length = STEP_LENGTH if look is None else 1
 
@@ -74,15 +74,15 @@ async def _steps(exchange: Exchange, root: Node, look: Look | None) -> AsyncIter
             walk.append(walk_below(grid, root))
         return [(visited, {} if look is None else look(grid, visited)) for visited in islice(walk[0], length)]
 
-    while found := await lane.run(step):
+    while found := await worker.run(step):
         yield found
 
 
 async def start_operation(exchange: Exchange, node: Node) -> Response:
-    """Start an operation, and send the client to where its outcome will be.
+    """Start an operation, and redirect the client to the URL of its result.
 
     Raises:
-        RequestError: The client chose no handle.
+        RequestError: The request has no `ophandle=`.
     """
     arguments = exchange.arguments
     handle = arguments.get("ophandle")
@@ -103,10 +103,10 @@ async def start_operation(exchange: Exchange, node: Node) -> Response:
 
 
 def retain_of(exchange: Exchange) -> float | None:
-    """Read `retain-for=`, in seconds.
+    """Parse `retain-for=`, in seconds; None if it is missing.
 
     Raises:
-        RequestError: It is no number.
+        RequestError: The value is not a number.
     """
     text = exchange.arguments.get("retain-for")
     if text is None:
@@ -120,7 +120,7 @@ async def answer_operation(exchange: Exchange) -> Response:
     """Answer a request on `/operations/HANDLE`.
 
     Raises:
-        RequestError: There is no such operation.
+        RequestError: No operation has this handle, or the request is not supported.
     """
     arguments = exchange.arguments
     if len(exchange.segments) != 1:
@@ -148,9 +148,9 @@ async def _gather(exchange: Exchange, root: Node, gathered: Gathered, look: Look
 
 
 def _look(exchange: Exchange) -> Look:
-    """Give what is done with each thing of a deep check."""
+    """Return the function that a deep operation calls for each node."""
     verify, repair = exchange.arguments.flag("verify"), exchange.arguments.flag("repair")
-    # A node renews leases then; here nothing expires.
+    # A node renews leases here; nothing expires in a vault.
     exchange.arguments.flag("add-lease")
 
     def look(grid: Grid, visited: Visited) -> Json:
@@ -176,7 +176,7 @@ def _line(visited: Visited) -> Json:
 
 
 def _repair_cap(node: Node) -> str:
-    """Give the weakest cap that suffices to repair something: for what is mutable, its write cap."""
+    """Return the weakest cap that suffices to repair a node: for a mutable one, its write cap."""
     if isinstance(node.cap, MutableDirectoryRead):
         return ""
     if node.is_mutable and not isinstance(node.cap, MutableFileRead):
@@ -188,7 +188,7 @@ def _repair_cap(node: Node) -> str:
 
 
 def _show(operation: str, gathered: Gathered, index: str, output: str, ended: bool) -> Response:
-    """Answer about an operation, as JSON or as text."""
+    """Return the state of an operation, as JSON or as text."""
     stats = gathered.stats.result()
     if operation == "start-deep-stats":
         return json_answer(stats | {"finished": ended})

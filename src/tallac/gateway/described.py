@@ -1,4 +1,4 @@
-"""Nodes and directories as the JSON that clients read."""
+"""Nodes as the JSON that clients read."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tallac.gateway.nodes import Node, read_cap_of
 
 
 def json_text(value: object) -> bytes:
-    """Write JSON as nodes do: indented, all of it ASCII, with a line break at its end."""
+    """Return JSON as nodes write it: indented, ASCII only, with a line break at its end."""
     return json.dumps(value, indent=1).encode("ascii") + b"\n"
 
 
 def describe(node: Node, size: int | None = None, *, is_listed: bool = False) -> tuple[str, Json]:
-    """Say what a node is: its kind, and its caps, size and metadata. In a list nothing is said of what is unknown."""
+    """Return the kind of a node, and its caps, size and metadata as JSON; in a listing, unknown values are left out."""
     kind = "dirnode" if node.is_directory else "filenode" if node.is_file else "unknown"
     facts: Json = {}
     if node.is_file:
@@ -44,12 +44,12 @@ def describe(node: Node, size: int | None = None, *, is_listed: bool = False) ->
 
 
 def cap_texts(node: Node) -> Json:
-    """Give all caps of a node that its holder has, as text."""
+    """Return the texts of all caps that follow from the strongest one known of a node, by JSON key."""
     texts: Json = {}
     if isinstance(node.cap, VerifyCap):
         return texts
     if isinstance(node.cap, UnknownCap) and node.weaker is None:
-        # What an unknown cap allows is known from its prefix alone.
+        # Of an unknown cap, only the prefix tells what it allows.
         if node.cap.text.startswith((READ_ONLY_PREFIX, IMMUTABLE_PREFIX)):
             texts["ro_uri"] = node.cap.text
         return texts
@@ -64,14 +64,14 @@ def cap_texts(node: Node) -> Json:
 
 
 def storage_index_text(cap: Cap) -> str:
-    """Give the storage index of what a cap leads to; empty where nothing is stored."""
+    """Return the storage index of the object that a cap refers to, in base32; empty if nothing is stored."""
     verify = cap.verify_cap
     index = getattr(verify, "storage_index", b"")
     return base32.encode(index) if isinstance(index, bytes) else ""
 
 
 def file_size_of(cap: Cap) -> int | None:
-    """Give the size of a file as far as its cap tells it."""
+    """Return the size of a file in bytes; None where the cap does not hold it."""
     return cap.size if isinstance(cap, ImmutableFile | LiteralFile | LiteralDirectory) else None
 
 

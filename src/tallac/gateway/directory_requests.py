@@ -1,4 +1,4 @@
-"""Directories: what they hold, and what a POST does to them."""
+"""GET, HEAD and POST of directories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tallac.errors import RequestError
 from tallac.gateway.answers import cap_answer, done_answer, text_answer
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import make_filled_directory, relink, set_children, unlink
-from tallac.gateway.children import Child, child_of_cap, child_of_texts
+from tallac.gateway.children import NewEntry, new_entry, new_entry_from_texts
 from tallac.gateway.deep_requests import STARTS, STREAMS, answer_stream, start_operation
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.file_requests import etag_of, is_known
@@ -30,7 +30,7 @@ async def answer_directory_get(exchange: Exchange, node: Node) -> Response:
     """Answer a GET or HEAD of a directory.
 
     Raises:
-        RequestError: It makes no sense.
+        RequestError: The request is malformed, or its operation is not supported.
     """
     operation = exchange.arguments.operation
     etag = etag_of(node, operation) if operation in _FIXED and exchange.request.method == "GET" else None
@@ -57,10 +57,10 @@ async def _shown(exchange: Exchange, node: Node, operation: str) -> Response:
 
 
 async def answer_directory_post(exchange: Exchange, node: Node) -> Response:
-    """Answer a POST to a directory that is there.
+    """Answer a POST to an existing directory.
 
     Raises:
-        RequestError: It makes no sense.
+        RequestError: The request is malformed, or its operation is not supported.
     """
     operation = exchange.arguments.operation
     if operation in STREAMS:
@@ -79,7 +79,7 @@ async def _mkdir(exchange: Exchange, node: Node) -> Response:
         return cap_answer(node.cap)
     mutable_format, replace = exchange.arguments.directory_format(), exchange.arguments.replace()
     made = await exchange.write(lambda grid: grid.create_directory(mutable_format))
-    return await _enter(exchange, node, child_of_cap(name_from_text(name), made), made, replace)
+    return await _enter(exchange, node, new_entry(name_from_text(name), made), made, replace)
 
 
 async def _mkdir_with_children(exchange: Exchange, node: Node) -> Response:
@@ -88,7 +88,7 @@ async def _mkdir_with_children(exchange: Exchange, node: Node) -> Response:
         return cap_answer(node.cap)
     children, mutable_format = await exchange.children(), exchange.arguments.directory_format()
     made = await exchange.write(lambda grid: make_filled_directory(grid, children, mutable_format))
-    return await _enter(exchange, node, child_of_cap(name_from_text(name), made), made, Replace.NEVER)
+    return await _enter(exchange, node, new_entry(name_from_text(name), made), made, Replace.NEVER)
 
 
 async def _mkdir_immutable(exchange: Exchange, node: Node) -> Response:
@@ -97,10 +97,10 @@ async def _mkdir_immutable(exchange: Exchange, node: Node) -> Response:
         return cap_answer(node.cap)
     children = await exchange.children()
     made = await exchange.write(lambda grid: store_directory(grid, children))
-    return await _enter(exchange, node, child_of_cap(name_from_text(name), made), made, Replace.NEVER)
+    return await _enter(exchange, node, new_entry(name_from_text(name), made), made, Replace.NEVER)
 
 
-async def _enter(exchange: Exchange, node: Node, child: Child, made: Cap, replace: Replace) -> Response:
+async def _enter(exchange: Exchange, node: Node, child: NewEntry, made: Cap, replace: Replace) -> Response:
     await exchange.write(lambda grid: set_children(grid, node.cap, [child], replace, exchange.now))
     return cap_answer(made)
 
@@ -108,7 +108,7 @@ async def _enter(exchange: Exchange, node: Node, child: Child, made: Cap, replac
 async def _set_uri(exchange: Exchange, node: Node) -> Response:
     arguments = exchange.arguments
     text, name, replace = arguments.require("uri"), name_from_text(arguments.require("name")), arguments.replace()
-    await _set(exchange, node, [child_of_texts(name, text, None)], replace)
+    await _set(exchange, node, [new_entry_from_texts(name, text, None)], replace)
     return done_answer(text)
 
 
@@ -117,7 +117,7 @@ async def _set_children(exchange: Exchange, node: Node) -> Response:
     return done_answer("Okay so I did it.")
 
 
-async def _set(exchange: Exchange, node: Node, children: Sequence[Child], replace: Replace) -> None:
+async def _set(exchange: Exchange, node: Node, children: Sequence[NewEntry], replace: Replace) -> None:
     await exchange.write(lambda grid: set_children(grid, node.cap, children, replace, exchange.now))
 
 

@@ -1,4 +1,4 @@
-"""Metadata of an entry <-> the JSON object that clients see and send; and the times that a node keeps of each link."""
+"""Metadata of an entry <-> the JSON object that clients read and send, and the times of linking that a node records."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Json: TypeAlias = dict[str, object]
 NO_WRITE_KEY = "no-write"
 
 Now: TypeAlias = Callable[[], float]
-"""Gives seconds since 1970; a test bends it."""
+"""Returns seconds since 1970; tests replace it."""
 
 system_now: Now = time.time
 
 
 def metadata_to_json(metadata: Metadata) -> Json:
-    """Write metadata for a client."""
+    """Return metadata as the JSON object that clients read."""
     other = metadata.other or {}
     return to_child_metadata(metadata) | ({NODE_KEY: other[NODE_KEY]} if NODE_KEY in other else {})
 
 
 def metadata_from_json(sent: Json) -> Metadata:
-    """Read metadata that a client sent.
+    """Parse metadata that a client sent.
 
     Raises:
-        RequestError: It holds what could not be kept.
+        RequestError: It holds values that a directory can't store.
     """
     metadata = from_child_metadata(sent)
     try:
-        # Numbers that are too large and unpaired surrogates have no form in a directory's table.
+        # A directory's table can't encode numbers that are too large, nor unpaired surrogates.
         msgspec.msgpack.encode(metadata)
     except (ValueError, OverflowError, TypeError, RecursionError, msgspec.MsgspecError):
         raise RequestError("metadata holds what can't be kept: a number that is too large, or text that is no Unicode") from None
@@ -44,18 +44,18 @@ def metadata_from_json(sent: Json) -> Metadata:
 
 
 def linked(old: Metadata | None, new: Json | None, now: float) -> Metadata:
-    """Give the metadata of an entry that is set: its times of linking are the gateway's, and no client can change them.
+    """Return the metadata of an entry that is set; its times of linking come from the gateway, and no client can set them.
 
     Args:
-        old: The metadata of the entry whose place it takes.
-        new: What the client sent; None leaves the old.
+        old: The metadata of the entry that it replaces; None for a new one.
+        new: What the client sent; None keeps the old.
         now: Seconds since 1970.
     """
     metadata = (old or Metadata()) if new is None else metadata_from_json({k: v for k, v in new.items() if k != NODE_KEY})
     before = (old.other or {}).get(NODE_KEY) if old is not None else None
     times: Json = dict(before) if isinstance(before, dict) else {}
     if "linkcrtime" not in times:
-        # Long ago clients kept this time under another name.
+        # Early clients stored this time under another name.
         times["linkcrtime"] = time_to_float(old.ctime) if old is not None and old.ctime is not None else now
     times["linkmotime"] = now
     return msgspec.structs.replace(metadata, other=(metadata.other or {}) | {NODE_KEY: times})

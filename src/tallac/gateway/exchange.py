@@ -1,4 +1,4 @@
-"""One request and what it needs to be answered."""
+"""One request and everything that is needed to answer it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tallac.caps import Cap, parse_lenient
 from tallac.errors import FencedError, MalformedCapError, RequestError
 from tallac.gateway.arguments import Arguments
 from tallac.gateway.bodies import Spool, read_body
-from tallac.gateway.children import Child, parse_children
+from tallac.gateway.children import NewEntry, parse_children
 from tallac.gateway.edge_metadata import Now
 from tallac.gateway.forms import Form
-from tallac.gateway.lanes import Lanes
+from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.operations import Operations
 from tallac.gateway.putting import Target
 from tallac.interfaces import Grid
@@ -24,30 +24,30 @@ T = TypeVar("T")
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One request.
+    """One request and the workers that answer it.
 
     Attributes:
-        request: As it came; its body is read at most once.
-        arguments: Of its URL and form.
-        segments: The path of its URL below `/uri` and the like.
-        form: Its form, where it carries one.
-        lanes, operations, now: The gateway's.
+        request: The request as it arrived; its body is read at most once.
+        arguments: The arguments of its URL and its form.
+        segments: The decoded path of its URL after `/uri` or the other first segment.
+        form: Its form; None if it has none.
+        pool, operations, now: Those of the gateway.
     """
 
     request: Request
     arguments: Arguments
     segments: list[str]
     form: Form | None
-    lanes: Lanes
+    pool: GridPool
     operations: Operations
     now: Now
 
     @property
     def cap(self) -> Cap:
-        """The cap with which the path begins.
+        """The cap that the path begins with.
 
         Raises:
-            RequestError: It is none.
+            RequestError: The first segment is not a cap.
         """
         try:
             return parse_lenient(self.segments[0])
@@ -56,38 +56,38 @@ class Exchange(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> list[str]:
-        """The names after the cap."""
+        """The names in the path after the cap."""
         return self.segments[1:]
 
     @property
     def target(self) -> Target:
-        """Where something is to be put."""
+        """The target of a PUT, POST or DELETE."""
         return Target(self.cap, self.path, self.arguments.replace(), self.now)
 
     async def body(self) -> bytes:
-        """Read the body, which has to fit into memory; a form has none beside its fields."""
+        """Read the body into memory; that of a form is empty, since all of it has become fields."""
         return b"" if self.form is not None else await read_body(self.request)
 
-    async def children(self) -> list[Child]:
-        """Read the body as the children of a directory."""
+    async def children(self) -> list[NewEntry]:
+        """Parse the body as entries of a directory."""
         return parse_children(await self.body())
 
     def form_file(self) -> Spool:
-        """Give the file of the form.
+        """Return the file of the form, rewound.
 
         Raises:
-            RequestError: There is none.
+            RequestError: The request has no form, or its form has no file.
         """
         if self.form is None or self.form.file is None:
             raise RequestError("upload requires a form of several parts (multipart/form-data) with a file in the field 'file'")
         return self.form.file
 
     async def read(self, call: Callable[[Grid], T]) -> T:
-        """Run a call that reads, in a lane."""
-        return await self.lanes.reading().run(call)
+        """Run a call that reads, in the least busy worker for reading."""
+        return await self.pool.reading().run(call)
 
     async def store(self, spool: Spool, call: Callable[[Grid], T]) -> T:
-        """Run a call that stores what a client has sent; once more where a prune took over meanwhile."""
+        """Run a call that stores an upload; repeat it once where a prune fenced the session."""
         try:
             return await self.write(call)
         except FencedError:
@@ -95,5 +95,5 @@ class Exchange(msgspec.Struct, frozen=True):
             return await self.write(call)
 
     async def write(self, call: Callable[[Grid], T]) -> T:
-        """Run a call that stores or changes, in a lane."""
-        return await self.lanes.writing().run(call)
+        """Run a call that stores or changes something, in the least busy worker for writing."""
+        return await self.pool.writing().run(call)

@@ -1,4 +1,4 @@
-"""Files: their contents, whole or in part, and what is known of them."""
+"""GET and HEAD of files: their contents, whole or in part, and what is known of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tallac.errors import RequestError
 from tallac.gateway.answers import json_answer, text_answer
 from tallac.gateway.described import describe, storage_index_text
 from tallac.gateway.exchange import Exchange
-from tallac.gateway.lanes import Lane
+from tallac.gateway.grid_pool import GridWorker
 from tallac.gateway.nodes import Node
 from tallac.gateway.pages import info_page
 from tallac.interfaces import BinaryReader, Grid
@@ -28,7 +28,7 @@ mimetypes.init()
 
 
 class ByteRange(msgspec.Struct, frozen=True):
-    """A part of a file: [first, end) in bytes; `is_part` where the client asked for one."""
+    """The bytes [first, end) of a file; `is_part` is true where the client asked for a range."""
 
     first: int
     end: int
@@ -39,7 +39,7 @@ async def answer_file_get(exchange: Exchange, node: Node, name: str | None) -> R
     """Answer a GET or HEAD of a file.
 
     Raises:
-        RequestError: It makes no sense.
+        RequestError: The request is malformed, or its operation is not supported.
     """
     operation = exchange.arguments.operation
     is_head = exchange.request.method == "HEAD"
@@ -67,7 +67,7 @@ async def answer_file_get(exchange: Exchange, node: Node, name: str | None) -> R
 
 
 def etag_of(node: Node, operation: str) -> str | None:
-    """Give the tag of something that never changes and is stored; None for everything else."""
+    """Return the entity tag of a stored immutable node; None for all other nodes."""
     index = storage_index_text(node.cap)
     if node.is_mutable or not index:
         return None
@@ -75,13 +75,13 @@ def etag_of(node: Node, operation: str) -> str | None:
 
 
 def is_known(exchange: Exchange, etag: str) -> bool:
-    """Whether the client has what this tag names (RFC 9110, If-None-Match)."""
+    """Whether the client already has the content of this entity tag (RFC 9110, If-None-Match)."""
     known = [tag.strip().removeprefix("W/") for tag in exchange.request.headers.get("if-none-match", "").split(",")]
     return "*" in known or etag in known
 
 
 def file_size(grid: Grid, node: Node) -> int:
-    """Give a file's size in bytes, which the cap of a mutable file does not tell."""
+    """Return the size of a file in bytes; that of a mutable one is read, because its cap does not hold it."""
     with grid.open_file(_readable(node)) as reader:
         return reader.seek(0, 2)
 
@@ -89,26 +89,26 @@ def file_size(grid: Grid, node: Node) -> int:
 async def _download(exchange: Exchange, node: Node, name: str | None, headers: dict[str, str]) -> Response:
     filename = exchange.arguments.get("filename") or name
     headers = headers | _headers_of_name(exchange, filename or "unknown") | {"accept-ranges": "bytes"}
-    lane = exchange.lanes.reading()
-    reader, size, first_step = await lane.run(lambda grid: _opened(grid, node))
+    worker = exchange.pool.reading()
+    reader, size, first_step = await worker.run(lambda grid: _opened(grid, node))
     try:
         byte_range = parse_range(exchange.request.headers.get("range"), size)
     except RequestError:
-        lane.submit(lambda _grid: reader.close())
+        worker.submit(lambda _grid: reader.close())
         raise
     headers["content-length"] = str(byte_range.end - byte_range.first)
     if byte_range.is_part:
         headers["content-range"] = f"bytes {byte_range.first}-{byte_range.end - 1}/{size}"
     status = 206 if byte_range.is_part else 200
     if exchange.request.method == "HEAD":
-        lane.submit(lambda _grid: reader.close())
+        worker.submit(lambda _grid: reader.close())
         return Response(None, status, headers=headers)
-    steps = _steps(lane, reader, byte_range, first_step if byte_range.first == 0 else b"")
+    steps = _steps(worker, reader, byte_range, first_step if byte_range.first == 0 else b"")
     return StreamingResponse(steps, status, headers=headers)
 
 
 def _opened(grid: Grid, node: Node) -> tuple[BinaryReader, int, bytes]:
-    """Open a file and read its beginning, so that what is lost is noticed before the answer begins."""
+    """Open a file and read its first bytes, so that damage is found before the answer begins."""
     reader = grid.open_file(_readable(node))
     try:
         size = reader.seek(0, 2)
@@ -119,8 +119,8 @@ def _opened(grid: Grid, node: Node) -> tuple[BinaryReader, int, bytes]:
         raise
 
 
-async def _steps(lane: Lane, reader: BinaryReader, byte_range: ByteRange, first_step: bytes) -> AsyncIterator[bytes]:
-    """Give a stretch step by step; between two steps the lane serves others."""
+async def _steps(worker: GridWorker, reader: BinaryReader, byte_range: ByteRange, first_step: bytes) -> AsyncIterator[bytes]:
+    """Iterate over a range of bytes step by step; the worker serves others between two steps."""
     place = byte_range.first
     try:
         if first_step:
@@ -128,27 +128,27 @@ async def _steps(lane: Lane, reader: BinaryReader, byte_range: ByteRange, first_
             place += len(first_step)
             yield first_step
         while place < byte_range.end:
-            step = await lane.run(lambda _grid, start=place: _read_at(reader, start, byte_range.end))  # type: ignore[misc]
+            step = await worker.run(lambda _grid, start=place: _read_at(reader, start, byte_range.end))  # type: ignore[misc]
             place += len(step)
             yield step
     finally:
-        lane.submit(lambda _grid: reader.close())
+        worker.submit(lambda _grid: reader.close())
 
 
 def _read_at(reader: BinaryReader, start: int, end: int) -> bytes:
     reader.seek(start)
     step = reader.read(min(STEP_SIZE, end - start))
     if not step:
-        # The length is told already: breaking off is the only way to say that something is missing.
+        # The length has been sent already: to break off is the only way to report that bytes are missing.
         raise RequestError("the file ends early", 500)
     return step
 
 
 def parse_range(text: str | None, size: int) -> ByteRange:
-    """Read a Range header (RFC 9110); of several ranges the first is served, and one that makes no sense counts for nothing.
+    """Parse a Range header (RFC 9110); of several ranges the first is served, and a malformed header is ignored.
 
     Raises:
-        RequestError: The range lies behind the end.
+        RequestError: The range begins past the end of the file.
     """
     whole = ByteRange(0, size, is_part=False)
     if text is None or not text.startswith("bytes="):

@@ -1,8 +1,8 @@
-"""What every request has to pass, whatever it asks for, and what every answer gets.
+"""The checks that every request has to pass, and the headers that every answer gets.
 
-The gateway holds the user's keys, and a browser on his machine runs what strangers send it. A page of theirs can send requests
-here, under this address or, after DNS rebinding, under a name of its own; so only known names are answered, and what changes
-something is refused where a browser sends it. What is stored is served such that a browser runs none of it.
+The gateway holds the user's keys, and a browser on the same machine runs scripts of strangers. A page of theirs can send requests
+here, under this address or, after DNS rebinding, under a host name of its own; so only known host names are answered, and a
+request that changes something is refused if a browser sends it. Stored files are served so that a browser runs none of them.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ ANSWER_HEADERS = {
 
 
 class Guard:
-    """Refuses what may be no client's own wish, and marks answers as what they are. Stands before the application."""
+    """An ASGI middleware that refuses requests which a page of a stranger may have sent, and adds security headers to answers."""
 
     def __init__(self, application: ASGIApp, allowed_hosts: Iterable[str]) -> None:
-        """Answer only requests whose Host is exactly one of these, as in `127.0.0.1:3456`."""
+        """Accept only requests whose Host header is exactly one of these, as in `127.0.0.1:3456`."""
         self._application = application
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or have it answered."""
+        """Refuse a request, or pass it to the application."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -53,7 +53,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in ANSWER_HEADERS.items():
                     headers.setdefault(name, value)
-            # Who takes nothing for so long holds a connection that somebody else may want.
+            # A client that reads nothing for so long occupies a connection that another may need.
             async with asyncio.timeout(SEND_WAIT_SECONDS):
                 await send(message)
 
@@ -62,7 +62,7 @@ class Guard:
         await answer(scope, receive, send_marked)
 
     def _refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:
-        """Give status and sentence for a request that is refused; None for one that is not."""
+        """Return the status and the sentence that refuse a request; None if it is accepted."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._allowed:
             return 421, "This gateway is not known under the name that this request was sent to."
@@ -76,10 +76,10 @@ class Guard:
 
 
 def allowed_hosts(host: str, port: int, names: Iterable[str]) -> list[str]:
-    """Give the values of Host under which a gateway is known."""
+    """Return the values of the Host header that a gateway accepts."""
     known = {"127.0.0.1", "localhost", "[::1]", *names}
     if host not in ("0.0.0.0", "::"):  # noqa: S104 - they stand for all addresses, and are none themselves.
         known.add(f"[{host}]" if ":" in host else host)
     with_port = [f"{name}:{port}" for name in known]
-    # Clients leave out the port that a scheme has of itself.
+    # Clients leave out the default port of a scheme.
     return sorted([*with_port, *known]) if port in (80, 443) else sorted(with_port)

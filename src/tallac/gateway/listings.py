@@ -1,4 +1,4 @@
-"""Directories as JSON and as pages, written while they are read: a million entries take no more memory than a few."""
+"""Directories as JSON and as HTML, written while they are read: a million entries take no more memory than a few."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallac.caps import DirectoryWriteCap
 from tallac.dag import Entry
 from tallac.gateway.described import cap_texts, describe
 from tallac.gateway.exchange import Exchange
-from tallac.gateway.lanes import Lane
+from tallac.gateway.grid_pool import GridWorker
 from tallac.gateway.literal_directories import read_directory
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, entries_of, node_of_entry, require_directory
@@ -20,13 +20,13 @@ from tallac.gateway.pages import PAGE_POLICY, directory_frame, directory_row
 from tallac.interfaces import Grid
 
 STEP_LENGTH = 500
-"""Entries that are read and written before a lane serves somebody else."""
+"""Entries that are read in one call of a worker, which serves others between two calls."""
 
 Row = Callable[[Node], str]
 
 
 async def json_listing(exchange: Exchange, node: Node) -> Response:
-    """Say what a directory is and holds, as JSON; it comes as plain text from a node."""
+    """Return a directory and its entries as JSON; its media type is plain text, as a node sends it."""
     facts = json.dumps({"mutable": node.is_mutable} | cap_texts(node))
     before = f'["dirnode", {facts[:-1]}, "children": {{'
 
@@ -38,28 +38,28 @@ async def json_listing(exchange: Exchange, node: Node) -> Response:
 
 
 async def page_listing(exchange: Exchange, node: Node) -> Response:
-    """Show what a directory holds, as a page with links."""
+    """Return the entries of a directory as an HTML page with links."""
     before, after = directory_frame(node)
     steps = await _begun(exchange, node, before, lambda child: directory_row(node, child), "\n", after)
     return StreamingResponse(steps, media_type="text/html", headers={"content-security-policy": PAGE_POLICY})
 
 
 async def _begun(exchange: Exchange, node: Node, before: str, row: Row, between: str, after: str) -> AsyncIterator[bytes]:
-    """Read the beginning, so that what is lost is noticed before the answer begins, and give the whole step by step."""
-    lane = exchange.lanes.reading()
-    entries, first = await lane.run(lambda grid: _open(grid, node))
-    return _steps(lane, node, entries, first, before, row, between, after)
+    """Read the first entries, so that damage is found before the answer begins, and return the body as a stream."""
+    worker = exchange.pool.reading()
+    entries, first = await worker.run(lambda grid: _open(grid, node))
+    return _steps(worker, node, entries, first, before, row, between, after)
 
 
 async def _steps(
-    lane: Lane, node: Node, entries: Iterator[Entry], step: list[Entry], before: str, row: Row, between: str, after: str
+    worker: GridWorker, node: Node, entries: Iterator[Entry], step: list[Entry], before: str, row: Row, between: str, after: str
 ) -> AsyncIterator[bytes]:
     text = before
     while step:
-        # Names and caps are ASCII or escaped; a page says its encoding.
+        # Names and caps are ASCII or escaped; a page declares its encoding.
         yield (text + between.join(row(node_of_entry(entry, node.cap)) for entry in step)).encode()
         text = between
-        step = await lane.run(lambda _grid: list(islice(entries, STEP_LENGTH)))
+        step = await worker.run(lambda _grid: list(islice(entries, STEP_LENGTH)))
         if not step:
             text = ""
     yield (text + after).encode()

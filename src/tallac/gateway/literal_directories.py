@@ -1,6 +1,6 @@
-"""Directories that lie in their cap (`DIR2-LIT`): Tahoe-LAFS's own table of entries, the same on every grid.
+"""Directories whose entries are in the cap itself (`DIR2-LIT`), in the table format of Tahoe-LAFS, the same on every grid.
 
-An entry is a netstring of four: name, read cap, sealed write cap (empty here) and metadata in JSON.
+An entry is a netstring of four netstrings: name, read cap, sealed write cap (empty here) and metadata in JSON.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ class LiteralEntries:
     """The entries of a literal directory. See `tallac.interfaces.Directory`."""
 
     def __init__(self, entries: list[Entry]) -> None:
-        """Take entries sorted by name."""
+        """Wrap entries that are sorted by name."""
         self._entries = entries
 
     def __iter__(self) -> Iterator[Entry]:
-        """Give the entries in order."""
+        """Iterate over the entries in the order of their names."""
         return iter(self._entries)
 
     def get(self, name: bytes) -> Entry | None:
-        """Find one entry."""
+        """Return the entry of a name; None if there is none."""
         return next((entry for entry in self._entries if entry.name == name), None)
 
 
 def read_directory(reader: CapReader, cap: DirectoryReadCap) -> Directory:
-    """Read a directory of any kind; a literal one needs no grid. Raises as `CapReader` does."""
+    """Read a directory of any kind; a literal one needs no grid. Raises what `CapReader.read_directory` raises."""
     if isinstance(cap, LiteralDirectory):
         return LiteralEntries(decode_literal(cap.data))
     return reader.read_directory(cap)
 
 
 def decode_literal(table: bytes) -> list[Entry]:
-    """Read the table of a literal directory.
+    """Parse the table of a literal directory.
 
     Raises:
-        CorruptObjectError: It does not follow the format.
+        CorruptObjectError: The table does not follow the format.
     """
     try:
         entries = [_entry(list(_netstrings(encoded))) for encoded in _netstrings(table)]

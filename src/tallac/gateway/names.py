@@ -1,4 +1,4 @@
-"""Names in URLs and JSON, which are text in normal form C, and names of entries, which are bytes."""
+"""Names in URLs and JSON, which are Unicode in normal form C (NFC), and names of entries, which are bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME_LENGTH_MAX = 20000
 
 
 def name_from_text(text: str) -> bytes:
-    """Give the bytes of a name that a client wrote: its normal form C, or what its stand-in stands for.
+    """Return the bytes of a name that a client sent: its NFC form in UTF-8, or the bytes that its stand-in encodes.
 
     Raises:
         RequestError: No entry can have this name.
@@ -24,7 +24,7 @@ def name_from_text(text: str) -> bytes:
 
 
 def name_to_text(name: bytes) -> str:
-    """Write an entry's name: as it is where it is UTF-8 in normal form C, otherwise with a stand-in that leads back to it."""
+    """Return the name of an entry as text: unchanged if it is UTF-8 in NFC, else a stand-in that `name_from_text` decodes."""
     return grid_name(name)
 
 
@@ -33,7 +33,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def path_from_raw(raw_path: bytes) -> list[str]:
-    """Split the path of a URL, as it was sent, into its decoded segments; a slash at its end counts for nothing.
+    """Split the encoded path of a URL into decoded segments; a slash at its end is ignored.
 
     Raises:
         RequestError: A segment is empty, or not UTF-8.

@@ -1,4 +1,4 @@
-"""What a cap and a path lead to, with the strongest cap that is known of it."""
+"""Nodes: files and directories found by a cap and a path, each with the strongest cap that is known of it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tallac.interfaces import Grid
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What a path leads to.
+    """The file or directory that a path leads to.
 
     Attributes:
         cap: The strongest cap that is known of it.
-        weaker: Its read cap where `cap` is a write cap of an unknown kind, which tells nothing.
-        name: Its entry's name; None for the cap that the path begins with.
+        weaker: Its read cap where `cap` is a write cap of unknown kind, from which no read cap can be derived.
+        name: The name of its entry; None for the cap that the path begins with.
         parent: The strongest cap of the directory that holds it.
-        metadata: Its entry's.
+        metadata: That of its entry.
     """
 
     cap: Cap
@@ -49,7 +49,7 @@ class Node:
 
     @property
     def read_cap(self) -> ReadCap | None:
-        """The cap that reads it; None where there is none, or its kind is unknown."""
+        """The cap that reads it; None for a verify cap or a cap of unknown kind."""
         return read_cap_of(self.cap)
 
     @property
@@ -64,26 +64,26 @@ class Node:
 
     @property
     def is_mutable(self) -> bool:
-        """Whether somebody may change it."""
+        """Whether its content can change."""
         return isinstance(self.read_cap, MutableFileRead | MutableDirectoryRead)
 
 
 class Walked(msgspec.Struct, frozen=True):
-    """How far a path leads: to its end, or to a directory in which the first of the missing names is not found."""
+    """How far a path could be followed: to its end, or to the directory that lacks the first of the missing names."""
 
     node: Node
     missing: tuple[bytes, ...] = ()
 
 
 def read_cap_of(cap: Cap) -> ReadCap | None:
-    """Give the read cap that a cap attenuates to; None where it is none, or its kind is unknown."""
+    """Return the read cap that a cap attenuates to; None for a verify cap or a cap of unknown kind."""
     if isinstance(cap, WriteCap):
         return cap.read_cap
     return cap if isinstance(cap, ReadCap) else None
 
 
 def node_of_entry(entry: Entry, parent: Cap) -> Node:
-    """Give the node of an entry, as the holder of its directory's cap sees it."""
+    """Return the node of an entry with the authority that the cap of its directory gives."""
     cap = entry.cap
     if isinstance(cap, UnknownCap):
         cap = _alleged(cap, parent)
@@ -93,17 +93,17 @@ def node_of_entry(entry: Entry, parent: Cap) -> Node:
 
 
 def entries_of(grid: Grid, directory: Cap) -> list[Entry]:
-    """Read a whole directory, with the write caps of its entries where its own write cap is known."""
+    """Read all entries of a directory, with their write caps if the directory's own write cap is known."""
     if isinstance(directory, DirectoryWriteCap):
         return grid.edit_directory(directory, list)
     return list(read_directory(grid, require_directory(directory)))
 
 
 def walk_path(grid: Grid, cap: Cap, path: Sequence[str]) -> Walked:
-    """Follow a path as far as it leads.
+    """Follow a path as far as its entries exist.
 
     Raises:
-        NotADirectoryCapError: It goes through a file.
+        NotADirectoryCapError: The path goes through a file.
     """
     node = Node(cap)
     names = [name_from_text(text) for text in path]
@@ -120,11 +120,11 @@ def walk_path(grid: Grid, cap: Cap, path: Sequence[str]) -> Walked:
 
 
 def find_node(grid: Grid, cap: Cap, path: Sequence[str]) -> Node:
-    """Follow a path to its end.
+    """Follow a path to its end and return its node.
 
     Raises:
-        NotADirectoryCapError: It goes through a file.
-        EntryNotFoundError: An entry is missing.
+        NotADirectoryCapError: The path goes through a file.
+        EntryNotFoundError: An entry of the path is missing.
     """
     walked = walk_path(grid, cap, path)
     if walked.missing:
@@ -133,10 +133,10 @@ def find_node(grid: Grid, cap: Cap, path: Sequence[str]) -> Node:
 
 
 def require_directory(cap: Cap) -> DirectoryReadCap:
-    """Give the read cap of a directory.
+    """Return the read cap of a directory.
 
     Raises:
-        NotADirectoryCapError: The cap is another thing's.
+        NotADirectoryCapError: The cap is not that of a directory.
     """
     read = read_cap_of(cap)
     if not isinstance(read, DirectoryReadCap):
@@ -145,11 +145,11 @@ def require_directory(cap: Cap) -> DirectoryReadCap:
 
 
 def require_writable(cap: Cap) -> DirectoryWriteCap:
-    """Give the write cap of a directory.
+    """Return the write cap of a directory.
 
     Raises:
-        NotADirectoryCapError: The cap is another thing's.
-        AuthorityError: It does not allow to change the directory.
+        NotADirectoryCapError: The cap is not that of a directory.
+        AuthorityError: The cap does not allow changing the directory.
     """
     if isinstance(cap, DirectoryWriteCap):
         return cap
@@ -164,7 +164,7 @@ def _find(grid: Grid, directory: Cap, name: bytes) -> Entry | None:
 
 
 def _alleged(cap: UnknownCap, parent: Cap) -> UnknownCap:
-    """Say before an unknown cap what its place in a directory promises of it."""
+    """Return an unknown cap with the prefix (`ro.` or `imm.`) that its place in a directory promises."""
     bare = cap.text.removeprefix(READ_ONLY_PREFIX).removeprefix(IMMUTABLE_PREFIX)
     if not isinstance(read_cap_of(parent), MutableDirectoryRead) or cap.text.startswith(IMMUTABLE_PREFIX):
         return UnknownCap(IMMUTABLE_PREFIX + bare)

@@ -1,4 +1,4 @@
-"""Slow operations that a client starts, and whose outcome it fetches later by the handle that it chose."""
+"""Slow operations that a client starts under a handle of its own choice, and whose result it fetches later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from tallac.errors import RequestError, TallacError
 
 RUNNING_MAX = 100
-"""Operations that are kept at a time; the oldest that has ended gives way to a new one."""
+"""Operations that are kept at a time; a new one replaces the oldest that has ended."""
 
 RETAIN_SECONDS = 4 * 24 * 3600.0
 COLLECTED_SECONDS = 24 * 3600.0
@@ -22,9 +22,9 @@ class Operation(msgspec.Struct):
     """One operation.
 
     Attributes:
-        task: What runs it.
-        show: Gives the answer about it, for the `output=` that a client wants.
-        expiry: Forgets it.
+        task: The task that runs it.
+        show: Returns the answer on its state, for the value of `output=`.
+        expiry: The timer that forgets it.
     """
 
     task: asyncio.Task[None]
@@ -36,16 +36,16 @@ class Operations:
     """All operations of a gateway, by handle."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start without operations."""
         self._by_handle: dict[str, Operation] = {}
 
     def start(
         self, handle: str, work: Coroutine[object, object, None], show: Callable[[str, bool], Response], retain: float | None
     ) -> None:
-        """Run an operation under a handle; one that had it before is forgotten.
+        """Start an operation under a handle; an earlier operation of the same handle is cancelled and forgotten.
 
         Raises:
-            RequestError: Too many run already.
+            RequestError: Too many operations are running.
         """
         self.release(handle)
         if len(self._by_handle) >= RUNNING_MAX and not self._drop_ended():
@@ -56,11 +56,11 @@ class Operations:
         self._expire(handle, operation, RETAIN_SECONDS if retain is None else retain)
 
     def show(self, handle: str, output: str, *, release: bool, retain: float | None) -> Response:
-        """Answer about an operation; `release` forgets it where it has ended.
+        """Return the state of an operation; with release it is forgotten if it has ended.
 
         Raises:
-            RequestError: There is no such operation.
-            TallacError: It failed so.
+            RequestError: No operation has this handle.
+            TallacError: The operation failed with this error.
         """
         operation = self._find(handle)
         has_ended = operation.task.done()
@@ -77,17 +77,17 @@ class Operations:
         return operation.show(output, has_ended)
 
     def cancel(self, handle: str, output: str) -> Response:
-        """End an operation, forget it, and answer about it.
+        """Cancel an operation, forget it, and return its last state.
 
         Raises:
-            RequestError: There is no such operation.
+            RequestError: No operation has this handle.
         """
         operation = self._find(handle)
         self.release(handle)
         return operation.show(output, True)
 
     def release(self, handle: str) -> None:
-        """Forget an operation, and end it."""
+        """Forget an operation, and cancel it if it runs."""
         operation = self._by_handle.pop(handle, None)
         if operation is not None:
             operation.task.cancel()
@@ -95,7 +95,7 @@ class Operations:
                 operation.expiry.cancel()
 
     def close(self) -> None:
-        """End all."""
+        """Cancel all operations."""
         for handle in list(self._by_handle):
             self.release(handle)
 

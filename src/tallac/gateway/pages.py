@@ -1,4 +1,4 @@
-"""The few pages that a browser shows: what a directory holds, what is known of a thing, and a welcome. Without scripts or forms."""
+"""The HTML pages: the entries of a directory, what is known of a node, and a welcome. They have no scripts and no forms."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node
 
 PAGE_POLICY = "sandbox allow-downloads; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
-"""As for contents, but for the style that stands in the page itself, and links to files that the browser saves."""
+"""As strict as for stored files, but the style in the page itself is allowed, and links to files that the browser saves."""
 
 _STYLE = "body{font-family:sans-serif;margin:2em}td{padding:.1em 1em .1em 0}code{word-break:break-all}"
 _END = "</body></html>"
 
 
 def directory_frame(node: Node) -> tuple[str, str]:
-    """Give what stands before and after the rows of a directory's page."""
+    """Return the HTML before and after the rows of a directory's page."""
     kind = "can be changed" if node.is_mutable else "never changes"
     more = f'<p><a href="{_address(node)}?t=info">More about this directory</a></p>'
     return f"{_head('Directory')}<p>This directory {kind}.</p><table>", f"</table>{more}{_END}"
 
 
 def directory_row(directory: Node, child: Node) -> str:
-    """Give the row of one entry, with a link to it."""
+    """Return the row of one entry, with a link to it."""
     name = name_to_text(child.name or b"")
     label = escape(name)
     if child.is_directory or child.is_file:
@@ -40,7 +40,7 @@ def directory_row(directory: Node, child: Node) -> str:
 
 
 def info_page(node: Node) -> Response:
-    """Show what is known of a thing, its caps included, since whoever asks has the strongest of them."""
+    """Return a page on a node with all its caps, since whoever asks has the strongest of them."""
     facts = {"kind": node.cap.kind, "storage index": storage_index_text(node.cap) or "none"}
     facts |= {label: str(text) for label, text in cap_texts(node).items()}
     rows = "".join(f"<tr><td>{escape(label)}</td><td><code>{escape(text)}</code></td></tr>" for label, text in facts.items())
@@ -48,7 +48,7 @@ def info_page(node: Node) -> Response:
 
 
 def welcome_page() -> Response:
-    """Say what this is."""
+    """Return the page that says what this server is."""
     return _page(
         "Tallac gateway",
         "<p>This speaks Tahoe-LAFS's web API. Put its address into <code>node.url</code> of a node directory, and the "

@@ -1,4 +1,4 @@
-"""What a PUT, a POST with a name or a DELETE does to what a path leads to. All of it blocks, and runs in a lane."""
+"""The work of a PUT, a POST with a name or a DELETE on a path. Every function blocks; run it in a worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tallac.caps import Cap, FileWriteCap, MutableFileWrite, MutableFormat
 from tallac.errors import EntryExistsError, NotADirectoryCapError, RequestError
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import make_directory, make_filled_directory, make_parents, set_children, unlink
-from tallac.gateway.children import Child, child_of_cap, child_of_texts
+from tallac.gateway.children import NewEntry, new_entry, new_entry_from_texts
 from tallac.gateway.edge_metadata import Now
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, Walked, find_node, walk_path
@@ -19,12 +19,12 @@ from tallac.interfaces import FileContent, Grid
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a client wants something put.
+    """The path that a client wants to store something at.
 
     Attributes:
-        root, path: What the URL says.
-        replace: What may be replaced.
-        now: The time.
+        root, path: The cap and the names of the URL.
+        replace: Which existing entries may be replaced.
+        now: The clock.
     """
 
     root: Cap
@@ -33,10 +33,10 @@ class Target(msgspec.Struct, frozen=True):
     now: Now
 
     def walk(self, grid: Grid) -> Walked:
-        """Follow the path.
+        """Follow the path as far as its entries exist.
 
         Raises:
-            RequestError: A file is in the way.
+            RequestError: The path goes through a file.
         """
         try:
             return walk_path(grid, self.root, self.path)
@@ -47,11 +47,13 @@ class Target(msgspec.Struct, frozen=True):
 def put_file(
     grid: Grid, target: Target, content: FileContent, mutable_format: MutableFormat | None, offset: int | None
 ) -> tuple[Cap, bool]:
-    """Store a file at a path, with parents as needed, or give a mutable file another content; say whether it is new.
+    """Store a file at a path, creating parents as needed, or change the content of a mutable file.
+
+    Returns its cap, and whether it is new.
 
     Raises:
-        EntryExistsError: Something is there, and may not be replaced.
-        RequestError: What is there can't be replaced.
+        EntryExistsError: An entry is at the path, and may not be replaced.
+        RequestError: The node at the path can't be replaced.
     """
     walked = target.walk(grid)
     if walked.missing:
@@ -62,7 +64,7 @@ def put_file(
 
 
 def post_file(grid: Grid, target: Target, name: bytes | None, content: FileContent, mutable_format: MutableFormat | None) -> Cap:
-    """Store the file of a form: in the directory at the path under a name, or in place of the file at the path."""
+    """Store the file of a form: under a name in the directory at the path, or in place of the file at the path."""
     node = find_node(grid, target.root, target.path)
     if not node.is_directory:
         return _put_over(grid, target, node, content, mutable_format, None)
@@ -77,10 +79,10 @@ def post_file(grid: Grid, target: Target, name: bytes | None, content: FileConte
 
 
 def put_cap(grid: Grid, target: Target, text: str) -> str:
-    """Enter a cap at a path, with parents as needed, and give its text.
+    """Link a cap at a path, creating parents as needed, and return its text.
 
     Raises:
-        EntryExistsError: Something is there, and may not be replaced.
+        EntryExistsError: An entry is at the path, and may not be replaced.
     """
     walked = target.walk(grid)
     if walked.missing:
@@ -90,13 +92,13 @@ def put_cap(grid: Grid, target: Target, text: str) -> str:
         raise RequestError("PUT t=uri needs a name below the cap")
     else:
         parent, name = walked.node.parent, walked.node.name
-    child = child_of_texts(name, text, None)
+    child = new_entry_from_texts(name, text, None)
     set_children(grid, parent, [child], target.replace, target.now)
     return child.write or child.read.danger_whole_text()
 
 
-def put_directory(grid: Grid, target: Target, mutable_format: MutableFormat, children: Sequence[Child] = ()) -> Node:
-    """Give the directory at a path, made with its first children and with parents where it is missing."""
+def put_directory(grid: Grid, target: Target, mutable_format: MutableFormat, children: Sequence[NewEntry] = ()) -> Node:
+    """Return the directory at a path; if it is missing, create it with its first entries, and its parents."""
     walked = target.walk(grid)
     if not walked.missing:
         if not walked.node.is_directory:
@@ -106,12 +108,12 @@ def put_directory(grid: Grid, target: Target, mutable_format: MutableFormat, chi
     if not children:
         return make_directory(grid, parent, walked.missing[-1], mutable_format, target.now)
     made = make_filled_directory(grid, children, mutable_format)
-    set_children(grid, parent, [child_of_cap(walked.missing[-1], made)], Replace.NEVER, target.now)
+    set_children(grid, parent, [new_entry(walked.missing[-1], made)], Replace.NEVER, target.now)
     return Node(made)
 
 
-def put_immutable_directory(grid: Grid, target: Target, children: Sequence[Child]) -> Node:
-    """Store an immutable directory at a path where nothing is, with parents as needed; give what is there otherwise."""
+def put_immutable_directory(grid: Grid, target: Target, children: Sequence[NewEntry]) -> Node:
+    """Return the node at a path; if there is none, store an immutable directory there, and create its parents."""
     walked = target.walk(grid)
     if not walked.missing:
         if not walked.node.is_directory:
@@ -119,15 +121,15 @@ def put_immutable_directory(grid: Grid, target: Target, children: Sequence[Child
         return walked.node
     parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
     made = store_directory(grid, children)
-    set_children(grid, parent, [child_of_cap(walked.missing[-1], made)], Replace.NEVER, target.now)
+    set_children(grid, parent, [new_entry(walked.missing[-1], made)], Replace.NEVER, target.now)
     return Node(made)
 
 
 def delete(grid: Grid, root: Cap, path: Sequence[str]) -> Cap:
-    """Take what is at a path out of its directory, and give its cap.
+    """Remove the entry at a path from its directory, and return its cap.
 
     Raises:
-        EntryNotFoundError: Nothing is there.
+        EntryNotFoundError: No entry is at the path.
     """
     node = find_node(grid, root, path)
     if node.parent is None or node.name is None:
@@ -158,10 +160,10 @@ def _put_over(
 
 
 def _place(grid: Grid, cap: FileWriteCap, offset: int) -> int:
-    """Give the place at which a client wants to write. One past the end means the end, where the format takes such a one.
+    """Return the offset in bytes to write at. One past the end becomes the end, if the format accepts such an offset.
 
     Raises:
-        RequestError: It lies past the end, and the format takes none.
+        RequestError: The offset is past the end, and the format does not accept it.
     """
     with grid.open_file(cap.read_cap) as reader:
         size = reader.seek(0, 2)

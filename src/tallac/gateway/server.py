@@ -1,4 +1,4 @@
-"""Run a gateway until it is told to stop."""
+"""Run a gateway until a signal stops it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tallac.errors import UsageError
 from tallac.gateway.application import Gateway
+from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.guard import Guard, allowed_hosts
-from tallac.gateway.lanes import Lanes
 from tallac.gateway.settings import GatewaySettings
 from tallac.interfaces import Grid
 
@@ -24,28 +24,28 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(open_grid: Callable[[], Grid], settings: GatewaySettings, on_ready: Callable[[str], None]) -> None:
-    """Answer requests until SIGINT or SIGTERM; then let what is under way end, and close all grids.
+    """Answer requests until SIGINT or SIGTERM; then finish those in progress, and close all grids.
 
     Args:
-        open_grid: Opens one more grid; it is called from several threads.
-        settings: How to listen.
-        on_ready: Is told the gateway's URL once it answers.
+        open_grid: Opens one more grid; called from several threads.
+        settings: The address, TLS files and limits.
+        on_ready: Called with the gateway's URL once it answers.
 
     Raises:
-        UsageError: It can't listen there.
+        UsageError: The gateway can't listen at this address, or the settings are unsafe.
     """
     settings.require_safe()
     listening = _listen(settings)
     with listening:
         port = int(listening.getsockname()[1])
-        lanes = Lanes(open_grid)
-        gateway = Gateway(lanes)
+        pool = GridPool(open_grid)
+        gateway = Gateway(pool)
         try:
             hosts = allowed_hosts(settings.host, port, settings.host_names)
             server = _Server(_configuration(Guard(gateway, hosts), settings), lambda: on_ready(_url(settings, port)))
             asyncio.run(_run(server, gateway, listening))
         finally:
-            lanes.close()
+            pool.close()
 
 
 async def _run(server: _Server, gateway: Gateway, listening: socket.socket) -> None:
@@ -53,7 +53,7 @@ async def _run(server: _Server, gateway: Gateway, listening: socket.socket) -> N
         await server.serve(sockets=[listening])
     finally:
         gateway.close()
-        # What is cancelled gets its turn to clean up.
+        # Cancelled tasks get their turn to clean up.
         await asyncio.sleep(0)
 
 
@@ -98,20 +98,20 @@ def _configuration(application: Guard, settings: GatewaySettings) -> uvicorn.Con
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is ready, and ends without an error when it is told to."""
+    """A server that reports when it is ready, and ends without an error at a signal."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start to listen, and report it."""
         await super().startup(sockets)
         self._on_ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop when told to; told again, at once."""
+        """Stop at the first signal, and at once at the second."""
         before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
         try:
             yield
@@ -125,7 +125,7 @@ class _Server(uvicorn.Server):
 
 
 def _protocol(header_seconds: float) -> type[H11Protocol]:
-    """Give a protocol that breaks off with clients who take too long over the head of a request."""
+    """Return a protocol class that disconnects clients which take too long to send the head of a request."""
 
     class Protocol(H11Protocol):
         """HTTP/1.1, with a limit on how long a head may take."""
@@ -145,7 +145,7 @@ def _protocol(header_seconds: float) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _watch_head(self) -> None:
-            # A client that has sent all of a head has left this state (h11's name for it).
+            # h11 leaves this state once the client has sent a complete head.
             if repr(self.conn.their_state) != "IDLE":
                 self._stop_watching()
             elif self._head_timer is None:

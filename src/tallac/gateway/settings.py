@@ -1,4 +1,4 @@
-"""How a gateway listens, and what it puts up with."""
+"""The address, TLS files and limits of a gateway."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import msgspec
 from tallac.errors import UsageError
 
 DEFAULT_PORT = 3456
-"""Where Tahoe-LAFS nodes listen, and where the `tahoe` command looks for one."""
+"""The port that Tahoe-LAFS nodes listen on, and that the `tahoe` command connects to."""
 
 
 class GatewaySettings(msgspec.Struct, frozen=True):
-    """How a gateway listens.
+    """The address, TLS files and limits of a gateway.
 
     Attributes:
-        host, port: Where; port 0 takes a free one.
-        certificate, key: Files for TLS; both or none.
-        host_names: Names beside the address under which clients may ask for it.
-        is_insecure: Other machines may connect without TLS.
+        host, port: The address to listen at; port 0 chooses a free one.
+        certificate, key: Files for TLS, both or neither.
+        host_names: Host names that clients may use besides the address.
+        is_insecure: Whether other machines may connect without TLS.
         header_seconds: How long a client may take over the head of a request.
-        requests_max: Connections at a time; more are told to try again later.
-        shutdown_seconds: How long what is under way may take when the gateway is to stop.
+        requests_max: Connections at a time; further ones get status 503.
+        shutdown_seconds: How long requests in progress may take once the gateway stops.
     """
 
     host: str = "127.0.0.1"
@@ -37,10 +37,10 @@ class GatewaySettings(msgspec.Struct, frozen=True):
     shutdown_seconds: int = 10
 
     def require_safe(self) -> None:
-        """See that nobody's caps are sent over a network for all to read.
+        """Require that no caps cross a network unencrypted.
 
         Raises:
-            UsageError: They would be, or the settings make no sense.
+            UsageError: They would, or only one of certificate and key is given.
         """
         if (self.certificate is None) != (self.key is None):
             raise UsageError("--certificate and --key belong together: give both")
@@ -52,7 +52,7 @@ class GatewaySettings(msgspec.Struct, frozen=True):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
+    """Whether an address is a loopback address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

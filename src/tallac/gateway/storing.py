@@ -1,4 +1,4 @@
-"""Store files and immutable directories for clients. All of it blocks, and runs in a lane."""
+"""Store files and immutable directories for clients. Every function blocks; run it in a worker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, MutableFormat, ReadCap
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import setting, stored_caps
-from tallac.gateway.children import Child, child_of_cap, require_immutable
+from tallac.gateway.children import NewEntry, new_entry, require_immutable
 from tallac.gateway.edge_metadata import Now
 from tallac.gateway.nodes import require_writable
 from tallac.interfaces import FileContent, Grid, Session
@@ -33,30 +33,30 @@ def store_linked(
     replace: Replace,
     now: Now,
 ) -> Cap:
-    """Store a file and enter it in a directory; durable when this returns.
+    """Store a file and link it in a directory; durable when this returns.
 
     Raises:
-        EntryExistsError: An entry is in the way.
-        AuthorityError: The directory can't be changed.
+        EntryExistsError: An entry has this name, and may not be replaced.
+        AuthorityError: The cap does not allow changing the directory.
     """
     directory = require_writable(parent)
     if mutable_format is not None:
         made = grid.create_file(content, mutable_format)
-        grid.edit_directory(directory, setting([child_of_cap(name, made)], replace, now))
+        grid.edit_directory(directory, setting([new_entry(name, made)], replace, now))
         return made
     with grid.session() as session:
         with session.writing() as writer:
             cap: FileReadCap = writer.put_file(content)
         session.commit([cap])
-        grid.edit_directory(directory, setting([child_of_cap(name, cap)], replace, now))
+        grid.edit_directory(directory, setting([new_entry(name, cap)], replace, now))
     return cap
 
 
-def store_directory(grid: Grid, children: Sequence[Child]) -> DirectoryReadCap:
+def store_directory(grid: Grid, children: Sequence[NewEntry]) -> DirectoryReadCap:
     """Store an immutable directory that nothing links to yet; it is kept for 30 days unless it is linked.
 
     Raises:
-        RequestError: One of the children may change.
+        RequestError: One of the entries is mutable, or of unknown kind.
     """
     require_immutable(children)
     with grid.session() as session:
@@ -70,7 +70,7 @@ def store_directory(grid: Grid, children: Sequence[Child]) -> DirectoryReadCap:
 
 
 def _keep(session: Session, cap: ReadCap) -> None:
-    """Keep what was stored, unless its cap holds all of it."""
+    """Protect a stored object from prunes for 30 days; a literal cap needs no protection."""
     stored = stored_caps([cap])
     if stored:
         session.keep(stored)

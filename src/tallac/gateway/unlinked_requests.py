@@ -1,4 +1,4 @@
-"""`/uri` itself: store what nothing links to yet."""
+"""Requests on `/uri` itself: store what nothing links to yet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def answer_unlinked(exchange: Exchange) -> Response:
     """Answer a request on `/uri`.
 
     Raises:
-        RequestError: It makes no sense.
+        RequestError: The request is malformed, or its operation is not supported.
     """
     method = exchange.request.method
     if method == "PUT":

@@ -1,4 +1,4 @@
-"""Everything below a cap, each thing once: what manifests, statistics and deep checks go through. It blocks, and runs in a lane."""
+"""The walk over every node below a cap, once each, for manifests, statistics and deep checks. It blocks; run it in a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tallac.interfaces import Grid
 
 
 class Visited(msgspec.Struct, frozen=True):
-    """One thing that a walk came to, and the names that lead to it; a directory with the number of its entries."""
+    """A node that a walk visited, and the names that lead to it; for a directory, also the number of its entries."""
 
     node: Node
     path: tuple[str, ...]
@@ -24,9 +24,9 @@ class Visited(msgspec.Struct, frozen=True):
 
 
 def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
-    """Give a directory and everything below it: each directory's files first, then its directories, by name.
+    """Iterate over a directory and everything below it: the files of each directory first, then its directories, by name.
 
-    What is linked twice is visited once; literal files, which cost nothing, as often as they are linked. Raises as
+    A node that is linked twice is visited once; literal files, which cost nothing, as often as they are linked. Raises as
     `tallac.interfaces.CapReader` does.
     """
     seen: set[Cap] = set()
@@ -54,6 +54,8 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
         waiting += reversed(below)
 
 
+# What a node counts (`dirnode.DeepStats` of Tahoe-LAFS). `tallac.look.deep_stats` follows `tahoe stats`, whose list differs: it has
+# the size of mutable files, which no node computes, and not the number of entries of the largest directory.
 _COUNTS = (
     "count-immutable-files",
     "count-mutable-files",
@@ -71,13 +73,13 @@ _COUNTS = (
 
 
 class DeepStats(msgspec.Struct):
-    """Counts and sizes of what a walk visits."""
+    """Counts and sizes, in bytes, of the nodes that a walk visits."""
 
     counts: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
     histogram: dict[tuple[int, int], int] = msgspec.field(default_factory=dict)
 
     def add(self, visited: Visited) -> None:
-        """Count one thing."""
+        """Count one node."""
         node = visited.node
         if node.is_directory:
             self._add_directory(node, visited.entries or 0)
@@ -87,7 +89,7 @@ class DeepStats(msgspec.Struct):
             self.counts["count-unknown"] += 1
 
     def result(self) -> Json:
-        """Give the counts as clients read them."""
+        """Return the counts as the JSON object that clients read."""
         rows = [[low, high, count] for (low, high), count in sorted(self.histogram.items())]
         return {"api-version": 1} | self.counts | {"size-files-histogram": rows}
 
@@ -117,7 +119,7 @@ class DeepStats(msgspec.Struct):
 
 
 def bucket_of(size: int) -> tuple[int, int]:
-    """Give the bucket of a size: 0, 1 to 3, 4 to 10, 11 to 31, and so on, two to a power of ten."""
+    """Return the histogram bucket of a size in bytes: 0, 1 to 3, 4 to 10, 11 to 31 and so on, two to a power of ten."""
     if size == 0:
         return (0, 0)
     low, step = 1, 1

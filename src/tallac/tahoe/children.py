@@ -11,7 +11,7 @@ from tallac.dag import Entry
 from tallac.errors import MalformedCapError
 from tallac.tahoe.metadata import NODE_KEY, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
 from tallac.tahoe.names import grid_name, local_name
-from tallac.webapi import Child
+from tallac.webapi import WebChild
 
 
 class TahoeDirectory:
@@ -30,7 +30,7 @@ class TahoeDirectory:
         return self._by_name.get(name)
 
 
-def entries_of(children: Mapping[str, Child], *, with_node_key: bool) -> list[Entry]:
+def entries_of(children: Mapping[str, WebChild], *, with_node_key: bool) -> list[Entry]:
     """Turn children into entries, sorted by name. Caps of unknown form are carried along; a child without any is left out."""
     entries = []
     for name, child in children.items():
@@ -41,7 +41,7 @@ def entries_of(children: Mapping[str, Child], *, with_node_key: bool) -> list[En
     return sorted(entries, key=lambda entry: entry.name)
 
 
-def child_of(entry: Entry) -> tuple[str, Child]:
+def child_of(entry: Entry) -> tuple[str, WebChild]:
     """Turn an entry into a child and its name."""
     return grid_name(entry.name), _child(entry, to_child_metadata(entry.metadata))
 
@@ -72,13 +72,13 @@ def _is_said(recorded: Entry, entry: Entry) -> bool:
     return recorded.metadata == from_child_metadata(standard_keys(entry.metadata))
 
 
-def _child(entry: Entry, metadata: dict[str, object]) -> Child:
+def _child(entry: Entry, metadata: dict[str, object]) -> WebChild:
     cap = entry.cap
     kind = "dirnode" if isinstance(cap, DirectoryReadCap) else "filenode" if isinstance(cap, FileReadCap) else "unknown"
-    return Child(kind, cap.danger_whole_text(), None if entry.write is None else entry.write.decode(), metadata)
+    return WebChild(kind, cap.danger_whole_text(), None if entry.write is None else entry.write.decode(), metadata)
 
 
-def _strongest(child: Child) -> Cap | None:
+def _strongest(child: WebChild) -> Cap | None:
     for text in (child.write, child.read):
         if text is None:
             continue

@@ -31,7 +31,7 @@ from tallac.tahoe.holding import Holding
 from tallac.tahoe.names import grid_name
 from tallac.tahoe.reading import TahoeReader, TahoeReaderRecipe
 from tallac.tahoe.writer import STREAM_STEP_SIZE, TahoeWriter, chunks_of
-from tallac.webapi import Child, WebClient
+from tallac.webapi import WebChild, WebClient
 
 EDIT_TRIES = 20
 
@@ -172,7 +172,7 @@ class TahoeGrid:
         """Send what differs. What is removed goes last: if this breaks off, an entry that was moved is there twice, not lost."""
         old = {entry.name: entry for entry in before}
         text, where = cap.danger_whole_text(), str(cap)
-        added: dict[str, Child] = dict(child_of(entry) for entry in edited if entry.name not in old)
+        added: dict[str, WebChild] = dict(child_of(entry) for entry in edited if entry.name not in old)
         replaced = dict(child_of(entry) for entry in edited if entry.name in old and old[entry.name] != entry)
         kept = {entry.name for entry in edited}
         if added:

@@ -3,7 +3,7 @@
 What stands behind it: docs/frontends/webapi.rst of Tahoe-LAFS, and what real nodes do.
 """
 
-from tallac.webapi.client import LITERAL_SIZE_MAX, Child, Health, Stored, WebClient
+from tallac.webapi.client import LITERAL_SIZE_MAX, Health, Stored, WebChild, WebClient
 from tallac.webapi.reader import WebReader
 
-__all__ = ["LITERAL_SIZE_MAX", "Child", "Health", "Stored", "WebClient", "WebReader"]
+__all__ = ["LITERAL_SIZE_MAX", "Health", "Stored", "WebChild", "WebClient", "WebReader"]

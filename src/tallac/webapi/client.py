@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class WebChild:
     """A directory's child, as the gateway has it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Stored(msgspec.Struct, frozen=True):
 
     kind: str
     size: int | None
-    children: dict[str, Child]
+    children: dict[str, WebChild]
 
 
 class Health(NamedTuple):
@@ -106,7 +106,7 @@ class WebClient:
         """Store an immutable file of any length and give its read cap. It can't be retried: the stream is gone."""
         return self._ask("PUT", "a file", content=content).decode("ascii", "replace").strip()
 
-    def make_immutable_directory(self, children: Mapping[str, Child]) -> str:
+    def make_immutable_directory(self, children: Mapping[str, WebChild]) -> str:
         """Store an immutable directory and give its read cap; the same children give the same cap."""
         body = _encode_children(children)
         answer = self._retrying(lambda: self._ask("POST", "a directory", query={"t": "mkdir-immutable"}, content=body))
@@ -128,7 +128,7 @@ class WebClient:
         query = {} if offset is None else {"offset": str(offset)}
         self._ask("PUT", where, cap=cap, query=query, content=content)
 
-    def set_children(self, cap: str, children: Mapping[str, Child], *, where: str, replace: bool) -> None:
+    def set_children(self, cap: str, children: Mapping[str, WebChild], *, where: str, replace: bool) -> None:
         """Enter children in a mutable directory, all at once.
 
         Raises:
@@ -285,7 +285,7 @@ def _flags(**flags: bool) -> dict[str, str]:
     return {name.replace("_", "-"): "true" for name, is_set in flags.items() if is_set}
 
 
-def _encode_children(children: Mapping[str, Child]) -> bytes:
+def _encode_children(children: Mapping[str, WebChild]) -> bytes:
     described: dict[str, Sequence[object]] = {}
     for name, child in children.items():
         caps = {"rw_uri": child.write, "ro_uri": child.read}
@@ -313,9 +313,9 @@ def _stored(body: bytes, where: str) -> Stored:
     return Stored(described[0], size if isinstance(size, int) else None, {name: _child(*child) for name, child in children.items()})
 
 
-def _child(kind: str, facts: Mapping[str, object]) -> Child:
+def _child(kind: str, facts: Mapping[str, object]) -> WebChild:
     read, write, metadata = facts.get("ro_uri"), facts.get("rw_uri"), facts.get("metadata")
-    return Child(
+    return WebChild(
         str(kind),
         read if isinstance(read, str) else None,
         write if isinstance(write, str) else None,

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from tallac.gateway.arguments import Arguments
 from tallac.gateway.bodies import Spool
 from tallac.gateway.exchange import Exchange
-from tallac.gateway.lanes import Lanes
+from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.operations import Operations
 from tallac.gateway.storing import store_unlinked
 from tallac.testing.memory_grid import MemoryGrid
@@ -17,8 +17,8 @@ def test_what_a_prune_has_taken_is_stored_once_more() -> None:
     """Where a prune takes over while an upload is stored, it is stored again from its beginning, and the client notices nothing."""
     grid = MemoryGrid()
     grid.fences = 1
-    lanes = Lanes(lambda: grid)
-    exchange = Exchange(Request({"type": "http", "headers": []}), Arguments({}), [], None, lanes, Operations(), lambda: 1.0)
+    pool = GridPool(lambda: grid)
+    exchange = Exchange(Request({"type": "http", "headers": []}), Arguments({}), [], None, pool, Operations(), lambda: 1.0)
 
     async def upload() -> bytes:
         spool = Spool()
@@ -31,5 +31,5 @@ def test_what_a_prune_has_taken_is_stored_once_more() -> None:
     try:
         assert asyncio.run(upload()).endswith(b":100")
     finally:
-        lanes.close()
+        pool.close()
     assert grid.fences == 0

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from tallac.errors import ConflictError, MissingObjectError, StoreError, StoreUnavailableError
-from tallac.webapi import Child, WebClient, WebReader
+from tallac.webapi import WebChild, WebClient, WebReader
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -87,7 +87,7 @@ def test_what_is_safe_is_tried_again(gateway: Gateway, client: WebClient) -> Non
 
 def test_what_is_not_safe_is_sent_once(gateway: Gateway, client: WebClient) -> None:
     """Entering without replacing, unlinking and making directories are never repeated by themselves."""
-    child = {"name": Child("filenode", "URI:LIT:", None, {})}
+    child = {"name": WebChild("filenode", "URI:LIT:", None, {})}
     for call in (
         lambda: client.set_children("URI:x", child, where="x", replace=False),
         lambda: client.unlink("URI:x", "name", where="x"),
