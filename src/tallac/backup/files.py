@@ -15,8 +15,8 @@ from tallac.backup.large import LargeFile, LargeFiles
 from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part, PartResult, Problem
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import StoredBefore
-from tallac.backup.summary import Ledger, compare, join
-from tallac.dag import Entry, encode_table
+from tallac.backup.summary import Ledger, compare
+from tallac.dag import Entry, encode_table, join_path
 from tallac.interfaces import CapWriter
 from tallac.source import FileSystem, SourceEntry
 from tallac.sourcedb import ProvisionalRows, SourceRecord
@@ -195,7 +195,7 @@ class Files:
         if problem.error_number in _GONE:
             self._ledger.vanish()
         else:
-            self._ledger.leave_out(join(assembly.path, problem.name), problem.reason)
+            self._ledger.leave_out(join_path(assembly.path, problem.name), problem.reason)
 
     def _count_entries(self, part: _Part, entries: list[Entry]) -> None:
         directory = part.assembly.path
@@ -205,7 +205,8 @@ class Files:
             self._ledger.finish_file(change, directory, entry.name, size)
             if entry.metadata.changed:
                 part.assembly.discard_signature()
-                self._ledger.observer.notice(join(directory, entry.name), "it changed while it was read, and is stored as read")
+                path = join_path(directory, entry.name)
+                self._ledger.observer.notice(path, "it changed while it was read, and is stored as read")
             if size <= self._small_size_max:
                 self._ledger.progress.bytes_read += size
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tallac.backup.summary import Ledger, join
+from tallac.backup.summary import Ledger
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry
+from tallac.dag import Entry, join_path
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader
 from tallac.sourcedb import SourceRecord
@@ -26,7 +26,7 @@ class RemovedCounter:
             self._ledger.files.gone += 1
             return
         self._ledger.directories.gone += 1
-        row = self._record.directory(join(path, entry.name))
+        row = self._record.directory(join_path(path, entry.name))
         if row is not None and row.encoded == entry.encoded:
             self._ledger.files.gone += row.files
             self._ledger.directories.gone += row.directories
@@ -34,7 +34,7 @@ class RemovedCounter:
         try:
             self._count_below(entry)
         except DamageError as error:
-            self._ledger.observer.notice(join(path, entry.name), f"it is gone, and what was in it can't be counted: {error}")
+            self._ledger.observer.notice(join_path(path, entry.name), f"it is gone, and what was in it can't be counted: {error}")
 
     def _count_below(self, entry: Entry) -> None:
         waiting = [entry]

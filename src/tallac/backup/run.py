@@ -18,7 +18,7 @@ from tallac.backup.summary import BackupSummary, Change, Ledger, Observer
 from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap
-from tallac.dag import Metadata, SnapshotFacts, decode_cap, parse_snapshot_name
+from tallac.dag import Metadata, SnapshotFacts, decode_cap, display_path, parse_snapshot_name
 from tallac.errors import FencedError, SourceError, UsageError
 from tallac.interfaces import CapReader, CapWriter, Clock, Grid, Session
 from tallac.source import (
@@ -252,7 +252,7 @@ class _Run:
             flags = read_flags(root, filesystem=self._filesystem)
             found = SourceEntry.of(b"", self._filesystem.fstat(root))
         except OSError as error:
-            raise SourceError(f"{_shown(self._order.source)}: can't be read any more: {error.strerror}") from error
+            raise SourceError(f"{display_path(self._order.source)}: can't be read any more: {error.strerror}") from error
         return metadata_of(found, xattrs=xattrs, flags=flags)
 
     def _facts(self, started_ns: int, stored: _Stored, ledger: Ledger) -> SnapshotFacts:
@@ -280,7 +280,7 @@ def open_source(source: bytes, filesystem: FileSystem) -> int:
         return open_root(source, filesystem=filesystem)
     except SourceError as error:
         if isinstance(error.__cause__, NotADirectoryError):
-            raise UsageError(f"{_shown(source)} is a file; back up the folder that holds it") from error
+            raise UsageError(f"{display_path(source)} is a file; back up the folder that holds it") from error
         raise
 
 
@@ -336,7 +336,3 @@ def _directory_cap(encoded: bytes) -> DirectoryReadCap:
     cap = decode_cap(encoded)
     assert isinstance(cap, DirectoryReadCap), "a source is stored as a directory"
     return cap
-
-
-def _shown(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")

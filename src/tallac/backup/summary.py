@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry
+from tallac.dag import Entry, join_path
 from tallac.interfaces import Clock
 
 PROGRESS_INTERVAL_NS = 100_000_000
@@ -136,7 +136,7 @@ class Ledger(msgspec.Struct):
     def name_file(self, change: Change, directory: bytes, name: bytes) -> None:
         """Tell of one file, if anybody wants to know."""
         if self.observer.file is not None:
-            self.observer.file(change, join(directory, name))
+            self.observer.file(change, join_path(directory, name))
 
     def tick(self) -> None:
         """Tell how far it is, where the last time was long enough ago."""
@@ -188,8 +188,3 @@ def compare(entry: Entry, recorded: Entry | None) -> Change:
     if recorded is None:
         return Change.NEW
     return Change.UNCHANGED if entry == recorded else Change.CHANGED
-
-
-def join(directory: bytes, name: bytes) -> bytes:
-    """Add a name to an absolute path."""
-    return directory + name if directory.endswith(b"/") else directory + b"/" + name

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from tallac.backup.summary import join
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, ReadCap, parse
 from tallac.dag import (
     ARCHIVES,
@@ -14,6 +13,7 @@ from tallac.dag import (
     Entry,
     Metadata,
     free_snapshot_name,
+    join_path,
     newest_snapshot,
     next_snapshot_name,
     parse_snapshot_name,
@@ -110,7 +110,7 @@ def enter_snapshot(
     _set_latest(grid, session, target, entries, Entry(LATEST, encoded, metadata), clock)
     for entry in entries:
         if parse_snapshot_name(entry.name) is None:
-            notice(join(ARCHIVES, entry.name), "this is no snapshot's name; it is left alone")
+            notice(join_path(ARCHIVES, entry.name), "this is no snapshot's name; it is left alone")
     return next(entry.name for entry in entries if _is_same(entry, encoded, metadata))
 
 

@@ -14,9 +14,9 @@ from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_fil
 from tallac.backup.files import QUEUED_MAX
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.removed import RemovedCounter
-from tallac.backup.summary import Change, compare, join
+from tallac.backup.summary import Change, compare
 from tallac.caps import LiteralFile
-from tallac.dag import Entry, Metadata, encode_cap
+from tallac.dag import Entry, Metadata, display_path, encode_cap, join_path
 from tallac.errors import SourceError
 from tallac.source import (
     ChosenScan,
@@ -124,7 +124,7 @@ class Walk:
                 listing = request.selection.scan(self._stack.descriptor, self._around.filesystem)
             except OSError as error:
                 if not request.name:
-                    raise SourceError(f"{_shown(request.path)}: can't be listed: {error.strerror}") from error
+                    raise SourceError(f"{display_path(request.path)}: can't be listed: {error.strerror}") from error
                 self._leave_out(request.path, error)
                 return None
             with listing:
@@ -137,7 +137,7 @@ class Walk:
 
     def _select(self, request: _Request, listing: Scan) -> DirectorySelection:
         def notice(name: bytes, message: str) -> None:
-            self._ledger.observer.notice(join(request.path, name), message)
+            self._ledger.observer.notice(join_path(request.path, name), message)
 
         return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._around.filesystem)
 
@@ -176,7 +176,7 @@ class Walk:
         for found in listing.directories():
             if not self._is_excluded(path, found):
                 last = found.name
-                visited = yield _Request(last, join(path, last), None, listing.selection.beneath(found))
+                visited = yield _Request(last, join_path(path, last), None, listing.selection.beneath(found))
                 if not isinstance(visited, DirectoryRow):
                     return _Before(last, visited)
                 below.add(last, visited.encoded)
@@ -188,7 +188,7 @@ class Walk:
     ) -> Generator[_Request, _Visited, None]:
         """Go through a directory's entries one by one."""
         for name, error in listing.failures:
-            self._leave_out(join(assembly.path, name), error)
+            self._leave_out(join_path(assembly.path, name), error)
         old_entries = RecordedEntries(
             self._around.grid,
             recorded,
@@ -202,7 +202,7 @@ class Walk:
                 assembly.discard_signature()
             if stat.S_ISDIR(found.mode):
                 below = _below(old, recorded)
-                request = _Request(found.name, join(assembly.path, found.name), below, listing.selection.beneath(found))
+                request = _Request(found.name, join_path(assembly.path, found.name), below, listing.selection.beneath(found))
                 yield from self._add_directory(assembly, found, old, request, before)
             elif old is not None and recorded is not None and self._is_reusable(found, old, recorded):
                 self._add(assembly, old, Change.UNCHANGED)
@@ -299,7 +299,7 @@ class Walk:
             xattrs = read_xattrs_beneath(directory, found.name, filesystem=filesystem)
         except OSError as error:
             assembly.discard_signature()
-            self._leave_out(join(assembly.path, found.name), error)
+            self._leave_out(join_path(assembly.path, found.name), error)
             return
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
         self._add(assembly, entry, compare(entry, old))
@@ -307,7 +307,7 @@ class Walk:
     def _is_excluded(self, path: bytes, found: SourceEntry) -> bool:
         if not self._around.is_excluded(found.device, found.inode):
             return False
-        excluded = join(path, found.name)
+        excluded = join_path(path, found.name)
         if excluded not in self._excluded:
             self._excluded.add(excluded)
             self._ledger.observer.notice(excluded, "left out, because it is the vault that this backup goes into")
@@ -315,7 +315,7 @@ class Walk:
 
     def _exclude(self, assembly: PendingDirectory, found: SourceEntry) -> None:
         assembly.excluded += 1
-        self._ledger.exclude(join(assembly.path, found.name))
+        self._ledger.exclude(join_path(assembly.path, found.name))
 
     def _pass_over(self, path: bytes, listing: ChosenScan, row: DirectoryRow, before: _Before) -> None:
         """Go on from an unchanged directory; name its files where anybody wants that. They are counted with the directory."""
@@ -323,14 +323,14 @@ class Walk:
         self._ledger.progress.bytes_done += row.size - before.size
         if self._ledger.observer.file is None:
             return
-        for found in listing.entries(lambda found: self._ledger.exclude(join(path, found.name))):
+        for found in listing.entries(lambda found: self._ledger.exclude(join_path(path, found.name))):
             if not stat.S_ISDIR(found.mode):
                 self._ledger.name_file(Change.UNCHANGED, path, found.name)
 
     def _forget(self, path: bytes, gone: Entry) -> None:
         self._gone.add(path, gone)
         if gone.is_directory:
-            self._record.drop_below(join(path, gone.name))
+            self._record.drop_below(join_path(path, gone.name))
 
     def _leave_out(self, path: bytes, error: OSError) -> None:
         if error.errno in _GONE:
@@ -348,7 +348,3 @@ def _below(old: Entry | None, recorded: Recorded | None) -> Recorded | None:
     if old is None or recorded is None or not old.is_directory:
         return None
     return Recorded(old.encoded, recorded.read_ns, recorded.is_current)
-
-
-def _shown(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")

@@ -13,6 +13,7 @@ from tallac.dag.metadata import (
     time_to_float,
     time_to_ns,
 )
+from tallac.dag.paths import Components, display_path, join_components, join_path
 from tallac.dag.snapshot_name import (
     ARCHIVES,
     LATEST,
@@ -28,6 +29,7 @@ from tallac.dag.table import decode_table, encode_entry, encode_table, table_of_
 __all__ = [
     "ARCHIVES",
     "LATEST",
+    "Components",
     "Entry",
     "FileType",
     "Metadata",
@@ -35,12 +37,15 @@ __all__ = [
     "Time",
     "decode_cap",
     "decode_table",
+    "display_path",
     "encode_cap",
     "encode_entry",
     "encode_table",
     "encoded_size",
     "free_snapshot_name",
     "is_time",
+    "join_components",
+    "join_path",
     "newest_snapshot",
     "next_snapshot_name",
     "parse_snapshot_name",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tallac.dag import Entry, SnapshotFacts, parse_snapshot_name
+from tallac.dag import Entry, SnapshotFacts, display_path, parse_snapshot_name
 from tallac.errors import EntryNotFoundError, UsageError
 
 _NO_FACTS = SnapshotFacts()
@@ -57,7 +57,7 @@ def choose(snapshots: Iterable[Entry], choice: Choice) -> list[Entry]:
     names = {entry.name for entry in snapshots}
     for name in choice.names:
         if name not in names:
-            raise EntryNotFoundError(f"there is no snapshot {name.decode('utf-8', 'backslashreplace')} among those of this target")
+            raise EntryNotFoundError(f"there is no snapshot {display_path(name)} among those of this target")
     chosen = [entry for entry in snapshots if _fulfils(entry, choice)]
     if choice.latest is None:
         return chosen

@@ -7,11 +7,11 @@ from enum import Enum
 
 import msgspec
 
-from tallac.dag import FileType, Metadata
+from tallac.dag import FileType, Metadata, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import BinaryReader
 from tallac.look.metadata import differing
-from tallac.look.read_errors import ReadError, Report, join
+from tallac.look.read_errors import ReadError, Report
 from tallac.look.sides import Side, Thing
 
 STEP_SIZE = 1 << 20
@@ -132,7 +132,7 @@ class _Walk:
                     side.leave()
                 continue
             old, new = pair
-            path = join(level.path, _name_of(old, new))
+            path = join_path(level.path, _name_of(old, new))
             yield from self._look(path, old, new)
             levels += self._below(path, old, new)
 

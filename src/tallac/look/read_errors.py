@@ -23,8 +23,3 @@ class ReadError(msgspec.Struct, frozen=True):
 
 Report = Callable[[ReadError], None]
 """Takes note of trouble; the look goes on beside it."""
-
-
-def join(path: bytes, name: bytes) -> bytes:
-    """Give the path of a name in a directory; the directory that was asked for has the path b""."""
-    return path + b"/" + name if path else name

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry
+from tallac.dag import Entry, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import size_of
-from tallac.look.read_errors import ReadError, Report, join
+from tallac.look.read_errors import ReadError, Report
 
 
 class Usage(msgspec.Struct):
@@ -72,7 +72,7 @@ def measure(reader: CapReader, entry: Entry, report: Report, *, depth_max: int |
             if depth_max is None or len(levels) - 1 <= depth_max:
                 yield level.usage
             continue
-        path = join(level.usage.path, child.name) if len(levels) > 1 else b""
+        path = join_path(level.usage.path, child.name) if len(levels) > 1 else b""
         if not child.is_directory:
             level.usage.add(Usage(path, size_of(child), files=1))
             if len(levels) == 1:

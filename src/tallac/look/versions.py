@@ -10,11 +10,11 @@ from typing import NamedTuple
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry
+from tallac.dag import Entry, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import is_alike
-from tallac.look.read_errors import ReadError, Report, join
+from tallac.look.read_errors import ReadError, Report
 
 
 class Version(NamedTuple):
@@ -152,11 +152,11 @@ def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
     streams = [lister.list(versions.path, entry, tuple(sorted(numbers))) for entry, numbers in holders.values()]
     if len(streams) == 1:
         for version in streams[0]:
-            yield Versions(join(versions.path, version.entry.name), (version,))
+            yield Versions(join_path(versions.path, version.entry.name), (version,))
         return
     merged = heapq.merge(*streams, key=_name_of)
     for name, group in groupby(merged, key=_name_of):
-        yield Versions(join(versions.path, name), _united(group))
+        yield Versions(join_path(versions.path, name), _united(group))
 
 
 def _united(versions: Iterable[Version]) -> tuple[Version, ...]:

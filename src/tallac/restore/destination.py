@@ -9,11 +9,10 @@ from contextlib import contextmanager
 
 import msgspec
 
-from tallac.dag import Metadata
+from tallac.dag import Metadata, display_path
 from tallac.errors import DestinationError
 from tallac.restore.files.metadata import DEFAULT_ACL, FLAGS_LINK_FORBIDDING
 from tallac.restore.filesystem import DestinationSystem
-from tallac.restore.safe_names import shown
 from tallac.source import FLAGS_KEPT, SourceEntry, metadata_of, read_flags, read_xattrs
 
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -127,16 +126,16 @@ def _opened(path: bytes, *, must_be_empty: bool, may_make: bool, system: Destina
         if isinstance(error, FileNotFoundError) and not may_make:
             yield None
             return
-        raise DestinationError(f"{shown(path)}: can't be used as a folder: {_reason(error)}; choose another one") from error
+        raise DestinationError(f"{display_path(path)}: can't be used as a folder: {_reason(error)}; choose another one") from error
     try:
         try:
             folder = Folder(descriptor, system, is_new=is_new)
             is_free = not must_be_empty or folder.is_empty()
         except OSError as error:
-            raise DestinationError(f"{shown(path)}: can't be looked at: {_reason(error)}; choose another folder") from error
+            raise DestinationError(f"{display_path(path)}: can't be looked at: {_reason(error)}; choose another folder") from error
         if not is_free:
             advice = "name a new or an empty folder, or say with --overwrite what becomes of what is there"
-            raise DestinationError(f"{shown(path)}: is not empty; {advice}")
+            raise DestinationError(f"{display_path(path)}: is not empty; {advice}")
         yield folder
     finally:
         system.close(descriptor)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from tallac.caps import ReadCap
-from tallac.dag import Entry, Metadata
+from tallac.dag import Entry, Metadata, display_path
 from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
 from tallac.restore.destination import Folder, look_at_folder, open_folder
@@ -19,7 +19,7 @@ from tallac.restore.path_filter import Scope
 from tallac.restore.read_only.dry_run import Preview
 from tallac.restore.read_only.verify import Verification
 from tallac.restore.report import RestoreObserver, RestoreSummary, Tally
-from tallac.restore.safe_names import is_safe_component, shown
+from tallac.restore.safe_names import is_safe_component
 from tallac.restore.walk import Frame, Walk
 
 RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
@@ -64,7 +64,7 @@ def restore(
     """
     entry = root if isinstance(root, Entry) else Entry.of(b"", root)
     if not entry.is_directory and not is_safe_component(entry.name):
-        raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
+        raise EntryError(f"{display_path(entry.name)!r}: a file can't be restored under this name; give it another one")
     # A rule that names nobody is told before anything is made.
     Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
     path = os.fsencode(destination)
@@ -127,15 +127,14 @@ def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:
     try:
         is_refused = folder.lies_above_home()
     except OSError as error:
-        raise DestinationError(f"{shown(path)}: can't be looked at: {error.strerror}; choose another folder") from error
+        raise DestinationError(f"{display_path(path)}: can't be looked at: {error.strerror}; choose another folder") from error
     if is_refused:
-        raise DestinationError(
-            f"{shown(path)}: --delete would empty your home folder, or what it lies in; if that is meant, add --delete-even-home"
-        )
+        advice = "if that is meant, add --delete-even-home"
+        raise DestinationError(f"{display_path(path)}: --delete would empty your home folder, or what it lies in; {advice}")
 
 
 def _stop_inheritance(folder: Folder, path: bytes) -> None:
     try:
         folder.stop_inheritance()
     except OSError as error:
-        raise DestinationError(f"{shown(path)}: can't be written: {error.strerror}; choose another folder") from error
+        raise DestinationError(f"{display_path(path)}: can't be written: {error.strerror}; choose another folder") from error

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tallac.dag import Entry
+from tallac.dag import Components, Entry, display_path, join_components
 from tallac.errors import EntryError
 from tallac.restore.entry_kind import Kind, is_device, kind_of
 from tallac.restore.files.deferred_metadata import DeferredMetadata
@@ -20,10 +20,8 @@ from tallac.restore.filesystem import DestinationSystem, PathAt, is_fatal
 from tallac.restore.overwrite.overwriter import Overwriter
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tally
-from tallac.restore.safe_names import join_path, shown, temporary_name
+from tallac.restore.safe_names import temporary_name
 from tallac.source import open_beneath
-
-Components = tuple[bytes, ...]
 
 
 class SpecialFiles:
@@ -54,7 +52,7 @@ class SpecialFiles:
             EntryError: What makes it is not known.
             OSError: It can't be made, or the destination fails as a whole.
         """
-        path = join_path(components, entry.name)
+        path = join_components(components, entry.name)
 
         def make(name: bytes) -> None:
             make_special(self._system, msgspec.structs.replace(entry, name=name), directory)
@@ -97,13 +95,13 @@ class SpecialFiles:
         if is_made and is_held:
             self._finisher.add_unflagged(components, entry.name, entry.metadata.flags)
         if is_made:
-            self._tally.tell_made(change, join_path(components, entry.name))
+            self._tally.tell_made(change, join_components(components, entry.name))
         return is_made
 
     def _link(self, entry: Entry, first: tuple[Components, bytes], directory: int, components: Components, scope: Scope) -> bool:
         """Make a link of the first one; say whether nothing is left to do."""
         change = Change.NEW
-        path = join_path(components, entry.name)
+        path = join_components(components, entry.name)
         try:
             if self._in_place is not None:
                 change = self._in_place.settle_link(entry, first, directory, components, scope)
@@ -115,7 +113,7 @@ class SpecialFiles:
             if is_fatal(error) or error.errno == errno.EEXIST:
                 raise
             # The file system knows no links, or no more of this file; or somebody moved the first one away.
-            message = f"a copy instead of a hard link of {shown(join_path(*first))} ({error.strerror})"
+            message = f"a copy instead of a hard link of {display_path(join_components(*first))} ({error.strerror})"
             self._tally.add(Problem(path, ProblemKind.UNSET, message))
             return False
         if change is not Change.KEPT:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, Metadata
+from tallac.dag import Entry, Metadata, display_path, join_components
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind, kind_of
@@ -23,7 +23,7 @@ from tallac.restore.parallel.process_pool import make_runner
 from tallac.restore.parallel.runner import BatchRunner, LocalRunner
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tally
-from tallac.restore.safe_names import is_safe_component, join_path, shown
+from tallac.restore.safe_names import is_safe_component
 from tallac.restore.special_files import SpecialFiles
 from tallac.source import DirectoryStack
 
@@ -234,7 +234,9 @@ class Walk:
         while self._unmade:
             entry = self._unmade[0]
             if self._settle(entry, Kind.DIRECTORY) is Change.KEPT:
-                raise EntryError(f"what is in the way at {shown(join_path(self._stack.components, entry.name))} is kept")
+                raise EntryError(
+                    f"what is in the way at {display_path(join_components(self._stack.components, entry.name))} is kept"
+                )
             self._make_directory(entry)
             del self._unmade[0]
 
@@ -242,7 +244,7 @@ class Walk:
         self._system.make_directory(entry.name, self._stack.descriptor)
         self._stack.enter(entry.name)
         self._tally.summary.directories += 1
-        self._tally.tell(Change.NEW, join_path(self._stack.components))
+        self._tally.tell(Change.NEW, join_components(self._stack.components))
 
     def _enter_present(self, entry: Entry, frame: Frame) -> None:
         assert self._in_place is not None
@@ -314,7 +316,7 @@ class Walk:
     def _tell_batch(self, batch: Batch, replaced: set[bytes], result: BatchResult) -> None:
         missing = {problem.path for problem in result.problems if problem.kind is not ProblemKind.UNSET}
         for entry in batch.entries:
-            path = join_path(batch.components, entry.name)
+            path = join_components(batch.components, entry.name)
             if path not in missing:
                 self._tally.tell_made(Change.REPLACED if entry.name in replaced else Change.NEW, path)
 
@@ -326,7 +328,7 @@ class Walk:
         try:
             directory = self._stack.descriptor
         except OSError as error:
-            self._tally.add(problem_of(error, join_path(components), self._settings))
+            self._tally.add(problem_of(error, join_components(components), self._settings))
             return
         self._finisher.finish_directory(directory, components, metadata)
 
@@ -334,4 +336,4 @@ class Walk:
         components = self._stack.components
         if self._unmade:
             components += tuple(entry.name for entry in self._unmade)
-        return join_path(components, name)
+        return join_components(components, name)

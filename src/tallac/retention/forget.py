@@ -9,7 +9,7 @@ from enum import Enum
 import msgspec
 
 from tallac.caps import ReadCap
-from tallac.dag import Entry
+from tallac.dag import Entry, display_path
 from tallac.errors import DamageError, EntryError, UsageError
 from tallac.interfaces import Clock, Grid
 from tallac.retention.decide import Candidate, Decision, decide
@@ -177,10 +177,11 @@ def forget_named(
         left = [entry for entry in found if entry not in going]
         groups_left = {group_of(entry, group_by) for entry in left if claimed_ns(entry) is not None}
         for entry in going:
+            name = display_path(entry.name)
             if is_held(entry):
-                raise EntryError(f"{_shown(entry)}: it is held; `tallac release {target.label} {_shown(entry)}` lets it go")
+                raise EntryError(f"{name}: it is held; `tallac release {target.label} {name}` lets it go")
             if not allow_empty and group_of(entry, group_by) not in groups_left:
-                raise EntryError(f"{_shown(entry)}: it is the last snapshot of its group; --allow-empty forgets it anyway")
+                raise EntryError(f"{name}: it is the last snapshot of its group; --allow-empty forgets it anyway")
         return left
 
     entries = target.read(grid)
@@ -257,7 +258,3 @@ def _trouble(grid: Grid, entry: Entry) -> str | None:
     except DamageError as error:
         return str(error)
     return next((finding.message for finding in report.findings if finding.damaged), None)
-
-
-def _shown(entry: Entry) -> str:
-    return entry.name.decode("utf-8", "backslashreplace")

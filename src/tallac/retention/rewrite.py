@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, decode_cap, encode_cap
+from tallac.dag import Entry, decode_cap, display_path, encode_cap
 from tallac.errors import EntryError, FencedError
 from tallac.interfaces import CapReader, CapWriter, Clock, Grid
 from tallac.retention.record import RetentionRecord, claimed_ns
@@ -135,7 +135,7 @@ class _Run:
             result = walk.rewrite(entry.encoded)
             if result.paths:
                 if is_held(entry):
-                    name = entry.name.decode("utf-8", "backslashreplace")
+                    name = display_path(entry.name)
                     raise EntryError(f"{name}: it is held, and would change; `tallac release {self._target.label} {name}` lets it")
                 yield entry, _after(entry, result), Rewritten(entry.name, result.removed, result.paths)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from tallac.caps import DirectoryWriteCap
-from tallac.dag import LATEST, Entry, Metadata, SnapshotFacts, encode_cap, newest_snapshot
+from tallac.dag import LATEST, Entry, Metadata, SnapshotFacts, display_path, encode_cap, newest_snapshot
 from tallac.errors import EntryError, EntryNotFoundError
 from tallac.interfaces import CapEditor, Clock, Grid
 
@@ -64,9 +64,9 @@ def find_named(entries: Iterable[Entry], names: Sequence[bytes], label: str) -> 
     by_name = {entry.name: entry for entry in entries}
     for name in names:
         if name not in by_name:
-            raise EntryNotFoundError(f"{label}: there is no snapshot {_shown(name)}; `tallac snapshots {label}` lists them")
+            raise EntryNotFoundError(f"{label}: there is no snapshot {display_path(name)}; `tallac snapshots {label}` lists them")
         if not by_name[name].is_directory:
-            raise EntryError(f"{label}: {_shown(name)} in Archives is no snapshot")
+            raise EntryError(f"{label}: {display_path(name)} in Archives is no snapshot")
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
@@ -104,7 +104,3 @@ def facts_of(entry: Entry) -> SnapshotFacts:
 def is_held(entry: Entry) -> bool:
     """Whether a snapshot is never forgotten."""
     return mark_of(entry, "held") is not None
-
-
-def _shown(name: bytes) -> str:
-    return name.decode("utf-8", "backslashreplace")

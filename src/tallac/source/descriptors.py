@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Sequence
 
+from tallac.dag import display_path
 from tallac.errors import SourceError
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
@@ -39,7 +40,7 @@ def open_root(path: str | bytes | os.PathLike[str], *, filesystem: FileSystem = 
             return filesystem.open(place, _ROOT_FLAGS)
         return _open_long(place, filesystem)
     except OSError as error:
-        shown = place.decode("utf-8", "backslashreplace")
+        shown = display_path(place)
         raise SourceError(f"{shown}: can't be opened as a directory: {error.strerror}") from error
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tallac.caps import MutableDirectoryRead, MutableFormat, UnknownCap
-from tallac.dag import Entry, Metadata
+from tallac.dag import Entry, Metadata, display_path
 from tallac.errors import DestinationError, EntryError
 from tallac.restore import ProblemKind, restore
-from tallac.restore.safe_names import is_safe_component, shown
+from tallac.restore.safe_names import is_safe_component
 
 if TYPE_CHECKING:
     from tests.unit.restore.conftest import FakeGrid, Restored
@@ -222,4 +222,4 @@ def test_a_relative_destination_works(grid: FakeGrid, tmp_path: Path, monkeypatc
 
 def test_paths_are_shown_on_one_line() -> None:
     """Whatever a name holds, a message can't be broken by it."""
-    assert shown(b"a\n\x1b[31m\xff\xc3\xa4") == "a\\n\\x1b[31m\\xffä"
+    assert display_path(b"a\n\x1b[31m\xff\xc3\xa4") == "a\\n\\x1b[31m\\xffä"

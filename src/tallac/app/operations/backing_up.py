@@ -16,7 +16,7 @@ from tallac.backup.dry_run import DryRunSummary, dry_run
 from tallac.backup.run import WORKERS, BackupRequest, back_up
 from tallac.caps import DirectoryWriteCap
 from tallac.clock import SystemClock
-from tallac.dag import SnapshotFacts
+from tallac.dag import SnapshotFacts, display_path
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import Grid
 from tallac.sourcedb import SourceDatabase, SourceRecord
@@ -84,7 +84,7 @@ def make_order(
     excluded = None if vault is None else _identity(vault)
     for place in sources.places:
         if excluded is not None and excluded in _identities_upwards(place):
-            shown = place.decode("utf-8", "backslashreplace")
+            shown = display_path(place)
             raise UsageError(f"{shown}: this lies in the vault that it would be backed up into; choose another source or vault")
     options.require_sense(SystemClock().now_ns())
     return BackupRequest(

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from tallac.caps import FileReadCap
-from tallac.dag import Entry, Metadata
+from tallac.dag import Components, Entry, Metadata, display_path, join_components
 from tallac.errors import ArchiveError, CapError, CorruptObjectError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
@@ -16,9 +16,9 @@ from tallac.restore.filesystem import DESTINATION
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope
-from tallac.restore.read_only.walk import Components, ReadOnlyWalk
+from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, RestoreObserver, RestoreSummary, Tally
-from tallac.restore.safe_names import is_safe_component, join_path, shown
+from tallac.restore.safe_names import is_safe_component
 from tallac.source import SourceEntry
 
 _STEP_SIZE = 1 << 20
@@ -91,7 +91,7 @@ def write_archive(
         Whatever the sink raises.
     """
     if not entry.is_directory and not is_safe_component(entry.name):
-        raise EntryError(f"{shown(entry.name)!r}: a file can't be restored under this name; give it another one")
+        raise EntryError(f"{display_path(entry.name)!r}: a file can't be restored under this name; give it another one")
     tally = Tally(observer or RestoreObserver())
     tally.expect(entry, options.selection)
     writer = _writer_of(kind, sink)
@@ -149,8 +149,8 @@ class ArchiveWalk(ReadOnlyWalk):
         self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind, first: tuple[Components, bytes] | None
     ) -> bool:
         self._write_directories(self.components)
-        path = join_path(self.components, entry.name)
-        if first is not None and self._writer.add_link(path, join_path((*first[0], first[1]))):
+        path = join_components(self.components, entry.name)
+        if first is not None and self._writer.add_link(path, join_components((*first[0], first[1]))):
             self._tally.count_made(Change.NEW, path)
             return True
         if kind is Kind.REGULAR:
@@ -169,7 +169,7 @@ class ArchiveWalk(ReadOnlyWalk):
     def _write_directories(self, components: Components) -> None:
         for above, metadata in self._unwritten:
             if above == components[: len(above)]:
-                path = join_path(above)
+                path = join_components(above)
                 self._tell_unset(path, self._writer.add_directory(path, metadata))
                 self._tally.summary.directories += 1
                 self._tally.tell(Change.NEW, path)
@@ -208,4 +208,6 @@ class ArchiveWalk(ReadOnlyWalk):
             yield from self._blocks(cap, size)
         except DamageError as error:
             advice = "leave it out with --exclude, or restore into a folder"
-            raise ArchiveError(f"{shown(path)}: damaged, and the archive ends in the middle of it ({error}); {advice}") from error
+            raise ArchiveError(
+                f"{display_path(path)}: damaged, and the archive ends in the middle of it ({error}); {advice}"
+            ) from error

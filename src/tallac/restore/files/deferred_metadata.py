@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
-from tallac.dag import Metadata
+from tallac.dag import Components, Metadata, join_components
 from tallac.restore.files.compare import Comparer
 from tallac.restore.files.file_writer import problem_of, unset_problem
 from tallac.restore.files.metadata import Attributes
 from tallac.restore.filesystem import DestinationSystem, Place
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import Tally
-from tallac.restore.safe_names import join_path
 from tallac.source import SourceEntry, open_beneath, open_regular
-
-Components = tuple[bytes, ...]
 
 
 class DeferredMetadata:
@@ -69,7 +66,7 @@ class DeferredMetadata:
             try:
                 descriptor = open_beneath(self._root, components, filesystem=self._system)
             except OSError as error:
-                self._tally.add(problem_of(error, join_path(components), self._settings))
+                self._tally.add(problem_of(error, join_components(components), self._settings))
                 continue
             try:
                 self.finish_directory(descriptor, components, metadata)
@@ -80,9 +77,9 @@ class DeferredMetadata:
         """Finish an open directory at once."""
         try:
             if self._needs(descriptor, metadata):
-                self.set_attributes(descriptor, metadata, join_path(components), is_directory=True)
+                self.set_attributes(descriptor, metadata, join_components(components), is_directory=True)
         except OSError as error:
-            self._tally.add(problem_of(error, join_path(components), self._settings))
+            self._tally.add(problem_of(error, join_components(components), self._settings))
 
     @property
     def has_directories(self) -> bool:
@@ -92,7 +89,7 @@ class DeferredMetadata:
     def set_flags_left(self) -> None:
         """Set the flags of files that are complete with all their links."""
         for components, name, flags in self._unflagged:
-            path = join_path(components, name)
+            path = join_components(components, name)
             try:
                 unset = self._set_flags(components, name, flags)
             except OSError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tallac.dag import Entry, encode_table
+from tallac.dag import Entry, display_path, encode_table, join_components
 from tallac.errors import CapError, DamageError, DestinationError, EntryError
 from tallac.interfaces import FileReader
 from tallac.restore.files.content import write_content
@@ -16,7 +16,7 @@ from tallac.restore.files.metadata import Attributes
 from tallac.restore.filesystem import DESTINATION, DestinationSystem, is_fatal
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import BatchResult, Problem, ProblemKind
-from tallac.restore.safe_names import join_path, shown, temporary_name
+from tallac.restore.safe_names import temporary_name
 from tallac.source import open_beneath
 
 CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
@@ -106,18 +106,18 @@ class FileWriter:
         try:
             size, unset = self._write(entry, directory, with_flags)
         except CHILD_ERRORS as error:
-            result.problems.append(problem_of(error, join_path(components, entry.name), self._settings))
+            result.problems.append(problem_of(error, join_components(components, entry.name), self._settings))
             return False
         result.files += 1
         result.bytes += size
         result.owners_unset += self._attributes.owners_unset - unset_before
         if unset:
-            result.problems.append(unset_problem(join_path(components, entry.name), unset))
+            result.problems.append(unset_problem(join_components(components, entry.name), unset))
         return True
 
     def finish(self, entry: Entry, root: int, components: tuple[bytes, ...], result: BatchResult) -> None:
         """Set the metadata of a file whose content others have written, and add it to a result. Raises as `restore_batch` does."""
-        path = join_path(components, entry.name)
+        path = join_components(components, entry.name)
         unset_before = self._attributes.owners_unset
         try:
             unset = self._finish(entry, root, components)
@@ -177,7 +177,7 @@ def problem_of(error: Exception, path: bytes, settings: RestoreSettings) -> Prob
     if not isinstance(error, OSError):
         return Problem(path, ProblemKind.FAILED, str(error))
     if is_fatal(error):
-        place = shown(settings.destination.rstrip(b"/") + b"/" + path)
+        place = display_path(settings.destination.rstrip(b"/") + b"/" + path)
         raise DestinationError(
             f"{place}: can't be written: {error.strerror}; the restore has stopped, make room or choose another folder"
         ) from error
@@ -192,5 +192,5 @@ def unset_problem(path: bytes, unset: list[str]) -> Problem:
 
 
 def _all_failed(batch: Batch, settings: RestoreSettings, error: OSError) -> BatchResult:
-    paths = (join_path(batch.components, entry.name) for entry in batch.entries)
+    paths = (join_components(batch.components, entry.name) for entry in batch.entries)
     return BatchResult(problems=[problem_of(error, path, settings) for path in paths])

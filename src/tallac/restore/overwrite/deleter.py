@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
+from tallac.dag import Components, join_components
 from tallac.errors import DamageError, MalformedObjectError
 from tallac.interfaces import Directory
 from tallac.restore.files.file_writer import problem_of
@@ -13,10 +14,8 @@ from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import RestoreOptions, RestoreSettings
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
-from tallac.restore.safe_names import is_temporary, join_path
+from tallac.restore.safe_names import is_temporary
 from tallac.source import DirectoryStack, Scan, SourceEntry, open_directory, open_regular, read_flags, scan
-
-Components = tuple[bytes, ...]
 
 
 class Deleter:
@@ -44,7 +43,7 @@ class Deleter:
                     self._remove_extra(found, descriptor, components, scope)
         except DamageError as error:
             message = f"nothing was deleted here, since the snapshot's directory can't be read whole: {error}"
-            self._tally.add(Problem(join_path(components), ProblemKind.FAILED, message))
+            self._tally.add(Problem(join_components(components), ProblemKind.FAILED, message))
 
     def remove_tree(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> bool:
         """Delete a directory with what is in it, as far as that is in scope; say whether it is gone.
@@ -64,7 +63,7 @@ class Deleter:
                 while levels:
                     self._step(stack, components, levels)
             except OSError as error:
-                self._tally.add(problem_of(error, join_path((*components, *stack.components)), self._settings))
+                self._tally.add(problem_of(error, join_components((*components, *stack.components)), self._settings))
                 top.keeps = True
             finally:
                 for level in levels:
@@ -120,7 +119,7 @@ class Deleter:
                 continue  # Not ours, or not known to be: it stays.
 
     def _remove_extra(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:
-        path = join_path(components, found.name)
+        path = join_components(components, found.name)
         below = self._options.selection.scope(path, found.is_directory, scope)
         if below is Scope.OUT:
             return
@@ -162,13 +161,13 @@ class Deleter:
             if level.scope is not Scope.IN or level.keeps:
                 level.keeps = True
             else:
-                path = join_path((*above, *stack.components), level.found.name)
+                path = join_components((*above, *stack.components), level.found.name)
                 level.keeps = not self._remove_emptied(level.found.name, stack.descriptor, path)
             if levels and level.keeps:
                 levels[-1].keeps = True
             return
         components = (*above, *stack.components)
-        path = join_path(components, found.name)
+        path = join_components(components, found.name)
         below = self._options.selection.scope(path, found.is_directory, level.scope)
         if below is Scope.OUT:
             level.keeps = True
@@ -194,7 +193,7 @@ class Deleter:
         return True
 
     def _may_enter(self, found: SourceEntry, directory: int, components: Components) -> bool:
-        path = join_path(components, found.name)
+        path = join_components(components, found.name)
         if (found.device, found.inode) in self._options.protected:
             self._tally.add(
                 Problem(path, ProblemKind.UNSET, "not deleted, since it is Tallac's own: a vault, its keys or its state")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from tallac.dag import Entry, Metadata
+from tallac.dag import Components, Entry, Metadata, join_components
 from tallac.errors import EntryError
 from tallac.interfaces import Directory
 from tallac.restore.entry_kind import Kind
@@ -17,10 +17,7 @@ from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.overwrite.deleter import Deleter
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Tally
-from tallac.restore.safe_names import join_path
 from tallac.source import SourceEntry, metadata_of, open_beneath, open_regular, read_flags
-
-Components = tuple[bytes, ...]
 
 
 class Overwriter:
@@ -57,7 +54,7 @@ class Overwriter:
         """
         found = self._present.look(entry.name, directory)
         change = self._present.decide(entry, kind, found, directory)
-        path = join_path(components, entry.name)
+        path = join_components(components, entry.name)
         if change is Change.REPLACED:
             assert found is not None
             self._make_way(kind, found, directory, components, scope)
@@ -77,7 +74,7 @@ class Overwriter:
         if change is Change.REPLACED:
             assert found is not None
             self._make_way(Kind.REGULAR, found, directory, components, scope)
-        self._tally.count_left(change, join_path(components, entry.name))
+        self._tally.count_left(change, join_components(components, entry.name))
         return change
 
     def foresee(self, entry: Entry, directory: int) -> Change:
@@ -132,12 +129,12 @@ class Overwriter:
             except OSError as error:
                 raise EntryError("a directory with something in it is in the way; --delete would delete it") from error
             return
-        below = self._options.selection.scope(join_path(components, found.name), is_directory=True, parent=scope)
+        below = self._options.selection.scope(join_components(components, found.name), is_directory=True, parent=scope)
         if not self._clearer.remove_tree(found, directory, components, below):
             raise EntryError("a directory is in the way, and not all of it could be deleted")
 
     def _amend(self, entry: Entry, found: SourceEntry, directory: int, components: Components) -> None:
-        path = join_path(components, entry.name)
+        path = join_components(components, entry.name)
         if not found.is_regular:
             place = PathAt(directory, entry.name)
             for name in self._present.comparer.extra_xattrs(place, entry.metadata):

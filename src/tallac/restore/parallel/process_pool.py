@@ -9,14 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from tallac.dag import Entry
+from tallac.dag import Entry, join_components
 from tallac.interfaces import CapReader
 from tallac.restore.files.file_writer import Batch, FileWriter
 from tallac.restore.filesystem import DESTINATION
 from tallac.restore.options import RestoreSettings
 from tallac.restore.parallel.worker import Answer, Job, RangeJob, WriteTask
 from tallac.restore.report import BatchResult, ProblemKind
-from tallac.restore.safe_names import join_path
 from tallac.source import open_beneath
 from tallac.workers.pool import WorkerPool, can_start_workers
 
@@ -110,7 +109,7 @@ class PoolRunner:
         if doubtful:
             answer.problems = [problem for problem in answer.problems if problem.path not in doubtful]
             components = waiting.batch.components
-            entries = [entry for entry in waiting.batch.entries if join_path(components, entry.name) in doubtful]
+            entries = [entry for entry in waiting.batch.entries if join_components(components, entry.name) in doubtful]
             answer.add(self._writer.write_beneath(self._task.root, Batch(components, entries)))
         waiting.result = answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.dag import Entry
+from tallac.dag import Entry, join_components
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem, Place
@@ -12,7 +12,6 @@ from tallac.restore.overwrite.deleter import Deleter
 from tallac.restore.path_filter import Scope
 from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
-from tallac.restore.safe_names import join_path
 from tallac.source import SourceEntry
 
 
@@ -57,7 +56,7 @@ class Preview(ReadOnlyWalk):
         kind: Kind,
         first: tuple[tuple[bytes, ...], bytes] | None,
     ) -> bool:
-        path = join_path(self.components, entry.name)
+        path = join_components(self.components, entry.name)
         self._tell_directories(self.components)
         if found is not None and self._options.overwrite is None:
             self._tally.add(Problem(path, ProblemKind.FAILED, "the name is taken here"))
@@ -75,7 +74,7 @@ class Preview(ReadOnlyWalk):
     def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         components = (*self.components, entry.name)
         if change is Change.KEPT:
-            self._tally.count_left(change, join_path(components))
+            self._tally.count_left(change, join_components(components))
         elif change is Change.UNCHANGED:
             self._tally.summary.directories += 1
         else:
@@ -91,14 +90,14 @@ class Preview(ReadOnlyWalk):
         for above in self._untold:
             if above == components[: len(above)]:
                 self._tally.summary.directories += 1
-                self._tally.tell(Change.NEW, join_path(above))
+                self._tally.tell(Change.NEW, join_components(above))
         self._untold = []
 
     def _gives_way(self, found: SourceEntry) -> bool:
         directory = self._directory
         assert directory is not None
         if self._options.delete:
-            path = join_path(self.components, found.name)
+            path = join_components(self.components, found.name)
             scope = self._options.selection.scope(path, is_directory=True, parent=self.scope)
             return self._clearer.remove_tree(found, directory, self.components, scope)
         return self._clearer.is_empty(found.name, directory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.dag import Entry
+from tallac.dag import Entry, join_components
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem
@@ -11,7 +11,6 @@ from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope
 from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
-from tallac.restore.safe_names import join_path
 from tallac.source import SourceEntry
 
 
@@ -53,7 +52,7 @@ class Verification(ReadOnlyWalk):
         kind: Kind,
         first: tuple[tuple[bytes, ...], bytes] | None,
     ) -> bool:
-        path = join_path(self.components, entry.name)
+        path = join_components(self.components, entry.name)
         if change is Change.NEW:
             self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: it is not there"))
         elif change is Change.REPLACED:
@@ -65,7 +64,7 @@ class Verification(ReadOnlyWalk):
         return True
 
     def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
-        path = join_path(self.components, entry.name)
+        path = join_components(self.components, entry.name)
         if scope is Scope.IN and change in (Change.NEW, Change.REPLACED):
             self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: there is no such directory"))
 
@@ -74,5 +73,5 @@ class Verification(ReadOnlyWalk):
             return
         found = SourceEntry.of(entry.name, self._system.fstat(descriptor))
         if self._present.comparer.differs(descriptor, found, entry.metadata):
-            path = join_path(self.components)
+            path = join_components(self.components)
             self._tally.add_once(Problem(path, ProblemKind.UNSET, "read back: its metadata are not those of the snapshot"))

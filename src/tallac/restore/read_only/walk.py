@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry
+from tallac.dag import Components, Entry, join_components
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind, kind_of
@@ -17,10 +17,8 @@ from tallac.restore.options import RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope, Selection
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
-from tallac.restore.safe_names import is_safe_component, join_path
+from tallac.restore.safe_names import is_safe_component
 from tallac.source import DirectoryStack, SourceEntry, open_beneath
-
-Components = tuple[bytes, ...]
 
 
 class ReadOnlyWalk(ABC):
@@ -119,11 +117,11 @@ class ReadOnlyWalk(ABC):
         try:
             return next(self._frames[-1][0], None)
         except DamageError as error:
-            self._tally.add(Problem(join_path(self.components), ProblemKind.DAMAGED, f"entries are missing: {error}"))
+            self._tally.add(Problem(join_components(self.components), ProblemKind.DAMAGED, f"entries are missing: {error}"))
             return None
 
     def _look(self, entry: Entry) -> None:
-        path = join_path(self.components, entry.name)
+        path = join_components(self.components, entry.name)
         try:
             if not is_safe_component(entry.name):
                 raise EntryError("the name is no name of a file, and might lead out of the destination")
@@ -174,7 +172,7 @@ class ReadOnlyWalk(ABC):
         try:
             self.enter(entry, descriptor, stored, scope)
         except OSError as error:
-            self._tally.add(problem_of(error, join_path(self.components), self._settings))
+            self._tally.add(problem_of(error, join_components(self.components), self._settings))
 
     def _leave(self) -> None:
         self._frames.pop()
