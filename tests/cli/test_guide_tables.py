@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
+
+from tallac.cli.group import group
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -67,3 +71,47 @@ def test_tables_are_whole(page: str) -> None:
         rows = _table(page, heading)
         assert rows, heading
         assert len({len(row) for row in rows}) == 1, heading
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_our_options_exist(page: str) -> None:
+    """Each option of ours in the tables is one of some command."""
+    context = click.Context(group)
+    commands = [group, *(group.get_command(context, name) for name in group.list_commands(context))]
+    known = {name for command in commands if command for parameter in command.params for name in parameter.opts}
+    named = {
+        option
+        for heading in ("Commands", "Options")
+        for row in _table(page, heading)
+        for option in re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", " ".join(row[1:2]))
+    }
+    assert named
+    assert named - known == set()
+
+
+@pytest.mark.parametrize(("page", "tool"), [("from-restic.md", "restic"), ("from-borg.md", "borg")])
+def test_their_commands_and_options_exist(page: str, tool: str) -> None:
+    """Each command and option of the other tool is known to its own help, on a machine that has it."""
+    program = os.environ.get(tool.upper()) or shutil.which(tool)
+    if program is None:
+        pytest.skip(f"there is no {tool} here")
+    if subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.startswith("borg 2"):
+        pytest.skip("the page is about Borg 1")
+    commands: dict[tuple[str, ...], set[str]] = {}
+    for row in _table(page, "Commands"):
+        for text in re.findall(rf"`{tool} ([^`]+)`", row[0]):
+            words = text.split()
+            name = tuple(words[: 2 if words[0] in ("key", "repair") else 1])
+            commands.setdefault(name, set()).update(re.findall(r"(?<=\s)--[a-z-]{2,}", text))
+    helps = {name: _help(program, *name) for name in commands}
+    missing = [(name, option) for name, options in commands.items() for option in options if option not in helps[name]]
+    assert missing == []
+    everything = "".join([_help(program), *helps.values()])
+    options = {option for row in _table(page, "Options") for option in re.findall(r"`(--?[a-z-]+)", row[0])}
+    assert {option for option in options if option not in everything} == set()
+
+
+def _help(program: str, *command: str) -> str:
+    finished = subprocess.run([program, *command, "--help"], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, (command, finished.stderr)
+    return finished.stdout
