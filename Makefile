@@ -45,6 +45,12 @@ docs: ## Build the site into build/docs and check its links
 test: test-setup oracle ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
+test-fast: test-setup ## Run the tests that take no seconds, in less than a minute
+	@$(BIN)/python -m pytest -n $(JOBS) -m 'not (slow or torture)' $(ARGS)
+
+durations: test-setup oracle ## Run all tests, and list how long each took in build/durations.txt
+	@$(BIN)/python -m pytest -n $(JOBS) --durations-file build/durations.txt $(ARGS)
+
 help-texts: test-setup ## Pin what the commands' --help prints in tests/cli/help.txt
 	@$(BIN)/python -m tests.cli.help_texts > tests/cli/help.txt
 

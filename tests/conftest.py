@@ -5,12 +5,16 @@ import random
 import signal
 import tempfile
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.command import Tallac
+
+TESTS = Path(__file__).parent
 
 # No property is about time: on a machine that does other things as well, any example may take long. Examples are the same in each
 # run, as seeds are, except that a long run makes up new ones.
@@ -31,6 +35,44 @@ os.umask(0o022)
 for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda _number, _frame: None)
+
+SLOW_FOLDERS = {
+    "crash": "a whole vault is gone through after each of its backend's calls",
+    "end_to_end": "commands are started, killed and traced as users' are, on real file systems",
+    "interop": "real Tahoe-LAFS nodes, gateways and commands",
+    "stateful": "hundreds of schedules of clients that work side by side",
+}
+"""Folders that `make test-fast` leaves out, each with what takes the time; elsewhere `@pytest.mark.slow` stands at a test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests in slow folders."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that `make durations` uses."""
+    parser.addoption("--durations-file", type=Path, help="Write how long each test took, set-up included, the slowest first.")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write the list of durations, where it was asked for."""
+    path = config.getoption("--durations-file")
+    if path is None:
+        return
+    seconds: dict[str, float] = defaultdict(float)
+    slow: set[str] = set()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            seconds[report.nodeid] += report.duration
+            if "slow" in report.keywords:
+                slow.add(report.nodeid)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for nodeid, taken in sorted(seconds.items(), key=lambda item: -item[1]):
+            file.write(f"{taken:8.2f} {'slow' if nodeid in slow else '    '} {nodeid}\n")
 
 
 @pytest.fixture(scope="session")

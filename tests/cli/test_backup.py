@@ -106,6 +106,7 @@ def test_odd_names(tallac: Tallac, tmp_path: Path) -> None:
     assert [bytes.fromhex(record["name_hex"]) for record in records if "name_hex" in record] == [b"\xff\xfe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["tallac:", "tallac:a/b", "a/b"])
 def test_two_at_once(tallac: Tallac, source: Path, target: str) -> None:
     """Backups into one target at the same time all succeed, the first ones of all too, and all their snapshots are there."""

@@ -153,6 +153,7 @@ def test_a_home_that_can_not_be_written(backed_up: Tallac) -> None:
         folder.chmod(0o700)
 
 
+@pytest.mark.slow
 def test_folders_without_permission(backed_up: Tallac, source: Path, tmp_path: Path) -> None:
     """Where reading or writing is not allowed, the message names the place."""
     locked = tmp_path / "locked"

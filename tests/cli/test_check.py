@@ -48,6 +48,7 @@ def keeper_of(tallac: Tallac, folder: Path) -> tuple[Tallac, list[str | Path]]:
     return type(tallac)(folder / "keeper"), ["--grid", tallac.vault, "--vault-key", key]
 
 
+@pytest.mark.slow
 def test_all_snapshots_that_are_hit_are_named(tallac: Tallac, spread: Path) -> None:
     """A damaged object's file is named once, with every snapshot that holds it, also from far above."""
     tallac("-q", "backup", spread, "tallac:docs")
@@ -63,6 +64,7 @@ def test_all_snapshots_that_are_hit_are_named(tallac: Tallac, spread: Path) -> N
     assert [len(finding["stored"]) for finding in findings if "path" in finding] == [1]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_part_of_the_packs(tallac: Tallac, spread: Path) -> None:
     """The parts read each pack once between them, and the damage comes to light in one of them, with its path."""
     tallac("-q", "backup", spread)
@@ -78,6 +80,7 @@ def test_a_part_of_the_packs(tallac: Tallac, spread: Path) -> None:
     assert total == sum(path.stat().st_size for path in packs(tallac.vault))
 
 
+@pytest.mark.slow
 def test_percentages_come_to_all_packs(tallac: Tallac, spread: Path) -> None:
     """Runs of so many percent each come to every pack in turn; a damaged one is named in each run after that."""
     tallac("-q", "backup", spread)
@@ -87,6 +90,7 @@ def test_percentages_come_to_all_packs(tallac: Tallac, spread: Path) -> None:
     assert statuses == sorted(statuses)
 
 
+@pytest.mark.slow
 def test_an_interrupted_check_goes_on(tallac: Tallac, spread: Path) -> None:
     """After an interruption --resume reads the rest, and what was found damaged."""
     tallac("-q", "backup", spread)
@@ -99,6 +103,7 @@ def test_an_interrupted_check_goes_on(tallac: Tallac, spread: Path) -> None:
     assert tallac("check", "--json", "--read-data", "--resume", "tallac:").summary("bytes_total") == total
 
 
+@pytest.mark.slow
 def test_a_keeper_checks_without_any_cap(tallac: Tallac, spread: Path, tmp_path: Path) -> None:
     """With the keeper key and the location alone everything is checked; what is damaged is named by object, and no name shows."""
     tallac("-q", "backup", spread)
@@ -132,6 +137,7 @@ def test_a_locator_key_checks_the_frame(tallac: Tallac, source: Path, tmp_path: 
     assert result.error_lines == ["roots and sessions were not checked: that takes a keeper key"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

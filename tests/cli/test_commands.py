@@ -95,6 +95,7 @@ def test_a_copy_that_lacks_something(home: Tallac, source: Path) -> None:
     assert home("ls", "home:source").lines == [b"empty", b"parent"]
 
 
+@pytest.mark.slow
 def test_handing_on_a_directory(home: Tallac, source: Path, tmp_path: Path) -> None:
     """Whoever has a read cap and the locator key reads what is below, from a file that holds the cap, and nothing else."""
     home("-q", "backup", source, "home:docs")

@@ -101,6 +101,7 @@ def objects(out: bytes) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.slow
 def test_quiet(run: Callable[..., tuple[bytes, str]]) -> None:
     """With -q, what does something says nothing, and what is asked to print something prints just that."""
     for command in DOING:
@@ -111,6 +112,7 @@ def test_quiet(run: Callable[..., tuple[bytes, str]]) -> None:
         assert err == "" or err.startswith("tallac: who") or "this key" in err, command
 
 
+@pytest.mark.slow
 def test_json(run: Callable[..., tuple[bytes, str]]) -> None:
     """With --json, all of standard output is JSON objects, one a line, whatever the command."""
     for command in (*DOING, *PRINTING):
@@ -118,6 +120,7 @@ def test_json(run: Callable[..., tuple[bytes, str]]) -> None:
         assert objects(out), command
 
 
+@pytest.mark.slow
 def test_verbose(run: Callable[..., tuple[bytes, str]]) -> None:
     """-v adds messages, and changes nothing of what is printed on standard output."""
     for command in PRINTING:
@@ -164,6 +167,7 @@ def test_progress_of_single_files(large: tuple[Tallac, Path], arguments: tuple[s
     assert b"\x1b[2K" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "variables"), [(("--no-progress",), {}), (("-q",), {}), (("--json",), {}), ((), {"TERM": "dumb"})], ids=str
 )

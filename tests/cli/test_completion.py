@@ -129,12 +129,14 @@ def snapshot_of(tallac: Tallac) -> str:
     return name.decode()
 
 
+@pytest.mark.slow
 def test_commands_and_options(shell: Shell) -> None:
     """The tab key completes commands and their options."""
     assert shell.words("tallac snaps\t--js\t") == ["snapshots", "--json"]
     assert shell.words("tallac -q restor\tx") == ["-q", "restore", "x"]
 
 
+@pytest.mark.slow
 def test_aliases_and_remote_paths(shell: Shell, stocked: Tallac) -> None:
     """The tab key completes an alias, a directory in it, and one after a name with colons."""
     assert shell.words("tallac ls hou\t") == ["ls", "house:"]
@@ -143,6 +145,7 @@ def test_aliases_and_remote_paths(shell: Shell, stocked: Tallac) -> None:
     assert shell.words("tallac get house:docs/Arch\t2\tMy\t") == ["get", f"house:docs/Archives/{name}/My Letters/"]
 
 
+@pytest.mark.slow
 def test_names_that_need_quotes(shell: Shell) -> None:
     """A name with spaces, quotation marks, dollar signs or colons arrives as it is."""
     assert shell.words("tallac get house:docs/Latest/My\tit\t") == ["get", "house:docs/Latest/My Letters/it's $5.txt"]
@@ -156,6 +159,7 @@ def test_names_of_snapshots(shell: Shell, stocked: Tallac) -> None:
     assert shell.words("tallac tag house:docs La\t--add x") == ["tag", "house:docs", "Latest", "--add", "x"]
 
 
+@pytest.mark.slow
 def test_local_paths(shell: Shell) -> None:
     """The tab key completes local paths, also where either kind may stand, and after an option."""
     assert shell.words("tallac backup loc\t") == ["backup", "local folder/"]

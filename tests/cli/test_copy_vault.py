@@ -38,6 +38,7 @@ def test_a_mirror_restores(tallac: Tallac, source: Path, mirror: Path, tmp_path:
     assert differences(look(source), look(tmp_path / "out")) == {}
 
 
+@pytest.mark.slow
 def test_a_keeper_mirrors_and_deletes(tallac: Tallac, source: Path, mirror: Path, tmp_path: Path) -> None:
     """With the keeper key a mirror follows a prune, and can be pruned, checked and copied itself."""
     tallac("-q", "backup", source)

@@ -81,6 +81,7 @@ def mutate(folder: Path, chance: random.Random) -> None:
         (part / "added" / "file").write_text("added")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("diff") is None, reason="there is no diff(1)")
 def test_the_same_as_diff(tallac: Tallac, tmp_path: Path, chance: random.Random) -> None:
     """Snapshots of parts of a Python installation, and a snapshot and a folder, differ as `diff -rq` of the trees says."""

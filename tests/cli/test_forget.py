@@ -69,6 +69,7 @@ def test_the_newest_by_name_and_back(docs: Tallac) -> None:
     assert names(docs) == [before[0], before[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rules",
     [
@@ -90,6 +91,7 @@ def test_what_is_no_rule(docs: Tallac, rules: list[str]) -> None:
     assert len(names(docs)) == 3
 
 
+@pytest.mark.slow
 def test_the_last_one(docs: Tallac) -> None:
     """The last snapshot of a group goes only with --allow-empty."""
     docs("forget", TARGET, "--keep-tag", "none")
@@ -102,6 +104,7 @@ def test_the_last_one(docs: Tallac) -> None:
     assert docs("get", f"{TARGET}/Latest/changing").out == b"content 2" * 20
 
 
+@pytest.mark.slow
 def test_marks(docs: Tallac, source: Path) -> None:
     """What is held or tagged stays; the next backup leaves the marks alone."""
     before = names(docs)
@@ -122,6 +125,7 @@ def test_marks(docs: Tallac, source: Path) -> None:
     assert "no snapshot" in docs.fails("hold", TARGET, "nothing")
 
 
+@pytest.mark.slow
 def test_rewrite(docs: Tallac, tmp_path: Path) -> None:
     """A path is gone from all snapshots, everything else is as it was, and the vault is whole."""
     before = names(docs)
@@ -139,6 +143,7 @@ def test_rewrite(docs: Tallac, tmp_path: Path) -> None:
     assert "matches nothing" in docs.fails("rewrite", TARGET, "--exclude", "# comment", status=2)
 
 
+@pytest.mark.slow
 def test_names_that_are_no_snapshots(docs: Tallac, source: Path) -> None:
     """What is in `Archives/` and is no snapshot is named once by backup, snapshots and forget, not with -q, and left alone."""
     docs("put", source / "parent" / "blah.txt", f"{TARGET}/Archives/notes.txt")

@@ -39,6 +39,7 @@ def _commands(page: str) -> list[str]:
     return commands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_each_command_works(page: str, tallac: Tallac, tmp_path: Path) -> None:
     """In the order of the page, each command in the table ends with status 0, on a small home folder."""

@@ -312,6 +312,7 @@ def _damage(run: Session, tmp_path: Path) -> None:
     run("keeper-stats", "tallac:", status=1)
 
 
+@pytest.mark.slow
 def test_the_page_on_json(run: Session, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command prints the objects, keys and types that the page describes; and each that it describes is printed by one."""
     run("backup", folder, "--dry-run")

@@ -44,6 +44,7 @@ class Keeper:
         return result.out
 
 
+@pytest.mark.slow
 def test_everything_without_reading_anything(tallac: Tallac, told: Path, tmp_path: Path) -> None:
     """A keeper checks, scrubs, counts, prunes, copies and repairs, and neither what is shown nor what is kept tells a word."""
     tallac("-q", "backup", told, "--", f"tallac:target {CANARY}")

@@ -201,6 +201,7 @@ def at_a_terminal(machine: Tallac, *arguments: str, typed: list[str]) -> tuple[i
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
 def test_a_prompt_shows_nothing_of_what_is_typed(tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path) -> None:
     """At a terminal a new passphrase is asked for twice, an old one once, and neither is shown."""

@@ -49,6 +49,7 @@ def found(docs: Tallac, *arguments: str) -> dict[object, list[list[int]]]:
     return paths
 
 
+@pytest.mark.slow
 def test_find(docs: Tallac) -> None:
     """Each path that is found has its versions below it, each with the snapshots that have it."""
     first, _, third, fourth = names(docs)
@@ -93,6 +94,7 @@ def test_what_find_does_not_understand(tallac: Tallac, arguments: list[str]) -> 
     tallac.fails("find", *arguments, status=2)
 
 
+@pytest.mark.slow
 def test_history(docs: Tallac, tmp_path: Path) -> None:
     """Stretches of snapshots say what happened, and the command below each brings that version back."""
     first, second, third, fourth = names(docs)
@@ -131,6 +133,7 @@ def test_names_that_do_things(docs: Tallac, source: Path) -> None:
     assert rb"\x1b[31mred\x0a\xff'" in shown
 
 
+@pytest.mark.slow
 def test_snapshots(docs: Tallac, source: Path, tmp_path: Path) -> None:
     """Filters say which snapshots are listed; tags, holds and notes are shown."""
     (tmp_path / "other").mkdir()

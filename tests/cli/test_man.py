@@ -34,6 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", list(READERS))
 def test_the_pages_can_be_read(reader: str, pages: Path) -> None:
     """What shows manual pages finds nothing wrong with any of them."""

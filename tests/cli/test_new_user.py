@@ -96,6 +96,7 @@ def test_a_plain_locale(tallac: Tallac, source: Path, locale: dict[str, str]) ->
     assert line.endswith(": there is no such entry")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("year", [1966, 1971, 2025, 2126, 2261, 2266])
 def test_a_clock_that_is_off(tallac: Tallac, source: Path, tmp_path: Path, year: int) -> None:
     """Whatever year a machine believes in, its snapshots are made or refused with a reason; earlier ones are whole."""
@@ -115,6 +116,7 @@ def test_a_clock_that_is_off(tallac: Tallac, source: Path, tmp_path: Path, year:
     tallac("-q", "restore", "Latest", tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [100, 100_000, 20_000_000])
 def test_a_limit_on_files(tallac: Tallac, source: Path, size: int) -> None:
     """A limit on the size of files is an error that names a place or the limit; what is there stays whole."""

@@ -44,6 +44,7 @@ def test_nothing_to_repair(tallac: Tallac, source: Path) -> None:
     assert {path: path.read_bytes() for path in tallac.vault.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_healed_by_the_next_backup(tallac: Tallac, spread: Path, tmp_path: Path) -> None:
     """A damaged pack of the right size: repair salvages what is whole in it, and the next backup stores the file that is not."""
     tallac("-q", "backup", spread)

@@ -129,6 +129,7 @@ def test_archives(docs: Tallac, tmp_path: Path) -> None:
     assert "parent" in names(tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -36,6 +36,7 @@ def large(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "word"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"), (signal.SIGHUP, 129, "terminated")],
@@ -73,6 +74,7 @@ def test_a_stopped_command_at_its_start(tallac: Tallac) -> None:
         assert not re.search(rb'main\.py", line \d+, in main\n', err), err
 
 
+@pytest.mark.slow
 def test_a_stopped_get(tallac: Tallac, large: Path, tmp_path: Path) -> None:
     """An interrupted download leaves nothing behind."""
     (large / "one").write_bytes(os.urandom(60_000_000))
@@ -99,6 +101,7 @@ STOPPABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(STOPPABLE))
 def test_a_stopped_command(tallac: Tallac, source: Path, tmp_path: Path, name: str) -> None:
     """Whatever it does when SIGTERM comes, one message and no process is left; the next run carries it through."""

@@ -56,6 +56,7 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", CODES, ids=[errno.errorcode[code] for code in CODES])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_every_call_may_fail(tmp_path: Path, change: Change, code: int) -> None:
@@ -267,6 +268,7 @@ def crash_everywhere(tmp_path: Path, make: Callable[[Path, int], CrashDisk]) -> 
     raise AssertionError("the workload never ends")
 
 
+@pytest.mark.slow
 def test_power_may_fail_at_every_boundary(tmp_path: Path) -> None:
     """Whenever the power fails and whatever unsynced part survives: an acknowledged change is there, another whole or absent."""
     assert crash_everywhere(tmp_path, CrashDisk) == []

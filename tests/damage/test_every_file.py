@@ -112,6 +112,7 @@ def test_nothing_is_wrong_with_a_whole_vault(sample: Sample, state: Callable[[],
     assert kinds == {"header", "header.copy", "index", "packs", "registers", "slots"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["header", "index/", "packs/", "registers/", "slots/"])
 def test_damage_is_found_and_never_believed(sample: Sample, state: Callable[[], Path], kind: str) -> None:
     """Whatever happens to any one file: a check finds it, reading gives right bytes or names the path, and the rest is read."""

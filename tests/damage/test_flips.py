@@ -104,6 +104,7 @@ def damage_some(small: Sample, state: Path, chance: random.Random, count: int, d
             pytest.fail(f"{message}: {error!r}")
 
 
+@pytest.mark.slow
 def test_some_flips(small: Sample, states: Path, chance: random.Random) -> None:
     """A few of the many."""
     assert sum(map(len, small.objects.values())) < 40_000

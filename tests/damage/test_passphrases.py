@@ -73,6 +73,7 @@ def cuts(content: bytes) -> Iterator[bytes]:
     yield content + b"\0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [flips, cuts])
 def test_any_damage_to_one_copy(sample: Sample, damage: Callable[[bytes], Iterator[bytes]]) -> None:
     """Every flipped bit and every truncation of either copy is found, and the passphrase leads to the same all the while."""

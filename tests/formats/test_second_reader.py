@@ -256,12 +256,14 @@ def test_the_reader_is_independent() -> None:
     assert packages - sys.stdlib_module_names == {"blake3", "cryptography", "msgspec", "zstandard"}
 
 
+@pytest.mark.slow
 def test_all_comes_back(made: Made, vault: Vault) -> None:
     """With the writer key and the root's write cap, both snapshots are as their source was, in contents and metadata."""
     _check_trees(vault, made)
     assert not vault.was_rebuilt
 
 
+@pytest.mark.slow
 def test_a_locator_key_and_a_read_cap_suffice(made: Made, vault: Vault) -> None:
     """Whoever holds one snapshot's read cap and the locator key reads all of it, and finds no roots."""
     snapshots, _ = _snapshots(vault, made)

@@ -17,6 +17,7 @@ def test_the_reader_is_independent() -> None:
     assert not [name for name in imported if name.partition(".")[0] == "tallac"]
 
 
+@pytest.mark.slow
 def test_a_passphrase_leads_to_the_same_for_both(tallac: Tallac, source: Path) -> None:
     """What the page describes is what is stored: passphrases, labels, and an envelope that has grown since."""
     tallac("backup", source)

@@ -117,12 +117,14 @@ def is_held(victim: Path, name: str) -> bool:
     return is_time_right and all(os.getxattr(victim, attribute) == value for attribute, value in wanted.xattrs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_hostile_snapshot_does_no_harm(vault: Vault, area: Path, name: str) -> None:
     """Into a new folder: nothing outside it is touched, something is told, and what is good comes back."""
     assert_harmless(vault, craft(vault, name, area), area, name, RestoreOptions())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_hostile_snapshot_does_no_harm_in_place(vault: Vault, area: Path, name: str) -> None:
     """Over a folder full of links that lead out, with all that may be overwritten and deleted: the same."""

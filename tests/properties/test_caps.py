@@ -116,6 +116,7 @@ def test_base32_has_one_text(text: str) -> None:
     assert base32.encode(content) == text
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(st.one_of(st.text(), st.binary(), damaged_texts(), cap_like_texts))
 def test_only_one_error_escapes(text: str | bytes) -> None:
@@ -214,6 +215,7 @@ def capabilities() -> ModuleType:
         _lack("tahoe-capabilities is not installed; `make test` installs it")
 
 
+@pytest.mark.slow
 @given(cap=known_caps)
 def test_tahoe_attenuates_alike(tahoe: Tahoe, cap: Cap) -> None:
     """Tahoe-LAFS reads every cap that can be made, writes it alike, and attenuates it to the same caps."""
@@ -241,6 +243,7 @@ def test_tahoe_capabilities_attenuates_alike(capabilities: ModuleType, cap: Cap)
         assert whole_text(other.verifier) == cap.verify_cap.danger_whole_text()
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=st.one_of(damaged_texts(), cap_like_texts))
 def test_tahoe_refuses_alike(tahoe: Tahoe, text: str) -> None:

@@ -166,6 +166,7 @@ requests = given(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @requests
 def test_every_request_gets_an_answer(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.unit.backup.conftest import Bench
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_an_incremental_backup_equals_a_full_one(bench: Bench, seed: int) -> None:
     """Whatever changed, a backup that reuses what it can gives the very cap of one that reads everything."""

@@ -634,6 +634,7 @@ def test_a_target_that_is_an_immutable_directory_is_refused(bench: Bench) -> Non
         bench.back_up(path=(b"backups", b"Latest"))
 
 
+@pytest.mark.slow
 def test_deep_trees(bench: Bench) -> None:
     """A tree deeper than Python's stack and than a path may be long is backed up and recognised again."""
     depth = 1100

@@ -53,6 +53,7 @@ def test_workers_give_the_same_snapshot_as_one_process(shared_bench: Bench) -> N
     assert shared_bench.latest(b"folder1", b"big") == (shared_bench.source / "folder1" / "big").read_bytes()
 
 
+@pytest.mark.slow
 def test_vanished_files_come_back_from_workers(shared_bench: Bench) -> None:
     """What is gone when a worker wants to open it is left out, and counted."""
     plant_many(shared_bench.source)
@@ -75,6 +76,7 @@ def test_vanished_files_come_back_from_workers(shared_bench: Bench) -> None:
     assert not summary.is_incomplete
 
 
+@pytest.mark.slow
 def test_a_store_error_in_a_worker_is_raised_as_itself(shared_bench: Bench) -> None:
     """A store that is full for a worker ends the backup with that error, and nothing is entered."""
     plant_many(shared_bench.source)
@@ -178,6 +180,7 @@ def test_in_flight_jobs_are_bounded(tmp_path: Path) -> None:
     workers.finish()
 
 
+@pytest.mark.slow
 def test_a_large_directory_stays_in_order_and_in_bounds(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory with one new file before thousands of known ones is stored in order, and does not pile up in memory."""
     monkeypatch.setattr("tallac.backup.walk.QUEUED_MAX", 100)

@@ -21,6 +21,7 @@ keys = (
 sent_metadata: st.SearchStrategy[Json] = st.dictionaries(keys, json_values, max_size=8)
 
 
+@pytest.mark.slow
 @example({"mtime": 2**60 + 1, "ctime": -1e-10, "st_mode": -1, "st_uid": True, "st_gid": 2**64 - 1, "tallac": {}, "tahoe": None})
 @example({"st_mode": 2**32})
 @given(sent_metadata)

@@ -120,6 +120,7 @@ T = TypeVar("T")
 CALLS = ["make_directory", "create", "write", "make_node", "make_symlink", "make_link", "set_owner", "set_mode", "set_time"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_destination_that_fails_stops_the_restore(grid: FakeGrid, restored: Restored, call: str, code: int) -> None:

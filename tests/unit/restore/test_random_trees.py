@@ -98,6 +98,7 @@ def reopened(tree: Path) -> Iterator[None]:
     subprocess.run(["chmod", "-R", "u+rwx", tree.parent], check=False, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="as a normal user some modes can't be read")
 @pytest.mark.parametrize("seed", range(12))
 def test_a_random_tree_comes_back(tree: Path, grid: FakeGrid, restored: Restored, reopened: None, seed: int) -> None:

@@ -67,6 +67,7 @@ def test_a_long_listing_goes_through_disk_and_is_the_same(tmp_path: Path, root: 
         assert long.signature() == short.signature()
 
 
+@pytest.mark.slow
 def test_a_long_listing_takes_bounded_memory(tmp_path: Path, root: int) -> None:
     """Ten runs on disk take about the memory of one."""
     for number in range(3_000):

@@ -36,6 +36,7 @@ def remove_chain(root: int, names: Sequence[bytes]) -> None:
                 stack.leave()
 
 
+@pytest.mark.slow
 def test_a_deep_walk_takes_few_descriptors(root: int, bent: BentFileSystem) -> None:
     """A depth of 3,000 with a path of 300,000 bytes is walked down and up with 16 open directories."""
     names = [b"%0100d" % number for number in range(3_000)]

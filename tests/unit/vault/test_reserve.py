@@ -169,6 +169,7 @@ def test_packs_that_do_not_fit_stay(place: Place, tmp_path: Path) -> None:
     place.look(s2=kept)
 
 
+@pytest.mark.slow
 def test_a_crash_at_every_boundary_of_a_full_store(place: Place, disk: QuotaBackend) -> None:
     """Whenever a prune of a full store dies, what is entered restores, and the next prune, without more room, ends the work."""
     objects, size_max = place.backend.snapshot(), disk.size_max

@@ -41,6 +41,7 @@ def stop() -> str:
     raise Stopped
 
 
+@pytest.mark.slow
 def test_a_change_that_was_killed(client: Client, newcomer: Client) -> None:
     """Killed between the new passphrase and the end of the old one, a change leaves both; changed again, all old ones go."""
     client.add_passphrase("home:", lambda: "old", "main")
@@ -79,6 +80,7 @@ def test_nothing_new_is_not_even_looked_at(client: Client, tmp_path: Path) -> No
     assert told == []
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_is_told_and_tried_again(client: Client, newcomer: Client, tmp_path: Path) -> None:
     """An alias whose envelope could not be reached is made, that is told, and the next backup brings it in."""
     told: list[str] = []
@@ -99,6 +101,7 @@ def test_a_store_that_fails_is_told_and_tried_again(client: Client, newcomer: Cl
     assert len(told) == 1
 
 
+@pytest.mark.slow
 def test_a_stronger_key_stays(client: Client, newcomer: Client) -> None:
     """A machine that knew a vault by its locator key gets the writer key by passphrase, and keeps it."""
     client.add_passphrase("home:", lambda: "several words drawn")
@@ -139,6 +142,7 @@ def test_numbered_names(client: Client) -> None:
     assert [(each.alias, each.is_new) for each in again] == [("home-3", False), ("home-3", False)]
 
 
+@pytest.mark.slow
 def test_a_short_passphrase_is_told(client: Client) -> None:
     """A passphrase that is quickly guessed is set, since it is wanted, with a word on it."""
     told: list[str] = []

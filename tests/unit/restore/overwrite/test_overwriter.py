@@ -97,6 +97,7 @@ def test_what_becomes_of_a_file_that_is_there(grid: FakeGrid, restored: Restored
     assert summary.is_complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overwrite", [Overwrite.ALWAYS, Overwrite.IF_CHANGED])
 @pytest.mark.parametrize("seed", range(8))
 def test_a_tree_becomes_another(

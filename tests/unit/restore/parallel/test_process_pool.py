@@ -53,6 +53,7 @@ def _read(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_workers_restore_what_one_process_does(vault: Vault, tmp_path: Path) -> None:
     """Contents, modes, times and counts are the same, of small files and of one that is written in stretches."""
     entry, contents = _store(vault)
@@ -67,6 +68,7 @@ def test_workers_restore_what_one_process_does(vault: Vault, tmp_path: Path) -> 
             assert path.is_dir() or path.stat().st_mtime_ns == 1_000_000_002
 
 
+@pytest.mark.slow
 def test_workers_report_damage_as_one_process_does(vault: Vault, tmp_path: Path) -> None:
     """With a pack damaged, each file is right or named; a large file that is not whole is not there."""
     entry, contents = _store(vault)
@@ -86,6 +88,7 @@ def test_workers_report_damage_as_one_process_does(vault: Vault, tmp_path: Path)
     assert b"large" in found[0]
 
 
+@pytest.mark.slow
 def test_workers_see_what_was_stored_after_their_index(vault: Vault, tmp_path: Path) -> None:
     """A file that workers can't find is read by the restore itself before it counts as missing."""
     entry, contents = _store(vault)

@@ -47,6 +47,7 @@ def reopened(tmp_path: Path) -> Iterator[None]:
     subprocess.run(["chmod", "-R", "u+rwx", tmp_path], check=False, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="as a normal user some modes can't be read")
 @pytest.mark.parametrize(
     "options",

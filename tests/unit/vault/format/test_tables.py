@@ -56,6 +56,7 @@ def test_what_was_stored_is_read(vault: Vault, count: int) -> None:
     assert (cap == LiteralDirectory(b"")) == (count == 0)
 
 
+@pytest.mark.slow
 def test_one_change_in_a_large_directory_costs_little(vault: Vault) -> None:
     """Of a directory with 100,000 names and one change, or one name more, a few tables are stored."""
     listed = entries(100_000)

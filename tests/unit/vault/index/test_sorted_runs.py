@@ -60,6 +60,7 @@ def test_uniform_names_are_found(tmp_path: Path, count: int) -> None:
     run.close()
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(st.binary(min_size=16, max_size=16), st.integers(0, 200).map(lambda n: n.to_bytes(16, "big"))), max_size=200

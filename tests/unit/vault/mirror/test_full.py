@@ -134,6 +134,7 @@ def test_the_order_of_writes(place: Place) -> None:
     assert kinds == sorted(kinds, key=order.index)
 
 
+@pytest.mark.slow
 def test_a_crash_at_every_boundary(place: Place) -> None:
     """Wherever a copy dies, all that the mirror shows is whole, and the next copy completes it."""
     place.copy()
@@ -158,6 +159,7 @@ def test_a_crash_at_every_boundary(place: Place) -> None:
             place.look(b"2", b"3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["vault", "mirror"])
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.FLIPPED_BIT, Fault.SHORT_READ, Fault.CUT_LISTING, Fault.LOST_ANSWER])
 def test_an_error_at_any_call(place: Place, side: str, fault: Fault) -> None:

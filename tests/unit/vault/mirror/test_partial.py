@@ -104,6 +104,7 @@ def test_the_slots_come_last(place: Place) -> None:
     assert kinds.count("registers/roots") == 3
 
 
+@pytest.mark.slow
 def test_a_crash_at_every_boundary(place: Place) -> None:
     """Wherever a copy dies, the next one completes it."""
     # Objects go to one of two packs at random, so one copy may pass more boundaries than another.

@@ -153,6 +153,7 @@ def test_the_order_of_writes(place: Place) -> None:
     assert writes[-1] == "put registers/quarantine"
 
 
+@pytest.mark.slow
 def test_a_crash_at_every_boundary_harms_nothing(place: Place) -> None:
     """Whenever a prune dies, all snapshots restore, what was forgotten can be backed up, and the next prune finishes (row 10)."""
     objects = place.backend.snapshot()
@@ -177,6 +178,7 @@ def test_a_crash_at_every_boundary_harms_nothing(place: Place) -> None:
         place.look(s2=SECOND)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.TIMEOUT, Fault.FULL, Fault.LOST_ANSWER, Fault.DUPLICATE])
 def test_an_error_at_any_call_harms_nothing(place: Place, fault: Fault) -> None:
     """Whichever call fails, nothing that is in use is lost, and the next prune works."""
@@ -201,6 +203,7 @@ def test_an_error_at_any_call_harms_nothing(place: Place, fault: Fault) -> None:
         raise AssertionError("a prune makes more calls than are tried")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["packs/", "slots/", "sessions/"])
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.CUT_LISTING, Fault.STALE_LISTING])
 def test_no_listing_is_believed(place: Place, prefix: str, fault: Fault) -> None:
@@ -224,6 +227,7 @@ def test_no_listing_is_believed(place: Place, prefix: str, fault: Fault) -> None
     place.look(s2=SECOND, s3=FIRST)
 
 
+@pytest.mark.slow
 def test_damaged_links_stop_a_prune(place: Place) -> None:
     """Where something in use can't be followed, nothing is deleted, and the error says so."""
     place.prune()
@@ -317,6 +321,7 @@ class Sweeping(ForwardingBackend):
         return super().list(prefix)
 
 
+@pytest.mark.slow
 def test_what_a_session_names_is_taken_while_a_prune_looks(place: Place) -> None:
     """Packs that another prune has decided upon and deletes do not count as lost when a session names what they held."""
     objects, counting = place.backend.snapshot(), CrashingBackend(place.backend)

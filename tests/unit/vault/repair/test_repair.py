@@ -136,6 +136,7 @@ def damage_something(place: Place, chance: random.Random) -> None:
                 place.flip(name, chance.randrange(1 << 30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(24))
 def test_repair_never_shrinks_what_can_be_restored(place: Place, chance: random.Random, number: int) -> None:
     """Whatever is damaged, whoever repairs, and however often: what was restorable stays so; a backup heals the rest (row 16)."""
@@ -344,6 +345,7 @@ def test_another_vault_is_no_mirror(place: Place) -> None:
     assert place.backend.snapshot() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_mirror", [False, True])
 def test_a_crash_at_every_boundary(place: Place, with_mirror: bool) -> None:
     """Wherever a repair dies, what was restorable stays so, and the next repair completes it."""
@@ -374,6 +376,7 @@ def test_a_crash_at_every_boundary(place: Place, with_mirror: bool) -> None:
         assert place.restorable() == at_the_end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.CUT_LISTING, Fault.LOST_ANSWER])
 def test_an_error_at_any_call(place: Place, fault: Fault) -> None:
     """Whichever call fails or leaves something out, nothing shrinks, and no whole pack is taken out of use for good."""

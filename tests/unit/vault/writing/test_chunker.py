@@ -68,6 +68,7 @@ def test_any_window_gives_the_same_pieces(tmp_path: Path, monkeypatch: pytest.Mo
     assert cut(tmp_path / "file", content) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [b"", bytes(BLOCK_SIZE * 3), bytes(3 * MIB + 17), noise(9, 2 * MIB + 5)])
 def test_cutting_goes_on_at_any_piece(tmp_path: Path, end: bytes) -> None:
     """Whoever begins where a piece begins, finds that piece and all that follow as if they had begun at the front."""
@@ -89,6 +90,7 @@ def test_another_seed_cuts_elsewhere(tmp_path: Path) -> None:
         assert list(Cutter(SEED + 1).cut(descriptor, len(content))) != list(Cutter(SEED).cut(descriptor, len(content)))
 
 
+@pytest.mark.slow
 def test_an_insertion_changes_few_pieces(tmp_path: Path) -> None:
     """1 KB more in the middle of 64 MiB makes a few new pieces, whatever lies before and behind."""
     content = noise(5, 64 * MIB)
