@@ -18,6 +18,7 @@ from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.keys import KeeperKey, WriterKey
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -107,7 +108,7 @@ class Story:
 
     def prune(self, backend: Backend, options: PruneOptions = EVERYTHING) -> PruneReport:
         """Prune as a keeper."""
-        return self._open(backend, self._key.keeper_key).prune(options)
+        return Prune(self._open(backend, self._key.keeper_key).components, options).run()
 
     def assert_whole(self) -> None:
         """See that all that was acknowledged is there, and nothing but what was ever asked for; nothing is damaged."""

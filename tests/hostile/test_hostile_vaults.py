@@ -148,7 +148,7 @@ def slots(tmp_path: Path) -> tuple[MemoryBackend, Vault, list[MutableDirectoryWr
         assert isinstance(cap, MutableDirectoryWrite)
         vault.edit_directory(cap, lambda _, number=number: [Entry(b"file%d" % number, b"Lold", FILE)])  # type: ignore[misc]
         caps.append(cap)
-    names = [vault._parts.slots.path_of(cap.read_cap.verify_cap.storage_index) for cap in caps]
+    names = [vault.components.slots.path_of(cap.read_cap.verify_cap.storage_index) for cap in caps]
     return backend, vault, caps, names
 
 

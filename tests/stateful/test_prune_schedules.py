@@ -19,6 +19,7 @@ from tallac.testing.frugal_backend import CachingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.testing.schedule import Schedule, ScheduledBackend
 from tallac.vault.format.keys import WriterKey
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -157,7 +158,7 @@ class World:
                 randomness = SeededRandomness(self.seed * 1000 + 10 * len(client) + number)
                 with open_vault(backend, self.key.keeper_key, state=state, clock=clock, randomness=randomness) as vault:
                     try:
-                        vault.prune(options)
+                        Prune(vault.components, options).run()
                     except ConflictError:
                         continue
 
@@ -204,8 +205,8 @@ class World:
     def prune_alone(self) -> None:
         """Prune to the end and see that exactly what is reachable is left."""
         with open_vault(self.backend, self.key.keeper_key, state=self.folder / "last", clock=FakeClock()) as vault:
-            vault.prune(PruneOptions(unused_max=0, fence_after_seconds=1))
-            report = vault.prune(PruneOptions(unused_max=0, fence_after_seconds=1))
+            Prune(vault.components, PruneOptions(unused_max=0, fence_after_seconds=1)).run()
+            report = Prune(vault.components, PruneOptions(unused_max=0, fence_after_seconds=1)).run()
             assert report.dead_objects == 0, report
             assert report.deleted_packs == 0
 

@@ -1,4 +1,4 @@
-"""What a check looks at, finds and reports."""
+"""Checks, and what they report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Finding(msgspec.Struct):
 
     Attributes:
         path: Where it is, below the checked cap; None where that is not known, or it is part of no path, as an index or a header.
-        what: A sentence.
-        damaged: What is not is merely worth knowing, as a leftover of a killed run is.
+        message: A sentence.
+        damaged: True for damage; False for an informational finding, such as a leftover of a killed run.
         stored: The name of what is hit, as the store or the index has it; "" where it has none.
     """
 
@@ -48,9 +48,21 @@ class CheckReport(msgspec.Struct):
         """Whether nothing is damaged."""
         return not any(finding.damaged for finding in self.findings)
 
+    def with_structure(self, structure: CheckReport) -> CheckReport:
+        """Return the sum of this report on caps and one on the grid's structure, naming once what both have found."""
+        named = {finding.message for finding in self.findings}
+        return CheckReport(
+            files=self.files,
+            directories=self.directories,
+            objects=self.objects + structure.objects,
+            bytes_read=self.bytes_read + structure.bytes_read,
+            bytes_total=self.bytes_total + structure.bytes_total,
+            findings=self.findings + [each for each in structure.findings if each.stored or each.message not in named],
+        )
+
 
 class CapChecker(Protocol):
-    """Check what hangs below a cap, with a read cap or a verify cap, and the grid's own frame."""
+    """Checks what hangs below a cap, with a read cap or a verify cap, and the structure of the grid itself."""
 
     def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Check that all that hangs below a cap is there; with read_data, that all its bytes are right."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, Randomness
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore
-from tallac.vault.local_state import StateFolder, open_state_folder
+from tallac.vault.local_state import open_state_folder
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory, SeenStates
 from tallac.vault.mutable.roots import Roots
@@ -22,26 +20,44 @@ from tallac.vault.reading.object_reader import ObjectReader
 from tallac.vault.reserve import Reserve
 
 
-class VaultParts(msgspec.Struct):
+class VaultComponents:
     """One open vault. The keys that its user lacks are None."""
 
-    backend: Backend
-    reserve: Reserve
-    identity: str
-    writer_key: WriterKey | None
-    keeper_key: KeeperKey | None
-    locator: LocatorKey
-    clock: Clock
-    randomness: Randomness
-    state: StateFolder
-    memory: SeenStates
-    index_register: Register
-    index_store: IndexStore
-    index: VaultIndex
-    aside: DamagedPacks
-    slots: Slots
-    roots: Roots | None
-    reader: ObjectReader
+    def __init__(
+        self,
+        backend: Backend,
+        identity: str,
+        key: WriterKey | KeeperKey | LocatorKey,
+        state: Path,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
+        """Wire a vault together. Local state is read at once, the vault as it is needed."""
+        self.reserve = Reserve(backend, randomness)
+        self.backend = backend = self.reserve.backend()
+        self.identity = identity
+        self.writer_key = key if isinstance(key, WriterKey) else None
+        self.keeper_key = None if isinstance(key, LocatorKey) else key.keeper_key
+        self.locator = locator = key.locator_key
+        self.clock = clock
+        self.randomness = randomness
+        self.state = open_state_folder(state / identity)
+        self.memory = SeenStates(self.state.folder, backend.location())
+        self.index_register = Register(backend, "index", locator.frame, NoMemory(), randomness)
+        self.index_store = IndexStore(backend, locator.frame, randomness)
+        self.damaged_packs = DamagedPacks(backend, locator.frame, randomness)
+        self.index = VaultIndex(
+            self.index_register,
+            self.index_store,
+            self.state.folder,
+            StoredPacks(backend, locator.frame),
+            self.damaged_packs.read,
+        )
+        self.slots = Slots(backend, locator, self.memory, randomness)
+        self.roots: Roots | None = None
+        if self.keeper_key is not None:
+            self.roots = Roots(Register(backend, "roots", self.keeper_key.roots, self.memory, randomness))
+        self.reader = ObjectReader(backend, locator, self.index)
 
     def reader_with_index(self) -> ObjectReader:
         """Give the reader, after the index was read for the first time."""
@@ -87,43 +103,3 @@ class VaultParts(msgspec.Struct):
         return AuthorityError(
             f"this needs the {needed} of the vault at {self.backend.location()}; only a {present} key is configured"
         )
-
-
-def open_parts(
-    backend: Backend,
-    identity: str,
-    key: WriterKey | KeeperKey | LocatorKey,
-    state: Path,
-    clock: Clock,
-    randomness: Randomness,
-) -> VaultParts:
-    """Wire a vault together. Local state is read at once, the vault as it is needed."""
-    reserve = Reserve(backend, randomness)
-    backend = reserve.backend()
-    locator = key.locator_key
-    keeper = None if isinstance(key, LocatorKey) else key.keeper_key
-    folder = open_state_folder(state / identity)
-    memory = SeenStates(folder.folder, backend.location())
-    index_register = Register(backend, "index", locator.frame, NoMemory(), randomness)
-    index_store = IndexStore(backend, locator.frame, randomness)
-    aside = DamagedPacks(backend, locator.frame, randomness)
-    index = VaultIndex(index_register, index_store, folder.folder, StoredPacks(backend, locator.frame), aside.read)
-    return VaultParts(
-        backend=backend,
-        reserve=reserve,
-        identity=identity,
-        writer_key=key if isinstance(key, WriterKey) else None,
-        keeper_key=keeper,
-        locator=locator,
-        clock=clock,
-        randomness=randomness,
-        state=folder,
-        memory=memory,
-        index_register=index_register,
-        index_store=index_store,
-        index=index,
-        aside=aside,
-        slots=Slots(backend, locator, memory, randomness),
-        roots=None if keeper is None else Roots(Register(backend, "roots", keeper.roots, memory, randomness)),
-        reader=ObjectReader(backend, locator, index),
-    )

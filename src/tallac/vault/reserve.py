@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 from tallac.backends.passing import ForwardingBackend
 from tallac.crypto.hashing import Hasher
@@ -52,19 +52,6 @@ def is_damaged(backend: Backend, name: str) -> bool:
         return hash_object(backend, name, lambda _size: None).hex() != name.removeprefix(RESERVE_PREFIX)
     except ObjectNotFoundError:
         return False
-
-
-@runtime_checkable
-class ReserveHolder(Protocol):
-    """A grid that has a reserve."""
-
-    def give_up_reserve(self) -> bool:
-        """Free some space on a full store, for what has to be written before more is freed; False where there is none left.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        ...
 
 
 class Reserve:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -38,11 +38,11 @@ from tallac.interfaces import (
     WorkerRecipe,
 )
 from tallac.vault.check.below import check_below
-from tallac.vault.check.options import CheckOptions, PackSubset
+from tallac.vault.check.options import PackSubset
 from tallac.vault.check.reachable import Progress
 from tallac.vault.check.read_data_progress import ReadDataProgress
-from tallac.vault.check.vault_check import check_vault, structure_check
-from tallac.vault.components import VaultParts, open_parts
+from tallac.vault.check.vault_check import structure_check
+from tallac.vault.components import VaultComponents
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.header import HEADER_NAMES, Header, read_header, read_identity, write_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
@@ -54,12 +54,9 @@ from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.sessions import RegisteredSession, heartbeat
 from tallac.vault.mutable.slot_contents import require_directory
-from tallac.vault.prune.report import PruneOptions, PruneReport
-from tallac.vault.prune.stats_report import VaultStats
 from tallac.vault.reading.files import VaultFiles
 from tallac.vault.reading.stored_sizes import stored_parts
 from tallac.vault.reading.worker_reader import VaultReaderRecipe, can_be_sent
-from tallac.vault.repair.report import RepairOptions, RepairReport
 from tallac.vault.reserve import RESERVE_PREFIX, Reserve
 from tallac.vault.writing.mutable_files import MutableFiles, create_slot
 from tallac.vault.writing.session import VaultSession
@@ -115,22 +112,27 @@ def open_vault(
     Raises:
         VaultNotFoundError, UnsupportedFormatError, CorruptObjectError: There is no vault that this Tallac can use.
     """
-    return Vault(open_parts(backend, identity or read_identity(backend), key, state, clock or SystemClock(), randomness))
+    identity = identity or read_identity(backend)
+    return Vault(VaultComponents(backend, identity, key, state, clock or SystemClock(), randomness))
 
 
 class Vault:
-    """See `tallac.interfaces.Grid`. Not thread-safe."""
+    """See `tallac.interfaces.Grid`. Not thread-safe.
 
-    def __init__(self, parts: VaultParts) -> None:
+    Attributes:
+        components: For the jobs on a vault as a whole: `Prune`, `Repair`, `check_vault` and `vault_stats` take them.
+    """
+
+    def __init__(self, components: VaultComponents) -> None:
         """Use `open_vault`."""
-        self._parts = parts
-        self._files = VaultFiles(parts.reader_with_index, parts.slots)
-        self._mutable_files = MutableFiles(parts, self._files)
+        self.components = components
+        self._files = VaultFiles(components.reader_with_index, components.slots)
+        self._mutable_files = MutableFiles(components, self._files)
 
     @property
     def identity(self) -> str:
         """See `tallac.interfaces.Grid`: the vault's 32 hexadecimal digits."""
-        return self._parts.identity
+        return self.components.identity
 
     # Reading
 
@@ -144,13 +146,15 @@ class Vault:
 
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """See `tallac.interfaces.CapReader`."""
-        parts = self._parts
-        if isinstance(parts.backend, HighLatencyBackend):
+        components = self.components
+        if isinstance(components.backend, HighLatencyBackend):
             return None
         # It reads the index for the first time, if nobody has.
-        parts.reader_with_index()
-        index = parts.index
-        recipe = VaultReaderRecipe(parts.backend, parts.locator.secret, index.run_paths(), index.absent_packs, index.quarantine)
+        components.reader_with_index()
+        index = components.index
+        recipe = VaultReaderRecipe(
+            components.backend, components.locator.secret, index.run_paths(), index.absent_packs, index.quarantine
+        )
         return recipe if can_be_sent(recipe) else None
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
@@ -158,21 +162,21 @@ class Vault:
         if isinstance(cap, LiteralDirectory) and not cap.data:
             return EntriesDirectory([])
         if isinstance(cap, MutableDirectoryRead):
-            return EntriesDirectory(require_directory(self._parts.slots.entries(cap)[0]))
+            return EntriesDirectory(require_directory(self.components.slots.entries(cap)[0]))
         if not isinstance(cap, ImmutableDirectory):
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)
-        return TableDirectory(self._parts.reader_with_index(), NodeRef(b"", cap.key + cap.hash, cap.size))
+        return TableDirectory(self.components.reader_with_index(), NodeRef(b"", cap.key + cap.hash, cap.size))
 
     def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
         """See `tallac.interfaces.StoredSizes`."""
-        return stored_parts(self._parts.reader_with_index(), self._parts.locator.naming, cap)
+        return stored_parts(self.components.reader_with_index(), self.components.locator.naming, cap)
 
     # Editing
 
     def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
         """See `tallac.interfaces.CapEditor`."""
-        return create_slot(self._parts, mutable_format)
+        return create_slot(self.components, mutable_format)
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         """See `tallac.interfaces.CapEditor`. What leaves fewer entries may spend the reserve: so a full store can forget."""
@@ -185,12 +189,12 @@ class Vault:
             return left
 
         try:
-            return self._parts.slots.edit(mutable, edit_directory)
+            return self.components.slots.edit(mutable, edit_directory)
         except StoreFullError:
             if not is_smaller:
                 raise
-            with self._parts.reserve.spending():
-                return self._parts.slots.edit(mutable, edit_directory)
+            with self.components.reserve.spending():
+                return self.components.slots.edit(mutable, edit_directory)
 
     def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
         """See `tallac.interfaces.CapEditor`."""
@@ -207,10 +211,10 @@ class Vault:
     @contextmanager
     def session(self) -> Iterator[VaultSession]:
         """See `tallac.interfaces.Grid`."""
-        parts = self._parts
-        key = parts.require_writer_key()
-        registered = RegisteredSession.register(parts.backend, key.keeper_key.roots, parts.randomness, parts.clock)
-        session = VaultSession(parts, key, registered)
+        components = self.components
+        key = components.require_writer_key()
+        registered = RegisteredSession.register(components.backend, key.keeper_key.roots, components.randomness, components.clock)
+        session = VaultSession(components, key, registered)
         try:
             with heartbeat(registered):
                 yield session
@@ -221,62 +225,28 @@ class Vault:
                 registered.end()
             raise
         finally:
-            parts.index.quarantine = NO_PENDING_DELETIONS
+            components.index.quarantine = NO_PENDING_DELETIONS
         if not session.is_kept:
             registered.end()
         if session.has_stored:
-            parts.fit_reserve()
+            components.fit_reserve()
 
     # Checking
 
     def check(self, cap: Cap, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
-        return check_below(self._parts, cap, read_data=read_data, progress=progress)
+        return check_below(self.components, cap, read_data=read_data, progress=progress)
 
     def check_structure(self, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
-        check = structure_check(self._parts)
-        check.check(ReadDataProgress(PackSubset(), self._parts.state.folder) if read_data else None, progress)
+        check = structure_check(self.components)
+        check.check(ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None, progress)
         return check.report
-
-    def check_vault(self, cap: Cap | None, options: CheckOptions, *, progress: Progress | None = None) -> CheckReport:
-        """See `tallac.vault.VaultChecker`."""
-        return check_vault(self._parts, cap, options, progress)
-
-    # Keeping
-
-    def prune(self, options: PruneOptions, *, progress: Callable[[PruneReport], None] | None = None) -> PruneReport:
-        """See `tallac.vault.Pruner`."""
-        from tallac.vault.prune.prune import Prune  # late import: a backup need not wait for it
-
-        run = Prune(self._parts, self._parts.require_keeper_key(), options, progress)
-        run.run()
-        return run.report
-
-    def give_up_reserve(self) -> bool:
-        """See `tallac.vault.ReserveHolder`."""
-        return self._parts.reserve.give_up()
-
-    def figures(self) -> VaultStats:
-        """See `tallac.vault.FigureGiver`."""
-        from tallac.vault.prune.vault_stats import vault_stats  # late import: a backup need not wait for it
-
-        return vault_stats(self._parts, self._parts.require_keeper_key())
-
-    def repair(
-        self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None
-    ) -> RepairReport:
-        """See `tallac.vault.Repairer`."""
-        from tallac.vault.repair.repair import Repair  # late import: a backup need not wait for it
-
-        run = Repair(self._parts, self._parts.require_keeper_key(), options, progress)
-        run.run(caps)
-        return run.report
 
     def close(self) -> None:
         """See `tallac.interfaces.Grid`. What this machine has seen is remembered."""
-        self._parts.index.close()
-        self._parts.state.save(self._parts.memory)
+        self.components.index.close()
+        self.components.state.save(self.components.memory)
 
     def __enter__(self) -> Self:
         """Give this vault."""

@@ -84,7 +84,7 @@ def walk(vault: Vault, keeper: KeeperKey, backend: MemoryBackend) -> set[Link]:
             cap = MutableDirectoryVerify(link.storage_index, link.hash)
             waiting += decode_links(slots.links(cap, slots.read(cap)))
         else:
-            waiting += vault._parts.reader_with_index().read_links(link)
+            waiting += vault.components.reader_with_index().read_links(link)
     return found
 
 
@@ -221,7 +221,7 @@ def _caps_below(vault: Vault, cap: DirectoryReadCap) -> Iterator[bytes]:
             yield below.key
             yield below.hash
             if isinstance(below, ImmutableFile) and below.size > 1 << 19:
-                reader = vault._parts.reader_with_index()
+                reader = vault.components.reader_with_index()
                 yield from (child.key for child in reader.read_list(_root_of(below))[1])
         if isinstance(below, DirectoryReadCap):
             yield from _caps_below(vault, below)
@@ -244,7 +244,7 @@ def test_a_read_cap_alone_finds_nothing(sample: Sample, tmp_path: Path) -> None:
         list(stranger.read_directory(sample.snapshot))
     with pytest.raises(DamageError):
         list(stranger.read_directory(sample.target.read_cap))
-    assert stranger._parts.index.count() == 0
+    assert stranger.components.index.count() == 0
     writer = open_vault(sample.backend, sample.key, state=tmp_path / "writer")
     cap = find(writer, sample.snapshot, b"private").cap
     assert isinstance(cap, FileReadCap)

@@ -88,7 +88,7 @@ def test_reading_needs_no_writes(tmp_path: Path) -> None:
             vault.create_directory()
         with pytest.raises(StorePermissionError):
             back_up(vault, target, b"2", TREE)
-        folder = vault._parts.state.folder
+        folder = vault.components.state.folder
     assert not folder.exists()
 
 

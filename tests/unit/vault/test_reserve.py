@@ -15,6 +15,8 @@ from tallac.testing.determinism import SeededRandomness
 from tallac.testing.quota_backend import QuotaBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
 from tallac.vault.prune.report import PruneOptions
+from tallac.vault.prune.vault_stats import vault_stats
+from tallac.vault.repair.repair import Repair
 from tallac.vault.repair.report import RepairOptions
 from tallac.vault.reserve import PIECE_SIZE_MIN, RESERVE_SIZE_MAX, RESERVE_SIZE_MIN, Reserve, check_reserve, piece_sizes
 from tallac.vault.vault import create_vault, open_vault
@@ -128,7 +130,7 @@ def test_what_was_decided_makes_room(place: Place) -> None:
         with pytest.raises(SimulatedCrash):
             place.prune(PruneOptions(unused_max=1), backend=crashing)
         with place.open(key=place.key.keeper_key) as vault:
-            if vault.figures().decided_packs:
+            if vault_stats(vault.components).decided_packs:
                 break
         place.backend.restore(objects)
         boundary += 1
@@ -213,7 +215,7 @@ def test_damaged_pieces(place: Place, disk: QuotaBackend) -> None:
         assert vault.check_structure(read_data=False).is_healthy
         (finding,) = vault.check_structure(read_data=True).findings
         assert finding.stored == name
-        assert vault.repair([], RepairOptions()).done == [f"deleted, since it was damaged: {name}"]
+        assert Repair(vault.components, RepairOptions()).run([]).done == [f"deleted, since it was damaged: {name}"]
         assert vault.check_structure(read_data=True).is_healthy
     assert len(reserved(disk)) == len(piece_sizes(0)) - 1
 

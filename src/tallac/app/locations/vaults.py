@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +20,9 @@ from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapEr
 from tallac.interfaces import Backend, Grid, Randomness
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key, parse_vault_key
+
+if TYPE_CHECKING:
+    from tallac.vault.vault import Vault
 
 VaultKey = WriterKey | KeeperKey | LocatorKey
 
@@ -257,3 +261,22 @@ class Vaults:
         configuration.grids[identity] = KnownGrid(url, configuration.unfinished.pop(url))
         self._file.write(configuration)
         return identity
+
+
+def vault_of(grid: Grid) -> Vault | None:
+    """Return a grid that is a vault as one; None for any other grid."""
+    from tallac.vault.vault import Vault  # late import: a Tahoe-LAFS grid does without it
+
+    return grid if isinstance(grid, Vault) else None
+
+
+def require_vault(grid: Grid, message: str) -> Vault:
+    """Return a grid that has to be a vault.
+
+    Raises:
+        UsageError: It is none; the error says so in the words of the message.
+    """
+    vault = vault_of(grid)
+    if vault is None:
+        raise UsageError(message)
+    return vault

@@ -8,20 +8,20 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from tallac.app.locations.urls import backend_at, is_absent
+from tallac.app.locations.vaults import require_vault, vault_of
 from tallac.app.workspace import Connection
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, DirectoryWriteCap, VerifyCap, WriteCap
-from tallac.check import check_cap
 from tallac.errors import AuthorityError, CorruptObjectError, UsageError, VaultNotFoundError
 from tallac.interfaces import Backend, CheckReport
 from tallac.transfer import find
-from tallac.vault.check.options import CheckOptions, PackSubset, VaultChecker
+from tallac.vault.check.options import CheckOptions, PackSubset
 from tallac.vault.format.header import mend_headers, read_identity
 from tallac.vault.format.keys import KeeperKey, WriterKey
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
-from tallac.vault.prune.report import PruneOptions, Pruner, PruneReport
-from tallac.vault.prune.stats_report import StatsSource, VaultStats
-from tallac.vault.repair.report import Repairer, RepairOptions, RepairReport
+from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.vault.prune.stats_report import VaultStats
+from tallac.vault.repair.report import RepairOptions, RepairReport
 
 
 class Keeping:
@@ -37,7 +37,7 @@ class Keeping:
         share: PackSubset | None = None,
         progress: Callable[[CheckReport], None] | None = None,
     ) -> CheckReport:
-        """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the vault's own frame.
+        """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the structure of the vault.
 
         Args:
             place: Without one, and where the vault is given by itself, all of it is checked, with a keeper key from all roots.
@@ -56,14 +56,21 @@ class Keeping:
             grid, located = self.connection.resolve(place)
             cap = located.cap if located.name is None else find(grid, located).cap
             is_whole = located.name is None and isinstance(located.cap, DirectoryWriteCap)
-        if isinstance(grid, VaultChecker) and (is_whole or share is not None):
+        # A check needs no more than reading.
+        below = cap.read_cap if isinstance(cap, WriteCap) else cap
+        vault = vault_of(grid)
+        if vault is not None and (is_whole or share is not None):
+            from tallac.vault.check.vault_check import check_vault  # late import: a backup need not wait for it
+
             if read_data and share is None:
                 share = PackSubset()
-            below = cap.read_cap if isinstance(cap, WriteCap) else cap
-            return grid.check_vault(below, CheckOptions(share, opens_content=read_data), progress=progress)
-        if share is not None or cap is None:
+            return check_vault(vault.components, below, CheckOptions(share, opens_content=read_data), progress)
+        if share is not None or below is None:
             raise UsageError("this grid has no packs to be read: check an ALIAS:PATH, with or without --read-data")
-        return check_cap(grid, cap, read_data=read_data, with_structure=is_whole, progress=progress)
+        report = grid.check(below, read_data=read_data, progress=progress)
+        if is_whole:
+            report = report.with_structure(grid.check_structure(read_data=read_data, progress=progress))
+        return report
 
     def prune(
         self, alias: str = "", options: PruneOptions | None = None, *, progress: Callable[[PruneReport], None] | None = None
@@ -81,9 +88,10 @@ class Keeping:
                 raise UsageError(f"{alias}: a prune goes over the whole vault; give the alias alone, as in `tallac prune home:`")
         else:
             grid = self.connection.default_grid()
-        if not isinstance(grid, Pruner):
-            raise UsageError(f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
-        return grid.prune(options or PruneOptions(), progress=progress)
+        from tallac.vault.prune.prune import Prune  # late import: a backup need not wait for it
+
+        vault = require_vault(grid, f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
+        return Prune(vault.components, options or PruneOptions(), progress).run()
 
     def keeper_stats(self, alias: str = "") -> VaultStats:
         """Count what the vault of an alias takes and what for; without one, in the vault that is meant where no place says it.
@@ -98,9 +106,10 @@ class Keeping:
                 raise UsageError(f"{alias}: this counts a whole vault: give the alias alone; for a target there is `tallac stats`")
         else:
             grid = self.connection.default_grid()
-        if not isinstance(grid, StatsSource):
-            raise UsageError(f"{alias or 'this grid'}: this is no vault; `tallac stats` counts what is in a target")
-        return grid.figures()
+        from tallac.vault.prune.vault_stats import vault_stats  # late import: a backup need not wait for it
+
+        vault = require_vault(grid, f"{alias or 'this grid'}: this is no vault; `tallac stats` counts what is in a target")
+        return vault_stats(vault.components)
 
     def repair(
         self,
@@ -119,7 +128,7 @@ class Keeping:
             progress: Is told how far it is.
 
         Raises:
-            As `tallac.vault.Repairer.repair`.
+            As `tallac.vault.repair.repair.Repair`.
         """
         options = options or RepairOptions()
         if mirror is not None:
@@ -134,9 +143,11 @@ class Keeping:
             grid, _ = self.connection.resolve(alias)
         else:
             grid = self.connection.default_grid()
-        if not isinstance(grid, Repairer):
-            raise UsageError(f"{alias or 'this grid'}: a grid of this kind is not repaired by Tallac; its own tools do that")
-        return grid.repair(self.connection.read_caps(grid), options, progress=progress)
+        from tallac.vault.repair.repair import Repair  # late import: a backup need not wait for it
+
+        message = f"{alias or 'this grid'}: a grid of this kind is not repaired by Tallac; its own tools do that"
+        components = require_vault(grid, message).components
+        return Repair(components, options, progress).run(self.connection.read_caps(grid))
 
     def _bring_back_headers(self, alias: str, options: RepairOptions) -> RepairReport | None:
         """Write the headers anew where both are lost, but the configuration knows which vault it was; None where they are there."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tallac.app.locations.vaults import vault_of
 from tallac.app.workspace import Connection
 from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
@@ -138,12 +139,12 @@ class Retaining:
         """
         from tallac.retention.record import RetentionRecord  # late import: see above
         from tallac.vault.local_state import open_state_folder  # late import: see above
-        from tallac.vault.reserve import ReserveHolder  # late import: see above
 
         folder = self.connection.folders.state / grid.identity
         state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
         try:
-            if state.is_temporary and isinstance(grid, ReserveHolder) and grid.give_up_reserve():
+            vault = vault_of(grid) if state.is_temporary else None
+            if vault is not None and vault.components.reserve.give_up():
                 # Often the vault lies on the same disk.
                 state.close()
                 state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)

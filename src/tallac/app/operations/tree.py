@@ -9,8 +9,7 @@ from urllib.parse import quote, quote_from_bytes
 
 from tallac.app.configuration.folders import make_private_folder, write_private
 from tallac.app.workspace import Connection
-from tallac.caps import DirectoryReadCap
-from tallac.check import check_cap
+from tallac.caps import DirectoryReadCap, WriteCap
 from tallac.errors import LocalStateError, UsageError
 from tallac.interfaces import CheckReport
 from tallac.transfer import find
@@ -73,7 +72,7 @@ class GridWide:
             raise UsageError(
                 f"{place}: a vault has no leases, and is mended by a backup of what it holds; leave out --repair and --add-lease"
             )
-        return check_cap(grid, cap, read_data=read_data, with_structure=False, progress=progress)
+        return grid.check(cap.read_cap if isinstance(cap, WriteCap) else cap, read_data=read_data, progress=progress)
 
     def webopen(self, place: str, *, info: bool = False, browse: Callable[[str], bool] | None = None) -> Path:
         """Show a place in the web browser, through the gateway of a Tahoe-LAFS node.

@@ -1,14 +1,8 @@
-"""What a check of a whole vault is told, and who can carry it out."""
+"""Options of a check of a whole vault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
-
 import msgspec
-
-from tallac.caps import Cap
-from tallac.interfaces import CheckReport
 
 
 class PackSubset(msgspec.Struct, frozen=True):
@@ -41,19 +35,3 @@ class CheckOptions(msgspec.Struct, frozen=True):
 
     share: PackSubset | None = None
     opens_content: bool = False
-
-
-@runtime_checkable
-class VaultChecker(Protocol):
-    """Checks a vault as a whole. With a keeper key it takes no cap, and opens no content."""
-
-    def check_vault(
-        self, cap: Cap | None, options: CheckOptions, *, progress: Callable[[CheckReport], None] | None = None
-    ) -> CheckReport:
-        """Check the vault's own parts, the chosen packs, and what hangs below a cap; without one, below all roots.
-
-        Raises:
-            AuthorityError: The cap was issued by another grid.
-            StoreError: The store can't be asked.
-        """
-        ...

@@ -9,8 +9,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from tallac.errors import StoreFullError
-from tallac.vault.components import VaultParts
-from tallac.vault.format.keys import KeeperKey
+from tallac.vault.components import VaultComponents
 from tallac.vault.mutable.pending_deletions import (
     NO_PENDING_DELETIONS,
     PendingDeletions,
@@ -31,27 +30,43 @@ ROUNDS_MAX = 1000
 
 
 class Prune:
-    """One prune of one vault. See `Pruner`."""
+    """One prune of one vault. It follows links and opens no content, so a keeper may run one."""
 
-    def __init__(self, parts: VaultParts, keeper: KeeperKey, options: PruneOptions, progress: Progress | None) -> None:
-        """Prepare; nothing is read yet."""
-        self._parts = parts
+    def __init__(self, components: VaultComponents, options: PruneOptions, progress: Progress | None = None) -> None:
+        """Prepare; nothing is read yet.
+
+        Raises:
+            AuthorityError: This takes the keeper key.
+        """
+        keeper = components.require_keeper_key()
+        self._components = components
         self._options = options
         self._progress = progress
-        self._index = parts.index
-        self._register = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
-        self._watch = SessionWatch(parts.backend, keeper.roots, parts.randomness, parts.clock)
-        self._marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots(), self._register)
+        self._index = components.index
+        self._register = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
+        self._watch = SessionWatch(components.backend, keeper.roots, components.randomness, components.clock)
+        self._marker = Marker(
+            components.backend, keeper, components.index, components.slots, components.require_roots(), self._register
+        )
         self.report = PruneReport()
 
-    def run(self) -> None:
-        """Prune, in as many rounds as the size of the quarantine asks for. On a full store this takes the vault's reserve."""
+    def run(self) -> PruneReport:
+        """Delete what hangs from no root and no session, in rounds of limited size. Several may run at once, beside any writers.
+
+        Interrupted at any point it harms nothing, and the next one goes on with what it has decided. On a full store it spends the
+        vault's reserve.
+
+        Raises:
+            DamageError: Something in use can't be followed; nothing was deleted.
+            StoreError: The store failed; what is in use is whole.
+        """
         if self._options.is_dry_run:
             self._run_rounds()
-            return
-        with self._parts.reserve.spending():
-            self._run_rounds()
-        self._parts.fit_reserve()
+        else:
+            with self._components.reserve.spending():
+                self._run_rounds()
+            self._components.fit_reserve()
+        return self.report
 
     def _run_rounds(self) -> None:
         is_first = True
@@ -90,7 +105,7 @@ class Prune:
         """Mark what is in use, after the index took up what killed runs have left."""
         sessions = self._watch.read()
         if self._options.is_dry_run:
-            now_ns = self._parts.clock.now_ns()
+            now_ns = self._components.clock.now_ns()
             sessions = [session for session in sessions if not is_expired(session.record, now_ns)]
         else:
             sessions = self._watch.drop_old(sessions)
@@ -150,7 +165,7 @@ class Prune:
         return pending_deletions_of(self._register.swap_state(decide))
 
     def _sweep(self, quarantine: PendingDeletions) -> None:
-        Sweep(self._parts, self._register, self.report).sweep(quarantine)
+        Sweep(self._components, self._register, self.report).sweep(quarantine)
         self._tell()
 
     def _foresee(self, survey: Survey) -> None:

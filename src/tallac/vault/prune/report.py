@@ -1,9 +1,6 @@
-"""What a prune is told, and what it reports."""
+"""Options and report of a prune."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -55,20 +52,3 @@ class PruneReport(msgspec.Struct):
     def freed_bytes(self) -> int:
         """Bytes that the store got back."""
         return self.deleted_bytes - self.written_bytes
-
-
-@runtime_checkable
-class Pruner(Protocol):
-    """Reclaims what nothing leads to. It follows links and opens no content, so a keeper may be one."""
-
-    def prune(self, options: PruneOptions, *, progress: Callable[[PruneReport], None] | None = None) -> PruneReport:
-        """Delete what hangs from no root and no session. Several may run at once, beside any writers.
-
-        Interrupted at any point it harms nothing, and the next one goes on with what it has decided.
-
-        Raises:
-            AuthorityError: This takes the keeper key.
-            DamageError: Something in use can't be followed; nothing was deleted.
-            StoreError: The store failed; what is in use is whole.
-        """
-        ...

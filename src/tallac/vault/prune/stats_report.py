@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import msgspec
 
 CHUNKS, LISTS, DIRECTORIES, UNUSED = "chunks", "lists", "directories", "unused"
@@ -55,17 +53,3 @@ class VaultStats(msgspec.Struct):
     proposed_packs: int = 0
     decided_packs: int = 0
     trouble: str = ""
-
-
-@runtime_checkable
-class StatsSource(Protocol):
-    """Gives the figures of a vault to whoever has the keeper key."""
-
-    def figures(self) -> VaultStats:
-        """Count everything. Nothing is changed, and no content is opened.
-
-        Raises:
-            AuthorityError: This takes the keeper key.
-            StoreError: The store can't be asked.
-        """
-        ...

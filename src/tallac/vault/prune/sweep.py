@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec.structs import replace
 
 from tallac.errors import CorruptObjectError, MissingObjectError, StoreFullError
-from tallac.vault.components import VaultParts
+from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import FinishedPack, index_parts, names_in
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore
 from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack, decode_pending, encode_pending
@@ -81,14 +81,14 @@ def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
 class Sweep:
     """One pass over all that is decided, by this prune or by one that was interrupted."""
 
-    def __init__(self, parts: VaultParts, register: Register, report: PruneReport) -> None:
+    def __init__(self, components: VaultComponents, register: Register, report: PruneReport) -> None:
         """Take the quarantine's register, and a report to add to."""
-        self._parts = parts
+        self._components = components
         self._register = register
         self._report = report
-        self._index = parts.index
-        self._reserve = parts.reserve
-        self._stored = StoredPacks(parts.backend, parts.locator.frame)
+        self._index = components.index
+        self._reserve = components.reserve
+        self._stored = StoredPacks(components.backend, components.locator.frame)
 
     def sweep(self, quarantine: PendingDeletions) -> None:
         """Delete everything in a state of the quarantine that is decided."""
@@ -143,7 +143,7 @@ class Sweep:
 
     def _index_size(self) -> int:
         """Give the bytes of the largest index object: what it may take to write one anew."""
-        return max((item.size for item in self._parts.backend.list(INDEX_PREFIX)), default=0)
+        return max((item.size for item in self._components.backend.list(INDEX_PREFIX)), default=0)
 
     def _delete_whole(self, packs: list[bytes], listed: dict[bytes, int]) -> None:
         if not packs:
@@ -159,7 +159,7 @@ class Sweep:
 
     def _repack(self, batch: list[PendingPack], listed: dict[bytes, int], quarantine: PendingDeletions) -> list[bytes]:
         """Move what stays of some packs, and delete them; give those that could be read whole."""
-        repacking = Repacking(self._parts.backend, self._parts.locator.frame, self._parts.randomness)
+        repacking = Repacking(self._components.backend, self._components.locator.frame, self._components.randomness)
         moved: list[bytes] = []
         self._index.refresh()
         others = (self._indexed() & listed.keys()) - quarantine.packs.keys()
@@ -194,11 +194,11 @@ class Sweep:
         return self._index.packs().keys() - self._index.unindexed_packs
 
     def _replace(self, dropped: list[bytes], added: list[FinishedPack]) -> None:
-        replace_packs(self._parts.index_register, self._parts.index_store, set(dropped), added)
+        replace_packs(self._components.index_register, self._components.index_store, set(dropped), added)
 
     def _delete(self, packs: Iterable[bytes], listed: dict[bytes, int]) -> None:
         for pack in packs:
-            self._parts.backend.delete(pack_path(pack))
+            self._components.backend.delete(pack_path(pack))
             self._report.deleted_packs += 1
             self._report.deleted_bytes += listed.get(pack, 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tallac.errors import DamageError
-from tallac.vault.components import VaultParts
+from tallac.vault.components import VaultComponents
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.index.index_objects import INDEX_PREFIX
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS, pending_deletions_of
@@ -19,51 +19,57 @@ from tallac.vault.prune.session_watch import SessionWatch, links_in_use
 from tallac.vault.prune.stats_report import CHUNKS, DIRECTORIES, LISTS, UNUSED, SessionStats, VaultStats
 
 
-def vault_stats(parts: VaultParts, keeper: KeeperKey) -> VaultStats:
-    """See `StatsSource`."""
-    figures = VaultStats(parts.identity)
-    _count_stored(parts, figures)
-    _try(figures, lambda: _count_pending(parts, keeper, figures))
-    _try(figures, lambda: _count_objects(parts, keeper, figures))
-    return figures
+def vault_stats(components: VaultComponents) -> VaultStats:
+    """Count everything. Nothing is changed, and no content is opened.
+
+    Raises:
+        AuthorityError: This takes the keeper key.
+        StoreError: The store can't be asked.
+    """
+    keeper = components.require_keeper_key()
+    stats = VaultStats(components.identity)
+    _count_stored(components, stats)
+    _try(stats, lambda: _count_pending(components, keeper, stats))
+    _try(stats, lambda: _count_objects(components, keeper, stats))
+    return stats
 
 
-def _try(figures: VaultStats, count: Callable[[], None]) -> None:
+def _try(stats: VaultStats, count: Callable[[], None]) -> None:
     """Count what can be counted in a damaged vault."""
     try:
         count()
     except DamageError as error:
-        figures.trouble = figures.trouble or str(error)
+        stats.trouble = stats.trouble or str(error)
 
 
-def _count_stored(parts: VaultParts, figures: VaultStats) -> None:
+def _count_stored(components: VaultComponents, stats: VaultStats) -> None:
     places = {PACK_PREFIX: "packs", INDEX_PREFIX: "index", SLOT_PREFIX: "slots", DAMAGED_PREFIX: "aside"}
-    for item in parts.backend.list(""):
+    for item in components.backend.list(""):
         kind = next((kind for prefix, kind in places.items() if item.name.startswith(prefix)), "other")
-        figures.stored[kind].add(item.size)
+        stats.stored[kind].add(item.size)
 
 
-def _count_pending(parts: VaultParts, keeper: KeeperKey, figures: VaultStats) -> None:
-    register = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+def _count_pending(components: VaultComponents, keeper: KeeperKey, stats: VaultStats) -> None:
+    register = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
     for entry in pending_deletions_of(register.read()).packs.values():
         if entry.is_decided:
-            figures.decided_packs += 1
+            stats.decided_packs += 1
         else:
-            figures.proposed_packs += 1
+            stats.proposed_packs += 1
 
 
-def _count_objects(parts: VaultParts, keeper: KeeperKey, figures: VaultStats) -> None:
-    figures.roots = len(parts.require_roots().read())
-    sessions = SessionWatch(parts.backend, keeper.roots, parts.randomness, parts.clock).read()
-    figures.sessions = [SessionStats(each.path, each.record.state.value, each.record.started_ns) for each in sessions]
-    quarantine = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
-    marker = Marker(parts.backend, keeper, parts.index, parts.slots, parts.require_roots(), quarantine)
+def _count_objects(components: VaultComponents, keeper: KeeperKey, stats: VaultStats) -> None:
+    stats.roots = len(components.require_roots().read())
+    sessions = SessionWatch(components.backend, keeper.roots, components.randomness, components.clock).read()
+    stats.sessions = [SessionStats(each.path, each.record.state.value, each.record.started_ns) for each in sessions]
+    quarantine = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
+    marker = Marker(components.backend, keeper, components.index, components.slots, components.require_roots(), quarantine)
     marks = marker.mark(links_in_use(sessions))
-    survey = Survey(parts.index, marks)
-    for name, location in parts.index.records():
+    survey = Survey(components.index, marks)
+    for name, location in components.index.records():
         is_in_use = survey.is_in_use(name, location, NO_PENDING_DELETIONS)
         kind = _kind_of(name, marks, has_links=location.links_length > 0) if is_in_use else UNUSED
-        figures.objects[kind].add(location.length + location.links_length)
+        stats.objects[kind].add(location.length + location.links_length)
 
 
 def _kind_of(name: bytes, marks: Marks, *, has_links: bool) -> str:

@@ -17,10 +17,9 @@ from tallac.vault.access.duplicates import check_duplicates, copy_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.reachable import CapCheck
-from tallac.vault.components import VaultParts
+from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import FinishedPack, names_in
 from tallac.vault.format.header import mend_headers
-from tallac.vault.format.keys import KeeperKey
 from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
@@ -43,28 +42,39 @@ FETCH_ROUNDS_MAX = 100
 
 
 class Repair:
-    """One repair. See `Repairer`."""
+    """One repair of one vault, as far as what is left of it allows. A keeper may run one."""
 
-    def __init__(self, parts: VaultParts, keeper: KeeperKey, options: RepairOptions, progress: Progress | None) -> None:
+    def __init__(self, components: VaultComponents, options: RepairOptions, progress: Progress | None = None) -> None:
         """Prepare; of the mirror the header is read.
 
         Raises:
+            AuthorityError: This takes the keeper key.
             VaultNotFoundError: The mirror is another vault's.
         """
-        self._parts = parts
-        self._backend = parts.backend
+        keeper = components.require_keeper_key()
+        self._components = components
+        self._backend = components.backend
         self._keeper = keeper
         self._options = options
         self._progress = progress
-        self._pending = Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+        self._pending = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
         # What another client has seen must not stop a repair.
-        self._slots = Slots(parts.backend, parts.locator, NoMemory(), parts.randomness)
-        self._mirror = None if options.mirror is None else PeerVault(options.mirror, parts.identity, keeper)
+        self._slots = Slots(components.backend, components.locator, NoMemory(), components.randomness)
+        self._mirror = None if options.mirror is None else PeerVault(options.mirror, components.identity, keeper)
         self._gone: set[bytes] = set()
         self.report = RepairReport()
 
-    def run(self, caps: Iterable[Cap]) -> None:
-        """Repair everything, going on after what can't be repaired."""
+    def run(self, caps: Iterable[Cap]) -> RepairReport:
+        """Repair everything, going on after what can't be repaired.
+
+        What could be restored before can be restored afterwards, whenever this is interrupted.
+
+        Args:
+            caps: Read caps of what is to be salvaged object by object; without any, what lies in damaged packs is merely kept.
+
+        Raises:
+            StoreError: A store failed.
+        """
         try:
             self._repair_structure()
             roots = self._mend_roots()
@@ -76,12 +86,13 @@ class Repair:
         finally:
             if self._mirror is not None:
                 self._mirror.close()
+        return self.report
 
     # The vault's own parts
 
     def _repair_structure(self) -> None:
         is_dry_run = self._options.is_dry_run
-        for message in mend_headers(self._backend, self._parts.identity, is_dry_run=is_dry_run):
+        for message in mend_headers(self._backend, self._components.identity, is_dry_run=is_dry_run):
             self._did(f"written anew: {message}")
         try:
             quarantine = pending_deletions_of(self._pending.read())
@@ -135,7 +146,7 @@ class Repair:
                 self._left(f"{item.name} is damaged: when no backup is running, repair with --end-sessions")
 
     def _mend_index(self) -> None:
-        index = self._parts.index
+        index = self._components.index
         index.refresh()
         found = index.look_at_packs()
         for damage in index.damage:
@@ -148,7 +159,7 @@ class Repair:
 
     def _mend_roots(self) -> list[MutableDirectoryVerify]:
         """Make the roots again from the slots where their register is lost; give the roots."""
-        roots = self._parts.require_roots()
+        roots = self._components.require_roots()
         by_slots = self._slots.all_roots(self._keeper)
         try:
             known = roots.read()
@@ -158,7 +169,7 @@ class Repair:
             known = list(dict.fromkeys(by_slots))
             self._did(f"gathered from the slots: {pluralize(len(known), 'root')} ({error})")
             if not self._options.is_dry_run:
-                Register(self._backend, "roots", self._keeper.roots, self._parts.memory, self._parts.randomness).rewrite(
+                Register(self._backend, "roots", self._keeper.roots, self._components.memory, self._components.randomness).rewrite(
                     encode_roots(known)
                 )
         return list(dict.fromkeys([*known, *by_slots]))
@@ -189,7 +200,7 @@ class Repair:
     def _mend_packs(self) -> None:
         """Get damaged and lost packs from the mirror, put the damaged ones aside, and drop the rest from the index."""
         indexed = self._indexed()
-        listed = StoredPacks(self._backend, self._parts.locator.frame).sizes()
+        listed = StoredPacks(self._backend, self._components.locator.frame).sizes()
         if not self._options.is_quick:
             self.report.bytes_total = sum(listed.values())
         lost: list[bytes] = []
@@ -201,7 +212,7 @@ class Repair:
                 is_whole = self._is_whole(name, size, known)
                 if not is_whole and not self._heal(name):
                     if not self._options.is_dry_run:
-                        self._parts.aside.put(name, size, known)
+                        self._components.damaged_packs.put(name, size, known)
                     damaged.append(name)
             except ObjectNotFoundError:
                 # It is gone by its name too; a listing alone would prove nothing.
@@ -221,7 +232,7 @@ class Repair:
         if self._options.is_dry_run or not (lost or damaged):
             return
         if dropped:
-            replace_packs(self._parts.index_register, self._parts.index_store, set(dropped), [])
+            replace_packs(self._components.index_register, self._components.index_store, set(dropped), [])
         for name in damaged:
             self._backend.delete(pack_path(name))
         # Records of what is stored belong to the quarantine's number: the next backup looks everything up, piece by piece.
@@ -231,9 +242,9 @@ class Repair:
         """Give what the index knows; in a dry run, without what is damaged of it."""
         packs: dict[bytes, FinishedPack] = {}
         with suppress(DamageError):
-            state = self._parts.index_register.read()
+            state = self._components.index_register.read()
             for name in names_in(None if state is None else state.text):
-                packs.update({pack.name: pack for pack in self._parts.index_store.get(name)})
+                packs.update({pack.name: pack for pack in self._components.index_store.get(name)})
         return packs
 
     def _is_whole(self, name: bytes, size: int, known: FinishedPack | None) -> bool:
@@ -285,14 +296,14 @@ class Repair:
                 self._did(f"found whole in what lies aside, and stored again: {pluralize(self.report.salvaged_objects, 'object')}")
 
     def _salvage(self, repacking: Repacking, caps: Iterable[Cap]) -> set[bytes]:
-        salvage = Salvage(self._parts, repacking)
+        salvage = Salvage(self._components, repacking)
         for cap in caps:
             salvage.run(cap)
         return salvage.rescued
 
     def _repack(self, fill: Callable[[Repacking], set[bytes]]) -> set[bytes]:
         """Fill new packs, and enter them in the index; give the names of what is in them."""
-        repacking = Repacking(self._backend, self._parts.locator.frame, self._parts.randomness)
+        repacking = Repacking(self._backend, self._components.locator.frame, self._components.randomness)
         try:
             names = fill(repacking)
             packs = repacking.finish()
@@ -300,16 +311,16 @@ class Repair:
             repacking.abort()
             raise
         if packs:
-            self._parts.index.publish(packs)
+            self._components.index.publish(packs)
         return names
 
     def _missing(self, roots: list[MutableDirectoryVerify]) -> set[bytes]:
         """Give the names of the objects that links lead to and that no pack in use has."""
-        parts = self._parts
-        parts.index.refresh()
-        parts.index.look_at_packs()
-        reader = ObjectReader(parts.backend, parts.locator, parts.index, only_present=True)
-        check = CapCheck(reader, self._slots, parts.index, parts.locator, read_data=False, progress=None)
+        components = self._components
+        components.index.refresh()
+        components.index.look_at_packs()
+        reader = ObjectReader(components.backend, components.locator, components.index, only_present=True)
+        check = CapCheck(reader, self._slots, components.index, components.locator, read_data=False, progress=None)
         for cap in roots:
             check.check(cap)
         return {bytes.fromhex(finding.stored) for finding in check.report.findings if finding.stored}
@@ -318,7 +329,7 @@ class Repair:
         missing = self._missing(roots)
         self.report.missing_objects = len(missing)
         if missing and not self._options.is_dry_run:
-            aside = sum(1 for name in missing if any(True for _ in self._parts.index.copies_in_damaged_packs(name)))
+            aside = sum(1 for name in missing if any(True for _ in self._components.index.copies_in_damaged_packs(name)))
             self._left(
                 f"missing: {pluralize(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a "
                 "restore finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"

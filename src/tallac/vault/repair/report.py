@@ -1,13 +1,9 @@
-"""What a repair is told, what it reports, and who can carry it out."""
+"""Options and report of a repair."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol, runtime_checkable
-
 import msgspec
 
-from tallac.caps import Cap
 from tallac.interfaces import Backend
 
 
@@ -57,25 +53,3 @@ class RepairReport(msgspec.Struct):
     def is_healthy(self) -> bool:
         """Whether nothing is left that is wrong."""
         return not self.left
-
-
-@runtime_checkable
-class Repairer(Protocol):
-    """Puts a damaged vault right, as far as what is left of it allows. A keeper may be one."""
-
-    def repair(
-        self, caps: Iterable[Cap], options: RepairOptions, *, progress: Callable[[RepairReport], None] | None = None
-    ) -> RepairReport:
-        """Repair. What could be restored before can be restored afterwards, whenever it is interrupted.
-
-        Args:
-            caps: Read caps of what is to be salvaged object by object; without any, what lies in damaged packs is merely kept.
-            options: See there.
-            progress: Is told how far it is.
-
-        Raises:
-            AuthorityError: This takes the keeper key.
-            VaultNotFoundError: The mirror is another vault's.
-            StoreError: A store failed.
-        """
-        ...

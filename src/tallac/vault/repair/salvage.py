@@ -16,7 +16,7 @@ from tallac.caps import (
 )
 from tallac.dag import Entry
 from tallac.errors import DamageError, RollbackDetectedError
-from tallac.vault.components import VaultParts
+from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import Location
 from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind
 from tallac.vault.format.nodes import NodeRef
@@ -50,18 +50,18 @@ class OneCopy:
 class Salvage:
     """One walk over what hangs below read caps. The index is fresh, and its packs were looked at."""
 
-    def __init__(self, parts: VaultParts, repacking: Repacking) -> None:
+    def __init__(self, components: VaultComponents, repacking: Repacking) -> None:
         """Store what is found through a repacking."""
-        self._index = parts.index
-        self._slots = parts.slots
-        self._naming = parts.locator.naming
+        self._index = components.index
+        self._slots = components.slots
+        self._naming = components.locator.naming
         self._repacking = repacking
         # It reads any copy that is whole, those put aside included.
-        self._reader = ObjectReader(parts.backend, parts.locator, parts.index)
+        self._reader = ObjectReader(components.backend, components.locator, components.index)
         self._one = OneCopy()
-        self._one_reader = ObjectReader(parts.backend, parts.locator, self._one)
-        self._windows = PackReadCache(parts.backend)
-        self._seen = SeenObjects(parts.index)
+        self._one_reader = ObjectReader(components.backend, components.locator, self._one)
+        self._windows = PackReadCache(components.backend)
+        self._seen = SeenObjects(components.index)
         self._seen_lost: set[bytes] = set()
         self._slots_seen: set[bytes] = set()
         self.rescued: set[bytes] = set()

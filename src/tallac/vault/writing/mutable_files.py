@@ -9,18 +9,18 @@ from tallac.caps import FileReadCap, FileWriteCap, MutableDirectoryWrite, Mutabl
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, ConflictError
 from tallac.interfaces import BinaryReader, FileContent, Session
-from tallac.vault.components import VaultParts
+from tallac.vault.components import VaultComponents
 from tallac.vault.mutable.registers import SWAPS_MAX
 from tallac.vault.mutable.slot_contents import content_of, content_of_entries, file_entry
 from tallac.vault.mutable.slots import make_write_cap
 from tallac.vault.reading.files import VaultFiles
 
 
-def create_slot(parts: VaultParts, mutable_format: MutableFormat, entries: Sequence[Entry] = ()) -> MutableDirectoryWrite:
+def create_slot(components: VaultComponents, mutable_format: MutableFormat, entries: Sequence[Entry] = ()) -> MutableDirectoryWrite:
     """Make a slot and enter it among the roots; durable when this returns."""
-    key = parts.require_writer_key()
-    slots, roots = parts.slots, parts.require_roots()
-    cap = make_write_cap(parts.randomness, mutable_format)
+    key = components.require_writer_key()
+    slots, roots = components.slots, components.require_roots()
+    cap = make_write_cap(components.randomness, mutable_format)
     slots.create(cap, key.keeper_key, entries)
     roots.add(cap.read_cap.verify_cap, lambda: slots.all_roots(key.keeper_key))
     return cap
@@ -29,9 +29,9 @@ def create_slot(parts: VaultParts, mutable_format: MutableFormat, entries: Seque
 class MutableFiles:
     """The mutable files of one vault."""
 
-    def __init__(self, parts: VaultParts, files: VaultFiles) -> None:
+    def __init__(self, components: VaultComponents, files: VaultFiles) -> None:
         """Read contents with `files`; nothing is read yet."""
-        self._parts = parts
+        self._components = components
         self._files = files
 
     def create(self, session: Session, content: FileContent, mutable_format: MutableFormat) -> MutableFileWrite:
@@ -39,7 +39,7 @@ class MutableFiles:
         with session.writing() as writer:
             stored = writer.put_file(content)
         session.commit([stored])
-        slot = create_slot(self._parts, mutable_format, [file_entry(stored)])
+        slot = create_slot(self._components, mutable_format, [file_entry(stored)])
         return MutableFileWrite(slot.writekey, slot.fingerprint, mutable_format)
 
     def write(self, session: Session, cap: FileWriteCap, content: FileContent, offset: int | None) -> None:
@@ -50,10 +50,10 @@ class MutableFiles:
         with session.writing() as writer:
             stored = writer.put_file(content)
         for _ in range(SWAPS_MAX):
-            before = content_of(self._parts.slots, cap.read_cap)
+            before = content_of(self._components.slots, cap.read_cap)
             after = stored if offset is None else self._spliced(session, before, stored, offset)
             session.commit([after])
-            entries = self._parts.slots.edit(slot, partial(_swapped, before, after))
+            entries = self._components.slots.edit(slot, partial(_swapped, before, after))
             if content_of_entries(entries) == after:
                 return
         raise ConflictError(f"the file {cap} was changed by others {SWAPS_MAX} times in a row: try again")

@@ -13,7 +13,7 @@ from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter
 from tallac.vault.check.below import check_below
-from tallac.vault.components import VaultParts
+from tallac.vault.components import VaultComponents
 from tallac.vault.format.keys import KeeperKey, WriterKey
 from tallac.vault.format.links import links_of_encoded
 from tallac.vault.mutable.pending_deletions import PendingDeletions, decode_pending, encode_pending, pending_deletions_of
@@ -26,12 +26,12 @@ from tallac.vault.writing.claims import Claims
 class VaultSession:
     """See `tallac.interfaces.Session`."""
 
-    def __init__(self, parts: VaultParts, key: WriterKey, registered: RegisteredSession) -> None:
+    def __init__(self, components: VaultComponents, key: WriterKey, registered: RegisteredSession) -> None:
         """Begin after the session object is durable."""
-        self._parts = parts
+        self._components = components
         self._key = key
         self._registered = registered
-        self._register = pending_register(parts, key.keeper_key)
+        self._register = pending_register(components, key.keeper_key)
         self._first_number: int | None = None
         self._linked: list[ReadCap] = []
         self._looked_at_number = 0
@@ -41,7 +41,7 @@ class VaultSession:
     @contextmanager
     def writing(self) -> Iterator[CapWriter]:
         """See `tallac.interfaces.Session`."""
-        parts, index = self._parts, self._parts.index
+        components, index = self._components, self._components.index
         index.quarantine = pending_deletions_of(self._register.read())
         if self._first_number is None:
             # Later batches look at a later state, but what the first one relied on was looked up under this one.
@@ -53,7 +53,7 @@ class VaultSession:
         if found:
             index.publish(found)
         with Claims() as claims:
-            writer = VaultWriter(parts.backend, self._key, index, claims, parts.randomness)
+            writer = VaultWriter(components.backend, self._key, index, claims, components.randomness)
             try:
                 yield writer
                 writer.publish()
@@ -106,7 +106,7 @@ class VaultSession:
 
         What a prune has merely proposed is rescued. What it has decided upon is as good as gone. Gives the last state looked at.
         """
-        index = self._parts.index
+        index = self._components.index
         while True:
             wanted: set[bytes] = set()
             index.quarantine = replace(quarantine, wanted=wanted)
@@ -123,16 +123,16 @@ class VaultSession:
 
     def _require(self, cap: Cap) -> None:
         try:
-            report = check_below(self._parts, cap, read_data=False)
+            report = check_below(self._components, cap, read_data=False)
         except DamageError as error:
             raise FencedError(f"{error}: a prune took it while this run was under way; run the command again") from error
         if not report.is_healthy:
             raise FencedError(f"{report.findings[0].message}: a prune took it while this run was under way; run the command again")
 
 
-def pending_register(parts: VaultParts, keeper: KeeperKey) -> Register:
+def pending_register(components: VaultComponents, keeper: KeeperKey) -> Register:
     """Give the register that holds the quarantine."""
-    return Register(parts.backend, "quarantine", keeper.roots, parts.memory, parts.randomness)
+    return Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
 
 
 def _without(wanted: set[bytes], text: bytes | None) -> bytes | None:

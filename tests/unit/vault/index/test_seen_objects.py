@@ -26,7 +26,7 @@ def test_nothing_counts_as_seen_that_another_writer_moved_in_the_index(tmp_path:
     vault = open_vault(backend, key, state=tmp_path / "state")
     naming = key.locator_key.naming
     names = [object_name_of(naming, storage_index_of(_put(vault, bytes([number]) * 100))) for number in range(20)]
-    index = vault._parts.index
+    index = vault.components.index
     seen = SeenObjects(index)
     for name in names:
         seen.add(name)

@@ -15,6 +15,7 @@ from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.mirror.full import VaultCopy
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
 from tallac.vault.mirror.rollback_guard import MirrorMemory
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -62,7 +63,7 @@ class Place:
         """Drop a snapshot and its space."""
         with self.open() as vault:
             vault.edit_directory(self.archives(vault), lambda entries: [entry for entry in entries if entry.name != name])
-            vault.prune(PruneOptions(unused_max=0))
+            Prune(vault.components, PruneOptions(unused_max=0)).run()
 
     def copy(
         self,

@@ -11,6 +11,7 @@ from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.mirror.partial import PartialCopy
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -74,7 +75,7 @@ def test_only_a_part_is_there(place: Place) -> None:
     with place.open(place.mirror) as mirror:
         found = dict(read_tree(mirror, place.other))
         assert isinstance(next(iter(found.values())), DamageError)
-        pruned = mirror.prune(PruneOptions(unused_max=0))
+        pruned = Prune(mirror.components, PruneOptions(unused_max=0)).run()
         assert (pruned.alive_objects, pruned.dead_objects) == (report.objects, 0)
     assert place.copy() == MirrorReport()
     with place.open() as vault:

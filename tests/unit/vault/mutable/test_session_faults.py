@@ -13,6 +13,7 @@ from tallac.testing.determinism import START_NS, FakeClock
 from tallac.testing.faulty_backend import Fault, FaultAt, FaultyBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, enter, flatten, noise, put_tree, read_tree
 from tallac.vault.mutable.sessions import RegisteredSession
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import create_vault, open_vault
 
@@ -57,7 +58,7 @@ def test_a_wrong_clock_ends_no_living_session(tmp_path: Path, seconds_off: int) 
 
             clock = Beating(seconds_off)
             with open_vault(backend, key.keeper_key, state=tmp_path / "keeper", clock=clock) as keeper:
-                keeper.prune(PruneOptions())
+                Prune(keeper.components, PruneOptions()).run()
             assert clock.waited >= HOUR
             enter(vault, target, b"1", cap)
     with open_vault(backend, key, state=tmp_path / "reader") as vault:
@@ -77,7 +78,7 @@ def test_a_wrong_clock_keeps_no_dead_session(tmp_path: Path, seconds_off: int) -
                 cap = put_tree(writer, {b"new": noise(3, 1000)})
             clock = Pruning(seconds_off)
             with open_vault(backend, key.keeper_key, state=tmp_path / "keeper", clock=clock) as keeper:
-                keeper.prune(PruneOptions())
+                Prune(keeper.components, PruneOptions()).run()
             assert 0 < clock.waited < 300
             with pytest.raises(FencedError, match="a prune"):
                 session.commit([cap])

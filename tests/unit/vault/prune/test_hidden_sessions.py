@@ -17,6 +17,7 @@ from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import back_up, create_target, noise, put_tree
 from tallac.transfer import CopyReport, Place as Target, copy_to_grid, put_file
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -87,7 +88,7 @@ def folder_vault(tmp_path: Path) -> Iterator[tuple[Vault, Target, Callable[[], N
 
     def prune() -> None:
         with open_vault(backend, key.keeper_key, state=tmp_path / "keeper") as keeper:
-            keeper.prune(PruneOptions(unused_max=0, fence_after_seconds=0))
+            Prune(keeper.components, PruneOptions(unused_max=0, fence_after_seconds=0)).run()
 
     with open_vault(backend, key, state=tmp_path / "state") as vault:
         root = create_target(vault)

@@ -21,6 +21,7 @@ from tallac.vault.format.keys import KeeperKey, WriterKey
 from tallac.vault.format.links import links_of_encoded
 from tallac.vault.mutable.sessions import RegisteredSession, SessionState, decode_session
 from tallac.vault.packs.pack import pack_path
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -54,7 +55,7 @@ class Place:
     def prune(self, options: PruneOptions = EVERYTHING, backend: Backend | None = None) -> PruneReport:
         """Prune as a keeper."""
         with self.open(backend, self.key.keeper_key) as vault:
-            return vault.prune(options)
+            return Prune(vault.components, options).run()
 
     def archives(self, vault: Vault) -> DirectoryWriteCap:
         """Find Archives."""
@@ -108,7 +109,7 @@ def test_exactly_what_is_reachable_is_left(place: Place) -> None:
     # With the same key, since that decides where files are cut into chunks, and so how many objects there are.
     with open_vault(alone, create_vault(alone, key=place.key), state=place.folder / "alone") as vault:
         back_up(vault, create_target(vault), b"2", SECOND)
-        only = vault.prune(EVERYTHING)
+        only = Prune(vault.components, EVERYTHING).run()
     assert (only.alive_objects, only.alive_bytes) == (report.alive_objects, report.alive_bytes)
     place.look(s2=SECOND)
 
@@ -136,7 +137,7 @@ def test_a_keeper_opens_no_content(place: Place, monkeypatch: pytest.MonkeyPatch
         open_vault(place.backend, place.key.locator_key, state=place.folder / "locator") as vault,
         pytest.raises(AuthorityError, match="keeper key"),
     ):
-        vault.prune(EVERYTHING)
+        Prune(vault.components, EVERYTHING).run()
 
 
 def test_the_order_of_writes(place: Place) -> None:
@@ -288,7 +289,7 @@ def test_a_writer_rescues_what_is_merely_proposed(place: Place) -> None:
                 session.commit([cap])
 
         with place.open(key=place.key.keeper_key, clock=Waiting()) as keeper:
-            keeper.prune(EVERYTHING)
+            Prune(keeper.components, EVERYTHING).run()
         vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
     place.look(s2=SECOND, s3=FIRST)
 
@@ -332,8 +333,8 @@ def test_what_a_session_names_is_taken_while_a_prune_looks(place: Place) -> None
         with pytest.raises(SimulatedCrash):
             place.prune(backend=CrashingBackend(place.backend, boundary))
         with place.open() as vault:
-            vault._parts.index.refresh()
-            indexed = {pack_path(name) for name in vault._parts.index.packs()}
+            vault.components.index.refresh()
+            indexed = {pack_path(name) for name in vault.components.index.packs()}
         decided = [name for name in place.packs() if name not in indexed]
         taken += bool(decided)
         # Its writer looks into the quarantine only now, and will begin again.
@@ -381,7 +382,7 @@ def test_what_hangs_nowhere_stays_for_a_month(place: Place) -> None:
             clock = FakeClock()
             clock.advance(days * 86400)
             with place.open(key=place.key.keeper_key, clock=clock) as keeper:
-                keeper.prune(EVERYTHING)
+                Prune(keeper.components, EVERYTHING).run()
             with place.open() as reader:
                 found = read_file(reader, cap)
             assert found == content if is_there else isinstance(found, MissingObjectError)
@@ -443,7 +444,7 @@ def test_three_prunes_of_one_identity(place: Place) -> None:
 
         def prune(self) -> None:
             with open_vault(place.backend, place.key.keeper_key, state=place.folder / "one", clock=self) as keeper:
-                keeper.prune(EVERYTHING)
+                Prune(keeper.components, EVERYTHING).run()
 
     RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
     Nested().prune()

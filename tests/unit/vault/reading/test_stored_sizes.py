@@ -54,7 +54,7 @@ def test_the_parts_are_what_is_stored(vault: Vault) -> None:
     many: Tree = {b"%05d" % number: noise(number, 60) for number in range(3000)}
     cap = store(vault, {b"large": noise(1, 5 * MIB), b"zeros": bytes(3 * MIB), b"small": b"a" * 5000, b"tiny": b"a", b"many": many})
     parts = {part.name: part for part in all_parts(vault, cap)}
-    records = {name: location.length + location.links_length for name, location in vault._parts.index.records()}
+    records = {name: location.length + location.links_length for name, location in vault.components.index.records()}
     assert {name: part.stored_size for name, part in parts.items()} == records
     directory = vault.read_directory(cap).get(b"many")
     assert directory is not None

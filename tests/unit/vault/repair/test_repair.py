@@ -21,7 +21,9 @@ from tallac.vault.mirror.full import VaultCopy
 from tallac.vault.mirror.report import MirrorOptions
 from tallac.vault.mirror.rollback_guard import MirrorMemory
 from tallac.vault.packs.pack import StoredPacks, pack_path
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
+from tallac.vault.repair.repair import Repair
 from tallac.vault.repair.report import RepairOptions, RepairReport
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -66,7 +68,7 @@ class Place:
         """Repair as a keeper, or as one who holds read caps as well."""
         caps: Iterable[Cap] = [self.target.read_cap] if with_caps else []
         with self.open(backend, self.key.keeper_key) as vault:
-            return vault.repair(caps, RepairOptions(mirror=mirror, is_dry_run=is_dry_run))
+            return Repair(vault.components, RepairOptions(mirror=mirror, is_dry_run=is_dry_run)).run(caps)
 
     def restorable(self) -> Found:
         """Restore both snapshots by their caps as far as possible."""
@@ -173,7 +175,7 @@ def test_a_mirror_heals_everything(place: Place, chance: random.Random, number: 
     mirror = place.mirror()
     if number % 2:
         with place.open(mirror) as vault:
-            vault.prune(PruneOptions(unused_max=0))
+            Prune(vault.components, PruneOptions(unused_max=0)).run()
     with suppress(StoreError):
         damage_something(place, chance)
     if not is_vault(place.backend):
@@ -243,7 +245,7 @@ def test_a_keeper_only_puts_aside(place: Place, monkeypatch: pytest.MonkeyPatch)
     assert place.repair().salvaged_objects > 0
     assert place.restorable() == before
     with place.open(key=place.key.locator_key) as vault, pytest.raises(AuthorityError, match="keeper key"):
-        vault.repair([], RepairOptions())
+        Repair(vault.components, RepairOptions()).run([])
 
 
 def test_a_prune_goes_on_after_a_repair(place: Place) -> None:
@@ -253,11 +255,11 @@ def test_a_prune_goes_on_after_a_repair(place: Place) -> None:
     before = place.restorable()
     place.repair(with_caps=False)
     with suppress(DamageError), place.open() as vault:
-        vault.prune(PruneOptions(unused_max=0))
+        Prune(vault.components, PruneOptions(unused_max=0)).run()
     assert before.items() <= place.restorable().items()
     place.back_up_again()
     with suppress(DamageError), place.open() as vault:
-        vault.prune(PruneOptions(unused_max=0))
+        Prune(vault.components, PruneOptions(unused_max=0)).run()
     assert before.items() <= place.restorable().items()
 
 
@@ -300,13 +302,13 @@ def test_the_frame_is_made_again(place: Place, name: str, breaking: Callable[[st
 def test_a_damaged_quarantine_is_emptied(place: Place) -> None:
     """What a prune can't get past is taken out of its way."""
     with place.open() as vault:
-        vault.prune(PruneOptions(unused_max=0))
+        Prune(vault.components, PruneOptions(unused_max=0)).run()
     place.backend.put("registers/quarantine", b"x" * 100)
     with place.open() as vault, pytest.raises(DamageError):
-        vault.prune(PruneOptions())
+        Prune(vault.components, PruneOptions()).run()
     assert place.repair().is_healthy
     with place.open() as vault:
-        vault.prune(PruneOptions(unused_max=0))
+        Prune(vault.components, PruneOptions(unused_max=0)).run()
     place.look()
 
 
@@ -331,7 +333,7 @@ def test_left_sessions_are_ended_on_request(place: Place) -> None:
     place.backend.put(f"sessions/{'0' * 32}", b"x" * 100)
     assert "--end-sessions" in place.repair().left[0]
     with place.open(key=place.key.keeper_key) as vault:
-        assert vault.repair([], RepairOptions(ends_sessions=True)).is_healthy
+        assert Repair(vault.components, RepairOptions(ends_sessions=True)).run([]).is_healthy
     place.look()
 
 

@@ -19,6 +19,7 @@ from tallac.vault.access.passphrases import Passphrases
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import EnvelopeKey, WriterKey
 from tallac.vault.index.index import INDEX_OBJECTS_MAX
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import create_vault, open_vault
 
@@ -69,7 +70,7 @@ def test_the_keepers_prune_tidies_up(backed: Backed, tmp_path: Path) -> None:
     store = MemoryBackend(backed.store.snapshot())
     assert len(list(store.list("sessions/"))) == SNAPSHOTS
     with open_vault(store, backed.key.keeper_key, state=tmp_path / "keeper") as vault:
-        vault.prune(PruneOptions(fence_after_seconds=1e9))
+        Prune(vault.components, PruneOptions(fence_after_seconds=1e9)).run()
     assert list(store.list("sessions/")) == []
     with open_vault(store, backed.key, state=tmp_path / "state") as vault:
         found = dict(read_tree(vault, backed.target.read_cap))
@@ -82,7 +83,7 @@ def test_such_a_client_can_not_prune(backed: Backed, tmp_path: Path) -> None:
     with open_vault(AddOnlyBackend(store), backed.key, state=tmp_path / "client") as vault:
         vault.edit_directory(backed.target, lambda _: [])
         with pytest.raises(StorePermissionError):
-            vault.prune(PruneOptions(unused_max=0))
+            Prune(vault.components, PruneOptions(unused_max=0)).run()
     assert {item.name for item in backed.store.list("packs/")} <= {item.name for item in store.list("packs/")}
 
 

@@ -13,6 +13,7 @@ from tallac.errors import AuthorityError, MalformedObjectError, MissingObjectErr
 from tallac.testing.sample_vault import noise, read_file
 from tallac.transfer import Place, put_file
 from tallac.vault.format.keys import WriterKey
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -136,7 +137,7 @@ def test_prune_keeps_what_files_hold(vault: Vault) -> None:
     directory = vault.create_directory()
     vault.edit_directory(directory, lambda entries: [*entries, Entry.of(b"small", small)])
     vault.write_file(large, io.BytesIO(LARGE[::-1]))
-    report = vault.prune(PruneOptions(unused_max=0))
+    report = Prune(vault.components, PruneOptions(unused_max=0)).run()
     assert report.freed_bytes > len(LARGE) // 2
     assert read_file(vault, small.read_cap) == SMALL
     assert read_file(vault, large.read_cap) == LARGE[::-1]

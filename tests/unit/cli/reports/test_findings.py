@@ -1,4 +1,4 @@
-from tallac.check import Hit, gather
+from tallac.cli.reports.findings import Hit, group_findings
 from tallac.interfaces import Finding
 
 LOST = "object 0123 is missing"
@@ -13,7 +13,7 @@ def test_snapshots_are_gathered() -> None:
         Finding(b"docs/Latest/c", LOST, stored="0123"),
         Finding(b"other/Latest/a/b", LOST, stored="0123"),
     ]
-    assert gather(findings) == [
+    assert group_findings(findings) == [
         Hit(b"docs/Latest/a/b", LOST, damaged=True, stored=["0123"], also=[b"docs/Archives/1", b"docs/Archives/2"]),
         Hit(b"docs/Latest/c", LOST, damaged=True, stored=["0123"]),
         Hit(b"other/Latest/a/b", LOST, damaged=True, stored=["0123"]),
@@ -23,7 +23,7 @@ def test_snapshots_are_gathered() -> None:
 def test_objects_of_a_file_are_gathered() -> None:
     """A file of which several objects are hit is one hit with all of them."""
     findings = [Finding(b"Archives/1/big", LOST, stored=str(number)) for number in range(3)]
-    assert gather(findings) == [Hit(b"Archives/1/big", LOST, damaged=True, stored=["0", "1", "2"])]
+    assert group_findings(findings) == [Hit(b"Archives/1/big", LOST, damaged=True, stored=["0", "1", "2"])]
 
 
 def test_objects_without_paths_are_gathered_by_their_cause() -> None:
@@ -35,7 +35,7 @@ def test_objects_without_paths_are_gathered_by_their_cause() -> None:
         Finding(b"Latest/x", "belongs to another grid", damaged=False),
         Finding(b"Latest/x", "belongs to another grid", damaged=False),
     ]
-    assert [(hit.path, hit.damaged, hit.stored) for hit in gather(findings)] == [
+    assert [(hit.path, hit.damaged, hit.stored) for hit in group_findings(findings)] == [
         (None, True, ["0123", "packs/1"]),
         (None, True, ["packs/2"]),
         (b"Latest/x", False, []),
