@@ -1,56 +1,52 @@
 """All exceptions of Tallac.
 
 An exception's message is one line that the user reads: it names the place and says what to do now. Errors keep their domain
-(source, store, local state): the base class says which. `retryable` is declared here and never guessed from a message.
+(source, store, local state): the base class says which.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class TallacError(Exception):
-    """Something went wrong that a user can understand and act on."""
-
-    retryable: ClassVar[bool] = False
+    """An error that a user can understand and act on."""
 
 
 class UsageError(TallacError):
-    """The command line or its arguments make no sense; nothing was done."""
+    """The command line or its arguments are wrong; nothing was done."""
 
 
 # Caps and aliases
 
 
 class CapError(TallacError):
-    """A cap can't be used for what was asked."""
+    """A cap can't be used for this operation."""
 
 
 class MalformedCapError(CapError):
-    """A text is no cap."""
+    """The text is not a cap."""
 
 
 class AuthorityError(CapError):
-    """A cap or vault key does not allow this: reading, writing or listing needs another one."""
+    """The cap or vault key does not allow this; reading, writing or listing needs another one."""
 
 
 class WrongPassphraseError(CapError):
-    """A passphrase opens nothing in this vault."""
+    """The passphrase is not one of this vault."""
 
 
 class MalformedKitError(CapError):
-    """A text is no recovery kit, or has a typing error."""
+    """The text is not a recovery kit, or has a typing error."""
 
 
 class AliasError(TallacError):
-    """An alias is unknown, or exists already."""
+    """The alias is unknown, or exists already."""
 
 
 # Directories and their entries
 
 
 class EntryError(TallacError):
-    """An operation on a named entry of a directory can't be carried out."""
+    """The operation on an entry of a directory can't be carried out."""
 
 
 class EntryNotFoundError(EntryError):
@@ -58,22 +54,18 @@ class EntryNotFoundError(EntryError):
 
 
 class EntryExistsError(EntryError):
-    """An entry with this name is in the way."""
+    """An entry of this name exists already."""
 
 
 class NotADirectoryCapError(EntryError):
-    """A path goes through, or ends at, something that is no directory."""
-
-
-class NameTakenError(EntryExistsError):
-    """Another snapshot has this name."""
+    """The path goes through, or ends at, something that is not a directory."""
 
 
 # The gateway
 
 
 class RequestError(TallacError):
-    """A request to the gateway makes no sense, or may not be carried out; `status` is the HTTP status of the answer."""
+    """A request to the gateway is malformed or not allowed; `status` is the HTTP status of the answer."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -84,25 +76,23 @@ class RequestError(TallacError):
 
 
 class StoreError(TallacError):
-    """The store could not do what was asked; earlier snapshots are whole."""
+    """The store could not carry out the operation; earlier snapshots are intact."""
 
 
 class StoreFullError(StoreError):
-    """The store has no space left, or a quota is exhausted."""
+    """The store has no space left, or its quota is used up."""
 
 
 class StorePermissionError(StoreError):
-    """The store can be read and not written."""
+    """The store does not permit this client the operation, such as deleting where it may only add."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store did not answer in time, or broke off; trying again may help."""
-
-    retryable = True
+    """The store did not answer in time, or the connection broke; try again."""
 
 
 class StoreBusyError(StoreUnavailableError):
-    """The store did not take it at this moment; it may take the very same a little later."""
+    """The store refused the object at this moment; the same request may succeed a little later."""
 
 
 class ObjectNotFoundError(StoreError):
@@ -110,53 +100,49 @@ class ObjectNotFoundError(StoreError):
 
 
 class ConflictError(StoreError):
-    """Somebody else changed a mutable object between reading and writing it."""
-
-    retryable = True
+    """Another client changed the object between reading and writing it; try again."""
 
 
 class VaultNotFoundError(StoreError):
-    """The location holds no vault."""
+    """No vault was found at the location."""
 
 
 class UnsupportedFormatError(StoreError):
-    """The vault was written by a newer Tallac; it is left alone."""
+    """The vault was written by a newer Tallac; nothing was changed."""
 
 
 class RollbackDetectedError(StoreError):
-    """The vault shows an older state than this client has seen."""
+    """The vault has an older state than this client has already seen."""
 
 
 class FencedError(StoreError):
-    """A prune took over while this run was away; what it refers to must be looked up again."""
-
-    retryable = True
+    """A prune ended this session while it was inactive; the objects that it refers to must be looked up again."""
 
 
 # Damage
 
 
 class DamageError(StoreError):
-    """Stored bytes are missing, or are not what their cap or name promises."""
+    """Stored data is missing or damaged."""
 
 
 class MissingObjectError(DamageError):
-    """The vault does not hold an object that a cap refers to."""
+    """An object that a cap refers to is missing."""
 
 
 class CorruptObjectError(DamageError):
-    """Stored bytes are not what their cap or name promises."""
+    """Stored bytes don't match the hash or signature of their cap or name."""
 
 
 class MalformedObjectError(CorruptObjectError):
-    """Authentic bytes do not follow the format."""
+    """Stored bytes are authentic but don't follow the format."""
 
 
-# The source, and the place that is restored to
+# The source and the destination
 
 
 class SourceError(TallacError):
-    """The source can't be read as a whole: it vanished, or is no directory."""
+    """The source can't be read at all: it was removed, or is not a directory."""
 
 
 class UnreadableError(SourceError):
@@ -168,15 +154,15 @@ class UnreadableError(SourceError):
 
 
 class PatternError(UsageError):
-    """A text is no pattern that files could be chosen by."""
+    """The text is not a valid file pattern."""
 
 
 class DestinationError(TallacError):
-    """The folder that is to be restored to can't be used."""
+    """The destination folder of a restore can't be used."""
 
 
 class ArchiveError(TallacError):
-    """An archive that is being written can't be completed; what has been written of it is not whole."""
+    """The archive can't be completed; what was written of it is not a valid archive."""
 
 
 # Local state
@@ -191,8 +177,8 @@ class ConfigurationError(LocalStateError):
 
 
 class OutputError(LocalStateError):
-    """What a command prints can't be written to standard output."""
+    """The output can't be written to standard output."""
 
 
 class WorkerCrashedError(LocalStateError):
-    """A worker process ended unexpectedly, killed perhaps for lack of memory; nothing was entered."""
+    """A worker process ended unexpectedly, perhaps killed for lack of memory; no snapshot was created."""

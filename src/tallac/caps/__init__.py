@@ -1,6 +1,6 @@
-"""Caps: what leads to a file or directory and allows something with it.
+"""Caps: capability strings, each of which locates a file or directory and grants access to it.
 
-The grammar and the derivations are those of Tahoe-LAFS (docs/specifications/uri.rst there). A cap means something only on the
+The grammar and the derivations are those of Tahoe-LAFS (docs/specifications/uri.rst there). A cap is valid only on the
 grid that issued it.
 """
 

@@ -1,6 +1,6 @@
-"""What a cap allows, as types. A function says in its signature how much authority it needs, and mypy holds it to that.
+"""The authority of a cap as its type: a function states in its signature how much authority it needs, and mypy checks it.
 
-A write cap is no read cap: who needs to read asks for its `read_cap`, so nobody carries more authority than he uses.
+A write cap is not a read cap: code that reads asks for its `read_cap`, so that nothing holds more authority than it uses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SHORT_FINGERPRINT_SIZE = 5
 
 
 class Cap(ABC):
-    """A capability string: the address and the key of one thing at once. Immutable, hashable; shown only redacted."""
+    """A capability string: the location and the key of a file or directory. Immutable, hashable; its `repr` is redacted."""
 
     __slots__ = ()
 
@@ -27,16 +27,16 @@ class Cap(ABC):
     @property
     @abstractmethod
     def verify_cap(self) -> VerifyCap | None:
-        """The cap that suffices to check this one's object; None where there is nothing to check, or no way to know."""
+        """The cap that suffices to check the object; None where nothing is stored, or the kind is unknown."""
 
     @abstractmethod
     def danger_whole_text(self) -> str:
-        """Write the whole cap, secrets included. Whoever sees the result holds the cap: never log it."""
+        """Return the whole text, secrets included. Whoever sees it holds the cap: never log it."""
 
     def short_fingerprint(self) -> str:
-        """Give a few characters that tell this cap from others, and tell nothing about it.
+        """Return a few characters that distinguish this cap from others and reveal nothing about it.
 
-        Not collision-resistant: for the eyes only.
+        Not collision-resistant: for display only.
         """
         digest = sha256(_SHORT_FINGERPRINT_TAG + self.danger_whole_text().encode("utf-8", "surrogatepass")).digest()
         return base32.encode(digest[:_SHORT_FINGERPRINT_SIZE])
@@ -49,7 +49,7 @@ class Cap(ABC):
 
 
 class VerifyCap(Cap):
-    """Allows to check that an object is there and intact, not to read it."""
+    """Allows checking that an object is there and intact, not reading it."""
 
     __slots__ = ()
 
@@ -60,51 +60,51 @@ class VerifyCap(Cap):
 
 
 class ReadCap(Cap):
-    """Allows to read one file or directory and what is below it."""
+    """Allows reading one file, or one directory and everything below it."""
 
     __slots__ = ()
 
 
 class FileReadCap(ReadCap):
-    """Allows to read one file."""
+    """Allows reading one file."""
 
     __slots__ = ()
 
 
 class DirectoryReadCap(ReadCap):
-    """Allows to read one directory and what is below it."""
+    """Allows reading one directory and everything below it."""
 
     __slots__ = ()
 
 
 class WriteCap(Cap):
-    """Allows to change one mutable file or directory."""
+    """Allows changing one mutable file or directory."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def read_cap(self) -> ReadCap:
-        """The cap that allows to read the same thing, and not to change it."""
+        """The cap that allows reading the same file or directory without changing it."""
 
 
 class FileWriteCap(WriteCap):
-    """Allows to change one mutable file."""
+    """Allows changing one mutable file."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def read_cap(self) -> FileReadCap:
-        """The cap that allows to read the same file, and not to change it."""
+        """The cap that allows reading the same file without changing it."""
 
 
 class DirectoryWriteCap(WriteCap):
-    """Allows to change one mutable directory and whatever its entries hold write caps of."""
+    """Allows changing one mutable directory, and everything that its entries hold write caps of."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def read_cap(self) -> DirectoryReadCap:
-        """The cap that allows to read the same directory, and not to change it."""
+        """The cap that allows reading the same directory without changing it."""

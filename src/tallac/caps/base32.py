@@ -1,4 +1,4 @@
-"""Base32 as caps use it: lower case, without padding, one text for each sequence of bytes."""
+"""Base32 as caps use it: lower case, without padding, exactly one text for each byte string."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from base64 import b32encode
 
 ALPHABET = b"abcdefghijklmnopqrstuvwxyz234567"
 
-# int() reads numbers to base 32, in time linear in their length, with 0-9 and a-v as digits.
+# int() parses numbers in base 32, with 0-9 and a-v as digits, in linear time.
 _DIGITS = b"0123456789abcdefghijklmnopqrstuv"
 _NO_DIGIT = ord("!")
 _TO_DIGITS = bytes(_DIGITS[ALPHABET.index(byte)] if byte in ALPHABET else _NO_DIGIT for byte in range(256))
 
 
 def encode(content: bytes) -> str:
-    """Write bytes as base32."""
+    """Encode bytes as base32."""
     return b32encode(content).decode("ascii").rstrip("=").lower()
 
 
 def decode(text: str) -> bytes:
-    """Read base32, and only what encode() writes.
+    """Decode base32; accept only what encode() writes.
 
     The bits of the last character beyond the last whole byte must be zero, as in Tahoe-LAFS: else two texts would mean the
     same bytes.
 
     Raises:
-        ValueError: The text is no base32. The message fits after "the key ..." and does not contain the text.
+        ValueError: The text is not base32. The message continues "the key ..." and does not contain the text.
     """
     size, spare_bits = divmod(len(text) * 5, 8)
     if not text:

@@ -1,6 +1,6 @@
 """The one-way steps from a stronger key to a weaker one: write key -> read key -> storage index.
 
-Each is SHA-256 applied twice, over a tag of the step's own and the key, cut to 128 bits, as Tahoe-LAFS does it
+Each is SHA-256 applied twice, over a tag of its own and the key, truncated to 128 bits, as in Tahoe-LAFS
 (docs/specifications/uri.rst and file-encoding.rst there; pinned in tests/vectors/caps.json).
 """
 

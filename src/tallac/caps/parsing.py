@@ -1,4 +1,4 @@
-"""Text -> cap. `parse` refuses whatever is not exactly a cap; `parse_lenient` treats it as Tahoe-LAFS does."""
+"""Text -> cap. `parse` refuses everything that is not exactly a cap; `parse_lenient` accepts what Tahoe-LAFS accepts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tallac.caps.values import (
 from tallac.errors import MalformedCapError
 
 TEXT_LENGTH_MAX = 8192
-"""In characters. No cap of a known kind comes near it; it bounds what a hostile text can cost."""
+"""In characters. No cap of a known kind comes near it; it limits what a hostile text can cost."""
 
 READ_ONLY_PREFIX = "ro."
 IMMUTABLE_PREFIX = "imm."
@@ -62,15 +62,15 @@ _MUTABLES: dict[str, tuple[str, Callable[[bytes, bytes, MutableFormat], Cap], Mu
 
 
 def parse(text: str | bytes) -> Cap:
-    """Read a cap from its whole text, with nothing before or after it.
+    """Parse the whole text of a cap, with nothing before or after it.
 
-    A known kind loses a `ro.` or `imm.` before it, as in Tahoe-LAFS; an unknown one becomes an `UnknownCap` and keeps it. What
-    follows the fingerprint of an MDMF cap after another `:` is left out, as Tahoe-LAFS does. Otherwise one cap has one text:
-    numbers with leading zeros and anything after the last field are refused, which Tahoe-LAFS takes in places, and so are
+    A prefix `ro.` or `imm.` is dropped from a known kind, as in Tahoe-LAFS; an unknown kind becomes an `UnknownCap` and keeps it.
+    Text after a `:` behind the fingerprint of an MDMF cap is dropped, as in Tahoe-LAFS. Otherwise each cap has one text:
+    numbers with leading zeros and text after the last field, which Tahoe-LAFS accepts in places, are refused, and so are
     numbers of shares and sizes that no file can have.
 
     Raises:
-        MalformedCapError: The text is no cap, or its kind is known and it does not follow that kind's grammar, or its prefix
+        MalformedCapError: The text is not a cap, or does not follow the grammar of its kind, or its prefix
             denies what the cap allows. The message says why, and contains no part of the text but the kind.
     """
     text = _to_str(text)
@@ -91,9 +91,9 @@ def parse(text: str | bytes) -> Cap:
 
 
 def parse_lenient(text: str | bytes) -> Cap:
-    """Read a cap as parse() does, but give an `UnknownCap` with the text untouched where that refuses, as Tahoe-LAFS does.
+    """Parse a cap as parse() does, but return an `UnknownCap` with the unchanged text where that refuses, as Tahoe-LAFS does.
 
-    For caps that are somebody else's data, such as those in a directory: they are listed and passed on, never used.
+    For caps that are foreign data, such as those in a directory: they are listed and passed on, never used.
 
     Raises:
         MalformedCapError: The bytes are not UTF-8.
@@ -115,7 +115,7 @@ def _to_str(text: str | bytes) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError:
-        # The UnicodeDecodeError carries the whole text.
+        # The UnicodeDecodeError would carry the whole text.
         raise _malformed("it is not UTF-8") from None
 
 
@@ -127,7 +127,7 @@ def _split_prefix(text: str) -> tuple[str, str]:
 
 
 def _parse_known(bare: str) -> Cap | None:
-    """Read a cap of a known kind; None where the kind is unknown."""
+    """Parse a cap of a known kind; return None if the kind is unknown."""
     _, kind, *fields = bare.split(":")
     try:
         if kind in _IMMUTABLES:
@@ -158,7 +158,7 @@ def _parse_immutable(kind: str, fields: list[str]) -> Cap:
 def _parse_mutable(kind: str, fields: list[str]) -> Cap:
     key_name, make, mutable_format = _MUTABLES[kind]
     if mutable_format is MutableFormat.MDMF:
-        # Old nodes wrote hints about the layout here, and a later one may again: no part of what the cap names.
+        # Old nodes wrote hints about the layout here, and later ones may again; they are not part of the cap's identity.
         fields = fields[:2]
     _require_fields(kind, fields, 2)
     key = _parse_sized(key_name, fields[0], KEY_SIZE)

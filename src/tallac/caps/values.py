@@ -1,4 +1,4 @@
-"""The caps of every kind, as values. The fields of a kind are written once; its file and its directory form share them."""
+"""The caps of every kind as values. The fields of a kind are defined once and shared by its file and its directory form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZE_MAX = 2**64 - 1
 
 
 class MutableFormat(Enum):
-    """How a Tahoe-LAFS grid lays out a mutable file. It decides which kind of cap names it, and nothing else here."""
+    """How a Tahoe-LAFS grid stores a mutable file. Here it decides only the kind of its cap."""
 
     SDMF = "sdmf"
     MDMF = "mdmf"
@@ -43,13 +43,13 @@ def _require_shares(needed: int, total: int, size: int) -> None:
         raise ValueError(f"the size is impossible: it has to be from 0 to {SIZE_MAX}")
 
 
-# Field sets. Their classes have the fields and the text; what the cap allows is added by the subclasses below. Subclasses add
+# Field sets. These classes have the fields and the text; the subclasses below add the authority. Subclasses add
 # no fields, so they need no decorator of their own, which would cost start-up time.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Literal(Cap):
-    """A file or directory so small that its cap holds it."""
+    """A file or directory that is so small that its cap holds its content."""
 
     _kind: ClassVar[str]
 
@@ -70,20 +70,20 @@ class _Literal(Cap):
 
     @property
     def verify_cap(self) -> None:
-        """None: there is nothing stored that could be checked."""
+        """None: nothing is stored that could be checked."""
         return None
 
     def danger_whole_text(self) -> str:
         return f"URI:{self._kind}:{base32.encode(self.data)}"
 
     def __str__(self) -> str:
-        # The content may be guessable, and a fingerprint would confirm the guess.
+        # The content may be guessable, and a fingerprint would confirm a guess.
         return f"{self._kind} of {len(self.data)} bytes"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Immutable(Cap):
-    """The read cap of something immutable: key, 32 bytes of hash, shares needed and total, and the content's size in bytes."""
+    """The read cap of an immutable object: key (16 bytes), hash (32 bytes), shares needed and total, and content size in bytes."""
 
     _kind: ClassVar[str]
 
@@ -104,7 +104,7 @@ class _Immutable(Cap):
 
     @property
     def storage_index(self) -> bytes:
-        """Where the object is: 16 bytes, derived from the key."""
+        """The storage index: 16 bytes, derived from the key."""
         return storage_index_of(self.key)
 
     def danger_whole_text(self) -> str:
@@ -114,7 +114,7 @@ class _Immutable(Cap):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _ImmutableVerify(VerifyCap):
-    """The verify cap of something immutable; as its read cap, with the storage index in place of the key."""
+    """The verify cap of an immutable object: like its read cap, with the storage index in place of the key."""
 
     _kind: ClassVar[str]
 
@@ -140,7 +140,7 @@ class _ImmutableVerify(VerifyCap):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _MutableWrite(Cap):
-    """The write cap of something mutable: 16 bytes of write key, 32 of the public key's fingerprint."""
+    """The write cap of a mutable object: write key (16 bytes) and fingerprint of the public key (32 bytes)."""
 
     _sdmf_kind: ClassVar[str]
     _mdmf_kind: ClassVar[str]
@@ -164,7 +164,7 @@ class _MutableWrite(Cap):
 
     @property
     def storage_index(self) -> bytes:
-        """Where the object is: 16 bytes, derived from the read key."""
+        """The storage index: 16 bytes, derived from the read key."""
         return storage_index_of_read_key(self.readkey)
 
     def danger_whole_text(self) -> str:
@@ -173,7 +173,7 @@ class _MutableWrite(Cap):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _MutableRead(Cap):
-    """The read cap of something mutable: 16 bytes of read key, 32 of the public key's fingerprint."""
+    """The read cap of a mutable object: read key (16 bytes) and fingerprint of the public key (32 bytes)."""
 
     _sdmf_kind: ClassVar[str]
     _mdmf_kind: ClassVar[str]
@@ -192,7 +192,7 @@ class _MutableRead(Cap):
 
     @property
     def storage_index(self) -> bytes:
-        """Where the object is: 16 bytes, derived from the read key."""
+        """The storage index: 16 bytes, derived from the read key."""
         return storage_index_of_read_key(self.readkey)
 
     def danger_whole_text(self) -> str:
@@ -201,7 +201,7 @@ class _MutableRead(Cap):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _MutableVerify(VerifyCap):
-    """The verify cap of something mutable: 16 bytes of storage index, 32 of the public key's fingerprint."""
+    """The verify cap of a mutable object: storage index (16 bytes) and fingerprint of the public key (32 bytes)."""
 
     _sdmf_kind: ClassVar[str]
     _mdmf_kind: ClassVar[str]
@@ -294,7 +294,7 @@ class MutableFileWrite(_MutableWrite, FileWriteCap):
 
 
 class LiteralDirectory(_Literal, DirectoryReadCap):
-    """A directory whose table is in its cap (`DIR2-LIT`); `data` is that table as the grid packs it."""
+    """A directory whose table is in its cap (`DIR2-LIT`); `data` is the encoded table."""
 
     __slots__ = ()
     _kind = "DIR2-LIT"
@@ -358,23 +358,23 @@ class MutableDirectoryWrite(_MutableWrite, DirectoryWriteCap):
         return self.read_cap.verify_cap
 
 
-# What a later version may understand
+# Kinds that a later version may know
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UnknownCap(Cap):
-    """A cap of a kind that this version doesn't know. It is kept and passed on as it came, prefix included."""
+    """A cap of a kind that this version does not know. It is stored and passed on unchanged, prefix included."""
 
     text: str
 
     @property
     def kind(self) -> str:
-        """Always `unknown`: the text might be anything, a secret from its first character on."""
+        """Always `unknown`: any part of the text may be secret."""
         return "unknown"
 
     @property
     def verify_cap(self) -> None:
-        """None: how to attenuate it is not known."""
+        """None: an unknown kind can't be attenuated."""
         return None
 
     def danger_whole_text(self) -> str:

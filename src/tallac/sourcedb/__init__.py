@@ -1,4 +1,4 @@
-"""The source database: a local record of what is stored already, so that the unchanged is not read again."""
+"""The source database: a local record of what is stored already, so that unchanged files are not read again."""
 
 from tallac.sourcedb.database import SourceDatabase
 from tallac.sourcedb.record import DirectoryRow, ProvisionalRows, SourceRecord

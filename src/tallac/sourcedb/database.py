@@ -1,6 +1,6 @@
-"""The file of the source database: opening it, and starting anew where it can't be used.
+"""The file of the source database: opens it, and starts a new one if it can't be used.
 
-Losing it is harmless: the next backup takes longer. So trouble with it is a notice, and never the end of a backup.
+Losing it is harmless: the next backup takes longer. So a problem with it is a warning, and never ends a backup.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ Notice = Callable[[str], None]
 
 
 class SourceDatabase:
-    """One user's source database, in one file of mode 0600. Not thread-safe; several processes may have it open."""
+    """The source database of one user, in one file of mode 0600. Not thread-safe; several processes may have it open."""
 
     def __init__(self, path: Path, notice: Notice) -> None:
-        """Open the database, creating it where it is missing.
+        """Open the database, creating it if it is missing.
 
         Args:
-            path: Its file; the folder is created with mode 0700.
-            notice: Told, in one sentence, what can't be used and what follows from that.
+            path: The file; its folder is created with mode 0700.
+            notice: Called with one sentence that says what can't be used and what follows.
         """
         self._path = path
         self._notice = notice
@@ -74,20 +74,20 @@ class SourceDatabase:
 
     @property
     def connection(self) -> sqlite3.Connection | None:
-        """The open database; None where it can't be used and is done without."""
+        """The open database; None if it can't be used."""
         return self._connection
 
     def record(self, grid: str, *sources: bytes) -> SourceRecord:
-        """Give what is known of some sources on one grid.
+        """Return the record of some sources on one grid.
 
         Args:
-            grid: The grid's identity.
+            grid: The identity of the grid.
             sources: Their absolute paths.
         """
         return SourceRecord(self._connection, grid, sources, self._give_up)
 
     def close(self) -> None:
-        """Close the file. What was staged and not committed is gone."""
+        """Close the file; rows that were staged and not committed are dropped."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -116,7 +116,7 @@ class SourceDatabase:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives its side files the mode that the main file has, so that one has to be right before SQLite sees it.
+        # SQLite creates its side files with the mode of the main file, so that one must be right before SQLite opens it.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
         try:
@@ -149,12 +149,12 @@ class SourceDatabase:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     with Transaction(connection):
-        # Another process may have been faster.
+        # Another process may have created it first.
         if connection.execute("PRAGMA user_version").fetchone()[0] == 2:
             for statement in _UPGRADE_FROM_2:
                 connection.execute(statement)
 
 
 def _is_unusable(error: sqlite3.DatabaseError) -> bool:
-    """Tell a file that is no database of ours from a lock, a full disk and the like, which pass."""
+    """Whether the file is not a source database of this version, as opposed to a lock, a full disk and other passing errors."""
     return not isinstance(error, sqlite3.OperationalError) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR

@@ -1,7 +1,7 @@
-"""What the source database knows of some sources on one grid, and what a backup will have it know.
+"""The rows of the source database for some sources on one grid, and those that a backup adds.
 
-What a run learns of directories is staged and becomes visible at `commit`, after the snapshot has been entered. What it stored
-of files goes in at once as provisional rows, so that a run that is killed has not read in vain.
+Rows of directories are staged and become visible at `commit`, after the snapshot has been linked. Rows of stored files are written
+at once as provisional rows, so that a run which is killed has not read in vain.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FLUSH_SIZE = 4 * 2**20
 STAGED_ROWS_MAX = 500
 
 EPOCH_UNKNOWN = -1
-"""No grid's epoch; what is of it has to be looked up piece by piece."""
+"""Not the epoch of any grid; objects of such rows have to be looked up one by one."""
 
 _SELECT = (
     "SELECT signature, packed, below, read_ns, files, directories, bytes, excluded, epoch FROM directories "
@@ -44,17 +44,17 @@ _ADD_PROVISIONAL = "INSERT INTO provisional (grid, path, first, last, read_ns, r
 
 
 class DirectoryRow(NamedTuple):
-    """How a source directory was stored.
+    """The record of a stored source directory.
 
     Attributes:
-        signature: Hash of its names and their stat fields at that time; None where something forbids to rely on it.
+        signature: Hash of its names and their stat fields at that time; None if it can't be relied on.
         packed: Its packed directory cap.
-        below: A digest of its subdirectories' names and caps, as they stand in that directory. Rows of one tree may come from
-            several runs, and a subdirectory's row may be newer than what the directory's cap holds of it.
-        read_ns: When its reading began, by the client's clock.
-        files, directories, size: What is below it, itself not counted.
-        excluded: How many files and directories below it were left out by the user's rules; what is in those is not counted.
-        epoch: The grid's epoch in which all of it was last seen to be there; a row that is staged need not tell.
+        below: A digest of the names and caps of its subdirectories in that directory. Rows of one tree may come from
+            several runs, and the row of a subdirectory may be newer than its cap in the directory.
+        read_ns: The client's wall clock, in ns, before the directory was read: any earlier change is included.
+        files, directories, size: Counts, and bytes, of everything below it, without itself.
+        excluded: Number of files and directories below it that the user's rules left out, without their contents.
+        epoch: The epoch of the grid in which all of it was last known to exist; a staged row may leave it out.
     """
 
     signature: bytes | None
@@ -69,11 +69,11 @@ class DirectoryRow(NamedTuple):
 
 
 class ProvisionalRows(NamedTuple):
-    """Entries that a run which did not end has stored.
+    """Entries that an interrupted run has stored.
 
     Attributes:
-        read_ns: When the reading of their directory began.
-        table: The entries, encoded as a directory's table is.
+        read_ns: The client's wall clock, in ns, before their directory was read.
+        table: The entries, encoded as the table of a directory.
     """
 
     read_ns: int
@@ -81,9 +81,9 @@ class ProvisionalRows(NamedTuple):
 
 
 class SourceRecord:
-    """What is known of some sources on one grid. It stays usable when the database fails: it then knows nothing more.
+    """The rows of some sources on one grid. If the database fails, it stays usable and has no more rows.
 
-    Not thread-safe. One run has one SourceRecord; the staged rows of an earlier one are dropped.
+    Not thread-safe. Each run has one SourceRecord; rows that an earlier one staged and did not commit are dropped.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class SourceRecord:
         self._has_provisional = self._begin()
 
     def directory(self, path: bytes) -> DirectoryRow | None:
-        """Look up how the directory at an absolute path was stored."""
+        """Return the row of the directory at an absolute path; None if there is none."""
         if self._connection is None:
             return None
         try:
@@ -119,11 +119,11 @@ class SourceRecord:
 
     @property
     def has_provisional(self) -> bool:
-        """Whether runs that did not end have left rows of these sources."""
+        """Whether interrupted runs have left rows of these sources."""
         return self._connection is not None and self._has_provisional
 
     def provisional(self, path: bytes, name: bytes) -> list[ProvisionalRows]:
-        """Give those rows of a directory that may have a name among them; later ones last."""
+        """Return the provisional rows of a directory that may hold a name, later ones last."""
         if self._connection is None or not self._has_provisional:
             return []
         try:
@@ -134,12 +134,12 @@ class SourceRecord:
         return [ProvisionalRows._make(row) for row in rows]
 
     def keep_provisional(self, path: bytes, first: bytes, last: bytes, rows: ProvisionalRows) -> None:
-        """Remember entries of a directory just stored, within about a second also on disk.
+        """Record entries of a directory that were just stored; they are on disk within about a second.
 
         Args:
             path: The directory's absolute path.
             first: The first name among the entries.
-            last: The last one.
+            last: The last name among the entries.
             rows: The entries.
         """
         if self._connection is None:
@@ -150,7 +150,7 @@ class SourceRecord:
             self.flush()
 
     def flush(self) -> None:
-        """Write the provisional rows that wait."""
+        """Write the pending provisional rows."""
         self._flushed_at = self._monotonic()
         if self._connection is None or not self._waiting:
             return
@@ -162,7 +162,7 @@ class SourceRecord:
             self._fail(error)
 
     def stage(self, path: bytes, row: DirectoryRow) -> None:
-        """Have a directory's row written at `commit`."""
+        """Stage the row of a directory, to be written at `commit`."""
         if self._connection is None:
             return
         self._staged.append((path, *row[:-1]))
@@ -170,15 +170,15 @@ class SourceRecord:
             self._spill()
 
     def drop_below(self, path: bytes) -> None:
-        """Have the rows of a directory that is gone, and of all below it, removed at `commit`."""
+        """Stage the removal of the rows of a removed directory and of everything below it, for `commit`."""
         if self._connection is not None:
             self._dropped.append(path)
 
     def commit(self, epoch: int = 0) -> None:
-        """Apply what was staged and forget the provisional rows of these sources. Call after the snapshot has been entered.
+        """Apply the staged rows and delete the provisional rows of these sources. Call after the snapshot has been linked.
 
         Args:
-            epoch: The grid's, when the run began: that of all rows that were staged.
+            epoch: The epoch of the grid at the start of the run, for all staged rows.
         """
         self._waiting.clear()
         if self._connection is None:
@@ -221,7 +221,7 @@ class SourceRecord:
             self._fail(error)
 
     def _fail(self, error: sqlite3.Error) -> None:
-        """Do without the database from now on."""
+        """Report an error of the database once, and do without it from now on."""
         self._connection = None
         self._staged.clear()
         self._waiting.clear()
@@ -229,7 +229,7 @@ class SourceRecord:
 
 
 class Transaction:
-    """A transaction for the length of a block, rolled back where the block fails."""
+    """A transaction around a block, rolled back if the block raises."""
 
     def __init__(self, connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> None:
         self._connection = connection
@@ -246,6 +246,6 @@ class Transaction:
 
 
 def _range_below(grid: str, path: bytes) -> tuple[str, bytes, bytes, bytes]:
-    """Give the values that choose in SQL: the path, and all that begins with the path and a slash."""
+    """Return the parameters of the SQL condition for a path and everything below it."""
     below = path.rstrip(b"/")
     return grid, path, below + b"/", below + b"0"

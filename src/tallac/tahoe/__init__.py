@@ -1,1 +1,1 @@
-"""Tahoe-LAFS grids in the plain layout: one file a file, one directory a directory, which every Tahoe client reads."""
+"""Tahoe-LAFS grids in the plain layout: every file and directory is an object of its own, which any Tahoe client can read."""

@@ -1,4 +1,4 @@
-"""Checks, carried out by the gateway."""
+"""Checks that a gateway carries out."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def check_through(
     add_lease: bool = False,
     progress: Progress | None = None,
 ) -> CheckReport:
-    """Have a gateway check what hangs below a cap, and repair what can be.
+    """Let a gateway check everything below a cap, and repair what it can.
 
     Args:
         client: The gateway.
-        cap: A file's or directory's, or a verify cap, which leads to one thing only.
-        verify: Have all bytes of all shares read.
-        repair: Have missing shares made anew.
-        add_lease: Have the leases of all shares renewed.
-        progress: Told now and then how far it is.
+        cap: The cap of a file or directory, or a verify cap, for which one object is checked.
+        verify: Read and verify all bytes of all shares.
+        repair: Upload missing shares again.
+        add_lease: Renew the leases of all shares.
+        progress: Called from time to time with the state so far.
 
     Raises:
-        MissingObjectError: A directory on the way can't be read, so that what is below it is not known.
+        MissingObjectError: A directory can't be read, so that what is below it is unknown.
         StoreError: The gateway failed.
     """
     report = CheckReport()

@@ -15,7 +15,7 @@ from tallac.webapi import WebChild
 
 
 class TahoeDirectory:
-    """A directory's entries, in order of their names."""
+    """The entries of a directory, sorted by name."""
 
     def __init__(self, entries: list[Entry]) -> None:
         self._entries = entries
@@ -31,7 +31,7 @@ class TahoeDirectory:
 
 
 def entries_of(children: Mapping[str, WebChild], *, with_node_key: bool) -> list[Entry]:
-    """Turn children into entries, sorted by name. Caps of unknown form are carried along; a child without any is left out."""
+    """Convert children to entries, sorted by name. Caps of unknown kind are kept as they are; a child without a cap is left out."""
     entries = []
     for name, child in children.items():
         cap = _strongest(child)
@@ -42,12 +42,12 @@ def entries_of(children: Mapping[str, WebChild], *, with_node_key: bool) -> list
 
 
 def child_of(entry: Entry) -> tuple[str, WebChild]:
-    """Turn an entry into a child and its name."""
+    """Convert an entry to a child and its name on the grid."""
     return grid_name(entry.name), _child(entry, to_child_metadata(entry.metadata))
 
 
 def without_node_key(entry: Entry) -> Entry:
-    """Give an entry without what only the node can say of it."""
+    """Return an entry without the metadata that only a node can set."""
     other = entry.metadata.other
     if other is None or NODE_KEY not in other:
         return entry
@@ -56,9 +56,9 @@ def without_node_key(entry: Entry) -> Entry:
 
 
 def is_said_by(recorded: Iterable[Entry], entries: Iterable[Entry]) -> bool:
-    """Whether a directory that exists says all that a restore of these entries needs, so that it can be used again.
+    """Whether a stored directory holds all that a restore of these entries needs, so that it can be reused.
 
-    It may be one of `tahoe backup`, which keeps less of each entry. Both are sorted by name.
+    It may have been stored by `tahoe backup`, which keeps less metadata. Both sequences are sorted by name.
     """
     recorded, entries = list(recorded), list(entries)
     return len(recorded) == len(entries) and all(map(_is_said, recorded, entries))
@@ -86,7 +86,7 @@ def _strongest(child: WebChild) -> Cap | None:
             cap = parse_lenient(text)
         except MalformedCapError:
             continue
-        # A cap of unknown form is no write cap to anybody here.
+        # A cap of unknown kind can't be used as a write cap here.
         if text is child.read or isinstance(cap, WriteCap):
             return cap
     return None

@@ -1,4 +1,4 @@
-"""Copies of files, told by their content."""
+"""Deduplication of file contents while they are uploaded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from tallac.crypto.hashing import hash_file_bytes
 
 REMEMBERED_MAX = 100_000
-"""Files whose copies are known as such; 25 MB of memory."""
+"""Contents that are remembered; they take 25 MB of memory."""
 
 
 class Copies:
-    """Has each content stored once, as long as it is remembered. Thread-safe.
+    """Stores equal contents once, as long as they are remembered. Thread-safe.
 
     A node would encode and place a copy again, only to find out that it is there; and of two that come at the same time it refuses
     one.
@@ -25,10 +25,10 @@ class Copies:
         self._under_way: dict[bytes, Future[bytes]] = {}
 
     def store(self, content: bytes, store: Callable[[bytes], bytes]) -> bytes:
-        """Give the packed cap of a content; call `store` for it unless that has been done, or wait for who is doing it.
+        """Return the encoded cap of a content; call `store` for it unless another call has done so, or wait for one in progress.
 
         Raises:
-            Whatever `store` raises, to all who wait for it.
+            Exception: Whatever `store` raises, in every call that waits for it.
         """
         digest = hash_file_bytes(content)
         own: Future[bytes] = Future()

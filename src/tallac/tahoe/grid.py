@@ -1,4 +1,4 @@
-"""A Tahoe-LAFS grid behind a gateway, as a `Grid`: directories are read, made and edited there, and checked by the gateway."""
+"""A Tahoe-LAFS grid behind a gateway, as a `Grid`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Lock = Callable[[], AbstractContextManager[None]]
 
 
 class TahoeSession:
-    """One writer's stay. A grid drops nothing by itself that it was given, so there is nothing to announce."""
+    """The session of one writer. Nothing is registered: a grid never deletes what it was given because of another client."""
 
     def __init__(self, client: WebClient, reader: TahoeReader, holding: Holding) -> None:
         self._parts = client, reader, holding
@@ -50,17 +50,18 @@ class TahoeSession:
         yield TahoeWriter(*self._parts)
 
     def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
-        """Do nothing: what was stored stays."""
+        """Do nothing: a grid keeps what was stored."""
 
     def keep(self, caps: Iterable[ReadCap]) -> None:
-        """Do nothing: what was stored stays."""
+        """Do nothing: a grid keeps what was stored."""
 
 
 class TahoeGrid:
     """A Tahoe-LAFS grid. Thread-safe, except for `close`.
 
-    There is no compare-and-swap: an edit is sent as what it adds, replaces and removes, and the node applies each of these to the
-    directory as it is by then. What is added never replaces what somebody else has added. On this machine one edit goes at a time.
+    There is no compare-and-swap: an edit is sent as the entries that it adds, replaces and removes, and the node applies each of
+    these to the directory's state at that moment. An added entry never replaces one that another client has added. On one machine
+    edits run one at a time.
 
     Attributes:
         client: The gateway.
@@ -79,12 +80,12 @@ class TahoeGrid:
         """Use the gateway at a URL; nothing is asked yet.
 
         Args:
-            url: The gateway's.
-            state: A folder, which exists, for what is kept on this machine.
-            identity: The name under which local state is kept; a file name.
-            lock: Lets one process at a time edit.
+            url: The URL of the gateway.
+            state: An existing folder for local state.
+            identity: The file name of the local state of this grid.
+            lock: A lock between processes, held during each edit.
             now_ns: The clock.
-            chance: Gives numbers in [0, 1).
+            chance: Returns random numbers in [0, 1).
         """
         self.client = WebClient(url)
         self._identity = identity
@@ -140,7 +141,7 @@ class TahoeGrid:
             chunks = chunks_of(content)
             if offset is not None:
                 size = self.client.look(text, where=where).size or 0
-                # Not every kind of file can be written past its end.
+                # Not every kind of mutable file can be written past its end.
                 chunks, offset = chain(_zeros(offset - size), chunks), min(offset, size)
             self.client.write_file(text, chunks, offset=offset, where=where)
 
@@ -154,7 +155,7 @@ class TahoeGrid:
                 try:
                     self._send(cap, before, edited)
                 except (ConflictError, ObjectNotFoundError):
-                    continue  # Somebody else was faster with a name that this edit adds or removes.
+                    continue  # Another client has added or removed the same name first.
                 return edited
         raise ConflictError(f"{cap}: others change this directory all the time; try again later")
 
@@ -169,7 +170,7 @@ class TahoeGrid:
         return entries_of(stored.children, with_node_key=False)
 
     def _send(self, cap: MutableDirectoryWrite, before: list[Entry], edited: list[Entry]) -> None:
-        """Send what differs. What is removed goes last: if this breaks off, an entry that was moved is there twice, not lost."""
+        """Send the differences; removals come last, so that a moved entry is there twice, not lost, if this breaks off."""
         old = {entry.name: entry for entry in before}
         text, where = cap.danger_whole_text(), str(cap)
         added: dict[str, WebChild] = dict(child_of(entry) for entry in edited if entry.name not in old)
@@ -186,7 +187,7 @@ class TahoeGrid:
     # Checking
 
     def deep_stats(self, cap: DirectoryReadCap) -> dict[str, int]:
-        """Have the gateway count what hangs below a directory, each thing once."""
+        """Return the counts and sizes of everything below a directory, each object once, as the gateway computes them."""
         stats: object = {}
         for found in self.client.stream(cap.danger_whole_text(), "stream-manifest", where=str(cap)):
             stats = found.get("stats") or stats
@@ -201,14 +202,14 @@ class TahoeGrid:
         add_lease: bool,
         progress: Callable[[CheckReport], None] | None = None,
     ) -> CheckReport:
-        """Check what hangs below a cap, and have the gateway repair it and renew its leases. As `tallac.tahoe.checking` has it."""
+        """Check everything below a cap; the gateway repairs it and renews its leases. See `tallac.tahoe.checking.check_through`."""
         return check_through(self.client, cap, verify=verify, repair=repair, add_lease=add_lease, progress=progress)
 
     def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         return check_through(self.client, cap, verify=read_data, progress=progress)
 
     def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Find nothing: a grid has no frame; its servers are its operators' affair."""
+        """Return an empty report: a grid has no structure of its own, and its servers are checked by those who run them."""
         return CheckReport()
 
 

@@ -1,8 +1,8 @@
-"""When each stored thing was last seen to be whole, and when to look again.
+"""When each stored object was last found healthy, and when to check it again.
 
-A storage grid loses things. So what is re-used is checked now and then: never in the first month after it was stored or checked,
-always after two, and in between with a chance that grows evenly, which spreads the checks over many backups (docs/backupdb.rst of
-Tahoe-LAFS). The record is kept on this machine and can be lost: what is not known is checked once.
+A storage grid loses objects, so those that a backup reuses are checked from time to time: never in the first month after they were
+stored or checked, always after two, and in between with a chance that grows linearly, which spreads the checks over many backups
+(docs/backupdb.rst of Tahoe-LAFS). The record is local state and can be lost: an unknown object is checked once.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS seen (cap BLOB PRIMARY KEY, at_ns INTEGER 
 
 
 def check_chance(age_ns: int) -> float:
-    """Give the probability with which a thing is to be checked again. A time in the future says nothing, and is as good as old."""
+    """Return the probability, 0 to 1, of checking an object of this age in ns; a negative age proves nothing and counts as old."""
     if age_ns < 0:
         return 1.0
     return min(1.0, max(0.0, (age_ns - NEVER_BEFORE_NS) / (ALWAYS_AFTER_NS - NEVER_BEFORE_NS)))
 
 
 class HealthRecord:
-    """What was seen when, of one grid. Caps are kept as hashes. Thread-safe.
+    """The times at which objects of one grid were found healthy. Caps are stored as hashes. Thread-safe.
 
     ReadError with its file is no reason to end a backup: all is then as good as unknown.
     """
 
     def __init__(self, path: Path, now_ns: Callable[[], int], chance: Callable[[], float]) -> None:
-        """Open or make the file; its folder exists.
+        """Open the file, creating it if needed; its folder exists.
 
         Args:
-            path: The file.
+            path: The file, an SQLite database.
             now_ns: The clock.
-            chance: Gives numbers in [0, 1).
+            chance: Returns random numbers in [0, 1).
 
         Raises:
-            LocalStateError: It can't be made.
+            LocalStateError: The file can't be created.
         """
         self._now_ns = now_ns
         self._chance = chance
@@ -59,7 +59,7 @@ class HealthRecord:
             raise LocalStateError(f"{path}: can't keep what was checked there ({error}); remove this file") from error
 
     def is_due(self, encoded: bytes) -> bool:
-        """Whether the thing behind a cap is to be checked now."""
+        """Whether the object of an encoded cap is to be checked now."""
         seen_ns = self._seen_ns(_key(encoded))
         if seen_ns is None:
             return True
@@ -67,19 +67,19 @@ class HealthRecord:
         return chance > 0 and self._chance() < chance
 
     def saw(self, encoded: bytes) -> None:
-        """Remember that a thing was stored just now, or found healthy."""
+        """Record that an object was stored or found healthy just now."""
         with self._lock:
             self._waiting[_key(encoded)] = self._now_ns()
             if len(self._waiting) >= _WAITING_MAX:
                 self._flush()
 
     def saw_first(self, encoded: bytes) -> None:
-        """Remember a thing that was stored just now, unless more is known."""
+        """Record an object that was stored just now, unless there is a record of it."""
         if self._seen_ns(_key(encoded)) is None:
             self.saw(encoded)
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Write pending records, and close the file."""
         with self._lock:
             self._flush()
             self._connection.close()
@@ -100,7 +100,7 @@ class HealthRecord:
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", rows)
         except sqlite3.Error:
-            return  # What is forgotten is checked again.
+            return  # An object that is not recorded is checked again.
 
 
 def _key(encoded: bytes) -> bytes:

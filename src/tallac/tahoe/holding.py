@@ -1,4 +1,4 @@
-"""Whether what was stored earlier can be used again."""
+"""Decide whether objects that were stored earlier can be reused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tallac.webapi import WebClient
 
 
 class Holding:
-    """What a grid still has, as seen lately, or as a check says that is made now and then.
+    """Answers whether a grid still holds an object, from the record or from a check.
 
     Attributes:
-        health: What was seen when.
+        health: The record of earlier checks.
     """
 
     def __init__(self, client: WebClient, reader: TahoeReader, health: HealthRecord) -> None:
@@ -26,9 +26,9 @@ class Holding:
         self._unhealthy: set[bytes] = set()
 
     def still_holds(self, encoded: bytes) -> bool:
-        """Say whether a stored thing can be used again.
+        """Whether a stored object can be reused.
 
-        Of a directory, the files in it are looked at as well: nobody asks for them one by one while it is unchanged.
+        For a directory, its files are included: nothing else asks for them while the directory is unchanged.
         """
         if encoded[:1] in (b"L", b"M"):
             return True

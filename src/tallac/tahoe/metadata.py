@@ -1,8 +1,8 @@
 """Metadata of an entry <-> metadata of a child on a Tahoe-LAFS grid, which is JSON.
 
-`tahoe backup` writes `mtime` and `ctime` (seconds in floating point), `st_mode`, `st_ino`, `st_dev`, `st_uid` and `st_gid`. They
-are written and read in that form; the rest of an entry's metadata is under `tallac`. Where both say something of one thing, as of
-the time, the one under `tallac` counts only as long as it agrees: another tool may have changed the other.
+`tahoe backup` writes `mtime` and `ctime` (seconds in floating point), `st_mode`, `st_ino`, `st_dev`, `st_uid` and `st_gid`. These
+are written and read in that form; the rest of an entry's metadata is under `tallac`. Where both hold a value, as for the exact
+time, the one under `tallac` counts only as long as it agrees: another tool may have changed the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tallac.dag import FileType, Metadata, SnapshotFacts, Time, is_time, time_fr
 
 TALLAC_KEY = "tallac"
 NODE_KEY = "tahoe"
-"""Kept by the node itself: when the child was linked."""
+"""Written by the node itself: when the child was linked."""
 
 _NUMBERS = {"st_mode": "mode", "st_uid": "uid", "st_gid": "gid", "st_ino": "inode", "st_dev": "device"}
 _TIMES = ("mtime", "ctime")
@@ -25,11 +25,11 @@ _FILE_TYPES = frozenset(kind.value for kind in FileType)
 _MODE_LIMIT = 1 << 16
 _NUMBER_LIMIT = 1 << 64
 _SECONDS_LIMIT = 1 << 62
-"""What a directory's table can hold."""
+"""The largest values, exclusive, that a directory's table can hold."""
 
 
 class TallacKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What stands under `tallac`; byte strings are in base64. The fields are those of `tallac.dag.Metadata`."""
+    """The values under `tallac`, byte strings in base64: the fields of `tallac.dag.Metadata` that have no standard key."""
 
     mtime: Time | None = None
     ctime: Time | None = None
@@ -49,13 +49,13 @@ _PLAIN_FIELDS = tuple(name for name in TallacKeys.__struct_fields__ if name not 
 
 
 def to_child_metadata(metadata: Metadata) -> dict[str, object]:
-    """Write an entry's metadata as a child's."""
+    """Return the metadata of an entry as the JSON metadata of a child."""
     written = standard_keys(metadata)
     fields = {name: getattr(metadata, name) for name in _PLAIN_FIELDS}
     keys = TallacKeys(**fields, mtime=_precise(metadata.mtime), ctime=_precise(metadata.ctime))
     other = metadata.other or {}
     own = msgspec.to_builtins(keys)
-    # Marks of snapshots stand under the same key.
+    # Holds and tags of snapshots are stored under the same key.
     beside = other.get(TALLAC_KEY)
     if own:
         written[TALLAC_KEY] = (beside if isinstance(beside, dict) else {}) | own
@@ -65,16 +65,16 @@ def to_child_metadata(metadata: Metadata) -> dict[str, object]:
 
 
 def standard_keys(metadata: Metadata) -> dict[str, object]:
-    """Give the keys that `tahoe backup` writes, as far as they are known."""
+    """Return the keys that `tahoe backup` writes, without those whose value is unknown."""
     numbers = {key: getattr(metadata, field) for key, field in _NUMBERS.items()}
     times = {name: None if (time := getattr(metadata, name)) is None else time_to_float(time) for name in _TIMES}
     return {key: value for key, value in {**numbers, **times}.items() if value is not None}
 
 
 def fits_standard_keys(metadata: Metadata) -> bool:
-    """Whether the keys that `tahoe backup` writes say all that a restore needs.
+    """Whether the keys that `tahoe backup` writes hold all that a restore needs.
 
-    Times lose a quarter of a microsecond, and owners their names.
+    They lose a quarter of a microsecond of each time, and the names of owners.
     """
     bare = msgspec.structs.replace(metadata, mtime=None, ctime=None, user=None, group=None)
     keys = TallacKeys(**{name: getattr(bare, name) for name in _PLAIN_FIELDS})
@@ -83,11 +83,11 @@ def fits_standard_keys(metadata: Metadata) -> bool:
 
 
 def from_child_metadata(found: dict[str, object], *, with_node_key: bool = True) -> Metadata:
-    """Read a child's metadata. What makes no sense here is somebody else's, and kept with the unknown keys.
+    """Parse the metadata of a child. Keys with values that don't fit are kept with the unknown keys: another tool wrote them.
 
     Args:
         found: JSON values.
-        with_node_key: Whether to keep what the node says of the link. No client can change that.
+        with_node_key: Whether to keep the node's own key, which no client can change.
     """
     known = dict(found)
     if not with_node_key:
@@ -95,7 +95,7 @@ def from_child_metadata(found: dict[str, object], *, with_node_key: bool = True)
     foreign = known.pop(TALLAC_KEY, None)
     if isinstance(foreign, dict) and foreign:
         metadata = _read(dict(known) | {TALLAC_KEY: foreign})
-        # Times that another tool has changed meanwhile don't count any more; all else has to be as it is written here.
+        # Times are dropped if another tool has changed them since; everything else must be exactly what would be written here.
         if _without_times(_as_json(to_child_metadata(metadata).get(TALLAC_KEY))) == _without_times(foreign):
             return metadata
     metadata = _read(known)
@@ -135,7 +135,7 @@ def _tallac_keys(other: dict[str, object]) -> TallacKeys:
 
 
 def _as_json(value: object) -> object:
-    """Give a value as it comes back from JSON, with lists for tuples."""
+    """Return a value as it comes back from JSON, with lists for tuples."""
     return json.loads(json.dumps(value))
 
 
@@ -144,14 +144,14 @@ def _without_times(keys: object) -> dict[str, object]:
 
 
 def _is_number(value: object, *, is_mode: bool) -> bool:
-    """Whether a value is a number that a file can have; a mode without a kind of file is none."""
+    """Whether a value is a number that a file can have; a mode must include a file type."""
     if type(value) is not int or not 0 <= value < _NUMBER_LIMIT:
         return False
     return not is_mode or (value < _MODE_LIMIT and stat.S_IFMT(value) in _FILE_TYPES)
 
 
 def _precise(time: Time | None) -> Time | None:
-    """Give a time that floating point does not hold."""
+    """Return a time that floating point can't represent exactly; None for any other."""
     return None if time is None or time_from_float(time_to_float(time)) == time else time
 
 
@@ -160,7 +160,7 @@ def _read_time(value: object) -> Time | None:
         return None
     try:
         time = time_from_float(value)
-        # What would not come back as it was stays with the unknown keys.
+        # Keys that would not be written back unchanged stay with the unknown keys.
         return time if time_to_float(time) == value else None
     except (ValueError, OverflowError):
         return None

@@ -1,7 +1,7 @@
-"""Names of files, which are bytes, and names of children on a Tahoe-LAFS grid, which are Unicode in the composed form (NFC).
+"""Names of files, which are bytes, and names of children on a Tahoe-LAFS grid, which are Unicode in normal form C (NFC).
 
-A name that a grid can't hold gets a stand-in, `tallac-name:` and the bytes as in a URL, from which it comes back. So does a name
-that looks like a stand-in; hence no two names have the same one.
+A name that a grid can't hold gets a stand-in from which it can be decoded: `tallac-name:` and the percent-encoded bytes. A name
+that looks like a stand-in gets one as well, so that no two names have the same one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PLAIN = " !#$&'()*+,;=@[]"
 
 
 def grid_name(name: bytes) -> str:
-    """Give the name that a file has on a grid."""
+    """Return the name of a file on a grid."""
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -25,7 +25,7 @@ def grid_name(name: bytes) -> str:
 
 
 def local_name(text: str) -> bytes:
-    """Give the name that a child has as a file: the opposite of `grid_name`. What only looks like a stand-in is taken as it is."""
+    """Return the name of a child as a file: the inverse of `grid_name`. A malformed stand-in is an ordinary name."""
     if text.startswith(STAND_IN_PREFIX):
         name = unquote_to_bytes(text.removeprefix(STAND_IN_PREFIX))
         if name and grid_name(name) == text:

@@ -1,4 +1,4 @@
-"""A Tahoe-LAFS node's directory: where its gateway is, and its aliases, which `tahoe` and Tallac share."""
+"""The directory of a Tahoe-LAFS node: its gateway's URL, and its aliases, which `tahoe` and Tallac share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE_MAX = 16 << 20
 
 
 class NodeDirectory:
-    """The folder of a node, `~/.tahoe` by default. It holds secrets: no `repr` shows them."""
+    """The folder of a node, `~/.tahoe` by default. It holds secrets, which no `repr` shows."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -25,10 +25,10 @@ class NodeDirectory:
         return str(self.folder)
 
     def url(self) -> str:
-        """Give the gateway's URL.
+        """Return the URL of the gateway.
 
         Raises:
-            StoreError: There is none, because this is no node's directory, or the node has never run.
+            StoreError: No URL is recorded: this is not the directory of a node, or the node has never run.
         """
         path = self.folder / NODE_URL_FILE
         text = self._read(path)
@@ -37,12 +37,12 @@ class NodeDirectory:
         return text.strip()
 
     def node_id(self) -> str | None:
-        """Give the node's own name, by which others know it; None where it has not run yet."""
+        """Return the node's identifier; None if it has never run."""
         text = self._read(self.folder / NODE_ID_FILE)
         return text.strip() or None if text is not None else None
 
     def aliases(self) -> dict[str, str]:
-        """Give the caps' texts by the aliases' names."""
+        """Return the texts of the caps by alias name."""
         found = {}
         root = (self._read(self.folder / ROOT_FILE) or "").strip()
         if root:
@@ -54,11 +54,11 @@ class NodeDirectory:
         return found
 
     def add_alias(self, name: str, cap: str) -> None:
-        """Write one alias more; everything that stands in the file stays, comments too. Durable when this returns.
+        """Append an alias; the rest of the file is kept, including comments. Durable when this returns.
 
         Raises:
-            AliasError: The name is taken.
-            LocalStateError: The file can't be written; it is as it was.
+            AliasError: The alias exists already.
+            LocalStateError: The file can't be written; it is unchanged.
         """
         if name in self.aliases():
             raise AliasError(f"{self.folder}: this node has an alias {name!r} already; choose another name")
@@ -87,7 +87,7 @@ class NodeDirectory:
 def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     new = path.with_name(f"{path.name}.tallac-new")
-    # A leftover of a killed run may have other rights; the mode counts at creation only.
+    # A leftover file of a killed run may have another mode; the mode argument counts at creation only.
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     with os.fdopen(descriptor, "wb") as file:

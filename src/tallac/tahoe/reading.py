@@ -20,7 +20,7 @@ DIRECTORIES_KEPT = 64
 
 
 class TahoeReader:
-    """Reads what caps lead to. A few immutable directories are kept. Thread-safe."""
+    """Reads files and directories by their caps. A few immutable directories are cached. Thread-safe."""
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
@@ -59,7 +59,7 @@ class TahoeReader:
 
 
 class TahoeReaderRecipe(msgspec.Struct, frozen=True):
-    """How a worker process reads files. The caps bring what opens them."""
+    """Opens a reader of files in a worker process. It holds no secrets: each cap carries its own key."""
 
     url: str
 

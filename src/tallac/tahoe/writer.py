@@ -1,4 +1,4 @@
-"""Storing immutable things on a Tahoe-LAFS grid."""
+"""Storing immutable files and directories on a Tahoe-LAFS grid."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tallac.webapi import LITERAL_SIZE_MAX, WebClient
 SMALL_SIZE_MAX = 1 << 20
 STREAM_STEP_SIZE = 1 << 18
 THREADS = 10
-"""A gateway is bound by its own work; more of it under way hides the time that far servers take. With more than 10 a node opens
-new connections to its storage servers all the time, and spends half its time on that."""
+"""Uploads at a time. A gateway is limited by its CPU; several uploads hide the latency of far servers. With more than 10 a node
+opens new connections to its storage servers all the time, and spends half its CPU time on that."""
 
 
 class TahoeDirectoryBuilder:
-    """An immutable directory in the making."""
+    """Collects the entries of an immutable directory."""
 
     def __init__(self, writer: TahoeWriter, recorded: bytes | None) -> None:
         self._writer = writer
@@ -38,7 +38,7 @@ class TahoeDirectoryBuilder:
 
 
 class TahoeWriter:
-    """One batch. What a call returned is on the grid's servers when it returns. Thread-safe."""
+    """One batch. The object is on the grid's servers when a call returns. Thread-safe."""
 
     def __init__(self, client: WebClient, reader: TahoeReader, holding: Holding) -> None:
         self._client = client
@@ -116,7 +116,7 @@ class TahoeWriter:
         return cap
 
     def worker_recipe(self) -> None:
-        """Have no worker processes: a gateway is asked from threads."""
+        """Return None: a gateway is used from threads, not from worker processes."""
 
     def adopt(self, receipt: bytes) -> None:
         raise StoreError("a Tahoe-LAFS grid has no worker processes; this is a mistake in Tallac")
@@ -128,7 +128,7 @@ class TahoeWriter:
         return self.store_directory(list(entries), None)
 
     def store_directory(self, entries: list[Entry], recorded: bytes | None) -> DirectoryReadCap:
-        """Store a directory, or give the one that it was recorded as, where that says the same."""
+        """Store a directory, or return the recorded one if it holds the same."""
         for entry in entries:
             self._health.saw_first(entry.encoded)
         if not entries:
@@ -169,7 +169,7 @@ class TahoeWriter:
 
 
 def chunks_of(content: FileContent) -> Iterator[bytes]:
-    """Give a stream's bytes, step by step."""
+    """Iterate over the bytes of a stream in steps."""
     buffer = memoryview(bytearray(STREAM_STEP_SIZE))
     while count := content.readinto(buffer):
         yield bytes(buffer[:count])

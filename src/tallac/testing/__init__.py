@@ -1,1 +1,1 @@
-"""Fakes that fill the protocols' seats in tests, ours and others'."""
+"""Fakes that implement the protocols, for tests here and in other projects."""

@@ -1,6 +1,6 @@
-"""A store that lets its clients add and change, and neither delete nor overwrite what never changes: docs/guide/add-only.md.
+"""A store whose clients may add objects and swap mutable ones, but neither delete nor overwrite: docs/guide/add-only.md.
 
-It stands for the object store whose policy that page gives.
+It stands for an object store with the policy of that page.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from tallac.errors import StorePermissionError
 from tallac.interfaces import Backend, Buffer, Expect, Version
 
 CHANGING = ("registers/", "slots/", "sessions/", "envelopes/")
-"""Prefixes of a vault's objects that a writer swaps for newer states."""
+"""Name prefixes of the mutable objects of a vault."""
 
 
 class AddOnlyBackend(ForwardingBackend):
-    """Another backend, as a client sees it that may add and not delete. Thread-safe.
+    """Another backend, as a client without the right to delete sees it. Thread-safe.
 
     Attributes:
-        refused: The calls that were refused, in their order.
+        refused: The refused calls, in order.
     """
 
     def __init__(self, inner: Backend) -> None:

@@ -1,8 +1,8 @@
-"""A disk that loses power: what survives is what was synced, and of the rest a part that nobody foresees.
+"""A disk that loses power: what was synced survives, and of the rest an unpredictable part.
 
-The file calls go through to a real folder, and a log keeps what a disk must keep and what it may lose. A file's bytes are safe
-once the file was synced; a name is safe once its folder was synced. POSIX promises no more. After the crash the surviving
-state can be looked at, or written to another folder.
+The file calls go through to a real folder, and a log records what a disk must keep and what it may lose. The bytes of a file are
+safe once the file was synced; a name is safe once its folder was synced. POSIX promises no more. After the crash, the surviving
+state can be inspected, or written to another folder.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tallac.testing.file_calls import CHANGES, FileCall, WatchedFileCalls
 
 
 class Survival(Enum):
-    """How much of what was not synced survives."""
+    """How much of what was not synced survives the crash."""
 
     ALL = "all"
-    """Everything: the program was killed, and the machine went on."""
+    """Everything: only the program was killed."""
     NONE = "none"
     """Nothing."""
     RANDOM = "random"
@@ -42,7 +42,7 @@ _Target = _File | str | None
 
 @dataclass(slots=True)
 class _NameChange:
-    """From now on, a name in a folder means this file, a folder (`_FOLDER`), or nothing."""
+    """From this moment, a name in a folder refers to this file, a folder (`_FOLDER`), or nothing."""
 
     folder: str
     name: str
@@ -52,7 +52,7 @@ class _NameChange:
 
 @dataclass(slots=True)
 class SurvivingState:
-    """What a disk holds after the crash.
+    """The contents of a disk after the crash.
 
     Attributes:
         files: Contents by path relative to the disk's folder.
@@ -71,19 +71,19 @@ class SurvivingState:
             (folder / path).write_bytes(content)
 
     def objects(self) -> dict[str, bytes]:
-        """Give the objects of a `LocalBackend` in this state by name, for a `MemoryBackend`."""
+        """Return the objects of a `LocalBackend` in this state by name, for a `MemoryBackend`."""
         return {path: content for path, content in self.files.items() if not path.startswith(".") and "/." not in path}
 
 
 class CrashDisk(WatchedFileCalls):
-    """File calls on an empty folder that end with a crash. With several threads the log may swap what happens at the same time.
+    """File calls on an empty folder that end with a crash. With several threads, the log may reorder simultaneous calls.
 
-    A boundary lies before each call that changes what the disk holds. From the crash on, each call raises `SimulatedCrash`; only
-    descriptors and locks can be let go of.
+    There is a boundary before each call that changes the disk. From the crash on, each call raises `SimulatedCrash`; only
+    descriptors can be closed and locks released.
     """
 
     def __init__(self, folder: Path, crash_at: int | None = None, inner: FileCalls = REAL) -> None:
-        """Crash at the boundary of this number, counted from 0, or never: then `boundaries` tells how many there are."""
+        """Crash at the boundary of this number, from 0, or never if it is None; `boundaries` counts those that were passed."""
         super().__init__(inner)
         self._folder = os.path.abspath(folder)
         self._crash_at = crash_at
@@ -139,7 +139,7 @@ class CrashDisk(WatchedFileCalls):
                 change.is_synced = True
 
     def _log_rename(self, call: FileCall, _data: bytes) -> None:
-        # Two folders are two places on the disk: one half may survive without the other.
+        # Two folders are two places on the disk: either half of the rename may survive without the other.
         file = self._files.pop(call.path)
         self._files[call.destination] = file
         self._change(call.destination, file)
@@ -161,7 +161,7 @@ class CrashDisk(WatchedFileCalls):
         self._changes.append(_NameChange(folder, name, target))
 
     def surviving(self, survival: Survival, seed: int = 0) -> SurvivingState:
-        """Tell what the disk holds when the power comes back; the seed decides what is left to chance."""
+        """Return the contents of the disk when the power comes back; the seed decides what is left to chance."""
         chance = random.Random(seed)  # noqa: S311 - foreseeable on purpose
         names: dict[str, dict[str, _Target]] = {}
         with self._lock:

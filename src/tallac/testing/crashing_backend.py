@@ -1,4 +1,4 @@
-"""A backend under which the program dies at a chosen boundary between two changes of the store."""
+"""A backend that simulates the death of the program at a chosen boundary between two changes of the store."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from tallac.backends.passing import ForwardingBackend
 from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
 
 
 class SimulatedCrash(BaseException):
-    """The program is dead. No `except Exception` keeps it alive, and nothing it does afterwards has an effect."""
+    """The program is dead. Not an Exception, so that no handler revives it; later calls have no effect."""
 
 
-class CrashingBackend:
-    """Another backend, until the crash. Thread-safe.
+class CrashingBackend(ForwardingBackend):
+    """Another backend that works until the crash. Thread-safe.
 
-    Each put, commit and delete has two boundaries: before it, where nothing has happened, and after it, where it has happened and
-    the caller does not learn of it. From the crash on, every call raises `SimulatedCrash`.
+    Each put, commit and delete has two boundaries: before it, where nothing has happened, and after it, where it has happened but
+    the caller gets no answer. From the crash on, every call raises `SimulatedCrash`.
     """
 
     def __init__(self, inner: Backend, crash_at: int | None = None) -> None:
-        """Crash at the boundary of this number, counted from 0, or never: then `boundaries` tells how many there are."""
-        self._inner = inner
+        """Crash at the boundary of this number, from 0, or never if it is None; `boundaries` counts those that were passed."""
+        super().__init__(inner)
         self._crash_at = crash_at
         self._lock = Lock()
         self._boundaries = 0
@@ -30,7 +31,7 @@ class CrashingBackend:
 
     @property
     def boundaries(self) -> int:
-        """How many boundaries have been passed."""
+        """The number of boundaries that have been passed."""
         return self._boundaries
 
     @contextmanager
@@ -41,7 +42,7 @@ class CrashingBackend:
         self._pass_boundary()
 
     def require_alive(self) -> None:
-        """Raise `SimulatedCrash` where the crash is over."""
+        """Raise `SimulatedCrash` after the crash."""
         with self._lock:
             if self._is_dead:
                 raise SimulatedCrash
@@ -78,9 +79,6 @@ class CrashingBackend:
         self.require_alive()
         return self._inner.list(prefix)
 
-    def location(self) -> str:
-        return self._inner.location()
-
 
 class _CrashingUpload:
     def __init__(self, inner: Upload, backend: CrashingBackend) -> None:
@@ -96,5 +94,5 @@ class _CrashingUpload:
             self._inner.commit(name)
 
     def abort(self) -> None:
-        # Also after the crash: it changes nothing that lasts, and lets go of the file.
+        # Also after the crash: it changes nothing durable, and closes the file.
         self._inner.abort()

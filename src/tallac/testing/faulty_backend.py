@@ -8,31 +8,32 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from threading import Lock
 
+from tallac.backends.passing import ForwardingBackend
 from tallac.errors import StoreError, StoreFullError, StoreUnavailableError
 from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
 
 
 class Fault(Enum):
-    """What can go wrong with one call."""
+    """A fault of one call."""
 
     ERROR = auto()
-    """It fails, without effect."""
+    """The call fails without effect."""
     FULL = auto()
     """The store has no space left."""
     TIMEOUT = auto()
-    """It fails, without effect, and trying again may help."""
+    """The call fails without effect, and a retry may succeed."""
     LOST_ANSWER = auto()
-    """It succeeds and is reported as a failure."""
+    """The call succeeds and is reported as failed."""
     DUPLICATE = auto()
-    """It is carried out twice, and the second outcome is reported: a conditional put conflicts with itself."""
+    """The call is carried out twice and the second result is reported: a conditional put conflicts with itself."""
     SHORT_READ = auto()
     """The last bytes are missing."""
     FLIPPED_BIT = auto()
     """One bit is wrong."""
     CUT_LISTING = auto()
-    """The listing ends early and says nothing of it."""
+    """The listing ends early without an error."""
     STALE_LISTING = auto()
-    """The listing is that of an earlier time."""
+    """The listing is outdated."""
 
 
 class Operation(Enum):
@@ -59,11 +60,11 @@ _FAULTS: dict[Operation, tuple[Fault, ...]] = {
 }
 
 Plan = Callable[[Operation, str], Fault | None]
-"""Say what goes wrong with this call on this name (b"" while an upload has none); None where nothing does."""
+"""Returns the fault of a call on a name (b"" while an upload has none); None for no fault."""
 
 
 def no_faults(_operation: Operation, _name: str) -> None:
-    """Plan that nothing goes wrong."""
+    """Plan no faults."""
 
 
 class FaultAt:
@@ -76,7 +77,7 @@ class FaultAt:
         self.calls = 0
 
     def __call__(self, operation: Operation, name: str) -> Fault | None:
-        """Count the call; the fault is left out where this operation can't have it."""
+        """Count the call and return its fault, unless this operation can't have it."""
         with self._lock:
             is_due = self.calls == self._index
             self.calls += 1
@@ -84,28 +85,28 @@ class FaultAt:
 
 
 class RandomFaults:
-    """Plan faults at random calls, as a seed decides. Thread-safe; several threads make the order, and so the faults, their own."""
+    """Plan faults at random calls, determined by a seed. Thread-safe, but with several threads the order of calls varies."""
 
     def __init__(self, seed: int, rate: float, faults: Collection[Fault] = tuple(Fault)) -> None:
-        """Let this share of all calls fail, from 0 to 1, in these ways."""
+        """Plan one of these faults for a share, 0 to 1, of all calls."""
         self._random = random.Random(seed)  # noqa: S311 - foreseeable on purpose
         self._rate = rate
         self._faults = frozenset(faults)
         self._lock = Lock()
 
     def __call__(self, operation: Operation, name: str) -> Fault | None:
-        """Throw the dice."""
+        """Return a random fault, or None."""
         with self._lock:
             possible = [fault for fault in _FAULTS[operation] if fault in self._faults]
             return self._random.choice(possible) if possible and self._random.random() < self._rate else None
 
 
-class FaultyBackend:
-    """Another backend, with the faults of a plan. Thread-safe."""
+class FaultyBackend(ForwardingBackend):
+    """Another backend with planned faults. Thread-safe."""
 
     def __init__(self, inner: Backend, plan: Plan, *, seed: int = 0) -> None:
-        """Use a plan; the seed decides which bit flips, and where a read or a listing is cut."""
-        self._inner = inner
+        """Use a plan; the seed decides which bit is flipped, and where a read or a listing is cut."""
+        super().__init__(inner)
         self._plan = plan
         self._random = random.Random(seed)  # noqa: S311 - foreseeable on purpose
         self._lock = Lock()
@@ -149,12 +150,9 @@ class FaultyBackend:
                     return iter(items[: self._random.randrange(len(items))])
             return iter(items)
 
-    def location(self) -> str:
-        return self._inner.location()
-
     @contextmanager
     def failing(self, operation: Operation, name: str) -> Iterator[Fault | None]:
-        """Ask the plan; fail before the block, or after it where the answer gets lost."""
+        """Ask the plan; fail before the block, or after it for a lost answer."""
         fault = self._plan(operation, name)
         message = f"{operation.name.lower()} {name or 'an upload'} in {self.location()}"
         if fault is Fault.ERROR:

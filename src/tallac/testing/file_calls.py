@@ -1,4 +1,4 @@
-"""Fakes for the seam between `LocalBackend` and the operating system: they record the order of calls, or make one fail."""
+"""Fakes of the operating system's calls under `LocalBackend`: they record the order of calls, or let one fail."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NEEDS_SPACE = CHANGES - {"unlink", "sync_folder"}
 
 
 class FileCall(NamedTuple):
-    """A call of the operating system.
+    """A call to the operating system.
 
     Attributes:
         name: As in `FileCalls`, and create for an open that creates.
-        path: What it is about; for a descriptor, the path that was opened.
-        destination: The new name, of a rename or a link.
+        path: The path of the call; for a descriptor, the path that was opened.
+        destination: The new name of a rename or a link.
     """
 
     name: str
@@ -35,7 +35,7 @@ class FileCall(NamedTuple):
 
 
 class WatchedFileCalls:
-    """Other file calls, with a place to look at each call before and after. Thread-safe."""
+    """Other file calls, with hooks before and after each. Thread-safe."""
 
     def __init__(self, inner: FileCalls = REAL) -> None:
         self._inner = inner
@@ -43,13 +43,13 @@ class WatchedFileCalls:
         self._paths: dict[int, str] = {}
 
     def before(self, call: FileCall) -> None:
-        """Look at a call that is about to be made; what this raises comes in its place."""
+        """Observe a call before it is made; an exception raised here takes its place."""
 
     def after(self, call: FileCall, data: bytes = b"") -> None:
-        """Look at a call that was made, with the bytes that it wrote."""
+        """Observe a call that was made, with the bytes that it wrote."""
 
     def path_of(self, descriptor: int) -> str:
-        """Tell which path a descriptor was opened with."""
+        """Return the path that a descriptor was opened with."""
         with self._lock:
             return self._paths.get(descriptor, "")
 
@@ -64,7 +64,7 @@ class WatchedFileCalls:
             return self._remember(self._inner.open(path, flags), path)
 
     def close(self, descriptor: int) -> None:
-        # A descriptor is closed even where that fails.
+        # A descriptor is closed even if close fails.
         self._inner.close(descriptor)
         with self._watched(FileCall("close", self.path_of(descriptor))):
             pass
@@ -140,7 +140,7 @@ class WatchedFileCalls:
 
 
 class RecordingFileCalls(WatchedFileCalls):
-    """Other file calls, and the list of those that have succeeded."""
+    """Other file calls, and a list of those that have succeeded."""
 
     def __init__(self, inner: FileCalls = REAL) -> None:
         super().__init__(inner)
@@ -153,7 +153,7 @@ class RecordingFileCalls(WatchedFileCalls):
 
     @property
     def changes(self) -> list[FileCall]:
-        """The calls that changed what the disk holds."""
+        """The calls that changed the disk."""
         with self._lock:
             return [call for call in self.calls if call.name in CHANGES]
 
@@ -167,10 +167,10 @@ class FaultyFileCalls(WatchedFileCalls):
         """Choose what fails.
 
         Args:
-            fail_at: The number of the call, counted from 0. None: no call, then `count` tells how many there are.
-            code: The errno that it fails with. None: with a `MemoryError`.
-            stays_full: All later calls that need space fail as well.
-            inner: What makes the calls.
+            fail_at: The number of the call, counted from 0; None for no call. `count` is the number of calls so far.
+            code: The errno that it fails with; None for a `MemoryError`.
+            stays_full: Whether all later calls that need space fail as well.
+            inner: The file calls that are wrapped.
         """
         super().__init__(inner)
         self._fail_at = fail_at

@@ -1,29 +1,28 @@
-"""A backend that remembers what it was told, as one does whose store is slow to answer; see `tallac.interfaces.FrugalBackend`."""
+"""A backend that caches answers, as one with a slow store does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
+from tallac.backends.passing import ForwardingBackend
+from tallac.interfaces import Backend, Buffer, Expect, Version
 
 _Seen = dict[str, tuple[bytes, Version]]
 
 
-class CachingBackend:
-    """Another backend, each of whose answers brings all objects with the same first part of their names, as a listing does.
+class CachingBackend(ForwardingBackend):
+    """Another backend that caches, with each answer, all objects whose names have the same first part, as a listing returns them.
 
     Attributes:
-        asked: The names that were read from the other backend, in order.
+        asked: The names that were read from the wrapped backend, in order.
     """
 
     def __init__(self, inner: Backend, store: Backend) -> None:
-        """Ask one backend.
+        """Wrap a backend.
 
         Args:
-            inner: The backend.
-            store: What lies below it, where the rest of a listing is looked up without anybody's notice.
+            inner: The backend that is asked.
+            store: The store below it, where the rest of a listing is read without leaving a trace in the records of `inner`.
         """
-        self._inner = inner
+        super().__init__(inner)
         self._store = store
         self._seen: dict[str, _Seen] = {}
         self.asked: list[str] = []
@@ -52,12 +51,6 @@ class CachingBackend:
         self._saw(name, (bytes(data), version))
         return version
 
-    def upload(self) -> Upload:
-        return self._inner.upload()
-
-    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        return self._inner.get(name, start, stop)
-
     def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
         self.asked.append(name)
         found = self._inner.get_versioned(name)
@@ -66,15 +59,9 @@ class CachingBackend:
         self._saw(name, found)
         return found
 
-    def list(self, prefix: str) -> Iterator[Item]:
-        return self._inner.list(prefix)
-
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         self._inner.delete(name, expect=expect)
         self._saw(name, None)
-
-    def location(self) -> str:
-        return self._inner.location()
 
     def _saw(self, name: str, state: tuple[bytes, Version] | None) -> None:
         if _first(name) not in self._seen:

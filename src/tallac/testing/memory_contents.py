@@ -1,4 +1,4 @@
-"""Contents of files as the grid in memory keeps them, and what stores them, also in worker processes."""
+"""Contents of files on the grid in memory, and their writer, which also works in worker processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK_TOKEN_SIZE = 32
 
 
 def encoded_file(content: bytes) -> bytes:
-    """Give the packed cap under which this grid keeps a file."""
+    """Return the encoded cap of a file on this grid."""
     if len(content) <= LITERAL_SIZE_MAX:
         return encode_cap(LiteralFile(content))
     digest = hashlib.sha256(b"file:" + content).digest()
@@ -34,7 +34,7 @@ class Contents:
     in_memory: dict[bytes, bytes] = field(default_factory=dict)
 
     def put(self, name: bytes, content: bytes) -> bool:
-        """Store, and say whether it is new."""
+        """Store a content; return whether it is new."""
         if self.get(name) is not None:
             return False
         if self.folder is None:
@@ -46,7 +46,7 @@ class Contents:
         return True
 
     def get(self, name: bytes) -> bytes | None:
-        """Find what was stored."""
+        """Return a stored content; None if there is none."""
         if self.folder is None:
             return self.in_memory.get(name)
         try:
@@ -55,7 +55,7 @@ class Contents:
             return None
 
     def lose(self, name: bytes) -> None:
-        """Lose what was stored."""
+        """Delete a stored content, as a damaged store does."""
         self.in_memory.pop(name, None)
         if self.folder is not None:
             (self.folder / name.hex()[-64:]).unlink(missing_ok=True)
@@ -63,7 +63,7 @@ class Contents:
 
 @dataclass
 class MemoryChunkWriter:
-    """Stores contents of files; fails with StoreFullError after `puts_left` calls."""
+    """Stores contents of files; raises StoreFullError after `puts_left` calls."""
 
     contents: Contents
     puts_left: int | None = None
@@ -112,7 +112,7 @@ class MemoryChunkWriter:
 
 @dataclass(frozen=True)
 class FolderRecipe:
-    """How a worker process stores for a MemoryGrid with a folder."""
+    """Opens a writer for a MemoryGrid with a folder in a worker process."""
 
     folder: Path
     puts_left: int | None

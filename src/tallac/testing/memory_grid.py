@@ -1,6 +1,6 @@
-"""A grid in memory that records what happens to it and fails when told to.
+"""A grid in memory that records events and fails on demand.
 
-With a folder, contents of files lie in that folder, so that worker processes can store for it.
+With a folder, the contents of files are stored in it, so that worker processes can store for the grid.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MemoryDirectoryBuilder:
 
 
 class MemoryCapWriter:
-    """One batch. `receipts` are what workers' bytes came to."""
+    """One batch. `receipts` are the sizes in bytes that workers have stored."""
 
     takes_chunks = True
     threads = 0
@@ -150,7 +150,7 @@ class MemoryCapWriter:
 
 
 class MemorySession:
-    """One stay; `commit` fails with FencedError as often as the grid was told."""
+    """One session; `commit` raises FencedError `fences` times."""
 
     def __init__(self, grid: MemoryGrid) -> None:
         self._grid = grid
@@ -178,13 +178,13 @@ class MemoryGrid:
     """A whole grid in memory.
 
     Attributes:
-        events: What happened, in order: writing, put_small, put_chunk, join, put_directory, written, commit, edit.
-        tables: Encoded tables of immutable directories by packed cap.
-        joined: What large files were made of, by packed cap.
-        puts_left: After so many files or pieces the grid is full.
-        fences: So many commits fail.
-        has_losses, epoch: What the writer says about losses and prunes.
-        before_swap: Called between an edit's reading and its swap, to stage a race.
+        events: The events in order: writing, put_small, put_chunk, join, put_directory, written, commit, edit.
+        tables: Encoded tables of immutable directories by encoded cap.
+        joined: The chunks of large files, by encoded cap.
+        puts_left: The number of files or chunks until the grid is full.
+        fences: The number of commits that will fail.
+        has_losses, epoch: The values that the writer reports.
+        before_swap: Called between the read and the swap of an edit, to stage a race.
     """
 
     def __init__(self, folder: Path | None = None, *, small_size_max: int = 1 << 20, chunk_size: int = 1 << 20) -> None:
@@ -211,10 +211,10 @@ class MemoryGrid:
         yield MemorySession(self)
 
     def close(self) -> None:
-        """Do nothing: memory needs no closing."""
+        """Do nothing: there is nothing to close."""
 
     def has(self, encoded: bytes) -> bool:
-        """Say whether what a packed cap refers to is there."""
+        """Whether the object of an encoded cap is there."""
         if encoded[:1] in (b"L", b"M") or encoded in self.tables or self.contents.get(encoded) is not None:
             return True
         return any(encode_cap(_read_cap(writekey)) == encoded for writekey in self.mutable)
@@ -232,7 +232,7 @@ class MemoryGrid:
         return encoded[1:] if encoded[:1] == b"L" else None
 
     def reader_recipe(self) -> None:
-        """Have no worker processes read: memory is one process's own."""
+        """Return None: worker processes can't read this process's memory."""
 
     def read_directory(self, cap: DirectoryReadCap) -> MemoryDirectory:
         if isinstance(cap, MutableDirectoryRead):
@@ -274,16 +274,16 @@ class MemoryGrid:
                 return edited
 
     def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Refuse: nothing is checked here."""
+        """Raise StoreError: this grid can't check."""
         raise StoreError("the memory grid has no check; use a vault")
 
     def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Refuse: nothing is checked here."""
+        """Raise StoreError: this grid can't check."""
         raise StoreError("the memory grid has no check; use a vault")
 
 
 class MemoryDirectory:
-    """Entries in order."""
+    """A directory whose entries are sorted by name."""
 
     def __init__(self, entries: list[Entry]) -> None:
         self._entries = entries

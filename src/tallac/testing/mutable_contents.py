@@ -1,4 +1,4 @@
-"""Mutable files in memory, for grids that are fakes."""
+"""Mutable files in memory, for fake grids."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def read_all(content: FileContent) -> bytes:
 
 
 class MutableContents:
-    """Contents of mutable files by read key."""
+    """The contents of mutable files by read key."""
 
     def __init__(self) -> None:
         self._by_key: dict[bytes, bytes] = {}
 
     def create(self, content: FileContent, mutable_format: MutableFormat) -> MutableFileWrite:
-        """Make a file."""
+        """Create a file."""
         cap = MutableFileWrite(len(self._by_key).to_bytes(16, "big"), bytes(32), mutable_format)
         self._by_key[cap.readkey] = read_all(content)
         return cap
 
     def write(self, cap: FileWriteCap, content: FileContent, offset: int | None) -> None:
-        """Give a file another content, or write over a part of it."""
+        """Replace the content of a file, or overwrite it from an offset in bytes on."""
         if not isinstance(cap, MutableFileWrite):
             raise MissingObjectError(f"the memory grid has no file {cap!r}")
         old, new = self.get(cap.read_cap), read_all(content)
@@ -37,7 +37,7 @@ class MutableContents:
         self._by_key[cap.readkey] = new
 
     def get(self, cap: FileReadCap) -> bytes:
-        """Give a file's content."""
+        """Return the content of a file."""
         if not isinstance(cap, MutableFileRead) or cap.readkey not in self._by_key:
             raise MissingObjectError(f"the memory grid has no file {cap!r}")
         return self._by_key[cap.readkey]

@@ -1,4 +1,4 @@
-"""A backend of limited size, as a full disk is: what is replaced is there until what replaces it is."""
+"""A backend of limited size: like a full disk, it needs room for a new object before the one that it replaces is freed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tallac.interfaces import Backend, Buffer, Expect, Upload, Version
 
 
 class QuotaBackend(ForwardingBackend):
-    """Another backend that takes a number of bytes, set at any time. Implements `ReportsFreeSpace`. Not thread-safe."""
+    """Another backend with a limit in bytes, which can change at any time. Implements `ReportsFreeSpace`. Not thread-safe."""
 
     def __init__(self, inner: Backend, size_max: int) -> None:
-        """Let so many bytes be stored in all."""
+        """Limit all objects together to `size_max` bytes."""
         super().__init__(inner)
         self.size_max = size_max
         self._uploading = 0
@@ -31,16 +31,16 @@ class QuotaBackend(ForwardingBackend):
         return _QuotaUpload(super().upload(), self)
 
     def require_room(self, size: int) -> None:
-        """See that so much more can be stored.
+        """Require room for `size` more bytes.
 
         Raises:
-            StoreFullError: It can't.
+            StoreFullError: They don't fit.
         """
         if size > self.room():
             raise StoreFullError(f"no space left in {self.location()}: {size} bytes are asked for, and {self.room()} are free")
 
     def hold(self, size: int) -> None:
-        """Count bytes that an upload takes, or with a negative number gives back."""
+        """Reserve bytes for an upload; a negative number frees them."""
         self._uploading += size
 
 

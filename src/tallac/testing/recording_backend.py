@@ -1,4 +1,4 @@
-"""A backend that remembers what was asked of it, and in which order."""
+"""A backend that records its calls in order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import NamedTuple
 
+from tallac.backends.passing import ForwardingBackend
 from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
 
 WRITES = frozenset({"put", "commit", "delete"})
@@ -16,30 +17,30 @@ class BackendEvent(NamedTuple):
 
     Attributes:
         operation: put, commit (of an upload), delete, get or list.
-        name: The object's name, or the prefix that was listed.
+        name: The name of the object, or the prefix that was listed.
     """
 
     operation: str
     name: str
 
 
-class RecordingBackend:
-    """Another backend, and the list of what has succeeded there. Thread-safe."""
+class RecordingBackend(ForwardingBackend):
+    """Another backend, and a list of the calls that have succeeded. Thread-safe."""
 
     def __init__(self, inner: Backend) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._lock = Lock()
         self._events: list[BackendEvent] = []
 
     @property
     def events(self) -> tuple[BackendEvent, ...]:
-        """All that has succeeded so far."""
+        """All successful calls so far."""
         with self._lock:
             return tuple(self._events)
 
     @property
     def writes(self) -> tuple[BackendEvent, ...]:
-        """What has changed the store so far."""
+        """All calls that changed the store so far."""
         return tuple(event for event in self.events if event.operation in WRITES)
 
     def record(self, operation: str, name: str) -> None:
@@ -73,9 +74,6 @@ class RecordingBackend:
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         self._inner.delete(name, expect=expect)
         self.record("delete", name)
-
-    def location(self) -> str:
-        return self._inner.location()
 
 
 class _RecordingUpload:

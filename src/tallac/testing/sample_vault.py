@@ -13,19 +13,19 @@ from tallac.errors import DamageError
 from tallac.interfaces import CapReader, CapWriter, Grid
 
 Tree: TypeAlias = "Mapping[bytes, bytes | Tree]"
-"""Names, with a file's content or with what is in a directory."""
+"""Names, each with the content of a file or the tree of a directory."""
 
 ARCHIVES = b"Archives"
 LATEST = b"Latest"
 
 
 def noise(seed: int, size: int) -> bytes:
-    """Give bytes that no compressor makes smaller, the same for the same seed."""
+    """Return incompressible bytes, the same for the same seed."""
     return random.Random(seed).randbytes(size)  # noqa: S311 - foreseeable on purpose
 
 
 def flatten(tree: Tree, above: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-    """Give the paths of all files with their contents; an empty directory's path ends with a slash."""
+    """Iterate over the paths and contents of all files; the path of an empty directory ends with a slash."""
     for name, below in tree.items():
         if isinstance(below, bytes):
             yield above + name, below
@@ -36,7 +36,7 @@ def flatten(tree: Tree, above: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
 
 
 def put_tree(writer: CapWriter, tree: Tree) -> DirectoryReadCap:
-    """Store a tree."""
+    """Store a tree and return the cap of its root."""
     entries = []
     for name, below in sorted(tree.items()):
         cap: Cap = decode_cap(_put_file(writer, below)) if isinstance(below, bytes) else put_tree(writer, below)
@@ -58,14 +58,14 @@ def _put_file(writer: CapWriter, content: bytes) -> bytes:
 
 
 def create_target(grid: Grid) -> DirectoryWriteCap:
-    """Make a mutable directory that holds another, `Archives`."""
+    """Create a mutable directory that holds another, `Archives`."""
     target, archives = grid.create_directory(), grid.create_directory()
     grid.edit_directory(target, lambda entries: [*entries, Entry.of(ARCHIVES, archives)])
     return target
 
 
 def back_up(grid: Grid, target: DirectoryWriteCap, name: bytes, tree: Tree) -> DirectoryReadCap:
-    """Make a snapshot, as a backup does: store, commit, enter."""
+    """Create a snapshot as a backup does: store, commit, link."""
     with grid.session() as session:
         with session.writing() as writer:
             cap = put_tree(writer, tree)
@@ -89,7 +89,7 @@ def _without(entries: list[Entry], name: bytes) -> list[Entry]:
 
 
 def read_tree(grid: CapReader, cap: DirectoryReadCap, above: bytes = b"") -> Iterator[tuple[bytes, bytes | DamageError]]:
-    """Read everything below a directory as `flatten` gives it; in place of what can't be read comes the error."""
+    """Iterate over everything below a directory as `flatten` does; an unreadable file or directory yields its error."""
     try:
         entries = list(grid.read_directory(cap))
     except DamageError as error:
@@ -106,7 +106,7 @@ def read_tree(grid: CapReader, cap: DirectoryReadCap, above: bytes = b"") -> Ite
 
 
 def read_file(grid: CapReader, cap: FileReadCap) -> bytes | DamageError:
-    """Read a whole file, or give the error."""
+    """Read a whole file; return the error if it is damaged."""
     try:
         with grid.open_file(cap) as file:
             parts = []

@@ -1,4 +1,4 @@
-"""A scheduler for several clients of one store: one runs at a time, and a seed says at which of its calls another goes on."""
+"""A scheduler of several clients of one store: one runs at a time, and a seed decides at which call another takes over."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from threading import Condition, get_ident
 
-from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
+from tallac.backends.passing import ForwardingBackend
+from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.crashing_backend import SimulatedCrash
 
 
 class Schedule:
-    """Runs clients in threads of their own, one at a time, in an order that a seed decides.
+    """Runs clients in threads of their own, one at a time, in an order determined by a seed.
 
-    A client that sleeps lets the others go on. One that is killed gets `SimulatedCrash` from its next call.
+    While a client sleeps, the others run. One that is killed gets `SimulatedCrash` from its next call.
     """
 
     def __init__(self, seed: int, *, switch_rate: float = 0.3) -> None:
-        """Switch at this share of all calls."""
+        """Switch clients at a share, 0 to 1, of all calls."""
         self.random = random.Random(seed)  # noqa: S311 - foreseeable on purpose
         self._rate = switch_rate
         self._turn = Condition()
@@ -29,7 +30,7 @@ class Schedule:
         self.errors: dict[str, BaseException] = {}
 
     def run(self, clients: Mapping[str, Callable[[], object]]) -> None:
-        """Run all clients to their ends; what one of them raises is in `errors` afterwards."""
+        """Run all clients until they end; their exceptions are in `errors` afterwards."""
         # Late, so that the threads are made where they are started.
         import threading  # late import: only a run needs threads
 
@@ -41,7 +42,7 @@ class Schedule:
             self._running = self._choose()
             self._turn.notify_all()
         for thread in threads:
-            # By the second: a machine that is suspended meanwhile sleeps through one of them, and not through all.
+            # In steps of a second: a machine that is suspended meanwhile loses one of them, and not the whole wait.
             for _ in range(120):
                 thread.join(1)
                 if not thread.is_alive():
@@ -50,15 +51,15 @@ class Schedule:
                 raise TimeoutError("the clients wait for each other")
 
     def kill(self, client: str) -> None:
-        """Let a client's next call be its last."""
+        """Kill a client at its next call."""
         self._killed.add(client)
 
     def suspend(self, client: str, switches: int) -> None:
-        """Let a client sleep while the others have so many turns."""
+        """Suspend a client for a number of switches between the others."""
         self._suspended[client] = switches
 
     def pause(self, *, always: bool = False) -> None:
-        """Let somebody else go on, perhaps; every call of a `ScheduledBackend` comes here. Other threads pass."""
+        """Switch to another client if the seed decides so. Every call of a `ScheduledBackend` ends up here; other threads pass."""
         name = self._names.get(get_ident())
         if name is None:
             return
@@ -98,11 +99,11 @@ class Schedule:
         return self.random.choice(awake) if awake else None
 
 
-class ScheduledBackend:
-    """Another backend, at each of whose calls the schedule may let another client go on, before it and after it."""
+class ScheduledBackend(ForwardingBackend):
+    """Another backend; before and after each of its calls the schedule may switch to another client."""
 
     def __init__(self, inner: Backend, schedule: Schedule) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._schedule = schedule
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
@@ -110,9 +111,6 @@ class ScheduledBackend:
         version = self._inner.put(name, data, expect=expect)
         self._schedule.pause()
         return version
-
-    def upload(self) -> Upload:
-        return self._inner.upload()
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         self._schedule.pause()
@@ -130,6 +128,3 @@ class ScheduledBackend:
         self._schedule.pause()
         self._inner.delete(name, expect=expect)
         self._schedule.pause()
-
-    def location(self) -> str:
-        return self._inner.location()

@@ -1,6 +1,6 @@
-"""The client's side of Tahoe-LAFS's web API: requests to a node's gateway, and what its answers mean.
+"""A client of the Tahoe-LAFS web API: requests to the gateway of a node, and the meaning of its answers.
 
-What stands behind it: docs/frontends/webapi.rst of Tahoe-LAFS, and what real nodes do.
+It follows docs/frontends/webapi.rst of Tahoe-LAFS, and the behaviour of real nodes.
 """
 
 from tallac.webapi.client import LITERAL_SIZE_MAX, Health, Stored, WebChild, WebClient

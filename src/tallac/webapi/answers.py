@@ -1,4 +1,4 @@
-"""What a gateway's refusals mean: one error each, with a sentence for the user."""
+"""The errors of a gateway: each becomes one exception with a sentence for the user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REASONS: tuple[tuple[str, type[StoreError], str], ...] = (
         f"it can't be recovered from the shares there are (UnrecoverableFileError). {_LOST}",
     ),
     (
-        # A server that is being given the very same share by somebody else refuses it as well.
+        # A storage server also refuses a share that another client is uploading at the moment.
         "UploadUnhappinessError",
         StoreBusyError,
         "too few storage servers take shares (UploadUnhappinessError); bring up more servers, or lower shares.happy in tahoe.cfg",
@@ -52,7 +52,7 @@ _REASONS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("NotWriteableError", StorePermissionError, "its cap does not allow to change it; use a write cap"),
     ("NoSpace", StoreFullError, "the storage servers have no space left; add some, or free some"),
 )
-"""What a body says, the error that it means, and what the user is told."""
+"""Text in a body, the error that it means, and the message for the user."""
 
 _STATUSES: dict[int, tuple[type[StoreError], str]] = {
     404: (ObjectNotFoundError, "there is no such thing on the grid"),
@@ -63,12 +63,12 @@ _STATUSES: dict[int, tuple[type[StoreError], str]] = {
 
 
 def refusal(where: str, status: int, body: bytes) -> StoreError:
-    """Turn an answer that is no success into an error.
+    """Convert an unsuccessful answer to an error.
 
     Args:
-        where: The thing asked for, as it may be shown.
+        where: The node that was asked for, as it may be shown.
         status: The HTTP status.
-        body: The answer's body. Nothing of it that looks like a cap is shown.
+        body: The answer's body; everything in it that looks like a cap is left out of the message.
     """
     text = body.decode("utf-8", "replace")
     for mark, kind, reason in _REASONS:
@@ -81,7 +81,7 @@ def refusal(where: str, status: int, body: bytes) -> StoreError:
 
 
 def redacted(text: str) -> str:
-    """Give the first line of what a gateway said, printable, short and without caps."""
+    """Return the first line of a gateway's message, printable, shortened and without caps."""
     lines = (line.strip() for line in _MARKUP.sub(" ", text).splitlines())
     first = next((line for line in lines if line), "nothing more")
     shown = "".join(character if character.isprintable() else "?" for character in _CAP.sub("(a cap)", first))

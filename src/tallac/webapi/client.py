@@ -1,4 +1,4 @@
-"""Requests to a gateway, over kept-alive connections. Caps go in and come out as text; nothing here knows what they mean."""
+"""Requests to a gateway over persistent connections. Caps are passed and returned as text; nothing here interprets them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tallac.webapi.answers import redacted, refusal
 from tallac.webapi.connections import READ_SIZE, Connections, Content, broken_off, may_be_retried
 
 LITERAL_SIZE_MAX = 55
-"""Up to so many bytes are their own cap."""
+"""The longest content, in bytes, that a gateway puts into the cap itself."""
 
 RETRY_DELAYS_SECONDS = (0.2, 1.0)
 JSON_SIZE_MAX = 1 << 30
@@ -31,12 +31,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WebChild:
-    """A directory's child, as the gateway has it.
+    """A child of a directory, as the gateway describes it.
 
     Attributes:
         kind: `filenode`, `dirnode` or `unknown`.
-        read: The read cap's text; None where the directory holds a write cap of unknown form only.
-        write: The write cap's text, if the directory's reader may write.
+        read: The text of the read cap; None if the directory holds only a write cap of unknown kind.
+        write: The text of the write cap; None without write access.
         metadata: JSON values.
     """
 
@@ -47,12 +47,12 @@ class WebChild:
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What a cap leads to.
+    """The file or directory that a cap refers to.
 
     Attributes:
         kind: `filenode`, `dirnode` or `unknown`.
-        size: Of a file, in bytes; None where it is not known.
-        children: Of a directory, by name.
+        size: The size of a file in bytes; None if it is unknown.
+        children: The children of a directory, by name.
     """
 
     kind: str
@@ -61,12 +61,12 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Health(NamedTuple):
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        is_healthy: All shares are where they should be.
-        summary: The gateway's own words.
-        was_repaired: A repair was attempted, and succeeded.
+        is_healthy: Whether all shares are where they should be.
+        summary: The message of the gateway.
+        was_repaired: Whether a repair was attempted and succeeded.
     """
 
     is_healthy: bool
@@ -75,13 +75,13 @@ class Health(NamedTuple):
 
 
 class WebClient:
-    """A gateway. Thread-safe: up to `IN_FLIGHT_MAX` requests are under way at a time, further ones wait.
+    """A client of one gateway. Thread-safe: up to `IN_FLIGHT_MAX` requests are in flight at a time, further ones wait.
 
-    Only what can be repeated without harm is retried after a lost connection: reading, storing what is immutable, checking.
+    After a lost connection only idempotent requests are retried: reading, storing immutable objects, checking.
     """
 
     def __init__(self, url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Talk to the node at a URL; nothing is sent yet."""
+        """Use the node at a URL; nothing is sent yet."""
         self.url = url if url.endswith("/") else url + "/"
         self._sleep = sleep
         self._connections = Connections(self.url)
@@ -99,74 +99,74 @@ class WebClient:
     # Storing
 
     def put_file(self, content: bytes) -> str:
-        """Store an immutable file and give its read cap."""
+        """Store an immutable file and return its read cap."""
         return self._retrying(lambda: self._ask("PUT", "a file", content=content)).decode("ascii", "replace").strip()
 
     def put_stream(self, content: Iterable[bytes]) -> str:
-        """Store an immutable file of any length and give its read cap. It can't be retried: the stream is gone."""
+        """Store an immutable file of any length and return its read cap. Never retried, because the stream can't be read again."""
         return self._ask("PUT", "a file", content=content).decode("ascii", "replace").strip()
 
     def make_immutable_directory(self, children: Mapping[str, WebChild]) -> str:
-        """Store an immutable directory and give its read cap; the same children give the same cap."""
+        """Store an immutable directory and return its read cap; equal children give the same cap."""
         body = _encode_children(children)
         answer = self._retrying(lambda: self._ask("POST", "a directory", query={"t": "mkdir-immutable"}, content=body))
         return answer.decode("ascii", "replace").strip()
 
     def make_directory(self, mutable_format: str) -> str:
-        """Make an empty mutable directory, `SDMF` or `MDMF`, and give its write cap."""
+        """Create an empty mutable directory, `SDMF` or `MDMF`, and return its write cap."""
         query = {"t": "mkdir", "format": mutable_format}
         return self._ask("POST", "a directory", query=query).decode("ascii", "replace").strip()
 
     def make_file(self, content: Iterable[bytes], mutable_format: str) -> str:
-        """Store a mutable file, `SDMF` or `MDMF`, and give its write cap."""
+        """Store a mutable file, `SDMF` or `MDMF`, and return its write cap."""
         return self._ask("PUT", "a file", query={"format": mutable_format}, content=content).decode("ascii", "replace").strip()
 
     # Changing files and directories
 
     def write_file(self, cap: str, content: Iterable[bytes], *, offset: int | None, where: str) -> None:
-        """Replace a mutable file's content, or a part of it from an offset on that is at most its size."""
+        """Replace the content of a mutable file, or overwrite it from an offset on that is at most its size."""
         query = {} if offset is None else {"offset": str(offset)}
         self._ask("PUT", where, cap=cap, query=query, content=content)
 
     def set_children(self, cap: str, children: Mapping[str, WebChild], *, where: str, replace: bool) -> None:
-        """Enter children in a mutable directory, all at once.
+        """Link children in a mutable directory, all at once.
 
         Raises:
-            ConflictError: One of them is there, and is not to be replaced; nothing was entered.
+            ConflictError: One of them exists and may not be replaced; nothing was linked.
         """
         query = {"t": "set_children", "replace": "true" if replace else "false"}
 
         def send() -> bytes:
             return self._ask("POST", where, cap=cap, query=query, content=_encode_children(children))
 
-        # Replacing twice comes to the same; of a lost answer to the other kind, the caller learns by a conflict.
+        # To replace twice is harmless; after a lost answer to a request that does not replace, the caller gets a conflict.
         if replace:
             self._retrying(send)
         else:
             send()
 
     def unlink(self, cap: str, name: str, *, where: str) -> None:
-        """Take a child out of a mutable directory.
+        """Remove a child from a mutable directory.
 
         Raises:
-            ObjectNotFoundError: There is no such child.
+            ObjectNotFoundError: The directory has no such child.
         """
         self._ask("POST", where, cap=cap, query={"t": "unlink", "name": name})
 
     # Reading
 
     def look(self, cap: str, *, where: str) -> Stored:
-        """Ask what a cap leads to, with a directory's children."""
+        """Return the kind of node that a cap refers to, with the size of a file or the children of a directory."""
         return _stored(self._retrying(lambda: self._ask("GET", where, cap=cap, query={"t": "json"})), where)
 
     def node_id(self) -> str | None:
-        """Give the node's own name, as its first page shows it; None where it shows none."""
+        """Return the node's identifier from its welcome page; None if the page has none."""
         page = self._retrying(lambda: self._ask("GET", "the node", path=""))
         found = _NODE_ID.search(page)
         return None if found is None else found[1].decode()
 
     def get(self, cap: str, start: int, stop: int, *, where: str) -> bytes:
-        """Read the bytes [start, stop) of a file; fewer where it ends before."""
+        """Read the bytes [start, stop) of a file, fewer at its end."""
 
         def read() -> bytes:
             with self.reading(cap, start, stop, where=where) as chunks:
@@ -176,8 +176,8 @@ class WebClient:
 
     @contextmanager
     def reading(self, cap: str, start: int, stop: int | None, *, where: str) -> Iterator[Iterator[bytes]]:
-        """Read a file from a position on, as it arrives. The position lies before the file's end."""
-        # From the start and to the end there is no range: that is how an empty file is read, too.
+        """Read the bytes [start, stop) of a file as a stream; start lies before the end of the file."""
+        # A whole file is asked for without a range, which also works for an empty one.
         last = "" if stop is None else str(stop - 1)
         headers = {} if start == 0 and stop is None else {"Range": f"bytes={start}-{last}"}
         with self._connections.stream("GET", _path(cap), None, None, headers) as response:
@@ -190,18 +190,18 @@ class WebClient:
     # Checking
 
     def check(self, cap: str, *, verify: bool = False, repair: bool = False, add_lease: bool = False, where: str) -> Health:
-        """Have the gateway look whether the shares of one thing are there; with `verify`, whether all their bytes are right."""
+        """Let the gateway check that the shares of one object are there; with `verify`, that all their bytes are correct."""
         query = {"t": "check", "output": "JSON"} | _flags(verify=verify, repair=repair, add_lease=add_lease)
         found = _json_of(self._retrying(lambda: self._ask("POST", where, cap=cap, query=query)), where)
         return health_of(found)
 
     def stream(self, cap: str, kind: str, *, where: str, **flags: bool) -> Iterator[dict[str, object]]:
-        """Visit all that a directory leads to; `kind` is `stream-manifest` or `stream-deep-check`.
+        """Iterate over everything below a directory; `kind` is `stream-manifest` or `stream-deep-check`.
 
-        Gives an object for each thing, as it is visited, and the statistics last.
+        Yields one JSON object for each node as the gateway visits it, and the statistics last.
 
         Raises:
-            MissingObjectError: The gateway can't go on. What came before is right.
+            MissingObjectError: The gateway can't continue; what was yielded before is correct.
         """
         query = {"t": kind} | _flags(**flags)
         with self._connections.stream("POST", _path(cap), query, None, {}) as response:
@@ -209,7 +209,7 @@ class WebClient:
             if response.status != 200:
                 raise refusal(where, response.status, b"\n".join(lines))
             for line in lines:
-                # A 200 has gone out by the time at which trouble comes up.
+                # The status 200 has been sent before an error can occur.
                 if line.startswith(b"ERROR:"):
                     body = b"\n".join([line.removeprefix(b"ERROR:"), *lines])
                     error = refusal(where, 200, body)
@@ -270,11 +270,11 @@ def _lines(response: HTTPResponse, url: str) -> Iterator[bytes]:
 
 
 def health_of(found: object) -> Health:
-    """Read the results of a check, or of a check with repair. Those of literal caps have little in them."""
+    """Parse the result of a check, or of a check with repair; that of a literal cap has only few keys."""
     if not isinstance(found, dict):
         return Health(is_healthy=False, summary="the gateway's answer makes no sense")
     was_repaired = bool(found.get("repair-attempted")) and bool(found.get("repair-successful"))
-    # A literal cap has nothing to repair, and no results.
+    # For a literal cap there is nothing to repair, and the answer has no results.
     after = found.get("post-repair-results") or {"results": {"healthy": True}}
     results = after if "repair-attempted" in found else found
     counts = results.get("results", {})

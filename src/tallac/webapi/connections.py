@@ -1,7 +1,7 @@
-"""Kept-alive connections to one gateway.
+"""Persistent connections to one gateway.
 
-The standard library's client is used: it costs a tenth of a second less at each start of the command than those that do more, and
-half of what an unchanged backup takes is that start.
+The HTTP client of the standard library is used: at each start of the command it costs a tenth of a second less than larger ones,
+and half the time of an unchanged backup is that start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tallac.errors import StoreBusyError, StoreError, StoreUnavailableError
 
 CONNECT_SECONDS_MAX = 20.0
 ANSWER_SECONDS_MAX = 600.0
-"""A grid may be slow to place the last share; the gateway says nothing meanwhile."""
+"""How long an answer may take: a grid may be slow to place the last share, and the gateway sends nothing meanwhile."""
 
 IN_FLIGHT_MAX = 16
 READ_SIZE = 1 << 16
@@ -29,20 +29,20 @@ Content = bytes | Iterable[bytes]
 
 
 class Answer(NamedTuple):
-    """A whole answer."""
+    """A complete answer."""
 
     status: int
     body: bytes
 
 
 class Connections:
-    """Sends requests to a gateway. Thread-safe: up to `IN_FLIGHT_MAX` are under way at a time, further ones wait.
+    """Sends requests to a gateway. Thread-safe: up to `IN_FLIGHT_MAX` are in flight at a time, further ones wait.
 
-    All methods raise a StoreUnavailableError where there is nobody, or the connection breaks off; its cause tells which.
+    All methods raise StoreUnavailableError where nothing listens or the connection breaks; its cause tells which.
     """
 
     def __init__(self, url: str) -> None:
-        """Talk to whoever listens at a URL, which ends with a slash; nothing is sent yet."""
+        """Use the gateway at a URL, which ends with a slash; nothing is sent yet."""
         self._url = url
         self._idle: list[HTTPConnection] = []
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class Connections:
                 self._idle.pop().close()
 
     def ask(self, method: str, path: str, query: Mapping[str, str] | None, content: Content | None) -> Answer:
-        """Send a request and read the whole answer. The path is in its encoded form, without a slash before it."""
+        """Send a request and read the whole answer. The path is percent-encoded and has no leading slash."""
         with self.stream(method, path, query, content, {}) as response, broken_off(self._url):
             return Answer(response.status, response.read())
 
@@ -63,7 +63,7 @@ class Connections:
     def stream(
         self, method: str, path: str, query: Mapping[str, str] | None, content: Content | None, headers: Mapping[str, str]
     ) -> Iterator[HTTPResponse]:
-        """Send a request and give the answer to be read in the block; wrap reading it in `broken_off`."""
+        """Send a request and yield the answer, to be read in the block; wrap reading in `broken_off`."""
         address = self._address()
         target = address.path + path + ("?" + urlencode(query) if query else "")
         with self._slots:
@@ -122,7 +122,7 @@ class Connections:
 
 @contextmanager
 def broken_off(url: str) -> Iterator[None]:
-    """Say in one sentence what became of a connection that is in use in the block."""
+    """Convert errors of a connection that the block uses to StoreUnavailableError."""
     try:
         yield
     except TimeoutError as error:
@@ -134,19 +134,19 @@ def broken_off(url: str) -> Iterator[None]:
 
 
 def may_be_retried(error: StoreUnavailableError) -> bool:
-    """Whether the store was busy, or a connection broke, which may come back at once; a node that takes none was not started."""
+    """Whether to retry: the store was busy or a connection broke. A node that refuses connections is not running."""
     broken = ConnectionResetError | BrokenPipeError | ConnectionAbortedError | HTTPException
     return isinstance(error, StoreBusyError) or isinstance(error.__cause__, broken)
 
 
 def _acknowledge_at_once(connection: HTTPConnection) -> None:
-    """Have what comes acknowledged at once: a gateway writes an answer's body when its head was, and 40 ms are long here."""
+    """Acknowledge packets at once: a gateway sends the body only after its head is acknowledged, which else takes 40 ms."""
     if sys.platform == "linux":
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _is_open(connection: HTTPConnection) -> bool:
-    """Whether an idle connection can be used: what is to be read from it by now is that it was closed."""
+    """Whether an idle connection can be used: one with something to read has been closed by the gateway."""
     try:
         return connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A seekable reader over one file behind a gateway. The gateway verifies what it gives."""
+"""A seekable reader of one file behind a gateway, which verifies what it sends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tallac.webapi.client import WebClient
 
 
 class WebReader:
-    """Reads a file of known size, as it arrives: what is read in order is one request. Not thread-safe."""
+    """Reads a file of known size as a stream: sequential reads are one request. Not thread-safe."""
 
     def __init__(self, client: WebClient, cap: str, size: int, where: str) -> None:
-        """Begin at the start; nothing is asked for yet."""
+        """Start at offset 0; nothing is sent yet."""
         self._client = client
         self._cap = cap
         self._size = size
@@ -26,11 +26,11 @@ class WebReader:
         self._rest = b""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read up to so many bytes, or all that are left.
+        """Read up to `size` bytes, or the rest of the file if it is negative.
 
         Raises:
-            MissingObjectError, StoreError: The grid can't give them.
-            CorruptObjectError: The file ends early.
+            MissingObjectError, StoreError: The grid can't provide the bytes.
+            CorruptObjectError: The file is shorter than its size.
         """
         wanted = self._size - self._position if size < 0 else min(size, self._size - self._position)
         if wanted <= 0:
@@ -47,7 +47,7 @@ class WebReader:
         return b"".join(parts)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go somewhere else; reading there is another request."""
+        """Change the position; the next read there is another request."""
         base = {0: 0, 1: self._position, 2: self._size}[whence]
         position = max(0, base + offset)
         if position != self._position:
@@ -56,11 +56,11 @@ class WebReader:
         return position
 
     def tell(self) -> int:
-        """Say where the next byte comes from."""
+        """Return the position of the next byte."""
         return self._position
 
     def close(self) -> None:
-        """Break off what is under way."""
+        """Abort the request in progress."""
         self._end_answer()
 
     def __enter__(self) -> Self:

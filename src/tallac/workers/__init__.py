@@ -1,5 +1,5 @@
-"""Worker processes: programs of their own that carry out jobs for this one.
+"""Worker processes: separate programs that carry out jobs for this one.
 
-`tallac.workers.pool` starts them, and `tallac.workers.process` is what they run. Nothing is imported here: each side does without
-the other's half.
+`tallac.workers.pool` starts them, and `tallac.workers.process` is the program that they run. Nothing is imported here: neither side
+needs the other's half.
 """

@@ -1,7 +1,7 @@
-"""What a process and its workers say to each other: pickled objects with their length before them.
+"""The messages between a process and its workers: pickled objects, each with its length before it.
 
-Both ends are the same program of the same user, joined by pipes that nobody else can write to; so pickle is safe here. The first
-message to a worker is its task; what follows are `Work` and at last `End`.
+Both ends are the same program of the same user, joined by pipes that nobody else can write to, so pickle is safe here. The first
+message to a worker is its task; then come any number of `Work` and one `End`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _READ_SIZE_MAX = 1 << 20
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Carry out a job. Answered by `Done`."""
+    """Order to carry out a job. Answered by `Done`."""
 
     job: object
 
@@ -25,11 +25,11 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class End(msgspec.Struct, frozen=True):
-    """There is nothing more to do. Answered by `Ended`."""
+    """Order to end. Answered by `Ended`."""
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A job has been carried out."""
+    """The result of a job."""
 
     answer: object
 
@@ -38,11 +38,11 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A worker's last words."""
+    """The last message of a worker that has ended normally."""
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """A worker can't go on."""
+    """The last message of a worker that can't continue."""
 
     error: Exception
 
@@ -51,7 +51,7 @@ def send(descriptor: int, message: object) -> None:
     """Write one message to a pipe.
 
     Raises:
-        OSError: Nobody reads any more.
+        OSError: The other end is closed.
     """
     body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     view = memoryview(len(body).to_bytes(_LENGTH_SIZE, "big") + body)
@@ -60,10 +60,10 @@ def send(descriptor: int, message: object) -> None:
 
 
 def receive(descriptor: int) -> object | None:
-    """Read one message from a pipe; None where it has been closed.
+    """Read one message from a pipe; return None if it has been closed.
 
     Raises:
-        EOFError: It was closed within a message.
+        EOFError: The pipe was closed within a message.
     """
     head = _read_exactly(descriptor, _LENGTH_SIZE, may_end=True)
     if head is None:

@@ -1,4 +1,4 @@
-"""Starting worker processes, keeping each of them busy, and noticing when one dies."""
+"""Starting worker processes, keeping each of them busy, and detecting when one dies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tallac.workers.messages import Done, End, Ended, Failed, Work, receive, sen
 from tallac.workers.task import WorkerTask
 
 IN_FLIGHT_MAX = 3
-"""So many jobs a worker has at a time: one at work, and enough that it never waits."""
+"""Jobs that a worker has at a time: one that it works on, and enough others that it never waits."""
 
 END_TIMEOUT_SECONDS = 10
 
@@ -37,28 +37,28 @@ class _Worker(Generic[Answer]):
 
 
 def can_start_workers() -> bool:
-    """Whether there can be worker processes here at all."""
+    """Whether this program can start worker processes."""
     return os.name == "posix" and bool(sys.executable)
 
 
 class WorkerPool(Generic[Job, Answer]):
-    """Some worker processes with one task. Not thread-safe.
+    """Several worker processes with one task. Not thread-safe.
 
-    A job's answer is given within a later call; who takes it must not call the pool from there.
+    The result of a job is passed to its callback within a later call; the callback must not call the pool.
 
-    Every method but `stop` raises WorkerCrashedError where a worker is gone, and whatever a worker could not go on with.
+    Every method but `stop` raises WorkerCrashedError if a worker has died, and the error of a worker that could not continue.
     """
 
     def __init__(self, task: WorkerTask[Job, Answer], count: int, *, advice: str) -> None:
         """Start the processes.
 
         Args:
-            task: What they are there for.
-            count: How many.
-            advice: Tells the user what to do when one of them dies.
+            task: The task that they open.
+            count: The number of processes.
+            advice: What the user can do when one of them dies; the end of the error message.
 
         Raises:
-            OSError: They can't be started.
+            OSError: The processes can't be started.
         """
         self._advice = advice
         self._selector = selectors.DefaultSelector()
@@ -71,28 +71,28 @@ class WorkerPool(Generic[Job, Answer]):
             raise
 
     def submit(self, job: Job, take: Callable[[Answer], None]) -> None:
-        """Give a job to the worker that has least to do, waiting for answers while all have enough."""
+        """Send a job to the least busy worker; wait for results while all workers have enough jobs."""
         self.poll()
         while len((worker := min(self._workers, key=lambda each: len(each.waiting))).waiting) >= IN_FLIGHT_MAX:
             self._receive(may_wait=True)
         self._submit_to(worker, job, take)
 
     def submit_to_each(self, job: Job, take: Callable[[Answer], None]) -> None:
-        """Give a job to every worker."""
+        """Send a job to every worker."""
         for worker in self._workers:
             self._submit_to(worker, job, take)
 
     def poll(self) -> None:
-        """Take the answers that are there; wait for none."""
+        """Take the results that have arrived, without waiting."""
         self._receive(may_wait=False)
 
     def drain(self) -> None:
-        """Wait for all answers."""
+        """Wait for all results."""
         while any(worker.waiting for worker in self._workers):
             self._receive(may_wait=True)
 
     def finish(self) -> None:
-        """Wait for all answers, and end the processes."""
+        """Wait for all results, and end the processes."""
         self.drain()
         for worker in self._workers:
             self._send(worker, End())
@@ -101,16 +101,16 @@ class WorkerPool(Generic[Job, Answer]):
         self.stop()
 
     def stop(self) -> None:
-        """End the processes early: they throw away what is not finished. Calling it after `finish`, or twice, does nothing."""
+        """End the processes early; they discard unfinished work. Does nothing after `finish` or a second time."""
         for worker in self._workers:
-            # Answers first: one that waits to be rid of an answer waits no longer.
+            # Results first: a worker that waits to send one then waits no longer.
             worker.answers.close()
             with contextlib.suppress(OSError):
                 worker.orders.close()
         for worker in self._workers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(END_TIMEOUT_SECONDS)
-            # Nothing depends on one that hangs now.
+            # Nothing depends any more on a worker that hangs now.
             worker.process.kill()
             worker.process.wait()
         self._workers.clear()
@@ -143,7 +143,7 @@ class WorkerPool(Generic[Job, Answer]):
         try:
             send(worker.orders.fileno(), message)
         except BrokenPipeError:
-            # Its last words may say why.
+            # Its last message may say why.
             self._receive_from(worker)
             raise self._died(worker) from None
 
@@ -176,7 +176,7 @@ class WorkerPool(Generic[Job, Answer]):
 
 
 def _environment() -> dict[str, str]:
-    """Have the process find this very package, wherever it was imported from."""
+    """Return an environment in which the process imports this very package."""
     folder = str(Path(tallac.__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": folder if not inherited else folder + os.pathsep + inherited}

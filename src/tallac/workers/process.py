@@ -1,7 +1,7 @@
-"""A worker process: opens its task and answers jobs.
+"""The program of a worker process: opens its task and carries out jobs.
 
-It is started as `python -m tallac.workers.process`, gets its orders from standard input and answers on standard output. The task,
-which may hold secrets, comes with the first message and never stands in an argument or in the environment.
+It is started as `python -m tallac.workers.process`, reads orders from standard input and writes results to standard output. The
+task, which may hold secrets, comes with the first message and never appears in an argument or in the environment.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Protocol
 from tallac.workers.messages import Done, Ended, Failed, Work, receive, send
 
 STOP_SECONDS_MAX = 5
-"""So long a worker that is stopped may take to throw away what is not finished."""
+"""How long a stopped worker may take to discard unfinished work."""
 
 
 class _StoppedError(BaseException):
-    """Nobody waits for answers any more. Not an Exception: nothing but `main` is to catch it."""
+    """Nobody waits for results any more. Not an Exception: only `main` is to catch it."""
 
 
 class _Task(Protocol):
@@ -34,8 +34,8 @@ class _Task(Protocol):
 
 
 def main() -> None:
-    """Work until told to end, or until stopped, or until the process that gives the orders is gone."""
-    # Ctrl-C is for the process that gives the orders; it speaks to the user, and stops its workers.
+    """Work until `End`, until stopped, or until the process that sends the orders has died."""
+    # Ctrl-C is for the process that sends the orders; it reports to the user, and stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     orders, answers = _take_pipes()
@@ -48,7 +48,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # Whatever it is, it is raised where the orders come from, not lost here.
         with contextlib.suppress(BrokenPipeError, _StoppedError):
             send(answers, Failed(_sendable(error)))
-    # What a signal would do to an interpreter that is shutting down is not worth knowing.
+    # A signal could have any effect on an interpreter that is shutting down.
     os._exit(0)
 
 
@@ -62,12 +62,12 @@ def _work(task: _Task, orders: int, answers: int) -> None:
 
 
 def _listen(orders: int, jobs: queue.SimpleQueue[object]) -> None:
-    """Take orders as they come, so that nobody waits until they are read, and stop everything when no more can come."""
+    """Read orders as they arrive, so that the sender never waits, and stop everything when the pipe is closed."""
     try:
         while (order := receive(orders)) is not None:
             jobs.put(order)
     finally:
-        # The pipe is closed after the last answer, or when nobody wants any more, or when the process at its end has died.
+        # The pipe is closed after the last result, or by `stop`, or because the process at its other end has died.
         main_thread = threading.main_thread().ident
         assert main_thread is not None
         signal.pthread_kill(main_thread, signal.SIGTERM)
@@ -76,13 +76,13 @@ def _listen(orders: int, jobs: queue.SimpleQueue[object]) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # What a signal's function is given.
-    # Once is enough: what is not finished is being thrown away from here on.
+    # Once is enough: from here on, unfinished work is being discarded.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _StoppedError
 
 
 def _take_pipes() -> tuple[int, int]:
-    """Keep the pipes to ourselves: what a library prints must not get between the messages."""
+    """Return private copies of the two pipes, so that what a library prints can't get between the messages."""
     orders, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)

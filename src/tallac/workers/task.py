@@ -1,4 +1,4 @@
-"""What worker processes are started for."""
+"""The task of worker processes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 class WorkerTask(Protocol[Job_contra, Answer_co]):
-    """Says how to carry out jobs. It can be pickled, as can jobs and answers; it may hold secrets, which go through a pipe only."""
+    """Carries out jobs in a worker. It can be pickled, as can jobs and results; its secrets only ever pass through a pipe."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """Open files that a worker inherits under their numbers."""
+        """Open file descriptors that a worker inherits with the same numbers."""
         ...
 
     def open(self) -> AbstractContextManager[Callable[[Job_contra], Answer_co]]:
-        """Get ready, in the worker; what this gives answers one job after the other.
+        """Prepare in the worker; yield the function that carries out one job after the other.
 
-        Where the block is left by an exception, nobody waits for answers any more, and what is not finished is to be thrown away.
+        If the block is left by an exception, nobody waits for results any more, and unfinished work is to be discarded.
         """
         ...
