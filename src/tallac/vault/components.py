@@ -99,6 +99,14 @@ class VaultComponents:
             raise self._lacks("keeper key", "locator")
         return self.roots
 
+    def pending_register(self) -> Register:
+        """Return the register that holds the pending deletions.
+
+        Raises:
+            AuthorityError: Only a locator key is configured.
+        """
+        return Register(self.backend, "quarantine", self.require_keeper_key().roots, self.memory, self.randomness)
+
     def _lacks(self, needed: str, present: str) -> AuthorityError:
         return AuthorityError(
             f"this needs the {needed} of the vault at {self.backend.location()}; only a {present} key is configured"

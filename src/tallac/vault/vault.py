@@ -153,7 +153,7 @@ class Vault:
         components.reader_with_index()
         index = components.index
         recipe = VaultReaderRecipe(
-            components.backend, components.locator.secret, index.run_paths(), index.absent_packs, index.quarantine
+            components.backend, components.locator.secret, index.run_paths(), index.absent_packs, index.pending
         )
         return recipe if can_be_sent(recipe) else None
 
@@ -225,7 +225,7 @@ class Vault:
                 registered.end()
             raise
         finally:
-            components.index.quarantine = NO_PENDING_DELETIONS
+            components.index.pending = NO_PENDING_DELETIONS
         if not session.is_kept:
             registered.end()
         if session.has_stored:

@@ -193,8 +193,8 @@ class StructureCheck:
         """Check the quarantine; give the packs that no one misses."""
         try:
             state = Register(self._backend, "quarantine", keeper.roots, NoMemory(), os.urandom).read()
-            quarantine = pending_deletions_of(state)
-            return frozenset(pack for pack in quarantine.packs if quarantine.is_gone(pack))
+            pending = pending_deletions_of(state)
+            return frozenset(pack for pack in pending.packs if pending.is_gone(pack))
         except DamageError as error:
             self._find(str(error))
             return frozenset()

@@ -1,42 +1,20 @@
 """The index: which pack holds which object. docs/format.md, "Index".
 
-The register `index` names the index objects; each holds the footers of some packs. All of it can be rebuilt from the packs. The
-local copy (runs, in the user's state folder) can be rebuilt from the index objects.
+The register `index` names the index objects; each holds the footers of some packs. All of it can be rebuilt from the packs.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
 
-from tallac.errors import (
-    CorruptObjectError,
-    DamageError,
-    LocalStateError,
-    MissingObjectError,
-)
-from tallac.vault.format.footers import INDEX_BODY_SIZE_MAX, FinishedPack, Location, index_parts, names_in
+from tallac.errors import DamageError
+from tallac.vault.format.footers import FinishedPack, Location
 from tallac.vault.index.index_objects import IndexStore
-from tallac.vault.index.sorted_runs import SortedRun, merge_runs, write_run
+from tallac.vault.index.loader import IndexLoader, LoadedIndex, PackLister
+from tallac.vault.index.sorted_runs import SortedRun, write_run
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS, PendingDeletions
 from tallac.vault.mutable.registers import Register
-
-INDEX_OBJECTS_MAX = 32
-RUNS_MAX = 6
-
-
-class PackLister(Protocol):
-    """Looks at the packs themselves."""
-
-    def sizes(self) -> dict[bytes, int]:
-        """List the packs that are there."""
-        ...
-
-    def footers(self, sizes: dict[bytes, int]) -> list[FinishedPack]:
-        """Read the footers of some packs; those that are damaged are left out."""
-        ...
 
 
 class VaultIndex:
@@ -51,24 +29,17 @@ class VaultIndex:
         read_damaged_packs: Callable[[], list[FinishedPack]] = list,
     ) -> None:
         """Keep the local copy in folder. `packs` lists the packs; `read_damaged_packs` reads those that a repair has set aside."""
-        self._register = register
-        self._store = store
+        self._loader = IndexLoader(register, store, folder, packs)
         self._folder = folder
         self._packs = packs
         self._read_damaged_packs = read_damaged_packs
+        self._loaded: LoadedIndex | None = None
         self._runs: list[SortedRun] = []
-        # None where they are to be looked at before they are used, which is seldom.
-        self._aside: list[SortedRun] | None = []
-        self._version: bytes | None = None
-        self._is_fresh = False
+        # None until they are looked at, which is seldom.
+        self._damaged_runs: list[SortedRun] | None = []
         self._has_looked_at_packs = False
-        self._register_is_damaged = False
-        self._lost: list[bytes] = []
-        self._just_put: dict[bytes, list[FinishedPack]] = {}
-        self._rescued: list[FinishedPack] = []
-        self.damage: list[DamageError] = []
         self.absent_packs: frozenset[bytes] = frozenset()
-        self.quarantine: PendingDeletions = NO_PENDING_DELETIONS
+        self.pending: PendingDeletions = NO_PENDING_DELETIONS
         self.unindexed_packs: frozenset[bytes] = frozenset()
         self.generation = 0
         """Grows whenever the numbers of the records change."""
@@ -79,18 +50,17 @@ class VaultIndex:
         Where index objects or their register are lost or damaged, the packs' footers are read instead, and `damage` says so. With
         `is_register_known` some register was read or swapped just now, and a state of that moment will do.
         """
-        names, version, damage = self._read_register(is_known=is_register_known)
-        while not self._is_fresh or self._version != version:
-            self._load(frozenset(names), damage)
-            self._version, self._is_fresh = version, True
-            if self._lost:
-                # A writer may have replaced small index objects by one, and deleted them, since the register was read.
-                names, version, damage = self._read_register()
+        self._refresh(allow_stale=is_register_known, known={})
 
     @property
     def is_loaded(self) -> bool:
         """Whether `refresh` has been called."""
-        return self._is_fresh
+        return self._loaded is not None
+
+    @property
+    def damage(self) -> list[DamageError]:
+        """What of the index was found lost or damaged."""
+        return [] if self._loaded is None else self._loaded.damage
 
     def look_at_packs(self) -> list[FinishedPack]:
         """Compare the index with the packs that are there, after a refresh.
@@ -105,7 +75,7 @@ class VaultIndex:
         known = self.packs()
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
-        dying = self.quarantine.packs
+        dying = self.pending.packs
         self._forget_damaged_packs()
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
@@ -117,7 +87,7 @@ class VaultIndex:
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies; None where no pack known to be there holds it, or where it is quarantined."""
         for location in self.copies(name):
-            if location.pack not in self.absent_packs and not self.quarantine.is_pending(location):
+            if location.pack not in self.absent_packs and not self.pending.is_pending(location):
                 return location
         return None
 
@@ -135,7 +105,7 @@ class VaultIndex:
         """Give all places where an object may lie: those in packs that seem to be lost or cut come last, or are left out."""
         doubtful = []
         for location in self.copies(name):
-            if self.quarantine.is_pending(location):
+            if self.pending.is_pending(location):
                 continue
             if location.pack in self.absent_packs:
                 doubtful.append(location)
@@ -147,10 +117,10 @@ class VaultIndex:
 
     def copies_in_damaged_packs(self, name: bytes) -> Iterator[Location]:
         """Give the places where an object lies in packs that a repair has put aside, as `look_at_packs` found them."""
-        if self._aside is None:
+        if self._damaged_runs is None:
             packs = self._read_damaged_packs()
-            self._aside = [write_run(self._folder, [], packs)] if packs else []
-        for run in self._aside:
+            self._damaged_runs = [write_run(self._folder, [], packs)] if packs else []
+        for run in self._damaged_runs:
             yield from run.locations(name)
 
     def search(self) -> None:
@@ -186,126 +156,30 @@ class VaultIndex:
 
         Index objects that were found lost or damaged are replaced by what was read from the packs themselves.
         """
-        added = {self._store.put(part): part for part in index_parts(packs + self._rescued)}
-        superseded: list[bytes] = []
-
-        def add(text: bytes | None) -> bytes:
-            nonlocal superseded
-            names = [name for name in names_in(text) if name not in self._lost]
-            superseded = list(self._lost)
-            if len(names) + len(added) > INDEX_OBJECTS_MAX:
-                names, replaced = self._compacted(names)
-                superseded += replaced
-            return b"".join([*names, *added])
-
-        if self._register_is_damaged:
-            self._register.rewrite(add(None))
-        else:
-            self._register.swap(add)
-        for name in superseded:
-            self._store.delete(name)
-        self._just_put = added
-        try:
-            self.refresh(is_register_known=True)
-        finally:
-            self._just_put = {}
+        added = self._loader.publish(packs, self._loaded)
+        self._refresh(allow_stale=True, known=added)
 
     def close(self) -> None:
         """Unmap the local copy."""
-        for run in self._runs + (self._aside or []):
+        for run in self._runs + (self._damaged_runs or []):
             run.close()
-        self._runs, self._aside = [], []
-        self._is_fresh = False
+        self._runs, self._damaged_runs = [], []
+        self._loaded = None
 
     def _forget_damaged_packs(self) -> None:
-        for run in self._aside or []:
+        for run in self._damaged_runs or []:
             run.close()
-        self._aside = None
+        self._damaged_runs = None
 
-    def _compacted(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-        """Store one index object in place of all small ones; give the names to keep and those that it replaces."""
-        small: list[bytes] = []
-        packs: dict[bytes, FinishedPack] = {}
-        for name in names:
-            try:
-                held = self._store.get(name)
-            except (CorruptObjectError, MissingObjectError):
-                continue  # It stays in the register, where the next refresh finds it and says so.
-            if sum(len(pack.body) for pack in held) < INDEX_BODY_SIZE_MAX // 2:
-                small.append(name)
-                packs.update((pack.name, pack) for pack in held)
-        merged = [self._store.put(part) for part in index_parts(list(packs.values()))]
-        return [name for name in names if name not in small] + merged, small
-
-    def _read_register(self, *, is_known: bool = False) -> tuple[list[bytes], bytes | None, DamageError | None]:
-        try:
-            state = self._register.read(allow_stale=is_known)
-            if state is None:
-                raise MissingObjectError("the register of the index is missing")
-            return names_in(state.text), state.version, None
-        except DamageError as error:
-            return [], None, error
-
-    def _load(self, names: frozenset[bytes], damage: DamageError | None) -> None:
-        self.close()
-        self.generation += 1
-        self._has_looked_at_packs = False
-        self._register_is_damaged = damage is not None
-        self.damage = [] if damage is None else [damage]
-        self._lost, self._rescued = [], []
-        self.unindexed_packs = frozenset()
-        runs = []
-        for path in sorted(self._folder.glob("*.run")):
-            run = _open_run(path)
-            if run is not None and run.covers and run.covers <= names:
-                runs.append(run)
-            elif run is not None:
-                run.close()
-                _discard(path)
-        covered: set[bytes] = set().union(*(run.covers for run in runs))
-        runs += self._fetch(sorted(names - covered))
-        self._runs = self._merged(runs)
-        if self.damage:
-            known = self.packs()
-            sizes = {name: size for name, size in self._packs.sizes().items() if name not in known}
-            self._rescued = self._packs.footers(sizes)
-            self._runs.append(write_run(self._folder, [], self._rescued))
-
-    def _fetch(self, names: list[bytes]) -> Iterator[SortedRun]:
-        for name in names:
-            try:
-                packs = self._just_put.get(name) or self._store.get(name)
-            except (CorruptObjectError, MissingObjectError) as error:
-                self.damage.append(error)
-                self._lost.append(name)
-            else:
-                yield write_run(self._folder, [name], packs)
-
-    def _merged(self, runs: list[SortedRun]) -> list[SortedRun]:
-        """Keep the runs few: merge all but the largest, and that one too once the others together are half as large."""
-        if len(runs) <= RUNS_MAX:
-            return runs
-        runs.sort(key=lambda run: run.count)
-        largest = runs.pop()
-        if sum(run.count for run in runs) * 2 >= largest.count:
-            runs.append(largest)
-        merged = merge_runs(self._folder, runs)
-        for run in runs:
-            run.close()
-            _discard(run.path)
-        return [merged] if largest in runs else [largest, merged]
-
-
-def _open_run(path: Path) -> SortedRun | None:
-    try:
-        return SortedRun(path)
-    except LocalStateError:
-        _discard(path)
-    except FileNotFoundError:
-        pass  # Another process has merged it away; its records come again with the index objects.
-    return None
-
-
-def _discard(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
+    def _refresh(self, *, allow_stale: bool, known: Mapping[bytes, list[FinishedPack]]) -> None:
+        state = self._loader.read_register(allow_stale=allow_stale)
+        while self._loaded is None or self._loaded.state.version != state.version:
+            self.close()
+            self.generation += 1
+            self._has_looked_at_packs = False
+            self.unindexed_packs = frozenset()
+            self._loaded = self._loader.load(state, known)
+            self._runs = list(self._loaded.runs)
+            if self._loaded.lost:
+                # A writer may have replaced small index objects by one, and deleted them, since the register was read.
+                state = self._loader.read_register()

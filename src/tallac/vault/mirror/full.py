@@ -255,11 +255,11 @@ class VaultCopy:
         """Delete what a prune has deleted: not what a listing leaves out, which may be a loss."""
         assert isinstance(self._key, KeeperKey)
         register = Register(self._source, "quarantine", self._key.roots, NoMemory(), os.urandom)
-        quarantine = pending_deletions_of(register.read())
+        pending = pending_deletions_of(register.read())
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
-        for pack in quarantine.packs:
+        for pack in pending.packs:
             name = PACK_PREFIX + pack.hex()
-            if quarantine.is_gone(pack) and name in there and not _is_there(self._source, name):
+            if pending.is_gone(pack) and name in there and not _is_there(self._source, name):
                 self._mirror.delete(name)
                 self.report.deleted_packs += 1
                 self.report.deleted_bytes += there[name]

@@ -1,8 +1,8 @@
-"""The quarantine: which stored copies a prune is about to delete. docs/format.md, "Registers" and "Prune", has the protocol.
+"""Pending deletions: the stored copies that a prune is about to delete. docs/format.md, "Registers" and "Prune", has the protocol.
 
-It is a register, got by name and changed by compare-and-swap, and so the arbiter between writers and prunes. An entry names a pack
-and what in it is to go. As long as it is *proposed*, a writer that needs some of it may take it out again; once it is *decided*,
-nobody may, and nobody relies on those copies any more. Copies of the same objects in other packs are not concerned.
+They stand in a register, which is read by name and changed by compare-and-swap, and so the arbiter between writers and prunes. An
+entry names a pack and what in it is to be deleted. As long as it is *proposed*, a writer that needs some of it may take it out; once
+it is *decided*, nobody may, and nobody relies on those copies any more. Other packs' copies of the same objects stay.
 """
 
 from __future__ import annotations
@@ -40,27 +40,24 @@ class PendingPack(msgspec.Struct, frozen=True):
 
 
 class PendingDeletions(msgspec.Struct, frozen=True):
-    """One state of the quarantine; what it holds counts as absent for writers.
+    """One state of the register; what it holds counts as absent for writers.
 
     Attributes:
         number: The register's; 0 where there is none.
         packs: The entries by pack.
-        wanted: Where it is a set, what is merely proposed counts as there, and its pack is noted in the set, to be taken out.
     """
 
     number: int = 0
     packs: Mapping[bytes, PendingPack] = msgspec.field(default_factory=dict)
-    wanted: set[bytes] | None = None
 
     def is_pending(self, location: Location) -> bool:
         """Whether the copy at this place is to go."""
         entry = self.packs.get(location.pack)
-        if entry is None or not entry.is_pending(location.offset):
-            return False
-        if self.wanted is None or entry.is_decided:
-            return True
-        self.wanted.add(location.pack)
-        return False
+        return entry is not None and entry.is_pending(location.offset)
+
+    def decided(self) -> PendingDeletions:
+        """Return what is decided alone: to a writer that is going to rescue it, what is merely proposed counts as there."""
+        return PendingDeletions(self.number, {name: entry for name, entry in self.packs.items() if entry.is_decided})
 
     def has_decided(self, location: Location) -> bool:
         """Whether the copy at this place is to go for good, and may be gone."""
@@ -109,14 +106,14 @@ def decode_pending(text: bytes | None) -> list[PendingPack]:
     place, text = 0, text or b""
     while place < len(text):
         if place + _HEAD.size > len(text):
-            raise MalformedObjectError("the quarantine is cut short")
+            raise MalformedObjectError("the register of pending deletions is cut short")
         since, decided, pack, count = _HEAD.unpack_from(text, place)
         place += _HEAD.size
         if decided > 1 or place + 4 * count > len(text):
-            raise MalformedObjectError("the quarantine does not follow the format")
+            raise MalformedObjectError("the register of pending deletions does not follow the format")
         offsets = frozenset(struct.unpack_from(f">{count}I", text, place)) if count else None
         entries.append(PendingPack(pack, since, bool(decided), offsets))
         place += 4 * count
     if [entry.pack for entry in entries] != sorted({entry.pack for entry in entries}):
-        raise MalformedObjectError("the quarantine is out of order")
+        raise MalformedObjectError("the register of pending deletions is out of order")
     return entries

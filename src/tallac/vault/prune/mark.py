@@ -72,7 +72,7 @@ class Marker:
     """Marks everything that is in use."""
 
     def __init__(
-        self, backend: Backend, keeper: KeeperKey, index: VaultIndex, slots: Slots, roots: Roots, quarantine: Register
+        self, backend: Backend, keeper: KeeperKey, index: VaultIndex, slots: Slots, roots: Roots, pending: Register
     ) -> None:
         """Prepare; the index is refreshed by `mark`."""
         self._backend = backend
@@ -81,7 +81,7 @@ class Marker:
         self._index = index
         self._slots = slots
         self._roots = roots
-        self._pending = quarantine
+        self._pending = pending
 
     def mark(self, session_links: Iterable[bytes]) -> Marks:
         """Mark what hangs from sessions, whose links were read before, and from all roots as they are now.
@@ -160,8 +160,8 @@ class Marker:
 
     def _is_taken(self, name: bytes) -> bool:
         """Say whether a prune has decided upon all copies that the index knows: it may delete them while this one looks at them."""
-        quarantine = pending_deletions_of(self._pending.read())
-        return all(quarantine.has_decided(location) for location in self._index.copies(name))
+        pending = pending_deletions_of(self._pending.read())
+        return all(pending.has_decided(location) for location in self._index.copies(name))
 
 
 def _stopped(error: DamageError) -> DamageError:

@@ -56,35 +56,35 @@ class Survey:
         self._indexed = index.packs().keys() - index.unindexed_packs
         self._there = self._indexed - index.absent_packs
 
-    def uses(self, quarantine: PendingDeletions) -> dict[bytes, PackUse]:
+    def uses(self, pending: PendingDeletions) -> dict[bytes, PackUse]:
         """Count each pack's use; what is in quarantine already is left out."""
-        uses = {pack: PackUse() for pack in self._indexed if pack not in quarantine.packs}
+        uses = {pack: PackUse() for pack in self._indexed if pack not in pending.packs}
         for name, location in self._index.records():
             use = uses.get(location.pack)
             if use is not None:
-                use.add(location, is_alive=self.is_in_use(name, location, quarantine))
+                use.add(location, is_alive=self.is_in_use(name, location, pending))
         # Of a pack that is not there nothing can be moved; it stays in the index, so that it is there again when it comes back.
         return {pack: use for pack, use in uses.items() if not use.alive or pack in self._there}
 
-    def needed(self, quarantine: PendingDeletions) -> set[bytes]:
+    def needed(self, pending: PendingDeletions) -> set[bytes]:
         """Give the packs in quarantine of which a copy that is to go turns out to be needed."""
         return {
             location.pack
             for name, location in self._index.records()
-            if quarantine.is_pending(location) and name in self._marks and self._kept_copy(name, quarantine) is None
+            if pending.is_pending(location) and name in self._marks and self._kept_copy(name, pending) is None
         }
 
-    def is_in_use(self, name: bytes, location: Location, quarantine: PendingDeletions) -> bool:
+    def is_in_use(self, name: bytes, location: Location, pending: PendingDeletions) -> bool:
         """Say whether a copy of an object is the one that is in use."""
         if name not in self._marks:
             return False
-        kept = self._kept_copy(name, quarantine)
+        kept = self._kept_copy(name, pending)
         return kept is None or kept == location
 
-    def _kept_copy(self, name: bytes, quarantine: PendingDeletions) -> Location | None:
-        there = [copy for copy in self._index.copies(name) if copy.pack in self._there and not quarantine.is_pending(copy)]
+    def _kept_copy(self, name: bytes, pending: PendingDeletions) -> Location | None:
+        there = [copy for copy in self._index.copies(name) if copy.pack in self._there and not pending.is_pending(copy)]
         # Who empties a pack may leave behind what another pack has, so what lies in packs in quarantine is counted on last.
-        return min(there, key=lambda copy: (copy.pack in quarantine.packs, copy.pack, copy.offset), default=None)
+        return min(there, key=lambda copy: (copy.pack in pending.packs, copy.pack, copy.offset), default=None)
 
 
 def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int) -> Iterator[PendingPack]:

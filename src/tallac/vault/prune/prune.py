@@ -17,7 +17,7 @@ from tallac.vault.mutable.pending_deletions import (
     encode_pending,
     pending_deletions_of,
 )
-from tallac.vault.mutable.registers import Register, State
+from tallac.vault.mutable.registers import State
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import PackUse, Survey, propose, total
 from tallac.vault.prune.report import PruneOptions, PruneReport
@@ -43,7 +43,7 @@ class Prune:
         self._options = options
         self._progress = progress
         self._index = components.index
-        self._register = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
+        self._register = components.pending_register()
         self._watch = SessionWatch(components.backend, keeper.roots, components.randomness, components.clock)
         self._marker = Marker(
             components.backend, keeper, components.index, components.slots, components.require_roots(), self._register
@@ -80,26 +80,26 @@ class Prune:
                 return
             before = self.report.deleted_packs
             try:
-                proposed, quarantine = self._enter(survey)
+                proposed, pending = self._enter(survey)
             except StoreFullError as error:
                 # What is decided already can be carried out first, and makes room.
                 self._sweep(pending_deletions_of(self._register.read()))
                 if self.report.deleted_packs == before:
                     raise self._explained(error) from error
                 continue
-            self._sweep(quarantine)
-            if not any(entry.is_decided and entry.since == proposed for entry in quarantine.packs.values()):
+            self._sweep(pending)
+            if not any(entry.is_decided and entry.since == proposed for entry in pending.packs.values()):
                 return
 
     def _enter(self, survey: Survey) -> tuple[int, PendingDeletions]:
         """Propose what is dead and decide upon it; give the number of the proposal, and the quarantine."""
-        quarantine = self._propose(survey)
-        proposed = quarantine.number
-        if any(not entry.is_decided for entry in quarantine.packs.values()):
+        pending = self._propose(survey)
+        proposed = pending.number
+        if any(not entry.is_decided for entry in pending.packs.values()):
             self._watch.wait(self._options.fence_after_seconds, self._tell_waiting)
             self._tell_waiting(0)
-            quarantine = self._decide(proposed)
-        return proposed, quarantine
+            pending = self._decide(proposed)
+        return proposed, pending
 
     def _mark(self) -> Marks:
         """Mark what is in use, after the index took up what killed runs have left."""
@@ -109,7 +109,7 @@ class Prune:
             sessions = [session for session in sessions if not is_expired(session.record, now_ns)]
         else:
             sessions = self._watch.drop_old(sessions)
-            self._index.quarantine = pending_deletions_of(self._register.read())
+            self._index.pending = pending_deletions_of(self._register.read())
             self._index.refresh()
             found = self._index.look_at_packs()
             if found or self._index.damage:
@@ -117,7 +117,7 @@ class Prune:
                 with suppress(StoreFullError):
                     self._index.publish(found)
         # Whatever is in quarantine can still be followed.
-        self._index.quarantine = NO_PENDING_DELETIONS
+        self._index.pending = NO_PENDING_DELETIONS
         return self._marker.mark(links_in_use(sessions))
 
     def _propose(self, survey: Survey) -> PendingDeletions:
@@ -126,9 +126,9 @@ class Prune:
         count: int | None = None
 
         def add(state: State | None) -> bytes | None:
-            quarantine = pending_deletions_of(state)
-            proposed[:] = islice(propose(survey.uses(quarantine), self._options.unused_max, quarantine.number + 1), count)
-            return encode_pending([*quarantine.packs.values(), *proposed]) if proposed else None
+            pending = pending_deletions_of(state)
+            proposed[:] = islice(propose(survey.uses(pending), self._options.unused_max, pending.number + 1), count)
+            return encode_pending([*pending.packs.values(), *proposed]) if proposed else None
 
         while True:
             try:
@@ -152,20 +152,20 @@ class Prune:
         survey = Survey(self._index, self._marker.mark(links_in_use(sessions)))
 
         def decide(state: State | None) -> bytes | None:
-            quarantine = pending_deletions_of(state)
-            needed = survey.needed(quarantine)
+            pending = pending_deletions_of(state)
+            needed = survey.needed(pending)
             entries = []
-            for entry in quarantine.packs.values():
+            for entry in pending.packs.values():
                 if entry.is_decided or entry.since > proposed:
                     entries.append(entry)
                 elif entry.pack not in needed:
                     entries.append(replace(entry, is_decided=True))
-            return None if entries == list(quarantine.packs.values()) else encode_pending(entries)
+            return None if entries == list(pending.packs.values()) else encode_pending(entries)
 
         return pending_deletions_of(self._register.swap_state(decide))
 
-    def _sweep(self, quarantine: PendingDeletions) -> None:
-        Sweep(self._components, self._register, self.report).sweep(quarantine)
+    def _sweep(self, pending: PendingDeletions) -> None:
+        Sweep(self._components, self._register, self.report).sweep(pending)
         self._tell()
 
     def _foresee(self, survey: Survey) -> None:

@@ -90,21 +90,21 @@ class Sweep:
         self._reserve = components.reserve
         self._stored = StoredPacks(components.backend, components.locator.frame)
 
-    def sweep(self, quarantine: PendingDeletions) -> None:
+    def sweep(self, pending: PendingDeletions) -> None:
         """Delete everything in a state of the quarantine that is decided."""
         self._index.refresh()
         listed = self._stored.sizes()
         indexed = self._indexed()
-        decided = [entry for entry in quarantine.packs.values() if entry.is_decided]
+        decided = [entry for entry in pending.packs.values() if entry.is_decided]
         present = [entry for entry in decided if entry.pack in listed or entry.pack in indexed]
         gone = {entry.pack for entry in decided} - {entry.pack for entry in present}
         whole = [entry.pack for entry in present if entry.offsets is None]
         self._delete_whole(whole, listed)
         gone.update(whole)
-        gone.update(self._move([entry for entry in present if entry.offsets is not None], listed, quarantine))
+        gone.update(self._move([entry for entry in present if entry.offsets is not None], listed, pending))
         self._empty(gone)
 
-    def _move(self, entries: list[PendingPack], listed: dict[bytes, int], quarantine: PendingDeletions) -> Iterator[bytes]:
+    def _move(self, entries: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> Iterator[bytes]:
         """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
         kept = self._kept_sizes(entries)
         left = sorted(entries, key=lambda entry: kept[entry.pack])
@@ -113,7 +113,7 @@ class Sweep:
             batch = left[:batch_size]
             needed = _room_for(sum(kept[entry.pack] for entry in batch)) + self._index_size()
             fits = self._reserve.make_room(needed, is_spending=batch_size == 1)
-            gone = self._try_repack(batch, listed, quarantine) if fits else None
+            gone = self._try_repack(batch, listed, pending) if fits else None
             if gone is not None:
                 yield from gone
                 left = left[batch_size:]
@@ -124,10 +124,10 @@ class Sweep:
         self._report.unmoved_packs = len(left)
         self._report.room_needed = _room_for(kept[left[0].pack]) + self._index_size() if left else 0
 
-    def _try_repack(self, batch: list[PendingPack], listed: dict[bytes, int], quarantine: PendingDeletions) -> list[bytes] | None:
+    def _try_repack(self, batch: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> list[bytes] | None:
         """Do as `_repack` does; None where the store has no room for it."""
         try:
-            return self._repack(batch, listed, quarantine)
+            return self._repack(batch, listed, pending)
         except StoreFullError:
             return None
 
@@ -157,12 +157,12 @@ class Sweep:
         else:
             self._delete(packs, listed)
 
-    def _repack(self, batch: list[PendingPack], listed: dict[bytes, int], quarantine: PendingDeletions) -> list[bytes]:
+    def _repack(self, batch: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> list[bytes]:
         """Move what stays of some packs, and delete them; give those that could be read whole."""
         repacking = Repacking(self._components.backend, self._components.locator.frame, self._components.randomness)
         moved: list[bytes] = []
         self._index.refresh()
-        others = (self._indexed() & listed.keys()) - quarantine.packs.keys()
+        others = (self._indexed() & listed.keys()) - pending.packs.keys()
 
         def is_elsewhere(name: bytes) -> bool:
             return any(copy.pack in others for copy in self._index.copies(name))

@@ -9,7 +9,6 @@ from tallac.vault.components import VaultComponents
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.index.index_objects import INDEX_PREFIX
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS, pending_deletions_of
-from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.slots import SLOT_PREFIX
 from tallac.vault.packs.damaged import DAMAGED_PREFIX
 from tallac.vault.packs.pack import PACK_PREFIX
@@ -29,7 +28,7 @@ def vault_stats(components: VaultComponents) -> VaultStats:
     keeper = components.require_keeper_key()
     stats = VaultStats(components.identity)
     _count_stored(components, stats)
-    _try(stats, lambda: _count_pending(components, keeper, stats))
+    _try(stats, lambda: _count_pending(components, stats))
     _try(stats, lambda: _count_objects(components, keeper, stats))
     return stats
 
@@ -49,9 +48,8 @@ def _count_stored(components: VaultComponents, stats: VaultStats) -> None:
         stats.stored[kind].add(item.size)
 
 
-def _count_pending(components: VaultComponents, keeper: KeeperKey, stats: VaultStats) -> None:
-    register = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
-    for entry in pending_deletions_of(register.read()).packs.values():
+def _count_pending(components: VaultComponents, stats: VaultStats) -> None:
+    for entry in pending_deletions_of(components.pending_register().read()).packs.values():
         if entry.is_decided:
             stats.decided_packs += 1
         else:
@@ -62,8 +60,8 @@ def _count_objects(components: VaultComponents, keeper: KeeperKey, stats: VaultS
     stats.roots = len(components.require_roots().read())
     sessions = SessionWatch(components.backend, keeper.roots, components.randomness, components.clock).read()
     stats.sessions = [SessionStats(each.path, each.record.state.value, each.record.started_ns) for each in sessions]
-    quarantine = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
-    marker = Marker(components.backend, keeper, components.index, components.slots, components.require_roots(), quarantine)
+    pending = components.pending_register()
+    marker = Marker(components.backend, keeper, components.index, components.slots, components.require_roots(), pending)
     marks = marker.mark(links_in_use(sessions))
     survey = Survey(components.index, marks)
     for name, location in components.index.records():

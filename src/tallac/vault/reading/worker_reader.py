@@ -20,14 +20,14 @@ from tallac.vault.reading.object_reader import ObjectReader
 class RunsFinder:
     """Look-ups in the local copy of the index, as another process of this machine made it."""
 
-    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], quarantine: PendingDeletions) -> None:
+    def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], pending: PendingDeletions) -> None:
         """Map the runs. One that has been merged away meanwhile is left out: what it listed is not found."""
         self._runs: list[SortedRun] = []
         for path in paths:
             with suppress(FileNotFoundError):
                 self._runs.append(SortedRun(path))
         self._absent_packs = absent_packs
-        self._pending = quarantine
+        self._pending = pending
 
     def find(self, name: bytes) -> Location | None:
         """Say where an object lies, or None."""
@@ -59,12 +59,12 @@ class VaultReaderRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
-    quarantine: PendingDeletions
+    pending: PendingDeletions
 
     @contextmanager
     def open(self) -> Iterator[VaultFiles]:
         """See `tallac.interfaces.WorkerRecipe`."""
-        finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
+        finder = RunsFinder(self.run_paths, self.absent_packs, self.pending)
         reader = ObjectReader(self.backend, LocatorKey(self.secret), finder)
         yield VaultFiles(lambda: reader)
 

@@ -57,7 +57,7 @@ class Repair:
         self._keeper = keeper
         self._options = options
         self._progress = progress
-        self._pending = Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
+        self._pending = components.pending_register()
         # What another client has seen must not stop a repair.
         self._slots = Slots(components.backend, components.locator, NoMemory(), components.randomness)
         self._mirror = None if options.mirror is None else PeerVault(options.mirror, components.identity, keeper)
@@ -95,9 +95,9 @@ class Repair:
         for message in mend_headers(self._backend, self._components.identity, is_dry_run=is_dry_run):
             self._did(f"written anew: {message}")
         try:
-            quarantine = pending_deletions_of(self._pending.read())
+            pending = pending_deletions_of(self._pending.read())
             # What a prune has decided upon is gone, or about to go.
-            self._gone = {pack for pack in quarantine.packs if quarantine.is_gone(pack)}
+            self._gone = {pack for pack in pending.packs if pending.is_gone(pack)}
         except DamageError:
             self._did("emptied, since it was damaged: the quarantine")
             if not is_dry_run:

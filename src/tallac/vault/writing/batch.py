@@ -102,14 +102,14 @@ class VaultRecipe:
     secret: bytes = field(repr=False)
     run_paths: list[Path]
     absent_packs: frozenset[bytes]
-    quarantine: PendingDeletions
+    pending: PendingDeletions
     claims_path: str
 
     @contextmanager
     def open(self) -> Iterator[ChunkWriter]:
         """See `tallac.interfaces.WorkerRecipe`."""
         with Claims(self.claims_path) as claims:
-            finder = RunsFinder(self.run_paths, self.absent_packs, self.quarantine)
+            finder = RunsFinder(self.run_paths, self.absent_packs, self.pending)
             objects = ObjectWriter(self.backend, WriterKey(self.secret), finder, claims, os.urandom)
             try:
                 yield VaultChunkWriter(objects)
@@ -136,8 +136,8 @@ class VaultWriter:
         self.takes_chunks = True
         self.threads = 0
         # What a prune has taken is no loss.
-        self.has_losses = any(not index.quarantine.is_gone(pack) for pack in index.absent_packs)
-        self.epoch = index.quarantine.number
+        self.has_losses = any(not index.pending.is_gone(pack) for pack in index.absent_packs)
+        self.epoch = index.pending.number
 
     @property
     def small_size_max(self) -> int:
@@ -214,7 +214,7 @@ class VaultWriter:
             return None
         index = self._index
         recipe = VaultRecipe(
-            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.quarantine, self._claims.path
+            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.pending, self._claims.path
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 

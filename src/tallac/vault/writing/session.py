@@ -6,21 +6,54 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from msgspec.structs import replace
-
 from tallac.caps import Cap, MutableDirectoryRead, ReadCap
 from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter
 from tallac.vault.check.below import check_below
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.keys import KeeperKey, WriterKey
+from tallac.vault.format.footers import Location
+from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import links_of_encoded
+from tallac.vault.index.index import VaultIndex
 from tallac.vault.mutable.pending_deletions import PendingDeletions, decode_pending, encode_pending, pending_deletions_of
-from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.sessions import RegisteredSession, SessionState
 from tallac.vault.writing.batch import VaultWriter
 from tallac.vault.writing.claims import Claims
+
+
+class ProposalRecorder:
+    """Look-ups in the index, with a record of the packs with proposed deletions that they have led to.
+
+    The index must not hide what is merely proposed.
+    """
+
+    def __init__(self, index: VaultIndex, pending: PendingDeletions) -> None:
+        """Nothing was looked up yet."""
+        self._index = index
+        self._pending = pending
+        self.needed_packs: set[bytes] = set()
+
+    def find(self, name: bytes) -> Location | None:
+        """See `tallac.vault.reading.object_reader.Finder`."""
+        location = self._index.find(name)
+        if location is not None:
+            self._record(location)
+        return location
+
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
+        """See `tallac.vault.reading.object_reader.Finder`."""
+        for location in self._index.locations(name, only_present=only_present):
+            self._record(location)
+            yield location
+
+    def search(self) -> None:
+        """See `tallac.vault.reading.object_reader.Finder`."""
+        self._index.search()
+
+    def _record(self, location: Location) -> None:
+        if self._pending.is_pending(location):
+            self.needed_packs.add(location.pack)
 
 
 class VaultSession:
@@ -31,7 +64,7 @@ class VaultSession:
         self._components = components
         self._key = key
         self._registered = registered
-        self._register = pending_register(components, key.keeper_key)
+        self._register = components.pending_register()
         self._first_number: int | None = None
         self._linked: list[ReadCap] = []
         self._looked_at_number = 0
@@ -42,10 +75,10 @@ class VaultSession:
     def writing(self) -> Iterator[CapWriter]:
         """See `tallac.interfaces.Session`."""
         components, index = self._components, self._components.index
-        index.quarantine = pending_deletions_of(self._register.read())
+        index.pending = pending_deletions_of(self._register.read())
         if self._first_number is None:
             # Later batches look at a later state, but what the first one relied on was looked up under this one.
-            self._first_number = index.quarantine.number
+            self._first_number = index.pending.number
         # An index of the moment at which the quarantine was read will do, and no older one: a prune takes a pack out of the index
         # before it takes it out of the quarantine, so what that index names is there or in quarantine.
         index.refresh(is_register_known=True)
@@ -77,9 +110,9 @@ class VaultSession:
             FencedError: It took something that is linked by now; to store the same again makes that whole.
         """
         if self._linked:
-            quarantine = pending_deletions_of(self._register.read())
-            if quarantine.number != self._looked_at_number:
-                self._require_all(self._linked, quarantine)
+            pending = pending_deletions_of(self._register.read())
+            if pending.number != self._looked_at_number:
+                self._require_all(self._linked, pending)
 
     def keep(self, caps: Iterable[ReadCap]) -> None:
         """See `tallac.interfaces.Session`."""
@@ -91,52 +124,48 @@ class VaultSession:
         return self._registered.record.state is SessionState.KEPT
 
     def _state(self, state: SessionState, caps: list[ReadCap], found: list[ReadCap]) -> None:
-        """State what is needed, and then see that no prune has an eye on it."""
+        """Write down what is needed, then look whether a prune proposes or has decided to delete some of it."""
         self._registered.commit(b"".join(links_of_encoded(encode_cap(cap)) for cap in caps + found), state)
-        quarantine = pending_deletions_of(self._register.read())
-        if quarantine.number != (self._first_number or 0):
-            quarantine = self._require_all(caps + found, quarantine)
-        elif found and quarantine.number:
-            quarantine = self._require_all(found, quarantine)
+        pending = pending_deletions_of(self._register.read())
+        if pending.number != (self._first_number or 0):
+            pending = self._require_all(caps + found, pending)
+        elif found and pending.number:
+            pending = self._require_all(found, pending)
         self._linked += caps + found
-        self._looked_at_number = quarantine.number
+        self._looked_at_number = pending.number
 
-    def _require_all(self, caps: list[ReadCap], quarantine: PendingDeletions) -> PendingDeletions:
-        """Look up everything that hangs from some caps, and take it out of the quarantine while that can be done.
+    def _require_all(self, caps: list[ReadCap], pending: PendingDeletions) -> PendingDeletions:
+        """Look up everything that hangs from some caps, and take it out of the pending deletions while that can be done.
 
-        What a prune has merely proposed is rescued. What it has decided upon is as good as gone. Gives the last state looked at.
+        What a prune has merely proposed is rescued; what it has decided upon counts as deleted. Returns the last state looked at.
         """
         index = self._components.index
         while True:
-            wanted: set[bytes] = set()
-            index.quarantine = replace(quarantine, wanted=wanted)
+            index.pending = pending.decided()
+            finder = ProposalRecorder(index, pending)
             for cap in caps:
                 # What hangs from a mutable directory is kept by its root.
                 if not isinstance(cap, MutableDirectoryRead):
-                    self._require(cap)
-            if not wanted:
-                return quarantine
-            state = self._register.swap(partial(_without, wanted))
-            quarantine = pending_deletions_of(state)
-            if not any(pack in quarantine.packs for pack in wanted):
-                return quarantine
+                    self._require(cap, finder)
+            needed = finder.needed_packs
+            if not needed:
+                return pending
+            state = self._register.swap(partial(_without, needed))
+            pending = pending_deletions_of(state)
+            if not any(pack in pending.packs for pack in needed):
+                return pending
 
-    def _require(self, cap: Cap) -> None:
+    def _require(self, cap: Cap, finder: ProposalRecorder) -> None:
         try:
-            report = check_below(self._components, cap, read_data=False)
+            report = check_below(self._components, cap, read_data=False, finder=finder)
         except DamageError as error:
             raise FencedError(f"{error}: a prune took it while this run was under way; run the command again") from error
         if not report.is_healthy:
             raise FencedError(f"{report.findings[0].message}: a prune took it while this run was under way; run the command again")
 
 
-def pending_register(components: VaultComponents, keeper: KeeperKey) -> Register:
-    """Give the register that holds the quarantine."""
-    return Register(components.backend, "quarantine", keeper.roots, components.memory, components.randomness)
-
-
-def _without(wanted: set[bytes], text: bytes | None) -> bytes | None:
+def _without(needed: set[bytes], text: bytes | None) -> bytes | None:
     """Take out what a writer needs and no prune has decided upon."""
     entries = decode_pending(text)
-    kept = [entry for entry in entries if entry.is_decided or entry.pack not in wanted]
+    kept = [entry for entry in entries if entry.is_decided or entry.pack not in needed]
     return None if len(kept) == len(entries) else encode_pending(kept)

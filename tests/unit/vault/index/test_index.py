@@ -13,8 +13,9 @@ from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, encode_index, names_in
 from tallac.vault.format.padding import pad_plain
-from tallac.vault.index.index import INDEX_OBJECTS_MAX, RUNS_MAX, VaultIndex
+from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore, index_path
+from tallac.vault.index.loader import INDEX_OBJECTS_MAX, RUNS_MAX
 from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
@@ -220,7 +221,7 @@ def test_a_cut_listing_only_costs(backend: MemoryBackend, tmp_path: Path) -> Non
     backend.put(pack_path(pack.name), whole)
     assert one.index.look_at_packs() == []
     assert one.index.find(name) is not None
-    one.index.quarantine = PendingDeletions(1, {pack.name: PendingPack(pack.name, 1, is_decided=True, offsets=None)})
+    one.index.pending = PendingDeletions(1, {pack.name: PendingPack(pack.name, 1, is_decided=True, offsets=None)})
     assert one.index.find(name) is None
     assert list(one.index.locations(name, only_present=False)) == []
 

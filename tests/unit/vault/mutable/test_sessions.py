@@ -49,7 +49,7 @@ def sessions(backend: Backend) -> list[str]:
     return [item.name for item in backend.list("sessions/")]
 
 
-def quarantine(backend: Backend, key: WriterKey, packs: list[bytes], *, is_decided: bool = True) -> None:
+def pending(backend: Backend, key: WriterKey, packs: list[bytes], *, is_decided: bool = True) -> None:
     """Put packs into quarantine, as a prune does."""
     register = Register(backend, "quarantine", key.keeper_key.roots, NoMemory(), os.urandom)
     entries = [PendingPack(pack, 1, is_decided, None) for pack in packs]
@@ -150,12 +150,12 @@ def test_a_quarantine_that_moves_is_looked_at_again(backend: MemoryBackend, key:
     with vault.session() as session:
         with session.writing() as writer:
             cap = writer.put_directory(list(vault.read_directory(back_up(vault, target, b"2", TREE))))
-        quarantine(backend, key, [bytes(32)])
+        pending(backend, key, [bytes(32)])
         session.commit([cap])
     with vault.session() as session:
         with session.writing() as writer:
             cap = writer.put_directory(list(vault.read_directory(cap)))
-        quarantine(backend, key, all_packs(backend, key))
+        pending(backend, key, all_packs(backend, key))
         with pytest.raises(FencedError, match="a prune took it"):
             session.commit([cap])
 
@@ -170,7 +170,7 @@ def test_what_is_gone_is_noticed_at_the_end(backend: MemoryBackend, key: WriterK
         with vault.session() as session:
             with session.writing():
                 pass
-            quarantine(backend, key, [os.urandom(32)])
+            pending(backend, key, [os.urandom(32)])
             backend.delete(lost)
             with pytest.raises(FencedError):
                 session.commit([cap])
@@ -182,7 +182,7 @@ def test_what_is_quarantined_is_stored_anew(backend: MemoryBackend, key: WriterK
     target = create_target(vault)
     cap = back_up(vault, target, b"1", TREE)
     before = len(all_names(backend, key))
-    quarantine(backend, key, all_packs(backend, key))
+    pending(backend, key, all_packs(backend, key))
     assert back_up(vault, target, b"2", TREE) == cap
     assert len(all_names(backend, key)) == 2 * before
     assert dict(read_tree(vault, cap)) == dict(flatten(TREE))
@@ -210,11 +210,11 @@ def test_workers_see_the_quarantine(tmp_path: Path) -> None:
     with vault.session() as session, session.writing() as writer:
         assert worker_stored(writer) == encoded
         assert writer.bytes_stored == 0
-    quarantine(backend, key, all_packs(backend, key))
+    pending(backend, key, all_packs(backend, key))
     with vault.session() as session, session.writing() as writer:
         assert worker_stored(writer) == encoded
         assert writer.bytes_stored > len(content)
-    quarantine(backend, key, [])
+    pending(backend, key, [])
     for item in list(backend.list("packs/")):
         backend.delete(item.name)
     with vault.session() as session, session.writing() as writer:
@@ -275,7 +275,7 @@ def test_a_small_file_has_no_list(vault: Vault) -> None:
 
 def test_a_damaged_quarantine_is_found(backend: MemoryBackend, key: WriterKey, vault: Vault) -> None:
     """A check names a damaged quarantine, and no session goes on as if there were none."""
-    quarantine(backend, key, [bytes(32)])
+    pending(backend, key, [bytes(32)])
     assert vault.check_structure(read_data=True).is_healthy
     backend.put("registers/quarantine", backend.get("registers/quarantine")[:-1])
     assert not vault.check_structure(read_data=False).is_healthy

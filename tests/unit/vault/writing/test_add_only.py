@@ -18,7 +18,7 @@ from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import EnvelopeKey, WriterKey
-from tallac.vault.index.index import INDEX_OBJECTS_MAX
+from tallac.vault.index.loader import INDEX_OBJECTS_MAX
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import create_vault, open_vault

@@ -1,0 +1,204 @@
+"""Load the index: read what the register names into the local copy, and merge its runs.
+
+The local copy (sorted runs, in the user's state folder) can be rebuilt from the index objects, and these from the packs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tallac.errors import CorruptObjectError, DamageError, LocalStateError, MissingObjectError
+from tallac.vault.format.footers import INDEX_BODY_SIZE_MAX, FinishedPack, index_parts, names_in
+from tallac.vault.index.index_objects import IndexStore
+from tallac.vault.index.sorted_runs import SortedRun, merge_runs, write_run
+from tallac.vault.mutable.registers import Register
+
+INDEX_OBJECTS_MAX = 32
+RUNS_MAX = 6
+
+
+class PackLister(Protocol):
+    """Looks at the packs themselves."""
+
+    def sizes(self) -> dict[bytes, int]:
+        """List the packs that are there."""
+        ...
+
+    def footers(self, sizes: dict[bytes, int]) -> list[FinishedPack]:
+        """Read the footers of some packs; those that are damaged are left out."""
+        ...
+
+
+class IndexState(msgspec.Struct, frozen=True):
+    """What the register of the index names.
+
+    Attributes:
+        names: The index objects.
+        version: The register's; None where it is lost or damaged.
+        damage: Why it can't be read; None where it can.
+    """
+
+    names: frozenset[bytes]
+    version: bytes | None
+    damage: DamageError | None
+
+
+class LoadedIndex(msgspec.Struct, frozen=True):
+    """One state of the index in the local copy.
+
+    Attributes:
+        state: What was loaded.
+        runs: The records, in several sorted files.
+        lost: The index objects that could not be read.
+        rescued: Packs that no index object could be read for, from their own footers.
+        damage: All that is lost or damaged.
+    """
+
+    state: IndexState
+    runs: list[SortedRun]
+    lost: list[bytes]
+    rescued: list[FinishedPack]
+    damage: list[DamageError]
+
+
+class IndexLoader:
+    """Loads the index, and adds to it. Not thread-safe."""
+
+    def __init__(self, register: Register, store: IndexStore, folder: Path, packs: PackLister) -> None:
+        """Keep the local copy in a folder; `packs` is asked where index objects are damaged."""
+        self._register = register
+        self._store = store
+        self._folder = folder
+        self._packs = packs
+
+    def read_register(self, *, allow_stale: bool = False) -> IndexState:
+        """Read what the register names; damage is reported in the state."""
+        try:
+            state = self._register.read(allow_stale=allow_stale)
+            if state is None:
+                raise MissingObjectError("the register of the index is missing")
+            return IndexState(frozenset(names_in(state.text)), state.version, None)
+        except DamageError as error:
+            return IndexState(frozenset(), None, error)
+
+    def load(self, state: IndexState, known: Mapping[bytes, list[FinishedPack]]) -> LoadedIndex:
+        """Bring the local copy to a state of the register.
+
+        What index objects don't say because they, or the register, are damaged is read from the packs themselves.
+
+        Args:
+            state: As `read_register` gave it.
+            known: What some index objects hold, so that they need not be fetched.
+        """
+        damage = [] if state.damage is None else [state.damage]
+        runs = self._present_runs(state.names)
+        covered: set[bytes] = set().union(*(run.covers for run in runs))
+        lost: list[bytes] = []
+        for name in sorted(state.names - covered):
+            try:
+                packs = known.get(name) or self._store.get(name)
+            except (CorruptObjectError, MissingObjectError) as error:
+                damage.append(error)
+                lost.append(name)
+            else:
+                runs.append(write_run(self._folder, [name], packs))
+        runs = self._merged(runs)
+        rescued: list[FinishedPack] = []
+        if damage:
+            indexed = {name for run in runs for name, _ in run.packs}
+            rescued = self._packs.footers({name: size for name, size in self._packs.sizes().items() if name not in indexed})
+            runs.append(write_run(self._folder, [], rescued))
+        return LoadedIndex(state, runs, lost, rescued, damage)
+
+    def publish(self, packs: list[FinishedPack], loaded: LoadedIndex | None) -> dict[bytes, list[FinishedPack]]:
+        """Add packs to the index; durable when this returns.
+
+        Args:
+            packs: What is to be added.
+            loaded: What was loaded last; index objects that it found lost or damaged are replaced by what it has rescued.
+
+        Returns:
+            The index objects that were stored, with what they hold.
+        """
+        lost = [] if loaded is None else loaded.lost
+        rescued = [] if loaded is None else loaded.rescued
+        added = {self._store.put(part): part for part in index_parts(packs + rescued)}
+        superseded: list[bytes] = []
+
+        def add(text: bytes | None) -> bytes:
+            nonlocal superseded
+            names = [name for name in names_in(text) if name not in lost]
+            superseded = list(lost)
+            if len(names) + len(added) > INDEX_OBJECTS_MAX:
+                names, replaced = self._compacted(names)
+                superseded += replaced
+            return b"".join([*names, *added])
+
+        if loaded is not None and loaded.state.damage is not None:
+            self._register.rewrite(add(None))
+        else:
+            self._register.swap(add)
+        for name in superseded:
+            self._store.delete(name)
+        return added
+
+    def _present_runs(self, names: frozenset[bytes]) -> list[SortedRun]:
+        """Open the runs that hold nothing but what is named, and delete the others."""
+        runs = []
+        for path in sorted(self._folder.glob("*.run")):
+            run = _open_run(path)
+            if run is not None and run.covers and run.covers <= names:
+                runs.append(run)
+            elif run is not None:
+                run.close()
+                _discard(path)
+        return runs
+
+    def _compacted(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Store one index object in place of all small ones; return the names to keep and those that it replaces."""
+        small: list[bytes] = []
+        packs: dict[bytes, FinishedPack] = {}
+        for name in names:
+            try:
+                held = self._store.get(name)
+            except (CorruptObjectError, MissingObjectError):
+                continue  # It stays in the register, where the next refresh finds it and says so.
+            if sum(len(pack.body) for pack in held) < INDEX_BODY_SIZE_MAX // 2:
+                small.append(name)
+                packs.update((pack.name, pack) for pack in held)
+        merged = [self._store.put(part) for part in index_parts(list(packs.values()))]
+        return [name for name in names if name not in small] + merged, small
+
+    def _merged(self, runs: list[SortedRun]) -> list[SortedRun]:
+        """Keep the runs few: merge all but the largest, and that one too once the others together are half as large."""
+        if len(runs) <= RUNS_MAX:
+            return runs
+        runs.sort(key=lambda run: run.count)
+        largest = runs.pop()
+        if sum(run.count for run in runs) * 2 >= largest.count:
+            runs.append(largest)
+        merged = merge_runs(self._folder, runs)
+        for run in runs:
+            run.close()
+            _discard(run.path)
+        return [merged] if largest in runs else [largest, merged]
+
+
+def _open_run(path: Path) -> SortedRun | None:
+    try:
+        return SortedRun(path)
+    except LocalStateError:
+        _discard(path)
+    except FileNotFoundError:
+        pass  # Another process has merged it away; its records come again with the index objects.
+    return None
+
+
+def _discard(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
