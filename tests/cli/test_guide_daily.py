@@ -65,6 +65,7 @@ def shell(tallac: Tallac, tmp_path: Path) -> Shell:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_scripts_say_nothing_when_all_is_well(shell: Shell) -> None:
     """The daily and the weekly script end with status 0 and print nothing; and so a second time."""
     daily, weekly = (block for block in _blocks() if block.startswith("#!/bin/sh"))
@@ -82,6 +83,7 @@ def test_a_failure_is_noticed(shell: Shell) -> None:
         assert printed.startswith("tallac: ")
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_looks_work(shell: Shell) -> None:
     """Each command of the part on what to look at ends with status 0; the alarm speaks only where there is no new snapshot."""
