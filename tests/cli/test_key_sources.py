@@ -140,8 +140,7 @@ def test_completion_asks_nobody(backed_up: Tallac, tmp_path: Path) -> None:
     backed_up("key-source", "--command", shlex.join([sys.executable, "-c", script]))
     assert marked.exists()
     marked.unlink()
-    client = Client(Folders.under(backed_up.home))
-    client.connection.secrets.is_silent = True
+    client = Client(Folders.under(backed_up.home), may_ask=False)
     with pytest.raises(UsageError, match="not wanted here"):
-        client.connection.resolve("tallac:Latest")
+        client.workspace.resolve("tallac:Latest")
     assert not marked.exists()

@@ -45,7 +45,7 @@ def test_what_a_front_does_not_offer_is_missing_as_in_any_module(package: str) -
 
 def test_a_command_on_a_node_loads_neither_ciphers_nor_the_vault() -> None:
     """It would take a third of its start."""
-    loaded = "tallac.cli.commands.backup, tallac.app.operations.backing_up, tallac.tahoe.grid"
+    loaded = "tallac.cli.commands.backup, tallac.tahoe.grid"
     script = f"import sys, {loaded}; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
     assert "tallac.backup.run" in modules

@@ -19,7 +19,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 EMPTY_WORDS = {"common", "data", "helper", "helpers", "manager", "misc", "util", "utils"}
 EMPTY_VERBS = ("do_", "handle_", "process_")
-LATE_IMPORT = re.compile(r"# (late import:|Late,) \w+")
+LAZY_IMPORT = re.compile(r"# (lazy imports?:|late import:|Late,) \w+")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -40,13 +40,13 @@ def _local_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def _is_marked(lines: list[str], node: ast.stmt) -> bool:
-    """Tell whether the statement's own line, or the comment above it, gives the reason of a late import."""
-    if LATE_IMPORT.search(lines[node.lineno - 1]):
+    """Tell whether the statement's own line, or the comment above it, gives the reason of a lazy import."""
+    if LAZY_IMPORT.search(lines[node.lineno - 1]):
         return True
     above = node.lineno - 2
     # One comment may speak for several imports, and for several lines.
     while above >= 0 and lines[above].strip().startswith(("#", "import ", "from ")):
-        if LATE_IMPORT.search(lines[above]):
+        if LAZY_IMPORT.search(lines[above]):
             return True
         above -= 1
     return False
@@ -93,10 +93,10 @@ def test_functions_are_short(source: Path, tree: ast.Module) -> None:
 
 
 def test_imports_stand_at_the_top(source: Path, tree: ast.Module) -> None:
-    """An import inside a function says why it is late; an unmarked one hides a cycle."""
+    """An import inside a function says why it is lazy; an unmarked one hides a cycle."""
     lines = source.read_text("utf-8").splitlines()
     unmarked = [node.lineno for node in _local_imports(tree) if not _is_marked(lines, node)]
-    assert not unmarked, f"lines {unmarked}: move them up, or say `# late import: REASON`"
+    assert not unmarked, f"lines {unmarked}: move them up, or say `# lazy import: REASON`"
 
 
 def test_names_say_something(source: Path, tree: ast.Module) -> None:
@@ -121,13 +121,13 @@ def test_listed_exceptions_are_needed() -> None:
     ("text", "marked"),
     [
         ("def f():\n    import os\n", False),
-        ("def f():\n    import os  # late import: slow to load\n", True),
+        ("def f():\n    import os  # lazy import: slow to load\n", True),
         ("def f():\n    # Late, because it is slow to load.\n    import os\n", True),
-        ("def f():\n    # late import: slow to load,\n    # and seldom used\n    import os\n    import re\n", True),
-        ("def f():\n    # late import: slow to load\n    x = 1\n    import re\n", False),
+        ("def f():\n    # lazy import: slow to load,\n    # and seldom used\n    import os\n    import re\n", True),
+        ("def f():\n    # lazy import: slow to load\n    x = 1\n    import re\n", False),
     ],
 )
-def test_late_imports_are_recognised(text: str, *, marked: bool) -> None:
+def test_lazy_imports_are_recognised(text: str, *, marked: bool) -> None:
     """The check above takes a reason where one is given, and only there."""
     nodes = list(_local_imports(ast.parse(text)))
     assert nodes

@@ -1,74 +1,76 @@
-"""What the command offers, for programs: the same names, values instead of printed lines."""
+"""What the command offers, for programs: values instead of printed lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from tallac.app.configuration.folders import Folders
-from tallac.app.locations.grid_options import GridChoice
-from tallac.app.operations.backup import BackingUp
-from tallac.app.operations.gateway import Serving
-from tallac.app.operations.inspect import Looking
-from tallac.app.operations.key_source import KeyPlacing
-from tallac.app.operations.maintenance import Keeping
-from tallac.app.operations.passphrases import Unlocking
-from tallac.app.operations.recovery import Connecting
-from tallac.app.operations.restore import Restoring
-from tallac.app.operations.snapshots import Retaining
-from tallac.app.operations.transfer import Transferring
-from tallac.app.operations.tree import GridWide
-from tallac.app.workspace import Connection
-from tallac.caps import ReadCap, WriteCap
-from tallac.errors import AuthorityError
-from tallac.transfer import (
-    find,
-    find_strongest,
-)
-from tallac.vault.format.keys import KeeperKey, LocatorKey
+from tallac.app.locations.grid_options import GridOptions
+from tallac.app.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tallac.app.operations.aliases import Aliases
+    from tallac.app.operations.backup import Backups
+    from tallac.app.operations.gateway import GatewayRunner
+    from tallac.app.operations.inspect import Inspector
+    from tallac.app.operations.keys import Keys
+    from tallac.app.operations.maintenance import VaultMaintenance
+    from tallac.app.operations.restore import Restores
+    from tallac.app.operations.snapshots import Snapshots
+    from tallac.app.operations.transfer import Files
 
 
-def _say_nothing(_message: str) -> None:
-    pass
-
-
-class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Connecting, KeyPlacing, Transferring, Restoring, GridWide):
-    """A user's Tallac: places are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
+class Client:
+    """A user's Tallac: paths are written as on the command line, `ALIAS:PATH` or with a cap in place of the alias.
 
     Use it in a `with` block, or close it. Not thread-safe. Methods raise TallacErrors whose message is meant for the user.
 
     Attributes:
-        connection: Opens what the configuration names.
+        workspace: Opens what the configuration names.
+        backups, restores, snapshots, inspect, files, vault, aliases, keys, gateway: What can be done, by subject.
     """
+
+    # Each service is imported when it is first used: a command uses one or two of them, and one on a Tahoe-LAFS node does without
+    # ciphers, compressors and the vault.
 
     def __init__(
         self,
         folders: Folders | None = None,
         *,
-        grid: str | None = None,
+        vault: str | None = None,
         vault_key_file: str | None = None,
         vault_key_command: str | None = None,
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
-        warn: Callable[[str], None] = _say_nothing,
+        may_ask: bool = True,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use the user's own folders, or others; nothing is opened yet.
 
         Args:
             folders: Where configuration, state and default vault are.
-            grid: A vault's folder or URL, where no alias says it.
+            vault: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
             vault_key_command: A command that prints it.
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
+            may_ask: Whether a command or keyring may be asked for a key, which may in turn ask the user.
             warn: Told what did not work and can wait.
         """
-        self.warn = warn
-        self.standard_input = standard_input
-        choice = GridChoice(grid, vault_key_file, node_directory, node_url, vault_key_command)
-        self.connection = Connection(folders or Folders.standard(), choice, standard_input=standard_input)
+        options = GridOptions(
+            vault=vault,
+            vault_key_file=vault_key_file,
+            vault_key_command=vault_key_command,
+            node_directory=node_directory,
+            node_url=node_url,
+        )
+        self.workspace = Workspace(folders or Folders.standard(), options, standard_input=standard_input, may_ask=may_ask)
+        self._standard_input = standard_input
+        self._warn = warn
 
     def __enter__(self) -> Self:
         return self
@@ -78,55 +80,144 @@ class Client(BackingUp, Retaining, Keeping, Serving, Looking, Unlocking, Connect
 
     def close(self) -> None:
         """Close what was opened."""
-        self.connection.close()
+        self.workspace.close()
 
-    # Aliases, caps and keys
+    @cached_property
+    def backups(self) -> Backups:
+        """Makes snapshots."""
+        from tallac.app.operations.backup import Backups  # lazy import: see above
 
-    def create_alias(self, name: str) -> str:
-        """Make a new directory and an alias for it; say where a vault was made for it, "" where there was one."""
-        made = self.connection.create_alias(name)
-        self.seal_alias(name)
-        return made
+        return Backups(self.workspace, self.aliases, self._standard_input, self._warn)
 
-    def add_alias(self, name: str, cap: str) -> None:
-        """Remember a cap under a name."""
-        self.connection.add_alias(name, self.connection.parse_cap(cap))
-        self.seal_alias(name)
+    @cached_property
+    def restores(self) -> Restores:
+        """Restores what is stored."""
+        from tallac.app.operations.restore import Restores  # lazy import: see above
 
-    def list_aliases(self) -> list[tuple[str, str]]:
-        """List aliases, each with the place of its grid."""
-        return self.connection.aliases()
+        return Restores(self.workspace)
 
-    def cap(self, place: str) -> ReadCap:
-        """Give the read cap of what is at a place."""
-        grid, located = self.connection.resolve(place)
-        return find(grid, located).cap
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Lists snapshots, and decides which of them stay."""
+        from tallac.app.operations.snapshots import Snapshots  # lazy import: see above
 
-    def write_cap(self, place: str) -> WriteCap:
-        """Give the write cap of what is at a place.
+        return Snapshots(self.workspace, self._warn)
 
-        Raises:
-            AuthorityError: It can't be changed.
-        """
-        grid, located = self.connection.resolve(place)
-        cap, _ = find_strongest(grid, located)
-        if not isinstance(cap, WriteCap):
-            raise AuthorityError(f"{located}: it has no write cap, because it can't be changed")
-        return cap
+    @cached_property
+    def inspect(self) -> Inspector:
+        """Lists, compares, searches and counts."""
+        from tallac.app.operations.inspect import Inspector  # lazy import: see above
 
-    def locator_key(self, alias: str) -> LocatorKey:
-        """Give the key that a holder of a read cap needs beside it."""
-        return self.connection.vault_key(alias).locator_key
+        return Inspector(self.workspace)
 
-    def keeper_key(self, alias: str) -> KeeperKey:
-        """Give the key that checks, prunes and copies a vault, and reads nothing.
+    @cached_property
+    def files(self) -> Files:
+        """Moves single files and directories."""
+        from tallac.app.operations.transfer import Files  # lazy import: see above
 
-        Raises:
-            AuthorityError: Only a locator key is known here.
-        """
-        key = self.connection.vault_key(alias)
-        if isinstance(key, LocatorKey):
-            raise AuthorityError(
-                f"{alias}: only the locator key of its vault is known here; ask the vault's owner for the keeper key"
-            )
-        return key.keeper_key
+        return Files(self.workspace)
+
+    @cached_property
+    def vault(self) -> VaultMaintenance:
+        """Checks, prunes, repairs and mirrors vaults."""
+        from tallac.app.operations.maintenance import VaultMaintenance  # lazy import: see above
+
+        return VaultMaintenance(self.workspace)
+
+    @cached_property
+    def aliases(self) -> Aliases:
+        """Makes, lists and removes aliases."""
+        from tallac.app.operations.aliases import Aliases  # lazy import: see above
+
+        return Aliases(self.workspace, self._warn)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Hands out keys, and is about passphrases, key sources and recovery kits."""
+        from tallac.app.operations.keys import Keys  # lazy import: see above
+
+        return Keys(self.workspace, self._warn)
+
+    @cached_property
+    def gateway(self) -> GatewayRunner:
+        """Serves a grid over HTTP."""
+        from tallac.app.operations.gateway import GatewayRunner  # lazy import: see above
+
+        return GatewayRunner(self.workspace, self.aliases)
+
+    def __getattr__(self, name: str) -> Any:
+        """Forward a former flat name; commands still use them."""
+        if name not in _FLAT:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        target: Any = self
+        for part in _FLAT[name].split("."):
+            target = getattr(target, part)
+        return target
+
+
+_FLAT = {
+    "prepare_backup": "backups.prepare",
+    "find_sources": "backups.find_sources",
+    "backup": "backups.run",
+    "dry_run_backup": "backups.dry_run",
+    "backup_stream": "backups.run_stream",
+    "backup_command": "backups.run_command",
+    "restore": "restores.restore",
+    "restore_archive": "restores.archive",
+    "forget": "snapshots.forget",
+    "forget_named": "snapshots.forget_named",
+    "undo_forget": "snapshots.undo_forget",
+    "hold": "snapshots.hold",
+    "release": "snapshots.release",
+    "tag": "snapshots.tag",
+    "rewrite": "snapshots.rewrite",
+    "names_snapshot": "snapshots.names_snapshot",
+    "ls": "inspect.ls",
+    "ls_recursive": "inspect.ls_recursive",
+    "find": "inspect.find",
+    "history": "inspect.history",
+    "diff": "inspect.diff",
+    "du": "inspect.du",
+    "stats": "inspect.stats",
+    "manifest": "inspect.manifest",
+    "deep_stats": "inspect.deep_stats",
+    "get": "files.get",
+    "download": "files.download",
+    "put": "files.put",
+    "put_path": "files.put_path",
+    "mkdir": "files.mkdir",
+    "cp": "files.cp",
+    "mv": "files.mv",
+    "ln": "files.ln",
+    "unlink": "files.unlink",
+    "cap": "files.cap",
+    "write_cap": "files.write_cap",
+    "check": "vault.check",
+    "deep_check": "vault.deep_check",
+    "prune": "vault.prune",
+    "repair": "vault.repair",
+    "scrub": "vault.scrub",
+    "copy_vault": "vault.mirror",
+    "keeper_stats": "vault.stats",
+    "create_alias": "aliases.create",
+    "add_alias": "aliases.add",
+    "list_aliases": "aliases.list",
+    "remove_alias": "aliases.remove",
+    "passphrase_source": "keys.passphrases.source",
+    "list_passphrases": "keys.passphrases.list",
+    "add_passphrase": "keys.passphrases.add",
+    "change_passphrase": "keys.passphrases.change",
+    "remove_passphrase": "keys.passphrases.remove",
+    "key_source": "keys.sources.use",
+    "connect": "keys.recovery.connect",
+    "connect_with_kit": "keys.recovery.connect_with_kit",
+    "read_kit": "keys.recovery.read_kit",
+    "recovery_kit": "keys.recovery.kit",
+    "kit_text": "keys.recovery.kit_text",
+    "write_kit": "keys.recovery.write_kit",
+    "locator_key": "keys.locator_key",
+    "keeper_key": "keys.keeper_key",
+    "prepare_serving": "gateway.prepare",
+    "serve": "gateway.serve",
+    "webopen": "gateway.webopen",
+}

@@ -91,7 +91,7 @@ def _running(settings: Settings) -> Iterator[CommandContext]:
     )
     standard_input = open(0, "rb", closefd=False)  # noqa: SIM115 - it stays open, since it was not opened here.
     with Client(
-        grid=settings.grid,
+        vault=settings.grid,
         vault_key_file=settings.vault_key,
         vault_key_command=settings.vault_key_command,
         node_directory=settings.node_directory,
@@ -104,7 +104,7 @@ def _running(settings: Settings) -> Iterator[CommandContext]:
 
 def made_vault(run: CommandContext, location: str, alias: str) -> str:
     """Say that a vault was made, and what must not be lost."""
-    keys = run.client.connection.file.path
+    keys = run.client.workspace.file.path
     return (
         f"made a vault in {location}, for the alias {alias}:; keep a copy of {keys} somewhere safe: without it the vault is noise"
     )

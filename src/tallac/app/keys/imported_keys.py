@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tallac.app.configuration.configuration import Configuration, KnownGrid
-from tallac.app.keys.sealed_secrets import KeptSecrets
+from tallac.app.keys.sealed_secrets import SealedSecrets
 from tallac.app.locations.grid_path import check_alias_name
 from tallac.app.locations.vaults import VaultKey
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
@@ -39,7 +39,7 @@ class Entering:
     a number after its name.
     """
 
-    def __init__(self, configuration: Configuration, kept: KeptSecrets, identity: str) -> None:
+    def __init__(self, configuration: Configuration, kept: SealedSecrets, identity: str) -> None:
         """Enter things of the vault of this identity."""
         self._configuration = configuration
         self._kept = kept

@@ -19,7 +19,7 @@ from tallac.interfaces import Randomness
 _SEALED = "sealed:"
 
 
-class KeptSecrets:
+class SealedSecrets:
     """Reads and writes caps of aliases and envelope keys, whichever way their grid's are kept."""
 
     # Ciphers are imported late, because most configurations hold nothing sealed.

@@ -5,21 +5,21 @@ from __future__ import annotations
 import msgspec
 
 
-class GridChoice(msgspec.Struct, frozen=True):
+class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a command line says about the grid.
 
     Attributes:
-        location: A folder or URL; None for the alias's own grid, or the default alias's.
+        vault: A folder or URL; None for the alias's own grid, or the default alias's.
         vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
-        node_directory, node_url: A Tahoe-LAFS node, whose grid is meant instead; the directory's aliases count then.
         vault_key_command: A command that prints such a key.
+        node_directory, node_url: A Tahoe-LAFS node, whose grid is meant instead; the directory's aliases count then.
     """
 
-    location: str | None = None
+    vault: str | None = None
     vault_key_file: str | None = None
+    vault_key_command: str | None = None
     node_directory: str | None = None
     node_url: str | None = None
-    vault_key_command: str | None = None
 
     @property
     def gives_key(self) -> bool:

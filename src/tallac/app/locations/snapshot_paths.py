@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import ARCHIVES, LATEST, Entry, parse_snapshot_name
+from tallac.clock import SystemClock
+from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot, parse_snapshot_name
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import CapReader
+from tallac.look.choosing import Choice, choose
 from tallac.transfer import Place, find, find_or_none
 
 
-class PlaceInSnapshots(msgspec.Struct, frozen=True):
+class PlaceInSnapshots(Struct, frozen=True):
     """A path in the snapshots of a target.
 
     Attributes:
@@ -28,7 +31,7 @@ class PlaceInSnapshots(msgspec.Struct, frozen=True):
 
 
 def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes], None] | None = None) -> list[Entry]:
-    """Give the entries of a target's `Archives/` in order of their names, which is that of their times.
+    """Return the entries of a target's `Archives/` in order of their names, which is that of their times.
 
     Args:
         reader: Where the target is.
@@ -75,3 +78,17 @@ def locate_in_snapshots(reader: CapReader, place: Place) -> PlaceInSnapshots:
     if path[:1] == (ARCHIVES,) and len(path) > 1:
         return PlaceInSnapshots(target, path[2:], path[1])
     return PlaceInSnapshots(target, path[1:] if path[:1] == (ARCHIVES,) else path)
+
+
+def choose_snapshots(snapshots: Sequence[Entry], choice: Choice) -> list[Entry]:
+    """Choose among a target's snapshots; `Latest` is the newest.
+
+    Raises:
+        EntryNotFoundError: A name is none of theirs.
+    """
+    if LATEST in choice.names:
+        newest = newest_snapshot(snapshots, SystemClock().now_ns())
+        if newest is None:
+            raise EntryNotFoundError("there is no snapshot yet")
+        choice = replace(choice, names=tuple(newest.name if name == LATEST else name for name in choice.names))
+    return choose(snapshots, choice)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from tallac.app.configuration.configuration import locked
 from tallac.app.configuration.folders import Folders, make_private_folder
-from tallac.app.locations.grid_options import GridChoice
+from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.tahoe_urls import PLAIN_PREFIX, directory_of, is_tahoe, parse_tahoe_location, url_of
 from tallac.caps import Cap, parse
@@ -25,9 +25,9 @@ def identity_of(location: str) -> str:
 class TahoeNodes:
     """Opens Tahoe-LAFS grids, each once. Not thread-safe."""
 
-    def __init__(self, folders: Folders, choice: GridChoice) -> None:
+    def __init__(self, folders: Folders, options: GridOptions) -> None:
         self._folders = folders
-        self._choice = choice
+        self._options = options
         self._open_grids: dict[str, Grid] = {}
 
     def close(self) -> None:
@@ -41,28 +41,28 @@ class TahoeNodes:
         Raises:
             UsageError: It says two things.
         """
-        choice = self._choice
-        chosen = choice.location if choice.location is not None and is_tahoe(choice.location) else None
-        has_node = choice.node_directory is not None or choice.node_url is not None
-        if has_node and (choice.location is not None or choice.gives_key):
+        options = self._options
+        chosen = options.vault if options.vault is not None and is_tahoe(options.vault) else None
+        has_node = options.node_directory is not None or options.node_url is not None
+        if has_node and (options.vault is not None or options.gives_key):
             raise UsageError("--node-directory and --node-url say which grid is meant; leave out --grid and --vault-key")
-        if choice.node_url is not None:
-            chosen = PLAIN_PREFIX + choice.node_url
-        elif choice.node_directory is not None:
-            chosen = PLAIN_PREFIX + choice.node_directory
+        if options.node_url is not None:
+            chosen = PLAIN_PREFIX + options.node_url
+        elif options.node_directory is not None:
+            chosen = PLAIN_PREFIX + options.node_directory
         return None if chosen is None else parse_tahoe_location(chosen)
 
     def chosen_directory(self) -> NodeDirectory | None:
         """Give the node's directory whose aliases count; None where the command line names none."""
         chosen = self.chosen()
-        if self._choice.node_directory is not None:
-            return directory_of(parse_tahoe_location(PLAIN_PREFIX + self._choice.node_directory))
+        if self._options.node_directory is not None:
+            return directory_of(parse_tahoe_location(PLAIN_PREFIX + self._options.node_directory))
         return None if chosen is None else directory_of(chosen)
 
     @property
     def is_node_directory_given(self) -> bool:
         """Whether the command line uses a node's directory in place of the user's own configuration."""
-        return self._choice.node_directory is not None
+        return self._options.node_directory is not None
 
     def aliases(self) -> list[tuple[str, str]]:
         """List the aliases of the chosen node's directory, each with its place."""

@@ -11,7 +11,7 @@ import msgspec
 
 from tallac.app.configuration.configuration import Configuration, ConfigurationFile, KeySource, KnownGrid
 from tallac.app.configuration.folders import Folders
-from tallac.app.locations.grid_options import GridChoice
+from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.tahoe_urls import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
 from tallac.app.locations.urls import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
@@ -33,11 +33,11 @@ class Vaults:
     """Opens vaults, each once, and makes new ones. Not thread-safe."""
 
     def __init__(
-        self, folders: Folders, file: ConfigurationFile, choice: GridChoice, secrets: SecretSource, randomness: Randomness
+        self, folders: Folders, file: ConfigurationFile, options: GridOptions, secrets: SecretSource, randomness: Randomness
     ) -> None:
         self._folders = folders
         self._file = file
-        self._choice = choice
+        self._options = options
         self._secrets = secrets
         self._randomness = randomness
         self._open_grids: dict[str, Grid] = {}
@@ -56,9 +56,9 @@ class Vaults:
             ConfigurationError: Its key is missing.
             UsageError: The command line chose another vault.
         """
-        if self._choice.location is not None and self.chosen(configuration) != identity:
+        if self._options.vault is not None and self.chosen(configuration) != identity:
             raise UsageError(
-                f"{show_location(self._choice.location)}: this is another vault than the one that the alias is in; leave out --grid"
+                f"{show_location(self._options.vault)}: this is another vault than the one that the alias is in; leave out --grid"
             )
         known = self._given.get(identity) or configuration.grids.get(identity)
         if known is None:
@@ -76,9 +76,9 @@ class Vaults:
             UsageError: It is not clear which, or its key is missing.
             VaultNotFoundError, StoreError: --grid leads to no vault.
         """
-        if self._choice.location is not None:
-            return self._choose(configuration, self._located(configuration, self._choice.location))
-        if self._choice.gives_key:
+        if self._options.vault is not None:
+            return self._choose(configuration, self._located(configuration, self._options.vault))
+        if self._options.gives_key:
             raise UsageError("--vault-key says how to open a vault, and --grid where it is: give both")
         if DEFAULT_ALIAS in configuration.aliases:
             return configuration.aliases[DEFAULT_ALIAS].grid
@@ -91,15 +91,15 @@ class Vaults:
 
         Only in an `updating` block: a vault's key is in the configuration before the vault is there.
         """
-        if self._choice.location is not None:
-            url = self._located(configuration, self._choice.location)
+        if self._options.vault is not None:
+            url = self._located(configuration, self._options.vault)
         elif DEFAULT_ALIAS in configuration.aliases:
             return self.chosen(configuration), ""
         else:
             url = url_of_folder(self._folders.vault)
         identity = self.identity_at(url)
         is_begun = url in configuration.unfinished and identity not in configuration.grids
-        if identity is None or (is_begun and not self._choice.gives_key):
+        if identity is None or (is_begun and not self._options.gives_key):
             if is_tahoe_vault(url) and not has_cap(url):
                 url = with_new_directory(url)
             return self._make(configuration, url), show_location(url)
@@ -132,7 +132,7 @@ class Vaults:
         Raises:
             VaultNotFoundError, StoreError: There is no vault.
         """
-        if self._choice.gives_key:
+        if self._options.gives_key:
             return self._given_key()
         known = configuration.grids.get(read_identity(backend_at(url)))
         return None if known is None else self.parse_key(known)
@@ -204,12 +204,12 @@ class Vaults:
 
     def _given_key(self) -> VaultKey:
         """Read the key where the command line says."""
-        choice = self._choice
-        if choice.vault_key_command is not None and choice.vault_key_file is not None:
+        options = self._options
+        if options.vault_key_command is not None and options.vault_key_file is not None:
             raise UsageError("--vault-key and --vault-key-command both say where the key is: give one of them")
-        if choice.vault_key_command is not None:
-            return parse_vault_key(self._secrets.ask_command(choice.vault_key_command, "a vault key"))
-        return parse_vault_key(self._secrets.read_line(choice.vault_key_file or "", "a vault key"))
+        if options.vault_key_command is not None:
+            return parse_vault_key(self._secrets.ask_command(options.vault_key_command, "a vault key"))
+        return parse_vault_key(self._secrets.read_line(options.vault_key_file or "", "a vault key"))
 
     def _choose(self, configuration: Configuration, url: str) -> str:
         identity = self.identity_at(url)
@@ -217,7 +217,7 @@ class Vaults:
             raise VaultNotFoundError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
         if identity in self._given:
             return identity
-        if self._choice.gives_key:
+        if self._options.gives_key:
             self._given[identity] = KnownGrid(url, self._given_key().danger_whole_text())
         elif identity in configuration.grids:
             self._given[identity] = msgspec.structs.replace(configuration.grids[identity], location=url)

@@ -1,38 +1,82 @@
-"""What a user says of backups, put in the words of `tallac.backup`."""
+"""Backing up: what a user says of a backup becomes a `BackupRequest`, which is carried out."""
 
 from __future__ import annotations
 
+import getpass
 import os
-from collections.abc import Sequence
+import platform
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+import msgspec
+
+from tallac import __version__
 from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, is_remote, parse_place
-from tallac.app.operations.passphrases import Unlocking
+from tallac.app.operations.aliases import Aliases
+from tallac.app.operations.backup_sources import Sources, command_output, find_sources, require_outside, stream_source
+from tallac.app.operations.exclusions import read_list
+from tallac.app.operations.user_envelopes import UserEnvelopes
+from tallac.app.workspace import Workspace
 from tallac.backup import BackupSummary, Observer
-from tallac.caps import MutableDirectoryWrite
-from tallac.errors import UsageError
+from tallac.backup.dry_run import DryRunSummary, dry_run
+from tallac.backup.run import WORKERS, BackupRequest, back_up
+from tallac.backup.stream import back_up_stream
+from tallac.caps import DirectoryWriteCap, MutableDirectoryWrite
+from tallac.clock import SystemClock
+from tallac.dag import SnapshotFacts
+from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import FileContent
+from tallac.source import Selection
+from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer import Place
-
-if TYPE_CHECKING:
-    from tallac.app.operations.backup_options import BackupOptions
-    from tallac.app.operations.backup_sources import Sources
-    from tallac.backup.dry_run import DryRunSummary
 
 _DEFAULT_TARGET = f"{DEFAULT_ALIAS}:"
 
 
-class BackingUp(Unlocking):
-    """The part of `tallac.Client` that makes snapshots."""
+class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to back up; the defaults suit most.
 
-    # Imports are late throughout, because what looks at snapshots does without the half of the program that makes them.
+    Attributes:
+        selection: What of the sources is backed up; `Exclusions` makes one.
+        tags: The snapshot's tags.
+        host: What the snapshot says of the machine, in place of its own name.
+        time_ns: What the snapshot is named by, nanoseconds since 1970, UTC; None for the time at which it is made.
+        ignore_timestamps: Read all files, also those that look as they did.
+        skip_if_unchanged: Enter no snapshot where the latest one has the very same files.
+    """
 
-    standard_input: BinaryIO | None
+    selection: Selection = msgspec.field(default_factory=Selection)
+    tags: tuple[str, ...] = ()
+    host: str | None = None
+    time_ns: int | None = None
+    ignore_timestamps: bool = False
+    skip_if_unchanged: bool = False
 
-    def prepare_backup(self, target: str) -> str:
-        """Make the default alias if the target lies below it and it is missing; say where a vault was made for it, else ""."""
-        return (self.connection.ensure_default_alias() or "") if _is_default(target) else ""
+    def require_sense(self, now_ns: int) -> None:
+        """Refuse what can't be meant.
+
+        Raises:
+            UsageError: The snapshot is to have a time that has not come yet: nothing newer would ever become the latest one.
+        """
+        if self.time_ns is not None and self.time_ns > now_ns:
+            raise UsageError("a snapshot can't have a time that has not come yet; give one that has")
+
+
+class Backups:
+    """Makes snapshots."""
+
+    def __init__(
+        self, workspace: Workspace, aliases: Aliases, standard_input: BinaryIO | None, warn: Callable[[str], None]
+    ) -> None:
+        self._workspace = workspace
+        self._aliases = aliases
+        self._standard_input = standard_input
+        self._envelopes = UserEnvelopes(workspace, warn)
+
+    def prepare(self, target: str) -> str:
+        """Make the default alias if the target lies below it and it is missing; return where a vault was made, "" if none was."""
+        return self._aliases.ensure_default() if _is_default(target) else ""
 
     def find_sources(
         self,
@@ -54,45 +98,50 @@ class BackingUp(Unlocking):
             SourceError: One of `paths` is not there, or the lists name nothing that is.
             UsageError: Nothing is named, or a list can't be read.
         """
-        from tallac.app.operations.backup_sources import find_sources  # late import: see above
-        from tallac.app.operations.exclusions import read_list  # late import: see above
-
         listed: list[bytes] = []
         for files, separator in ((files_from, b"\n"), (files_from0, b"\0")):
             for file in files:
-                listed.extend(path for path in read_list(file, self.standard_input).split(separator) if path)
+                listed.extend(path for path in read_list(file, self._standard_input).split(separator) if path)
         if not paths and not (files_from or files_from0):
             raise UsageError("nothing to back up: name a folder")
         return find_sources(paths, listed, relative_to)
 
-    def backup(
+    def run(
         self,
         sources: str | Path | Sources,
         target: str = _DEFAULT_TARGET,
         *,
         options: BackupOptions | None = None,
         observer: Observer | None = None,
-        workers: int | None = None,
+        workers: int = WORKERS,
     ) -> BackupSummary:
         """Add a snapshot of a folder, or of other sources, to a target, which is made where it is missing.
 
         A vault that lies in a source is left out.
-        """
-        from tallac.app.operations.backing_up import back_up_sources, make_order  # late import: see above
-        from tallac.app.operations.backup_options import BackupOptions  # late import: see above
 
-        options = options or BackupOptions()
+        Args:
+            sources: What to back up.
+            target: Where the snapshot goes.
+            options: How.
+            observer: Told what happens.
+            workers: How many worker processes may be started.
+
+        Raises:
+            AuthorityError: The target can't be changed.
+            UsageError: A source lies in the vault, or the snapshot is to have a time that has not come yet.
+            As `back_up`.
+        """
         found = self._sources(sources)
-        self.prepare_backup(target)
-        grid, located = self.connection.resolve(target)
-        vault = self.connection.folder_of(grid)
-        order = make_order(found, located, options, vault=vault, workers=workers)
-        database = self.connection.folders.state / "source.db"
-        summary = back_up_sources(grid, order, database=database, observer=observer or Observer())
-        self.seal_aliases(grid.identity)
+        self.prepare(target)
+        grid, located = self._workspace.resolve(target)
+        request = _request(found, located, options, vault=self._workspace.folder_of(grid), workers=workers)
+        observer = observer or Observer()
+        with SourceDatabase(self._database, _notice(observer, self._database)) as database:
+            summary = back_up(grid, request, database, SystemClock(), observer=observer)
+        self._envelopes.refresh(grid.identity)
         return summary
 
-    def dry_run_backup(
+    def dry_run(
         self,
         sources: str | Path | Sources,
         target: str = _DEFAULT_TARGET,
@@ -100,51 +149,46 @@ class BackingUp(Unlocking):
         options: BackupOptions | None = None,
         observer: Observer | None = None,
     ) -> DryRunSummary:
-        """Say what `backup` would come to; nothing is stored or made."""
-        from tallac.app.operations.backing_up import dry_run_sources, make_order  # late import: see above
-        from tallac.app.operations.backup_options import BackupOptions  # late import: see above
-
-        options = options or BackupOptions()
+        """Report what `run` would come to; nothing is stored or made."""
         found = self._sources(sources)
-        database = self.connection.folders.state / "source.db"
-        if _is_default(target) and not self.connection.has_default_alias:
+        observer = observer or Observer()
+        if _is_default(target) and not self._aliases.has_default:
             # Nothing is looked up in a target that is not there yet.
             nowhere = Place(MutableDirectoryWrite(bytes(16), bytes(32)), parse_place(target).path, _DEFAULT_TARGET)
-            order = make_order(found, nowhere, options, vault=None, workers=0)
-            return dry_run_sources(None, order, database=database, observer=observer or Observer())
-        grid, located = self.connection.resolve(target)
-        order = make_order(found, located, options, vault=self.connection.folder_of(grid), workers=0)
-        return dry_run_sources(grid, order, database=database, observer=observer or Observer())
+            request = _request(found, nowhere, options, vault=None, workers=0)
+            return dry_run(None, request, _no_record(request), SystemClock(), observer=observer)
+        grid, located = self._workspace.resolve(target)
+        request = _request(found, located, options, vault=self._workspace.folder_of(grid), workers=0)
+        if not self._database.exists():
+            return dry_run(grid, request, _no_record(request), SystemClock(), observer=observer)
+        with SourceDatabase(self._database, _notice(observer, self._database)) as database:
+            record = database.record(grid.identity, *request.named_sources)
+            return dry_run(grid, request, record, SystemClock(), observer=observer)
 
-    def backup_stream(
+    def run_stream(
         self, name: str, content: FileContent, target: str = _DEFAULT_TARGET, *, options: BackupOptions | None = None
     ) -> BackupSummary:
         """Add a snapshot that holds a stream as its only file."""
-        from tallac.app.operations.backing_up import make_order  # late import: see above
-        from tallac.app.operations.backup_options import BackupOptions  # late import: see above
-        from tallac.app.operations.backup_sources import stream_source  # late import: see above
-        from tallac.backup.stream import back_up_stream  # late import: see above
-        from tallac.clock import SystemClock  # late import: see above
-
         source = stream_source(name)
-        self.prepare_backup(target)
-        grid, located = self.connection.resolve(target)
-        options = options or BackupOptions()
-        order = make_order(source, located, options, vault=None, workers=0)
-        summary = back_up_stream(grid, order, os.fsencode(name), content, SystemClock())
-        self.seal_aliases(grid.identity)
+        self.prepare(target)
+        grid, located = self._workspace.resolve(target)
+        request = _request(source, located, options, vault=None, workers=0)
+        summary = back_up_stream(grid, request, os.fsencode(name), content, SystemClock())
+        self._envelopes.refresh(grid.identity)
         return summary
 
-    def backup_command(
+    def run_command(
         self, name: str, command: Sequence[str], target: str = _DEFAULT_TARGET, *, options: BackupOptions | None = None
     ) -> BackupSummary:
-        """Add a snapshot that holds what a command writes; where the command fails, nothing is entered."""
-        from tallac.app.operations.command_output import running  # late import: see above
-
+        """Add a snapshot that holds the output of a command; no snapshot is made where the command fails."""
         if not command:
             raise UsageError("no command is given: write it after --, as in -- pg_dump mydb")
-        with running(command) as content:
-            return self.backup_stream(name, content, target, options=options)
+        with command_output(command) as content:
+            return self.run_stream(name, content, target, options=options)
+
+    @property
+    def _database(self) -> Path:
+        return self._workspace.folders.state / "source.db"
 
     def _sources(self, sources: str | Path | Sources) -> Sources:
         return self.find_sources([sources]) if isinstance(sources, str | Path) else sources
@@ -172,3 +216,43 @@ def split_target(paths: Sequence[str]) -> tuple[Sequence[str], str]:
 
 def _is_default(target: str) -> bool:
     return parse_place(target).root == AliasName(DEFAULT_ALIAS)
+
+
+def _request(sources: Sources, target: Place, options: BackupOptions | None, *, vault: Path | None, workers: int) -> BackupRequest:
+    if not isinstance(target.cap, DirectoryWriteCap):
+        raise AuthorityError(f"{target}: its cap ({target.cap.kind}) does not allow to add snapshots; a write cap is needed")
+    options = options or BackupOptions()
+    excluded = require_outside(sources, vault)
+    options.require_sense(SystemClock().now_ns())
+    return BackupRequest(
+        root=target.cap,
+        path=target.path,
+        source=sources.root,
+        scope=sources.scope,
+        sources=sources.named,
+        missing=sources.missing,
+        facts=SnapshotFacts(
+            host=platform.node() if options.host is None else options.host, user=_user(), tags=options.tags, version=__version__
+        ),
+        selection=options.selection,
+        is_excluded=lambda device, inode: (device, inode) == excluded,
+        workers=workers,
+        time_ns=options.time_ns,
+        trusts_timestamps=not options.ignore_timestamps,
+        skips_unchanged=options.skip_if_unchanged,
+    )
+
+
+def _no_record(request: BackupRequest) -> SourceRecord:
+    return SourceRecord(None, "", request.named_sources, lambda _: None)
+
+
+def _notice(observer: Observer, database: Path) -> Callable[[str], None]:
+    return lambda message: observer.notice(os.fsencode(database), message)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""  # Nobody of that number has a name.

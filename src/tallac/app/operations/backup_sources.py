@@ -1,15 +1,20 @@
-"""What a user wants backed up: one folder, several sources, or lists of paths in files."""
+"""What is backed up: one folder, several sources, lists of paths in files, a stream, or the output of a command."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
+from tallac.dag import display_path
 from tallac.errors import SourceError, UsageError
+from tallac.interfaces import FileContent
 from tallac.source import Scope
 
 NAMED_COUNT_MAX = 32
@@ -128,3 +133,87 @@ def check_stream_name(name: str) -> str:
     if not name or "/" in name or name in {".", ".."}:
         raise UsageError(f"{name!r} can't be a file's name; give one without slashes")
     return name
+
+
+Identity = tuple[int, int]
+"""Device and inode: which folder it is, whatever path leads there."""
+
+
+def require_outside(sources: Sources, vault: Path | None) -> Identity | None:
+    """Return device and inode of a vault's folder, which the walk leaves out; None where there is none.
+
+    Raises:
+        UsageError: A source lies in the vault.
+    """
+    excluded = None if vault is None else _identity(vault)
+    for place in sources.places:
+        if excluded is not None and excluded in _identities_upwards(place):
+            shown = display_path(place)
+            raise UsageError(f"{shown}: this lies in the vault that it would be backed up into; choose another source or vault")
+    return excluded
+
+
+def _identity(path: str | bytes | Path) -> Identity | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None  # Whoever opens it says what is wrong.
+    return status.st_dev, status.st_ino
+
+
+def _identities_upwards(path: bytes) -> set[Identity]:
+    """Return the identities of a folder and of all that it lies in, wherever links lead."""
+    path = os.path.realpath(path)
+    found = set()
+    while True:
+        identity = _identity(path)
+        if identity is not None:
+            found.add(identity)
+        parent = os.path.dirname(path)
+        if parent == path:
+            return found
+        path = parent
+
+
+@contextmanager
+def command_output(command: Sequence[str]) -> Iterator[FileContent]:
+    """Run a command for the length of a block; its standard output is the content. A block that fails ends the command.
+
+    Reading raises SourceError at the end of the output where the command has failed.
+
+    Raises:
+        SourceError: It can't be run.
+    """
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0)
+    except OSError as error:
+        raise SourceError(f"{command[0]}: can't be run ({error.strerror}); nothing was entered") from error
+    assert process.stdout is not None
+    with process.stdout as output:
+        try:
+            yield _Output(process, output, command[0])
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+
+
+class _Output:
+    """What a command writes; its arguments may hold secrets and are never told."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes], name: str) -> None:
+        self._process = process
+        self._output = output
+        self._name = name
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        content = self._output.read(len(buffer))
+        buffer[: len(content)] = content
+        if not content and len(buffer):
+            status = self._process.wait()
+            if status < 0:
+                raise SourceError(f"{self._name}: it was ended by signal {-status}; nothing was entered")
+            if status:
+                raise SourceError(f"{self._name}: it ended with exit status {status}; nothing was entered")
+        return len(content)

@@ -9,7 +9,7 @@ import msgspec
 
 from tallac.app.configuration.configuration import KeySource
 from tallac.app.configuration.folders import write_new_private_file
-from tallac.app.workspace import Connection
+from tallac.app.workspace import Workspace
 from tallac.errors import MalformedCapError, UsageError
 from tallac.vault.format.keys import VaultKey, parse_vault_key
 
@@ -30,12 +30,13 @@ class KeyPlace(msgspec.Struct, frozen=True):
     is_configuration: bool = False
 
 
-class KeyPlacing:
-    """The part of `tallac.Client` that is about where vault keys are kept."""
+class KeySources:
+    """Reports where vault keys are kept, and moves them."""
 
-    connection: Connection
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
-    def key_source(self, vault: str = "", place: KeyPlace | None = None, *, dry_run: bool = False) -> str:
+    def use(self, vault: str = "", place: KeyPlace | None = None, *, dry_run: bool = False) -> str:
         """Say where a vault's key is kept; with a place, keep it there from now on, and the aliases' caps sealed under it.
 
         The key is at its new place, and was read back from there, before the configuration lets go of it. Where it was kept
@@ -50,23 +51,23 @@ class KeyPlacing:
             UsageError: The place names nothing, several things, or holds another key.
             LocalStateError: The key can't be kept there.
         """
-        identity = self.connection.identity_of(vault)
-        with self.connection.file.updating() as configuration:
-            self.connection.vaults.remember(configuration, identity)
+        identity = self._workspace.identity_of(vault)
+        with self._workspace.file.updating() as configuration:
+            self._workspace.vaults.remember(configuration, identity)
             known = configuration.grids[identity]
             if place is None:
                 return _show(known.key_source)
-            key = self.connection.vaults.parse_key(known)
+            key = self._workspace.vaults.parse_key(known)
             source = _source_of(place, key)
             if source is not None:
                 self._require_key(source, place, key, dry_run=dry_run)
             if not dry_run:
-                self.connection.kept.move_key(configuration, identity, source)
+                self._workspace.sealed.move_key(configuration, identity, source)
             return _show(source)
 
     def _require_key(self, source: KeySource, place: KeyPlace, key: VaultKey, *, dry_run: bool) -> None:
         """See to it that the key is found at a place; put it there if nothing is."""
-        secrets = self.connection.secrets
+        secrets = self._workspace.secrets
         if self._is_empty(place):
             if dry_run:
                 return
@@ -75,7 +76,7 @@ class KeyPlacing:
             else:
                 secrets.tell_keyring(source.keyring, key.danger_whole_text())
         try:
-            found = parse_vault_key(self.connection.vaults.ask(source))
+            found = parse_vault_key(self._workspace.vaults.ask(source))
         except MalformedCapError as error:
             raise UsageError(f"{source}: there is something else than a vault key ({error})") from error
         if found != key:
@@ -84,7 +85,7 @@ class KeyPlacing:
     def _is_empty(self, place: KeyPlace) -> bool:
         if place.file is not None:
             return not os.path.lexists(place.file)
-        return place.keyring is not None and not self.connection.secrets.is_in_keyring(place.keyring)
+        return place.keyring is not None and not self._workspace.secrets.is_in_keyring(place.keyring)
 
 
 def _source_of(place: KeyPlace, key: VaultKey) -> KeySource | None:

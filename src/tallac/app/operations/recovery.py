@@ -6,38 +6,35 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tallac.app.configuration.configuration import Configuration
+from tallac.app.keys.imported_keys import Connected, Entering
+from tallac.app.keys.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
+from tallac.app.keys.recovery_kit_page import kit_text, write_kit
 from tallac.app.locations.urls import backend_at, parse_location, show_location
+from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.secrets.secret_reader import STANDARD_INPUT
-from tallac.app.workspace import Connection
+from tallac.app.workspace import Workspace
+from tallac.clock import SystemClock
 from tallac.errors import MalformedKitError, UsageError, VaultNotFoundError
-
-if TYPE_CHECKING:
-    from tallac.app.keys.imported_keys import Connected
-    from tallac.app.keys.recovery_kit import RecoveryKit
-    from tallac.vault.access.envelopes import Envelope
+from tallac.vault.access.envelopes import Envelope, EnvelopeFile
+from tallac.vault.access.passphrases import Passphrases
 
 
-class Connecting:
-    """The part of `tallac.Client` that gets keys and aliases from outside the configuration, and gives them out for a safe."""
+class Recovery:
+    """Brings keys and aliases into the configuration from outside it, and makes recovery kits to be kept in a safe."""
 
-    # Imports are late throughout, because most commands do without all this.
-
-    connection: Connection
+    def __init__(self, workspace: Workspace, warn: Callable[[str], None]) -> None:
+        self._workspace = workspace
+        self._envelopes = UserEnvelopes(workspace, warn)
 
     def connect(self, location: str, read: Callable[[], str]) -> list[Connected]:
-        """Take over the key and the aliases that a passphrase leads to at a location, and say what the aliases are called here.
+        """Take over the key and the aliases that a passphrase leads to at a location, and return what the aliases are called here.
 
         Raises:
             VaultNotFoundError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
         """
-        from tallac.clock import SystemClock  # late import: see above
-        from tallac.vault.access.envelopes import EnvelopeFile  # late import: see above
-        from tallac.vault.access.passphrases import Passphrases  # late import: see above
-
         url = parse_location(location)
         identity = self._vault_at(url)
         passphrases = Passphrases(backend_at(url), identity, randomness=os.urandom, clock=SystemClock())
@@ -45,7 +42,7 @@ class Connecting:
         passphrases.require_any()
         key = passphrases.open(read())
         envelope = EnvelopeFile(backend_at(url), identity, key, os.urandom).read()
-        with self.connection.file.updating() as configuration:
+        with self._workspace.file.updating() as configuration:
             return self._enter(configuration, identity, url, envelope, key.danger_whole_text())
 
     def connect_with_kit(self, kit: RecoveryKit, location: str | None = None) -> list[Connected]:
@@ -55,13 +52,11 @@ class Connecting:
             VaultNotFoundError: The vault is not there.
             UsageError: Another vault is there.
         """
-        from tallac.vault.access.envelopes import Envelope  # late import: see above
-
         url = parse_location(kit.location if location is None else location)
         identity = self._vault_at(url)
         if identity != kit.identity:
             raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
-        with self.connection.file.updating() as configuration:
+        with self._workspace.file.updating() as configuration:
             return self._enter(configuration, identity, url, Envelope(kit.key, frozenset(kit.aliases)), "")
 
     def read_kit(self, file: str) -> RecoveryKit:
@@ -71,10 +66,8 @@ class Connecting:
             UsageError: It can't be read.
             MalformedKitError: It is none.
         """
-        from tallac.app.keys.recovery_kit import KIT_SIZE_MAX, parse_kit  # late import: see above
-
         if file == STANDARD_INPUT:
-            return parse_kit(self.connection.secrets.read_all().decode("utf-8", "replace"))
+            return parse_kit(self._workspace.secrets.read_all().decode("utf-8", "replace"))
         try:
             with Path(file).open("rb") as opened:
                 return parse_kit(opened.read(KIT_SIZE_MAX).decode("utf-8", "replace"))
@@ -83,21 +76,16 @@ class Connecting:
         except MalformedKitError as error:
             raise MalformedKitError(f"{file}: {error}") from None
 
-    def recovery_kit(self, vault: str = "") -> RecoveryKit:
-        """Give all that is needed beside a vault's files to use it as this user does."""
-        from tallac.app.keys.recovery_kit import RecoveryKit  # late import: see above
-        from tallac.app.operations.user_envelopes import OwnEnvelopes  # late import: see above
-
-        identity = self.connection.identity_of(vault)
-        configuration = self.connection.file.read()
-        envelope = OwnEnvelopes(self.connection).content(configuration, identity)
-        location = self.connection.vaults.known(configuration, identity).location
+    def kit(self, vault: str = "") -> RecoveryKit:
+        """Return all that is needed beside a vault's files to use it as this user does."""
+        identity = self._workspace.identity_of(vault)
+        configuration = self._workspace.file.read()
+        envelope = self._envelopes.content(configuration, identity)
+        location = self._workspace.vaults.known(configuration, identity).location
         return RecoveryKit(location, identity, envelope.key, tuple(sorted(envelope.aliases)))
 
     def kit_text(self, kit: RecoveryKit) -> bytes:
         """Write a recovery kit as text. Whoever reads it has its authority."""
-        from tallac.app.keys.recovery_kit_page import kit_text  # late import: see above
-
         return kit_text(kit, datetime.now(UTC)).encode()
 
     def write_kit(self, kit: RecoveryKit, file: str) -> None:
@@ -106,24 +94,19 @@ class Connecting:
         Raises:
             UsageError: The name has another ending than .html and .txt, or there is such a file.
         """
-        from tallac.app.keys.recovery_kit_page import write_kit  # late import: see above
-
         write_kit(kit, Path(file))
 
     def _enter(
         self, configuration: Configuration, identity: str, url: str, envelope: Envelope, envelope_key: str
     ) -> list[Connected]:
-        from tallac.app.keys.imported_keys import Entering  # late import: see above
-        from tallac.vault.access.envelopes import Envelope  # late import: see above
-
-        entering = Entering(configuration, self.connection.kept, identity)
+        entering = Entering(configuration, self._workspace.sealed, identity)
         known = configuration.grids.get(identity)
-        here = None if known is None else Envelope(self.connection.vaults.parse_key(known), frozenset())
+        here = None if known is None else Envelope(self._workspace.vaults.parse_key(known), frozenset())
         entering.enter_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
         return entering.enter_aliases(envelope.aliases)
 
     def _vault_at(self, url: str) -> str:
-        identity = self.connection.vaults.identity_at(url)
+        identity = self._workspace.vaults.identity_at(url)
         if identity is None:
             raise VaultNotFoundError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
         return identity

@@ -1,62 +1,74 @@
-"""What a user asks about keeping snapshots, put in the words of `tallac.retention`, and carried out."""
+"""Listing snapshots, and deciding which of them stay."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
+from tallac.app.locations.grid_path import DEFAULT_ALIAS
+from tallac.app.locations.snapshot_paths import choose_snapshots, list_snapshots
 from tallac.app.locations.vaults import vault_of
-from tallac.app.workspace import Connection
+from tallac.app.workspace import Workspace
 from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
+from tallac.look.choosing import Choice
+from tallac.retention.forget import Plan, RetentionPolicy, Undone, forget, forget_named, parse_group_by, undo
+from tallac.retention.marks import TagChange, hold, release, tag
+from tallac.retention.record import RetentionRecord
+from tallac.retention.rewrite import Rewritten, rewrite
+from tallac.retention.target import Target
 from tallac.transfer import Place, find_writable
-
-if TYPE_CHECKING:
-    from tallac.retention.forget import Plan, RetentionPolicy, Undone
-    from tallac.retention.marks import TagChange
-    from tallac.retention.record import RetentionRecord
-    from tallac.retention.rewrite import Rewritten
-    from tallac.retention.target import Target
-
+from tallac.vault.local_state import open_state_folder
 
 RECORD_FILE = "retention.db"
 RECORD_ROOM = 48 << 10
 """Free bytes with which the record can note some snapshots, its journal included; less than a piece of the reserve."""
 
+Entries: TypeAlias = list[Entry]
+Names: TypeAlias = list[bytes]
 
-class Retaining:
-    """The part of `tallac.Client` that is about which snapshots stay.
+
+class Snapshots:
+    """Lists snapshots, forgets them, brings them back, and changes what they say.
 
     Targets are written `ALIAS:TO`; names are those in `Archives/`, or `Latest`. With `dry_run` nothing is changed.
     """
 
-    # Imports are late throughout, because most commands do without all this.
+    def __init__(self, workspace: Workspace, warn: Callable[[str], None]) -> None:
+        self._workspace = workspace
+        self._warn = warn
 
-    connection: Connection
-    warn: Callable[[str], None]
+    def list(
+        self, target: str = f"{DEFAULT_ALIAS}:", choice: Choice | None = None, *, unknown: Callable[[bytes], None] | None = None
+    ) -> Entries:
+        """List a target's snapshots, all or the chosen ones, in order of their names; each one's facts are in its metadata.
 
-    def forget(self, target: str, order: RetentionPolicy, *, dry_run: bool = False) -> Plan:
-        """Forget what the order's rules don't keep, and say what each rule keeps.
+        `unknown` is told each name in `Archives/` that is not a snapshot's.
+        """
+        grid, located = self._workspace.resolve(target)
+        snapshots = list_snapshots(grid, located, unknown=unknown)
+        if choice is None:
+            return snapshots
+        return sorted(choose_snapshots(snapshots, choice), key=lambda entry: entry.name)
+
+    def forget(self, target: str, policy: RetentionPolicy, *, dry_run: bool = False) -> Plan:
+        """Forget what the policy's rules don't keep, and return what each rule keeps.
 
         Raises:
             UsageError: There is no rule.
         """
-        from tallac.retention.forget import forget  # late import: see above
-
         grid, found = self._target(target)
         with self._record(grid, is_noting=not dry_run) as record:
-            return forget(grid, found, order, record, SystemClock(), dry_run=dry_run)
+            return forget(grid, found, policy, record, SystemClock(), dry_run=dry_run)
 
     def forget_named(
         self, places: Sequence[str], *, group_by: str = "host,source", allow_empty: bool = False, dry_run: bool = False
-    ) -> list[bytes]:
-        """Forget single snapshots of one target, written `ALIAS:TO/Archives/NAME`; give their names."""
-        from tallac.retention.forget import forget_named, parse_group_by  # late import: see above
-
+    ) -> Names:
+        """Forget single snapshots of one target, written `ALIAS:TO/Archives/NAME`; return their names."""
         groups = parse_group_by(group_by)
         grid, found, names = self._named(places)
         with self._record(grid, is_noting=not dry_run) as record:
@@ -64,47 +76,37 @@ class Retaining:
 
     def undo_forget(self, places: Sequence[str], *, dry_run: bool = False) -> Undone:
         """Bring back what the last `forget` of a target has forgotten, or these single snapshots of it."""
-        from tallac.retention.forget import undo  # late import: see above
-
         if len(places) == 1 and not self.names_snapshot(places[0]):
             grid, found = self._target(places[0])
-            names: list[bytes] = []
+            names: Names = []
         else:
             grid, found, names = self._named(places)
         with self._record(grid) as record:
             return undo(grid, found, names, record, SystemClock(), dry_run=dry_run)
 
-    def hold(self, target: str, names: Sequence[str], reason: str = "", *, dry_run: bool = False) -> list[Entry]:
-        """Let snapshots never be forgotten; give their entries."""
-        from tallac.retention.marks import hold  # late import: see above
-
+    def hold(self, target: str, names: Sequence[str], reason: str = "", *, dry_run: bool = False) -> Entries:
+        """Hold snapshots, so that they are never forgotten; return their entries."""
         grid, found = self._target(target)
         return hold(grid, found, _names(grid, found, names), reason, SystemClock(), dry_run=dry_run)
 
-    def release(self, target: str, names: Sequence[str], *, dry_run: bool = False) -> list[Entry]:
-        """Let snapshots be forgotten again; give their entries."""
-        from tallac.retention.marks import release  # late import: see above
-
+    def release(self, target: str, names: Sequence[str], *, dry_run: bool = False) -> Entries:
+        """Release held snapshots; return their entries."""
         grid, found = self._target(target)
         return release(grid, found, _names(grid, found, names), SystemClock(), dry_run=dry_run)
 
-    def tag(self, target: str, names: Sequence[str], change: TagChange, *, dry_run: bool = False) -> list[Entry]:
-        """Change tags and notes of snapshots; give their entries."""
-        from tallac.retention.marks import tag  # late import: see above
-
+    def tag(self, target: str, names: Sequence[str], change: TagChange, *, dry_run: bool = False) -> Entries:
+        """Change tags and notes of snapshots; return their entries."""
         grid, found = self._target(target)
         return tag(grid, found, _names(grid, found, names), change, SystemClock(), dry_run=dry_run)
 
     def rewrite(
         self, target: str, patterns: Sequence[str], snapshots: Sequence[str] = (), *, dry_run: bool = False
-    ) -> list[Rewritten]:
-        """Take what matches gitignore patterns out of all snapshots, or of these; say what became of those that change.
+    ) -> Sequence[Rewritten]:
+        """Take what matches gitignore patterns out of all snapshots, or of these; return what became of those that change.
 
         Raises:
             UsageError: A pattern is none.
         """
-        from tallac.retention.rewrite import rewrite  # late import: see above
-
         is_excluded = _excluder(patterns)
         grid, found = self._target(target)
         names = _names(grid, found, snapshots)
@@ -113,14 +115,14 @@ class Retaining:
 
     def names_snapshot(self, place: str) -> bool:
         """Whether a place is written `ALIAS:TO/Archives/NAME`."""
-        return _is_named(self.connection.resolve(place)[1])
+        return _is_named(self._workspace.resolve(place)[1])
 
     def _target(self, text: str) -> tuple[Grid, Target]:
-        grid, place = self.connection.resolve(text)
+        grid, place = self._workspace.resolve(text)
         return grid, _open(grid, place)
 
-    def _named(self, places: Sequence[str]) -> tuple[Grid, Target, list[bytes]]:
-        resolved = [self.connection.resolve(text) for text in places]
+    def _named(self, places: Sequence[str]) -> tuple[Grid, Target, Names]:
+        resolved = [self._workspace.resolve(text) for text in places]
         grid, first = resolved[0]
         for other, place in resolved:
             if not _is_named(place):
@@ -137,10 +139,7 @@ class Retaining:
             grid: The grid.
             is_noting: What is forgotten is to be noted, so that the user has to know where that does not last.
         """
-        from tallac.retention.record import RetentionRecord  # late import: see above
-        from tallac.vault.local_state import open_state_folder  # late import: see above
-
-        folder = self.connection.folders.state / grid.identity
+        folder = self._workspace.folders.state / grid.identity
         state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
         try:
             vault = vault_of(grid) if state.is_temporary else None
@@ -149,7 +148,7 @@ class Retaining:
                 state.close()
                 state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
             if state.is_temporary and is_noting:
-                self.warn(f"{folder}: no room to note what is forgotten, so `tallac forget --undo` can't bring it back")
+                self._warn(f"{folder}: no room to note what is forgotten, so `tallac forget --undo` can't bring it back")
             with RetentionRecord(state.folder / RECORD_FILE) as record:
                 yield record
         finally:
@@ -161,7 +160,6 @@ def _is_named(place: Place) -> bool:
 
 
 def _open(grid: Grid, place: Place) -> Target:
-    from tallac.retention.target import Target  # late import: see above
 
     directory = find_writable(grid, place)
     try:
@@ -183,7 +181,7 @@ def _names(grid: Grid, target: Target, names: Sequence[str]) -> list[bytes]:
 
 def _excluder(patterns: Sequence[str]) -> Callable[[bytes, bool], bool]:
     """Tell what gitignore patterns match; a name that is no UTF-8 is matched with surrogates in the places of its odd bytes."""
-    import pathspec  # late import: see above
+    import pathspec  # lazy import: only a rewrite has patterns
 
     for pattern in patterns:
         if not pattern.strip() or pattern.startswith("#"):

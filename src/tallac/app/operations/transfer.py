@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tallac.app.locations.grid_path import is_remote
-from tallac.app.workspace import Connection
-from tallac.caps import FileReadCap
+from tallac.app.workspace import Workspace
+from tallac.caps import FileReadCap, ReadCap, WriteCap
 from tallac.dag import Entry, Metadata
-from tallac.errors import SourceError, UsageError
+from tallac.errors import AuthorityError, SourceError, UsageError
 from tallac.interfaces import FileContent, Grid
 from tallac.transfer import (
     CopyReport,
@@ -19,6 +19,7 @@ from tallac.transfer import (
     copy_to_grid,
     copy_to_local,
     download,
+    find,
     find_strongest,
     get_file,
     link,
@@ -30,19 +31,37 @@ from tallac.transfer import (
 )
 
 
-class Transferring:
-    """The part of `tallac.Client` that moves single files and directories. A report counts what is done while it goes on."""
+class Files:
+    """Moves single files and directories. A report counts what is done while it goes on."""
 
-    connection: Connection
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def cap(self, place: str) -> ReadCap:
+        """Return the read cap of what is at a path."""
+        grid, located = self._workspace.resolve(place)
+        return find(grid, located).cap
+
+    def write_cap(self, place: str) -> WriteCap:
+        """Return the write cap of what is at a path.
+
+        Raises:
+            AuthorityError: It can't be changed.
+        """
+        grid, located = self._workspace.resolve(place)
+        cap, _ = find_strongest(grid, located)
+        if not isinstance(cap, WriteCap):
+            raise AuthorityError(f"{located}: it has no write cap, because it can't be changed")
+        return cap
 
     def get(self, place: str, sink: Sink, report: CopyReport | None = None) -> int:
-        """Write a file's content to a sink and give its length. What was written is right, even where an error follows."""
-        grid, located = self.connection.resolve(place)
+        """Write a file's content to a sink and return its length. What was written is right, even where an error follows."""
+        grid, located = self._workspace.resolve(place)
         return get_file(grid, located, sink, report)
 
     def download(self, place: str, path: str | Path, report: CopyReport | None = None) -> int:
         """Write a file's content to a local path, complete or not at all."""
-        grid, located = self.connection.resolve(place)
+        grid, located = self._workspace.resolve(place)
         return download(grid, located, Path(path), report)
 
     def put(
@@ -54,10 +73,10 @@ class Transferring:
         name: str = "the content",
         report: CopyReport | None = None,
     ) -> FileReadCap:
-        """Store a stream, under a name if a place is given, and give its read cap. `name` is what errors call the stream."""
+        """Store a stream, under a name if a place is given, and return its read cap. `name` is what errors call the stream."""
         if place is None:
-            return put_file(self.connection.default_grid(), None, content, Metadata(), name=name, report=report)
-        grid, located = self.connection.resolve(place)
+            return put_file(self._workspace.default_grid(), None, content, Metadata(), name=name, report=report)
+        grid, located = self._workspace.resolve(place)
         return put_file(grid, located, content, metadata or Metadata(), name=name, report=report)
 
     def put_path(self, path: str | Path, place: str | None = None, report: CopyReport | None = None) -> FileReadCap:
@@ -73,7 +92,7 @@ class Transferring:
 
     def mkdir(self, place: str) -> None:
         """Make a directory, with its parents; one that is there is left as it is."""
-        grid, located = self.connection.resolve(place)
+        grid, located = self._workspace.resolve(place)
         make_directory(grid, located)
 
     def cp(self, sources: Sequence[str], target: str, *, recursive: bool = False, report: CopyReport | None = None) -> CopyReport:
@@ -81,7 +100,7 @@ class Transferring:
         report = report or CopyReport()
         into = target.endswith("/")
         if is_remote(target):
-            grid, located = self.connection.resolve(target)
+            grid, located = self._workspace.resolve(target)
             copy_to_grid(
                 grid, [self._source(grid, source) for source in sources], located, recursive=recursive, into=into, report=report
             )
@@ -91,25 +110,25 @@ class Transferring:
         return report
 
     def mv(self, source: str, target: str) -> Place:
-        """Give an entry another name or directory, on the same grid, and say where it is now."""
+        """Give an entry another name or directory, on the same grid, and return where it is now."""
         grid, old, new = self._pair(source, target)
         return move(grid, old, new)
 
     def ln(self, source: str, target: str) -> None:
-        """Enter what is at one place at another as well."""
+        """Add what is at one path at another as well."""
         grid, old, new = self._pair(source, target)
         cap, metadata = find_strongest(grid, old)
         link(grid, cap, metadata, new)
 
     def unlink(self, place: str) -> Entry:
-        """Take an entry out of its directory and give it back."""
-        grid, located = self.connection.resolve(place)
+        """Take an entry out of its directory and return it."""
+        grid, located = self._workspace.resolve(place)
         return unlink(grid, located)
 
     def _source(self, grid: Grid, text: str) -> Path | Place:
         if not is_remote(text):
             return Path(text)
-        other, place = self.connection.resolve(text)
+        other, place = self._workspace.resolve(text)
         _require_same(grid, other, text)
         return place
 
@@ -117,14 +136,14 @@ class Transferring:
         local = [source for source in sources if not is_remote(source)]
         if local:
             raise UsageError(f"{local[0]}: neither this nor the target is on a grid; write ALIAS:PATH for a place on a grid")
-        resolved = [self.connection.resolve(source) for source in sources]
+        resolved = [self._workspace.resolve(source) for source in sources]
         for (other, _), text in zip(resolved, sources, strict=True):
             _require_same(resolved[0][0], other, text)
         return resolved[0][0], [place for _, place in resolved]
 
     def _pair(self, source: str, target: str) -> tuple[Grid, Place, Place]:
-        grid, old = self.connection.resolve(source)
-        other, new = self.connection.resolve(target)
+        grid, old = self._workspace.resolve(source)
+        other, new = self._workspace.resolve(target)
         _require_same(grid, other, source)
         return grid, old, new
 

@@ -16,14 +16,11 @@ KEYRING_SERVICE = "tallac"
 
 
 class SecretSource:
-    """Reads first lines of files and of what commands print, and one line after another from standard input.
+    """Reads first lines of files and of what commands print, and one line after another from standard input."""
 
-    Attributes:
-        is_silent: No command is run and no keyring is asked, since either may ask the user for something.
-    """
-
-    def __init__(self, standard_input: BinaryIO | None) -> None:
-        self.is_silent = False
+    def __init__(self, standard_input: BinaryIO | None, *, may_ask: bool = True) -> None:
+        """Read `-` from standard input. Commands and keyrings, either of which may ask the user, are used only if `may_ask`."""
+        self._may_ask = may_ask
         self._standard_input = standard_input
 
     def read_line(self, file: str, expected: str) -> str:
@@ -123,7 +120,7 @@ class SecretSource:
             raise UsageError(f"{file}: can't read it ({error.strerror})") from error
 
     def _require_loud(self) -> None:
-        if self.is_silent:
+        if not self._may_ask:
             raise UsageError("this would ask somebody for a secret, which is not wanted here")
 
     def _not_empty(self, text: str, place: str, expected: str) -> str:

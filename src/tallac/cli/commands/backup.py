@@ -113,7 +113,7 @@ def _store_stream(
 
 
 def _prepare(run: CommandContext, target: str) -> str:
-    made = run.client.prepare_backup(target)
+    made: str = run.client.prepare_backup(target)
     if made:
         run.output.note(made_vault(run, made, DEFAULT_ALIAS))
     return made

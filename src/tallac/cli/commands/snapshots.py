@@ -34,7 +34,7 @@ def command(run: CommandContext, place: str, group_by: str | None, **choice: obj
     Snapshots that lack something that could not be read are marked as incomplete. What is held is marked, and notes are shown.
     """
     grouped = frozenset[GroupBy]() if group_by is None else parse_group_by(group_by)
-    snapshots = run.client.snapshots(place, choice_of(choice), unknown=lambda name: run.output.note(unknown_name(name)))
+    snapshots = run.client.snapshots.list(place, choice_of(choice), unknown=lambda name: run.output.note(unknown_name(name)))
     if run.output.is_json:
         for entry in snapshots:
             run.output.record(**_fields(entry))

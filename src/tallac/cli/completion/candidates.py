@@ -147,12 +147,11 @@ def _client(context: click.Context) -> Client:
     from tallac.app.client import Client
 
     settings = context.ensure_object(Settings)
-    client = Client(
-        grid=settings.grid,
+    return Client(
+        vault=settings.grid,
         # Other places of a key are commands that would be run, questions, or standard input.
         vault_key_file=settings.vault_key if os.path.isfile(settings.vault_key or "") else None,
         node_directory=settings.node_directory,
         node_url=settings.node_url,
+        may_ask=False,
     )
-    client.connection.secrets.is_silent = True
-    return client

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from tallac.app.operations.backup_options import BackupOptions
+from tallac.app.operations.backup import BackupOptions
 from tallac.app.operations.exclusions import Exclusions
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
 from tallac.backup.dry_run import DryRunSummary

@@ -10,6 +10,7 @@ from tallac.app.client import Client
 from tallac.app.configuration.configuration import Alias, Configuration, KnownGrid
 from tallac.app.configuration.folders import Folders
 from tallac.app.keys.imported_keys import Entering
+from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.backends.local import LocalBackend
 from tallac.clock import SystemClock
 from tallac.errors import AliasError, WrongPassphraseError
@@ -22,10 +23,16 @@ class Stopped(BaseException):
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
+def told() -> list[str]:
+    """Give what the client is going to warn of."""
+    return []
+
+
+@pytest.fixture
+def client(tmp_path: Path, told: list[str]) -> Iterator[Client]:
     """Give a user with one alias on a vault of their own."""
-    with Client(Folders.under(tmp_path / "home")) as client:
-        client.create_alias("home")
+    with Client(Folders.under(tmp_path / "home"), warn=told.append) as client:
+        client.aliases.create("home")
         yield client
 
 
@@ -44,74 +51,70 @@ def stop() -> str:
 @pytest.mark.slow
 def test_a_change_that_was_killed(client: Client, newcomer: Client) -> None:
     """Killed between the new passphrase and the end of the old one, a change leaves both; changed again, all old ones go."""
-    client.add_passphrase("home:", lambda: "old", "main")
-    vault, configuration = client.connection.folders.vault, client.connection.file.read()
+    client.keys.passphrases.add("home:", lambda: "old", "main")
+    vault, configuration = client.workspace.folders.vault, client.workspace.file.read()
     [identity] = configuration.grids
-    key = parse_envelope_key(client.connection.kept.envelope_key(configuration, identity))
+    key = parse_envelope_key(client.workspace.sealed.envelope_key(configuration, identity))
     Passphrases(LocalBackend(vault), identity, randomness=os.urandom, clock=SystemClock()).add("new", "main", key)
-    assert [each.label for each in client.list_passphrases("home:")] == ["main", "main"]
-    newcomer.connect(str(vault), lambda: "old")
-    newcomer.connect(str(vault), lambda: "new")
-    client.change_passphrase("home:", lambda: "newest")
-    assert [each.label for each in client.list_passphrases("home:")] == ["main"]
+    assert [each.label for each in client.keys.passphrases.list("home:")] == ["main", "main"]
+    newcomer.keys.recovery.connect(str(vault), lambda: "old")
+    newcomer.keys.recovery.connect(str(vault), lambda: "new")
+    client.keys.passphrases.change("home:", lambda: "newest")
+    assert [each.label for each in client.keys.passphrases.list("home:")] == ["main"]
     with pytest.raises(WrongPassphraseError):
-        newcomer.connect(str(vault), lambda: "old")
+        newcomer.keys.recovery.connect(str(vault), lambda: "old")
     with pytest.raises(WrongPassphraseError):
-        newcomer.connect(str(vault), lambda: "new")
+        newcomer.keys.recovery.connect(str(vault), lambda: "new")
 
 
 def test_a_passphrase_that_was_never_typed(client: Client) -> None:
     """Killed at the prompt, nothing is changed."""
-    before = client.connection.file.path.read_bytes()
+    before = client.workspace.file.path.read_bytes()
     with pytest.raises(Stopped):
-        client.add_passphrase("home:", stop)
-    assert client.connection.file.path.read_bytes() == before
-    assert client.list_passphrases("home:") == []
+        client.keys.passphrases.add("home:", stop)
+    assert client.workspace.file.path.read_bytes() == before
+    assert client.keys.passphrases.list("home:") == []
 
 
-def test_nothing_new_is_not_even_looked_at(client: Client, tmp_path: Path) -> None:
+def test_nothing_new_is_not_even_looked_at(client: Client, told: list[str], tmp_path: Path) -> None:
     """Where the envelope holds all that the configuration does, nobody looks for it, not even for the vault."""
-    told: list[str] = []
-    client.warn = told.append
-    client.add_passphrase("home:", lambda: "several words drawn")
-    [identity] = client.connection.file.read().grids
-    client.connection.folders.vault.rename(tmp_path / "away")
-    client.seal_aliases(identity)
+    client.keys.passphrases.add("home:", lambda: "several words drawn")
+    [identity] = client.workspace.file.read().grids
+    client.workspace.folders.vault.rename(tmp_path / "away")
+    UserEnvelopes(client.workspace, told.append).refresh(identity)
     assert told == []
 
 
 @pytest.mark.slow
-def test_a_store_that_fails_is_told_and_tried_again(client: Client, newcomer: Client, tmp_path: Path) -> None:
+def test_a_store_that_fails_is_told_and_tried_again(client: Client, newcomer: Client, told: list[str], tmp_path: Path) -> None:
     """An alias whose envelope could not be reached is made, that is told, and the next backup brings it in."""
-    told: list[str] = []
-    client.warn = told.append
-    client.add_passphrase("home:", lambda: "several words drawn")
-    vault = client.connection.folders.vault
+    client.keys.passphrases.add("home:", lambda: "several words drawn")
+    vault = client.workspace.folders.vault
     (vault / "envelopes").rename(tmp_path / "away")
     (vault / "envelopes").write_text("in the way")
-    client.create_alias("later")
+    client.aliases.create("later")
     assert len(told) == 1
     assert "not behind the vault's passphrase yet" in told[0]
     (vault / "envelopes").unlink()
     (tmp_path / "away").rename(vault / "envelopes")
-    assert [each.alias for each in newcomer.connect(str(vault), lambda: "several words drawn")] == ["home"]
-    [identity] = client.connection.file.read().grids
-    client.seal_aliases(identity)
-    assert [each.alias for each in newcomer.connect(str(vault), lambda: "several words drawn")] == ["home", "later"]
+    assert [each.alias for each in newcomer.keys.recovery.connect(str(vault), lambda: "several words drawn")] == ["home"]
+    [identity] = client.workspace.file.read().grids
+    UserEnvelopes(client.workspace, told.append).refresh(identity)
+    assert [each.alias for each in newcomer.keys.recovery.connect(str(vault), lambda: "several words drawn")] == ["home", "later"]
     assert len(told) == 1
 
 
 @pytest.mark.slow
 def test_a_stronger_key_stays(client: Client, newcomer: Client) -> None:
     """A machine that knew a vault by its locator key gets the writer key by passphrase, and keeps it."""
-    client.add_passphrase("home:", lambda: "several words drawn")
-    configuration = client.connection.file.read()
+    client.keys.passphrases.add("home:", lambda: "several words drawn")
+    configuration = client.workspace.file.read()
     [(identity, known)] = configuration.grids.items()
-    locator = client.locator_key("home").danger_whole_text()
-    with newcomer.connection.file.updating() as new:
+    locator = client.keys.locator_key("home").danger_whole_text()
+    with newcomer.workspace.file.updating() as new:
         new.grids[identity] = KnownGrid(known.location, locator)
-    newcomer.connect(str(client.connection.folders.vault), lambda: "several words drawn")
-    assert newcomer.connection.file.read().grids[identity].vault_key == known.vault_key
+    newcomer.keys.recovery.connect(str(client.workspace.folders.vault), lambda: "several words drawn")
+    assert newcomer.workspace.file.read().grids[identity].vault_key == known.vault_key
 
 
 @pytest.mark.parametrize("name", ["a b", "", "-x", "URI", "x" * 101])
@@ -119,7 +122,7 @@ def test_names_from_elsewhere_are_checked(client: Client, name: str) -> None:
     """An envelope or a kit can't bring a name that could not be made here."""
     cap = client.write_cap("home:").danger_whole_text()
     configuration = Configuration(grids={"i" * 32: KnownGrid("file:///v", WriterKey(bytes(32)).danger_whole_text())})
-    entering = Entering(configuration, client.connection.kept, "i" * 32)
+    entering = Entering(configuration, client.workspace.sealed, "i" * 32)
     with pytest.raises(AliasError):
         entering.enter_aliases([(name, cap)])
     with pytest.raises(AliasError, match="no directory"):
@@ -135,7 +138,7 @@ def test_numbered_names(client: Client) -> None:
         grids={identity: KnownGrid("file:///v", WriterKey(bytes(32)).danger_whole_text())},
         aliases={"home": Alias(elsewhere, one), "home-2": Alias(elsewhere, two)},
     )
-    entering = Entering(configuration, client.connection.kept, identity)
+    entering = Entering(configuration, client.workspace.sealed, identity)
     found = entering.enter_aliases([("home", one), ("home", two)])
     assert [(each.name, each.alias) for each in found] == [("home", "home-3"), ("home", "home-4")]
     again = entering.enter_aliases([("home", one), ("home-3", one)])
@@ -143,13 +146,11 @@ def test_numbered_names(client: Client) -> None:
 
 
 @pytest.mark.slow
-def test_a_short_passphrase_is_told(client: Client) -> None:
+def test_a_short_passphrase_is_told(client: Client, told: list[str]) -> None:
     """A passphrase that is quickly guessed is set, since it is wanted, with a word on it."""
-    told: list[str] = []
-    client.warn = told.append
-    client.add_passphrase("home:", lambda: "several words drawn", "long")
+    client.keys.passphrases.add("home:", lambda: "several words drawn", "long")
     assert told == []
-    client.add_passphrase("home:", lambda: "tiger", "short")
+    client.keys.passphrases.add("home:", lambda: "tiger", "short")
     assert len(told) == 1
     assert "short" in told[0]
     assert "tiger" not in told[0]

@@ -1,0 +1,95 @@
+"""Copying a vault to a mirror, whole or in part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from tallac.app.locations.urls import backend_at, is_absent
+from tallac.app.workspace import Workspace
+from tallac.backends.memory import MemoryBackend
+from tallac.caps import Cap, VerifyCap
+from tallac.errors import AuthorityError, UsageError
+from tallac.interfaces import Backend
+from tallac.transfer import find
+from tallac.vault.format.header import read_identity
+from tallac.vault.format.keys import KeeperKey, WriterKey
+from tallac.vault.mirror.full import VaultCopy
+from tallac.vault.mirror.partial import PartialCopy
+from tallac.vault.mirror.report import MirrorOptions, MirrorReport
+from tallac.vault.mirror.rollback_guard import MirrorMemory
+
+
+class VaultMirror:
+    """Copies vaults between two locations."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def run(
+        self,
+        source: str,
+        mirror: str,
+        options: MirrorOptions,
+        *,
+        only: Sequence[str] = (),
+        progress: Callable[[MirrorReport], None] | None = None,
+    ) -> MirrorReport:
+        """Copy what the mirror lacks of the vault at a folder, a URL or an alias, to a folder, which is made, or a URL.
+
+        Raises:
+            UsageError: Both are the same place.
+            As `tallac.vault.mirror.full.VaultCopy.run`.
+        """
+        options = replace(options, only=tuple(self._verify_cap(place) for place in only))
+        source_url, mirror_url = self._workspace.location_of(source), self._workspace.location_of(mirror)
+        if source_url == mirror_url:
+            raise UsageError(f"{mirror}: the vault itself can't be its mirror; give another folder")
+        backend = backend_at(source_url)
+        key = self._workspace.key_at(source_url)
+        keeper = key.keeper_key if isinstance(key, WriterKey) else key
+        if options.only:
+            if not isinstance(keeper, KeeperKey):
+                raise AuthorityError("a partial mirror takes the keeper key: give it with --vault-key")
+            partial = PartialCopy(backend, _mirror_at(mirror_url, is_dry_run=options.is_dry_run), keeper, options, progress)
+            partial.run()
+            return partial.report
+        memory = None
+        if not options.is_dry_run:
+            folder = self._workspace.folders.state / read_identity(backend)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            memory = folder / f"mirror-{sha256(mirror_url.encode()).hexdigest()[:16]}.json"
+        run = VaultCopy(
+            backend,
+            _mirror_at(mirror_url, is_dry_run=options.is_dry_run),
+            keeper,
+            MirrorMemory(memory),
+            options,
+            progress,
+        )
+        run.run()
+        return run.report
+
+    def _verify_cap(self, place: str) -> VerifyCap:
+        """Give the verify cap of what is at a place; a cap may stand for itself, since a keeper has no more."""
+        if place.startswith(("URI:", "@")):
+            cap: Cap = self._workspace.parse_cap(place)
+        else:
+            grid, located = self._workspace.resolve(place)
+            cap = located.cap if located.name is None else find(grid, located).cap
+        verify_cap = cap.verify_cap
+        if verify_cap is None:
+            raise AuthorityError(f"{place}: nothing is stored for it that could be copied")
+        return verify_cap
+
+
+def _mirror_at(url: str, *, is_dry_run: bool) -> Backend:
+    """Give the mirror's backend; a folder is made where it is missing, but for a dry run, which looks at an empty one instead."""
+    if is_dry_run and is_absent(url):
+        return MemoryBackend()
+    backend = backend_at(url)
+    if not is_dry_run and is_absent(url):
+        backend.create()
+    return backend
