@@ -13,7 +13,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now_ns(self) -> int:
-        """Give nanoseconds since 1970, UTC.
+        """Return nanoseconds since 1970, UTC.
 
         Raises:
             LocalStateError: The clock says something that no record could hold.

@@ -12,7 +12,7 @@ from importlib import import_module
 
 
 def front(package: str, offered: Mapping[str, str]) -> Callable[[str], object]:
-    """Give the `__getattr__` (PEP 562) of a package's front.
+    """Return the `__getattr__` (PEP 562) of a package that imports its exports lazily.
 
     Args:
         package: The package's name.

@@ -14,9 +14,9 @@ def check_node(grid: Grid, node: Node, *, verify: bool) -> Json:
     """Check one file or directory, without what is below it; with verify, read all bytes of a file. Blocks; run it in a worker."""
     if isinstance(node.cap, LiteralFile | LiteralDirectory):
         return {"storage-index": "", "results": {"healthy": True}}
-    trouble = _read_error_of(grid, node, verify=verify)
-    healthy = trouble is None
-    summary = "Healthy" if healthy else f"Not Healthy: {trouble}"
+    damage = _read_error_of(grid, node, verify=verify)
+    healthy = damage is None
+    summary = "Healthy" if healthy else f"Not Healthy: {damage}"
     results = _share_counts(is_there=healthy) | {"healthy": healthy, "recoverable": healthy}
     return {"storage-index": storage_index_text(node.cap), "summary": summary, "results": results}
 

@@ -1,4 +1,4 @@
-"""Forms that a client posts: fields, and at most one file, which is kept on disk where it is large."""
+"""Forms that a client posts: fields, and at most one file, which is kept on disk if it is large."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PARAMETER = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class Form(msgspec.Struct):
-    """What a form holds.
+    """The fields of a form, and its file.
 
     Attributes:
         fields: Values by name, the first of several with one name.
-        file: The field `file`, if it was there.
-        filename: What the client calls that file.
+        file: The content of the field `file`, rewound; None if there is none.
+        filename: The name of that file on the client.
     """
 
     fields: dict[str, str] = msgspec.field(default_factory=dict)
@@ -32,16 +32,16 @@ class Form(msgspec.Struct):
     filename: str | None = None
 
     def close(self) -> None:
-        """Throw the file away."""
+        """Delete the file."""
         if self.file is not None:
             self.file.close()
 
 
 async def read_form(request: Request) -> Form | None:
-    """Read the form that a request carries; None where it carries something else.
+    """Read the form of a request; return None if its body is not a form.
 
     Raises:
-        RequestError: It is malformed, or too large.
+        RequestError: The form is malformed, or too large.
     """
     kind = request.headers.get("content-type", "")
     if kind.lower().startswith("application/x-www-form-urlencoded"):
@@ -61,12 +61,12 @@ async def read_form(request: Request) -> Form | None:
 
 
 class _MultipartReader:
-    """Reads a `multipart/form-data` body (RFC 7578) step by step, holding one step and one boundary in memory."""
+    """Parses a `multipart/form-data` body (RFC 7578) as a stream, with one part of the body and one boundary in memory."""
 
     def __init__(self, source: AsyncIterator[bytes], boundary: bytes) -> None:
         self._source = source
         self._mark = b"\r\n--" + boundary
-        # The first boundary stands at the beginning, without a line break before it.
+        # The first boundary is at the beginning of the body, without a line break before it.
         self._held = b"\r\n"
         self._count = 0
 
@@ -98,7 +98,7 @@ class _MultipartReader:
             raise RequestError("a field of a form is not UTF-8") from None
 
     async def _until_mark(self) -> AsyncIterator[bytes]:
-        """Give what comes before the next boundary, and go behind it."""
+        """Iterate over the bytes before the next boundary, and skip the boundary."""
         while True:
             place = self._held.find(self._mark)
             if place >= 0:
@@ -106,7 +106,7 @@ class _MultipartReader:
                 if before:
                     yield before
                 return
-            # The end may be the beginning of the boundary.
+            # The last bytes may be the beginning of the boundary.
             safe = len(self._held) - len(self._mark)
             if safe > 0:
                 before, self._held = self._held[:safe], self._held[safe:]

@@ -16,7 +16,7 @@ from tallac.gateway.grid_pool import GridWorker
 from tallac.gateway.literal_directories import read_directory
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, entries_of, node_of_entry, require_directory
-from tallac.gateway.pages import PAGE_POLICY, directory_frame, directory_row
+from tallac.gateway.pages import PAGE_POLICY, directory_page_parts, directory_row
 from tallac.interfaces import Grid
 
 STEP_LENGTH = 500
@@ -39,7 +39,7 @@ async def json_listing(exchange: Exchange, node: Node) -> Response:
 
 async def page_listing(exchange: Exchange, node: Node) -> Response:
     """Return the entries of a directory as an HTML page with links."""
-    before, after = directory_frame(node)
+    before, after = directory_page_parts(node)
     steps = await _begun(exchange, node, before, lambda child: directory_row(node, child), "\n", after)
     return StreamingResponse(steps, media_type="text/html", headers={"content-security-policy": PAGE_POLICY})
 

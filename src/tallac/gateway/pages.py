@@ -19,7 +19,7 @@ _STYLE = "body{font-family:sans-serif;margin:2em}td{padding:.1em 1em .1em 0}code
 _END = "</body></html>"
 
 
-def directory_frame(node: Node) -> tuple[str, str]:
+def directory_page_parts(node: Node) -> tuple[str, str]:
     """Return the HTML before and after the rows of a directory's page."""
     kind = "can be changed" if node.is_mutable else "never changes"
     more = f'<p><a href="{_address(node)}?t=info">More about this directory</a></p>'

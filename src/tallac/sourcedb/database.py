@@ -108,7 +108,7 @@ class SourceDatabase:
             except sqlite3.DatabaseError as error:
                 if not _is_unusable(error):
                     raise
-                self._set_aside_damaged(str(error))
+                self._replace_damaged(str(error))
                 return self._open()
         except (sqlite3.Error, OSError) as error:
             self._notice(f"the source database {self._path} can't be opened ({error}); this backup goes on without it")
@@ -136,14 +136,14 @@ class SourceDatabase:
             raise
         return connection
 
-    def _set_aside_damaged(self, reason: str) -> None:
-        aside = self._path.with_name(self._path.name + ".unusable")
-        os.replace(self._path, aside)
+    def _replace_damaged(self, reason: str) -> None:
+        renamed = self._path.with_name(self._path.name + ".unusable")
+        os.replace(self._path, renamed)
         for ending in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path.with_name(self._path.name + ending))
         self._notice(
-            f"the source database can't be used ({reason}); it is now {aside}, and a new one is begun: this backup takes longer"
+            f"the source database can't be used ({reason}); it is now {renamed}, and a new one is begun: this backup takes longer"
         )
 
 

@@ -22,7 +22,7 @@ def check_through(
     add_lease: bool = False,
     progress: Progress | None = None,
 ) -> CheckReport:
-    """Let a gateway check everything below a cap, and repair what it can.
+    """Ask a gateway to check everything below a cap, and to repair what it can.
 
     Args:
         client: The gateway.

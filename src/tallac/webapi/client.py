@@ -190,7 +190,7 @@ class WebClient:
     # Checking
 
     def check(self, cap: str, *, verify: bool = False, repair: bool = False, add_lease: bool = False, where: str) -> Health:
-        """Let the gateway check that the shares of one object are there; with `verify`, that all their bytes are correct."""
+        """Ask the gateway to check that the shares of one object are there; with `verify`, that all their bytes are correct."""
         query = {"t": "check", "output": "JSON"} | _flags(verify=verify, repair=repair, add_lease=add_lease)
         found = _json_of(self._retrying(lambda: self._ask("POST", where, cap=cap, query=query)), where)
         return health_of(found)
