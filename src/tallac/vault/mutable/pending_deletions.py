@@ -1,8 +1,8 @@
 """Pending deletions: the stored copies that a prune is about to delete. docs/format.md, "Registers" and "Prune", has the protocol.
 
-They stand in a register, which is read by name and changed by compare-and-swap, and so the arbiter between writers and prunes. An
-entry names a pack and what in it is to be deleted. As long as it is *proposed*, a writer that needs some of it may take it out; once
-it is *decided*, nobody may, and nobody relies on those copies any more. Other packs' copies of the same objects stay.
+They are kept in a register, which is read by name and changed by compare-and-swap, and so the arbiter between writers and prunes.
+An entry names a pack and the objects to delete in it. While it is *proposed*, a writer that needs some of them may withdraw it;
+once it is *decided*, nobody may, and nobody relies on those copies any more. Copies of the same objects in other packs stay.
 """
 
 from __future__ import annotations
