@@ -6,6 +6,8 @@
 BIN := .venv/bin
 # Processes that run tests side by side.
 JOBS ?= 2
+# Each process gets neighbours, which share what a module sets up, and takes from another what it has not begun.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # Taken as they are: a dollar sign in a folder's name is no variable. They reach the scripts through the environment, so that nothing
 # in them can be taken for shell text.
 override export FROM := $(value FROM)
@@ -43,13 +45,13 @@ docs: ## Build the site into build/docs and check its links
 	@echo 'build/docs/index.html: the site'
 
 test: test-setup oracle ## Run all tests
-	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: test-setup ## Run the tests that take no seconds, in less than a minute
-	@$(BIN)/python -m pytest -n $(JOBS) -m 'not (slow or torture)' $(ARGS)
+	@$(PYTEST) -m 'not (slow or torture)' $(ARGS)
 
 durations: test-setup oracle ## Run all tests, and list how long each took in build/durations.txt
-	@$(BIN)/python -m pytest -n $(JOBS) --durations-file build/durations.txt $(ARGS)
+	@$(PYTEST) --durations-file build/durations.txt $(ARGS)
 
 help-texts: test-setup ## Pin what the commands' --help prints in tests/cli/help.txt
 	@$(BIN)/python -m tests.cli.help_texts > tests/cli/help.txt
@@ -66,7 +68,7 @@ format: test-setup ## Put all files into the checked format
 
 # A long test takes as long as it was asked to, and to print after ten minutes where all its threads are has crashed Python 3.13.
 torture: test-setup oracle ## Run the long tests as well (hours; SCALE= makes them longer)
-	@TALLAC_TORTURE=$(or $(SCALE),1) $(BIN)/python -m pytest -n $(JOBS) -o faulthandler_timeout=0 -m 'torture or not torture' $(ARGS)
+	@TALLAC_TORTURE=$(or $(SCALE),1) $(PYTEST) -o faulthandler_timeout=0 -m 'torture or not torture' $(ARGS)
 
 bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)

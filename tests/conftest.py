@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import tempfile
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.command import Tallac
+from tests.in_memory import folder_in_memory
 
 TESTS = Path(__file__).parent
 
@@ -90,9 +90,8 @@ def tallac(tmp_path: Path) -> Tallac:
 @pytest.fixture
 def states() -> Iterator[Path]:
     """Give a folder for the states of clients that are many, in memory where that can be; nothing of it has to last."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder)
+    with folder_in_memory() as folder:
+        yield folder
 
 
 @pytest.fixture
