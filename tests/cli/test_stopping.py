@@ -68,6 +68,7 @@ def test_a_stopped_command_at_its_start(tallac: Tallac) -> None:
     """However early the interrupt comes, the command does not answer with a traceback."""
     for delay in (0.0, 0.01, 0.03, 0.05, 0.08, 0.12, 0.16):
         process = tallac.start("list-aliases")
+        # Spread over the start.
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE_SECONDS)
@@ -118,6 +119,7 @@ def test_a_stopped_command(tallac: Tallac, source: Path, tmp_path: Path, name: s
     for delay in (0, 0, 0.05, 0.1, 0.2, 0.4):
         process = tallac.start("-q", *words, own_group=True)
         wait_until_it_listens(process)
+        # Spread over the run.
         time.sleep(delay)
         # It may be over by now.
         with contextlib.suppress(ProcessLookupError):

@@ -185,6 +185,7 @@ def test_killed_prunes(filled: Filled, tmp_path: Path, chance: random.Random) ->
         subprocess.run(["cp", "-a", saved, tallac.home], check=True)
         fill(filled.disk)
         running = tallac.start("-q", "prune", "tallac:", own_group=True)
+        # Spread over the run.
         time.sleep(seconds * chance.uniform(0.2, 1))
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()

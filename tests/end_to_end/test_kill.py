@@ -179,6 +179,7 @@ def run_until_recorded(tallac: Tallac, process: subprocess.Popen[bytes]) -> None
     pause = 1.2
     while process.poll() is None and time.monotonic() < deadline:
         process.send_signal(signal.SIGSTOP)
+        # While it stands still, the second passes after which it records.
         time.sleep(pause)
         if recorded(tallac) > before:
             return

@@ -27,6 +27,7 @@ def peak(tallac: Tallac) -> Callable[..., int]:
         highest = 0
         while process.poll() is None:
             highest = max(highest, sum(map(held_by, tallac.processes())))
+            # Shorter than any peak that matters; looking more often would take the core from the command.
             time.sleep(SAMPLE_SECONDS)
         _, err = process.communicate()
         assert process.returncode == 0, err

@@ -153,6 +153,7 @@ def test_the_seed_scenario(tahoe: TahoeCommand, source: Path) -> None:
     assert tahoe("get", "home:backups/Latest/parent/subdir/bar.txt").out == b"bar\n" * 1000
     [first] = tahoe("ls", "home:backups/Archives").text.split()
 
+    # Two snapshots of one second would have one name.
     time.sleep(1.1)
     tahoe("backup", source, "home:backups")
     lines = tahoe("ls", "--readonly-uri", "home:backups/Archives").text.splitlines()
@@ -165,6 +166,7 @@ def test_the_seed_scenario(tahoe: TahoeCommand, source: Path) -> None:
     (source / "parent" / "blah.txt" / "file").write_text("in blah.txt")
     (source / "empty").rmdir()
     (source / "empty").write_text("a file now")
+    # Two snapshots of one second would have one name.
     time.sleep(1.1)
     tahoe("backup", source, "home:backups")
     assert len(tahoe("ls", "home:backups/Archives").text.split()) == 3

@@ -171,6 +171,7 @@ def test_broken_off_uploads_leave_nothing(gateway: Gateway, text: str) -> None:
     """Of an upload that ends early nothing is entered."""
     directory = gateway.directory()
     _begin(gateway, text.replace("{d}", directory.removeprefix("uri/"))).close()
+    # Whatever would be entered of it, is entered by then.
     time.sleep(0.3)
     assert gateway.children(directory) == {}
 
@@ -193,6 +194,7 @@ def test_heads_that_do_not_come(in_memory: Gateway) -> None:
     sending = _begin(in_memory, "PUT /uri HTTP/1.1\r\nHOST\r\nContent-Length: 4\r\n\r\nab")
     assert slow.recv(100) == b""
     assert later.recv(100) == b""
+    # Longer than a head may take, which a body may not be measured by.
     time.sleep(0.7)
     sending.sendall(b"cd")
     _receive(sending, b"URI:LIT:")
@@ -210,6 +212,7 @@ def test_ending_in_the_middle(in_memory: Gateway, number: signal.Signals) -> Non
         _begin(in_memory, "GET /uri"),
         _connect(in_memory),
     ]
+    # By then the gateway is in the middle of each of them.
     time.sleep(0.3)
     in_memory.process.send_signal(number)
     assert in_memory.process.wait(ANSWER_SECONDS_MAX) == 0

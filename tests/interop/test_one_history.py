@@ -97,6 +97,7 @@ def test_tahoe_works_on_what_tallac_made(
     assert copied == {path.name: path.read_bytes() for path in documents.rglob("*") if path.is_file()}
 
     first = on_grid.cap(f"{target}/Latest/photos/ü.jpg")
+    # Two snapshots of one second would have one name.
     time.sleep(1.1)
     tahoe("backup", documents, target)
     assert len(on_grid.snapshots(target)) == 2

@@ -130,6 +130,7 @@ async def _ask(
     async def receive() -> Message:
         if messages:
             return messages.pop()
+        # A client that says nothing more; the gateway does not wait for it.
         await asyncio.sleep(3600)
         return {"type": "http.disconnect"}
 
