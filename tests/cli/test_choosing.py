@@ -105,7 +105,7 @@ def test_ignore_files(tallac: Tallac, tree: Path) -> None:
     [
         (["--exclude", "!"], "says nothing after its `!`"),
         (["--exclude", ""], "matches nothing"),
-        (["--iexclude", "[z-a]"], "no pattern"),
+        (["--iexclude", "[z-a"], "bracket that is not closed"),
         (["--exclude-from", "/nowhere"], "/nowhere: can't read it"),
         (["--exclude-from", "-"], "-, line 2: '!' says nothing"),
         (["--exclude-if-present", ":header"], "give a file's name"),
@@ -275,3 +275,19 @@ def test_gone(tallac: Tallac, source: Path) -> None:
     result = rows(tallac("backup", source))
     assert result["files"].strip() == "0 new, 0 changed, 2 unchanged, 1 gone"
     assert result["directories"].endswith("1 gone")
+
+
+def test_backup_restore_and_rewrite_choose_alike(tallac: Tallac, tmp_path: Path) -> None:
+    """A file that a later pattern brings back is kept by all three, also below a folder that is only brought back itself."""
+    folder = tmp_path / "logs"
+    (folder / "x").mkdir(parents=True)
+    for name in ("f.txt", "x/g.log", "x/h.txt"):
+        (folder / name).write_text(name)
+    options = ("--exclude", "*", "--exclude", "!*/", "--exclude", "!*.log")
+    tallac("backup", folder, "tallac:logs", *options)
+    assert listed(tallac, "tallac:logs/Latest") == ["x", "x/g.log"]
+    tallac("backup", folder, "tallac:all")
+    tallac("restore", "tallac:all/Latest", tmp_path / "out", *options)
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")) == ["x", "x/g.log"]
+    tallac("rewrite", "tallac:all", *options)
+    assert listed(tallac, "tallac:all/Latest") == ["x", "x/g.log"]

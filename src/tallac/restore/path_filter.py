@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 
-from tallac.errors import UsageError
-
-Matches = Callable[[str], bool]
+from tallac.source import Patterns
 
 
 class Scope(Enum):
@@ -33,49 +31,25 @@ class Selection:
         iinclude: Sequence[str] = (),
         iexclude: Sequence[str] = (),
     ) -> None:
-        """Take patterns; those of the last two match whatever the case.
+        """Read patterns; those of the last two ignore case, and come first: the last one that matches decides.
 
         Raises:
-            UsageError: One is no pattern, or matches nothing.
+            PatternError: Nothing can match one.
         """
-        self._include = _matchers(include, iinclude)
-        self._exclude = _matchers(exclude, iexclude)
+        self._include = Patterns.of_options(iinclude, ignores_case=True) + Patterns.of_options(include)
+        self._exclude = Patterns.of_options(iexclude, ignores_case=True) + Patterns.of_options(exclude)
         self.top = Scope.TRAVERSE_ONLY if self._include else Scope.IN
         self.is_everything = not self._include and not self._exclude
 
     def scope(self, path: bytes, is_directory: bool, parent: Scope) -> Scope:
-        """Tell what holds for a path below the snapshot, given what holds for its directory."""
+        """Return what holds for a path below the snapshot, given what holds for its directory."""
         if self.is_everything or parent is Scope.OUT:
             return parent
-        # A name that is no UTF-8 is matched with surrogates in the places of its odd bytes.
-        text = path.decode("utf-8", "surrogateescape") + ("/" if is_directory else "")
-        if any(matches(text) for matches in self._exclude):
+        if self._exclude.matches(path, is_directory):
             return Scope.OUT
-        if parent is Scope.IN or any(matches(text) for matches in self._include):
+        if parent is Scope.IN or self._include.matches(path, is_directory):
             return Scope.IN
         return Scope.TRAVERSE_ONLY if is_directory else Scope.OUT
-
-
-def _matchers(exact: Sequence[str], folded: Sequence[str]) -> list[Matches]:
-    matchers = []
-    if exact:
-        matchers.append(_matcher(exact))
-    if folded:
-        of_lower_case = _matcher([pattern.lower() for pattern in folded])
-        matchers.append(lambda text: of_lower_case(text.lower()))
-    return matchers
-
-
-def _matcher(patterns: Sequence[str]) -> Matches:
-    import pathspec  # late import: most restores have no patterns, and it costs as much time as a short one
-
-    for pattern in patterns:
-        if not pattern.strip() or pattern.startswith("#"):
-            raise UsageError(f"{pattern!r} matches nothing: give a pattern as in a .gitignore file")
-    try:
-        return pathspec.GitIgnoreSpec.from_lines(patterns).match_file
-    except ValueError as error:
-        raise UsageError(f"this is no pattern: {error}") from error
 
 
 EVERYTHING = Selection()

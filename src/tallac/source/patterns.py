@@ -1,102 +1,82 @@
 """Patterns as in a `.gitignore` file (gitignore(5)), asked about one name at a time on the way down.
 
-A pattern is matched against a path itself and never against what is below it: who is told that a directory is left out does not
-go into it. That is how git itself decides, so `!` brings back what an earlier pattern left out, save below what is left out whole.
+A pattern is matched against a path itself and never against what is below it: a directory that is left out is not entered. That is
+how git itself decides, so `!` brings back what an earlier pattern left out, except below a directory that is left out.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
+import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tallac.errors import PatternError
+from tallac.source.glob import Matches, read_glob
 
-_STAR = "[^/]*"
-"""What the library writes for a star."""
-
-_MAGIC = re.compile(r"[*?\[\\]")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class _Rule(Protocol):
-    """One pattern, or several that say the same of different names.
+class _Rule(NamedTuple):
+    """What one line says.
 
     Attributes:
         is_excluding: Whether what matches is left out; else it is kept.
-        wants_path: Whether `matches` looks at the path and not at the name alone.
-    """
-
-    @property
-    def is_excluding(self) -> bool: ...
-
-    @property
-    def wants_path(self) -> bool: ...
-
-    def matches(self, path: str, name: str, is_directory: bool) -> bool: ...
-
-
-class _Names(NamedTuple):
-    """Plain names, at any depth."""
-
-    is_excluding: bool
-    is_for_directories: bool
-    names: frozenset[str]
-    wants_path: bool = False
-
-    def matches(self, path: str, name: str, is_directory: bool) -> bool:
-        return name in self.names and (is_directory or not self.is_for_directories)
-
-
-class _Glob(NamedTuple):
-    """A pattern with wildcards, or with a slash in it.
-
-    Attributes:
-        regex: What all of the path, or of the name, has to match.
-        slashes: How many slashes such a path has; None for any number.
+        is_for_directories: Whether nothing else matches.
+        wants_path: Whether it is about the path and not about the name alone.
+        ignores_case: Whether it is about the path, or name, in lower case.
+        glob: What matches; a text matches itself.
     """
 
     is_excluding: bool
     is_for_directories: bool
-    regex: re.Pattern[str]
     wants_path: bool
-    slashes: int | None
+    ignores_case: bool
+    glob: str | Matches
 
-    def matches(self, path: str, name: str, is_directory: bool) -> bool:
-        if self.is_for_directories and not is_directory:
-            return False
-        # A range such as [!a] would take in a slash, were it not for the count.
-        if self.slashes is not None and path.count("/") != self.slashes:
-            return False
-        return self.regex.fullmatch(path if self.wants_path else name) is not None
+    @property
+    def subject(self) -> int:
+        """What it is about: 0 the name, 1 the path, 2 and 3 the same in lower case."""
+        return self.wants_path + 2 * self.ignores_case
 
 
 class Patterns:
     """Patterns of one origin, in their order: the last one that matches decides.
 
+    Patterns without wildcards are looked up, however many there are; the others are tried one after the other.
+
     Attributes:
         wording: Their lines as they were read, each with whether it ignores case; equal wordings decide alike.
-        wants_path: Whether any of them looks at more than a name.
+        wants_path: Whether any of them is about more than a name.
     """
 
     def __init__(self, rules: Sequence[_Rule] = (), wording: tuple[tuple[str, bool], ...] = ()) -> None:
-        self._rules = tuple(reversed(_merged(rules)))
+        self._rules = tuple(rules)
         self.wording = wording
         self.wants_path = any(rule.wants_path for rule in rules)
+        self._ignores_case = any(rule.ignores_case for rule in rules)
+        # For each subject and each text: the numbers of the rules without wildcards that are about it, the last one first.
+        self._literal: tuple[dict[str, list[int]], ...] = ({}, {}, {}, {})
+        self._globs: list[tuple[int, bool, int, Matches]] = []
+        for number in reversed(range(len(self._rules))):
+            rule = self._rules[number]
+            if isinstance(rule.glob, str):
+                self._literal[rule.subject].setdefault(rule.glob, []).append(number)
+            else:
+                self._globs.append((number, rule.is_for_directories, rule.subject, rule.glob))
 
     @staticmethod
     def of(
         lines: Iterable[str], *, ignores_case: bool = False, on_bad: Callable[[int, PatternError], None] | None = None
     ) -> Patterns:
-        """Read patterns, one a line; what is blank or a comment says nothing.
+        """Read patterns, one a line; what is blank or a comment is passed over.
 
         Args:
-            lines: With surrogates in the places of bytes that are not UTF-8.
+            lines: With surrogates in place of bytes that are not UTF-8.
             ignores_case: Whether capitals and small letters match each other.
-            on_bad: Told the number of a line that is no pattern, and why; that line then says nothing.
+            on_bad: Called with the number of a line that nothing can match, and the reason; that line is passed over.
 
         Raises:
-            PatternError: A line is no pattern, and nobody else wants to know.
+            PatternError: Nothing can match a line, and `on_bad` is None.
         """
         rules: list[_Rule] = []
         wording: list[tuple[str, bool]] = []
@@ -113,29 +93,68 @@ class Patterns:
                 wording.append((line, ignores_case))
         return Patterns(rules, tuple(wording))
 
+    @staticmethod
+    def of_file(content: bytes, *, on_bad: Callable[[int, PatternError], None]) -> Patterns:
+        """Read the content of a file of patterns. Lines end in LF or CR LF; see `of`."""
+        text = content.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+        return Patterns.of((line.removesuffix("\r") for line in text.split("\n")), on_bad=on_bad)
+
+    @staticmethod
+    def of_options(texts: Iterable[str], *, ignores_case: bool = False) -> Patterns:
+        """Read patterns from a command line.
+
+        Raises:
+            PatternError: Nothing can match one, or it is what a file would have as a blank line or a comment.
+        """
+        lines = [os.fsencode(text).decode("utf-8", "surrogateescape") for text in texts]
+        for line in lines:
+            if _read(line, ignores_case=ignores_case) is None:
+                raise PatternError(f"{line!r} matches nothing: give a pattern as in a .gitignore file")
+        return Patterns.of(lines, ignores_case=ignores_case)
+
     def __bool__(self) -> bool:
         return bool(self._rules)
 
     def __add__(self, later: Patterns) -> Patterns:
         """Put others behind these."""
-        return Patterns([*reversed(self._rules), *reversed(later._rules)], self.wording + later.wording)
+        return Patterns(self._rules + later._rules, self.wording + later.wording)
 
     def decide(self, path: str, name: str, is_directory: bool) -> bool | None:
-        """Tell whether a name is left out (True) or kept (False); None where no pattern matches.
+        """Return whether a name is left out (True) or kept (False); None where no pattern matches.
 
         Args:
             path: From the directory that the patterns belong to; not looked at unless `wants_path`.
             name: The last component of it.
             is_directory: Whether it is a directory.
         """
-        for rule in self._rules:
-            if rule.matches(path, name, is_directory):
-                return rule.is_excluding
-        return None
+        subjects = (name, path, name.lower(), path.lower()) if self._ignores_case else (name, path)
+        decisive = -1
+        for text, numbers in zip(subjects, self._literal, strict=False):
+            for number in numbers.get(text, ()):
+                if is_directory or not self._rules[number].is_for_directories:
+                    decisive = max(decisive, number)
+                    break
+        for number, is_for_directories, subject, matches in self._globs:
+            if number < decisive:
+                break
+            if (is_directory or not is_for_directories) and matches(subjects[subject]):
+                return self._rules[number].is_excluding
+        return self._rules[decisive].is_excluding if decisive >= 0 else None
+
+    def matches(self, path: bytes, is_directory: bool) -> bool:
+        """Return whether the last pattern that is about a path below the patterns' directory is not a `!`.
+
+        The directories on the way are the caller's to ask about: nothing lies below one that is left out.
+        """
+        if not self._rules:
+            return False
+        # A name that is no UTF-8 is matched with surrogates in place of its odd bytes.
+        text = path.decode("utf-8", "surrogateescape")
+        return self.decide(text, text[text.rfind("/") + 1 :], is_directory) is True
 
 
 def _read(line: str, *, ignores_case: bool) -> _Rule | None:
-    text = line if line.endswith("\\ ") else line.rstrip()
+    text = _trimmed(line)
     if not text or text.startswith("#"):
         return None
     is_excluding = not text.startswith("!")
@@ -147,56 +166,15 @@ def _read(line: str, *, ignores_case: bool) -> _Rule | None:
     if not body:
         return None  # A slash alone matches nothing (git check-ignore).
     wants_path = "/" in body
-    if not wants_path and not ignores_case and not _MAGIC.search(body):
-        return _Names(is_excluding, is_for_directories, frozenset((body,)))
-    slashes = body.lstrip("/").count("/") if wants_path and "**" not in body else None
-    regex = _translate(body, line, ignores_case=ignores_case)
-    return _Glob(is_excluding, is_for_directories, regex, wants_path, slashes)
-
-
-def _translate(body: str, line: str, *, ignores_case: bool) -> re.Pattern[str]:
-    """Turn a pattern without its `!` and without a slash at its end into what all of a path, or name, has to match."""
-    # late import: it takes longer than all the rest of the command's start, and most backups have no pattern.
-    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
-
-    # What is within a directory at any depth, named so that it is the whole path that matches.
-    body = f"{body}/*" if body.endswith("/**") else body
-    body = f"\\{body}" if body.startswith(("#", "!")) else body
-    body = f"{body[:-1]}\\ " if body.endswith(" ") and not body.endswith("\\ ") else body
     try:
-        text, _ = GitIgnoreSpecPattern.pattern_to_regex(body)
-        if text is None:
-            raise PatternError(f"{line!r} has a bracket that is not closed")
-        with warnings.catch_warnings():
-            # Python reserves some pairs of characters in brackets for the future; in a pattern they are themselves.
-            warnings.simplefilter("ignore", FutureWarning)
-            # The library writes a dot for "anything at all".
-            return re.compile(".+" if text == "." else _tamed(text), re.DOTALL | (re.IGNORECASE if ignores_case else 0))
-    except (ValueError, re.error) as error:
-        raise PatternError(f"{line!r} is no pattern as in a .gitignore file") from error
+        glob = read_glob(body.removeprefix("/"), is_path=wants_path, ignores_case=ignores_case)
+    except PatternError as error:
+        raise PatternError(f"{line!r} {error}") from error
+    return _Rule(is_excluding, is_for_directories, wants_path, ignores_case, glob)
 
 
-def _tamed(text: str) -> str:
-    """Let no star be tried again once what stands between it and the next star was found: the first place is as good as any.
-
-    Otherwise a name of 255 letters and a pattern with ten stars take years, and ignore files are anybody's.
-    """
-    first, *rest = text.split(_STAR)
-    tamed = [first]
-    for number, part in enumerate(rest, 1):
-        # A slash ends what a star stands for; what lies between two stars without one has a fixed length.
-        is_fixed = number < len(rest) and "/" not in part.replace("[^/]", "")
-        tamed.append(f"(?>[^/]*?{part})" if is_fixed else f"{_STAR}{part}")
-    return "".join(tamed)
-
-
-def _merged(rules: Sequence[_Rule]) -> list[_Rule]:
-    """Join neighbouring plain names, so that a long list of them costs one look."""
-    merged: list[_Rule] = []
-    for rule in rules:
-        last = merged[-1] if merged else None
-        if isinstance(rule, _Names) and isinstance(last, _Names) and rule[:2] == last[:2]:
-            merged[-1] = last._replace(names=last.names | rule.names)
-        else:
-            merged.append(rule)
-    return merged
+def _trimmed(line: str) -> str:
+    """Return a line without the spaces at its end; one behind a backslash stays."""
+    kept = line.rstrip(" ")
+    is_escaped = len(kept) < len(line) and (len(kept) - len(kept.rstrip("\\"))) % 2 == 1
+    return f"{kept} " if is_escaped else kept

@@ -14,6 +14,7 @@ import msgspec
 from blake3 import blake3
 from msgspec.structs import replace
 
+from tallac.errors import PatternError
 from tallac.source.descriptors import open_regular
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
@@ -30,9 +31,9 @@ VERSION_CONTROL_NAMES = (
 )
 """What `tahoe backup --exclude-vcs` leaves out."""
 
-_TAG = b"tallac source selection 1\n"
+# To be raised when the same patterns come to mean something else: a directory recorded under another tag is gone through again.
+_TAG = b"tallac source selection 2\n"
 _DIGEST_SIZE = 32
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Marker(NamedTuple):
@@ -169,7 +170,11 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         if selection.ignore_file is None or selection.ignore_file not in found:
             return self
         content = _read_ignore_file(selection.ignore_file, descriptor, notice, filesystem)
-        patterns = _patterns_of(content, lambda message: notice(IGNORE_FILE, message))
+
+        def on_bad(number: int, error: PatternError) -> None:
+            notice(IGNORE_FILE, f"line {number}: {error}; it leaves nothing out")
+
+        patterns = Patterns.of_file(content, on_bad=on_bad)
         # The user's own patterns stay in front; among ignore files the nearest comes first.
         own = 1 if selection.patterns else 0
         levels = (*self.levels[:own], _Level(patterns, ""), *self.levels[own:])
@@ -269,11 +274,6 @@ def _read_beginning(directory: int, name: bytes, size: int, filesystem: FileSyst
         return content
     finally:
         filesystem.close(descriptor)
-
-
-def _patterns_of(content: bytes, complain: Callable[[str], None]) -> Patterns:
-    lines = _text(content.removeprefix(_BYTE_ORDER_MARK)).split("\n")
-    return Patterns.of(lines, on_bad=lambda number, error: complain(f"line {number}: {error}; it leaves nothing out"))
 
 
 def _text(name: bytes) -> str:

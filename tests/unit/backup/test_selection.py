@@ -118,7 +118,7 @@ def test_the_command_line_comes_first(bench: Bench) -> None:
 def test_a_bad_ignore_file(bench: Bench) -> None:
     """A line that is no pattern is told and leaves nothing out; the others hold."""
     plant(bench.source)
-    (bench.source / "code" / ".tallacignore").write_text("[z-a]\n!\nmain.o\r\n# comment\n\n")
+    (bench.source / "code" / ".tallacignore").write_text("[z-a\n!\nmain.o\r\n# comment\n\n")
     bench.back_up()
     assert bench.names(b"backups", b"Latest", b"code") == [b".tallacignore", b"build", b"main.c"]
     assert [message.partition(":")[0] for _, message in bench.notices] == ["line 1", "line 2"]

@@ -50,7 +50,7 @@ class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
         patterns = Patterns.of(VERSION_CONTROL_NAMES if self.exclude_vcs else ())
         for file in self.exclude_from:
             patterns += _patterns_of_file(file, standard_input)
-        patterns += _patterns_of(self.iexclude, ignores_case=True) + _patterns_of(self.exclude, ignores_case=False)
+        patterns += Patterns.of_options(self.iexclude, ignores_case=True) + Patterns.of_options(self.exclude)
         markers = [_marker(text) for text in self.exclude_if_present]
         return Selection(
             patterns=patterns,
@@ -61,21 +61,11 @@ class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _patterns_of(texts: Sequence[str], *, ignores_case: bool) -> Patterns:
-    lines = [os.fsencode(text).decode("utf-8", "surrogateescape") for text in texts]
-    for line in lines:
-        # In a file such a line is a blank or a comment; who types one means something else.
-        if not line.strip() or line.startswith("#"):
-            raise PatternError(f"{line!r} matches nothing: give a pattern as in a .gitignore file")
-    return Patterns.of(lines, ignores_case=ignores_case)
-
-
 def _patterns_of_file(file: str, standard_input: BinaryIO | None) -> Patterns:
     def refuse(number: int, error: PatternError) -> None:
         raise PatternError(f"{file}, line {number}: {error}") from error
 
-    content = read_list(file, standard_input).removeprefix(b"\xef\xbb\xbf")
-    return Patterns.of(content.decode("utf-8", "surrogateescape").split("\n"), on_bad=refuse)
+    return Patterns.of_file(read_list(file, standard_input), on_bad=refuse)
 
 
 def read_list(file: str, standard_input: BinaryIO | None) -> bytes:

@@ -21,6 +21,7 @@ from tallac.retention.marks import TagChange, hold, release, tag
 from tallac.retention.record import RetentionRecord
 from tallac.retention.rewrite import Rewritten, rewrite
 from tallac.retention.target import Target
+from tallac.source import Patterns
 from tallac.transfer import Place, find_writable
 from tallac.vault.local_state import open_state_folder
 
@@ -105,9 +106,9 @@ class Snapshots:
         """Take what matches gitignore patterns out of all snapshots, or of these; return what became of those that change.
 
         Raises:
-            UsageError: A pattern is none.
+            PatternError: Nothing can match a pattern.
         """
-        is_excluded = _excluder(patterns)
+        is_excluded = Patterns.of_options(patterns).matches
         grid, found = self._target(target)
         names = _names(grid, found, snapshots)
         with self._record(grid) as record:
@@ -177,22 +178,3 @@ def _names(grid: Grid, target: Target, names: Sequence[str]) -> list[bytes]:
     if newest is None:
         raise EntryNotFoundError(f"{target.label}: there is no snapshot yet")
     return [newest.name if name == LATEST else name for name in raw]
-
-
-def _excluder(patterns: Sequence[str]) -> Callable[[bytes, bool], bool]:
-    """Tell what gitignore patterns match; a name that is no UTF-8 is matched with surrogates in the places of its odd bytes."""
-    import pathspec  # lazy import: only a rewrite has patterns
-
-    for pattern in patterns:
-        if not pattern.strip() or pattern.startswith("#"):
-            raise UsageError(f"{pattern!r} matches nothing: give a pattern as in a .gitignore file")
-    try:
-        spec = pathspec.GitIgnoreSpec.from_lines(patterns)
-    except ValueError as error:
-        raise UsageError(f"this is no pattern: {error}") from error
-
-    def is_excluded(path: bytes, is_directory: bool) -> bool:
-        text = path.decode("utf-8", "surrogateescape")
-        return spec.match_file(f"{text}/" if is_directory else text)
-
-    return is_excluded
