@@ -16,7 +16,7 @@ from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.removed import RemovedCounter
 from tallac.backup.summary import Change, compare
 from tallac.caps import LiteralFile
-from tallac.dag import Entry, Metadata, display_path, encode_cap, join_path
+from tallac.dag import EncodedCap, Entry, Metadata, display_path, encode_cap, join_path
 from tallac.errors import SourceError
 from tallac.source import (
     ChosenScan,
@@ -267,7 +267,7 @@ class Walk:
     def _is_reusable(self, found: SourceEntry, old: Entry, recorded: Recorded) -> bool:
         if not (self._trusts_timestamps or not found.is_regular) or not _is_as_recorded(found, old, recorded.read_ns):
             return False
-        if old.encoded[:1] == b"L":
+        if EncodedCap(old.encoded).is_literal_file:
             return True
         writer = self._around.writer
         return writer.holds(old.encoded) if recorded.is_current else writer.holds_all(old.encoded)

@@ -1,6 +1,6 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
-from tallac.dag.encoded import decode_cap, encode_cap, encoded_size, split_hashed
+from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap, encode_file_cap, encode_literal_file
 from tallac.dag.entry import Entry
 from tallac.dag.metadata import (
     FileType,
@@ -30,6 +30,7 @@ __all__ = [
     "ARCHIVES",
     "LATEST",
     "Components",
+    "EncodedCap",
     "Entry",
     "FileType",
     "Metadata",
@@ -40,8 +41,9 @@ __all__ = [
     "display_path",
     "encode_cap",
     "encode_entry",
+    "encode_file_cap",
+    "encode_literal_file",
     "encode_table",
-    "encoded_size",
     "free_snapshot_name",
     "is_time",
     "join_components",
@@ -51,7 +53,6 @@ __all__ = [
     "parse_snapshot_name",
     "snapshot_name",
     "snapshots_by_time",
-    "split_hashed",
     "table_of_encoded",
     "time_from_float",
     "time_from_ns",

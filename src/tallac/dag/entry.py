@@ -8,7 +8,7 @@ import stat
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, WriteCap
-from tallac.dag.encoded import decode_cap, encode_cap, encoded_size
+from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap
 from tallac.dag.metadata import Metadata
 
 NO_METADATA = Metadata()
@@ -19,7 +19,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     Attributes:
         name: One path component, as bytes; never empty.
-        packed: The child's read cap (or an unknown cap) in packed form.
+        encoded: The child's read cap (or an unknown cap) in its encoded form; see `EncodedCap`.
         metadata: What is kept beside the content.
         write: In a mutable directory: the child's write cap. In memory its text; as stored, sealed under the parent's write key.
     """
@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     @property
     def size(self) -> int:
         """Content length in bytes, as far as the cap tells it; 0 otherwise."""
-        return encoded_size(self.encoded)
+        return EncodedCap(self.encoded).size
 
     @property
     def is_directory(self) -> bool:

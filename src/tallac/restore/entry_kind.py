@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from enum import Enum
 
-from tallac.dag import Entry, FileType
+from tallac.dag import EncodedCap, Entry, FileType
 from tallac.errors import EntryError
 
 
@@ -25,7 +25,7 @@ def kind_of(entry: Entry) -> Kind:
         MalformedObjectError: The cap is malformed.
     """
     mode = entry.metadata.mode
-    if mode is not None and stat.S_ISREG(mode) and entry.encoded[:1] in (b"C", b"L"):
+    if mode is not None and stat.S_ISREG(mode) and EncodedCap(entry.encoded).has_file_size:
         return Kind.REGULAR  # The most frequent case, without a detour.
     try:
         file_type = entry.metadata.file_type

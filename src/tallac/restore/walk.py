@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, Metadata, display_path, join_components
+from tallac.dag import EncodedCap, Entry, Metadata, display_path, join_components
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind, kind_of
@@ -225,7 +225,7 @@ class Walk:
 
     def _frame_below(self, entry: Entry, scope: Scope) -> Frame:
         # Only a mutable directory can: what is immutable is made after what it contains.
-        if entry.encoded[:1] == b"T" and any(frame.encoded == entry.encoded for frame in self._frames):
+        if EncodedCap(entry.encoded).is_text and any(frame.encoded == entry.encoded for frame in self._frames):
             raise EntryError("the directory contains itself")
         return self.frame_of(entry, entry.metadata, scope)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import decode_cap
+from tallac.dag import EncodedCap, decode_cap
 from tallac.errors import DamageError, ObjectNotFoundError
 from tallac.tahoe.health import HealthRecord
 from tallac.tahoe.reading import TahoeReader
@@ -30,7 +30,7 @@ class Holding:
 
         For a directory, its files are included: nothing else asks for them while the directory is unchanged.
         """
-        if encoded[:1] in (b"L", b"M"):
+        if EncodedCap(encoded).is_literal:
             return True
         if encoded in self._unhealthy:
             return False
@@ -55,5 +55,5 @@ class Holding:
         if not isinstance(cap, DirectoryReadCap):
             return
         for entry in self._reader.read_directory(cap):
-            if not entry.is_directory and entry.encoded[:1] != b"L" and self.health.is_due(entry.encoded):
+            if not entry.is_directory and not EncodedCap(entry.encoded).is_literal_file and self.health.is_due(entry.encoded):
                 yield entry.encoded

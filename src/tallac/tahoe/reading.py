@@ -11,6 +11,7 @@ from io import BytesIO
 import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile
+from tallac.dag import EncodedCap
 from tallac.errors import AuthorityError, StoreError
 from tallac.interfaces import BinaryReader
 from tallac.tahoe.children import TahoeDirectory, entries_of
@@ -37,7 +38,8 @@ class TahoeReader:
         return WebReader(self._client, text, size, where)
 
     def read_small(self, encoded: bytes) -> bytes | None:
-        return encoded[1:] if encoded[:1] == b"L" else None
+        cap = EncodedCap(encoded)
+        return cap.data if cap.is_literal_file else None
 
     def read_directory(self, cap: DirectoryReadCap) -> TahoeDirectory:
         if isinstance(cap, LiteralDirectory) and not cap.data:

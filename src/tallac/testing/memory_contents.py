@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tallac.caps import ImmutableFile, LiteralFile
-from tallac.dag import encode_cap
+from tallac.dag import EncodedCap, encode_cap
 from tallac.errors import StoreFullError
 from tallac.interfaces import Buffer
 
@@ -75,7 +75,7 @@ class MemoryChunkWriter:
         self._count_put()
         content = bytes(data)
         encoded = encoded_file(content)
-        if encoded[:1] == b"C":
+        if EncodedCap(encoded).is_file:
             self._store(encoded, content)
         self.events.append("put_small")
         return encoded

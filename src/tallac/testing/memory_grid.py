@@ -20,13 +20,14 @@ from tallac.caps import (
     FileReadCap,
     FileWriteCap,
     ImmutableDirectory,
+    LiteralFile,
     MutableDirectoryRead,
     MutableDirectoryWrite,
     MutableFileRead,
     MutableFormat,
     ReadCap,
 )
-from tallac.dag import Entry, decode_cap, decode_table, encode_cap, encode_table
+from tallac.dag import EncodedCap, Entry, decode_cap, decode_table, encode_cap, encode_table
 from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError
 from tallac.interfaces import Buffer, CheckReport, Chunk, FileContent
 from tallac.testing.memory_contents import CHUNK_TOKEN_SIZE, Contents, FolderRecipe, MemoryChunkWriter, encoded_file
@@ -215,21 +216,21 @@ class MemoryGrid:
 
     def has(self, encoded: bytes) -> bool:
         """Whether the object of an encoded cap is there."""
-        if encoded[:1] in (b"L", b"M") or encoded in self.tables or self.contents.get(encoded) is not None:
+        if EncodedCap(encoded).is_literal or encoded in self.tables or self.contents.get(encoded) is not None:
             return True
         return any(encode_cap(_read_cap(writekey)) == encoded for writekey in self.mutable)
 
     def open_file(self, cap: FileReadCap) -> BytesIO:
         if isinstance(cap, MutableFileRead):
             return BytesIO(self.mutable_files.get(cap))
-        encoded = encode_cap(cap)
-        content = encoded[1:] if encoded[:1] == b"L" else self.contents.get(encoded)
+        content = cap.data if isinstance(cap, LiteralFile) else self.contents.get(encode_cap(cap))
         if content is None:
             raise MissingObjectError(f"the memory grid has no file {cap!r}")
         return BytesIO(content)
 
     def read_small(self, encoded: bytes) -> bytes | None:
-        return encoded[1:] if encoded[:1] == b"L" else None
+        cap = EncodedCap(encoded)
+        return cap.data if cap.is_literal_file else None
 
     def reader_recipe(self) -> None:
         """Return None: worker processes can't read this process's memory."""

@@ -166,7 +166,7 @@ class Vault:
         if not isinstance(cap, ImmutableDirectory):
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)
-        return TableDirectory(self.components.reader_with_index(), NodeRef(b"", cap.key + cap.hash, cap.size))
+        return TableDirectory(self.components.reader_with_index(), NodeRef.root(cap))
 
     def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
         """See `tallac.interfaces.StoredSizes`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tallac.caps import FileReadCap
-from tallac.dag import Entry
+from tallac.dag import EncodedCap, Entry
 from tallac.errors import CapError, CorruptObjectError
 from tallac.interfaces import BinaryReader, FileReader
 from tallac.restore.filesystem import DestinationSystem
@@ -36,7 +36,7 @@ def write_content(system: DestinationSystem, grid: FileReader, entry: Entry, des
         else:
             size = _copy(system, reader, descriptor)
     # Only these caps tell a size; a text cap's size is not known beforehand.
-    if encoded[:1] == b"C" and size != entry.size:
+    if EncodedCap(encoded).is_file and size != entry.size:
         raise CorruptObjectError(f"the content has {size} bytes instead of {entry.size}")
     return size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from tallac.dag import Entry
+from tallac.dag import EncodedCap, Entry
 from tallac.interfaces import FileReader
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.compare import Comparer, is_same_special
@@ -81,7 +81,7 @@ class ExistingFiles:
 
     def _decide_regular(self, entry: Entry, found: SourceEntry, directory: int) -> Change:
         # Only these caps tell a size.
-        is_size_known = entry.encoded[:1] in (b"C", b"L")
+        is_size_known = EncodedCap(entry.encoded).has_file_size
         if is_size_known and entry.size != found.size:
             return Change.REPLACED
         try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from tallac.dag import Entry, join_components
+from tallac.dag import EncodedCap, Entry, join_components
 from tallac.interfaces import CapReader
 from tallac.restore.files.file_writer import Batch, FileWriter
 from tallac.restore.filesystem import DESTINATION
@@ -177,7 +177,9 @@ def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: F
 
 def _is_divisible(entry: Entry) -> bool:
     """Tell whether a file is large, and its stretches can be written in any order."""
-    return entry.encoded[:1] == b"C" and entry.size >= LARGE_SIZE_MIN and not entry.metadata.holes and not entry.metadata.flags
+    return (
+        EncodedCap(entry.encoded).is_file and entry.size >= LARGE_SIZE_MIN and not entry.metadata.holes and not entry.metadata.flags
+    )
 
 
 def _is_stale(error: Exception) -> bool:

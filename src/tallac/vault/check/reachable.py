@@ -85,7 +85,7 @@ class CapCheck:
         if isinstance(cap, LiteralDirectory):
             return
         if isinstance(cap, ImmutableDirectory):
-            self._check_tables(path, NodeRef(b"", cap.key + cap.hash, cap.size))
+            self._check_tables(path, NodeRef.root(cap))
             return
         if cap.verify_cap.storage_index in self._slots_seen:
             return
@@ -139,7 +139,7 @@ class CapCheck:
             self._progress(self.report)
         if isinstance(cap, LiteralFile) or cap.total != 1:
             return
-        root = NodeRef(b"", cap.key + cap.hash, cap.size)
+        root = NodeRef.root(cap)
         name = object_name_of(self._naming, storage_index_of(root.key))
         if name in self._seen:
             return

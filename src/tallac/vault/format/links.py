@@ -24,7 +24,7 @@ from tallac.caps import (
     VerifyCap,
     storage_index_of,
 )
-from tallac.dag import Entry, decode_cap
+from tallac.dag import EncodedCap, Entry, decode_cap
 from tallac.errors import AuthorityError, MalformedObjectError
 from tallac.vault.format.objects import Kind
 
@@ -71,15 +71,13 @@ def directory_link(key: bytes, cap_hash: bytes) -> bytes:
 
 
 def links_of_encoded(encoded: bytes) -> bytes:
-    """Encode the link that follows from a packed cap; empty for literal and unknown caps."""
-    tag = encoded[:1]
-    if tag == b"C":
-        if int.from_bytes(encoded[49:], "big") <= SMALL_SIZE_MAX:
-            return chunk_link(encoded[1:17])
-        return list_link(encoded[1:17], encoded[17:49])
-    if tag == b"D":
-        return directory_link(encoded[1:17], encoded[17:49])
-    if tag != b"T":
+    """Encode the link that follows from an encoded cap; empty for literal and unknown caps."""
+    hashed = EncodedCap(encoded)
+    if hashed.is_file:
+        return chunk_link(hashed.key) if hashed.size <= SMALL_SIZE_MAX else list_link(hashed.key, hashed.hash)
+    if hashed.is_directory:
+        return directory_link(hashed.key, hashed.hash)
+    if not hashed.is_text:
         return b""
     cap = decode_cap(encoded)
     if isinstance(cap, MutableDirectoryRead | MutableFileRead):

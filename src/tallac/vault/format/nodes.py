@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from tallac.caps import ImmutableDirectory, ImmutableFile
+from tallac.dag import EncodedCap
 from tallac.errors import MalformedObjectError, StoreError
 from tallac.vault.format.links import chunk_link, directory_link, list_link
 from tallac.vault.format.objects import Kind, Stored
@@ -43,6 +45,11 @@ class NodeRef(NamedTuple):
     key_and_hash: bytes
     size: int
     level: int | None = None
+
+    @classmethod
+    def root(cls, cap: ImmutableFile | ImmutableDirectory | EncodedCap) -> NodeRef:
+        """Return the root of a file's list or of a directory's tables; of a small file its only chunk."""
+        return cls(b"", cap.key + cap.hash, cap.size)
 
     @property
     def key(self) -> bytes:

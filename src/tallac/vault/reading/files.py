@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 
 from tallac.caps import FileReadCap, ImmutableFile, LiteralFile, MutableFileRead
-from tallac.dag import split_hashed
+from tallac.dag import EncodedCap
 from tallac.errors import AuthorityError, MissingObjectError
 from tallac.interfaces import BinaryReader
 from tallac.vault.format.links import SMALL_SIZE_MAX, require_issued
@@ -43,16 +43,17 @@ class VaultFiles:
         reader = self._reader()
         if 0 < cap.size <= SMALL_SIZE_MAX:
             return io.BytesIO(reader.read_chunk(cap.key, cap.hash, cap.size))
-        return VaultFile(reader, NodeRef(b"", cap.key + cap.hash, cap.size))
+        return VaultFile(reader, NodeRef.root(cap))
 
     def read_small(self, encoded: bytes) -> bytes | None:
         """See `tallac.interfaces.FileReader`."""
-        if encoded[:1] == b"L":
-            return encoded[1:]
-        if encoded[:1] != b"C":
+        cap = EncodedCap(encoded)
+        if cap.is_literal_file:
+            return cap.data
+        if not cap.is_file:
             return None
-        key, cap_hash, size = split_hashed(encoded)
-        return self._reader().read_chunk(key, cap_hash, size) if 0 < size <= SMALL_SIZE_MAX else None
+        cap.require_hashed()
+        return self._reader().read_chunk(cap.key, cap.hash, cap.size) if 0 < cap.size <= SMALL_SIZE_MAX else None
 
 
 def chunks_from(reader: ObjectReader, root: NodeRef, offset: int) -> Iterator[tuple[int, NodeRef]]:

@@ -40,7 +40,7 @@ def stored_parts(reader: ObjectReader, naming: bytes, cap: ReadCap) -> Iterator[
     if not isinstance(cap, ImmutableFile | ImmutableDirectory):
         raise AuthorityError(f"{cap} is not in a vault: it belongs to another grid")
     require_issued(cap)
-    waiting = [NodeRef(b"", cap.key + cap.hash, cap.size)]
+    waiting = [NodeRef.root(cap)]
     while waiting:
         child = waiting.pop()
         below = _children(reader, child, is_file=isinstance(cap, ImmutableFile))

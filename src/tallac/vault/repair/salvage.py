@@ -72,9 +72,9 @@ class Salvage:
         while waiting:
             cap = waiting.pop()
             if isinstance(cap, ImmutableFile) and cap.total == 1:
-                self._walk_file(NodeRef(b"", cap.key + cap.hash, cap.size))
+                self._walk_file(NodeRef.root(cap))
             elif isinstance(cap, ImmutableDirectory) and cap.total == 1:
-                waiting += self._caps_of(self._tables(NodeRef(b"", cap.key + cap.hash, cap.size)))
+                waiting += self._caps_of(self._tables(NodeRef.root(cap)))
             elif isinstance(cap, MutableDirectoryRead) and cap.verify_cap.storage_index not in self._slots_seen:
                 self._slots_seen.add(cap.verify_cap.storage_index)
                 try:

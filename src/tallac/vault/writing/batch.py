@@ -13,8 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap, storage_index_of
-from tallac.dag import Entry, decode_cap
-from tallac.dag.encoded import encode_size
+from tallac.dag import EncodedCap, Entry, decode_cap, encode_file_cap, encode_literal_file
 from tallac.errors import DamageError
 from tallac.interfaces import (
     Backend,
@@ -58,9 +57,9 @@ _receipt_decoder = msgspec.msgpack.Decoder(_Receipt)
 def put_small(objects: ObjectWriter, data: Buffer) -> bytes:
     """Store a small file, or keep it in the cap; give the packed cap."""
     if len(data) <= LITERAL_SIZE_MAX:
-        return b"L" + bytes(data)
+        return encode_literal_file(bytes(data))
     stored = objects.store(Kind.CHUNK, data)
-    return b"C" + stored.key + stored.hash + encode_size(len(data))
+    return encode_file_cap(stored.key + stored.hash, len(data))
 
 
 class VaultChunkWriter:
@@ -178,14 +177,14 @@ class VaultWriter:
         if self._joined_size >= FLUSH_SIZE:
             self._joined_size = 0
             self._objects.flush_nodes()
-        return b"C" + root.key_and_hash + encode_size(root.size)
+        return encode_file_cap(root.key_and_hash, root.size)
 
     def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
         """See `tallac.interfaces.CapWriter`."""
         held: list[tuple[Chunk, bytes]] = []
         offset = 0
         with contextlib.suppress(DamageError):  # What lies behind a node that is not there is not held.
-            for child in self._leaves(NodeRef(b"", encoded[1:49], int.from_bytes(encoded[49:], "big"))):
+            for child in self._leaves(NodeRef.root(EncodedCap(encoded))):
                 if not child.is_hole and not self._has(child.key):
                     break
                 held.append((Chunk(offset, child.size, child.is_hole), child.key_and_hash))
@@ -238,18 +237,15 @@ class VaultWriter:
 
     def holds(self, encoded: bytes) -> bool:
         """See `tallac.interfaces.CapWriter`."""
-        if encoded[:1] not in (b"C", b"D"):
-            return True
-        return self._has(encoded[1:17])
+        cap = EncodedCap(encoded)
+        return not cap.is_hashed or self._has(cap.key)
 
     def holds_all(self, encoded: bytes) -> bool:
         """See `tallac.interfaces.CapWriter`."""
-        if encoded[:1] != b"C":
-            return self.holds(encoded)
-        size = int.from_bytes(encoded[49:], "big")
-        if size <= SMALL_SIZE_MAX:
-            return self._has(encoded[1:17])
-        return self._has_below(NodeRef(b"", encoded[1:49], size))
+        cap = EncodedCap(encoded)
+        if cap.is_file and cap.size > SMALL_SIZE_MAX:
+            return self._has_below(NodeRef.root(cap))
+        return self.holds(encoded)
 
     def publish(self) -> None:
         """Make all caps of this batch durable: packs first, then the index.
