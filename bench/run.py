@@ -49,7 +49,7 @@ def tools() -> dict[str, Tool]:
         "tallac": Tool(
             version=f"{tallac} --version",
             environment={"TALLAC_HOME": "{cache}"},
-            init=f"{tallac} -q create-alias bench --grid {{repository}}",
+            init=f"{tallac} -q create-alias bench --vault {{repository}}",
             backup=f"{tallac} -q backup {{source}} bench:",
             restore=f"{tallac} -q restore bench:Latest {{restored}}/out",
             restored_at="{restored}/out",

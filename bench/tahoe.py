@@ -90,7 +90,7 @@ def _run(grid: TahoeGrid, folder: Path, tool: str, source: Path, target: str) ->
 def _prepare(grid: TahoeGrid, folder: Path) -> None:
     grid.tahoe("create-alias", "bench")
     place = f"tahoe+vault:{grid.node.directory}"
-    subprocess.run([_tallac(), "-q", "create-alias", "vault", "--grid", place], check=True, env=_environment(folder))
+    subprocess.run([_tallac(), "-q", "create-alias", "vault", "--vault", place], check=True, env=_environment(folder))
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from tallac.cli.group import COMMANDS, group
+from tallac.cli.group import group
+from tallac.cli.table import COMMANDS
 
 # Click leaves two of a terminal's 80 columns free.
 WIDTH = 78

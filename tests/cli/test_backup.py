@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_the_first_backup_makes_a_vault(tallac: Tallac, source: Path) -> None:
     """The first backup makes the default vault, and says where it is and what must not be lost; the second does not."""
     result = tallac("backup", source)
-    assert f"made a vault in {tallac.home / 'vault'}, for the alias tallac:" in result.err
+    assert f"created a vault in {tallac.home / 'vault'}, with the alias tallac:" in result.err
     assert f"keep a copy of {tallac.home / 'config' / 'tallac.json'}" in result.err
     assert tallac("backup", source).err == ""
     assert tallac("ls").lines == [b"Archives", b"Latest"]

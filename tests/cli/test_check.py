@@ -45,7 +45,7 @@ def keeper_of(tallac: Tallac, folder: Path) -> tuple[Tallac, list[str | Path]]:
     """Give the command of somebody who has the keeper key alone, and the options that say so."""
     key = folder / "keeper.txt"
     key.write_bytes(tallac("keeper-key").out)
-    return type(tallac)(folder / "keeper"), ["--grid", tallac.vault, "--vault-key", key]
+    return type(tallac)(folder / "keeper"), ["--vault", tallac.vault, "--vault-key", key]
 
 
 @pytest.mark.slow
@@ -133,7 +133,7 @@ def test_a_locator_key_checks_the_frame(tallac: Tallac, source: Path, tmp_path: 
     tallac("-q", "backup", source)
     (tmp_path / "key").write_bytes(tallac("locator-key").out)
     stranger = type(tallac)(tmp_path / "stranger")
-    result = stranger("check", "--read-data", "--grid", tallac.vault, "--vault-key", tmp_path / "key")
+    result = stranger("check", "--read-data", "--vault", tallac.vault, "--vault-key", tmp_path / "key")
     assert result.error_lines == ["roots and sessions were not checked: that takes a keeper key"]
 
 

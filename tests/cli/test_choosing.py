@@ -216,9 +216,9 @@ def test_a_command_that_fails(tallac: Tallac, command: list[str], said: str) -> 
 
 def test_a_command_is_needed(tallac: Tallac, source: Path) -> None:
     """A stream is backed up by itself."""
-    assert "no command is given" in tallac.fails("backup", "tallac:", "--stdin-from-command", status=2)
-    assert "by itself" in tallac.fails("backup", source, "tallac:", "--stdin-name", "x", status=2)
-    assert "by itself" in tallac.fails("backup", "--stdin-name", "x", "--dry-run", status=2)
+    assert "no command given" in tallac.fails("backup", "tallac:", "--stdin-from-command", status=2)
+    assert "alone" in tallac.fails("backup", source, "tallac:", "--stdin-name", "x", status=2)
+    assert "alone" in tallac.fails("backup", "--stdin-name", "x", "--dry-run", status=2)
 
 
 def test_a_dry_run_makes_nothing(tallac: Tallac, source: Path) -> None:
@@ -250,7 +250,7 @@ def test_unchanged_is_skipped(tallac: Tallac, source: Path) -> None:
     """No snapshot is made where nothing has changed, and that is said."""
     tallac("-q", "backup", source)
     result = tallac("backup", source, "--skip-if-unchanged")
-    assert rows(result)["snapshot"].strip() == "none: tallac:Latest has the same"
+    assert rows(result)["snapshot"].strip() == "none: nothing changed since tallac:Latest"
     assert json.loads(tallac("--json", "backup", source, "--skip-if-unchanged").lines[-1])["snapshot"] is None
     assert len(tallac("snapshots").lines) == 2
     (source / "parent" / "blah.txt").write_text("changed")
@@ -273,8 +273,8 @@ def test_gone(tallac: Tallac, source: Path) -> None:
     (source / "parent" / "subdir" / "foo.txt").unlink()
     (source / "empty").rmdir()
     result = rows(tallac("backup", source))
-    assert result["files"].strip() == "0 new, 0 changed, 2 unchanged, 1 gone"
-    assert result["directories"].endswith("1 gone")
+    assert result["files"].strip() == "0 new, 0 changed, 2 unchanged, 1 removed"
+    assert result["directories"].endswith("1 removed")
 
 
 def test_backup_restore_and_rewrite_choose_alike(tallac: Tallac, tmp_path: Path) -> None:

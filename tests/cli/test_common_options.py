@@ -15,12 +15,13 @@ import pytest
 from tests.command import COMMAND
 from tests.terminal import run_on_terminal
 
-from tallac.cli.group import COMMANDS, group
+from tallac.cli.group import group
+from tallac.cli.table import COMMANDS
 
 if TYPE_CHECKING:
     from tests.command import Tallac
 
-COMMON_OPTIONS = {"--verbose", "--quiet", "--json", "--no-progress", "--grid", "--vault-key"}
+COMMON_OPTIONS = {"--verbose", "--quiet", "--json", "--no-progress", "--vault", "--vault-key"}
 
 # Commands whose whole purpose is what they print; the others print nothing when told to be quiet.
 PRINTING = [
@@ -61,7 +62,7 @@ DOING = [
     ("prune", "tallac:"),
     ("scrub", "tallac:"),
     ("repair", "tallac:"),
-    ("copy-vault", "tallac:", "{out}/mirror"),
+    ("mirror", "tallac:", "{out}/mirror"),
     ("create-alias", "alias{number}"),
 ]
 

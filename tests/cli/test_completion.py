@@ -17,7 +17,8 @@ import pytest
 from tests.command import PATIENCE_SECONDS
 
 from tallac.cli.completion.shells import SCRIPTS, TypedWord, answer, quote_for_bash, split_line
-from tallac.cli.group import COMMANDS, group
+from tallac.cli.group import group
+from tallac.cli.table import COMMANDS
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -104,7 +105,7 @@ def stocked(make_tallac: Callable[[Path], Tallac], tmp_path_factory: pytest.Temp
     (folder / "source" / "My Letters").mkdir(parents=True)
     (folder / "source" / "My Letters" / "it's $5.txt").write_text("five")
     (folder / "source" / "notes:of today").write_text("today")
-    tallac("-q", "create-alias", "house", "--grid", folder / "vault")
+    tallac("-q", "create-alias", "house", "--vault", folder / "vault")
     tallac("-q", "backup", folder / "source", "house:docs")
     return tallac
 
@@ -166,8 +167,8 @@ def test_local_paths(shell: Shell) -> None:
     assert shell.words("tallac cp loc\tfi\thou\t") == ["cp", "local folder/file.txt", "house:"]
     home = shell.typed.parent
     assert shell.words("tallac backup ~/loc\t") == ["backup", f"{home}/local folder/"]
-    assert shell.words("tallac ls --grid loc\t") == ["ls", "--grid", "local folder/"]
-    assert shell.words("tallac ls --grid=loc\t") == ["ls", "--grid=local folder/"]
+    assert shell.words("tallac ls --vault loc\t") == ["ls", "--vault", "local folder/"]
+    assert shell.words("tallac ls --vault=loc\t") == ["ls", "--vault=local folder/"]
 
 
 def test_what_can_not_be_completed(shell: Shell, stocked: Tallac) -> None:

@@ -121,7 +121,7 @@ def test_marks(docs: Tallac, source: Path) -> None:
     docs("forget", TARGET, "--keep-tag", "a", "--keep-last", "1")
     assert len(names(docs)) == 1
     assert "use one or the other" in docs.fails("tag", TARGET, "Latest", "--set", "a", "--add", "b", status=2)
-    assert "what to change" in docs.fails("tag", TARGET, "Latest", status=2)
+    assert "nothing to change" in docs.fails("tag", TARGET, "Latest", status=2)
     assert "no snapshot" in docs.fails("hold", TARGET, "nothing")
 
 
@@ -129,7 +129,7 @@ def test_marks(docs: Tallac, source: Path) -> None:
 def test_rewrite(docs: Tallac, tmp_path: Path) -> None:
     """A path is gone from all snapshots, everything else is as it was, and the vault is whole."""
     before = names(docs)
-    assert b"taken out" in docs("rewrite", TARGET, "--exclude", "/parent/subdir/foo.txt", "--dry-run").out
+    assert b"removed" in docs("rewrite", TARGET, "--exclude", "/parent/subdir/foo.txt", "--dry-run").out
     assert docs("get", f"{TARGET}/Latest/parent/subdir/foo.txt").out == b"foo"
     docs("rewrite", TARGET, "--exclude", "*.txt", "--exclude", "!blah.txt", "--snapshot", before[0])
     assert docs("ls", "-R", f"{TARGET}/Archives/{before[0]}/parent").lines == [b"blah.txt", b"subdir"]

@@ -60,7 +60,7 @@ def shell(tallac: Tallac, tmp_path: Path) -> Shell:
     shell = Shell(tallac, tmp_path)
     (shell.home / "Documents").mkdir(parents=True)
     (shell.home / "Documents" / "rent.txt").write_text("rent" * 1000)
-    tallac("-q", "create-alias", "usb", "--grid", tmp_path / "usb" / "vault")
+    tallac("-q", "create-alias", "usb", "--vault", tmp_path / "usb" / "vault")
     return shell
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallac.cli.group import COMMANDS
+from tallac.cli.table import COMMANDS
 
 if TYPE_CHECKING:
     from tests.command import Tallac

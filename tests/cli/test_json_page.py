@@ -253,12 +253,12 @@ def _forget(run: Session, folder: Path) -> None:
     run("forget", f"tallac:Archives/{name}", "--allow-empty")
     run("prune", "tallac:", "--max-unused", "0")
     run("forget", "--undo", "tallac:", status=1)
-    run("keeper-stats", "tallac:")
+    run("vault-stats", "tallac:")
 
 
 def _hand_on(run: Session, tmp_path: Path) -> None:
     cap = json.loads(run("cap", "tallac:").out)["cap"]
-    run("create-alias", "usb", "--grid", tmp_path / "usb")
+    run("create-alias", "usb", "--vault", tmp_path / "usb")
     run("create-alias", "again")
     run("add-alias", "read", cap)
     run("list-aliases")
@@ -305,7 +305,7 @@ def _damage(run: Session, tmp_path: Path) -> None:
     run("deep-check", "--read-data", "tallac:", status=1)
     run("scrub", "tallac:", status=1)
     run("restore", "tallac:Latest", tmp_path / "damaged", status=1)
-    run("copy-vault", "tallac:", tmp_path / "mirror-of-damage", status=1)
+    run("mirror", "tallac:", tmp_path / "mirror-of-damage", status=1)
     run("repair", "tallac:", "--dry-run")
     for path in others:
         path.unlink()
@@ -313,7 +313,7 @@ def _damage(run: Session, tmp_path: Path) -> None:
         run(*command, status=1)
     first, *_, last = _names(run, "tallac:")
     run("diff", f"tallac:Archives/{first}", f"tallac:Archives/{last}", status=1)
-    run("keeper-stats", "tallac:", status=1)
+    run("vault-stats", "tallac:", status=1)
 
 
 @pytest.mark.slow
@@ -332,7 +332,7 @@ def test_the_page_on_json(run: Session, folder: Path, tmp_path: Path, monkeypatc
     run("backup", folder, status=3, as_user=True)
     _look(run, folder, tmp_path)
     _change(run, folder, tmp_path)
-    run("copy-vault", "tallac:", tmp_path / "mirror")
+    run("mirror", "tallac:", tmp_path / "mirror")
     run("repair", "tallac:")
     _forget(run, folder)
     _hand_on(run, tmp_path)

@@ -34,7 +34,7 @@ class Keeper:
         key = folder / "keeper.txt"
         key.write_bytes(tallac("keeper-key").out)
         self.tallac = type(tallac)(folder / "keeper")
-        self.given = ("--grid", tallac.vault, "--vault-key", key)
+        self.given = ("--vault", tallac.vault, "--vault-key", key)
         self.shown: list[bytes] = []
 
     def __call__(self, *arguments: str | Path, status: int | None = 0) -> bytes:
@@ -53,10 +53,10 @@ def test_everything_without_reading_anything(tallac: Tallac, told: Path, tmp_pat
     tallac("-q", "forget", f"tallac:target {CANARY}", "--keep-last", "1")
     keeper = Keeper(tallac, tmp_path)
     keeper("check", "--read-data", "-v")
-    assert json.loads(keeper("keeper-stats", "--json"))["objects"]["unused"]["count"] > 0
+    assert json.loads(keeper("vault-stats", "--json"))["objects"]["unused"]["count"] > 0
     keeper("prune", "-v", "--max-unused", "0")
-    assert json.loads(keeper("keeper-stats", "--json"))["objects"]["unused"]["count"] == 0
-    keeper("copy-vault", "-v", tallac.vault, tmp_path / "mirror")
+    assert json.loads(keeper("vault-stats", "--json"))["objects"]["unused"]["count"] == 0
+    keeper("mirror", "-v", tallac.vault, tmp_path / "mirror")
     pack = max(tallac.vault.glob("packs/*"), key=lambda path: path.stat().st_size)
     content = bytearray(pack.read_bytes())
     content[len(content) // 2] ^= 1
@@ -95,13 +95,13 @@ def test_a_keeper_opens_nothing(tallac: Tallac, told: Path, tmp_path: Path) -> N
 def test_stats_of_what_is_no_vault_alias(tallac: Tallac, told: Path, tmp_path: Path) -> None:
     """A path below an alias is refused; damage is said, with what can be counted; a killed writer's session is listed."""
     tallac("-q", "backup", told)
-    assert "give the alias alone" in tallac.fails("keeper-stats", "tallac:Latest", status=2)
-    figures = json.loads(tallac("keeper-stats", "--json", "tallac:").out)
+    assert "give the alias alone" in tallac.fails("vault-stats", "tallac:Latest", status=2)
+    figures = json.loads(tallac("vault-stats", "--json", "tallac:").out)
     assert figures["roots"] == figures["stored"]["slots"]["count"] == 2
     assert figures["sessions"] == []
     assert figures["objects"]["directories"]["count"] == 2
     for pack in tallac.vault.glob("packs/*"):
         pack.write_bytes(bytes(pack.stat().st_size))
-    result = tallac("keeper-stats", status=1)
-    assert "`tallac check` says what is hit" in result.err
+    result = tallac("vault-stats", status=1)
+    assert "`tallac check` names what is damaged" in result.err
     assert b"packs" in result.out

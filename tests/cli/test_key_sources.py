@@ -94,7 +94,7 @@ def test_connecting_where_the_key_is_elsewhere(backed_up: Tallac, source: Path, 
     machine("key-source", "--file", tmp_path / "key.txt")
     backed_up("create-alias", "late")
     said = machine("connect", backed_up.vault, "--passphrase-file", "-", stdin=b"several words of mine").error_lines
-    assert said == ["alias late: is ready", "alias tallac: is here already"]
+    assert said == ["alias late: is ready", "alias tallac: existed already"]
     assert secrets_in(machine) == []
     works(machine, source)
 
@@ -126,10 +126,10 @@ def test_a_key_for_one_command(backed_up: Tallac, tmp_path: Path) -> None:
     (tmp_path / "keeper.txt").write_bytes(backed_up("keeper-key").out)
     keeper = Tallac(tmp_path / "keeper")
     printing = shlex.join(["cat", str(tmp_path / "keeper.txt")])
-    keeper("prune", "--dry-run", "--grid", backed_up.vault, "--vault-key-command", printing)
-    both = ("--grid", backed_up.vault, "--vault-key-command", printing, "--vault-key", tmp_path / "keeper.txt")
+    keeper("prune", "--dry-run", "--vault", backed_up.vault, "--vault-key-command", printing)
+    both = ("--vault", backed_up.vault, "--vault-key-command", printing, "--vault-key", tmp_path / "keeper.txt")
     assert "give one of them" in keeper.fails("prune", *both, status=2)
-    assert "ended with status 1" in keeper.fails("prune", "--grid", backed_up.vault, "--vault-key-command", "false", status=2)
+    assert "ended with status 1" in keeper.fails("prune", "--vault", backed_up.vault, "--vault-key-command", "false", status=2)
 
 
 def test_completion_asks_nobody(backed_up: Tallac, tmp_path: Path) -> None:

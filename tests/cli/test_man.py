@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from tallac.cli.group import COMMANDS, EXAMPLES, group
+from tallac.cli.group import EXAMPLES, group
 from tallac.cli.manual import page, page_names
+from tallac.cli.table import COMMANDS
 
 if TYPE_CHECKING:
     from tests.command import Tallac

@@ -136,7 +136,7 @@ def test_a_limit_on_files(tallac: Tallac, source: Path, size: int) -> None:
 
 def test_an_option_that_is_empty(tallac: Tallac) -> None:
     """An empty folder, as from a variable that is not set, is no leave to use the default vault."""
-    assert "--grid needs a folder" in tallac.fails("create-alias", "x", "--grid", "", status=2)
+    assert "--vault needs a folder" in tallac.fails("create-alias", "x", "--vault", "", status=2)
     assert not tallac.vault.exists()
 
 

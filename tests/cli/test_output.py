@@ -122,4 +122,4 @@ def test_a_long_listing(tallac: Tallac, source: Path) -> None:
 def test_options_before_and_after(filled: Tallac) -> None:
     """The common options mean the same before the command and after it."""
     assert filled("--json", "ls").out == filled("ls", "--json").out
-    assert filled("--grid", filled.home / "vault", "ls").out == filled("ls", "--grid", filled.home / "vault").out
+    assert filled("--vault", filled.home / "vault", "ls").out == filled("ls", "--vault", filled.home / "vault").out

@@ -106,7 +106,7 @@ def test_a_dry_run(docs: Tallac, source: Path, tmp_path: Path) -> None:
 def test_reading_back(docs: Tallac, tmp_path: Path) -> None:
     """With --verify, all files are read back and counted."""
     told = docs("restore", "--verify", "Latest", tmp_path / "out")
-    assert [line.split() for line in told.lines][1] == [b"read", b"back", b"3"]
+    assert [line.split() for line in told.lines][1] == [b"verified", b"3"]
 
 
 def test_archives(docs: Tallac, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_whole_vault(tallac: Tallac, stranger: Tallac) -> None:
     before = {path: path.read_bytes() for path in tallac.vault.rglob("*") if path.is_file()}
     result = stranger("scrub", tallac.vault)
     assert result.err == ""
-    assert b"all is well" in result.out
+    assert b"no damage found" in result.out
     summary = json.loads(stranger("scrub", "--json", tallac.vault).lines[-1])
     assert summary["healthy"] is True
     assert summary["objects"] == len(self_named(tallac.vault))

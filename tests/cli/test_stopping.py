@@ -58,7 +58,7 @@ def test_a_stopped_backup(tallac: Tallac, source: Path, large: Path, number: int
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, out) == (status, b"")
-    assert err.decode() == f"tallac: {word}; earlier snapshots are as they were\n"
+    assert err.decode() == f"tallac: {word}; earlier snapshots are unchanged\n"
     assert len(tallac("snapshots").lines) == 2
     tallac("check", "--read-data", "tallac:")
     tallac("-q", "backup", large)
@@ -96,7 +96,7 @@ def test_a_stopped_get(tallac: Tallac, large: Path, tmp_path: Path) -> None:
 STOPPABLE = {
     "restore": ("restore", "Latest", "{out}", "--overwrite", "always"),
     "check": ("check", "--read-data", "tallac:"),
-    "prune": ("prune", "--max-unused", "0", "--fence-after", "1s", "tallac:"),
+    "prune": ("prune", "--max-unused", "0", "--session-timeout", "1s", "tallac:"),
     "put": ("put", "{source}/all", "stored"),
     "get": ("get", "Latest/all", "{out}/got"),
     "cp": ("cp", "-r", "{source}", "tallac:copied"),
@@ -127,7 +127,7 @@ def test_a_stopped_command(tallac: Tallac, source: Path, tmp_path: Path, name: s
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
         assert tallac.processes_left() == []
         if process.returncode == 143:
-            assert (out, err) == (b"", b"tallac: terminated; earlier snapshots are as they were\n")
+            assert (out, err) == (b"", b"tallac: terminated; earlier snapshots are unchanged\n")
             stopped += 1
         else:
             # It was done, or the interpreter was not any more in the program's hands.

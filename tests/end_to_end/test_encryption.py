@@ -117,7 +117,7 @@ def test_no_size_is_found(owner: Owner) -> None:
 
 def test_without_configuration_it_is_noise(owner: Owner, stranger: Tallac, tmp_path: Path) -> None:
     """Without the configuration each command fails with one line, and nothing comes out."""
-    vault = ("--grid", owner.tallac.vault)
+    vault = ("--vault", owner.tallac.vault)
     cap = owner.text("cap", "tallac:")
     out = tmp_path / "out"
     for arguments in commands("ls", "snapshots", "check", f"restore Latest {out}", f"backup {owner.source}"):
@@ -133,7 +133,7 @@ def test_a_lost_configuration(owner: Owner, tmp_path: Path) -> None:
     shutil.copytree(owner.tallac.home, tmp_path / "found", ignore=shutil.ignore_patterns("config"))
     found = Tallac(tmp_path / "found", is_warm=False)
     assert "no alias" in found.fails("ls")
-    assert "no key of this vault" in found.fails("ls", owner.text("cap", "tallac:"), "--grid", found.vault, status=2)
+    assert "no key of this vault" in found.fails("ls", owner.text("cap", "tallac:"), "--vault", found.vault, status=2)
     configuration = json.loads((owner.tallac.home / "config" / "tallac.json").read_text())
     secrets = [grid["vault_key"] for grid in configuration["grids"].values()]
     secrets += [alias["cap"] for alias in configuration["aliases"].values()]
@@ -147,7 +147,7 @@ def test_a_read_cap_and_a_locator_key(owner: Owner, stranger: Tallac, tmp_path: 
     target = f"tallac:{os.fsdecode(FOLDER)}target/Latest"
     (tmp_path / "locator").write_text(owner.text("locator-key", "tallac:"))
     cap = owner.text("cap", f"{target}/letters")
-    stranger("add-alias", "letters", "@-", "--grid", owner.tallac.vault, "--vault-key", tmp_path / "locator", stdin=cap.encode())
+    stranger("add-alias", "letters", "@-", "--vault", owner.tallac.vault, "--vault-key", tmp_path / "locator", stdin=cap.encode())
     assert stranger("ls", "-R", "letters:").lines == [b"literal", b"old", b"old/two", b"one"]
     assert stranger("get", "letters:one").out == CONTENT * 100
     stranger("-q", "restore", "letters:", tmp_path / "out")
@@ -180,7 +180,7 @@ def test_a_keeper(owner: Owner, stranger: Tallac, tmp_path: Path) -> None:
     """A keeper key and a verify cap check all that hangs below, byte for byte, find what is lost, and open nothing."""
     (tmp_path / "keeper").write_text(owner.text("keeper-key", "tallac:"))
     shutil.copytree(owner.tallac.vault, tmp_path / "vault")
-    options = ("--grid", tmp_path / "vault", "--vault-key", tmp_path / "keeper")
+    options = ("--vault", tmp_path / "vault", "--vault-key", tmp_path / "keeper")
     cap = owner.text("cap", "--verify", "tallac:")
     checked = stranger("--json", "check", "--read-data", cap, *options)
     assert checked.summary("objects") > 10

@@ -41,7 +41,7 @@ def write_noise(path: Path, size: int) -> None:
 
 def test_a_full_disk(tallac: Tallac, source: Path, disk: Path, tmp_path: Path) -> None:
     """A backup that does not fit enters nothing; the full disk is read as before; with room made, the next backup works."""
-    tallac("create-alias", "usb", "--grid", disk / "vault")
+    tallac("create-alias", "usb", "--vault", disk / "vault")
     write_noise(source / "first", 2 * MEGABYTE)
     tallac("-q", "backup", source, "usb:")
     listed = tallac("ls", "usb:Archives").out
@@ -69,7 +69,7 @@ def test_a_full_disk(tallac: Tallac, source: Path, disk: Path, tmp_path: Path) -
 
 def test_a_full_disk_of_small_files(tallac: Tallac, source: Path, disk: Path) -> None:
     """The same where many small files do not fit, and workers run into it."""
-    tallac("create-alias", "usb", "--grid", disk / "vault")
+    tallac("create-alias", "usb", "--vault", disk / "vault")
     tallac("-q", "backup", source, "usb:")
     for number in range(3000):
         write_noise(source / f"small {number}", 5_000)
@@ -80,7 +80,7 @@ def test_a_full_disk_of_small_files(tallac: Tallac, source: Path, disk: Path) ->
 
 def test_a_read_only_disk(tallac: Tallac, source: Path, disk: Path, tmp_path: Path) -> None:
     """From a disk that is mounted read-only everything is read; what would write says what is in the way."""
-    tallac("create-alias", "usb", "--grid", disk / "vault")
+    tallac("create-alias", "usb", "--vault", disk / "vault")
     tallac("-q", "backup", source, "usb:")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     (source / "new").write_text("new " * 1000)
@@ -100,7 +100,7 @@ def test_a_read_only_disk(tallac: Tallac, source: Path, disk: Path, tmp_path: Pa
 def test_a_full_home(source: Path, disk: Path, tmp_path: Path, make_tallac: Callable[[Path], Tallac]) -> None:
     """Where there is no room for state, also not for a first look, reading works; so does it on a read-only home."""
     tallac = make_tallac(disk / "home")
-    tallac("create-alias", "tallac", "--grid", tmp_path / "vault")
+    tallac("create-alias", "tallac", "--vault", tmp_path / "vault")
     tallac("-q", "backup", source)
     subprocess.run(["rm", "-rf", disk / "home" / "state"], check=True)
     fill(disk)

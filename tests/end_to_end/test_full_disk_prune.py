@@ -123,7 +123,7 @@ def test_state_on_another_full_disk(
     """Where only the state's disk is full, what is forgotten can't be noted: it is forgotten all the same, and the user is told."""
     home = small_disk(4)
     tallac = make_tallac(home / "home")
-    tallac("create-alias", "usb", "--grid", tmp_path / "vault")
+    tallac("create-alias", "usb", "--vault", tmp_path / "vault")
     for number in range(2):
         (source / "new 0").unlink(missing_ok=True)
         write_noise(source / f"new {number}", SIZE)

@@ -97,7 +97,7 @@ def test_machines_at_once(sources: list[Path], tmp_path: Path) -> None:
 def test_two_first_backups(tallac: Tallac, sources: list[Path]) -> None:
     """Where nothing is there yet, one of two makes the vault; both enter their snapshots in it."""
     said = finish([tallac.start("backup", source) for source in sources[:2]])
-    assert sorted("made a vault" in each for each in said) == [False, True]
+    assert sorted("created a vault" in each for each in said) == [False, True]
     assert len(names(tallac, "tallac:")) == 2
     assert tallac("list-aliases").out.count(b"\n") == 1
     tallac("-q", "check", "--read-data", "tallac:")

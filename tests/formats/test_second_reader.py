@@ -218,7 +218,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     home, source, folder = base / "home", base / "source", base / "vault"
     source.mkdir()
     _fill(source)
-    _tallac(home, "create-alias", "home", "--grid", folder)
+    _tallac(home, "create-alias", "home", "--vault", folder)
     trees = []
     for _ in range(2):
         trees.append(_describe(source))

@@ -88,7 +88,7 @@ def test_aliases_are_shared(tallac: Tallac, tahoe_grid: TahoeGrid) -> None:
     path = directory / "private" / "aliases"
     path.touch()
     path.write_text(path.read_text() + "# a comment")
-    tallac("create-alias", name, "--grid", f"tahoe:{directory}")
+    tallac("create-alias", name, "--vault", f"tahoe:{directory}")
     assert "# a comment\n" in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     tahoe_grid.tahoe("mkdir", f"{name}:made")
@@ -106,7 +106,7 @@ def test_trouble_is_told_in_one_sentence(tallac: Tallac, tahoe_grid: TahoeGrid, 
     file.write_bytes(b"more than fits into a cap, which would need no node" * 2)
     assert "no Tahoe-LAFS node answers" in tallac.fails("put", "-u", "http://127.0.0.1:9/", file)
     assert "node.url" in tallac.fails("put", "-d", tmp_path, file)
-    assert "leave out" in tallac.fails("ls", "-d", tmp_path, "--grid", "x", "a:", status=2)
+    assert "leave out" in tallac.fails("ls", "-d", tmp_path, "--vault", "x", "a:", status=2)
     unknown = "URI:DIR2-CHK:aaaaaaaaaaaaaaaaaaaaaaaaaa:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1:1:500"
     message = tallac.fails("ls", "-u", tahoe_grid.url, unknown)
     assert "NoSharesError" in message or "NotEnoughSharesError" in message

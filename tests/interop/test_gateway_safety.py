@@ -201,7 +201,7 @@ def test_listening_that_can_not_be(tallac: Tallac, gateway: Gateway) -> None:
     assert "belong together" in tallac.fails("serve", "--certificate", "file", status=2)
     missing = tallac.home / "none"
     assert "no certificate" in tallac.fails("serve", "--port", "0", "--certificate", missing, "--key", missing, status=2)
-    assert "there is no vault" in tallac.fails("serve", "--port", "0", "--grid", missing)
+    assert "no vault found" in tallac.fails("serve", "--port", "0", "--vault", missing)
 
 
 def test_tls(tmp_path: Path, tallac: Tallac) -> None:

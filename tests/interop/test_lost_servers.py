@@ -53,7 +53,7 @@ def test_a_server_killed_in_the_middle(
 ) -> None:
     """The backup ends with a sentence, its target has the snapshots it had, and the next run goes on from what was stored."""
     alias, target = f"far-{number}", f"far-{number}:docs"
-    tallac("create-alias", alias, "--grid", f"tahoe:{far_grid.node.directory}")
+    tallac("create-alias", alias, "--vault", f"tahoe:{far_grid.node.directory}")
     tallac("mkdir", target)
     shares = _count_shares(storage)
     process = tallac.start("backup", many_files, target)
@@ -82,7 +82,7 @@ def test_a_server_killed_in_the_middle(
 
 def test_reading_without_servers(far_grid: TahoeGrid, storage: Node, tallac: Tallac, source: Path) -> None:
     """What can't be had while the servers are away is told, and is there again with them."""
-    tallac("create-alias", "away", "--grid", f"tahoe:{far_grid.node.directory}")
+    tallac("create-alias", "away", "--vault", f"tahoe:{far_grid.node.directory}")
     tallac("backup", source, "away:docs")
     storage.kill()
     await_servers(far_grid.node, 0)
@@ -98,7 +98,7 @@ def test_the_gateway_is_killed(with_tahoe: None, make_tallac: Callable[[Path], T
     grid = start_grid(tmp_path / "grid")
     try:
         tallac = make_tallac(tmp_path / "home")
-        tallac("create-alias", "g", "--grid", f"tahoe:{grid.node.directory}")
+        tallac("create-alias", "g", "--vault", f"tahoe:{grid.node.directory}")
         process = tallac.start("backup", many_files, "g:docs")
         _await_shares(grid.node, 20)
         grid.node.kill()

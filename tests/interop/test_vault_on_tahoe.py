@@ -15,7 +15,7 @@ from tests.ticks import settle
 @pytest.fixture
 def on_vault(tallac: Tallac, tahoe_grid: TahoeGrid) -> Tallac:
     """Give the command, with an alias `v:` of a new vault on the grid."""
-    tallac("create-alias", "v", "--grid", f"tahoe+vault:{tahoe_grid.node.directory}")
+    tallac("create-alias", "v", "--vault", f"tahoe+vault:{tahoe_grid.node.directory}")
     return tallac
 
 
@@ -50,11 +50,11 @@ def test_another_machine_reads_it(
     root = location.partition("/URI:")[2]
     other = make_tallac(tmp_path / "other")
     place = f"tahoe+vault:{tahoe_grid.url}URI:{root}"
-    listed = other("ls", "--grid", place, "--vault-key", key, f"{cap}/parent")
+    listed = other("ls", "--vault", place, "--vault-key", key, f"{cap}/parent")
     assert listed.lines == [b"blah.txt", b"subdir"]
 
 
 def test_a_place_without_a_vault(tallac: Tallac, tahoe_grid: TahoeGrid) -> None:
     """A vault that nobody has made is not looked for."""
-    assert "create-alias" in tallac.fails("ls", "--grid", f"tahoe+vault:{tahoe_grid.url}", "URI:DIR2-LIT:")
-    assert "no Tahoe-LAFS node answers" in tallac.fails("create-alias", "x", "--grid", "tahoe+vault:http://127.0.0.1:9/")
+    assert "create-alias" in tallac.fails("ls", "--vault", f"tahoe+vault:{tahoe_grid.url}", "URI:DIR2-LIT:")
+    assert "no Tahoe-LAFS node answers" in tallac.fails("create-alias", "x", "--vault", "tahoe+vault:http://127.0.0.1:9/")

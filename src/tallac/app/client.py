@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from tallac.app.configuration.folders import Folders
 from tallac.app.locations.grid_options import GridOptions
@@ -144,80 +144,3 @@ class Client:
         from tallac.app.operations.gateway import GatewayRunner  # lazy import: see above
 
         return GatewayRunner(self.workspace, self.aliases)
-
-    def __getattr__(self, name: str) -> Any:
-        """Forward a former flat name; commands still use them."""
-        if name not in _FLAT:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        target: Any = self
-        for part in _FLAT[name].split("."):
-            target = getattr(target, part)
-        return target
-
-
-_FLAT = {
-    "prepare_backup": "backups.prepare",
-    "find_sources": "backups.find_sources",
-    "backup": "backups.run",
-    "dry_run_backup": "backups.dry_run",
-    "backup_stream": "backups.run_stream",
-    "backup_command": "backups.run_command",
-    "restore": "restores.restore",
-    "restore_archive": "restores.archive",
-    "forget": "snapshots.forget",
-    "forget_named": "snapshots.forget_named",
-    "undo_forget": "snapshots.undo_forget",
-    "hold": "snapshots.hold",
-    "release": "snapshots.release",
-    "tag": "snapshots.tag",
-    "rewrite": "snapshots.rewrite",
-    "names_snapshot": "snapshots.names_snapshot",
-    "ls": "inspect.ls",
-    "ls_recursive": "inspect.ls_recursive",
-    "find": "inspect.find",
-    "history": "inspect.history",
-    "diff": "inspect.diff",
-    "du": "inspect.du",
-    "stats": "inspect.stats",
-    "manifest": "inspect.manifest",
-    "deep_stats": "inspect.deep_stats",
-    "get": "files.get",
-    "download": "files.download",
-    "put": "files.put",
-    "put_path": "files.put_path",
-    "mkdir": "files.mkdir",
-    "cp": "files.cp",
-    "mv": "files.mv",
-    "ln": "files.ln",
-    "unlink": "files.unlink",
-    "cap": "files.cap",
-    "write_cap": "files.write_cap",
-    "check": "vault.check",
-    "deep_check": "vault.deep_check",
-    "prune": "vault.prune",
-    "repair": "vault.repair",
-    "scrub": "vault.scrub",
-    "copy_vault": "vault.mirror",
-    "keeper_stats": "vault.stats",
-    "create_alias": "aliases.create",
-    "add_alias": "aliases.add",
-    "list_aliases": "aliases.list",
-    "remove_alias": "aliases.remove",
-    "passphrase_source": "keys.passphrases.source",
-    "list_passphrases": "keys.passphrases.list",
-    "add_passphrase": "keys.passphrases.add",
-    "change_passphrase": "keys.passphrases.change",
-    "remove_passphrase": "keys.passphrases.remove",
-    "key_source": "keys.sources.use",
-    "connect": "keys.recovery.connect",
-    "connect_with_kit": "keys.recovery.connect_with_kit",
-    "read_kit": "keys.recovery.read_kit",
-    "recovery_kit": "keys.recovery.kit",
-    "kit_text": "keys.recovery.kit_text",
-    "write_kit": "keys.recovery.write_kit",
-    "locator_key": "keys.locator_key",
-    "keeper_key": "keys.keeper_key",
-    "prepare_serving": "gateway.prepare",
-    "serve": "gateway.serve",
-    "webopen": "gateway.webopen",
-}

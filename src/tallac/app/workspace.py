@@ -86,7 +86,7 @@ class Workspace:
         return self.default_grid(), place
 
     def default_grid(self) -> Grid:
-        """Give the grid that is meant where no place says it: the one of --grid, the default alias's, or the only one."""
+        """Give the grid that is meant where no place says it: the one of --vault, the default alias's, or the only one."""
         chosen = self.nodes.chosen()
         if chosen is not None:
             return self.nodes.open(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -11,12 +12,15 @@ import msgspec
 
 from tallac.app.client import Client
 from tallac.cli.completion.candidates import make_completed
-from tallac.cli.group import COMMANDS, CONTEXT_SETTINGS, write_examples
-from tallac.cli.options.global_options import Settings, grid_options, output_options
+from tallac.cli.group import CONTEXT_SETTINGS, write_examples
+from tallac.cli.options.global_options import Settings, global_options_line, grid_options, output_options
 from tallac.cli.output.output import Output
+from tallac.cli.table import COMMANDS
 from tallac.errors import UsageError
 
 _BEHIND_DASHES = "tallac.behind_dashes"
+
+GLOBAL_NAMES = frozenset(option.name for option in (*output_options(), *grid_options()))
 
 
 def count_behind_dashes() -> int:
@@ -44,6 +48,16 @@ class TallacCommand(click.Command):
         ctx.meta[_BEHIND_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, and name those that all commands have in one line."""
+        own = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        records = [parameter.get_help_record(ctx) for parameter in own if parameter.name not in GLOBAL_NAMES]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
+        formatter.write_paragraph()
+        for line in textwrap.wrap(global_options_line(), formatter.width, break_on_hyphens=False):
+            formatter.write(f"{line}\n")
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         write_examples(formatter, self.examples)
@@ -62,9 +76,9 @@ def define(
     def decorate(function: Callable[..., int | None]) -> TallacCommand:
         def callback(**values: object) -> int | None:
             settings = click.get_current_context().ensure_object(Settings)
-            with _running(settings) as run:
-                status = function(run, **values)
-                run.output.flush()
+            with _running(settings) as context:
+                status = function(context, **values)
+                context.output.flush()
                 return status
 
         all_parameters = [*parameters, *output_options(), *grid_options()]
@@ -100,31 +114,3 @@ def _running(settings: Settings) -> Iterator[CommandContext]:
         warn=output.warn,
     ) as client:
         yield CommandContext(client, output, standard_input)
-
-
-def made_vault(run: CommandContext, location: str, alias: str) -> str:
-    """Say that a vault was made, and what must not be lost."""
-    keys = run.client.workspace.file.path
-    return (
-        f"made a vault in {location}, for the alias {alias}:; keep a copy of {keys} somewhere safe: without it the vault is noise"
-    )
-
-
-def ways_back(alias: str) -> str:
-    """Say how to get in again when the configuration is lost."""
-    return (
-        f"in place of that copy, `tallac add-passphrase {alias}:` sets a passphrase on the vault, and "
-        f"`tallac recovery-kit {alias}: --output kit.html` makes a page to print"
-    )
-
-
-def argument(name: str, metavar: str, *, default: str | None = None, is_optional: bool = False, count: int = 1) -> click.Argument:
-    """Make an argument; with a count of -1 there may be several."""
-    if default is None:
-        return click.Argument([name], metavar=metavar, required=not is_optional, nargs=count)
-    return click.Argument([name], metavar=metavar, default=default, nargs=count)
-
-
-def flag(*names: str, text: str) -> click.Option:
-    """Make an option without a value."""
-    return click.Option(names, is_flag=True, help=text)

@@ -11,7 +11,8 @@ import click
 
 from tallac import __version__
 from tallac.cli.command import TallacCommand
-from tallac.cli.group import COMMANDS, EXAMPLES, HELP_OPTION_NAMES, SYNONYMS, CommandGroup, commands_by_heading
+from tallac.cli.group import EXAMPLES, HELP_OPTION_NAMES, CommandGroup
+from tallac.cli.table import COMMANDS, SYNONYMS, commands_by_heading
 
 LINE_LENGTH_MAX = 78
 

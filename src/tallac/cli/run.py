@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import click
 
 from tallac.cli.group import group
-from tallac.cli.main import interruption_behind
 from tallac.cli.output.stderr import say, silence
+from tallac.cli.signals import interruption_behind
 from tallac.errors import TallacError, UsageError
 
 FAILED = 1

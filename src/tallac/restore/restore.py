@@ -129,7 +129,7 @@ def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:
     except OSError as error:
         raise DestinationError(f"{display_path(path)}: can't be looked at: {error.strerror}; choose another folder") from error
     if is_refused:
-        advice = "if that is meant, add --delete-even-home"
+        advice = "if that is meant, add --allow-delete-home"
         raise DestinationError(f"{display_path(path)}: --delete would empty your home folder, or what it lies in; {advice}")
 
 

@@ -75,7 +75,7 @@ def test_the_second_alias_uses_it(workspace: Workspace) -> None:
 
 
 def test_an_alias_elsewhere(folders: Folders, tmp_path: Path) -> None:
-    """--grid with an empty folder makes a vault there; the default one is not touched."""
+    """--vault with an empty folder makes a vault there; the default one is not touched."""
     (tmp_path / "disk").mkdir()
     workspace = Workspace(folders, GridOptions(vault=str(tmp_path / "disk")))
     assert aliases_of(workspace).create("usb:") == str(tmp_path / "disk")
@@ -217,14 +217,14 @@ def test_a_vault_without_a_key(workspace: Workspace, folders: Folders, tmp_path:
     text = workspace.resolve("tallac:")[1].cap.danger_whole_text()
     with pytest.raises(UsageError, match="--vault-key"):
         Workspace(Folders.under(tmp_path / "stranger"), GridOptions(vault=str(folders.vault))).resolve(text)
-    with pytest.raises(UsageError, match="--grid FOLDER"):
+    with pytest.raises(UsageError, match="--vault FOLDER"):
         Workspace(Folders.under(tmp_path / "stranger")).resolve(text)
     with pytest.raises(UsageError, match="give both"):
         Workspace(Folders.under(tmp_path / "stranger"), GridOptions(vault_key_file="key")).resolve(text)
 
 
 def test_a_vault_that_has_moved(workspace: Workspace, folders: Folders, tmp_path: Path) -> None:
-    """A vault that is not at its place is said to be missing; --grid says where it is now."""
+    """A vault that is not at its place is said to be missing; --vault says where it is now."""
     aliases_of(workspace).create("home")
     workspace.close()
     folders.vault.rename(tmp_path / "moved")

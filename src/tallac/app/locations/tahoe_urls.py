@@ -45,7 +45,7 @@ def parse_tahoe_location(text: str) -> str:
     prefix = VAULT_PREFIX if is_tahoe_vault(text) else PLAIN_PREFIX
     place, cap = _split(text.removeprefix(prefix)) if prefix == VAULT_PREFIX else (text.removeprefix(prefix), "")
     if not place or "\0" in place:
-        raise UsageError(f"--grid {prefix} needs the directory of a Tahoe-LAFS node or its URL, as in {prefix}{_EXAMPLE}")
+        raise UsageError(f"--vault {prefix} needs the directory of a Tahoe-LAFS node or its URL, as in {prefix}{_EXAMPLE}")
     if not _WEB_URL.match(place):
         return prefix + os.path.abspath(os.path.expanduser(place)) + cap
     return prefix + place.rstrip("/") + (cap or "/")
@@ -115,7 +115,7 @@ def backend_of(location: str) -> TahoeBackend:
     place, cap = _split(location.removeprefix(VAULT_PREFIX))
     if not cap:
         raise UsageError(
-            f"{VAULT_PREFIX}{place}: no vault is known there; `tallac create-alias NAME --grid {VAULT_PREFIX}{place}` makes one"
+            f"{VAULT_PREFIX}{place}: no vault is known there; `tallac create-alias NAME --vault {VAULT_PREFIX}{place}` makes one"
         )
     return TahoeBackend(url_of(location), cap.removeprefix("/"), _node_of(location))
 

@@ -29,7 +29,7 @@ def parse_location(text: str) -> str:
         return parse_tahoe_location(text)
     scheme = _SCHEME.match(text)
     if not text or "\0" in text:
-        raise UsageError("--grid needs a folder or a file:/// URL")
+        raise UsageError("--vault needs a folder or a file:/// URL")
     if scheme is None:
         return url_of_folder(Path(text))
     if scheme[1].lower() != "file":
@@ -38,7 +38,7 @@ def parse_location(text: str) -> str:
         raise UsageError("a file URL has three slashes, as in file:///media/disk/vault")
     folder = folder_of_url(text)
     if "\0" in str(folder):
-        raise UsageError("--grid: no folder's name has a zero byte")
+        raise UsageError("--vault: no folder's name has a zero byte")
     return url_of_folder(folder)
 
 

@@ -58,7 +58,7 @@ class Vaults:
         """
         if self._options.vault is not None and self.chosen(configuration) != identity:
             raise UsageError(
-                f"{show_location(self._options.vault)}: this is another vault than the one that the alias is in; leave out --grid"
+                f"{show_location(self._options.vault)}: this is another vault than the one that the alias is in; leave out --vault"
             )
         known = self._given.get(identity) or configuration.grids.get(identity)
         if known is None:
@@ -70,21 +70,21 @@ class Vaults:
         return known
 
     def chosen(self, configuration: Configuration) -> str:
-        """Give the identity of the vault that is meant where no alias says it: --grid, the default alias's, or the only one.
+        """Give the identity of the vault that is meant where no alias says it: --vault, the default alias's, or the only one.
 
         Raises:
             UsageError: It is not clear which, or its key is missing.
-            VaultNotFoundError, StoreError: --grid leads to no vault.
+            VaultNotFoundError, StoreError: --vault leads to no vault.
         """
         if self._options.vault is not None:
             return self._choose(configuration, self._located(configuration, self._options.vault))
         if self._options.gives_key:
-            raise UsageError("--vault-key says how to open a vault, and --grid where it is: give both")
+            raise UsageError("--vault-key says how to open a vault, and --vault where it is: give both")
         if DEFAULT_ALIAS in configuration.aliases:
             return configuration.aliases[DEFAULT_ALIAS].grid
         if len(configuration.grids) == 1:
             return next(iter(configuration.grids))
-        raise UsageError("say with --grid FOLDER which vault this is about")
+        raise UsageError("say with --vault FOLDER which vault this is about")
 
     def chosen_or_new(self, configuration: Configuration) -> tuple[str, str]:
         """Give the identity of the vault for a new alias, and where it was made if it was.
@@ -156,9 +156,9 @@ class Vaults:
         found = self.identity_at(location)
         where = show_location(location)
         if found is None:
-            raise VaultNotFoundError(f"{where}: the vault is not there; attach its disk, or say with --grid where it is now")
+            raise VaultNotFoundError(f"{where}: the vault is not there; attach its disk, or say with --vault where it is now")
         if found != identity:
-            raise UsageError(f"{where}: another vault is there now; say with --grid where the one that is asked for is")
+            raise UsageError(f"{where}: another vault is there now; say with --vault where the one that is asked for is")
         return backend_at(location)
 
     def parse_key(self, known: KnownGrid) -> VaultKey:
@@ -214,7 +214,7 @@ class Vaults:
     def _choose(self, configuration: Configuration, url: str) -> str:
         identity = self.identity_at(url)
         if identity is None:
-            raise VaultNotFoundError(f"{show_location(url)}: there is no vault; `tallac create-alias NAME --grid FOLDER` makes one")
+            raise VaultNotFoundError(f"{show_location(url)}: no vault found; `tallac create-alias NAME --vault FOLDER` creates one")
         if identity in self._given:
             return identity
         if self._options.gives_key:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
-import click
-
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.operations.backup import split_target
 from tallac.app.operations.backup_sources import check_stream_name
 from tallac.backup import BackupSummary
-from tallac.cli.command import CommandContext, argument, count_behind_dashes, define, flag, made_vault, ways_back
+from tallac.cli.command import CommandContext, count_behind_dashes, define
+from tallac.cli.options.backup import backup_options, options_of
 from tallac.cli.options.exclusions import exclusion_options
+from tallac.cli.options.option import Option, argument, flag, option, several
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.reports.backup import (
-    Wishes,
+    created_vault,
     dry_run_fields,
     dry_run_rows,
     observer,
-    options_of,
     summary_fields,
     summary_rows,
-    wish_options,
+    ways_back,
 )
 from tallac.errors import UsageError
 
@@ -34,15 +31,29 @@ STREAM_NAME = "stdin"
     [
         argument("paths", "[FROM...] [ALIAS:TO]", count=-1, is_optional=True),
         *exclusion_options(),
-        click.Option(["--files-from"], metavar="FILE|-", multiple=True, help="Back up the paths in a file, one a line."),
-        click.Option(["--files-from0"], metavar="FILE|-", multiple=True, help="The same, with a zero byte after each path."),
-        click.Option(
-            ["--relative-to"], metavar="FOLDER", help="Keep sources under their paths from this folder, and not from the root."
+        several(
+            "--files-from",
+            metavar="FILE|-",
+            text="Back up the paths listed in a file, one a line.",
+            synonyms=("--files-from-verbatim",),
         ),
-        click.Option(["--stdin-name"], metavar="NAME", help="Back up standard input as a file of this name."),
-        flag("--stdin-from-command", text="Back up what the command behind -- writes; if it fails, nothing is entered."),
-        *wish_options(),
-        flag("-n", "--dry-run", text="Only show what would be stored."),
+        several(
+            "--files-from0",
+            metavar="FILE|-",
+            text="The same, with a zero byte after each path.",
+            synonyms=("--files-from-raw",),
+        ),
+        option("--relative-to", metavar="FOLDER", text="Store sources under their paths relative to this folder."),
+        option(
+            "--stdin-name",
+            metavar="NAME",
+            text="Back up standard input as a file of this name.",
+            synonyms=("--stdin-filename",),
+        ),
+        Option(["--stdin", "is_stdin"], is_flag=True, hidden=True),
+        flag("--stdin-from-command", text="Back up the output of the command after --; no snapshot is made if it fails."),
+        *backup_options(),
+        flag("-n", "--dry-run", text="Only show what would be backed up."),
     ],
     examples=(
         "tallac backup ~/Documents",
@@ -51,79 +62,86 @@ STREAM_NAME = "stdin"
         "tallac backup home:db --stdin-from-command --stdin-name mydb.sql -- pg_dump mydb",
     ),
 )
-def command(
-    run: CommandContext,
+def backup(
+    context: CommandContext,
     paths: tuple[str, ...],
     files_from: tuple[str, ...],
     files_from0: tuple[str, ...],
     relative_to: str | None,
     stdin_name: str | None,
+    is_stdin: bool,
     stdin_from_command: bool,
     dry_run: bool,
-    **wishes: Unpack[Wishes],
+    **values: object,
 ) -> int:
-    """Add a snapshot of a folder to a target.
+    """Back up files and folders as a new snapshot.
 
-    The snapshot goes under TO/Archives, named by its UTC time, and TO/Latest leads to it. Files that have not changed since the
-    last time are not even opened. The default target is tallac:, which the first backup makes, with a vault in your data folder.
-    What can't be read is named and left out; then the exit status is 3. A .tallacignore file in any folder says what to leave out
-    there, as a .gitignore file does for git. Of several sources each lies in the snapshot under its absolute path.
+    The snapshot is stored in TO/Archives under its UTC time, and TO/Latest points to it. Unchanged
+    files are not opened. The default target is tallac:, which the first backup creates, with a
+    vault in your data folder. Files that can't be read are named and left out; the exit status is
+    then 3. A .tallacignore file in any folder lists what to leave out there, as a .gitignore file
+    does for git. With several sources, each is stored under its absolute path.
     """
-    if stdin_name is not None or stdin_from_command:
+    if stdin_name is not None or is_stdin or stdin_from_command:
         if files_from or files_from0 or relative_to or dry_run:
-            raise UsageError("standard input, or a command's output, is backed up by itself: name no lists, folders or --dry-run")
+            raise UsageError("standard input or a command's output is backed up alone: leave out lists, folders and --dry-run")
         behind = count_behind_dashes() if stdin_from_command else 0
         return _store_stream(
-            run, paths[: len(paths) - behind], paths[len(paths) - behind :], stdin_name, stdin_from_command, wishes
+            context, paths[: len(paths) - behind], paths[len(paths) - behind :], stdin_name, stdin_from_command, values
         )
     sources, target = split_target(paths)
-    found = run.client.find_sources(sources, files_from=files_from, files_from0=files_from0, relative_to=relative_to)
-    options = options_of(run, wishes)
+    found = context.client.backups.find_sources(sources, files_from=files_from, files_from0=files_from0, relative_to=relative_to)
+    options = options_of(values, context.standard_input)
     if dry_run:
-        with ProgressLine(run.output) as line:
-            planned = run.client.dry_run_backup(found, target, options=options, observer=observer(run, line))
-        if run.output.is_json:
-            run.output.record(type="summary", target=target, **dry_run_fields(planned))
+        with ProgressLine(context.output) as line:
+            planned = context.client.backups.dry_run(found, target, options=options, observer=observer(context, line))
+        if context.output.is_json:
+            context.output.record(type="summary", target=target, **dry_run_fields(planned))
         else:
-            run.output.summary(dry_run_rows(planned))
+            context.output.summary(dry_run_rows(planned))
         return INCOMPLETE if planned.unreadable else 0
-    made = _prepare(run, target)
-    with ProgressLine(run.output) as line:
-        summary = run.client.backup(found, target, options=options, observer=observer(run, line))
-    return _tell(run, summary, target, made)
+    made = _prepare(context, target)
+    with ProgressLine(context.output) as line:
+        summary = context.client.backups.run(found, target, options=options, observer=observer(context, line))
+    return _tell(context, summary, target, made)
 
 
 def _store_stream(
-    run: CommandContext, paths: tuple[str, ...], arguments: tuple[str, ...], name: str | None, is_command: bool, wishes: Wishes
+    context: CommandContext,
+    paths: tuple[str, ...],
+    arguments: tuple[str, ...],
+    name: str | None,
+    is_command: bool,
+    values: dict[str, object],
 ) -> int:
     if len(paths) > 1:
-        raise UsageError("standard input, or a command's output, is backed up by itself: name the target and no folder")
+        raise UsageError("standard input or a command's output is backed up alone: name the target and no folder")
     if is_command and not arguments:
-        raise UsageError("no command is given: write it after --, as in -- pg_dump mydb")
+        raise UsageError("no command given: write it after --, as in -- pg_dump mydb")
     target = paths[0] if paths else f"{DEFAULT_ALIAS}:"
-    # Whatever makes no sense is said before a vault is made.
+    # Contradictions are reported before a vault is created.
     name = check_stream_name(STREAM_NAME if name is None else name)
-    options = options_of(run, wishes)
-    made = _prepare(run, target)
+    options = options_of(values, context.standard_input)
+    made = _prepare(context, target)
     if is_command:
-        summary = run.client.backup_command(name, arguments, target, options=options)
+        summary = context.client.backups.run_command(name, arguments, target, options=options)
     else:
-        summary = run.client.backup_stream(name, run.standard_input, target, options=options)
-    return _tell(run, summary, target, made)
+        summary = context.client.backups.run_stream(name, context.standard_input, target, options=options)
+    return _tell(context, summary, target, made)
 
 
-def _prepare(run: CommandContext, target: str) -> str:
-    made: str = run.client.prepare_backup(target)
+def _prepare(context: CommandContext, target: str) -> str:
+    made = context.client.backups.prepare(target)
     if made:
-        run.output.note(made_vault(run, made, DEFAULT_ALIAS))
+        context.output.note(created_vault(context, made, DEFAULT_ALIAS))
     return made
 
 
-def _tell(run: CommandContext, summary: BackupSummary, target: str, made: str) -> int:
-    if run.output.is_json:
-        run.output.record(type="summary", target=target, **summary_fields(summary))
+def _tell(context: CommandContext, summary: BackupSummary, target: str, made: str) -> int:
+    if context.output.is_json:
+        context.output.record(type="summary", target=target, **summary_fields(summary))
     else:
-        run.output.summary(summary_rows(summary, target))
+        context.output.summary(summary_rows(summary, target))
     if made:
-        run.output.note(ways_back(DEFAULT_ALIAS))
+        context.output.note(ways_back(DEFAULT_ALIAS))
     return INCOMPLETE if summary.is_incomplete else 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tallac.cli.command import CommandContext, argument, define, flag
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.reports.inspect import ReadErrors
 from tallac.look.diff import Change, Difference, Tally
@@ -22,41 +23,43 @@ _NAMES = {
     [
         argument("old", "A"),
         argument("new", "B"),
-        flag("--content", text="Leave out what differs in metadata only."),
-        flag("--read-data", text="Read local files even where size, times and inode are as recorded."),
+        flag("--content", text="Leave out paths that differ only in metadata."),
+        flag("--read-data", text="Read local files even if size, times and inode are unchanged."),
     ],
     examples=(
         "tallac diff home:docs/Archives/2026-11-23_17:02:11Z home:docs/Latest",
         "tallac diff home:docs/Latest ~/Documents",
     ),
 )
-def command(run: CommandContext, old: str, new: str, content: bool, read_data: bool) -> int:
-    """Show what differs between two snapshots, directories or local folders.
+def diff(context: CommandContext, old: str, new: str, content: bool, read_data: bool) -> int:
+    """Compare two snapshots, directories or local folders.
 
-    A line for each path, from A to B: + added, - removed, M another content, U the same content, other metadata, T another type.
-    What has a colon before its first slash is on a grid, as in home:docs; all else is a local path. What both share is not looked
-    at, so two snapshots are compared in a moment. A local file is read only where it may have changed. The exit status is 0 whether
-    or not anything differs, and 1 where something could not be compared.
+    A line for each path, from A to B: + added, - removed, M different content, U same content but
+    different metadata, T different type. A name with a colon before its first slash is in a vault,
+    as in home:docs; anything else is a local path. Directories that are the same on both sides are
+    skipped, so comparing two snapshots takes a moment. Local files are read only if they may have
+    changed. The exit status is 0 whether or not there are differences, and 1 if something could not
+    be compared.
     """
-    read_errors, tally = ReadErrors(run), Tally()
-    for change in run.client.diff(old, new, read_errors, read_data=read_data):
+    read_errors, tally = ReadErrors(context), Tally()
+    for change in context.client.inspect.diff(old, new, read_errors, read_data=read_data):
         if content and change.difference is Difference.METADATA:
             continue
         tally.add(change)
-        if run.output.is_json:
-            run.output.record(**_fields(change))
+        if context.output.is_json:
+            context.output.record(**_fields(change))
         else:
-            _write_line(run, change)
-    if run.output.is_json:
-        run.output.record(type="summary", **_counts(tally), troubles=read_errors.count)
+            _write_line(context, change)
+    if context.output.is_json:
+        context.output.record(type="summary", **_counts(tally), troubles=read_errors.count)
     else:
-        run.output.summary(_summary(tally, read_errors.count))
+        context.output.summary(_summary(tally, read_errors.count))
     return read_errors.status
 
 
-def _write_line(run: CommandContext, change: Change) -> None:
+def _write_line(context: CommandContext, change: Change) -> None:
     end = b"/\n" if change.is_directory and change.path else b"\n"
-    run.output.name(change.path or b".", f"{change.difference.value}  {_sizes(change):>22}  ", end)
+    context.output.name(change.path or b".", f"{change.difference.value}  {_sizes(change):>22}  ", end)
 
 
 def _sizes(change: Change) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import click
-
-from tallac.cli.command import CommandContext, argument, define, flag
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import argument, flag, option, several
 from tallac.cli.options.sizes import parse_size_limit
 from tallac.cli.options.snapshots import choice_of, choice_options
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
@@ -24,24 +23,23 @@ from tallac.wording import pluralize
     "find",
     [
         argument("words", "[ALIAS:TO[/PATH]] NAME|PATTERN...", count=-1),
-        flag("-i", "--ignore-case", text="Let upper and lower case be the same in patterns."),
-        click.Option(["--newer"], metavar="WHEN", help="Only what was changed then or later, as in 2026-11-23 or '2 weeks ago'."),
-        click.Option(["--older"], metavar="WHEN", help="Only what was changed then or earlier."),
-        click.Option(
-            ["--size"], metavar="+N|-N|N", multiple=True, help="Only files of at least, at most or exactly this size: +10M."
+        flag("-i", "--ignore-case", text="Ignore case in patterns."),
+        option(
+            "--newer",
+            metavar="WHEN",
+            text="Only files changed then or later, as in 2026-11-23 or '2 weeks ago'.",
+            synonyms=("-O", "--oldest"),
         ),
-        click.Option(
-            ["--type", "types"], metavar="f|d|l", multiple=True, help="Only files, directories, links; several with commas."
-        ),
-        click.Option(
-            ["--snapshot", "names"], metavar="NAME", multiple=True, help="Only in this snapshot. May be given several times."
-        ),
+        option("--older", metavar="WHEN", text="Only files changed then or earlier.", synonyms=("-N", "--newest")),
+        several("--size", metavar="+N|-N|N", text="Only files of at least, at most or exactly this size: +10M."),
+        several("--type", "types", metavar="f|d|l", text="Only files, directories or links; several with commas."),
+        several("--snapshot", "names", metavar="NAME", text="Only in this snapshot; may be repeated.", synonyms=("-s",)),
         *choice_options(),
     ],
     examples=("tallac find home:docs '*.txt'", "tallac find home:docs '*' --size +10M --newer '2 weeks ago' --type f"),
 )
-def command(
-    run: CommandContext,
+def find(
+    context: CommandContext,
     words: tuple[str, ...],
     ignore_case: bool,
     newer: str | None,
@@ -51,11 +49,12 @@ def command(
     names: tuple[str, ...],
     **choice: object,
 ) -> int:
-    """Find files and directories in all snapshots of a target.
+    """Find files and directories in snapshots.
 
-    A pattern without a slash is compared with names, one with a slash with the end of paths, or from their beginning if it begins
-    with one. * and ? stand for what is within a name, ** for any number of names. Below each path that is found come its
-    versions, each with the snapshots that have it. With TO/Latest or TO/Archives/NAME only that snapshot is searched.
+    A pattern without a slash is compared with names; a pattern with a slash is compared with the
+    end of paths, or with whole paths if it begins with a slash. * and ? match within a name, **
+    matches any number of names. Each path is followed by its versions, with the snapshots that
+    contain them. With TO/Latest or TO/Archives/NAME only that snapshot is searched.
     """
     place, patterns = (words[0], words[1:]) if len(words) > 1 else ("", words)
     now_ns = time.time_ns()
@@ -66,31 +65,31 @@ def command(
         None if older is None else parse_moment(older, now_ns, is_end=True),
         parse_types(types),
     )
-    read_errors = ReadErrors(run)
-    snapshots, found = run.client.find(place, choice_of(choice, names), criteria, read_errors)
+    read_errors = ReadErrors(context)
+    snapshots, found = context.client.inspect.find(place, choice_of(choice, names), criteria, read_errors)
     paths = versions = 0
     for path in found:
         paths, versions = paths + 1, versions + len(path.versions)
-        _tell(run, snapshots, path)
-    if run.output.is_json:
-        run.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=read_errors.count)
+        _tell(context, snapshots, path)
+    if context.output.is_json:
+        context.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=read_errors.count)
     else:
         found_in = pluralize(len(snapshots), "snapshot")
-        run.output.note(f"{pluralize(paths, 'path')}, {pluralize(versions, 'version')} in {found_in}")
+        context.output.note(f"{pluralize(paths, 'path')}, {pluralize(versions, 'version')} in {found_in}")
     return read_errors.status
 
 
-def _tell(run: CommandContext, snapshots: Sequence[Entry], found: FoundPath) -> None:
-    if run.output.is_json:
+def _tell(context: CommandContext, snapshots: Sequence[Entry], found: FoundPath) -> None:
+    if context.output.is_json:
         for version in found.versions:
-            run.output.record(**_fields(snapshots, found.path, version))
+            context.output.record(**_fields(snapshots, found.path, version))
         return
-    run.output.name(found.path)
+    context.output.name(found.path)
     for version in found.versions:
         entry = version.entry
         size = "-" if entry.is_directory else show_size(entry.size)
         mtime = "-" if entry.metadata.mtime is None else show_time(entry.metadata.mtime[0])
-        run.output.line(f"  {show_mode(entry)}  {size:>8}  {mtime:19}  {show_snapshots(snapshots, version.snapshots)}")
+        context.output.line(f"  {show_mode(entry)}  {size:>8}  {mtime:19}  {show_snapshots(snapshots, version.snapshots)}")
 
 
 def _fields(snapshots: Sequence[Entry], path: bytes, version: Version) -> dict[str, object]:

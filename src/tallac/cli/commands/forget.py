@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from tallac.cli.command import CommandContext, argument, define, flag
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import Option, argument, flag, option, several
+from tallac.cli.options.snapshots import group_by_option
 from tallac.cli.output.display import json_name, show_time, table
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.snapshots import group_heading, unknown_name
@@ -16,20 +18,23 @@ from tallac.retention.rules import Period, Rules, parse_rules
 _NANOSECONDS = 1_000_000_000
 
 
-def _keep(name: str, metavar: str, text: str, *, may_repeat: bool = False) -> click.Option:
-    return click.Option([f"--keep-{name}"], metavar=metavar, help=text, multiple=may_repeat)
+def _keep(name: str, metavar: str, text: str, *synonyms: str) -> Option:
+    return option(f"--keep-{name}", metavar=metavar, text=text, synonyms=synonyms)
 
 
 def _period_options() -> list[click.Parameter]:
     return [
-        _keep("last", "N", "Keep the N newest. N may be unlimited, here and below."),
-        *(_keep(period.value, "N", f"Keep the newest of each of the N newest {noun}.") for period, noun in _NOUNS.items()),
-        _keep("within", "DURATION", "Keep what is newer than this, as in 1y6m or 14d12h, counted from the newest."),
+        _keep("last", "N", "Keep the N newest snapshots. N may be unlimited, here and below.", "-l"),
         *(
-            _keep(f"within-{period.value}", "DURATION", f"Keep the newest of each of the {noun} within this.")
+            _keep(period.value, "N", f"Keep the newest of each of the N newest {noun}.", *_RESTIC_LETTERS[period])
             for period, noun in _NOUNS.items()
         ),
-        _keep("tag", "TAG[,TAG...]", "Keep what has all of these tags. May be given several times.", may_repeat=True),
+        _keep("within", "DURATION", "Keep snapshots up to this much older than the newest, as in 1y6m or 14d12h."),
+        *(
+            _keep(f"within-{period.value}", "DURATION", f"Keep the newest of each of the {noun} within this time.")
+            for period, noun in _NOUNS.items()
+        ),
+        several("--keep-tag", metavar="TAG[,TAG...]", text="Keep snapshots with all of these tags; may be repeated."),
     ]
 
 
@@ -42,14 +47,28 @@ _NOUNS = {
 }
 
 
+# The letter that restic has for days is that of a Tahoe-LAFS node's folder.
+_RESTIC_LETTERS = {
+    Period.HOURLY: ("-H",),
+    Period.DAILY: (),
+    Period.WEEKLY: ("-w",),
+    Period.MONTHLY: ("-m",),
+    Period.YEARLY: ("-y",),
+}
+
+
 @define(
     "forget",
     [
         argument("places", "ALIAS:TO | ALIAS:TO/Archives/NAME...", count=-1),
         *_period_options(),
-        click.Option(["--group-by"], metavar="WHAT", default="host,source", help="host, source, tags or several; or none."),
-        flag("--allow-empty", text="Forget the last snapshot of a group too, if no rule keeps it."),
-        flag("--undo", text="Bring back what the last forget has forgotten, or the snapshots that are named."),
+        group_by_option("Apply rules to each host, source, tags, or several of these; or none.", default="host,source"),
+        flag(
+            "--allow-empty",
+            synonyms=("--unsafe-allow-remove-all",),
+            text="Also forget the last snapshot of a group, if no rule keeps it.",
+        ),
+        flag("--undo", text="Restore the snapshots that the last forget removed, or those that are named."),
         flag("-n", "--dry-run", text="Only show what would be done."),
     ],
     examples=(
@@ -58,30 +77,31 @@ _NOUNS = {
         "tallac forget --undo home:docs",
     ),
 )
-def command(
-    run: CommandContext, places: tuple[str, ...], group_by: str, allow_empty: bool, undo: bool, dry_run: bool, **keep: object
+def forget(
+    context: CommandContext, places: tuple[str, ...], group_by: str, allow_empty: bool, undo: bool, dry_run: bool, **keep: object
 ) -> int:
-    """Drop snapshots from a target.
+    """Remove snapshots from a target, by rules or by name.
 
-    What no rule keeps is forgotten; the rules go for each host and source by itself, and a table says which rule keeps what. Or
-    name the snapshots that are to go. What is held is never forgotten. The space comes back with the next prune; until then, --undo
-    brings back on this machine what was forgotten.
+    Snapshots that no rule keeps are forgotten; rules apply to each host and source separately, and
+    a table shows which rule keeps what. Or name the snapshots to forget. Held snapshots are never
+    forgotten. The space is reclaimed by the next prune; until then, --undo restores forgotten
+    snapshots on this machine.
     """
     if not places:
-        raise UsageError("say of which target snapshots are to be forgotten, as in home:docs")
+        raise UsageError("name the target, as in home:docs")
     rules = _rules(keep)
     if undo:
         if not rules.is_empty:
             raise UsageError("--undo takes no rules")
-        return _undo(run, places, dry_run=dry_run)
-    if rules.is_empty and any(map(run.client.names_snapshot, places)):
-        names = run.client.forget_named(places, group_by=group_by, allow_empty=allow_empty, dry_run=dry_run)
-        _tell_named(run, names, dry_run=dry_run)
+        return _undo(context, places, dry_run=dry_run)
+    if rules.is_empty and any(map(context.client.snapshots.names_snapshot, places)):
+        names = context.client.snapshots.forget_named(places, group_by=group_by, allow_empty=allow_empty, dry_run=dry_run)
+        _tell_named(context, names, dry_run=dry_run)
         return 0
     if len(places) > 1:
-        raise UsageError("rules go for one target at a time")
+        raise UsageError("rules apply to one target at a time")
     order = RetentionPolicy(rules, parse_group_by(group_by), allow_empty=allow_empty)
-    _tell_plan(run, run.client.forget(places[0], order, dry_run=dry_run), dry_run=dry_run)
+    _tell_plan(context, context.client.snapshots.forget(places[0], order, dry_run=dry_run), dry_run=dry_run)
     return 0
 
 
@@ -99,24 +119,24 @@ def _rules(keep: dict[str, object]) -> Rules:
     )
 
 
-def _tell_plan(run: CommandContext, plan: Plan, *, dry_run: bool) -> None:
+def _tell_plan(context: CommandContext, plan: Plan, *, dry_run: bool) -> None:
     forgotten = len(plan.forgotten)
     kept = sum(map(len, plan.groups.values())) - forgotten
     for name in plan.others:
-        run.output.note(unknown_name(name))
-    if run.output.is_json:
+        context.output.note(unknown_name(name))
+    if context.output.is_json:
         for key, decisions in plan.groups.items():
             for decision in decisions:
-                run.output.record(type="decision", **_fields(key, decision))
-        run.output.record(type="summary", kept=kept, forgotten=forgotten, dry_run=dry_run)
+                context.output.record(type="decision", **_fields(key, decision))
+        context.output.record(type="summary", kept=kept, forgotten=forgotten, dry_run=dry_run)
         return
-    if run.output.is_quiet:
+    if context.output.is_quiet:
         return
     for key, decisions in plan.groups.items():
-        run.output.line(f"{group_heading(key)}:")
+        context.output.line(f"{group_heading(key)}:")
         for line in table([_row(decision) for decision in decisions]):
-            run.output.line(f"  {line}")
-    run.output.summary({"kept": str(kept), "would be forgotten" if dry_run else "forgotten": str(forgotten)})
+            context.output.line(f"  {line}")
+    context.output.summary({"kept": str(kept), "would be forgotten" if dry_run else "forgotten": str(forgotten)})
 
 
 def _row(decision: Decision) -> tuple[str, str, str]:
@@ -143,27 +163,31 @@ def _fields(key: GroupKey, decision: Decision) -> dict[str, object]:
     }
 
 
-def _tell_named(run: CommandContext, names: list[bytes], *, dry_run: bool) -> None:
+def _tell_named(context: CommandContext, names: list[bytes], *, dry_run: bool) -> None:
     for name in names:
-        if run.output.is_json:
-            run.output.record(type="decision", kept=False, reasons=[], **json_name(name, "snapshot"))
-    if run.output.is_json:
-        run.output.record(type="summary", forgotten=len(names), dry_run=dry_run)
+        if context.output.is_json:
+            context.output.record(type="decision", kept=False, reasons=[], **json_name(name, "snapshot"))
+    if context.output.is_json:
+        context.output.record(type="summary", forgotten=len(names), dry_run=dry_run)
         return
-    run.output.summary({"would be forgotten" if dry_run else "forgotten": ", ".join(map(show_name, names))})
+    context.output.summary({"would be forgotten" if dry_run else "forgotten": ", ".join(map(show_name, names))})
 
 
-def _undo(run: CommandContext, places: tuple[str, ...], *, dry_run: bool) -> int:
-    undone = run.client.undo_forget(places, dry_run=dry_run)
+def _undo(context: CommandContext, places: tuple[str, ...], *, dry_run: bool) -> int:
+    undone = context.client.snapshots.undo_forget(places, dry_run=dry_run)
     for name, trouble in undone.lost.items():
-        run.output.warn(f"{show_name(name)}: can't come back whole, and stays forgotten: {trouble}")
+        context.output.warn(f"{show_name(name)}: can't be restored completely, and stays forgotten: {trouble}")
     for name in undone.taken:
-        run.output.warn(f"{show_name(name)}: another snapshot has this name now; move that one away with mv, then undo again")
-    if run.output.is_json:
+        context.output.warn(
+            f"{show_name(name)}: another snapshot has this name now; rename that one with `tallac mv`, then undo again"
+        )
+    if context.output.is_json:
         for kind, names in (("back", undone.back), ("lost", list(undone.lost)), ("taken", undone.taken)):
             for name in names:
-                run.output.record(type=kind, **json_name(name, "snapshot"))
-        run.output.record(type="summary", back=len(undone.back), lost=len(undone.lost), taken=len(undone.taken), dry_run=dry_run)
+                context.output.record(type=kind, **json_name(name, "snapshot"))
+        context.output.record(
+            type="summary", back=len(undone.back), lost=len(undone.lost), taken=len(undone.taken), dry_run=dry_run
+        )
     elif undone.back:
-        run.output.summary({"would come back" if dry_run else "back": ", ".join(map(show_name, undone.back))})
+        context.output.summary({"would be restored" if dry_run else "restored": ", ".join(map(show_name, undone.back))})
     return 1 if undone.lost or undone.taken else 0

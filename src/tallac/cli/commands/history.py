@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tallac.app.operations.inspect import PathHistory
-from tallac.cli.command import CommandContext, argument, define
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import argument
 from tallac.cli.options.snapshots import choice_of, choice_options
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_size, show_time, table
 from tallac.cli.output.stderr import show_name
@@ -19,26 +20,27 @@ from tallac.transfer import Place
     [argument("place", "ALIAS:TO/PATH"), *choice_options()],
     examples=("tallac history home:docs/Letters/rent.txt", "tallac history home:docs/Letters/rent.txt --since '2 months ago'"),
 )
-def command(run: CommandContext, place: str, **choice: object) -> int:
-    """Show the versions of a file or directory over all snapshots.
+def history(context: CommandContext, place: str, **choice: object) -> int:
+    """Show the versions of a path across snapshots.
 
-    Each line is a stretch of snapshots that have the same, with what happened before it; the line below says how to get it back.
-    PATH is a path in the snapshots; home:docs/Latest/PATH means the same as home:docs/PATH.
+    Each line is a range of snapshots with the same version, and what changed before it; the line
+    below shows how to get it back. PATH is a path in the snapshots; home:docs/Latest/PATH means the
+    same as home:docs/PATH.
     """
-    found = run.client.history(place, choice_of(choice))
-    if run.output.is_json:
+    found = context.client.inspect.history(place, choice_of(choice))
+    if context.output.is_json:
         for period in found.periods:
-            run.output.record(**_fields(found, period))
+            context.output.record(**_fields(found, period))
     else:
         rows = table([_row(found, period) for period in found.periods], right=(2,))
         for row, period in zip(rows, found.periods, strict=True):
-            run.output.line(row)
-            if isinstance(period.state, Entry) and not run.output.is_quiet:
-                run.output.line(f"    {_command(found.place(period.last), period.state)}")
+            context.output.line(row)
+            if isinstance(period.state, Entry) and not context.output.is_quiet:
+                context.output.line(f"    {_command(found.place(period.last), period.state)}")
     read_errors = [(period.first, period.state) for period in found.periods if isinstance(period.state, ReadError)]
     for number, trouble in read_errors:
         path = show_name(trouble.path) or "all of it"
-        run.output.warn(f"{show_name(found.snapshots[number].name)}: {path}: {trouble.message}")
+        context.output.warn(f"{show_name(found.snapshots[number].name)}: {path}: {trouble.message}")
     return 1 if read_errors else 0
 
 

@@ -6,8 +6,9 @@ import re
 
 import click
 
-from tallac.cli.command import CommandContext, argument, define, flag
-from tallac.cli.output.display import show_size
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import Option, argument, flag
+from tallac.cli.output.display import json_report, show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.errors import UsageError
 from tallac.vault.prune.report import PruneOptions, PruneReport
@@ -20,57 +21,59 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
     "prune",
     [
         argument("alias", "ALIAS:", default=""),
-        flag("-n", "--dry-run", text="Only show what would be freed."),
+        flag("-n", "--dry-run", text="Only show what would be deleted."),
         click.Option(
             ["--max-unused"],
             metavar="PERCENT",
             default="5%",
             show_default=True,
-            help="Put up with so much unused space in a pack before what is in use moves to another.",
+            help="Repack a pack when more than this share of it is unused.",
         ),
-        click.Option(
-            ["--fence-after"],
+        Option(
+            ["--session-timeout"],
             metavar="DURATION",
             default="2m",
             show_default=True,
-            help="Go on without a writer that has shown no sign of life for so long, as in 30s, 10m, 12h.",
+            help="Continue without a writer that has not been heard of for so long, as in 30s, 10m, 12h.",
+            synonyms=("--fence-after",),
         ),
     ],
     examples=(
         "tallac prune home:",
         "tallac prune --dry-run home:",
-        "tallac prune --grid /media/usb/vault --vault-key keeper.txt",
+        "tallac prune --vault /media/usb/vault --vault-key keeper.txt",
     ),
 )
-def command(run: CommandContext, alias: str, dry_run: bool, max_unused: str, fence_after: str) -> int:
-    """Delete what nothing leads to, and give back its space.
+def prune(context: CommandContext, alias: str, dry_run: bool, max_unused: str, session_timeout: str) -> int:
+    """Delete unreferenced data and reclaim its space.
 
-    It goes over the whole vault of the alias. A keeper key suffices, and nothing is read but links. It may run beside backups and
-    other prunes, and may be stopped at any time.
+    This covers the whole vault of the alias. The keeper key is enough; only references between
+    objects are read, and no content. It may run alongside backups and other prunes, and may be
+    stopped at any time.
     """
-    options = PruneOptions(dry_run, _share(max_unused), _seconds(fence_after))
-    told = 0
+    options = PruneOptions(dry_run, _share(max_unused), _seconds(session_timeout))
+    is_reported = False
 
     def show(report: PruneReport) -> None:
-        nonlocal told
+        nonlocal is_reported
         line.show(_state(report), _fields(report))
-        if report.waiting_sessions and not told and not run.output.shows_progress:
-            run.output.note("waiting for a backup that is under way, or was killed; nothing in use is touched meanwhile")
-            told = 1
+        if report.waiting_sessions and not is_reported and not context.output.shows_progress:
+            context.output.note("waiting for a backup that is running or was killed; nothing in use is deleted meanwhile")
+            is_reported = True
 
-    with ProgressLine(run.output) as line:
-        report = run.client.prune(alias, options, progress=show)
+    with ProgressLine(context.output) as line:
+        report = context.client.vault.prune(alias, options, progress=show)
     for message in report.skipped:
-        run.output.warn(message)
+        context.output.warn(message)
     if report.unmoved_packs:
-        run.output.warn(
-            f"{pluralize(report.unmoved_packs, 'pack')} could not be emptied: there is no room to move what is in use elsewhere; "
-            f"free {show_size(report.room_needed)} beside the vault and prune again"
+        context.output.warn(
+            f"{pluralize(report.unmoved_packs, 'pack')} could not be emptied, because there is no room to move what is in use; "
+            f"free {show_size(report.room_needed)} on the vault's disk and prune again"
         )
-    if run.output.is_json:
-        run.output.record(type="summary", dry_run=dry_run, **_fields(report))
+    if context.output.is_json:
+        context.output.record(type="summary", dry_run=dry_run, **_fields(report))
     else:
-        run.output.summary(_rows(report, is_dry_run=dry_run))
+        context.output.summary(_rows(report, is_dry_run=dry_run))
     return 1 if report.skipped or report.unmoved_packs else 0
 
 
@@ -93,22 +96,7 @@ def _state(report: PruneReport) -> str:
 
 
 def _fields(report: PruneReport) -> dict[str, object]:
-    return {
-        "alive_objects": report.alive_objects,
-        "alive_bytes": report.alive_bytes,
-        "dead_objects": report.dead_objects,
-        "dead_bytes": report.dead_bytes,
-        "deleted_packs": report.deleted_packs,
-        "deleted_bytes": report.deleted_bytes,
-        "repacked_packs": report.repacked_packs,
-        "written_packs": report.written_packs,
-        "written_bytes": report.written_bytes,
-        "freed_bytes": report.freed_bytes,
-        "waiting_sessions": report.waiting_sessions,
-        "skipped": report.skipped,
-        "unmoved_packs": report.unmoved_packs,
-        "room_needed": report.room_needed,
-    }
+    return json_report(report) | {"freed_bytes": report.freed_bytes}
 
 
 def _share(text: str) -> float:
@@ -121,5 +109,5 @@ def _share(text: str) -> float:
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text, re.ASCII)
     if match is None:
-        raise UsageError(f"--fence-after {text}: give a number of seconds, or one with m, h or d, as in 10m")
+        raise UsageError(f"--session-timeout {text}: give a number of seconds, or one with m, h or d, as in 10m")
     return float(int(match[1]) * _SECONDS[match[2]])

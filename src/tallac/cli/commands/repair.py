@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
-from tallac.cli.command import CommandContext, argument, define, flag
-from tallac.cli.output.display import show_size
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import argument, flag, option
+from tallac.cli.output.display import json_report, show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.vault.repair.report import RepairOptions, RepairReport
 
@@ -14,64 +13,55 @@ from tallac.vault.repair.report import RepairOptions, RepairReport
     "repair",
     [
         argument("alias", "ALIAS:", default=""),
-        click.Option(["--from", "mirror"], metavar="FOLDER|URL|ALIAS:", help="A mirror to get things from that are damaged here."),
+        option("--from", "mirror", metavar="FOLDER|URL|ALIAS:", text="A mirror to copy damaged and lost data from."),
         flag("-n", "--dry-run", text="Only show what would be done."),
-        flag("--quick", text="Believe each pack that has the right size, instead of reading it."),
-        flag("--end-sessions", text="End sessions that killed runs have left; only when nothing else uses the vault."),
+        flag("--quick", text="Trust packs that have the right size, instead of reading them."),
+        flag(
+            "--remove-stale-sessions",
+            text="Remove sessions that killed runs have left; only when nothing else uses the vault.",
+            synonyms=("--end-sessions",),
+        ),
     ],
     examples=(
         "tallac repair home:",
         "tallac repair --from /media/usb/mirror home:",
-        "tallac repair --dry-run --grid /media/usb/vault --vault-key keeper.txt",
+        "tallac repair --dry-run --vault /media/usb/vault --vault-key keeper.txt",
     ),
 )
-def command(run: CommandContext, alias: str, mirror: str | None, dry_run: bool, quick: bool, end_sessions: bool) -> int:
-    """Put right what is damaged in a vault.
+def repair(context: CommandContext, alias: str, mirror: str | None, dry_run: bool, quick: bool, remove_stale_sessions: bool) -> int:
+    """Repair damage in a vault.
 
-    Headers, index and roots are made again from what is left. Damaged and lost packs come from a mirror, if one is given. Otherwise
-    damaged packs are put aside with all their bytes, what is whole in them is stored again, and the next backup stores the rest
-    anew. Nothing that could be restored before is lost. A keeper key suffices, but for looking into damaged packs. If anything is
-    still missing at the end, it is said, and the exit status is 1.
+    Headers, index and roots are rebuilt from what is left. Damaged and lost packs are copied from a
+    mirror, if one is given. Otherwise damaged packs are moved to the folder damaged/ with all their
+    bytes, intact objects in them are stored again, and the next backup stores the rest again.
+    Nothing that could be restored before is lost. A keeper key is enough, except for looking into
+    damaged packs. If anything is still missing at the end, it is reported, and the exit status is
+    1.
     """
-    options = RepairOptions(dry_run, is_quick=quick, ends_sessions=end_sessions)
-    with ProgressLine(run.output) as line:
-        report = run.client.repair(
-            alias, mirror=mirror, options=options, progress=lambda report: line.show(_state(report), _fields(report))
+    options = RepairOptions(dry_run, is_quick=quick, ends_sessions=remove_stale_sessions)
+    with ProgressLine(context.output) as line:
+        report = context.client.vault.repair(
+            alias, mirror=mirror, options=options, progress=lambda report: line.show(_state(report), json_report(report))
         )
     for message in report.left:
-        run.output.warn(message)
-    if run.output.is_json:
-        run.output.record(type="summary", dry_run=dry_run, healthy=report.is_healthy, **_fields(report))
+        context.output.warn(message)
+    if context.output.is_json:
+        context.output.record(type="summary", dry_run=dry_run, healthy=report.is_healthy, **json_report(report))
         return 0 if report.is_healthy else 1
-    if not run.output.is_quiet:
+    if not context.output.is_quiet:
         for message in report.done:
-            run.output.line(message)
-    run.output.summary({"result": _result(report, is_dry_run=dry_run)})
+            context.output.line(message)
+    context.output.summary({"result": _result(report, is_dry_run=dry_run)})
     return 0 if report.is_healthy else 1
 
 
 def _result(report: RepairReport, *, is_dry_run: bool) -> str:
     if not report.is_healthy:
-        return "not all could be put right"
+        return "some damage could not be repaired"
     if not report.done:
-        return "there is nothing to repair"
-    return "this is what would be done" if is_dry_run else "all is well"
+        return "nothing to repair"
+    return "this would be done" if is_dry_run else "repaired"
 
 
 def _state(report: RepairReport) -> str:
     return f"{show_size(report.bytes_read)} of {show_size(report.bytes_total)} read"
-
-
-def _fields(report: RepairReport) -> dict[str, object]:
-    return {
-        "done": report.done,
-        "left": report.left,
-        "healed_packs": report.healed_packs,
-        "aside_packs": report.aside_packs,
-        "lost_packs": report.lost_packs,
-        "fetched_objects": report.fetched_objects,
-        "salvaged_objects": report.salvaged_objects,
-        "missing_objects": report.missing_objects,
-        "bytes_read": report.bytes_read,
-        "bytes_total": report.bytes_total,
-    }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
-from tallac.cli.command import CommandContext, argument, define, flag
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import Option, argument, flag, several
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.output.stderr import show_name
 from tallac.retention.rewrite import Removed, Rewritten
@@ -15,38 +14,44 @@ from tallac.wording import pluralize
     "rewrite",
     [
         argument("target", "ALIAS:TO"),
-        click.Option(
-            ["--exclude"], metavar="PATTERN", multiple=True, required=True, help="What to take out, as in a .gitignore file."
+        Option(
+            ["--exclude"],
+            metavar="PATTERN",
+            multiple=True,
+            required=True,
+            help="What to remove, as in a .gitignore file.",
+            synonyms=("-e",),
         ),
-        click.Option(["--snapshot"], metavar="NAME", multiple=True, help="Only in this snapshot; may be given several times."),
-        flag("-n", "--dry-run", text="Only show what would be taken out."),
+        several("--snapshot", metavar="NAME", text="Only in this snapshot; may be repeated."),
+        flag("-n", "--dry-run", text="Only show what would be removed."),
     ],
     examples=(
         "tallac rewrite home:docs --exclude /secrets/passwords.txt --dry-run",
         "tallac rewrite home:docs --exclude '*.iso' --snapshot 2026-11-23_17:02:11Z",
     ),
 )
-def command(run: CommandContext, target: str, exclude: tuple[str, ...], snapshot: tuple[str, ...], dry_run: bool) -> None:
-    """Take paths out of snapshots.
+def rewrite(context: CommandContext, target: str, exclude: tuple[str, ...], snapshot: tuple[str, ...], dry_run: bool) -> None:
+    """Remove paths from existing snapshots.
 
-    The snapshots keep their names; only the directories on the way to what is taken out are made anew. A pattern that begins with a
-    slash means a path below the snapshot itself. What was taken out is in the vault until it is pruned; this can't be undone.
+    The snapshots keep their names; only the directories above what is removed are stored again. A
+    pattern that begins with a slash is a path below the snapshot itself. Removed data stays in the
+    vault until it is pruned; a rewrite can't be undone.
     """
-    rewritten = run.client.rewrite(target, exclude, snapshot, dry_run=dry_run)
+    rewritten = context.client.snapshots.rewrite(target, exclude, snapshot, dry_run=dry_run)
     total = sum((found.removed for found in rewritten), Removed())
-    if run.output.is_json:
+    if context.output.is_json:
         for found in rewritten:
-            run.output.record(type="snapshot", **json_name(found.name, "snapshot"), **_fields(found))
-        run.output.record(type="summary", snapshots=len(rewritten), dry_run=dry_run)
+            context.output.record(type="snapshot", **json_name(found.name, "snapshot"), **_fields(found))
+        context.output.record(type="summary", snapshots=len(rewritten), dry_run=dry_run)
         return
     for found in rewritten:
         for path in found.paths:
-            run.output.detail(f"{show_name(found.name)}: {show_name(path)}")
+            context.output.detail(f"{show_name(found.name)}: {show_name(path)}")
     files, directories = pluralize(total.files, "file"), pluralize(total.directories, "directory")
-    run.output.summary(
+    context.output.summary(
         {
             "would change" if dry_run else "changed": pluralize(len(rewritten), "snapshot"),
-            "taken out": f"{files}, {directories}, {show_size(total.size)}",
+            "removed": f"{files}, {directories}, {show_size(total.size)}",
         }
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
-from tallac.cli.command import CommandContext, argument, define
-from tallac.cli.options.snapshots import choice_of, choice_options
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import argument
+from tallac.cli.options.snapshots import choice_of, choice_options, group_by_option
 from tallac.cli.output.display import json_name, show_size, table
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.snapshots import group_heading, unknown_name
@@ -23,39 +22,42 @@ HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "tags",
     [
         argument("place", "[ALIAS:TO]", default=""),
         *choice_options(),
-        click.Option(["--group-by"], metavar="WHAT", help="Make a table for each host, source, tags, or several with commas."),
+        group_by_option("Show a table for each host, source, tags, or several of these, with commas."),
     ],
     examples=("tallac snapshots home:docs", "tallac snapshots home:docs --latest 3 --since '2 weeks ago'"),
 )
-def command(run: CommandContext, place: str, group_by: str | None, **choice: object) -> None:
+def snapshots(context: CommandContext, place: str, group_by: str | None, **choice: object) -> None:
     """List the snapshots of a target.
 
-    A snapshot's name is its time in UTC. The list shows where each comes from, what it holds, and what it added to the vault.
-    Snapshots that lack something that could not be read are marked as incomplete. What is held is marked, and notes are shown.
+    A snapshot's name is its time in UTC. The list shows where each comes from, what it holds, and
+    what it added to the vault. Snapshots that lack unreadable files are marked as incomplete. Holds
+    and notes are shown too.
     """
     grouped = frozenset[GroupBy]() if group_by is None else parse_group_by(group_by)
-    snapshots = run.client.snapshots.list(place, choice_of(choice), unknown=lambda name: run.output.note(unknown_name(name)))
-    if run.output.is_json:
+    snapshots = context.client.snapshots.list(
+        place, choice_of(choice), unknown=lambda name: context.output.note(unknown_name(name))
+    )
+    if context.output.is_json:
         for entry in snapshots:
-            run.output.record(**_fields(entry))
+            context.output.record(**_fields(entry))
         return
     if not grouped:
-        _write_table(run, snapshots)
+        _write_table(context, snapshots)
         return
     groups: dict[GroupKey, list[Entry]] = {}
     for entry in snapshots:
         groups.setdefault(group_of(entry, grouped), []).append(entry)
     for key, entries in groups.items():
-        run.output.line(f"{group_heading(key)}:")
-        _write_table(run, entries)
+        context.output.line(f"{group_heading(key)}:")
+        _write_table(context, entries)
 
 
-def _write_table(run: CommandContext, snapshots: Sequence[Entry]) -> None:
+def _write_table(context: CommandContext, snapshots: Sequence[Entry]) -> None:
     rows = [HEADINGS, *map(_row, snapshots)]
     if not any(row[6] for row in rows[1:]):
         rows = [(*row[:6], row[7]) for row in rows]
     for line in table(rows, right=(3, 4, 5)):
-        run.output.line(line)
+        context.output.line(line)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def _find_places(context: click.Context, incomplete: str) -> Iterator[str]:
     folder, slash, _ = path.rpartition("/")
     directory = root + folder + slash
     with _client(context) as client:
-        for entry in client.ls(directory):
+        for entry in client.inspect.ls(directory):
             try:
                 name = entry.name.decode()
             except UnicodeDecodeError:
@@ -122,13 +122,13 @@ def _find_snapshots(context: click.Context, _incomplete: str) -> Iterator[str]:
         return
     yield "Latest"
     with _client(context) as client:
-        for entry in client.ls(f"{target}Archives" if target.endswith((":", "/")) else f"{target}/Archives"):
+        for entry in client.inspect.ls(f"{target}Archives" if target.endswith((":", "/")) else f"{target}/Archives"):
             yield os.fsdecode(entry.name)
 
 
 def _aliases(context: click.Context) -> Iterator[str]:
     with _client(context) as client:
-        for name, _ in client.list_aliases():
+        for name, _ in client.aliases.list():
             yield f"{name}:"
 
 

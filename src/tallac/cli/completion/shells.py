@@ -16,8 +16,8 @@ from types import FrameType
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
-from tallac.cli.group import group
-from tallac.cli.main import COMPLETION_VARIABLE
+COMPLETION_VARIABLE = "_TALLAC_COMPLETE"
+"""Set by the scripts."""
 
 SECONDS_MAX = 5
 
@@ -160,13 +160,13 @@ def _line(item: CompletionItem, typed: TypedWord, *, is_bash: bool) -> str:
     return f"{state}\t{written}\t{item.help or ''}\n"
 
 
-def complete(instruction: str) -> int:
+def complete(command: click.Group, instruction: str) -> int:
     """Answer a script, quickly or not at all, and without a word about what went wrong."""
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, _give_up)
         signal.alarm(SECONDS_MAX)
     try:
-        sys.stdout.buffer.write(answer(group, instruction, os.environ).encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(answer(command, instruction, os.environ).encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
     except Exception:  # noqa: BLE001 - whoever presses the tab key wants an answer or none, never a message.
         return 1

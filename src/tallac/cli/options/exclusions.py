@@ -1,57 +1,49 @@
-"""The options that say what is left out of a backup."""
+"""The options on what is left out of a backup."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any
 
 import click
+from msgspec.structs import fields
 
+from tallac.app.operations.exclusions import Exclusions
+from tallac.cli.options.option import Option, flag, several
 from tallac.cli.options.sizes import parse_size
 
 
-class ExclusionOptions(TypedDict):
-    """What they say; see `tallac.app.operations.exclusions.Exclusions`."""
-
-    exclude: tuple[str, ...]
-    iexclude: tuple[str, ...]
-    exclude_from: tuple[str, ...]
-    exclude_vcs: bool
-    exclude_caches: bool
-    exclude_if_present: tuple[str, ...]
-    exclude_larger_than: int | None
-    one_file_system: bool
-    ignore_files: bool
-
-
 def exclusion_options() -> list[click.Parameter]:
-    """Make the options that `ExclusionOptions` has the values of."""
+    """Make an option for each field of `Exclusions`."""
     return [
-        _several("--exclude", "PATTERN", "Leave out what matches, as in a .gitignore file; may be given several times."),
-        _several("--iexclude", "PATTERN", "The same, whatever the case of letters."),
-        click.Option(
-            ["--exclude-from", "--exclude-from-utf-8", "exclude_from"],
-            metavar="FILE|-",
-            multiple=True,
-            help="Leave out what the patterns in a file match, one a line.",
+        several(
+            "--exclude",
+            metavar="PATTERN",
+            text="Leave out what matches, as in a .gitignore file; may be repeated.",
+            synonyms=("-e",),
         ),
-        _flag("--exclude-vcs", text="Leave out what version control systems keep: .git, .svn, CVS and the like."),
-        _flag("--exclude-caches", text="Leave out directories that hold a CACHEDIR.TAG, save that file."),
-        _several("--exclude-if-present", "NAME[:HEADER]", "Leave out directories that hold such a file, save that file."),
-        click.Option(["--exclude-larger-than"], metavar="SIZE", type=parse_size, help="Leave out larger files, as in 500k or 2G."),
-        _flag("-x", "--one-file-system", text="Leave out what is mounted below FROM."),
-        click.Option(
-            ["--no-ignore-files", "ignore_files"],
-            flag_value=False,
-            default=True,
-            type=bool,
-            help="Take no notice of .tallacignore.",
+        several("--iexclude", metavar="PATTERN", text="As --exclude, ignoring case."),
+        several(
+            "--exclude-from",
+            metavar="FILE|-",
+            text="Leave out what the patterns in a file match, one a line.",
+            synonyms=("--exclude-from-utf-8", "--exclude-file"),
+        ),
+        flag("--exclude-vcs", text="Leave out the files of version control systems: .git, .svn, CVS and the like."),
+        flag("--exclude-caches", text="Leave out the content of directories with a CACHEDIR.TAG file; the file itself is kept."),
+        several(
+            "--exclude-if-present",
+            metavar="NAME[:HEADER]",
+            text="Leave out the content of directories that hold such a file; the file itself is kept.",
+        ),
+        Option(["--exclude-larger-than"], metavar="SIZE", type=parse_size, help="Leave out larger files, as in 500k or 2G."),
+        flag("-x", "--one-file-system", text="Leave out other file systems that are mounted below FROM."),
+        Option(
+            ["--no-ignore-files", "ignore_files"], flag_value=False, default=True, type=bool, help="Ignore .tallacignore files."
         ),
     ]
 
 
-def _several(name: str, metavar: str, text: str) -> click.Option:
-    return click.Option([name], metavar=metavar, multiple=True, help=text)
-
-
-def _flag(*names: str, text: str) -> click.Option:
-    return click.Option(names, is_flag=True, help=text)
+def exclusions_of(values: Mapping[str, Any]) -> Exclusions:
+    """Put the values of these options together; others are ignored."""
+    return Exclusions(**{field.name: values[field.name] for field in fields(Exclusions)})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import click
 
-Function = TypeVar("Function", bound=Callable[..., object])
+from tallac.cli.options.option import Option
 
 
 @dataclass(slots=True)
@@ -41,26 +40,38 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
         setattr(context.ensure_object(Settings), str(parameter.name), value)
 
 
-def output_options() -> list[click.Option]:
+def output_options() -> list[Option]:
     """Make the options on what is printed."""
     return [
-        _option("-v", "--verbose", is_flag=True, help="Name every file as it is handled."),
-        _option("-q", "--quiet", is_flag=True, help="Print only what was asked for, warnings and errors."),
+        _option("-v", "--verbose", is_flag=True, help="Name each file as it is processed."),
+        _option("-q", "--quiet", is_flag=True, help="Print only requested output, warnings and errors."),
         _option("--json", is_flag=True, help="Print JSON, one object a line."),
-        _option("--no-progress", is_flag=True, help="Show no progress, neither on a terminal nor as JSON."),
+        _option("--no-progress", is_flag=True, help="Do not report progress."),
     ]
 
 
-def grid_options() -> list[click.Option]:
-    """Make the options on which grid is meant."""
+def grid_options() -> list[Option]:
+    """Make the options on which vault or grid is meant."""
     return [
-        _option("--grid", metavar="FOLDER|URL", help="The vault, where no alias says it or it has moved."),
-        _option("-d", "--node-directory", metavar="FOLDER", help="A Tahoe-LAFS node's, for its grid and aliases."),
-        _option("-u", "--node-url", metavar="URL", help="A Tahoe-LAFS node's gateway, for its grid."),
-        _option("--vault-key", metavar="FILE|-", help="Where to read the key of a vault that the configuration does not know."),
-        _option("--vault-key-command", metavar="COMMAND", help="A command that prints such a key."),
+        _option(
+            "--vault",
+            "grid",
+            synonyms=("--grid", "--repo"),
+            metavar="LOCATION",
+            help="The vault's folder or URL, if no alias names it or it has moved.",
+        ),
+        _option("-d", "--node-directory", metavar="FOLDER", help="Use the grid and the aliases of this Tahoe-LAFS node."),
+        _option("-u", "--node-url", metavar="URL", help="Use the grid of the Tahoe-LAFS node at this URL."),
+        _option("--vault-key", metavar="FILE|-", help="Read the key of a vault that is not in your configuration from a file."),
+        _option("--vault-key-command", metavar="COMMAND", help="Run a command that prints such a key."),
     ]
 
 
-def _option(*names: str, **attributes: object) -> click.Option:
-    return click.Option(names, expose_value=False, callback=_note, **attributes)  # type: ignore[arg-type]
+def global_options_line() -> str:
+    """Write the line that stands for these options in the help of each command."""
+    names = [next(name for name in option.opts if name.startswith("--")) for option in (*output_options(), *grid_options())]
+    return f"Global options: {', '.join(names)}; see `tallac --help`."
+
+
+def _option(*names: str, **attributes: Any) -> Option:
+    return Option(names, expose_value=False, callback=_note, **attributes)

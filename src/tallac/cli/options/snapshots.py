@@ -8,23 +8,41 @@ from collections.abc import Mapping
 
 import click
 
+from tallac.cli.options.option import Option, option, several
 from tallac.look.choosing import Choice, parse_latest
 from tallac.look.moments import parse_moment
 from tallac.retention.rules import parse_tags
+
+_RESTIC_GROUPS = {"hosts": "host", "path": "source", "paths": "source", "tag": "tags"}
 
 
 def choice_options() -> list[click.Parameter]:
     """Make the options."""
     return [
-        click.Option(["--host"], metavar="HOST", multiple=True, help="Only snapshots of this machine. May be given several times."),
-        click.Option(["--source"], metavar="FOLDER", multiple=True, help="Only those of this folder. May be given several times."),
-        click.Option(
-            ["--tag"], metavar="TAG[,TAG...]", multiple=True, help="Only those with all of these tags. May be given several times."
-        ),
-        click.Option(["--since"], metavar="WHEN", help="Only those made then or later, as in 2026-11-23 or '2 weeks ago'."),
-        click.Option(["--until"], metavar="WHEN", help="Only those made then or earlier; a day counts to its end."),
-        click.Option(["--latest"], metavar="N", help="Only the N newest of those that are left."),
+        several("--host", metavar="HOST", text="Only snapshots of this host; may be repeated.", synonyms=("-H",)),
+        several("--source", metavar="FOLDER", text="Only snapshots of this folder; may be repeated.", synonyms=("--path",)),
+        several("--tag", metavar="TAG[,TAG...]", text="Only snapshots with all of these tags; may be repeated."),
+        option("--since", metavar="WHEN", text="Only snapshots made then or later, as in 2026-11-23 or '2 weeks ago'."),
+        option("--until", metavar="WHEN", text="Only snapshots made then or earlier; a day includes its end."),
+        option("--latest", metavar="N", text="Only the N newest of these."),
     ]
+
+
+def group_by_option(text: str, default: str | None = None) -> Option:
+    """Make the option on how snapshots are grouped."""
+    return Option(
+        ["--group-by"],
+        metavar="WHAT",
+        default=default,
+        help=text,
+        synonyms=("-g",),
+        callback=lambda _context, _parameter, value: None if value is None else _grouping(str(value)),
+    )
+
+
+def _grouping(text: str) -> str:
+    """Translate restic's names: paths for sources, and an empty text for no grouping."""
+    return ",".join(_RESTIC_GROUPS.get(name, name) for name in text.split(",")) or "none"
 
 
 def choice_of(values: Mapping[str, object], names: tuple[str, ...] = ()) -> Choice:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tallac.dag import Entry, Metadata
 
@@ -60,6 +63,11 @@ def json_name(name: bytes, key: str = "name") -> dict[str, object]:
         return {key: name.decode()}
     except UnicodeDecodeError:
         return {key: name.decode(errors="replace"), f"{key}_hex": name.hex()}
+
+
+def json_report(report: Struct, *, without: Collection[str] = ()) -> dict[str, object]:
+    """Return the fields of a report under their own names, as JSON objects have them; those in `without` are left out."""
+    return {name: value for name, value in asdict(report).items() if name not in without}
 
 
 def json_metadata(metadata: Metadata) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tallac.cli.command import CommandContext
-from tallac.cli.output.display import json_name, show_size
+from tallac.cli.output.display import json_name, json_report, show_size
 from tallac.cli.output.stderr import show_name
 from tallac.dag.snapshot_name import ARCHIVES, LATEST
 from tallac.interfaces import CheckReport, Finding
@@ -77,29 +77,29 @@ def _snapshot_of(path: bytes | None) -> tuple[tuple[bytes, ...], list[bytes], by
     return (), [], b"/".join(parts)
 
 
-def tell_findings(run: CommandContext, report: CheckReport) -> None:
+def report_findings(context: CommandContext, report: CheckReport) -> None:
     """Name what is hit: damage as a warning, what is merely worth knowing as a note; for programs a record each as well."""
     for hit in group_findings(report.findings):
-        _tell(run, hit)
+        _report(context, hit)
 
 
-def _tell(run: CommandContext, hit: Hit) -> None:
-    if run.output.is_json:
+def _report(context: CommandContext, hit: Hit) -> None:
+    if context.output.is_json:
         path = {} if hit.path is None else json_name(hit.path, "path")
         also = {"also": [json_name(snapshot, "path") for snapshot in hit.also]} if hit.also else {}
         stored = {"stored": hit.stored} if hit.stored else {}
-        run.output.record(type="finding", damaged=hit.damaged, what=hit.message, **stored, **path, **also)
+        context.output.record(type="finding", damaged=hit.damaged, what=hit.message, **stored, **path, **also)
     place = "" if hit.path is None else f"{show_name(hit.path) or 'the directory itself'}: "
     more = ""
     if len(hit.stored) > 1:
         names = [name[:12] for name in hit.stored if "/" not in name]
         first = ", ".join(names[:NAMES_SHOWN_MAX]) + (", ..." if len(names) > NAMES_SHOWN_MAX else "")
-        more = f"; objects that are hit: {len(names)} ({first})"
+        more = f"; damaged objects: {len(names)} ({first})"
     also_in = f"; also in {', '.join(map(show_name, hit.also))}" if hit.also else ""
     if hit.damaged:
-        run.output.warn(f"{place}{hit.message}{more}{also_in}")
+        context.output.warn(f"{place}{hit.message}{more}{also_in}")
     else:
-        run.output.note(f"{place}{hit.message}")
+        context.output.note(f"{place}{hit.message}")
 
 
 def show_counts(report: CheckReport) -> str:
@@ -120,12 +120,5 @@ def show_share(report: CheckReport) -> str:
 
 
 def json_counts(report: CheckReport) -> dict[str, object]:
-    """Give what was looked at, for programs."""
-    return {
-        "files": report.files,
-        "directories": report.directories,
-        "objects": report.objects,
-        "bytes_read": report.bytes_read,
-        "bytes_total": report.bytes_total,
-        "findings": len(report.findings),
-    }
+    """Return what was checked, for JSON: the findings by their number."""
+    return json_report(report, without=("findings",)) | {"findings": len(report.findings)}

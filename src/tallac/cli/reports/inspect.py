@@ -18,17 +18,17 @@ from tallac.look.versions import runs
 class ReadErrors:
     """Says on standard error what could not be looked at, and remembers that there was something."""
 
-    run: CommandContext
+    context: CommandContext
     count: int = field(default=0, init=False)
 
     def __call__(self, trouble: ReadError) -> None:
         """Take note of one."""
         self.count += 1
-        if self.run.output.is_json:
+        if self.context.output.is_json:
             names = [json_name(name, "snapshot") for name in trouble.snapshots]
-            self.run.output.record(type="trouble", what=trouble.message, snapshots=names, **json_name(trouble.path, "path"))
+            self.context.output.record(type="trouble", what=trouble.message, snapshots=names, **json_name(trouble.path, "path"))
         path = show_name(trouble.path) or ("all of it" if trouble.snapshots else "what was asked for")
-        self.run.output.warn(f"{_where(trouble.snapshots)}{path}: {trouble.message}")
+        self.context.output.warn(f"{_where(trouble.snapshots)}{path}: {trouble.message}")
 
     @property
     def status(self) -> int:

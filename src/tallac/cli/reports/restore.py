@@ -1,4 +1,4 @@
-"""What a restore says while it runs, and at its end."""
+"""What `tallac restore` prints while it runs, and at its end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from tallac.cli.command import CommandContext
-from tallac.cli.output.display import json_name, show_duration, show_size
+from tallac.cli.output.display import json_name, json_report, show_duration, show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.output.stderr import show_name
 from tallac.restore import Change, Problem, RestoreObserver, RestoreSummary
@@ -15,16 +15,16 @@ from tallac.wording import pluralize
 
 
 class RestoreReporter:
-    """Prints what goes on; use it in a `with` block.
+    """Prints what a restore does; use it in a `with` block.
 
     Attributes:
-        seconds: How long it has been going on.
+        seconds: How long the restore has been running.
     """
 
-    def __init__(self, run: CommandContext, folder: str) -> None:
-        self._run = run
+    def __init__(self, context: CommandContext, folder: str) -> None:
+        self._context = context
         self._folder = folder
-        self._line = ProgressLine(run.output)
+        self._line = ProgressLine(context.output)
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -41,49 +41,49 @@ class RestoreReporter:
 
     @property
     def observer(self) -> RestoreObserver:
-        """What a restore is given."""
-        change = self.change if self._run.output.is_verbose else None
+        """The observer for the restore."""
+        change = self.change if self._context.output.is_verbose else None
         return RestoreObserver(problem=self.problem, change=change, progress=self.progress)
 
     def problem(self, problem: Problem) -> None:
-        """Tell what is not as it was."""
-        output = self._run.output
+        """Report a path that could not be restored as it was stored."""
+        output = self._context.output
         if output.is_json:
             output.record(type="problem", kind=problem.kind.value, what=problem.message, **json_name(problem.path, "path"))
         output.warn(f"{show_name(problem.path) or self._folder}: {problem.message}")
 
     def change(self, change: Change, path: bytes) -> None:
-        """Name a path."""
-        self._run.output.detail(f"{change.value:9}  {show_name(path)}")
+        """Name a path and what was done there."""
+        self._context.output.detail(f"{change.value:9}  {show_name(path)}")
 
     def progress(self, summary: RestoreSummary) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         self._line.show(_progress_text(summary, self.seconds), _fields(summary))
 
 
-def tell_summary(run: CommandContext, folder: str, summary: RestoreSummary, seconds: float, *, dry_run: bool) -> None:
-    """Print what was done, or would be."""
+def report_summary(context: CommandContext, folder: str, summary: RestoreSummary, seconds: float, *, dry_run: bool) -> None:
+    """Print what was done, or would be done."""
     for note in summary.notes:
-        run.output.note(note)
-    if run.output.is_json:
+        context.output.note(note)
+    if context.output.is_json:
         complete = summary.is_complete
-        run.output.record(type="summary", seconds=round(seconds, 3), complete=complete, dry_run=dry_run, **_fields(summary))
+        context.output.record(type="summary", seconds=round(seconds, 3), complete=complete, dry_run=dry_run, **_fields(summary))
         return
     done = _counts(summary)
     rows = {"would restore": done} if dry_run else {"restored": f"{done} in {show_duration(seconds)}"}
     left = {
         "replaced": summary.replaced,
-        "metadata only": summary.amended,
+        "metadata updated": summary.amended,
         "unchanged": summary.unchanged,
-        "kept": summary.kept,
+        "skipped": summary.kept,
         "deleted": summary.deleted,
-        "read back": summary.verified,
+        "verified": summary.verified,
         "damaged": summary.damaged,
-        "not made": summary.failed,
-        "not as it was": summary.unset,
+        "failed": summary.failed,
+        "metadata not restored": summary.unset,
     }
     rows |= {label: f"{count:,}" for label, count in left.items() if count}
-    run.output.summary(rows | {"to": show_name(folder)})
+    context.output.summary(rows | {"to": show_name(folder)})
 
 
 def _progress_text(summary: RestoreSummary, seconds: float) -> str:
@@ -107,19 +107,4 @@ def _counts(summary: RestoreSummary) -> str:
 
 
 def _fields(summary: RestoreSummary) -> dict[str, object]:
-    return {
-        "files": summary.files,
-        "directories": summary.directories,
-        "bytes": summary.bytes,
-        "files_expected": summary.files_expected,
-        "bytes_expected": summary.bytes_expected,
-        "replaced": summary.replaced,
-        "amended": summary.amended,
-        "unchanged": summary.unchanged,
-        "kept": summary.kept,
-        "deleted": summary.deleted,
-        "verified": summary.verified,
-        "damaged": summary.damaged,
-        "failed": summary.failed,
-        "unset": summary.unset,
-    }
+    return json_report(summary, without=("owners_unset",))

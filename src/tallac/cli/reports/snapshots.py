@@ -12,16 +12,16 @@ from tallac.retention.forget import GroupKey
 from tallac.retention.target import facts_of, mark_of
 
 
-def tell_marked(run: CommandContext, entries: Sequence[Entry], *, dry_run: bool) -> None:
+def report_marked(context: CommandContext, entries: Sequence[Entry], *, dry_run: bool) -> None:
     """Write each snapshot with its marks; the caller has changed them, or has not in a dry run."""
-    if run.output.is_json:
+    if context.output.is_json:
         for entry in entries:
             marks = {"held": mark_of(entry, "held"), "note": mark_of(entry, "note")}
-            run.output.record(tags=list(facts_of(entry).tags), dry_run=dry_run, **marks, **json_name(entry.name, "snapshot"))
+            context.output.record(tags=list(facts_of(entry).tags), dry_run=dry_run, **marks, **json_name(entry.name, "snapshot"))
         return
-    if not run.output.is_quiet:
+    if not context.output.is_quiet:
         for line in table([_row(entry) for entry in entries]):
-            run.output.line(line)
+            context.output.line(line)
 
 
 def group_heading(key: GroupKey) -> str:

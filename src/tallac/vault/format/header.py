@@ -105,7 +105,7 @@ def read_header(backend: Backend) -> Header:
     if damage is not None:
         raise damage
     raise VaultNotFoundError(
-        f"{backend.location()} holds no vault: check the folder, or make one with `tallac create-alias NAME --grid FOLDER`"
+        f"{backend.location()} holds no vault: check the folder, or make one with `tallac create-alias NAME --vault FOLDER`"
     )
 
 

@@ -143,7 +143,7 @@ class Repair:
                 if not self._options.is_dry_run:
                     self._backend.delete(item.name)
             elif state is None:
-                self._left(f"{item.name} is damaged: when no backup is running, repair with --end-sessions")
+                self._left(f"{item.name} is damaged: when no backup is running, repair with --remove-stale-sessions")
 
     def _mend_index(self) -> None:
         index = self._components.index

@@ -120,7 +120,7 @@ def test_a_stronger_key_stays(client: Client, newcomer: Client) -> None:
 @pytest.mark.parametrize("name", ["a b", "", "-x", "URI", "x" * 101])
 def test_names_from_elsewhere_are_checked(client: Client, name: str) -> None:
     """An envelope or a kit can't bring a name that could not be made here."""
-    cap = client.write_cap("home:").danger_whole_text()
+    cap = client.files.write_cap("home:").danger_whole_text()
     configuration = Configuration(grids={"i" * 32: KnownGrid("file:///v", WriterKey(bytes(32)).danger_whole_text())})
     entering = Entering(configuration, client.workspace.sealed, "i" * 32)
     with pytest.raises(AliasError):

@@ -285,7 +285,7 @@ def test_home_is_not_emptied_by_mistake(
     snapshot = Entry.of(b"s", grid.put_directory([entry(grid, b"a", b"x")]), DIRECTORY)
     restored.options = DELETING
     for folder in (restored.out, restored.out / "home", Path("/")):
-        with pytest.raises(DestinationError, match="--delete-even-home"):
+        with pytest.raises(DestinationError, match="--allow-delete-home"):
             restored(snapshot, folder)
     assert (restored.out / "home/mine").exists()
     restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, delete_even_home=True)

@@ -331,7 +331,7 @@ def test_slots_come_from_a_mirror(place: Place, breaking: Callable[[str], Breaki
 def test_left_sessions_are_ended_on_request(place: Place) -> None:
     """A damaged session is named and stays, until it is asked to be ended."""
     place.backend.put(f"sessions/{'0' * 32}", b"x" * 100)
-    assert "--end-sessions" in place.repair().left[0]
+    assert "--remove-stale-sessions" in place.repair().left[0]
     with place.open(key=place.key.keeper_key) as vault:
         assert Repair(vault.components, RepairOptions(ends_sessions=True)).run([]).is_healthy
     place.look()

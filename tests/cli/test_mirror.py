@@ -22,19 +22,19 @@ def test_a_mirror_restores(tallac: Tallac, source: Path, mirror: Path, tmp_path:
     """A mirror is made by location alone, follows incrementally, and restores once the vault is gone."""
     tallac("-q", "backup", source)
     stranger = type(tallac)(tmp_path / "stranger")
-    foretold = json.loads(stranger("copy-vault", "--json", "-n", tallac.vault, mirror).out)
+    foretold = json.loads(stranger("mirror", "--json", "-n", tallac.vault, mirror).out)
     assert not mirror.exists()
-    copied = json.loads(stranger("copy-vault", "--json", tallac.vault, mirror).out)
+    copied = json.loads(stranger("mirror", "--json", tallac.vault, mirror).out)
     assert copied | {"dry_run": True} == foretold
     assert copied["packs"] > 0
     (source / "new").write_bytes(b"new " * 100)
     tallac("-q", "backup", source)
-    again = stranger("copy-vault", tallac.vault, mirror)
+    again = stranger("mirror", tallac.vault, mirror)
     assert again.err == ""
     assert again.out.startswith(b"copied   ")
     shutil.rmtree(tallac.vault)
-    assert tallac("check", "--read-data", "--grid", mirror).err == ""
-    tallac("-q", "restore", "--grid", mirror, "tallac:Latest", tmp_path / "out")
+    assert tallac("check", "--read-data", "--vault", mirror).err == ""
+    tallac("-q", "restore", "--vault", mirror, "tallac:Latest", tmp_path / "out")
     assert differences(look(source), look(tmp_path / "out")) == {}
 
 
@@ -43,17 +43,17 @@ def test_a_keeper_mirrors_and_deletes(tallac: Tallac, source: Path, mirror: Path
     """With the keeper key a mirror follows a prune, and can be pruned, checked and copied itself."""
     tallac("-q", "backup", source)
     (tmp_path / "key").write_bytes(tallac("keeper-key").out)
-    tallac("copy-vault", "tallac:", mirror)
+    tallac("mirror", "tallac:", mirror)
     (source / "parent" / "subdir" / "bar.txt").write_text("other\n" * 1000)
     tallac("-q", "backup", source)
     tallac("-q", "forget", "tallac:", "--keep-last", "1")
     tallac("-q", "prune", "--max-unused", "0")
     keeper = type(tallac)(tmp_path / "keeper")
     with_key = ("--vault-key", tmp_path / "key")
-    assert keeper("copy-vault", "--json", "--delete", *with_key, tallac.vault, mirror).summary("deleted_packs") > 0
+    assert keeper("mirror", "--json", "--delete", *with_key, tallac.vault, mirror).summary("deleted_packs") > 0
     assert {path.name for path in mirror.glob("packs/*")} == {path.name for path in tallac.vault.glob("packs/*")}
-    assert keeper("check", "--read-data", "--grid", mirror, *with_key).err == ""
-    assert b"0 packs" in keeper("prune", "--grid", mirror, *with_key).out
+    assert keeper("check", "--read-data", "--vault", mirror, *with_key).err == ""
+    assert b"0 packs" in keeper("prune", "--vault", mirror, *with_key).out
 
 
 def test_what_is_refused(tallac: Tallac, source: Path, mirror: Path, tmp_path: Path) -> None:
@@ -61,11 +61,11 @@ def test_what_is_refused(tallac: Tallac, source: Path, mirror: Path, tmp_path: P
     tallac("-q", "backup", source)
     other = type(tallac)(tmp_path / "other")
     other("-q", "backup", source)
-    assert "can't be its mirror" in tallac.fails("copy-vault", "tallac:", tallac.vault, status=2)
-    assert "another vault" in tallac.fails("copy-vault", "tallac:", other.vault)
-    assert "no vault" in tallac.fails("copy-vault", "tallac:", source / "parent")
-    assert "keeper key" in other.fails("copy-vault", "--delete", tallac.vault, mirror)
-    assert "no alias" in tallac.fails("copy-vault", "home:", mirror)
+    assert "can't be its mirror" in tallac.fails("mirror", "tallac:", tallac.vault, status=2)
+    assert "another vault" in tallac.fails("mirror", "tallac:", other.vault)
+    assert "no vault" in tallac.fails("mirror", "tallac:", source / "parent")
+    assert "keeper key" in other.fails("mirror", "--delete", tallac.vault, mirror)
+    assert "no alias" in tallac.fails("mirror", "home:", mirror)
 
 
 def test_damage_is_said(tallac: Tallac, source: Path, mirror: Path) -> None:
@@ -73,7 +73,7 @@ def test_damage_is_said(tallac: Tallac, source: Path, mirror: Path) -> None:
     tallac("-q", "backup", source)
     pack = next(tallac.vault.glob("packs/*"))
     pack.write_bytes(bytes(pack.stat().st_size))
-    result = tallac("copy-vault", "tallac:", mirror, status=1)
+    result = tallac("mirror", "tallac:", mirror, status=1)
     assert f"pack {pack.name[:12]} in {tallac.vault} is damaged" in result.err
     assert not (mirror / "slots").exists()
 
@@ -86,15 +86,15 @@ def test_a_partial_mirror(tallac: Tallac, source: Path, mirror: Path, tmp_path: 
     (tmp_path / "cap").write_bytes(tallac("cap", "--verify", "tallac:mine").out)
     keeper = type(tallac)(tmp_path / "keeper")
     with_key = ("--vault-key", tmp_path / "key")
-    copied = keeper("copy-vault", "--json", "--only", f"@{tmp_path / 'cap'}", *with_key, tallac.vault, mirror)
+    copied = keeper("mirror", "--json", "--only", f"@{tmp_path / 'cap'}", *with_key, tallac.vault, mirror)
     assert copied.summary("objects") > 0
     assert copied.summary("states") == 2
-    assert keeper("check", "--read-data", "--grid", mirror, *with_key).err == ""
+    assert keeper("check", "--read-data", "--vault", mirror, *with_key).err == ""
     cap = tallac("cap", "tallac:mine").out.decode().strip()
-    tallac("-q", "restore", "--grid", mirror, f"{cap}/Latest", tmp_path / "out")
+    tallac("-q", "restore", "--vault", mirror, f"{cap}/Latest", tmp_path / "out")
     assert differences(look(source), look(tmp_path / "out")) == {}
     other = tallac("cap", "tallac:theirs").out.decode().strip()
     # Who has seen the directory is told that the mirror is behind.
-    assert "older copy" in tallac.fails("ls", "--grid", mirror, other)
-    assert "keeper key" in keeper.fails("copy-vault", "--only", f"@{tmp_path / 'cap'}", tallac.vault, tmp_path / "x")
-    assert "leave out" in tallac.fails("copy-vault", "--only", "tallac:mine", "--delete", "tallac:", mirror, status=2)
+    assert "older copy" in tallac.fails("ls", "--vault", mirror, other)
+    assert "keeper key" in keeper.fails("mirror", "--only", f"@{tmp_path / 'cap'}", tallac.vault, tmp_path / "x")
+    assert "leave out" in tallac.fails("mirror", "--only", "tallac:mine", "--delete", "tallac:", mirror, status=2)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tallac.cli.main import interruption_behind
+from tallac.cli.signals import interruption_behind
 
 
 class Interrupted:

@@ -1,0 +1,152 @@
+"""`tallac get`, `put`, `mkdir`, `cp`, `mv`, `ln` and `unlink`: single files and directories."""
+
+from __future__ import annotations
+
+import os
+
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import argument, flag
+from tallac.cli.output.display import show_size
+from tallac.cli.output.progress import ProgressLine, copy_progress
+from tallac.errors import UsageError
+from tallac.transfer import CopyReport
+from tallac.wording import pluralize
+
+
+@define(
+    "get",
+    [argument("place", "ALIAS:PATH"), argument("file", "[FILE|-]", default="-")],
+    examples=("tallac get home:docs/Latest/Letters/rent.txt rent.txt", "tallac get home:docs/Latest/notes.txt -"),
+)
+def get(context: CommandContext, place: str, file: str) -> None:
+    """Write a file to a local file or standard output.
+
+    A local file appears when it is complete, and replaces one of the same name; in a folder it
+    keeps its own name. On standard output, everything written before an error is correct.
+    """
+    if file == "-" and (context.output.is_terminal or context.output.is_json):
+        # A progress line would spoil the content on the terminal, and a JSON object would be taken for content.
+        context.client.files.get(place, context.output)
+        return
+    with ProgressLine(context.output) as line:
+        report = CopyReport(progress=copy_progress(line))
+        if file == "-":
+            context.client.files.get(place, context.output, report)
+        elif os.path.isdir(file):
+            context.client.files.cp([place], file, report=report)
+        else:
+            context.client.files.download(place, file, report)
+    if file != "-" and context.output.is_json:
+        context.output.record(type="summary", files=report.files, bytes=report.bytes)
+    elif file != "-":
+        context.output.detail(file)
+
+
+@define(
+    "put",
+    [argument("file", "FILE|-"), argument("place", "[ALIAS:PATH]", is_optional=True)],
+    examples=("tallac put notes.txt home:shared/notes.txt", "date | tallac put - home:shared/date.txt"),
+)
+def put(context: CommandContext, file: str, place: str | None) -> None:
+    """Store a local file or standard input.
+
+    It is stored under the given name, in a mutable directory; missing directories are created, and
+    a file of that name is replaced. Without ALIAS:PATH the read cap is printed, and the file is
+    deleted by a later prune unless it is linked within 30 days.
+    """
+    with ProgressLine(context.output) as line:
+        report = CopyReport(progress=copy_progress(line))
+        if file == "-":
+            cap = context.client.files.put(context.standard_input, place, name="standard input", report=report)
+        else:
+            cap = context.client.files.put_path(file, place, report)
+    context.output.detail(file)
+    if context.output.is_json:
+        printed = {"cap": cap.danger_whole_text()} if place is None else {}
+        context.output.record(type="summary", bytes=report.bytes, **printed)
+    elif place is None:
+        context.output.line(cap.danger_whole_text())
+
+
+@define("mkdir", [argument("place", "ALIAS:PATH")], examples=("tallac mkdir home:shared/letters",))
+def mkdir(context: CommandContext, place: str) -> None:
+    """Create a mutable directory.
+
+    Missing directories above it are created too; an existing directory is left as it is.
+    """
+    context.client.files.mkdir(place)
+    context.output.changed(place)
+
+
+@define(
+    "cp",
+    [argument("paths", "FROM... TO", count=-1), flag("-r", "-R", "--recursive", text="Also copy directories.")],
+    examples=("tallac cp letter.txt home:shared/", "tallac cp -r home:docs/Latest/Letters ."),
+)
+def cp(context: CommandContext, paths: tuple[str, ...], recursive: bool) -> int:
+    """Copy files and directories, to and from local paths.
+
+    A name with a colon before its first slash is in a vault, as in home:docs; anything else is a
+    local path. A directory is copied into the target under its own name, whether the target exists
+    or not; an alias's root or a bare cap has no name, so its content is copied straight into the
+    target. What is in the vault already is linked rather than copied.
+    """
+    if len(paths) < 2:
+        raise UsageError("give at least two paths, as in `tallac cp FROM... TO`")
+    with ProgressLine(context.output) as line:
+        report = CopyReport(notice=context.output.detail, progress=copy_progress(line))
+        context.client.files.cp(paths[:-1], paths[-1], recursive=recursive, report=report)
+    for skipped in report.skipped:
+        context.output.warn(f"{skipped.path}: {skipped.why}")
+    if context.output.is_json:
+        context.output.record(
+            type="summary", files=report.files, directories=report.directories, bytes=report.bytes, skipped=len(report.skipped)
+        )
+    elif len(paths) > 2 or recursive:
+        files, directories = pluralize(report.files, "file"), pluralize(report.directories, "directory")
+        context.output.note(f"{files}, {directories}, {show_size(report.bytes)}")
+    return 0 if report.is_complete else 1
+
+
+@define(
+    "mv",
+    [argument("source", "ALIAS:FROM"), argument("target", "ALIAS:TO")],
+    examples=("tallac mv home:shared/notes.txt home:shared/letters/notes.txt",),
+)
+def mv(context: CommandContext, source: str, target: str) -> None:
+    """Move or rename an entry.
+
+    Both names are in the same vault. If the target is a directory, the entry is moved into it under
+    its old name; an existing file is replaced.
+    """
+    new = context.client.files.mv(source, target)
+    if context.output.is_json:
+        context.output.record(changed=source, new=str(new))
+    else:
+        context.output.detail(f"{source} -> {new}")
+
+
+@define(
+    "ln",
+    [argument("source", "ALIAS:FROM"), argument("target", "ALIAS:TO")],
+    examples=("tallac ln home:docs/Archives/2026-11-23_17:02:11Z home:shared/as-of-november",),
+)
+def ln(context: CommandContext, source: str, target: str) -> None:
+    """Link a file or directory under a second name.
+
+    Nothing is copied: both names refer to the same object. Both are in the same vault; FROM may be
+    a cap.
+    """
+    context.client.files.ln(source, target)
+    context.output.changed(target)
+
+
+@define("unlink", [argument("place", "ALIAS:PATH")], examples=("tallac unlink home:shared/notes.txt",))
+def unlink(context: CommandContext, place: str) -> None:
+    """Remove an entry from its directory.
+
+    A directory is removed with everything below it. The data stays in the vault as long as
+    something else refers to it, and until the vault is pruned.
+    """
+    context.client.files.unlink(place)
+    context.output.changed(place)

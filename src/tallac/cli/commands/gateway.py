@@ -1,0 +1,89 @@
+"""`tallac serve` and `webopen`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tallac.app.locations.grid_path import DEFAULT_ALIAS
+from tallac.cli.command import CommandContext, define
+from tallac.cli.options.option import argument, flag, option, several
+from tallac.cli.reports.backup import created_vault
+
+
+@define(
+    "serve",
+    [
+        click.Option(["--port"], type=click.IntRange(0, 65535), default=3456, help="The port; 0 takes a free one. [3456]"),
+        click.Option(["--listen"], metavar="ADDRESS", default="127.0.0.1", help="The address to listen on. [127.0.0.1]"),
+        several("--host-name", metavar="NAME", text="A host name that clients use for it; may be repeated."),
+        option("--certificate", metavar="FILE", text="The certificate for TLS, in PEM form."),
+        option("--key", metavar="FILE", text="The key of the certificate."),
+        flag("--insecure", text="Allow other machines to connect without TLS."),
+    ],
+    examples=("tallac serve", "tallac serve --port 0 --vault /media/usb/vault"),
+)
+def serve(
+    context: CommandContext,
+    port: int,
+    listen: str,
+    host_name: tuple[str, ...],
+    certificate: str | None,
+    key: str | None,
+    insecure: bool,
+) -> None:
+    """Serve Tahoe-LAFS's web API on a vault.
+
+    The URL is printed when the gateway is ready; written into node.url of a Tahoe-LAFS node
+    directory, it makes the `tahoe` command work with the vault. The default vault is served, and
+    created if missing, unless --vault names another. Ctrl-C stops it.
+
+    Only this machine can connect unless --listen says otherwise; that requires TLS, or --insecure
+    if something else protects the connection. Whoever can connect can store files, and use any cap
+    they have.
+    """
+    # late import: a web server is loaded only where one is to run
+    from tallac.gateway import GatewaySettings
+
+    settings = GatewaySettings(
+        host=listen,
+        port=port,
+        certificate=None if certificate is None else Path(certificate),
+        key=None if key is None else Path(key),
+        host_names=host_name,
+        is_insecure=insecure,
+    )
+    settings.require_safe()
+    made = context.client.gateway.prepare()
+    if made:
+        context.output.note(created_vault(context, made, DEFAULT_ALIAS))
+
+    def on_ready(url: str) -> None:
+        if context.output.is_json:
+            context.output.record(url=url)
+        else:
+            context.output.line(url)
+        context.output.flush()
+
+    context.client.gateway.serve(settings, on_ready)
+
+
+@define(
+    "webopen",
+    [
+        argument("place", "ALIAS:PATH|CAP", default=""),
+        flag("-i", "--info", text="Show what the node knows about it, instead of its content."),
+    ],
+    examples=("tallac webopen -d ~/.tahoe tahoe:docs/Latest",),
+)
+def webopen(context: CommandContext, place: str, info: bool) -> None:
+    """Open a path in the web browser, through a node.
+
+    The browser reads the address from a file that only you can read, not from its command line,
+    where others could see it. The browser's history keeps the address: whoever has the history can
+    read what it shows, or change it.
+    """
+    page = context.client.gateway.webopen(place, info=info)
+    if context.output.is_json:
+        context.output.record(page=str(page))

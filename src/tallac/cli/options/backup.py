@@ -1,0 +1,46 @@
+"""The options on how to back up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import click
+
+from tallac.app.operations.backup import BackupOptions
+from tallac.cli.options.exclusions import exclusions_of
+from tallac.cli.options.option import flag, option, several
+from tallac.look.moments import parse_moment
+from tallac.retention.rules import parse_tags
+
+
+def backup_options() -> list[click.Parameter]:
+    """Make the options."""
+    return [
+        several("--tag", metavar="TAG[,TAG...]", text="Add tags to the snapshot; may be repeated."),
+        option("--time", metavar="WHEN", text="Name the snapshot by this time instead of now, as in '2026-11-23 17:02'."),
+        option("--host", metavar="HOST", text="Record this host name.", synonyms=("-H",)),
+        flag("--ignore-timestamps", text="Read all files, even if they look unchanged.", synonyms=("-f", "--force")),
+        flag("--skip-if-unchanged", text="Do not create a snapshot if nothing changed."),
+    ]
+
+
+def options_of(values: Mapping[str, Any], standard_input: BinaryIO) -> BackupOptions:
+    """Read the options' values, and the files that they name.
+
+    Raises:
+        UsageError: One makes no sense.
+    """
+    now_ns = time.time_ns()
+    when, tags = values["time"], [tag for text in values["tag"] for tag in parse_tags(text)]
+    options = BackupOptions(
+        selection=exclusions_of(values).selection(standard_input),
+        tags=tuple(dict.fromkeys(tags)),
+        host=values["host"],
+        time_ns=None if when is None else parse_moment(when, now_ns),
+        ignore_timestamps=values["ignore_timestamps"],
+        skip_if_unchanged=values["skip_if_unchanged"],
+    )
+    options.require_sense(now_ns)
+    return options

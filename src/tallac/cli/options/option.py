@@ -1,0 +1,52 @@
+"""Options and arguments of commands; an option may have other names, which work and are shown nowhere."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.parser import _OptionParser
+
+
+class Option(click.Option):
+    """An option with hidden synonyms: former names, and those that another program has for the same.
+
+    Attributes:
+        synonyms: They are accepted, and appear neither in help, nor in manual pages, nor in completion.
+    """
+
+    def __init__(self, names: Sequence[str], *, synonyms: Sequence[str] = (), **attributes: Any) -> None:
+        super().__init__(names, **attributes)
+        self.synonyms = tuple(synonyms)
+
+    def add_to_parser(self, parser: _OptionParser, ctx: click.Context) -> None:
+        """Teach the parser all names."""
+        super().add_to_parser(parser, ctx)
+        if self.synonyms:
+            other = copy.copy(self)
+            other.opts = list(self.synonyms)
+            click.Option.add_to_parser(other, parser, ctx)
+
+
+def option(*names: str, metavar: str, text: str, synonyms: Sequence[str] = ()) -> Option:
+    """Make an option with a value."""
+    return Option(names, metavar=metavar, help=text, synonyms=synonyms)
+
+
+def several(*names: str, metavar: str, text: str, synonyms: Sequence[str] = ()) -> Option:
+    """Make an option with a value that may be given several times."""
+    return Option(names, metavar=metavar, help=text, synonyms=synonyms, multiple=True)
+
+
+def flag(*names: str, text: str, synonyms: Sequence[str] = ()) -> Option:
+    """Make an option without a value."""
+    return Option(names, is_flag=True, help=text, synonyms=synonyms)
+
+
+def argument(name: str, metavar: str, *, default: str | None = None, is_optional: bool = False, count: int = 1) -> click.Argument:
+    """Make an argument; with a count of -1 there may be several."""
+    if default is None:
+        return click.Argument([name], metavar=metavar, required=not is_optional, nargs=count)
+    return click.Argument([name], metavar=metavar, default=default, nargs=count)
