@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backup:backup", "Back up files and folders as a new snapshot."),
     "restore": ("restore:restore", "Restore a snapshot, or any part of one."),
@@ -134,7 +132,10 @@ def commands_by_heading() -> dict[str, list[str]]:
 
 def unknown_command(name: str) -> str:
     """Write the message on a name that is no command's, with what may have been meant."""
-    meant = ELSEWHERE.get(name) or difflib.get_close_matches(name, [*COMMANDS, *SYNONYMS], n=3, cutoff=0.7)
+    # lazy import: only a mistake needs it
+    from difflib import get_close_matches
+
+    meant = ELSEWHERE.get(name) or get_close_matches(name, [*COMMANDS, *SYNONYMS], n=3, cutoff=0.7)
     if not meant:
         return f"{name}: no such command; `tallac --help` lists them"
     *others, last = (f"`tallac {each}`" for each in meant)
