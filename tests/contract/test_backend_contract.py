@@ -29,7 +29,7 @@ NO_NAMES = ["", "/", "a/", "/a", "a//b", ".", "..", "a/..", "../a", ".tmp-1", "a
 
 @pytest.fixture(params=BACKENDS.values(), ids=list(BACKENDS))
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    """Give an empty backend of each kind in turn."""
+    """An empty backend of each kind in turn."""
     make: Callable[[Path], Backend] = request.param
     return make(tmp_path)
 
@@ -56,7 +56,7 @@ def test_what_was_put_is_got(backend: Backend) -> None:
 
 
 def test_a_buffer_may_be_reused(backend: Backend) -> None:
-    """What happens to the caller's buffer afterwards does not change the object."""
+    """Changing the caller's buffer afterwards does not change the object."""
     buffer = bytearray(b"before")
     upload = backend.upload()
     backend.put("put", buffer)
@@ -85,7 +85,7 @@ def test_ranges(backend: Backend, start: int, stop: int | None) -> None:
 
 
 def test_absence_is_told_apart(backend: Backend) -> None:
-    """What is absent is an ObjectNotFoundError or None, and deleting it is no error."""
+    """A missing object is an ObjectNotFoundError or None, and deleting it is not an error."""
     backend.put("folder/there", b"x")
     for name in ["gone", "folder/gone", "no-folder/gone"]:
         with pytest.raises(ObjectNotFoundError, match=name):
@@ -191,7 +191,7 @@ def test_listing_by_prefix(backend: Backend) -> None:
 
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_wrong_names_are_refused(backend: Backend, name: str) -> None:
-    """What is no object's name is refused before anything is touched."""
+    """An invalid object name is refused before anything is touched."""
     for call in (backend.get, backend.get_versioned, backend.delete):
         with pytest.raises(ValueError, match="name"):
             call(name)

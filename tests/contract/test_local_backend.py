@@ -56,7 +56,7 @@ def run(script: str, folder: Path) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def umask_0() -> Iterator[None]:
-    """Let the umask take nothing away."""
+    """Set a umask of 0, so that modes are as requested."""
     previous = os.umask(0)
     yield
     os.umask(previous)
@@ -236,7 +236,7 @@ def test_a_fifo_in_the_place_of_an_object(tmp_path: Path) -> None:
 
 
 def test_no_descriptor_stays_open(tmp_path: Path) -> None:
-    """What a backend keeps open is closed with it."""
+    """Closing a backend closes the files that it keeps open."""
     files = RecordingFileCalls()
     backend = LocalBackend(tmp_path, files=files)
     backend.put("a", b"content")
@@ -280,7 +280,7 @@ def test_what_another_process_changed_is_seen(tmp_path: Path) -> None:
 
 
 def test_files_are_not_kept_open_without_end(tmp_path: Path) -> None:
-    """The cache closes the file that was read longest ago, though never one that is being read, and all when told so."""
+    """The cache closes the least recently read file, though never one that is being read, and all of them on request."""
     paths = [str(tmp_path / f"{number}") for number in range(5)]
     for path in paths:
         Path(path).write_text(path)
@@ -297,7 +297,7 @@ def test_files_are_not_kept_open_without_end(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_run(tmp_path: Path) -> None:
-    """What a killed run left is found, no object, and removed by the next run's first upload; a living writer's file stays."""
+    """A killed run's leftover file is no object, and the next run's first upload removes it; that of a living writer stays."""
     backend = LocalBackend(tmp_path)
     living = LocalBackend(tmp_path).upload()
     living.write(b"slow")
@@ -314,7 +314,7 @@ def test_leftovers_of_a_killed_run(tmp_path: Path) -> None:
 
 
 def test_what_is_put_removes_leftovers_too(tmp_path: Path) -> None:
-    """What a killed run left goes before anything is written, since it may be what fills the disk."""
+    """Leftovers of killed runs are removed before anything is written, since they may be what fills the disk."""
     assert run(LEAVE, tmp_path).wait(timeout=60) == 9
     backend = LocalBackend(tmp_path)
     assert backend.leftovers()

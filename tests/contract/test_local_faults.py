@@ -47,7 +47,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.fixture(autouse=True)
 def no_garbage() -> None:
-    """Let nothing that an earlier test left be closed while this one counts what is open."""
+    """Collect garbage first, so that no file of an earlier test is closed while this one counts open files."""
     gc.collect()
 
 
@@ -235,7 +235,7 @@ def run_until_crash(disk: CrashDisk, folder: Path) -> tuple[dict[str, bytes], St
 
 
 def violations(disk: CrashDisk, acknowledged: dict[str, bytes], step: Step | None) -> list[str]:
-    """Say in which surviving states an acknowledged change is lost, or another one is neither absent nor whole."""
+    """Return the surviving states in which an acknowledged change is lost, or another one is neither absent nor complete."""
     with_step = dict(acknowledged)
     if step is not None:
         name, content, _ = step

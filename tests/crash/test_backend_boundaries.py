@@ -72,22 +72,22 @@ def archived(vault: Vault, target: MutableDirectoryWrite, name: bytes) -> dict[b
 
 
 def assert_recovers(backend: MemoryBackend, key: WriterKey, target: MutableDirectoryWrite, folder: Path) -> None:
-    """See that earlier snapshots are whole, checks find no damage, and the next session works."""
+    """Assert that earlier snapshots are intact, checks find no damage, and the next session works."""
     vault = fresh(backend, key, folder)
     assert archived(vault, target, b"1") == dict(flatten(FIRST))
     assert vault.check(target.read_cap, read_data=True).findings == []
-    frame = vault.check_structure(read_data=True)
-    assert frame.is_healthy, frame.findings
+    structure = vault.check_structure(read_data=True)
+    assert structure.is_healthy, structure.findings
     vault = fresh(backend, key, folder)
     back_up(vault, target, b"3", THIRD)
     assert archived(vault, target, b"3") == dict(flatten(THIRD))
     assert archived(vault, target, b"1") == dict(flatten(FIRST))
     vault = fresh(backend, key, folder)
     assert vault.check(target.read_cap, read_data=True).findings == []
-    frame = vault.check_structure(read_data=True)
-    assert frame.is_healthy
+    structure = vault.check_structure(read_data=True)
+    assert structure.is_healthy
     # What the killed run had stored has been entered in the index.
-    assert not [finding.message for finding in frame.findings if finding.message.startswith("pack ")]
+    assert not [finding.message for finding in structure.findings if finding.message.startswith("pack ")]
 
 
 @pytest.mark.parametrize("work", [snapshot_work, directory_work, file_work, many_index_objects], ids=lambda work: work.__name__)

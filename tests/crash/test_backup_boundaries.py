@@ -70,8 +70,8 @@ class Machine:
             caps = [entry.cap for entry in vault.read_directory(archives)]
             assert latest in caps
             assert vault.check(self.target.read_cap, read_data=True).is_healthy
-            frame = vault.check_structure(read_data=True)
-            assert frame.is_healthy, frame.findings
+            structure = vault.check_structure(read_data=True)
+            assert structure.is_healthy, structure.findings
             contents = [read(cap) for cap in caps if isinstance(cap, DirectoryReadCap)]
             return contents, read(latest) if isinstance(latest, DirectoryReadCap) else None
 
@@ -89,7 +89,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> tuple[Machine, MemoryBackend]:
-    """Give a machine that has made one snapshot of a small source, and its vault."""
+    """A machine that has made one snapshot of a small source, and its vault."""
     backend = MemoryBackend()
     key = create_vault(backend, randomness=SeededRandomness(1))
     with open_vault(backend, key, state=tmp_path / "state", randomness=SeededRandomness(2)) as vault:

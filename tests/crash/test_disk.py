@@ -32,7 +32,7 @@ CODES = [errno.ENOSPC, errno.EIO, errno.EDQUOT, pytest.param(None, id="MemoryErr
 
 @dataclass
 class Attempt:
-    """What a run knew before it died: the key, a target, and what was acknowledged."""
+    """The knowledge of a run before it died: the key, a target, and the acknowledged changes."""
 
     key: WriterKey
     target: MutableDirectoryWrite | None = None
@@ -64,7 +64,7 @@ def snapshots(vault: Vault, target: MutableDirectoryWrite) -> Iterator[tuple[byt
 
 
 def assert_whole(folder: Path, attempt: Attempt, state: Path) -> None:
-    """See that what was acknowledged is there, that nothing is damaged, and that the next session works."""
+    """Assert that acknowledged changes are there, that nothing is damaged, and that the next session works."""
     shutil.rmtree(state, ignore_errors=True)
     backend = LocalBackend(folder)
     if attempt.target is None:
@@ -83,8 +83,8 @@ def assert_whole(folder: Path, attempt: Attempt, state: Path) -> None:
     for name, content in found.items():
         assert content == dict(flatten({b"1": FIRST, b"2": SECOND}[name]))
     assert vault.check(target.read_cap, read_data=True).findings == []
-    frame = vault.check_structure(read_data=True)
-    assert frame.is_healthy, frame.findings
+    structure = vault.check_structure(read_data=True)
+    assert structure.is_healthy, structure.findings
     back_up(vault, target, b"3", SECOND)
     assert vault.check(target.read_cap, read_data=True).findings == []
     assert dict(snapshots(vault, target))[b"3"] == dict(flatten(SECOND))

@@ -75,8 +75,8 @@ def assert_right_or_an_error(folder: Path, seed: int) -> None:
         assert whole == (expected | possible)[name], seed
     assert set(expected) <= set(found), seed
     assert reader.check(target.read_cap, read_data=True).findings == [], seed
-    frame = reader.check_structure(read_data=True)
-    assert frame.is_healthy, (seed, frame.findings)
+    structure = reader.check_structure(read_data=True)
+    assert structure.is_healthy, (seed, structure.findings)
     shutil.rmtree(folder)
 
 

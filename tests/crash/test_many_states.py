@@ -111,7 +111,7 @@ class Story:
         return Prune(self._open(backend, self._key.keeper_key).components, options).run()
 
     def assert_whole(self) -> None:
-        """See that all that was acknowledged is there, and nothing but what was ever asked for; nothing is damaged."""
+        """Assert that everything acknowledged is there, nothing that was never requested, and no damage."""
         reader = self._folder / "reader"
         with open_vault(self.backend, self._key, state=reader) as vault:
             found: dict[bytes, dict[bytes, object]] = {}
@@ -122,13 +122,13 @@ class Story:
             for name, content in found.items():
                 assert content == dict(flatten(self.possible[name]))
             assert vault.check(self._target.read_cap, read_data=True).findings == []
-            frame = vault.check_structure(read_data=True)
-            assert frame.is_healthy, frame.findings
+            structure = vault.check_structure(read_data=True)
+            assert structure.is_healthy, structure.findings
         # Each look opens the vault as a client that has never seen it.
         shutil.rmtree(reader)
 
     def assert_only_reachable(self) -> None:
-        """See that a prune leaves what a vault holds in which nothing else was ever stored."""
+        """Assert that after a prune the vault is as one in which nothing else was ever stored."""
         self.prune(self.backend)
         report = self.prune(self.backend)
         alone = Story(self._folder / "alone", self._chance, self._key)

@@ -1,4 +1,4 @@
-"""Whenever a run that sets or changes a passphrase dies, one that was told to be set still leads to all aliases."""
+"""Whenever a run that sets or changes a passphrase dies, a passphrase that was reported as set still opens all aliases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class User:
         self._file = EnvelopeFile(backend, self._identity, KEY, randomness)
 
     def add(self, *names: str) -> None:
-        """Let aliases come behind the passphrases."""
+        """Put aliases behind the passphrases."""
         self._file.add(Envelope(self._key, frozenset((name, f"cap of {name}") for name in names)))
 
     def change(self, passphrase: str) -> None:
@@ -44,7 +44,7 @@ class User:
             self.passphrases.remove(each.path)
 
     def names(self) -> set[str]:
-        """Give the aliases that are in the envelope."""
+        """Return the aliases that are in the envelope."""
         return {name for name, _ in self._file.read().aliases}
 
     def opens(self, passphrase: str) -> bool:
@@ -55,7 +55,7 @@ class User:
 
 
 def make() -> tuple[MemoryBackend, WriterKey]:
-    """Make a vault with a passphrase that was told to be set."""
+    """Make a vault with a passphrase that was reported as set."""
     backend = MemoryBackend()
     key = create_vault(backend, randomness=SeededRandomness(1))
     user = User(backend, key, 2)

@@ -54,7 +54,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Callable[[], Path]:
-    """Give an empty state folder, in place of the one given before."""
+    """Return an empty state folder that replaces the one before."""
 
     def make() -> Path:
         shutil.rmtree(tmp_path / "state", ignore_errors=True)
@@ -71,7 +71,7 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 
 def damages(name: str, content: bytes) -> Iterator[bytes | None]:
-    """Give what may become of one file; None: it is gone."""
+    """Iterate over the possible damages of one file; None is its removal."""
     chance = random.Random(name)
     size = len(content)
     yield None
@@ -87,10 +87,10 @@ def is_found(sample: Sample, vault: Vault) -> bool:
     """Check everything; say whether damage was found."""
     try:
         below = vault.check(sample.target.read_cap, read_data=True)
-        frame = vault.check_structure(read_data=True)
+        structure = vault.check_structure(read_data=True)
     except (DamageError, RollbackDetectedError):
         return True
-    return not (below.is_healthy and frame.is_healthy)
+    return not (below.is_healthy and structure.is_healthy)
 
 
 def read_all(sample: Sample, vault: Vault) -> dict[bytes, bytes | DamageError]:
@@ -99,7 +99,7 @@ def read_all(sample: Sample, vault: Vault) -> dict[bytes, bytes | DamageError]:
 
 
 def is_lost_with(path: bytes, found: dict[bytes, bytes | DamageError]) -> bool:
-    """Say whether this path, or a directory above it, is named as damaged."""
+    """Whether this path, or a directory above it, is reported as damaged."""
     return any(isinstance(error, DamageError) and (path == at or path.startswith(at)) for at, error in found.items())
 
 
@@ -219,7 +219,7 @@ def test_an_older_state_is_refused(sample: Sample, state: Callable[[], Path], tm
 
 
 def test_any_part_of_an_older_state_is_refused(sample: Sample, state: Callable[[], Path], tmp_path: Path) -> None:
-    """Whichever files are shown as they were, together or alone: a client that has seen newer ones is told nothing old."""
+    """Whichever files are rolled back, together or alone: a client that has seen newer ones is shown no old state."""
     backend, seen = MemoryBackend(sample.objects), tmp_path / "seen"
     with open_vault(backend, sample.key, state=seen, randomness=SeededRandomness(3)) as vault:
         back_up(vault, sample.target, b"3", {**FIRST, b"newer": noise(5, 5_000)})

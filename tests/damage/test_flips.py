@@ -70,7 +70,7 @@ def lengthen(objects: Objects, name: str, chance: random.Random) -> Objects:
 
 
 def replace(objects: Objects, name: str, chance: random.Random) -> Objects:
-    """Give another file's content."""
+    """Replace the content with that of another file."""
     return {**objects, name: chance.choice([content for content in objects.values() if content != objects[name]])}
 
 

@@ -82,7 +82,7 @@ def mutated(samples: list[bytes], chance: random.Random) -> bytes:
 
 
 def texts(parser: Callable[[str], object]) -> Parser:
-    """Give a parser of text bytes to parse."""
+    """Return a parser of bytes from a parser of text."""
     return lambda content: parser(content.decode("utf-8", "surrogateescape"))
 
 
@@ -108,7 +108,7 @@ class Parsers:
         self.all: dict[str, Parse] = {}
         self._add_texts()
         self._add_values()
-        self._add_frame()
+        self._add_structure()
         self._add_sealed()
         self._add_ways_back()
         self._add_configuration()
@@ -152,7 +152,7 @@ class Parsers:
         self.all["nodes of directories"] = (lambda content: decode_node(Kind.DIRECTORY, content), DamageError, directories)
         self.all["links"] = (lambda content: list(decode_links(content)), DamageError, links)
 
-    def _add_frame(self) -> None:
+    def _add_structure(self) -> None:
         headers = [self._stored["header"], self._stored["header"].replace(b"format 1", b"format 2")]
         body = encode_body([bytes(16), b"n" * 16], [100, 200], [0, 50])
         plains = [pad_plain(text, Codec(), SEAL_OVERHEAD) for text in (body, b"text " * 100, b"")]
@@ -164,7 +164,7 @@ class Parsers:
         self.all["names of index objects"] = (names_in, DamageError, [bytes(64)])
 
     def _add_sealed(self) -> None:
-        """What lies in seals, as an attacker who has the frame key could write it."""
+        """Add the parsers of sealed contents, as an attacker who has the structure key could write them."""
         locator, codec = self._key.locator_key, Codec()
         slots = Slots(MemoryBackend(self._stored), locator, NoMemory(), SeededRandomness(3))
         path = slots.path_of(self._target.read_cap.verify_cap.storage_index)
@@ -191,7 +191,7 @@ class Parsers:
         self.all["sessions"] = (parse_session, DamageError, sessions)
 
     def _add_ways_back(self) -> None:
-        """What a passphrase opens, what lies in an envelope once its seal is open, and recovery kits."""
+        """Add the parsers of passphrase objects, of opened envelopes, and of recovery kits."""
         codec, cap = Codec(), self._target.danger_whole_text()
         envelope_key, path = EnvelopeKey(KEY), "passphrases/" + "0" * 32
         backend = MemoryBackend()
@@ -257,7 +257,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def parsers(tmp_path_factory: pytest.TempPathFactory) -> Parsers:
-    """Give all parsers."""
+    """Return all parsers."""
     return Parsers(tmp_path_factory.mktemp("parsers"))
 
 
@@ -274,7 +274,7 @@ def test_all_parsers_are_named(parsers: Parsers) -> None:
 
 
 def test_other_keys_that_are_no_text() -> None:
-    """What other tools keep with an entry may hold maps; one with a number for a key is malformed, and nothing worse."""
+    """Metadata of other tools may hold maps; one with a number as a key is malformed, and nothing worse."""
     with pytest.raises(DamageError):
         decode_table(msgspec.msgpack.encode([[b"a", b"M", {"o": {"a": {1: 2}}}, None]]))
 

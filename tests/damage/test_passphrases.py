@@ -27,7 +27,7 @@ ENVELOPE = Envelope(WriterKey(bytes(32)), frozenset({("home", "cap of home"), ("
 
 @dataclass(frozen=True)
 class Sample:
-    """What is stored, and the names of the first copies."""
+    """The stored objects, and the names of the first copies."""
 
     objects: dict[str, bytes]
     paths: tuple[str, str]
@@ -48,7 +48,7 @@ class Sample:
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    """Give a vault with a passphrase."""
+    """A vault with a passphrase."""
     backend = MemoryBackend()
     create_vault(backend, randomness=SeededRandomness(3))
     identity = read_identity(backend)

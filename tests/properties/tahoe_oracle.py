@@ -13,7 +13,7 @@ from allmydata.interfaces import IVerifierURI  # type: ignore[import-not-found]
 
 
 def answer(text: str) -> dict[str, bool | str | None]:
-    """Say whether the cap is known, what it attenuates to, and where its object is."""
+    """Return whether the cap is known, the caps that it attenuates to, and its storage index."""
     cap = uri.from_string(text)
     if isinstance(cap, uri.UnknownURI):
         return {"unknown": True, "text": cap.to_string().decode("utf-8")}

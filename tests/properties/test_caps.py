@@ -164,7 +164,7 @@ def test_write_caps_attenuate_step_by_step(cap: MutableFileWrite | MutableDirect
 
 
 class TahoeAnswer(TypedDict, total=False):
-    """What Tahoe-LAFS makes of a text; of an unknown cap it only gives back the text."""
+    """How Tahoe-LAFS parses a text; for an unknown cap it only returns the text."""
 
     unknown: bool
     text: str
@@ -247,7 +247,7 @@ def test_tahoe_capabilities_attenuates_alike(capabilities: ModuleType, cap: Cap)
 @settings(max_examples=300)
 @given(text=st.one_of(damaged_texts(), cap_like_texts))
 def test_tahoe_refuses_alike(tahoe: Tahoe, text: str) -> None:
-    """What is taken here, Tahoe-LAFS takes for the same cap; what is unknown there, is carried as unknown here."""
+    """Tahoe-LAFS parses every text that is accepted here as the same cap; a cap that is unknown there is unknown here."""
     answer = tahoe.ask(text)
     cap = parse_lenient(text)
     if answer["unknown"]:

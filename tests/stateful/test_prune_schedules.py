@@ -43,7 +43,7 @@ class ScheduledClock(FakeClock):
 
 
 def tree(number: int) -> Tree:
-    """Give one of a few trees that have much in common, so that what one run lets go another takes up."""
+    """Return one of a few trees that have much in common, so that one run reuses what another has dropped."""
     return {
         b"a%d" % (number % 3): noise(number % 3, 3000),
         b"d": {b"b": noise(10 + number % 2, 2000), b"e": {b"c": noise(20 + number % 4, 100)}},
@@ -78,12 +78,12 @@ class World:
         return open_vault(self.backend, self.key, state=self.folder / client, clock=FakeClock(), randomness=randomness)
 
     def connect(self) -> Backend:
-        """Give the store as one client has it; in every second world it remembers what it was told."""
+        """Return the store as one client sees it; in every second world it caches answers."""
         scheduled = ScheduledBackend(self.backend, self.schedule)
         return CachingBackend(scheduled, self.backend) if self.seed % 2 else scheduled
 
     def clock(self, client: str) -> FakeClock:
-        """Give a client a clock that may be days off."""
+        """Return a client's clock, which may be days off."""
         self.clocks[client] = ScheduledClock(self.schedule, self.random.uniform(-48, 48) * HOUR)
         return self.clocks[client]
 
@@ -165,7 +165,7 @@ class World:
         return work
 
     def suspender(self, rounds: int) -> Callable[[], None]:
-        """Let clients fall asleep, whatever they are doing, for up to 72 hours of their clocks and many turns of the others."""
+        """Suspend clients, whatever they are doing, for up to 72 hours of their clocks and many turns of the others."""
 
         def work() -> None:
             for _ in range(rounds):
@@ -186,7 +186,7 @@ class World:
         return cap
 
     def look(self) -> None:
-        """See that all that was entered reads back, and that the vault is whole."""
+        """Assert that every linked snapshot reads back, and that the vault is healthy."""
         with self.open_plainly(os.urandom(4).hex()) as vault:
             present = {entry.name: entry for entry in vault.edit_directory(self.archives(vault), lambda entries: entries)}
             assert self.entered.keys() - self.forgotten <= set(present), "a snapshot is gone"
@@ -199,8 +199,8 @@ class World:
                     assert found == dict(flatten(self.entered[name]))
             report = vault.check(self.target, read_data=True)
             assert report.is_healthy, report.findings
-            frame = vault.check_structure(read_data=True)
-            assert frame.is_healthy, frame.findings
+            structure = vault.check_structure(read_data=True)
+            assert structure.is_healthy, structure.findings
 
     def prune_alone(self) -> None:
         """Prune to the end and see that exactly what is reachable is left."""
@@ -212,7 +212,7 @@ class World:
 
 
 def few(world: World) -> dict[str, Callable[[], None]]:
-    """Let two clients back up, one forget, and up to three prunes run; a client's length is part of its seed."""
+    """Two clients back up, one forgets, and up to three prunes run; the length of a client is part of its seed."""
     clients = {
         "w": world.writer("w", 3),
         "ww": world.writer("ww", 2),
@@ -228,7 +228,7 @@ def few(world: World) -> dict[str, Callable[[], None]]:
 
 
 def eight(world: World) -> dict[str, Callable[[], None]]:
-    """Let four clients back up, two forget and two prune, all of which fall asleep now and then."""
+    """Four clients back up, two forget and two prune, and all of them fall asleep from time to time."""
     clients = {"w" * length: world.writer("w" * length, 2) for length in (1, 2, 3, 4)}
     clients |= {"f" * length: world.forgetter("f" * length, 3) for length in (5, 6)}
     clients |= {"p" * length: world.pruner("p" * length, 2) for length in (7, 8)}

@@ -28,6 +28,8 @@ _SECONDS_LIMIT = 1 << 62
 """The largest values, exclusive, that a directory's table can hold."""
 
 
+# The fields are written out, because a class derived from Metadata at run time costs 0.3 ms of each start, and mypy can't see its
+# fields. A test compares the two.
 class TallacKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The values under `tallac`, byte strings in base64: the fields of `tallac.dag.Metadata` that have no standard key."""
 

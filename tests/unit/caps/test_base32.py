@@ -32,7 +32,7 @@ def test_known_pairs(content: bytes, text: str) -> None:
     ["MY", "my======", "m1", "m8", "m-", "m ", " my", "+my", "-my", "my\n", "m_my", "0x", "mü", "m\u0663", "\ud800a"],
 )
 def test_other_characters_are_refused(text: str) -> None:
-    """What int() would tolerate, signs and underscores and blanks, is no base32."""
+    """Signs, underscores and blanks, which int() would accept, are not base32."""
     with pytest.raises(ValueError, match="other characters"):
         base32.decode(text)
 

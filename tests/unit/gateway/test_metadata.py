@@ -34,7 +34,7 @@ def test_clients_read_what_they_sent(sent: Json) -> None:
 
 
 def test_standard_keys_are_understood() -> None:
-    """What `tahoe backup` writes is what a restore sets."""
+    """A restore sets the metadata that `tahoe backup` writes."""
     metadata = metadata_from_json(
         {"mtime": 1.5, "ctime": 2.25, "st_mode": 0o100644, "st_uid": 1, "st_gid": 2, "st_ino": 3, "st_dev": 4}
     )

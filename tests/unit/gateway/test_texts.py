@@ -97,7 +97,7 @@ def test_arguments() -> None:
     "body", [b"[]", b'{"a": 1}', b'{"a": ["filenode", {}]}', b'{"a": ["filenode", {"ro_uri": 1}]}', b"{", b"\xff"]
 )
 def test_children_that_are_none(body: bytes) -> None:
-    """What is not the JSON of children is refused."""
+    """A body that is not the JSON of children is refused."""
     with pytest.raises(RequestError):
         parse_children(body)
 

@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def notices() -> Notices:
-    """What the database says."""
+    """The notices of the database."""
     return Notices()
 
 
@@ -60,7 +60,7 @@ def test_a_row_tells_the_epoch_of_its_run(path: Path, notices: Notices) -> None:
 
 
 def test_a_record_of_several_sources(path: Path, notices: Notices) -> None:
-    """What killed runs left of any of them is found, and goes at the commit; what is beside them stays."""
+    """Rows that killed runs left of any of them are found, and removed at the commit; rows of other sources stay."""
     places = (b"/a", b"/b/c", b"/b/d")
     with SourceDatabase(path, notices) as database:
         for place in places:
@@ -109,7 +109,7 @@ def test_many_staged_rows(path: Path, notices: Notices) -> None:
 
 
 def test_staged_rows_of_a_run_that_failed_are_dropped(path: Path, notices: Notices) -> None:
-    """What a run staged and did not commit is not committed by the next one."""
+    """Rows that a run staged and did not commit are not committed by the next one."""
     with SourceDatabase(path, notices) as database:
         record = database.record("grid", b"/s")
         for number in range(600):
@@ -143,7 +143,7 @@ def test_a_dropped_path_that_is_stored_again_stays(path: Path, notices: Notices)
 
 
 def test_provisional_rows_outlive_a_run_without_commit(path: Path, notices: Notices) -> None:
-    """What a killed run has flushed is found by name in the next one, and goes at that one's commit."""
+    """Rows that a killed run has flushed are found by name in the next one, and removed at its commit."""
     with SourceDatabase(path, notices) as database:
         record = database.record("grid", b"/s")
         assert not record.has_provisional

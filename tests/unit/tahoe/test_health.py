@@ -48,7 +48,7 @@ def test_what_was_seen_is_due_later(tmp_path: Path) -> None:
 
 
 def test_it_is_remembered(tmp_path: Path) -> None:
-    """What one run saw the next one knows, and the file is the user's alone and holds no cap."""
+    """The next run knows what one run has recorded; the file is readable by the user alone and holds no cap."""
     around = WalkContext()
     path = tmp_path / "seen.db"
     first = HealthRecord(path, around.now_ns, around.chance)

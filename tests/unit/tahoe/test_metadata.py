@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import stat
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
 from tallac.dag import FileType, Metadata, SnapshotFacts, is_time, time_from_float, time_to_float
-from tallac.tahoe.metadata import fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
+from tallac.tahoe.metadata import TallacKeys, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
 
 times = st.tuples(st.integers(-(10**10), 10**11), st.integers(0, 999_999_999))
 some_bytes = st.binary(max_size=20)
@@ -80,7 +81,7 @@ def test_what_makes_no_sense_is_kept(strange: dict[str, object]) -> None:
 
 
 def test_the_node_s_own_key() -> None:
-    """What the node says of a link is read where that is asked for, and never sent."""
+    """The node's own key is read on request, and never sent."""
     found = from_child_metadata({"tahoe": {"linkcrtime": 1.5}, "x": 1})
     assert found.other == {"tahoe": {"linkcrtime": 1.5}, "x": 1}
     assert to_child_metadata(found) == {"x": 1}
@@ -108,3 +109,11 @@ def test_times_in_floating_point(time: tuple[int, int]) -> None:
     assert is_time(rounded, time)
     assert not is_time(None, time)
     assert not is_time(rounded, (time[0] + 1, time[1]))
+
+
+def test_every_field_has_a_key() -> None:
+    """A field of an entry's metadata has a standard key or one under `tallac`, which has the same type and the same default."""
+    standard = {"mode", "uid", "gid", "inode", "device", "other"}
+    fields = {field.name: (field.type, field.default) for field in msgspec.structs.fields(Metadata)}
+    keys = {field.name: (field.type, field.default) for field in msgspec.structs.fields(TallacKeys)}
+    assert keys == {name: field for name, field in fields.items() if name not in standard}

@@ -10,7 +10,7 @@ from tallac.tahoe.node_directory import NodeDirectory
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a node's directory."""
+    """The directory of a node."""
     (tmp_path / "private").mkdir()
     (tmp_path / "node.url").write_text("http://127.0.0.1:3456/\n")
     return tmp_path
@@ -29,7 +29,7 @@ def test_url_and_aliases(folder: Path) -> None:
 
 @pytest.mark.parametrize("before", ["", "# comment\na: URI:x\n", "# no newline at the end"])
 def test_a_new_alias_is_added(folder: Path, before: str) -> None:
-    """What stands in the file stays, byte for byte, and the new line comes last."""
+    """The file is kept byte for byte, and the new line comes last."""
     path = folder / "private" / "aliases"
     path.write_text(before)
     NodeDirectory(folder).add_alias("new", "URI:DIR2:x:y")

@@ -59,7 +59,7 @@ def test_a_copy_is_not_uploaded_again() -> None:
 
 
 def test_a_writer_remembers_so_many_files_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was stored first is forgotten first; then its copy is uploaded once more, and comes out the same."""
+    """The oldest content is forgotten first; its copy is then uploaded again, and gets the same cap."""
     monkeypatch.setattr(copies, "REMEMBERED_MAX", 2)
     node = _Node()
     writer = _writer(node)

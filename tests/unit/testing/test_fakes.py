@@ -23,12 +23,12 @@ def work(backend: Backend) -> None:
 
 
 def faulty(inner: Backend, fault: Fault, index: int = 0) -> FaultyBackend:
-    """Give a backend with one fault."""
+    """Return a backend with one fault."""
     return FaultyBackend(inner, FaultAt(index, fault))
 
 
 def test_a_clock_that_stands_still() -> None:
-    """The fake clock moves when somebody sleeps, and backwards when told so."""
+    """The fake clock moves when somebody sleeps, and backwards on request."""
     clock = FakeClock()
     seen: Clock = clock
     seen.sleep(1.5)

@@ -34,7 +34,7 @@ CAP = "URI:CHK:secretsecret:moresecret:1:1:100"
     ],
 )
 def test_each_refusal_is_a_sentence(status: int, body: str, kind: type[StoreError], words: str) -> None:
-    """What a gateway answers becomes one error in one line, that names the place and shows no cap."""
+    """An error answer of a gateway becomes one error of one line that names the place and shows no cap."""
     error = refusal("the place", status, body.encode())
     assert type(error) is kind
     assert str(error).startswith("the place: ")

@@ -17,7 +17,7 @@ CONTENT = bytes(range(256)) * 4000
 
 @dataclass
 class Gateway:
-    """A gateway that answers as it is told, and records what it was asked.
+    """A gateway with prepared answers that records its requests.
 
     Attributes:
         answers: (status, body) for the next requests; None breaks the connection off.
@@ -31,7 +31,7 @@ class Gateway:
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
-    """Give a gateway on this machine."""
+    """A gateway on this machine."""
     state = Gateway()
 
     class Answering(BaseHTTPRequestHandler):
@@ -70,7 +70,7 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def client(gateway: Gateway) -> Iterator[WebClient]:
-    """Give a client that does not wait before it tries again."""
+    """A client that does not wait before it retries."""
     with WebClient(gateway.url, sleep=lambda _seconds: None) as client:
         yield client
 
@@ -101,7 +101,7 @@ def test_what_is_not_safe_is_sent_once(gateway: Gateway, client: WebClient) -> N
 
 
 def test_a_refusal_is_not_tried_again(gateway: Gateway, client: WebClient) -> None:
-    """What the gateway has answered is its answer."""
+    """An error that the gateway has answered is not retried."""
     gateway.answers = [(409, b"There was already a child")]
     with pytest.raises(ConflictError):
         client.put_file(b"content")
