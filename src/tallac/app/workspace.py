@@ -56,6 +56,11 @@ class Workspace:
         self._is_grid_given = options.vault is not None
 
     @property
+    def configuration_path(self) -> Path:
+        """The file that holds aliases and vault keys."""
+        return self.file.path
+
+    @property
     def is_grid_given(self) -> bool:
         """Whether the command line says by itself which grid is meant."""
         return self._is_grid_given or self.nodes.chosen() is not None
@@ -112,7 +117,7 @@ class Workspace:
         """
         if text.endswith(":") and "/" not in text:
             configuration = self.file.read()
-            return self.vaults.known(configuration, self.known_alias(configuration, text[:-1]).grid).location
+            return self.vaults.location_of(configuration, self.known_alias(configuration, text[:-1]).grid)
         return parse_location(text)
 
     def read_caps(self, grid: Grid) -> list[Cap]:
@@ -142,7 +147,7 @@ class Workspace:
         """
         configuration = self.file.read()
         identity = self.known_alias(configuration, alias.partition(":")[0]).grid
-        return self.vaults.parse_key(self.vaults.known(configuration, identity))
+        return self.vaults.key_of(configuration, identity)
 
     def identity_of(self, place: str) -> str:
         """Give the identity of the vault that an alias is on; for "", of the one that is meant where no place says it.
@@ -161,7 +166,7 @@ class Workspace:
         """Give the folder that a grid's vault is in; None where it is elsewhere."""
         if self.nodes.has_opened(grid):
             return None
-        url = self.vaults.known(self.file.read(), grid.identity).location
+        url = self.vaults.location_of(self.file.read(), grid.identity)
         return folder_of_url(url) if is_folder_url(url) else None
 
     def _open_alias(self, configuration: Configuration, name: str) -> tuple[Grid, Cap]:

@@ -286,3 +286,79 @@ def test_a_malformed_key(workspace: Workspace, folders: Folders, tmp_path: Path)
             Folders.under(tmp_path / "s"), GridOptions(vault=str(folders.vault), vault_key_file=str(tmp_path / "key"))
         ).resolve(workspace.resolve("tallac:")[1].cap.danger_whole_text())
     assert "zzzz" not in str(caught.value)
+
+
+def test_a_vault_made_explicitly(workspace: Workspace, folders: Folders) -> None:
+    """Without a location the new vault is in the user's data folder, and has the default alias."""
+    aliases = aliases_of(workspace)
+    assert aliases.init() == str(folders.vault)
+    assert aliases.list() == [("tallac", str(folders.vault))]
+    make_directory(*workspace.resolve("tallac:a"))
+
+
+def test_a_vault_made_at_a_location(folders: Folders, tmp_path: Path) -> None:
+    """A vault is made in a new folder, given as the argument or as the option, under the name that is wanted."""
+    with_argument, with_option = Workspace(folders), Workspace(folders, GridOptions(vault=str(tmp_path / "two")))
+    assert aliases_of(with_argument).init(str(tmp_path / "one"), "one:") == str(tmp_path / "one")
+    assert aliases_of(with_option).init(name="two") == str(tmp_path / "two")
+    assert aliases_of(with_argument).list() == [("one", str(tmp_path / "one")), ("two", str(tmp_path / "two"))]
+    with pytest.raises(UsageError, match="say once where the new vault is to be"):
+        aliases_of(with_option).init(str(tmp_path / "three"), "three")
+    assert not (tmp_path / "three").exists()
+    with_argument.close()
+    with_option.close()
+
+
+def test_a_vault_that_is_there_is_not_made_again(workspace: Workspace, folders: Folders, tmp_path: Path) -> None:
+    """The message says what to do: take another's vault over, or make an alias on one's own."""
+    other = Workspace(Folders.under(tmp_path / "other"))
+    location = aliases_of(other).init()
+    other.close()
+    before = {path: path.read_bytes() for path in Path(location).rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=f"there is a vault already; `tallac connect {location}` takes it over"):
+        aliases_of(workspace).init(location)
+    assert {path: path.read_bytes() for path in Path(location).rglob("*") if path.is_file()} == before
+    aliases_of(workspace).init(name="one")
+    with pytest.raises(UsageError, match="and its key is known here; `tallac create-alias` makes an alias on it"):
+        aliases_of(workspace).init()
+    assert aliases_of(workspace).list() == [("one", str(folders.vault))]
+
+
+def test_a_vault_with_a_taken_name(workspace: Workspace, tmp_path: Path) -> None:
+    """Where the alias is there, no vault is made."""
+    aliases_of(workspace).init()
+    with pytest.raises(AliasError, match="there is an alias 'tallac' already"):
+        aliases_of(workspace).init(str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_no_vault_is_made_among_other_things(workspace: Workspace, tmp_path: Path) -> None:
+    """A folder with anything in it, a plain Tahoe-LAFS grid, and a given key are refused."""
+    (tmp_path / "Documents").mkdir()
+    with pytest.raises(VaultNotFoundError, match="not empty"):
+        aliases_of(workspace).init(str(tmp_path))
+    with pytest.raises(UsageError, match="needs no vault"):
+        aliases_of(workspace).init("tahoe:http://127.0.0.1:1/")
+    with pytest.raises(UsageError, match="a key of its own"):
+        aliases_of(Workspace(workspace.folders, GridOptions(vault_key_file="key"))).init(str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_killed_while_a_vault_is_made_explicitly(folders: Folders, writes: int) -> None:
+    """Whenever the first run is killed, the next one goes on, or says how."""
+    killed = Workspace(folders)
+    killed.file = DyingFile(folders.configuration, writes)
+    killed.vaults._file = killed.file
+    with pytest.raises(KilledError):
+        aliases_of(killed).init()
+    workspace = Workspace(folders)
+    if writes < 2:
+        aliases_of(workspace).init()
+    else:
+        with pytest.raises(UsageError, match="create-alias"):
+            aliases_of(workspace).init()
+        aliases_of(workspace).create("tallac")
+    make_directory(*workspace.resolve("tallac:a"))
+    workspace.close()
+    assert len(workspace.file.read().grids) == 1

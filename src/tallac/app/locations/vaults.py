@@ -100,10 +100,31 @@ class Vaults:
         identity = self.identity_at(url)
         is_begun = url in configuration.unfinished and identity not in configuration.grids
         if identity is None or (is_begun and not self._options.gives_key):
-            if is_tahoe_vault(url) and not has_cap(url):
-                url = with_new_directory(url)
             return self._make(configuration, url), show_location(url)
         return self.remember(configuration, self._choose(configuration, url)), ""
+
+    def make(self, configuration: Configuration, location: str | None) -> tuple[str, str]:
+        """Make a vault at a location, or without one in the user's data folder; return its identity, and where it is.
+
+        Only in an `updating` block, as above.
+
+        Raises:
+            UsageError: There is a vault already, or the location is none of a vault.
+        """
+        if self._options.gives_key:
+            raise UsageError("a new vault gets a key of its own; leave out --vault-key")
+        if location is not None and self._options.vault is not None:
+            raise UsageError("say once where the new vault is to be: leave out --vault")
+        location = self._options.vault if location is None else location
+        url = url_of_folder(self._folders.vault) if location is None else self._located(configuration, location)
+        identity, where = self.identity_at(url), show_location(url)
+        if identity in configuration.grids:
+            raise UsageError(
+                f"{where}: there is a vault already, and its key is known here; `tallac create-alias` makes an alias on it"
+            )
+        if identity is not None and url not in configuration.unfinished:
+            raise UsageError(f"{where}: there is a vault already; `tallac connect {where}` takes it over")
+        return self._make(configuration, url), where
 
     def remember_chosen(self, configuration: Configuration) -> str:
         """Keep the chosen vault's place and key in the configuration, and give its identity."""
@@ -115,6 +136,14 @@ class Vaults:
         if identity not in configuration.grids:
             configuration.grids[identity] = self._given[identity]
         return identity
+
+    def location_of(self, configuration: Configuration, identity: str) -> str:
+        """Return the URL of a vault. Raises as `known`."""
+        return self.known(configuration, identity).location
+
+    def key_of(self, configuration: Configuration, identity: str) -> VaultKey:
+        """Return the key of a vault. Raises as `known` and `parse_key`."""
+        return self.parse_key(self.known(configuration, identity))
 
     def open(self, configuration: Configuration, identity: str) -> Grid:
         """Open a vault, or give the open one.
@@ -139,10 +168,10 @@ class Vaults:
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
         """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
-        from tallac.vault.vault import open_vault  # late import: a Tahoe-LAFS grid does without it
+        from tallac.vault.vault import open_vault  # lazy import: a Tahoe-LAFS grid does without it
 
         backend = self.backend_of(configuration, identity)
-        key = self.parse_key(self.known(configuration, identity))
+        key = self.key_of(configuration, identity)
         return partial(open_vault, backend, key, state=self._folders.state, identity=identity, randomness=self._randomness)
 
     def backend_of(self, configuration: Configuration, identity: str) -> Backend:
@@ -152,7 +181,7 @@ class Vaults:
             VaultNotFoundError: It is not where it was.
             UsageError: Another one is there.
         """
-        location = self.known(configuration, identity).location
+        location = self.location_of(configuration, identity)
         found = self.identity_at(location)
         where = show_location(location)
         if found is None:
@@ -244,8 +273,10 @@ class Vaults:
 
     def _make(self, configuration: Configuration, url: str) -> str:
         """Make a vault, or go on with one that a killed run began. Its key is durable before it is."""
-        from tallac.vault.vault import create_vault  # late import: a Tahoe-LAFS grid does without it
+        from tallac.vault.vault import create_vault  # lazy import: a Tahoe-LAFS grid does without it
 
+        if is_tahoe_vault(url) and not has_cap(url):
+            url = with_new_directory(url)
         begun = configuration.unfinished.get(url)
         if begun is None and has_strange_files(url):
             raise VaultNotFoundError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
@@ -265,7 +296,7 @@ class Vaults:
 
 def vault_of(grid: Grid) -> Vault | None:
     """Return a grid that is a vault as one; None for any other grid."""
-    from tallac.vault.vault import Vault  # late import: a Tahoe-LAFS grid does without it
+    from tallac.vault.vault import Vault  # lazy import: a Tahoe-LAFS grid does without it
 
     return grid if isinstance(grid, Vault) else None
 

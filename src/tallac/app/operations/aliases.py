@@ -7,11 +7,12 @@ from collections.abc import Callable
 from tallac.app.configuration.configuration import Alias, Configuration, KnownGrid
 from tallac.app.locations.grid_path import DEFAULT_ALIAS, check_alias_name
 from tallac.app.locations.tahoe_nodes import identity_of
+from tallac.app.locations.tahoe_urls import is_tahoe
 from tallac.app.locations.urls import show_location
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.workspace import Workspace
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap
-from tallac.errors import AliasError
+from tallac.errors import AliasError, UsageError
 
 
 class Aliases:
@@ -34,6 +35,34 @@ class Aliases:
         """
         made = self._create(name)
         self._publish(name)
+        return made
+
+    def init(self, location: str | None = None, name: str = DEFAULT_ALIAS) -> str:
+        """Make a vault, and an alias for a new directory in it.
+
+        Args:
+            location: A new or empty folder, or a URL; None for the user's data folder.
+            name: The alias.
+
+        Returns:
+            Where the vault is.
+
+        Raises:
+            AliasError: The name is taken, or can't be one.
+            UsageError: There is a vault already.
+            VaultNotFoundError: The folder has something else in it.
+        """
+        workspace = self._workspace
+        name = check_alias_name(name)
+        if workspace.nodes.chosen() is not None or (location is not None and is_tahoe(location)):
+            raise UsageError(
+                "a Tahoe-LAFS grid needs no vault: `tallac create-alias` makes aliases on it; tahoe+vault: makes a vault on it"
+            )
+        with workspace.file.updating() as configuration:
+            _require_free(configuration, name)
+            identity, made = workspace.vaults.make(configuration, location)
+            root = workspace.open(configuration, identity).create_directory()
+            workspace.sealed.enter_alias(configuration, name, identity, root.danger_whole_text())
         return made
 
     def add(self, name: str, cap: str) -> None:

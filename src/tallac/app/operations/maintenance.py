@@ -16,10 +16,14 @@ from tallac.interfaces import CheckReport
 from tallac.transfer import find
 from tallac.vault.check.options import CheckOptions, PackSubset
 from tallac.vault.check.scrub import Scrub
+from tallac.vault.check.vault_check import check_vault
 from tallac.vault.format.header import mend_headers, read_identity
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
+from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.vault.prune.stats_report import VaultStats
+from tallac.vault.prune.vault_stats import vault_stats
+from tallac.vault.repair.repair import Repair
 from tallac.vault.repair.report import RepairOptions, RepairReport
 
 
@@ -60,8 +64,6 @@ class VaultMaintenance:
         below = cap.read_cap if isinstance(cap, WriteCap) else cap
         vault = vault_of(grid)
         if vault is not None and (is_whole or share is not None):
-            from tallac.vault.check.vault_check import check_vault  # lazy import: a backup need not wait for it
-
             if read_data and share is None:
                 share = PackSubset()
             return check_vault(vault.components, below, CheckOptions(share, opens_content=read_data), progress)
@@ -114,8 +116,6 @@ class VaultMaintenance:
                 raise UsageError(f"{alias}: a prune goes over the whole vault; give the alias alone, as in `tallac prune home:`")
         else:
             grid = self._workspace.default_grid()
-        from tallac.vault.prune.prune import Prune  # lazy import: a backup need not wait for it
-
         vault = require_vault(grid, f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
         return Prune(vault.components, options or PruneOptions(), progress).run()
 
@@ -132,8 +132,6 @@ class VaultMaintenance:
                 raise UsageError(f"{alias}: this counts a whole vault: give the alias alone; for a target there is `tallac stats`")
         else:
             grid = self._workspace.default_grid()
-        from tallac.vault.prune.vault_stats import vault_stats  # lazy import: a backup need not wait for it
-
         vault = require_vault(grid, f"{alias or 'this grid'}: this is no vault; `tallac stats` counts what is in a target")
         return vault_stats(vault.components)
 
@@ -169,8 +167,6 @@ class VaultMaintenance:
             grid, _ = self._workspace.resolve(alias)
         else:
             grid = self._workspace.default_grid()
-        from tallac.vault.repair.repair import Repair  # lazy import: a backup need not wait for it
-
         message = f"{alias or 'this grid'}: a grid of this kind is not repaired by Tallac; its own tools do that"
         components = require_vault(grid, message).components
         return Repair(components, options, progress).run(self._workspace.read_caps(grid))

@@ -81,7 +81,7 @@ class Recovery:
         identity = self._workspace.identity_of(vault)
         configuration = self._workspace.file.read()
         envelope = self._envelopes.content(configuration, identity)
-        location = self._workspace.vaults.known(configuration, identity).location
+        location = self._workspace.vaults.location_of(configuration, identity)
         return RecoveryKit(location, identity, envelope.key, tuple(sorted(envelope.aliases)))
 
     def kit_text(self, kit: RecoveryKit) -> bytes:

@@ -72,7 +72,7 @@ class UserEnvelopes:
         """Return what the configuration has of a vault, as an envelope holds it."""
         from tallac.vault.access.envelopes import Envelope  # lazy import: loads the ciphers
 
-        key = self._workspace.vaults.parse_key(self._workspace.vaults.known(configuration, identity))
+        key = self._workspace.vaults.key_of(configuration, identity)
         return Envelope(key, frozenset(self._workspace.sealed.aliases_on(configuration, identity).items()))
 
     def remove(self, configuration: Configuration, name: str) -> None:

@@ -131,7 +131,7 @@ def _show_excluded(count: int) -> str:
 
 def created_vault(context: CommandContext, location: str, alias: str) -> str:
     """Write that a vault was made, and what must not be lost."""
-    keys = context.client.workspace.file.path
+    keys = context.client.workspace.configuration_path
     return (
         f"created a vault in {location}, with the alias {alias}:; keep a copy of {keys} in a safe place: "
         "without it nobody, including you, can read the vault"
