@@ -1,12 +1,12 @@
 """Bring files and directories of a snapshot back to disk, as they were.
 
 Three stages stand apart, so that worker processes can take the middle one: the walk makes directories and special files
-(`walk`), `restore_batch` writes the regular files of one directory, and directories get their metadata when all below them is
-done. Nothing is ever written outside the destination: see `names` and `tallac.source.DirectoryStack`.
+(`walk`), `FileWriter` writes the regular files of one directory, and directories get their metadata when all below them is
+done. Nothing is ever written outside the destination: see `safe_names` and `tallac.source.DirectoryStack`.
 """
 
 from tallac.restore.archive.archive import ArchiveKind, write_archive
-from tallac.restore.files.file_writer import Batch, restore_batch
+from tallac.restore.files.file_writer import Batch, FileWriter
 from tallac.restore.filesystem import DESTINATION, DestinationSystem
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.owners import parse_owner_rules
@@ -24,6 +24,7 @@ __all__ = [
     "BatchRunner",
     "Change",
     "DestinationSystem",
+    "FileWriter",
     "Overwrite",
     "Problem",
     "ProblemKind",
@@ -34,6 +35,5 @@ __all__ = [
     "Selection",
     "parse_owner_rules",
     "restore",
-    "restore_batch",
     "write_archive",
 ]

@@ -112,7 +112,7 @@ def open_folder(path: bytes, *, must_be_empty: bool, system: DestinationSystem) 
 
 
 @contextmanager
-def look_at_folder(path: bytes, *, must_be_empty: bool, system: DestinationSystem) -> Iterator[Folder | None]:
+def open_folder_if_there(path: bytes, *, must_be_empty: bool, system: DestinationSystem) -> Iterator[Folder | None]:
     """Open the destination for the length of the block; None where it is missing. Raises as `open_folder` does."""
     with _opened(path, must_be_empty=must_be_empty, may_make=False, system=system) as folder:
         yield folder

@@ -90,10 +90,6 @@ class DestinationSystem(FileSystem):
             if error.errno not in _NO_ALLOCATION:
                 raise
 
-    def look(self, name: bytes, directory: int) -> os.stat_result:
-        """Tell what has a name; a symbolic link is meant itself."""
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
-
     def read(self, descriptor: int, size: int) -> bytes:
         """Read at the file's position; perhaps less, and nothing at the end."""
         return os.read(descriptor, size)
@@ -120,7 +116,7 @@ class DestinationSystem(FileSystem):
         """Remove an empty directory."""
         os.rmdir(name, dir_fd=directory)
 
-    def open_to_owner(self, name: bytes, directory: int) -> None:
+    def grant_owner_access(self, name: bytes, directory: int) -> None:
         """Give a directory's owner all rights to it; needed before a normal user can enter it."""
         if not hasattr(os, "O_PATH"):
             raise OSError(errno.ENOTSUP, "this system can't do that to a directory that is not opened")

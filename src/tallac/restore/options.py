@@ -34,7 +34,7 @@ class RestoreOptions(msgspec.Struct, frozen=True):
         user_rules, group_rules: Whom things go to instead of those they belonged to.
         overwrite: The folder may hold something, and this becomes of it; None: it must be empty.
         delete: What the snapshot has not is deleted in restored directories; needs `overwrite`.
-        delete_even_home: That may be done in the root directory, the home folder, and what that lies in.
+        allow_delete_home: That may be done in the root directory, the home folder, and what that lies in.
         dry_run: Nothing is changed; it is counted and told what would be.
         verify: What was restored is read back from the disk and compared.
         protected: (device, inode) of directories that are never deleted.
@@ -46,7 +46,7 @@ class RestoreOptions(msgspec.Struct, frozen=True):
     group_rules: OwnerRules = ()
     overwrite: Overwrite | None = None
     delete: bool = False
-    delete_even_home: bool = False
+    allow_delete_home: bool = False
     dry_run: bool = False
     verify: bool = False
     protected: frozenset[tuple[int, int]] = frozenset()

@@ -156,12 +156,12 @@ class Tally(msgspec.Struct):
     """Counts, and tells an observer.
 
     Attributes:
-        told: The paths with problems; None where nobody will ask.
+        reported: The paths with problems; None where nobody will ask.
     """
 
     observer: RestoreObserver = msgspec.field(default_factory=RestoreObserver)
     summary: RestoreSummary = msgspec.field(default_factory=RestoreSummary)
-    told: set[bytes] | None = None
+    reported: set[bytes] | None = None
 
     def expect(self, entry: Entry, selection: Selection) -> None:
         """Take from a snapshot's own facts how much there is to do, if all of it is wanted."""
@@ -171,15 +171,15 @@ class Tally(msgspec.Struct):
 
     def add(self, problem: Problem) -> None:
         """Count a problem."""
-        if self.told is not None:
-            self.told.add(problem.path)
+        if self.reported is not None:
+            self.reported.add(problem.path)
         self.summary.count(problem)
         if self.observer.problem is not None:
             self.observer.problem(problem)
 
     def add_once(self, problem: Problem) -> None:
         """Count a problem at a path that has had none."""
-        if self.told is None or problem.path not in self.told:
+        if self.reported is None or problem.path not in self.reported:
             self.add(problem)
 
     def count(self, result: BatchResult) -> None:
@@ -193,12 +193,12 @@ class Tally(msgspec.Struct):
     def count_made(self, change: Change, path: bytes) -> None:
         """Count a file that was made, NEW or REPLACED, and name it."""
         self.summary.files += 1
-        self.tell_made(change, path)
+        self.report_made(change, path)
 
-    def tell_made(self, change: Change, path: bytes) -> None:
+    def report_made(self, change: Change, path: bytes) -> None:
         """Name a file that a batch counted."""
         self.summary.replaced += change is Change.REPLACED
-        self.tell(change, path)
+        self.report(change, path)
 
     def count_left(self, change: Change, path: bytes) -> None:
         """Count a file that was not written; NEW and REPLACED are counted once they are made."""
@@ -210,9 +210,9 @@ class Tally(msgspec.Struct):
             self.summary.kept += 1
         else:
             return
-        self.tell(change, path)
+        self.report(change, path)
 
-    def tell(self, change: Change, path: bytes) -> None:
+    def report(self, change: Change, path: bytes) -> None:
         """Name a path and what was done there, if anything was."""
         if self.observer.change is not None and change is not Change.UNCHANGED:
             self.observer.change(change, path)

@@ -9,18 +9,18 @@ from tallac.caps import ReadCap
 from tallac.dag import Entry, Metadata, display_path
 from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
-from tallac.restore.destination import Folder, look_at_folder, open_folder
+from tallac.restore.destination import Folder, open_folder, open_folder_if_there
 from tallac.restore.filesystem import DESTINATION, DestinationSystem
 from tallac.restore.options import PLAIN, Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.owners import Owners
 from tallac.restore.parallel.process_pool import WORKERS
 from tallac.restore.parallel.runner import BatchRunner
 from tallac.restore.path_filter import Scope
-from tallac.restore.read_only.dry_run import Preview
+from tallac.restore.read_only.dry_run import DryRun
 from tallac.restore.read_only.verify import Verification
 from tallac.restore.report import RestoreObserver, RestoreSummary, Tally
 from tallac.restore.safe_names import is_safe_component
-from tallac.restore.walk import Frame, Walk
+from tallac.restore.walk import Level, Walk
 
 RunnerFactory = Callable[[int, RestoreSettings], BatchRunner]
 """Makes a runner, given the destination's descriptor and the settings."""
@@ -69,15 +69,15 @@ def restore(
     Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
     path = os.fsencode(destination)
     must_be_empty = entry.is_directory and options.overwrite is None
-    tally = Tally(observer or RestoreObserver(), told=set() if options.verify else None)
+    tally = Tally(observer or RestoreObserver(), reported=set() if options.verify else None)
     tally.expect(entry, options.selection)
     tally.summary.directories = int(entry.is_directory)
     if options.dry_run:
-        with look_at_folder(path, must_be_empty=must_be_empty, system=system) as there:
+        with open_folder_if_there(path, must_be_empty=must_be_empty, system=system) as there:
             if there is not None:
                 _guard_home(there, path, options)
             settings = _settings(options, there, path)
-            Preview(grid, there.descriptor if there else None, options, settings, tally).run(entry)
+            DryRun(grid, there.descriptor if there else None, options, settings, tally).run(entry)
         return tally.summary
     with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
         _guard_home(folder, path, options)
@@ -88,7 +88,7 @@ def restore(
         # Workers use the real calls; whoever bends them wants to see them all.
         count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
         walk = Walk(grid, folder.descriptor, settings, system, tally, runner=runner, workers=count, options=options)
-        walk.run(_top_frame(walk, entry, folder, options))
+        walk.run(_top_level(walk, entry, folder, options))
         if options.verify:
             system.sync()
             Verification(grid, folder.descriptor, options, settings, system, tally).run(entry)
@@ -109,20 +109,20 @@ def _settings(options: RestoreOptions, folder: Folder | None, path: bytes) -> Re
     )
 
 
-def _top_frame(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions) -> Frame:
+def _top_level(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions) -> Level:
     top = options.selection.top
     if not entry.is_directory:
-        return Frame(iter((entry,)), None, b"", top)
+        return Level(iter((entry,)), None, b"", top)
     keeps_own = options.overwrite is not None and (top is Scope.TRAVERSE_ONLY or options.overwrite is Overwrite.NEVER)
     metadata = folder.final_metadata(Metadata() if keeps_own and not folder.is_new else entry.metadata)
-    frame = walk.frame_of(entry, metadata, top)
+    level = walk.level_of(entry, metadata, top)
     if folder.is_new:
-        frame.stored = None  # Nothing is to be done about what it holds.
-    return frame
+        level.stored = None  # Nothing is to be done about what it holds.
+    return level
 
 
 def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:
-    if not options.delete or options.delete_even_home:
+    if not options.delete or options.allow_delete_home:
         return
     try:
         is_refused = folder.lies_above_home()

@@ -33,16 +33,16 @@ class SpecialFiles:
         system: DestinationSystem,
         tally: Tally,
         writer: FileWriter,
-        finisher: DeferredMetadata,
-        in_place: Overwriter | None,
+        deferred: DeferredMetadata,
+        overwriter: Overwriter | None,
     ) -> None:
         """Make things below an open directory, which stays the caller's."""
         self._root = root
         self._system = system
         self._tally = tally
         self._writer = writer
-        self._finisher = finisher
-        self._in_place = in_place
+        self._deferred = deferred
+        self._overwriter = overwriter
         self._links = LinkTable()
 
     def make_special(self, entry: Entry, directory: int, components: Components, change: Change = Change.NEW) -> bool:
@@ -56,7 +56,7 @@ class SpecialFiles:
 
         def make(name: bytes) -> None:
             make_special(self._system, msgspec.structs.replace(entry, name=name), directory)
-            self._finisher.set_attributes(PathAt(directory, name), entry.metadata, path)
+            self._deferred.set_attributes(PathAt(directory, name), entry.metadata, path)
 
         try:
             self._make(entry.name, directory, make)
@@ -74,8 +74,8 @@ class SpecialFiles:
         if first is not None and self._link(entry, first, directory, components, scope):
             return
         change = Change.NEW
-        if self._in_place is not None:
-            change = self._in_place.settle(entry, kind, directory, components, scope)
+        if self._overwriter is not None:
+            change = self._overwriter.settle(entry, kind, directory, components, scope)
         if change is Change.KEPT:
             return
         is_there = change in (Change.UNCHANGED, Change.AMENDED) or (
@@ -93,9 +93,9 @@ class SpecialFiles:
         is_made = self._writer.write(entry, directory, components, result, with_flags=not is_held)
         self._tally.count(result)
         if is_made and is_held:
-            self._finisher.add_unflagged(components, entry.name, entry.metadata.flags)
+            self._deferred.add_unflagged(components, entry.name, entry.metadata.flags)
         if is_made:
-            self._tally.tell_made(change, join_components(components, entry.name))
+            self._tally.report_made(change, join_components(components, entry.name))
         return is_made
 
     def _link(self, entry: Entry, first: tuple[Components, bytes], directory: int, components: Components, scope: Scope) -> bool:
@@ -103,8 +103,8 @@ class SpecialFiles:
         change = Change.NEW
         path = join_components(components, entry.name)
         try:
-            if self._in_place is not None:
-                change = self._in_place.settle_link(entry, first, directory, components, scope)
+            if self._overwriter is not None:
+                change = self._overwriter.settle_link(entry, first, directory, components, scope)
             if change in (Change.NEW, Change.REPLACED):
                 self._make_link(entry.name, directory, *first)
                 self._tally.count_made(change, path)
@@ -129,7 +129,7 @@ class SpecialFiles:
 
     def _make(self, name: bytes, directory: int, make: Callable[[bytes], None]) -> None:
         """Make something under its name; over what is there, under another one, and rename it when it is complete."""
-        if self._in_place is None:
+        if self._overwriter is None:
             make(name)
             return
         new = temporary_name()

@@ -31,7 +31,7 @@ BATCH_COUNT_MAX = 200
 BATCH_SIZE_MAX = 2 << 20
 
 
-class Frame:
+class Level:
     """A directory that the walk is in.
 
     Attributes:
@@ -41,7 +41,7 @@ class Frame:
         scope: What holds for it, and for what is in it unless that has a scope of its own.
         pending, pending_size: Files that go into the next batch, and the sum of their sizes.
         replaced: The names of those among them that take the place of something.
-        twins, last: Its names so far, and the newest of them, where something may be overwritten.
+        collisions, last: Its names so far, and the newest of them, where something may be overwritten.
     """
 
     __slots__ = ("collisions", "encoded", "entries", "last", "metadata", "pending", "pending_size", "replaced", "scope", "stored")
@@ -89,44 +89,44 @@ class Walk:
         self._tally = tally
         self._selection = options.selection
         self._writer = FileWriter(grid, settings, system)
-        present = ExistingFiles(grid, settings, system, options.overwrite) if options.overwrite else None
-        self._finisher = DeferredMetadata(root, settings, system, tally, present.comparer if present else None)
-        self._in_place = Overwriter(root, options, settings, system, tally, self._finisher, present) if present else None
-        self._maker = SpecialFiles(root, system, tally, self._writer, self._finisher, self._in_place)
+        existing = ExistingFiles(grid, settings, system, options.overwrite) if options.overwrite else None
+        self._deferred = DeferredMetadata(root, settings, system, tally, existing.comparer if existing else None)
+        self._overwriter = Overwriter(root, options, settings, system, tally, self._deferred, existing) if existing else None
+        self._special_files = SpecialFiles(root, system, tally, self._writer, self._deferred, self._overwriter)
         self._runner = runner or make_runner(grid, root, settings, self._writer, workers) or LocalRunner(self._writer)
         self._stack = DirectoryStack(root, filesystem=system)
-        self._frames: list[Frame] = []
+        self._levels: list[Level] = []
         # The innermost directories that the walk is in and that are not made yet: they are once something in them is wanted.
         self._unmade: list[Entry] = []
         self._under_way: deque[tuple[Batch, set[bytes]]] = deque()
         self._submitted = 0
         self._completed = 0
 
-    def run(self, top: Frame) -> None:
+    def run(self, top: Level) -> None:
         """Restore everything below a directory that exists already, and the directory's own metadata.
 
         Raises:
             DestinationError: The destination fails as a whole.
             StoreError: The store failed, other than by damage.
         """
-        self._frames.append(top)
+        self._levels.append(top)
         with closing(self._runner), self._stack:
             try:
                 self._prepare(top)
             except OSError as error:
                 self._tally.add(problem_of(error, b"", self._settings))
-            while self._frames:
-                entry = self._next_entry(self._frames[-1])
+            while self._levels:
+                entry = self._next_entry(self._levels[-1])
                 if entry is None:
                     self._leave()
                 else:
                     self._restore(entry)
             self._absorb(self._runner.drain())
-            self._finisher.finish_directories(self._completed)
-            self._finisher.set_flags_left()
+            self._deferred.finish_directories(self._completed)
+            self._deferred.set_remaining_flags()
         self._tally.show_progress()
 
-    def frame_of(self, entry: Entry, metadata: Metadata | None, scope: Scope = Scope.IN) -> Frame:
+    def level_of(self, entry: Entry, metadata: Metadata | None, scope: Scope = Scope.IN) -> Level:
         """Begin to read a directory.
 
         Raises:
@@ -136,11 +136,11 @@ class Walk:
         if not isinstance(cap, DirectoryReadCap):
             raise CapError("the cap leads to no directory that can be read")
         stored = self._grid.read_directory(cap)
-        return Frame(iter(stored), metadata, entry.encoded, scope, stored)
+        return Level(iter(stored), metadata, entry.encoded, scope, stored)
 
-    def _next_entry(self, frame: Frame) -> Entry | None:
+    def _next_entry(self, level: Level) -> Entry | None:
         try:
-            return next(frame.entries, None)
+            return next(level.entries, None)
         except DamageError as error:
             self._tally.add(Problem(self._path(), ProblemKind.DAMAGED, f"entries are missing: {error}"))
             return None
@@ -149,7 +149,7 @@ class Walk:
         try:
             if not is_safe_component(entry.name):
                 raise EntryError("the name is no name of a file, and might lead out of the destination")
-            scope = self._frames[-1].scope
+            scope = self._levels[-1].scope
             if not self._selection.is_everything:
                 scope = self._selection.scope(self._path(entry.name), entry.is_directory, scope)
             if scope is Scope.OUT:
@@ -160,13 +160,13 @@ class Walk:
                 return
             if self._unmade:
                 self._make_unmade()
-            if self._in_place is not None:
-                self._refuse_twin(entry.name)
+            if self._overwriter is not None:
+                self._refuse_collision(entry.name)
             if kind is Kind.DIRECTORY:
                 self._enter(entry)
             elif entry.metadata.links > 1:
                 directory, components = self._stack.descriptor, self._stack.components
-                self._maker.restore_linked(entry, kind, directory, components, self._frames[-1].scope)
+                self._special_files.restore_linked(entry, kind, directory, components, self._levels[-1].scope)
             else:
                 self._restore_single(entry, kind)
         except CHILD_ERRORS as error:
@@ -178,56 +178,56 @@ class Walk:
             if kind is Kind.REGULAR:
                 self._enqueue(entry, change)
             else:
-                self._maker.make_special(entry, self._stack.descriptor, self._stack.components, change)
+                self._special_files.make_special(entry, self._stack.descriptor, self._stack.components, change)
 
     def _settle(self, entry: Entry, kind: Kind) -> Change:
-        if self._in_place is None:
+        if self._overwriter is None:
             return Change.NEW
-        return self._in_place.settle(entry, kind, self._stack.descriptor, self._stack.components, self._frames[-1].scope)
+        return self._overwriter.settle(entry, kind, self._stack.descriptor, self._stack.components, self._levels[-1].scope)
 
-    def _refuse_twin(self, name: bytes) -> None:
+    def _refuse_collision(self, name: bytes) -> None:
         """Refuse a name that this file system takes for one that has been restored: it would be overwritten."""
-        frame = self._frames[-1]
-        last, frame.last = frame.last, name
-        if not frame.collisions.is_suspect(name):
+        level = self._levels[-1]
+        last, level.last = level.last, name
+        if not level.collisions.is_suspect(name):
             return
-        self._submit(frame)
+        self._submit(level)
         self._absorb(self._runner.drain())
-        if last == name or (self._in_place is not None and self._in_place.is_alias(name, self._stack.descriptor)):
+        if last == name or (self._overwriter is not None and self._overwriter.is_alias(name, self._stack.descriptor)):
             raise OSError(errno.EEXIST, "the name is taken")
 
     def _enter(self, entry: Entry) -> None:
-        frame = self._frame_below(entry, Scope.IN)
+        level = self._level_below(entry, Scope.IN)
         change = self._settle(entry, Kind.DIRECTORY)
         if change is Change.KEPT:
             return
         if change is Change.UNCHANGED:
-            self._enter_present(entry, frame)
+            self._enter_existing(entry, level)
         else:
             self._make_directory(entry)
-        self._frames.append(frame)
+        self._levels.append(level)
 
     def _pass(self, entry: Entry) -> None:
         """Go down into a directory that is made only if something in it is wanted."""
-        frame = self._frame_below(entry, Scope.TRAVERSE_ONLY)
+        level = self._level_below(entry, Scope.TRAVERSE_ONLY)
         change = Change.NEW
-        if self._in_place is not None and not self._unmade:
-            change = self._in_place.foresee(entry, self._stack.descriptor)
+        if self._overwriter is not None and not self._unmade:
+            change = self._overwriter.decide_directory(entry, self._stack.descriptor)
         if change is Change.KEPT:
             self._tally.count_left(change, self._path(entry.name))
             return
         if change is Change.UNCHANGED:
-            frame.metadata = None
-            self._enter_present(entry, frame)
+            level.metadata = None
+            self._enter_existing(entry, level)
         else:
             self._unmade.append(entry)
-        self._frames.append(frame)
+        self._levels.append(level)
 
-    def _frame_below(self, entry: Entry, scope: Scope) -> Frame:
+    def _level_below(self, entry: Entry, scope: Scope) -> Level:
         # Only a mutable directory can: what is immutable is made after what it contains.
-        if EncodedCap(entry.encoded).is_text and any(frame.encoded == entry.encoded for frame in self._frames):
+        if EncodedCap(entry.encoded).is_text and any(level.encoded == entry.encoded for level in self._levels):
             raise EntryError("the directory contains itself")
-        return self.frame_of(entry, entry.metadata, scope)
+        return self.level_of(entry, entry.metadata, scope)
 
     def _make_unmade(self) -> None:
         """Make the directories on the way to something that is wanted."""
@@ -244,57 +244,57 @@ class Walk:
         self._system.make_directory(entry.name, self._stack.descriptor)
         self._stack.enter(entry.name)
         self._tally.summary.directories += 1
-        self._tally.tell(Change.NEW, join_components(self._stack.components))
+        self._tally.report(Change.NEW, join_components(self._stack.components))
 
-    def _enter_present(self, entry: Entry, frame: Frame) -> None:
-        assert self._in_place is not None
+    def _enter_existing(self, entry: Entry, level: Level) -> None:
+        assert self._overwriter is not None
         try:
             self._stack.enter(entry.name)
         except PermissionError:
-            self._in_place.open_to_owner(entry.name, self._stack.descriptor)
+            self._overwriter.grant_owner_access(entry.name, self._stack.descriptor)
             self._stack.enter(entry.name)
         self._tally.summary.directories += 1
         try:
-            self._prepare(frame)
+            self._prepare(level)
         except BaseException:
             self._stack.leave()
             raise
 
-    def _prepare(self, frame: Frame) -> None:
-        if self._in_place is not None and frame.stored is not None:
+    def _prepare(self, level: Level) -> None:
+        if self._overwriter is not None and level.stored is not None:
             components = self._stack.components
-            frame.metadata = self._in_place.prepare(self._stack.descriptor, components, frame.stored, frame.scope, frame.metadata)
+            level.metadata = self._overwriter.prepare(self._stack.descriptor, components, level.stored, level.scope, level.metadata)
 
     def _leave(self) -> None:
-        frame = self._frames.pop()
+        level = self._levels.pop()
         if self._unmade:
             self._unmade.pop()
             return
-        self._submit(frame)
+        self._submit(level)
         self._absorb(self._runner.results())
-        if frame.metadata is not None:
-            self._finish_or_wait(frame.metadata)
-        if self._frames:
+        if level.metadata is not None:
+            self._finish_or_wait(level.metadata)
+        if self._levels:
             self._stack.leave()
-        self._finisher.finish_directories(self._completed)
+        self._deferred.finish_directories(self._completed)
         self._tally.show_progress()
 
     def _enqueue(self, entry: Entry, change: Change) -> None:
-        frame = self._frames[-1]
-        frame.pending.append(entry)
-        frame.pending_size += entry.size
+        level = self._levels[-1]
+        level.pending.append(entry)
+        level.pending_size += entry.size
         if change is Change.REPLACED:
-            frame.replaced.add(entry.name)
-        if len(frame.pending) >= BATCH_COUNT_MAX or frame.pending_size >= BATCH_SIZE_MAX:
-            self._submit(frame)
+            level.replaced.add(entry.name)
+        if len(level.pending) >= BATCH_COUNT_MAX or level.pending_size >= BATCH_SIZE_MAX:
+            self._submit(level)
             self._absorb(self._runner.results())
             self._tally.show_progress()
 
-    def _submit(self, frame: Frame) -> None:
-        if not frame.pending:
+    def _submit(self, level: Level) -> None:
+        if not level.pending:
             return
-        batch, replaced = Batch(self._stack.components, frame.pending), frame.replaced
-        frame.pending, frame.pending_size, frame.replaced = [], 0, set()
+        batch, replaced = Batch(self._stack.components, level.pending), level.replaced
+        level.pending, level.pending_size, level.replaced = [], 0, set()
         try:
             directory = self._stack.descriptor
         except OSError as error:
@@ -311,26 +311,26 @@ class Walk:
             self._tally.count(result)
             batch, replaced = self._under_way.popleft()
             if replaced or self._tally.observer.change is not None:
-                self._tell_batch(batch, replaced, result)
+                self._report_batch(batch, replaced, result)
 
-    def _tell_batch(self, batch: Batch, replaced: set[bytes], result: BatchResult) -> None:
+    def _report_batch(self, batch: Batch, replaced: set[bytes], result: BatchResult) -> None:
         missing = {problem.path for problem in result.problems if problem.kind is not ProblemKind.UNSET}
         for entry in batch.entries:
             path = join_components(batch.components, entry.name)
             if path not in missing:
-                self._tally.tell_made(Change.REPLACED if entry.name in replaced else Change.NEW, path)
+                self._tally.report_made(Change.REPLACED if entry.name in replaced else Change.NEW, path)
 
     def _finish_or_wait(self, metadata: Metadata) -> None:
         components = self._stack.components
-        if self._finisher.has_directories or self._completed < self._submitted:
-            self._finisher.add_directory(self._submitted, components, metadata)
+        if self._deferred.has_directories or self._completed < self._submitted:
+            self._deferred.add_directory(self._submitted, components, metadata)
             return
         try:
             directory = self._stack.descriptor
         except OSError as error:
             self._tally.add(problem_of(error, join_components(components), self._settings))
             return
-        self._finisher.finish_directory(directory, components, metadata)
+        self._deferred.finish_directory(directory, components, metadata)
 
     def _path(self, name: bytes | None = None) -> bytes:
         components = self._stack.components

@@ -221,11 +221,11 @@ class BentSystem(DestinationSystem):
             else:
                 raise self.failures[call]
 
-    def look(self, name: bytes, directory: int) -> os.stat_result:
+    def lstat(self, name: bytes, directory: int) -> os.stat_result:
         if self.is_folding:
             with self.scandir(directory) as listing:
                 name = next((os.fsencode(one.name) for one in listing if os.fsencode(one.name).lower() == name.lower()), name)
-        return super().look(name, directory)
+        return super().lstat(name, directory)
 
     def make_directory(self, name: bytes, directory: int, mode: int = 0o700) -> None:
         self._note("make_directory")

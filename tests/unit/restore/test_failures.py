@@ -16,16 +16,17 @@ from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError, StoreUnavailableError
 from tallac.interfaces import BinaryReader
 from tallac.restore import (
+    DESTINATION,
     Batch,
     BatchResult,
     BatchRunner,
     DestinationSystem,
+    FileWriter,
     Problem,
     ProblemKind,
     RestoreSettings,
     RestoreSummary,
     restore,
-    restore_batch,
 )
 from tallac.restore.filesystem import PathAt
 
@@ -256,7 +257,7 @@ class LateRunner:
     def _run(self, pickled: bytes) -> BatchResult:
         settings = _through_pickle(self._settings)
         batch: Batch = pickle.loads(pickled)  # noqa: S301  # It was made a few lines above.
-        return _through_pickle(restore_batch(self._grid, self._root, batch, settings))
+        return _through_pickle(FileWriter(self._grid, settings, DESTINATION).write_beneath(self._root, batch))
 
 
 def test_batches_may_be_done_later_and_elsewhere(grid: FakeGrid, tmp_path: Path) -> None:
@@ -285,7 +286,8 @@ def test_a_batch_whose_directory_is_gone_is_reported(grid: FakeGrid, tmp_path: P
     (tmp_path / "outside").mkdir()
     (tmp_path / "a").symlink_to("outside")
     root = os.open(tmp_path, os.O_RDONLY)
-    result = restore_batch(grid, root, Batch((b"a",), [Entry(b"f", b"Lx", FILE)]), RestoreSettings(), system=DestinationSystem())
+    writer = FileWriter(grid, RestoreSettings(), DestinationSystem())
+    result = writer.write_beneath(root, Batch((b"a",), [Entry(b"f", b"Lx", FILE)]))
     os.close(root)
     assert [problem.path for problem in result.problems] == [b"a/f"]
     assert result.files == 0

@@ -106,7 +106,7 @@ def _options(chosen: _Chosen) -> RestoreOptions:
         selection=Selection(chosen["include"], chosen["exclude"], iinclude=chosen["iinclude"], iexclude=chosen["iexclude"]),
         overwrite=Overwrite(overwrite) if overwrite else None,
         delete=chosen["delete"],
-        delete_even_home=chosen["allow_delete_home"],
+        allow_delete_home=chosen["allow_delete_home"],
         verify=chosen["verify"],
         dry_run=chosen["dry_run"],
         numeric_owners=chosen["numeric_owner"],

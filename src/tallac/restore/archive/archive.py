@@ -124,8 +124,8 @@ class ArchiveWalk(ReadOnlyWalk):
     def __init__(self, grid: CapReader, options: RestoreOptions, tally: Tally, writer: ArchiveWriter) -> None:
         """Write with this writer, which is finished by the caller."""
         settings = RestoreSettings()
-        present = ExistingFiles(grid, settings, DESTINATION, Overwrite.NEVER)
-        super().__init__(grid, None, settings, DESTINATION, tally, options.selection, present)
+        existing = ExistingFiles(grid, settings, DESTINATION, Overwrite.NEVER)
+        super().__init__(grid, None, settings, DESTINATION, tally, options.selection, existing)
         self._writer = writer
         # Directories on the way to what may be wanted.
         self._unwritten: list[tuple[Components, Metadata]] = []
@@ -138,14 +138,14 @@ class ArchiveWalk(ReadOnlyWalk):
                 self._write_directories(())
         super().run(entry)
 
-    def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
+    def visit_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         components = (*self.components, entry.name)
         self._unwritten = [pair for pair in self._unwritten if pair[0] == components[: len(pair[0])]]
         self._unwritten.append((components, entry.metadata))
         if scope is Scope.IN:
             self._write_directories(components)
 
-    def see_file(
+    def visit_file(
         self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind, first: tuple[Components, bytes] | None
     ) -> bool:
         self._write_directories(self.components)
@@ -160,7 +160,7 @@ class ArchiveWalk(ReadOnlyWalk):
         else:
             unset = self._writer.add_special(path, entry.metadata)
         self._tally.count_made(Change.NEW, path)
-        self._tell_unset(path, unset)
+        self._report_unset(path, unset)
         return True
 
     def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
@@ -170,12 +170,12 @@ class ArchiveWalk(ReadOnlyWalk):
         for above, metadata in self._unwritten:
             if above == components[: len(above)]:
                 path = join_components(above)
-                self._tell_unset(path, self._writer.add_directory(path, metadata))
+                self._report_unset(path, self._writer.add_directory(path, metadata))
                 self._tally.summary.directories += 1
-                self._tally.tell(Change.NEW, path)
+                self._tally.report(Change.NEW, path)
         self._unwritten = []
 
-    def _tell_unset(self, path: bytes, unset: list[str]) -> None:
+    def _report_unset(self, path: bytes, unset: list[str]) -> None:
         if unset:
             self._tally.add(unset_problem(path, unset))
 

@@ -71,9 +71,9 @@ class Comparer:
             return True
         if isinstance(place, int) and read_flags(place, filesystem=self._system) != metadata.flags & FLAGS_KEPT:
             return True
-        return bool(self.extra_xattrs(place, metadata)) or not self._has_xattrs(place, metadata)
+        return bool(self.extraneous_xattrs(place, metadata)) or not self._has_xattrs(place, metadata)
 
-    def extra_xattrs(self, place: Place, metadata: Metadata) -> list[bytes]:
+    def extraneous_xattrs(self, place: Place, metadata: Metadata) -> list[bytes]:
         """Name the extended attributes that something has, and the snapshot's has not. Raises as `differs` does."""
         wanted = {name for name, _ in metadata.xattrs}
         return [name for name, _ in self._xattrs(place) if name not in wanted and name.startswith(_XATTRS_OF_THE_FILE)]

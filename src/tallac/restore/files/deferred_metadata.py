@@ -86,7 +86,7 @@ class DeferredMetadata:
         """Whether directories wait; what lies above them has to wait as well."""
         return bool(self._directories)
 
-    def set_flags_left(self) -> None:
+    def set_remaining_flags(self) -> None:
         """Set the flags of files that are complete with all their links."""
         for components, name, flags in self._unflagged:
             path = join_components(components, name)

@@ -13,7 +13,7 @@ from tallac.errors import CapError, DamageError, DestinationError, EntryError
 from tallac.interfaces import FileReader
 from tallac.restore.files.content import write_content
 from tallac.restore.files.metadata import Attributes
-from tallac.restore.filesystem import DESTINATION, DestinationSystem, is_fatal
+from tallac.restore.filesystem import DestinationSystem, is_fatal
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import BatchResult, Problem, ProblemKind
 from tallac.restore.safe_names import temporary_name
@@ -47,23 +47,6 @@ def _batch_of_table(components: tuple[bytes, ...], table: bytes) -> Batch:
     return Batch(components, _entries_decoder.decode(table))
 
 
-def restore_batch(
-    grid: FileReader,
-    root: int,
-    batch: Batch,
-    settings: RestoreSettings,
-    *,
-    system: DestinationSystem = DESTINATION,
-) -> BatchResult:
-    """Write the files of a batch, given the destination's descriptor.
-
-    Raises:
-        DestinationError: The destination fails as a whole.
-        StoreError: The store failed, other than by damage.
-    """
-    return FileWriter(grid, settings, system).write_beneath(root, batch)
-
-
 class FileWriter:
     """Writes regular files into open directories."""
 
@@ -75,7 +58,12 @@ class FileWriter:
         self._attributes = Attributes(system, settings)
 
     def write_beneath(self, root: int, batch: Batch) -> BatchResult:
-        """Write a batch, given the destination's descriptor. Raises as `restore_batch` does."""
+        """Write a batch, given the destination's descriptor.
+
+        Raises:
+            DestinationError: The destination fails as a whole.
+            StoreError: The store failed, other than by damage.
+        """
         try:
             directory = open_beneath(root, batch.components, filesystem=self._system)
         except OSError as error:
@@ -86,7 +74,7 @@ class FileWriter:
             self._system.close(directory)
 
     def write_batch(self, batch: Batch, directory: int) -> BatchResult:
-        """Write a batch, given its directory's descriptor. Raises as `restore_batch` does."""
+        """Write a batch, given its directory's descriptor. Raises as `write_beneath` does."""
         result = BatchResult()
         for entry in batch.entries:
             self.write(entry, directory, batch.components, result)
@@ -101,7 +89,7 @@ class FileWriter:
         *,
         with_flags: bool = True,
     ) -> bool:
-        """Write one file and add what became of it to a result; say whether it is there. Raises as `restore_batch` does."""
+        """Write one file and add what became of it to a result; say whether it is there. Raises as `write_beneath` does."""
         unset_before = self._attributes.owners_unset
         try:
             size, unset = self._write(entry, directory, with_flags)
@@ -116,7 +104,7 @@ class FileWriter:
         return True
 
     def finish(self, entry: Entry, root: int, components: tuple[bytes, ...], result: BatchResult) -> None:
-        """Set the metadata of a file whose content others have written, and add it to a result. Raises as `restore_batch` does."""
+        """Set the metadata of a file whose content others have written, and add it to a result. Raises as `write_beneath` does."""
         path = join_components(components, entry.name)
         unset_before = self._attributes.owners_unset
         try:

@@ -27,14 +27,14 @@ class ExistingFiles:
         self._overwrite = overwrite
         self.comparer = Comparer(grid, settings, system)
 
-    def look(self, name: bytes, directory: int) -> SourceEntry | None:
+    def lstat(self, name: bytes, directory: int) -> SourceEntry | None:
         """Tell what has a name in an open directory; None for nothing.
 
         Raises:
             OSError: It can't be looked at.
         """
         try:
-            return SourceEntry.of(name, self._system.look(name, directory))
+            return SourceEntry.of(name, self._system.lstat(name, directory))
         except FileNotFoundError:
             return None
 

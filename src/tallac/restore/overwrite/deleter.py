@@ -34,13 +34,13 @@ class Deleter:
         Raises:
             OSError: The directory can't be listed, or the destination fails as a whole.
         """
-        self._remove_left(descriptor, stored)
+        self._remove_leftovers(descriptor, stored)
         if not self._options.delete or scope is Scope.OUT:
             return
         try:
             with scan(descriptor, filesystem=self._system) as listing:
-                for found in extras(listing, stored):
-                    self._remove_extra(found, descriptor, components, scope)
+                for found in extraneous(listing, stored):
+                    self._remove_extraneous(found, descriptor, components, scope)
         except DamageError as error:
             message = f"nothing was deleted here, since the snapshot's directory can't be read whole: {error}"
             self._tally.add(Problem(join_components(components), ProblemKind.FAILED, message))
@@ -70,7 +70,7 @@ class Deleter:
                     level.close()
         return not top.keeps
 
-    def free(self, found: SourceEntry, directory: int) -> None:
+    def clear_flags(self, found: SourceEntry, directory: int) -> None:
         """Take those flags off a file or directory that would forbid to replace it, as far as this user may.
 
         Raises:
@@ -87,11 +87,11 @@ class Deleter:
         except OSError:
             return  # What can't be opened can't be freed; replacing it says what is wrong, if anything is.
         try:
-            self.free_open(descriptor)
+            self.clear_open_flags(descriptor)
         finally:
             self._system.close(descriptor)
 
-    def free_open(self, descriptor: int) -> None:
+    def clear_open_flags(self, descriptor: int) -> None:
         """Do as `free` for what is open."""
         if read_flags(descriptor, filesystem=self._system) & FLAGS_LINK_FORBIDDING:
             try:
@@ -108,7 +108,7 @@ class Deleter:
         finally:
             self._system.close(descriptor)
 
-    def _remove_left(self, descriptor: int, stored: Directory) -> None:
+    def _remove_leftovers(self, descriptor: int, stored: Directory) -> None:
         with self._system.scandir(descriptor) as listing:
             left = [name for listed in listing if is_temporary(name := os.fsencode(listed.name))]
         for name in left:
@@ -118,7 +118,7 @@ class Deleter:
             except (DamageError, IsADirectoryError, PermissionError):
                 continue  # Not ours, or not known to be: it stays.
 
-    def _remove_extra(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:
+    def _remove_extraneous(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:
         path = join_components(components, found.name)
         below = self._options.selection.scope(path, found.is_directory, scope)
         if below is Scope.OUT:
@@ -130,7 +130,7 @@ class Deleter:
 
     def _remove_file(self, found: SourceEntry, directory: int, path: bytes) -> bool:
         """Delete what is no directory; say whether it is gone."""
-        self.free(found, directory)
+        self.clear_flags(found, directory)
         try:
             self._system.remove(found.name, directory)
         except FileNotFoundError:
@@ -139,16 +139,16 @@ class Deleter:
             self._tally.add(problem_of(error, path, self._settings))
             return False
         self._tally.summary.deleted += 1
-        self._tally.tell(Change.DELETED, path)
+        self._tally.report(Change.DELETED, path)
         return True
 
     def _descend(self, stack: DirectoryStack, level: _Level, levels: list[_Level]) -> None:
         try:
             descriptor = stack.enter(level.found.name)
         except PermissionError:
-            self._system.open_to_owner(level.found.name, stack.descriptor)
+            self._system.grant_owner_access(level.found.name, stack.descriptor)
             descriptor = stack.enter(level.found.name)
-        self.free_open(descriptor)
+        self.clear_open_flags(descriptor)
         level.open(scan(descriptor, filesystem=self._system))
         levels.append(level)
 
@@ -189,7 +189,7 @@ class Deleter:
             self._tally.add(problem_of(error, path, self._settings))
             return False
         self._tally.summary.deleted += 1
-        self._tally.tell(Change.DELETED, path)
+        self._tally.report(Change.DELETED, path)
         return True
 
     def _may_enter(self, found: SourceEntry, directory: int, components: Components) -> bool:
@@ -236,7 +236,7 @@ class _Level:
             self._scan.__exit__(None, None, None)
 
 
-def extras(listing: Iterable[SourceEntry], stored: Directory) -> Iterator[SourceEntry]:
+def extraneous(listing: Iterable[SourceEntry], stored: Directory) -> Iterator[SourceEntry]:
     """Give what a listing has and a stored directory has not. The directory is read to its end before anything is given.
 
     Raises:

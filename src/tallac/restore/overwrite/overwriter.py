@@ -30,17 +30,17 @@ class Overwriter:
         settings: RestoreSettings,
         system: DestinationSystem,
         tally: Tally,
-        finisher: DeferredMetadata,
-        present: ExistingFiles,
+        deferred: DeferredMetadata,
+        existing: ExistingFiles,
     ) -> None:
         """Work below an open directory, which stays the caller's."""
         self._root = root
         self._options = options
         self._system = system
         self._tally = tally
-        self._finisher = finisher
-        self._present = present
-        self._clearer = Deleter(options, settings, system, tally)
+        self._deferred = deferred
+        self._existing = existing
+        self._deleter = Deleter(options, settings, system, tally)
 
     def settle(self, entry: Entry, kind: Kind, directory: int, components: Components, scope: Scope) -> Change:
         """Do for an entry of a directory with this scope what can be done without making anything, and count it.
@@ -52,8 +52,8 @@ class Overwriter:
             DamageError, CapError: The contents had to be compared, and the stored one can't be read.
             OSError: The destination failed here, or as a whole.
         """
-        found = self._present.look(entry.name, directory)
-        change = self._present.decide(entry, kind, found, directory)
+        found = self._existing.lstat(entry.name, directory)
+        change = self._existing.decide(entry, kind, found, directory)
         path = join_components(components, entry.name)
         if change is Change.REPLACED:
             assert found is not None
@@ -69,21 +69,21 @@ class Overwriter:
         self, entry: Entry, first: tuple[Components, bytes], directory: int, components: Components, scope: Scope
     ) -> Change:
         """Do as `settle` for a further link of a file that is there. Raises as `settle` does."""
-        found = self._present.look(entry.name, directory)
-        change = self._present.decide_link(entry, found, self._look_beneath(*first))
+        found = self._existing.lstat(entry.name, directory)
+        change = self._existing.decide_link(entry, found, self._lstat_beneath(*first))
         if change is Change.REPLACED:
             assert found is not None
             self._make_way(Kind.REGULAR, found, directory, components, scope)
         self._tally.count_left(change, join_components(components, entry.name))
         return change
 
-    def foresee(self, entry: Entry, directory: int) -> Change:
+    def decide_directory(self, entry: Entry, directory: int) -> Change:
         """Tell what `settle` would do for a directory. Raises OSError where what is there can't be looked at."""
-        return self._present.decide(entry, Kind.DIRECTORY, self._present.look(entry.name, directory), directory)
+        return self._existing.decide(entry, Kind.DIRECTORY, self._existing.lstat(entry.name, directory), directory)
 
     def is_alias(self, name: bytes, directory: int) -> bool:
         """Whether something answers to a name, and has another one in the listing."""
-        if self._present.look(name, directory) is None:
+        if self._existing.lstat(name, directory) is None:
             return False
         with self._system.scandir(directory) as listing:
             return all(os.fsencode(listed.name) != name for listed in listing)
@@ -104,21 +104,21 @@ class Overwriter:
             original = metadata_of(SourceEntry.of(b"", status), flags=flags)
             final = Metadata(mode=original.mode, flags=original.flags) if is_closed else None
         else:
-            for name in self._present.comparer.extra_xattrs(descriptor, metadata):
+            for name in self._existing.comparer.extraneous_xattrs(descriptor, metadata):
                 self._system.remove_xattr(descriptor, name)
-        self._clearer.free_open(descriptor)
+        self._deleter.clear_open_flags(descriptor)
         mode = self._system.fstat(descriptor).st_mode
         if mode & stat.S_IRWXU != stat.S_IRWXU:
             self._system.set_mode(descriptor, stat.S_IMODE(mode) | stat.S_IRWXU)
-        self._clearer.sweep(descriptor, components, stored, scope)
+        self._deleter.sweep(descriptor, components, stored, scope)
         return final
 
-    def open_to_owner(self, name: bytes, directory: int) -> None:
+    def grant_owner_access(self, name: bytes, directory: int) -> None:
         """Give a directory's owner all rights to it, so that it can be entered."""
-        self._system.open_to_owner(name, directory)
+        self._system.grant_owner_access(name, directory)
 
     def _make_way(self, kind: Kind, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:
-        self._clearer.free(found, directory)
+        self._deleter.clear_flags(found, directory)
         if not found.is_directory:
             if kind is Kind.DIRECTORY:
                 self._system.remove(found.name, directory)
@@ -130,32 +130,32 @@ class Overwriter:
                 raise EntryError("a directory with something in it is in the way; --delete would delete it") from error
             return
         below = self._options.selection.scope(join_components(components, found.name), is_directory=True, parent=scope)
-        if not self._clearer.remove_tree(found, directory, components, below):
+        if not self._deleter.remove_tree(found, directory, components, below):
             raise EntryError("a directory is in the way, and not all of it could be deleted")
 
     def _amend(self, entry: Entry, found: SourceEntry, directory: int, components: Components) -> None:
         path = join_components(components, entry.name)
         if not found.is_regular:
             place = PathAt(directory, entry.name)
-            for name in self._present.comparer.extra_xattrs(place, entry.metadata):
+            for name in self._existing.comparer.extraneous_xattrs(place, entry.metadata):
                 self._system.remove_xattr(place, name)
-            self._finisher.set_attributes(place, entry.metadata, path)
+            self._deferred.set_attributes(place, entry.metadata, path)
             return
         is_held = entry.metadata.links > 1 and bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
         descriptor, _ = open_regular(directory, entry.name, filesystem=self._system)
         try:
-            self._clearer.free_open(descriptor)
-            for name in self._present.comparer.extra_xattrs(descriptor, entry.metadata):
+            self._deleter.clear_open_flags(descriptor)
+            for name in self._existing.comparer.extraneous_xattrs(descriptor, entry.metadata):
                 self._system.remove_xattr(descriptor, name)
-            self._finisher.set_attributes(descriptor, entry.metadata, path, with_flags=not is_held)
+            self._deferred.set_attributes(descriptor, entry.metadata, path, with_flags=not is_held)
         finally:
             self._system.close(descriptor)
         if is_held:
-            self._finisher.add_unflagged(components, entry.name, entry.metadata.flags)
+            self._deferred.add_unflagged(components, entry.name, entry.metadata.flags)
 
-    def _look_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
+    def _lstat_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
         directory = open_beneath(self._root, components, filesystem=self._system)
         try:
-            return self._present.look(name, directory)
+            return self._existing.lstat(name, directory)
         finally:
             self._system.close(directory)

@@ -21,12 +21,12 @@ from tallac.workers.pool import WorkerPool, can_start_workers
 
 WORKERS = 2
 
-ALONE_FILES_MAX = 64
-ALONE_SIZE_MAX = 4 << 20
+INLINE_FILES_MAX = 64
+INLINE_SIZE_MAX = 4 << 20
 """Up to so much is written in this process: starting workers takes longer."""
 
 LARGE_SIZE_MIN = 32 << 20
-STRETCH_SIZE = 16 << 20
+RANGE_SIZE = 16 << 20
 
 _ADVICE = "what is restored so far stays; restore again into another folder"
 
@@ -59,7 +59,7 @@ class PoolRunner:
         self._writer = writer
         self._workers = workers
         self._pool: WorkerPool[Job, Answer] | None = None
-        self._is_alone = True
+        self._is_inline = True
         self._files = self._size = 0
         self._waiting: deque[_Waiting] = deque()
 
@@ -95,8 +95,8 @@ class PoolRunner:
     def _choose_pool(self, batch: Batch) -> WorkerPool[Job, Answer] | None:
         self._files += len(batch.entries)
         self._size += sum(entry.size for entry in batch.entries)
-        if self._is_alone and (self._files > ALONE_FILES_MAX or self._size > ALONE_SIZE_MAX):
-            self._is_alone = False
+        if self._is_inline and (self._files > INLINE_FILES_MAX or self._size > INLINE_SIZE_MAX):
+            self._is_inline = False
             try:
                 self._pool = WorkerPool(self._task, self._workers, advice=_ADVICE)
             except OSError:
@@ -121,10 +121,10 @@ class PoolRunner:
             # It fails in the plain way as well, and is reported as such.
             waiting.result = self._writer.write_batch(waiting.batch, directory)
             return
-        offsets = range(0, entry.size, STRETCH_SIZE)
+        offsets = range(0, entry.size, RANGE_SIZE)
         waiting.missing = len(offsets)
         for offset in offsets:
-            length = min(STRETCH_SIZE, entry.size - offset)
+            length = min(RANGE_SIZE, entry.size - offset)
             job = RangeJob(components, entry.name, found.st_dev, found.st_ino, entry.encoded, offset, length)
             pool.submit(job, partial(self._take_range, waiting, entry))
 

@@ -17,7 +17,7 @@ from tallac.dag import decode_cap
 from tallac.errors import CapError, CorruptObjectError, DamageError
 from tallac.interfaces import FileReader, WorkerRecipe
 from tallac.restore.files.content import write_all
-from tallac.restore.files.file_writer import Batch, restore_batch
+from tallac.restore.files.file_writer import Batch, FileWriter
 from tallac.restore.filesystem import DESTINATION
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import BatchResult
@@ -74,11 +74,12 @@ class WriteTask(msgspec.Struct, frozen=True):
     def open(self) -> Iterator[Callable[[Job], Answer]]:
         """See `tallac.workers.task.WorkerTask`."""
         with self.recipe.open() as reader:
-            yield partial(self._carry_out, reader)
+            # One for all batches: it asks the system who runs this, and what is known of owners.
+            yield partial(self._carry_out, reader, FileWriter(reader, self.settings, DESTINATION))
 
-    def _carry_out(self, reader: FileReader, job: Job) -> Answer:
+    def _carry_out(self, reader: FileReader, writer: FileWriter, job: Job) -> Answer:
         if isinstance(job, Batch):
-            return restore_batch(reader, self.root, job, self.settings)
+            return writer.write_beneath(self.root, job)
         try:
             write_range(reader, self.root, job)
         except (DamageError, CapError, OSError) as error:

@@ -24,7 +24,7 @@ class ReadOnlySystem(DestinationSystem):
     def remove_directory(self, name: bytes, directory: int) -> None:
         pass
 
-    def open_to_owner(self, name: bytes, directory: int) -> None:
+    def grant_owner_access(self, name: bytes, directory: int) -> None:
         pass
 
     def set_mode(self, place: Place, mode: int) -> None:
@@ -34,21 +34,21 @@ class ReadOnlySystem(DestinationSystem):
         pass
 
 
-class Preview(ReadOnlyWalk):
+class DryRun(ReadOnlyWalk):
     """Counts and tells what would be done; directories' metadata is left out, since it follows from the rest."""
 
     def __init__(self, grid: CapReader, root: int | None, options: RestoreOptions, settings: RestoreSettings, tally: Tally) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""
         system = ReadOnlySystem()
         # Without a rule nothing may be there, so that it is of no account.
-        present = ExistingFiles(grid, settings, system, options.overwrite or Overwrite.NEVER)
-        super().__init__(grid, root, settings, system, tally, options.selection, present)
+        existing = ExistingFiles(grid, settings, system, options.overwrite or Overwrite.NEVER)
+        super().__init__(grid, root, settings, system, tally, options.selection, existing)
         self._options = options
-        self._clearer = Deleter(options, settings, system, tally)
+        self._deleter = Deleter(options, settings, system, tally)
         # Directories on the way to what may be wanted, that would be made for it.
-        self._untold: list[tuple[bytes, ...]] = []
+        self._unreported: list[tuple[bytes, ...]] = []
 
-    def see_file(
+    def visit_file(
         self,
         entry: Entry,
         change: Change,
@@ -57,7 +57,7 @@ class Preview(ReadOnlyWalk):
         first: tuple[tuple[bytes, ...], bytes] | None,
     ) -> bool:
         path = join_components(self.components, entry.name)
-        self._tell_directories(self.components)
+        self._report_directories(self.components)
         if found is not None and self._options.overwrite is None:
             self._tally.add(Problem(path, ProblemKind.FAILED, "the name is taken here"))
             return False
@@ -71,27 +71,27 @@ class Preview(ReadOnlyWalk):
             self._tally.count_left(change, path)
         return True
 
-    def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
+    def visit_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         components = (*self.components, entry.name)
         if change is Change.KEPT:
             self._tally.count_left(change, join_components(components))
         elif change is Change.UNCHANGED:
             self._tally.summary.directories += 1
         else:
-            self._untold = [above for above in self._untold if above == components[: len(above)]] + [components]
+            self._unreported = [above for above in self._unreported if above == components[: len(above)]] + [components]
             if scope is Scope.IN:
-                self._tell_directories(components)
+                self._report_directories(components)
 
     def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
-        self._clearer.sweep(descriptor, self.components, stored, scope)
+        self._deleter.sweep(descriptor, self.components, stored, scope)
 
-    def _tell_directories(self, components: tuple[bytes, ...]) -> None:
+    def _report_directories(self, components: tuple[bytes, ...]) -> None:
         """Count and name those directories that would be made on the way, the last one included."""
-        for above in self._untold:
+        for above in self._unreported:
             if above == components[: len(above)]:
                 self._tally.summary.directories += 1
-                self._tally.tell(Change.NEW, join_components(above))
-        self._untold = []
+                self._tally.report(Change.NEW, join_components(above))
+        self._unreported = []
 
     def _gives_way(self, found: SourceEntry) -> bool:
         directory = self._directory
@@ -99,5 +99,5 @@ class Preview(ReadOnlyWalk):
         if self._options.delete:
             path = join_components(self.components, found.name)
             scope = self._options.selection.scope(path, is_directory=True, parent=self.scope)
-            return self._clearer.remove_tree(found, directory, self.components, scope)
-        return self._clearer.is_empty(found.name, directory)
+            return self._deleter.remove_tree(found, directory, self.components, scope)
+        return self._deleter.is_empty(found.name, directory)

@@ -14,7 +14,7 @@ from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.source import SourceEntry
 
 
-class WrittenPresent(ExistingFiles):
+class WrittenFiles(ExistingFiles):
     """Judges what must be as it is in the snapshot, except for what was to be kept: what has another time."""
 
     def __init__(self, grid: CapReader, settings: RestoreSettings, system: DestinationSystem, options: RestoreOptions) -> None:
@@ -40,11 +40,11 @@ class Verification(ReadOnlyWalk):
         tally: Tally,
     ) -> None:
         """Look below an open directory, which stays the caller's."""
-        present = WrittenPresent(grid, settings, system, options)
-        super().__init__(grid, root, settings, system, tally, options.selection, present)
+        existing = WrittenFiles(grid, settings, system, options)
+        super().__init__(grid, root, settings, system, tally, options.selection, existing)
         self._keeps_directories = options.overwrite is Overwrite.NEVER
 
-    def see_file(
+    def visit_file(
         self,
         entry: Entry,
         change: Change,
@@ -63,7 +63,7 @@ class Verification(ReadOnlyWalk):
             self._tally.summary.verified += change is Change.UNCHANGED
         return True
 
-    def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
+    def visit_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         path = join_components(self.components, entry.name)
         if scope is Scope.IN and change in (Change.NEW, Change.REPLACED):
             self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: there is no such directory"))
@@ -72,6 +72,6 @@ class Verification(ReadOnlyWalk):
         if self._keeps_directories or scope is not Scope.IN or entry.metadata.mode is None:
             return
         found = SourceEntry.of(entry.name, self._system.fstat(descriptor))
-        if self._present.comparer.differs(descriptor, found, entry.metadata):
+        if self._existing.comparer.differs(descriptor, found, entry.metadata):
             path = join_components(self.components)
             self._tally.add_once(Problem(path, ProblemKind.UNSET, "read back: its metadata are not those of the snapshot"))

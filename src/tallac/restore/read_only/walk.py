@@ -40,7 +40,7 @@ class ReadOnlyWalk(ABC):
         system: DestinationSystem,
         tally: Tally,
         selection: Selection,
-        present: ExistingFiles,
+        existing: ExistingFiles,
     ) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""
         self._grid = grid
@@ -49,12 +49,12 @@ class ReadOnlyWalk(ABC):
         self._system = system
         self._tally = tally
         self._selection = selection
-        self._present = present
+        self._existing = existing
         self._links = LinkTable()
         self._stack = None if root is None else DirectoryStack(root, filesystem=system)
         # The innermost directories that are not there.
         self._missing: list[bytes] = []
-        self._frames: list[tuple[Iterator[Entry], bytes, Scope]] = []
+        self._levels: list[tuple[Iterator[Entry], bytes, Scope]] = []
 
     def run(self, entry: Entry) -> None:
         """Look at a directory with all that is in it, or at a file that is restored into the root.
@@ -65,13 +65,13 @@ class ReadOnlyWalk(ABC):
         """
         if entry.is_directory:
             stored = self._read(entry)
-            self._frames.append((iter(stored), entry.encoded, self._selection.top))
+            self._levels.append((iter(stored), entry.encoded, self._selection.top))
             if self._directory is not None:
-                self._enter_seen(entry, stored, self._selection.top)
+                self._enter_existing(entry, stored, self._selection.top)
         else:
-            self._frames.append((iter((entry,)), b"", self._selection.top))
+            self._levels.append((iter((entry,)), b"", self._selection.top))
         try:
-            while self._frames:
+            while self._levels:
                 found = self._next_entry()
                 if found is None:
                     self._leave()
@@ -83,7 +83,7 @@ class ReadOnlyWalk(ABC):
         self._tally.show_progress()
 
     @abstractmethod
-    def see_file(
+    def visit_file(
         self, entry: Entry, change: Change, found: SourceEntry | None, kind: Kind, first: tuple[Components, bytes] | None
     ) -> bool:
         """Make something of what is no directory, and say whether later links can be made to it.
@@ -92,7 +92,7 @@ class ReadOnlyWalk(ABC):
         """
 
     @abstractmethod
-    def see_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
+    def visit_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         """Make something of a directory, before what is in it; for one that is not wanted itself the scope is TRAVERSE_ONLY."""
 
     @abstractmethod
@@ -107,7 +107,7 @@ class ReadOnlyWalk(ABC):
     @property
     def scope(self) -> Scope:
         """What holds for the directory that the walk is in."""
-        return self._frames[-1][2]
+        return self._levels[-1][2]
 
     @property
     def _directory(self) -> int | None:
@@ -115,7 +115,7 @@ class ReadOnlyWalk(ABC):
 
     def _next_entry(self) -> Entry | None:
         try:
-            return next(self._frames[-1][0], None)
+            return next(self._levels[-1][0], None)
         except DamageError as error:
             self._tally.add(Problem(join_components(self.components), ProblemKind.DAMAGED, f"entries are missing: {error}"))
             return None
@@ -130,43 +130,43 @@ class ReadOnlyWalk(ABC):
                 return
             kind = kind_of(entry)
             directory = self._directory
-            found = None if directory is None else self._present.look(entry.name, directory)
+            found = None if directory is None else self._existing.lstat(entry.name, directory)
             if kind is Kind.DIRECTORY:
-                self._look_at_directory(entry, found, directory, scope)
+                self._compare_directory(entry, found, directory, scope)
             else:
-                self._look_at_file(entry, kind, found, directory)
+                self._compare_file(entry, kind, found, directory)
         except self.child_errors as error:
             self._tally.add(problem_of(error, path, self._settings))
 
-    def _look_at_file(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int | None) -> None:
+    def _compare_file(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int | None) -> None:
         first = self._links.first_of(entry)
         if first is not None:
-            change = self._present.decide_link(entry, found, self._look_beneath(*first))
+            change = self._existing.decide_link(entry, found, self._lstat_beneath(*first))
         else:
-            change = Change.NEW if directory is None else self._present.decide(entry, kind, found, directory)
-        if not self.see_file(entry, change, found, kind, first):
+            change = Change.NEW if directory is None else self._existing.decide(entry, kind, found, directory)
+        if not self.visit_file(entry, change, found, kind, first):
             return
         if first is not None:
             self._links.count_link(entry)
         else:
             self._links.add_first(entry, self.components)
 
-    def _look_at_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
-        if any(encoded == entry.encoded for _, encoded, _ in self._frames):
+    def _compare_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
+        if any(encoded == entry.encoded for _, encoded, _ in self._levels):
             raise EntryError("the directory contains itself")
-        change = Change.NEW if directory is None else self._present.decide(entry, Kind.DIRECTORY, found, directory)
+        change = Change.NEW if directory is None else self._existing.decide(entry, Kind.DIRECTORY, found, directory)
         stored = self._read(entry)
-        self.see_directory(entry, change, found, scope)
+        self.visit_directory(entry, change, found, scope)
         if change is Change.KEPT:
             return
         if change is Change.UNCHANGED and self._stack is not None:
             self._stack.enter(entry.name)
-            self._enter_seen(entry, stored, scope)
+            self._enter_existing(entry, stored, scope)
         else:
             self._missing.append(entry.name)
-        self._frames.append((iter(stored), entry.encoded, scope))
+        self._levels.append((iter(stored), entry.encoded, scope))
 
-    def _enter_seen(self, entry: Entry, stored: Directory, scope: Scope) -> None:
+    def _enter_existing(self, entry: Entry, stored: Directory, scope: Scope) -> None:
         descriptor = self._directory
         assert descriptor is not None
         try:
@@ -175,10 +175,10 @@ class ReadOnlyWalk(ABC):
             self._tally.add(problem_of(error, join_components(self.components), self._settings))
 
     def _leave(self) -> None:
-        self._frames.pop()
+        self._levels.pop()
         if self._missing:
             self._missing.pop()
-        elif self._frames and self._stack is not None:
+        elif self._levels and self._stack is not None:
             self._stack.leave()
         self._tally.show_progress()
 
@@ -188,7 +188,7 @@ class ReadOnlyWalk(ABC):
             raise CapError("the cap leads to no directory that can be read")
         return self._grid.read_directory(cap)
 
-    def _look_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
+    def _lstat_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
         if self._root is None:
             return None
         try:
@@ -196,6 +196,6 @@ class ReadOnlyWalk(ABC):
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
-            return self._present.look(name, directory)
+            return self._existing.lstat(name, directory)
         finally:
             self._system.close(directory)

@@ -288,7 +288,7 @@ def test_home_is_not_emptied_by_mistake(
         with pytest.raises(DestinationError, match="--allow-delete-home"):
             restored(snapshot, folder)
     assert (restored.out / "home/mine").exists()
-    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, delete_even_home=True)
+    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, allow_delete_home=True)
     assert restored(snapshot, restored.out / "home").is_complete
     assert os.listdir(restored.out / "home") == ["a"]
 
