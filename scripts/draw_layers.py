@@ -30,6 +30,7 @@ PURPOSES = {
     "dag": "directories, entries, metadata, as canonical bytes",
     "caps": "cap values, and text to cap and back",
     "crypto": "the only importer of ciphers",
+    "local_files": "files of this machine, replaced as a whole",
     "errors": "what everybody may import",
 }
 """What a layer of the package is for, by the first of its names."""

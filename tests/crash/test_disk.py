@@ -11,10 +11,10 @@ import pytest
 from tests.crash.test_many_states import made_up_tree
 from tests.torture import scaled
 
-from tallac.backends.file_calls import FileCalls
 from tallac.backends.local import LocalBackend
 from tallac.caps import DirectoryReadCap, MutableDirectoryWrite
 from tallac.errors import StoreError
+from tallac.file_calls import FileCalls
 from tallac.testing.crash_disk import CrashDisk, Survival
 from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.determinism import SeededRandomness

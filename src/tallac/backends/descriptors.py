@@ -10,7 +10,7 @@ from threading import Lock
 
 import msgspec
 
-from tallac.backends.file_calls import READ_FLAGS, FileCalls
+from tallac.file_calls import READ_FLAGS, FileCalls
 
 # On Windows a file that is open can be neither removed nor replaced, and threads can't share a descriptor.
 KEPT_OPEN_MAX = 0 if sys.platform == "win32" else 32

@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tallac.backends.descriptors import DescriptorCache
-from tallac.backends.file_calls import READ_FLAGS, REAL, FileCalls
 from tallac.backends.names import check_name, check_prefix, is_part
 from tallac.backends.os_errors import printable, store_errors
 from tallac.backends.temporary import Leftover, TemporaryFile, find_leftovers, remove_leftovers
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
+from tallac.file_calls import READ_FLAGS, REAL, FileCalls
 from tallac.interfaces import Buffer, Expect, Item, Version
 
 # FAT and some network file systems have no second names for a file.

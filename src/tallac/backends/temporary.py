@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from tallac.backends.file_calls import READ_FLAGS, FileCalls
+from tallac.file_calls import READ_FLAGS, FileCalls
 from tallac.interfaces import Buffer
 
 PREFIX = ".tmp-"

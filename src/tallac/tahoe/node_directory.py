@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tallac.errors import AliasError, LocalStateError, StoreError
+from tallac.local_files import Durability, replace
 
 NODE_URL_FILE = "node.url"
 NODE_ID_FILE = "my_nodeid"
@@ -86,12 +86,4 @@ class NodeDirectory:
 
 def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    new = path.with_name(f"{path.name}.tallac-new")
-    # A leftover file of a killed run may have another mode; the mode argument counts at creation only.
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    replace(path, content, Durability.FULL, temporary=path.with_name(f"{path.name}.tallac-new"))

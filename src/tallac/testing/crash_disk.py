@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from tallac.backends.file_calls import FOLDER_MODE, REAL, FileCalls
+from tallac.file_calls import FOLDER_MODE, REAL, FileCalls
 from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.file_calls import CHANGES, FileCall, WatchedFileCalls
 

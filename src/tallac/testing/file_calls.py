@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import NamedTuple
 
-from tallac.backends.file_calls import REAL, FileCalls, Found
+from tallac.file_calls import REAL, FileCalls, Found
 from tallac.interfaces import Buffer
 
 CHANGES = frozenset({"create", "write", "fsync", "fdatasync", "sync_folder", "rename", "link", "unlink", "mkdir"})

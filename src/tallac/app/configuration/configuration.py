@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from tallac.app.configuration.folders import HOME_VARIABLE, make_private_folder, write_private
+from tallac.app.configuration.folders import HOME_VARIABLE, make_private_folder
 from tallac.errors import ConfigurationError
+from tallac.local_files import Durability, replace
 
 FORMAT = 1
 SIZE_MAX = 64 << 20
@@ -161,9 +162,7 @@ class ConfigurationFile:
         """
         new = self.path.with_name(self.path.name + ".new")
         try:
-            write_private(new, _encode(configuration))
-            new.replace(self.path)
-            _flush_folder(self._folder)
+            replace(self.path, _encode(configuration), Durability.FULL, temporary=new)
         except OSError as error:
             raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is as it was") from error
 
@@ -186,16 +185,6 @@ class ConfigurationFile:
 
 def _encode(configuration: Configuration) -> bytes:
     return msgspec.json.format(msgspec.json.encode(configuration, order="deterministic"), indent=2) + b"\n"
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # Only there can a folder be opened and flushed.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 if sys.platform == "win32":

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tallac.errors import LocalStateError, OutputError, UsageError
+from tallac.local_files import create
 
 HOME_VARIABLE = "TALLAC_HOME"
 
@@ -72,17 +73,6 @@ def make_private_folder(folder: Path) -> None:
         ) from error
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only the user can read, from its first moment; durable when this returns. Raises OSErrors."""
-    # A leftover of a killed run may have other rights; the mode counts at creation only.
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def write_new_private_file(path: Path, content: bytes) -> None:
     """Make a file with this content; durable when this returns.
 
@@ -91,11 +81,7 @@ def write_new_private_file(path: Path, content: bytes) -> None:
         OutputError: It can't be written.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        create(path, content)
     except FileExistsError:
         raise UsageError(f"{path}: there is such a file already; choose another name") from None
     except OSError as error:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_from_bytes
 
-from tallac.app.configuration.folders import make_private_folder, write_private
+from tallac.app.configuration.folders import make_private_folder
 from tallac.app.operations.aliases import Aliases
 from tallac.app.workspace import Workspace
 from tallac.errors import LocalStateError, UsageError
+from tallac.local_files import Durability, replace
 
 if TYPE_CHECKING:
     from tallac.gateway import GatewaySettings
@@ -78,7 +79,7 @@ class GatewayRunner:
         page = self._workspace.folders.state / "webopen.html"
         make_private_folder(page.parent)
         try:
-            write_private(page, _REDIRECTION.format(escape(address, quote=True)).encode())
+            replace(page, _REDIRECTION.format(escape(address, quote=True)).encode(), Durability.NONE)
         except OSError as error:
             raise LocalStateError(f"{page}: can't write what the browser is to open ({error.strerror})") from error
         if not (browse or webbrowser.open)(page.as_uri()):

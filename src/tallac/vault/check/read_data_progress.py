@@ -6,13 +6,13 @@ The packs are taken in the order of their names. What a client remembers lies in
 from __future__ import annotations
 
 import contextlib
-import os
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
 
+from tallac.local_files import Durability, replace
 from tallac.vault.check.options import PackSubset
 
 ROUNDS_FILE = "checked.json"
@@ -53,21 +53,23 @@ def choose(share: PackSubset, sizes: Mapping[bytes, int], last: bytes, damaged: 
     return again + [name for name in following if name not in damaged]
 
 
-class ReadDataProgress(msgspec.Struct):
+class ReadDataProgress:
     """One round over the packs of a vault."""
 
-    share: PackSubset
-    folder: Path
-    _progress: Progress = msgspec.field(default_factory=Progress)
-    _again: frozenset[bytes] = frozenset()
+    def __init__(self, share: PackSubset, folder: Path) -> None:
+        """Read those packs, and remember in a client's state folder how far the round is."""
+        self._share = share
+        self._folder = folder
+        self._progress = Progress()
+        self._again: frozenset[bytes] = frozenset()
 
     def begin(self, sizes: Mapping[bytes, int]) -> list[bytes]:
         """Choose the packs to be read."""
-        if self.share.percent or self.share.is_resumed:
-            self._progress = self._load().get(self.share.kind, Progress())
+        if self._share.percent or self._share.is_resumed:
+            self._progress = self._load().get(self._share.kind, Progress())
         self._again = frozenset(bytes.fromhex(name) for name in self._progress.damaged)
         self._progress.damaged = []
-        return choose(self.share, sizes, bytes.fromhex(self._progress.last), self._again)
+        return choose(self._share, sizes, bytes.fromhex(self._progress.last), self._again)
 
     def note(self, pack: bytes, *, is_whole: bool) -> None:
         """Remember that a pack was read."""
@@ -79,22 +81,18 @@ class ReadDataProgress(msgspec.Struct):
 
     def finish(self) -> None:
         """Remember that all chosen packs were read: where that was all there is, the next round begins at the beginning."""
-        if not self.share.percent:
+        if not self._share.percent:
             self._progress = Progress()
             self._save()
 
     def _load(self) -> dict[str, Progress]:
         try:
-            return _decoder.decode((self.folder / ROUNDS_FILE).read_bytes())
+            return _decoder.decode((self._folder / ROUNDS_FILE).read_bytes())
         except (OSError, msgspec.MsgspecError):
             return {}  # What can't be read is not known: the round begins at the beginning.
 
     def _save(self) -> None:
-        progresses = self._load() | {self.share.kind: self._progress}
-        temporary = self.folder / f".tmp-{os.urandom(8).hex()}"
+        progresses = self._load() | {self._share.kind: self._progress}
         # A full disk must not end a check; the next one merely reads more.
         with contextlib.suppress(OSError):
-            temporary.write_bytes(msgspec.json.encode(progresses))
-            temporary.replace(self.folder / ROUNDS_FILE)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+            replace(self._folder / ROUNDS_FILE, msgspec.json.encode(progresses), Durability.NONE)

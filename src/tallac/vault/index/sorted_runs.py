@@ -14,12 +14,13 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
+from itertools import chain, repeat, starmap
 from math import isqrt
 from operator import itemgetter
 from pathlib import Path
 
 from tallac.errors import LocalStateError
+from tallac.local_files import Durability, replace
 from tallac.vault.format.footers import COMPRESSED_BIT, LENGTH_MASK, FinishedPack, Location, decode_columns
 
 MAGIC = b"tlcrun01"
@@ -171,24 +172,11 @@ def _shifted(records: Iterator[bytes], first_pack: int) -> Iterator[bytes]:
 
 
 def _write(folder: Path, covers: list[bytes], tables: list[tuple[bytes, int]], records: Iterable[bytes], count: int) -> Path:
-    name = os.urandom(8).hex()
-    temporary, path = folder / f".tmp-{name}", folder / f"{name}.run"
+    path = folder / f"{os.urandom(8).hex()}.run"
+    head = _HEAD.pack(MAGIC, len(covers), len(tables), count)
     try:
-        with open(temporary, "xb", opener=_private) as file:
-            file.write(_HEAD.pack(MAGIC, len(covers), len(tables), count))
-            file.write(b"".join(covers))
-            file.write(b"".join(_PACK.pack(*table) for table in tables))
-            file.writelines(records)
-            file.flush()
-            # A run that is half zeros after a power loss would hide objects.
-            os.fsync(file.fileno())
-        temporary.rename(path)
+        # A run that is half zeros after a power loss would hide objects.
+        replace(path, chain([head, *covers], starmap(_PACK.pack, tables), records), Durability.CONTENT)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise LocalStateError(f"can't write the index copy in {folder}: {error.strerror}") from error
     return path
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)

@@ -14,7 +14,9 @@ import msgspec
 
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, DamageError, LocalStateError, RollbackDetectedError
+from tallac.file_calls import REAL, FileCalls
 from tallac.interfaces import Backend
+from tallac.local_files import Durability, replace
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
@@ -85,9 +87,10 @@ class Numbers:
 class MirrorMemory:
     """The states that a mirror had, by their hashes, in a small file of the machine that copies."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, calls: FileCalls = REAL) -> None:
         """Remember in a file, whose folder exists; None remembers nothing."""
         self._path = path
+        self._calls = calls
         self._seen = self._load()
 
     def was(self, name: str, content: bytes) -> bool:
@@ -106,12 +109,9 @@ class MirrorMemory:
                 known.append(_short(content))
         if self._path is None:
             return
-        temporary = self._path.with_name(f".tmp-{os.urandom(8).hex()}")
         try:
-            temporary.write_bytes(msgspec.json.encode(self._seen))
-            temporary.replace(self._path)
+            replace(self._path, msgspec.json.encode(self._seen), Durability.FULL, calls=self._calls)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise LocalStateError(f"can't write {self._path}: {error.strerror}") from error
 
     def _load(self) -> dict[str, list[str]]:

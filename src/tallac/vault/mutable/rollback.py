@@ -5,14 +5,13 @@ One small file in the user's state folder. Losing it loses only this protection.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from tallac.errors import LocalStateError, RollbackDetectedError
+from tallac.local_files import Durability, replace
 
 SEEN_FILE = "seen.json"
 
@@ -85,17 +84,9 @@ class SeenStates:
         for path in self._changed:
             if path not in latest or latest[path].number <= self._seen[path].number:
                 latest[path] = self._seen[path]
-        temporary = self._path.with_name(f".tmp-{os.urandom(8).hex()}")
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(latest))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
+            replace(self._path, msgspec.json.encode(latest), Durability.FULL)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise LocalStateError(f"can't write {self._path}: {error.strerror}") from error
         self._changed.clear()
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tallac.errors import LocalStateError
+from tallac.file_calls import RealFileCalls
 from tallac.vault.format.footers import FinishedPack, Location, encode_body
 from tallac.vault.index.sorted_runs import WRITE_TRIES, SortedRun, merge_runs, write_run
 
@@ -106,16 +107,15 @@ def test_a_run_appears_whole_and_private(tmp_path: Path) -> None:
 @pytest.mark.parametrize("thrown_away", [1, 3, WRITE_TRIES])
 def test_another_process_throws_a_new_run_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thrown_away: int) -> None:
     """A run that is gone before it could be opened is written again; who loses for ever says so."""
-    rename, left = Path.rename, [None] * thrown_away
+    rename, left = RealFileCalls.rename, [None] * thrown_away
 
-    def lose(path: Path, to: Path) -> Path:
-        renamed = rename(path, to)
+    def lose(calls: RealFileCalls, source: str, destination: str) -> None:
+        rename(calls, source, destination)
         if left:
             left.pop()
-            renamed.unlink()
-        return renamed
+            Path(destination).unlink()
 
-    monkeypatch.setattr(Path, "rename", lose)
+    monkeypatch.setattr(RealFileCalls, "rename", lose)
     pack = pack_of(1, [bytes(16)])[0]
     if thrown_away == WRITE_TRIES:
         with pytest.raises(LocalStateError, match="other processes"):

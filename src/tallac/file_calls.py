@@ -1,4 +1,4 @@
-"""The calls of the operating system that `LocalBackend` makes: the seam where tests inject errors and record order."""
+"""The calls of the operating system that store files: the seam where tests inject errors and record order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 import sys
 from typing import NamedTuple, Protocol
 
-from tallac.interfaces import Buffer
+Buffer = bytes | bytearray | memoryview
 
 if sys.platform == "win32":
     import msvcrt
@@ -46,16 +46,16 @@ class Found(NamedTuple):
 
 
 class FileCalls(Protocol):
-    """What the local backend asks of the operating system. All methods raise OSError, and are safe to call from many threads."""
+    """The operating system, as far as files are stored. All methods raise OSError, and are safe to call from many threads."""
 
     def open(self, path: str, flags: int) -> int:
-        """Open a file, or create it with mode 0600, and give its descriptor."""
+        """Open a file, or create it with mode 0600, and return its descriptor."""
         ...
 
     def close(self, descriptor: int) -> None: ...
 
     def write(self, descriptor: int, data: Buffer) -> int:
-        """Write at the end; give how many bytes were taken."""
+        """Write at the end; return how many bytes were taken."""
         ...
 
     def read_at(self, descriptor: int, size: int, offset: int) -> bytes: ...
@@ -81,7 +81,7 @@ class FileCalls(Protocol):
         ...
 
     def link(self, source: str, destination: str) -> None:
-        """Give a file a second name, unless something has that name."""
+        """Add a second name to a file, unless something has that name."""
         ...
 
     def unlink(self, path: str) -> None: ...
@@ -91,15 +91,15 @@ class FileCalls(Protocol):
         ...
 
     def lock_folder(self, folder: str, *, shared: bool) -> int:
-        """Wait for the lock of a folder; give a descriptor for `unlock`. Threads exclude each other, as processes do."""
+        """Wait for the lock of a folder; return a descriptor for `unlock`. Threads exclude each other, as processes do."""
         ...
 
     def try_lock(self, descriptor: int, *, shared: bool) -> bool:
-        """Lock an open file, or say that somebody else has locked it."""
+        """Lock an open file, or report that somebody else has locked it."""
         ...
 
     def unlock(self, descriptor: int) -> None:
-        """Let go of a lock and close the descriptor."""
+        """Release a lock and close the descriptor."""
         ...
 
     def list_folder(self, folder: str) -> list[Found]:
@@ -107,7 +107,7 @@ class FileCalls(Protocol):
         ...
 
     def room(self, folder: str) -> int:
-        """Say how many bytes this user may still write into a folder's file system."""
+        """Return how many bytes this user may still write into a folder's file system."""
         ...
 
 

@@ -1,0 +1,88 @@
+"""Replace a file of this machine as a whole: configuration, the index copy, and what a client remembers of a vault."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from enum import IntEnum
+from itertools import islice
+from pathlib import Path
+
+from tallac.file_calls import REAL, FileCalls
+
+_BLOCK_PARTS = 4096
+
+
+class Durability(IntEnum):
+    """The contents that a replaced file may have after a power loss; if only the program is killed, it is the old or the new one.
+
+    NONE: Anything. For what can be had again, and is read with distrust.
+    CONTENT: The old file or the new one, and never a part.
+    FULL: The new file, once the call has returned.
+    """
+
+    NONE = 0
+    CONTENT = 1
+    FULL = 2
+
+
+def replace(
+    path: Path,
+    content: bytes | Iterable[bytes],
+    durability: Durability,
+    *,
+    temporary: Path | None = None,
+    calls: FileCalls = REAL,
+) -> None:
+    """Make this the content of a file that only the user can read; whoever reads it meanwhile sees the old one or the new one.
+
+    Args:
+        path: The file, in a folder that exists. A symbolic link is replaced itself.
+        content: All of it, or its parts in order.
+        durability: What has survived a power loss.
+        temporary: The name under which it is written first: for callers that hold a lock, so that killed runs leave one such file
+            and not many. None for a random one.
+        calls: The operating system; a test counts the calls, or loses power between two.
+
+    Raises:
+        OSError: It could not be written. The file is as it was, unless the last flush of its folder has failed.
+    """
+    temporary = temporary or path.with_name(f".tmp-{os.urandom(8).hex()}")
+    if os.path.lexists(temporary):
+        # What a killed run left may have other rights; the mode counts at creation only.
+        calls.unlink(str(temporary))
+    try:
+        _write(temporary, content, calls, is_synced=durability >= Durability.CONTENT)
+        calls.rename(str(temporary), str(path))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            calls.unlink(str(temporary))
+        raise
+    if durability is Durability.FULL:
+        calls.sync_folder(str(path.parent))
+
+
+def create(path: Path, content: bytes, *, calls: FileCalls = REAL) -> None:
+    """Make a file that only the user can read; it and its name are durable when this returns.
+
+    Raises:
+        FileExistsError: There is such a file.
+        OSError: It could not be written.
+    """
+    _write(path, content, calls, is_synced=True)
+    calls.sync_folder(str(path.parent))
+
+
+def _write(path: Path, content: bytes | Iterable[bytes], calls: FileCalls, *, is_synced: bool) -> None:
+    descriptor = calls.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0))
+    try:
+        parts = iter((content,) if isinstance(content, bytes) else content)
+        while block := list(islice(parts, _BLOCK_PARTS)):
+            left = memoryview(b"".join(block))
+            while left:
+                left = left[calls.write(descriptor, left) :]
+        if is_synced:
+            calls.fsync(descriptor)
+    finally:
+        calls.close(descriptor)

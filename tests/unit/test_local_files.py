@@ -1,0 +1,96 @@
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tallac.local_files import Durability, create, replace
+from tallac.testing.crash_disk import CrashDisk, Survival
+from tallac.testing.crashing_backend import SimulatedCrash
+from tallac.testing.file_calls import FileCall, WatchedFileCalls
+
+OLD, NEW = b"old " * 100, b"new " * 5000
+SEEDS = 20
+
+
+def disk_with_file(folder: Path, crash_at: int | None = None) -> CrashDisk:
+    """Return a disk with a durable file, that crashes so many boundaries later."""
+    folder.mkdir()
+    counting = CrashDisk(folder)
+    create(folder / "file", OLD, calls=counting)
+    (folder / "file").unlink()
+    disk = CrashDisk(folder, None if crash_at is None else counting.boundaries + crash_at)
+    create(folder / "file", OLD, calls=disk)
+    return disk
+
+
+def replace_on(disk: CrashDisk, folder: Path, durability: Durability) -> None:
+    """Replace the file by one in two parts."""
+    replace(folder / "file", [NEW[:7], NEW[7:]], durability, calls=disk)
+
+
+@pytest.mark.parametrize("durability", [Durability.CONTENT, Durability.FULL])
+def test_the_old_content_or_the_new(tmp_path: Path, durability: Durability) -> None:
+    """Wherever the power goes, a file is the old one or the new one, and never a part."""
+    boundary = 0
+    while True:
+        folder = tmp_path / str(boundary)
+        disk = disk_with_file(folder, boundary)
+        try:
+            replace_on(disk, folder, durability)
+        except SimulatedCrash:
+            pass
+        else:
+            break
+        states = [disk.surviving(survival, seed) for survival in Survival for seed in range(SEEDS)]
+        assert {state.files["file"] for state in states} <= {OLD, NEW}
+        boundary += 1
+    assert boundary >= 4
+
+
+def test_what_is_durable(tmp_path: Path) -> None:
+    """Only a full replacement is sure to be there after a power loss; one without any flush may leave a part."""
+    seen: dict[Durability, set[bytes]] = {}
+    for durability in Durability:
+        folder = tmp_path / durability.name
+        disk = disk_with_file(folder)
+        replace_on(disk, folder, durability)
+        seen[durability] = {disk.surviving(survival, seed).files["file"] for survival in Survival for seed in range(SEEDS)}
+    assert seen[Durability.FULL] == {NEW}
+    assert seen[Durability.CONTENT] == {OLD, NEW}
+    assert seen[Durability.NONE] > {OLD, NEW}
+
+
+def test_a_file_is_private(tmp_path: Path) -> None:
+    """Only the user can read what is written, also where a killed run left something under the temporary name."""
+    path, leftover = tmp_path / "file", tmp_path / "leftover"
+    path.write_bytes(OLD)
+    path.chmod(0o644)
+    leftover.write_bytes(b"")
+    leftover.chmod(0o644)
+    replace(path, NEW, Durability.NONE, temporary=leftover)
+    create(tmp_path / "other", NEW)
+    assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()} == {0o600}
+    assert path.read_bytes() == (tmp_path / "other").read_bytes() == NEW
+    assert not leftover.exists()
+    with pytest.raises(FileExistsError):
+        create(path, OLD)
+
+
+class Full(WatchedFileCalls):
+    """A disk that takes no bytes."""
+
+    def before(self, call: FileCall) -> None:
+        if call.name == "write":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_error_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    """On a full disk the file stays as it is, and nothing lies beside it."""
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    with pytest.raises(OSError, match="No space"):
+        replace(path, NEW, Durability.FULL, calls=Full())
+    assert path.read_bytes() == OLD
+    assert list(tmp_path.iterdir()) == [path]
