@@ -12,15 +12,15 @@ Hasher = blake3
 
 
 def hash_file_bytes(data: bytes | bytearray | memoryview) -> bytes:
-    """Give the plain 32-byte BLAKE3, as it names packs and contents."""
+    """Return the plain BLAKE3 hash, 32 bytes, as it names packs and contents."""
     return blake3(data).digest()
 
 
 def tag_key(tag: str) -> bytes:
-    """Give the 32-byte key of a tagged hash. Call once per tag, at import."""
+    """Return the key, 32 bytes, of a tagged hash. Call once per tag, at import."""
     return blake3(tag.encode("ascii")).digest()
 
 
 def keyed(key: bytes, data: bytes, length: int = 32) -> bytes:
-    """Give the keyed BLAKE3 of data, cut to length bytes. The key has 32 bytes."""
+    """Return the keyed BLAKE3 hash of data, of `length` bytes. The key has 32 bytes."""
     return blake3(data, key=key).digest(length=length)

@@ -1,4 +1,4 @@
-"""Sizes that tell little."""
+"""Padding that makes sizes reveal little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Argon2id: passphrase -> key, slowly. RFC 9106."""
+"""Slow derivation of keys from passphrases: Argon2id (RFC 9106)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SALT_SIZE = 16
 
 
 class PassphraseCost(msgspec.Struct, frozen=True):
-    """What one guess at a passphrase costs.
+    """The cost of one guess at a passphrase.
 
     Attributes:
         memory_kib: Memory, in units of 1,024 bytes.
-        passes: How often it is gone over.
+        passes: The number of passes over the memory.
         lanes: How many threads may share the work.
     """
 
@@ -26,12 +26,12 @@ class PassphraseCost(msgspec.Struct, frozen=True):
 
 
 def stretch(passphrase: str, salt: bytes, cost: PassphraseCost) -> bytes:
-    """Derive 32 bytes from a passphrase. However its accents are composed, the same passphrase gives the same bytes.
+    """Derive 32 bytes from a passphrase, which is normalised first, so that composed and decomposed accents are the same.
 
     Raises:
         LocalStateError: This machine has not enough memory for it.
     """
-    # Late, because nothing but passphrases needs it.
+    # Imported here, because nothing but passphrases needs it.
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     text = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogateescape")

@@ -1,6 +1,6 @@
-"""AES-256-GCM with a nonce of its own before each ciphertext: nonce(12), ciphertext, tag(16).
+"""AES-256-GCM, each ciphertext with its nonce before it: nonce(12), ciphertext, tag(16).
 
-Nonces are random, and a key seals either one object or, for a vault's frame, far fewer than 2**32 (NIST SP 800-38D, 8.3).
+Nonces are random, and a key seals either one object or, for a vault's structure, far fewer than 2**32 (NIST SP 800-38D, 8.3).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _Buffer = bytes | bytearray | memoryview
 
 
 def seal(key: bytes, nonce: bytes, plain: _Buffer, associated: bytes) -> bytes:
-    """Encrypt and authenticate plain under a 32-byte key; the nonce must never have been used with it."""
+    """Encrypt and authenticate under a 32-byte key; the 12-byte nonce must never have been used with it."""
     return nonce + AESGCM(key).encrypt(nonce, plain, associated)
 
 
 def seal_checked(key: bytes, nonce: bytes, plain: _Buffer, associated: bytes) -> bytes:
-    """Seal as `seal` does, and believe the result only after opening it again.
+    """Seal as `seal` does, and open the result again to verify it.
 
     Raises:
-        CorruptObjectError: What was sealed does not open to what was given: the memory or processor is failing.
+        CorruptObjectError: The result does not open to the given bytes: the memory or the processor is failing.
     """
     cipher = AESGCM(key)
     sealed = cipher.encrypt(nonce, plain, associated)
@@ -39,10 +39,10 @@ def seal_checked(key: bytes, nonce: bytes, plain: _Buffer, associated: bytes) ->
 
 
 def open_sealed(key: bytes, sealed: _Buffer, associated: bytes) -> bytes:
-    """Decrypt what `seal` gave.
+    """Decrypt and authenticate a result of `seal`.
 
     Raises:
-        CorruptObjectError: The bytes, the key or the associated data are not those that were sealed.
+        CorruptObjectError: The bytes, the key or the associated data differ from those of the sealing.
     """
     if len(sealed) < SEAL_OVERHEAD:
         raise CorruptObjectError("sealed bytes are cut short")

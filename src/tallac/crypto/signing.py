@@ -1,4 +1,4 @@
-"""Ed25519, from a seed."""
+"""Ed25519 signatures from a seed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class SigningKey:
     """A private signing key."""
 
     def __init__(self, seed: bytes) -> None:
-        """Derive the pair from 32 secret bytes (RFC 8032, 5.1.5)."""
+        """Derive the key pair from 32 secret bytes (RFC 8032, 5.1.5)."""
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self.public = self._private.public_key().public_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
-        """Sign a message; 64 bytes."""
+        """Return the signature of a message, 64 bytes."""
         return self._private.sign(message)
 
 
 def is_signed_by(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Say whether the holder of a public key's private half signed exactly this message."""
+    """Whether a signature of exactly this message was made with the private key of a public key."""
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):

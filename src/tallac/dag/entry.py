@@ -20,7 +20,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     Attributes:
         name: One path component, as bytes; never empty.
         encoded: The child's read cap (or an unknown cap) in its encoded form; see `EncodedCap`.
-        metadata: What is kept beside the content.
+        metadata: The metadata of the child.
         write: In a mutable directory: the child's write cap. In memory its text; as stored, sealed under the parent's write key.
     """
 
@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     @staticmethod
     def of(name: bytes, cap: Cap, metadata: Metadata = NO_METADATA) -> Entry:
-        """Make an entry for any cap; a write cap is kept beside the read cap that it attenuates to."""
+        """Return an entry for any cap; a write cap is stored beside the read cap that it attenuates to."""
         if isinstance(cap, WriteCap):
             return Entry(name, encode_cap(cap.read_cap), metadata, cap.danger_whole_text().encode())
         return Entry(name, encode_cap(cap), metadata)
@@ -43,12 +43,12 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     @property
     def size(self) -> int:
-        """Content length in bytes, as far as the cap tells it; 0 otherwise."""
+        """Content length in bytes; 0 if the cap does not hold it."""
         return EncodedCap(self.encoded).size
 
     @property
     def is_directory(self) -> bool:
-        """Whether the cap leads to a directory."""
+        """Whether the child is a directory."""
         if self.encoded[:1] == b"T":
             return isinstance(self.cap, DirectoryReadCap)
         return self.encoded[:1] in (b"D", b"M")
@@ -59,5 +59,5 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
         return self.metadata.mode is not None and stat.S_ISLNK(self.metadata.mode)
 
     def __repr__(self) -> str:
-        """Show the name and a fingerprint; caps are secrets."""
+        """Return the name and a fingerprint; caps are secrets."""
         return f"<Entry {self.name!r} {hashlib.sha256(self.encoded).hexdigest()[:8]}>"

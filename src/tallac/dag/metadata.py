@@ -1,4 +1,4 @@
-"""What is kept of a file beside its content."""
+"""The metadata of files and snapshots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Time: TypeAlias = tuple[int, int]
 
 
 def time_from_ns(ns: int) -> Time:
-    """Split a count of nanoseconds, of any size and sign."""
+    """Split nanoseconds, of any size and sign, into seconds and nanoseconds."""
     return divmod(ns, 1_000_000_000)
 
 
@@ -23,25 +23,25 @@ def time_to_ns(time: Time) -> int:
 
 
 def time_to_float(time: Time) -> float:
-    """Write a time as seconds in floating point, as `os.stat` and Tahoe-LAFS do; a quarter of a microsecond is lost."""
+    """Return a time as seconds in floating point, as `os.stat` and Tahoe-LAFS do; a quarter of a microsecond is lost."""
     return time[0] + 1e-9 * time[1]
 
 
 def time_from_float(seconds: float) -> Time:
-    """Read seconds in floating point; `time_to_float` gives the same number back where it came from a time.
+    """Convert seconds in floating point; `time_to_float` returns the same number again if it came from a time.
 
     Raises:
-        ValueError, OverflowError: It is infinite, or no number.
+        ValueError, OverflowError: The number is infinite or NaN.
     """
     numerator, denominator = seconds.as_integer_ratio()
     whole, rest = divmod(numerator * 1_000_000_000, denominator)
-    # Halves go to the even side, as `round` has it.
+    # Halves are rounded to even, as by `round`.
     is_rounded_up = 2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1)
     return time_from_ns(whole + is_rounded_up)
 
 
 def is_time(recorded: Time | None, found: Time) -> bool:
-    """Whether a file still has the time that was recorded, or the record may have gone through floating point."""
+    """Whether a file still has the recorded time, exactly or as far as a record in floating point can tell."""
     if recorded is None or recorded == found:
         return recorded is not None
     seconds = time_to_float(recorded)
@@ -49,7 +49,7 @@ def is_time(recorded: Time | None, found: Time) -> bool:
 
 
 class FileType(Enum):
-    """The kinds of file that a Unix system knows, by the format bits of `st_mode`."""
+    """The Unix file types, by the format bits of `st_mode`."""
 
     REGULAR = stat.S_IFREG
     DIRECTORY = stat.S_IFDIR
@@ -82,18 +82,18 @@ class SnapshotFacts(
         "version": "v",
     },
 ):
-    """A snapshot's own facts; they stand at its entry in `Archives/`.
+    """The facts about a snapshot itself, stored at its entry in `Archives/`.
 
     Attributes:
-        host, user: Who made it, as the machine says.
+        host, user: The host and user that made it, as reported by the machine.
         sources: Absolute paths that were backed up, or `stdin:` and a name for a stream, as bytes.
         started_ns, ended_ns: UTC, nanoseconds since 1970, by the client's clock.
-        files, directories: How many it holds; everything that is no directory counts as a file.
-        size: Sum of the sizes of its regular files, in bytes.
-        bytes_stored: What this backup added to the store.
-        unreadable: How many files could not be read and are missing; above 0 the snapshot is incomplete.
-        tags: The user's own words.
-        version: The Tallac that made it.
+        files, directories: Their numbers; everything that is not a directory counts as a file.
+        size: The sum of the sizes of its regular files, in bytes.
+        bytes_stored: The bytes that this backup added to the store.
+        unreadable: The number of files that could not be read and are missing; above 0 the snapshot is incomplete.
+        tags: The user's tags.
+        version: The version of Tallac that made it.
     """
 
     host: str = ""
@@ -138,22 +138,22 @@ class Metadata(
         "other": "o",
     },
 ):
-    """A file's metadata. None, or an empty tuple, where a thing has none or the system that made it did not tell.
+    """The metadata of a file. A value is None, or an empty tuple, if the file has none or it is unknown.
 
     Attributes:
         mode: `st_mode`, the file type's bits included.
         uid, gid, user, group: The owner, by number and by name.
         mtime, ctime: See `Time`.
-        inode, device: Tell which entries of one snapshot are hard links of one file.
-        links: `st_nlink` of what is no directory; 1 is left out.
-        target: A symbolic link's text.
+        inode, device: Equal for entries of one snapshot that are hard links of one file.
+        links: `st_nlink` of everything but directories; 1 is left out.
+        target: The text of a symbolic link.
         rdev: Major and minor number of a device node.
         xattrs: Extended attributes, POSIX ACLs among them, sorted by name.
         flags: Linux inode flags (`FS_IOC_GETFLAGS`) that can be set again.
         holes: (offset, length) of the holes of a sparse file, ascending.
         changed: The file changed while it was read; its content is as read.
-        snapshot: On an entry of `Archives/`: the snapshot's own facts.
-        other: Other tools' keys, JSON values, kept verbatim.
+        snapshot: On an entry of `Archives/`: the facts about the snapshot.
+        other: The keys of other tools with their JSON values, kept verbatim.
     """
 
     mode: int | None = None
@@ -177,7 +177,7 @@ class Metadata(
 
     @property
     def file_type(self) -> FileType | None:
-        """The kind of file, or None where no mode is known."""
+        """The file type; None if the mode is unknown."""
         return None if self.mode is None else FileType(stat.S_IFMT(self.mode))
 
     @property

@@ -1,6 +1,6 @@
 """Canonical bytes of a list of entries: one MessagePack array, sorted by name, shortest forms throughout.
 
-What is decoded is encoded again and compared, so that no two texts mean the same directory.
+Decoded entries are encoded again and compared, so that each directory has exactly one form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ encode_entry = _encoder.encode
 
 
 def table_of_encoded(encoded: Sequence[bytes]) -> bytes:
-    """Join entries that are encoded already, in order, to a table."""
+    """Join encoded entries, which come sorted by name, to a table."""
     count = len(encoded)
     if count < 16:
         head = bytes((0x90 | count,))
@@ -36,14 +36,14 @@ def encode_table(entries: Iterable[Entry]) -> bytes:
 
 
 def decode_table(table: bytes) -> list[Entry]:
-    """Read a table strictly.
+    """Decode a table strictly.
 
     Raises:
-        MalformedObjectError: It is not the canonical form of a list of entries with distinct, valid names.
+        MalformedObjectError: The table is not the canonical form of a list of entries with distinct, valid names.
     """
     try:
         entries = _decoder.decode(table)
-        # Other tools' keys may hold maps whose keys are no text, which the encoder refuses.
+        # The keys of other tools may hold maps whose keys are not text, which the encoder refuses.
         encoded = _encoder.encode(entries)
     except (msgspec.MsgspecError, RecursionError, TypeError, ValueError) as error:
         raise MalformedObjectError("a directory's table is malformed") from error

@@ -1,7 +1,7 @@
-"""The protocols: what each layer asks of the ones below it, and nothing else.
+"""The protocols: exactly what each layer requires of the ones below it.
 
-Two seams carry everything. Named bytes plug in under the vault (`Backend`); caps plug in beside it (`Grid`). The parts of `Grid`
-are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
+There are two seams: stores of named bytes plug in under the vault (`Backend`), and stores of caps beside it (`Grid`). The parts of
+`Grid` are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
 """
 
 from tallac.interfaces.backend import Backend, Buffer, Expect, HighLatencyBackend, Item, ReportsFreeSpace, Upload, Version

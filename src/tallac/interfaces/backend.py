@@ -1,4 +1,4 @@
-"""Named bytes: what a vault keeps its objects in, and their writing piece by piece."""
+"""Stores of named bytes, which hold the objects of a vault, and uploads to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class Expect(Enum):
-    """What a conditional put may expect instead of a version."""
+    """The condition of a put that expects no version."""
 
     ABSENT = "absent"
 
@@ -29,30 +29,30 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Upload(Protocol):
-    """An object whose name is not known before its last byte is.
+    """An object that gets its name after its last byte is written.
 
     Not thread-safe. An upload that is neither committed nor aborted leaves nothing that a listing shows.
     """
 
     def write(self, data: Buffer) -> None:
-        """Append data. The buffer may be reused after the return.
+        """Append data. The caller may reuse the buffer after the return.
 
         Raises:
-            StoreError: The store failed, or is full; the upload is dead.
+            StoreError: The store failed or is full; the upload can't be continued.
         """
         ...
 
     def commit(self, name: str) -> None:
-        """Give the object its name; when this returns, it is durable. An existing object of that name is kept as it is."""
+        """Name the object; it is durable when this returns. An existing object of that name is kept unchanged."""
         ...
 
     def abort(self) -> None:
-        """Throw away what was written. Calling it after commit, or twice, does nothing."""
+        """Discard what was written. Does nothing after commit or a second time."""
         ...
 
 
 class Backend(Protocol):
-    """Named bytes. A name is made of parts in `[a-z0-9._-]+` with `/` between them; a part never begins with a dot.
+    """A store of named bytes. A name consists of parts in `[a-z0-9._-]+` with `/` between them; no part begins with a dot.
 
     When a call that writes returns, its effect is durable. Every method may be called from several threads and processes at a
     time. Absence is a value or an `ObjectNotFoundError`; any other error is a `StoreError` and says nothing about absence.
@@ -64,53 +64,54 @@ class Backend(Protocol):
         Args:
             name: The object's name.
             data: All of its bytes.
-            expect: `Expect.ABSENT`: only if there is no such object. A version: only in that state. None: in any case.
+            expect: `Expect.ABSENT`: only if there is no such object. A version: only in that state. None: unconditionally.
 
         Raises:
-            ConflictError: The expectation does not hold; nothing was changed, unless this very call's answer was lost: look.
-            StoreFullError, StorePermissionError, StoreError: Nothing was changed, or all of it and its durability is not known.
+            ConflictError: The expectation does not hold. Nothing was changed, unless an earlier attempt of this call succeeded
+                and its answer was lost: read the object to find out.
+            StoreFullError, StorePermissionError, StoreError: The object is unchanged, or replaced with unknown durability.
         """
         ...
 
     def upload(self) -> Upload:
-        """Begin an object that gets its name at the end."""
+        """Begin an object that is named at the end."""
         ...
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        """Read bytes [start, stop) of an object; fewer where it ends before.
+        """Read the bytes [start, stop) of an object, fewer at its end.
 
         Raises:
-            ObjectNotFoundError: There is no such object.
+            ObjectNotFoundError: No object has this name.
         """
         ...
 
     def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
-        """Read a whole mutable object with its version; None where there is no such object."""
+        """Read a whole mutable object with its version; return None if there is no such object."""
         ...
 
     def list(self, prefix: str) -> Iterator[Item]:
-        """List all objects whose name begins with prefix, in any order. Fails as a whole rather than being cut short."""
+        """List all objects whose name begins with prefix, in any order. Raises rather than returning an incomplete list."""
         ...
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
-        """Remove an object; one that is absent already is no error.
+        """Remove an object; a missing one is not an error.
 
         Raises:
-            ConflictError: The object is in another state than expected.
+            ConflictError: The object is not in the expected state.
         """
         ...
 
     def location(self) -> str:
-        """Say where this is, for messages: a folder or a URL without secrets."""
+        """Return the location for messages: a folder, or a URL without secrets."""
         ...
 
 
 @runtime_checkable
 class ReportsFreeSpace(Backend, Protocol):
-    """A backend whose store can be full, and gets back at once what is deleted."""
+    """A backend whose store can be full, and where deleted space is free at once."""
 
     def room(self) -> int:
-        """Say how many bytes can still be written, as far as that is known.
+        """Return how many bytes can still be written, as far as that is known.
 
         Raises:
             StoreError: The store can't be asked.
@@ -120,26 +121,26 @@ class ReportsFreeSpace(Backend, Protocol):
 
 @runtime_checkable
 class HighLatencyBackend(Protocol):
-    """What a backend has besides whose store is slow to answer and does one thing at a time: ways to ask it less.
+    """A backend whose store is slow to answer and handles one request at a time, with ways to ask it less.
 
-    Worker processes would not make it faster, and read the same things twice; so none use it.
+    Worker processes would not make it faster and would read the same objects twice, so none use it.
     """
 
     @property
     def uploads_max(self) -> int:
-        """How many uploads are best committed at the same time, each by a thread."""
+        """The best number of uploads to commit at the same time, each in a thread."""
         ...
 
     @property
     def read_size(self) -> int:
-        """How many bytes are best read at a time; fewer take about as long."""
+        """The best number of bytes to read at a time; fewer take about as long."""
         ...
 
     def put_new(self, name: str, data: Buffer) -> Version:
-        """Store data under a name that nothing has ever had: a random one, or the hash of what was sealed just now.
+        """Store data under a name that was never used: a random one, or the hash of freshly sealed bytes.
 
         Raises:
-            ConflictError: Something has it all the same.
+            ConflictError: An object of this name exists after all.
         """
         ...
 
@@ -148,9 +149,9 @@ class HighLatencyBackend(Protocol):
         ...
 
     def get_cached(self, name: str) -> tuple[bytes, Version] | None:
-        """Do as `get_versioned`, with the state that this process was told of last; the store may have a later one.
+        """Return what `get_versioned` would, from the last state that this process has seen; the store may have a later one.
 
-        That state is no older than any other answer this backend gave of a name with the same first part. It is for what a
-        compare-and-swap is about to prove.
+        That state is no older than any other answer of this backend on a name with the same first part. It serves a
+        compare-and-swap, which will detect a stale one.
         """
         ...

@@ -1,4 +1,4 @@
-"""Checks, and what they report."""
+"""Checks and their reports."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tallac.caps import Cap
 
 
 class Finding(msgspec.Struct):
-    """One thing that a check found.
+    """One result of a check.
 
     Attributes:
-        path: Where it is, below the checked cap; None where that is not known, or it is part of no path, as an index or a header.
-        message: A sentence.
+        path: The path below the checked cap; None if it is unknown, or for objects without a path such as an index or a header.
+        message: One sentence.
         damaged: True for damage; False for an informational finding, such as a leftover of a killed run.
-        stored: The name of what is hit, as the store or the index has it; "" where it has none.
+        stored: The name of the object in the store or the index; "" if it has none.
     """
 
     path: bytes | None
@@ -27,12 +27,12 @@ class Finding(msgspec.Struct):
 
 
 class CheckReport(msgspec.Struct):
-    """What a check looked at and what it found.
+    """The counts and findings of a check.
 
     Attributes:
-        files, directories, objects: How many were looked at.
-        bytes_read: What was read of the store for it.
-        bytes_total: What is to be read of packs in all; 0 where that is not known.
+        files, directories, objects: The numbers of those that were checked.
+        bytes_read: The bytes that were read from the store.
+        bytes_total: The bytes of packs that will be read in all; 0 if unknown.
         findings: See `Finding`.
     """
 
@@ -62,12 +62,12 @@ class CheckReport(msgspec.Struct):
 
 
 class CapChecker(Protocol):
-    """Checks what hangs below a cap, with a read cap or a verify cap, and the structure of the grid itself."""
+    """Checks everything below a read cap or verify cap, and the structure of the grid itself."""
 
     def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Check that all that hangs below a cap is there; with read_data, that all its bytes are right."""
+        """Check that everything below a cap is there; with read_data, that all its bytes are correct."""
         ...
 
     def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Check what belongs to no single cap: headers, index, slots, sessions; with read_data every stored byte."""
+        """Check the parts that belong to no single cap: headers, index, slots, sessions; with read_data, every stored byte."""
         ...

@@ -1,4 +1,4 @@
-"""Caps: who reads, writes and edits what lies behind them. Authority is a type: a function that only reads takes a `CapReader`."""
+"""Grids: reading, writing and editing by caps. Authority is a type: a function that only reads takes a `CapReader`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class BinaryReader(Protocol):
-    """A seekable reader over one file's content. Every byte it gives has been verified against the cap."""
+    """A seekable reader of the content of one file. Every byte that it returns has been verified against the cap."""
 
     def read(self, size: int = -1, /) -> bytes: ...
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
@@ -31,17 +31,17 @@ class BinaryReader(Protocol):
 
 
 class Directory(Protocol):
-    """What a directory cap leads to: entries in the order of their names' bytes, read as they are needed."""
+    """The entries of a directory, in the byte order of their names, read as they are needed."""
 
     def __iter__(self) -> Iterator[Entry]: ...
 
     def get(self, name: bytes) -> Entry | None:
-        """Find one entry without reading all of them."""
+        """Return the entry of a name without reading all of them; None if there is none."""
         ...
 
 
 class FileReader(Protocol):
-    """Read files by their caps. Raises as `CapReader` does."""
+    """Reads files by their caps. Raises as `CapReader` does."""
 
     def open_file(self, cap: FileReadCap) -> BinaryReader: ...
 
@@ -51,17 +51,17 @@ class FileReader(Protocol):
 
 
 class CapReader(FileReader, Protocol):
-    """Read what caps lead to.
+    """Reads files and directories by their caps.
 
     Raises (all methods):
-        MissingObjectError, CorruptObjectError: The store lost it, or changed it.
-        AuthorityError: The cap was issued by another grid, or gives no right to read.
+        MissingObjectError, CorruptObjectError: The store has lost or damaged an object.
+        AuthorityError: The cap was issued by another grid, or does not allow reading.
     """
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory: ...
 
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
-        """Say how worker processes can read; None where there can't be any. What they find damaged is to be read again here."""
+        """Return a recipe for reading in worker processes; None if they can't. Read again here what they report as damaged."""
         ...
 
 
@@ -72,19 +72,19 @@ class FileContent(Protocol):
 
 
 class DirectoryBuilder(Protocol):
-    """An immutable directory in the making, in bounded memory."""
+    """Collects the entries of an immutable directory, in bounded memory."""
 
     def add(self, entry: Entry) -> None:
-        """Append an entry. Names come in strictly ascending order of their bytes."""
+        """Append an entry. Names must come in strictly ascending byte order."""
         ...
 
     def finish(self) -> DirectoryReadCap:
-        """Store what is left and give the directory's cap."""
+        """Store the remaining entries and return the cap of the directory."""
         ...
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """A stretch of a file, in bytes, that is stored by itself; a hole is all zeros, and is not to be read."""
+    """A range of a file, in bytes, that is stored as one object; a hole consists of zeros, and need not be read."""
 
     offset: int
     length: int
@@ -92,37 +92,37 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class ChunkWriter(Protocol):
-    """Store contents of files: what a worker process does. Not thread-safe; one process, one ChunkWriter."""
+    """Stores contents of files in a worker process. Not thread-safe; each process has its own."""
 
     def put_small(self, data: Buffer) -> bytes:
         """Store a whole file of at most `small_size_max` bytes and give its packed cap (see `tallac.dag.pack_cap`)."""
         ...
 
     def put_chunk(self, data: Buffer) -> bytes:
-        """Store one piece of a larger file and give a token for `CapWriter.join`, of at most 64 bytes."""
+        """Store one chunk of a larger file and return its token for `CapWriter.join`, of at most 64 bytes."""
         ...
 
     def collect(self) -> bytes | None:
-        """Give the receipt of what has become durable since the last call, for `CapWriter.adopt`; None where nothing has."""
+        """Return an opaque receipt, for `CapWriter.adopt`, of what has become durable since the last call; None if nothing has."""
         ...
 
     def finish(self) -> bytes:
-        """Make all that was put durable and give the last receipt. Nothing can be put afterwards."""
+        """Make everything durable and return the last receipt. Nothing can be put afterwards."""
         ...
 
 
 class WorkerRecipe(Protocol[T_co]):
-    """Says how to open something in another process of this machine. It can be pickled; it holds secrets."""
+    """Opens a reader or writer in another process of this machine. It can be pickled, and holds secrets."""
 
     def open(self) -> AbstractContextManager[T_co]: ...
 
 
 class CapWriter(Protocol):
-    """Store immutable things. The same content gives the same cap. Caps are durable once the writing() block has been left."""
+    """Stores immutable files and directories. Equal contents get equal caps. Caps are durable after the writing() block."""
 
     @property
     def small_size_max(self) -> int:
-        """Files of up to so many bytes are stored with `put_small`; larger ones are cut in pieces."""
+        """The size in bytes up to which files are stored with `put_small`; larger ones are cut into chunks."""
         ...
 
     def put_small(self, data: Buffer) -> bytes:
@@ -136,43 +136,43 @@ class CapWriter(Protocol):
 
     @property
     def threads(self) -> int:
-        """From how many threads at once `put_small` and `put_file` may be called; 0 where only one may call them."""
+        """How many threads at once may call `put_small` and `put_file`; 0 if only one may."""
         ...
 
     def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
-        """Find the pieces of an open regular file, in order, reading it with `pread` and skipping its holes.
+        """Cut an open regular file into chunks, in order, reading it with `pread` and skipping its holes.
 
-        The pieces depend on the content alone. Where the file shrinks meanwhile, the pieces end early.
+        The chunks depend on the content alone. If the file shrinks meanwhile, the chunks end early.
 
         Args:
             descriptor: The file.
-            size: Where it ends.
-            start: Where one of its pieces begins; what lies before is not read.
+            size: Its size in bytes.
+            start: The offset at which to begin, which must be the beginning of a chunk; nothing before it is read.
         """
         ...
 
     def put_chunk(self, data: Buffer) -> bytes:
-        """Store one piece and give its token for `join`."""
+        """Store one chunk and return its token for `join`, of at most 64 bytes."""
         ...
 
     def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
-        """Store the list of a large file's pieces (with b"" as a hole's token) and give the file's packed cap."""
+        """Store the list of a large file's chunks (with b"" as the token of a hole) and return the file's encoded cap."""
         ...
 
     def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
-        """Give what `join` was given, up to the first piece that the grid does not hold; no more of it is read than the list."""
+        """Return the chunks and tokens of a large file up to the first chunk that the grid lacks; only the list is read."""
         ...
 
     def put_file(self, content: FileContent) -> FileReadCap:
-        """Store a stream of bytes of any length, read to its end: the cap that the calls above would give."""
+        """Store a stream of any length, read to its end, and return the cap that the calls above would return."""
         ...
 
     def worker_recipe(self) -> WorkerRecipe[ChunkWriter] | None:
-        """Say how worker processes can store for this batch; None where this grid can't have any."""
+        """Return a recipe for storing in worker processes for this batch; None if they can't."""
         ...
 
     def adopt(self, receipt: bytes) -> None:
-        """Make what a worker process stored part of this batch."""
+        """Make what a worker process has stored part of this batch."""
         ...
 
     def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
@@ -180,80 +180,80 @@ class CapWriter(Protocol):
         ...
 
     def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
-        """Store an immutable directory; entries come in ascending order of their names."""
+        """Store an immutable directory; entries come in ascending byte order of their names."""
         ...
 
     def holds(self, encoded: bytes) -> bool:
-        """Say whether the grid still has what a packed cap refers to, as far as one cheap look-up tells."""
+        """Whether the grid still has the object of an encoded cap, as far as one cheap look-up tells."""
         ...
 
     def holds_all(self, encoded: bytes) -> bool:
-        """Say whether the grid has a file with all of its pieces."""
+        """Whether the grid has a file with all of its chunks."""
         ...
 
     @property
     def has_losses(self) -> bool:
-        """Whether the grid is known to have lost objects, so that what looks unchanged must be looked up piece by piece."""
+        """Whether the grid is known to have lost objects, so that unchanged files must be looked up one by one."""
         ...
 
     @property
     def epoch(self) -> int:
-        """Grows when a prune may drop something: what local records of another epoch name is to be looked up piece by piece."""
+        """A number that grows when a prune may delete something: objects in records of another epoch must be looked up."""
         ...
 
     @property
     def bytes_stored(self) -> int:
-        """Bytes that this batch has added to the store so far, all included."""
+        """The bytes that this batch has added to the store so far, with all overhead."""
         ...
 
 
 class Session(Protocol):
-    """One writer's stay: what it stores and what it re-uses is kept until the session ends."""
+    """The session of one writer: no prune deletes what it stores or reuses until the session ends."""
 
     def writing(self) -> AbstractContextManager[CapWriter]:
-        """Open a batch; when the block is left without an exception, all of its caps are durable."""
+        """Open a batch; all of its caps are durable once the block has exited without an exception."""
         ...
 
     def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
-        """Say what is about to be linked; may be called again. Call it after the writing() block and before the edit.
+        """Announce the caps that are about to be linked. Call it after the writing() block and before the edit; may be repeated.
 
-        `found` are caps that no batch of this session has stored; they are looked up where a prune may have been.
+        `found` are caps that no batch of this session has stored; they are looked up if a prune may have deleted them.
 
         Raises:
-            FencedError: Something this session relied on may be gone; store it again in another session.
+            FencedError: An object that this session relied on may be deleted; store it again in another session.
         """
         ...
 
     def keep(self, caps: Iterable[ReadCap]) -> None:
-        """Say, in place of `commit`, what stays for 30 days although nothing links to it. Raises as `commit` does."""
+        """Protect caps from prunes for 30 days although nothing links to them, in place of `commit`. Raises as `commit` does."""
 
 
 class CapEditor(Protocol):
-    """Change the only mutable things there are: directories and files with a write cap."""
+    """Changes mutable directories and files, by their write caps."""
 
     def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
-        """Make a new, empty mutable directory, whose cap is of the kind of this format; durable when this returns."""
+        """Create an empty mutable directory whose cap is of the kind of this format; durable when this returns."""
         ...
 
     def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
-        """Make a new mutable file of a stream, which is read to its end; durable when this returns."""
+        """Create a mutable file from a stream, which is read to its end; durable when this returns."""
         ...
 
     def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
-        """Give a mutable file another content, or write over a part of it from an offset in bytes on; durable when this returns.
+        """Replace the content of a mutable file, or overwrite it from an offset in bytes on; durable when this returns.
 
-        Where the offset lies past the end, zeros come between. Two who write at the same time get one content after the other's.
+        If the offset is past the end, the gap is filled with zeros. Concurrent writes take effect one after the other.
 
         Raises:
-            MissingObjectError, CorruptObjectError: The store lost the file, or changed it.
+            MissingObjectError, CorruptObjectError: The store has lost or damaged the file.
         """
         ...
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
-        """Read a directory, edit it, and swap the result in; again from the start where somebody else was faster.
+        """Read a directory, edit it, and swap the result in; start again if another client was faster.
 
-        `edit` gets the entries sorted by name and returns the new ones, in any order; it must be free of side effects, since
-        it may be called again. What it raises leaves the directory as it was. Durable when this returns. An edit that
+        `edit` gets the entries sorted by name and returns the new ones, in any order; it must have no side effects, since
+        it may be called again. If it raises, the directory is unchanged. Durable when this returns. An edit that
         changes nothing stores nothing: that is how a directory is read together with its children's write caps.
         """
         ...
@@ -265,19 +265,19 @@ class Grid(CapReader, CapEditor, CapChecker, Protocol):
 
     @property
     def identity(self) -> str:
-        """A stable name for this grid, without secrets; local state is kept under it."""
+        """A stable name of this grid, without secrets; local state is stored under it."""
         ...
 
     def session(self) -> AbstractContextManager[Session]:
-        """Register a writer for the length of the block.
+        """Register a writer for the duration of the block.
 
-        Left by an exception, the session ends and what was stored may be reclaimed by a later prune.
+        If the block raises, the session ends, and a later prune may delete what was stored.
 
         Raises:
-            FencedError: At the end: a prune that had not seen this session took something that was linked. Store it again.
+            FencedError: At the end: a prune that did not see this session has deleted a linked object. Store it again.
         """
         ...
 
     def close(self) -> None:
-        """Let go of files and connections. The grid can't be used afterwards."""
+        """Close files and connections. The grid can't be used afterwards."""
         ...

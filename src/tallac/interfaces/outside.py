@@ -1,4 +1,4 @@
-"""What else the world decides and a test bends: the time, and chance."""
+"""Time and randomness, which tests replace."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ class Clock(Protocol):
 
 
 Randomness = Callable[[int], bytes]
-"""Give that many unpredictable bytes, as `os.urandom` does."""
+"""Returns that many unpredictable bytes, as `os.urandom` does."""

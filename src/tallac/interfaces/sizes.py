@@ -1,4 +1,4 @@
-"""What the store keeps for a cap, and how large that is."""
+"""The objects in the store behind a cap, and their sizes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class StoredPart(NamedTuple):
     """One stored object.
 
     Attributes:
-        name: Tells it from the others of its grid; no secret.
-        size: Bytes of content that it holds; 0 where it only lists others.
-        stored_size: Bytes that it takes in the store, compressed and sealed, without its share of padding and indexes.
+        name: Unique on its grid; not secret.
+        size: Bytes of content that it holds; 0 if it only lists other objects.
+        stored_size: Bytes that it occupies in the store, compressed and sealed, without its share of padding and indexes.
     """
 
     name: bytes
@@ -24,15 +24,15 @@ class StoredPart(NamedTuple):
 
 @runtime_checkable
 class StoredSizes(Protocol):
-    """Tell what the store keeps: what a grid offers that knows it."""
+    """A grid that knows the objects in its store."""
 
     def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
-        """Give the objects of a file, or of a directory itself without what its entries lead to; one may come twice.
+        """Iterate over the objects of a file, or of a directory itself without its entries' own; one may come twice.
 
-        What is in the cap itself, and what can be changed, has none.
+        Literal caps and mutable files and directories have none.
 
         Raises:
-            DamageError: One of them is lost, or can't be followed.
+            DamageError: One of them is missing or damaged.
             AuthorityError: The cap was issued by another grid.
         """
         ...

@@ -1,1 +1,1 @@
-"""Looking: what differs, where things are in all snapshots, how they came to be, and what they take. Nothing is changed here."""
+"""Read-only operations: differences, searches in all snapshots, the history of a path, and sizes."""

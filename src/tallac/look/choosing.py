@@ -1,4 +1,4 @@
-"""Which of many snapshots are meant."""
+"""The selection of snapshots."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _NO_FACTS = SnapshotFacts()
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What snapshots have to fulfil, all of it at a time. What is empty or None is no condition.
+    """Conditions on snapshots. All must hold; an empty one is ignored.
 
     Attributes:
-        names: One of these names.
-        hosts: Made by one of these machines.
-        sources: Of one of these folders, by its absolute path.
-        tags: All tags of one of these sets.
-        since_ns, until_ns: Bounds of the time that the name tells, nanoseconds since 1970, themselves included.
-        latest: So many of the newest of those that are left.
+        names: The name is one of these.
+        hosts: The snapshot was made by one of these machines.
+        sources: The snapshot has one of these folders, by its absolute path, as a source.
+        tags: The snapshot has all tags of one of these sets.
+        since_ns, until_ns: Bounds, inclusive, of the time in the name, in ns since 1970.
+        latest: How many of the newest of those that remain.
     """
 
     names: tuple[bytes, ...] = ()
@@ -37,10 +37,10 @@ ALL = Choice()
 
 
 def parse_latest(text: str) -> int:
-    """Read how many of the newest are meant.
+    """Parse the number of newest snapshots.
 
     Raises:
-        UsageError: It is no number from 1 on.
+        UsageError: The text is not a number of at least 1.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
         raise UsageError(f"{text!r} is no number of snapshots: give 1 or more")
@@ -48,10 +48,10 @@ def parse_latest(text: str) -> int:
 
 
 def choose(snapshots: Iterable[Entry], choice: Choice) -> list[Entry]:
-    """Give the snapshots that are meant, the oldest first; those whose names tell no time come before all others.
+    """Return the chosen snapshots, the oldest first; those without a time in their name come before all others.
 
     Raises:
-        EntryNotFoundError: A name is no snapshot's.
+        EntryNotFoundError: No snapshot has one of the names.
     """
     snapshots = sorted(snapshots, key=_age_key)
     names = {entry.name for entry in snapshots}

@@ -1,4 +1,4 @@
-"""What to look for: names, sizes, times and types. Text -> a value that says of an entry whether it is meant."""
+"""Criteria of a search: names, sizes, times and types, parsed from text."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ TYPES = {
     "b": FileType.BLOCK_DEVICE,
     "c": FileType.CHARACTER_DEVICE,
 }
-"""Letters for types, those of find(1)."""
+"""The letters of file types, as in find(1)."""
 
 
 class PathPattern:
     """A name or glob: `*`, `?` and `[...]` within a name, and `**` for any number of names.
 
-    Without a slash it is compared with the last name of a path. With one it is compared with the path's end, or, if it begins with
-    a slash, with the whole path from the snapshot on. Bytes that are no UTF-8 match themselves.
+    Without a slash it is compared with the last name of a path. With one it is compared with the end of the path or, if it begins
+    with a slash, with the whole path from the snapshot on. Bytes that are not UTF-8 match themselves.
     """
 
     def __init__(self, text: str, *, ignore_case: bool = False) -> None:
-        """Read a pattern.
+        """Parse a pattern.
 
         Raises:
-            UsageError: It is empty.
+            UsageError: The pattern is empty.
         """
         parts = [part for part in _text(text.encode("utf-8", "surrogateescape")).split("/") if part]
         if not parts:
@@ -44,15 +44,15 @@ class PathPattern:
         if not text.startswith("/"):
             parts.insert(0, "**")
         flags = re.IGNORECASE if ignore_case else 0
-        # None stands for any number of names.
+        # None represents any number of names.
         self._parts = [None if part == "**" else re.compile(fnmatch.translate(part), flags) for part in parts]
         self._last = self._parts[-1] if len(parts) == 2 and parts[0] == "**" else None
 
     def matches(self, path: bytes) -> bool:
-        """Whether a path below a snapshot is meant."""
+        """Whether a path below a snapshot matches."""
         if self._last is not None:
             return self._last.match(_text(path[path.rfind(b"/") + 1 :])) is not None
-        # Places in the pattern that can be reached; a name takes each of them on by one, or leaves it where ** stands.
+        # The reachable positions in the pattern; each name moves them on by one, or leaves them at a **.
         places = self._reach({0})
         for name in _text(path).split("/"):
             reached = set()
@@ -66,7 +66,7 @@ class PathPattern:
         return len(self._parts) in places
 
     def _reach(self, places: set[int]) -> set[int]:
-        """Add the places after those that stand for any number of names, none included."""
+        """Add the positions after each `**`, because it also matches no names."""
         found = set(places)
         for place in sorted(places):
             while place < len(self._parts) and self._parts[place] is None:
@@ -84,13 +84,13 @@ class Comparison(Enum):
 
 
 class SizeLimit(msgspec.Struct, frozen=True):
-    """A condition on a regular file's size, in bytes."""
+    """A condition on the size of a regular file, in bytes."""
 
     comparison: Comparison
     size: int
 
     def holds(self, size: int) -> bool:
-        """Whether a size fulfils it."""
+        """Whether a size satisfies the condition."""
         match self.comparison:
             case Comparison.AT_LEAST:
                 return size >= self.size
@@ -101,10 +101,10 @@ class SizeLimit(msgspec.Struct, frozen=True):
 
 
 def parse_types(texts: Iterable[str]) -> frozenset[FileType]:
-    """Read letters for types, with commas between them or none.
+    """Parse letters of file types, with or without commas between them.
 
     Raises:
-        UsageError: One stands for no type.
+        UsageError: A letter is not a file type.
     """
     letters = [letter for text in texts for part in text.split(",") for letter in (part or " ")]
     for letter in letters:
@@ -116,13 +116,13 @@ def parse_types(texts: Iterable[str]) -> frozenset[FileType]:
 
 
 class Criteria(msgspec.Struct, frozen=True):
-    """What is looked for: all of this at a time.
+    """The criteria of a search. All must hold.
 
     Attributes:
-        patterns: One of these matches the path; none for all paths.
-        sizes: Conditions on the size, which only regular files fulfil.
-        newer_ns, older_ns: Bounds of the time of the last change, nanoseconds since 1970, themselves included.
-        types: One of these; none for all types.
+        patterns: One of these must match the path; empty for all paths.
+        sizes: Conditions on the size, which only regular files satisfy.
+        newer_ns, older_ns: Bounds, inclusive, of the modification time, in ns since 1970.
+        types: The allowed file types; empty for all.
     """
 
     patterns: Sequence[PathPattern] = ()
@@ -132,11 +132,11 @@ class Criteria(msgspec.Struct, frozen=True):
     types: frozenset[FileType] = frozenset()
 
     def matches_path(self, path: bytes) -> bool:
-        """Whether the path is meant, whatever is there."""
+        """Whether the path matches, regardless of the entry."""
         return not self.patterns or any(pattern.matches(path) for pattern in self.patterns)
 
     def matches_entry(self, entry: Entry) -> bool:
-        """Whether an entry is meant, whatever its path is."""
+        """Whether an entry matches, regardless of its path."""
         kind = kind_of(entry)
         if self.types and kind not in self.types:
             return False

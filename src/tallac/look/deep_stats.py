@@ -1,4 +1,4 @@
-"""Counts and sizes of all that hangs below a cap, each thing once, under the names that Tahoe-LAFS has for them."""
+"""Counts and sizes of everything below a cap, each file and directory once, under the names that Tahoe-LAFS uses."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ DEEP_STATS = (
     "largest-directory",
     "largest-immutable-file",
 )
-"""In the order in which they are shown."""
+"""The keys in the order in which they are shown."""
 
 
 def deep_stats(caps: Iterable[Cap]) -> dict[str, int]:
-    """Count things by their read caps. What is mutable has no size that its cap tells, and counts as empty."""
+    """Return counts and sizes in bytes of read caps. Caps of mutable files hold no size, which counts as 0."""
     counts = dict.fromkeys(DEEP_STATS, 0)
     for cap in caps:
         if isinstance(cap, DirectoryReadCap):

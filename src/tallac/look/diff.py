@@ -1,4 +1,4 @@
-"""What differs between two directories: snapshots, parts of them, or local folders."""
+"""The differences between two directories: snapshots, parts of them, or local folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _READING_ERRORS = (DamageError, AuthorityError, OSError)
 
 
 class Difference(Enum):
-    """How something differs, with the sign that it is shown by."""
+    """The kind of a difference, with the sign that shows it."""
 
     ADDED = "+"
     REMOVED = "-"
@@ -30,13 +30,13 @@ class Difference(Enum):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One thing that differs.
+    """One difference.
 
     Attributes:
-        difference: How.
-        path: Where, below what is compared; b"" for these themselves.
-        old, new: What was there, and what is there now; None for nothing.
-        metadata: What of its metadata differs, where the content is the same.
+        difference: Its kind.
+        path: The path below the compared directories; b"" for these themselves.
+        old, new: The two states; None if there is nothing at the path.
+        metadata: The names of the metadata that differ, if the content is the same.
     """
 
     difference: Difference
@@ -53,11 +53,11 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct):
-    """Counts of differences: files (all that is no directory) and directories, by what differs; bytes of regular files.
+    """Counts of differences by kind, of files (everything but directories) and directories, and bytes of regular files.
 
     Attributes:
-        bytes_added: Sizes of files that were added, or took the place of something of another type.
-        bytes_removed: Sizes of files that were removed, or gave way to something of another type.
+        bytes_added: Sizes of files that were added, or that replaced something of another type.
+        bytes_removed: Sizes of files that were removed, or that were replaced by something of another type.
         bytes_before, bytes_after: Sizes of the files whose content differs.
     """
 
@@ -69,7 +69,7 @@ class Tally(msgspec.Struct):
     bytes_after: int = 0
 
     def add(self, change: Change) -> None:
-        """Count one change."""
+        """Count one difference."""
         counts = self.directories if change.is_directory else self.files
         counts[change.difference] += 1
         old, new = change.old.size if change.old else 0, change.new.size if change.new else 0
@@ -85,16 +85,16 @@ class Tally(msgspec.Struct):
 
 
 def diff(old: Side, new: Side, report: Report, *, read_data: bool = False) -> Iterator[Change]:
-    """Give all that differs, sorted by path component, each directory before what is below it.
+    """Iterate over all differences, sorted by path component, each directory before what is below it.
 
-    What both sides have under one cap of one grid is the same and is not looked at. A local file counts as unchanged where its
-    size, times and inode are those that the snapshot recorded, as in a backup; else both sides are read.
+    Entries with the same cap of one grid are equal and are not read. A local file counts as unchanged if its
+    size, times and inode are those that the snapshot recorded, as in a backup; otherwise both sides are read.
 
     Args:
-        old: What was; it stays the caller's to close.
-        new: What is; likewise.
-        report: Told of what can't be read; the rest is compared all the same.
-        read_data: Read every local file.
+        old: The old side; the caller closes it.
+        new: The new side; likewise.
+        report: Called with each path that can't be read; the rest is compared all the same.
+        read_data: Whether to read every local file.
     """
     return _Walk(old, new, report, read_data=read_data).run()
 
@@ -103,7 +103,7 @@ Pair = tuple[Thing | None, Thing | None]
 
 
 class _Level(msgspec.Struct):
-    """One pair of directories: where they are, what is left of them, and which sides are to leave them."""
+    """One pair of directories: their path, their remaining entries, and the sides that have entered them."""
 
     path: bytes
     pairs: Iterator[Pair]
@@ -121,7 +121,7 @@ class _Walk:
         self._is_one_grid = old.reader is not None and old.reader is new.reader
 
     def run(self) -> Iterator[Change]:
-        """Go through both sides, level by level, without recursion: paths may be deep."""
+        """Walk both sides without recursion, because paths may be deep."""
         yield from self._look(b"", self._old.root, self._new.root)
         levels = self._below(b"", self._old.root, self._new.root)
         while levels:
@@ -153,7 +153,7 @@ class _Walk:
             yield change
 
     def _below(self, path: bytes, old: Thing | None, new: Thing | None) -> list[_Level]:
-        """Go down on the sides that have a directory, unless both have the same one."""
+        """Enter a directory on the sides that have one, unless both have the same."""
         if self._is_same_cap(old, new):
             return []
         entered: list[Side] = []
@@ -164,7 +164,7 @@ class _Walk:
                 listings.append(side.enter(thing) if thing is not None and is_directory else iter(()))
                 entered += [side] if is_directory else []
         except _READING_ERRORS as error:
-            # Who went on with one side alone would say that all of it was added, or removed.
+            # To go on with one side alone would report all of it as added or removed.
             for side in entered:
                 side.leave()
             self._tell(path, error)
@@ -188,7 +188,7 @@ class _Walk:
         return self._is_one_grid and old is not None and new is not None and old.encoded == new.encoded
 
     def _is_untouched(self, old: Thing, new: Thing) -> bool:
-        """Whether what was recorded of a local thing is what it still is. Its ctime covers all metadata."""
+        """Whether a local file still is as it was recorded. Its ctime covers all metadata."""
         if self._is_one_grid:
             return old.encoded == new.encoded and old.metadata == new.metadata
         facts = [(thing.size, one.mode, one.mtime, one.ctime, one.inode) for thing in (old, new) for one in [thing.metadata]]
@@ -210,7 +210,7 @@ class _Walk:
 
 
 def _pairs(old: Iterator[Thing], new: Iterator[Thing]) -> Iterator[Pair]:
-    """Put things of one name beside each other; both come sorted."""
+    """Pair the entries of equal names; both sequences come sorted."""
     one, other = next(old, None), next(new, None)
     while one is not None or other is not None:
         if other is None or (one is not None and one.name < other.name):
@@ -238,7 +238,7 @@ def _has_same_bytes(one: BinaryReader, other: BinaryReader) -> bool:
 
 
 def _read_step(reader: BinaryReader) -> bytes:
-    """Read as many bytes as a step has; fewer only at the end. A reader may give less than it is asked for."""
+    """Read a full step, fewer bytes only at the end; a single read may return less than it was asked for."""
     parts: list[bytes] = []
     left = STEP_SIZE
     while left and (part := reader.read(left)):

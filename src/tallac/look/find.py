@@ -1,4 +1,4 @@
-"""Find things in many snapshots."""
+"""Search for paths in many snapshots."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tallac.look.versions import Version, Versions, walk_versions
 
 
 class FoundPath(msgspec.Struct, frozen=True):
-    """A path that is looked for.
+    """A path that matches.
 
     Attributes:
-        path: Below the snapshots.
-        versions: Its states that are looked for, in order of the first snapshot that has them.
+        path: The path below the snapshots.
+        versions: Its matching versions, in order of the first snapshot that has them.
     """
 
     path: bytes
@@ -28,9 +28,9 @@ class FoundPath(msgspec.Struct, frozen=True):
 def find_versions(
     reader: CapReader, snapshots: Sequence[Entry], criteria: Criteria, report: Report, *, path: Sequence[bytes] = ()
 ) -> Iterator[FoundPath]:
-    """Give all paths in some snapshots that fulfil the criteria, sorted by path component, with their versions.
+    """Iterate over all paths in some snapshots that match the criteria, sorted by path component, with their versions.
 
-    A directory that several snapshots share at one path is read once. With a path, only it and what is below it is looked at.
+    A directory that several snapshots share at one path is read once. With a path, only this path and what is below it is searched.
     """
     for versions in walk_versions(reader, snapshots, report, path=path):
         if criteria.matches_path(versions.path):

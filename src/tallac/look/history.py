@@ -1,4 +1,4 @@
-"""How one path came to be what it is: its versions over many snapshots."""
+"""The history of one path: its versions over many snapshots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tallac.look.versions import PathFinder, State
 
 
 class Turn(Enum):
-    """What a stretch of snapshots begins with."""
+    """The change that a period of snapshots begins with."""
 
     APPEARED = "appeared"
     CHANGED = "changed"
@@ -26,14 +26,14 @@ class Turn(Enum):
 
 
 class Period(msgspec.Struct, frozen=True):
-    """Snapshots, one after the other, that have the same at a path.
+    """Consecutive snapshots that have the same state at a path.
 
     Attributes:
-        turn: How it differs from what was before.
-        first, last: Which snapshots, as positions in the list that was looked at.
-        state: What they have.
-        metadata: What of the metadata differs from before, where nothing else does.
-        earlier: The first stretch with the same, as a position among the stretches; None where there is none.
+        turn: How it differs from the period before.
+        first, last: The first and last snapshot, as positions in the given list.
+        state: Their state of the path.
+        metadata: The names of the metadata that differ from before, if nothing else does.
+        earlier: The first earlier period with the same state, as a position among the periods; None if there is none.
     """
 
     turn: Turn
@@ -45,14 +45,14 @@ class Period(msgspec.Struct, frozen=True):
 
 
 def history(reader: CapReader, snapshots: Sequence[Entry], path: Sequence[bytes]) -> list[Period]:
-    """Give the stretches of snapshots that have the same at a path, in order.
+    """Return the periods of a path over some snapshots, in order.
 
-    A directory is the same as long as all below it is.
+    A directory is the same as long as everything below it is.
 
     Args:
-        reader: Where to read.
+        reader: The grid of the snapshots.
         snapshots: The snapshots, the oldest first.
-        path: A path in them.
+        path: The path below them.
     """
     finder = PathFinder(reader)
     periods: list[Period] = []
@@ -76,7 +76,7 @@ def _begin(periods: Sequence[Period], number: int, state: State) -> Period:
     if earlier is not None:
         return Period(Turn.RETURNED, number, number, state, earlier=earlier)
     if not isinstance(before, Entry):
-        # After what can't be read, nobody knows whether it was there.
+        # After a snapshot that can't be read, it is unknown whether the path was there.
         return Period(Turn.APPEARED if before is None else Turn.CHANGED, number, number, state)
     fields = differing(before.metadata, state.metadata, is_directory=state.is_directory)
     is_metadata = before.encoded == state.encoded and bool(fields)

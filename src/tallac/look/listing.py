@@ -1,4 +1,4 @@
-"""The order in which a directory is listed, whatever its size."""
+"""Sorting of directory listings of any size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tallac.errors import LocalStateError
 from tallac.look.metadata import size_of
 
 RUN_COUNT_MAX = 20_000
-"""So many entries are sorted in memory; a longer directory goes through files without a name."""
+"""The number of entries that are sorted in memory; a larger directory is sorted by way of unnamed temporary files."""
 
 _LENGTH_SIZE = 4
 
@@ -26,7 +26,7 @@ Key = Callable[[Entry], bytes | int | tuple[bool, int]]
 
 
 class SortBy(Enum):
-    """What a listing is sorted by."""
+    """The key that a listing is sorted by."""
 
     NAME = "name"
     SIZE = "size"
@@ -34,12 +34,12 @@ class SortBy(Enum):
 
 
 class SortOrder(msgspec.Struct, frozen=True):
-    """An order of entries.
+    """A sort order of entries.
 
     Attributes:
-        by: Names go up from the smallest; sizes and times down from the largest and newest, as ls(1) has it.
-        is_reversed: The other way round.
-        run_count_max: How many entries may be in memory at a time.
+        by: The key. Names are ascending; sizes and times are descending, as in ls(1).
+        is_reversed: Whether the order is reversed.
+        run_count_max: The number of entries that may be in memory at a time.
     """
 
     by: SortBy = SortBy.NAME
@@ -47,10 +47,10 @@ class SortOrder(msgspec.Struct, frozen=True):
     run_count_max: int = RUN_COUNT_MAX
 
     def arrange(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Give a directory's entries, which come sorted by name, in this order; what is equal stays in order of its names.
+        """Iterate over a directory's entries, which come sorted by name, in this order; equal ones stay in order of their names.
 
         Raises:
-            LocalStateError: A directory too long for memory can't be put on disk.
+            LocalStateError: The temporary files can't be written.
         """
         match self.by:
             case SortBy.NAME if not self.is_reversed:
@@ -63,7 +63,7 @@ class SortOrder(msgspec.Struct, frozen=True):
                 return self._sorted(entries, _time_of, is_down=not self.is_reversed)
 
     def _sorted(self, entries: Iterable[Entry], key: Key, *, is_down: bool) -> Iterator[Entry]:
-        """Sort runs of entries, and merge them where there are several."""
+        """Sort runs of entries, and merge several."""
         left = iter(entries)
         run = sorted(islice(left, self.run_count_max), key=key, reverse=is_down)
         if len(run) < self.run_count_max:
@@ -78,7 +78,7 @@ class SortOrder(msgspec.Struct, frozen=True):
 
 
 def _spilled(run: Iterable[Entry], opened: ExitStack) -> Iterator[Entry]:
-    """Put a run on disk, and give what reads it again."""
+    """Write a run to disk, and return an iterator that reads it again."""
     try:
         file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it.
         for entry in run:
@@ -96,6 +96,6 @@ def _read_back(file: BinaryIO) -> Iterator[Entry]:
 
 
 def _time_of(entry: Entry) -> tuple[bool, int]:
-    """Give a key under which what has no known time is the oldest."""
+    """Return a sort key that makes entries without a known time the oldest."""
     mtime_ns = entry.metadata.mtime_ns
     return mtime_ns is not None, mtime_ns or 0

@@ -1,4 +1,4 @@
-"""All that hangs below a place, each thing once: the manifest of what a cap leads to."""
+"""The manifest of a cap: every file and directory below it, each once."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _KEY_SIZE = 12
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """One thing of a manifest: its read cap, and the path by which it was found first, from where the manifest begins."""
+    """A file or directory of a manifest: its read cap, and the first path to it from the root of the manifest."""
 
     path: tuple[bytes, ...]
     cap: Cap
 
 
 def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
-    """List a file or directory and all that is below it, a directory before its entries, each thing once.
+    """Iterate over a file or directory and everything below it, each directory before its entries, everything once.
 
-    What can't be read is listed and not followed. Little is kept in memory: a dozen bytes for each thing.
+    A cap that can't be read is listed and not followed. Memory is a dozen bytes for each file and directory.
 
     Raises:
-        DamageError: A directory is lost.
+        DamageError: A directory is missing or damaged.
         StoreError: The grid failed.
     """
     seen = {_key(encode_cap(root))}

@@ -1,4 +1,4 @@
-"""Which metadata of two states of a file differ, as far as it is the file's and not its place's."""
+"""The comparison of the metadata of two versions of a file, as far as a copy would keep them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from tallac.dag import Entry, FileType, Metadata
 
 
 def differing(old: Metadata, new: Metadata, *, is_directory: bool = False) -> tuple[str, ...]:
-    """Name what differs: `mode`, `owner`, `group`, `mtime`, `xattrs`, `flags`.
+    """Return the names of the metadata that differ: `mode`, `owner`, `group`, `mtime`, `xattrs`, `flags`.
 
-    What one side does not know is no difference. Not compared: inode, device, number of links and ctime, which a copy can't keep;
-    holes, which are the file system's affair; and a directory's mtime, which follows from what was added to it and removed.
+    A value that one side does not know does not differ. Not compared: inode, device, number of links and ctime, which a copy can't
+    keep; holes, which depend on the file system; and the mtime of a directory, which follows from the entries added and removed.
     """
     pairs: dict[str, tuple[object, object]] = {
         "mode": (old.mode, new.mode),
@@ -23,7 +23,7 @@ def differing(old: Metadata, new: Metadata, *, is_directory: bool = False) -> tu
 
 
 def is_alike(old: Entry, new: Entry) -> bool:
-    """Whether two entries are the same version of a thing: same content, no metadata that differs. Directories: as listed."""
+    """Whether two entries are the same version: equal content and metadata. Directories are compared by their own metadata only."""
     if old.is_directory != new.is_directory:
         return False
     if old.is_directory:
@@ -33,7 +33,7 @@ def is_alike(old: Entry, new: Entry) -> bool:
 
 
 def kind_of(entry: Entry) -> FileType:
-    """Tell what an entry is: the cap says what is a directory, whatever the mode claims."""
+    """Return the file type of an entry: its cap decides whether it is a directory, whatever its mode claims."""
     if entry.is_directory:
         return FileType.DIRECTORY
     kind = entry.metadata.file_type
@@ -41,11 +41,11 @@ def kind_of(entry: Entry) -> FileType:
 
 
 def size_of(entry: Entry) -> int:
-    """Give the size in bytes of a regular file; 0 for all else."""
+    """Return the size of a regular file in bytes; 0 for everything else."""
     return entry.size if kind_of(entry) is FileType.REGULAR else 0
 
 
 def _known(*pairs: tuple[object, object]) -> tuple[object, object]:
-    """Leave out of several pairs those of which one part is unknown."""
+    """Leave out the pairs that have an unknown part."""
     both = [pair for pair in pairs if None not in pair]
     return tuple(old for old, _ in both), tuple(new for _, new in both)

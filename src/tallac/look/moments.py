@@ -1,4 +1,4 @@
-"""Points in time as users write them: `2 weeks ago`, `yesterday`, `2026-11-23 17:00`. Strict: what is none is an error."""
+"""Points in time as users write them: `2 weeks ago`, `yesterday`, `2026-11-23 17:00`. Any other text is an error."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _SHORT_UNITS = {"h": "hour", "d": "day", "w": "week", "m": "month", "y": "year"}
 
 
 def parse_moment(text: str, now_ns: int, *, zone: tzinfo | None = None, is_end: bool = False) -> int:
-    """Read a point in time: nanoseconds since 1970, UTC.
+    """Parse a point in time: return nanoseconds since 1970, UTC.
 
-    It is a date, `2026-11-23`, with a time or without, in the machine's time zone, or in UTC with a Z at its end, as snapshots'
-    names have it; `now`, `today` or `yesterday`; or how long ago: `2 weeks ago`, `1 year 6 months ago`, `1y6m`, where m are months.
-    Days, weeks, months and years go by the calendar, hours and less by the clock.
+    The text is a date, `2026-11-23`, with or without a time, in the machine's time zone, or in UTC with a Z at its end as in
+    snapshot names; `now`, `today` or `yesterday`; or an age: `2 weeks ago`, `1 year 6 months ago`, `1y6m`, where m means months.
+    Days, weeks, months and years follow the calendar, hours and smaller units the clock.
 
     Args:
-        text: What the user wrote.
-        now_ns: The time.
-        zone: Whose calendar; None for the machine's own time zone.
-        is_end: A day without a time of day means its end and not its beginning.
+        text: The user's text.
+        now_ns: The present, in ns since 1970.
+        zone: The time zone; None for the machine's own.
+        is_end: Whether a date without a time means the end of the day and not its beginning.
 
     Raises:
-        UsageError: It is none, or lies outside of all calendars.
+        UsageError: The text is not a point in time, or it is out of the calendar's range.
     """
     words = " ".join(text.split()).lower()
     try:
@@ -68,7 +68,7 @@ def _parse_day(words: str, now: datetime, zone: tzinfo | None, *, is_end: bool) 
 
 
 def _parse_ago(words: str, now: datetime, zone: tzinfo | None) -> datetime | None:
-    """Read how long ago: spelled out with `ago` at the end, or short as in `1y6m`."""
+    """Parse an age: spelled out with `ago` at the end, or short as in `1y6m`."""
     if words.endswith(" ago"):
         parts = re.split(r",? (?:and )?(?=\d|an? )", words.removesuffix(" ago"))
         counted = [_count_unit(part, is_short=False) for part in parts]
@@ -88,7 +88,7 @@ def _parse_ago(words: str, now: datetime, zone: tzinfo | None) -> datetime | Non
         return now - timedelta(seconds=seconds)
     wall = now.astimezone(zone).replace(tzinfo=None)
     total = wall.year * 12 + wall.month - 1 - months
-    # A 31st of a month without one is the 1st or later of the next, as in rules for forgetting.
+    # A day that a month does not have becomes the 1st or later of the next, as in the rules for forgetting.
     first = wall.replace(year=total // 12, month=total % 12 + 1, day=1)
     return _in_zone(first + timedelta(days=wall.day - 1 - days), zone) - timedelta(seconds=seconds)
 
@@ -103,7 +103,7 @@ def _count_unit(part: str, *, is_short: bool) -> tuple[int, str] | None:
 
 
 def _in_zone(wall: datetime, zone: tzinfo | None) -> datetime:
-    # A datetime without a zone is local time to astimezone.
+    # astimezone takes a datetime without a zone as local time.
     return (wall.astimezone() if zone is None else wall.replace(tzinfo=zone)).astimezone(UTC)
 
 

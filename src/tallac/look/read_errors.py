@@ -1,4 +1,4 @@
-"""What a look could not look at."""
+"""Paths that could not be read."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import msgspec
 
 
 class ReadError(msgspec.Struct, frozen=True):
-    """Something that could not be looked at, so that the answer lacks it.
+    """A path that could not be read, and that the result therefore lacks.
 
     Attributes:
-        path: Where, below what was asked for.
-        what: One sentence.
-        snapshots: The names of the snapshots that it is in, where several are looked at.
+        path: The path below the one that was asked for.
+        message: One sentence.
+        snapshots: The names of the snapshots that have it, if several are read.
     """
 
     path: bytes
@@ -22,4 +22,4 @@ class ReadError(msgspec.Struct, frozen=True):
 
 
 Report = Callable[[ReadError], None]
-"""Takes note of trouble; the look goes on beside it."""
+"""Called with each path that can't be read; the operation goes on."""

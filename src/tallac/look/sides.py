@@ -1,4 +1,4 @@
-"""The two sides of a comparison: a directory on a grid, or a local folder; listed alike, directory by directory."""
+"""The sides of a comparison: a directory on a grid, or a local folder, both read by one protocol."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Thing(msgspec.Struct, frozen=True):
     """A file or directory on one side.
 
     Attributes:
-        name: One component.
-        kind: What it is.
-        size: A regular file's size in bytes; 0 for all else.
-        metadata: What the listing tells; `Side.complete` gives the rest.
+        name: One path component.
+        kind: Its file type.
+        size: The size of a regular file in bytes; 0 for everything else.
+        metadata: The metadata that the listing has; `Side.complete` returns all of it.
         packed: Its cap; None for what is local.
-        source: What `stat` told; None for what is on a grid.
+        source: The result of `stat`; None on a grid.
     """
 
     name: bytes
@@ -57,25 +57,25 @@ class Thing(msgspec.Struct, frozen=True):
 
 
 class Side(Protocol):
-    """What is compared. One walk at a time: `enter` goes down into a directory of the present one, `leave` back up.
+    """One side of a comparison. It has a current directory: `enter` goes down from it, `leave` back up.
 
     Raises (all methods that read):
-        DamageError, AuthorityError: A part of the grid's can't be read.
+        DamageError, AuthorityError: A part of the directory on the grid can't be read.
         OSError: A part of the local folder can't be read.
     """
 
     @property
     def reader(self) -> CapReader | None:
-        """Where the caps can be read; None for a local folder."""
+        """The grid that reads the caps; None for a local folder."""
         ...
 
     @property
     def root(self) -> Thing:
-        """What was asked for."""
+        """The file or directory that is compared."""
         ...
 
     def enter(self, thing: Thing) -> Iterator[Thing]:
-        """Go down into a directory and give what is in it, sorted by name. Where this raises, nothing was entered."""
+        """Enter a directory of the current one and return its entries, sorted by name. If this raises, it was not entered."""
         ...
 
     def leave(self) -> None:
@@ -83,15 +83,15 @@ class Side(Protocol):
         ...
 
     def complete(self, thing: Thing) -> Metadata:
-        """Give all metadata of a thing in the present directory."""
+        """Return all metadata of an entry of the current directory."""
         ...
 
     def open(self, thing: Thing) -> BinaryReader:
-        """Open a regular file in the present directory; the caller closes it."""
+        """Open a regular file in the current directory; the caller closes it."""
         ...
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close all open files."""
         ...
 
 
@@ -99,7 +99,7 @@ class StoredSide:
     """A file or directory on a grid."""
 
     def __init__(self, reader: CapReader, entry: Entry) -> None:
-        """Look at what an entry leads to; its name is of no account."""
+        """Use the file or directory of an entry; its name is ignored."""
         self.reader = reader
         self.root = _thing_of(entry)
 
@@ -131,7 +131,7 @@ class StoredSide:
 
 
 class LocalSide:
-    """A local file or folder. Symbolic links in the path that the user wrote are followed, none below."""
+    """A local file or folder. Symbolic links in the path that the user wrote are followed, those below are not."""
 
     reader: CapReader | None = None
 
@@ -139,7 +139,7 @@ class LocalSide:
         """Open a path.
 
         Raises:
-            SourceError: It is not there, or can't be read.
+            SourceError: The path does not exist, or can't be read.
         """
         try:
             real = Path(path).resolve(strict=True)
@@ -196,7 +196,7 @@ class LocalSide:
     def _scan(self) -> Scan:
         listing = scan(self._stack.descriptor)
         if listing.failures:
-            # Who left it out would say that it was removed.
+            # To leave it out would report it as removed.
             listing.__exit__()
             raise listing.failures[0][1]
         return listing

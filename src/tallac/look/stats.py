@@ -1,4 +1,4 @@
-"""What the snapshots of a target take: restored, each content once, each chunk once, and as stored."""
+"""Sizes of the snapshots of a target: restored, each content once, each chunk once, and as stored."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tallac.look.read_errors import ReadError, Report
 from tallac.look.versions import Version, walk_versions
 
 _SHARED = -1
-"""In place of a snapshot's number: several have it."""
+"""Stands for several snapshots, in place of the number of one."""
 
 _PROGRESS_STEP = 1000
 
 
 class SnapshotStats(msgspec.Struct):
-    """What one snapshot holds.
+    """Counts and sizes of one snapshot.
 
     Attributes:
-        files, directories: How many; all that is no directory is a file, and the snapshot itself is not counted.
+        files, directories: Their numbers; everything but directories is a file, and the snapshot itself is not counted.
         size: Bytes of its regular files.
-        freed: Bytes in the store that only it leads to, among the target's snapshots.
+        freed: Bytes in the store that no other snapshot of the target refers to.
     """
 
     files: int = 0
@@ -36,15 +36,15 @@ class SnapshotStats(msgspec.Struct):
 
 
 class Statistics(msgspec.Struct):
-    """What all snapshots of a target hold and take, in bytes.
+    """Sizes of all snapshots of a target, in bytes.
 
     Attributes:
-        snapshots: Each one's figures, in the order in which they were given.
+        snapshots: The stats of each, in the given order.
         unique_size: Regular files, each content once.
-        deduplicated_size: What is stored of files, each chunk once, before compression. Small files that lie in their directories
-            are not in it.
-        stored_files, stored_directories: As stored, compressed and sealed.
-        knows_store: Whether the grid tells what it stores; else the last three, and `freed`, are 0.
+        deduplicated_size: Stored objects of files, each chunk once, before compression, without small files that are stored in
+            their directories.
+        stored_files, stored_directories: Objects as stored, compressed and sealed.
+        knows_store: Whether the grid knows the sizes of its objects; otherwise the last three, and `freed`, are 0.
     """
 
     snapshots: list[SnapshotStats]
@@ -56,27 +56,27 @@ class Statistics(msgspec.Struct):
 
     @property
     def restore_size(self) -> int:
-        """Bytes of all regular files in all snapshots: what restoring each of them would write."""
+        """Bytes of all regular files in all snapshots: what restoring every one of them would write."""
         return sum(figures.size for figures in self.snapshots)
 
     @property
     def stored_size(self) -> int:
-        """All that is stored."""
+        """Bytes of all stored objects."""
         return self.stored_files + self.stored_directories
 
 
 def gather(
     reader: CapReader, snapshots: Sequence[Entry], report: Report, progress: Callable[[int], None] | None = None
 ) -> Statistics:
-    """Look through all snapshots of a target; what they share is looked at once. Contents of files are not read.
+    """Walk all snapshots of a target and return their stats. Shared directories are read once, contents of files never.
 
-    Kept in memory are a few words for each distinct file and each stored object.
+    Memory holds a few words for each distinct file and each stored object.
 
     Args:
-        reader: Where to read; sizes in the store are told where it is a `StoredSizes`, too.
-        snapshots: All of them, since what a forgotten one would free depends on what the others hold.
-        report: Told of what can't be followed; the figures lack it.
-        progress: Called now and then with the number of paths looked at.
+        reader: The grid of the snapshots; if it is a `StoredSizes`, sizes in the store are included.
+        snapshots: All of them, since the space that forgetting one frees depends on the others.
+        report: Called with each path that can't be read; the stats lack it.
+        progress: Called from time to time with the number of paths read.
     """
     statistics = Statistics([SnapshotStats() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
     gathering = _Gathering(reader, statistics, [snapshot.name for snapshot in snapshots], report)
@@ -92,12 +92,12 @@ def gather(
 
 
 class _Gathering(msgspec.Struct):
-    """What is known while the walk goes on.
+    """The state of the walk.
 
     Attributes:
-        names: The snapshots' names.
-        report: Told of what can't be followed.
-        owners: Which snapshot alone has a cap, or `_SHARED`.
+        names: The names of the snapshots.
+        report: Called with each path that can't be read.
+        owners: The number of the only snapshot that has a cap, or `_SHARED`.
         part_owners: The same for stored objects.
     """
 
@@ -120,7 +120,7 @@ class _Gathering(msgspec.Struct):
             self.statistics.unique_size += size
 
     def count_stored(self, path: bytes, version: Version) -> None:
-        """Note who has what a version's cap leads to, once for each change of who has it."""
+        """Record which snapshots own the stored objects of a version, once for each change of owners."""
         encoded = version.entry.encoded
         owner = version.snapshots[0] if len(version.snapshots) == 1 else _SHARED
         known = self.owners.get(encoded)

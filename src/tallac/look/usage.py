@@ -1,4 +1,4 @@
-"""How much is below each directory, as du(1) tells it."""
+"""The size of everything below each directory, as in du(1)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tallac.look.read_errors import ReadError, Report
 
 
 class Usage(msgspec.Struct):
-    """What is at a path and below it.
+    """The usage of a path and everything below it.
 
     Attributes:
-        path: Below what was asked for.
-        size: Bytes of the regular files, each name by itself, hard links too: what restoring them would write.
-        files, directories: How many there are, this one included.
-        is_whole: Whether all of it could be looked at.
+        path: The path below the one that was asked for.
+        size: Bytes of the regular files, counting every hard link: what restoring them would write.
+        files, directories: Their numbers, this one included.
+        is_whole: Whether all of it could be read.
     """
 
     path: bytes
@@ -31,7 +31,7 @@ class Usage(msgspec.Struct):
     is_whole: bool = True
 
     def add(self, other: Usage) -> None:
-        """Add what is below."""
+        """Add the usage of an entry below."""
         self.size += other.size
         self.files += other.files
         self.directories += other.directories
@@ -39,7 +39,7 @@ class Usage(msgspec.Struct):
 
 
 class _Level(msgspec.Struct):
-    """A directory on the way down: what is left of it, and what there was so far."""
+    """A directory in progress: its remaining entries, and its usage so far."""
 
     encoded: bytes
     entries: Iterator[Entry]
@@ -47,15 +47,15 @@ class _Level(msgspec.Struct):
 
 
 def measure(reader: CapReader, entry: Entry, report: Report, *, depth_max: int | None = None) -> Iterator[Usage]:
-    """Give the usage of each directory below an entry, after those in it, and of the entry itself last.
+    """Iterate over the usage of each directory below an entry, after those in it, and of the entry itself last.
 
-    What several directories share is looked through once, where it lies deeper than what is given.
+    A directory that is shared is read once, if it lies deeper than depth_max.
 
     Args:
-        reader: Where to read.
-        entry: Where to begin.
-        report: Told of what can't be looked through; the sums lack it.
-        depth_max: Give no more than so many levels below the entry; None for all.
+        reader: The grid of the entry.
+        entry: The file or directory to measure.
+        report: Called with each path that can't be read; the sums lack it.
+        depth_max: The number of levels below the entry that are yielded; None for all.
     """
     known: dict[bytes, Usage] = {}
     levels = [_Level(b"", iter([entry]), Usage(b""))]

@@ -1,4 +1,4 @@
-"""Walk through many snapshots at a time: each path once, with all its versions; each directory that they share is read once."""
+"""A walk over many snapshots at once: each path once, with all its versions; a directory that they share is read once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tallac.look.read_errors import ReadError, Report
 
 
 class Version(NamedTuple):
-    """One state of a path. A tuple, because a walk makes one a name and snapshot.
+    """One version of a path. A tuple, because a walk creates one for each name and snapshot.
 
     Attributes:
-        entry: What it is.
-        snapshots: In which snapshots it is, as positions in the list that was walked, ascending.
+        entry: Its entry.
+        snapshots: The snapshots that have it, as positions in the given list, ascending.
     """
 
     entry: Entry
@@ -30,18 +30,18 @@ class Version(NamedTuple):
 
 
 class Versions(NamedTuple):
-    """A path with all its states.
+    """A path with all its versions.
 
     Attributes:
-        path: Below the snapshots.
-        all: Each state that has an entry of its own, in order of the first snapshot that has it.
+        path: The path below the snapshots.
+        all: The versions with different entries, in order of the first snapshot that has them.
     """
 
     path: bytes
     all: tuple[Version, ...]
 
     def alike(self) -> list[Version]:
-        """Give the states that somebody who lists them can tell apart: see `is_alike`."""
+        """Return the versions that differ by `is_alike`, which is what a listing shows."""
         found: list[Version] = []
         for version in self.all:
             for place, other in enumerate(found):
@@ -54,19 +54,19 @@ class Versions(NamedTuple):
 
 
 State = Entry | ReadError | None
-"""What a snapshot has at a path: an entry; trouble, where that can't be told; None where it has nothing."""
+"""The state of a path in a snapshot: an entry, an error if it can't be read, or None if there is nothing."""
 
 
 class PathFinder:
-    """Follows a path in many snapshots. What they share is read once."""
+    """Follows a path in many snapshots. Directories that they share are read once."""
 
     def __init__(self, reader: CapReader) -> None:
-        """Nothing is read yet."""
+        """Use a grid; nothing is read yet."""
         self._reader = reader
         self._known: dict[tuple[bytes, bytes], State] = {}
 
     def find(self, snapshot: Entry, path: Sequence[bytes]) -> State:
-        """Say what a snapshot has at a path; for no path, the snapshot itself."""
+        """Return the state of a path in a snapshot; for an empty path, the snapshot itself."""
         state: State = snapshot
         for place, name in enumerate(path):
             if not isinstance(state, Entry) or not state.is_directory:
@@ -88,15 +88,15 @@ class PathFinder:
 def walk_versions(
     reader: CapReader, snapshots: Sequence[Entry], report: Report, *, path: Sequence[bytes] = ()
 ) -> Iterator[Versions]:
-    """Give all paths in some snapshots, each directory before what is below it, each in order of its names.
+    """Iterate over all paths in some snapshots, each directory before what is below it, in the order of the names.
 
-    In memory are, for each level of the path, one table of each version of the directory.
+    Memory holds, for each level of the path, one table of each version of the directory.
 
     Args:
-        reader: Where to read.
-        snapshots: What to walk through.
-        report: Told of directories that can't be read; what is below them is missing, and the rest is walked.
-        path: Only what is at this path, and below it.
+        reader: The grid of the snapshots.
+        snapshots: The snapshots to walk.
+        report: Called with each directory that can't be read; everything below it is missing, and the rest is walked.
+        path: Limits the walk to this path and everything below it.
     """
     levels: list[Iterator[Versions]] = []
     lister = _Lister(reader, [snapshot.name for snapshot in snapshots], report)
@@ -125,14 +125,14 @@ def _roots(reader: CapReader, snapshots: Sequence[Entry], report: Report, path: 
 
 
 class _Lister(msgspec.Struct, frozen=True):
-    """Lists directories, and tells of those that can't be read."""
+    """Lists directories, and reports those that can't be read."""
 
     reader: CapReader
     names: list[bytes]
     report: Report
 
     def list(self, path: bytes, entry: Entry, snapshots: tuple[int, ...]) -> Iterator[Version]:
-        """Give what is in a directory, as the snapshots have it that have the directory."""
+        """Iterate over the versions of the entries of a directory, for the snapshots that have the directory."""
         try:
             cap = entry.cap
             if isinstance(cap, DirectoryReadCap):
@@ -144,7 +144,7 @@ class _Lister(msgspec.Struct, frozen=True):
 
 
 def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
-    """Give what is in the directories among some versions of a path, name by name."""
+    """Iterate over the entries, name by name, of the directories among some versions of a path."""
     holders: dict[bytes, tuple[Entry, list[int]]] = {}
     for version in versions.all:
         if version.entry.is_directory:
@@ -160,7 +160,7 @@ def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
 
 
 def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
-    """Make one version of those whose entries are equal to the last bit."""
+    """Merge the versions whose entries are identical."""
     found: dict[bytes, list[tuple[Entry, list[int]]]] = {}
     for entry, snapshots in versions:
         same_cap = found.setdefault(entry.encoded, [])
@@ -183,7 +183,7 @@ def _snapshots_of(version: Version) -> tuple[int, ...]:
 
 
 def runs(snapshots: Sequence[int]) -> list[tuple[int, int]]:
-    """Give the stretches of ascending numbers without a gap, each by its first and last number."""
+    """Return the runs of consecutive numbers, each by its first and last number."""
     if not snapshots:
         return []
     starts = [snapshots[0], *(after for before, after in pairwise(snapshots) if after != before + 1)]

@@ -1,4 +1,4 @@
-"""Single files and directories, into and out of a grid, and within it."""
+"""Copying single files and directories to a grid, from it and within it, and changing directories."""
 
 from tallac.transfer.changing import entries_of, find_strongest, find_writable, link, make_directory, move, strongest_cap, unlink
 from tallac.transfer.downloading import copy_to_local, download

@@ -1,4 +1,4 @@
-"""Change mutable directories: find the write cap at a place, make directories, link, move and unlink entries."""
+"""Changes of mutable directories: find a write cap, create directories, link, move and unlink entries."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ NAME_LENGTH_MAX = 5000
 
 
 def strongest_cap(entry: Entry) -> Cap:
-    """Give an entry's write cap where it has one, its other cap otherwise."""
+    """Return the write cap of an entry if it has one, else its other cap."""
     return entry.cap if entry.write is None else parse(entry.write)
 
 
 def writable(cap: Cap, place: Place) -> DirectoryWriteCap:
-    """Give the cap as a mutable directory's.
+    """Return the cap if it is the write cap of a directory.
 
     Raises:
-        NotADirectoryCapError: It is a file's.
-        AuthorityError: It does not allow to change the directory.
+        NotADirectoryCapError: The cap is that of a file.
+        AuthorityError: The cap does not allow changing the directory.
     """
     if isinstance(cap, DirectoryWriteCap):
         return cap
@@ -35,7 +35,7 @@ def writable(cap: Cap, place: Place) -> DirectoryWriteCap:
 
 
 def entries_of(editor: CapEditor, directory: DirectoryWriteCap) -> list[Entry]:
-    """Read a mutable directory with the write caps of its entries, which a read cap does not show."""
+    """Read a mutable directory with the write caps of its entries, which a read cap does not reveal."""
     return editor.edit_directory(directory, list)
 
 
@@ -43,13 +43,13 @@ def find_writable(editor: CapEditor, place: Place) -> DirectoryWriteCap:
     """Follow a path through mutable directories.
 
     Raises:
-        EntryNotFoundError, NotADirectoryCapError, AuthorityError: There is no mutable directory there.
+        EntryNotFoundError, NotADirectoryCapError, AuthorityError: The path does not lead to a mutable directory.
     """
     return _follow(editor, place, lambda _parent, missing: _raise_missing(missing))
 
 
 def find_strongest(grid: Grid, place: Place) -> tuple[Cap, Metadata]:
-    """Give the strongest cap that is known of what is at a place, a write cap where there is one, and its entry's metadata.
+    """Return the strongest known cap of the node at a place, a write cap if there is one, and the metadata of its entry.
 
     Raises:
         As `find`.
@@ -66,10 +66,10 @@ def find_strongest(grid: Grid, place: Place) -> tuple[Cap, Metadata]:
 
 
 def make_directory(editor: CapEditor, place: Place) -> DirectoryWriteCap:
-    """Give the mutable directory at a place, made where it is missing, with its parents. Durable when this returns.
+    """Return the mutable directory at a place; if it is missing, create it and its parents. Durable when this returns.
 
     Raises:
-        NotADirectoryCapError, AuthorityError: Something else is in the way.
+        NotADirectoryCapError, AuthorityError: The path goes through a file, or through a directory that can't be changed.
     """
     return _follow(editor, place, lambda parent, missing: _make_below(editor, parent, missing))
 
@@ -95,7 +95,7 @@ def _make_below(editor: CapEditor, parent: DirectoryWriteCap, place: Place) -> D
     made = editor.create_directory()
 
     def enter(entries: list[Entry]) -> list[Entry]:
-        # Somebody else may have been faster; then his directory is the one.
+        # Another client may have created it first; then its directory is used.
         return entries if find_entry(entries, name) else [*entries, Entry.of(name, made)]
 
     entry = find_entry(editor.edit_directory(parent, enter), name)
@@ -103,15 +103,15 @@ def _make_below(editor: CapEditor, parent: DirectoryWriteCap, place: Place) -> D
 
 
 def find_entry(entries: Iterable[Entry], name: bytes) -> Entry | None:
-    """Give the entry of this name."""
+    """Return the entry of this name; None if there is none."""
     return next((entry for entry in entries if entry.name == name), None)
 
 
 def new_name(place: Place) -> bytes:
-    """Give the name that an entry at this place gets.
+    """Return the name of a new entry at this place.
 
     Raises:
-        EntryError: It is none that could be restored to any file system.
+        EntryError: The name can't be restored to a file system.
     """
     name = place.name
     if name is None:
@@ -122,10 +122,10 @@ def new_name(place: Place) -> bytes:
 
 
 def set_entry(entry: Entry, place: Place, *, may_replace: bool = True) -> Edit:
-    """Give the edit that enters an entry, in place of a file of that name but never of a directory.
+    """Return an edit that sets an entry; it may replace a file of that name but never a directory.
 
     The edit raises:
-        EntryExistsError: A directory has this name; or, without `may_replace`, anything.
+        EntryExistsError: A directory has this name or, without `may_replace`, anything.
     """
 
     def edit(entries: list[Entry]) -> list[Entry]:
@@ -140,7 +140,7 @@ def set_entry(entry: Entry, place: Place, *, may_replace: bool = True) -> Edit:
 
 
 def link(grid: Grid, cap: Cap, metadata: Metadata, place: Place) -> None:
-    """Enter a cap at a place; a file there is replaced. Durable when this returns.
+    """Link a cap at a place, replacing a file. Durable when this returns.
 
     Raises:
         EntryExistsError: A directory is in the way.
@@ -153,10 +153,10 @@ def link(grid: Grid, cap: Cap, metadata: Metadata, place: Place) -> None:
 
 
 def unlink(grid: Grid, place: Place) -> Entry:
-    """Take an entry out of its directory and give it back. What it leads to stays until it is pruned.
+    """Remove an entry from its directory and return it. Its content stays until it is pruned.
 
     Raises:
-        EntryNotFoundError: There is none.
+        EntryNotFoundError: No entry is at the place.
     """
     name = new_name(place)
     removed: list[Entry] = []
@@ -173,13 +173,13 @@ def unlink(grid: Grid, place: Place) -> Entry:
 
 
 def move(grid: Grid, source: Place, target: Place) -> Place:
-    """Give an entry another name, or another directory, and say where it is now.
+    """Move an entry to another name or directory, and return its new place.
 
-    A target that is a directory takes it in under its old name. Within one directory this is a single step; between two, the new
-    entry is durable before the old one goes.
+    If the target is a directory, the entry keeps its name in it. Within one directory this is a single step; between two, the new
+    entry is durable before the old one is removed.
 
     Raises:
-        EntryNotFoundError: There is no such entry.
+        EntryNotFoundError: No entry is at the source.
         EntryExistsError: A directory is in the way.
     """
     name = new_name(source)
@@ -223,5 +223,5 @@ def _rename(name: bytes, source: Place, target: Place) -> Edit:
 
 
 def _drop_if_same(moved: Entry) -> Edit:
-    """Give the edit that drops an entry, unless somebody has put another one there meanwhile."""
+    """Return an edit that removes an entry, unless another client has replaced it meanwhile."""
     return lambda entries: [entry for entry in entries if (entry.name, entry.encoded) != (moved.name, moved.encoded)]

@@ -1,4 +1,4 @@
-"""Copy out of a grid to local paths, without ever leaving half a file, or following what the grid's names would lead to."""
+"""Copies from a grid to local paths. Files are complete or not there, and no name on the grid leads outside the target."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW
 
 
 def download(reader: CapReader, place: Place, path: Path, report: CopyReport | None = None) -> int:
-    """Write a file's content to a local path, complete or not at all, and give its length in bytes.
+    """Write a file's content to a local path, completely or not at all, and return its length in bytes.
 
-    A file there is replaced; a device or pipe is written to. A link on the way is the user's own and is followed.
+    An existing file is replaced; a device or pipe is written to. A symbolic link in the path is the user's own and is followed.
 
     Raises:
         EntryError: The place is a directory. DestinationError: The path can't be written.
@@ -64,14 +64,14 @@ def copy_to_local(
 ) -> None:
     """Copy files and, with `recursive`, directories to a local path.
 
-    A file goes to the target's name, or into it where it is a folder. A directory goes into the target under its own name, as in
-    Tahoe-LAFS, whether or not the target exists; one without a name, an alias's root or a bare cap, is poured out into it. What is
-    damaged, or can't be made with plain rights, is reported and left out.
+    A file is copied to the target, or into it if it is a folder. A directory is copied into the target under its own name, as in
+    Tahoe-LAFS, whether or not the target exists; the contents of one without a name, an alias's root or a bare cap, go into it.
+    What is damaged, or can't be created without privileges, is reported and left out.
 
-    With `into`, the target is a folder whether it exists or not.
+    With `into`, the target is a folder, which is created if needed.
 
     Raises:
-        EntryError: A directory, and not `recursive`; a nameless file into a folder. DestinationError: The target can't be written.
+        EntryError: A directory without `recursive`; a nameless file into a folder. DestinationError: The target can't be written.
     """
     found = [find(reader, source) for source in sources]
     for one in found:
@@ -97,13 +97,13 @@ def copy_to_local(
 
 
 class _Copier(msgspec.Struct):
-    """Copies entries into open folders, by their descriptors, so that no link that appears below is followed."""
+    """Copies entries into open folders by descriptor, so that no symbolic link that appears below is followed."""
 
     reader: CapReader
     report: CopyReport
 
     def copy(self, folder: int, path: Path, found: Found) -> None:
-        """Copy what was found into a folder."""
+        """Copy a file or directory into a folder."""
         name = found.place.name
         if name is not None:
             self._copy_entry(folder, path, Entry.of(name, found.cap, found.metadata), found.place)
@@ -152,7 +152,7 @@ class _Copier(msgspec.Struct):
 
 
 class _DescriptorSink:
-    """Takes bytes for an open file."""
+    """A sink that writes to an open file."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -194,7 +194,7 @@ def _make_link(folder: int, name: bytes, text: bytes) -> None:
 
 
 def _make_then_rename(folder: int, name: bytes, make: Callable[[bytes], int]) -> int:
-    """Make something under a name that nobody uses, then give it its own; it is never seen half made."""
+    """Create a file under a temporary name, then rename it, so that it is never seen incomplete."""
     new = b".tallac-" + secrets.token_hex(8).encode("ascii") + b".part"
     try:
         length = make(new)

@@ -20,13 +20,13 @@ STEP_SIZE = 1 << 20
 
 
 class Sink(Protocol):
-    """What takes a file's bytes; it takes all of what it is given."""
+    """A receiver of bytes; `write` takes all of them."""
 
     def write(self, data: Buffer, /) -> object: ...
 
 
 class CountedContent:
-    """A stream of bytes whose errors name it, counted as it is read; a file can be read once more from where it began."""
+    """A stream whose errors name it and whose bytes are counted; a file can be read again from its first position."""
 
     def __init__(self, content: FileContent, name: str, report: CopyReport) -> None:
         self._content = content
@@ -44,7 +44,7 @@ class CountedContent:
         return length
 
     def rewind(self) -> bool:
-        """Go back to where it began; False where that can't be done, as with a pipe."""
+        """Go back to the first position; return False if that is impossible, as for a pipe."""
         if self._file is not None:
             self._file.seek(self._start)
         return self._file is not None
@@ -59,25 +59,25 @@ def put_file(
     name: str = "the content",
     report: CopyReport | None = None,
 ) -> FileReadCap:
-    """Store a stream, read to its end, and enter it at a place, with new parents as needed; at no place, only store it.
+    """Store a stream, read to its end, and link it at a place, creating parents as needed; without a place, only store it.
 
-    A file at the place is replaced; one that can be changed gets the content instead, and keeps its cap and metadata. What is at
-    no place stays for 30 days. Durable when this returns. Where a prune took over meanwhile, a file is stored once more; a
+    A file at the place is replaced; a mutable one gets the content instead, and keeps its cap and metadata. A file without a place
+    is kept for 30 days. Durable when this returns. If a prune fences the session, a file is stored once more; a
     stream that can't be read again is not.
 
     Args:
-        grid: Where it is stored.
-        place: Where it is entered.
-        content: The stream; what is a file is read from where it stands.
-        metadata: The entry's.
-        name: What errors call the stream.
-        report: Told how far it is.
+        grid: The grid to store on.
+        place: The place to link it at.
+        content: The stream; a file is read from its present position.
+        metadata: The metadata of the entry.
+        name: The name of the stream in errors.
+        report: Counts the bytes.
 
     Raises:
         EntryExistsError: A directory is in the way.
         AuthorityError: The place can't be changed.
         SourceError: The stream can't be read.
-        FencedError: A prune took over, and the stream can't be read again.
+        FencedError: A prune fenced the session, and the stream can't be read again.
     """
     report = report or CopyReport()
     counted = CountedContent(content, name, report)
@@ -101,11 +101,11 @@ def _put_once(grid: Grid, place: Place | None, content: FileContent, metadata: M
     parent = make_directory(grid, place.parent)
     old = find_entry(entries_of(grid, parent), name)
     if old is not None and old.is_directory:
-        # Said before everything has been read and stored for nothing.
+        # Checked first, before everything is read and stored in vain.
         raise EntryExistsError(f"{place}: a directory is in the way; give a name for the file, as in {place}/NAME")
     mutable = None if old is None else strongest_cap(old)
     if isinstance(mutable, FileWriteCap):
-        # It keeps its cap, and who has been given that sees the new content.
+        # It keeps its cap, so that everyone who has that cap sees the new content.
         grid.write_file(mutable, content)
         return mutable.read_cap
     with grid.session() as session:
@@ -117,10 +117,10 @@ def _put_once(grid: Grid, place: Place | None, content: FileContent, metadata: M
 
 
 def get_file(reader: CapReader, place: Place, sink: Sink, report: CopyReport | None = None) -> int:
-    """Write a file's content to a sink and give its length in bytes. What has been written is right, whatever is raised later.
+    """Write a file's content to a sink and return its length in bytes. Bytes that were written are correct even if this raises.
 
     Raises:
-        As `find`; EntryError: It is a directory. DamageError: The store lost or changed a part.
+        As `find`; EntryError: The place is a directory. DamageError: The store has lost or damaged a part.
     """
     found = find(reader, place)
     report = report or CopyReport()
@@ -129,12 +129,12 @@ def get_file(reader: CapReader, place: Place, sink: Sink, report: CopyReport | N
 
 
 def size_of(found: Found) -> int:
-    """Give the length of a file that was found, in bytes; 0 for a directory."""
+    """Return the length of a file in bytes; 0 for a directory."""
     return Entry.of(b"-", found.cap, found.metadata).size
 
 
 def fetch(reader: CapReader, cap: FileReadCap, sink: Sink, progress: Callable[[int], None] | None = None) -> int:
-    """Write what a cap leads to to a sink and give its length in bytes."""
+    """Write the content of a file cap to a sink and return its length in bytes."""
     length = 0
     with reader.open_file(cap) as file:
         while step := file.read(STEP_SIZE):
@@ -146,7 +146,7 @@ def fetch(reader: CapReader, cap: FileReadCap, sink: Sink, progress: Callable[[i
 
 
 def metadata_of_file(descriptor: int) -> Metadata:
-    """Give what a put keeps of an open file: its mode and time. A pipe or terminal has none that would mean anything."""
+    """Return the mode and modification time of an open file as metadata; those of a pipe or terminal mean nothing."""
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
         return Metadata()

@@ -1,4 +1,4 @@
-"""A path below a cap, and what it leads to."""
+"""Places: paths below a cap, and following them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Place(msgspec.Struct, frozen=True):
     """A path below a cap.
 
     Attributes:
-        cap: Where the path begins.
+        cap: The cap that the path begins at.
         path: The components, in order; none of them is empty.
-        label: How the beginning is shown to the user, as `home:`; without secrets.
+        label: The beginning as shown to the user, such as `home:`; without secrets.
     """
 
     cap: Cap
@@ -31,12 +31,12 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> bytes | None:
-        """The last component; None where the place is the cap itself."""
+        """The last component; None if the place is the cap itself."""
         return self.path[-1] if self.path else None
 
     @property
     def parent(self) -> Place:
-        """The place that holds the last component.
+        """The directory that holds the last component.
 
         Raises:
             EntryError: The place is the cap itself.
@@ -51,7 +51,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a place leads to: a read cap, with the metadata of its entry (none, where the place is the cap itself)."""
+    """The read cap at a place, and the metadata of its entry, empty if the place is the cap itself."""
 
     place: Place
     cap: ReadCap
@@ -64,10 +64,10 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def readable(cap: Cap, place: Place) -> ReadCap:
-    """Give the read cap that a cap attenuates to.
+    """Return the read cap that a cap attenuates to.
 
     Raises:
-        AuthorityError: It gives no right to read.
+        AuthorityError: The cap does not allow reading.
     """
     if isinstance(cap, WriteCap):
         return cap.read_cap
@@ -80,10 +80,10 @@ def find(reader: CapReader, place: Place) -> Found:
     """Follow a path, entry by entry.
 
     Raises:
-        EntryNotFoundError: An entry on the way is missing.
-        NotADirectoryCapError: The path goes through something that is no directory.
-        AuthorityError: A cap on the way gives no right to read.
-        DamageError: The store lost or changed what is on the way.
+        EntryNotFoundError: An entry of the path is missing.
+        NotADirectoryCapError: The path goes through something that is not a directory.
+        AuthorityError: A cap on the path does not allow reading.
+        DamageError: The store has lost or damaged a directory on the path.
     """
     walked = Place(place.cap, (), place.label)
     cap = readable(place.cap, walked)
@@ -99,7 +99,7 @@ def find(reader: CapReader, place: Place) -> Found:
 
 
 def find_or_none(reader: CapReader, place: Place) -> Found | None:
-    """Follow a path; None where an entry on the way is missing. Raises as `find` does otherwise."""
+    """Follow a path; return None if an entry of it is missing. Otherwise raises as `find` does."""
     try:
         return find(reader, place)
     except EntryNotFoundError:
@@ -107,10 +107,10 @@ def find_or_none(reader: CapReader, place: Place) -> Found | None:
 
 
 def directory_of(cap: ReadCap, place: Place) -> DirectoryReadCap:
-    """Give the cap as a directory's.
+    """Return the cap if it is that of a directory.
 
     Raises:
-        NotADirectoryCapError: It is none.
+        NotADirectoryCapError: The cap is not that of a directory.
     """
     if not isinstance(cap, DirectoryReadCap):
         raise NotADirectoryCapError(f"{place}: not a directory")
@@ -118,10 +118,10 @@ def directory_of(cap: ReadCap, place: Place) -> DirectoryReadCap:
 
 
 def file_of(found: Found) -> FileReadCap:
-    """Give the cap as a file's.
+    """Return the cap if it is that of a file.
 
     Raises:
-        EntryError: It is a directory's.
+        EntryError: The cap is that of a directory.
     """
     if not isinstance(found.cap, FileReadCap):
         raise EntryError(f"{found.place}: a directory, and this takes a file; use cp -r or restore for directories")
@@ -129,7 +129,7 @@ def file_of(found: Found) -> FileReadCap:
 
 
 def list_directory(reader: CapReader, place: Place) -> Iterator[Entry]:
-    """Give the entries of a directory in order of their names; of a file, the one entry that it is.
+    """Iterate over the entries of a directory in order of their names; for a file, over its own entry.
 
     Raises:
         As `find`.
@@ -144,9 +144,9 @@ def list_directory(reader: CapReader, place: Place) -> Iterator[Entry]:
 def walk(
     reader: CapReader, place: Place, entry: Entry, arrange: Callable[[Iterable[Entry]], Iterable[Entry]] = iter
 ) -> Iterator[tuple[Place, Entry]]:
-    """Give an entry at a place and all that is below it, each directory before its entries.
+    """Iterate over an entry and everything below it, each directory before its entries.
 
-    Entries whose cap can't be read are given and not followed. `arrange` puts the entries of each directory in order.
+    Entries whose cap can't be read are yielded and not followed. `arrange` sorts the entries of each directory.
     """
     # Iterators and not lists, so that a directory of any size is listed in bounded memory.
     levels: list[Iterator[tuple[Place, Entry]]] = [iter([(place, entry)])]

@@ -1,4 +1,4 @@
-"""What a copy did, and what it left out."""
+"""The report of a copy: counts, and what was left out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Skipped(msgspec.Struct, frozen=True):
     """Something that was not copied.
 
     Attributes:
-        path: As shown to the user.
-        why: One sentence.
+        path: The path as shown to the user.
+        why: The reason, one sentence.
     """
 
     path: str
@@ -20,17 +20,17 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 def ignore(_: object) -> None:
-    """Take note and do nothing."""
+    """Do nothing; the default of callbacks."""
 
 
 class CopyReport(msgspec.Struct):
-    """Counts of a copy, while it goes on and afterwards.
+    """Counts of a copy, during and after it.
 
     Attributes:
-        files, directories: How many were copied or linked.
-        bytes: How many bytes were read and written.
-        bytes_expected: How many it will be in all; 0 where that is not known beforehand.
-        skipped: What is missing from the copy.
+        files, directories: The numbers of those that were copied or linked.
+        bytes: The bytes that were read and written.
+        bytes_expected: The bytes of the whole copy; 0 if unknown.
+        skipped: The paths that are missing from the copy.
         notice: Called with each path as it is copied.
         progress: Called with the report, after each step within a file.
     """
@@ -49,15 +49,15 @@ class CopyReport(msgspec.Struct):
         return not self.skipped
 
     def skip(self, path: str, why: str) -> None:
-        """Count something as left out."""
+        """Record a path that was left out."""
         self.skipped.append(Skipped(path, why))
 
     def advance(self, length: int) -> None:
-        """Count bytes that were copied, and tell how far it is."""
+        """Count copied bytes, and call `progress`."""
         self.bytes += length
         self.progress(self)
 
     def begin_anew(self) -> None:
-        """Forget what was counted, because the copy is made once more."""
+        """Reset all counts, because the copy starts again."""
         self.files = self.directories = self.bytes = 0
         self.skipped.clear()

@@ -1,4 +1,4 @@
-"""Copy into mutable directories: from local paths, or from elsewhere on the same grid."""
+"""Copies into mutable directories, from local paths or from the same grid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY"
 
 
 class PlannedDirectory(msgspec.Struct):
-    """A mutable directory that is to be, or to be filled: what it gets, by name."""
+    """The planned entries, by name, of a mutable directory that will be created or filled."""
 
     children: dict[bytes, Entry | PlannedDirectory] = msgspec.field(default_factory=dict)
 
@@ -39,17 +39,17 @@ class PlannedDirectory(msgspec.Struct):
         """Plan an entry.
 
         Raises:
-            EntryExistsError: Something else that is copied at the same time gets the same name.
+            EntryExistsError: Another source of the same copy gets the same name.
         """
         if name in self.children:
             raise EntryExistsError(f"{source}: something else that is to be copied has the same name; copy it by itself")
         self.children[name] = entry
 
     def directory(self, name: bytes, source: Path | Place) -> PlannedDirectory:
-        """Plan a directory, or give the one that is planned under this name.
+        """Plan a directory, or return the one that is planned under this name.
 
         Raises:
-            EntryExistsError: Something else that is copied at the same time gets the same name.
+            EntryExistsError: Another source of the same copy gets the same name.
         """
         child = self.children.setdefault(name, PlannedDirectory())
         if not isinstance(child, PlannedDirectory):
@@ -57,7 +57,7 @@ class PlannedDirectory(msgspec.Struct):
         return child
 
     def caps(self) -> Iterator[ReadCap]:
-        """Give all caps that will be linked."""
+        """Iterate over all caps that will be linked."""
         for child in self.children.values():
             if isinstance(child, PlannedDirectory):
                 yield from child.caps()
@@ -70,17 +70,17 @@ def copy_to_grid(
 ) -> None:
     """Copy files and, with `recursive`, directories to a place on a grid.
 
-    A file goes to the target's name, or into it where it is a directory. A directory goes into the target under its own name, as
-    in Tahoe-LAFS, whether or not the target exists; one without a name, an alias's root or a bare cap, is poured out into it.
-    What is on the grid already is linked, not copied, except for mutable directories: the copy is one of its own. All is stored
-    before the first entry is made.
+    A file is copied to the target, or into it if it is a directory. A directory is copied into the target under its own name, as
+    in Tahoe-LAFS, whether or not the target exists; the contents of one without a name, an alias's root or a bare cap, go into
+    it. Files and directories on the same grid are linked, not copied, except for mutable directories, of which a new one is made.
+    All is stored before the first entry is set.
 
-    With `into`, the target is a directory whether it exists or not. Where a prune took over meanwhile, all is stored once more.
+    With `into`, the target is a directory, which is created if needed. If a prune fences the session, all is stored once more.
 
     Raises:
-        EntryError: A directory, and not `recursive`; a directory in the way of a file, or the reverse.
-        SourceError: A local path can't be read. What lies below it and can't be read is reported instead.
-        FencedError: Prunes took over twice in a row.
+        EntryError: A directory without `recursive`; a directory in the way of a file, or the reverse.
+        SourceError: A local path can't be read. Unreadable files below it are reported instead.
+        FencedError: Prunes fenced the session twice in a row.
     """
     try:
         _copy_once(grid, sources, target, recursive, into, report)
@@ -106,14 +106,14 @@ def _copy_once(grid: Grid, sources: Sequence[Path | Place], target: Place, recur
 
 
 def _length_of(sources: Sequence[Path | Place]) -> int:
-    """Add up the lengths of local files; 0 where there is a directory, whose files nobody has counted."""
+    """Return the total length of local files in bytes; 0 if there is a directory, whose files have not been counted."""
     length = 0
     for source in sources:
         if isinstance(source, Path):
             try:
                 status = source.stat()
             except OSError:
-                return 0  # Whoever opens it says what is wrong.
+                return 0  # The error is reported when it is opened.
             if not stat.S_ISREG(status.st_mode):
                 return 0
             length += status.st_size
@@ -127,7 +127,7 @@ def _is_directory(reader: CapReader, source: Path | Place) -> bool:
 
 
 class _Planner(msgspec.Struct):
-    """Stores what is to be copied and notes where it goes."""
+    """Stores the files of a copy and plans their entries."""
 
     reader: CapReader
     writer: CapWriter
@@ -135,7 +135,7 @@ class _Planner(msgspec.Struct):
     report: CopyReport
 
     def add(self, plan: PlannedDirectory, source: Path | Place, name: bytes | None) -> None:
-        """Plan one source; it gets the name that is given, or its own."""
+        """Plan one source under the given name, or its own."""
         if isinstance(source, Path):
             self._add_local(plan, source, name or os.fsencode(Path(os.path.abspath(source)).name))
         else:
@@ -174,7 +174,7 @@ class _Planner(msgspec.Struct):
 
     def _store_or_skip(self, plan: PlannedDirectory, path: Path, name: bytes) -> None:
         try:
-            # What was a file when it was listed may be a link by now.
+            # A file may have become a symbolic link since it was listed.
             plan.add(name, self._store(path, name, getattr(os, "O_NOFOLLOW", 0)), path)
         except SourceError as error:
             self.report.skip(str(path), str(error).removeprefix(f"{path}: "))
@@ -231,7 +231,7 @@ class _Planner(msgspec.Struct):
 
 
 def _enter(grid: Grid, directory: DirectoryWriteCap, place: Place, plan: PlannedDirectory) -> None:
-    """Enter what was planned. A new directory is complete before it is entered itself."""
+    """Set the planned entries. A new directory is complete before it is linked itself."""
     present = {entry.name: entry for entry in entries_of(grid, directory)}
     new: list[Entry] = []
     for name, child in plan.children.items():
@@ -263,5 +263,5 @@ def _set_entries(new: list[Entry], place: Place) -> Edit:
 
 
 def _replaces(old: Entry, new: Entry) -> bool:
-    """Whether an entry may take a directory's place: another immutable one may, so that a copy can be repeated."""
+    """Whether an entry may replace a directory: another immutable directory may, so that a copy can be repeated."""
     return new.is_directory and not isinstance(strongest_cap(old), DirectoryWriteCap)
