@@ -260,6 +260,7 @@ def _hand_on(run: Session, tmp_path: Path) -> None:
     cap = json.loads(run("cap", "tallac:").out)["cap"]
     run("create-alias", "usb", "--vault", tmp_path / "usb")
     run("create-alias", "again")
+    run("init", tmp_path / "made", "--alias", "made")
     run("add-alias", "read", cap)
     run("list-aliases")
     run("remove-alias", "read")

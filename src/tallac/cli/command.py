@@ -46,7 +46,15 @@ class TallacCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments, and note how many stand behind a `--`, which click does not tell."""
         ctx.meta[_BEHIND_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            # lazy import: only a mistake needs it
+            from tallac.cli.restic import hint
+
+            if instead := hint(self.name or "", error.option_name):
+                raise click.NoSuchOption(error.option_name, f"no such option: {error.option_name}; {instead}", ctx=ctx) from error
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, and name those that all commands have in one line."""

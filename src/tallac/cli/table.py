@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("aliases:init", "Create a vault and the default alias."),
     "backup": ("backup:backup", "Back up files and folders as a new snapshot."),
     "restore": ("restore:restore", "Restore a snapshot, or any part of one."),
     "snapshots": ("snapshots:snapshots", "List the snapshots of a target."),
@@ -54,7 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name -> `module:attribute` in `tallac.cli.commands`, and what `tallac --help` says."""
 
 HEADINGS = {
-    "backup": "Back up and restore",
+    "init": "Back up and restore",
     "snapshots": "Look at backups",
     "forget": "Keep and forget snapshots",
     "prune": "Look after a vault",

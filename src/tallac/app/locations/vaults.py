@@ -114,16 +114,16 @@ class Vaults:
         if self._options.gives_key:
             raise UsageError("a new vault gets a key of its own; leave out --vault-key")
         if location is not None and self._options.vault is not None:
-            raise UsageError("say once where the new vault is to be: leave out --vault")
+            raise UsageError("the location of the new vault is given twice: leave out --vault")
         location = self._options.vault if location is None else location
         url = url_of_folder(self._folders.vault) if location is None else self._located(configuration, location)
         identity, where = self.identity_at(url), show_location(url)
         if identity in configuration.grids:
             raise UsageError(
-                f"{where}: there is a vault already, and its key is known here; `tallac create-alias` makes an alias on it"
+                f"{where}: there is a vault already, and its key is known here; `tallac create-alias` creates an alias in it"
             )
         if identity is not None and url not in configuration.unfinished:
-            raise UsageError(f"{where}: there is a vault already; `tallac connect {where}` takes it over")
+            raise UsageError(f"{where}: there is a vault already; `tallac connect {where}` gets your aliases back")
         return self._make(configuration, url), where
 
     def remember_chosen(self, configuration: Configuration) -> str:

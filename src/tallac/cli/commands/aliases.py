@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.cli.command import CommandContext, define
-from tallac.cli.options.option import argument, flag
+from tallac.cli.options.option import argument, flag, option
 from tallac.cli.output.display import table
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.backup import created_vault, ways_back
+
+
+@define(
+    "init",
+    [
+        argument("location", "[LOCATION]", is_optional=True),
+        option("--alias", metavar="NAME", text="Create this alias instead of the default one."),
+    ],
+    examples=("tallac init", "tallac init /media/usb/vault --alias usb"),
+)
+def init(context: CommandContext, location: str | None, alias: str | None) -> None:
+    """Create a vault and the default alias.
+
+    LOCATION is a folder or URL; without it the vault is created in your data folder, as the first
+    backup does too. The alias names a new mutable directory in the vault; the default alias is
+    tallac:. A vault that exists already is left alone.
+    """
+    name = DEFAULT_ALIAS if alias is None else alias
+    _report_created(context, name, context.client.aliases.init(location, name))
 
 
 @define(
