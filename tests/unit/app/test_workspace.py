@@ -302,7 +302,7 @@ def test_a_vault_made_at_a_location(folders: Folders, tmp_path: Path) -> None:
     assert aliases_of(with_argument).init(str(tmp_path / "one"), "one:") == str(tmp_path / "one")
     assert aliases_of(with_option).init(name="two") == str(tmp_path / "two")
     assert aliases_of(with_argument).list() == [("one", str(tmp_path / "one")), ("two", str(tmp_path / "two"))]
-    with pytest.raises(UsageError, match="say once where the new vault is to be"):
+    with pytest.raises(UsageError, match="the location of the new vault is given twice"):
         aliases_of(with_option).init(str(tmp_path / "three"), "three")
     assert not (tmp_path / "three").exists()
     with_argument.close()
@@ -315,7 +315,7 @@ def test_a_vault_that_is_there_is_not_made_again(workspace: Workspace, folders: 
     location = aliases_of(other).init()
     other.close()
     before = {path: path.read_bytes() for path in Path(location).rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match=f"there is a vault already; `tallac connect {location}` takes it over"):
+    with pytest.raises(UsageError, match=f"there is a vault already; `tallac connect {location}` gets your aliases back"):
         aliases_of(workspace).init(location)
     assert {path: path.read_bytes() for path in Path(location).rglob("*") if path.is_file()} == before
     aliases_of(workspace).init(name="one")
