@@ -319,7 +319,7 @@ def test_a_vault_that_is_there_is_not_made_again(workspace: Workspace, folders: 
         aliases_of(workspace).init(location)
     assert {path: path.read_bytes() for path in Path(location).rglob("*") if path.is_file()} == before
     aliases_of(workspace).init(name="one")
-    with pytest.raises(UsageError, match="and its key is known here; `tallac create-alias` makes an alias on it"):
+    with pytest.raises(UsageError, match="and its key is known here; `tallac create-alias` creates an alias in it"):
         aliases_of(workspace).init()
     assert aliases_of(workspace).list() == [("one", str(folders.vault))]
 
