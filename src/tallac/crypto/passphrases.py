@@ -31,7 +31,7 @@ def stretch(passphrase: str, salt: bytes, cost: PassphraseCost) -> bytes:
     Raises:
         LocalStateError: This machine has not enough memory for it.
     """
-    # Imported here, because nothing but passphrases needs it.
+    # lazy import: nothing but passphrases needs it.
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     text = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogateescape")
