@@ -14,7 +14,8 @@ from tests.ticks import AHEAD_NS, pass_a_tick
 
 from tallac.backends.memory import MemoryBackend
 from tallac.backup import BackupSummary
-from tallac.backup.run import BackupRequest, back_up
+from tallac.backup.request import BackupRequest
+from tallac.backup.run import back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryWrite
 from tallac.interfaces import Backend
 from tallac.sourcedb import SourceDatabase

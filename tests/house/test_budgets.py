@@ -16,7 +16,8 @@ from tests.ticks import AHEAD_NS
 
 from tallac.backends.memory import MemoryBackend
 from tallac.backup import BackupSummary
-from tallac.backup.run import BackupRequest, back_up
+from tallac.backup.request import BackupRequest
+from tallac.backup.run import back_up
 from tallac.caps import MutableDirectoryWrite
 from tallac.sourcedb import SourceDatabase
 from tallac.testing.determinism import FakeClock, SeededRandomness

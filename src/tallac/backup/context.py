@@ -1,4 +1,4 @@
-"""What a walk works with, and asks for no more of than it needs."""
+"""Everything a source walk needs, behind the narrowest protocols."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from tallac.backup.assembly import Assembler, PendingDirectory
+from tallac.backup.pending_directory import DirectoryAssembler, PendingDirectory
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger
 from tallac.dag import Entry
@@ -17,7 +17,7 @@ from tallac.sourcedb import SourceRecord
 
 
 class Holdings(Protocol):
-    """What a walk asks of a batch's writer; see `CapWriter`."""
+    """The part of `CapWriter` that tells a walk what is stored already."""
 
     @property
     def has_losses(self) -> bool: ...
@@ -34,14 +34,14 @@ class FileQueue(Protocol):
     """Where a walk hands over the files that have to be read; see `Files`."""
 
     def read(
-        self, assembly: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]
+        self, pending: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]
     ) -> None: ...
 
     def drain(self) -> None: ...
 
 
-class WalkContext(msgspec.Struct, frozen=True):
-    """What a walk works with.
+class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a source walk needs.
 
     Attributes:
         trusts_timestamps: Whether files that look as they did are taken to be what they were.
@@ -53,7 +53,7 @@ class WalkContext(msgspec.Struct, frozen=True):
     writer: Holdings
     record: SourceRecord
     files: FileQueue
-    assembler: Assembler
+    assembler: DirectoryAssembler
     ledger: Ledger
     clock: Clock
     filesystem: FileSystem

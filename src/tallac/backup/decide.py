@@ -30,7 +30,7 @@ def granularity_ns(ctime_ns: int) -> int:
 
 
 def is_recorded_safely(ctime_ns: int, read_ns: int) -> bool:
-    """Tell whether any later change shows in ctime.
+    """Whether any later change shows in ctime.
 
     Args:
         ctime_ns: The file's ctime, as recorded.
@@ -40,7 +40,7 @@ def is_recorded_safely(ctime_ns: int, read_ns: int) -> bool:
 
 
 def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
-    """Tell whether a file, special file or directory has the stat fields that were recorded.
+    """Whether a file, special file or directory has the stat fields that were recorded.
 
     The size counts for regular files only: a cap tells that of nothing else.
     """
@@ -53,7 +53,7 @@ def mark_beginning(found: SourceEntry, encoded: bytes) -> Entry:
 
 
 def is_beginning(found: SourceEntry, recorded: Entry) -> bool:
-    """Tell whether an entry is of the beginning of this very file, by the fields that tell whether a whole one is the same."""
+    """Whether an entry is of the beginning of this very file, by the fields that tell whether a whole one is the same."""
     return _has_same_fields(found, recorded.metadata) and recorded.metadata.other == {_WHOLE_SIZE_KEY: found.size}
 
 
@@ -85,5 +85,5 @@ class Subdirectories:
         self._sum += int.from_bytes(blake3(name + b"\0" + encoded).digest(_SUM_SIZE), "big")
 
     def digest(self) -> bytes:
-        """Give the digest of those that were added."""
+        """Return the digest of those that were added."""
         return (self._sum % (1 << 8 * _SUM_SIZE)).to_bytes(_SUM_SIZE, "big")

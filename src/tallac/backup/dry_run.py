@@ -9,10 +9,10 @@ from itertools import count
 import msgspec
 from blake3 import blake3
 
-from tallac.backup.assembly import Assembler, PendingDirectory
 from tallac.backup.context import WalkContext
-from tallac.backup.recorded import StoredBefore
-from tallac.backup.run import BackupRequest, find_recorded, open_source, outcome
+from tallac.backup.pending_directory import DirectoryAssembler, PendingDirectory, outcome
+from tallac.backup.recorded import StoredBefore, find_recorded
+from tallac.backup.request import BackupRequest, open_source
 from tallac.backup.summary import Change, Counts, Ledger, Observer
 from tallac.backup.target import find_target
 from tallac.backup.walk import Walk
@@ -25,7 +25,7 @@ from tallac.sourcedb import DirectoryRow, ProvisionalRows, SourceRecord
 
 
 class DryRunSummary(msgspec.Struct, frozen=True):
-    """What a backup would come to.
+    """The outcome that a backup would have.
 
     Attributes:
         files: Everything that is no directory; what would have to be read counts as new or changed.
@@ -46,7 +46,7 @@ class DryRunSummary(msgspec.Struct, frozen=True):
 
 def dry_run(
     grid: CapReader | None,
-    order: BackupRequest,
+    request: BackupRequest,
     record: SourceRecord,
     clock: Clock,
     *,
@@ -59,7 +59,7 @@ def dry_run(
 
     Args:
         grid: Where the target is, or would be; None where there is no grid yet.
-        order: What would be done.
+        request: What would be done.
         record: What is known of the source.
         clock: The time.
         observer: Told what would happen.
@@ -71,30 +71,30 @@ def dry_run(
         StoreError: The store failed.
     """
     ledger = Ledger(observer or Observer(), clock, lambda: 0)
-    for path, reason in order.missing:
+    for path, reason in request.missing:
         ledger.leave_out(path, reason)
     reader = grid or _NoGrid()
     kept = _KeptRecord(record)
-    assembler = Assembler(_Builders(reader), kept, ledger)
+    assembler = DirectoryAssembler(_Builders(reader), kept, ledger)
     with ExitStack() as stack:
-        root = open_source(order.source, filesystem)
+        root = open_source(request.source, filesystem)
         stack.callback(filesystem.close, root)
-        around = WalkContext(
-            reader,
-            _Everything(),
-            kept,
-            _Unread(assembler, ledger),
-            assembler,
-            ledger,
-            clock,
-            filesystem,
-            stack.enter_context(DirectoryStack(root, filesystem=filesystem)),
-            order.is_excluded,
-            order.trusts_timestamps,
+        context = WalkContext(
+            grid=reader,
+            writer=_Everything(),
+            record=kept,
+            files=_Unread(assembler, ledger),
+            assembler=assembler,
+            ledger=ledger,
+            clock=clock,
+            filesystem=filesystem,
+            stack=stack.enter_context(DirectoryStack(root, filesystem=filesystem)),
+            is_excluded=request.is_excluded,
+            trusts_timestamps=request.trusts_timestamps,
         )
-        target = None if grid is None else find_target(grid, order.root, order.path)
-        selection = order.selection.at_root(order.source, filesystem.fstat(root).st_dev, order.scope)
-        visited = Walk(around).run(order.source, selection, find_recorded(reader, target, order, kept, ledger))
+        target = None if grid is None else find_target(grid, request.root, request.path)
+        selection = request.selection.at_root(request.source, filesystem.fstat(root).st_dev, request.scope)
+        visited = Walk(context).run(request.source, selection, find_recorded(reader, target, request, kept, ledger))
     _, row = outcome(visited, ledger)
     return DryRunSummary(ledger.files, ledger.directories, row.size, ledger.progress.bytes_read, ledger.unreadable, row.excluded)
 
@@ -129,7 +129,7 @@ class _Everything:
 
 
 class _KeptRecord(SourceRecord):
-    """What is known of a source, and stays as it is."""
+    """A record of a source that can be read and never changes."""
 
     def __init__(self, record: SourceRecord) -> None:
         self._record = record
@@ -155,16 +155,16 @@ class _KeptRecord(SourceRecord):
 class _Unread:
     """Takes the files that would be read, and gives each an entry unlike any that was stored."""
 
-    def __init__(self, assembler: Assembler, ledger: Ledger) -> None:
+    def __init__(self, assembler: DirectoryAssembler, ledger: Ledger) -> None:
         self._assembler = assembler
         self._ledger = ledger
 
-    def read(self, assembly: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
+    def read(self, pending: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
         change = Change.NEW if recorded is None else Change.CHANGED
-        self._ledger.finish_file(change, assembly.path, found.name, found.size)
+        self._ledger.finish_file(change, pending.path, found.name, found.size)
         self._ledger.progress.bytes_read += found.size
         made_up = ImmutableFile(bytes(16), bytes(32), 1, 1, found.size)
-        self._assembler.add(assembly, Entry(found.name, encode_cap(made_up), metadata_of(found)))
+        self._assembler.add(pending, Entry(found.name, encode_cap(made_up), metadata_of(found)))
 
     def drain(self) -> None:
         """Do nothing: nothing waits."""

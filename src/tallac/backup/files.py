@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from tallac.backup.assembly import Assembler, EntryRun, PendingDirectory
 from tallac.backup.executor import Executor, InlineExecutor
 from tallac.backup.large import LargeFile, LargeFiles
 from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part, PartResult, Problem
+from tallac.backup.pending_directory import DirectoryAssembler, EntryRun, PendingDirectory
 from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger, compare
@@ -27,15 +27,15 @@ BATCH_SIZE_MAX = 2 << 20
 THREAD_BATCH_FILES_MAX = 8
 """Threads wait for a far grid file by file, and share memory: small batches keep all of them busy."""
 
-ALONE_FILES_MAX = 64
-ALONE_SIZE_MAX = 4 << 20
+INLINE_FILES_MAX = 64
+INLINE_SIZE_MAX = 4 << 20
 """Up to so much is read in this process: starting workers takes longer."""
 
 QUEUED_MAX = 10_000
 """So many entries may wait in memory for others to be read."""
 
 # ELOOP: a symbolic link has taken its place.
-_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP})
+_VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP})
 
 # The table comes from a worker of this program and need not be proved canonical, as one from a store must be.
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
@@ -45,12 +45,12 @@ class _Part(NamedTuple):
     """Neighbouring files of one directory that are read together.
 
     Attributes:
-        segment: Where their entries belong.
+        run: Where their entries belong.
         recorded: By name, the entries that they had before.
     """
 
-    assembly: PendingDirectory
-    segment: EntryRun
+    pending: PendingDirectory
+    run: EntryRun
     names: list[bytes]
     recorded: dict[bytes, Entry]
 
@@ -65,7 +65,7 @@ class Files:
         self,
         writer: CapWriter,
         storer: FileStorer,
-        assembler: Assembler,
+        assembler: DirectoryAssembler,
         record: SourceRecord,
         ledger: Ledger,
         filesystem: FileSystem,
@@ -87,22 +87,22 @@ class Files:
         self._ledger = ledger
         self._start_pool = start_pool
         self._small_size_max = writer.small_size_max
-        self._here = InlineExecutor(storer)
-        self._executor: Executor = self._here
-        self._is_alone = True
+        self._inline = InlineExecutor(storer)
+        self._executor: Executor = self._inline
+        self._is_inline = True
         self._batch_files_max = THREAD_BATCH_FILES_MAX if writer.threads else BATCH_FILES_MAX
         # Threads cost nothing to start.
-        self._alone_files_max = 0 if writer.threads else ALONE_FILES_MAX
-        self._large = LargeFiles(writer, storer, self._here, filesystem, self._add_bytes_read)
+        self._inline_files_max = 0 if writer.threads else INLINE_FILES_MAX
+        self._large = LargeFiles(writer, storer, self._inline, filesystem, self._add_bytes_read)
         self._parts: list[_Part] = []
         self._count = self._size = 0
         self._count_total = self._size_total = 0
 
-    def read(self, assembly: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
-        """Have a regular file read and its entry put in the next place of its directory.
+    def read(self, pending: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]) -> None:
+        """Queue a regular file to be read; its entry goes into the next slot of its directory.
 
         Args:
-            assembly: The directory.
+            pending: The directory.
             found: The file, as it was listed.
             recorded: The entry that it had before, if any.
             stored: What runs that did not end have stored of it, newest first.
@@ -110,18 +110,18 @@ class Files:
         self._count_total += 1
         self._size_total += found.size
         if found.size > self._small_size_max:
-            part = self._begin_part(assembly, found.name, recorded)
-            keep = partial(self._keep_beginning, assembly)
-            file = LargeFile(assembly.components, found.name, partial(self._take_part, part), keep, stored)
+            part = self._begin_part(pending, found.name, recorded)
+            keep = partial(self._keep_beginning, pending)
+            file = LargeFile(pending.components, found.name, partial(self._take_part, part), keep, stored)
             self._large.read(file, self._choose_executor())
             return
         last = self._parts[-1] if self._parts else None
-        if last is not None and last.assembly is assembly and assembly.segments[-1] is last.segment:
+        if last is not None and last.pending is pending and pending.runs[-1] is last.run:
             last.names.append(found.name)
             if recorded is not None:
                 last.recorded[found.name] = recorded
         else:
-            self._parts.append(self._begin_part(assembly, found.name, recorded))
+            self._parts.append(self._begin_part(pending, found.name, recorded))
         self._count += 1
         self._size += found.size
         if self._count >= self._batch_files_max or self._size >= BATCH_SIZE_MAX:
@@ -136,20 +136,20 @@ class Files:
         """Close files that are under way."""
         self._large.close()
 
-    def _begin_part(self, assembly: PendingDirectory, name: bytes, recorded: Entry | None) -> _Part:
-        return _Part(assembly, self._assembler.reserve(assembly), [name], {} if recorded is None else {name: recorded})
+    def _begin_part(self, pending: PendingDirectory, name: bytes, recorded: Entry | None) -> _Part:
+        return _Part(pending, self._assembler.reserve(pending), [name], {} if recorded is None else {name: recorded})
 
     def _flush(self) -> None:
         if not self._parts:
             return
         parts, self._parts, self._count, self._size = self._parts, [], 0, 0
-        job = BatchJob([Part(part.assembly.components, part.names) for part in parts])
+        job = BatchJob([Part(part.pending.components, part.names) for part in parts])
         self._choose_executor().submit(job, partial(self._take, parts))
 
     def _choose_executor(self) -> Executor:
-        if self._is_alone and (self._count_total > self._alone_files_max or self._size_total > ALONE_SIZE_MAX):
-            self._is_alone = False
-            self._executor = self._start_pool() or self._here
+        if self._is_inline and (self._count_total > self._inline_files_max or self._size_total > INLINE_SIZE_MAX):
+            self._is_inline = False
+            self._executor = self._start_pool() or self._inline
         return self._executor
 
     def _take(self, parts: list[_Part], result: BatchResult | ChunksResult) -> None:
@@ -159,52 +159,52 @@ class Files:
 
     def _take_part(self, part: _Part, result: PartResult) -> None:
         entries = _decode(result.table)
-        self._keep(part.assembly, entries, result.table)
+        self._keep(part.pending, entries, result.table)
         for problem in result.problems:
             if problem.error_number is None:
                 entries.extend(self._read_grown(part, problem.name))
             else:
-                self._leave_out(part.assembly, problem)
+                self._leave_out(part.pending, problem)
         if result.problems:
             entries.sort(key=lambda entry: entry.name)
         self._count_entries(part, entries)
-        self._assembler.resolve(part.assembly, part.segment, entries)
+        self._assembler.resolve(part.pending, part.run, entries)
         self._ledger.tick()
 
-    def _keep(self, assembly: PendingDirectory, entries: list[Entry], table: bytes) -> None:
+    def _keep(self, pending: PendingDirectory, entries: list[Entry], table: bytes) -> None:
         if entries:
-            rows = ProvisionalRows(assembly.read_ns, table)
-            self._record.keep_provisional(assembly.path, entries[0].name, entries[-1].name, rows)
+            rows = ProvisionalRows(pending.read_ns, table)
+            self._record.keep_provisional(pending.path, entries[0].name, entries[-1].name, rows)
 
-    def _keep_beginning(self, assembly: PendingDirectory, entry: Entry) -> None:
-        self._keep(assembly, [entry], encode_table([entry]))
+    def _keep_beginning(self, pending: PendingDirectory, entry: Entry) -> None:
+        self._keep(pending, [entry], encode_table([entry]))
         # The next one comes after much more has been read.
         self._record.flush()
 
     def _read_grown(self, part: _Part, name: bytes) -> list[Entry]:
         """Read a file that was small when it was listed, and is not now. It is read here and at once, so as to keep the order."""
         results: list[PartResult] = []
-        keep = partial(self._keep_beginning, part.assembly)
-        self._large.read(LargeFile(part.assembly.components, name, results.append, keep), self._here)
+        keep = partial(self._keep_beginning, part.pending)
+        self._large.read(LargeFile(part.pending.components, name, results.append, keep), self._inline)
         for problem in results[0].problems:
-            self._leave_out(part.assembly, problem)
+            self._leave_out(part.pending, problem)
         return _decode(results[0].table)
 
-    def _leave_out(self, assembly: PendingDirectory, problem: Problem) -> None:
-        assembly.discard_signature()
-        if problem.error_number in _GONE:
+    def _leave_out(self, pending: PendingDirectory, problem: Problem) -> None:
+        pending.discard_signature()
+        if problem.error_number in _VANISHED:
             self._ledger.vanish()
         else:
-            self._ledger.leave_out(join_path(assembly.path, problem.name), problem.reason)
+            self._ledger.leave_out(join_path(pending.path, problem.name), problem.reason)
 
     def _count_entries(self, part: _Part, entries: list[Entry]) -> None:
-        directory = part.assembly.path
+        directory = part.pending.path
         for entry in entries:
             size = entry.size
             change = compare(entry, part.recorded.get(entry.name))
             self._ledger.finish_file(change, directory, entry.name, size)
             if entry.metadata.changed:
-                part.assembly.discard_signature()
+                part.pending.discard_signature()
                 path = join_path(directory, entry.name)
                 self._ledger.observer.notice(path, "it changed while it was read, and is stored as read")
             if size <= self._small_size_max:

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 
 from tallac.backup.decide import is_beginning, is_recorded_safely, mark_beginning
-from tallac.backup.executor import Executor
+from tallac.backup.executor import Executor, InlineExecutor
 from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult, Part, PartResult, Problem
 from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
 from tallac.backup.recorded import StoredBefore
@@ -68,7 +68,7 @@ class LargeFiles:
         self,
         writer: CapWriter,
         storer: FileStorer,
-        here: Executor,
+        inline: InlineExecutor,
         filesystem: FileSystem,
         add_bytes_read: Callable[[int], None],
     ) -> None:
@@ -77,13 +77,13 @@ class LargeFiles:
         Args:
             writer: The batch.
             storer: Knows the source's directories.
-            here: Carries out what must not wait.
+            inline: Carries out what must not wait.
             filesystem: The calls to use.
             add_bytes_read: Told how much was read.
         """
         self._writer = writer
         self._storer = storer
-        self._here = here
+        self._inline = inline
         self._filesystem = filesystem
         self._add_bytes_read = add_bytes_read
         self._open: set[int] = set()
@@ -126,7 +126,7 @@ class LargeFiles:
             if file.tries == READ_TRIES:
                 raise
             self._close(file)
-            self.read(file, self._here)
+            self.read(file, self._inline)
             return
         except UnreadableError as error:
             self._close(file)
@@ -138,7 +138,7 @@ class LargeFiles:
             return
         self._close(file)
         if metadata.changed and file.tries < READ_TRIES:
-            self.read(file, self._here)
+            self.read(file, self._inline)
         else:
             file.done(PartResult(encode_table([Entry(file.name, encoded, metadata)]), []))
 
@@ -230,7 +230,7 @@ class LargeFiles:
         is_stale = metadata.changed if metadata is not None else _is_stale(file.problem)
         if is_stale and file.tries < READ_TRIES:
             # An answer may have brought us here, in the middle of handing out another job: this one must not wait.
-            self.read(file, self._here)
+            self.read(file, self._inline)
         elif metadata is None or size <= self._writer.small_size_max:
             file.done(_failure(file.problem or Problem(file.name, errno.ESTALE, "it shrinks while it is read")))
         else:
@@ -242,11 +242,11 @@ class LargeFiles:
             assert isinstance(result, BatchResult)
             part = result.parts[0]
             if part.problems and part.problems[0].error_number is None and file.tries < READ_TRIES:
-                self.read(file, self._here)
+                self.read(file, self._inline)
             else:
                 file.done(part)
 
-        self._here.submit(BatchJob([Part(file.directory, [file.name])]), on_result)
+        self._inline.submit(BatchJob([Part(file.directory, [file.name])]), on_result)
 
     def _close(self, file: LargeFile) -> None:
         self._open.discard(file.descriptor)
@@ -276,13 +276,13 @@ class _Stream:
 
 
 def _end(chunks: list[Chunk], count: int | None = None) -> int:
-    """Tell where the last of some pieces ends, or the last of the first `count` ones."""
+    """Return where the last of some chunks ends, or the last of the first `count` ones."""
     last = chunks[-1 if count is None else count - 1] if chunks and count != 0 else None
     return 0 if last is None else last.offset + last.length
 
 
 def _is_stale(problem: Problem | None) -> bool:
-    """Tell whether the file is another one now, so that another look may help."""
+    """Whether the file is another one now, so that reading it again may help."""
     return problem is not None and problem.error_number == errno.ESTALE
 
 

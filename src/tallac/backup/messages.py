@@ -1,4 +1,4 @@
-"""What a backup and its worker processes say to each other."""
+"""Messages between a backup and its worker processes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Problem(NamedTuple):
 
 
 class PartResult(NamedTuple):
-    """What became of one part.
+    """The result of one part.
 
     Attributes:
         table: The entries of what was stored, in order, encoded as a directory's table.

@@ -29,7 +29,7 @@ READ_TRIES = 3
 
 
 class FileWriter(Protocol):
-    """What storing files takes; a ChunkWriter and a CapWriter both have it."""
+    """The part of a writer that stores contents; a ChunkWriter and a CapWriter both have it."""
 
     def put_small(self, data: Buffer) -> bytes: ...
 
@@ -164,7 +164,7 @@ def read_small(directory: int, name: bytes, size_max: int, filesystem: FileSyste
 
 
 def describe(descriptor: int, before: SourceEntry, *, is_whole: bool, filesystem: FileSystem) -> tuple[SourceEntry, Metadata]:
-    """Tell what an open file is after it has been read, and whether it changed meanwhile.
+    """Return the stat fields and metadata of an open file that has been read, marked where it changed meanwhile.
 
     Attributes and flags are read first: whatever changes them later shows in the ctime that is looked at last.
 
@@ -186,7 +186,7 @@ def describe(descriptor: int, before: SourceEntry, *, is_whole: bool, filesystem
 
 
 def is_unchanged(before: SourceEntry, after: SourceEntry) -> bool:
-    """Tell whether nothing was written to a file between two looks at it."""
+    """Whether nothing was written to a file between two calls of stat."""
     return before.ctime_ns == after.ctime_ns and before.size == after.size and before.mtime_ns == after.mtime_ns
 
 
@@ -201,5 +201,5 @@ def _read_whole(descriptor: int, size: int) -> bytes:
 
 
 def problem_of(name: bytes, error: OSError) -> Problem:
-    """Say in a result why a file can't be read."""
+    """Return the problem to report for a file that can't be read."""
     return Problem(name, error.errno or errno.EIO, error.strerror or str(error))

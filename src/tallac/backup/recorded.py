@@ -1,15 +1,21 @@
-"""What earlier runs have stored of a directory: its own table in the grid, and the provisional rows of runs that were killed."""
+"""Entries that earlier runs have stored of a directory: its table in the grid, and provisional rows of runs that were killed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from tallac.backup.request import BackupRequest
+from tallac.backup.summary import Ledger
+from tallac.backup.target import Target, latest_snapshot
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, decode_cap, decode_table
+from tallac.dag import Entry, decode_cap, decode_table, parse_snapshot_name
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader
 from tallac.sourcedb import SourceRecord
+
+FOREIGN_DURATION_NS = 24 * 3600 * 1_000_000_000
+"""So long before its name's time a snapshot of another tool may have been begun."""
 
 
 class Recorded(NamedTuple):
@@ -17,8 +23,8 @@ class Recorded(NamedTuple):
 
     Attributes:
         packed: Its packed cap.
-        read_ns: When its reading had not yet begun: what changed before that moment was seen.
-        is_current: Whether all of it is known to be in the grid; else each part is to be looked up.
+        read_ns: Wall clock, taken before the directory was listed: any change earlier than this is included.
+        is_current: Whether all of it is known to be in the grid; else each part is looked up.
     """
 
     encoded: bytes
@@ -27,7 +33,7 @@ class Recorded(NamedTuple):
 
 
 class StoredBefore(NamedTuple):
-    """What a run that did not end has stored of a file, and when the reading of its directory began."""
+    """An entry that a killed run has stored, and when the reading of its directory began."""
 
     entry: Entry
     read_ns: int
@@ -37,17 +43,21 @@ class RecordedEntries:
     """The entries of a recorded directory, asked for in ascending order of names. Little of it is in memory."""
 
     def __init__(
-        self, grid: CapReader, recorded: Recorded | None, on_gone: Callable[[Entry], None], on_damage: Callable[[DamageError], None]
+        self,
+        grid: CapReader,
+        recorded: Recorded | None,
+        on_removed: Callable[[Entry], None],
+        on_damage: Callable[[DamageError], None],
     ) -> None:
         """Begin at the first name.
 
         Args:
             grid: Where the directory is.
             recorded: What to read; None knows no entries.
-            on_gone: Told each entry that was not asked for.
+            on_removed: Told each entry that was not asked for.
             on_damage: Told when the directory can't be read (further); what is left of it is then not known.
         """
-        self._on_gone = on_gone
+        self._on_removed = on_removed
         self._on_damage = on_damage
         self._entries = iter(()) if recorded is None else _read(grid, recorded.encoded)
         self._next = self._advance()
@@ -56,7 +66,7 @@ class RecordedEntries:
         """Find an entry whose name comes after all that were asked for before."""
         entry = self._next
         while entry is not None and entry.name < name:
-            self._on_gone(entry)
+            self._on_removed(entry)
             entry = self._next = self._advance()
         if entry is None or entry.name != name:
             return None
@@ -64,9 +74,9 @@ class RecordedEntries:
         return entry
 
     def finish(self) -> None:
-        """Say that nothing more is asked for."""
+        """Report all entries that are left as removed."""
         while self._next is not None:
-            self._on_gone(self._next)
+            self._on_removed(self._next)
             self._next = self._advance()
 
     def _advance(self) -> Entry | None:
@@ -96,6 +106,30 @@ class ProvisionalEntries:
                 for entry in _decoded(rows.table):
                     self._found.setdefault(entry.name, []).insert(0, StoredBefore(entry, rows.read_ns))
         return self._found.get(name, [])
+
+
+def find_recorded(
+    grid: CapReader, target: Target | None, request: BackupRequest, record: SourceRecord, ledger: Ledger
+) -> Recorded | None:
+    """Find what stands in for local records where there are none of a source.
+
+    The ledger learns how much is to be expected, and whether there is a previous snapshot to compare with.
+    """
+    row = record.directory(request.source) if request.scope is None else None
+    if row is not None:
+        ledger.progress.files_expected, ledger.progress.bytes_expected = row.files, row.size
+        return None
+    latest = None if target is None else latest_snapshot(grid, target, request.facts.host, request.named_sources)
+    facts = None if latest is None else latest.metadata.snapshot
+    ledger.has_previous = facts is not None and facts.sources == request.named_sources
+    if latest is None:
+        return None
+    if facts is None:
+        # Another tool made it, which tells only when it was entered. What had changed shortly before is read again.
+        entered_ns = parse_snapshot_name(latest.name) or 0
+        return Recorded(latest.encoded, entered_ns - FOREIGN_DURATION_NS)
+    ledger.progress.files_expected, ledger.progress.bytes_expected = facts.files, facts.size
+    return Recorded(latest.encoded, facts.started_ns)
 
 
 def _read(grid: CapReader, encoded: bytes) -> Iterator[Entry]:

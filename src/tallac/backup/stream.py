@@ -8,7 +8,7 @@ from itertools import islice
 
 import msgspec
 
-from tallac.backup.run import BackupRequest
+from tallac.backup.request import BackupRequest
 from tallac.backup.summary import BackupSummary, Counts
 from tallac.backup.target import Target, enter_snapshot, open_target
 from tallac.caps import DirectoryReadCap
@@ -17,12 +17,12 @@ from tallac.errors import FencedError, SourceError
 from tallac.interfaces import CapReader, Clock, FileContent, Grid
 
 
-def back_up_stream(grid: Grid, order: BackupRequest, name: bytes, content: FileContent, clock: Clock) -> BackupSummary:
+def back_up_stream(grid: Grid, request: BackupRequest, name: bytes, content: FileContent, clock: Clock) -> BackupSummary:
     """Store a stream, read to its end, as the only file of one more snapshot; durable when this returns.
 
     Args:
         grid: Where the target is.
-        order: What goes for any backup; its source and selection are not looked at.
+        request: What goes for any backup; its source and selection are not looked at.
         name: The file's.
         content: What is in it. Where reading it raises, nothing is entered.
         clock: The time.
@@ -33,14 +33,14 @@ def back_up_stream(grid: Grid, order: BackupRequest, name: bytes, content: FileC
     """
     started_ns = clock.now_ns()
     with grid.session() as session:
-        target = open_target(grid, order.root, order.path)
+        target = open_target(grid, request.root, request.path)
         with session.writing() as writer:
             cap = writer.put_file(_Guarded(content))
             entry = Entry(name, encode_cap(cap), _metadata(stat.S_IFREG | 0o600, clock.now_ns()))
             root = writer.put_directory([entry])
         facts = msgspec.structs.replace(
-            order.facts,
-            sources=order.named_sources,
+            request.facts,
+            sources=request.named_sources,
             started_ns=started_ns,
             ended_ns=clock.now_ns(),
             files=1,
@@ -49,13 +49,13 @@ def back_up_stream(grid: Grid, order: BackupRequest, name: bytes, content: FileC
         )
         encoded = encode_cap(root)
         entered = b""
-        if not (order.skips_unchanged and _is_in_latest(grid, target, entry)):
+        if not (request.skips_unchanged and _is_in_latest(grid, target, entry)):
             metadata = msgspec.structs.replace(_metadata(stat.S_IFDIR | 0o700, clock.now_ns()), snapshot=facts)
             try:
                 session.commit([root])
             except FencedError as error:
                 raise SourceError("a prune took over while this was stored, and nothing was entered; start it again") from error
-            entered = enter_snapshot(grid, session, target, encoded, metadata, clock, order.time_ns)
+            entered = enter_snapshot(grid, session, target, encoded, metadata, clock, request.time_ns)
     return BackupSummary(
         name=entered,
         cap=root,
@@ -72,7 +72,7 @@ def back_up_stream(grid: Grid, order: BackupRequest, name: bytes, content: FileC
 
 
 def _is_in_latest(grid: CapReader, target: Target, entry: Entry) -> bool:
-    """Tell whether the latest snapshot has this content under this name and nothing else. A stream has no time of its own."""
+    """Whether the latest snapshot has this content under this name and nothing else. A stream has no time of its own."""
     latest = grid.read_directory(target.directory.read_cap).get(LATEST)
     cap = None if latest is None else latest.cap
     if not isinstance(cap, DirectoryReadCap):
@@ -94,7 +94,7 @@ class _Guarded:
 
 
 def _metadata(mode: int, now_ns: int) -> Metadata:
-    """Give a stream's file the metadata that one written now by this user would have."""
+    """Return the metadata that a file written now by this user would have."""
     if not hasattr(os, "getuid"):
         return Metadata(mode=mode, mtime=time_from_ns(now_ns))
     return Metadata(mode=mode, uid=os.getuid(), gid=os.getgid(), mtime=time_from_ns(now_ns))

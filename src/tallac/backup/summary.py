@@ -1,4 +1,4 @@
-"""What a backup tells while it runs and at its end."""
+"""Reports of a backup: while it runs, and at its end."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Ledger(msgspec.Struct):
     unreadable: int = 0
     vanished: int = 0
     has_previous: bool = True
-    told_ns: int = 0
+    last_reported_ns: int = 0
 
     def leave_out(self, path: bytes, reason: str) -> None:
         """Count and tell what can't be read."""
@@ -123,7 +123,7 @@ class Ledger(msgspec.Struct):
         self.vanished += 1
 
     def exclude(self, path: bytes) -> None:
-        """Tell what the user's rules leave out."""
+        """Report a path that the user's rules leave out."""
         self.observer.excluded(path)
 
     def finish_file(self, change: Change, directory: bytes, name: bytes, size: int) -> None:
@@ -134,23 +134,23 @@ class Ledger(msgspec.Struct):
         self.name_file(change, directory, name)
 
     def name_file(self, change: Change, directory: bytes, name: bytes) -> None:
-        """Tell of one file, if anybody wants to know."""
+        """Report one file, if an observer wants each of them."""
         if self.observer.file is not None:
             self.observer.file(change, join_path(directory, name))
 
     def tick(self) -> None:
-        """Tell how far it is, where the last time was long enough ago."""
+        """Report the progress, at most every 0.1 s."""
         if self.observer.progress is None:
             return
         now_ns = self.clock.now_ns()
-        if not 0 <= now_ns - self.told_ns < PROGRESS_INTERVAL_NS:
-            self.told_ns = now_ns
+        if not 0 <= now_ns - self.last_reported_ns < PROGRESS_INTERVAL_NS:
+            self.last_reported_ns = now_ns
             self.progress.bytes_stored = self.bytes_stored()
             self.observer.progress(self.progress)
 
 
 class BackupSummary(msgspec.Struct, frozen=True):
-    """What a backup came to.
+    """The outcome of a backup.
 
     Attributes:
         name: The snapshot's name in `Archives/`; b"" where none was entered.
@@ -184,7 +184,7 @@ class BackupSummary(msgspec.Struct, frozen=True):
 
 
 def compare(entry: Entry, recorded: Entry | None) -> Change:
-    """Tell how an entry compares with the one that was recorded under its name."""
+    """Compare an entry with the one that was recorded under its name."""
     if recorded is None:
         return Change.NEW
     return Change.UNCHANGED if entry == recorded else Change.CHANGED

@@ -128,7 +128,7 @@ def latest_snapshot(grid: CapReader, target: Target, host: str, sources: tuple[b
 
 
 def is_latest(grid: CapReader, target: Target, encoded: bytes) -> bool:
-    """Tell whether the latest snapshot is the directory of this packed cap."""
+    """Whether the latest snapshot is the directory of this encoded cap."""
     latest = grid.read_directory(target.directory.read_cap).get(LATEST)
     return latest is not None and latest.encoded == encoded
 
@@ -142,8 +142,8 @@ def _set_latest(grid: Grid, session: Session, target: Target, archived: list[Ent
 
     def replace(entries: list[Entry]) -> list[Entry]:
         before = _find(entries, LATEST)
-        is_told = before is None or any(_is_same(entry, before.encoded, before.metadata) for entry in archived)
-        newest = newest_snapshot(archived if is_told else grid.read_directory(target.archives.read_cap), clock.now_ns())
+        is_known = before is None or any(_is_same(entry, before.encoded, before.metadata) for entry in archived)
+        newest = newest_snapshot(archived if is_known else grid.read_directory(target.archives.read_cap), clock.now_ns())
         if newest is None:
             return entries
         latest = Entry(LATEST, newest.encoded, newest.metadata)
@@ -155,7 +155,7 @@ def _set_latest(grid: Grid, session: Session, target: Target, archived: list[Ent
 
 
 def _is_committed(session: Session, entry: Entry) -> bool:
-    """Say that another run's snapshot is about to be linked: it may be forgotten and pruned before it is. False where it was."""
+    """Protect another run's snapshot, which is about to be linked, from a prune; return False where a prune was faster."""
     try:
         session.commit([], found=[cap for cap in (entry.cap,) if isinstance(cap, ReadCap)])
     except FencedError:

@@ -8,10 +8,10 @@ from collections.abc import Generator
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from tallac.backup.assembly import EntrySlot, PendingDirectory
 from tallac.backup.context import WalkContext
 from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_file
 from tallac.backup.files import QUEUED_MAX
+from tallac.backup.pending_directory import EntrySlot, PendingDirectory
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.removed import RemovedCounter
 from tallac.backup.summary import Change, compare
@@ -32,10 +32,10 @@ from tallac.source import (
 from tallac.sourcedb import DirectoryRow
 
 _EMPTY_FILE = encode_cap(LiteralFile(b""))
-_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+_VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 
 
-class _Request(NamedTuple):
+class _VisitRequest(NamedTuple):
     """A directory that is to be visited; one without a name is the source itself."""
 
     name: bytes
@@ -45,13 +45,13 @@ class _Request(NamedTuple):
 
 
 _Visited: TypeAlias = DirectoryRow | PendingDirectory | None
-"""What became of a directory: it has not changed; it is in the making; it is left out."""
+"""The outcome of a visit: a row where nothing has changed, else a pending directory; None where it is left out."""
 
-_Visit: TypeAlias = Generator[_Request, _Visited, _Visited]
+_Visit: TypeAlias = Generator[_VisitRequest, _Visited, _Visited]
 
 
 class _Before(NamedTuple):
-    """What was visited of a directory while it still looked unchanged.
+    """The visits made below a directory while it still looked unchanged.
 
     Attributes:
         last: The last subdirectory that was visited; b"" where none was. Those before it came out unchanged.
@@ -70,20 +70,20 @@ class _Before(NamedTuple):
 class Walk:
     """One walk through one source."""
 
-    def __init__(self, around: WalkContext) -> None:
-        self._around = around
-        self._stack = around.stack
-        self._ledger = around.ledger
-        self._assembler = around.assembler
-        self._record = around.record
+    def __init__(self, context: WalkContext) -> None:
+        self._context = context
+        self._stack = context.stack
+        self._ledger = context.ledger
+        self._assembler = context.assembler
+        self._record = context.record
         # What a prune takes is no loss for what hangs from a root; but records know nothing of roots.
-        self._epoch = None if around.writer.has_losses else around.writer.epoch
-        self._trusts_timestamps = around.trusts_timestamps
-        self._gone = RemovedCounter(around.grid, around.record, around.ledger)
+        self._epoch = None if context.writer.has_losses else context.writer.epoch
+        self._trusts_timestamps = context.trusts_timestamps
+        self._removed = RemovedCounter(context.grid, context.record, context.ledger)
         self._excluded: set[bytes] = set()
 
     def run(self, source: bytes, selection: DirectorySelection, recorded: Recorded | None) -> DirectoryRow | PendingDirectory:
-        """Visit the source and all below it. Directories that come out as assemblies are finished once all files are read.
+        """Visit the source and all below it. Directories that come out as pending directories are finished once all files are read.
 
         Trees may be deeper than Python's stack; so visits are generators on a stack of our own.
 
@@ -91,7 +91,7 @@ class Walk:
             SourceError: The source itself can't be listed.
             StoreError: The store failed.
         """
-        visits = [self._visit(_Request(b"", source, recorded, selection))]
+        visits = [self._visit(_VisitRequest(b"", source, recorded, selection))]
         answer: _Visited = None
         try:
             while True:
@@ -111,8 +111,8 @@ class Walk:
         assert answer is not None
         return answer
 
-    def _visit(self, request: _Request) -> _Visit:
-        read_ns = self._around.clock.now_ns()
+    def _visit(self, request: _VisitRequest) -> _Visit:
+        read_ns = self._context.clock.now_ns()
         try:
             if request.name:
                 self._stack.enter(request.name, to_pass=request.selection.scope is not None)
@@ -121,62 +121,62 @@ class Walk:
             return None
         try:
             try:
-                listing = request.selection.scan(self._stack.descriptor, self._around.filesystem)
+                listing = request.selection.scan(self._stack.descriptor, self._context.filesystem)
             except OSError as error:
                 if not request.name:
                     raise SourceError(f"{display_path(request.path)}: can't be listed: {error.strerror}") from error
                 self._leave_out(request.path, error)
                 return None
             with listing:
-                self._tell_progress(request, len(listing))
+                self._report_progress(request, len(listing))
                 chosen = ChosenScan(listing, self._select(request, listing))
                 return (yield from self._look(request, chosen, read_ns))
         finally:
             if request.name:
                 self._stack.leave()
 
-    def _select(self, request: _Request, listing: Scan) -> DirectorySelection:
+    def _select(self, request: _VisitRequest, listing: Scan) -> DirectorySelection:
         def notice(name: bytes, message: str) -> None:
             self._ledger.observer.notice(join_path(request.path, name), message)
 
-        return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._around.filesystem)
+        return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._context.filesystem)
 
-    def _tell_progress(self, request: _Request, count: int) -> None:
+    def _report_progress(self, request: _VisitRequest, count: int) -> None:
         self._ledger.progress.files_found += count
         self._ledger.progress.path = request.path
         self._ledger.tick()
 
-    def _look(self, request: _Request, listing: ChosenScan, read_ns: int) -> _Visit:
+    def _look(self, request: _VisitRequest, listing: ChosenScan, read_ns: int) -> _Visit:
         """Recognise a directory by its signature, or go through its entries."""
         signature = listing.signature()
         # Which sources a directory leads to is no property of the directory: of such a one the record tells nothing.
         is_traverse_only = request.selection.scope is not None
         row = None if is_traverse_only else self._record.directory(request.path)
         recorded = request.recorded if row is None else Recorded(row.encoded, row.read_ns, row.epoch == self._epoch)
-        assembly = PendingDirectory(
+        pending = PendingDirectory(
             request.path, self._stack.components, read_ns, None if recorded is None else recorded.encoded, signature
         )
-        assembly.is_traverse_only = is_traverse_only
+        pending.is_traverse_only = is_traverse_only
         before = _Before()
         if row is not None and signature is not None and self._is_recognised(row, signature):
             before = yield from self._visit_below(request.path, listing, row)
             if before.is_unchanged:
                 self._pass_over(request.path, listing, row, before)
                 return row
-        yield from self._go_through(assembly, listing, recorded, before)
-        return assembly
+        yield from self._go_through(pending, listing, recorded, before)
+        return pending
 
     def _is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
         is_same = self._trusts_timestamps and row.signature == signature
-        return is_same and row.epoch == self._epoch and self._around.writer.holds(row.encoded)
+        return is_same and row.epoch == self._epoch and self._context.writer.holds(row.encoded)
 
-    def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[_Request, _Visited, _Before]:
+    def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[_VisitRequest, _Visited, _Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
         last, visited, below, files, size = b"", None, Subdirectories(), 0, 0
         for found in listing.directories():
             if not self._is_excluded(path, found):
                 last = found.name
-                visited = yield _Request(last, join_path(path, last), None, listing.selection.beneath(found))
+                visited = yield _VisitRequest(last, join_path(path, last), None, listing.selection.beneath(found))
                 if not isinstance(visited, DirectoryRow):
                     return _Before(last, visited)
                 below.add(last, visited.encoded)
@@ -184,62 +184,62 @@ class Walk:
         return _Before(last, visited, below.digest() == row.below, files, size)
 
     def _go_through(
-        self, assembly: PendingDirectory, listing: ChosenScan, recorded: Recorded | None, before: _Before
-    ) -> Generator[_Request, _Visited, None]:
+        self, pending: PendingDirectory, listing: ChosenScan, recorded: Recorded | None, before: _Before
+    ) -> Generator[_VisitRequest, _Visited, None]:
         """Go through a directory's entries one by one."""
         for name, error in listing.failures:
-            self._leave_out(join_path(assembly.path, name), error)
+            self._leave_out(join_path(pending.path, name), error)
         old_entries = RecordedEntries(
-            self._around.grid,
+            self._context.grid,
             recorded,
-            on_gone=lambda entry: self._forget(assembly.path, entry),
-            on_damage=lambda error: self._ledger.observer.notice(assembly.path, f"it is read anew: {error}"),
+            on_removed=lambda entry: self._forget(pending.path, entry),
+            on_damage=lambda error: self._ledger.observer.notice(pending.path, f"it is read anew: {error}"),
         )
-        provisional = ProvisionalEntries(self._record, assembly.path)
-        for found in listing.entries(partial(self._exclude, assembly)):
+        provisional = ProvisionalEntries(self._record, pending.path)
+        for found in listing.entries(partial(self._exclude, pending)):
             old = old_entries.find(found.name)
-            if not is_recorded_safely(found.ctime_ns, assembly.read_ns):
-                assembly.discard_signature()
+            if not is_recorded_safely(found.ctime_ns, pending.read_ns):
+                pending.discard_signature()
             if stat.S_ISDIR(found.mode):
                 below = _below(old, recorded)
-                request = _Request(found.name, join_path(assembly.path, found.name), below, listing.selection.beneath(found))
-                yield from self._add_directory(assembly, found, old, request, before)
+                request = _VisitRequest(found.name, join_path(pending.path, found.name), below, listing.selection.beneath(found))
+                yield from self._add_directory(pending, found, old, request, before)
             elif old is not None and recorded is not None and self._is_reusable(found, old, recorded):
-                self._add(assembly, old, Change.UNCHANGED)
+                self._add(pending, old, Change.UNCHANGED)
             else:
-                self._store(assembly, found, old, provisional)
+                self._store(pending, found, old, provisional)
             if self._assembler.queued > QUEUED_MAX:
-                self._around.files.drain()
+                self._context.files.drain()
         old_entries.finish()
-        self._assembler.close(assembly)
+        self._assembler.close(pending)
 
     def _add_directory(
         self,
-        assembly: PendingDirectory,
+        pending: PendingDirectory,
         found: SourceEntry,
         old: Entry | None,
-        request: _Request,
+        request: _VisitRequest,
         before: _Before,
-    ) -> Generator[_Request, _Visited, None]:
-        if self._is_excluded(assembly.path, found):
+    ) -> Generator[_VisitRequest, _Visited, None]:
+        if self._is_excluded(pending.path, found):
             return
         if old is not None and not old.is_directory:
-            self._gone.add(assembly.path, old)
+            self._removed.add(pending.path, old)
         visited = yield from self._visit_once(request, before)
         if visited is None:
-            assembly.discard_signature()
+            pending.discard_signature()
             return
         is_same = old is not None and request.recorded is not None and _is_as_recorded(found, old, request.recorded.read_ns)
-        metadata = old.metadata if old is not None and is_same else self._directory_metadata(assembly, found, request)
+        metadata = old.metadata if old is not None and is_same else self._directory_metadata(pending, found, request)
         if isinstance(visited, DirectoryRow):
             self._ledger.directories.add(Change.UNCHANGED, 1 + visited.directories)
             self._ledger.files.add(Change.UNCHANGED, visited.files)
-            self._assembler.add_directory(assembly, Entry(found.name, visited.encoded, metadata), visited)
+            self._assembler.add_directory(pending, Entry(found.name, visited.encoded, metadata), visited)
         else:
-            place = EntrySlot(assembly, self._assembler.reserve(assembly), found.name, metadata)
-            self._assembler.put(visited, place)
+            slot = EntrySlot(pending, self._assembler.reserve(pending), found.name, metadata)
+            self._assembler.put(visited, slot)
 
-    def _visit_once(self, request: _Request, before: _Before) -> _Visit:
+    def _visit_once(self, request: _VisitRequest, before: _Before) -> _Visit:
         """Visit a subdirectory, unless it was while the directory above still looked unchanged."""
         if request.name == before.last:
             return before.visited
@@ -247,8 +247,8 @@ class Walk:
             return row
         return (yield request)
 
-    def _directory_metadata(self, assembly: PendingDirectory, found: SourceEntry, request: _Request) -> Metadata:
-        filesystem = self._around.filesystem
+    def _directory_metadata(self, pending: PendingDirectory, found: SourceEntry, request: _VisitRequest) -> Metadata:
+        filesystem = self._context.filesystem
         is_traverse_only = request.selection.scope is not None
         try:
             descriptor = self._stack.enter(found.name)
@@ -260,7 +260,7 @@ class Walk:
         except OSError as error:
             if is_traverse_only and isinstance(error, PermissionError):
                 return metadata_of(found)
-            assembly.discard_signature()
+            pending.discard_signature()
             self._ledger.observer.notice(request.path, f"its attributes can't be read: {error.strerror}")
             return metadata_of(found)
 
@@ -269,43 +269,43 @@ class Walk:
             return False
         if EncodedCap(old.encoded).is_literal_file:
             return True
-        writer = self._around.writer
+        writer = self._context.writer
         return writer.holds(old.encoded) if recorded.is_current else writer.holds_all(old.encoded)
 
-    def _add(self, assembly: PendingDirectory, entry: Entry, change: Change) -> None:
-        self._ledger.finish_file(change, assembly.path, entry.name, entry.size)
-        self._assembler.add(assembly, entry)
+    def _add(self, pending: PendingDirectory, entry: Entry, change: Change) -> None:
+        self._ledger.finish_file(change, pending.path, entry.name, entry.size)
+        self._assembler.add(pending, entry)
 
-    def _store(self, assembly: PendingDirectory, found: SourceEntry, old: Entry | None, provisional: ProvisionalEntries) -> None:
+    def _store(self, pending: PendingDirectory, found: SourceEntry, old: Entry | None, provisional: ProvisionalEntries) -> None:
         """Store what is no directory, and new or changed."""
         if old is not None and old.is_directory:
-            self._forget(assembly.path, old)
+            self._forget(pending.path, old)
             old = None
         if not found.is_regular:
-            self._store_special(assembly, found, old)
+            self._store_special(pending, found, old)
             return
         stored = provisional.find(found.name) if self._trusts_timestamps else []
-        if stored and _is_as_recorded(found, *stored[0]) and self._around.writer.holds_all(stored[0].entry.encoded):
-            self._add(assembly, stored[0].entry, compare(stored[0].entry, old))
+        if stored and _is_as_recorded(found, *stored[0]) and self._context.writer.holds_all(stored[0].entry.encoded):
+            self._add(pending, stored[0].entry, compare(stored[0].entry, old))
         else:
-            self._around.files.read(assembly, found, old, stored)
+            self._context.files.read(pending, found, old, stored)
 
-    def _store_special(self, assembly: PendingDirectory, found: SourceEntry, old: Entry | None) -> None:
+    def _store_special(self, pending: PendingDirectory, found: SourceEntry, old: Entry | None) -> None:
         """Store a symbolic link, FIFO, socket or device: its metadata is all there is."""
-        filesystem = self._around.filesystem
+        filesystem = self._context.filesystem
         try:
             directory = self._stack.descriptor
             target = read_link(directory, found.name, filesystem=filesystem) if found.is_symlink else None
             xattrs = read_xattrs_beneath(directory, found.name, filesystem=filesystem)
         except OSError as error:
-            assembly.discard_signature()
-            self._leave_out(join_path(assembly.path, found.name), error)
+            pending.discard_signature()
+            self._leave_out(join_path(pending.path, found.name), error)
             return
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
-        self._add(assembly, entry, compare(entry, old))
+        self._add(pending, entry, compare(entry, old))
 
     def _is_excluded(self, path: bytes, found: SourceEntry) -> bool:
-        if not self._around.is_excluded(found.device, found.inode):
+        if not self._context.is_excluded(found.device, found.inode):
             return False
         excluded = join_path(path, found.name)
         if excluded not in self._excluded:
@@ -313,9 +313,9 @@ class Walk:
             self._ledger.observer.notice(excluded, "left out, because it is the vault that this backup goes into")
         return True
 
-    def _exclude(self, assembly: PendingDirectory, found: SourceEntry) -> None:
-        assembly.excluded += 1
-        self._ledger.exclude(join_path(assembly.path, found.name))
+    def _exclude(self, pending: PendingDirectory, found: SourceEntry) -> None:
+        pending.excluded += 1
+        self._ledger.exclude(join_path(pending.path, found.name))
 
     def _pass_over(self, path: bytes, listing: ChosenScan, row: DirectoryRow, before: _Before) -> None:
         """Go on from an unchanged directory; name its files where anybody wants that. They are counted with the directory."""
@@ -328,12 +328,12 @@ class Walk:
                 self._ledger.name_file(Change.UNCHANGED, path, found.name)
 
     def _forget(self, path: bytes, gone: Entry) -> None:
-        self._gone.add(path, gone)
+        self._removed.add(path, gone)
         if gone.is_directory:
             self._record.drop_below(join_path(path, gone.name))
 
     def _leave_out(self, path: bytes, error: OSError) -> None:
-        if error.errno in _GONE:
+        if error.errno in _VANISHED:
             self._ledger.vanish()
         else:
             self._ledger.leave_out(path, error.strerror or str(error))
@@ -344,7 +344,7 @@ def _is_as_recorded(found: SourceEntry, recorded: Entry, read_ns: int) -> bool:
 
 
 def _below(old: Entry | None, recorded: Recorded | None) -> Recorded | None:
-    """Tell how a subdirectory was stored, by what the directory above tells."""
+    """Return how a subdirectory was stored, by the entry in the directory above."""
     if old is None or recorded is None or not old.is_directory:
         return None
     return Recorded(old.encoded, recorded.read_ns, recorded.is_current)

@@ -1,4 +1,4 @@
-"""What a backup's worker processes do: read files of the source and store what is in them."""
+"""The task of a backup's worker processes: read files of the source, and store their contents."""
 
 from __future__ import annotations
 

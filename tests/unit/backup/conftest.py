@@ -16,7 +16,8 @@ from tests.ticks import AHEAD_NS, pass_a_tick
 
 from tallac.backup import BackupSummary, Change, Observer, Progress
 from tallac.backup.dry_run import DryRunSummary, dry_run
-from tallac.backup.run import BackupRequest, back_up
+from tallac.backup.request import BackupRequest
+from tallac.backup.run import back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
 from tallac.dag import Entry, SnapshotFacts
 from tallac.source import FileSystem, Scope, Selection

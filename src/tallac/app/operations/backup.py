@@ -20,7 +20,8 @@ from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.workspace import Workspace
 from tallac.backup import BackupSummary, Observer
 from tallac.backup.dry_run import DryRunSummary, dry_run
-from tallac.backup.run import WORKERS, BackupRequest, back_up
+from tallac.backup.request import WORKERS, BackupRequest
+from tallac.backup.run import back_up
 from tallac.backup.stream import back_up_stream
 from tallac.caps import DirectoryWriteCap, MutableDirectoryWrite
 from tallac.clock import SystemClock

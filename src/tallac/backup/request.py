@@ -1,0 +1,68 @@
+"""Requests for a backup: what is to be backed up, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tallac.caps import DirectoryWriteCap
+from tallac.dag import SnapshotFacts, display_path
+from tallac.errors import SourceError, UsageError
+from tallac.source import FileSystem, Scope, Selection, open_root
+
+WORKERS = 2
+
+
+class BackupRequest(msgspec.Struct, frozen=True):
+    """A request for one backup.
+
+    Attributes:
+        root: The mutable directory that the path to the target begins at.
+        path: The names that lead to the target.
+        source: The absolute path of what becomes the snapshot's root.
+        scope: Leads from there to the sources; None where the root itself is the source.
+        sources: What the snapshot's facts name as its sources; the root where nothing is given.
+        missing: Paths that the user named and that can't be backed up, with the reason.
+        facts: Host, user, tags and version for the snapshot; the rest is filled in.
+        selection: What of the source is backed up.
+        is_excluded: Tells of a directory's (device, inode) whether it is to be left out, as the vault itself is.
+        workers: How many worker processes may be started; 0 reads everything in this one.
+        time_ns: What the snapshot is named by, UTC; None for the time at which it is entered.
+        trusts_timestamps: Whether files that look as they did are taken to be what they were, and not read.
+        skips_unchanged: Whether no snapshot is entered where `Latest` has the very same files.
+    """
+
+    root: DirectoryWriteCap
+    path: Sequence[bytes]
+    source: bytes
+    facts: SnapshotFacts = msgspec.field(default_factory=SnapshotFacts)
+    selection: Selection = msgspec.field(default_factory=Selection)
+    is_excluded: Callable[[int, int], bool] = lambda device, inode: False  # noqa: ARG005
+    workers: int = WORKERS
+    scope: Scope | None = None
+    sources: tuple[bytes, ...] = ()
+    missing: tuple[tuple[bytes, str], ...] = ()
+    time_ns: int | None = None
+    trusts_timestamps: bool = True
+    skips_unchanged: bool = False
+
+    @property
+    def named_sources(self) -> tuple[bytes, ...]:
+        """The sources that the snapshot's facts name."""
+        return self.sources or (self.source,)
+
+
+def open_source(source: bytes, filesystem: FileSystem) -> int:
+    """Open the directory that becomes the snapshot's root.
+
+    Raises:
+        SourceError: It can't be opened.
+        UsageError: It is no directory.
+    """
+    try:
+        return open_root(source, filesystem=filesystem)
+    except SourceError as error:
+        if isinstance(error.__cause__, NotADirectoryError):
+            raise UsageError(f"{display_path(source)} is a file; back up the folder that holds it") from error
+        raise
