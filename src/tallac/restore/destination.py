@@ -72,7 +72,7 @@ class Folder:
                 raise
 
     def final_metadata(self, wanted: Metadata) -> Metadata | None:
-        """Tell what the folder gets when all in it is done; None: nothing."""
+        """Return the metadata that the folder gets when all in it is done; None for none."""
         if wanted.mode is not None:
             return wanted
         if self.is_new:

@@ -10,7 +10,7 @@ from tallac.errors import EntryError
 
 
 class Kind(Enum):
-    """What has to be done for an entry."""
+    """The ways in which entries are restored."""
 
     DIRECTORY = "directory"
     REGULAR = "regular"
@@ -18,7 +18,7 @@ class Kind(Enum):
 
 
 def kind_of(entry: Entry) -> Kind:
-    """Tell what an entry is, by its cap and its mode.
+    """Return the kind of an entry, by its cap and its mode.
 
     Raises:
         EntryError: They contradict each other, or the mode is none that a file can have.

@@ -95,17 +95,17 @@ class DestinationSystem(FileSystem):
         return os.read(descriptor, size)
 
     def sync(self) -> None:
-        """Have all that was written put on disk."""
+        """Write to disk all that is still in the system's memory."""
         if hasattr(os, "sync"):
             os.sync()
 
     def drop_cached(self, descriptor: int) -> None:
-        """Have an open file read from the disk, as far as what was written is there."""
+        """Drop an open file from the system's memory, so that it is read from the disk."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def rename(self, old: bytes, new: bytes, directory: int) -> None:
-        """Give something another name in its directory, in place of what has that name."""
+        """Rename something in its directory, in place of what has the new name."""
         os.replace(old, new, src_dir_fd=directory, dst_dir_fd=directory)
 
     def remove(self, name: bytes, directory: int) -> None:
@@ -117,7 +117,7 @@ class DestinationSystem(FileSystem):
         os.rmdir(name, dir_fd=directory)
 
     def grant_owner_access(self, name: bytes, directory: int) -> None:
-        """Give a directory's owner all rights to it; needed before a normal user can enter it."""
+        """Grant a directory's owner all rights to it; needed before a normal user can enter it."""
         if not hasattr(os, "O_PATH"):
             raise OSError(errno.ENOTSUP, "this system can't do that to a directory that is not opened")
         descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)

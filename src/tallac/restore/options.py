@@ -1,4 +1,4 @@
-"""What a user can ask for."""
+"""Options and settings of a restore."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallac.restore.path_filter import EVERYTHING, Selection
 
 
 class Overwrite(Enum):
-    """What becomes of a file that is there already and differs; its value is the word for it.
+    """Rules for a file that exists and differs; the value is the word on the command line.
 
     ALWAYS: it is replaced, and contents are compared to find out. IF_CHANGED: likewise, but contents are compared only where size
     or time differs. IF_NEWER: as IF_CHANGED where the snapshot's is newer, else it stays. NEVER: it stays. Where only metadata
@@ -26,7 +26,7 @@ class Overwrite(Enum):
 
 
 class RestoreOptions(msgspec.Struct, frozen=True):
-    """What of a snapshot is wanted, and how.
+    """The part of a snapshot that is wanted, and how it is restored.
 
     Attributes:
         selection: Which paths.
@@ -63,7 +63,7 @@ def read_umask() -> int:
 
 
 class RestoreSettings(msgspec.Struct, frozen=True):
-    """What holds for a whole restore.
+    """Settings of a whole restore.
 
     Attributes:
         destination: The folder's path, for messages.

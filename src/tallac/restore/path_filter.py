@@ -9,7 +9,7 @@ from tallac.source import Patterns
 
 
 class Scope(Enum):
-    """What holds for a path, and for what is below it.
+    """The scope of a path, and of what is below it.
 
     IN: it is wanted, and so is everything below it that is not excluded. TRAVERSE_ONLY: a directory that is not wanted itself, but
     something below it may be. OUT: neither it nor anything below it.
@@ -21,7 +21,7 @@ class Scope(Enum):
 
 
 class Selection:
-    """Tells for each path whether it is wanted: what is included, if anything is, without what is excluded."""
+    """A choice of paths: those that are included, or all if none is, without those that are excluded."""
 
     def __init__(
         self,

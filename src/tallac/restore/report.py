@@ -1,4 +1,4 @@
-"""What a restore did, and what it could not do."""
+"""Reports of a restore: what it did, and what it could not do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ProblemKind(Enum):
 
 
 class Change(Enum):
-    """What was done at a path; its value is the word for it.
+    """The things that can be done at a path; the value is the word for it.
 
     NEW: nothing was there. REPLACED: something else was. AMENDED: only metadata was set. UNCHANGED: it was right. KEPT: it
     differs, and stays since that was asked for. DELETED: the snapshot has nothing there.
@@ -53,7 +53,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class RestoreSummary(msgspec.Struct):
-    """What a restore did so far.
+    """The counts of a restore so far.
 
     Attributes:
         files: How many were made or replaced; everything that is no directory counts as a file.
@@ -109,7 +109,7 @@ class RestoreSummary(msgspec.Struct):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth saying once at the end."""
+        """Remarks to be made once at the end."""
         return ("owners were not set: not root",) if self.owners_unset else ()
 
     def count(self, problem: Problem) -> None:
@@ -123,7 +123,7 @@ class RestoreSummary(msgspec.Struct):
 
 
 class BatchResult(msgspec.Struct):
-    """What became of a batch. It can be pickled."""
+    """The result of a batch. It can be pickled."""
 
     files: int = 0
     bytes: int = 0
@@ -139,7 +139,7 @@ class BatchResult(msgspec.Struct):
 
 
 class RestoreObserver(msgspec.Struct, frozen=True):
-    """What is told while a restore runs.
+    """Callbacks for what happens while a restore runs.
 
     Attributes:
         problem: Called once for each thing that is not as it was.

@@ -34,7 +34,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What becomes of a snapshot.
+    """The decision on one snapshot.
 
     Attributes:
         candidate: The snapshot.
@@ -84,7 +84,7 @@ def decide(
 
 
 def _apply(rules: Rules, timed: Iterable[tuple[int, Candidate]], now_ns: int, zone: tzinfo | None) -> dict[bytes, list[str]]:
-    """Give the reasons for each name by one sort of time; none for what the rules drop."""
+    """Return the reasons to keep each name, by one sort of time; none for what the rules drop."""
     ordered = sorted(timed, key=lambda item: (item[0], item[1].name), reverse=True)
     moments = [_local(time_ns, zone) for time_ns, _ in ordered]
     reasons: dict[bytes, list[str]] = {
@@ -107,7 +107,7 @@ def _apply(rules: Rules, timed: Iterable[tuple[int, Candidate]], now_ns: int, zo
 
 
 def _newest_of_each(period: Period, moments: Sequence[datetime], reach: int, count: int | None) -> list[tuple[int, str]]:
-    """Give the places, among the first `reach`, of the newest snapshot of each of the `count` newest periods.
+    """Return the places, among the first `reach`, of the newest snapshot of each of the `count` newest periods.
 
     The oldest of all is kept as well while there are fewer periods than asked for: so history grows to its full length.
     """

@@ -19,7 +19,7 @@ from tallac.retention.target import Target, facts_of, find_named, is_held, set_l
 
 
 class GroupBy(Enum):
-    """What the snapshots of a group have in common."""
+    """The facts that snapshots can be grouped by."""
 
     HOST = "host"
     SOURCE = "source"
@@ -41,7 +41,7 @@ class GroupKey(msgspec.Struct, frozen=True):
 
 
 class RetentionPolicy(msgspec.Struct, frozen=True):
-    """What to keep, and how.
+    """A retention policy: what to keep, for which groups.
 
     Attributes:
         rules: What to keep.
@@ -57,7 +57,7 @@ class RetentionPolicy(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a `forget` comes to.
+    """The decisions of one `forget`.
 
     Attributes:
         groups: The decisions for each group, the newest snapshot first.
@@ -114,7 +114,7 @@ def plan(order: RetentionPolicy, entries: Iterable[Entry], sights: Mapping[bytes
 
 
 def group_of(entry: Entry, group_by: frozenset[GroupBy]) -> GroupKey:
-    """Tell which group a snapshot belongs to."""
+    """Return the group that a snapshot belongs to."""
     facts = facts_of(entry)
     return GroupKey(
         facts.host if GroupBy.HOST in group_by else None,
@@ -194,7 +194,7 @@ def forget_named(
 
 
 class Undone(msgspec.Struct, frozen=True):
-    """What an undo came to.
+    """The outcome of an undo.
 
     Attributes:
         back: Names that are back.
@@ -252,7 +252,7 @@ def _missing(entries: Iterable[Entry], found: Iterable[Entry]) -> list[Entry]:
 
 
 def _trouble(grid: Grid, entry: Entry) -> str | None:
-    """Say what a snapshot lacks; None where it is whole."""
+    """Return what a snapshot lacks; None where it is whole."""
     try:
         report = grid.check(entry.cap, read_data=False)
     except DamageError as error:

@@ -31,7 +31,7 @@ class TagChange(msgspec.Struct, frozen=True):
 
 
 def hold(grid: Grid, target: Target, names: Sequence[bytes], reason: str, clock: Clock, *, dry_run: bool = False) -> list[Entry]:
-    """Let these snapshots never be forgotten, and say why. Gives their entries as they are then; durable when this returns.
+    """Hold snapshots, so that they are never forgotten, and note why. Returns their new entries; durable when this returns.
 
     Raises:
         EntryNotFoundError: One is missing; none was changed.
@@ -42,7 +42,7 @@ def hold(grid: Grid, target: Target, names: Sequence[bytes], reason: str, clock:
 
 
 def release(grid: Grid, target: Target, names: Sequence[bytes], clock: Clock, *, dry_run: bool = False) -> list[Entry]:
-    """Let these snapshots be forgotten again. Raises as `hold`."""
+    """Release snapshots, so that they can be forgotten again. Raises as `hold`."""
     return _change(grid, target, names, lambda entry: with_mark(entry, "held", None), clock, dry_run=dry_run)
 
 

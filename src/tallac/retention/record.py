@@ -1,4 +1,4 @@
-"""What this machine remembers of a target: when it first saw each snapshot, and what it forgot.
+"""This machine's record of a target: when it first saw each snapshot, and what it forgot.
 
 One SQLite file, readable by the user alone: what was forgotten is kept with its cap. Losing the file loses `--undo`, and makes the
 next `forget` believe the times that snapshots claim; it harms no snapshot.
@@ -58,7 +58,7 @@ class Sight(msgspec.Struct, frozen=True):
     seen_ns: int
 
     def counted_ns(self, claimed_ns: int) -> int:
-        """Give the time that counts: the claimed one where it can be true, else that of the first sight.
+        """Return the time that counts: the claimed one where it can be true, else that of the first sight.
 
         It can be true where it lies between the two looks, give or take `TOLERANCE_NS`.
         """
@@ -121,7 +121,7 @@ class RetentionRecord:
         return {found[snapshot]: Sight(after, seen) for snapshot, after, seen in rows if snapshot in found}
 
     def replace(self, target: bytes, old: Entry, new: Entry) -> None:
-        """Let a snapshot that was rewritten inherit when it was first seen."""
+        """Record that a rewritten snapshot was first seen when its former self was."""
         with self._transaction():
             self._connection.execute(
                 "INSERT OR IGNORE INTO seen SELECT target, ?, after_ns, seen_ns FROM seen WHERE target = ? AND snapshot = ?",
@@ -140,16 +140,16 @@ class RetentionRecord:
             )
 
     def last_forgotten(self, target: bytes) -> list[Entry]:
-        """Give what the last run forgot that is not undone, in order of the names."""
+        """Return what the last run forgot that is not undone, in order of the names."""
         sql = "SELECT entry FROM forgotten WHERE target = ? AND run = (SELECT max(run) FROM forgotten WHERE target = ?)"
         return self._entries(sql, (target, target))
 
     def all_forgotten(self, target: bytes) -> list[Entry]:
-        """Give all that was ever forgotten and is not undone; of two with one name, the one forgotten last."""
+        """Return all that was ever forgotten and is not undone; of two with one name, the one forgotten last."""
         return self._entries("SELECT entry FROM forgotten WHERE target = ? ORDER BY number", (target,))
 
     def drop_forgotten(self, target: bytes, names: Iterable[bytes]) -> None:
-        """Let go of what is back, or gone for good."""
+        """Delete the rows of what is back, or lost for good."""
         with self._transaction():
             self._connection.executemany("DELETE FROM forgotten WHERE target = ? AND name = ?", [(target, name) for name in names])
 
@@ -191,10 +191,10 @@ class RetentionRecord:
 
 
 def fingerprint(entry: Entry) -> bytes:
-    """Tell a snapshot from others by name and cap; neither shows."""
+    """Return a key of a snapshot, by its name and cap; neither can be read from it."""
     return hashlib.sha256(len(entry.name).to_bytes(4, "big") + entry.name + entry.encoded).digest()[:16]
 
 
 def claimed_ns(entry: Entry) -> int | None:
-    """Give the time that a snapshot's name tells; None for what is no snapshot."""
+    """Return the time that a snapshot's name tells; None for what is no snapshot."""
     return parse_snapshot_name(entry.name) if entry.is_directory else None

@@ -14,11 +14,11 @@ from tallac.retention.record import RetentionRecord, claimed_ns
 from tallac.retention.target import Target, find_named, is_held, set_latest, with_metadata
 
 IsExcluded = Callable[[bytes, bool], bool]
-"""Tells of a path below the snapshot, and of whether it is a directory, whether it is to go."""
+"""Whether to remove a path below the snapshot, given whether it is a directory."""
 
 
 class Removed(msgspec.Struct, frozen=True):
-    """What was taken out.
+    """Counts of what was removed.
 
     Attributes:
         files: How many, of all kinds but directories.
@@ -36,7 +36,7 @@ class Removed(msgspec.Struct, frozen=True):
 
 
 class Rewritten(msgspec.Struct, frozen=True):
-    """What became of one snapshot.
+    """The outcome for one snapshot.
 
     Attributes:
         name: Its name, which it keeps.
@@ -81,7 +81,7 @@ def rewrite(
 
 
 class _Result(msgspec.Struct):
-    """What became of a directory: its packed cap, and what is missing in it now."""
+    """The outcome for a directory: its encoded cap, and what was removed from it."""
 
     encoded: bytes
     removed: Removed = msgspec.field(default_factory=Removed)
@@ -125,7 +125,7 @@ class _Run:
         return [rewritten for _, _, rewritten in found]
 
     def removals(self, writer: CapWriter | None) -> Iterator[tuple[Entry, Entry, Rewritten]]:
-        """Give each snapshot that changes: its entry before and after, and what is missing then. Nothing is stored for None."""
+        """Iterate over the snapshots that change: the entry before and after, and what was removed. Nothing is stored for None."""
         entries = self._target.read(self._grid)
         wanted = find_named(entries, self._names, self._target.label) if self._names else entries
         walk = _Walk(self._grid, writer, self._is_excluded)
@@ -163,7 +163,7 @@ class _Walk:
         self._known: dict[tuple[bytes, bytes], _Result] = {}
 
     def rewrite(self, encoded: bytes) -> _Result:
-        """Give what becomes of a snapshot's directory."""
+        """Rewrite a snapshot's directory."""
         # A list in place of recursion, as trees may be deeper than Python's stack.
         levels = [self._enter(b"", encoded)]
         while True:
@@ -212,7 +212,7 @@ class _Walk:
 
 
 def _note(level: _Level, name: bytes, before: bytes, result: _Result) -> None:
-    """Let a directory know what became of one in it."""
+    """Add the outcome for a subdirectory to the directory above."""
     if result.encoded != before:
         level.changes[name] = result.encoded
     level.result.removed += result.removed
@@ -235,7 +235,7 @@ def _count(reader: CapReader, entry: Entry) -> Removed:
 
 
 def _after(entry: Entry, result: _Result) -> Entry:
-    """Give a snapshot's entry as it is to be, with the counts of what it holds then."""
+    """Return a snapshot's entry as it is to be, with the counts of what it holds then."""
     changed = Entry(entry.name, result.encoded, entry.metadata, entry.write)
     facts = entry.metadata.snapshot
     if facts is None:

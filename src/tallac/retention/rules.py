@@ -18,7 +18,7 @@ _THE_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Period(Enum):
-    """What a rule keeps the newest snapshot of."""
+    """The periods of which a rule keeps the newest snapshot."""
 
     LAST = "last"
     HOURLY = "hourly"
@@ -28,7 +28,7 @@ class Period(Enum):
     YEARLY = "yearly"
 
     def of(self, moment: datetime, number: int) -> tuple[int, ...]:
-        """Tell which hour, day, ISO week, month or year a time belongs to; for LAST, each snapshot is a period of its own."""
+        """Return the hour, day, ISO week, month or year that a time belongs to; for LAST, each snapshot is a period of its own."""
         match self:
             case Period.LAST:
                 return (number,)
@@ -53,7 +53,7 @@ class Duration(msgspec.Struct, frozen=True):
     hours: int = 0
 
     def before(self, moment: datetime, zone: tzinfo | None) -> datetime:
-        """Give the time that lies so much earlier: years, months and days by the calendar, then hours by the clock.
+        """Return the time that lies so much earlier: years, months and days by the calendar, then hours by the clock.
 
         A 31st of a month without one is the 1st or later of the next, as restic has it.
 
@@ -80,7 +80,7 @@ class Duration(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What is to be kept; a snapshot that no rule keeps is forgotten.
+    """Rules for what is kept; a snapshot that no rule keeps is forgotten.
 
     Attributes:
         counts: How many of the newest of each period; None for all.
@@ -136,7 +136,7 @@ def parse_tags(text: str) -> tuple[str, ...]:
 
 
 def check_tag(text: str) -> str:
-    """Give a tag back.
+    """Return a tag, once it is checked.
 
     Raises:
         UsageError: It can't be one.

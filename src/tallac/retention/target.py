@@ -32,16 +32,16 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def fingerprint(self) -> bytes:
-        """Tell targets apart in local state, without secrets."""
+        """A key of the target in local state; it holds no secret."""
         return hashlib.sha256(encode_cap(self.archives.read_cap)).digest()[:16]
 
     def read(self, editor: CapEditor) -> list[Entry]:
-        """Give the entries of `Archives/`."""
+        """Return the entries of `Archives/`."""
         return editor.edit_directory(self.archives, list)
 
 
 def set_latest(grid: Grid, target: Target, clock: Clock) -> None:
-    """Let `Latest` lead to the newest snapshot that is left, with its metadata; to nothing where none is left.
+    """Set `Latest` to the newest snapshot that is left, with its metadata; remove it where none is left.
 
     `Archives/` is read inside the edit: whoever enters a snapshot meanwhile either makes this swap fail, or sets `Latest` later.
     """
@@ -55,7 +55,7 @@ def set_latest(grid: Grid, target: Target, clock: Clock) -> None:
 
 
 def find_named(entries: Iterable[Entry], names: Sequence[bytes], label: str) -> list[Entry]:
-    """Give the entries with these names.
+    """Return the entries with these names.
 
     Raises:
         EntryNotFoundError: One is missing.
@@ -78,7 +78,7 @@ def mark_of(entry: Entry, key: str) -> str | None:
 
 
 def with_mark(entry: Entry, key: str, value: str | None) -> Entry:
-    """Give the entry with a mark, or without it for None; all other keys stay as they are."""
+    """Return the entry with a mark, or without it for None; all other keys stay as they are."""
     other = dict(entry.metadata.other or {})
     found = other.get(_OURS)
     marks = dict(found) if isinstance(found, dict) else {}
@@ -92,12 +92,12 @@ def with_mark(entry: Entry, key: str, value: str | None) -> Entry:
 
 
 def with_metadata(entry: Entry, metadata: Metadata) -> Entry:
-    """Give the entry with other metadata."""
+    """Return the entry with other metadata."""
     return Entry(entry.name, entry.encoded, metadata, entry.write)
 
 
 def facts_of(entry: Entry) -> SnapshotFacts:
-    """Give a snapshot's facts; empty ones where another tool made it."""
+    """Return a snapshot's facts; empty ones where another tool made it."""
     return entry.metadata.snapshot or SnapshotFacts()
 
 

@@ -1,4 +1,4 @@
-"""What one look at a file tells, without opening it."""
+"""The result of one lstat: a name with its stat fields."""
 
 from __future__ import annotations
 

@@ -37,11 +37,11 @@ class FileSystem:
         return os.scandir(descriptor)
 
     def fstat(self, descriptor: int) -> os.stat_result:
-        """Tell about an open file."""
+        """Return the stat fields of an open file."""
         return os.fstat(descriptor)
 
     def lstat(self, name: bytes, directory: int) -> os.stat_result:
-        """Tell about a name in an open directory, without following a symbolic link."""
+        """Return the stat fields of a name in an open directory, without following a symbolic link."""
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
     def readlink(self, name: bytes, directory: int) -> bytes:

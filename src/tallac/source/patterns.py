@@ -17,7 +17,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Rule(NamedTuple):
-    """What one line says.
+    """One pattern.
 
     Attributes:
         is_excluding: Whether what matches is left out; else it is kept.
@@ -35,7 +35,7 @@ class _Rule(NamedTuple):
 
     @property
     def subject(self) -> int:
-        """What it is about: 0 the name, 1 the path, 2 and 3 the same in lower case."""
+        """The text that it is matched against: 0 the name, 1 the path, 2 and 3 the same in lower case."""
         return self.wants_path + 2 * self.ignores_case
 
 

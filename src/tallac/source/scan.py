@@ -33,15 +33,15 @@ class Scan(Protocol):
     def __iter__(self) -> Iterator[SourceEntry]: ...
 
     def __len__(self) -> int:
-        """Tell how many names were seen; a name that was listed twice during a rename may count twice."""
+        """Return how many names were seen; a name that was listed twice during a rename may count twice."""
         ...
 
     def directories(self) -> Iterator[SourceEntry]:
-        """Give the subdirectories alone."""
+        """Iterate over the subdirectories alone."""
         ...
 
     def find(self, names: Collection[bytes]) -> dict[bytes, SourceEntry]:
-        """Give those of some names that are there."""
+        """Return those of some names that are there."""
         ...
 
     def signature(self) -> bytes:
@@ -177,7 +177,7 @@ def scan_names(descriptor: int, names: Iterable[bytes], *, filesystem: FileSyste
 
 
 def scan_nothing() -> Scan:
-    """Give the listing of a directory that is not looked into."""
+    """Return an empty listing, for a directory that is not entered."""
     return ShortScan({}, [])
 
 

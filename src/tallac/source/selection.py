@@ -1,4 +1,4 @@
-"""What of a source is backed up, and what is left out.
+"""The choice of what is backed up of a source, and what is left out.
 
 A directory's signature tells whether it has changed; what is left out of it may change although the directory has not. So each
 directory has a digest of all that its choice depends on beside its own listing: the user's rules, and the ignore files above it.
@@ -29,7 +29,7 @@ VERSION_CONTROL_NAMES = (
     *("CVS", "RCS", "SCCS", ".git", ".gitignore", ".cvsignore", ".svn", ".arch-ids", "{arch}", "=RELEASE-ID", "=meta-update"),
     *("=update", ".bzr", ".bzrignore", ".bzrtags", ".hg", ".hgignore", "_darcs"),
 )
-"""What `tahoe backup --exclude-vcs` leaves out."""
+"""Names that `tahoe backup --exclude-vcs` leaves out."""
 
 # To be raised when the same patterns come to mean something else: a directory recorded under another tag is gone through again.
 _TAG = b"tallac source selection 2\n"
@@ -91,7 +91,7 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 class _Root(NamedTuple):
-    """What is the same in all directories of one walk."""
+    """The settings that all directories of one walk share."""
 
     selection: Selection
     names_wanted: frozenset[bytes]
@@ -105,7 +105,7 @@ class _Level(NamedTuple):
 
 
 class DirectorySelection(msgspec.Struct, frozen=True):
-    """What is left out of one directory.
+    """The rules that hold in one directory.
 
     Attributes:
         digest: Of what the choice depends on beside the directory's listing; b"" where nothing but that counts.
@@ -181,7 +181,7 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         return replace(self, digest=_digest(self.digest, b"ignore", path, content), levels=levels)
 
     def begun(self, device: int) -> DirectorySelection:
-        """Say on which file system the source lies that begins here."""
+        """Return the rules for a source that begins here, on this file system."""
         if not self.root.selection.one_file_system:
             return self
         return replace(self, digest=_digest(self.digest, b"device", b"%d" % device), device=device)
@@ -191,7 +191,7 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         return _digest(self.digest, signature) if self.digest else signature
 
     def excludes(self, found: SourceEntry) -> bool:
-        """Tell whether an entry of the directory is left out."""
+        """Whether an entry of the directory is left out."""
         if self.marker is not None:
             return found.name != self.marker
         size_max = self.root.selection.size_max
@@ -226,7 +226,7 @@ class ChosenScan:
         return None if self.failures else self.selection.sign(self._listing.signature())
 
     def entries(self, on_excluded: Callable[[SourceEntry], None]) -> Iterator[SourceEntry]:
-        """Give what is backed up, in the order of names; the rest is told."""
+        """Iterate over what is backed up, in the order of names; `on_excluded` is called with the rest."""
         if not self.selection.has_rules:
             yield from self._listing
             return
@@ -237,7 +237,7 @@ class ChosenScan:
                 yield found
 
     def directories(self) -> Iterator[SourceEntry]:
-        """Give the subdirectories among them."""
+        """Iterate over the subdirectories among them."""
         if not self.selection.has_rules:
             return self._listing.directories()
         return (found for found in self._listing.directories() if not self.selection.excludes(found))

@@ -40,7 +40,7 @@ def signature(entries: Iterable[SourceEntry]) -> bytes:
 
 
 def signature_of_statuses(names: list[bytes], statuses: Mapping[bytes, os.stat_result]) -> bytes:
-    """Give the signature of the entries that these sorted names and results of `stat` make, without making them."""
+    """Return the signature of the entries that these sorted names and results of `stat` make, without making them."""
     hasher = blake3(_TAG)
     for start in range(0, len(names), _CHUNK_COUNT):
         chunk = names[start : start + _CHUNK_COUNT]

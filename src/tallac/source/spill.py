@@ -48,7 +48,7 @@ class SortedSpill:
         self._runs.append(blocks)
 
     def __iter__(self) -> Iterator[SourceEntry]:
-        """Give all entries in the order of their names; of several with one name the first."""
+        """Iterate over all entries in the order of their names; of several with one name, the first."""
         previous = None
         # A row begins with its name, so rows compare as their names do.
         for row in heapq.merge(*(self._rows(blocks) for blocks in self._runs)):
@@ -57,7 +57,7 @@ class SortedSpill:
                 yield SourceEntry(*row)  # type: ignore[arg-type]  # The row was made from such an entry.
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._file.close()
 
     def _write(self, block: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What can be done only when something else is: directories' metadata after their content, flags after the last link."""
+"""Metadata that has to wait: that of directories for their content, flags for the last link."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tallac.restore.safe_names import temporary_name
 from tallac.source import open_beneath
 
 CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
-"""What goes wrong with one entry, and leaves the others alone, unless `problem_of` says otherwise."""
+"""Errors of one entry, after which the others are still restored, unless `problem_of` raises."""
 
 # Not as strict as reading a stored table: a worker gets what the walk has accepted.
 _entries_decoder = msgspec.msgpack.Decoder(list[Entry])

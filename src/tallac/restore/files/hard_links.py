@@ -13,7 +13,7 @@ class LinkTable:
         self._firsts: dict[tuple[int, int, int | None, bytes], _First] = {}
 
     def first_of(self, entry: Entry) -> tuple[tuple[bytes, ...], bytes] | None:
-        """Give the directory (components) and name of the file that an entry is another link of; None where it is the first."""
+        """Return the directory (components) and name of the file that an entry is another link of; None where it is the first."""
         key = _key(entry)
         first = self._firsts.get(key) if key is not None else None
         return None if first is None else (first.components, first.name)
@@ -25,7 +25,7 @@ class LinkTable:
             self._firsts[key] = _First(components, entry.name, entry.metadata.links - 1)
 
     def count_link(self, entry: Entry) -> None:
-        """Say that another link has been made; after the last one the file is forgotten."""
+        """Count another link that has been made; after the last one the file is forgotten."""
         key = _key(entry)
         first = self._firsts.get(key) if key is not None else None
         if first is None or key is None:
@@ -45,7 +45,7 @@ class _First:
 
 
 def _key(entry: Entry) -> tuple[int, int, int | None, bytes] | None:
-    """Tell links of one file apart from others.
+    """Return a key that all links of one file share.
 
     Kind and content belong to it: a file that changed between two looks at it has two contents, and neither must be lost.
     """

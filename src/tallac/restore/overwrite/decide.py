@@ -1,4 +1,4 @@
-"""What is there already under the names of a snapshot, and what that means for each; nothing is changed here."""
+"""Decisions on what exists under the names of a snapshot; nothing is changed here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ExistingFiles:
         self.comparer = Comparer(grid, settings, system)
 
     def lstat(self, name: bytes, directory: int) -> SourceEntry | None:
-        """Tell what has a name in an open directory; None for nothing.
+        """Return what has a name in an open directory; None for nothing.
 
         Raises:
             OSError: It can't be looked at.
@@ -39,7 +39,7 @@ class ExistingFiles:
             return None
 
     def decide(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int) -> Change:
-        """Tell what is to be done for an entry, given what has its name. For directories UNCHANGED means that there is one.
+        """Decide what to do for an entry, given what has its name. For directories UNCHANGED means that there is one.
 
         Raises:
             DamageError, CapError: The contents had to be compared, and the stored one can't be read.
@@ -61,7 +61,7 @@ class ExistingFiles:
         return Change.REPLACED
 
     def decide_link(self, entry: Entry, found: SourceEntry | None, first: SourceEntry | None) -> Change:
-        """Tell what is to be done for a further link of a file that is there."""
+        """Decide what to do for a further link of a file that has been restored."""
         if found is None:
             return Change.NEW
         if first is not None and (found.device, found.inode) == (first.device, first.inode):
@@ -111,5 +111,5 @@ class ExistingFiles:
 
 
 def _amended(found: SourceEntry) -> Change:
-    """Give what is to be done where only metadata differs: a file with other names is left to those, as above."""
+    """Return the change where only metadata differs: a file with other names is replaced, as above."""
     return Change.REPLACED if found.links > 1 else Change.AMENDED

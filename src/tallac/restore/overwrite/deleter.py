@@ -227,17 +227,17 @@ class _Level:
         self._rest = iter(listing)
 
     def next(self) -> SourceEntry | None:
-        """Give what comes next in the listing."""
+        """Return the next entry of the listing; None at its end."""
         return next(self._rest, None)
 
     def close(self) -> None:
-        """Let go of the listing."""
+        """Close the listing."""
         if self._scan is not None:
             self._scan.__exit__(None, None, None)
 
 
 def extraneous(listing: Iterable[SourceEntry], stored: Directory) -> Iterator[SourceEntry]:
-    """Give what a listing has and a stored directory has not. The directory is read to its end before anything is given.
+    """Iterate over what a listing has and a stored directory has not. The directory is read to its end first.
 
     Raises:
         DamageError: It can't be read to its end, or its names don't ascend; then nothing is known to be absent.

@@ -78,7 +78,7 @@ class Overwriter:
         return change
 
     def decide_directory(self, entry: Entry, directory: int) -> Change:
-        """Tell what `settle` would do for a directory. Raises OSError where what is there can't be looked at."""
+        """Return what `settle` would do for a directory. Raises OSError as `lstat` does."""
         return self._existing.decide(entry, Kind.DIRECTORY, self._existing.lstat(entry.name, directory), directory)
 
     def is_alias(self, name: bytes, directory: int) -> bool:
@@ -114,7 +114,7 @@ class Overwriter:
         return final
 
     def grant_owner_access(self, name: bytes, directory: int) -> None:
-        """Give a directory's owner all rights to it, so that it can be entered."""
+        """Grant a directory's owner all rights to it, so that it can be entered."""
         self._system.grant_owner_access(name, directory)
 
     def _make_way(self, kind: Kind, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:

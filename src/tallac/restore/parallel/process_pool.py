@@ -54,7 +54,7 @@ class PoolRunner:
     """
 
     def __init__(self, task: WriteTask, writer: FileWriter, workers: int = WORKERS) -> None:
-        """Have a task carried out by workers, and what is too little for them, or too odd, by a writer of this process."""
+        """Write with workers, and what is too little for them, or too odd, with a writer of this process."""
         self._task = task
         self._writer = writer
         self._workers = workers
@@ -176,7 +176,7 @@ def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: F
 
 
 def _is_divisible(entry: Entry) -> bool:
-    """Tell whether a file is large, and its stretches can be written in any order."""
+    """Whether a file is large, and its ranges can be written in any order."""
     return (
         EncodedCap(entry.encoded).is_file and entry.size >= LARGE_SIZE_MIN and not entry.metadata.holes and not entry.metadata.flags
     )

@@ -16,7 +16,7 @@ class BatchRunner(Protocol):
         ...
 
     def results(self) -> list[BatchResult]:
-        """Give what has been done since the last call, in the order of submission; waits for nothing."""
+        """Return the results since the last call, in the order of submission, without waiting."""
         ...
 
     def drain(self) -> list[BatchResult]:

@@ -1,4 +1,4 @@
-"""What a restore's worker processes do: write regular files below the destination."""
+"""The task of a restore's worker processes: write regular files below the destination."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RangeJob:
 
 Job: TypeAlias = Batch | RangeJob
 Answer: TypeAlias = BatchResult | Exception | None
-"""What became of a batch; or of a stretch: what went wrong with it, or None."""
+"""The result of a batch; or of a range: its error, or None."""
 
 
 class WriteTask(msgspec.Struct, frozen=True):

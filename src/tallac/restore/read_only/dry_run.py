@@ -1,4 +1,4 @@
-"""What a restore would do."""
+"""A restore that changes nothing, and reports what one would do."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class WrittenFiles(ExistingFiles):
 
 
 class Verification(ReadOnlyWalk):
-    """Tells each thing that is not as it is in the snapshot, unless that has been told before."""
+    """Reports each thing that is not as it is in the snapshot, once."""
 
     def __init__(
         self,

@@ -106,7 +106,7 @@ class ReadOnlyWalk(ABC):
 
     @property
     def scope(self) -> Scope:
-        """What holds for the directory that the walk is in."""
+        """The scope of the directory that the walk is in."""
         return self._levels[-1][2]
 
     @property
