@@ -35,7 +35,7 @@ class SnapshotStats(msgspec.Struct):
     freed: int = 0
 
 
-class Statistics(msgspec.Struct):
+class TargetStats(msgspec.Struct):
     """Sizes of all snapshots of a target, in bytes.
 
     Attributes:
@@ -57,7 +57,7 @@ class Statistics(msgspec.Struct):
     @property
     def restore_size(self) -> int:
         """Bytes of all regular files in all snapshots: what restoring every one of them would write."""
-        return sum(figures.size for figures in self.snapshots)
+        return sum(snapshot.size for snapshot in self.snapshots)
 
     @property
     def stored_size(self) -> int:
@@ -67,7 +67,7 @@ class Statistics(msgspec.Struct):
 
 def gather(
     reader: CapReader, snapshots: Sequence[Entry], report: Report, progress: Callable[[int], None] | None = None
-) -> Statistics:
+) -> TargetStats:
     """Walk all snapshots of a target and return their stats. Shared directories are read once, contents of files never.
 
     Memory holds a few words for each distinct file and each stored object.
@@ -78,8 +78,8 @@ def gather(
         report: Called with each path that can't be read; the stats lack it.
         progress: Called from time to time with the number of paths read.
     """
-    statistics = Statistics([SnapshotStats() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
-    gathering = _Gathering(reader, statistics, [snapshot.name for snapshot in snapshots], report)
+    stats = TargetStats([SnapshotStats() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
+    gathering = _Gathering(reader, stats, [snapshot.name for snapshot in snapshots], report)
     for number, snapshot in enumerate(snapshots):
         gathering.count_stored(b"", Version(snapshot, (number,)))
     for count, versions in enumerate(walk_versions(reader, snapshots, report)):
@@ -88,7 +88,7 @@ def gather(
             gathering.count_stored(versions.path, version)
         if progress is not None and count % _PROGRESS_STEP == 0:
             progress(count)
-    return gathering.statistics
+    return gathering.stats
 
 
 class _Gathering(msgspec.Struct):
@@ -102,7 +102,7 @@ class _Gathering(msgspec.Struct):
     """
 
     reader: CapReader
-    statistics: Statistics
+    stats: TargetStats
     names: list[bytes]
     report: Report
     owners: dict[bytes, int] = msgspec.field(default_factory=dict)
@@ -112,12 +112,12 @@ class _Gathering(msgspec.Struct):
         """Count a path for each snapshot that has it."""
         is_directory, size = version.entry.is_directory, size_of(version.entry)
         for number in version.snapshots:
-            figures = self.statistics.snapshots[number]
-            figures.files += not is_directory
-            figures.directories += is_directory
-            figures.size += size
+            snapshot = self.stats.snapshots[number]
+            snapshot.files += not is_directory
+            snapshot.directories += is_directory
+            snapshot.size += size
         if kind_of(version.entry) is FileType.REGULAR and version.entry.encoded not in self.owners:
-            self.statistics.unique_size += size
+            self.stats.unique_size += size
 
     def count_stored(self, path: bytes, version: Version) -> None:
         """Record which snapshots own the stored objects of a version, once for each change of owners."""
@@ -137,18 +137,18 @@ class _Gathering(msgspec.Struct):
             self.report(ReadError(path, f"can't be measured: {error}", names))
 
     def _claim(self, parts: Iterable[StoredPart], owner: int, *, is_directory: bool) -> None:
-        statistics = self.statistics
+        stats = self.stats
         for part in parts:
             known = self.part_owners.get(part.name)
             if known is None:
                 self.part_owners[part.name] = owner
                 if is_directory:
-                    statistics.stored_directories += part.stored_size
+                    stats.stored_directories += part.stored_size
                 else:
-                    statistics.stored_files += part.stored_size
-                    statistics.deduplicated_size += part.size
+                    stats.stored_files += part.stored_size
+                    stats.deduplicated_size += part.size
                 if owner != _SHARED:
-                    statistics.snapshots[owner].freed += part.stored_size
+                    stats.snapshots[owner].freed += part.stored_size
             elif known not in (owner, _SHARED):
                 self.part_owners[part.name] = _SHARED
-                statistics.snapshots[known].freed -= part.stored_size
+                stats.snapshots[known].freed -= part.stored_size

@@ -118,9 +118,9 @@ def walk_versions(
 def _roots(reader: CapReader, snapshots: Sequence[Entry], report: Report, path: Sequence[bytes]) -> tuple[Version, ...]:
     finder = PathFinder(reader)
     states = [(finder.find(snapshot, path), number) for number, snapshot in enumerate(snapshots)]
-    for trouble in dict.fromkeys(state for state, _ in states if isinstance(state, ReadError)):
-        names = tuple(snapshots[number].name for state, number in states if state == trouble)
-        report(ReadError(trouble.path, trouble.message, names))
+    for error in dict.fromkeys(state for state, _ in states if isinstance(state, ReadError)):
+        names = tuple(snapshots[number].name for state, number in states if state == error)
+        report(ReadError(error.path, error.message, names))
     return _united(Version(state, (number,)) for state, number in states if isinstance(state, Entry))
 
 

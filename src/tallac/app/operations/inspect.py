@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tallac.look.listing import SortOrder
     from tallac.look.read_errors import Report
     from tallac.look.sides import Side
-    from tallac.look.stats import Statistics
+    from tallac.look.stats import TargetStats
 
 
 class PathHistory(msgspec.Struct, frozen=True):
@@ -112,7 +112,7 @@ class Inspector:
             raise EntryNotFoundError(f"{place}: none of {len(snapshots)} snapshots has this")
         return PathHistory(located, snapshots, periods)
 
-    def stats(self, target: str, report: Report, progress: Callable[[int], None] | None = None) -> tuple[list[Entry], Statistics]:
+    def stats(self, target: str, report: Report, progress: Callable[[int], None] | None = None) -> tuple[list[Entry], TargetStats]:
         """Say what all snapshots of a target hold and take; the figures of each come in the order of the snapshots."""
         from tallac.look.stats import gather  # lazy import: see above
 

@@ -66,8 +66,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
     if facts is None:
         return (name, "", "", "", "", "", "", _marks(entry))
     sources, tags = ", ".join(map(show_name, facts.sources)), ", ".join(map(show_name, facts.tags))
-    figures = str(facts.files), show_size(facts.size), show_size(facts.bytes_stored)
-    return (name, show_name(facts.host), sources, *figures, tags, _marks(entry))
+    sizes = str(facts.files), show_size(facts.size), show_size(facts.bytes_stored)
+    return (name, show_name(facts.host), sources, *sizes, tags, _marks(entry))
 
 
 def _marks(entry: Entry) -> str:

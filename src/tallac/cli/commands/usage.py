@@ -16,7 +16,7 @@ from tallac.cli.reports.inspect import ReadErrors
 from tallac.dag import Entry
 from tallac.errors import UsageError
 from tallac.look.deep_stats import DEEP_STATS
-from tallac.look.stats import Statistics
+from tallac.look.stats import TargetStats
 from tallac.look.usage import Usage
 from tallac.wording import pluralize
 
@@ -50,8 +50,8 @@ def du(context: CommandContext, place: str, max_depth: int | None, human: bool) 
 
 
 def _fields(usage: Usage) -> dict[str, object]:
-    figures = {"bytes": usage.size, "files": usage.files, "directories": usage.directories, "complete": usage.is_whole}
-    return json_name(usage.path, "path") | figures
+    amounts = {"bytes": usage.size, "files": usage.files, "directories": usage.directories, "complete": usage.is_whole}
+    return json_name(usage.path, "path") | amounts
 
 
 @define(
@@ -75,18 +75,18 @@ def stats(context: CommandContext, place: str, deep: bool) -> int:
         return 0
     read_errors = ReadErrors(context)
     with ProgressLine(context.output) as line:
-        snapshots, statistics = context.client.inspect.stats(
+        snapshots, stats = context.client.inspect.stats(
             place, read_errors, lambda count: line.show(f"{pluralize(count, 'path')} read", {"paths": count})
         )
     if context.output.is_json:
-        _write_records(context, snapshots, statistics)
+        _write_records(context, snapshots, stats)
         return read_errors.status
     headings = ("snapshot", "files", "directories", "bytes", "freed if forgotten")
-    rows = [_row(snapshot, statistics, number) for number, snapshot in enumerate(snapshots)]
+    rows = [_row(snapshot, stats, number) for number, snapshot in enumerate(snapshots)]
     for text in table([headings, *rows], right=(1, 2, 3, 4)):
         context.output.line(text)
     context.output.line("")
-    context.output.rows(_summary(statistics))
+    context.output.rows(_summary(stats))
     return read_errors.status
 
 
@@ -100,23 +100,23 @@ def _show_deep(context: CommandContext, counts: dict[str, int]) -> None:
         context.output.line(text)
 
 
-def _row(snapshot: Entry, statistics: Statistics, number: int) -> tuple[str, ...]:
-    figures = statistics.snapshots[number]
-    freed = show_size(figures.freed) if statistics.knows_store else "unknown"
-    return show_name(snapshot.name), str(figures.files), str(figures.directories), show_size(figures.size), freed
+def _row(snapshot: Entry, stats: TargetStats, number: int) -> tuple[str, ...]:
+    one = stats.snapshots[number]
+    freed = show_size(one.freed) if stats.knows_store else "unknown"
+    return show_name(snapshot.name), str(one.files), str(one.directories), show_size(one.size), freed
 
 
-def _summary(statistics: Statistics) -> dict[str, str]:
+def _summary(stats: TargetStats) -> dict[str, str]:
     rows = {
-        "restore size": f"{show_size(statistics.restore_size)} in {pluralize(len(statistics.snapshots), 'snapshot')}",
-        "unique": f"{show_size(statistics.unique_size)}, each content once",
+        "restore size": f"{show_size(stats.restore_size)} in {pluralize(len(stats.snapshots), 'snapshot')}",
+        "unique": f"{show_size(stats.unique_size)}, each content once",
     }
-    if statistics.knows_store:
-        files, directories = show_size(statistics.stored_files), show_size(statistics.stored_directories)
-        rows["deduplicated"] = f"{show_size(statistics.deduplicated_size)}, each chunk once"
-        rows["stored"] = f"{show_size(statistics.stored_size)}: {files} for files, {directories} for directories"
-        rows["ratio"] = f"{_ratio(statistics.restore_size, statistics.stored_size)} of restore size to stored"
-        rows["compression"] = f"{_ratio(statistics.deduplicated_size, statistics.stored_files)} of the chunks"
+    if stats.knows_store:
+        files, directories = show_size(stats.stored_files), show_size(stats.stored_directories)
+        rows["deduplicated"] = f"{show_size(stats.deduplicated_size)}, each chunk once"
+        rows["stored"] = f"{show_size(stats.stored_size)}: {files} for files, {directories} for directories"
+        rows["ratio"] = f"{_ratio(stats.restore_size, stats.stored_size)} of restore size to stored"
+        rows["compression"] = f"{_ratio(stats.deduplicated_size, stats.stored_files)} of the chunks"
     return rows
 
 
@@ -124,19 +124,19 @@ def _ratio(size: int, stored_size: int) -> str:
     return f"{size / stored_size:.2f}" if stored_size else "-"
 
 
-def _write_records(context: CommandContext, snapshots: Sequence[Entry], statistics: Statistics) -> None:
-    for snapshot, figures in zip(snapshots, statistics.snapshots, strict=True):
-        shown = {"files": figures.files, "directories": figures.directories, "bytes": figures.size}
-        freed = {"freed": figures.freed} if statistics.knows_store else {}
+def _write_records(context: CommandContext, snapshots: Sequence[Entry], stats: TargetStats) -> None:
+    for snapshot, one in zip(snapshots, stats.snapshots, strict=True):
+        shown = {"files": one.files, "directories": one.directories, "bytes": one.size}
+        freed = {"freed": one.freed} if stats.knows_store else {}
         context.output.record(type="snapshot", **json_name(snapshot.name, "snapshot"), **shown, **freed)
     stored = {
-        "deduplicated": statistics.deduplicated_size,
-        "stored_files": statistics.stored_files,
-        "stored_directories": statistics.stored_directories,
-        "stored": statistics.stored_size,
+        "deduplicated": stats.deduplicated_size,
+        "stored_files": stats.stored_files,
+        "stored_directories": stats.stored_directories,
+        "stored": stats.stored_size,
     }
-    shown = {"snapshots": len(snapshots), "restore_size": statistics.restore_size, "unique": statistics.unique_size}
-    context.output.record(type="summary", **shown, **(stored if statistics.knows_store else {}))
+    shown = {"snapshots": len(snapshots), "restore_size": stats.restore_size, "unique": stats.unique_size}
+    context.output.record(type="summary", **shown, **(stored if stats.knows_store else {}))
 
 
 @define(
