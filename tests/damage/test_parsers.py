@@ -15,7 +15,7 @@ from tests.torture import SCALE
 from tallac.app.configuration.configuration import Alias, Configuration, ConfigurationFile, KnownGrid
 from tallac.app.keys.recovery_kit import RecoveryKit, parse_kit
 from tallac.app.keys.recovery_kit_page import kit_page, kit_text
-from tallac.app.locations.grid_path import parse_place
+from tallac.app.locations.grid_path import parse_grid_path
 from tallac.app.locations.urls import is_absent, parse_location
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import LiteralFile, MutableDirectoryWrite, parse, parse_lenient
@@ -120,7 +120,7 @@ class Parsers:
         self.all["lenient caps"] = (parse_lenient, MalformedCapError, caps)
         self.all["vault keys"] = (texts(parse_vault_key), MalformedCapError, [key.danger_whole_text().encode() for key in keys])
         places = [b"home:docs//a/", b"@file:a/b", b"@-", caps[0] + b"/a", caps[1] + b":./a", b"Latest"]
-        self.all["places"] = (texts(parse_place), TallacError, places)
+        self.all["places"] = (texts(parse_grid_path), TallacError, places)
         self.all["locations"] = (
             texts(_locate),
             TallacError,

@@ -1,1 +1,1 @@
-"""What Tallac does for a user: operations over a workspace of aliases, keys and locations. `client.Client` is the front door."""
+"""Tallac for a user: operations over a workspace of aliases, keys and locations. `client.Client` is the front door."""

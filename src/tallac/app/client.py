@@ -1,4 +1,4 @@
-"""What the command offers, for programs: values instead of printed lines."""
+"""The library's front door: what the command does, for programs."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tallac.app.configuration.configuration import Alias, Configuration, Configu
 from tallac.app.configuration.folders import Folders
 from tallac.app.keys.sealed_secrets import SealedSecrets
 from tallac.app.locations.grid_options import GridOptions
-from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, CapSource, parse_place
+from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, CapSource, parse_grid_path
 from tallac.app.locations.tahoe_nodes import TahoeNodes
 from tallac.app.locations.tahoe_urls import is_tahoe
 from tallac.app.locations.urls import folder_of_url, is_folder_url, parse_location
@@ -71,14 +71,14 @@ class Workspace:
         self.nodes.close()
 
     def resolve(self, text: str) -> tuple[Grid, Place]:
-        """Find the grid and the place that an `ALIAS:PATH` or a cap names; `parse_place` has the forms.
+        """Return the grid that a path names, written as `parse_grid_path` reads it, and where on it the path leads.
 
         Raises:
             AliasError: There is no such alias.
             MalformedCapError: The cap has a typing error.
             StoreError: The vault is not where it should be, or can't be read.
         """
-        written = parse_place(text)
+        written = parse_grid_path(text)
         configuration = self.file.read()
         if isinstance(written.root, AliasName):
             grid, cap = self._open_alias(configuration, written.root.name)
@@ -91,7 +91,7 @@ class Workspace:
         return self.default_grid(), place
 
     def default_grid(self) -> Grid:
-        """Give the grid that is meant where no place says it: the one of --vault, the default alias's, or the only one."""
+        """Return the grid that is used where no alias is given: the one of --vault, of the default alias, or the only one."""
         chosen = self.nodes.chosen()
         if chosen is not None:
             return self.nodes.open(chosen)
@@ -99,7 +99,7 @@ class Workspace:
         return self.open(configuration, self.vaults.chosen(configuration))
 
     def default_opener(self) -> Callable[[], Grid]:
-        """Give what opens the default grid once more, for another thread; whoever calls it closes what it gives."""
+        """Return a function that opens the default grid anew, for another thread; the caller closes what it returns."""
         chosen = self.nodes.chosen()
         if chosen is not None:
             return self.nodes.opener(chosen)
@@ -109,7 +109,7 @@ class Workspace:
         return self.vaults.opener(configuration, identity) if location is None else self.nodes.opener(location)
 
     def location_of(self, text: str) -> str:
-        """Give the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
+        """Return the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
 
         Raises:
             AliasError: There is no such alias.
@@ -121,14 +121,14 @@ class Workspace:
         return parse_location(text)
 
     def read_caps(self, grid: Grid) -> list[Cap]:
-        """Give the read caps of all aliases that are in a grid."""
+        """Return the read caps of all aliases that are in a grid."""
         configuration = self.file.read()
         names = sorted(name for name, alias in configuration.aliases.items() if alias.grid == grid.identity)
         caps = [self._cap_of(configuration, name) for name in names]
         return [cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for cap in caps]
 
     def key_at(self, url: str) -> VaultKey | None:
-        """Give the key that the command line names, or that is known for the vault at a URL; None without either."""
+        """Return the key that the command line names, or that is known for the vault at a URL; None without either."""
         return self.vaults.key_at(self.file.read(), url)
 
     def parse_cap(self, text: str) -> Cap:
@@ -140,7 +140,7 @@ class Workspace:
         return parse(self.secrets.read_line(text[1:], "a cap") if text.startswith("@") else text)
 
     def vault_key(self, alias: str) -> VaultKey:
-        """Give the vault key that is known for an alias's grid.
+        """Return the vault key that is known for an alias's grid.
 
         Raises:
             AliasError: There is no such alias.
@@ -150,11 +150,11 @@ class Workspace:
         return self.vaults.key_of(configuration, identity)
 
     def identity_of(self, place: str) -> str:
-        """Give the identity of the vault that an alias is on; for "", of the one that is meant where no place says it.
+        """Return the identity of the vault that an alias is on; for "", of the default vault.
 
         Raises:
             AliasError: There is no such alias.
-            UsageError: It is not clear which vault is meant, or the grid is none.
+            UsageError: It is not clear which vault that is, or the grid is none.
         """
         configuration = self.file.read()
         identity = self.known_alias(configuration, place.partition(":")[0]).grid if place else self.vaults.chosen(configuration)
@@ -163,7 +163,7 @@ class Workspace:
         return identity
 
     def folder_of(self, grid: Grid) -> Path | None:
-        """Give the folder that a grid's vault is in; None where it is elsewhere."""
+        """Return the folder that a grid's vault is in; None where it is elsewhere."""
         if self.nodes.has_opened(grid):
             return None
         url = self.vaults.location_of(self.file.read(), grid.identity)
@@ -183,7 +183,7 @@ class Workspace:
         return self.vaults.open(configuration, identity) if location is None else self.nodes.open(location)
 
     def known_alias(self, configuration: Configuration, name: str) -> Alias:
-        """Give an alias of the configuration.
+        """Return an alias of the configuration.
 
         Raises:
             AliasError: There is none of this name.
@@ -210,6 +210,6 @@ class Workspace:
 
 
 def _tahoe_location(configuration: Configuration, identity: str) -> str | None:
-    """Give the location of a known grid that is a Tahoe-LAFS grid; None for any other."""
+    """Return the location of a known grid that is a Tahoe-LAFS grid; None for any other."""
     known = configuration.grids.get(identity)
     return known.location if known is not None and is_tahoe(known.location) else None

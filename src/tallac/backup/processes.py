@@ -10,7 +10,7 @@ from tallac.backup.messages import Answer, BatchJob, ChunksJob, Finish, Finished
 from tallac.backup.worker import StoreTask
 from tallac.workers.pool import WorkerPool
 
-_ADVICE = "nothing was entered, start the backup again"
+_ADVICE = "no snapshot was made, start the backup again"
 
 
 class Workers:

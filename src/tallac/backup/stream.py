@@ -54,7 +54,7 @@ def back_up_stream(grid: Grid, request: BackupRequest, name: bytes, content: Fil
             try:
                 session.commit([root])
             except FencedError as error:
-                raise SourceError("a prune took over while this was stored, and nothing was entered; start it again") from error
+                raise SourceError("a prune took over while this was stored, and no snapshot was made; start it again") from error
             entered = enter_snapshot(grid, session, target, encoded, metadata, clock, request.time_ns)
     return BackupSummary(
         name=entered,
@@ -90,7 +90,7 @@ class _Guarded:
         try:
             return self._content.readinto(buffer)
         except OSError as error:
-            raise SourceError(f"the stream can't be read ({error.strerror}); nothing was entered") from error
+            raise SourceError(f"the stream can't be read ({error.strerror}); no snapshot was made") from error
 
 
 def _metadata(mode: int, now_ns: int) -> Metadata:

@@ -37,7 +37,7 @@ class KeySource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     keyring: str = ""
 
     def __str__(self) -> str:
-        """Say where, as a user would."""
+        """Return the place in a user's words."""
         if self.file:
             return f"the file {self.file}"
         return f"the output of `{self.command}`" if self.command else f"the entry {self.keyring!r} of the system keyring"
@@ -49,7 +49,7 @@ class KnownGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     Attributes:
         location: The URL where it is.
         vault_key: The vault key's whole text, a secret; "" where it is kept elsewhere, and for a Tahoe-LAFS grid, which has none.
-        key_source: Where it is kept instead. Then the other secrets of this grid are sealed under it; see `kept_secrets`.
+        key_source: Where it is kept instead. Then the other secrets of this grid are sealed under it; see `keys/sealed_secrets.py`.
         envelope_key: The key of the user's envelope in that vault, a secret; "" where no passphrase leads there.
         enveloped: Tells whether the envelope holds what this file does: a hash of what this machine last put there.
     """
@@ -82,7 +82,7 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """All that the file holds.
+    """The content of the file.
 
     Attributes:
         format: The file's format, 1.
@@ -98,12 +98,12 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     unfinished: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        """Count; the rest is secret."""
+        """Show counts; the rest is secret."""
         return f"<Configuration of {len(self.grids)} grids, {len(self.aliases)} aliases>"
 
 
 class _Header(msgspec.Struct):
-    """What every format of the file has."""
+    """The field that every format of the file has."""
 
     format: int
 

@@ -1,4 +1,4 @@
-"""Where Tallac keeps what is its own on this machine."""
+"""The folders in which Tallac keeps its own files on this machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HOME_VARIABLE = "TALLAC_HOME"
 
 
 class Folders(msgspec.Struct, frozen=True):
-    """The three places that a user's Tallac has.
+    """The three folders of a user's Tallac.
 
     Attributes:
         configuration: Aliases and vault keys; whoever loses it loses the vaults, unless there is a copy.
-        state: What can be made again: local indexes, the source database, the memory of rollbacks.
+        state: Whatever can be made again: local indexes, the source database, the memory of rollbacks.
         vault: Where the first backup makes a vault, if nobody said otherwise.
     """
 
@@ -29,7 +29,7 @@ class Folders(msgspec.Struct, frozen=True):
 
     @classmethod
     def standard(cls, environment: Mapping[str, str] = os.environ) -> Folders:
-        """Give the platform's folders, or those under `TALLAC_HOME` where it is set.
+        """Return the platform's folders, or those under `TALLAC_HOME` where it is set.
 
         Raises:
             LocalStateError: The user has no home folder.
@@ -37,7 +37,7 @@ class Folders(msgspec.Struct, frozen=True):
         home = environment.get(HOME_VARIABLE)
         if home:
             return cls.under(Path(home))
-        # Late, because it costs more time than the rest of a short command; with TALLAC_HOME it is not needed.
+        # lazy import: it costs more time than the rest of a short command; with TALLAC_HOME it is not needed.
         import platformdirs
 
         try:
@@ -53,7 +53,7 @@ class Folders(msgspec.Struct, frozen=True):
 
     @classmethod
     def under(cls, home: Path) -> Folders:
-        """Put all three under one folder."""
+        """Return all three below one folder."""
         home = Path(os.path.abspath(home))
         return cls(home / "config", home / "state", home / "vault")
 

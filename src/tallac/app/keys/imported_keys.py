@@ -1,4 +1,4 @@
-"""What came from an envelope or a recovery kit, on its way into the configuration."""
+"""Adding what came from an envelope or a recovery kit to the configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tallac.vault.access.envelopes import NamedCap
 
 
-class Connected(msgspec.Struct, frozen=True):
+class ImportedAlias(msgspec.Struct, frozen=True):
     """An alias that came from an envelope or a recovery kit.
 
     Attributes:
@@ -32,21 +32,21 @@ class Connected(msgspec.Struct, frozen=True):
     is_new: bool
 
 
-class Entering:
-    """Enters what came from an envelope or a recovery kit into a configuration that is being updated.
+class AliasImport:
+    """Adds what came from an envelope or a recovery kit to a configuration that is being updated.
 
     Nothing that is there is lost: of two vault keys the stronger stays, and an alias whose name stands for something else here gets
     a number after its name.
     """
 
     def __init__(self, configuration: Configuration, kept: SealedSecrets, identity: str) -> None:
-        """Enter things of the vault of this identity."""
+        """Add to the configuration what belongs to the vault of this identity."""
         self._configuration = configuration
         self._kept = kept
         self._identity = identity
 
-    def enter_grid(self, location: str, key: VaultKey, envelope_key: str) -> None:
-        """Let the configuration know the vault, its key, and the key of the user's envelope, "" for none."""
+    def add_grid(self, location: str, key: VaultKey, envelope_key: str) -> None:
+        """Add the vault, its key, and the key of the user's envelope, "" for none."""
         known = self._configuration.grids.get(self._identity)
         if known is None:
             here = KnownGrid(location, key.danger_whole_text())
@@ -56,10 +56,10 @@ class Entering:
             here = msgspec.structs.replace(known, location=location)
         self._configuration.grids[self._identity] = here
         if envelope_key:
-            self._kept.enter_envelope_key(self._configuration, self._identity, envelope_key)
+            self._kept.set_envelope_key(self._configuration, self._identity, envelope_key)
 
-    def enter_aliases(self, aliases: Iterable[NamedCap]) -> list[Connected]:
-        """Enter aliases on the vault, which the configuration knows, and say what each is called here.
+    def add_aliases(self, aliases: Iterable[NamedCap]) -> list[ImportedAlias]:
+        """Add aliases on the vault, which the configuration knows, and return what each is called here.
 
         Raises:
             AliasError: A name can't be one, or stands for no directory.
@@ -72,20 +72,20 @@ class Entering:
         # Those whose names are free or theirs come first, so that none of them is taken for a numbered one.
         here = self._kept.aliases_on(self._configuration, self._identity)
         contested = [each for each in named if self._is_taken(each[0]) and here.get(each[0]) != each[1]]
-        return [self._enter(*each) for each in [*(each for each in named if each not in contested), *contested]]
+        return [self._add(*each) for each in [*(each for each in named if each not in contested), *contested]]
 
-    def _enter(self, name: str, cap: str) -> Connected:
+    def _add(self, name: str, cap: str) -> ImportedAlias:
         here = self._kept.aliases_on(self._configuration, self._identity)
         if here.get(name) == cap:
-            return Connected(name, name, is_new=False)
+            return ImportedAlias(name, name, is_new=False)
         known = [other for other, its in here.items() if its == cap]
         if known and self._is_taken(name):
-            return Connected(name, known[0], is_new=False)
+            return ImportedAlias(name, known[0], is_new=False)
         number, free = 2, name
         while self._is_taken(free):
             number, free = number + 1, f"{name}-{number}"
-        self._kept.enter_alias(self._configuration, free, self._identity, cap)
-        return Connected(name, free, is_new=True)
+        self._kept.set_alias(self._configuration, free, self._identity, cap)
+        return ImportedAlias(name, free, is_new=True)
 
     def _is_taken(self, name: str) -> bool:
         return name in self._configuration.aliases

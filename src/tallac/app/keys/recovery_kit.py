@@ -27,7 +27,7 @@ _IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class RecoveryKit:
-    """What a kit says.
+    """The content of a kit.
 
     Attributes:
         location: The URL where the vault was.
@@ -58,7 +58,7 @@ def parse_kit(text: str) -> RecoveryKit:
         MalformedKitError: It is none, or has a typing error.
     """
     if "<html" in text:
-        # Late, because its tables are large and seldom needed.
+        # lazy import: its tables are large and seldom needed.
         import html
 
         text = html.unescape(text)

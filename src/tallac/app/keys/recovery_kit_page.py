@@ -1,4 +1,4 @@
-"""How a recovery kit is written: as text, and as a page to print with QR codes that stands alone."""
+"""Recovery kits as text, and as a page to print, with QR codes, that refers to nothing outside itself."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _block(kit: RecoveryKit) -> str:
 
 
 def _figure(title: str, lines: list[str]) -> str:
-    # Late, because only this page needs it.
+    # lazy import: only this page needs it.
     import segno
 
     code = segno.make("\n".join(lines), error="m", micro=False).svg_inline(scale=1, border=4, omitsize=True)
@@ -111,7 +111,7 @@ def _marked(text: str) -> str:
 def _filled(text: str) -> str:
     if text.startswith("    "):
         return text
-    # Late, because only this text needs it.
+    # lazy import: only this text needs it.
     import textwrap
 
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)

@@ -20,9 +20,9 @@ _SEALED = "sealed:"
 
 
 class SealedSecrets:
-    """Reads and writes caps of aliases and envelope keys, whichever way their grid's are kept."""
+    """Reads and writes caps of aliases and envelope keys, sealed or not, as their grid's are."""
 
-    # Ciphers are imported late, because most configurations hold nothing sealed.
+    # Ciphers are imported where they are used, because most configurations hold nothing sealed.
 
     def __init__(self, vaults: Vaults, randomness: Randomness) -> None:
         """Use these vaults' keys."""
@@ -30,7 +30,7 @@ class SealedSecrets:
         self._randomness = randomness
 
     def cap_of(self, configuration: Configuration, alias: Alias) -> str:
-        """Give the whole text of an alias's cap.
+        """Return the whole text of an alias's cap.
 
         Raises:
             ConfigurationError: It does not open.
@@ -40,24 +40,24 @@ class SealedSecrets:
         return _open(self._key(configuration, alias.grid), alias.grid, alias.cap)
 
     def aliases_on(self, configuration: Configuration, identity: str) -> dict[str, str]:
-        """Give the aliases on a grid with the whole texts of their caps."""
+        """Return the aliases on a grid with the whole texts of their caps."""
         return {name: self.cap_of(configuration, alias) for name, alias in configuration.aliases.items() if alias.grid == identity}
 
-    def enter_alias(self, configuration: Configuration, name: str, identity: str, cap: str) -> None:
-        """Let a name stand for a cap, given as its whole text, of a grid that the configuration knows."""
-        configuration.aliases[name] = Alias(identity, self._kept(configuration, identity, cap))
+    def set_alias(self, configuration: Configuration, name: str, identity: str, cap: str) -> None:
+        """Set the cap of an alias, given as its whole text, on a grid that the configuration knows."""
+        configuration.aliases[name] = Alias(identity, self._sealed(configuration, identity, cap))
 
     def envelope_key(self, configuration: Configuration, identity: str) -> str:
-        """Give the text of the key of the user's envelope in a vault; "" where there is none."""
+        """Return the text of the key of the user's envelope in a vault; "" where there is none."""
         known = configuration.grids.get(identity)
         if known is None or not known.envelope_key.startswith(_SEALED):
             return "" if known is None else known.envelope_key
         return _open(self._key(configuration, identity), identity, known.envelope_key)
 
-    def enter_envelope_key(self, configuration: Configuration, identity: str, key: str) -> None:
-        """Keep the key of the user's envelope in a vault that the configuration knows."""
-        kept = self._kept(configuration, identity, key)
-        configuration.grids[identity] = msgspec.structs.replace(configuration.grids[identity], envelope_key=kept)
+    def set_envelope_key(self, configuration: Configuration, identity: str, key: str) -> None:
+        """Set the key of the user's envelope in a vault that the configuration knows."""
+        sealed = self._sealed(configuration, identity, key)
+        configuration.grids[identity] = msgspec.structs.replace(configuration.grids[identity], envelope_key=sealed)
 
     def move_key(self, configuration: Configuration, identity: str, source: KeySource | None) -> None:
         """Take a vault's key from where it lies already, or for None keep it here; its other secrets are sealed or opened."""
@@ -67,14 +67,14 @@ class SealedSecrets:
         text = key.danger_whole_text() if source is None else ""
         configuration.grids[identity] = msgspec.structs.replace(configuration.grids[identity], vault_key=text, key_source=source)
         for name, cap in aliases.items():
-            self.enter_alias(configuration, name, identity, cap)
+            self.set_alias(configuration, name, identity, cap)
         if envelope_key:
-            self.enter_envelope_key(configuration, identity, envelope_key)
+            self.set_envelope_key(configuration, identity, envelope_key)
 
-    def _kept(self, configuration: Configuration, identity: str, secret: str) -> str:
+    def _sealed(self, configuration: Configuration, identity: str, secret: str) -> str:
         if configuration.grids[identity].key_source is None:
             return secret
-        from tallac.crypto.sealing import NONCE_SIZE, seal  # late import: see above
+        from tallac.crypto.sealing import NONCE_SIZE, seal  # lazy import: see above
 
         key = self._key(configuration, identity)
         sealed = seal(key.configuration, self._randomness(NONCE_SIZE), secret.encode(), identity.encode())
@@ -88,7 +88,7 @@ class SealedSecrets:
 
 
 def _open(key: VaultKey, identity: str, text: str) -> str:
-    from tallac.crypto.sealing import open_sealed  # late import: see above
+    from tallac.crypto.sealing import open_sealed  # lazy import: see above
 
     try:
         return open_sealed(key.configuration, base64.b64decode(text.removeprefix(_SEALED)), identity.encode()).decode()

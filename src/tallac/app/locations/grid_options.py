@@ -1,4 +1,4 @@
-"""Which grid a command line names."""
+"""The options that choose a grid."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import msgspec
 
 
 class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command line says about the grid.
+    """The options that choose a grid.
 
     Attributes:
-        vault: A folder or URL; None for the alias's own grid, or the default alias's.
+        vault: A folder or URL; None for the grid of the alias that is used, or of the default alias.
         vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
         vault_key_command: A command that prints such a key.
-        node_directory, node_url: A Tahoe-LAFS node, whose grid is meant instead; the directory's aliases count then.
+        node_directory, node_url: A Tahoe-LAFS node, whose grid is used instead; with a directory, its aliases are used as well.
     """
 
     vault: str | None = None
@@ -23,5 +23,5 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gives_key(self) -> bool:
-        """Whether it says where a vault key is."""
+        """Whether they say where a vault key is."""
         return self.vault_key_file is not None or self.vault_key_command is not None

@@ -1,4 +1,4 @@
-"""`ALIAS:PATH` as users write it: text -> what it names. Nothing is looked up here."""
+"""Paths on a grid as users write them, `ALIAS:PATH`: text -> what it names. Nothing is looked up here."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ _ALIAS_LENGTH_MAX = 100
 
 
 class AliasName(msgspec.Struct, frozen=True):
-    """A place begins at an alias."""
+    """A path begins at an alias."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class CapText:
-    """A place begins at a cap that stands on the command line."""
+    """A path begins at a cap that stands on the command line."""
 
     text: str = field(repr=False)
 
 
 class CapSource(msgspec.Struct, frozen=True):
-    """A place begins at a cap that is the first line of a file, or of standard input (`-`)."""
+    """A path begins at a cap that is the first line of a file, or of standard input (`-`)."""
 
     file: str
 
 
-class WrittenPlace(msgspec.Struct, frozen=True):
+class GridPath(msgspec.Struct, frozen=True):
     """Where a path begins, and its components."""
 
     root: AliasName | CapText | CapSource
     path: tuple[bytes, ...]
 
 
-def parse_place(text: str) -> WrittenPlace:
+def parse_grid_path(text: str) -> GridPath:
     """Read `ALIAS:PATH`, `PATH` below the default alias, `CAP[/PATH]`, `CAP:./PATH`, or `@FILE[:PATH]` and `@-[:PATH]`.
 
     Empty components are left out, as Tahoe-LAFS does, so that `home:/docs//a/` and `home:docs/a` are the same.
     """
     if text.startswith("@"):
         file, _, path = text[1:].partition(":")
-        return WrittenPlace(CapSource(file), _split(path))
+        return GridPath(CapSource(file), _split(path))
     if text.startswith(_CAP_BEGINNINGS):
         cap, colon, path = text.partition(":./")
         if not colon:
             cap, _, path = text.partition("/")
-        return WrittenPlace(CapText(cap), _split(path))
+        return GridPath(CapText(cap), _split(path))
     if not is_remote(text):
-        return WrittenPlace(AliasName(DEFAULT_ALIAS), _split(text))
+        return GridPath(AliasName(DEFAULT_ALIAS), _split(text))
     alias, _, path = text.partition(":")
-    return WrittenPlace(AliasName(alias), _split(path))
+    return GridPath(AliasName(alias), _split(path))
 
 
 def is_remote(text: str) -> bool:
@@ -66,10 +66,10 @@ def is_remote(text: str) -> bool:
 
 
 def check_alias_name(text: str) -> str:
-    """Give a new alias's name, without a colon at its end.
+    """Check a new alias's name, and return it without a colon at its end.
 
     Raises:
-        AliasError: It is no name that could be written before a colon.
+        AliasError: It can't be written before a colon.
     """
     name = text.removesuffix(":")
     if not name or not name.isprintable() or any(character in name for character in ":/@ ") or name.startswith("-"):

@@ -1,4 +1,4 @@
-"""The snapshots of a target, as its `Archives/` lists them, and places within them."""
+"""The snapshots of a target, as its `Archives/` lists them, and paths within them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tallac.look.choosing import Choice, choose
 from tallac.transfer import Place, find, find_or_none
 
 
-class PlaceInSnapshots(Struct, frozen=True):
+class SnapshotPath(Struct, frozen=True):
     """A path in the snapshots of a target.
 
     Attributes:
         target: The target.
         path: The path in its snapshots; () for all that they hold.
-        snapshot: Which one was written, `Latest` or a name in `Archives/`; None where it was left open.
+        snapshot: The one that the path names, `Latest` or a name in `Archives/`; None where it names none.
     """
 
     target: Place
@@ -36,7 +36,7 @@ def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes
     Args:
         reader: Where the target is.
         target: The target.
-        unknown: Told each name there that is no snapshot's.
+        unknown: Called with each name there that is not a snapshot's.
 
     Raises:
         EntryNotFoundError: The target does not exist, or is none.
@@ -51,9 +51,10 @@ def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes
     return [entry for entry in entries if entry.is_directory]
 
 
-def locate_in_snapshots(reader: CapReader, place: Place) -> PlaceInSnapshots:
-    """Tell target and path apart: `home:docs/Letters`, `home:docs/Latest/Letters` and `home:docs/Archives/NAME/Letters`.
+def locate_in_snapshots(reader: CapReader, place: Place) -> SnapshotPath:
+    """Split a path into a target and a path in its snapshots.
 
+    It may be written `home:docs/Letters`, `home:docs/Latest/Letters` or `home:docs/Archives/NAME/Letters`.
     Of several directories on the way that have snapshots, the last one is the target.
 
     Raises:
@@ -74,10 +75,10 @@ def locate_in_snapshots(reader: CapReader, place: Place) -> PlaceInSnapshots:
         raise EntryNotFoundError(f"{place}: there are no snapshots here, nor on the way; `tallac backup FROM TO` makes one")
     path = place.path[len(target.path) :]
     if path[:1] == (LATEST,):
-        return PlaceInSnapshots(target, path[1:], LATEST)
+        return SnapshotPath(target, path[1:], LATEST)
     if path[:1] == (ARCHIVES,) and len(path) > 1:
-        return PlaceInSnapshots(target, path[2:], path[1])
-    return PlaceInSnapshots(target, path[1:] if path[:1] == (ARCHIVES,) else path)
+        return SnapshotPath(target, path[2:], path[1])
+    return SnapshotPath(target, path[1:] if path[:1] == (ARCHIVES,) else path)
 
 
 def choose_snapshots(snapshots: Sequence[Entry], choice: Choice) -> list[Entry]:

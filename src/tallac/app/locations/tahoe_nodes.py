@@ -18,7 +18,7 @@ from tallac.tahoe.node_directory import ROOT_ALIAS, NodeDirectory
 
 
 def identity_of(location: str) -> str:
-    """Give the name under which local state of a grid is kept; the same gateway is two grids under two names, which is harmless."""
+    """Return the name of a grid's local state; a gateway that is named in two ways is two grids, which is harmless."""
     return "tahoe-" + hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
 
@@ -36,10 +36,10 @@ class TahoeNodes:
             self._open_grids.popitem()[1].close()
 
     def chosen(self) -> str | None:
-        """Give the location that the command line chose; None where it chose none of this kind.
+        """Return the location that the command line chose; None where it chose no Tahoe-LAFS grid.
 
         Raises:
-            UsageError: It says two things.
+            UsageError: It names two grids.
         """
         options = self._options
         chosen = options.vault if options.vault is not None and is_tahoe(options.vault) else None
@@ -53,7 +53,7 @@ class TahoeNodes:
         return None if chosen is None else parse_tahoe_location(chosen)
 
     def chosen_directory(self) -> NodeDirectory | None:
-        """Give the node's directory whose aliases count; None where the command line names none."""
+        """Return the node's directory whose aliases count; None where the command line names none."""
         chosen = self.chosen()
         if self._options.node_directory is not None:
             return directory_of(parse_tahoe_location(PLAIN_PREFIX + self._options.node_directory))
@@ -65,12 +65,12 @@ class TahoeNodes:
         return self._options.node_directory is not None
 
     def aliases(self) -> list[tuple[str, str]]:
-        """List the aliases of the chosen node's directory, each with its place."""
+        """List the aliases of the chosen node's directory, each with its location."""
         directory = self.chosen_directory()
         return [] if directory is None else [(name, f"{PLAIN_PREFIX}{directory}") for name in sorted(directory.aliases())]
 
     def find_alias(self, name: str) -> Cap | None:
-        """Give the cap of one of the chosen node's own aliases; None where it has none of this name, or no node is chosen.
+        """Return the cap of one of the chosen node's own aliases; None where it has none of this name, or no node is chosen.
 
         The default alias is `tahoe` there, unless there is one of Tallac's name.
 
@@ -96,7 +96,7 @@ class TahoeNodes:
             raise AliasError(f"{directory}: this node has an alias {name!r} already; choose another name")
 
     def add_alias(self, name: str, cap: Cap) -> None:
-        """Enter an alias in the chosen node's directory; nowhere, where only a URL is known.
+        """Add an alias to the chosen node's directory; nowhere, where only a URL is known.
 
         Raises:
             AliasError: The name is taken.
@@ -118,8 +118,8 @@ class TahoeNodes:
         return self._open_grids[identity]
 
     def opener(self, location: str) -> Callable[[], Grid]:
-        """Give what opens the grid at a location, each time anew; whoever calls it closes what it gives. Raises as `open` does."""
-        # Late, because a command on a vault does without the web.
+        """Return a function that opens the grid at a location anew; the caller closes what it returns. Raises as `open` does."""
+        # lazy import: a command on a vault does without the web.
         from tallac.tahoe.grid import TahoeGrid
 
         url, identity = url_of(location), identity_of(location)

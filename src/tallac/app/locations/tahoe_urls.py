@@ -1,6 +1,6 @@
-"""How the place of a grid is written that is on Tahoe-LAFS: `tahoe:PLACE` for the plain layout, `tahoe+vault:PLACE` for a vault.
+"""Locations on Tahoe-LAFS: `tahoe:NODE` for the plain layout, `tahoe+vault:NODE` for a vault.
 
-PLACE is a node's directory or its gateway's URL. A vault's location has the write cap of its directory behind that, after a slash;
+NODE is a node's directory or its gateway's URL. A vault's location has the write cap of its directory behind that, after a slash;
 it is a secret, and is left out wherever a location is shown.
 """
 
@@ -40,15 +40,15 @@ def parse_tahoe_location(text: str) -> str:
     """Turn what a user writes, with either prefix, into a location that means the same in any folder.
 
     Raises:
-        UsageError: There is no place after the prefix.
+        UsageError: There is no node after the prefix.
     """
     prefix = VAULT_PREFIX if is_tahoe_vault(text) else PLAIN_PREFIX
-    place, cap = _split(text.removeprefix(prefix)) if prefix == VAULT_PREFIX else (text.removeprefix(prefix), "")
-    if not place or "\0" in place:
+    node, cap = _split(text.removeprefix(prefix)) if prefix == VAULT_PREFIX else (text.removeprefix(prefix), "")
+    if not node or "\0" in node:
         raise UsageError(f"--vault {prefix} needs the directory of a Tahoe-LAFS node or its URL, as in {prefix}{_EXAMPLE}")
-    if not _WEB_URL.match(place):
-        return prefix + os.path.abspath(os.path.expanduser(place)) + cap
-    return prefix + place.rstrip("/") + (cap or "/")
+    if not _WEB_URL.match(node):
+        return prefix + os.path.abspath(os.path.expanduser(node)) + cap
+    return prefix + node.rstrip("/") + (cap or "/")
 
 
 def show_tahoe_vault(location: str) -> str:
@@ -62,7 +62,7 @@ def has_cap(location: str) -> bool:
 
 
 def complete(location: str, known: Iterable[str]) -> str:
-    """Give a vault's location with its cap, from the known locations, if there is one at that place; else as it is.
+    """Return a vault's location with its cap, from the known locations, if there is one on that node; else as it is.
 
     Raises:
         UsageError: There are several.
@@ -76,25 +76,25 @@ def complete(location: str, known: Iterable[str]) -> str:
 
 
 def directory_of(location: str) -> NodeDirectory | None:
-    """Give the node's directory that a location names; None for a URL."""
-    place = _place_of(location)
-    return None if _WEB_URL.match(place) else NodeDirectory(Path(place))
+    """Return the node's directory that a location names; None for a URL."""
+    node = _node_part(location)
+    return None if _WEB_URL.match(node) else NodeDirectory(Path(node))
 
 
 def url_of(location: str) -> str:
-    """Give the gateway's URL.
+    """Return the gateway's URL.
 
     Raises:
         StoreError: The node's directory has none.
     """
     directory = directory_of(location)
-    url = _place_of(location) if directory is None else directory.url()
+    url = _node_part(location) if directory is None else directory.url()
     return url if url.endswith("/") else url + "/"
 
 
 def with_new_directory(location: str) -> str:
     """Make a directory for a vault on the grid, and give the location with its cap."""
-    # Late, because a command on a vault elsewhere does without the web.
+    # lazy import: a command on a vault elsewhere does without the web.
     from tallac.webapi import WebClient
 
     with WebClient(url_of(location)) as client:
@@ -103,30 +103,30 @@ def with_new_directory(location: str) -> str:
 
 @cache
 def backend_of(location: str) -> TahoeBackend:
-    """Give the backend of a vault on a Tahoe-LAFS grid; always the same one, which knows already where things are.
+    """Return the backend of a vault on a Tahoe-LAFS grid; always the same one, which knows already where its files are.
 
     Raises:
         UsageError: The location names no directory.
         StoreError: The node does not answer.
     """
-    # Late, because a command on a vault elsewhere does without the web.
+    # lazy import: a command on a vault elsewhere does without the web.
     from tallac.backends.tahoe import TahoeBackend
 
-    place, cap = _split(location.removeprefix(VAULT_PREFIX))
+    node, cap = _split(location.removeprefix(VAULT_PREFIX))
     if not cap:
         raise UsageError(
-            f"{VAULT_PREFIX}{place}: no vault is known there; `tallac create-alias NAME --vault {VAULT_PREFIX}{place}` makes one"
+            f"{VAULT_PREFIX}{node}: no vault is known there; `tallac create-alias NAME --vault {VAULT_PREFIX}{node}` makes one"
         )
     return TahoeBackend(url_of(location), cap.removeprefix("/"), _node_of(location))
 
 
 def _node_of(location: str) -> str:
-    """Give the node's own name, by whatever way it is reached."""
+    """Return the node's own name, which is the same under all its URLs."""
     directory = directory_of(location)
     name = None if directory is None else directory.node_id()
     if name is not None:
         return name
-    # Late, because a command on a vault elsewhere does without the web.
+    # lazy import: a command on a vault elsewhere does without the web.
     from tallac.webapi import WebClient
 
     url = url_of(location)
@@ -137,13 +137,13 @@ def _node_of(location: str) -> str:
             return url  # What answers there may be no node, but `tallac serve`.
 
 
-def _place_of(location: str) -> str:
+def _node_part(location: str) -> str:
     if is_tahoe_vault(location):
         return _split(location.removeprefix(VAULT_PREFIX))[0]
     return location.removeprefix(PLAIN_PREFIX)
 
 
 def _split(rest: str) -> tuple[str, str]:
-    """Divide what comes after the prefix into the place, and the cap with the slash before it."""
-    place, beginning, cap = rest.partition(_CAP_BEGINNING)
-    return place, beginning + cap
+    """Split what comes after the prefix into the node, and the cap with the slash before it."""
+    node, beginning, cap = rest.partition(_CAP_BEGINNING)
+    return node, beginning + cap

@@ -1,4 +1,4 @@
-"""Where a vault is: text -> URL -> backend. The only place that names a concrete backend."""
+"""Where a vault is: text -> URL -> backend. Only here and in tahoe_urls.py is a backend made."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def url_of_folder(folder: Path) -> str:
 
 
 def folder_of_url(url: str) -> Path:
-    """Give the folder that a `file:` URL names."""
+    """Return the folder that a `file:` URL names."""
     return Path(os.fsdecode(unquote_to_bytes(os.fsencode(url[len(_FOLDER_PREFIX) :]))))
 
 
@@ -66,7 +66,7 @@ def show_location(url: str) -> str:
 
 
 def is_absent(url: str) -> bool:
-    """Whether there is no such folder; any trouble with looking is no absence."""
+    """Whether there is no such folder; an error while looking does not count as absence."""
     if is_tahoe_vault(url):
         return not has_cap(url)
     try:
@@ -92,7 +92,7 @@ def has_strange_files(url: str) -> bool:
 
 
 def backend_at(url: str) -> LocalBackend | TahoeBackend:
-    """Give the backend at a location.
+    """Return the backend at a location.
 
     Raises:
         UsageError: It is of a kind that this Tallac does not know.
@@ -101,6 +101,6 @@ def backend_at(url: str) -> LocalBackend | TahoeBackend:
         return backend_of(url)
     if not is_folder_url(url):
         raise UsageError(f"{url}: no kind of grid that works now; only folders do")
-    from tallac.backends.local import LocalBackend  # late import: a Tahoe-LAFS grid does without it
+    from tallac.backends.local import LocalBackend  # lazy import: a Tahoe-LAFS grid does without it
 
     return LocalBackend(folder_of_url(url))

@@ -1,4 +1,4 @@
-"""The vaults that a user has keys of: opening the known ones, making new ones. The only place that names a concrete grid."""
+"""The vaults that a user has keys of: opens the known ones, makes new ones. Only here and in tahoe_nodes.py is a grid made."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Vaults:
             self._open_grids.popitem()[1].close()
 
     def known(self, configuration: Configuration, identity: str) -> KnownGrid:
-        """Give what is known about a vault; what the command line says comes first.
+        """Return what is known about a vault; what the command line says comes first.
 
         Raises:
             ConfigurationError: Its key is missing.
@@ -70,7 +70,7 @@ class Vaults:
         return known
 
     def chosen(self, configuration: Configuration) -> str:
-        """Give the identity of the vault that is meant where no alias says it: --vault, the default alias's, or the only one.
+        """Return the identity of the vault that is used without an alias: that of --vault, of the default alias, or the only one.
 
         Raises:
             UsageError: It is not clear which, or its key is missing.
@@ -87,7 +87,7 @@ class Vaults:
         raise UsageError("say with --vault FOLDER which vault this is about")
 
     def chosen_or_new(self, configuration: Configuration) -> tuple[str, str]:
-        """Give the identity of the vault for a new alias, and where it was made if it was.
+        """Return the identity of the vault for a new alias, and where it was made if it was.
 
         Only in an `updating` block: a vault's key is in the configuration before the vault is there.
         """
@@ -127,11 +127,11 @@ class Vaults:
         return self._make(configuration, url), where
 
     def remember_chosen(self, configuration: Configuration) -> str:
-        """Keep the chosen vault's place and key in the configuration, and give its identity."""
+        """Keep the chosen vault's location and key in the configuration, and return its identity."""
         return self.remember(configuration, self.chosen(configuration))
 
     def remember(self, configuration: Configuration, identity: str) -> str:
-        """Keep a vault's place and key in the configuration, if it is one that only the command line has named."""
+        """Keep a vault's location and key in the configuration, if only the command line has named it; return its identity."""
         # A key that is there already may be a stronger one.
         if identity not in configuration.grids:
             configuration.grids[identity] = self._given[identity]
@@ -156,7 +156,7 @@ class Vaults:
         return self._open_grids[identity]
 
     def key_at(self, configuration: Configuration, url: str) -> VaultKey | None:
-        """Give the key of the vault at a place: the one that the command line names, or the one that is known; None without either.
+        """Return the key of the vault at a URL: the one that the command line names, or the one that is known; None without either.
 
         Raises:
             VaultNotFoundError, StoreError: There is no vault.
@@ -167,7 +167,7 @@ class Vaults:
         return None if known is None else self.parse_key(known)
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
-        """Give what opens a vault once more, for another thread; whoever calls it closes what it gives. Raises as `open`."""
+        """Return a function that opens a vault anew, for another thread; the caller closes what it returns. Raises as `open`."""
         from tallac.vault.vault import open_vault  # lazy import: a Tahoe-LAFS grid does without it
 
         backend = self.backend_of(configuration, identity)
@@ -175,7 +175,7 @@ class Vaults:
         return partial(open_vault, backend, key, state=self._folders.state, identity=identity, randomness=self._randomness)
 
     def backend_of(self, configuration: Configuration, identity: str) -> Backend:
-        """Give the backend that a vault is in, after a look whether it is there.
+        """Return the backend that a vault is in, once it is known to be there.
 
         Raises:
             VaultNotFoundError: It is not where it was.
@@ -212,7 +212,7 @@ class Vaults:
         return self._asked[source]
 
     def ask(self, source: KeySource) -> str:
-        """Give what is kept at a key source.
+        """Return the text that is kept at a key source.
 
         Raises:
             UsageError: There is nothing.
@@ -225,7 +225,7 @@ class Vaults:
         return self._secrets.ask_keyring(source.keyring, "a vault key")
 
     def _located(self, configuration: Configuration, text: str) -> str:
-        """Give the location that a user means; a vault on a Tahoe-LAFS grid need not be named by its cap."""
+        """Return the location for what a user writes; a vault on a Tahoe-LAFS grid need not be named by its cap."""
         url = parse_location(text)
         if not is_tahoe_vault(url):
             return url
@@ -255,7 +255,7 @@ class Vaults:
         return identity
 
     def identity_at(self, url: str) -> str | None:
-        """Give the identity of the vault at a location; None where there is none.
+        """Return the identity of the vault at a location; None where there is none.
 
         Raises:
             StoreError: It can't be read, or is damaged.

@@ -1,1 +1,1 @@
-"""What a user can do, one module for each kind of work."""
+"""The operations on vaults and grids, one service a module."""

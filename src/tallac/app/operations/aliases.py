@@ -62,7 +62,7 @@ class Aliases:
             _require_free(configuration, name)
             identity, made = workspace.vaults.make(configuration, location)
             root = workspace.open(configuration, identity).create_directory()
-            workspace.sealed.enter_alias(configuration, name, identity, root.danger_whole_text())
+            workspace.sealed.set_alias(configuration, name, identity, root.danger_whole_text())
         return made
 
     def add(self, name: str, cap: str) -> None:
@@ -132,7 +132,7 @@ class Aliases:
             _require_free(configuration, name)
             identity, made = workspace.vaults.chosen_or_new(configuration)
             root = workspace.open(configuration, identity).create_directory()
-            workspace.sealed.enter_alias(configuration, name, identity, root.danger_whole_text())
+            workspace.sealed.set_alias(configuration, name, identity, root.danger_whole_text())
         return made
 
     def _add(self, name: str, cap: Cap) -> None:
@@ -146,7 +146,7 @@ class Aliases:
         with workspace.file.updating() as configuration:
             _require_free(configuration, name)
             identity = workspace.vaults.remember_chosen(configuration)
-            workspace.sealed.enter_alias(configuration, name, identity, cap.danger_whole_text())
+            workspace.sealed.set_alias(configuration, name, identity, cap.danger_whole_text())
 
     def _add_on_node(self, name: str, cap: Cap) -> None:
         """Add an alias of the chosen Tahoe-LAFS grid where `tahoe` finds it, and unless its directory was given, here too."""

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from tallac import __version__
-from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, is_remote, parse_place
+from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, is_remote, parse_grid_path
 from tallac.app.operations.aliases import Aliases
 from tallac.app.operations.backup_sources import Sources, command_output, find_sources, require_outside, stream_source
 from tallac.app.operations.exclusions import read_list
@@ -39,12 +39,12 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to back up; the defaults suit most.
 
     Attributes:
-        selection: What of the sources is backed up; `Exclusions` makes one.
+        selection: Which files of the sources are backed up; `Exclusions` makes one.
         tags: The snapshot's tags.
-        host: What the snapshot says of the machine, in place of its own name.
+        host: The host name in the snapshot; None for the machine's own.
         time_ns: What the snapshot is named by, nanoseconds since 1970, UTC; None for the time at which it is made.
         ignore_timestamps: Read all files, also those that look as they did.
-        skip_if_unchanged: Enter no snapshot where the latest one has the very same files.
+        skip_if_unchanged: Make no snapshot if the latest one has the very same files.
     """
 
     selection: Selection = msgspec.field(default_factory=Selection)
@@ -55,7 +55,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     skip_if_unchanged: bool = False
 
     def require_sense(self, now_ns: int) -> None:
-        """Refuse what can't be meant.
+        """Refuse options that make no sense.
 
         Raises:
             UsageError: The snapshot is to have a time that has not come yet: nothing newer would ever become the latest one.
@@ -155,7 +155,7 @@ class Backups:
         observer = observer or Observer()
         if _is_default(target) and not self._aliases.has_default:
             # Nothing is looked up in a target that is not there yet.
-            nowhere = Place(MutableDirectoryWrite(bytes(16), bytes(32)), parse_place(target).path, _DEFAULT_TARGET)
+            nowhere = Place(MutableDirectoryWrite(bytes(16), bytes(32)), parse_grid_path(target).path, _DEFAULT_TARGET)
             request = _request(found, nowhere, options, vault=None, workers=0)
             return dry_run(None, request, _no_record(request), SystemClock(), observer=observer)
         grid, located = self._workspace.resolve(target)
@@ -201,7 +201,7 @@ def split_target(paths: Sequence[str]) -> tuple[Sequence[str], str]:
     The last one is the target if it has a colon before its first slash, or is one of two and is not there as a local path.
 
     Raises:
-        UsageError: It can't be told which is meant.
+        UsageError: The last one may be either.
     """
     if paths and is_remote(paths[-1]):
         return paths[:-1], paths[-1]
@@ -216,7 +216,7 @@ def split_target(paths: Sequence[str]) -> tuple[Sequence[str], str]:
 
 
 def _is_default(target: str) -> bool:
-    return parse_place(target).root == AliasName(DEFAULT_ALIAS)
+    return parse_grid_path(target).root == AliasName(DEFAULT_ALIAS)
 
 
 def _request(sources: Sources, target: Place, options: BackupOptions | None, *, vault: Path | None, workers: int) -> BackupRequest:

@@ -1,4 +1,4 @@
-"""What is backed up: one folder, several sources, lists of paths in files, a stream, or the output of a command."""
+"""The sources of a backup: one folder, several sources, lists of paths in files, a stream, or the output of a command."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NAMED_COUNT_MAX = 32
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What is to be backed up.
+    """The sources of a backup.
 
     Attributes:
         root: The absolute path of the directory that becomes the snapshot's root.
         scope: Leads from there to the sources; None where the root itself is the source.
-        named: What the snapshot's facts say, absolute paths.
-        places: The sources, where they really are.
+        named: The sources that the snapshot's facts name, absolute paths.
+        places: The sources, as paths without symbolic links.
         missing: Paths of a list that can't be backed up, with the reason.
     """
 
@@ -47,7 +47,7 @@ def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base
 
     Args:
         paths: Sources; each must be there.
-        listed: Paths of lists; what is missing of them is told in the result.
+        listed: Paths of lists; what is missing of them is in the result.
         base: A folder that becomes the snapshot's root, with nothing in it but what leads to the sources.
 
     Raises:
@@ -125,7 +125,7 @@ def stream_source(name: str) -> Sources:
 
 
 def check_stream_name(name: str) -> str:
-    """Give the name of a stream's file back.
+    """Check the name of a stream's file, and return it.
 
     Raises:
         UsageError: It can't be the name of a file.
@@ -187,7 +187,7 @@ def command_output(command: Sequence[str]) -> Iterator[FileContent]:
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0)
     except OSError as error:
-        raise SourceError(f"{command[0]}: can't be run ({error.strerror}); nothing was entered") from error
+        raise SourceError(f"{command[0]}: can't be run ({error.strerror}); no snapshot was made") from error
     assert process.stdout is not None
     with process.stdout as output:
         try:
@@ -200,7 +200,7 @@ def command_output(command: Sequence[str]) -> Iterator[FileContent]:
 
 
 class _Output:
-    """What a command writes; its arguments may hold secrets and are never told."""
+    """The output of a command; its arguments may hold secrets and are never shown."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes], name: str) -> None:
         self._process = process
@@ -213,7 +213,7 @@ class _Output:
         if not content and len(buffer):
             status = self._process.wait()
             if status < 0:
-                raise SourceError(f"{self._name}: it was ended by signal {-status}; nothing was entered")
+                raise SourceError(f"{self._name}: it was ended by signal {-status}; no snapshot was made")
             if status:
-                raise SourceError(f"{self._name}: it ended with exit status {status}; nothing was entered")
+                raise SourceError(f"{self._name}: it ended with exit status {status}; no snapshot was made")
         return len(content)

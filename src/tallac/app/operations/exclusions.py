@@ -1,4 +1,4 @@
-"""What a user wants left out of a backup, put in the words of `tallac.source`."""
+"""Which files a backup leaves out: the options, and the selection that is made of them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ PATTERN_FILE_SIZE_MAX = 64 << 20
 
 
 class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be left out. By default only what `.tallacignore` files say.
+    """Which files to leave out. By default only those that `.tallacignore` files name.
 
     The last pattern that matches decides. They stand in this order: `exclude_vcs`, `exclude_from`, `iexclude`, `exclude`.
 
     Attributes:
         exclude, iexclude: Patterns as in a `.gitignore` file; the latter ignore case.
         exclude_from: Files of such patterns, one a line; `-` is standard input.
-        exclude_vcs: Leave out what version control systems keep beside the user's own files.
-        exclude_caches: Leave out directories that hold a valid CACHEDIR.TAG, save that file.
-        exclude_if_present: `NAME` or `NAME:HEADER`: leave out directories that hold such a file, save that file.
+        exclude_vcs: Leave out the files of version control systems: .git, .svn, CVS and the like.
+        exclude_caches: Leave out the content of directories with a valid CACHEDIR.TAG file, but keep that file.
+        exclude_if_present: `NAME` or `NAME:HEADER`: leave out the content of directories that hold such a file, but keep that file.
         exclude_larger_than: Leave out larger files, in bytes.
-        one_file_system: Leave out what is mounted below a source.
-        ignore_files: Whether `.tallacignore` files have a say.
+        one_file_system: Leave out other file systems that are mounted below a source.
+        ignore_files: Whether `.tallacignore` files are obeyed.
     """
 
     exclude: Sequence[str] = ()
@@ -42,7 +42,7 @@ class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
     ignore_files: bool = True
 
     def selection(self, standard_input: BinaryIO | None = None) -> Selection:
-        """Read the patterns.
+        """Read the patterns, and return the selection.
 
         Raises:
             UsageError: A pattern or a marker makes no sense, or a file of patterns can't be read.

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tallac.app.locations.grid_path import is_remote
-from tallac.app.locations.snapshot_paths import PlaceInSnapshots, choose_snapshots, list_snapshots, locate_in_snapshots
+from tallac.app.locations.snapshot_paths import SnapshotPath, choose_snapshots, list_snapshots, locate_in_snapshots
 from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryReadCap
 from tallac.dag import ARCHIVES, Entry
@@ -38,16 +38,16 @@ class PathHistory(msgspec.Struct, frozen=True):
 
     Attributes:
         located: The target, and the path in its snapshots.
-        snapshots: Those that were looked at, the oldest first.
-        stretches: Which of them have the same, in order; they name snapshots by their positions.
+        snapshots: The chosen ones, the oldest first.
+        periods: Runs of snapshots with the same version, in order; they name snapshots by their positions.
     """
 
-    located: PlaceInSnapshots
+    located: SnapshotPath
     snapshots: list[Entry]
     periods: list[Period]
 
     def place(self, number: int) -> Place:
-        """Give the place of the path in a snapshot."""
+        """Return where the path is in a snapshot."""
         return self.located.target.child(ARCHIVES, self.snapshots[number].name, *self.located.path)
 
 
@@ -64,12 +64,12 @@ class Inspector:
         self._workspace = workspace
 
     def ls(self, place: str, order: SortOrder | None = None) -> Iterator[Entry]:
-        """Give the entries of a directory, in order of their names or another; of a file, its own."""
+        """Return the entries of a directory, in order of their names or in another; for a file, its own."""
         grid, located = self._workspace.resolve(place)
         return iter(_arrange(order)(list_directory(grid, located)))
 
     def ls_recursive(self, place: str, order: SortOrder | None = None) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
-        """Give all that is below a directory, each with its path from there; each directory's entries are in order."""
+        """Yield all entries below a directory, each with its path from there; each directory's entries are in order."""
         grid, located = self._workspace.resolve(place)
         start = len(located.path)
         arrange = _arrange(order)
@@ -78,7 +78,7 @@ class Inspector:
                 yield below.path[start:], found
 
     def diff(self, old: str, new: str, report: Report, *, read_data: bool = False) -> Iterator[Change]:
-        """Give all that differs between two places, or a place and a local path; `is_remote` says which is which.
+        """Yield all that differs between two paths, on a grid or local; `is_remote` says which is which.
 
         Raises:
             EntryNotFoundError, SourceError: One of them is not there.
@@ -90,7 +90,7 @@ class Inspector:
             yield from diff(one, other, report, read_data=read_data)
 
     def find(self, place: str, choice: Choice, criteria: Criteria, report: Report) -> tuple[list[Entry], Iterator[FoundPath]]:
-        """Give the snapshots that are meant, and all in them, at a place and below it, that fulfils the criteria."""
+        """Return the chosen snapshots, and all in them at or below a path that meets the criteria."""
         from tallac.look.find import find_versions  # lazy import: see above
 
         grid, located = self._located(place)
@@ -98,7 +98,7 @@ class Inspector:
         return snapshots, find_versions(grid, snapshots, criteria, report, path=located.path)
 
     def history(self, place: str, choice: Choice) -> PathHistory:
-        """Give the versions of a file or directory over all snapshots that are meant.
+        """Return the versions of a file or directory over the chosen snapshots.
 
         Raises:
             EntryNotFoundError: It is in none of them.
@@ -113,7 +113,7 @@ class Inspector:
         return PathHistory(located, snapshots, periods)
 
     def stats(self, target: str, report: Report, progress: Callable[[int], None] | None = None) -> tuple[list[Entry], TargetStats]:
-        """Say what all snapshots of a target hold and take; the figures of each come in the order of the snapshots."""
+        """Report what all snapshots of a target hold and take; the stats of each are in the order of the snapshots."""
         from tallac.look.stats import gather  # lazy import: see above
 
         grid, located = self._workspace.resolve(target)
@@ -121,16 +121,16 @@ class Inspector:
         return snapshots, gather(grid, snapshots, report, progress)
 
     def du(self, place: str, report: Report, *, depth_max: int | None = None) -> Iterator[Usage]:
-        """Say how much is in each directory below a place, down to so many levels, and in the place itself last."""
+        """Report how much is in each directory below a path, down to so many levels, and at the path itself last."""
         return measure(*self._found(place), report, depth_max=depth_max)
 
     def manifest(self, place: str) -> Iterator[Listed]:
-        """List all that hangs below a place, each thing once."""
+        """List all that is reachable from a path, each object once."""
         grid, located = self._workspace.resolve(place)
         return manifest(grid, find(grid, located).cap)
 
     def deep_stats(self, place: str) -> dict[str, int]:
-        """Count all that hangs below a place, each thing once; the keys are those of Tahoe-LAFS."""
+        """Count all that is reachable from a path, each object once; the keys are those of Tahoe-LAFS."""
         from tallac.tahoe.grid import TahoeGrid  # lazy import: a command on a vault does without the web
 
         grid, located = self._workspace.resolve(place)
@@ -139,7 +139,7 @@ class Inspector:
             return grid.deep_stats(cap)
         return deep_stats(listed.cap for listed in self.manifest(place))
 
-    def _located(self, place: str) -> tuple[Grid, PlaceInSnapshots]:
+    def _located(self, place: str) -> tuple[Grid, SnapshotPath]:
         grid, located = self._workspace.resolve(place)
         return grid, locate_in_snapshots(grid, located)
 
@@ -149,7 +149,7 @@ class Inspector:
         return StoredSide(*self._found(text)) if is_remote(text) else LocalSide(text)
 
     def _found(self, place: str) -> tuple[Grid, Entry]:
-        """Give what is at a place as an entry."""
+        """Return what is at a path as an entry."""
         grid, located = self._workspace.resolve(place)
         found = find(grid, located)
         return grid, Entry.of(located.name or b"", found.cap, found.metadata)
@@ -159,7 +159,7 @@ def _arrange(order: SortOrder | None) -> Callable[[Iterable[Entry]], Iterable[En
     return iter if order is None else order.arrange
 
 
-def _choose_at(snapshots: Sequence[Entry], choice: Choice, located: PlaceInSnapshots) -> list[Entry]:
-    """Choose; where the place names a snapshot, that one only."""
+def _choose_at(snapshots: Sequence[Entry], choice: Choice, located: SnapshotPath) -> list[Entry]:
+    """Choose snapshots; if the path names one, that one only."""
     names = choice.names if located.snapshot is None else (*choice.names, located.snapshot)
     return choose_snapshots(snapshots, replace(choice, names=names))

@@ -1,4 +1,4 @@
-"""What a keeper does for a vault that may not be read."""
+"""Looking after vaults: check, prune, repair, scrub, mirror. A keeper does most of it without reading what is stored."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class VaultMaintenance:
         share: PackSubset | None = None,
         progress: Callable[[CheckReport], None] | None = None,
     ) -> CheckReport:
-        """Check all that hangs below a place, which may be a verify cap; for an alias itself, also the structure of the vault.
+        """Check all that is reachable from a path, which may be a verify cap; for an alias itself, also the structure of the vault.
 
         Args:
-            place: Without one, and where the vault is given by itself, all of it is checked, with a keeper key from all roots.
-            read_data: Read everything that hangs there.
-            share: Read whole packs instead, those that this says.
-            progress: Is told how far it is.
+            place: Without one, and if the vault is given by itself, all of it is checked; with a keeper key, from all roots.
+            read_data: Read all of the data.
+            share: Read whole packs instead, the chosen ones.
+            progress: Called with the report so far.
 
         Raises:
             UsageError: Whole packs are to be read, and the grid is no vault.
@@ -83,7 +83,7 @@ class VaultMaintenance:
         add_lease: bool = False,
         progress: Callable[[CheckReport], None] | None = None,
     ) -> CheckReport:
-        """Check all that hangs below a place; on a Tahoe-LAFS grid repair it and renew its leases, where that is asked for.
+        """Check all that is reachable from a path; on a Tahoe-LAFS grid repair it and renew its leases, where that is asked for.
 
         Raises:
             UsageError: A vault has neither repair of single objects nor leases.
@@ -103,11 +103,11 @@ class VaultMaintenance:
     def prune(
         self, alias: str = "", options: PruneOptions | None = None, *, progress: Callable[[PruneReport], None] | None = None
     ) -> PruneReport:
-        """Delete what nothing leads to in the vault of an alias; without one, in the vault that is meant where no place says it.
+        """Delete unreferenced data in the vault of an alias, or without one in the default vault.
 
         Raises:
             AuthorityError: Only a locator key is known.
-            UsageError: The place is more than an alias, or its grid has no prune.
+            UsageError: The alias has a path behind it, or its grid is no vault.
             DamageError: Something in use can't be followed; nothing was deleted.
         """
         if alias:
@@ -120,11 +120,11 @@ class VaultMaintenance:
         return Prune(vault.components, options or PruneOptions(), progress).run()
 
     def stats(self, alias: str = "") -> VaultStats:
-        """Count what the vault of an alias takes and what for; without one, in the vault that is meant where no place says it.
+        """Report what the vault of an alias, or without one the default vault, takes and what for.
 
         Raises:
             AuthorityError: Only a locator key is known.
-            UsageError: The place is more than an alias, or its grid is no vault.
+            UsageError: The alias has a path behind it, or its grid is no vault.
         """
         if alias:
             grid, place = self._workspace.resolve(alias if ":" in alias else f"{alias}:")
@@ -143,13 +143,13 @@ class VaultMaintenance:
         options: RepairOptions | None = None,
         progress: Callable[[RepairReport], None] | None = None,
     ) -> RepairReport:
-        """Put right what is damaged in the vault of an alias, or in the one that is meant where no place says it.
+        """Repair damage in the vault of an alias, or without one in the default vault.
 
         Args:
             alias: The alias, with or without its colon.
             mirror: A copy of the vault to get things from: a folder, a URL or an alias.
             options: How to repair; its mirror is the one above.
-            progress: Is told how far it is.
+            progress: Called with the report so far.
 
         Raises:
             As `tallac.vault.repair.repair.Repair`.
@@ -172,7 +172,7 @@ class VaultMaintenance:
         return Repair(components, options, progress).run(self._workspace.read_caps(grid))
 
     def _bring_back_headers(self, alias: str, options: RepairOptions) -> RepairReport | None:
-        """Write the headers anew where both are lost, but the configuration knows which vault it was; None where they are there."""
+        """Write both headers anew if they are lost and the configuration knows the vault's identity; None if they are there."""
         url = self._workspace.location_of(alias)
         backend = backend_at(url)
         try:
@@ -185,7 +185,7 @@ class VaultMaintenance:
         return None
 
     def scrub(self, location: str, *, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
-        """Compare whatever names itself in the vault at a folder, a URL or an alias with its name; no key is needed.
+        """Compare each object of a vault, given as a folder, a URL or an alias, with the hash in its name; no key is needed.
 
         Raises:
             VaultNotFoundError: There is no vault.

@@ -40,7 +40,7 @@ class VaultMirror:
         """Copy what the mirror lacks of the vault at a folder, a URL or an alias, to a folder, which is made, or a URL.
 
         Raises:
-            UsageError: Both are the same place.
+            UsageError: Both are the same location.
             As `tallac.vault.mirror.full.VaultCopy.run`.
         """
         options = replace(options, only=tuple(self._verify_cap(place) for place in only))
@@ -73,7 +73,7 @@ class VaultMirror:
         return run.report
 
     def _verify_cap(self, place: str) -> VerifyCap:
-        """Give the verify cap of what is at a place; a cap may stand for itself, since a keeper has no more."""
+        """Return the verify cap of what is at a path; a cap may stand for itself, since a keeper has no more."""
         if place.startswith(("URI:", "@")):
             cap: Cap = self._workspace.parse_cap(place)
         else:
@@ -86,7 +86,7 @@ class VaultMirror:
 
 
 def _mirror_at(url: str, *, is_dry_run: bool) -> Backend:
-    """Give the mirror's backend; a folder is made where it is missing, but for a dry run, which looks at an empty one instead."""
+    """Return the mirror's backend; a missing folder is made, or for a dry run replaced by an empty backend in memory."""
     if is_dry_run and is_absent(url):
         return MemoryBackend()
     backend = backend_at(url)

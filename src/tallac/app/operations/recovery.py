@@ -1,4 +1,4 @@
-"""Taking over a vault on a machine that knows nothing of it, by passphrase or recovery kit; and such kits."""
+"""Connecting a machine to a vault that it does not know, by passphrase or recovery kit; and making such kits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tallac.app.configuration.configuration import Configuration
-from tallac.app.keys.imported_keys import Connected, Entering
+from tallac.app.keys.imported_keys import AliasImport, ImportedAlias
 from tallac.app.keys.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
 from tallac.app.keys.recovery_kit_page import kit_text, write_kit
 from tallac.app.locations.urls import backend_at, parse_location, show_location
@@ -28,7 +28,7 @@ class Recovery:
         self._workspace = workspace
         self._envelopes = UserEnvelopes(workspace, warn)
 
-    def connect(self, location: str, read: Callable[[], str]) -> list[Connected]:
+    def connect(self, location: str, read: Callable[[], str]) -> list[ImportedAlias]:
         """Take over the key and the aliases that a passphrase leads to at a location, and return what the aliases are called here.
 
         Raises:
@@ -43,9 +43,9 @@ class Recovery:
         key = passphrases.open(read())
         envelope = EnvelopeFile(backend_at(url), identity, key, os.urandom).read()
         with self._workspace.file.updating() as configuration:
-            return self._enter(configuration, identity, url, envelope, key.danger_whole_text())
+            return self._add(configuration, identity, url, envelope, key.danger_whole_text())
 
-    def connect_with_kit(self, kit: RecoveryKit, location: str | None = None) -> list[Connected]:
+    def connect_with_kit(self, kit: RecoveryKit, location: str | None = None) -> list[ImportedAlias]:
         """Take over what a recovery kit says; the vault may have moved to a location since.
 
         Raises:
@@ -57,7 +57,7 @@ class Recovery:
         if identity != kit.identity:
             raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
         with self._workspace.file.updating() as configuration:
-            return self._enter(configuration, identity, url, Envelope(kit.key, frozenset(kit.aliases)), "")
+            return self._add(configuration, identity, url, Envelope(kit.key, frozenset(kit.aliases)), "")
 
     def read_kit(self, file: str) -> RecoveryKit:
         """Read a recovery kit from a file, or from standard input for `-`.
@@ -96,14 +96,14 @@ class Recovery:
         """
         write_kit(kit, Path(file))
 
-    def _enter(
+    def _add(
         self, configuration: Configuration, identity: str, url: str, envelope: Envelope, envelope_key: str
-    ) -> list[Connected]:
-        entering = Entering(configuration, self._workspace.sealed, identity)
+    ) -> list[ImportedAlias]:
+        aliases = AliasImport(configuration, self._workspace.sealed, identity)
         known = configuration.grids.get(identity)
         here = None if known is None else Envelope(self._workspace.vaults.parse_key(known), frozenset())
-        entering.enter_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
-        return entering.enter_aliases(envelope.aliases)
+        aliases.add_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
+        return aliases.add_aliases(envelope.aliases)
 
     def _vault_at(self, url: str) -> str:
         identity = self._workspace.vaults.identity_at(url)

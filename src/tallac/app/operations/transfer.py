@@ -73,7 +73,7 @@ class Files:
         name: str = "the content",
         report: CopyReport | None = None,
     ) -> FileReadCap:
-        """Store a stream, under a name if a place is given, and return its read cap. `name` is what errors call the stream."""
+        """Store a stream, at a path if one is given, and return its read cap. `name` is what errors call the stream."""
         if place is None:
             return put_file(self._workspace.default_grid(), None, content, Metadata(), name=name, report=report)
         grid, located = self._workspace.resolve(place)
@@ -96,7 +96,7 @@ class Files:
         make_directory(grid, located)
 
     def cp(self, sources: Sequence[str], target: str, *, recursive: bool = False, report: CopyReport | None = None) -> CopyReport:
-        """Copy between local paths and places, or between places of one grid."""
+        """Copy between local paths and a grid, or within one grid."""
         report = report or CopyReport()
         into = target.endswith("/")
         if is_remote(target):
@@ -110,7 +110,7 @@ class Files:
         return report
 
     def mv(self, source: str, target: str) -> Place:
-        """Give an entry another name or directory, on the same grid, and return where it is now."""
+        """Move an entry to another name or directory on the same grid, and return where it is now."""
         grid, old, new = self._pair(source, target)
         return move(grid, old, new)
 
@@ -135,7 +135,7 @@ class Files:
     def _places(self, sources: Sequence[str]) -> tuple[Grid, list[Place]]:
         local = [source for source in sources if not is_remote(source)]
         if local:
-            raise UsageError(f"{local[0]}: neither this nor the target is on a grid; write ALIAS:PATH for a place on a grid")
+            raise UsageError(f"{local[0]}: neither this nor the target is on a grid; write ALIAS:PATH for a path on a grid")
         resolved = [self._workspace.resolve(source) for source in sources]
         for (other, _), text in zip(resolved, sources, strict=True):
             _require_same(resolved[0][0], other, text)

@@ -55,7 +55,7 @@ class UserEnvelopes:
             self._workspace.vaults.remember(configuration, identity)
             if not configuration.grids[identity].envelope_key:
                 key = EnvelopeKey(os.urandom(KEY_SIZE)).danger_whole_text()
-                self._workspace.sealed.enter_envelope_key(configuration, identity, key)
+                self._workspace.sealed.set_envelope_key(configuration, identity, key)
 
     def key(self, configuration: Configuration, identity: str) -> EnvelopeKey:
         """Return the key of the one in this vault, which there is.

@@ -17,7 +17,7 @@ PASSPHRASE_VARIABLE = "TALLAC_PASSPHRASE"  # noqa: S105 - where it stands, not w
 
 
 class PassphraseChoice(msgspec.Struct, frozen=True):
-    """What a command line says about where a passphrase is; nothing for the environment or a prompt.
+    """The options on where a passphrase is read; without any, the environment or a prompt.
 
     Attributes:
         file: A file, or `-`.
@@ -74,7 +74,7 @@ class PassphraseSource:
         self._environment = environment
 
     def read(self) -> str:
-        """Give a passphrase that is set already.
+        """Read a passphrase that is set already.
 
         Raises:
             UsageError: There is none where it should be.
@@ -83,7 +83,7 @@ class PassphraseSource:
         return self._not_empty(self._ask("Passphrase: ") if given is None else given)
 
     def read_new(self) -> str:
-        """Give a passphrase that is to be set: at a terminal, typed twice alike.
+        """Read a new passphrase; at a terminal it is typed twice.
 
         Raises:
             UsageError: There is none where it should be, or what was typed differs.

@@ -24,7 +24,7 @@ class SecretSource:
         self._standard_input = standard_input
 
     def read_line(self, file: str, expected: str) -> str:
-        """Give the first line of a file, or the next one of standard input for `-`, without white space around it.
+        """Return the first line of a file, or the next one of standard input for `-`, without white space around it.
 
         Args:
             file: The file's name, or `-`.
@@ -36,7 +36,7 @@ class SecretSource:
         return self._not_empty(self._read(file, expected).decode("utf-8", errors="replace").strip(), _place(file), expected)
 
     def read_exact_line(self, file: str, expected: str) -> str:
-        """Give a line as `read_line` does, with the white space and the odd bytes that are in it.
+        """Return a line as `read_line` does, with the white space and the odd bytes that are in it.
 
         Raises:
             UsageError: There is none, or it can't be read.
@@ -44,7 +44,7 @@ class SecretSource:
         return self._not_empty(_exact(self._read(file, expected)), _place(file), expected)
 
     def read_all(self) -> bytes:
-        """Give all that is left of standard input."""
+        """Return the rest of standard input."""
         return b"" if self._standard_input is None else self._standard_input.read(ALL_SIZE_MAX)
 
     def ask_command(self, command: str, expected: str) -> str:
@@ -55,7 +55,7 @@ class SecretSource:
         Raises:
             UsageError: It can't be run, or fails, or prints nothing.
         """
-        import subprocess  # late import: few keys are behind a command
+        import subprocess  # lazy import: few keys are behind a command
 
         self._require_loud()
         try:
@@ -73,7 +73,7 @@ class SecretSource:
         return self._not_empty(_exact(finished.stdout.partition(b"\n")[0]), words[0], expected)
 
     def ask_keyring(self, entry: str, expected: str) -> str:
-        """Give what the system keyring has for this entry of the service `tallac`.
+        """Return the secret that the system keyring has for this entry of the service `tallac`.
 
         Raises:
             UsageError: It has nothing.
@@ -86,7 +86,7 @@ class SecretSource:
         return found
 
     def is_in_keyring(self, entry: str) -> bool:
-        """Say whether the system keyring has this entry.
+        """Report whether the system keyring has this entry.
 
         Raises:
             LocalStateError: There is no keyring, or it does not answer.
@@ -94,12 +94,12 @@ class SecretSource:
         return _look_into_keyring(entry) is not None
 
     def tell_keyring(self, entry: str, secret: str) -> None:
-        """Let the system keyring keep a secret.
+        """Store a secret in the system keyring.
 
         Raises:
             LocalStateError: There is no keyring, or it refuses.
         """
-        # Late, because it takes longer to load than most commands run.
+        # lazy import: it takes longer to load than most commands run.
         import keyring
         from keyring.errors import KeyringError
 
@@ -130,7 +130,7 @@ class SecretSource:
 
 
 def _look_into_keyring(entry: str) -> str | None:
-    # Late, as above.
+    # lazy import: as above
     import keyring
     from keyring.errors import KeyringError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.app.keys.imported_keys import Connected
+from tallac.app.keys.imported_keys import ImportedAlias
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, option
 from tallac.cli.options.passphrases import choose, passphrase_options
@@ -53,7 +53,7 @@ def connect(
         context.output.note("the vault's key is now in your configuration; it came without aliases")
 
 
-def _report(context: CommandContext, connected: Connected) -> None:
+def _report(context: CommandContext, connected: ImportedAlias) -> None:
     if context.output.is_json:
         context.output.record(alias=connected.alias, name=connected.name, is_new=connected.is_new)
         return

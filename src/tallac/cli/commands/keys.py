@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.app.operations.key_source import KeyPlace
+from tallac.app.operations.key_source import KeyLocation
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag, option
 
@@ -68,11 +68,11 @@ def key_source(
     in the system keyring, it is read from there every time, and the caps of your aliases are
     encrypted with it, so that the configuration alone opens nothing.
     """
-    place = KeyPlace(file, command, keyring, configuration)
-    where = context.client.keys.sources.use(vault, None if place == KeyPlace() else place, dry_run=dry_run)
+    place = KeyLocation(file, command, keyring, configuration)
+    where = context.client.keys.sources.use(vault, None if place == KeyLocation() else place, dry_run=dry_run)
     if context.output.is_json:
         context.output.record(key_source=where)
-    elif place == KeyPlace():
+    elif place == KeyLocation():
         context.output.line(f"the key is in {where}")
     else:
         context.output.note(f"the key {'would be' if dry_run else 'is'} in {where}")

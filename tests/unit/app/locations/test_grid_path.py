@@ -4,33 +4,33 @@ import os
 
 import pytest
 
-from tallac.app.locations.grid_path import AliasName, CapSource, CapText, WrittenPlace, check_alias_name, is_remote, parse_place
+from tallac.app.locations.grid_path import AliasName, CapSource, CapText, GridPath, check_alias_name, is_remote, parse_grid_path
 from tallac.errors import AliasError
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("home:", WrittenPlace(AliasName("home"), ())),
-        ("home:a/b", WrittenPlace(AliasName("home"), (b"a", b"b"))),
-        ("home:/a//b/", WrittenPlace(AliasName("home"), (b"a", b"b"))),
-        ("home:a:b", WrittenPlace(AliasName("home"), (b"a:b",))),
-        ("", WrittenPlace(AliasName("tallac"), ())),
-        ("a/b", WrittenPlace(AliasName("tallac"), (b"a", b"b"))),
-        ("a/b:c", WrittenPlace(AliasName("tallac"), (b"a", b"b:c"))),
-        ("URI:DIR2-CHK:k:h:1:1:9", WrittenPlace(CapText("URI:DIR2-CHK:k:h:1:1:9"), ())),
-        ("URI:DIR2-CHK:k:h:1:1:9/a/b", WrittenPlace(CapText("URI:DIR2-CHK:k:h:1:1:9"), (b"a", b"b"))),
-        ("URI:DIR2:k:h:./a/b", WrittenPlace(CapText("URI:DIR2:k:h"), (b"a", b"b"))),
-        ("ro.URI:X:y/a", WrittenPlace(CapText("ro.URI:X:y"), (b"a",))),
-        ("@cap.txt", WrittenPlace(CapSource("cap.txt"), ())),
-        ("@dir/cap.txt:a/b", WrittenPlace(CapSource("dir/cap.txt"), (b"a", b"b"))),
-        ("@-:a", WrittenPlace(CapSource("-"), (b"a",))),
-        (os.fsdecode(b"home:\xff/\n"), WrittenPlace(AliasName("home"), (b"\xff", b"\n"))),
+        ("home:", GridPath(AliasName("home"), ())),
+        ("home:a/b", GridPath(AliasName("home"), (b"a", b"b"))),
+        ("home:/a//b/", GridPath(AliasName("home"), (b"a", b"b"))),
+        ("home:a:b", GridPath(AliasName("home"), (b"a:b",))),
+        ("", GridPath(AliasName("tallac"), ())),
+        ("a/b", GridPath(AliasName("tallac"), (b"a", b"b"))),
+        ("a/b:c", GridPath(AliasName("tallac"), (b"a", b"b:c"))),
+        ("URI:DIR2-CHK:k:h:1:1:9", GridPath(CapText("URI:DIR2-CHK:k:h:1:1:9"), ())),
+        ("URI:DIR2-CHK:k:h:1:1:9/a/b", GridPath(CapText("URI:DIR2-CHK:k:h:1:1:9"), (b"a", b"b"))),
+        ("URI:DIR2:k:h:./a/b", GridPath(CapText("URI:DIR2:k:h"), (b"a", b"b"))),
+        ("ro.URI:X:y/a", GridPath(CapText("ro.URI:X:y"), (b"a",))),
+        ("@cap.txt", GridPath(CapSource("cap.txt"), ())),
+        ("@dir/cap.txt:a/b", GridPath(CapSource("dir/cap.txt"), (b"a", b"b"))),
+        ("@-:a", GridPath(CapSource("-"), (b"a",))),
+        (os.fsdecode(b"home:\xff/\n"), GridPath(AliasName("home"), (b"\xff", b"\n"))),
     ],
 )
-def test_forms_of_places(text: str, expected: WrittenPlace) -> None:
+def test_forms_of_places(text: str, expected: GridPath) -> None:
     """Every form of a place is read as Tahoe-LAFS reads it, with names as bytes."""
-    assert parse_place(text) == expected
+    assert parse_grid_path(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_is_on_a_grid(text: str, expected: bool) -> None:
 
 def test_a_written_cap_is_no_repr() -> None:
     """A place with a cap in it does not show the cap."""
-    assert "secret" not in repr(parse_place("URI:DIR2:secret:secret/a"))
+    assert "secret" not in repr(parse_grid_path("URI:DIR2:secret:secret/a"))
 
 
 @pytest.mark.parametrize("name", ["home", "home:", "Üb-1", "a.b"])

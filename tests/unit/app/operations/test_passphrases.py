@@ -9,7 +9,7 @@ import pytest
 from tallac.app.client import Client
 from tallac.app.configuration.configuration import Alias, Configuration, KnownGrid
 from tallac.app.configuration.folders import Folders
-from tallac.app.keys.imported_keys import Entering
+from tallac.app.keys.imported_keys import AliasImport
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.backends.local import LocalBackend
 from tallac.clock import SystemClock
@@ -122,11 +122,11 @@ def test_names_from_elsewhere_are_checked(client: Client, name: str) -> None:
     """An envelope or a kit can't bring a name that could not be made here."""
     cap = client.files.write_cap("home:").danger_whole_text()
     configuration = Configuration(grids={"i" * 32: KnownGrid("file:///v", WriterKey(bytes(32)).danger_whole_text())})
-    entering = Entering(configuration, client.workspace.sealed, "i" * 32)
+    entering = AliasImport(configuration, client.workspace.sealed, "i" * 32)
     with pytest.raises(AliasError):
-        entering.enter_aliases([(name, cap)])
+        entering.add_aliases([(name, cap)])
     with pytest.raises(AliasError, match="no directory"):
-        entering.enter_aliases([("home", "URI:LIT:me")])
+        entering.add_aliases([("home", "URI:LIT:me")])
     assert configuration.aliases == {}
 
 
@@ -138,10 +138,10 @@ def test_numbered_names(client: Client) -> None:
         grids={identity: KnownGrid("file:///v", WriterKey(bytes(32)).danger_whole_text())},
         aliases={"home": Alias(elsewhere, one), "home-2": Alias(elsewhere, two)},
     )
-    entering = Entering(configuration, client.workspace.sealed, identity)
-    found = entering.enter_aliases([("home", one), ("home", two)])
+    entering = AliasImport(configuration, client.workspace.sealed, identity)
+    found = entering.add_aliases([("home", one), ("home", two)])
     assert [(each.name, each.alias) for each in found] == [("home", "home-3"), ("home", "home-4")]
-    again = entering.enter_aliases([("home", one), ("home-3", one)])
+    again = entering.add_aliases([("home", one), ("home-3", one)])
     assert [(each.alias, each.is_new) for each in again] == [("home-3", False), ("home-3", False)]
 
 
