@@ -108,5 +108,5 @@ class Recovery:
     def _vault_at(self, url: str) -> str:
         identity = self._workspace.vaults.identity_at(url)
         if identity is None:
-            raise VaultNotFoundError(f"{show_location(url)}: there is no vault; give the folder or URL that holds it")
+            raise VaultNotFoundError(f"{show_location(url)}: no vault found; give the folder or URL that holds it")
         return identity
