@@ -11,23 +11,9 @@ from tallac.backup.pending_directory import DirectoryAssembler, PendingDirectory
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger
 from tallac.dag import Entry
-from tallac.interfaces import CapReader, Clock
+from tallac.interfaces import CapReader, Clock, Holdings
 from tallac.source import DirectoryStack, FileSystem, SourceEntry
 from tallac.sourcedb import SourceRecord
-
-
-class Holdings(Protocol):
-    """The part of `CapWriter` that tells a walk what is stored already."""
-
-    @property
-    def has_losses(self) -> bool: ...
-
-    @property
-    def epoch(self) -> int: ...
-
-    def holds(self, encoded: bytes) -> bool: ...
-
-    def holds_all(self, encoded: bytes) -> bool: ...
 
 
 class FileQueue(Protocol):

@@ -17,7 +17,7 @@ from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger, compare
 from tallac.dag import Entry, encode_table, join_path
-from tallac.interfaces import CapWriter
+from tallac.interfaces import ChunkedFileWriter
 from tallac.source import FileSystem, SourceEntry
 from tallac.sourcedb import ProvisionalRows, SourceRecord
 
@@ -63,7 +63,7 @@ class Files:
 
     def __init__(
         self,
-        writer: CapWriter,
+        writer: ChunkedFileWriter,
         storer: FileStorer,
         assembler: DirectoryAssembler,
         record: SourceRecord,

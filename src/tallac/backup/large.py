@@ -16,7 +16,7 @@ from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
 from tallac.backup.recorded import StoredBefore
 from tallac.dag import Entry, encode_cap, encode_table
 from tallac.errors import StoreBusyError, UnreadableError
-from tallac.interfaces import CapWriter, Chunk
+from tallac.interfaces import Chunk, ChunkedFileWriter
 from tallac.source import FileSystem, SourceEntry, open_regular
 
 JOB_SIZE = 8 << 20
@@ -66,7 +66,7 @@ class LargeFiles:
 
     def __init__(
         self,
-        writer: CapWriter,
+        writer: ChunkedFileWriter,
         storer: FileStorer,
         inline: InlineExecutor,
         filesystem: FileSystem,

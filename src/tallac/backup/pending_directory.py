@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
 from tallac.backup.decide import Subdirectories
 from tallac.backup.summary import Change, Ledger
 from tallac.dag import Entry, Metadata, encode_cap
-from tallac.interfaces import DirectoryBuilder
+from tallac.interfaces import DirectoryBuilder, DirectoryWriter
 from tallac.sourcedb import DirectoryRow, SourceRecord
 
 
@@ -77,12 +76,6 @@ class PendingDirectory(msgspec.Struct, eq=False):
         self.signature = None
 
 
-class DirectoryMaker(Protocol):
-    """The part of `CapWriter` that builds directories."""
-
-    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder: ...
-
-
 class DirectoryAssembler:
     """Builds the directories of one batch.
 
@@ -90,7 +83,7 @@ class DirectoryAssembler:
         queued: How many known entries wait behind unknown ones, in all directories.
     """
 
-    def __init__(self, writer: DirectoryMaker, record: SourceRecord, ledger: Ledger) -> None:
+    def __init__(self, writer: DirectoryWriter, record: SourceRecord, ledger: Ledger) -> None:
         self._writer = writer
         self._record = record
         self._ledger = ledger

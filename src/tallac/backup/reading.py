@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tallac.backup.messages import BatchJob, ChunksJob, Part, PartResult, Problem
 from tallac.dag import Entry, Metadata, encode_table
-from tallac.interfaces import Buffer
+from tallac.interfaces import ContentWriter
 from tallac.source import (
     REAL,
     FileSystem,
@@ -28,14 +28,6 @@ READ_TRIES = 3
 """A file that changes while it is read is read so many times."""
 
 
-class FileWriter(Protocol):
-    """The part of a writer that stores contents; a ChunkWriter and a CapWriter both have it."""
-
-    def put_small(self, data: Buffer) -> bytes: ...
-
-    def put_chunk(self, data: Buffer) -> bytes: ...
-
-
 class SmallFile(NamedTuple):
     """A small file as it was read."""
 
@@ -46,7 +38,7 @@ class SmallFile(NamedTuple):
 class FileStorer:
     """Stores files of one source. Keeps the directory open that it was in last. Not thread-safe."""
 
-    def __init__(self, root: int, writer: FileWriter, small_size_max: int, filesystem: FileSystem = REAL) -> None:
+    def __init__(self, root: int, writer: ContentWriter, small_size_max: int, filesystem: FileSystem = REAL) -> None:
         """Read below an open directory, which stays the caller's."""
         self._root = root
         self._writer = writer

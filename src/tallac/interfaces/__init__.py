@@ -6,23 +6,23 @@ There are two seams: stores of named bytes plug in under the vault (`Backend`), 
 
 from tallac.interfaces.backend import Backend, Buffer, Expect, HighLatencyBackend, Item, ReportsFreeSpace, Upload, Version
 from tallac.interfaces.checking import CapChecker, CheckReport, Finding
-from tallac.interfaces.grid import (
-    BinaryReader,
-    CapEditor,
-    CapReader,
-    CapWriter,
-    Chunk,
-    ChunkWriter,
-    Directory,
-    DirectoryBuilder,
-    FileContent,
-    FileReader,
-    Grid,
-    Session,
-    WorkerRecipe,
-)
+from tallac.interfaces.grid import BinaryReader, CapEditor, CapReader, Directory, FileReader, Grid, Session
 from tallac.interfaces.outside import Clock, Randomness
 from tallac.interfaces.sizes import StoredPart, StoredSizes
+from tallac.interfaces.writing import (
+    CapWriter,
+    Chunk,
+    ChunkedFileWriter,
+    ChunkWriter,
+    ContentWriter,
+    DirectoryBuilder,
+    DirectoryWriter,
+    FileContent,
+    Holdings,
+    StreamWriter,
+    WorkerHost,
+    WorkerRecipe,
+)
 
 __all__ = [
     "Backend",
@@ -35,22 +35,28 @@ __all__ = [
     "CheckReport",
     "Chunk",
     "ChunkWriter",
+    "ChunkedFileWriter",
     "Clock",
+    "ContentWriter",
     "Directory",
     "DirectoryBuilder",
+    "DirectoryWriter",
     "Expect",
     "FileContent",
     "FileReader",
     "Finding",
     "Grid",
     "HighLatencyBackend",
+    "Holdings",
     "Item",
     "Randomness",
     "ReportsFreeSpace",
     "Session",
     "StoredPart",
     "StoredSizes",
+    "StreamWriter",
     "Upload",
     "Version",
+    "WorkerHost",
     "WorkerRecipe",
 ]

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Protocol, Self, TypeVar, runtime_checkable
-
-import msgspec
+from typing import Protocol, Self, runtime_checkable
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, FileReadCap, FileWriteCap, MutableFormat, ReadCap
 from tallac.dag import Entry
-from tallac.interfaces.backend import Buffer
 from tallac.interfaces.checking import CapChecker
-
-T_co = TypeVar("T_co", covariant=True)
+from tallac.interfaces.writing import CapWriter, FileContent, WorkerRecipe
 
 
 class BinaryReader(Protocol):
@@ -62,148 +58,6 @@ class CapReader(FileReader, Protocol):
 
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """Return a recipe for reading in worker processes; None if they can't. Read again here what they report as damaged."""
-        ...
-
-
-class FileContent(Protocol):
-    """A stream of bytes to be stored: an open file, or anything with `readinto`."""
-
-    def readinto(self, buffer: memoryview, /) -> int: ...
-
-
-class DirectoryBuilder(Protocol):
-    """Collects the entries of an immutable directory, in bounded memory."""
-
-    def add(self, entry: Entry) -> None:
-        """Append an entry. Names must come in strictly ascending byte order."""
-        ...
-
-    def finish(self) -> DirectoryReadCap:
-        """Store the remaining entries and return the cap of the directory."""
-        ...
-
-
-class Chunk(msgspec.Struct, frozen=True):
-    """A range of a file, in bytes, that is stored as one object; a hole consists of zeros, and need not be read."""
-
-    offset: int
-    length: int
-    is_hole: bool = False
-
-
-class ChunkWriter(Protocol):
-    """Stores contents of files in a worker process. Not thread-safe; each process has its own."""
-
-    def put_small(self, data: Buffer) -> bytes:
-        """Store a whole file of at most `small_size_max` bytes and give its packed cap (see `tallac.dag.pack_cap`)."""
-        ...
-
-    def put_chunk(self, data: Buffer) -> bytes:
-        """Store one chunk of a larger file and return its token for `CapWriter.join`, of at most 64 bytes."""
-        ...
-
-    def collect(self) -> bytes | None:
-        """Return an opaque receipt, for `CapWriter.adopt`, of what has become durable since the last call; None if nothing has."""
-        ...
-
-    def finish(self) -> bytes:
-        """Make everything durable and return the last receipt. Nothing can be put afterwards."""
-        ...
-
-
-class WorkerRecipe(Protocol[T_co]):
-    """Opens a reader or writer in another process of this machine. It can be pickled, and holds secrets."""
-
-    def open(self) -> AbstractContextManager[T_co]: ...
-
-
-class CapWriter(Protocol):
-    """Stores immutable files and directories. Equal contents get equal caps. Caps are durable after the writing() block."""
-
-    @property
-    def small_size_max(self) -> int:
-        """The size in bytes up to which files are stored with `put_small`; larger ones are cut into chunks."""
-        ...
-
-    def put_small(self, data: Buffer) -> bytes:
-        """Store a whole file of at most `small_size_max` bytes and give its packed cap."""
-        ...
-
-    @property
-    def takes_chunks(self) -> bool:
-        """Whether larger files are stored with `cut`, `put_chunk` and `join`; if not, `put_file` takes them as streams."""
-        ...
-
-    @property
-    def threads(self) -> int:
-        """How many threads at once may call `put_small` and `put_file`; 0 if only one may."""
-        ...
-
-    def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
-        """Cut an open regular file into chunks, in order, reading it with `pread` and skipping its holes.
-
-        The chunks depend on the content alone. If the file shrinks meanwhile, the chunks end early.
-
-        Args:
-            descriptor: The file.
-            size: Its size in bytes.
-            start: The offset at which to begin, which must be the beginning of a chunk; nothing before it is read.
-        """
-        ...
-
-    def put_chunk(self, data: Buffer) -> bytes:
-        """Store one chunk and return its token for `join`, of at most 64 bytes."""
-        ...
-
-    def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
-        """Store the list of a large file's chunks (with b"" as the token of a hole) and return the file's encoded cap."""
-        ...
-
-    def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
-        """Return the chunks and tokens of a large file up to the first chunk that the grid lacks; only the list is read."""
-        ...
-
-    def put_file(self, content: FileContent) -> FileReadCap:
-        """Store a stream of any length, read to its end, and return the cap that the calls above would return."""
-        ...
-
-    def worker_recipe(self) -> WorkerRecipe[ChunkWriter] | None:
-        """Return a recipe for storing in worker processes for this batch; None if they can't."""
-        ...
-
-    def adopt(self, receipt: bytes) -> None:
-        """Make what a worker process has stored part of this batch."""
-        ...
-
-    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
-        """Begin an immutable directory; `recorded` is the packed cap that it had the last time, which may do again."""
-        ...
-
-    def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
-        """Store an immutable directory; entries come in ascending byte order of their names."""
-        ...
-
-    def holds(self, encoded: bytes) -> bool:
-        """Whether the grid still has the object of an encoded cap, as far as one cheap look-up tells."""
-        ...
-
-    def holds_all(self, encoded: bytes) -> bool:
-        """Whether the grid has a file with all of its chunks."""
-        ...
-
-    @property
-    def has_losses(self) -> bool:
-        """Whether the grid is known to have lost objects, so that unchanged files must be looked up one by one."""
-        ...
-
-    @property
-    def epoch(self) -> int:
-        """A number that grows when a prune may delete something: objects in records of another epoch must be looked up."""
-        ...
-
-    @property
-    def bytes_stored(self) -> int:
-        """The bytes that this batch has added to the store so far, with all overhead."""
         ...
 
 

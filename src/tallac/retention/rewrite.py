@@ -9,7 +9,7 @@ import msgspec
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, decode_cap, display_path, encode_cap
 from tallac.errors import EntryError, FencedError
-from tallac.interfaces import CapReader, CapWriter, Clock, Grid
+from tallac.interfaces import CapReader, Clock, DirectoryWriter, Grid
 from tallac.retention.record import RetentionRecord, claimed_ns
 from tallac.retention.target import Target, find_named, is_held, set_latest, with_metadata
 
@@ -124,7 +124,7 @@ class _Run:
             set_latest(self._grid, self._target, self._clock)
         return [rewritten for _, _, rewritten in found]
 
-    def removals(self, writer: CapWriter | None) -> Iterator[tuple[Entry, Entry, Rewritten]]:
+    def removals(self, writer: DirectoryWriter | None) -> Iterator[tuple[Entry, Entry, Rewritten]]:
         """Iterate over the snapshots that change: the entry before and after, and what was removed. Nothing is stored for None."""
         entries = self._target.read(self._grid)
         wanted = find_named(entries, self._names, self._target.label) if self._names else entries
@@ -156,7 +156,7 @@ class _Walk:
     Only what changes is held in memory, with one number for each directory that was looked at.
     """
 
-    def __init__(self, reader: CapReader, writer: CapWriter | None, is_excluded: IsExcluded) -> None:
+    def __init__(self, reader: CapReader, writer: DirectoryWriter | None, is_excluded: IsExcluded) -> None:
         self._reader = reader
         self._writer = writer
         self._is_excluded = is_excluded

@@ -13,7 +13,7 @@ import msgspec
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryRead, ReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, FencedError, SourceError
-from tallac.interfaces import CapReader, CapWriter, Grid
+from tallac.interfaces import CapReader, Grid, StreamWriter
 from tallac.transfer.changing import (
     Edit,
     entries_of,
@@ -130,7 +130,7 @@ class _Planner(msgspec.Struct):
     """Stores the files of a copy and plans their entries."""
 
     reader: CapReader
-    writer: CapWriter
+    writer: StreamWriter
     recursive: bool
     report: CopyReport
 

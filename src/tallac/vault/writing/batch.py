@@ -71,20 +71,20 @@ class VaultChunkWriter:
         self._told = 0
 
     def put_small(self, data: Buffer) -> bytes:
-        """See `tallac.interfaces.PieceWriter`."""
+        """See `tallac.interfaces.ContentWriter`."""
         return put_small(self._objects, data)
 
     def put_chunk(self, data: Buffer) -> bytes:
-        """See `tallac.interfaces.PieceWriter`."""
+        """See `tallac.interfaces.ContentWriter`."""
         return b"".join(self._objects.store(Kind.CHUNK, data))
 
     def collect(self) -> bytes | None:
-        """See `tallac.interfaces.PieceWriter`."""
+        """See `tallac.interfaces.ChunkWriter`."""
         packs = self._objects.durable()
         return self._receipt(packs) if packs else None
 
     def finish(self) -> bytes:
-        """See `tallac.interfaces.PieceWriter`."""
+        """See `tallac.interfaces.ChunkWriter`."""
         return self._receipt(self._objects.finish())
 
     def _receipt(self, packs: list[FinishedPack]) -> bytes:
@@ -95,7 +95,7 @@ class VaultChunkWriter:
 
 @dataclass(frozen=True)
 class VaultRecipe:
-    """How a worker process opens a piece writer for a batch of this machine's. Holds the writer key."""
+    """How a worker process opens a `ChunkWriter` for a batch of this machine's. Holds the writer key."""
 
     backend: Backend
     secret: bytes = field(repr=False)
@@ -140,7 +140,7 @@ class VaultWriter:
 
     @property
     def small_size_max(self) -> int:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.ChunkedFileWriter`."""
         return SMALL_SIZE_MAX
 
     @property
@@ -149,21 +149,21 @@ class VaultWriter:
         return self._objects.bytes_stored + self._workers_stored
 
     def put_small(self, data: Buffer) -> bytes:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.ContentWriter`."""
         return put_small(self._objects, data)
 
     def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.ChunkedFileWriter`."""
         if self._cutter is None:
             self._cutter = Cutter(self._key.chunker_seed)
         return self._cutter.cut(descriptor, size, start)
 
     def put_chunk(self, data: Buffer) -> bytes:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.ContentWriter`."""
         return b"".join(self._objects.store(Kind.CHUNK, data))
 
     def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.ChunkedFileWriter`."""
         tree = TreeBuilder(Kind.LIST, self._objects.store)
         size = 0
         for chunk, token in chunks:
@@ -180,7 +180,7 @@ class VaultWriter:
         return encode_file_cap(root.key_and_hash, root.size)
 
     def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.ChunkedFileWriter`."""
         held: list[tuple[Chunk, bytes]] = []
         offset = 0
         with contextlib.suppress(DamageError):  # What lies behind a node that is not there is not held.
@@ -192,7 +192,7 @@ class VaultWriter:
         return held
 
     def put_file(self, content: FileContent) -> FileReadCap:
-        """See `tallac.interfaces.CapWriter`.
+        """See `tallac.interfaces.StreamWriter`.
 
         What is longer than a small file goes through a temporary file without a name, so that it can be cut as others are.
         """
@@ -208,7 +208,7 @@ class VaultWriter:
             return _file_cap(self._put_large(spool.fileno(), spool.tell()))
 
     def worker_recipe(self) -> WorkerRecipe[ChunkWriter] | None:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.WorkerHost`."""
         if isinstance(self._backend, HighLatencyBackend):
             return None
         index = self._index
@@ -218,14 +218,14 @@ class VaultWriter:
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 
     def adopt(self, receipt: bytes) -> None:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.WorkerHost`."""
         told = _receipt_decoder.decode(receipt)
         self._workers_stored += told.bytes_stored
         self._unpublished += [FinishedPack(*pack) for pack in told.packs]
         self._publish_some()
 
     def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.DirectoryWriter`."""
         return TableDirectoryBuilder(self._key.table_cut, self._objects.store)
 
     def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
@@ -236,12 +236,12 @@ class VaultWriter:
         return builder.finish()
 
     def holds(self, encoded: bytes) -> bool:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.Holdings`."""
         cap = EncodedCap(encoded)
         return not cap.is_hashed or self._has(cap.key)
 
     def holds_all(self, encoded: bytes) -> bool:
-        """See `tallac.interfaces.CapWriter`."""
+        """See `tallac.interfaces.Holdings`."""
         cap = EncodedCap(encoded)
         if cap.is_file and cap.size > SMALL_SIZE_MAX:
             return self._has_below(NodeRef.root(cap))
