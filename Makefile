@@ -6,8 +6,9 @@
 BIN := .venv/bin
 # Processes that run tests side by side.
 JOBS ?= 2
-# Each process gets neighbours, which share what a module sets up, and takes from another what it has not begun.
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# Each process gets neighbours, which share what a module sets up, and takes from another what it has not begun. Rewritten assertions
+# are kept also where the caller wants no bytecode: each process would spend five seconds on them.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # Taken as they are: a dollar sign in a folder's name is no variable. They reach the scripts through the environment, so that nothing
 # in them can be taken for shell text.
 override export FROM := $(value FROM)

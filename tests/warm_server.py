@@ -14,9 +14,9 @@ import gc
 import json
 import os
 import pkgutil
-import signal
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -68,7 +68,6 @@ def run(order: dict[str, object], descriptors: list[int]) -> NoReturn:
 
 def mind(channel: socket.socket, descriptors: list[int]) -> NoReturn:
     """Fork a command, and tell how it ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     channel.close()
     *standard, pipe, file = descriptors
     with os.fdopen(file, encoding="utf-8") as opened:
@@ -88,8 +87,6 @@ def mind(channel: socket.socket, descriptors: list[int]) -> NoReturn:
 def serve() -> None:
     """Answer until the other end of the socket is closed."""
     prepare()
-    # Nobody waits for those that mind a command.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         while True:
             message, descriptors, _, _ = socket.recv_fds(channel, 1, FILES)
@@ -99,6 +96,14 @@ def serve() -> None:
                 mind(channel, descriptors)
             for descriptor in descriptors:
                 os.close(descriptor)
+            reap()
+
+
+def reap() -> None:
+    """Wait for those that minded a command and have ended, so that their time counts as this process's."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def test_rules(docs: Tallac) -> None:
     docs("check", "--read-data", "ALIAS:")
 
 
+@pytest.mark.slow
 def test_the_newest_by_name_and_back(docs: Tallac) -> None:
     """`Latest` follows when the newest is forgotten, and when it comes back."""
     before = names(docs)

@@ -364,6 +364,7 @@ def test_a_mirror_has_the_ways_back_too(
     assert machine("check", "--read-data", "tallac:").err == ""
 
 
+@pytest.mark.slow
 def test_a_read_only_vault_can_be_connected_to(backed_up: Tallac, new_machine: Callable[[str], Tallac], tmp_path: Path) -> None:
     """Connecting writes nothing to the vault; a new alias for it is made, and that it is not behind the passphrase yet is told."""
     for folder, _, files in os.walk(backed_up.vault):

@@ -72,6 +72,7 @@ def test_find(docs: Tallac) -> None:
     assert found(docs, TARGET, "nothing") == {}
 
 
+@pytest.mark.slow
 def test_find_in_some_snapshots(docs: Tallac) -> None:
     """Options and the place itself say which snapshots are searched, and what in them."""
     first = names(docs)[0]
@@ -122,6 +123,7 @@ def test_history(docs: Tallac, tmp_path: Path) -> None:
     assert "restore" in docs("history", f"{TARGET}/parent/subdir").out.decode()
 
 
+@pytest.mark.slow
 def test_names_that_do_things(docs: Tallac, source: Path) -> None:
     """A name with control characters is data: written as it is where it stands by itself, and quoted in a command."""
     (source / os.fsdecode(ODD)).write_bytes(b"x")
@@ -187,6 +189,7 @@ def test_sorted_listings(docs: Tallac) -> None:
     docs("ls", "--sort", "colour", status=2)
 
 
+@pytest.mark.slow
 def test_du(docs: Tallac, source: Path) -> None:
     """Sizes are those of the files; directories come after what is in them, as in du."""
     sizes = {b"empty": 0, b"parent/subdir": 4003, b"parent": 4010, b".": 4010}
@@ -197,6 +200,7 @@ def test_du(docs: Tallac, source: Path) -> None:
     docs("du", "--max-depth", "-1", status=2)
 
 
+@pytest.mark.slow
 def test_stats(docs: Tallac, source: Path) -> None:
     """What stats says that a snapshot alone takes is what prune frees when it is forgotten."""
     (source / "parent" / "large").write_bytes(os.urandom(1_500_000))

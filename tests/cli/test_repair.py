@@ -115,6 +115,7 @@ def test_a_damaged_passphrase_is_written_anew(tallac: Tallac, source: Path) -> N
     assert "change-passphrase" in tallac("repair", "tallac:", status=1).err
 
 
+@pytest.mark.slow
 def test_a_lost_pack_without_a_mirror(tallac: Tallac, spread: Path) -> None:
     """What is lost leaves the index, what is missing is said, and the next backup stores it anew."""
     tallac("-q", "backup", spread)

@@ -274,6 +274,7 @@ def test_power_may_fail_at_every_boundary(tmp_path: Path) -> None:
     assert crash_everywhere(tmp_path, CrashDisk) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgotten", ["fdatasync", "sync_folder"])
 def test_a_forgotten_sync_is_found(tmp_path: Path, forgotten: str) -> None:
     """The simulation notices a backend that leaves out the syncs: this is the test of the test above."""

@@ -111,6 +111,7 @@ def test_some_flips(small: Sample, states: Path, chance: random.Random) -> None:
     damage_some(small, states / "state", chance, 100, (flip,))
 
 
+@pytest.mark.slow
 def test_some_damage(small: Sample, states: Path, chance: random.Random) -> None:
     """A few of each kind."""
     damage_some(small, states / "state", chance, 120, DAMAGES)

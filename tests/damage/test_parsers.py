@@ -290,6 +290,7 @@ def fuzz(parsers: Parsers, name: str, chance: random.Random, count: int) -> None
         assert time.thread_time() - started < SECONDS_MAX, content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_changed_samples(parsers: Parsers, chance: random.Random, name: str) -> None:
     """A thousand of each."""

@@ -273,6 +273,7 @@ def test_a_locator_key_and_a_read_cap_suffice(made: Made, vault: Vault) -> None:
         located.roots()
 
 
+@pytest.mark.slow
 def test_the_facts_of_snapshots(made: Made, vault: Vault) -> None:
     """Each snapshot's facts count what its source held, and its name is the second when it began, or one soon after."""
     for entry, tree in zip(_snapshots(vault, made)[0], made.trees, strict=True):

@@ -78,6 +78,7 @@ def test_what_a_backup_loads(backed_up: Tallac, source: Path) -> None:
     assert not {name for name in loaded if name.startswith(("tallac.restore.", "tallac.gateway.", "tallac.vault.prune."))}
 
 
+@pytest.mark.slow
 def test_what_commands_on_a_node_load(backed_up: Tallac, source: Path, tmp_path: Path) -> None:
     """What goes through a gateway needs no ciphers and no vault, and half the modules."""
     client = Tallac(tmp_path / "client")

@@ -54,6 +54,7 @@ def _wrong(text: str) -> Iterator[str]:
             yield line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_quoted_output_is_what_is_printed(page: Path) -> None:
     """Each quoted row has a label, and each quoted message a part, that stands in the source."""

@@ -79,6 +79,7 @@ def node(tmp_path: Path) -> Iterator[Gateway]:
         yield gateway
 
 
+@pytest.mark.slow
 def test_a_backup_on_a_node_loads_neither_ciphers_nor_the_vault(node: Gateway, source: Path, tmp_path: Path) -> None:
     """Loading them would take a third of the command's start, and a node needs none of it."""
     tallac = Tallac(tmp_path / "home")

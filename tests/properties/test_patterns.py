@@ -67,6 +67,7 @@ class Forester:
         return "".join(self._chance.choices(PIECES, k=self._chance.choice([1, 1, 1, 2])))
 
 
+@pytest.mark.slow
 @needs_git
 def test_git_decides_alike(tmp_path: Path, chance: random.Random) -> None:
     """In 150 random trees with nested ignore files and patterns of the user's, the same files are left as git leaves."""
@@ -81,6 +82,7 @@ def test_git_decides_alike(tmp_path: Path, chance: random.Random) -> None:
         assert own == git, (tree, patterns)
 
 
+@pytest.mark.slow
 @needs_git
 def test_git_chooses_alike_in_a_snapshot(tmp_path: Path, chance: random.Random) -> None:
     """What a restore excludes is what git leaves out with the same file of patterns, case ignored or not."""

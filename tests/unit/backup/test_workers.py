@@ -36,6 +36,7 @@ def plant_many(source: Path, *, files: int = 500) -> None:
         (source / f"folder{number}" / "big").write_bytes(os.urandom(1000) * 300)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_snapshot_as_one_process(shared_bench: Bench) -> None:
     """Whoever reads the files, the snapshot's cap is the same, and every content is there."""
     plant_many(shared_bench.source)

@@ -394,6 +394,7 @@ def test_an_existing_folder_gets_the_roots_metadata(tree: Path, grid: FakeGrid, 
     assert stat.S_IMODE(restored.out.stat().st_mode) == 0o711, "without metadata, the folder keeps its own"
 
 
+@pytest.mark.slow
 def test_many_files_in_one_directory_come_back(grid: FakeGrid, restored: Restored) -> None:
     """More than one batch, in the order they come."""
     entries = [Entry(b"%06d" % number, b"L%d" % number, Metadata(mode=0o100644)) for number in range(1_000)]

@@ -88,6 +88,7 @@ def test_a_session_says_where_it_stands(backend: MemoryBackend, key: WriterKey, 
     assert sessions(backend) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["session", "writing"])
 def test_a_session_ends_with_an_exception_too(backend: MemoryBackend, vault: Vault, place: str) -> None:
     """Left by an exception, the session object is gone, and what was stored is there for the next."""
