@@ -120,10 +120,10 @@ def latest_snapshot(grid: CapReader, target: Target, host: str, sources: tuple[b
     One of `tahoe backup` does not tell its host. It counts where there is none that does; inodes will tell.
     """
     found = [entry for _, entry in snapshots_by_time(grid.read_directory(target.archives.read_cap)) if entry.is_directory]
-    told = [(entry, facts) for entry in found if (facts := entry.metadata.snapshot) is not None and facts.host == host]
-    same_sources = [entry for entry, facts in told if facts.sources == sources]
+    known = [(entry, facts) for entry in found if (facts := entry.metadata.snapshot) is not None and facts.host == host]
+    same_sources = [entry for entry, facts in known if facts.sources == sources]
     foreign = [entry for entry in found if entry.metadata.snapshot is None]
-    candidates = same_sources or [entry for entry, _ in told] or foreign
+    candidates = same_sources or [entry for entry, _ in known] or foreign
     return candidates[-1] if candidates else None
 
 

@@ -239,8 +239,8 @@ def _look_at(grid: Grid, target: Target, wanted: Iterable[Entry]) -> Undone:
     for entry in wanted:
         if present.get(entry.name, entry.encoded) != entry.encoded:
             found.taken.append(entry.name)
-        elif entry.name not in present and (trouble := _trouble(grid, entry)) is not None:
-            found.lost[entry.name] = trouble
+        elif entry.name not in present and (damage := _damage_of(grid, entry)) is not None:
+            found.lost[entry.name] = damage
         else:
             found.back.append(entry.name)
     return found
@@ -251,7 +251,7 @@ def _missing(entries: Iterable[Entry], found: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.name not in names]
 
 
-def _trouble(grid: Grid, entry: Entry) -> str | None:
+def _damage_of(grid: Grid, entry: Entry) -> str | None:
     """Return what a snapshot lacks; None where it is whole."""
     try:
         report = grid.check(entry.cap, read_data=False)

@@ -25,7 +25,7 @@ FLAGS_KEPT = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x400 | 0x4000 
 # The file system, or this kind of file, has no such thing; or (EPERM, EACCES) shows a name and keeps its value to others.
 _NO_XATTRS = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.ENOSYS})
 _NO_FLAGS = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
-_GONE = frozenset({errno.ENODATA, getattr(errno, "ENOATTR", errno.ENODATA)})
+_NO_SUCH_ATTRIBUTE = frozenset({errno.ENODATA, getattr(errno, "ENOATTR", errno.ENODATA)})
 
 Xattrs = tuple[tuple[bytes, bytes], ...]
 Holes = tuple[tuple[int, int], ...]
@@ -145,7 +145,7 @@ def _read_xattrs(place: int | bytes, filesystem: FileSystem) -> Xattrs:
         try:
             found.append((name, filesystem.get_xattr(place, name)))
         except OSError as error:
-            if error.errno not in _NO_XATTRS and error.errno not in _GONE:
+            if error.errno not in _NO_XATTRS and error.errno not in _NO_SUCH_ATTRIBUTE:
                 raise
     return tuple(found)
 
