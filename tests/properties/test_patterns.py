@@ -98,7 +98,7 @@ def test_git_chooses_alike_in_a_snapshot(tmp_path: Path, chance: random.Random) 
         (tmp_path / "patterns").write_bytes("".join(f"{line}\n" for line in lines).encode())
         git = _kept_by_git(tree, [], f"--exclude-from={tmp_path / 'patterns'}", ignores_case=ignores_case)
         options = [line for line in (line.removesuffix("\r") for line in lines) if _is_pattern(line)]
-        chosen = restore.Selection(iexclude=options) if ignores_case else restore.Selection(exclude=options)
+        chosen = restore.PathFilter(iexclude=options) if ignores_case else restore.PathFilter(exclude=options)
         assert set(_wanted(tree, b"", chosen, chosen.top)) == git, (tree, lines)
 
 
@@ -106,7 +106,7 @@ def _is_pattern(line: str) -> bool:
     return bool(Patterns.of([line], on_bad=_ignore))
 
 
-def _wanted(folder: Path, prefix: bytes, chosen: restore.Selection, scope: Scope) -> Generator[bytes, None, None]:
+def _wanted(folder: Path, prefix: bytes, chosen: restore.PathFilter, scope: Scope) -> Generator[bytes, None, None]:
     for name in os.listdir(os.fsencode(folder)):
         path = prefix + name
         below = folder / os.fsdecode(name)

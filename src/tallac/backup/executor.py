@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from tallac.backup.file_storer import FileStorer
 from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult
-from tallac.backup.reading import FileStorer
 
 OnResult = Callable[[BatchResult | ChunksResult], None]
 

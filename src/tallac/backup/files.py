@@ -10,10 +10,10 @@ from typing import NamedTuple
 import msgspec
 
 from tallac.backup.executor import Executor, InlineExecutor
-from tallac.backup.large import LargeFile, LargeFiles
+from tallac.backup.file_storer import FileStorer
+from tallac.backup.large_files import LargeFile, LargeFiles
 from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part, PartResult, Problem
 from tallac.backup.pending_directory import DirectoryAssembler, EntryRun, PendingDirectory
-from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger, compare
 from tallac.dag import Entry, encode_table, join_path

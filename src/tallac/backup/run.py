@@ -9,9 +9,9 @@ import msgspec
 
 from tallac.backup.context import WalkContext
 from tallac.backup.executor import Executor, Pool
+from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
 from tallac.backup.pending_directory import DirectoryAssembler, outcome
-from tallac.backup.reading import FileStorer
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
 from tallac.backup.summary import BackupSummary, Ledger, Observer
@@ -186,8 +186,8 @@ class _Run:
 
     def _make_workers(self, root: int, writer: CapWriter) -> Pool | None:
         # late import: a backup of what has hardly changed starts none
-        from tallac.backup.processes import Workers
         from tallac.backup.worker import StoreTask
+        from tallac.backup.worker_processes import Workers
         from tallac.workers.pool import can_start_workers
 
         recipe = writer.worker_recipe()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from tallac.backup.executor import OnResult
+from tallac.backup.file_storer import FileStorer
 from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult
-from tallac.backup.reading import FileStorer
 
 
 class Threads:

@@ -8,8 +8,8 @@ from functools import partial
 
 import msgspec
 
+from tallac.backup.file_storer import FileStorer
 from tallac.backup.messages import Answer, BatchJob, BatchResult, ChunksJob, ChunksResult, Finished, Job
-from tallac.backup.reading import FileStorer
 from tallac.interfaces import ChunkWriter, WorkerRecipe
 
 

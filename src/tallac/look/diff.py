@@ -11,7 +11,7 @@ from tallac.dag import FileType, Metadata, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import BinaryReader
 from tallac.look.metadata import differing
-from tallac.look.read_errors import ReadError, Report
+from tallac.look.read_errors import OnReadError, ReadError
 from tallac.look.sides import Side, Thing
 
 STEP_SIZE = 1 << 20
@@ -84,7 +84,7 @@ class Tally(msgspec.Struct):
                 pass
 
 
-def diff(old: Side, new: Side, report: Report, *, read_data: bool = False) -> Iterator[Change]:
+def diff(old: Side, new: Side, report: OnReadError, *, read_data: bool = False) -> Iterator[Change]:
     """Iterate over all differences, sorted by path component, each directory before what is below it.
 
     Entries with the same cap of one grid are equal and are not read. A local file counts as unchanged if its
@@ -113,7 +113,7 @@ class _Level(msgspec.Struct):
 class _Walk:
     """One comparison."""
 
-    def __init__(self, old: Side, new: Side, report: Report, *, read_data: bool) -> None:
+    def __init__(self, old: Side, new: Side, report: OnReadError, *, read_data: bool) -> None:
         self._old = old
         self._new = new
         self._report = report

@@ -9,7 +9,7 @@ import msgspec
 from tallac.dag import Entry
 from tallac.interfaces import CapReader
 from tallac.look.criteria import Criteria
-from tallac.look.read_errors import Report
+from tallac.look.read_errors import OnReadError
 from tallac.look.versions import Version, Versions, walk_versions
 
 
@@ -26,7 +26,7 @@ class FoundPath(msgspec.Struct, frozen=True):
 
 
 def find_versions(
-    reader: CapReader, snapshots: Sequence[Entry], criteria: Criteria, report: Report, *, path: Sequence[bytes] = ()
+    reader: CapReader, snapshots: Sequence[Entry], criteria: Criteria, report: OnReadError, *, path: Sequence[bytes] = ()
 ) -> Iterator[FoundPath]:
     """Iterate over all paths in some snapshots that match the criteria, sorted by path component, with their versions.
 

@@ -46,7 +46,7 @@ class SortOrder(msgspec.Struct, frozen=True):
     is_reversed: bool = False
     run_count_max: int = RUN_COUNT_MAX
 
-    def arrange(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+    def sort(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Iterate over a directory's entries, which come sorted by name, in this order; equal ones stay in order of their names.
 
         Raises:

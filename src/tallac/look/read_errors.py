@@ -21,5 +21,5 @@ class ReadError(msgspec.Struct, frozen=True):
     snapshots: tuple[bytes, ...] = ()
 
 
-Report = Callable[[ReadError], None]
+OnReadError = Callable[[ReadError], None]
 """Called with each path that can't be read; the operation goes on."""

@@ -11,7 +11,7 @@ from tallac.dag import Entry, FileType
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader, StoredPart, StoredSizes
 from tallac.look.metadata import kind_of, size_of
-from tallac.look.read_errors import ReadError, Report
+from tallac.look.read_errors import OnReadError, ReadError
 from tallac.look.versions import Version, walk_versions
 
 _SHARED = -1
@@ -66,7 +66,7 @@ class TargetStats(msgspec.Struct):
 
 
 def gather(
-    reader: CapReader, snapshots: Sequence[Entry], report: Report, progress: Callable[[int], None] | None = None
+    reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, progress: Callable[[int], None] | None = None
 ) -> TargetStats:
     """Walk all snapshots of a target and return their stats. Shared directories are read once, contents of files never.
 
@@ -104,7 +104,7 @@ class _Gathering(msgspec.Struct):
     reader: CapReader
     stats: TargetStats
     names: list[bytes]
-    report: Report
+    report: OnReadError
     owners: dict[bytes, int] = msgspec.field(default_factory=dict)
     part_owners: dict[bytes, int] = msgspec.field(default_factory=dict)
 

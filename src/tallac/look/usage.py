@@ -11,7 +11,7 @@ from tallac.dag import Entry, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import size_of
-from tallac.look.read_errors import ReadError, Report
+from tallac.look.read_errors import OnReadError, ReadError
 
 
 class Usage(msgspec.Struct):
@@ -46,7 +46,7 @@ class _Level(msgspec.Struct):
     usage: Usage
 
 
-def measure(reader: CapReader, entry: Entry, report: Report, *, depth_max: int | None = None) -> Iterator[Usage]:
+def measure(reader: CapReader, entry: Entry, report: OnReadError, *, depth_max: int | None = None) -> Iterator[Usage]:
     """Iterate over the usage of each directory below an entry, after those in it, and of the entry itself last.
 
     A directory that is shared is read once, if it lies deeper than depth_max.
@@ -84,7 +84,7 @@ def measure(reader: CapReader, entry: Entry, report: Report, *, depth_max: int |
             levels.append(_Level(child.encoded, _listed(reader, child, usage, report), usage))
 
 
-def _listed(reader: CapReader, entry: Entry, usage: Usage, report: Report) -> Iterator[Entry]:
+def _listed(reader: CapReader, entry: Entry, usage: Usage, report: OnReadError) -> Iterator[Entry]:
     try:
         cap = entry.cap
         if isinstance(cap, DirectoryReadCap):

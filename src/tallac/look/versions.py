@@ -14,7 +14,7 @@ from tallac.dag import Entry, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import is_alike
-from tallac.look.read_errors import ReadError, Report
+from tallac.look.read_errors import OnReadError, ReadError
 
 
 class Version(NamedTuple):
@@ -86,7 +86,7 @@ class PathFinder:
 
 
 def walk_versions(
-    reader: CapReader, snapshots: Sequence[Entry], report: Report, *, path: Sequence[bytes] = ()
+    reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, *, path: Sequence[bytes] = ()
 ) -> Iterator[Versions]:
     """Iterate over all paths in some snapshots, each directory before what is below it, in the order of the names.
 
@@ -115,7 +115,7 @@ def walk_versions(
             levels.append(_below(lister, found))
 
 
-def _roots(reader: CapReader, snapshots: Sequence[Entry], report: Report, path: Sequence[bytes]) -> tuple[Version, ...]:
+def _roots(reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, path: Sequence[bytes]) -> tuple[Version, ...]:
     finder = PathFinder(reader)
     states = [(finder.find(snapshot, path), number) for number, snapshot in enumerate(snapshots)]
     for error in dict.fromkeys(state for state, _ in states if isinstance(state, ReadError)):
@@ -129,7 +129,7 @@ class _Lister(msgspec.Struct, frozen=True):
 
     reader: CapReader
     names: list[bytes]
-    report: Report
+    report: OnReadError
 
     def list(self, path: bytes, entry: Entry, snapshots: tuple[int, ...]) -> Iterator[Version]:
         """Iterate over the versions of the entries of a directory, for the snapshots that have the directory."""

@@ -11,7 +11,7 @@ from tallac.restore.filesystem import DESTINATION, DestinationSystem
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.owners import parse_owner_rules
 from tallac.restore.parallel.runner import BatchRunner
-from tallac.restore.path_filter import EVERYTHING, Selection
+from tallac.restore.path_filter import EVERYTHING, PathFilter
 from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, RestoreObserver, RestoreSummary
 from tallac.restore.restore import restore
 
@@ -26,13 +26,13 @@ __all__ = [
     "DestinationSystem",
     "FileWriter",
     "Overwrite",
+    "PathFilter",
     "Problem",
     "ProblemKind",
     "RestoreObserver",
     "RestoreOptions",
     "RestoreSettings",
     "RestoreSummary",
-    "Selection",
     "parse_owner_rules",
     "restore",
     "write_archive",

@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from tallac.restore.owners import OwnerRules
-from tallac.restore.path_filter import EVERYTHING, Selection
+from tallac.restore.path_filter import EVERYTHING, PathFilter
 
 
 class Overwrite(Enum):
@@ -40,7 +40,7 @@ class RestoreOptions(msgspec.Struct, frozen=True):
         protected: (device, inode) of directories that are never deleted.
     """
 
-    selection: Selection = EVERYTHING
+    selection: PathFilter = EVERYTHING
     numeric_owners: bool = False
     user_rules: OwnerRules = ()
     group_rules: OwnerRules = ()

@@ -20,7 +20,7 @@ class Scope(Enum):
     OUT = "out"
 
 
-class Selection:
+class PathFilter:
     """A choice of paths: those that are included, or all if none is, without those that are excluded."""
 
     def __init__(
@@ -52,4 +52,4 @@ class Selection:
         return Scope.TRAVERSE_ONLY if is_directory else Scope.OUT
 
 
-EVERYTHING = Selection()
+EVERYTHING = PathFilter()

@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from tallac.dag import Entry
-from tallac.restore.path_filter import Selection
+from tallac.restore.path_filter import PathFilter
 
 
 class ProblemKind(Enum):
@@ -163,7 +163,7 @@ class Tally(msgspec.Struct):
     summary: RestoreSummary = msgspec.field(default_factory=RestoreSummary)
     reported: set[bytes] | None = None
 
-    def expect(self, entry: Entry, selection: Selection) -> None:
+    def expect(self, entry: Entry, selection: PathFilter) -> None:
         """Take from a snapshot's own facts how much there is to do, if all of it is wanted."""
         facts = entry.metadata.snapshot
         if facts is not None and selection.is_everything:

@@ -16,7 +16,7 @@ from tallac.source.selection import (
     VERSION_CONTROL_NAMES,
     ChosenScan,
     DirectorySelection,
-    Marker,
+    MarkerFile,
     Selection,
 )
 from tallac.source.signature import SIGNATURE_SIZE, signature
@@ -34,7 +34,7 @@ __all__ = [
     "DirectorySelection",
     "DirectoryStack",
     "FileSystem",
-    "Marker",
+    "MarkerFile",
     "Patterns",
     "Scan",
     "Scope",

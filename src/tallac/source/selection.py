@@ -36,7 +36,7 @@ _TAG = b"tallac source selection 2\n"
 _DIGEST_SIZE = 32
 
 
-class Marker(NamedTuple):
+class MarkerFile(NamedTuple):
     """A file that says of its directory: leave out all but me.
 
     Attributes:
@@ -48,7 +48,7 @@ class Marker(NamedTuple):
     header: bytes = b""
 
 
-CACHE_MARKER = Marker(b"CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55")
+CACHE_MARKER = MarkerFile(b"CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55")
 """The Cache Directory Tagging Specification (https://bford.info/cachedir/)."""
 
 
@@ -65,7 +65,7 @@ class Selection(msgspec.Struct, frozen=True):
 
     patterns: Patterns = Patterns()
     ignore_file: bytes | None = IGNORE_FILE
-    markers: tuple[Marker, ...] = ()
+    markers: tuple[MarkerFile, ...] = ()
     size_max: int | None = None
     one_file_system: bool = False
 
@@ -243,7 +243,7 @@ class ChosenScan:
         return (found for found in self._listing.directories() if not self.selection.excludes(found))
 
 
-def _begins_with(marker: Marker, descriptor: int, notice: Callable[[bytes, str], None], filesystem: FileSystem) -> bool:
+def _begins_with(marker: MarkerFile, descriptor: int, notice: Callable[[bytes, str], None], filesystem: FileSystem) -> bool:
     if not marker.header:
         return True
     try:

@@ -1,11 +1,20 @@
 """Copying single files and directories to a grid, from it and within it, and changing directories."""
 
-from tallac.transfer.changing import entries_of, find_strongest, find_writable, link, make_directory, move, strongest_cap, unlink
-from tallac.transfer.downloading import copy_to_local, download
+from tallac.transfer.directory_edits import (
+    entries_of,
+    find_strongest,
+    find_writable,
+    link,
+    make_directory,
+    move,
+    strongest_cap,
+    unlink,
+)
+from tallac.transfer.download import copy_to_local, download
 from tallac.transfer.files import Sink, get_file, metadata_of_file, put_file
 from tallac.transfer.place import Found, Place, find, find_or_none, list_directory, walk
 from tallac.transfer.report import CopyReport, Skipped
-from tallac.transfer.uploading import copy_to_grid
+from tallac.transfer.upload import copy_to_grid
 
 __all__ = [
     "CopyReport",

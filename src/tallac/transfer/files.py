@@ -12,7 +12,7 @@ from tallac.caps import FileReadCap, FileWriteCap
 from tallac.dag import Entry, Metadata, time_from_ns
 from tallac.errors import EntryExistsError, FencedError, SourceError
 from tallac.interfaces import Buffer, CapReader, FileContent, Grid
-from tallac.transfer.changing import entries_of, find_entry, make_directory, new_name, set_entry, strongest_cap
+from tallac.transfer.directory_edits import entries_of, find_entry, make_directory, new_name, set_entry, strongest_cap
 from tallac.transfer.place import Found, Place, file_of, find
 from tallac.transfer.report import CopyReport
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallac.backup import large
+from tallac.backup import large_files
 from tallac.errors import StoreFullError
 from tallac.testing.sample_vault import noise
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def begun(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Break a backup off after 25 of the 39 pieces that a large file is cut into; one more is a hole."""
-    monkeypatch.setattr(large, "JOB_SIZE", 3000)
-    monkeypatch.setattr(large, "BEGINNING_SIZE", 5000)
+    monkeypatch.setattr(large_files, "JOB_SIZE", 3000)
+    monkeypatch.setattr(large_files, "BEGINNING_SIZE", 5000)
     bench.grid.small_size_max = bench.grid.chunk_size = 1000
     path = bench.source / "large"
     path.write_bytes(noise(1, 10_000) + bytes(1000) + noise(2, 29_000))

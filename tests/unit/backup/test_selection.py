@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.backup.gardener import Gardener
 
-from tallac.source import CACHE_MARKER, Marker, Patterns, Selection
+from tallac.source import CACHE_MARKER, MarkerFile, Patterns, Selection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def test_unchanged_with_rules_means_not_opened(bench: Bench) -> None:
         leave_out("main.c"),
         leave_out("*.o", "!main.o"),
         Selection(size_max=4),
-        Selection(markers=(Marker(b"main.c"),)),
+        Selection(markers=(MarkerFile(b"main.c"),)),
         Selection(ignore_file=b"notes.txt"),
         Selection(),
     ],
@@ -199,7 +199,7 @@ def test_random_rules_over_random_changes(bench: Bench, seed: int) -> None:
                 ignore_file.rename(chance.choice(folders) / ".tallacignore")
             else:
                 ignore_file.write_text("\n".join(chance.choices(PATTERNS, k=2)))
-        markers = (Marker(chance.choice([b"a1", b"b2", b"same3"])),) if chance.random() < 0.3 else ()
+        markers = (MarkerFile(chance.choice([b"a1", b"b2", b"same3"])),) if chance.random() < 0.3 else ()
         size_max = chance.choice([None, None, 4, 6000])
         rules = leave_out(*chance.choices(PATTERNS, k=chance.randint(0, 2)))
         bench.selection = Selection(rules.patterns, markers=markers, size_max=size_max)

@@ -12,8 +12,8 @@ from tests.command import PATIENCE_SECONDS
 
 from tallac.backup.files import QUEUED_MAX
 from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part
-from tallac.backup.processes import Workers
 from tallac.backup.worker import StoreTask
+from tallac.backup.worker_processes import Workers
 from tallac.dag import decode_table
 from tallac.errors import MissingObjectError, StoreFullError, WorkerCrashedError
 from tallac.testing.memory_contents import FolderRecipe

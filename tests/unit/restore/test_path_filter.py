@@ -7,7 +7,7 @@ import pytest
 
 from tallac.dag import Entry, Metadata
 from tallac.errors import UsageError
-from tallac.restore import RestoreOptions, Selection, parse_owner_rules
+from tallac.restore import PathFilter, RestoreOptions, parse_owner_rules
 from tallac.restore.owners import Owners
 from tallac.restore.path_filter import Scope
 
@@ -49,18 +49,18 @@ EVERY_PATH = (
 @pytest.mark.parametrize(
     ("selection", "wanted"),
     [
-        (Selection(), EVERY_PATH),
-        (Selection(["*.txt"]), "a.txt deep deep/deeper deep/deeper/c.txt odd\udcff.txt"),
-        (Selection(iinclude=["*.TxT"]), "a.txt b.TXT deep deep/deeper deep/deeper/c.txt odd\udcff.txt"),
-        (Selection(["/letters"], ["old/"]), "letters letters/f"),
-        (Selection(["letters"], ["*.txt"]), "letters letters/f letters/old letters/old/g"),
-        (Selection(["/a.txt", "empty/"]), "a.txt empty"),
-        (Selection(exclude=["deep", "letters/*", "!letters/f"]), "a.txt b.TXT empty letters letters/f odd\udcff.txt"),
-        (Selection(iexclude=["B.txt", "DEEP", "EMPTY/", "letters"]), "a.txt odd\udcff.txt"),
-        (Selection(["nothing"]), ""),
+        (PathFilter(), EVERY_PATH),
+        (PathFilter(["*.txt"]), "a.txt deep deep/deeper deep/deeper/c.txt odd\udcff.txt"),
+        (PathFilter(iinclude=["*.TxT"]), "a.txt b.TXT deep deep/deeper deep/deeper/c.txt odd\udcff.txt"),
+        (PathFilter(["/letters"], ["old/"]), "letters letters/f"),
+        (PathFilter(["letters"], ["*.txt"]), "letters letters/f letters/old letters/old/g"),
+        (PathFilter(["/a.txt", "empty/"]), "a.txt empty"),
+        (PathFilter(exclude=["deep", "letters/*", "!letters/f"]), "a.txt b.TXT empty letters letters/f odd\udcff.txt"),
+        (PathFilter(iexclude=["B.txt", "DEEP", "EMPTY/", "letters"]), "a.txt odd\udcff.txt"),
+        (PathFilter(["nothing"]), ""),
     ],
 )
-def test_what_is_wanted_comes_back(grid: FakeGrid, restored: Restored, selection: Selection, wanted: str) -> None:
+def test_what_is_wanted_comes_back(grid: FakeGrid, restored: Restored, selection: PathFilter, wanted: str) -> None:
     """Patterns choose files and directories; directories on the way are made, others are not."""
     restored.options = RestoreOptions(selection=selection)
     summary = restored(store(grid, TREE))
@@ -80,7 +80,7 @@ def test_directories_on_the_way_get_their_metadata(grid: FakeGrid, restored: Res
     """What is made only for what lies below comes back as it was."""
     inner = grid.put_directory([Entry(b"file", b"Lx", FILE)])
     outer = grid.put_directory([Entry.of(b"inner", inner, Metadata(mode=0o40751, mtime=(5, 0)))])
-    restored.options = RestoreOptions(selection=Selection(["file"]))
+    restored.options = RestoreOptions(selection=PathFilter(["file"]))
     restored(Entry.of(b"s", grid.put_directory([Entry.of(b"outer", outer, Metadata(mode=0o40710, mtime=(7, 0)))])))
     for name, mode, mtime in (("outer", 0o710, 7), ("outer/inner", 0o751, 5)):
         status = (restored.out / name).stat()
@@ -91,14 +91,14 @@ def test_what_is_not_wanted_is_not_read(grid: FakeGrid, restored: Restored) -> N
     """Damage in what is left out is nobody's trouble."""
     tree = grid.put_directory([Entry(b"file", b"Lx", FILE)])
     grid.forget_directory(tree)
-    restored.options = RestoreOptions(selection=Selection(exclude=["lost"]))
+    restored.options = RestoreOptions(selection=PathFilter(exclude=["lost"]))
     entries = [Entry(b"a", b"Lx", FILE), Entry.of(b"lost", tree, DIRECTORY)]
     assert restored(Entry.of(b"s", grid.put_directory(entries))).is_complete
 
 
 def test_a_single_file_is_chosen_too(grid: FakeGrid, restored: Restored) -> None:
     """Patterns go for the file that was asked for by itself."""
-    restored.options = RestoreOptions(selection=Selection(["*.txt"]))
+    restored.options = RestoreOptions(selection=PathFilter(["*.txt"]))
     assert restored(Entry(b"a.txt", b"Lx", FILE)).files == 1
     assert restored(Entry(b"a.pdf", b"Lx", FILE)).files == 0
     assert os.listdir(restored.out) == ["a.txt"]
@@ -108,14 +108,14 @@ def test_a_single_file_is_chosen_too(grid: FakeGrid, restored: Restored) -> None
 def test_a_pattern_that_matches_nothing_is_an_error(pattern: str) -> None:
     """A mistake is told, and never taken for "everything"."""
     with pytest.raises(UsageError, match="matches nothing"):
-        Selection([pattern])
+        PathFilter([pattern])
     with pytest.raises(UsageError, match="matches nothing"):
-        Selection(iexclude=[pattern])
+        PathFilter(iexclude=[pattern])
 
 
 def test_nothing_is_below_what_is_left_out() -> None:
     """As in git, what lies in an excluded directory can't be included again."""
-    selection = Selection(["*"], ["/a/"])
+    selection = PathFilter(["*"], ["/a/"])
     assert selection.scope(b"a", is_directory=True, parent=selection.top) is Scope.OUT
     assert selection.scope(b"a/b", is_directory=False, parent=Scope.OUT) is Scope.OUT
 

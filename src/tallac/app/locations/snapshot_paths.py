@@ -12,7 +12,7 @@ from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot, parse_snapshot_name
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import CapReader
-from tallac.look.choosing import Choice, choose
+from tallac.look.snapshot_filter import SnapshotFilter, select_snapshots
 from tallac.transfer import Place, find, find_or_none
 
 
@@ -81,7 +81,7 @@ def locate_in_snapshots(reader: CapReader, place: Place) -> SnapshotPath:
     return SnapshotPath(target, path[1:] if path[:1] == (ARCHIVES,) else path)
 
 
-def choose_snapshots(snapshots: Sequence[Entry], choice: Choice) -> list[Entry]:
+def choose_snapshots(snapshots: Sequence[Entry], choice: SnapshotFilter) -> list[Entry]:
     """Choose among a target's snapshots; `Latest` is the newest.
 
     Raises:
@@ -92,4 +92,4 @@ def choose_snapshots(snapshots: Sequence[Entry], choice: Choice) -> list[Entry]:
         if newest is None:
             raise EntryNotFoundError("there is no snapshot yet")
         choice = replace(choice, names=tuple(newest.name if name == LATEST else name for name in choice.names))
-    return choose(snapshots, choice)
+    return select_snapshots(snapshots, choice)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from tallac.errors import PatternError, UsageError
-from tallac.source import CACHE_MARKER, IGNORE_FILE, VERSION_CONTROL_NAMES, Marker, Patterns, Selection
+from tallac.source import CACHE_MARKER, IGNORE_FILE, VERSION_CONTROL_NAMES, MarkerFile, Patterns, Selection
 
 PATTERN_FILE_SIZE_MAX = 64 << 20
 
@@ -87,8 +87,8 @@ def read_list(file: str, standard_input: BinaryIO | None) -> bytes:
     return content
 
 
-def _marker(text: str) -> Marker:
+def _marker(text: str) -> MarkerFile:
     name, _, header = text.partition(":")
     if not name or "/" in name:
         raise UsageError(f"{text!r}: give a file's name, or NAME:HEADER with what the file begins with")
-    return Marker(os.fsencode(name), os.fsencode(header))
+    return MarkerFile(os.fsencode(name), os.fsencode(header))

@@ -16,9 +16,9 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import ARCHIVES, Entry
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import Grid
-from tallac.look.choosing import ALL, Choice
 from tallac.look.deep_stats import deep_stats
 from tallac.look.manifest import Listed, manifest
+from tallac.look.snapshot_filter import ALL, SnapshotFilter
 from tallac.look.usage import Usage, measure
 from tallac.transfer import Place, find, list_directory, walk
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tallac.look.find import FoundPath
     from tallac.look.history import Period
     from tallac.look.listing import SortOrder
-    from tallac.look.read_errors import Report
+    from tallac.look.read_errors import OnReadError
     from tallac.look.sides import Side
     from tallac.look.stats import TargetStats
 
@@ -77,7 +77,7 @@ class Inspector:
             for below, found in walk(grid, located.child(entry.name), entry, arrange):
                 yield below.path[start:], found
 
-    def diff(self, old: str, new: str, report: Report, *, read_data: bool = False) -> Iterator[Change]:
+    def diff(self, old: str, new: str, report: OnReadError, *, read_data: bool = False) -> Iterator[Change]:
         """Yield all that differs between two paths, on a grid or local; `is_remote` says which is which.
 
         Raises:
@@ -89,7 +89,9 @@ class Inspector:
             one, other = (opened.enter_context(closing(self._side(text))) for text in (old, new))
             yield from diff(one, other, report, read_data=read_data)
 
-    def find(self, place: str, choice: Choice, criteria: Criteria, report: Report) -> tuple[list[Entry], Iterator[FoundPath]]:
+    def find(
+        self, place: str, choice: SnapshotFilter, criteria: Criteria, report: OnReadError
+    ) -> tuple[list[Entry], Iterator[FoundPath]]:
         """Return the chosen snapshots, and all in them at or below a path that meets the criteria."""
         from tallac.look.find import find_versions  # lazy import: see above
 
@@ -97,7 +99,7 @@ class Inspector:
         snapshots = _choose_at(list_snapshots(grid, located.target), choice, located)
         return snapshots, find_versions(grid, snapshots, criteria, report, path=located.path)
 
-    def history(self, place: str, choice: Choice) -> PathHistory:
+    def history(self, place: str, choice: SnapshotFilter) -> PathHistory:
         """Return the versions of a file or directory over the chosen snapshots.
 
         Raises:
@@ -112,16 +114,18 @@ class Inspector:
             raise EntryNotFoundError(f"{place}: none of {len(snapshots)} snapshots has this")
         return PathHistory(located, snapshots, periods)
 
-    def stats(self, target: str, report: Report, progress: Callable[[int], None] | None = None) -> tuple[list[Entry], TargetStats]:
-        """Report what all snapshots of a target hold and take; the stats of each are in the order of the snapshots."""
+    def stats(
+        self, target: str, report: OnReadError, progress: Callable[[int], None] | None = None
+    ) -> tuple[list[Entry], TargetStats]:
+        """OnReadError what all snapshots of a target hold and take; the stats of each are in the order of the snapshots."""
         from tallac.look.stats import gather  # lazy import: see above
 
         grid, located = self._workspace.resolve(target)
         snapshots = choose_snapshots(list_snapshots(grid, located), ALL)
         return snapshots, gather(grid, snapshots, report, progress)
 
-    def du(self, place: str, report: Report, *, depth_max: int | None = None) -> Iterator[Usage]:
-        """Report how much is in each directory below a path, down to so many levels, and at the path itself last."""
+    def du(self, place: str, report: OnReadError, *, depth_max: int | None = None) -> Iterator[Usage]:
+        """OnReadError how much is in each directory below a path, down to so many levels, and at the path itself last."""
         return measure(*self._found(place), report, depth_max=depth_max)
 
     def manifest(self, place: str) -> Iterator[Listed]:
@@ -156,10 +160,10 @@ class Inspector:
 
 
 def _arrange(order: SortOrder | None) -> Callable[[Iterable[Entry]], Iterable[Entry]]:
-    return iter if order is None else order.arrange
+    return iter if order is None else order.sort
 
 
-def _choose_at(snapshots: Sequence[Entry], choice: Choice, located: SnapshotPath) -> list[Entry]:
+def _choose_at(snapshots: Sequence[Entry], choice: SnapshotFilter, located: SnapshotPath) -> list[Entry]:
     """Choose snapshots; if the path names one, that one only."""
     names = choice.names if located.snapshot is None else (*choice.names, located.snapshot)
     return choose_snapshots(snapshots, replace(choice, names=names))

@@ -15,7 +15,7 @@ from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
-from tallac.look.choosing import Choice
+from tallac.look.snapshot_filter import SnapshotFilter
 from tallac.retention.forget import Plan, RetentionPolicy, Undone, forget, forget_named, parse_group_by, undo
 from tallac.retention.marks import TagChange, hold, release, tag
 from tallac.retention.record import RetentionRecord
@@ -44,7 +44,11 @@ class Snapshots:
         self._warn = warn
 
     def list(
-        self, target: str = f"{DEFAULT_ALIAS}:", choice: Choice | None = None, *, unknown: Callable[[bytes], None] | None = None
+        self,
+        target: str = f"{DEFAULT_ALIAS}:",
+        choice: SnapshotFilter | None = None,
+        *,
+        unknown: Callable[[bytes], None] | None = None,
     ) -> Entries:
         """List a target's snapshots, all or the chosen ones, in order of their names; each one's facts are in its metadata.
 

@@ -11,7 +11,7 @@ from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag, option, several
 from tallac.cli.reports.restore import RestoreReporter, report_summary
 from tallac.errors import UsageError
-from tallac.restore import EVERYTHING, ArchiveKind, Overwrite, RestoreOptions, Selection, parse_owner_rules
+from tallac.restore import EVERYTHING, ArchiveKind, Overwrite, PathFilter, RestoreOptions, parse_owner_rules
 
 
 class _Chosen(TypedDict):
@@ -103,7 +103,7 @@ def _options(chosen: _Chosen) -> RestoreOptions:
     if chosen["delete"] and overwrite is None:
         raise UsageError("--delete requires --overwrite, which says which existing files are replaced")
     return RestoreOptions(
-        selection=Selection(chosen["include"], chosen["exclude"], iinclude=chosen["iinclude"], iexclude=chosen["iexclude"]),
+        selection=PathFilter(chosen["include"], chosen["exclude"], iinclude=chosen["iinclude"], iexclude=chosen["iexclude"]),
         overwrite=Overwrite(overwrite) if overwrite else None,
         delete=chosen["delete"],
         allow_delete_home=chosen["allow_delete_home"],

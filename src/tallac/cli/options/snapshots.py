@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import click
 
 from tallac.cli.options.option import Option, option, several
-from tallac.look.choosing import Choice, parse_latest
 from tallac.look.moments import parse_moment
+from tallac.look.snapshot_filter import SnapshotFilter, parse_latest
 from tallac.retention.rules import parse_tags
 
 _RESTIC_GROUPS = {"hosts": "host", "path": "source", "paths": "source", "tag": "tags"}
@@ -45,7 +45,7 @@ def _grouping(text: str) -> str:
     return ",".join(_RESTIC_GROUPS.get(name, name) for name in text.split(",")) or "none"
 
 
-def choice_of(values: Mapping[str, object], names: tuple[str, ...] = ()) -> Choice:
+def choice_of(values: Mapping[str, object], names: tuple[str, ...] = ()) -> SnapshotFilter:
     """Read the options' values.
 
     Raises:
@@ -53,7 +53,7 @@ def choice_of(values: Mapping[str, object], names: tuple[str, ...] = ()) -> Choi
     """
     since, until, latest = (_text(values, name) for name in ("since", "until", "latest"))
     now_ns = time.time_ns()
-    return Choice(
+    return SnapshotFilter(
         names=tuple(os.fsencode(name) for name in names),
         hosts=_texts(values, "host"),
         sources=tuple(os.fsencode(os.path.abspath(folder)) for folder in _texts(values, "source")),

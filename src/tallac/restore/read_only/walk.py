@@ -15,7 +15,7 @@ from tallac.restore.files.hard_links import LinkTable
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
-from tallac.restore.path_filter import Scope, Selection
+from tallac.restore.path_filter import PathFilter, Scope
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_safe_component
 from tallac.source import DirectoryStack, SourceEntry, open_beneath
@@ -39,7 +39,7 @@ class ReadOnlyWalk(ABC):
         settings: RestoreSettings,
         system: DestinationSystem,
         tally: Tally,
-        selection: Selection,
+        selection: PathFilter,
         existing: ExistingFiles,
     ) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""

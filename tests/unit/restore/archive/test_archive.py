@@ -14,7 +14,7 @@ from tests.unit.restore.test_random_trees import TreeMaker
 
 from tallac.dag import Entry, Metadata
 from tallac.errors import ArchiveError, EntryError
-from tallac.restore import ArchiveKind, Problem, RestoreObserver, RestoreOptions, Selection, write_archive
+from tallac.restore import ArchiveKind, PathFilter, Problem, RestoreObserver, RestoreOptions, write_archive
 from tallac.restore.archive.archive import READ_AHEAD_SIZE_MAX
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Written:
         self.problems: list[Problem] = []
         self.paths: list[bytes] = []
 
-    def __call__(self, entry: Entry, selection: Selection | None = None) -> bytes:
-        options = RestoreOptions(selection=selection or Selection())
+    def __call__(self, entry: Entry, selection: PathFilter | None = None) -> bytes:
+        options = RestoreOptions(selection=selection or PathFilter())
         observer = RestoreObserver(problem=self.problems.append, change=lambda _, path: self.paths.append(path))
         self.summary = write_archive(self._grid, entry, self.stream, self._kind, options=options, observer=observer)
         return self.stream.getvalue()
@@ -143,7 +143,7 @@ def test_a_zip_archive_has_what_zip_can_hold(grid: FakeGrid, tmp_path: Path) -> 
 def test_patterns_go_for_archives(grid: FakeGrid, kind: ArchiveKind) -> None:
     """Only what is wanted is in it, with the directories on the way."""
     written = Written(grid, kind)
-    written(tree_of(grid), Selection(["*.txt", "/fifo"], ["fifo"]))
+    written(tree_of(grid), PathFilter(["*.txt", "/fifo"], ["fifo"]))
     assert [path for path in written.paths if path] == [b"d", b"d/x.txt"]
 
 

@@ -11,7 +11,7 @@ from tests.unit.restore.test_random_trees import TreeMaker
 
 from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError
-from tallac.restore import Change, Overwrite, RestoreOptions, Selection
+from tallac.restore import Change, Overwrite, PathFilter, RestoreOptions
 from tallac.restore.safe_names import is_temporary, temporary_name
 
 if TYPE_CHECKING:
@@ -228,11 +228,11 @@ def test_deleting_respects_what_is_chosen(grid: FakeGrid, restored: Restored) ->
         (restored.out / name).parent.mkdir(parents=True, exist_ok=True)
         (restored.out / name).touch()
     snapshot = Entry.of(b"s", grid.put_directory([entry(grid, b"a.tmp", b"x"), entry(grid, b"b", b"x")]), DIRECTORY)
-    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, selection=Selection(["*.tmp"]))
+    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, selection=PathFilter(["*.tmp"]))
     assert restored(snapshot).deleted == 3
     left = {str(path.relative_to(restored.out)) for path in restored.out.rglob("*")}
     assert left == {"a.tmp", "deep", "deep/keep.txt", "keep.txt", "logs", "logs/old", "tmp.d"}
-    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, selection=Selection(exclude=["/logs", "keep.txt"]))
+    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, selection=PathFilter(exclude=["/logs", "keep.txt"]))
     restored(snapshot)
     left = {str(path.relative_to(restored.out)) for path in restored.out.rglob("*")}
     assert left == {"a.tmp", "b", "deep", "deep/keep.txt", "keep.txt", "logs", "logs/old"}

@@ -12,7 +12,7 @@ from tests.unit.restore.test_random_trees import TreeMaker
 
 from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError
-from tallac.restore import Overwrite, ProblemKind, RestoreOptions, RestoreSummary, Selection
+from tallac.restore import Overwrite, PathFilter, ProblemKind, RestoreOptions, RestoreSummary
 
 if TYPE_CHECKING:
     from tests.unit.restore.conftest import FakeGrid, Restored
@@ -55,8 +55,8 @@ def reopened(tmp_path: Path) -> Iterator[None]:
         RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True),
         RestoreOptions(overwrite=Overwrite.IF_CHANGED),
         RestoreOptions(overwrite=Overwrite.IF_NEWER, delete=True),
-        RestoreOptions(overwrite=Overwrite.NEVER, selection=Selection(["a", "-rf"])),
-        RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, selection=Selection(["a"], ["A", "-rf"])),
+        RestoreOptions(overwrite=Overwrite.NEVER, selection=PathFilter(["a", "-rf"])),
+        RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, selection=PathFilter(["a"], ["A", "-rf"])),
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
@@ -88,7 +88,7 @@ def test_a_dry_run_into_nothing_makes_nothing(grid: FakeGrid, restored: Restored
     empty = grid.put_directory([Entry(b"y", b"Lx", FILE)])
     entries = [Entry.of(b"a", empty, DIRECTORY), Entry.of(b"b", below, DIRECTORY), Entry(b"z.txt", b"Lyy", FILE)]
     snapshot = Entry.of(b"s", grid.put_directory(entries), DIRECTORY)
-    restored.options = RestoreOptions(dry_run=True, selection=Selection(["*.txt"]))
+    restored.options = RestoreOptions(dry_run=True, selection=PathFilter(["*.txt"]))
     summary = restored(snapshot)
     assert not restored.out.exists()
     assert [path for _, path in restored.changes] == [b"b", b"b/x.txt", b"z.txt"]

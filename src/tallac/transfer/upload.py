@@ -14,7 +14,7 @@ from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryRea
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, FencedError, SourceError
 from tallac.interfaces import CapReader, Grid, StreamWriter
-from tallac.transfer.changing import (
+from tallac.transfer.directory_edits import (
     Edit,
     entries_of,
     find_writable,

@@ -12,7 +12,7 @@ from tallac.errors import EntryNotFoundError, UsageError
 _NO_FACTS = SnapshotFacts()
 
 
-class Choice(msgspec.Struct, frozen=True):
+class SnapshotFilter(msgspec.Struct, frozen=True):
     """Conditions on snapshots. All must hold; an empty one is ignored.
 
     Attributes:
@@ -33,7 +33,7 @@ class Choice(msgspec.Struct, frozen=True):
     latest: int | None = None
 
 
-ALL = Choice()
+ALL = SnapshotFilter()
 
 
 def parse_latest(text: str) -> int:
@@ -47,7 +47,7 @@ def parse_latest(text: str) -> int:
     return int(text)
 
 
-def choose(snapshots: Iterable[Entry], choice: Choice) -> list[Entry]:
+def select_snapshots(snapshots: Iterable[Entry], choice: SnapshotFilter) -> list[Entry]:
     """Return the chosen snapshots, the oldest first; those without a time in their name come before all others.
 
     Raises:
@@ -64,7 +64,7 @@ def choose(snapshots: Iterable[Entry], choice: Choice) -> list[Entry]:
     return [entry for entry in chosen if parse_snapshot_name(entry.name) is not None][-choice.latest :]
 
 
-def _fulfils(entry: Entry, choice: Choice) -> bool:
+def _fulfils(entry: Entry, choice: SnapshotFilter) -> bool:
     facts = entry.metadata.snapshot or _NO_FACTS
     time_ns = parse_snapshot_name(entry.name)
     if choice.since_ns is not None and (time_ns is None or time_ns < choice.since_ns):

@@ -11,8 +11,8 @@ import msgspec
 
 from tallac.backup.decide import is_beginning, is_recorded_safely, mark_beginning
 from tallac.backup.executor import Executor, InlineExecutor
+from tallac.backup.file_storer import READ_TRIES, FileStorer, describe, problem_of
 from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult, Part, PartResult, Problem
-from tallac.backup.reading import READ_TRIES, FileStorer, describe, problem_of
 from tallac.backup.recorded import StoredBefore
 from tallac.dag import Entry, encode_cap, encode_table
 from tallac.errors import StoreBusyError, UnreadableError

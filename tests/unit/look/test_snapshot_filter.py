@@ -5,8 +5,8 @@ import pytest
 from tallac.caps import LiteralDirectory
 from tallac.dag import Entry, Metadata, SnapshotFacts, snapshot_name
 from tallac.errors import EntryNotFoundError, UsageError
-from tallac.look.choosing import ALL, Choice, choose, parse_latest
 from tallac.look.listing import SortBy, SortOrder
+from tallac.look.snapshot_filter import ALL, SnapshotFilter, parse_latest, select_snapshots
 
 DAY_NS = 86_400 * 10**9
 
@@ -30,27 +30,27 @@ SNAPSHOTS = [
     ("choice", "expected"),
     [
         (ALL, [4, 0, 1, 2, 3]),
-        (Choice(hosts=("there",)), [1]),
-        (Choice(hosts=("there", "here"), sources=(b"/a",)), [0, 1, 3]),
-        (Choice(tags=(("x",),)), [2, 3]),
-        (Choice(tags=(("x", "y"), ("z",))), [3]),
-        (Choice(since_ns=2 * DAY_NS, until_ns=3 * DAY_NS), [1, 2]),
-        (Choice(latest=2), [2, 3]),
-        (Choice(latest=1, until_ns=2 * DAY_NS), [1]),
-        (Choice(latest=9), [0, 1, 2, 3]),
-        (Choice(names=(b"other",)), [4]),
-        (Choice(names=(SNAPSHOTS[0].name,), hosts=("there",)), []),
+        (SnapshotFilter(hosts=("there",)), [1]),
+        (SnapshotFilter(hosts=("there", "here"), sources=(b"/a",)), [0, 1, 3]),
+        (SnapshotFilter(tags=(("x",),)), [2, 3]),
+        (SnapshotFilter(tags=(("x", "y"), ("z",))), [3]),
+        (SnapshotFilter(since_ns=2 * DAY_NS, until_ns=3 * DAY_NS), [1, 2]),
+        (SnapshotFilter(latest=2), [2, 3]),
+        (SnapshotFilter(latest=1, until_ns=2 * DAY_NS), [1]),
+        (SnapshotFilter(latest=9), [0, 1, 2, 3]),
+        (SnapshotFilter(names=(b"other",)), [4]),
+        (SnapshotFilter(names=(SNAPSHOTS[0].name,), hosts=("there",)), []),
     ],
 )
-def test_choices(choice: Choice, expected: list[int]) -> None:
+def test_choices(choice: SnapshotFilter, expected: list[int]) -> None:
     """All conditions hold at a time, the newest are counted last, and bounds belong to what they bound."""
-    assert choose(reversed(SNAPSHOTS), choice) == [SNAPSHOTS[number] for number in expected]
+    assert select_snapshots(reversed(SNAPSHOTS), choice) == [SNAPSHOTS[number] for number in expected]
 
 
 def test_names_that_are_missing() -> None:
     """A name that no snapshot has is an error, not an empty answer."""
     with pytest.raises(EntryNotFoundError):
-        choose(SNAPSHOTS, Choice(names=(b"nothing",)))
+        select_snapshots(SNAPSHOTS, SnapshotFilter(names=(b"nothing",)))
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "", "x", "1.5", "٣", "99999999999"])
@@ -72,7 +72,7 @@ def test_orders(run_count_max: int) -> None:
     ]
 
     def names(by: SortBy, *, is_reversed: bool = False) -> bytes:
-        return b"".join(entry.name for entry in SortOrder(by, is_reversed, run_count_max).arrange(iter(entries)))
+        return b"".join(entry.name for entry in SortOrder(by, is_reversed, run_count_max).sort(iter(entries)))
 
     assert names(SortBy.NAME) == b"abcd"
     assert names(SortBy.NAME, is_reversed=True) == b"dcba"
