@@ -18,7 +18,7 @@ LINE_LENGTH_MAX = 78
 
 EXIT_STATUSES = {
     0: "Done.",
-    1: "Failed: nothing was entered, or something is damaged or missing. Earlier snapshots are as they were.",
+    1: "Failed: no snapshot was made, or something is damaged or missing. Earlier snapshots are as they were.",
     2: "Wrong usage; nothing was done.",
     3: "A snapshot was made but is incomplete: something could not be read.",
     129: "Its terminal was closed. The next run goes on from what is stored.",

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import tarfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +10,17 @@ from pathlib import Path
 import pytest
 
 import tallac
+from tallac.app.operations.key_source import KeyLocation
 from tallac.errors import AuthorityError, SourceError, UsageError
+from tallac.gateway import GatewaySettings
+from tallac.look.choosing import Choice
+from tallac.look.criteria import Comparison, Criteria, SizeLimit
+from tallac.restore import ArchiveKind
+from tallac.retention.forget import RetentionPolicy
+from tallac.retention.marks import TagChange
+from tallac.retention.rules import parse_rules
+from tallac.testing.sample_vault import noise
+from tallac.vault.prune.report import PruneOptions
 
 
 @pytest.fixture
@@ -94,3 +106,168 @@ def test_two_grids(client: tallac.Client, tmp_path: Path) -> None:
         client.files.mv("a", "other:a")
     with pytest.raises(UsageError, match="another grid"):
         client.files.cp(["tallac:a"], "other:", recursive=True)
+
+
+@pytest.fixture
+def docs(client: tallac.Client, tmp_path: Path) -> Path:
+    """Return a folder that has been backed up to docs."""
+    source = tmp_path / "docs"
+    source.mkdir()
+    (source / "letter").write_bytes(noise(1, 5_000))
+    (source / "notes").mkdir()
+    (source / "notes" / "one").write_bytes(noise(2, 3_000))
+    client.backups.run(source, "docs", workers=0)
+    return source
+
+
+def test_backups(client: tallac.Client, docs: Path) -> None:
+    """Options leave files out and name the snapshot; a dry run stores nothing; a stream and a command's output are files."""
+    (docs / "new").write_bytes(b"n" * 50)
+    (docs / "film.iso").write_bytes(b"f" * 500)
+    options = tallac.BackupOptions(selection=tallac.Exclusions(exclude=["*.iso"]).selection(), tags=("work",), host="laptop")
+    planned = client.backups.dry_run(docs, "docs", options=options)
+    assert (planned.files.new, planned.size_to_read) == (1, 50)
+    assert len(client.snapshots.list("docs")) == 1
+    summary = client.backups.run(client.backups.find_sources([docs]), "docs", options=options, workers=0)
+    assert (summary.files.new, summary.files.unchanged) == (1, 2)
+    facts = client.snapshots.list("docs")[-1].metadata.snapshot
+    assert facts is not None
+    assert (facts.host, facts.tags) == ("laptop", ("work",))
+    client.backups.run_stream("stream", io.BytesIO(b"streamed"), "streams")
+    client.backups.run_command("output", ["printf", "written"], "outputs")
+    assert [entry.name for entry in client.inspect.ls("streams/Latest")] == [b"stream"]
+    assert [entry.name for entry in client.inspect.ls("outputs/Latest")] == [b"output"]
+    with pytest.raises(SourceError, match="exit status 1"):
+        client.backups.run_command("output", ["false"], "outputs")
+    assert len(client.snapshots.list("outputs")) == 1
+
+
+def test_restores(client: tallac.Client, docs: Path, tmp_path: Path) -> None:
+    """A directory comes back into a folder, and as an archive."""
+    assert client.restores.restore("docs/Latest/notes", tmp_path / "out").is_complete
+    assert (tmp_path / "out" / "one").read_bytes() == (docs / "notes" / "one").read_bytes()
+    archive = io.BytesIO()
+    assert client.restores.archive("docs/Latest", archive, ArchiveKind.TAR).is_complete
+    archive.seek(0)
+    with tarfile.open(fileobj=archive) as opened:
+        assert sorted(name for name in opened.getnames() if name != ".") == ["letter", "notes", "notes/one"]
+
+
+def test_snapshots(client: tallac.Client, docs: Path) -> None:
+    """Snapshots are tagged, held, released, forgotten and brought back, and a path is taken out of them."""
+    client.backups.run(docs, "docs", workers=0)
+    old, new = (os.fsdecode(entry.name) for entry in client.snapshots.list("docs"))
+    client.snapshots.tag("docs", [old], TagChange(add=("first",)))
+    [tagged] = client.snapshots.list("docs", Choice(tags=(("first",),)))
+    assert os.fsdecode(tagged.name) == old
+    policy = RetentionPolicy(parse_rules({"last": "1"}))
+    client.snapshots.hold("docs", [old])
+    assert client.snapshots.forget("docs", policy).forgotten == set()
+    client.snapshots.release("docs", [old])
+    assert list(map(os.fsdecode, client.snapshots.forget("docs", policy, dry_run=True).forgotten)) == [old]
+    client.snapshots.forget("docs", policy)
+    assert [os.fsdecode(entry.name) for entry in client.snapshots.list("docs")] == [new]
+    client.snapshots.undo_forget(["docs"])
+    assert client.snapshots.names_snapshot(f"docs/Archives/{old}")
+    assert client.snapshots.forget_named([f"docs/Archives/{old}"], dry_run=True) == [os.fsencode(old)]
+    assert len(client.snapshots.list("docs")) == 2
+    assert len(client.snapshots.rewrite("docs", ["letter"])) == 2
+    assert [entry.name for entry in client.inspect.ls("docs/Latest")] == [b"notes"]
+
+
+def test_inspect(client: tallac.Client, docs: Path) -> None:
+    """What is stored is compared with local files, searched, followed over snapshots, and counted."""
+    problems: list[object] = []
+    (docs / "letter").write_bytes(noise(3, 6_000))
+    changed = {change.path for change in client.inspect.diff("tallac:docs/Latest", str(docs), problems.append)}
+    assert b"letter" in changed
+    client.backups.run(docs, "docs", workers=0)
+    snapshots, found = client.inspect.find(
+        "docs", Choice(), Criteria(sizes=[SizeLimit(Comparison.AT_LEAST, 5_000)]), problems.append
+    )
+    assert len(snapshots) == 2
+    assert {path.path for path in found} == {b"letter"}
+    history = client.inspect.history("docs/letter", Choice())
+    assert len(history.periods) == 2
+    assert history.place(history.periods[-1].first).path[-1] == b"letter"
+    assert [usage.path for usage in client.inspect.du("docs/Latest", problems.append)][-1] == b""
+    assert len(client.inspect.stats("docs", problems.append)[0]) == 2
+    assert {listed.path for listed in client.inspect.manifest("docs/Latest")} >= {(b"letter",), (b"notes", b"one")}
+    assert client.inspect.deep_stats("docs/Latest")["count-directories"] == 2
+    assert problems == []
+
+
+def test_files(client: tallac.Client, tmp_path: Path) -> None:
+    """Files go in and out, get other names, and leave; only what can be changed has a write cap."""
+    (tmp_path / "in").write_bytes(b"content")
+    client.files.put_path(tmp_path / "in", "dir/file")
+    assert client.files.download("dir/file", tmp_path / "out") == 7
+    client.files.ln("dir/file", "dir/link")
+    client.files.mv("dir/link", "dir/moved")
+    client.files.cp(["tallac:dir/moved"], str(tmp_path / "copy"))
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "copy").read_bytes() == b"content"
+    client.files.unlink("dir/moved")
+    assert [entry.name for entry in client.inspect.ls("dir")] == [b"file"]
+    assert client.files.write_cap("dir").read_cap == client.files.cap("dir")
+    with pytest.raises(AuthorityError, match="it has no write cap"):
+        client.files.write_cap("dir/file")
+
+
+def test_vault(client: tallac.Client, docs: Path, tmp_path: Path) -> None:
+    """A vault is checked in all ways, counted, pruned, mirrored, and repaired from its mirror."""
+    location = str(client.workspace.folders.vault)
+    assert client.vault.check("tallac:", read_data=True).is_healthy
+    assert client.vault.deep_check("docs").is_healthy
+    assert client.vault.scrub(location).is_healthy
+    (docs / "letter").unlink()
+    client.backups.run(docs, "docs", workers=0)
+    client.snapshots.forget("docs", RetentionPolicy(parse_rules({"last": "1"})))
+    assert client.vault.prune("tallac:", PruneOptions(is_dry_run=True)).dead_bytes > 0
+    assert client.vault.stats("tallac:").stored["packs"].count > 0
+    assert client.vault.mirror("tallac:", str(tmp_path / "mirror")).packs > 0
+    [pack, *_] = sorted(path for path in (client.workspace.folders.vault / "packs").rglob("*") if path.is_file())
+    pack.unlink()
+    client.vault.repair("tallac:", mirror=str(tmp_path / "mirror"))
+    assert client.vault.check("tallac:", read_data=True).is_healthy
+
+
+def test_aliases(client: tallac.Client, tmp_path: Path) -> None:
+    """An alias is made, stands for a cap that somebody else gave, and is removed; a vault is made with one."""
+    client.aliases.create("home")
+    client.aliases.add("gift", client.files.cap("home:").danger_whole_text())
+    assert client.aliases.remove("home:") == "home"
+    assert client.aliases.init(str(tmp_path / "usb"), "usb") == str(tmp_path / "usb")
+    vault = str(client.workspace.folders.vault)
+    assert client.aliases.list() == [("gift", vault), ("tallac", vault), ("usb", str(tmp_path / "usb"))]
+    assert client.aliases.has_default
+    assert client.aliases.ensure_default() == ""
+
+
+@pytest.mark.slow
+def test_keys(client: tallac.Client, docs: Path, tmp_path: Path) -> None:
+    """Another machine gets at a vault by passphrase and by recovery kit; keys are handed out, and kept elsewhere."""
+    location = str(client.workspace.folders.vault)
+    assert client.keys.passphrases.add("tallac:", lambda: "several words drawn by lot", "main") == "main"
+    client.keys.recovery.write_kit(client.keys.recovery.kit("tallac:"), str(tmp_path / "kit.txt"))
+    with tallac.Client(tallac.Folders.under(tmp_path / "one")) as one:
+        [alias] = one.keys.recovery.connect(location, lambda: "several words drawn by lot")
+        assert (alias.alias, alias.is_new) == ("tallac", True)
+        assert [entry.name for entry in one.inspect.ls("docs/Latest")] == [b"letter", b"notes"]
+    with tallac.Client(tallac.Folders.under(tmp_path / "two")) as two:
+        two.keys.recovery.connect_with_kit(two.keys.recovery.read_kit(str(tmp_path / "kit.txt")))
+        assert two.keys.keeper_key("tallac:") == client.keys.keeper_key("tallac:")
+        assert two.keys.locator_key("tallac:") == client.keys.locator_key("tallac:")
+    assert client.keys.sources.use("tallac:") == "the configuration"
+    client.keys.sources.use("tallac:", KeyLocation(file=str(tmp_path / "key")))
+    assert client.keys.sources.use("tallac:") == f"the file {tmp_path / 'key'}"
+    assert client.keys.passphrases.remove("tallac:", allow_none=True) == "main"
+    assert client.keys.passphrases.list("tallac:") == []
+
+
+def test_gateway(client: tallac.Client) -> None:
+    """Another process can serve the vault; here it is prepared, and says what it does not do."""
+    assert client.gateway.prepare() == ""
+    with pytest.raises(UsageError, match="TLS"):
+        client.gateway.serve(GatewaySettings(host="0.0.0.0"), pytest.fail)  # noqa: S104 - it is refused.
+    with pytest.raises(UsageError, match="this is in a vault"):
+        client.gateway.webopen("tallac:")
