@@ -13,8 +13,8 @@ import tallac
 from tallac.app.operations.key_source import KeyLocation
 from tallac.errors import AuthorityError, SourceError, UsageError
 from tallac.gateway import GatewaySettings
-from tallac.look.choosing import Choice
 from tallac.look.criteria import Comparison, Criteria, SizeLimit
+from tallac.look.snapshot_filter import SnapshotFilter
 from tallac.restore import ArchiveKind
 from tallac.retention.forget import RetentionPolicy
 from tallac.retention.marks import TagChange
@@ -158,7 +158,7 @@ def test_snapshots(client: tallac.Client, docs: Path) -> None:
     client.backups.run(docs, "docs", workers=0)
     old, new = (os.fsdecode(entry.name) for entry in client.snapshots.list("docs"))
     client.snapshots.tag("docs", [old], TagChange(add=("first",)))
-    [tagged] = client.snapshots.list("docs", Choice(tags=(("first",),)))
+    [tagged] = client.snapshots.list("docs", SnapshotFilter(tags=(("first",),)))
     assert os.fsdecode(tagged.name) == old
     policy = RetentionPolicy(parse_rules({"last": "1"}))
     client.snapshots.hold("docs", [old])
@@ -183,11 +183,11 @@ def test_inspect(client: tallac.Client, docs: Path) -> None:
     assert b"letter" in changed
     client.backups.run(docs, "docs", workers=0)
     snapshots, found = client.inspect.find(
-        "docs", Choice(), Criteria(sizes=[SizeLimit(Comparison.AT_LEAST, 5_000)]), problems.append
+        "docs", SnapshotFilter(), Criteria(sizes=[SizeLimit(Comparison.AT_LEAST, 5_000)]), problems.append
     )
     assert len(snapshots) == 2
     assert {path.path for path in found} == {b"letter"}
-    history = client.inspect.history("docs/letter", Choice())
+    history = client.inspect.history("docs/letter", SnapshotFilter())
     assert len(history.periods) == 2
     assert history.place(history.periods[-1].first).path[-1] == b"letter"
     assert [usage.path for usage in client.inspect.du("docs/Latest", problems.append)][-1] == b""
