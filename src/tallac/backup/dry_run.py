@@ -62,7 +62,7 @@ def dry_run(
         request: What would be done.
         record: What is known of the source.
         clock: The time.
-        observer: Told what would happen.
+        observer: Called with what would happen.
         filesystem: The calls through which the source is looked at.
 
     Raises:

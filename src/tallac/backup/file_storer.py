@@ -10,7 +10,7 @@ import os
 from typing import NamedTuple
 
 from tallac.backup.messages import BatchJob, ChunksJob, Part, PartResult, Problem
-from tallac.dag import Entry, Metadata, encode_table
+from tallac.dag import Components, Entry, Metadata, encode_table
 from tallac.interfaces import ContentWriter
 from tallac.source import (
     REAL,
@@ -44,16 +44,16 @@ class FileStorer:
         self._writer = writer
         self._small_size_max = small_size_max
         self._filesystem = filesystem
-        self._components: tuple[bytes, ...] | None = None
+        self._components: Components | None = None
         self._descriptor = -1
         self._buffer = bytearray()
 
     def store_batch(self, job: BatchJob) -> list[PartResult]:
-        """Store small files; what can't be read is told in the result."""
+        """Store small files; what can't be read is in the result."""
         return [self._store_part(part) for part in job.parts]
 
     def store_chunks(self, job: ChunksJob) -> tuple[list[bytes], Problem | None]:
-        """Store pieces of a large file and give their tokens, or what was wrong with the file."""
+        """Store chunks of a large file and give their tokens, or what was wrong with the file."""
         try:
             descriptor, found = open_regular(self.open_directory(job.directory), job.name, filesystem=self._filesystem)
         except OSError as error:
@@ -65,7 +65,7 @@ class FileStorer:
         finally:
             self._filesystem.close(descriptor)
 
-    def open_directory(self, components: tuple[bytes, ...]) -> int:
+    def open_directory(self, components: Components) -> int:
         """Open a directory of the source; the descriptor stays the storer's and is good until the next call.
 
         Raises:
@@ -115,7 +115,7 @@ class FileStorer:
         return tokens, None
 
     def _read_range(self, descriptor: int, offset: int, length: int) -> memoryview:
-        """Read a stretch of an open file into a buffer that the next call uses again; shorter where the file ends before."""
+        """Read a range of an open file into a buffer that the next call uses again; shorter where the file ends before."""
         if len(self._buffer) < length:
             self._buffer = bytearray(length)
         view = memoryview(self._buffer)[:length]

@@ -1,4 +1,4 @@
-"""Handing out the files that have to be read: small ones in batches, large ones in pieces, to workers or to this process."""
+"""Handing out the files that have to be read: small ones in batches, large ones in chunks, to workers or to this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large files: cut in pieces here, read and stored by whoever carries out jobs, and joined when all pieces are there."""
+"""Large files: cut in chunks here, read and stored by whoever carries out jobs, and joined when all chunks are there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tallac.backup.executor import Executor, InlineExecutor
 from tallac.backup.file_storer import READ_TRIES, FileStorer, describe, problem_of
 from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult, Part, PartResult, Problem
 from tallac.backup.recorded import StoredBefore
-from tallac.dag import Entry, encode_cap, encode_table
+from tallac.dag import Components, Entry, encode_cap, encode_table
 from tallac.errors import StoreBusyError, UnreadableError
 from tallac.interfaces import Chunk, ChunkedFileWriter
 from tallac.source import FileSystem, SourceEntry, open_regular
@@ -23,7 +23,7 @@ JOB_SIZE = 8 << 20
 """So many bytes of a large file are one job."""
 
 BEGINNING_SIZE = 128 << 20
-"""After so many bytes more, and a 16th of what there is, the list of a large file's pieces is stored for a run that is killed."""
+"""After so many bytes more, and a 16th of what there is, the list of a large file's chunks is stored for a run that is killed."""
 
 _BEGINNING_GROWTH = 16
 
@@ -32,19 +32,19 @@ class LargeFile(msgspec.Struct, eq=False):
     """One large file under way.
 
     Attributes:
-        done: Told the result, which looks like that of a part with this one file.
+        done: Called with the result: that of a part with this file alone.
         keep: Given an entry of each beginning of the file that is stored while it is read.
         stored: What runs that did not end have stored of it, newest first.
         tries: How often its reading has begun.
-        pieces, tokens: What it is made of; a token is b"" while it is still to come, and for a hole.
-        count_stored: How many pieces, from the first on, have been stored.
+        chunks, tokens: Its contents; a token is b"" while it is still to come, and for a hole.
+        count_stored: How many chunks, from the first on, have been stored.
         size_kept: How much of it was given to `keep`.
         open_jobs: How many jobs are under way.
-        is_cut: Whether all its pieces are known.
+        is_cut: Whether all its chunks are known.
         problem: Why this reading of it is worth nothing.
     """
 
-    directory: tuple[bytes, ...]
+    directory: Components
     name: bytes
     done: Callable[[PartResult], None]
     keep: Callable[[Entry], None]
@@ -79,7 +79,7 @@ class LargeFiles:
             storer: Knows the source's directories.
             inline: Carries out what must not wait.
             filesystem: The calls to use.
-            add_bytes_read: Told how much was read.
+            add_bytes_read: Called with how many bytes were read.
         """
         self._writer = writer
         self._storer = storer
@@ -172,7 +172,7 @@ class LargeFiles:
         file.count_stored, file.size_kept = len(held), _end(file.chunks)
 
     def _keep_beginning(self, file: LargeFile) -> None:
-        """Store the list of the pieces that are there, each time that these have become many more."""
+        """Store the list of the chunks that are there, each time that these have become many more."""
         assert file.before is not None
         count = file.count_stored
         while count < len(file.chunks) and (file.tokens[count] or file.chunks[count].is_hole):
@@ -216,7 +216,7 @@ class LargeFiles:
             self._complete(file)
 
     def _complete(self, file: LargeFile) -> None:
-        """See whether the file is what it was before, and join its pieces."""
+        """Check that the file is what it was before, and join its chunks."""
         assert file.before is not None
         size = _end(file.chunks)
         metadata = None

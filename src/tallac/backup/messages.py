@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from tallac.dag import Components
+
 
 class Part(NamedTuple):
     """Files of one directory that are to be stored, each small as far as is known.
@@ -13,7 +15,7 @@ class Part(NamedTuple):
         names: In ascending order.
     """
 
-    directory: tuple[bytes, ...]
+    directory: Components
     names: list[bytes]
 
 
@@ -24,14 +26,14 @@ class BatchJob(NamedTuple):
 
 
 class ChunksJob(NamedTuple):
-    """Store some pieces of one large file. Answered by a ChunksResult.
+    """Store some chunks of one large file. Answered by a ChunksResult.
 
     Attributes:
         device, inode: Which file it is; another one under its name counts as an error.
-        stretches: (offset, length) of each piece.
+        ranges: (offset, length) of each chunk.
     """
 
-    directory: tuple[bytes, ...]
+    directory: Components
     name: bytes
     device: int
     inode: int
@@ -78,10 +80,10 @@ class BatchResult(NamedTuple):
 
 
 class ChunksResult(NamedTuple):
-    """A token a piece, in their order; with the receipt of what has become durable.
+    """A token a chunk, in their order; with the receipt of what has become durable.
 
     Attributes:
-        problem: Why the pieces could not be read as they were expected; the tokens are worth nothing then.
+        problem: Why the chunks could not be read as they were expected; the tokens are worth nothing then.
     """
 
     tokens: list[bytes]

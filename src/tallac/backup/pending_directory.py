@@ -14,7 +14,7 @@ import msgspec
 
 from tallac.backup.decide import Subdirectories
 from tallac.backup.summary import Change, Ledger
-from tallac.dag import Entry, Metadata, encode_cap
+from tallac.dag import Components, Entry, Metadata, encode_cap
 from tallac.interfaces import DirectoryBuilder, DirectoryWriter
 from tallac.sourcedb import DirectoryRow, SourceRecord
 
@@ -44,18 +44,18 @@ class PendingDirectory(msgspec.Struct, eq=False):
         path: Its absolute path.
         components: The names that lead to it from the source.
         read_ns: When its reading began.
-        recorded: The packed cap under which it was stored the last time, if any.
+        recorded: The encoded cap under which it was stored the last time, if any.
         signature: What it may be recognised by; None where that must not be relied on.
         is_traverse_only: Whether it only leads to sources, and nothing is to be recorded of it.
         files, directories, size: What is below it, as far as it is known.
         excluded: How many of its entries, and of those below it, are left out by the user's rules.
         below: Its subdirectories with their caps.
         is_listed: Whether nothing more will be added.
-        packed: Its packed cap, once it is finished.
+        encoded: Its encoded cap, once it is finished.
     """
 
     path: bytes
-    components: tuple[bytes, ...]
+    components: Components
     read_ns: int
     recorded: bytes | None
     signature: bytes | None

@@ -22,7 +22,7 @@ class Recorded(NamedTuple):
     """How a directory was stored the last time.
 
     Attributes:
-        packed: Its packed cap.
+        encoded: Its encoded cap.
         read_ns: Wall clock, taken before the directory was listed: any change earlier than this is included.
         is_current: Whether all of it is known to be in the grid; else each part is looked up.
     """
@@ -54,8 +54,8 @@ class RecordedEntries:
         Args:
             grid: Where the directory is.
             recorded: What to read; None knows no entries.
-            on_removed: Told each entry that was not asked for.
-            on_damage: Told when the directory can't be read (further); what is left of it is then not known.
+            on_removed: Called with each entry that was not asked for.
+            on_damage: Called when the directory can't be read (further); the rest of it is unknown then.
         """
         self._on_removed = on_removed
         self._on_damage = on_damage

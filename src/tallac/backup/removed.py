@@ -11,7 +11,7 @@ from tallac.sourcedb import SourceRecord
 
 
 class RemovedCounter:
-    """Counts files and directories that are gone, with all that was below them."""
+    """Counts files and directories that were removed, with all that was below them."""
 
     def __init__(self, grid: CapReader, record: SourceRecord, ledger: Ledger) -> None:
         self._grid = grid
@@ -34,7 +34,7 @@ class RemovedCounter:
         try:
             self._count_below(entry)
         except DamageError as error:
-            self._ledger.observer.notice(join_path(path, entry.name), f"it is gone, and what was in it can't be counted: {error}")
+            self._ledger.observer.notice(join_path(path, entry.name), f"it was removed, with an unknown number of files: {error}")
 
     def _count_below(self, entry: Entry) -> None:
         waiting = [entry]

@@ -61,7 +61,7 @@ def back_up(
         request: What to do.
         database: What is known of the source.
         clock: The time.
-        observer: Told what happens.
+        observer: Called with what happens.
         filesystem: The calls through which the source is read.
 
     Raises:
@@ -75,7 +75,7 @@ def back_up(
     try:
         return run.once()
     except FencedError:
-        # A second run looks up everything that it refers to again, and stores what is gone.
+        # A second run looks up everything that it refers to again, and stores what is missing.
         return run.once()
 
 
@@ -138,7 +138,7 @@ class _Run:
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
     ) -> tuple[bytes, DirectoryRow]:
-        """Store the source and give its packed cap and what is below it."""
+        """Store the source and give its encoded cap and what is below it."""
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)

@@ -79,11 +79,11 @@ class Observer(msgspec.Struct, frozen=True):
     """Whom a backup tells what happens. All paths are absolute.
 
     Attributes:
-        unreadable: Told the path of what is left out, and the reason.
-        notice: Told a path and what is worth knowing about it.
-        file: Told each file, if anybody wants to know.
-        excluded: Told each file or directory that the user's rules leave out, where `file` is wanted as well.
-        progress: Told now and then how far it is; at most every 0.1 s.
+        unreadable: Called with the path of what can't be read, and the reason.
+        notice: Called with a path, and a remark on it.
+        file: Called with each file; None where nobody wants that.
+        excluded: Called with each file or directory that the user's rules leave out, where `file` is given as well.
+        progress: Called now and then, at most every 0.1 s.
     """
 
     unreadable: Callable[[bytes, str], None] = _ignore
@@ -98,7 +98,7 @@ class Ledger(msgspec.Struct):
 
     Attributes:
         unreadable: How many were left out because they could not be read.
-        vanished: How many were gone between listing and reading.
+        vanished: How many were removed between listing and reading.
         has_previous: Whether there is a snapshot of the same sources to compare with.
     """
 
@@ -119,7 +119,7 @@ class Ledger(msgspec.Struct):
         self.observer.unreadable(path, reason)
 
     def vanish(self) -> None:
-        """Count what was gone when it was to be read. It is no error: it might have gone a moment earlier as well."""
+        """Count what was removed before it could be read. It is no error: that might have happened a moment earlier as well."""
         self.vanished += 1
 
     def exclude(self, path: bytes) -> None:
@@ -161,7 +161,7 @@ class BackupSummary(msgspec.Struct, frozen=True):
         bytes_read, bytes_stored: What was read of them; what the store has grown by.
         seconds: How long it took, by the clock.
         unreadable: How many are missing because they could not be read.
-        vanished: How many were gone between listing and reading.
+        vanished: How many were removed between listing and reading.
         excluded: How many files and directories the user's rules leave out; what is in those is not counted.
     """
 

@@ -89,7 +89,7 @@ def enter_snapshot(
         metadata: Its root's, with its facts.
         clock: The time.
         time_ns: What it is named by, UTC; None for now.
-        notice: Told each name beside it that is no snapshot's.
+        notice: Called with each name beside it that is no snapshot's.
 
     Returns:
         The snapshot's name: the time, or the first second after the snapshots that are there; with `time_ns` the next free second.

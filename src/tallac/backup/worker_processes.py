@@ -16,7 +16,7 @@ _ADVICE = "no snapshot was made, start the backup again"
 class Workers:
     """Has jobs carried out by worker processes, and passes their receipts on.
 
-    All but `stop` raise WorkerCrashedError where a worker is gone, and what a worker could not go on with.
+    All but `stop` raise WorkerCrashedError where a worker died, and whatever a worker could not handle.
     """
 
     def __init__(self, task: StoreTask, count: int, adopt: Callable[[bytes], None]) -> None:

@@ -39,7 +39,7 @@ class Thing(msgspec.Struct, frozen=True):
         kind: Its file type.
         size: The size of a regular file in bytes; 0 for everything else.
         metadata: The metadata that the listing has; `Side.complete` returns all of it.
-        packed: Its cap; None for what is local.
+        encoded: Its encoded cap; None for what is local.
         source: The result of `stat`; None on a grid.
     """
 

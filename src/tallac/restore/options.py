@@ -35,7 +35,7 @@ class RestoreOptions(msgspec.Struct, frozen=True):
         overwrite: The folder may hold something, and this becomes of it; None: it must be empty.
         delete: What the snapshot has not is deleted in restored directories; needs `overwrite`.
         allow_delete_home: That may be done in the root directory, the home folder, and what that lies in.
-        dry_run: Nothing is changed; it is counted and told what would be.
+        dry_run: Nothing is changed; it is counted and reported what would be.
         verify: What was restored is read back from the disk and compared.
         protected: (device, inode) of directories that are never deleted.
     """

@@ -51,7 +51,7 @@ def restore(
         root: An entry with its metadata, or a directory's cap.
         destination: A folder's path, of any length. Symbolic links in it are followed, since it is the user's own word.
         options: What of it is wanted, and how.
-        observer: Is told what goes on.
+        observer: Called with what happens.
         make_runner: Gives what restores batches of regular files, in place of worker processes.
         workers: How many worker processes may be started; None for as many as suit, 0 for none.
         system: The calls that write.
@@ -65,7 +65,7 @@ def restore(
     entry = root if isinstance(root, Entry) else Entry.of(b"", root)
     if not entry.is_directory and not is_safe_component(entry.name):
         raise EntryError(f"{display_path(entry.name)!r}: a file can't be restored under this name; give it another one")
-    # A rule that names nobody is told before anything is made.
+    # A rule that names nobody is an error before anything is made.
     Owners(numeric=options.numeric_owners, user_rules=options.user_rules, group_rules=options.group_rules)
     path = os.fsencode(destination)
     must_be_empty = entry.is_directory and options.overwrite is None

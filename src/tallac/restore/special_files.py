@@ -46,7 +46,7 @@ class SpecialFiles:
         self._links = LinkTable()
 
     def make_special(self, entry: Entry, directory: int, components: Components, change: Change = Change.NEW) -> bool:
-        """Make what has no content, with its metadata; say whether it is there.
+        """Make what has no content, with its metadata; return whether it is there.
 
         Raises:
             EntryError: What makes it is not known.
@@ -87,7 +87,7 @@ class SpecialFiles:
             self._links.add_first(entry, components)
 
     def _write(self, entry: Entry, directory: int, components: Components, change: Change) -> bool:
-        """Write a file that gets links, without those flags that would forbid them; say whether it is there."""
+        """Write a file that gets links, without those flags that would forbid them; return whether it is there."""
         result = BatchResult()
         is_held = bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
         is_made = self._writer.write(entry, directory, components, result, with_flags=not is_held)
@@ -99,7 +99,7 @@ class SpecialFiles:
         return is_made
 
     def _link(self, entry: Entry, first: tuple[Components, bytes], directory: int, components: Components, scope: Scope) -> bool:
-        """Make a link of the first one; say whether nothing is left to do."""
+        """Make a link of the first one; return whether nothing is left to do."""
         change = Change.NEW
         path = join_components(components, entry.name)
         try:

@@ -37,7 +37,7 @@ class Level:
     Attributes:
         metadata: What it gets when all below it is done; None to leave it as it is.
         stored: What the entries come from; None where a single file is restored.
-        packed: Its cap, to notice a directory that contains itself.
+        encoded: Its encoded cap, to notice a directory that contains itself.
         scope: What holds for it, and for what is in it unless that has a scope of its own.
         pending, pending_size: Files that go into the next batch, and the sum of their sizes.
         replaced: The names of those among them that take the place of something.

@@ -157,7 +157,7 @@ class DirectorySelection(msgspec.Struct, frozen=True):
             listing: The directory's.
             descriptor: The directory.
             path: Its absolute path.
-            notice: Told the name of a file that can't be used, and what follows from that.
+            notice: Called with the name of a file that can't be used, and what follows from that.
             filesystem: The calls to use.
         """
         found = {name for name, entry in listing.find(self.root.names_wanted).items() if entry.is_regular}

@@ -51,7 +51,7 @@ def write_all(system: DestinationSystem, descriptor: int, block: bytes) -> None:
 
 
 def segments(holes: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int, int, bool]]:
-    """Divide a file into stretches (offset, length, is_hole). A hole that makes no sense is passed over."""
+    """Divide a file into ranges (offset, length, is_hole). A hole that makes no sense is passed over."""
     position = 0
     for offset, length in holes:
         end = min(offset + length, size)

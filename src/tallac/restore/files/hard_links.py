@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.dag import Entry
+from tallac.dag import Components, Entry
 
 
 class LinkTable:
@@ -12,13 +12,13 @@ class LinkTable:
         """Begin with none."""
         self._firsts: dict[tuple[int, int, int | None, bytes], _First] = {}
 
-    def first_of(self, entry: Entry) -> tuple[tuple[bytes, ...], bytes] | None:
+    def first_of(self, entry: Entry) -> tuple[Components, bytes] | None:
         """Return the directory (components) and name of the file that an entry is another link of; None where it is the first."""
         key = _key(entry)
         first = self._firsts.get(key) if key is not None else None
         return None if first is None else (first.components, first.name)
 
-    def add_first(self, entry: Entry, components: tuple[bytes, ...]) -> None:
+    def add_first(self, entry: Entry, components: Components) -> None:
         """Remember that a file with several links has been made."""
         key = _key(entry)
         if key is not None:
@@ -38,7 +38,7 @@ class LinkTable:
 class _First:
     __slots__ = ("components", "missing", "name")
 
-    def __init__(self, components: tuple[bytes, ...], name: bytes, missing: int) -> None:
+    def __init__(self, components: Components, name: bytes, missing: int) -> None:
         self.components = components
         self.name = name
         self.missing = missing

@@ -38,7 +38,7 @@ _XATTR_TOO_LARGE = frozenset({errno.ENOSPC, errno.EDQUOT})
 class Attributes:
     """Sets metadata on what has been made.
 
-    What can't be set is told in words and stops nothing; only a destination that fails as a whole raises OSError.
+    What can't be set is reported in words and stops nothing; only a destination that fails as a whole raises OSError.
 
     Attributes:
         owners_unset: How many owners were left out since only root may set them.

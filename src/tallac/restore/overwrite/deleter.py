@@ -19,7 +19,7 @@ from tallac.source import DirectoryStack, Scan, SourceEntry, open_directory, ope
 
 
 class Deleter:
-    """Deletes below open directories; counts and tells what is gone."""
+    """Deletes below open directories; counts and reports what was deleted."""
 
     def __init__(self, options: RestoreOptions, settings: RestoreSettings, system: DestinationSystem, tally: Tally) -> None:
         """Delete what a user's options allow."""
@@ -46,7 +46,7 @@ class Deleter:
             self._tally.add(Problem(join_components(components), ProblemKind.FAILED, message))
 
     def remove_tree(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> bool:
-        """Delete a directory with what is in it, as far as that is in scope; say whether it is gone.
+        """Delete a directory with what is in it, as far as that is in scope; return whether it was deleted.
 
         Problems are reported.
 
@@ -129,7 +129,7 @@ class Deleter:
             self._remove_file(found, directory, path)
 
     def _remove_file(self, found: SourceEntry, directory: int, path: bytes) -> bool:
-        """Delete what is no directory; say whether it is gone."""
+        """Delete what is no directory; return whether it was deleted."""
         self.clear_flags(found, directory)
         try:
             self._system.remove(found.name, directory)

@@ -1,4 +1,4 @@
-"""Batches of regular files, restored by worker processes: small files many at a time, large ones in stretches side by side."""
+"""Batches of regular files, restored by worker processes: small files many at a time, large ones in ranges side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from tallac.dag import EncodedCap, Entry, join_components
+from tallac.dag import Components, EncodedCap, Entry, join_components
 from tallac.interfaces import CapReader
 from tallac.restore.files.file_writer import Batch, FileWriter
 from tallac.restore.filesystem import DESTINATION
@@ -37,7 +37,7 @@ class _Waiting:
 
     Attributes:
         result: What became of it; None while it is not known.
-        missing: How many stretches are under way, of a large file.
+        missing: How many ranges are under way, of a large file.
         error: What went wrong with one of them first.
     """
 
@@ -146,7 +146,7 @@ class PoolRunner:
             self._remove(batch.components, entry.name)
         return self._writer.write_beneath(self._task.root, batch)
 
-    def _remove(self, components: tuple[bytes, ...], name: bytes) -> None:
+    def _remove(self, components: Components, name: bytes) -> None:
         with suppress(OSError):  # Writing it again meets the same error, and reports it.
             directory = open_beneath(self._task.root, components, filesystem=DESTINATION)
             try:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from tallac.caps import FileReadCap
-from tallac.dag import decode_cap
+from tallac.dag import Components, decode_cap
 from tallac.errors import CapError, CorruptObjectError, DamageError
 from tallac.interfaces import FileReader, WorkerRecipe
 from tallac.restore.files.content import write_all
@@ -28,17 +28,17 @@ _STEP_SIZE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RangeJob:
-    """Write a stretch of a large file, which exists already. It can be pickled; it holds a secret.
+    """Write a range of a large file, which exists already. It can be pickled; it holds a secret.
 
     Attributes:
         components: Lead from the destination to the file's directory.
         name: The file's name.
         device, inode: Which file it is; another one under its name is not written to.
-        packed: The cap of its content.
-        offset, length: The stretch.
+        encoded: The encoded cap of its content.
+        offset, length: The range, in bytes.
     """
 
-    components: tuple[bytes, ...]
+    components: Components
     name: bytes
     device: int
     inode: int
@@ -88,7 +88,7 @@ class WriteTask(msgspec.Struct, frozen=True):
 
 
 def write_range(reader: FileReader, root: int, job: RangeJob) -> None:
-    """Write one stretch of a file.
+    """Write one range of a file.
 
     Raises:
         DamageError: The content is missing or wrong.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.dag import Entry, join_components
+from tallac.dag import Components, Entry, join_components
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem, Place
@@ -40,13 +40,13 @@ class DryRun(ReadOnlyWalk):
     def __init__(self, grid: CapReader, root: int | None, options: RestoreOptions, settings: RestoreSettings, tally: Tally) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""
         system = ReadOnlySystem()
-        # Without a rule nothing may be there, so that it is of no account.
+        # Without a rule the folder must be empty, so that no rule is ever needed.
         existing = ExistingFiles(grid, settings, system, options.overwrite or Overwrite.NEVER)
         super().__init__(grid, root, settings, system, tally, options.selection, existing)
         self._options = options
         self._deleter = Deleter(options, settings, system, tally)
         # Directories on the way to what may be wanted, that would be made for it.
-        self._unreported: list[tuple[bytes, ...]] = []
+        self._unreported: list[Components] = []
 
     def visit_file(
         self,
@@ -54,7 +54,7 @@ class DryRun(ReadOnlyWalk):
         change: Change,
         found: SourceEntry | None,
         kind: Kind,
-        first: tuple[tuple[bytes, ...], bytes] | None,
+        first: tuple[Components, bytes] | None,
     ) -> bool:
         path = join_components(self.components, entry.name)
         self._report_directories(self.components)
@@ -85,7 +85,7 @@ class DryRun(ReadOnlyWalk):
     def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
         self._deleter.sweep(descriptor, self.components, stored, scope)
 
-    def _report_directories(self, components: tuple[bytes, ...]) -> None:
+    def _report_directories(self, components: Components) -> None:
         """Count and name those directories that would be made on the way, the last one included."""
         for above in self._unreported:
             if above == components[: len(above)]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.dag import Entry, join_components
+from tallac.dag import Components, Entry, join_components
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem
@@ -50,7 +50,7 @@ class Verification(ReadOnlyWalk):
         change: Change,
         found: SourceEntry | None,
         kind: Kind,
-        first: tuple[tuple[bytes, ...], bytes] | None,
+        first: tuple[Components, bytes] | None,
     ) -> bool:
         path = join_components(self.components, entry.name)
         if change is Change.NEW:
