@@ -5,7 +5,7 @@ There are two seams: stores of named bytes plug in under the vault (`Backend`), 
 """
 
 from tallac.interfaces.backend import Backend, Buffer, Expect, HighLatencyBackend, Item, ReportsFreeSpace, Upload, Version
-from tallac.interfaces.checking import CapChecker, CheckReport, Finding
+from tallac.interfaces.checking import CapChecker, CheckProgress, CheckReport, Finding
 from tallac.interfaces.grid import BinaryReader, CapEditor, CapReader, Directory, FileReader, Grid, Session
 from tallac.interfaces.outside import Clock, Randomness
 from tallac.interfaces.sizes import StoredPart, StoredSizes
@@ -32,6 +32,7 @@ __all__ = [
     "CapEditor",
     "CapReader",
     "CapWriter",
+    "CheckProgress",
     "CheckReport",
     "Chunk",
     "ChunkWriter",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -61,13 +61,17 @@ class CheckReport(msgspec.Struct):
         )
 
 
+CheckProgress: TypeAlias = Callable[[CheckReport], None]
+"""Called now and then with the report so far."""
+
+
 class CapChecker(Protocol):
     """Checks everything below a read cap or verify cap, and the structure of the grid itself."""
 
-    def check(self, cap: Cap, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+    def check(self, cap: Cap, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """Check that everything below a cap is there; with read_data, that all its bytes are correct."""
         ...
 
-    def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
+    def check_structure(self, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """Check the parts that belong to no single cap: headers, index, slots, sessions; with read_data, every stored byte."""
         ...

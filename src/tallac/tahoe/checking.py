@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tallac.caps import Cap, DirectoryReadCap, LiteralFile, VerifyCap
-from tallac.interfaces import CheckReport, Finding
+from tallac.interfaces import CheckProgress, CheckReport, Finding
 from tallac.tahoe.names import local_name
 from tallac.webapi import Health, WebClient
 from tallac.webapi.client import health_of
-
-Progress = Callable[[CheckReport], None]
 
 
 def check_through(
@@ -20,7 +18,7 @@ def check_through(
     verify: bool,
     repair: bool = False,
     add_lease: bool = False,
-    progress: Progress | None = None,
+    progress: CheckProgress | None = None,
 ) -> CheckReport:
     """Ask a gateway to check everything below a cap, and to repair what it can.
 

@@ -27,6 +27,7 @@ from tallac.errors import AuthorityError, ConflictError, StoreError, StoreFullEr
 from tallac.interfaces import (
     Backend,
     BinaryReader,
+    CheckProgress,
     CheckReport,
     Clock,
     Directory,
@@ -39,7 +40,6 @@ from tallac.interfaces import (
 )
 from tallac.vault.check.below import check_below
 from tallac.vault.check.options import PackSubset
-from tallac.vault.check.reachable import Progress
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.check.vault_check import structure_check
 from tallac.vault.components import VaultComponents
@@ -233,11 +233,11 @@ class Vault:
 
     # Checking
 
-    def check(self, cap: Cap, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
+    def check(self, cap: Cap, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
         return check_below(self.components, cap, read_data=read_data, progress=progress)
 
-    def check_structure(self, *, read_data: bool, progress: Progress | None = None) -> CheckReport:
+    def check_structure(self, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
         check = structure_check(self.components)
         check.check(ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None, progress)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tallac.caps import Cap
-from tallac.interfaces import CheckReport
-from tallac.vault.check.reachable import CapCheck, Progress
+from tallac.interfaces import CheckProgress, CheckReport
+from tallac.vault.check.reachable import CapCheck
 from tallac.vault.components import VaultComponents
 from tallac.vault.reading.object_reader import Finder, ObjectReader
 
@@ -14,7 +14,7 @@ def check_below(
     cap: Cap,
     *,
     read_data: bool,
-    progress: Progress | None = None,
+    progress: CheckProgress | None = None,
     finder: Finder | None = None,
 ) -> CheckReport:
     """Check what hangs below a cap, over a fresh index and the packs that are there.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tallac.caps import (
     Cap,
@@ -20,7 +20,7 @@ from tallac.caps import (
 )
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, DamageError
-from tallac.interfaces import CheckReport, Finding
+from tallac.interfaces import CheckProgress, CheckReport, Finding
 from tallac.vault.format.keys import LocatorKey
 from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind, decode_links, link_of
 from tallac.vault.format.nodes import NodeRef
@@ -31,8 +31,6 @@ from tallac.vault.mutable.slot_contents import content_of
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
-
-Progress = Callable[[CheckReport], None]
 
 
 class CapCheck:
@@ -46,7 +44,7 @@ class CapCheck:
         locator: LocatorKey,
         *,
         read_data: bool,
-        progress: Progress | None,
+        progress: CheckProgress | None,
         damaged_packs: frozenset[bytes] = frozenset(),
     ) -> None:
         """Prepare a check over a fresh index. What lies in packs that are known to be damaged is read in any case."""

@@ -6,10 +6,9 @@ Packs and index objects are named by their hash; headers, passphrases and envelo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from tallac.errors import ObjectNotFoundError, StoreError, UnsupportedFormatError, VaultNotFoundError
-from tallac.interfaces import Backend, CheckReport, Finding
+from tallac.interfaces import Backend, CheckProgress, CheckReport, Finding
 from tallac.vault.access.duplicates import check_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
@@ -19,8 +18,6 @@ from tallac.vault.packs.pack import PACK_PREFIX
 from tallac.vault.packs.verifier import hash_object
 from tallac.vault.reserve import RESERVE_PREFIX
 
-Progress = Callable[[CheckReport], None]
-
 _KINDS = {"packs": "pack", "index": "index object", "reserve": "piece of the reserve"}
 _DUPLICATED_PREFIXES = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
 _SELF_NAMED = re.compile(f"(?:{PACK_PREFIX}|{INDEX_PREFIX}|{RESERVE_PREFIX})([0-9a-f]{{64}})")
@@ -29,7 +26,7 @@ _SELF_NAMED = re.compile(f"(?:{PACK_PREFIX}|{INDEX_PREFIX}|{RESERVE_PREFIX})([0-
 class Scrub:
     """One pass over everything in a vault that names itself. Nothing is changed."""
 
-    def __init__(self, backend: Backend, progress: Progress | None = None) -> None:
+    def __init__(self, backend: Backend, progress: CheckProgress | None = None) -> None:
         """Nothing is read yet. What is found comes in `report`."""
         self._backend = backend
         self._progress = progress

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
-from tallac.interfaces import Backend, CheckReport, Finding
+from tallac.interfaces import Backend, CheckProgress, CheckReport, Finding
 from tallac.vault.access.duplicates import check_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
@@ -27,8 +26,6 @@ from tallac.vault.packs.damaged import DAMAGED_PREFIX
 from tallac.vault.packs.pack import PACK_PREFIX, pack_path, read_footer
 from tallac.vault.packs.verifier import hash_object
 from tallac.vault.reserve import RESERVE_PREFIX, check_reserve
-
-Progress = Callable[[CheckReport], None]
 
 
 class StructureCheck:
@@ -57,7 +54,7 @@ class StructureCheck:
         self.damaged_packs: set[bytes] = set()
         self.report = CheckReport()
 
-    def check(self, round_: ReadDataProgress | None, progress: Progress | None) -> None:
+    def check(self, round_: ReadDataProgress | None, progress: CheckProgress | None) -> None:
         """Check everything, going on after each finding. The round says which packs to read whole; None for none of them."""
         self._progress = progress
         self._listed = {item.name: item.size for item in self._backend.list("")}

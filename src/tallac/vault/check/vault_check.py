@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tallac.caps import Cap, MutableDirectoryVerify, VerifyCap
 from tallac.errors import DamageError
-from tallac.interfaces import CheckReport
+from tallac.interfaces import CheckProgress, CheckReport
 from tallac.vault.check.options import CheckOptions
 from tallac.vault.check.reachable import CapCheck
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.check.structure import StructureCheck
 from tallac.vault.components import VaultComponents
 from tallac.vault.reading.object_reader import ObjectReader
-
-Progress = Callable[[CheckReport], None]
 
 
 def structure_check(components: VaultComponents) -> StructureCheck:
@@ -32,7 +28,7 @@ def structure_check(components: VaultComponents) -> StructureCheck:
 
 
 def check_vault(
-    components: VaultComponents, cap: Cap | None, options: CheckOptions, progress: Progress | None = None
+    components: VaultComponents, cap: Cap | None, options: CheckOptions, progress: CheckProgress | None = None
 ) -> CheckReport:
     """Check the vault's structure, the chosen packs, and what hangs below a cap; without one, below all roots.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from tallac.crypto.hashing import Hasher, hash_file_bytes
@@ -30,7 +30,7 @@ from tallac.vault.format.footers import names_in
 from tallac.vault.format.header import HEADER_NAMES, read_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_path
-from tallac.vault.mirror.report import MirrorOptions, MirrorReport
+from tallac.vault.mirror.report import MirrorOptions, MirrorProgress, MirrorReport
 from tallac.vault.mirror.rollback_guard import INDEX_STATE, PENDING_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
 from tallac.vault.mutable.conditional_put import put_once
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
@@ -39,7 +39,6 @@ from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.packs.pack import PACK_PREFIX, pack_path
 from tallac.vault.packs.verifier import STEP_SIZE, hash_object
 
-Progress = Callable[[MirrorReport], None]
 ROUNDS_MAX = 10
 
 _PACK = re.compile(f"{PACK_PREFIX}[0-9a-f]{{64}}")
@@ -56,7 +55,7 @@ class VaultCopy:
         key: KeeperKey | LocatorKey | None,
         memory: MirrorMemory,
         options: MirrorOptions,
-        progress: Progress | None = None,
+        progress: MirrorProgress | None = None,
     ) -> None:
         """Prepare; nothing is read yet. The key makes sure that the mirror's slots only go forward; see `MirrorMemory`."""
         self._source = source

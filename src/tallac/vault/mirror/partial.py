@@ -7,7 +7,7 @@ not is packed anew there; the slots that were followed come last, and then their
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import ConflictError, DamageError, VaultNotFoundError
@@ -18,7 +18,7 @@ from tallac.vault.format.links import Link, LinkKind, decode_links, link_of
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.seen_objects import SeenObjects
 from tallac.vault.mirror.peer import PeerVault
-from tallac.vault.mirror.report import MirrorOptions, MirrorReport
+from tallac.vault.mirror.report import MirrorOptions, MirrorProgress, MirrorReport
 from tallac.vault.mirror.rollback_guard import ForwardCheck, MirrorMemory
 from tallac.vault.mutable.conditional_put import put_once
 from tallac.vault.mutable.registers import Register
@@ -28,7 +28,6 @@ from tallac.vault.mutable.slots import Slots
 from tallac.vault.prune.repack import Repacking
 from tallac.vault.reading.object_reader import ObjectReader
 
-Progress = Callable[[MirrorReport], None]
 BATCH_OBJECTS = 100_000
 ROUNDS_MAX = 10
 
@@ -42,7 +41,7 @@ class PartialCopy:
         mirror: Backend,
         keeper: KeeperKey,
         options: MirrorOptions,
-        progress: Progress | None = None,
+        progress: MirrorProgress | None = None,
     ) -> None:
         """Prepare; nothing is read yet."""
         self._source = source

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import msgspec
 
 from tallac.caps import VerifyCap
@@ -47,3 +50,7 @@ class MirrorReport(msgspec.Struct):
     deleted_packs: int = 0
     deleted_bytes: int = 0
     problems: list[str] = msgspec.field(default_factory=list)
+
+
+MirrorProgress: TypeAlias = Callable[[MirrorReport], None]
+"""Called now and then with the report so far."""
