@@ -12,12 +12,12 @@ from tests.command import PATIENCE_SECONDS
 
 from tallac.backends.descriptors import DescriptorCache
 from tallac.backends.local import LocalBackend
-from tallac.backends.readonly import ReadOnlyBackend
 from tallac.backends.temporary import PREFIX, TemporaryFile
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreError, StorePermissionError
 from tallac.file_calls import REAL
 from tallac.interfaces import Expect
 from tallac.testing.file_calls import FileCall, RecordingFileCalls
+from tallac.testing.readonly_backend import ReadOnlyBackend
 
 COUNT = """
 import sys

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from tallac.backends.local import LocalBackend
-from tallac.backends.readonly import ReadOnlyBackend
 from tallac.caps import DirectoryReadCap, FileReadCap, parse
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.dag import Entry, Metadata, SnapshotFacts, encode_entry
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader, CapWriter
 from tallac.testing.determinism import FakeClock
+from tallac.testing.readonly_backend import ReadOnlyBackend
 from tallac.testing.sample_vault import Tree, create_target, enter, put_tree, read_file
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, parse_vault_key
 from tallac.vault.vault import create_vault, open_vault

@@ -33,7 +33,7 @@ class DescriptorCache:
 
     @contextmanager
     def borrow(self, path: str) -> Iterator[int]:
-        """Give a descriptor of the file that has this path now, for the length of the block.
+        """Open the file that has this path now, and yield its descriptor for the length of the block.
 
         Raises:
             OSError: The file can't be opened.

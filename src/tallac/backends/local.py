@@ -127,7 +127,7 @@ class LocalBackend:
         return TemporaryFile(self._folder, self._files)
 
     def add_file(self, file: TemporaryFile, name: str) -> None:
-        """Give a file in the making an object's name, durably; an object of that name is kept as it is.
+        """Link a finished temporary file to an object's name, durably; an object of that name is kept as it is.
 
         Raises:
             StoreError: The file has not got the name, or is not known to keep it after a power loss.
@@ -140,7 +140,7 @@ class LocalBackend:
             file.remove()
 
     def _add(self, file: TemporaryFile, path: str) -> bool:
-        """Give a synced file its final name, durably; say no where something has that name."""
+        """Link a synced file to its final name, durably; return False where something has that name."""
         folder = os.path.dirname(path)
         try:
             file.link_to(path)

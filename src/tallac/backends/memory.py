@@ -20,7 +20,7 @@ class MemoryBackend:
         self._objects = dict(objects or {})
 
     def snapshot(self) -> dict[str, bytes]:
-        """Give a copy of all objects by name, for `restore` or for another backend."""
+        """Return a copy of all objects by name, for `restore` or for another backend."""
         with self._lock:
             return dict(self._objects)
 

@@ -13,12 +13,12 @@ _PREFIX = re.compile(rf"(?:{_PART.pattern}/)*(?:{_PART.pattern})?")
 
 
 def is_part(part: str) -> bool:
-    """Say whether this may stand between two slashes of a name."""
+    """Whether this may stand between two slashes of a name."""
     return _PART.fullmatch(part) is not None
 
 
 def check_name(name: str) -> str:
-    """Give the name back if it is one.
+    """Return the name if it is one.
 
     Raises:
         ValueError: It is none.
@@ -29,7 +29,7 @@ def check_name(name: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """Give the prefix back if a name can begin with it; the empty one is the prefix of all names.
+    """Return the prefix if a name can begin with it; the empty one is the prefix of all names.
 
     Raises:
         ValueError: No name can begin like this.

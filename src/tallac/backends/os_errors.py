@@ -24,7 +24,7 @@ def printable(path: str) -> str:
 
 
 def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
-    """Say what a failed call of the operating system means for the store.
+    """Return the store's error for a failed call of the operating system.
 
     Args:
         error: What was raised.
@@ -58,7 +58,7 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
 
 @contextmanager
 def store_errors(place: str, *, writing: bool) -> Iterator[None]:
-    """Let a failed call of the operating system leave the block as a `StoreError`."""
+    """Raise a `StoreError` in place of the OSError that leaves the block."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What every wrapper of a backend begins with."""
+"""The base class of all wrappers of a backend."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tallac.interfaces import Buffer, Expect, Item, Version
 from tallac.webapi import WebClient
 
 FOLDERS = (ROOT_FOLDER, "packs", "index", "slots", "sessions", "registers")
-"""What a vault uses, made beforehand; others are made when they are needed."""
+"""The directories of a vault, made beforehand; others are made when they are needed."""
 
 STATES_KEPT = 16
 """So many earlier states of an object may wait to be removed; each removal is a request of its own."""
@@ -64,7 +64,7 @@ class TahoeBackend:
         self._arrivals = Arrivals(self._states)
 
     def __reduce__(self) -> tuple[type[TahoeBackend], tuple[str, str, str]]:
-        """Give what another process needs to open it once more."""
+        """Return what another process needs to open it once more."""
         return TahoeBackend, self._opened_with
 
     def __repr__(self) -> str:
@@ -280,7 +280,7 @@ class TahoeUpload:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Give the directory that an object is in, and its name there."""
+    """Return the directory that an object is in, and its name there."""
     first, slash, rest = name.partition("/")
     return (first, rest) if slash else (ROOT_FOLDER, name)
 

@@ -30,7 +30,7 @@ class State(NamedTuple):
 
     @property
     def version(self) -> Version:
-        """What tells this state from all others."""
+        """The version, which no other state has."""
         return b"%d:" % self.number + hash_file_bytes((self.cap or "").encode())
 
 
@@ -38,12 +38,12 @@ ABSENT = State(0, None, 0)
 
 
 def last_of(states: Sequence[State] | None) -> State:
-    """Give the state that counts among all of an object's."""
+    """Return the state that counts among all of an object's."""
     return states[-1] if states else ABSENT
 
 
 def number_of(version: Version) -> int | None:
-    """Give the number of the state that has a version; None for what is no version."""
+    """Return the number of the state that has a version; None for anything that is no version."""
     number = version.partition(b":")[0]
     return int(number) if number.isdigit() else None
 
@@ -90,7 +90,7 @@ class StateDirectories:
         return not self._client.look(self._root, where=self._where).children
 
     def make(self, folder: str) -> str:
-        """Give a directory's cap, and make it where it is missing."""
+        """Return a directory's cap, and make it where it is missing."""
         with self._lock:
             return self._find(folder) or self._make(folder)
 
@@ -120,7 +120,7 @@ class StateDirectories:
             return folder in self._seen_at
 
     def seen(self, folder: str, name: str) -> State:
-        """Give an object's last state as it was seen last, without asking."""
+        """Return the state of an object that was seen last, without asking the node."""
         with self._lock:
             return last_of(self._seen.get(folder, {}).get(name))
 

@@ -54,7 +54,7 @@ class TemporaryFile:
         self._files.fdatasync(self._open_descriptor())
 
     def rename_to(self, path: str) -> None:
-        """Give the file its final name, replacing what has that name; this ends the temporary file."""
+        """Rename the file to its final name, replacing what has that name; this ends the temporary file."""
         if sys.platform == "win32":
             self._close()  # An open file can't be renamed there.
         self._files.rename(self._named(), path)
@@ -62,7 +62,7 @@ class TemporaryFile:
         self._close()
 
     def link_to(self, path: str) -> None:
-        """Give the file its final name unless something has that name. The temporary name stays, until `remove`.
+        """Link the file to its final name unless something has that name. The temporary name stays, until `remove`.
 
         Raises:
             FileExistsError: Something has that name.

@@ -1,7 +1,7 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
 from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap, encode_file_cap, encode_literal_file
-from tallac.dag.entry import Entry
+from tallac.dag.entry import Entry, EntryList
 from tallac.dag.metadata import (
     FileType,
     Metadata,
@@ -32,6 +32,7 @@ __all__ = [
     "Components",
     "EncodedCap",
     "Entry",
+    "EntryList",
     "FileType",
     "Metadata",
     "SnapshotFacts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Iterator
 
 import msgspec
 
@@ -61,3 +62,19 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     def __repr__(self) -> str:
         """Return the name and a fingerprint; caps are secrets."""
         return f"<Entry {self.name!r} {hashlib.sha256(self.encoded).hexdigest()[:8]}>"
+
+
+class EntryList:
+    """A directory whose entries are all in memory. See `tallac.interfaces.Directory`."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        """Take entries that are sorted by name."""
+        self._entries = entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Iterate over the entries in the order of their names."""
+        return iter(self._entries)
+
+    def get(self, name: bytes) -> Entry | None:
+        """Return the entry of a name; None if there is none."""
+        return next((entry for entry in self._entries if entry.name == name), None)

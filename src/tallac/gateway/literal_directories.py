@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallac.caps import DirectoryReadCap, LiteralDirectory, parse_lenient
-from tallac.dag import Entry
+from tallac.dag import Entry, EntryList
 from tallac.errors import CorruptObjectError, MalformedCapError, MalformedObjectError, RequestError
 from tallac.gateway.edge_metadata import metadata_from_json
 from tallac.interfaces import CapReader, Directory
@@ -18,26 +18,10 @@ from tallac.interfaces import CapReader, Directory
 _FIELDS = 4
 
 
-class LiteralEntries:
-    """The entries of a literal directory. See `tallac.interfaces.Directory`."""
-
-    def __init__(self, entries: list[Entry]) -> None:
-        """Wrap entries that are sorted by name."""
-        self._entries = entries
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Iterate over the entries in the order of their names."""
-        return iter(self._entries)
-
-    def get(self, name: bytes) -> Entry | None:
-        """Return the entry of a name; None if there is none."""
-        return next((entry for entry in self._entries if entry.name == name), None)
-
-
 def read_directory(reader: CapReader, cap: DirectoryReadCap) -> Directory:
     """Read a directory of any kind; a literal one needs no grid. Raises what `CapReader.read_directory` raises."""
     if isinstance(cap, LiteralDirectory):
-        return LiteralEntries(decode_literal(cap.data))
+        return EntryList(decode_literal(cap.data))
     return reader.read_directory(cap)
 
 

@@ -27,7 +27,7 @@ from tallac.caps import (
     MutableFormat,
     ReadCap,
 )
-from tallac.dag import EncodedCap, Entry, decode_cap, decode_table, encode_cap, encode_table
+from tallac.dag import EncodedCap, Entry, EntryList, decode_cap, decode_table, encode_cap, encode_table
 from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError
 from tallac.interfaces import Buffer, CheckReport, Chunk, FileContent
 from tallac.testing.memory_contents import CHUNK_TOKEN_SIZE, Contents, FolderRecipe, MemoryChunkWriter, encoded_file
@@ -235,17 +235,17 @@ class MemoryGrid:
     def reader_recipe(self) -> None:
         """Return None: worker processes can't read this process's memory."""
 
-    def read_directory(self, cap: DirectoryReadCap) -> MemoryDirectory:
+    def read_directory(self, cap: DirectoryReadCap) -> EntryList:
         if isinstance(cap, MutableDirectoryRead):
             for writekey, (_, entries) in self.mutable.items():
                 if _read_cap(writekey) == cap:
-                    return MemoryDirectory(entries)
+                    return EntryList(entries)
             raise MissingObjectError(f"the memory grid has no directory {cap!r}")
         self.events.append("read_directory")
         table = self.tables.get(encode_cap(cap))
         if table is None:
             raise MissingObjectError(f"the memory grid has no directory {cap!r}")
-        return MemoryDirectory(decode_table(table))
+        return EntryList(decode_table(table))
 
     def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> MutableDirectoryWrite:
         cap = MutableDirectoryWrite(len(self.mutable).to_bytes(16, "big"), bytes(32), mutable_format)
@@ -281,19 +281,6 @@ class MemoryGrid:
     def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Raise StoreError: this grid can't check."""
         raise StoreError("the memory grid has no check; use a vault")
-
-
-class MemoryDirectory:
-    """A directory whose entries are sorted by name."""
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self._entries = entries
-
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries)
-
-    def get(self, name: bytes) -> Entry | None:
-        return next((entry for entry in self._entries if entry.name == name), None)
 
 
 def _read_cap(writekey: bytes) -> MutableDirectoryRead:

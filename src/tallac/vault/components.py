@@ -1,4 +1,4 @@
-"""What an open vault is made of, wired together once."""
+"""The components of an open vault, wired together once."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ class VaultComponents:
         self.reader = ObjectReader(backend, locator, self.index)
 
     def reader_with_index(self) -> ObjectReader:
-        """Give the reader, after the index was read for the first time."""
+        """Return the reader; the index is loaded first if nobody has."""
         if not self.index.is_loaded:
             self.index.refresh()
         return self.reader
 
     def fit_reserve(self) -> None:
-        """Let the reserve be as large as the vault asks for, as far as there is room."""
+        """Bring the reserve to the size that the vault asks for, as far as there is room."""
         self.reserve.fit(sum(self.index.packs().values()))
 
     def require_writer_key(self) -> WriterKey:
-        """Give the writer key.
+        """Return the writer key.
 
         Raises:
             AuthorityError: Only a weaker key is configured.
@@ -80,7 +80,7 @@ class VaultComponents:
         return self.writer_key
 
     def require_keeper_key(self) -> KeeperKey:
-        """Give the keeper key.
+        """Return the keeper key.
 
         Raises:
             AuthorityError: Only a locator key is configured.
@@ -90,7 +90,7 @@ class VaultComponents:
         return self.keeper_key
 
     def require_roots(self) -> Roots:
-        """Give the roots.
+        """Return the roots.
 
         Raises:
             AuthorityError: Only a locator key is configured.

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def piece_sizes(packs_size: int) -> list[int]:
-    """Give the sizes of the pieces for a vault whose packs have so many bytes: each is as large as all before it together."""
+    """Return the sizes of the reserve's objects for packs of so many bytes: each is as large as all before it together."""
     wanted = min(max(packs_size // RESERVE_SHARE, RESERVE_SIZE_MIN), RESERVE_SIZE_MAX)
     sizes = [PIECE_SIZE_MIN]
     while 2 * sum(sizes) <= wanted:
@@ -67,12 +67,12 @@ class Reserve:
         """Whether a put that finds the store full may give up pieces. Backups leave the reserve alone."""
 
     def backend(self) -> Backend:
-        """Give the vault's backend, whose puts make use of the reserve while it is being spent."""
+        """Return the vault's backend, whose puts make use of the reserve while it is being spent."""
         return self._backend if self._bounded is None else ReservedBackend(self._backend, self)
 
     @contextmanager
     def spending(self) -> Iterator[None]:
-        """Let puts give up pieces for the length of the block."""
+        """Allow puts to give up parts of the reserve for the length of the block."""
         before, self.is_spent = self.is_spent, True
         try:
             yield
@@ -93,7 +93,7 @@ class Reserve:
         return True
 
     def make_room(self, size: int, *, is_spending: bool) -> bool:
-        """Say whether so many bytes are free, where it is to be spent after giving up pieces for them. Without bounds, all fits."""
+        """Whether so many bytes are free, after giving up parts of the reserve if it may be spent. Unbounded stores fit all."""
         while self._bounded is not None and self._bounded.room() < size:
             if not (is_spending and self.give_up()):
                 return False

@@ -22,7 +22,7 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.clock import SystemClock
-from tallac.dag import Entry
+from tallac.dag import Entry, EntryList
 from tallac.errors import AuthorityError, ConflictError, StoreError, StoreFullError, VaultNotFoundError
 from tallac.interfaces import (
     Backend,
@@ -48,7 +48,7 @@ from tallac.vault.format.header import HEADER_NAMES, Header, read_header, read_i
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
 from tallac.vault.format.links import require_issued
 from tallac.vault.format.nodes import NodeRef
-from tallac.vault.format.tables import EntriesDirectory, TableDirectory
+from tallac.vault.format.tables import TableDirectory
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
@@ -160,9 +160,9 @@ class Vault:
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
         """See `tallac.interfaces.CapReader`."""
         if isinstance(cap, LiteralDirectory) and not cap.data:
-            return EntriesDirectory([])
+            return EntryList([])
         if isinstance(cap, MutableDirectoryRead):
-            return EntriesDirectory(require_directory(self.components.slots.entries(cap)[0]))
+            return EntryList(require_directory(self.components.slots.entries(cap)[0]))
         if not isinstance(cap, ImmutableDirectory):
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)
@@ -239,8 +239,8 @@ class Vault:
 
     def check_structure(self, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
-        check = structure_check(self.components)
-        check.check(ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None, progress)
+        check = structure_check(self.components, progress)
+        check.check(ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None)
         return check.report
 
     def close(self) -> None:
@@ -249,7 +249,7 @@ class Vault:
         self.components.state.save(self.components.memory)
 
     def __enter__(self) -> Self:
-        """Give this vault."""
+        """Return this vault."""
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -6,8 +6,8 @@ from typing import IO
 import pytest
 
 from tallac.backends.memory import MemoryBackend
-from tallac.backends.readonly import ReadOnlyBackend
 from tallac.errors import LocalStateError, RollbackDetectedError, StorePermissionError
+from tallac.testing.readonly_backend import ReadOnlyBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.local_state import open_state_folder
 from tallac.vault.mutable.rollback import SEEN_FILE, SeenStates

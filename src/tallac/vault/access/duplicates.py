@@ -18,12 +18,12 @@ _NAME = re.compile(r"[a-z]+/[0-9a-f]{32}")
 
 
 def duplicate_paths(path: str) -> tuple[str, str]:
-    """Give the names of both copies."""
+    """Return the names of both copies."""
     return path, path + _COPY
 
 
 def without_copy(path: str) -> str:
-    """Give the name under which the first copy of an object lies."""
+    """Return the name of the first copy of an object."""
     return path.removesuffix(_COPY)
 
 
@@ -33,7 +33,7 @@ def add_check(body: bytes) -> bytes:
 
 
 def take_check(stored: bytes, path: str) -> bytes:
-    """Give the body.
+    """Return the body.
 
     Raises:
         CorruptObjectError: It is damaged.
@@ -45,7 +45,7 @@ def take_check(stored: bytes, path: str) -> bytes:
 
 
 def read_duplicated(backend: Backend, path: str) -> bytes | None:
-    """Give the body from whichever copy is whole; None where there is neither.
+    """Return the body from whichever copy is whole; None where there is neither.
 
     Raises:
         CorruptObjectError: What there is, is damaged.
@@ -65,7 +65,7 @@ def read_duplicated(backend: Backend, path: str) -> bytes | None:
 
 
 def check_duplicates(backend: Backend, names: Iterable[str]) -> Iterator[Finding]:
-    """Say what is wrong with the objects of these names; one that is gone meanwhile is none of them.
+    """Iterate over the damage to the objects of these names; one that was deleted meanwhile is passed over.
 
     A copy that is missing is merely worth knowing, since a run that was killed between the two leaves that.
     """
@@ -82,7 +82,7 @@ def check_duplicates(backend: Backend, names: Iterable[str]) -> Iterator[Finding
 
 
 def copy_duplicates(source: Backend, mirror: Backend, prefixes: Iterable[str]) -> None:
-    """Give a mirror both copies of all these objects, as far as they are whole; what the mirror has beside them stays.
+    """Copy both copies of all these objects to a mirror, as far as they are whole; the mirror's other objects stay.
 
     One that the source lacks may have been removed there, or lost: no listing and no look can tell.
     """

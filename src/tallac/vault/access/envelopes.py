@@ -32,7 +32,7 @@ NamedCap: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True)
 class Envelope:
-    """What lies in an envelope. Two machines may have given one name to two caps: both are there.
+    """The content of an envelope. Two machines may have given one name to two caps: both are there.
 
     Attributes:
         key: The strongest vault key that the user has.
@@ -43,12 +43,12 @@ class Envelope:
     aliases: frozenset[NamedCap] = field(repr=False)
 
     def joined(self, other: Envelope) -> Envelope:
-        """Give what is in either."""
+        """Return the union of both."""
         stronger = max(self.key, other.key, key=lambda key: _STRENGTH.index(type(key)))
         return Envelope(stronger, self.aliases | other.aliases)
 
     def without(self, aliases: Callable[[NamedCap], bool]) -> Envelope:
-        """Give the rest."""
+        """Return what is in this one alone."""
         return Envelope(self.key, frozenset(named for named in self.aliases if not aliases(named)))
 
 
@@ -93,7 +93,7 @@ class EnvelopeFile:
         return envelope
 
     def add(self, more: Envelope) -> None:
-        """Let everything in `more` be in the envelope too, in both copies; durable when this returns.
+        """Add everything in `more` to both copies of the envelope; durable when this returns.
 
         A copy that is lost or damaged is written anew. Nothing is written where there is nothing to change.
         """

@@ -52,7 +52,7 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 class PassphraseInfo(msgspec.Struct, frozen=True):
-    """What is known of a passphrase, other than itself.
+    """Facts about a passphrase, without the passphrase itself.
 
     Attributes:
         path: The object that it opens.
@@ -101,7 +101,7 @@ class Passphrases:
         return paths
 
     def add(self, passphrase: str, label: str, key: EnvelopeKey) -> str:
-        """Let a passphrase open an envelope, and name the object that does it; durable when this returns.
+        """Add a passphrase that opens an envelope, and return its object's name; durable when this returns.
 
         Raises:
             UsageError: The label is too long, or there are too many passphrases.
@@ -131,7 +131,7 @@ class Passphrases:
         return path
 
     def open(self, passphrase: str) -> EnvelopeKey:
-        """Give the key of the envelope that a passphrase leads to.
+        """Return the key of the envelope that a passphrase leads to.
 
         Raises:
             WrongPassphraseError: It leads to none.
@@ -167,7 +167,7 @@ class Passphrases:
         return sorted(found, key=lambda known: (known.made_ns, known.path))
 
     def remove(self, path: str) -> None:
-        """Let a passphrase open nothing any more. Removing it again does no harm."""
+        """Remove a passphrase. Removing it again does no harm."""
         for name in duplicate_paths(path):
             self._backend.delete(name)
 

@@ -34,7 +34,7 @@ _decoder = msgspec.json.Decoder(dict[str, Progress])
 
 
 def choose(share: PackSubset, sizes: Mapping[bytes, int], last: bytes, damaged: Collection[bytes]) -> list[bytes]:
-    """Give the packs to be read, in order; first those again that were found damaged, where a round goes on."""
+    """Return the packs to be read, in order; a resumed round begins with those that were found damaged."""
     names = sorted(name for name in sizes if int.from_bytes(name[:8], "big") % share.parts == share.part - 1)
     again = [name for name in names if name in damaged]
     start = bisect_right(names, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
@@ -41,6 +42,7 @@ class StructureCheck:
         roots: Roots | None,
         index_register: Register,
         index_store: IndexStore,
+        progress: CheckProgress | None = None,
     ) -> None:
         """Prepare a check; without a keeper key, roots and sessions are left out."""
         self._backend = backend
@@ -51,40 +53,40 @@ class StructureCheck:
         self._roots = roots
         self._index_register = index_register
         self._index_store = index_store
+        self._progress = progress
         self.damaged_packs: set[bytes] = set()
         self.report = CheckReport()
 
-    def check(self, round_: ReadDataProgress | None, progress: CheckProgress | None) -> None:
+    def check(self, round_: ReadDataProgress | None) -> None:
         """Check everything, going on after each finding. The round says which packs to read whole; None for none of them."""
-        self._progress = progress
-        self._listed = {item.name: item.size for item in self._backend.list("")}
-        self._check_names()
+        listed = {item.name: item.size for item in self._backend.list("")}
+        self._check_names(listed)
         for wrong in check_headers(self._backend, self._identity):
             self._find(f"{wrong}; the other copy serves meanwhile")
-        twins = [*self._under(PASSPHRASE_PREFIX), *self._under(ENVELOPE_PREFIX)]
-        self.report.findings.extend(check_duplicates(self._backend, twins))
-        indexed = self._check_index()
-        self._dying = frozenset() if self._keeper is None else self._check_pending(self._keeper)
-        self._check_packs(indexed, round_)
+        duplicated = [*_under(PASSPHRASE_PREFIX, listed), *_under(ENVELOPE_PREFIX, listed)]
+        self.report.findings.extend(check_duplicates(self._backend, duplicated))
+        indexed = self._check_index(listed)
+        deleted = frozenset() if self._keeper is None else self._check_pending(self._keeper)
+        self._check_packs(indexed, self._packs_in(listed), deleted, round_)
         if round_ is not None:
             self.report.findings.extend(check_reserve(self._backend))
         if self._keeper is not None and self._roots is not None:
-            self._check_slots(self._keeper, self._roots)
-            self._check_sessions(self._keeper)
+            self._check_slots(self._keeper, self._roots, listed)
+            self._check_sessions(self._keeper, listed)
         else:
             self._note("roots and sessions were not checked: that takes a keeper key")
 
-    def _check_names(self) -> None:
+    def _check_names(self, listed: Iterable[str]) -> None:
         objects = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
         known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)
-        aside = {name.removesuffix(".index") for name in self._under(DAMAGED_PREFIX)}
+        aside = {name.removesuffix(".index") for name in _under(DAMAGED_PREFIX, listed)}
         if aside:
             self._note(f"damaged packs that lie aside in {DAMAGED_PREFIX}: {len(aside)}; once all is well, delete that folder")
-        for name in self._listed:
+        for name in listed:
             if name not in HEADER_NAMES and not name.startswith(known):
                 self._note(f"{name} is no part of a vault; Tallac leaves it alone")
 
-    def _check_index(self) -> dict[bytes, FinishedPack]:
+    def _check_index(self, listed: Iterable[str]) -> dict[bytes, FinishedPack]:
         """Check register and index objects; give all packs that they know."""
         indexed: dict[bytes, FinishedPack] = {}
         try:
@@ -100,19 +102,29 @@ class StructureCheck:
                 indexed.update((pack.name, pack) for pack in self._index_store.get(name))
             except DamageError as error:
                 self._find(f"{error}: the next backup writes it anew from the packs")
-        for path in self._under(INDEX_PREFIX):
+        for path in _under(INDEX_PREFIX, listed):
             if path not in {index_path(name) for name in names}:
                 self._note(f"{path} is named by no register: a run was interrupted, or another is under way")
         return indexed
 
-    def _check_packs(self, indexed: dict[bytes, FinishedPack], round_: ReadDataProgress | None) -> None:
-        listed = {}
-        for path in self._under(PACK_PREFIX):
+    def _packs_in(self, listed: Mapping[str, int]) -> dict[bytes, int]:
+        """Return the sizes of the packs that are there, by name."""
+        packs = {}
+        for path in _under(PACK_PREFIX, listed):
             try:
-                listed[bytes.fromhex(path.removeprefix(PACK_PREFIX))] = self._listed[path]
+                packs[bytes.fromhex(path.removeprefix(PACK_PREFIX))] = listed[path]
             except ValueError:
                 self._note(f"{path} is no part of a vault; Tallac leaves it alone")
-        self._check_lost_packs(indexed, listed)
+        return packs
+
+    def _check_packs(
+        self,
+        indexed: dict[bytes, FinishedPack],
+        listed: dict[bytes, int],
+        deleted: frozenset[bytes],
+        round_: ReadDataProgress | None,
+    ) -> None:
+        self._check_lost_packs(indexed, listed, deleted)
         for name, pack in indexed.items():
             if listed.get(name, pack.size) != pack.size:
                 self._find_pack(name, f"has {listed[name]} bytes instead of {pack.size}: it was cut short or grew")
@@ -120,17 +132,23 @@ class StructureCheck:
             self._note(f"pack {name.hex()[:12]} is not in the index: a run was interrupted, or another is under way")
         self.report.objects += len(listed)
         if round_ is not None:
-            self._read_packs(indexed, listed, round_)
+            self._read_packs(indexed, listed, deleted, round_)
 
-    def _read_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int], round_: ReadDataProgress) -> None:
+    def _read_packs(
+        self,
+        indexed: dict[bytes, FinishedPack],
+        listed: dict[bytes, int],
+        deleted: frozenset[bytes],
+        round_: ReadDataProgress,
+    ) -> None:
         chosen = round_.begin(listed)
         self.report.bytes_total = sum(listed[name] for name in chosen)
         for name in chosen:
-            self._check_pack(name, listed[name], indexed.get(name))
+            self._check_pack(name, listed[name], indexed.get(name), may_vanish=name in deleted)
             round_.note(name, is_whole=name not in self.damaged_packs)
         round_.finish()
 
-    def _check_lost_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int]) -> None:
+    def _check_lost_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int], deleted: frozenset[bytes]) -> None:
         """Find the packs that are missing; one whose objects all lie in other packs too is merely worth knowing."""
         lost = {name: {stored.name for stored in decode_body(pack.body)} for name, pack in indexed.items() if name not in listed}
         if not lost:
@@ -140,14 +158,14 @@ class StructureCheck:
             if listed.get(name) == pack.size:
                 missing.difference_update(stored.name for stored in decode_body(pack.body))
         for name, objects in lost.items():
-            if name in self._dying:
+            if name in deleted:
                 self._note(f"pack {name.hex()[:12]} was deleted by a prune, and the index names it still")
             elif missing.isdisjoint(objects):
                 self._note(f"pack {name.hex()[:12]} is missing, and all that was in it is stored elsewhere by now")
             else:
                 self._find_pack(name, "is missing: the next backup stores anew what its source still has")
 
-    def _check_pack(self, name: bytes, size: int, known: FinishedPack | None) -> None:
+    def _check_pack(self, name: bytes, size: int, known: FinishedPack | None, *, may_vanish: bool) -> None:
         try:
             if hash_object(self._backend, pack_path(name), self._count) != name:
                 self._find_pack(name, "is damaged")
@@ -158,7 +176,7 @@ class StructureCheck:
         except DamageError as error:
             self._find_pack(name, f"has no footer that can be read: {error}")
         except ObjectNotFoundError:
-            if name not in self._dying:
+            if not may_vanish:
                 self._find_pack(name, "went away while this check was looking: check again")
         except StoreError as error:
             self._find_pack(name, f"can't be read: {error}")
@@ -168,14 +186,14 @@ class StructureCheck:
         if self._progress is not None:
             self._progress(self.report)
 
-    def _check_slots(self, keeper: KeeperKey, roots: Roots) -> None:
+    def _check_slots(self, keeper: KeeperKey, roots: Roots, listed: Iterable[str]) -> None:
         try:
             expected = roots.read()
         except DamageError as error:
             self._find(str(error))
             expected = []
         known = {self._slots.path_of(cap.storage_index): cap for cap in expected}
-        for path in sorted({*self._under(SLOT_PREFIX), *known}):
+        for path in sorted({*_under(SLOT_PREFIX, listed), *known}):
             try:
                 cap = known.get(path) or self._slots.open_root(path, keeper)
                 self._slots.read(MutableDirectoryVerify(cap.storage_index, cap.fingerprint))
@@ -196,8 +214,8 @@ class StructureCheck:
             self._find(str(error))
             return frozenset()
 
-    def _check_sessions(self, keeper: KeeperKey) -> None:
-        for path in self._under(SESSION_PREFIX):
+    def _check_sessions(self, keeper: KeeperKey, listed: Iterable[str]) -> None:
+        for path in _under(SESSION_PREFIX, listed):
             found = self._backend.get_versioned(path)
             if found is None:
                 continue  # Its writer has ended it meanwhile.
@@ -208,9 +226,6 @@ class StructureCheck:
             else:
                 self._note(f"{path} is {record.state}: a run was interrupted, or another is under way")
 
-    def _under(self, prefix: str) -> list[str]:
-        return [name for name in self._listed if name.startswith(prefix)]
-
     def _find(self, message: str) -> None:
         self.report.findings.append(Finding(None, message))
 
@@ -220,3 +235,7 @@ class StructureCheck:
 
     def _note(self, message: str) -> None:
         self.report.findings.append(Finding(None, message, damaged=False))
+
+
+def _under(prefix: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(prefix)]

@@ -13,7 +13,7 @@ from tallac.vault.components import VaultComponents
 from tallac.vault.reading.object_reader import ObjectReader
 
 
-def structure_check(components: VaultComponents) -> StructureCheck:
+def structure_check(components: VaultComponents, progress: CheckProgress | None = None) -> StructureCheck:
     """Prepare a check of what belongs to no single cap."""
     return StructureCheck(
         components.backend,
@@ -24,6 +24,7 @@ def structure_check(components: VaultComponents) -> StructureCheck:
         components.roots,
         components.index_register,
         components.index_store,
+        progress,
     )
 
 
@@ -39,8 +40,8 @@ def check_vault(
         AuthorityError: The cap was issued by another grid.
         StoreError: The store can't be asked.
     """
-    structure = structure_check(components)
-    structure.check(None if options.share is None else ReadDataProgress(options.share, components.state.folder), progress)
+    structure = structure_check(components, progress)
+    structure.check(None if options.share is None else ReadDataProgress(options.share, components.state.folder))
     components.index.refresh()
     components.index.look_at_packs()
     # A reader of its own: what another one has kept of a pack may be gone from the store.
@@ -61,7 +62,7 @@ def check_vault(
 
 
 def _roots(components: VaultComponents) -> list[Cap]:
-    """Give the verify caps of all mutable directories; none to whoever has no keeper key."""
+    """Return the verify caps of all mutable directories; none without a keeper key."""
     if components.keeper_key is None or components.roots is None:
         return []
     try:

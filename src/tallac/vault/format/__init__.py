@@ -1,3 +1,3 @@
-"""What the vault's bytes mean: keys, objects, links, tables, footers, padding, compression. docs/format.md is the specification."""
+"""The vault's bytes: keys, objects, links, tables, footers, padding, compression. docs/format.md is the specification."""
 
 FORMAT_VERSION = 1

@@ -21,7 +21,7 @@ _HEAD = struct.Struct(">IB")
 
 
 class FinishedPack(msgspec.Struct, frozen=True):
-    """What the index keeps of one pack.
+    """One pack, as the index knows it.
 
     Attributes:
         name: BLAKE3 of the whole pack.
@@ -50,6 +50,10 @@ class PackedObject(msgspec.Struct, frozen=True):
     length: int
     links_length: int
     is_compressed: bool
+
+    def location_in(self, pack: bytes) -> ObjectLocation:
+        """Return where the object lies in the pack of this name."""
+        return ObjectLocation(pack, self.offset, self.length, self.links_length, self.is_compressed)
 
 
 def encode_body(names: Sequence[bytes], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:
@@ -98,8 +102,8 @@ def decode_body(body: bytes) -> Iterator[PackedObject]:
         yield PackedObject(name, offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
 
 
-class Location(NamedTuple):
-    """Where an object lies.
+class ObjectLocation(NamedTuple):
+    """The place of an object.
 
     Attributes:
         pack: The pack's 32-byte name.
@@ -113,6 +117,22 @@ class Location(NamedTuple):
     length: int
     links_length: int
     is_compressed: bool
+
+    @property
+    def content(self) -> slice:
+        """Where the sealed content lies in the pack."""
+        return slice(self.offset, self.offset + self.length)
+
+    @property
+    def links(self) -> slice:
+        """Where the sealed links lie in the pack; empty where there are none."""
+        start = self.offset + self.length
+        return slice(start, start + self.links_length)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of the pack the object takes."""
+        return self.length + self.links_length
 
 
 INDEX_NAME_SIZE = 32

@@ -24,7 +24,7 @@ _IDENTITY_LINE = re.compile(rb"id ([0-9a-f]{32})")
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a header says.
+    """The content of a header.
 
     Attributes:
         format_version: Which docs/format.md describes the rest.
@@ -64,7 +64,7 @@ def decode_header(text: bytes, location: str) -> Header:
 
 
 def _is_checked(text: bytes) -> bool:
-    """Say whether a header of any format ends with the right check of what stands before."""
+    """Whether a header of any format ends with the right check of what stands before."""
     before, separator, check = text.rpartition(b"check ")
     return bool(separator) and check == hash_file_bytes(before).hex()[:16].encode("ascii") + b"\n"
 
@@ -131,7 +131,7 @@ def mend_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list[s
 
 
 def check_headers(backend: Backend, identity: str) -> list[str]:
-    """Say what is wrong with the copies, a sentence each."""
+    """Iterate over the damage to the two copies, a sentence each."""
     wrong = []
     for name in HEADER_NAMES:
         found = backend.get_versioned(name)
@@ -147,7 +147,7 @@ def check_headers(backend: Backend, identity: str) -> list[str]:
 
 
 def read_identity(backend: Backend) -> str:
-    """Give the identity of the vault at a location: 32 hexadecimal digits.
+    """Return the identity of the vault at a location: 32 hexadecimal digits.
 
     Raises:
         VaultNotFoundError, UnsupportedFormatError, CorruptObjectError: There is no vault that this Tallac can use.

@@ -40,7 +40,7 @@ class VaultKey(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def mark(self) -> str:
-        """Tell this key from another: a hash that can be compared and gives no authority."""
+        """A hash that tells this key from others, and gives no authority."""
         return self._derive("mark", 8).hex()
 
     def danger_whole_text(self) -> str:
@@ -177,7 +177,7 @@ def parse_envelope_key(text: str) -> EnvelopeKey:
 
 
 def _parse(text: str) -> tuple[str, bytes]:
-    """Give kind and secret; the kind is "" where the text is no key at all."""
+    """Return kind and secret; the kind is "" where the text is no key at all."""
     head, _, body = text.strip().partition(":")
     prefix, _, rest = head.partition("-")
     kind, _, version = rest.partition("-")

@@ -36,7 +36,7 @@ _HASH_SIZE = 32
 
 
 class LinkKind(IntEnum):
-    """What a link leads to."""
+    """The kind of object that a link leads to."""
 
     CHUNK = 0
     LIST = 1

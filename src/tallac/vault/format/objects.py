@@ -26,7 +26,7 @@ _CAP_HASH = tag_key("tallac vault 1 cap hash")
 
 
 class Kind(IntEnum):
-    """What an object is. It enters the key derivation and the associated data, so that no kind passes for another."""
+    """The kind of an object. It enters the key derivation and the associated data, so that no kind passes for another."""
 
     CHUNK = 1
     LIST = 2
@@ -42,7 +42,7 @@ def read_key_of(convergence: bytes, kind: Kind, content_hash: bytes) -> bytes:
 
 
 def object_name_of(naming: bytes, storage_index: bytes) -> bytes:
-    """Give the 16 bytes by which the store, footers and index know an object."""
+    """Return the 16 bytes by which the store, footers and index know an object."""
     return keyed(naming, storage_index, NAME_SIZE)
 
 
@@ -52,7 +52,7 @@ def commitment_of(kind: Kind, key: bytes, content_hash: bytes) -> bytes:
 
 
 def cap_hash_of(commitment: bytes, links: bytes) -> bytes:
-    """Give the 256-bit hash of a cap, from which a verifier checks the links and a reader everything."""
+    """Return the 256-bit hash of a cap, from which a verifier checks the links and a reader everything."""
     return keyed(_CAP_HASH, commitment + links)
 
 

@@ -92,7 +92,7 @@ class TableDirectory:
         self._root = root
 
     def __iter__(self) -> Iterator[Entry]:
-        """Give the entries in order, holding one table at a time."""
+        """Iterate over the entries in order, holding one table at a time."""
         return self._entries(self._root)
 
     def get(self, name: bytes) -> Entry | None:
@@ -113,22 +113,6 @@ class TableDirectory:
                 yield below
             else:
                 yield from self._entries(below)
-
-
-class EntriesDirectory:
-    """A directory whose entries are at hand."""
-
-    def __init__(self, entries: list[Entry]) -> None:
-        """Take entries sorted by name."""
-        self._entries = entries
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Give the entries in order."""
-        return iter(self._entries)
-
-    def get(self, name: bytes) -> Entry | None:
-        """Find one entry."""
-        return next((entry for entry in self._entries if entry.name == name), None)
 
 
 def decode_table_object(content: bytes, size: int) -> list[Entry]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tallac.errors import DamageError
-from tallac.vault.format.footers import FinishedPack, Location
+from tallac.vault.format.footers import FinishedPack, ObjectLocation
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.loader import IndexLoader, LoadedIndex, PackLister
 from tallac.vault.index.sorted_runs import SortedRun, write_run
@@ -59,7 +59,7 @@ class VaultIndex:
 
     @property
     def damage(self) -> list[DamageError]:
-        """What of the index was found lost or damaged."""
+        """The parts of the index that were found lost or damaged."""
         return [] if self._loaded is None else self._loaded.damage
 
     def look_at_packs(self) -> list[FinishedPack]:
@@ -84,25 +84,25 @@ class VaultIndex:
             self.generation += 1
         return [pack for pack in found if pack.name not in dying]
 
-    def find(self, name: bytes) -> Location | None:
-        """Say where an object lies; None where no pack known to be there holds it, or where it is quarantined."""
+    def find(self, name: bytes) -> ObjectLocation | None:
+        """Return where an object lies; None if all its copies are in packs that are not there, or are pending deletion."""
         for location in self.copies(name):
             if location.pack not in self.absent_packs and not self.pending.is_pending(location):
                 return location
         return None
 
-    def copies(self, name: bytes) -> Iterator[Location]:
-        """Give all places where an object was stored, whatever has become of them."""
+    def copies(self, name: bytes) -> Iterator[ObjectLocation]:
+        """Iterate over all places where an object was stored, whatever has become of them."""
         for run in self._runs:
             yield from run.locations(name)
 
-    def records(self) -> Iterator[tuple[bytes, Location]]:
-        """Give every copy of every object; one that is stored twice comes twice."""
+    def records(self) -> Iterator[tuple[bytes, ObjectLocation]]:
+        """Iterate over every copy of every object; one that is stored twice comes twice."""
         for run in self._runs:
             yield from run.entries()
 
-    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
-        """Give all places where an object may lie: those in packs that seem to be lost or cut come last, or are left out."""
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
+        """Iterate over all places where an object may lie; packs that seem to be lost or cut short come last, or are left out."""
         doubtful = []
         for location in self.copies(name):
             if self.pending.is_pending(location):
@@ -115,8 +115,8 @@ class VaultIndex:
             yield from doubtful
             yield from self.copies_in_damaged_packs(name)
 
-    def copies_in_damaged_packs(self, name: bytes) -> Iterator[Location]:
-        """Give the places where an object lies in packs that a repair has put aside, as `look_at_packs` found them."""
+    def copies_in_damaged_packs(self, name: bytes) -> Iterator[ObjectLocation]:
+        """Iterate over the places where an object lies in damaged packs, as `look_at_packs` found them."""
         if self._damaged_runs is None:
             packs = self._read_damaged_packs()
             self._damaged_runs = [write_run(self._folder, [], packs)] if packs else []
@@ -130,7 +130,7 @@ class VaultIndex:
             self.look_at_packs()
 
     def number_of(self, name: bytes) -> int | None:
-        """Give an object's number among all records, which stays the same within a generation; None if it has none."""
+        """Return an object's number among all records, which stays the same within a generation; None if it has none."""
         first = 0
         for run in self._runs:
             number = run.find(name)
@@ -140,15 +140,15 @@ class VaultIndex:
         return None
 
     def count(self) -> int:
-        """Give the number of records; an object that is stored twice has two."""
+        """Return the number of records; an object that is stored twice has two."""
         return sum(run.count for run in self._runs)
 
     def packs(self) -> dict[bytes, int]:
-        """Give the names and sizes of all packs in the index."""
+        """Return the names and sizes of all packs in the index."""
         return {name: size for run in self._runs for name, size in run.packs}
 
     def run_paths(self) -> list[Path]:
-        """Give the files of the local copy, for other processes of this machine."""
+        """Return the files of the local copy, for other processes of this machine."""
         return [run.path for run in self._runs]
 
     def publish(self, packs: list[FinishedPack]) -> None:

@@ -20,7 +20,7 @@ _CONTEXT = b"index" + bytes((FORMAT_VERSION,))
 
 
 def index_path(name: bytes) -> str:
-    """Give the backend's name of an index object."""
+    """Return the backend's name of an index object."""
     return INDEX_PREFIX + name.hex()
 
 

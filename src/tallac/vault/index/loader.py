@@ -35,7 +35,7 @@ class PackLister(Protocol):
 
 
 class IndexState(msgspec.Struct, frozen=True):
-    """What the register of the index names.
+    """The index objects that the register names.
 
     Attributes:
         names: The index objects.

@@ -15,7 +15,7 @@ class SeenObjects:
         self._generation = -1
 
     def __contains__(self, name: bytes) -> bool:
-        """Say whether an object was seen."""
+        """Whether an object was seen."""
         number = self._number_of(name)
         return number is not None and bool(self._bits[number >> 3] >> (number & 7) & 1)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tallac.errors import LocalStateError
 from tallac.local_files import Durability, replace
-from tallac.vault.format.footers import COMPRESSED_BIT, LENGTH_MASK, FinishedPack, Location, decode_columns
+from tallac.vault.format.footers import COMPRESSED_BIT, LENGTH_MASK, FinishedPack, ObjectLocation, decode_columns
 
 MAGIC = b"tlcrun01"
 _HEAD = struct.Struct("<8sIII")
@@ -59,7 +59,7 @@ class SortedRun:
         ]
 
     def find(self, name: bytes) -> int:
-        """Give the number of the first record whose name is not below this one (which may be another name's)."""
+        """Return the number of the first record whose name is not below this one (which may be another name's)."""
         number = self._find_nearby(name)
         if number is not None:
             return number
@@ -93,12 +93,12 @@ class SortedRun:
         return number if found >= 0 and not rest and (number > first or not number) else None
 
     def name_at(self, number: int) -> bytes:
-        """Give the name in a record; empty behind the last."""
+        """Return the name in a record; empty behind the last."""
         place = self._start + RECORD_SIZE * number
         return self._map[place : place + NAME_SIZE]
 
-    def locations(self, name: bytes) -> Iterator[Location]:
-        """Give every place where an object lies; two processes may have stored it twice."""
+    def locations(self, name: bytes) -> Iterator[ObjectLocation]:
+        """Iterate over the places where an object lies; two processes may have stored it twice."""
         number = self.find(name)
         while number < self.count:
             place = self._start + RECORD_SIZE * number
@@ -107,18 +107,18 @@ class SortedRun:
             yield self._location(place)
             number += 1
 
-    def entries(self) -> Iterator[tuple[bytes, Location]]:
-        """Give all names with their places, in order."""
+    def entries(self) -> Iterator[tuple[bytes, ObjectLocation]]:
+        """Iterate over all names with their places, in order."""
         for number in range(self.count):
             place = self._start + RECORD_SIZE * number
             yield self._map[place : place + NAME_SIZE], self._location(place)
 
-    def _location(self, place: int) -> Location:
+    def _location(self, place: int) -> ObjectLocation:
         pack, offset, length, links_length = _REST.unpack_from(self._map, place + NAME_SIZE)
-        return Location(self.packs[pack][0], offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
+        return ObjectLocation(self.packs[pack][0], offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
 
     def records(self) -> Iterator[bytes]:
-        """Give all records as they are stored."""
+        """Iterate over all records as they are stored."""
         for number in range(self.count):
             place = self._start + RECORD_SIZE * number
             yield self._map[place : place + RECORD_SIZE]

@@ -126,7 +126,7 @@ class VaultCopy:
                 self.report.problems.append(f"{name} is damaged ({error}); repair the vault first, with --from this mirror")
 
     def _changed(self, states: dict[str, bytes]) -> Iterator[tuple[str, bytes, tuple[bytes, Version] | None]]:
-        """Give the states that the mirror has not, each with what it has instead."""
+        """Return the states that the mirror lacks, each with what it has instead."""
         for name, content in states.items():
             found = self._mirror.get_versioned(name)
             if found is None or found[0] != content:

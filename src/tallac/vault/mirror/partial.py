@@ -122,7 +122,7 @@ class PartialCopy:
         sizes = dict.fromkeys(names, 0)
         for name in names:
             location = source.index().find(name)
-            sizes[name] = 0 if location is None else location.length + location.links_length
+            sizes[name] = 0 if location is None else location.size
         if self._options.is_dry_run or mirror is None:
             self._count(sizes.values())
             return True
@@ -175,7 +175,7 @@ class _Walk:
         self.slots: dict[str, tuple[MutableDirectoryVerify, bytes]] = {}
 
     def names(self, tops: Iterable[Link]) -> Iterable[bytes]:
-        """Give the names of all objects that hang there, each once.
+        """Iterate over the names of all objects below the caps, each once.
 
         Raises:
             DamageError: Something on the way can't be read.

@@ -13,7 +13,7 @@ from tallac.caps import MutableDirectoryVerify
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import DamageError, ObjectNotFoundError, VaultNotFoundError
 from tallac.interfaces import Backend
-from tallac.vault.format.footers import Location
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.index.index import VaultIndex
@@ -43,14 +43,14 @@ class PeerVault:
         self._index: VaultIndex | None = None
 
     def close(self) -> None:
-        """Let go of the local copy of its index."""
+        """Delete the local copy of its index."""
         if self._index is not None:
             self._index.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def pack(self, name: bytes) -> bytes | None:
-        """Give a whole pack; None where the copy has it not, or damaged."""
+        """Return a whole pack; None where the other vault lacks it, or has it damaged."""
         try:
             content = self._backend.get(pack_path(name))
         except ObjectNotFoundError:
@@ -60,7 +60,7 @@ class PeerVault:
     def fetch(self, names: Iterable[bytes], repacking: Repacking) -> set[bytes]:
         """Take over objects, sealed as they are, from packs that are whole; give the names of those that were there."""
         index = self.index()
-        wanted: dict[bytes, list[tuple[bytes, Location]]] = defaultdict(list)
+        wanted: dict[bytes, list[tuple[bytes, ObjectLocation]]] = defaultdict(list)
         for name in names:
             for location in index.locations(name, only_present=True):
                 wanted[location.pack].append((name, location))
@@ -71,14 +71,12 @@ class PeerVault:
             if content is None:
                 continue
             for name, location in left:
-                middle = location.offset + location.length
-                links = content[middle : middle + location.links_length]
-                repacking.add(name, content[location.offset : middle], links, is_compressed=location.is_compressed)
+                repacking.take(name, location, content)
                 fetched.add(name)
         return fetched
 
     def slot(self, path: str, cap: MutableDirectoryVerify) -> bytes | None:
-        """Give a slot's state whose signature is right; None where the copy has none."""
+        """Return a slot's state whose signature is right; None where the other vault has none."""
         found = self._backend.get_versioned(path)
         if found is None:
             return None
@@ -89,11 +87,11 @@ class PeerVault:
         return found[0]
 
     def roots(self) -> list[MutableDirectoryVerify]:
-        """Give the roots of all slots that the copy has."""
+        """Return the roots of all slots that the other vault has."""
         return self._slots.all_roots(self._keeper)
 
     def index(self) -> VaultIndex:
-        """Give its index, with a local copy in a temporary folder; fresh when this is called for the first time."""
+        """Return its index, with a local copy in a temporary folder; it is loaded on the first call."""
         if self._index is None:
             self._folder = Path(tempfile.mkdtemp(prefix="tallac-"))
             structure_key = self._keeper.locator_key.frame

@@ -1,4 +1,4 @@
-"""What a copy of a vault is told, and what it reports."""
+"""Options and report of a mirror run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MirrorOptions(msgspec.Struct, frozen=True):
 
 
 class MirrorReport(msgspec.Struct):
-    """What was copied, or would be.
+    """Counts of what was copied, or would be.
 
     Attributes:
         packs, pack_bytes: Packs that the mirror did not have.

@@ -34,7 +34,7 @@ _decoder = msgspec.json.Decoder(dict[str, list[str]])
 
 
 def list_twice(backend: Backend, prefix: str) -> dict[str, int]:
-    """Give the names and sizes that either of two listings shows: one may leave something out."""
+    """Return the names and sizes that either of two listings shows: one may leave something out."""
     return {item.name: item.size for _ in range(2) for item in backend.list(prefix)}
 
 
@@ -56,7 +56,7 @@ def _read_twice(backend: Backend, name: str) -> bytes | None:
 
 
 class Numbers:
-    """Tells the numbers of states of registers and slots, as far as a key allows."""
+    """Reads the numbers of states of registers and slots, as far as a key allows."""
 
     def __init__(self, backend: Backend, key: KeeperKey | LocatorKey | None) -> None:
         """Use a key; the backend is named in messages."""
@@ -72,7 +72,7 @@ class Numbers:
                 self._registers[REGISTER_PREFIX + name] = Register(backend, name, key.roots, memory, os.urandom)
 
     def number_of(self, name: str, content: bytes) -> int | None:
-        """Give a state's number; None where the key does not tell.
+        """Return a state's number; None where the key does not open it.
 
         Raises:
             DamageError: The state is damaged.
@@ -94,7 +94,7 @@ class MirrorMemory:
         self._seen = self._load()
 
     def was(self, name: str, content: bytes) -> bool:
-        """Say whether the mirror had this state before."""
+        """Whether the mirror had this state before."""
         return _short(content) in self._seen.get(name, [])
 
     def remember(self, states: Mapping[str, bytes]) -> None:
@@ -130,7 +130,7 @@ def _short(content: bytes) -> str:
 
 
 class ForwardCheck:
-    """Says which states of a vault its mirror may take."""
+    """Decides which states of a vault its mirror may take."""
 
     def __init__(self, source: Backend, mirror: Backend, key: KeeperKey | LocatorKey | None, memory: MirrorMemory) -> None:
         """Compare with the vault's key, or as far as memory goes without one."""
@@ -140,7 +140,7 @@ class ForwardCheck:
         self._place = mirror.location()
 
     def require(self, name: str, content: bytes, mirrored: bytes | None) -> None:
-        """See that a state of the vault is newer than the mirror's, which is another one, or None.
+        """Require that a state of the vault is newer than the mirror's, which is another one, or None.
 
         Raises:
             RollbackDetectedError: It is older, or neither follows from the other.

@@ -1,1 +1,1 @@
-"""What may change: registers, slots, sessions, pending deletions, and the memory that notices rollbacks."""
+"""Mutable objects: registers, slots, sessions, pending deletions, and the memory that notices rollbacks."""

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from tallac.errors import MalformedObjectError
-from tallac.vault.format.footers import Location
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.mutable.registers import State
 
 _HEAD = struct.Struct(">QB32sI")
 
 
 class PendingPack(msgspec.Struct, frozen=True):
-    """What is to go of one pack.
+    """The copies in one pack that are to be deleted.
 
     Attributes:
         pack: The pack's name.
@@ -50,7 +50,7 @@ class PendingDeletions(msgspec.Struct, frozen=True):
     number: int = 0
     packs: Mapping[bytes, PendingPack] = msgspec.field(default_factory=dict)
 
-    def is_pending(self, location: Location) -> bool:
+    def is_pending(self, location: ObjectLocation) -> bool:
         """Whether the copy at this place is to go."""
         entry = self.packs.get(location.pack)
         return entry is not None and entry.is_pending(location.offset)
@@ -59,7 +59,7 @@ class PendingDeletions(msgspec.Struct, frozen=True):
         """Return what is decided alone: to a writer that is going to rescue it, what is merely proposed counts as there."""
         return PendingDeletions(self.number, {name: entry for name, entry in self.packs.items() if entry.is_decided})
 
-    def has_decided(self, location: Location) -> bool:
+    def has_decided(self, location: ObjectLocation) -> bool:
         """Whether the copy at this place is to go for good, and may be gone."""
         entry = self.packs.get(location.pack)
         return entry is not None and entry.is_decided and entry.is_pending(location.offset)

@@ -1,4 +1,4 @@
-"""What this client has seen of a vault's mutable objects, so that a vault that is rolled back to an older state is refused.
+"""The states of mutable objects that this client has seen, so that a vault that is rolled back to an older one is refused.
 
 One small file in the user's state folder. Losing it loses only this protection.
 """
@@ -40,7 +40,7 @@ class RollbackMemory(Protocol):
         ...
 
     def highest(self, path: str) -> int:
-        """Give the highest number that was seen; 0 where nothing was."""
+        """Return the highest number that was seen; 0 where nothing was."""
         ...
 
 
@@ -109,5 +109,5 @@ class NoMemory:
         """Forget it at once."""
 
     def highest(self, path: str) -> int:
-        """Give 0."""
+        """Return 0."""
         return 0

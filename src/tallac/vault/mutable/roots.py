@@ -47,7 +47,7 @@ class Roots:
         self._register.swap(add)
 
     def read(self) -> list[MutableDirectoryVerify]:
-        """Give all roots.
+        """Return all roots.
 
         Raises:
             MissingObjectError, CorruptObjectError: The register is lost or damaged.

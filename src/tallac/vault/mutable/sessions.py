@@ -39,7 +39,7 @@ class SessionState(StrEnum):
 
 
 class SessionRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What a session object says.
+    """The content of a session object.
 
     Attributes:
         state: See `SessionState`.
@@ -69,24 +69,38 @@ def decode_session(path: str, sealed: bytes, key: bytes) -> SessionRecord:
         raise MalformedObjectError(f"{path} does not follow the format") from None
 
 
-class RegisteredSession(msgspec.Struct):
-    """This writer's own session object."""
+def seal_session(path: str, record: SessionRecord, key: bytes, randomness: Randomness) -> bytes:
+    """Return a session object that says this."""
+    plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
+    return seal(key, randomness(NONCE_SIZE), plain, SESSION_CONTEXT + path.encode())
 
-    backend: Backend
-    key: bytes
-    randomness: Randomness
-    path: str
-    record: SessionRecord
-    version: Version
-    lock: Lock = msgspec.field(default_factory=Lock)
+
+class RegisteredSession:
+    """This writer's own session object. Thread-safe.
+
+    Attributes:
+        path, record, version: The object's name, what it says, and its version in the store.
+    """
+
+    def __init__(
+        self, backend: Backend, key: bytes, randomness: Randomness, path: str, record: SessionRecord, version: Version
+    ) -> None:
+        """Take a session that is stored already; `register` stores a new one."""
+        self._backend = backend
+        self._key = key
+        self._randomness = randomness
+        self._lock = Lock()
+        self.path = path
+        self.record = record
+        self.version = version
 
     @classmethod
     def register(cls, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> RegisteredSession:
         """Store a new open session; durable when this returns."""
         path = SESSION_PREFIX + randomness(16).hex()
-        session = cls(backend, key, randomness, path, SessionRecord(SessionState.OPEN, clock.now_ns()), b"")
-        session.version = put_new(backend, path, session._sealed(session.record))
-        return session
+        record = SessionRecord(SessionState.OPEN, clock.now_ns())
+        version = put_new(backend, path, seal_session(path, record, key, randomness))
+        return cls(backend, key, randomness, path, record, version)
 
     def commit(self, links: bytes, state: SessionState = SessionState.COMMITTING) -> None:
         """Swap from open to committing, naming what is about to be linked; or to kept, naming what is to stay without a link.
@@ -94,19 +108,19 @@ class RegisteredSession(msgspec.Struct):
         Raises:
             FencedError: A prune has fenced this session.
         """
-        with self.lock:
+        with self._lock:
             record = msgspec.structs.replace(self.record, state=state, links=self.record.links + links)
             try:
                 self.version = self._put(record, self.version)
             except ConflictError:
                 raise FencedError(
-                    f"a prune of {self.backend.location()} ended this run's session while it was away: run the command again"
+                    f"a prune of {self._backend.location()} ended this run's session while it was away: run the command again"
                 ) from None
             self.record = record
 
     def send_heartbeat(self) -> bool:
         """Store the session anew, as a sign of life for prunes that wait; False once there is nothing to be said any more."""
-        with self.lock:
+        with self._lock:
             if self.record.state is not SessionState.OPEN:
                 return False
             try:
@@ -120,16 +134,16 @@ class RegisteredSession(msgspec.Struct):
     def end(self) -> None:
         """Delete the session object, fenced or not. Where the store refuses that, fence it: then the next prune deletes it."""
         try:
-            self.backend.delete(self.path)
+            self._backend.delete(self.path)
         except StorePermissionError:
-            with self.lock, suppress(ConflictError):  # A prune that was faster has fenced it already.
+            with self._lock, suppress(ConflictError):  # A prune that was faster has fenced it already.
                 self.record = SessionRecord(SessionState.FENCED, self.record.started_ns)
                 self.version = self._put(self.record, self.version)
 
     def _put(self, record: SessionRecord, expect: Version) -> Version:
         while True:
             try:
-                return put_once(self.backend, self.path, self._sealed(record), expect)
+                return put_once(self._backend, self.path, self._sealed(record), expect)
             except ConflictError:
                 # The answer to an earlier call may have been lost: prunes fence or delete, so an open session was stored here.
                 version = self._version_of_open()
@@ -139,18 +153,17 @@ class RegisteredSession(msgspec.Struct):
 
     def _version_of_open(self) -> Version | None:
         """Return the version of the stored session object; None unless it is there, whole and open."""
-        found = self.backend.get_versioned(self.path)
+        found = self._backend.get_versioned(self.path)
         if found is None:
             return None
         try:
-            record = decode_session(self.path, found[0], self.key)
+            record = decode_session(self.path, found[0], self._key)
         except CorruptObjectError:
             return None
         return found[1] if record.state is SessionState.OPEN else None
 
     def _sealed(self, record: SessionRecord) -> bytes:
-        plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
-        return seal(self.key, self.randomness(NONCE_SIZE), plain, SESSION_CONTEXT + self.path.encode())
+        return seal_session(self.path, record, self._key, self._randomness)
 
 
 @contextmanager

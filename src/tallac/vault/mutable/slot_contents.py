@@ -1,4 +1,4 @@
-"""What a slot holds: the entries of a mutable directory, or one entry that is a mutable file. docs/format.md, "Slots".
+"""The content of a slot: the entries of a mutable directory, or one entry that is a mutable file. docs/format.md, "Slots".
 
 A mutable file's one entry has a zero byte for a name, which no directory's entry has. So keepers follow a mutable file as they
 follow a directory, and neither can be taken for the other.
@@ -15,12 +15,12 @@ _FILE_NAME = b"\0"
 
 
 def file_entry(content: FileReadCap) -> Entry:
-    """Give the entry of a mutable file with this content."""
+    """Return the entry of a mutable file with this content."""
     return Entry.of(_FILE_NAME, content)
 
 
 def require_directory(entries: list[Entry]) -> list[Entry]:
-    """Give a slot's entries if they are a directory's.
+    """Return a slot's entries if they are a directory's.
 
     Raises:
         NotADirectoryCapError: They are a mutable file's.
@@ -31,7 +31,7 @@ def require_directory(entries: list[Entry]) -> list[Entry]:
 
 
 def content_of_entries(entries: list[Entry]) -> FileReadCap:
-    """Give the cap of a mutable file's content.
+    """Return the cap of a mutable file's content.
 
     Raises:
         MalformedObjectError: The slot is no mutable file's.

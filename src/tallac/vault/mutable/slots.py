@@ -70,7 +70,7 @@ def signing_key_of(writekey: bytes) -> SigningKey:
 
 
 def fingerprint_of(public: bytes) -> bytes:
-    """Give what a cap holds of a public key."""
+    """Return the fingerprint of a public key that a cap holds."""
     return keyed(_FINGERPRINT, public)
 
 
@@ -110,7 +110,7 @@ class Slots:
         self._codec = Codec()
 
     def path_of(self, storage_index: bytes) -> str:
-        """Give the backend's name of a slot."""
+        """Return the backend's name of a slot."""
         return SLOT_PREFIX + object_name_of(self._locator.naming, storage_index).hex()
 
     def read(self, cap: MutableDirectoryVerify, *, allow_stale: bool = False) -> SlotState:
@@ -193,7 +193,7 @@ class Slots:
         raise ConflictError(f"the directory {cap} was changed by others {SWAPS_MAX} times in a row: try again")
 
     def open_root(self, path: str, keeper: KeeperKey) -> MutableDirectoryVerify:
-        """Give the verify cap of the slot at a path, as a keeper who knows only its place.
+        """Return the verify cap of the slot at a path, for a keeper, who knows nothing else of it.
 
         Raises:
             CorruptObjectError: The slot is damaged.
@@ -207,7 +207,7 @@ class Slots:
         return MutableDirectoryVerify(root[:16], root[16:])
 
     def number_in(self, path: str, sealed: bytes) -> int:
-        """Give the number of a state of the slot at a path; the signature is not looked at.
+        """Return the number of a state of the slot at a path; the signature is not checked.
 
         Raises:
             CorruptObjectError: It is damaged.
@@ -279,6 +279,6 @@ def _without_write(entry: Entry) -> Entry:
 
 
 def _signed(record: _Record, storage_index: bytes) -> bytes:
-    """Give the bytes that a state's signature covers."""
+    """Return the bytes that a state's signature covers."""
     head = [record.number, record.predecessor, record.public, record.root, record.content, record.links]
     return _CONTEXT + storage_index + msgspec.msgpack.encode(head)

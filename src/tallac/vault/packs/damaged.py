@@ -26,7 +26,7 @@ _ENTRY = re.compile(f"{DAMAGED_PREFIX}[0-9a-f]{{64}}\\.index")
 
 
 def damaged_path(name: bytes) -> str:
-    """Give the backend's name of a pack that was put aside."""
+    """Return the backend's name of a damaged pack."""
     return DAMAGED_PREFIX + name.hex()
 
 
@@ -44,7 +44,7 @@ class DamagedPacks:
         self._randomness = randomness
 
     def read(self) -> list[FinishedPack]:
-        """Give what is known of them; those of which nothing can be known any more are left out."""
+        """Return what is known of them; those of which nothing can be known any more are left out."""
         found = []
         for item in list(self._backend.list(DAMAGED_PREFIX)):
             if not _ENTRY.fullmatch(item.name):

@@ -30,7 +30,7 @@ _TRAILER_CONTEXT = b"trailer" + bytes((FORMAT_VERSION,))
 
 
 def pack_path(name: bytes) -> str:
-    """Give the backend's name of a pack."""
+    """Return the backend's name of a pack."""
     return PACK_PREFIX + name.hex()
 
 

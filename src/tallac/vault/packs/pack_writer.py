@@ -18,7 +18,7 @@ COMMITS_WAITING_MAX = 2
 
 
 def uploads_max(backend: Backend) -> int:
-    """Say how many packs a backend takes at the same time."""
+    """Return how many packs a backend takes at the same time."""
     return backend.uploads_max if isinstance(backend, HighLatencyBackend) else 1
 
 
@@ -46,7 +46,7 @@ class PackUploader:
         self._waiting.put((upload, pack))
 
     def durable(self) -> Iterator[FinishedPack]:
-        """Give the packs that have become durable since the last call."""
+        """Iterate over the packs that have become durable since the last call."""
         while not self._durable.empty():
             yield self._durable.get()
 

@@ -13,7 +13,7 @@ from tallac.vault.packs.pack import pack_path
 WINDOW_SIZE = 1 << 16
 KEPT_SIZE_MAX = 8 << 20
 HIGH_LATENCY_KEPT_SIZE_MAX = 48 << 20
-"""What is stored together is read together, but for what had been stored before; a far store is not to be asked for that twice."""
+"""Objects stored together are read together, but for those that were stored before; a distant store is asked for these once."""
 
 
 class PackReadCache:

@@ -13,7 +13,7 @@ STEP_SIZE = 4 << 20
 
 
 def hash_object(backend: Backend, name: str, read: Callable[[int], None]) -> bytes:
-    """Give the hash of a stored object of any size; `read` is told how many bytes have come, step by step.
+    """Return the hash of a stored object of any size; `read` is called with the size of each block that was read.
 
     Raises:
         ObjectNotFoundError: There is no such object.
@@ -36,7 +36,7 @@ class PackVerifier:
         self._bytes_read = 0
 
     def require(self, name: bytes) -> int:
-        """See that every byte of a pack is right, and tell how many bytes were read for it.
+        """Check every byte of a pack, and return how many bytes were read for it.
 
         Raises:
             MissingObjectError, CorruptObjectError: It is gone, or has other bytes.

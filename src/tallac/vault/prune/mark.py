@@ -36,7 +36,7 @@ class Marks:
         return self._generation == self._index.generation
 
     def __contains__(self, name: bytes) -> bool:
-        """Say whether an object was reached.
+        """Whether an object was reached.
 
         Raises:
             ConflictError: The index has changed, and the marks mean nothing any more.
@@ -54,12 +54,12 @@ class Marks:
         return True
 
     def is_directory(self, name: bytes) -> bool:
-        """Say whether an object that was reached is a directory's."""
+        """Whether an object that was reached is a directory's."""
         number = self._number(name)
         return number is not None and bool(self._directories[number >> 3] >> (number & 7) & 1)
 
     def knows(self, name: bytes) -> bool:
-        """Say whether the index knows an object."""
+        """Whether the index knows an object."""
         return self._number(name) is not None
 
     def _number(self, name: bytes) -> int | None:
@@ -121,7 +121,7 @@ class Marker:
         return links
 
     def _all_roots(self) -> list[MutableDirectoryVerify]:
-        """Give the roots of the register, and of slots that it does not name: too many do no harm."""
+        """Return the roots of the register, and of slots that it does not name: too many do no harm."""
         roots = {self._slots.path_of(cap.storage_index): cap for cap in self._roots.read()}
         for item in self._backend.list(SLOT_PREFIX):
             if item.name not in roots:
@@ -159,7 +159,7 @@ class Marker:
                 raise _stopped(error) from error
 
     def _is_taken(self, name: bytes) -> bool:
-        """Say whether a prune has decided upon all copies that the index knows: it may delete them while this one looks at them."""
+        """Whether a prune has decided upon all copies that the index knows: it may delete them while this one looks at them."""
         pending = pending_deletions_of(self._pending.read())
         return all(pending.has_decided(location) for location in self._index.copies(name))
 

@@ -1,4 +1,4 @@
-"""What a prune would do: decided here, from marks and index alone, and carried out elsewhere."""
+"""The plan of a prune: decided here, from marks and index alone, and carried out elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from tallac.vault.format.footers import Location
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack
 from tallac.vault.prune.mark import Marks
@@ -30,15 +30,14 @@ class PackUse(msgspec.Struct):
     dead_size: int = 0
     offsets: list[int] = msgspec.field(default_factory=list)
 
-    def add(self, location: Location, *, is_alive: bool) -> None:
+    def add(self, location: ObjectLocation, *, is_alive: bool) -> None:
         """Count one copy."""
-        size = location.length + location.links_length
         if is_alive:
             self.alive += 1
-            self.alive_size += size
+            self.alive_size += location.size
         else:
             self.dead += 1
-            self.dead_size += size
+            self.dead_size += location.size
             self.offsets.append(location.offset)
 
 
@@ -67,21 +66,21 @@ class Survey:
         return {pack: use for pack, use in uses.items() if not use.alive or pack in self._there}
 
     def needed(self, pending: PendingDeletions) -> set[bytes]:
-        """Give the packs in quarantine of which a copy that is to go turns out to be needed."""
+        """Return the packs with a pending deletion of a copy that turns out to be needed."""
         return {
             location.pack
             for name, location in self._index.records()
             if pending.is_pending(location) and name in self._marks and self._kept_copy(name, pending) is None
         }
 
-    def is_in_use(self, name: bytes, location: Location, pending: PendingDeletions) -> bool:
-        """Say whether a copy of an object is the one that is in use."""
+    def is_in_use(self, name: bytes, location: ObjectLocation, pending: PendingDeletions) -> bool:
+        """Whether a copy of an object is the one that is in use."""
         if name not in self._marks:
             return False
         kept = self._kept_copy(name, pending)
         return kept is None or kept == location
 
-    def _kept_copy(self, name: bytes, pending: PendingDeletions) -> Location | None:
+    def _kept_copy(self, name: bytes, pending: PendingDeletions) -> ObjectLocation | None:
         there = [copy for copy in self._index.copies(name) if copy.pack in self._there and not pending.is_pending(copy)]
         # Who empties a pack may leave behind what another pack has, so what lies in packs in quarantine is counted on last.
         return min(there, key=lambda copy: (copy.pack in pending.packs, copy.pack, copy.offset), default=None)

@@ -169,7 +169,7 @@ class Prune:
         self._tell()
 
     def _foresee(self, survey: Survey) -> None:
-        """Say what would be deleted and moved."""
+        """Report what would be deleted and moved."""
         uses = survey.uses(NO_PENDING_DELETIONS)
         sizes = self._index.packs()
         for entry in propose(uses, self._options.unused_max, 0):

@@ -8,7 +8,7 @@ from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import FinishedPack, decode_body
+from tallac.vault.format.footers import FinishedPack, ObjectLocation, decode_body
 from tallac.vault.mutable.pending_deletions import PendingPack
 from tallac.vault.packs.pack import pack_path, read_footer
 from tallac.vault.packs.pack_writer import PackUploader, PackWriter, uploads_max
@@ -43,12 +43,14 @@ class Repacking:
             raise MissingObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is missing") from None
         for stored in decode_body(footer.body):
             if not entry.is_pending(stored.offset) and not is_elsewhere(stored.name):
-                middle = stored.offset + stored.length
-                links = content[middle : middle + stored.links_length]
-                self.add(stored.name, content[stored.offset : middle], links, is_compressed=stored.is_compressed)
+                self.take(stored.name, stored.location_in(entry.pack), content)
+
+    def take(self, name: bytes, location: ObjectLocation, pack: bytes) -> None:
+        """Take over one object, sealed as it is, out of the content of a pack."""
+        self.add(name, pack[location.content], pack[location.links], is_compressed=location.is_compressed)
 
     def add(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
-        """Put in one object, sealed as it is."""
+        """Add one object, sealed as it is."""
         packing = self._nodes if links else self._chunks
         packing.add(name, content, links, is_compressed=is_compressed)
 

@@ -20,7 +20,7 @@ class PruneOptions(msgspec.Struct, frozen=True):
 
 
 class PruneReport(msgspec.Struct):
-    """What a prune found, and what it did or would do.
+    """The findings of a prune, and what it did or would do.
 
     Attributes:
         alive_objects, alive_bytes: Stored and in use.

@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, seal
 from tallac.errors import ConflictError, StoreError, StoreFullError
 from tallac.interfaces import Backend, Clock, Randomness, Version
-from tallac.vault.format.compression import Codec
-from tallac.vault.format.padding import pad_plain
 from tallac.vault.mutable.conditional_put import put_once
-from tallac.vault.mutable.sessions import SESSION_CONTEXT, SESSION_PREFIX, SessionRecord, SessionState, decode_session
+from tallac.vault.mutable.sessions import SESSION_PREFIX, SessionRecord, SessionState, decode_session, seal_session
 
 KEPT_SECONDS = 30 * 24 * 3600
 POLL_SECONDS_MAX = 10.0
@@ -93,8 +90,7 @@ class SessionWatch:
     def _fence(self, session: FoundSession) -> bool:
         """Swap a session to fenced; False where its writer was faster."""
         record = SessionRecord(SessionState.FENCED, session.record.started_ns)
-        plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
-        sealed = seal(self._key, self._randomness(NONCE_SIZE), plain, SESSION_CONTEXT + session.path.encode())
+        sealed = seal_session(session.path, record, self._key, self._randomness)
         try:
             put_once(self._backend, session.path, sealed, session.version)
         except ConflictError:
@@ -121,7 +117,7 @@ class SessionWatch:
 
 
 def links_in_use(found: list[FoundSession]) -> Iterator[bytes]:
-    """Give the links of all sessions that have stated what they need."""
+    """Iterate over the links of all sessions that have stated what they need."""
     for session in found:
         if session.record.state in (SessionState.COMMITTING, SessionState.KEPT):
             yield session.record.links

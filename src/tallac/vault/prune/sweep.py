@@ -132,17 +132,17 @@ class Sweep:
             return None
 
     def _kept_sizes(self, entries: list[PendingPack]) -> dict[bytes, int]:
-        """Give for each pack the bytes of what is to stay."""
+        """Return for each pack the bytes of what is to stay."""
         by_pack = {entry.pack: entry for entry in entries}
         kept = dict.fromkeys(by_pack, 0)
         for _, location in self._index.records() if entries else ():
             entry = by_pack.get(location.pack)
             if entry is not None and not entry.is_pending(location.offset):
-                kept[entry.pack] += location.length + location.links_length
+                kept[entry.pack] += location.size
         return kept
 
     def _index_size(self) -> int:
-        """Give the bytes of the largest index object: what it may take to write one anew."""
+        """Return the size of the largest index object: what it may take to rewrite one."""
         return max((item.size for item in self._components.backend.list(INDEX_PREFIX)), default=0)
 
     def _delete_whole(self, packs: list[bytes], listed: dict[bytes, int]) -> None:
@@ -219,5 +219,5 @@ class Sweep:
 
 
 def _room_for(kept_size: int) -> int:
-    """Say what new packs take for so many bytes, with footers, padding, and the registers that name them."""
+    """Return the room that new packs need for so many bytes, with footers, padding, and the registers that name them."""
     return kept_size + kept_size // 8 + REGISTERS_SIZE

@@ -1,4 +1,4 @@
-"""What a vault takes and what for, as a keeper sees it: by kind of object, without a look at any content."""
+"""The space that a vault takes, as a keeper sees it: by kind of object, without opening any content."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _count_objects(components: VaultComponents, keeper: KeeperKey, stats: VaultS
     for name, location in components.index.records():
         is_in_use = survey.is_in_use(name, location, NO_PENDING_DELETIONS)
         kind = _kind_of(name, marks, has_links=location.links_length > 0) if is_in_use else UNUSED
-        stats.objects[kind].add(location.length + location.links_length)
+        stats.objects[kind].add(location.size)
 
 
 def _kind_of(name: bytes, marks: Marks, *, has_links: bool) -> str:

@@ -57,7 +57,7 @@ class VaultFiles:
 
 
 def chunks_from(reader: ObjectReader, root: NodeRef, offset: int) -> Iterator[tuple[int, NodeRef]]:
-    """Give (start, piece) of a file from the piece that holds offset on, reading only the nodes on the way."""
+    """Iterate over (start, chunk) of a file, from the chunk that holds the offset on, reading only the nodes on the way."""
     if root.size <= SMALL_SIZE_MAX:
         yield 0, root
         return
@@ -89,15 +89,15 @@ class VaultFile(io.RawIOBase):
         self._data: bytes | None = None
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Give the position."""
+        """Return the position."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:

@@ -10,7 +10,7 @@ from tallac.dag import Entry
 from tallac.errors import DamageError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import Location
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import LocatorKey
 from tallac.vault.format.links import OBJECT_KINDS, Link, LinkKind, decode_links, links_of_entries
 from tallac.vault.format.nodes import NODE_SIZE_MAX, NodeRef, decode_node, links_of_children
@@ -23,12 +23,12 @@ from tallac.vault.packs.verifier import PackVerifier
 class Finder(Protocol):
     """Finds stored objects, and can look again."""
 
-    def find(self, name: bytes) -> Location | None:
-        """Say where an object lies, or None."""
+    def find(self, name: bytes) -> ObjectLocation | None:
+        """Return where an object lies, or None."""
         ...
 
-    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
-        """Give all places where an object may lie, the likely ones first."""
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
+        """Iterate over all places where an object may lie, the likely ones first."""
         ...
 
     def search(self) -> None:
@@ -83,14 +83,12 @@ class ObjectReader:
             return []
         kind = OBJECT_KINDS[link.kind]
 
-        def read(location: Location) -> bytes:
-            start = location.offset + location.length
-            sealed = self._get(location, start, start + location.links_length)
-            return open_links(kind, link.storage_index, link.hash, sealed)
+        def read(location: ObjectLocation) -> bytes:
+            return open_links(kind, link.storage_index, link.hash, self._get(location, location.links))
 
         return list(decode_links(self._first_whole(object_name_of(self._naming, link.storage_index), read)))
 
-    def locate(self, name: bytes) -> Location:
+    def locate(self, name: bytes) -> ObjectLocation:
         """Find an object, looking a second time at a fresh index before it counts as missing."""
         location = self._index.find(name)
         if location is None:
@@ -101,19 +99,19 @@ class ObjectReader:
         return location
 
     def require_whole(self, name: bytes) -> None:
-        """See that an object lies in a pack whose every byte is right: without its read cap no more can be told of its content.
+        """Require that an object lies in a pack whose every byte is right: no more can be checked without its read cap.
 
         Raises:
             MissingObjectError, CorruptObjectError: It is lost, or no pack that holds it is whole.
         """
 
-        def read(location: Location) -> bytes:
+        def read(location: ObjectLocation) -> bytes:
             self.bytes_read += self._whole_packs.require(location.pack)
             return b""
 
         self._first_whole(name, read)
 
-    def _first_whole(self, name: bytes, read: Callable[[Location], bytes]) -> bytes:
+    def _first_whole(self, name: bytes, read: Callable[[ObjectLocation], bytes]) -> bytes:
         """Read any copy of an object that is whole; where there is none, look a second time at a fresh index."""
         likely = self._index.find(name)
         damage: DamageError | None = None
@@ -149,8 +147,8 @@ class ObjectReader:
     def _content(self, kind: Kind, key: bytes, size_max: int) -> bytes:
         storage_index = storage_index_of(key)
 
-        def read(location: Location) -> bytes:
-            sealed = self._get(location, location.offset, location.offset + location.length)
+        def read(location: ObjectLocation) -> bytes:
+            sealed = self._get(location, location.content)
             return open_content(
                 kind, key, storage_index, sealed, is_compressed=location.is_compressed, size_max=size_max, codec=self._codec
             )
@@ -160,8 +158,8 @@ class ObjectReader:
             raise MalformedObjectError("a stored object is empty")
         return content
 
-    def _get(self, location: Location, start: int, stop: int) -> bytes:
-        sealed = self._windows.read(location.pack, start, stop)
+    def _get(self, location: ObjectLocation, part: slice) -> bytes:
+        sealed = self._windows.read(location.pack, part.start, part.stop)
         self.bytes_read += len(sealed)
         return sealed
 

@@ -25,7 +25,7 @@ from tallac.vault.reading.object_reader import ObjectReader
 
 
 def stored_parts(reader: ObjectReader, naming: bytes, cap: ReadCap) -> Iterator[StoredPart]:
-    """Give the stored objects of a file or directory, reading no more than what lists others.
+    """Iterate over the stored objects of a file or directory, reading only those that list others.
 
     Args:
         reader: Reads objects, with an index that is loaded.
@@ -47,11 +47,11 @@ def stored_parts(reader: ObjectReader, naming: bytes, cap: ReadCap) -> Iterator[
         waiting += below
         name = object_name_of(naming, storage_index_of(child.key))
         location = reader.locate(name)
-        yield StoredPart(name, 0 if below else child.size, location.length + location.links_length)
+        yield StoredPart(name, 0 if below else child.size, location.size)
 
 
 def _children(reader: ObjectReader, child: NodeRef, *, is_file: bool) -> list[NodeRef]:
-    """Give what an object lists; [] for a chunk or a table."""
+    """Return what an object lists; [] for a chunk or a table."""
     if is_file:
         # Only roots have no level, and only their size says whether they are lists.
         is_list = child.size > SMALL_SIZE_MAX if child.level is None else child.level > 0

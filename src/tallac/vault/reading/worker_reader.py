@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tallac.interfaces import Backend
-from tallac.vault.format.footers import Location
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import LocatorKey
 from tallac.vault.index.sorted_runs import SortedRun
 from tallac.vault.mutable.pending_deletions import PendingDeletions
@@ -29,22 +29,22 @@ class RunsFinder:
         self._absent_packs = absent_packs
         self._pending = pending
 
-    def find(self, name: bytes) -> Location | None:
-        """Say where an object lies, or None."""
+    def find(self, name: bytes) -> ObjectLocation | None:
+        """Return where an object lies, or None."""
         for run in self._runs:
             for location in run.locations(name):
                 if self._is_there(location):
                     return location
         return None
 
-    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
-        """Give the places where an object lies; packs that seem to be lost or cut are for the other process to look at."""
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
+        """Iterate over the places where an object lies; packs that seem to be lost or cut short are left to the other process."""
         for run in self._runs:
             for location in run.locations(name):
                 if self._is_there(location):
                     yield location
 
-    def _is_there(self, location: Location) -> bool:
+    def _is_there(self, location: ObjectLocation) -> bool:
         return location.pack not in self._absent_packs and not self._pending.is_pending(location)
 
     def search(self) -> None:

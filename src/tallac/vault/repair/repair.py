@@ -239,7 +239,7 @@ class Repair:
         self._pending.swap(lambda text: text or b"")
 
     def _indexed(self) -> dict[bytes, FinishedPack]:
-        """Give what the index knows; in a dry run, without what is damaged of it."""
+        """Return what the index knows; in a dry run, without what is damaged of it."""
         packs: dict[bytes, FinishedPack] = {}
         with suppress(DamageError):
             state = self._components.index_register.read()
@@ -315,7 +315,7 @@ class Repair:
         return names
 
     def _missing(self, roots: list[MutableDirectoryVerify]) -> set[bytes]:
-        """Give the names of the objects that links lead to and that no pack in use has."""
+        """Return the names of the objects that links lead to and that no pack in use has."""
         components = self._components
         components.index.refresh()
         components.index.look_at_packs()

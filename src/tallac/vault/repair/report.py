@@ -24,7 +24,7 @@ class RepairOptions(msgspec.Struct, frozen=True):
 
 
 class RepairReport(msgspec.Struct):
-    """What a repair found and did, or would do.
+    """The findings of a repair, and what it did or would do.
 
     Attributes:
         done: What was done, a sentence each.

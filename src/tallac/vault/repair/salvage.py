@@ -17,7 +17,7 @@ from tallac.caps import (
 from tallac.dag import Entry
 from tallac.errors import DamageError, RollbackDetectedError
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.footers import Location
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind
 from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.objects import object_name_of
@@ -32,14 +32,14 @@ class OneCopy:
 
     def __init__(self) -> None:
         """Find nothing yet."""
-        self.location: Location | None = None
+        self.location: ObjectLocation | None = None
 
-    def find(self, name: bytes) -> Location | None:
-        """Give the place."""
+    def find(self, name: bytes) -> ObjectLocation | None:
+        """Return the place."""
         return self.location
 
-    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
-        """Give the place."""
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
+        """Return the place."""
         if self.location is not None:
             yield self.location
 
@@ -148,7 +148,7 @@ class Salvage:
                     break
         return True
 
-    def _is_whole(self, location: Location, link: Link, read: Callable[[ObjectReader], object]) -> bool:
+    def _is_whole(self, location: ObjectLocation, link: Link, read: Callable[[ObjectReader], object]) -> bool:
         self._one.location = location
         try:
             read(self._one_reader)
@@ -157,10 +157,11 @@ class Salvage:
             return False
         return True
 
-    def _store(self, name: bytes, location: Location) -> None:
-        middle = location.offset + location.length
-        content = self._windows.read(location.pack, location.offset, middle)
-        links = self._windows.read(location.pack, middle, middle + location.links_length) if location.links_length else b""
+    def _store(self, name: bytes, location: ObjectLocation) -> None:
+        content = self._windows.read(location.pack, location.content.start, location.content.stop)
+        links = b""
+        if location.links_length:
+            links = self._windows.read(location.pack, location.links.start, location.links.stop)
         self._repacking.add(name, content, links, is_compressed=location.is_compressed)
         self.rescued.add(name)
 

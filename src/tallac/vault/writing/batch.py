@@ -34,6 +34,7 @@ from tallac.vault.format.objects import Kind, object_name_of
 from tallac.vault.format.tables import TableDirectoryBuilder
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.mutable.pending_deletions import PendingDeletions
+from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
 from tallac.vault.reading.worker_reader import RunsFinder, can_be_sent
 from tallac.vault.writing.chunker import Cutter
@@ -63,7 +64,7 @@ def put_small(objects: ObjectWriter, data: Buffer) -> bytes:
 
 
 class VaultChunkWriter:
-    """What a worker process stores with."""
+    """Stores contents in a worker process. See `tallac.interfaces.ChunkWriter`."""
 
     def __init__(self, objects: ObjectWriter) -> None:
         """Store through an object writer of this process."""
@@ -181,14 +182,15 @@ class VaultWriter:
 
     def chunks_held(self, encoded: bytes) -> list[tuple[Chunk, bytes]]:
         """See `tallac.interfaces.ChunkedFileWriter`."""
+        cap = EncodedCap(encoded)
         held: list[tuple[Chunk, bytes]] = []
-        offset = 0
+        if not cap.is_file or cap.size <= SMALL_SIZE_MAX:
+            return held
         with contextlib.suppress(DamageError):  # What lies behind a node that is not there is not held.
-            for child in self._leaves(NodeRef.root(EncodedCap(encoded))):
+            for start, child in chunks_from(self._reader, NodeRef.root(cap), 0):
                 if not child.is_hole and not self._has(child.key):
                     break
-                held.append((Chunk(offset, child.size, child.is_hole), child.key_and_hash))
-                offset += child.size
+                held.append((Chunk(start, child.size, child.is_hole), child.key_and_hash))
         return held
 
     def put_file(self, content: FileContent) -> FileReadCap:
@@ -286,14 +288,6 @@ class VaultWriter:
     def _has(self, key: bytes) -> bool:
         name = object_name_of(self._key.locator_key.naming, storage_index_of(key))
         return self._index.find(name) is not None or name in self._claims
-
-    def _leaves(self, node: NodeRef) -> Iterator[NodeRef]:
-        level, children = self._reader.read_list(node)
-        for child in children:
-            if level > 1:
-                yield from self._leaves(child)
-            else:
-                yield child
 
     def _has_below(self, node: NodeRef) -> bool:
         if not self._has(node.key):

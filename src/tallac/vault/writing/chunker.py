@@ -99,7 +99,7 @@ def ranges(descriptor: int, size: int, first: int = 0) -> Iterator[tuple[int, in
 
 
 def _zero_runs(descriptor: int, size: int, start: int) -> Iterator[tuple[int, int, bool]]:
-    """Say of each block, or of many at once, whether it is all zero; what the file system knows as a hole is not read."""
+    """Report of each block, or of many at once, whether it is all zero; what the file system knows as a hole is not read."""
     while start < size:
         data = _next_data(descriptor, start, size)
         hole_end = data // BLOCK_SIZE * BLOCK_SIZE if data < size else size

@@ -42,7 +42,7 @@ class Claims:
         return f"/proc/{os.getpid()}/fd/{self._descriptor}"
 
     def claim(self, name: bytes) -> bool:
-        """Say whether this object is new, and remember it."""
+        """Claim an object; return whether it is new."""
         place, is_held = self._find(name)
         if is_held:
             return False
@@ -54,11 +54,11 @@ class Claims:
         return True
 
     def __contains__(self, name: bytes) -> bool:
-        """Say whether somebody claimed this object."""
+        """Whether somebody claimed this object."""
         return self._find(name)[1]
 
     def _find(self, name: bytes) -> tuple[int | None, bool]:
-        """Give the free place for a name, if there is one near, or say that the name is held.
+        """Return the free place for a name, if there is one near, or report that the name is held.
 
         Each process counts its own claims alone, so together they may fill the table: the search must end all the same.
         """
@@ -75,13 +75,13 @@ class Claims:
         return None, False
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Unmap the memory."""
         self._slots.release()
         self._map.close()
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:
-        """Give this table."""
+        """Return this table."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -8,7 +8,7 @@ from tallac.caps import storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.interfaces import Backend, Buffer, Randomness
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import FinishedPack, Location
+from tallac.vault.format.footers import FinishedPack, ObjectLocation
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.objects import (
     Kind,
@@ -27,8 +27,8 @@ from tallac.vault.writing.claims import Claims
 class Finder(Protocol):
     """Finds stored objects: the index, or its local copy alone."""
 
-    def find(self, name: bytes) -> Location | None:
-        """Say where an object lies, or None."""
+    def find(self, name: bytes) -> ObjectLocation | None:
+        """Return where an object lies, or None."""
         ...
 
 
@@ -76,11 +76,11 @@ class ObjectWriter:
         return Stored(key, cap_hash_of(commitment, links))
 
     def flush_nodes(self) -> None:
-        """Have lists and directories made durable soon, whether their packs are full or not."""
+        """Finish the packs of lists and directories, whether they are full or not, so that they become durable soon."""
         self._nodes.finish()
 
     def durable(self) -> list[FinishedPack]:
-        """Give the packs that have become durable since the last call."""
+        """Return the packs that have become durable since the last call."""
         return list(self._committer.durable())
 
     def finish(self) -> list[FinishedPack]:

@@ -12,7 +12,7 @@ from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter
 from tallac.vault.check.below import check_below
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.footers import Location
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import links_of_encoded
 from tallac.vault.index.index import VaultIndex
@@ -34,14 +34,14 @@ class ProposalRecorder:
         self._pending = pending
         self.needed_packs: set[bytes] = set()
 
-    def find(self, name: bytes) -> Location | None:
+    def find(self, name: bytes) -> ObjectLocation | None:
         """See `tallac.vault.reading.object_reader.Finder`."""
         location = self._index.find(name)
         if location is not None:
             self._record(location)
         return location
 
-    def locations(self, name: bytes, *, only_present: bool) -> Iterator[Location]:
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
         """See `tallac.vault.reading.object_reader.Finder`."""
         for location in self._index.locations(name, only_present=only_present):
             self._record(location)
@@ -51,7 +51,7 @@ class ProposalRecorder:
         """See `tallac.vault.reading.object_reader.Finder`."""
         self._index.search()
 
-    def _record(self, location: Location) -> None:
+    def _record(self, location: ObjectLocation) -> None:
         if self._pending.is_pending(location):
             self.needed_packs.add(location.pack)
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings, strategies as st
 
 from tallac.errors import LocalStateError
 from tallac.file_calls import RealFileCalls
-from tallac.vault.format.footers import FinishedPack, Location, encode_body
+from tallac.vault.format.footers import FinishedPack, ObjectLocation, encode_body
 from tallac.vault.index.sorted_runs import WRITE_TRIES, SortedRun, merge_runs, write_run
 
-Model = dict[bytes, set[Location]]
+Model = dict[bytes, set[ObjectLocation]]
 
 
 def pack_of(number: int, names: list[bytes]) -> tuple[FinishedPack, Model]:
@@ -22,7 +22,7 @@ def pack_of(number: int, names: list[bytes]) -> tuple[FinishedPack, Model]:
     offset = 0
     for object_name, length, links_length in zip(names, lengths, links, strict=True):
         size = length & ~(1 << 31)
-        model.setdefault(object_name, set()).add(Location(name, offset, size, links_length, bool(length >> 31)))
+        model.setdefault(object_name, set()).add(ObjectLocation(name, offset, size, links_length, bool(length >> 31)))
         offset += size + links_length
     return FinishedPack(name, offset + 100, encode_body(names, lengths, links)), model
 
