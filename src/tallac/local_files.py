@@ -63,6 +63,22 @@ def replace(
         calls.sync_folder(str(path.parent))
 
 
+def make_private_folders(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, so that only the user can enter any of them from its first moment.
+
+    Folders that exist are left as they are.
+
+    Raises:
+        OSError: One can't be made.
+    """
+    missing = [folder]
+    while not missing[-1].parent.is_dir() and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    for each in reversed(missing):
+        # pathlib's `parents` makes the upper ones with the usual rights, which under a loose umask are everybody's.
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
 def create(path: Path, content: bytes, *, calls: FileCalls = REAL) -> None:
     """Make a file that only the user can read; it and its name are durable when this returns.
 

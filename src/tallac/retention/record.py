@@ -18,6 +18,7 @@ import msgspec
 
 from tallac.dag import Entry, decode_table, encode_table, parse_snapshot_name
 from tallac.errors import LocalStateError, MalformedObjectError
+from tallac.local_files import make_private_folders
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_SECONDS = 20.0
@@ -78,7 +79,7 @@ class RetentionRecord:
         """
         self._path = path
         with self._explained():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folders(path.parent)
             # SQLite gives its side files the mode that the main file has, so that one has to be right before SQLite sees it.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
             self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)

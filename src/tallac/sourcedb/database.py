@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from tallac.local_files import make_private_folders
 from tallac.sourcedb.record import EPOCH_UNKNOWN, SourceRecord, Transaction
 
 SCHEMA_VERSION = 3
@@ -115,7 +116,7 @@ class SourceDatabase:
             return None
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folders(self._path.parent)
         # SQLite creates its side files with the mode of the main file, so that one must be right before SQLite opens it.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)

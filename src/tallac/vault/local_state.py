@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tallac.errors import LocalStateError
+from tallac.local_files import make_private_folders
 from tallac.vault.mutable.rollback import SEEN_FILE, SeenStates
 
 ROOM_MIN = 1 << 20
@@ -56,7 +57,7 @@ def open_state_folder(folder: Path, *, kept: str = SEEN_FILE, room: int = ROOM_M
         LocalStateError: Neither it nor a temporary one can be written.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folders(folder)
         _probe(folder, room)
         return StateFolder(folder, is_temporary=False)
     except OSError as error:

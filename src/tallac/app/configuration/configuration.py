@@ -1,13 +1,16 @@
 """The user's configuration: which vaults there are, with their keys, and which aliases.
 
-One JSON file, readable by the user alone from its first moment, replaced as a whole. It holds secrets: no `repr` shows them.
+One JSON file, readable by the user alone from its first moment, replaced as a whole. It may be a symbolic link, as in a folder of
+settings that is kept elsewhere: then what it leads to is replaced. It holds secrets: no `repr` shows them.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -114,8 +117,11 @@ class ConfigurationFile:
     Several processes may use it at a time: readers see a whole state, and of updates none is lost.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warn: Callable[[str], None] = lambda _: None) -> None:
+        """Name the file; nothing is read yet. `warn` is told once where others than the user can read it."""
         self._folder = folder
+        self._warn = warn
+        self._is_judged = False
         self.path = folder / "tallac.json"
 
     def read(self) -> Configuration:
@@ -126,8 +132,10 @@ class ConfigurationFile:
         """
         try:
             with self.path.open("rb") as file:
+                self._judge(os.fstat(file.fileno()).st_mode)
                 text = file.read(SIZE_MAX + 1)
         except FileNotFoundError:
+            self._require_place()
             return Configuration()
         except OSError as error:
             raise self._unusable(f"{self.path}: can't read the configuration", error) from error
@@ -160,11 +168,34 @@ class ConfigurationFile:
         Raises:
             ConfigurationError: It can't be written; the file is as it was.
         """
-        new = self.path.with_name(self.path.name + ".new")
+        path = self._real_path()
+        new = path.with_name(path.name + ".new")
         try:
-            replace(self.path, _encode(configuration), Durability.FULL, temporary=new)
+            replace(path, _encode(configuration), Durability.FULL, temporary=new)
         except OSError as error:
             raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is as it was") from error
+
+    def _real_path(self) -> Path:
+        """Return where the file is, behind all symbolic links; the links stay."""
+        return Path(os.path.realpath(self.path))
+
+    def _require_place(self) -> None:
+        """Tell a link to a folder that is away, on a disk that is not attached, from a configuration that nobody has made yet."""
+        real = self._real_path()
+        if self.path.is_symlink() and not real.parent.is_dir():
+            raise ConfigurationError(
+                f"{self.path}: this configuration is a link to {real}, whose folder is not there; attach its disk, or mend the link"
+            )
+
+    def _judge(self, mode: int) -> None:
+        """Warn, once, where others than the user can read or write the file."""
+        # Windows has no such bits: Python makes them up.
+        if self._is_judged or sys.platform == "win32":
+            return
+        self._is_judged = True
+        if stat.S_IMODE(mode) & 0o066:
+            remedy = f"`chmod 600 {shlex.quote(str(self.path))}`"
+            self._warn(f"{self.path}: others on this machine can read the keys in it; run {remedy}")
 
     def _unusable(self, kind: str, error: OSError) -> ConfigurationError:
         return ConfigurationError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tallac.errors import LocalStateError, OutputError, UsageError
-from tallac.local_files import create
+from tallac.local_files import create, make_private_folders
 
 HOME_VARIABLE = "TALLAC_HOME"
 
@@ -59,14 +59,13 @@ class Folders(msgspec.Struct, frozen=True):
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only the user can enter, where there is none; its parents as well, with the usual rights.
+    """Make a folder that only the user can enter, where there is none; likewise its parents that are missing.
 
     Raises:
         LocalStateError: It can't be made.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private_folders(folder)
     except OSError as error:
         raise LocalStateError(
             f"{folder}: can't make this folder ({error.strerror}); choose another place with {HOME_VARIABLE}"

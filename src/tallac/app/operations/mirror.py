@@ -13,6 +13,7 @@ from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, VerifyCap
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import Backend
+from tallac.local_files import make_private_folders
 from tallac.transfer import find
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import KeeperKey, WriterKey
@@ -59,7 +60,7 @@ class VaultMirror:
         memory = None
         if not options.is_dry_run:
             folder = self._workspace.folders.state / read_identity(backend)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folders(folder)
             memory = folder / f"mirror-{sha256(mirror_url.encode()).hexdigest()[:16]}.json"
         run = VaultCopy(
             backend,

@@ -56,6 +56,55 @@ def test_nobody_else_may_read(file: ConfigurationFile, open_umask: None) -> None
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.path.parent.iterdir()}
     assert modes == {"tallac.json": 0o600, "lock": 0o600}
     assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.path.parent.parent.stat().st_mode) == 0o700
+
+
+def test_a_link_is_written_through(file: ConfigurationFile, tmp_path: Path) -> None:
+    """A configuration that is a link, of links, stays one: what it leads to is replaced, and nothing else is left there."""
+    dotfiles = tmp_path / "dot files"
+    dotfiles.mkdir()
+    add_alias(file.path.parent, "home")
+    file.path.rename(dotfiles / "mine.json")
+    (tmp_path / "middle").symlink_to("dot files/mine.json")
+    file.path.symlink_to(os.path.relpath(tmp_path / "middle", file.path.parent))
+    add_alias(file.path.parent, "usb")
+    assert file.path.is_symlink()
+    assert (tmp_path / "middle").is_symlink()
+    assert set(file.read().aliases) == {"home", "usb"}
+    assert [path.name for path in dotfiles.iterdir()] == ["mine.json"]
+    assert stat.S_IMODE((dotfiles / "mine.json").stat().st_mode) == 0o600
+
+
+def test_a_link_to_nothing_yet_is_the_first_place(file: ConfigurationFile, tmp_path: Path) -> None:
+    """A link into a folder that is there is written through, also where the file itself is not there yet."""
+    file.path.parent.mkdir(parents=True)
+    file.path.symlink_to(tmp_path / "new.json")
+    add_alias(file.path.parent, "home")
+    assert file.path.is_symlink()
+    assert (tmp_path / "new.json").is_file()
+
+
+def test_a_link_to_a_folder_that_is_away_is_no_empty_configuration(file: ConfigurationFile, tmp_path: Path) -> None:
+    """Where the disk with the configuration is not attached, this is an error, and no first use."""
+    file.path.parent.mkdir(parents=True)
+    file.path.symlink_to(tmp_path / "unmounted" / "mine.json")
+    with pytest.raises(ConfigurationError, match=r"link to .*unmounted/mine\.json, whose folder is not there; attach its disk"):
+        file.read()
+    with pytest.raises(ConfigurationError, match="attach its disk"):
+        add_alias(file.path.parent, "home")
+    assert file.path.is_symlink()
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [(0o600, False), (0o400, False), (0o644, True), (0o640, True), (0o620, True)])
+def test_keys_that_others_can_read_are_warned_of_once(file: ConfigurationFile, mode: int, is_told: bool) -> None:
+    """A configuration that others than the user can read or write is used, and this is said once, with what to do."""
+    add_alias(file.path.parent, "home")
+    file.path.chmod(mode)
+    told: list[str] = []
+    reader = ConfigurationFile(file.path.parent, told.append)
+    assert set(reader.read().aliases) == set(reader.read().aliases) == {"home"}
+    said = f"{file.path}: others on this machine can read the keys in it; run `chmod 600 {file.path}`"
+    assert told == ([said] if is_told else [])
 
 
 def test_an_error_leaves_the_file(file: ConfigurationFile) -> None:
