@@ -8,6 +8,7 @@ import pty
 import re
 import shutil
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -235,6 +236,45 @@ def test_a_recovery_kit_brings_everything_back(
     assert "no vault found" in moved.fails("connect", "--recovery-kit", kit)
     moved("connect", tmp_path / "moved", "--recovery-kit", kit)
     assert moved("backup", source).status == 0
+
+
+def commands_of(kit: str) -> list[list[str]]:
+    """Give the commands that a kit's text says to type, as a shell splits them."""
+    lines = [line for line in kit.partition("-----")[0].splitlines() if line.startswith("    ")]
+    return [os.fsdecode(subprocess.check_output(["bash", "-c", f"printf '%s\\0' {line}"])).split("\0")[1:-1] for line in lines]
+
+
+def test_a_kits_commands_work_for_each_target(
+    tallac: Tallac, new_machine: Callable[[str], Tallac], source: Path, tmp_path: Path
+) -> None:
+    """All that a kit says to type works as it stands on a new machine, for each target, whatever it is called."""
+    disk = tmp_path / "disk"
+    tallac("create-alias", "usb", "--vault", disk)
+    odd = os.fsdecode("usb:my papers/it's Zürich".encode() + b"\xff")
+    for target in ("usb:docs", odd, "usb:docs/older"):
+        tallac("-q", "backup", source, target)
+    tallac("mkdir", "usb:empty")
+    tallac("recovery-kit", "usb:", "--output", tmp_path / "kit.txt")
+    machine, folder = new_machine("new"), tmp_path / "here"
+    folder.mkdir()
+    (folder / "kit.txt").write_bytes((tmp_path / "kit.txt").read_bytes())
+    commands = commands_of((tmp_path / "kit.txt").read_text())
+    assert [command[0] for command in commands] == ["connect", *["snapshots", "restore"] * 3]
+    for command in commands:
+        finished = subprocess.run([*COMMAND, *command], cwd=folder, env=machine.environment, capture_output=True, check=False)
+        assert finished.returncode == 0, finished
+    restored = [path for path in folder.iterdir() if path.is_dir()]
+    assert len(restored) == 3
+    assert all(contents(path) == contents(source) for path in restored)
+
+
+def test_a_kit_of_a_vault_that_is_away(tallac: Tallac, source: Path, tmp_path: Path) -> None:
+    """A kit can be made while the disk is not attached: it says so, and what to type to find the targets."""
+    tallac("-q", "backup", source, "tallac:docs")
+    shutil.move(tallac.vault, tmp_path / "away")
+    result = tallac("recovery-kit")
+    assert "the targets are not named in this kit" in result.err
+    assert commands_of(result.out.decode()) == [["connect", "--recovery-kit", "kit.txt"], ["ls", "tallac:"]]
 
 
 def drawn(svg: str) -> list[list[bool]]:

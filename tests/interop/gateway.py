@@ -67,7 +67,9 @@ def of_cap(cap: str) -> str:
 
 @contextmanager
 def serving(tallac: Tallac, *options: str) -> Iterator[Gateway]:
-    """Start a gateway on a free port, and stop it after the block; it has to end with status 0."""
+    """Start a gateway on a free port, and stop it after the block; it has to end with status 0. Without any, a vault is made."""
+    if not options and not (tallac.home / "config" / "tallac.json").exists():
+        tallac("init")
     process = tallac.start("serve", "--port", "0", *options)
     assert process.stdout is not None
     assert process.stderr is not None

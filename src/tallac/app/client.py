@@ -68,7 +68,9 @@ class Client:
             node_directory=node_directory,
             node_url=node_url,
         )
-        self.workspace = Workspace(folders or Folders.standard(), options, standard_input=standard_input, may_ask=may_ask)
+        self.workspace = Workspace(
+            folders or Folders.standard(), options, standard_input=standard_input, may_ask=may_ask, warn=warn
+        )
         self._standard_input = standard_input
         self._warn = warn
 
@@ -143,4 +145,4 @@ class Client:
         """Serves a grid over HTTP."""
         from tallac.app.operations.gateway import GatewayRunner  # lazy import: see above
 
-        return GatewayRunner(self.workspace, self.aliases)
+        return GatewayRunner(self.workspace, self._warn)

@@ -45,9 +45,10 @@ class Workspace:
         standard_input: BinaryIO | None = None,
         may_ask: bool = True,
         randomness: Randomness = os.urandom,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folders = folders
-        self.file = ConfigurationFile(folders.configuration)
+        self.file = ConfigurationFile(folders.configuration, warn)
         self.secrets = SecretSource(standard_input, may_ask=may_ask)
         options = options or GridOptions()
         self.vaults = Vaults(folders, self.file, options, self.secrets, randomness)
@@ -99,7 +100,11 @@ class Workspace:
         return self.open(configuration, self.vaults.chosen(configuration))
 
     def default_opener(self) -> Callable[[], Grid]:
-        """Return a function that opens the default grid anew, for another thread; the caller closes what it returns."""
+        """Return a function that opens the default grid anew, for another thread; the caller closes what it returns.
+
+        Raises:
+            UsageError: There is none, or it is not clear which is meant.
+        """
         chosen = self.nodes.chosen()
         if chosen is not None:
             return self.nodes.opener(chosen)
@@ -107,6 +112,10 @@ class Workspace:
         identity = self.vaults.chosen(configuration)
         location = _tahoe_location(configuration, identity)
         return self.vaults.opener(configuration, identity) if location is None else self.nodes.opener(location)
+
+    def opener_of(self, grid: Grid) -> Callable[[], Grid]:
+        """Return a function that opens a vault that was opened here anew, for another thread; the caller closes what it returns."""
+        return self.vaults.opener(self.file.read(), grid.identity)
 
     def location_of(self, text: str) -> str:
         """Return the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.

@@ -11,7 +11,7 @@ import pytest
 
 import tallac
 from tallac.app.operations.key_source import KeyLocation
-from tallac.errors import AuthorityError, SourceError, UsageError
+from tallac.errors import AuthorityError, EntryNotFoundError, SourceError, UsageError
 from tallac.gateway import GatewaySettings
 from tallac.look.criteria import Comparison, Criteria, SizeLimit
 from tallac.look.snapshot_filter import SnapshotFilter
@@ -265,9 +265,8 @@ def test_keys(client: tallac.Client, docs: Path, tmp_path: Path) -> None:
 
 
 def test_gateway(client: tallac.Client) -> None:
-    """Another process can serve the vault; here it is prepared, and says what it does not do."""
-    assert client.gateway.prepare() == ""
+    """Another process can serve the vault; here it says what it does not do."""
     with pytest.raises(UsageError, match="TLS"):
         client.gateway.serve(GatewaySettings(host="0.0.0.0"), pytest.fail)  # noqa: S104 - it is refused.
-    with pytest.raises(UsageError, match="this is in a vault"):
-        client.gateway.webopen("tallac:")
+    with pytest.raises(EntryNotFoundError, match="no such entry"):
+        client.gateway.webopen("tallac:nothing")

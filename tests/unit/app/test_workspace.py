@@ -217,7 +217,7 @@ def test_a_vault_without_a_key(workspace: Workspace, folders: Folders, tmp_path:
     text = workspace.resolve("tallac:")[1].cap.danger_whole_text()
     with pytest.raises(UsageError, match="--vault-key"):
         Workspace(Folders.under(tmp_path / "stranger"), GridOptions(vault=str(folders.vault))).resolve(text)
-    with pytest.raises(UsageError, match="--vault FOLDER"):
+    with pytest.raises(UsageError, match="there is no vault yet"):
         Workspace(Folders.under(tmp_path / "stranger")).resolve(text)
     with pytest.raises(UsageError, match="give both"):
         Workspace(Folders.under(tmp_path / "stranger"), GridOptions(vault_key_file="key")).resolve(text)

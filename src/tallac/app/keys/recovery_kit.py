@@ -34,12 +34,15 @@ class RecoveryKit:
         identity: The vault's 32 hexadecimal digits.
         key: The vault key.
         aliases: Names with the whole texts of their caps.
+        targets: What was backed up to, as `ALIAS:PATH`, when the kit was made: its commands name them, and no line of it has them.
+            None where that is not known.
     """
 
     location: str
     identity: str
     key: VaultKey
     aliases: tuple[NamedCap, ...] = field(repr=False)
+    targets: tuple[str, ...] | None = None
 
     def danger_vault_lines(self) -> list[str]:
         """Write what opens the vault. Whoever reads it has the key's authority."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
+import os
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tallac.app.configuration.folders import write_new_private_file
 from tallac.app.keys.recovery_kit import BEGIN, END, RecoveryKit
-from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.urls import show_location
+from tallac.dag import LATEST
 from tallac.errors import UsageError
 
 _WHAT = """This is all that is needed, beside the vault's files, to read and to go on with these backups. Whoever holds it and the
@@ -19,8 +21,8 @@ _USE = """On a new machine: install Tallac, attach the vault's disk, and type th
 kit.txt. Then:"""
 _NOTES = """If the vault lies elsewhere by then, say where, as in `tallac connect /media/disk/vault --recovery-kit kit.txt`. The
 lines may stand in any order, and one with a typing error is named. An alias that was made after this kit is not in it: make a new
-kit then."""
-_COMMANDS = ("tallac connect --recovery-kit kit.txt", "tallac snapshots {alias}:", "tallac restore {alias}:Latest restored")
+kit then. `tallac ls ALIAS:` lists what was backed up to an alias since."""
+_CONNECT = "tallac connect --recovery-kit kit.txt"
 
 _STYLE = """
 body { font: 11pt/1.4 sans-serif; max-width: 18cm; margin: 1cm auto; color: #000; background: #fff }
@@ -85,9 +87,24 @@ def _title(kit: RecoveryKit, made: datetime | None) -> str:
 
 
 def _commands(kit: RecoveryKit) -> list[str]:
-    names = [name for name, _ in kit.aliases]
-    alias = DEFAULT_ALIAS if DEFAULT_ALIAS in names else names[0] if names else "ALIAS"
-    return [command.format(alias=alias) for command in _COMMANDS]
+    """Return what to type: for each target of the kit, how to list its snapshots and how to restore the newest."""
+    if not kit.targets:
+        # Nothing is backed up yet, or the vault could not be asked: what lies below an alias is listed then.
+        return [_CONNECT, *(f"tallac ls {_quoted(name + ':')}" for name, _ in kit.aliases)]
+    commands = [_CONNECT]
+    for target in kit.targets:
+        newest = target + (LATEST.decode() if target.endswith(":") else f"/{LATEST.decode()}")
+        folder = "restored" if len(kit.targets) == 1 else "restored-" + target.rstrip(":").replace(":", "-").replace("/", "-")
+        commands += [f"tallac snapshots {_quoted(target)}", f"tallac restore {_quoted(newest)} {_quoted(folder)}"]
+    return commands
+
+
+def _quoted(text: str) -> str:
+    """Return a word of a command as a shell takes it; what is not printable ASCII is escaped where it could not be typed."""
+    if text.isprintable():
+        return shlex.quote(text)
+    letters = (chr(byte) if 0x20 < byte < 0x7F and byte not in b"'\\" else f"\\x{byte:02x}" for byte in os.fsencode(text))
+    return f"$'{''.join(letters)}'"
 
 
 def _block(kit: RecoveryKit) -> str:

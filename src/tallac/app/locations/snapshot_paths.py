@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tallac.caps import DirectoryReadCap
+from tallac.caps import DirectoryReadCap, MutableDirectoryRead
 from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot, parse_snapshot_name
 from tallac.errors import EntryNotFoundError
@@ -49,6 +49,29 @@ def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes
         if unknown is not None and (parse_snapshot_name(entry.name) is None or not entry.is_directory):
             unknown(entry.name)
     return [entry for entry in entries if entry.is_directory]
+
+
+def find_targets(reader: CapReader, place: Place) -> Iterator[Place]:
+    """Iterate over the targets at a place and below it: the directories that have an `Archives` directory, in order of their paths.
+
+    Only directories that can change are looked into, each once: a target is one, and a snapshot has none.
+
+    Raises:
+        StoreError, DamageError: The grid failed, or a directory on the way is damaged.
+    """
+    waiting = [place]
+    seen: set[bytes] = set()
+    while waiting:
+        here = waiting.pop()
+        cap = find(reader, here).cap
+        if not isinstance(cap, MutableDirectoryRead) or cap.storage_index in seen:
+            continue
+        seen.add(cap.storage_index)
+        entries = list(reader.read_directory(cap))
+        if any(entry.name == ARCHIVES and entry.is_directory for entry in entries):
+            yield here
+        below = (entry.name for entry in entries if isinstance(entry.cap, MutableDirectoryRead) and entry.name != ARCHIVES)
+        waiting += [here.child(name) for name in sorted(below, reverse=True)]
 
 
 def locate_in_snapshots(reader: CapReader, place: Place) -> SnapshotPath:

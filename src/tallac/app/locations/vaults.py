@@ -84,7 +84,10 @@ class Vaults:
             return configuration.aliases[DEFAULT_ALIAS].grid
         if len(configuration.grids) == 1:
             return next(iter(configuration.grids))
-        raise UsageError("say with --vault FOLDER which vault this is about")
+        if not configuration.grids:
+            raise UsageError("there is no vault yet: `tallac init` creates one, and `tallac connect FOLDER` opens one that exists")
+        where = ", ".join(sorted(show_location(known.location) for known in configuration.grids.values()))
+        raise UsageError(f"say with --vault which vault this is about: {where}")
 
     def chosen_or_new(self, configuration: Configuration) -> tuple[str, str]:
         """Return the identity of the vault for a new alias, and where it was made if it was.

@@ -11,13 +11,16 @@ from tallac.app.configuration.configuration import Configuration
 from tallac.app.keys.imported_keys import AliasImport, ImportedAlias
 from tallac.app.keys.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
 from tallac.app.keys.recovery_kit_page import kit_text, write_kit
+from tallac.app.locations.snapshot_paths import find_targets
 from tallac.app.locations.urls import backend_at, parse_location, show_location
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.secrets.secret_reader import STANDARD_INPUT
 from tallac.app.workspace import Workspace
+from tallac.caps import parse
 from tallac.clock import SystemClock
-from tallac.errors import MalformedKitError, UsageError, VaultNotFoundError
-from tallac.vault.access.envelopes import Envelope, EnvelopeFile
+from tallac.errors import AuthorityError, LocalStateError, MalformedKitError, StoreError, UsageError, VaultNotFoundError
+from tallac.transfer import Place
+from tallac.vault.access.envelopes import Envelope, EnvelopeFile, NamedCap
 from tallac.vault.access.passphrases import Passphrases
 
 
@@ -27,6 +30,7 @@ class Recovery:
     def __init__(self, workspace: Workspace, warn: Callable[[str], None]) -> None:
         self._workspace = workspace
         self._envelopes = UserEnvelopes(workspace, warn)
+        self._warn = warn
 
     def connect(self, location: str, read: Callable[[], str]) -> list[ImportedAlias]:
         """Take over the key and the aliases that a passphrase leads to at a location, and return what the aliases are called here.
@@ -82,7 +86,18 @@ class Recovery:
         configuration = self._workspace.file.read()
         envelope = self._envelopes.content(configuration, identity)
         location = self._workspace.vaults.location_of(configuration, identity)
-        return RecoveryKit(location, identity, envelope.key, tuple(sorted(envelope.aliases)))
+        aliases = tuple(sorted(envelope.aliases))
+        return RecoveryKit(location, identity, envelope.key, aliases, self._targets(configuration, identity, aliases))
+
+    def _targets(self, configuration: Configuration, identity: str, aliases: tuple[NamedCap, ...]) -> tuple[str, ...] | None:
+        """Return all targets below the aliases, as a user writes them; None where the vault can't be asked."""
+        try:
+            grid = self._workspace.open(configuration, identity)
+            roots = [Place(parse(cap), (), f"{name}:") for name, cap in aliases]
+            return tuple(str(target) for root in roots for target in find_targets(grid, root))
+        except (StoreError, AuthorityError, LocalStateError) as error:
+            self._warn(f"the targets are not named in this kit, because the vault can't be asked for them: {error}")
+            return None
 
     def kit_text(self, kit: RecoveryKit) -> bytes:
         """Write a recovery kit as text. Whoever reads it has its authority."""

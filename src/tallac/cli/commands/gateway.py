@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag, option, several
-from tallac.cli.reports.backup import created_vault
 
 
 @define(
@@ -36,8 +34,8 @@ def serve(
     """Serve Tahoe-LAFS's web API on a vault.
 
     The URL is printed when the gateway is ready; written into node.url of a Tahoe-LAFS node
-    directory, it makes the `tahoe` command work with the vault. The default vault is served, and
-    created if missing, unless --vault names another. Ctrl-C stops it.
+    directory, it makes the `tahoe` command work with the vault. The default vault is served, or the
+    only one, unless --vault names another. Ctrl-C stops it.
 
     Only this machine can connect unless --listen says otherwise; that requires TLS, or --insecure
     if something else protects the connection. Whoever can connect can store files, and use any cap
@@ -55,9 +53,6 @@ def serve(
         is_insecure=insecure,
     )
     settings.require_safe()
-    made = context.client.gateway.prepare()
-    if made:
-        context.output.note(created_vault(context, made, DEFAULT_ALIAS))
 
     def on_ready(url: str) -> None:
         if context.output.is_json:
@@ -75,15 +70,22 @@ def serve(
         argument("place", "ALIAS:PATH|CAP", default=""),
         flag("-i", "--info", text="Show what the node knows about it, instead of its content."),
     ],
-    examples=("tallac webopen -d ~/.tahoe tahoe:docs/Latest",),
+    examples=("tallac webopen home:docs/Latest", "tallac webopen -d ~/.tahoe tahoe:docs/Latest"),
 )
 def webopen(context: CommandContext, place: str, info: bool) -> None:
-    """Open a path in the web browser, through a node.
+    """Open a path in the web browser.
+
+    On a Tahoe-LAFS grid the node shows it. For a vault, this command itself answers the browser, and
+    nobody else, until Ctrl-C stops it.
 
     The browser reads the address from a file that only you can read, not from its command line,
     where others could see it. The browser's history keeps the address: whoever has the history can
-    read what it shows, or change it.
+    read what it shows.
     """
-    page = context.client.gateway.webopen(place, info=info)
-    if context.output.is_json:
-        context.output.record(page=str(page))
+
+    def on_page(page: Path) -> None:
+        if context.output.is_json:
+            context.output.record(page=str(page))
+        context.output.flush()
+
+    context.client.gateway.webopen(place, info=info, on_page=on_page)
