@@ -525,8 +525,8 @@ class Vault:
 
     def directory(self, cap: str) -> list[Entry]:
         """Read a directory, immutable or mutable."""
-        if cap == "URI:DIR2-LIT:":
-            return []
+        if cap.startswith("URI:DIR2-LIT:"):
+            return literal_entries(unbase32(cap.removeprefix("URI:DIR2-LIT:")))
         if cap.startswith(("URI:DIR2:", "URI:DIR2-RO:")):
             return self._mutable(cap)
         match = matched(IMMUTABLE, cap, "no directory's cap")
@@ -686,6 +686,26 @@ def links_of(kind: int, content: bytes) -> list[Link]:
     below = CHUNK if kind == LIST and content[0] == 1 else kind
     children = [child for child in node_children(kind, content) if child.reference]
     return [Link(below, storage_index(child.reference[:16]), child.reference[16:] if below != CHUNK else b"") for child in children]
+
+
+def netstrings(data: bytes) -> list[bytes]:
+    """Take netstrings apart."""
+    found = []
+    while data:
+        length, colon, rest = data.partition(b":")
+        require(colon and length.isdigit() and rest[int(length) : int(length) + 1] == b",", "no netstring")
+        found.append(rest[: int(length)])
+        data = rest[int(length) + 1 :]
+    return found
+
+
+def literal_entries(table: bytes) -> list[Entry]:
+    """Read the table of a directory that lies in its cap. What its JSON says is Tahoe-LAFS's affair."""
+    entries = []
+    for name, cap, write_cap, _ in map(netstrings, netstrings(table)):
+        require(name and not write_cap, "no entry of a literal directory")
+        entries.append(Entry(name, cap.decode(), Metadata()))
+    return entries
 
 
 def in_order(entries: list[StoredEntry]) -> list[StoredEntry]:

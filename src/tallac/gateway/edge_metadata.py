@@ -9,8 +9,8 @@ from typing import TypeAlias
 import msgspec
 
 from tallac.dag import Metadata, time_to_float
+from tallac.dag.child_metadata import NODE_KEY, from_child_metadata, to_child_metadata
 from tallac.errors import RequestError
-from tallac.tahoe.metadata import NODE_KEY, from_child_metadata, to_child_metadata
 
 Json: TypeAlias = dict[str, object]
 

@@ -13,7 +13,6 @@ from tallac.dag import Entry
 from tallac.gateway.described import cap_texts, describe
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.grid_pool import GridWorker
-from tallac.gateway.literal_directories import read_directory
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, entries_of, node_of_entry, require_directory
 from tallac.gateway.pages import PAGE_POLICY, directory_page_parts, directory_row
@@ -69,5 +68,5 @@ def _open(grid: Grid, node: Node) -> tuple[Iterator[Entry], list[Entry]]:
     if isinstance(node.cap, DirectoryWriteCap):
         entries = iter(entries_of(grid, node.cap))
     else:
-        entries = iter(read_directory(grid, require_directory(node.cap)))
+        entries = iter(grid.read_directory(require_directory(node.cap)))
     return entries, list(islice(entries, STEP_LENGTH))

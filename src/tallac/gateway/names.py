@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from urllib.parse import unquote_to_bytes
 
+from tallac.dag.child_names import grid_name, local_name
 from tallac.errors import RequestError
-from tallac.tahoe.names import grid_name, local_name
 
 NAME_LENGTH_MAX = 20000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, MutableFormat, ReadCap
+from tallac.dag.literal_table import literal_directory
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import setting, stored_caps
 from tallac.gateway.children import NewEntry, new_entry, require_immutable
@@ -55,13 +56,19 @@ def store_linked(
 def store_directory(grid: Grid, children: Sequence[NewEntry]) -> DirectoryReadCap:
     """Store an immutable directory that nothing links to yet; it is kept for 30 days unless it is linked.
 
+    A small one is stored nowhere: its cap holds it, as on a node.
+
     Raises:
         RequestError: One of the entries is mutable, or of unknown kind.
     """
     require_immutable(children)
+    entries = [child.entry_as_given() for child in children]
+    small = literal_directory(entries)
+    if small is not None:
+        return small
     with grid.session() as session:
         with session.writing() as writer:
-            cap = writer.put_directory([child.entry_as_given() for child in children])
+            cap = writer.put_directory(entries)
         found = stored_caps(child.read for child in children)
         if found:
             session.commit([], found=found)

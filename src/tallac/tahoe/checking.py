@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tallac.caps import Cap, DirectoryReadCap, LiteralFile, VerifyCap
+from tallac.dag.child_names import local_name
 from tallac.interfaces import CheckProgress, CheckReport, Finding
-from tallac.tahoe.names import local_name
 from tallac.webapi import Health, WebClient
 from tallac.webapi.client import health_of
 

@@ -8,9 +8,9 @@ import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, WriteCap, parse_lenient
 from tallac.dag import Entry
+from tallac.dag.child_metadata import NODE_KEY, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
+from tallac.dag.child_names import grid_name, local_name
 from tallac.errors import MalformedCapError
-from tallac.tahoe.metadata import NODE_KEY, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
-from tallac.tahoe.names import grid_name, local_name
 from tallac.webapi import WebChild
 
 

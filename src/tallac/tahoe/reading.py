@@ -12,6 +12,7 @@ import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile
 from tallac.dag import EncodedCap
+from tallac.dag.literal_table import decode_literal
 from tallac.errors import AuthorityError, StoreError
 from tallac.interfaces import BinaryReader
 from tallac.tahoe.children import TahoeDirectory, entries_of
@@ -42,8 +43,8 @@ class TahoeReader:
         return cap.data if cap.is_literal_file else None
 
     def read_directory(self, cap: DirectoryReadCap) -> TahoeDirectory:
-        if isinstance(cap, LiteralDirectory) and not cap.data:
-            return TahoeDirectory([])
+        if isinstance(cap, LiteralDirectory):
+            return TahoeDirectory(decode_literal(cap.data))
         with self._lock:
             if (kept := self._kept.get(cap)) is not None:
                 self._kept.move_to_end(cap)

@@ -20,6 +20,7 @@ from tallac.caps import (
     FileReadCap,
     FileWriteCap,
     ImmutableDirectory,
+    LiteralDirectory,
     LiteralFile,
     MutableDirectoryRead,
     MutableDirectoryWrite,
@@ -28,6 +29,7 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.dag import EncodedCap, Entry, EntryList, decode_cap, decode_table, encode_cap, encode_table
+from tallac.dag.literal_table import decode_literal
 from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError
 from tallac.interfaces import Buffer, CheckReport, Chunk, FileContent
 from tallac.testing.memory_contents import CHUNK_TOKEN_SIZE, Contents, FolderRecipe, MemoryChunkWriter, encoded_file
@@ -241,6 +243,8 @@ class MemoryGrid:
                 if _read_cap(writekey) == cap:
                     return EntryList(entries)
             raise MissingObjectError(f"the memory grid has no directory {cap!r}")
+        if isinstance(cap, LiteralDirectory) and cap.data:
+            return EntryList(decode_literal(cap.data))
         self.events.append("read_directory")
         table = self.tables.get(encode_cap(cap))
         if table is None:

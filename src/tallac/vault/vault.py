@@ -23,6 +23,7 @@ from tallac.caps import (
 )
 from tallac.clock import SystemClock
 from tallac.dag import Entry, EntryList
+from tallac.dag.literal_table import decode_literal
 from tallac.errors import AuthorityError, ConflictError, StoreError, StoreFullError, VaultNotFoundError
 from tallac.interfaces import (
     Backend,
@@ -159,8 +160,8 @@ class Vault:
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
         """See `tallac.interfaces.CapReader`."""
-        if isinstance(cap, LiteralDirectory) and not cap.data:
-            return EntryList([])
+        if isinstance(cap, LiteralDirectory):
+            return EntryList(decode_literal(cap.data))
         if isinstance(cap, MutableDirectoryRead):
             return EntryList(require_directory(self.components.slots.entries(cap)[0]))
         if not isinstance(cap, ImmutableDirectory):

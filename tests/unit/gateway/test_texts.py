@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tallac.caps import LiteralFile, UnknownCap
+from tallac.dag.literal_table import decode_literal
 from tallac.errors import CorruptObjectError, RequestError
 from tallac.gateway.arguments import Arguments, Replace, parse_query
 from tallac.gateway.children import parse_children
 from tallac.gateway.file_requests import ByteRange, parse_range
-from tallac.gateway.literal_directories import decode_literal
 from tallac.gateway.names import name_from_text, name_to_text, path_from_raw
 from tallac.gateway.walking import bucket_of
 

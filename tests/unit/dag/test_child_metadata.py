@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tallac.dag import FileType, Metadata, SnapshotFacts, is_time, time_from_float, time_to_float
-from tallac.tahoe.metadata import TallacKeys, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
+from tallac.dag.child_metadata import TallacKeys, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
 
 times = st.tuples(st.integers(-(10**10), 10**11), st.integers(0, 999_999_999))
 some_bytes = st.binary(max_size=20)

@@ -13,7 +13,7 @@ from typing import cast
 
 import msgspec
 
-from tallac.dag import FileType, Metadata, SnapshotFacts, Time, is_time, time_from_float, time_to_float
+from tallac.dag.metadata import FileType, Metadata, SnapshotFacts, Time, is_time, time_from_float, time_to_float
 
 TALLAC_KEY = "tallac"
 NODE_KEY = "tahoe"

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from tallac.tahoe.names import STAND_IN_PREFIX, grid_name, local_name
+from tallac.dag.child_names import STAND_IN_PREFIX, grid_name, local_name
 
 names = st.one_of(
     st.binary(min_size=1, max_size=255),
