@@ -76,10 +76,8 @@ def redirect_answer(location: str, status: int = 302) -> Response:
 
 
 def error_answer(error: TallacError, *, is_mutable: bool = False) -> Response:
-    """Return the answer that reports an error; clients expect another error name where data of a mutable node is lost."""
-    if is_mutable and isinstance(error, DamageError):
-        return text_answer(f"UnrecoverableFileError: {error}", status_of(error))
-    return text_answer(_explain(error), status_of(error))
+    """Return the answer that reports an error, as `error_text` puts it."""
+    return text_answer(error_text(error, is_mutable=is_mutable), status_of(error))
 
 
 def status_of(error: TallacError) -> int:
@@ -89,9 +87,9 @@ def status_of(error: TallacError) -> int:
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
-def _explain(error: TallacError) -> str:
+def error_text(error: TallacError, *, is_mutable: bool = False) -> str:
     """Return the text of an error; where data is lost it begins with the error name of Tahoe-LAFS that clients look for."""
-    if isinstance(error, CorruptObjectError):
+    if isinstance(error, CorruptObjectError) or (is_mutable and isinstance(error, DamageError)):
         return f"UnrecoverableFileError: {error}"
     if isinstance(error, DamageError):
         return f"NoSharesError: {error}"

@@ -59,7 +59,8 @@ class Gateway:
         self._operations.close()
 
     async def _answered(self, request: Request) -> Response:
-        path = path_from_raw(request.scope["raw_path"]) or [""]
+        raw_path: bytes = request.scope["raw_path"]
+        path = path_from_raw(raw_path) or [""]
         head, *segments = path
         answer = answer_unlinked if path in _WITHOUT_CAP else _ROUTES.get(head)
         if answer is None:
@@ -68,7 +69,8 @@ class Gateway:
         form = await read_form(request) if request.method == "POST" else None
         try:
             arguments = Arguments(query, form.fields if form is not None else None)
-            return await answer(Exchange(request, arguments, segments, form, self.pool, self._operations, self._now))
+            has_slash = raw_path.endswith(b"/")
+            return await answer(Exchange(request, arguments, segments, has_slash, form, self.pool, self._operations, self._now))
         finally:
             if form is not None:
                 form.close()

@@ -83,8 +83,10 @@ class Arguments:
         """Parse `format=` and `mutable=`: return the format of a mutable file or directory, None for an immutable one.
 
         Raises:
-            RequestError: The format is unknown.
+            RequestError: The format is unknown, or a key is given, with which another grid's cap would come out than was meant.
         """
+        if self.get("private-key"):
+            raise RequestError("private-key= can't be used here: this gateway makes the keys of what can change; leave it out")
         text = self.get("format")
         if not text:
             return MutableFormat.SDMF if self.flag("mutable") else None

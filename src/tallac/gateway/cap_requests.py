@@ -5,19 +5,30 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from tallac.caps import MutableFormat
-from tallac.errors import DamageError, RequestError
-from tallac.gateway.answers import cap_answer, done_answer, error_answer, json_answer, redirect_answer, text_answer
+from tallac.errors import DamageError, EntryNotFoundError, NotADirectoryCapError, RequestError
+from tallac.gateway.answers import (
+    cap_answer,
+    done_answer,
+    error_answer,
+    error_text,
+    json_answer,
+    redirect_answer,
+    status_of,
+    text_answer,
+)
 from tallac.gateway.bodies import JSON_SIZE_MAX, read_body, spool_body
-from tallac.gateway.checks import check_and_repair_node, check_node
+from tallac.gateway.checks import check_and_repair_node, check_node, is_stored
+from tallac.gateway.deep_requests import output_of
 from tallac.gateway.described import describe
 from tallac.gateway.directory_requests import answer_directory_get, answer_directory_post
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.file_requests import answer_file_get
 from tallac.gateway.names import name_from_text, name_to_text
 from tallac.gateway.nodes import Node, find_node
-from tallac.gateway.pages import info_page
+from tallac.gateway.pages import check_page, info_page
 from tallac.gateway.putting import delete, post_file, put_cap, put_directory, put_file, put_immutable_directory
 
+_NOT_CREATING = ("delete", "rename", "check")
 _MAKING = ("mkdir", "mkdir-with-children", "mkdir-immutable")
 
 
@@ -30,6 +41,10 @@ async def answer_cap(exchange: Exchange) -> Response:
     method = exchange.request.method
     if method in ("GET", "HEAD"):
         return await _get(exchange)
+    root = Node(exchange.cap)
+    if not exchange.path and not root.is_file and not root.is_directory:
+        # A node knows no such methods where it knows the kind of a cap as little as where it is a verify cap.
+        raise RequestError(f"{method} needs the read cap or the write cap of a file or directory", 405 if method == "POST" else 501)
     if method == "PUT":
         return await _put(exchange)
     if method == "DELETE":
@@ -59,7 +74,7 @@ async def _get(exchange: Exchange) -> Response:
         return await _shown(exchange, node)
     except DamageError as error:
         if node.is_directory and exchange.arguments.operation == "json":
-            return json_answer({"error": str(error)}, 410)
+            return json_answer({"error": error_text(error, is_mutable=node.is_mutable)}, status_of(error))
         return error_answer(error, is_mutable=node.is_mutable)
 
 
@@ -76,7 +91,13 @@ async def _shown(exchange: Exchange, node: Node) -> Response:
 
 
 async def _found(exchange: Exchange) -> Node:
-    return await exchange.read(lambda grid: find_node(grid, exchange.cap, exchange.path))
+    node = await exchange.read(lambda grid: find_node(grid, exchange.cap, exchange.path))
+    # To what comes before a slash, an empty name is one more below it.
+    if exchange.has_slash and node.is_file:
+        raise NotADirectoryCapError("Files have no children named ''")
+    if exchange.has_slash and not node.is_directory:
+        raise EntryNotFoundError("No such child: '', below a cap of an unknown kind")
+    return node
 
 
 async def _put(exchange: Exchange) -> Response:
@@ -84,6 +105,8 @@ async def _put(exchange: Exchange) -> Response:
     if "content-range" in exchange.request.headers:
         raise RequestError("Content-Range in PUT not yet supported", 501)
     if operation == "":
+        if exchange.has_slash:
+            raise RequestError("PUT to a directory: the path ends in a slash")
         mutable_format, offset = arguments.mutable_format(), arguments.offset()
         spool = await spool_body(exchange.request)
         try:
@@ -107,7 +130,13 @@ async def _post(exchange: Exchange) -> Response:
         return cap_answer((await _made(exchange, operation)).cap)
     if operation == "upload":
         return await _upload(exchange)
-    node = await _found(exchange)
+    try:
+        node = await _found(exchange)
+    except NotADirectoryCapError as error:
+        # Most posts create the directories that a path needs.
+        raise RequestError(str(error), 400 if operation in _NOT_CREATING else 409) from None
+    if not node.is_file and not node.is_directory:
+        raise RequestError("POST needs a file or a directory of a kind that is known here", 405)
     if operation == "check":
         return await _check(exchange, node)
     if node.is_directory:
@@ -138,8 +167,10 @@ async def _check(exchange: Exchange, node: Node) -> Response:
     verify, repair = arguments.flag("verify"), arguments.flag("repair")
     # A node renews leases here; nothing expires in a vault.
     arguments.flag("add-lease")
-    look = check_and_repair_node if repair else check_node
-    return json_answer(await exchange.pool.walking().run(lambda grid: look(grid, node, verify=verify)))
+    output = output_of(exchange, "html", "json")
+    look = check_and_repair_node if repair and is_stored(node) else check_node
+    checked = await exchange.pool.walking().run(lambda grid: look(grid, node, verify=verify))
+    return json_answer(checked) if output == "json" else check_page(checked)
 
 
 def _redirected(exchange: Exchange, answer: Response) -> Response:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tallac.caps import LiteralDirectory, LiteralFile, UnknownCap
+from tallac.caps import FileReadCap
 from tallac.errors import AuthorityError, DamageError
+from tallac.gateway.contents import holds_directory
 from tallac.gateway.described import storage_index_text
 from tallac.gateway.edge_metadata import Json
 from tallac.gateway.nodes import Node, entries_of
@@ -12,7 +13,7 @@ from tallac.interfaces import Grid
 
 def check_node(grid: Grid, node: Node, *, verify: bool) -> Json:
     """Check one file or directory, without what is below it; with verify, read all bytes of a file. Blocks; run it in a worker."""
-    if isinstance(node.cap, LiteralFile | LiteralDirectory):
+    if not is_stored(node):
         return {"storage-index": "", "results": {"healthy": True}}
     damage = _read_error_of(grid, node, verify=verify)
     healthy = damage is None
@@ -23,9 +24,9 @@ def check_node(grid: Grid, node: Node, *, verify: bool) -> Json:
 
 def check_and_repair_node(grid: Grid, node: Node, *, verify: bool) -> Json:
     """Check one node for a client that asks for its repair. No repair is attempted: the next backup stores lost data again."""
+    if not is_stored(node):
+        return {"storage-index": "", "repair-attempted": False}
     checked = check_node(grid, node, verify=verify)
-    if not checked["storage-index"]:
-        return checked | {"repair-attempted": False}
     return {
         "storage-index": checked["storage-index"],
         "repair-attempted": False,
@@ -35,17 +36,19 @@ def check_and_repair_node(grid: Grid, node: Node, *, verify: bool) -> Json:
     }
 
 
+def is_stored(node: Node) -> bool:
+    """Whether a node is an object that can be checked: a literal is all in its cap, and an unknown kind leads nowhere."""
+    return bool(storage_index_text(node.cap))
+
+
 def is_healthy(checked: Json) -> bool:
-    """Whether a check, or a check with repair, found the node healthy."""
-    checked = checked.get("pre-repair-results") or checked  # type: ignore[assignment]
+    """Whether a check found the node healthy."""
     results = checked.get("results")
     return not isinstance(results, dict) or bool(results["healthy"])
 
 
 def _read_error_of(grid: Grid, node: Node, *, verify: bool) -> str | None:
     """Return a description of the damage of a node; None if it is healthy."""
-    if isinstance(node.cap, UnknownCap):
-        return "a cap of an unknown kind can't be checked"
     try:
         if node.is_directory:
             # The objects of the directory itself are read and verified; those of its entries are not.
@@ -55,6 +58,8 @@ def _read_error_of(grid: Grid, node: Node, *, verify: bool) -> str | None:
     except (DamageError, AuthorityError) as error:
         return str(error)
     damaged = [finding.message for finding in report.findings if finding.damaged]
+    if damaged and isinstance(node.read_cap, FileReadCap) and holds_directory(grid, node.read_cap):
+        return None
     return damaged[0] if damaged else None
 
 

@@ -147,6 +147,7 @@ def _readable(name: bytes, text: str) -> Cap:
 
 
 def _parsed(text: str) -> Cap:
+    text = text.removesuffix("\n")
     if len(text) > TEXT_LENGTH_MAX - 100 or not text.isascii():
         raise RequestError("a cap is longer than any, or not ASCII")
     for prefix in (READ_ONLY_PREFIX, IMMUTABLE_PREFIX):

@@ -10,14 +10,15 @@ from urllib.parse import quote, urlencode
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableFileRead
+from tallac.caps import WriteCap
 from tallac.errors import RequestError, TallacError
-from tallac.gateway.answers import json_answer, redirect_answer, text_answer
-from tallac.gateway.checks import check_and_repair_node, check_node, is_healthy
+from tallac.gateway.answers import done_answer, json_answer, redirect_answer, text_answer
+from tallac.gateway.checks import check_and_repair_node, check_node, is_healthy, is_stored
 from tallac.gateway.described import storage_index_text
 from tallac.gateway.edge_metadata import Json
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.nodes import Node
+from tallac.gateway.pages import operation_page
 from tallac.gateway.walking import DeepStats, Visited, walk_below
 from tallac.interfaces import Grid
 
@@ -41,11 +42,26 @@ class Gathered(msgspec.Struct):
     unhealthy: list[tuple[tuple[str, ...], Json]] = msgspec.field(default_factory=list)
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """The question to an operation, from which it follows how its result is shown.
+
+    Attributes:
+        operation: The value of `t=` that started it.
+        repair: Whether it was to repair what it checks.
+        origin: The storage index of the directory that it began with.
+    """
+
+    operation: str
+    repair: bool
+    origin: str
+
+
 async def answer_stream(exchange: Exchange, node: Node) -> Response:
     """Return a stream of one line of JSON for each node below a directory, and a last one with statistics."""
     arguments = exchange.arguments
     look = _look(exchange) if arguments.operation == "stream-deep-check" else None
-    return StreamingResponse(_lines(exchange, node, look), media_type="text/plain")
+    # A node leaves its default, HTML; the answer's other headers keep a browser from taking it for that.
+    return StreamingResponse(_lines(exchange, node, look), media_type="text/html")
 
 
 async def _lines(exchange: Exchange, root: Node, look: Look | None) -> AsyncIterator[bytes]:
@@ -69,13 +85,23 @@ async def _steps(exchange: Exchange, root: Node, look: Look | None) -> AsyncIter
     walk: list[Iterator[Visited]] = []
     length = STEP_LENGTH if look is None else 1
 
+    failed: list[TallacError] = []
+
     def step(grid: Grid) -> list[tuple[Visited, Json]]:
         if not walk:
             walk.append(walk_below(grid, root))
-        return [(visited, {} if look is None else look(grid, visited)) for visited in islice(walk[0], length)]
+        found: list[tuple[Visited, Json]] = []
+        try:
+            for visited in islice(walk[0], length):
+                found.append((visited, {} if look is None else look(grid, visited)))  # noqa: PERF401 - what precedes an error counts.
+        except TallacError as error:
+            failed.append(error)
+        return found
 
     while found := await worker.run(step):
         yield found
+    if failed:
+        raise failed[0]
 
 
 async def start_operation(exchange: Exchange, node: Node) -> Response:
@@ -88,18 +114,26 @@ async def start_operation(exchange: Exchange, node: Node) -> Response:
     handle = arguments.get("ophandle")
     if not handle:
         raise RequestError("slow operation requires ophandle=")
-    operation = arguments.operation
-    is_check = operation == "start-deep-check"
+    shown = Shown(arguments.operation, arguments.flag("repair"), storage_index_text(node.cap))
     gathered = Gathered()
-    work = _gather(exchange, node, gathered, _look(exchange) if is_check else None)
-    index = storage_index_text(node.cap)
-    exchange.operations.start(
-        handle, work, lambda output, ended: _show(operation, gathered, index, output, ended), retain_of(exchange)
-    )
+    work = _gather(exchange, node, gathered, _look(exchange) if shown.operation == "start-deep-check" else None)
+    exchange.operations.start(handle, work, lambda output, ended: _show(shown, gathered, output, ended), retain_of(exchange))
     base = exchange.request.base_url
     output = arguments.get("output")
     rest = f"?{urlencode({'output': output})}" if output else ""
     return redirect_answer(f"{base.scheme}://{base.netloc}/operations/{quote(handle, safe='')}{rest}")
+
+
+def output_of(exchange: Exchange, *outputs: str) -> str:
+    """Parse `output=`: one of some forms, in lower case; the first if it is missing.
+
+    Raises:
+        RequestError: The form is not one of them.
+    """
+    output = (exchange.arguments.get("output") or outputs[0]).lower()
+    if output not in outputs:
+        raise RequestError(f"Unknown output value: {output[:40]!r}; there are {', '.join(outputs)}")
+    return output
 
 
 def retain_of(exchange: Exchange) -> float | None:
@@ -125,7 +159,7 @@ async def answer_operation(exchange: Exchange) -> Response:
     arguments = exchange.arguments
     if len(exchange.segments) != 1:
         raise RequestError("unknown/expired handle", 404)
-    handle, output = exchange.segments[0], (arguments.get("output") or "html").lower()
+    handle, output = exchange.segments[0], output_of(exchange, "html", "json", "text")
     if arguments.operation == "cancel" and exchange.request.method == "POST":
         return exchange.operations.cancel(handle, output)
     release = arguments.flag("release-after-complete")
@@ -140,11 +174,16 @@ async def _gather(exchange: Exchange, root: Node, gathered: Gathered, look: Look
             gathered.manifest.append((visited.path, visited.node.cap.danger_whole_text()))
             gathered.verify_caps[str(facts["verifycap"])] = None
             gathered.storage_indexes[str(facts["storage-index"])] = None
-            if checked:
+            if checked and is_stored(visited.node):
                 gathered.checked += 1
-                outcome = checked.get("check-results") or checked.get("check-and-repair-results")
+                outcome = checked.get("check-results") or _before_repair(checked)
                 if isinstance(outcome, dict) and not is_healthy(outcome):
                     gathered.unhealthy.append((visited.path, outcome))
+
+
+def _before_repair(checked: Json) -> object:
+    outcome = checked["check-and-repair-results"]
+    return outcome.get("pre-repair-results") if isinstance(outcome, dict) else None
 
 
 def _look(exchange: Exchange) -> Look:
@@ -176,30 +215,29 @@ def _line(visited: Visited) -> Json:
 
 
 def _repair_cap(node: Node) -> str:
-    """Return the weakest cap that suffices to repair a node: for a mutable one, its write cap."""
-    if isinstance(node.cap, MutableDirectoryRead):
-        return ""
-    if node.is_mutable and not isinstance(node.cap, MutableFileRead):
+    """Return the weakest cap that suffices to repair a node, as nodes see it: of a directory that can't be changed, none does."""
+    if isinstance(node.cap, WriteCap):
         return node.cap.danger_whole_text()
-    verify = node.cap.verify_cap
-    if isinstance(node.cap, DirectoryReadCap) and verify is not None:
-        return node.cap.danger_whole_text()
+    verify = None if node.is_directory or node.is_mutable else node.cap.verify_cap
     return "" if verify is None else verify.danger_whole_text()
 
 
-def _show(operation: str, gathered: Gathered, index: str, output: str, ended: bool) -> Response:
-    """Return the state of an operation, as JSON or as text."""
+def _show(shown: Shown, gathered: Gathered, output: str, ended: bool) -> Response:
+    """Return the state of an operation as JSON, as text or as a page."""
     stats = gathered.stats.result()
-    if operation == "start-deep-stats":
+    if shown.operation == "start-deep-stats":
         return json_answer(stats | {"finished": ended})
-    if operation == "start-deep-size":
+    if shown.operation == "start-deep-size":
         return _show_size(stats, output, ended)
-    if operation == "start-deep-check":
-        return json_answer(_deep_check_facts(gathered, index) | {"finished": ended, "stats": stats})
-    if output != "json":
+    if shown.operation == "start-deep-check":
+        facts = _deep_check_facts(gathered, shown) | {"finished": ended, "stats": stats}
+        return json_answer(facts) if output == "json" else operation_page("Deep Check Results", facts)
+    if output == "text":
         rows = [f"{'/'.join(path)} {cap}" for path, cap in gathered.manifest]
         return text_answer("\n".join([f"finished: {'yes' if ended else 'no'}", *rows]) + "\n")
-    facts: Json = {"stats": stats, "finished": ended, "origin": index}
+    facts = {"stats": stats, "finished": ended, "origin": shown.origin}
+    if output == "html":
+        return operation_page("Manifest", facts | {"/".join(path): cap for path, cap in gathered.manifest})
     if ended:
         facts["manifest"] = [[list(path), cap] for path, cap in gathered.manifest]
         facts["verifycaps"] = [text for text in gathered.verify_caps if text]
@@ -211,17 +249,23 @@ def _show_size(stats: Json, output: str, ended: bool) -> Response:
     if output == "json":
         return json_answer({"finished": ended, "size": stats})
     size = sum(int(str(stats[key])) for key in ("size-immutable-files", "size-directories"))
-    return text_answer(f"finished: {'yes' if ended else 'no'}\n" + (f"size: {size}\n" if ended else ""))
+    return done_answer(f"finished: {'yes' if ended else 'no'}\n" + (f"size: {size}\n" if ended else ""))
 
 
-def _deep_check_facts(gathered: Gathered, index: str) -> Json:
-    unhealthy = len(gathered.unhealthy)
-    return {
-        "root-storage-index": index,
-        "count-objects-checked": gathered.checked,
-        "count-objects-healthy": gathered.checked - unhealthy,
-        "count-objects-unhealthy": unhealthy,
-        "count-corrupt-shares": 0,
+def _deep_check_facts(gathered: Gathered, shown: Shown) -> Json:
+    unhealthy, checked = len(gathered.unhealthy), gathered.checked
+    facts: Json = {
+        "root-storage-index": shown.origin,
+        "count-objects-checked": checked,
         "list-corrupt-shares": [],
         "list-unhealthy-files": [[list(path), outcome] for path, outcome in gathered.unhealthy],
     }
+    if not shown.repair:
+        counts = {"count-objects-healthy": checked - unhealthy, "count-objects-unhealthy": unhealthy, "count-corrupt-shares": 0}
+        return facts | counts
+    for moment in ("pre-repair", "post-repair"):
+        facts[f"count-objects-healthy-{moment}"] = checked - unhealthy
+        facts[f"count-objects-unhealthy-{moment}"] = unhealthy
+        facts[f"count-corrupt-shares-{moment}"] = 0
+    attempts = {f"count-repairs-{outcome}": 0 for outcome in ("attempted", "successful", "unsuccessful")}
+    return facts | attempts | {"list-remaining-corrupt-shares": []}

@@ -17,6 +17,7 @@ from tallac.caps import (
     VerifyCap,
     WriteCap,
     base32,
+    parse_lenient,
 )
 from tallac.gateway.edge_metadata import Json, metadata_to_json
 from tallac.gateway.nodes import Node, read_cap_of
@@ -50,7 +51,7 @@ def cap_texts(node: Node) -> Json:
         return texts
     if isinstance(node.cap, UnknownCap) and node.weaker is None:
         # Of an unknown cap, only the prefix tells what it allows.
-        if node.cap.text.startswith((READ_ONLY_PREFIX, IMMUTABLE_PREFIX)):
+        if _is_alleged(node.cap):
             texts["ro_uri"] = node.cap.text
         return texts
     read = node.weaker if isinstance(node.cap, UnknownCap) else read_cap_of(node.cap)
@@ -89,6 +90,14 @@ def _unknown_facts(node: Node) -> Json:
     if node.weaker is not None:
         return {"mutable": True}
     in_immutable = node.parent is not None and not isinstance(read_cap_of(node.parent), MutableDirectoryRead)
-    if in_immutable or node.cap.danger_whole_text().startswith(IMMUTABLE_PREFIX):
-        return {"mutable": False}
-    return {}
+    is_immutable = node.cap.danger_whole_text().startswith(IMMUTABLE_PREFIX) and _is_alleged(node.cap)
+    return {"mutable": False} if in_immutable or is_immutable else {}
+
+
+def _is_alleged(cap: Cap) -> bool:
+    """Whether the prefix of a cap of unknown kind says what it allows, and the rest does not contradict it."""
+    text = cap.danger_whole_text()
+    for prefix in (READ_ONLY_PREFIX, IMMUTABLE_PREFIX):
+        if text.startswith(prefix):
+            return isinstance(parse_lenient(text.removeprefix(prefix)), UnknownCap)
+    return False

@@ -33,7 +33,7 @@ async def answer_directory_get(exchange: Exchange, node: Node) -> Response:
         RequestError: The request is malformed, or its operation is not supported.
     """
     operation = exchange.arguments.operation
-    etag = etag_of(node, operation) if operation in _FIXED and exchange.request.method == "GET" else None
+    etag = etag_of(node, operation) if operation in _FIXED else None
     if etag is not None and is_known(exchange, etag):
         return Response(b"", 304, headers={"etag": etag})
     answer = await _shown(exchange, node, operation)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from starlette.requests import Request
 
-from tallac.caps import Cap, parse_lenient
+from tallac.caps import Cap
 from tallac.errors import FencedError, MalformedCapError, RequestError
 from tallac.gateway.arguments import Arguments
 from tallac.gateway.bodies import Spool, read_body
@@ -16,6 +16,7 @@ from tallac.gateway.children import NewEntry, parse_children
 from tallac.gateway.edge_metadata import Now
 from tallac.gateway.forms import Form
 from tallac.gateway.grid_pool import GridPool
+from tallac.gateway.nodes import cap_of_text
 from tallac.gateway.operations import Operations
 from tallac.gateway.putting import Target
 from tallac.interfaces import Grid
@@ -30,6 +31,7 @@ class Exchange(msgspec.Struct, frozen=True):
         request: The request as it arrived; its body is read at most once.
         arguments: The arguments of its URL and its form.
         segments: The decoded path of its URL after `/uri` or the other first segment.
+        has_slash: Whether a slash ends the path.
         form: Its form; None if it has none.
         pool, operations, now: Those of the gateway.
     """
@@ -37,6 +39,7 @@ class Exchange(msgspec.Struct, frozen=True):
     request: Request
     arguments: Arguments
     segments: list[str]
+    has_slash: bool
     form: Form | None
     pool: GridPool
     operations: Operations
@@ -50,7 +53,7 @@ class Exchange(msgspec.Struct, frozen=True):
             RequestError: The first segment is not a cap.
         """
         try:
-            return parse_lenient(self.segments[0])
+            return cap_of_text(self.segments[0])
         except MalformedCapError as error:
             raise RequestError(str(error)) from None
 

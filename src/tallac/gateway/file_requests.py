@@ -13,12 +13,13 @@ from starlette.responses import Response, StreamingResponse
 from tallac.caps import Cap, FileReadCap
 from tallac.errors import RequestError
 from tallac.gateway.answers import json_answer, text_answer
+from tallac.gateway.contents import open_content, size_of_mutable
 from tallac.gateway.described import describe, storage_index_text
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.grid_pool import GridWorker
 from tallac.gateway.nodes import Node
 from tallac.gateway.pages import info_page
-from tallac.interfaces import BinaryReader, Grid
+from tallac.interfaces import BinaryReader
 
 STEP_SIZE = 1 << 18
 _RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
@@ -52,7 +53,8 @@ async def answer_file_get(exchange: Exchange, node: Node, name: str | None) -> R
     if operation == "":
         return await _download(exchange, node, name, headers)
     if operation == "json":
-        size = await exchange.read(lambda grid: file_size(grid, node))
+        # The cap of an immutable file holds its size; nothing is read for it.
+        size = await exchange.read(lambda grid: size_of_mutable(grid, _readable(node))) if node.is_mutable else None
         answer = json_answer(describe(node, size))
     elif operation == "uri":
         answer = text_answer(node.cap.danger_whole_text())
@@ -80,17 +82,11 @@ def is_known(exchange: Exchange, etag: str) -> bool:
     return "*" in known or etag in known
 
 
-def file_size(grid: Grid, node: Node) -> int:
-    """Return the size of a file in bytes; that of a mutable one is read, because its cap does not hold it."""
-    with grid.open_file(_readable(node)) as reader:
-        return reader.seek(0, 2)
-
-
 async def _download(exchange: Exchange, node: Node, name: str | None, headers: dict[str, str]) -> Response:
     filename = exchange.arguments.get("filename") or name
     headers = headers | _headers_of_name(exchange, filename or "unknown") | {"accept-ranges": "bytes"}
     worker = exchange.pool.reading()
-    reader, size, first_step = await worker.run(lambda grid: _opened(grid, node))
+    reader, size, first_step = await worker.run(lambda grid: open_content(grid, _readable(node), STEP_SIZE))
     try:
         byte_range = parse_range(exchange.request.headers.get("range"), size)
     except RequestError:
@@ -105,18 +101,6 @@ async def _download(exchange: Exchange, node: Node, name: str | None, headers: d
         return Response(None, status, headers=headers)
     steps = _steps(worker, reader, byte_range, first_step if byte_range.first == 0 else b"")
     return StreamingResponse(steps, status, headers=headers)
-
-
-def _opened(grid: Grid, node: Node) -> tuple[BinaryReader, int, bytes]:
-    """Open a file and read its first bytes, so that damage is found before the answer begins."""
-    reader = grid.open_file(_readable(node))
-    try:
-        size = reader.seek(0, 2)
-        reader.seek(0)
-        return reader, size, reader.read(STEP_SIZE)
-    except BaseException:
-        reader.close()
-        raise
 
 
 async def _steps(worker: GridWorker, reader: BinaryReader, byte_range: ByteRange, first_step: bytes) -> AsyncIterator[bytes]:

@@ -24,7 +24,6 @@ from tallac.caps import (
 )
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, EntryNotFoundError, NotADirectoryCapError
-from tallac.gateway.literal_directories import read_directory
 from tallac.gateway.names import name_from_text, name_to_text
 from tallac.interfaces import Grid
 
@@ -75,6 +74,11 @@ class Walked(msgspec.Struct, frozen=True):
     missing: tuple[bytes, ...] = ()
 
 
+def cap_of_text(text: str) -> Cap:
+    """Parse a cap as a client sends it; a line break at its end does not count, as for a node: commands print one there."""
+    return parse_lenient(text.removesuffix("\n"))
+
+
 def read_cap_of(cap: Cap) -> ReadCap | None:
     """Return the read cap that a cap attenuates to; None for a verify cap or a cap of unknown kind."""
     if isinstance(cap, WriteCap):
@@ -96,7 +100,7 @@ def entries_of(grid: Grid, directory: Cap) -> list[Entry]:
     """Read all entries of a directory, with their write caps if the directory's own write cap is known."""
     if isinstance(directory, DirectoryWriteCap):
         return grid.edit_directory(directory, list)
-    return list(read_directory(grid, require_directory(directory)))
+    return list(grid.read_directory(require_directory(directory)))
 
 
 def walk_path(grid: Grid, cap: Cap, path: Sequence[str]) -> Walked:
@@ -160,7 +164,7 @@ def require_writable(cap: Cap) -> DirectoryWriteCap:
 def _find(grid: Grid, directory: Cap, name: bytes) -> Entry | None:
     if isinstance(directory, DirectoryWriteCap):
         return next((entry for entry in entries_of(grid, directory) if entry.name == name), None)
-    return read_directory(grid, require_directory(directory)).get(name)
+    return grid.read_directory(require_directory(directory)).get(name)
 
 
 def _alleged(cap: UnknownCap, parent: Cap) -> UnknownCap:

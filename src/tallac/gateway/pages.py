@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from tallac.gateway.described import cap_texts, file_size_of, storage_index_text
+from tallac.gateway.edge_metadata import Json
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node
 
@@ -43,8 +45,25 @@ def info_page(node: Node) -> Response:
     """Return a page on a node with all its caps, since whoever asks has the strongest of them."""
     facts = {"kind": node.cap.kind, "storage index": storage_index_text(node.cap) or "none"}
     facts |= {label: str(text) for label, text in cap_texts(node).items()}
-    rows = "".join(f"<tr><td>{escape(label)}</td><td><code>{escape(text)}</code></td></tr>" for label, text in facts.items())
-    return _page("More Info", f"<table>{rows}</table>")
+    return _page("More Info", _table(facts))
+
+
+def check_page(checked: Json) -> Response:
+    """Return what the check of a node found."""
+    results = checked.get("post-repair-results") or checked
+    summary = results.get("summary", "Healthy: all of it is in its cap") if isinstance(results, dict) else ""
+    index = str(checked["storage-index"]) or "none"
+    return _page("Check Results", _table({"summary": str(summary), "storage index": index}))
+
+
+def operation_page(title: str, facts: Mapping[str, object]) -> Response:
+    """Return what an operation has found so far."""
+    return _page(title, _table({key: str(value) for key, value in facts.items()}))
+
+
+def _table(facts: Mapping[str, str]) -> str:
+    rows = (f"<tr><td>{escape(label)}</td><td><code>{escape(text)}</code></td></tr>" for label, text in facts.items())
+    return f"<table>{''.join(rows)}</table>"
 
 
 def welcome_page() -> Response:

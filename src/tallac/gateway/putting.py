@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tallac.caps import Cap, FileWriteCap, MutableFileWrite, MutableFormat
-from tallac.errors import EntryExistsError, NotADirectoryCapError, RequestError
+from tallac.errors import EntryExistsError, EntryNotFoundError, NotADirectoryCapError, RequestError
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import make_directory, make_filled_directory, make_parents, set_children, unlink
 from tallac.gateway.children import NewEntry, new_entry, new_entry_from_texts
@@ -65,7 +65,10 @@ def put_file(
 
 def post_file(grid: Grid, target: Target, name: bytes | None, content: FileContent, mutable_format: MutableFormat | None) -> Cap:
     """Store the file of a form: under a name in the directory at the path, or in place of the file at the path."""
-    node = find_node(grid, target.root, target.path)
+    walked = target.walk(grid)
+    if walked.missing:
+        raise EntryNotFoundError(f"No such child: {name_to_text(walked.missing[0])}")
+    node = walked.node
     if not node.is_directory:
         return _put_over(grid, target, node, content, mutable_format, None)
     if name is None:

@@ -6,13 +6,14 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from tallac.caps import Cap, UnknownCap, parse_lenient
+from tallac.caps import Cap, UnknownCap
 from tallac.errors import MalformedCapError, RequestError
 from tallac.gateway.answers import cap_answer, redirect_answer
 from tallac.gateway.arguments import parse_query
 from tallac.gateway.bodies import spool_body
 from tallac.gateway.changing import make_filled_directory
 from tallac.gateway.exchange import Exchange
+from tallac.gateway.nodes import cap_of_text
 from tallac.gateway.storing import store_directory, store_unlinked
 
 _USES = "/uri accepts only PUT, PUT?t=mkdir, POST?t=upload, POST?t=mkdir, POST?t=mkdir-with-children and POST?t=mkdir-immutable"
@@ -39,7 +40,7 @@ def _get(exchange: Exchange) -> Response:
     if text is None:
         raise RequestError("GET /uri requires uri=")
     try:
-        cap = parse_lenient(text)
+        cap = cap_of_text(text)
     except MalformedCapError as error:
         raise RequestError(str(error)) from None
     if isinstance(cap, UnknownCap):

@@ -8,6 +8,7 @@ from math import isqrt
 import msgspec
 
 from tallac.caps import Cap, ImmutableDirectory, LiteralDirectory, LiteralFile, MutableFileRead
+from tallac.errors import TallacError
 from tallac.gateway.described import file_size_of
 from tallac.gateway.edge_metadata import Json
 from tallac.gateway.names import name_to_text
@@ -24,10 +25,10 @@ class Visited(msgspec.Struct, frozen=True):
 
 
 def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
-    """Iterate over a directory and everything below it: the files of each directory first, then its directories, by name.
+    """Iterate over a directory and everything below it: in each, what is of an unknown kind, then files, then directories, by name.
 
     A node that is linked twice is visited once; literal files, which cost nothing, as often as they are linked. Raises as
-    `tallac.interfaces.CapReader` does.
+    `tallac.interfaces.CapReader` does; the directory that can't be read is the last that was visited.
     """
     seen: set[Cap] = set()
     if root.cap.verify_cap is not None:
@@ -35,11 +36,15 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
     waiting: list[Visited] = [Visited(root, ())]
     while waiting:
         directory = waiting.pop()
-        entries = entries_of(grid, directory.node.cap)
+        try:
+            entries = entries_of(grid, directory.node.cap)
+        except TallacError:
+            yield Visited(directory.node, directory.path, 0)
+            raise
         yield Visited(directory.node, directory.path, len(entries))
+        files: list[Visited] = []
         below: list[Visited] = []
-        named = sorted((name_to_text(entry.name), entry) for entry in entries)
-        for name, entry in named:
+        for name, entry in sorted((name_to_text(entry.name), entry) for entry in entries):
             child = node_of_entry(entry, directory.node.cap)
             verify = child.cap.verify_cap
             if verify is not None:
@@ -49,8 +54,11 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
             found = Visited(child, (*directory.path, name))
             if child.is_directory:
                 below.append(found)
+            elif child.is_file:
+                files.append(found)
             else:
                 yield found
+        yield from files
         waiting += reversed(below)
 
 

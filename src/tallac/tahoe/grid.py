@@ -22,13 +22,13 @@ from tallac.caps import (
     parse,
 )
 from tallac.dag import Entry
+from tallac.dag.child_names import grid_name
 from tallac.errors import AuthorityError, ConflictError, MalformedCapError, ObjectNotFoundError, StoreError
 from tallac.interfaces import BinaryReader, CheckReport, FileContent
 from tallac.tahoe.checking import check_through
 from tallac.tahoe.children import TahoeDirectory, child_of, entries_of, without_node_key
 from tallac.tahoe.health import HealthRecord
 from tallac.tahoe.holding import Holding
-from tallac.tahoe.names import grid_name
 from tallac.tahoe.reading import TahoeReader, TahoeReaderRecipe
 from tallac.tahoe.writer import STREAM_STEP_SIZE, TahoeWriter, chunks_of
 from tallac.webapi import WebChild, WebClient
@@ -150,13 +150,16 @@ class TahoeGrid:
             raise AuthorityError(f"{cap}: this directory can't be changed")
         with self._edits, self._lock():
             for _ in range(EDIT_TRIES):
-                before = self._entries(cap)
+                stored = self._entries(cap)
+                before = [without_node_key(entry) for entry in stored]
                 edited = sorted((without_node_key(entry) for entry in edit(list(before))), key=lambda entry: entry.name)
                 try:
                     self._send(cap, before, edited)
                 except (ConflictError, ObjectNotFoundError):
                     continue  # Another client has added or removed the same name first.
-                return edited
+                # What was not changed keeps what only the node sets.
+                unchanged = {entry.name: (entry, as_stored) for entry, as_stored in zip(before, stored, strict=True)}
+                return [_as_stored(entry, *unchanged.get(entry.name, (None, entry))) for entry in edited]
         raise ConflictError(f"{cap}: others change this directory all the time; try again later")
 
     def _made(self, text: str) -> Cap:
@@ -167,7 +170,7 @@ class TahoeGrid:
 
     def _entries(self, cap: MutableDirectoryWrite) -> list[Entry]:
         stored = self.client.look(cap.danger_whole_text(), where=str(cap))
-        return entries_of(stored.children, with_node_key=False)
+        return entries_of(stored.children, with_node_key=True)
 
     def _send(self, cap: MutableDirectoryWrite, before: list[Entry], edited: list[Entry]) -> None:
         """Send the differences; removals come last, so that a moved entry is there twice, not lost, if this breaks off."""
@@ -211,6 +214,10 @@ class TahoeGrid:
     def check_structure(self, *, read_data: bool, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Return an empty report: a grid has no structure of its own, and its servers are checked by those who run them."""
         return CheckReport()
+
+
+def _as_stored(entry: Entry, before: Entry | None, stored: Entry) -> Entry:
+    return stored if entry == before else entry
 
 
 def _zeros(count: int) -> Iterator[bytes]:

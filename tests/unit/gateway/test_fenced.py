@@ -18,7 +18,7 @@ def test_what_a_prune_has_taken_is_stored_once_more() -> None:
     grid = MemoryGrid()
     grid.fences = 1
     pool = GridPool(lambda: grid)
-    exchange = Exchange(Request({"type": "http", "headers": []}), Arguments({}), [], None, pool, Operations(), lambda: 1.0)
+    exchange = Exchange(Request({"type": "http", "headers": []}), Arguments({}), [], False, None, pool, Operations(), lambda: 1.0)
 
     async def upload() -> bytes:
         spool = Spool()
