@@ -169,10 +169,10 @@ class Parsers:
         slots = Slots(MemoryBackend(self._stored), locator, NoMemory(), SeededRandomness(3))
         path = slots.path_of(self._target.read_cap.verify_cap.storage_index)
         from_store = MemoryBackend(self._stored)
-        record = unpad_plain(open_sealed(locator.frame, from_store.get(path), b"slot\x01" + path.encode()), codec)
+        record = unpad_plain(open_sealed(locator.structure_key, from_store.get(path), b"slot\x01" + path.encode()), codec)
 
         def parse_slot(content: bytes) -> object:
-            sealed = seal(locator.frame, NONCE, pad_plain(content, codec, SEAL_OVERHEAD), b"slot\x01" + path.encode())
+            sealed = seal(locator.structure_key, NONCE, pad_plain(content, codec, SEAL_OVERHEAD), b"slot\x01" + path.encode())
             backend = MemoryBackend({path: sealed})
             return Slots(backend, locator, NoMemory(), SeededRandomness(3)).read(self._target.read_cap.verify_cap)
 

@@ -74,7 +74,7 @@ def keys() -> Vectors:
         "table cut": WRITER.table_cut.hex(),
         "roots": keeper.roots.hex(),
         "naming": locator.naming.hex(),
-        "frame": locator.frame.hex(),
+        "frame": locator.structure_key.hex(),
     }
 
 
@@ -128,7 +128,7 @@ def pack() -> Vectors:
         links = stream(f"links {number}", 60) if number == 2 else b""
         name, content = stream(f"name {number}", 16), stream(f"content {number}", 50 + 13 * number)
         opened.append(name, content, links, is_compressed=number == 1)
-    finished = opened.finish(WRITER.locator_key.frame, Codec(), nonces)
+    finished = opened.finish(WRITER.locator_key.structure_key, Codec(), nonces)
     opened.upload.commit(pack_path(finished.name))
     return {"name": finished.name.hex(), "body": finished.body.hex(), "pack": backend.get(pack_path(finished.name)).hex()}
 
@@ -188,7 +188,7 @@ def index() -> Vectors:
     """Store an index object of two packs whose bodies are streams."""
     backend = MemoryBackend()
     packs = [FinishedPack(stream(f"pack {number}", 32), 1000 + number, stream(f"body {number}", 90)) for number in range(2)]
-    name = IndexStore(backend, WRITER.locator_key.frame, Nonces("index nonces")).put(packs)
+    name = IndexStore(backend, WRITER.locator_key.structure_key, Nonces("index nonces")).put(packs)
     return {"name": name.hex(), "index": backend.get(index_path(name)).hex()}
 
 
@@ -255,7 +255,7 @@ def test_the_pinned_pack_is_read() -> None:
     vectors = pinned()
     name, whole = bytes.fromhex(text_in(vectors, "pack", "name")), bytes.fromhex(text_in(vectors, "pack", "pack"))
     backend = MemoryBackend({pack_path(name): whole})
-    footer = read_footer(backend, name, len(whole), WRITER.locator_key.frame, Codec())
+    footer = read_footer(backend, name, len(whole), WRITER.locator_key.structure_key, Codec())
     for number, stored in enumerate(decode_body(footer.body)):
         assert stored.name == stream(f"name {number}", 16)
         assert whole[stored.offset : stored.offset + stored.length] == stream(f"content {number}", 50 + 13 * number)

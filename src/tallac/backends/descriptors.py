@@ -1,4 +1,4 @@
-"""Open files that are kept for the next ranged read, so that reading a pack piece by piece opens it once."""
+"""Open files that are kept for the next ranged read, so that reading a pack chunk by chunk opens it once."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
     Args:
         error: What was raised.
         place: Where the store is, fit for printing.
-        writing: Whether the call was part of writing; a reader that lacks permission is not told that the store is read-only.
+        writing: Whether the call was part of writing; a reader that lacks permission gets another error than a read-only store.
     """
     code = error.errno
     reason = os.strerror(code) if code is not None else str(error)

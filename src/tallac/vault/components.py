@@ -43,14 +43,14 @@ class VaultComponents:
         self.randomness = randomness
         self.state = open_state_folder(state / identity)
         self.memory = SeenStates(self.state.folder, backend.location())
-        self.index_register = Register(backend, "index", locator.frame, NoMemory(), randomness)
-        self.index_store = IndexStore(backend, locator.frame, randomness)
-        self.damaged_packs = DamagedPacks(backend, locator.frame, randomness)
+        self.index_register = Register(backend, "index", locator.structure_key, NoMemory(), randomness)
+        self.index_store = IndexStore(backend, locator.structure_key, randomness)
+        self.damaged_packs = DamagedPacks(backend, locator.structure_key, randomness)
         self.index = VaultIndex(
             self.index_register,
             self.index_store,
             self.state.folder,
-            StoredPacks(backend, locator.frame),
+            StoredPacks(backend, locator.structure_key),
             self.damaged_packs.read,
         )
         self.slots = Slots(backend, locator, self.memory, randomness)

@@ -81,7 +81,9 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
     try:
         # The header comes last: what has one is whole.
         Register(backend, "roots", key.keeper_key.roots, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
-        Register(backend, "index", key.locator_key.frame, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
+        Register(backend, "index", key.locator_key.structure_key, NoMemory(), randomness).swap(
+            lambda text: None if text == b"" else b""
+        )
         begun = present.intersection(HEADER_NAMES)
         write_header(backend, read_header(backend) if begun else Header(FORMAT_VERSION, randomness(16).hex()), except_for=begun)
     except ConflictError:

@@ -61,7 +61,7 @@ def sample(tmp_path: Path) -> Sample:
 
 def stored_objects(sample: Sample, key: LocatorKey) -> Iterator[tuple[PackedObject, bytes, bytes]]:
     """Give all objects that a locator key's holder finds, with their sealed contents and links."""
-    packs = StoredPacks(sample.backend, key.frame)
+    packs = StoredPacks(sample.backend, key.structure_key)
     for pack in packs.footers(packs.sizes()):
         whole = sample.backend.get(pack_path(pack.name))
         for stored in decode_body(pack.body):
@@ -121,7 +121,7 @@ def test_a_keeper_opens_no_content(sample: Sample, tmp_path: Path) -> None:
     vault = open_vault(sample.backend, keeper, state=tmp_path / "keeper")
     links = walk(vault, keeper, sample.backend)
     indexes = {object_name_of(locator.naming, link.storage_index): link.storage_index for link in links}
-    secrets = {keeper.secret, keeper.roots, locator.secret, locator.naming, locator.frame}
+    secrets = {keeper.secret, keeper.roots, locator.secret, locator.naming, locator.structure_key}
     secrets |= {part for link in links for part in (link.storage_index, link.hash) if part}
     tried = 0
     for stored, sealed, _ in stored_objects(sample, locator):
@@ -177,7 +177,7 @@ def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path
     assert vault.check(shared, read_data=True).findings == []
 
     # Everything that such a reader holds: his keys, all caps below the directory, and what the frame says.
-    held = {shared.key, shared.hash, locator.secret, locator.naming, locator.frame, *_caps_below(vault, shared)}
+    held = {shared.key, shared.hash, locator.secret, locator.naming, locator.structure_key, *_caps_below(vault, shared)}
     below = {storage_index_of(key[:16]) for key in held}
     names = {object_name_of(locator.naming, index) for index in below}
     opened = 0
@@ -208,7 +208,7 @@ def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path
     frame = vault.check_structure(read_data=True)
     assert [finding.message for finding in frame.findings] == ["roots and sessions were not checked: that takes a keeper key"]
     for name in ("roots", "quarantine"):
-        register = Register(sample.backend, name, locator.frame, NoMemory(), os.urandom)
+        register = Register(sample.backend, name, locator.structure_key, NoMemory(), os.urandom)
         if name == "roots":
             with pytest.raises(CorruptObjectError):
                 register.read()

@@ -17,7 +17,7 @@ from tallac.transfer import find
 from tallac.vault.check.options import CheckOptions, PackSubset
 from tallac.vault.check.scrub import Scrub
 from tallac.vault.check.vault_check import check_vault
-from tallac.vault.format.header import mend_headers, read_identity
+from tallac.vault.format.header import read_identity, repair_headers
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions, PruneReport
@@ -180,7 +180,7 @@ class VaultMaintenance:
         except (VaultNotFoundError, CorruptObjectError):
             if not any(True for _ in backend.list("registers/")):
                 raise
-            mend_headers(backend, self._workspace.identity_of(alias), is_dry_run=options.is_dry_run)
+            repair_headers(backend, self._workspace.identity_of(alias), is_dry_run=options.is_dry_run)
             return RepairReport(done=["written anew: both headers; what else is wrong shows after that"])
         return None
 

@@ -164,7 +164,7 @@ class CapCheck:
                 self._check_file(path, content)
 
     def _check_chunk(self, path: bytes, chunk: NodeRef) -> bool:
-        """Check one piece of a file, and say whether it is whole; what is wrong with it is found."""
+        """Check one chunk of a file, and return whether it is whole; damage becomes a finding."""
         name = object_name_of(self._naming, storage_index_of(chunk.key))
         if name in self._seen:
             return True

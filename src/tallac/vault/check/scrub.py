@@ -43,13 +43,13 @@ class Scrub:
         listed = {item.name: item.size for item in self._backend.list("")}
         sizes = {name: size for name, size in listed.items() if _SELF_NAMED.fullmatch(name)}
         self._check_headers(is_vault=bool(sizes))
-        twins = [name for name in listed if name.startswith(_DUPLICATED_PREFIXES)]
-        self.report.findings.extend(check_duplicates(self._backend, twins))
+        duplicated = [name for name in listed if name.startswith(_DUPLICATED_PREFIXES)]
+        self.report.findings.extend(check_duplicates(self._backend, duplicated))
         self.report.bytes_total = sum(sizes.values())
         for name in sorted(sizes):
             self._check(name)
             self.report.objects += 1
-            self._tell()
+            self._report_progress()
 
     def _check_headers(self, *, is_vault: bool) -> None:
         try:
@@ -79,11 +79,11 @@ class Scrub:
 
     def _count(self, size: int) -> None:
         self.report.bytes_read += size
-        self._tell()
+        self._report_progress()
 
     def _find(self, name: str, message: str) -> None:
         self.report.findings.append(Finding(None, message, stored=name))
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._progress is not None:
             self._progress(self.report)

@@ -30,7 +30,7 @@ from tallac.vault.reserve import RESERVE_PREFIX, check_reserve
 
 
 class StructureCheck:
-    """One check of a vault's frame. It reads nothing that a keeper could not read."""
+    """One check of a vault's structure. It reads nothing that a keeper could not read."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class StructureCheck:
     def _check_names(self, listed: Iterable[str]) -> None:
         objects = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
         known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)
-        aside = {name.removesuffix(".index") for name in _under(DAMAGED_PREFIX, listed)}
-        if aside:
-            self._note(f"damaged packs that lie aside in {DAMAGED_PREFIX}: {len(aside)}; once all is well, delete that folder")
+        damaged = {name.removesuffix(".index") for name in _under(DAMAGED_PREFIX, listed)}
+        if damaged:
+            self._note(f"damaged packs kept in {DAMAGED_PREFIX}: {len(damaged)}; once all is well, delete that folder")
         for name in listed:
             if name not in HEADER_NAMES and not name.startswith(known):
                 self._note(f"{name} is no part of a vault; Tallac leaves it alone")
@@ -170,7 +170,7 @@ class StructureCheck:
             if hash_object(self._backend, pack_path(name), self._count) != name:
                 self._find_pack(name, "is damaged")
                 return
-            footer = read_footer(self._backend, name, size, self._locator.frame, Codec())
+            footer = read_footer(self._backend, name, size, self._locator.structure_key, Codec())
             if known is not None and footer.body != known.body:
                 self._find_pack(name, "has another footer than the index says")
         except DamageError as error:
@@ -205,11 +205,11 @@ class StructureCheck:
                 self._note(f"{path} is not among the roots: it was left by a run that was killed while making it")
 
     def _check_pending(self, keeper: KeeperKey) -> frozenset[bytes]:
-        """Check the quarantine; give the packs that no one misses."""
+        """Check the pending deletions; return the packs that may be deleted at any moment."""
         try:
             state = Register(self._backend, "quarantine", keeper.roots, NoMemory(), os.urandom).read()
             pending = pending_deletions_of(state)
-            return frozenset(pack for pack in pending.packs if pending.is_gone(pack))
+            return frozenset(pack for pack in pending.packs if pending.is_deleted(pack))
         except DamageError as error:
             self._find(str(error))
             return frozenset()

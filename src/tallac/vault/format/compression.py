@@ -32,7 +32,7 @@ class Codec:
     def compress(self, plain: Buffer) -> bytes | None:
         """Compress, or give None where that saves less than a 32nd.
 
-        Of a large buffer a few stretches are tried first, so that what does not compress costs little.
+        Of a large buffer a few samples are tried first, so that what does not compress costs little.
         """
         size = len(plain)
         if size < PLAIN_SIZE_MIN or (size >= PROBE_FROM_SIZE and not self._promises(memoryview(plain))):
@@ -42,19 +42,19 @@ class Codec:
         return compressed if len(compressed) < size - (size >> 5) else None
 
     def _promises(self, plain: memoryview) -> bool:
-        """Try a stretch at the beginning, the middle and the end."""
+        """Try a sample at the beginning, the middle and the end."""
         last = len(plain) - PROBE_SIZE
         for start in (0, last // 2, last):
-            stretch = plain[start : start + PROBE_SIZE]
-            if len(self._compressor_small.compress(stretch)) < PROBE_SIZE - (PROBE_SIZE >> 5):
+            sample = plain[start : start + PROBE_SIZE]
+            if len(self._compressor_small.compress(sample)) < PROBE_SIZE - (PROBE_SIZE >> 5):
                 return True
         return False
 
     def decompress(self, compressed: Buffer, size_max: int) -> bytes:
-        """Decompress one frame to at most size_max bytes.
+        """Decompress one zstd frame to at most size_max bytes.
 
         Raises:
-            CorruptObjectError: It is no such frame, or would grow beyond that.
+            CorruptObjectError: It is no zstd frame, or would grow beyond that.
         """
         try:
             declared = zstandard.frame_content_size(compressed)

@@ -1,4 +1,4 @@
-"""The vault's header: what a location needs to be told for a vault, without any key. Kept twice.
+"""The vault's header: what makes a location a vault, readable without any key. Kept twice.
 
 tallac vault
 format 1
@@ -109,13 +109,13 @@ def read_header(backend: Backend) -> Header:
     )
 
 
-def mend_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list[str]:
+def repair_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list[str]:
     """Write copies of the header anew that are missing or damaged; give their names.
 
     Raises:
         UnsupportedFormatError: The vault is of a newer format, and is left alone.
     """
-    mended = []
+    repaired = []
     for name in HEADER_NAMES:
         found = backend.get_versioned(name)
         if found is not None and found[0] == Header(FORMAT_VERSION, identity).encode():
@@ -124,10 +124,10 @@ def mend_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list[s
             raise UnsupportedFormatError(
                 f"{name} in {backend.location()} is of another format, or another vault's: it is left alone"
             )
-        mended.append(name)
+        repaired.append(name)
         if not is_dry_run:
             backend.put(name, Header(FORMAT_VERSION, identity).encode(), expect=Expect.ABSENT if found is None else found[1])
-    return mended
+    return repaired
 
 
 def check_headers(backend: Backend, identity: str) -> list[str]:

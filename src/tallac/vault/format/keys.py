@@ -66,7 +66,7 @@ class LocatorKey(VaultKey, frozen=True):
         return self._derive("object names")
 
     @cached_property
-    def frame(self) -> bytes:
+    def structure_key(self) -> bytes:
         """Seals footers, index objects and the outside of slots."""
         return self._derive("frame")
 
@@ -83,7 +83,7 @@ class KeeperKey(VaultKey, frozen=True):
 
     @cached_property
     def roots(self) -> bytes:
-        """Seals the roots, the quarantine and the sessions."""
+        """Seals the roots, the pending deletions and the sessions."""
         return self._derive("roots")
 
     @cached_property

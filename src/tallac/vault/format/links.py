@@ -1,7 +1,7 @@
 """Links: the verify caps of what an object refers to, in the order in which its content names them.
 
 0 storage index(16)                        chunk, which has no links itself and so needs no hash here
-1 storage index(16) hash(32)               list of a large file's pieces
+1 storage index(16) hash(32)               list of a large file's chunks
 2 storage index(16) hash(32)               directory
 3 storage index(16) fingerprint(32)        slot of a mutable directory or file
 """
@@ -29,7 +29,7 @@ from tallac.errors import AuthorityError, MalformedObjectError
 from tallac.vault.format.objects import Kind
 
 SMALL_SIZE_MAX = 1 << 19
-"""Files of up to so many bytes are one chunk; larger ones are a list of pieces. So a verify cap's size tells which it is."""
+"""Files of up to so many bytes are one chunk; larger ones are a list of chunks. So a verify cap's size tells which it is."""
 
 _INDEX_SIZE = 16
 _HASH_SIZE = 32

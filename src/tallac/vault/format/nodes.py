@@ -36,7 +36,7 @@ class NodeRef(NamedTuple):
 
     Attributes:
         first: In a directory: the first name below the child; in a list b"".
-        key_and_hash: Its read key and cap hash; empty for a stretch of zeros in a file.
+        key_and_hash: Its read key and cap hash; empty for a hole in a file.
         size: Content below it in bytes.
         level: What its own level has to be, as its parent says; None for a root, whose level nobody knows before it is read.
     """
@@ -63,7 +63,7 @@ class NodeRef(NamedTuple):
 
     @property
     def is_hole(self) -> bool:
-        """Whether this is a stretch of zeros, of which nothing is stored."""
+        """Whether this is a hole: zeros, of which nothing is stored."""
         return not self.key_and_hash
 
 
@@ -120,7 +120,7 @@ class TreeBuilder:
         self._levels: list[list[NodeRef]] = [[]]
 
     def add(self, child: NodeRef) -> None:
-        """Append a leaf: a piece of a file, or a table of a directory."""
+        """Append a leaf: a chunk of a file, or a table of a directory."""
         self._add(0, child)
 
     def finish(self) -> NodeRef:

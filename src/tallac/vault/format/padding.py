@@ -21,7 +21,7 @@ def pad_plain(body: bytes, codec: Codec, beside: int) -> bytes:
     """
     if len(body) > FOOTER_BODY_SIZE_MAX:
         raise StoreError(
-            f"a mutable directory or part of the vault's frame would have {len(body)} bytes, larger than the format allows "
+            f"a mutable directory or part of the vault's structure would have {len(body)} bytes, larger than the format allows "
             f"({FOOTER_BODY_SIZE_MAX}): keep fewer entries in one mutable directory"
         )
     compressed = codec.compress(body)

@@ -28,7 +28,7 @@ class VaultIndex:
         packs: PackLister,
         read_damaged_packs: Callable[[], list[FinishedPack]] = list,
     ) -> None:
-        """Keep the local copy in folder. `packs` lists the packs; `read_damaged_packs` reads those that a repair has set aside."""
+        """Keep the local copy in folder. `packs` lists the packs; `read_damaged_packs` reads those that a repair has moved away."""
         self._loader = IndexLoader(register, store, folder, packs)
         self._folder = folder
         self._packs = packs
@@ -68,21 +68,21 @@ class VaultIndex:
         What lies in a pack that is lost or cut short no longer counts as there. What killed runs have stored is found again.
 
         Returns:
-            The packs that the index does not know; look-ups see them from now on, `publish` makes that last. Packs in quarantine
-            are not among them: they left the index for good.
+            The packs that the index does not know; look-ups see them from now on, `publish` makes that last. Packs with
+            pending deletions are not among them: they left the index for good.
         """
         listed = self._packs.sizes()
         known = self.packs()
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
-        dying = self.pending.packs
+        pending = self.pending.packs
         self._forget_damaged_packs()
         found = self._packs.footers({name: size for name, size in listed.items() if name not in known})
         if found:
             self._runs.append(write_run(self._folder, [], found))
             self.unindexed_packs |= {pack.name for pack in found}
             self.generation += 1
-        return [pack for pack in found if pack.name not in dying]
+        return [pack for pack in found if pack.name not in pending]
 
     def find(self, name: bytes) -> ObjectLocation | None:
         """Return where an object lies; None if all its copies are in packs that are not there, or are pending deletion."""

@@ -1,7 +1,7 @@
 """Copy a vault, as a whole and incrementally, to a mirror that is never ahead of its packs. No key is needed.
 
 Registers and slots of the vault are read first, then all packs and index objects are copied, and only then do the mirror's
-registers and slots become what was read. What a prune deletes meanwhile is noticed by the quarantine, and the copy begins again
+registers and slots become what was read. What a prune deletes meanwhile shows in the pending deletions, and the copy begins again
 with what changed.
 """
 
@@ -161,7 +161,7 @@ class VaultCopy:
         self._indexed, self._index_objects = {}, []
         if self._key is None or INDEX_STATE not in states:
             return
-        structure_key = self._key.locator_key.frame
+        structure_key = self._key.locator_key.structure_key
         store = IndexStore(self._source, structure_key, os.urandom)
         register = Register(self._source, "index", structure_key, NoMemory(), os.urandom)
         with suppress(DamageError):  # Where the index is damaged, the listings have to do.
@@ -181,7 +181,7 @@ class VaultCopy:
         try:
             self._transfer(name, is_replaced=is_replaced)
         except ObjectNotFoundError:
-            return  # A prune was faster; the quarantine says so, and the next round looks again.
+            return  # A prune was faster; the pending deletions say so, and the next round looks again.
         except DamageError as error:
             self.report.problems.append(str(error))
             return
@@ -258,7 +258,7 @@ class VaultCopy:
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
         for pack in pending.packs:
             name = PACK_PREFIX + pack.hex()
-            if pending.is_gone(pack) and name in there and not _is_there(self._source, name):
+            if pending.is_deleted(pack) and name in there and not _is_there(self._source, name):
                 self._mirror.delete(name)
                 self.report.deleted_packs += 1
                 self.report.deleted_bytes += there[name]

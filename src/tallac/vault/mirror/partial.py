@@ -89,7 +89,7 @@ class PartialCopy:
             for name in HEADER_NAMES:
                 if self._mirror.get_versioned(name) is None:
                     put_once(self._mirror, name, header.encode(), Expect.ABSENT)
-            for name, key in (("index", self._keeper.locator_key.frame), ("roots", self._keeper.roots)):
+            for name, key in (("index", self._keeper.locator_key.structure_key), ("roots", self._keeper.roots)):
                 Register(self._mirror, name, key, NoMemory(), os.urandom).swap(lambda text: b"" if text is None else None)
         return header.identity
 
@@ -126,7 +126,7 @@ class PartialCopy:
         if self._options.is_dry_run or mirror is None:
             self._count(sizes.values())
             return True
-        repacking = Repacking(self._mirror, self._keeper.locator_key.frame, os.urandom)
+        repacking = Repacking(self._mirror, self._keeper.locator_key.structure_key, os.urandom)
         try:
             fetched = source.fetch(names, repacking)
             packs = repacking.finish()

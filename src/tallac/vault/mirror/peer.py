@@ -94,7 +94,7 @@ class PeerVault:
         """Return its index, with a local copy in a temporary folder; it is loaded on the first call."""
         if self._index is None:
             self._folder = Path(tempfile.mkdtemp(prefix="tallac-"))
-            structure_key = self._keeper.locator_key.frame
+            structure_key = self._keeper.locator_key.structure_key
             register = Register(self._backend, "index", structure_key, NoMemory(), os.urandom)
             store = IndexStore(self._backend, structure_key, os.urandom)
             self._index = VaultIndex(register, store, self._folder, StoredPacks(self._backend, structure_key))

@@ -25,7 +25,7 @@ from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
 INDEX_STATE = f"{REGISTER_PREFIX}index"
 ROOTS_STATE = f"{REGISTER_PREFIX}roots"
 PENDING_STATE = f"{REGISTER_PREFIX}quarantine"
-# A slot comes before the roots that name it, and what is dying before what may rely on it.
+# A slot comes before the roots that name it, and pending deletions before what may rely on what is deleted.
 _ORDER = {INDEX_STATE: 0, PENDING_STATE: 1, ROOTS_STATE: 3}
 
 READS_MAX = 10
@@ -66,7 +66,7 @@ class Numbers:
             return
         memory = NoMemory()
         self._slots = Slots(backend, key.locator_key, memory, os.urandom)
-        self._registers[INDEX_STATE] = Register(backend, "index", key.locator_key.frame, memory, os.urandom)
+        self._registers[INDEX_STATE] = Register(backend, "index", key.locator_key.structure_key, memory, os.urandom)
         if isinstance(key, KeeperKey):
             for name in ("roots", "quarantine"):
                 self._registers[REGISTER_PREFIX + name] = Register(backend, name, key.roots, memory, os.urandom)

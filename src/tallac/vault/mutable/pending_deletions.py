@@ -64,7 +64,7 @@ class PendingDeletions(msgspec.Struct, frozen=True):
         entry = self.packs.get(location.pack)
         return entry is not None and entry.is_decided and entry.is_pending(location.offset)
 
-    def is_gone(self, pack: bytes) -> bool:
+    def is_deleted(self, pack: bytes) -> bool:
         """Whether all of a pack was decided to go, so that nobody misses it."""
         entry = self.packs.get(pack)
         return entry is not None and entry.is_decided and entry.offsets is None

@@ -1,8 +1,8 @@
-"""Sessions and the quarantine: how writers and prunes keep out of each other's way. docs/format.md, "Sessions".
+"""Sessions and pending deletions: how writers and prunes keep out of each other's way. docs/format.md, "Sessions".
 
 A writer registers a session before it looks anything up. Before it links what it stored, it swaps the session from *open* to
 *committing*; afterwards it deletes it. A prune that has waited long enough swaps an open session to *fenced*. Safety comes from
-these swaps: a fenced writer, or one that finds the quarantine moved, looks all its references up again before it goes on.
+these swaps: a fenced writer, or one that finds the pending deletions changed, looks all its references up again before it goes on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Slots: signed, numbered states of the mutable directories. docs/format.md, "Slots", is the specification.
 
 A slot's content is sealed under its read key and its links under its storage index, as in objects; the whole is sealed under the
-vault's frame key, so that a store sees neither number nor size. A sealed copy of the slot's own verify cap, for keepers, lets the
-roots be found again should the register of roots be lost.
+vault's structure key, so that a store sees neither number nor size. A sealed copy of the slot's own verify cap, for keepers, lets
+the roots be found again should the register of roots be lost.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class Slots:
         signature = signing_key_of(cap.writekey).sign(_signed(record, verify.storage_index))
         inside = pad_plain(msgspec.msgpack.encode(msgspec.structs.replace(record, signature=signature)), self._codec, SEAL_OVERHEAD)
         path = self.path_of(verify.storage_index)
-        sealed = seal(self._locator.frame, self._randomness(NONCE_SIZE), inside, _CONTEXT + path.encode())
+        sealed = seal(self._locator.structure_key, self._randomness(NONCE_SIZE), inside, _CONTEXT + path.encode())
         if state is None:
             put_new(self._backend, path, sealed)
         else:
@@ -258,7 +258,7 @@ class Slots:
 
     def _open(self, path: str, sealed: bytes) -> _Record:
         try:
-            inside = unpad_plain(open_sealed(self._locator.frame, sealed, _CONTEXT + path.encode()), self._codec)
+            inside = unpad_plain(open_sealed(self._locator.structure_key, sealed, _CONTEXT + path.encode()), self._codec)
             return _decoder.decode(inside)
         except msgspec.MsgspecError:
             raise MalformedObjectError(f"{path} in {self._backend.location()} does not follow the format") from None

@@ -1,1 +1,1 @@
-"""Where objects are kept: packs that are written, read in windows, verified, and set aside when damaged."""
+"""Where objects are kept: packs that are written, read in windows, verified, and moved away when damaged."""

@@ -1,4 +1,4 @@
-"""Packs that a repair has put aside: out of use for writers, and the last resort of readers. docs/format.md, "Put aside".
+"""Damaged packs, moved away by a repair: out of use for writers, and the last resort of readers. docs/format.md, "Damaged packs".
 
 A damaged pack moves from `packs/` to `damaged/` with the bytes that it has. Beside it lies what the index knew of it, as an index
 object, since its own footer may be what is damaged.
@@ -35,7 +35,7 @@ def _entry_path(name: bytes) -> str:
 
 
 class DamagedPacks:
-    """The packs that were put aside."""
+    """The damaged packs that repairs have moved away."""
 
     def __init__(self, backend: Backend, structure_key: bytes, randomness: Randomness) -> None:
         """Use a backend; nothing is read yet."""
@@ -57,7 +57,7 @@ class DamagedPacks:
         return found
 
     def put(self, pack: bytes, size: int, known: FinishedPack | None) -> None:
-        """Copy a pack of so many bytes aside, with what is known of it; durable when this returns."""
+        """Copy a pack of so many bytes to `damaged/`, with what is known of it; durable when this returns."""
         if known is not None:
             plain = pad_plain(encode_index([known]), Codec(), SEAL_OVERHEAD)
             self._backend.put(_entry_path(pack), seal(self._structure_key, self._randomness(NONCE_SIZE), plain, _CONTEXT))
@@ -70,7 +70,7 @@ class DamagedPacks:
             upload.abort()
 
     def _read(self, path: str, start: int, stop: int) -> bytes:
-        """Read what can be read of a stretch; what the disk does not give out becomes zeros."""
+        """Read what can be read of a range; what the disk does not give out becomes zeros."""
         try:
             return self._backend.get(path, start, stop)
         except ObjectNotFoundError:

@@ -17,9 +17,9 @@ HIGH_LATENCY_KEPT_SIZE_MAX = 48 << 20
 
 
 class PackReadCache:
-    """The stretches of packs that were read last: 8 MiB at most, of a far store 48 MiB. Not thread-safe.
+    """The ranges of packs that were read last: 8 MiB at most, of a far store 48 MiB. Not thread-safe.
 
-    Windows begin at multiples of their size, so that reads in whatever order within a stretch of a pack fetch each byte once.
+    Windows begin at multiples of their size, so that reads in whatever order within a range of a pack fetch each byte once.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -63,7 +63,7 @@ class PackReadCache:
         return window
 
     def _get(self, pack: bytes, start: int, stop: int) -> bytes:
-        # What a repair has put aside is read where nothing else is left.
+        # A damaged pack, which a repair has moved away, is read where nothing else is left.
         for path in (pack_path(pack), damaged_path(pack)):
             with suppress(ObjectNotFoundError):
                 return self._backend.get(path, start, stop)

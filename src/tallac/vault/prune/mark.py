@@ -87,7 +87,7 @@ class Marker:
         """Mark what hangs from sessions, whose links were read before, and from all roots as they are now.
 
         Raises:
-            DamageError: Something in use can't be followed; what hangs below it can't be told from what is dead.
+            DamageError: Something in use can't be followed; what hangs below it can't be distinguished from unreferenced objects.
         """
         session_links = list(session_links)
         seen: tuple[int, list[Link]] | None = None
@@ -131,9 +131,9 @@ class Marker:
     def _follow(self, reader: ObjectReader, marks: Marks, links: list[Link], *, may_miss: bool) -> None:
         """Mark all that hangs from some links.
 
-        A session may name what was never stored whole, or was taken since: its writer will be told. A root may not.
+        A session may name what was never stored whole, or was taken since: its writer finds out. A root may not.
         """
-        # What lies aside since a repair is followed too, and known to no index.
+        # What is left in damaged packs is followed too, and known to no index.
         unknown: set[bytes] = set()
         while links:
             link = links.pop()
@@ -166,5 +166,5 @@ class Marker:
 
 def _stopped(error: DamageError) -> DamageError:
     return type(error)(
-        f"{error}: what hangs below it can't be told from what is dead, so nothing is deleted; `tallac check` names what is hit"
+        f"{error}: what it refers to can't be told from unused data, so nothing is deleted; `tallac check` names what is hit"
     )

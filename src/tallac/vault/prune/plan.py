@@ -12,7 +12,7 @@ from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack
 from tallac.vault.prune.mark import Marks
 
 OFFSETS_MAX = 250_000
-"""Copies named singly in one round's quarantine, which every writer holds in memory."""
+"""Copies that one round names singly among the pending deletions, which every writer holds in memory."""
 
 
 class PackUse(msgspec.Struct):
@@ -45,7 +45,7 @@ class Survey:
     """Which copies are in use.
 
     An object that was reached is in use in one of its copies: the one in the pack whose name comes first, among those that are
-    there and not in quarantine. So what is stored twice becomes free, and two prunes never count on each other's victims.
+    there and not pending deletion. So what is stored twice becomes free, and two prunes never count on each other's victims.
     """
 
     def __init__(self, index: VaultIndex, marks: Marks) -> None:
@@ -56,7 +56,7 @@ class Survey:
         self._there = self._indexed - index.absent_packs
 
     def uses(self, pending: PendingDeletions) -> dict[bytes, PackUse]:
-        """Count each pack's use; what is in quarantine already is left out."""
+        """Count each pack's use; packs with pending deletions are left out."""
         uses = {pack: PackUse() for pack in self._indexed if pack not in pending.packs}
         for name, location in self._index.records():
             use = uses.get(location.pack)
@@ -82,7 +82,7 @@ class Survey:
 
     def _kept_copy(self, name: bytes, pending: PendingDeletions) -> ObjectLocation | None:
         there = [copy for copy in self._index.copies(name) if copy.pack in self._there and not pending.is_pending(copy)]
-        # Who empties a pack may leave behind what another pack has, so what lies in packs in quarantine is counted on last.
+        # Who empties a pack may leave behind what another pack has, so packs with pending deletions are counted on last.
         return min(there, key=lambda copy: (copy.pack in pending.packs, copy.pack, copy.offset), default=None)
 
 

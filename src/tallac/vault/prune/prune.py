@@ -92,12 +92,12 @@ class Prune:
                 return
 
     def _enter(self, survey: Survey) -> tuple[int, PendingDeletions]:
-        """Propose what is dead and decide upon it; give the number of the proposal, and the quarantine."""
+        """Propose what is dead and decide upon it; return the number of the proposal, and the pending deletions."""
         pending = self._propose(survey)
         proposed = pending.number
         if any(not entry.is_decided for entry in pending.packs.values()):
-            self._watch.wait(self._options.fence_after_seconds, self._tell_waiting)
-            self._tell_waiting(0)
+            self._watch.wait(self._options.fence_after_seconds, self._report_waiting)
+            self._report_waiting(0)
             pending = self._decide(proposed)
         return proposed, pending
 
@@ -116,12 +116,12 @@ class Prune:
                 # Without space the index stays as it is; what is not in it is left alone until a later round.
                 with suppress(StoreFullError):
                     self._index.publish(found)
-        # Whatever is in quarantine can still be followed.
+        # What is pending deletion can still be followed.
         self._index.pending = NO_PENDING_DELETIONS
         return self._marker.mark(links_in_use(sessions))
 
     def _propose(self, survey: Survey) -> PendingDeletions:
-        """Put the dead into quarantine, durably: all of it, or on a full store as much as can be written down."""
+        """Propose to delete what is not in use, durably: all of it, or on a full store as much as can be written down."""
         proposed: list[PendingPack] = []
         count: int | None = None
 
@@ -166,7 +166,7 @@ class Prune:
 
     def _sweep(self, pending: PendingDeletions) -> None:
         Sweep(self._components, self._register, self.report).sweep(pending)
-        self._tell()
+        self._report_progress()
 
     def _foresee(self, survey: Survey) -> None:
         """Report what would be deleted and moved."""
@@ -183,12 +183,12 @@ class Prune:
         sum_ = total(uses)
         self.report.alive_objects, self.report.alive_bytes = sum_.alive, sum_.alive_size
         self.report.dead_objects, self.report.dead_bytes = sum_.dead, sum_.dead_size
-        self._tell()
+        self._report_progress()
 
-    def _tell_waiting(self, sessions: int) -> None:
+    def _report_waiting(self, sessions: int) -> None:
         self.report.waiting_sessions = sessions
-        self._tell()
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._progress is not None:
             self._progress(self.report)

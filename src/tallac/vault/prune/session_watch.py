@@ -39,7 +39,7 @@ class SessionWatch:
         """Read all sessions that are there, by two listings and by the names of those that were seen before.
 
         Raises:
-            CorruptObjectError: One is damaged, so what it needs can't be told.
+            CorruptObjectError: One is damaged, so what it needs is unknown.
             StoreError: A listing left out a session that is there.
         """
         listings = [{item.name for item in self._backend.list(SESSION_PREFIX)} for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The figures of a vault, as a keeper sees them."""
+"""Statistics of a vault, as a keeper sees them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SessionStats(msgspec.Struct, frozen=True):
 
 
 class VaultStats(msgspec.Struct):
-    """The figures of a vault.
+    """Statistics of a vault.
 
     Attributes:
         identity: The vault's 32 hexadecimal digits.
@@ -37,8 +37,8 @@ class VaultStats(msgspec.Struct):
         stored: What lies in the backend: `packs`, `index`, `slots`, `aside`, `other`.
         roots: How many mutable directories and files there are.
         sessions: The writers that are under way, or were killed.
-        proposed_packs, decided_packs: In quarantine; those that are decided are gone or about to go.
-        trouble: Why the objects could not be told apart; "" if they could.
+        proposed_packs, decided_packs: Packs with pending deletions; those that are decided are deleted, or about to be.
+        trouble: Why it is unknown which objects are in use; "" if they could.
     """
 
     identity: str

@@ -1,4 +1,4 @@
-"""Carry out what a prune has decided: move what stays, swap the index, delete packs, and take them out of the quarantine."""
+"""Carry out what a prune has decided: move what stays, swap the index, delete packs, and take them out of the pending deletions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REGISTERS_SIZE = 64 << 10
 """Left free beside new packs, for the registers."""
 
 GONE_MAX = 1000
-"""So many names of deleted packs stay in quarantine, lest a writer that slept meanwhile bring them back into the index."""
+"""So many names of deleted packs stay pending, lest a writer that slept meanwhile bring them back into the index."""
 
 
 def replace_packs(register: Register, store: IndexStore, dropped: Collection[bytes], added: Iterable[FinishedPack]) -> None:
@@ -82,16 +82,16 @@ class Sweep:
     """One pass over all that is decided, by this prune or by one that was interrupted."""
 
     def __init__(self, components: VaultComponents, register: Register, report: PruneReport) -> None:
-        """Take the quarantine's register, and a report to add to."""
+        """Take the register of pending deletions, and a report to add to."""
         self._components = components
         self._register = register
         self._report = report
         self._index = components.index
         self._reserve = components.reserve
-        self._stored = StoredPacks(components.backend, components.locator.frame)
+        self._stored = StoredPacks(components.backend, components.locator.structure_key)
 
     def sweep(self, pending: PendingDeletions) -> None:
-        """Delete everything in a state of the quarantine that is decided."""
+        """Delete everything that is decided in a state of the pending deletions."""
         self._index.refresh()
         listed = self._stored.sizes()
         indexed = self._indexed()
@@ -151,7 +151,7 @@ class Sweep:
         try:
             self._replace(packs, [])
         except StoreFullError:
-            # Nobody relies on what is in quarantine, so the index may name these packs until there is space to swap it.
+            # Nobody relies on what is pending deletion, so the index may name these packs until there is space to swap it.
             self._delete(packs, listed)
             self._replace(packs, [])
         else:
@@ -159,7 +159,7 @@ class Sweep:
 
     def _repack(self, batch: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> list[bytes]:
         """Move what stays of some packs, and delete them; give those that could be read whole."""
-        repacking = Repacking(self._components.backend, self._components.locator.frame, self._components.randomness)
+        repacking = Repacking(self._components.backend, self._components.locator.structure_key, self._components.randomness)
         moved: list[bytes] = []
         self._index.refresh()
         others = (self._indexed() & listed.keys()) - pending.packs.keys()
@@ -203,7 +203,7 @@ class Sweep:
             self._report.deleted_bytes += listed.get(pack, 0)
 
     def _empty(self, gone: set[bytes]) -> None:
-        """Take out of the quarantine what is gone, but for the names of the last packs."""
+        """Take what was deleted out of the pending deletions, but for the names of the last packs."""
 
         def edit(text: bytes | None) -> bytes | None:
             before = decode_pending(text)

@@ -76,7 +76,7 @@ def _below(reader: ObjectReader, node: NodeRef, start: int, offset: int) -> Iter
 
 
 class VaultFile(io.RawIOBase):
-    """One file's content. Holds one piece at a time; every byte it gives is verified."""
+    """One file's content. Holds one chunk at a time; every byte that it returns is verified."""
 
     def __init__(self, reader: ObjectReader, root: NodeRef) -> None:
         """Open the file whose chunk or list is root; nothing is read yet."""
@@ -109,17 +109,17 @@ class VaultFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed wants a WriteableBuffer here.
-        """Read what is left of the present piece.
+        """Read what is left of the current chunk.
 
         Raises:
-            MissingObjectError, CorruptObjectError: The piece is lost or damaged.
+            MissingObjectError, CorruptObjectError: The chunk is lost or damaged.
         """
         part = self.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most size bytes, what is left of the present piece at most; everything where size is negative."""
+        """Read at most size bytes, what is left of the current chunk at most; everything where size is negative."""
         if size < 0:
             return self.readall()
         if self._position >= self._root.size or not size:
@@ -135,7 +135,7 @@ class VaultFile(io.RawIOBase):
         return part
 
     def _load(self) -> None:
-        """Make the piece at the position the present one: the next in turn, or found from the root after a seek."""
+        """Make the chunk at the position the current one: the next in turn, or found from the root after a seek."""
         start, chunk = next(self._chunks, (0, None))
         if chunk is None or not start <= self._position < start + chunk.size:
             self._chunks = chunks_from(self._reader, self._root, self._position)

@@ -1,4 +1,4 @@
-"""Repair a vault with a keeper key: what can be made again is, what a mirror has comes from there, what is damaged is put aside.
+"""Repair a vault with a keeper key: what can be made again is, what a mirror has comes from there, what is damaged is moved away.
 
 Nothing is thrown away but what is known to be whole elsewhere: a damaged pack goes to `damaged/` with all its bytes, where readers
 find what is left in it, and leaves the index, so that the next backup stores anew what its source still has.
@@ -19,7 +19,7 @@ from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.reachable import CapCheck
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import FinishedPack, names_in
-from tallac.vault.format.header import mend_headers
+from tallac.vault.format.header import repair_headers
 from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
@@ -77,9 +77,9 @@ class Repair:
         """
         try:
             self._repair_structure()
-            roots = self._mend_roots()
-            self._mend_slots(roots)
-            self._mend_packs()
+            roots = self._repair_roots()
+            self._repair_slots(roots)
+            self._repair_packs()
             if not self._options.is_dry_run:
                 self._bring_back(roots, caps)
             self._count_missing(roots)
@@ -92,20 +92,20 @@ class Repair:
 
     def _repair_structure(self) -> None:
         is_dry_run = self._options.is_dry_run
-        for message in mend_headers(self._backend, self._components.identity, is_dry_run=is_dry_run):
+        for message in repair_headers(self._backend, self._components.identity, is_dry_run=is_dry_run):
             self._did(f"written anew: {message}")
         try:
             pending = pending_deletions_of(self._pending.read())
             # What a prune has decided upon is gone, or about to go.
-            self._gone = {pack for pack in pending.packs if pending.is_gone(pack)}
+            self._gone = {pack for pack in pending.packs if pending.is_deleted(pack)}
         except DamageError:
-            self._did("emptied, since it was damaged: the quarantine")
+            self._did("emptied, since it was damaged: the register of pending deletions")
             if not is_dry_run:
                 self._pending.rewrite(b"")
         self._repair_duplicates()
-        self._mend_reserve()
-        self._mend_sessions()
-        self._mend_index()
+        self._repair_reserve()
+        self._repair_sessions()
+        self._repair_index()
 
     def _repair_duplicates(self) -> None:
         """Write passphrases and envelopes anew of which one copy is whole."""
@@ -121,7 +121,7 @@ class Repair:
         for finding in left:
             self._left(finding.message)
 
-    def _mend_reserve(self) -> None:
+    def _repair_reserve(self) -> None:
         """Delete damaged pieces of the reserve; the next backup adds others."""
         for item in list(self._backend.list(RESERVE_PREFIX)):
             if is_damaged(self._backend, item.name):
@@ -129,7 +129,7 @@ class Repair:
                 if not self._options.is_dry_run:
                     self._backend.delete(item.name)
 
-    def _mend_sessions(self) -> None:
+    def _repair_sessions(self) -> None:
         for item in list(self._backend.list(SESSION_PREFIX)):
             found = self._backend.get_versioned(item.name)
             if found is None:
@@ -145,7 +145,7 @@ class Repair:
             elif state is None:
                 self._left(f"{item.name} is damaged: when no backup is running, repair with --remove-stale-sessions")
 
-    def _mend_index(self) -> None:
+    def _repair_index(self) -> None:
         index = self._components.index
         index.refresh()
         found = index.look_at_packs()
@@ -157,7 +157,7 @@ class Repair:
             index.publish(found)
             index.look_at_packs()
 
-    def _mend_roots(self) -> list[MutableDirectoryVerify]:
+    def _repair_roots(self) -> list[MutableDirectoryVerify]:
         """Make the roots again from the slots where their register is lost; give the roots."""
         roots = self._components.require_roots()
         by_slots = self._slots.all_roots(self._keeper)
@@ -174,7 +174,7 @@ class Repair:
                 )
         return list(dict.fromkeys([*known, *by_slots]))
 
-    def _mend_slots(self, roots: list[MutableDirectoryVerify]) -> None:
+    def _repair_slots(self, roots: list[MutableDirectoryVerify]) -> None:
         for cap in roots:
             path = self._slots.path_of(cap.storage_index)
             try:
@@ -193,14 +193,14 @@ class Repair:
         known = {self._slots.path_of(cap.storage_index) for cap in roots}
         for item in self._backend.list(SLOT_PREFIX):
             if item.name not in known:
-                self._left(f"{item.name} is damaged, and among no roots: which directory it was can't be told")
+                self._left(f"{item.name} is damaged, and among no roots: which directory it was is unknown")
 
     # Packs
 
-    def _mend_packs(self) -> None:
-        """Get damaged and lost packs from the mirror, put the damaged ones aside, and drop the rest from the index."""
+    def _repair_packs(self) -> None:
+        """Get damaged and lost packs from the mirror, move the damaged ones away, and drop the rest from the index."""
         indexed = self._indexed()
-        listed = StoredPacks(self._backend, self._components.locator.frame).sizes()
+        listed = StoredPacks(self._backend, self._components.locator.structure_key).sizes()
         if not self._options.is_quick:
             self.report.bytes_total = sum(listed.values())
         lost: list[bytes] = []
@@ -228,14 +228,14 @@ class Repair:
         if lost:
             self._did(f"taken out of the index, since they are gone: {pluralize(len(lost), 'pack')}")
         if damaged:
-            self._did(f"put aside: {pluralize(len(damaged), 'damaged pack')}")
+            self._did(f"moved to damaged/: {pluralize(len(damaged), 'damaged pack')}")
         if self._options.is_dry_run or not (lost or damaged):
             return
         if dropped:
             replace_packs(self._components.index_register, self._components.index_store, set(dropped), [])
         for name in damaged:
             self._backend.delete(pack_path(name))
-        # Records of what is stored belong to the quarantine's number: the next backup looks everything up, piece by piece.
+        # Records of what is stored belong to the number of this register: the next backup looks everything up, chunk by chunk.
         self._pending.swap(lambda text: text or b"")
 
     def _indexed(self) -> dict[bytes, FinishedPack]:
@@ -276,7 +276,7 @@ class Repair:
     # Objects
 
     def _bring_back(self, roots: list[MutableDirectoryVerify], caps: Iterable[Cap]) -> None:
-        """Store again what is missing: from other packs of the mirror, then from what lies aside."""
+        """Store again what is missing: from other packs of the mirror, then from damaged packs."""
         if self._mirror is not None:
             mirror = self._mirror
             tried: set[bytes] = set()
@@ -293,7 +293,7 @@ class Repair:
         if self._missing(roots):
             self.report.salvaged_objects = len(self._repack(lambda repacking: self._salvage(repacking, caps)))
             if self.report.salvaged_objects:
-                self._did(f"found whole in what lies aside, and stored again: {pluralize(self.report.salvaged_objects, 'object')}")
+                self._did(f"salvaged from damaged packs: {pluralize(self.report.salvaged_objects, 'object')}")
 
     def _salvage(self, repacking: Repacking, caps: Iterable[Cap]) -> set[bytes]:
         salvage = Salvage(self._components, repacking)
@@ -303,7 +303,7 @@ class Repair:
 
     def _repack(self, fill: Callable[[Repacking], set[bytes]]) -> set[bytes]:
         """Fill new packs, and enter them in the index; give the names of what is in them."""
-        repacking = Repacking(self._backend, self._components.locator.frame, self._components.randomness)
+        repacking = Repacking(self._backend, self._components.locator.structure_key, self._components.randomness)
         try:
             names = fill(repacking)
             packs = repacking.finish()
@@ -329,9 +329,9 @@ class Repair:
         missing = self._missing(roots)
         self.report.missing_objects = len(missing)
         if missing and not self._options.is_dry_run:
-            aside = sum(1 for name in missing if any(True for _ in self._components.index.copies_in_damaged_packs(name)))
+            damaged = sum(1 for name in missing if any(True for _ in self._components.index.copies_in_damaged_packs(name)))
             self._left(
-                f"missing: {pluralize(len(missing), 'object')}, {aside} of them in damaged packs that were put aside, where a "
+                f"missing: {pluralize(len(missing), 'object')}, {damaged} of them in damaged packs kept in damaged/, where a "
                 "restore finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"
             )
 

@@ -30,10 +30,10 @@ class RepairReport(msgspec.Struct):
         done: What was done, a sentence each.
         left: What could not be put right, a sentence each.
         healed_packs: Damaged or lost packs that came whole from the mirror.
-        aside_packs: Damaged packs that were put aside, with all their bytes.
+        aside_packs: Damaged packs that were moved to `damaged/`, with all their bytes.
         lost_packs: Packs that are gone, and left the index.
         fetched_objects: Objects that came from other packs of the mirror.
-        salvaged_objects: Objects that were found whole in what was put aside, and stored again.
+        salvaged_objects: Objects that were found whole in damaged packs, and stored again.
         missing_objects: Objects in use that are in no whole pack after all that.
         bytes_read, bytes_total: How far the reading of the packs is.
     """

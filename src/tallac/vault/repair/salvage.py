@@ -1,4 +1,4 @@
-"""Salvage: find, with read caps, what is whole in packs that were put aside, and store it again as it is sealed.
+"""Salvage: find, with read caps, what is whole in damaged packs, and store it again as it is sealed.
 
 Only a read cap tells whether an object is whole, and each copy is judged by itself: content and sealed links.
 """
@@ -56,7 +56,7 @@ class Salvage:
         self._slots = components.slots
         self._naming = components.locator.naming
         self._repacking = repacking
-        # It reads any copy that is whole, those put aside included.
+        # It reads any copy that is whole, those in damaged packs included.
         self._reader = ObjectReader(components.backend, components.locator, components.index)
         self._one = OneCopy()
         self._one_reader = ObjectReader(components.backend, components.locator, self._one)
@@ -135,7 +135,7 @@ class Salvage:
         self._rescue(link, _chunk(chunk))
 
     def _rescue(self, link: Link, read: Callable[[ObjectReader], object]) -> bool:
-        """Store an object again that has no copy but aside ones, if one of them is whole; False where it was seen before."""
+        """Store an object again that has no copy but in damaged packs, if one of them is whole; False where it was seen before."""
         name = object_name_of(self._naming, link.storage_index)
         if name in self._seen or name in self._seen_lost:
             return False

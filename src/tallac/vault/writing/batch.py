@@ -44,7 +44,7 @@ from tallac.vault.writing.object_writer import ObjectWriter
 LITERAL_SIZE_MAX = 55
 PUBLISH_BODY_SIZE = 4 << 20
 FLUSH_SIZE = 64 << 20
-"""After so many bytes of large files their lists are made durable: a killed run's pieces are found again only by way of these."""
+"""After so many bytes of large files their lists are made durable: only by these are the chunks of a killed run found again."""
 
 
 class _Receipt(msgspec.Struct, array_like=True):
@@ -69,7 +69,7 @@ class VaultChunkWriter:
     def __init__(self, objects: ObjectWriter) -> None:
         """Store through an object writer of this process."""
         self._objects = objects
-        self._told = 0
+        self._bytes_reported = 0
 
     def put_small(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.ContentWriter`."""
@@ -90,8 +90,8 @@ class VaultChunkWriter:
 
     def _receipt(self, packs: list[FinishedPack]) -> bytes:
         stored = self._objects.bytes_stored
-        told, self._told = self._told, stored
-        return msgspec.msgpack.encode(_Receipt(stored - told, [(pack.name, pack.size, pack.body) for pack in packs]))
+        reported, self._bytes_reported = self._bytes_reported, stored
+        return msgspec.msgpack.encode(_Receipt(stored - reported, [(pack.name, pack.size, pack.body) for pack in packs]))
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class VaultWriter:
         self.takes_chunks = True
         self.threads = 0
         # What a prune has taken is no loss.
-        self.has_losses = any(not index.pending.is_gone(pack) for pack in index.absent_packs)
+        self.has_losses = any(not index.pending.is_deleted(pack) for pack in index.absent_packs)
         self.epoch = index.pending.number
 
     @property
@@ -221,9 +221,9 @@ class VaultWriter:
 
     def adopt(self, receipt: bytes) -> None:
         """See `tallac.interfaces.WorkerHost`."""
-        told = _receipt_decoder.decode(receipt)
-        self._workers_stored += told.bytes_stored
-        self._unpublished += [FinishedPack(*pack) for pack in told.packs]
+        received = _receipt_decoder.decode(receipt)
+        self._workers_stored += received.bytes_stored
+        self._unpublished += [FinishedPack(*pack) for pack in received.packs]
         self._publish_some()
 
     def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:

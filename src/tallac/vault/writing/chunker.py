@@ -1,6 +1,6 @@
-"""Where files are cut into pieces. docs/format.md, "Pieces", is the specification; tests/vectors pins the cut points.
+"""Cut files into chunks. docs/format.md, "Pieces", is the specification; tests/vectors pins the cut points.
 
-First, stretches of at least 1 MiB of zeros, on a grid of 64 KiB, are taken out: they are holes, of which nothing is stored,
+First, runs of at least 1 MiB of zeros, on a grid of 64 KiB, are taken out: they are holes, of which nothing is stored,
 whether the file system knows them as holes or not. What lies between them is cut by FastCDC, seeded with a secret of the vault.
 """
 
@@ -36,12 +36,12 @@ class Cutter:
         self._window = bytearray(WINDOW_SIZE)
 
     def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
-        """Find the pieces of an open file, in order, from where one of them begins. Where the file shrinks, they end early.
+        """Find the chunks of an open file, in order, from where one of them begins. Where the file shrinks, they end early.
 
         Raises:
             OSError: The file can't be read.
         """
-        # The block in which a piece begins is in the same stretch as the piece: stretches end where blocks do.
+        # The block in which a chunk begins is in the same range of data as the chunk: ranges end where blocks do.
         for first, end, is_hole in ranges(descriptor, size, start // BLOCK_SIZE * BLOCK_SIZE):
             begin = max(first, start)
             if os.fstat(descriptor).st_size < end:
@@ -59,7 +59,7 @@ class Cutter:
             is_last = start + filled == end or filled < len(view)
             position = start
             for chunk in self._chunker.cut_buf(view[:filled]):
-                # Only the end of the stretch may end a piece, not the end of the window.
+                # Only the end of the range may end a chunk, not the end of the window.
                 if not is_last and chunk.offset + chunk.length == filled:
                     break
                 yield Chunk(position, chunk.length)

@@ -44,9 +44,9 @@ class ObjectWriter:
         self._randomness = randomness
         self._codec = Codec()
         self._committer = PackUploader(uploads_max(backend))
-        frame = writer_key.locator_key.frame
-        self._files = PackWriter(backend, frame, self._codec, randomness, self._committer)
-        self._nodes = PackWriter(backend, frame, self._codec, randomness, self._committer)
+        structure_key = writer_key.locator_key.structure_key
+        self._files = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
+        self._nodes = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
 
     @property
     def bytes_stored(self) -> int:

@@ -79,8 +79,8 @@ class VaultSession:
         if self._first_number is None:
             # Later batches look at a later state, but what the first one relied on was looked up under this one.
             self._first_number = index.pending.number
-        # An index of the moment at which the quarantine was read will do, and no older one: a prune takes a pack out of the index
-        # before it takes it out of the quarantine, so what that index names is there or in quarantine.
+        # An index of the moment at which the pending deletions were read will do, and no older one: a prune takes a pack out of the
+        # index before it takes it out of these, so what that index names is there or pending deletion.
         index.refresh(is_register_known=True)
         found = index.look_at_packs()
         if found:
@@ -102,7 +102,7 @@ class VaultSession:
         self._state(SessionState.COMMITTING, list(caps), list(found))
 
     def confirm(self) -> None:
-        """See, after the edits, that no prune has come between the look at the quarantine and them.
+        """Check, after the edits, that no prune has come between them and the look at the pending deletions.
 
         Such a prune has waited for this session, unless all listings have hidden it from that prune.
 

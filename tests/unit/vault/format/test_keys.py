@@ -27,7 +27,7 @@ def test_the_chain_of_keys() -> None:
     assert writer.chunker_seed == int.from_bytes(derived(SECRET, b"chunker seed")[:8], "big") >> 1
     assert keeper.roots == derived(keeper.secret, b"roots")
     assert keeper.locator_key.naming == derived(keeper.locator_key.secret, b"object names")
-    assert keeper.locator_key.frame == derived(keeper.locator_key.secret, b"frame")
+    assert keeper.locator_key.structure_key == derived(keeper.locator_key.secret, b"frame")
 
 
 def test_a_weaker_key_has_no_way_back() -> None:
@@ -51,7 +51,7 @@ def test_all_derived_keys_differ() -> None:
         keeper.roots,
         locator.secret,
         locator.naming,
-        locator.frame,
+        locator.structure_key,
     ]
     assert len(set(secrets)) == len(secrets)
 

@@ -58,12 +58,12 @@ def pending(backend: Backend, key: WriterKey, packs: list[bytes], *, is_decided:
 
 def all_packs(backend: Backend, key: WriterKey) -> list[bytes]:
     """Give the names of all packs."""
-    return list(StoredPacks(backend, key.locator_key.frame).sizes())
+    return list(StoredPacks(backend, key.locator_key.structure_key).sizes())
 
 
 def all_names(backend: Backend, key: WriterKey) -> list[bytes]:
     """Give the names of all stored objects."""
-    packs = StoredPacks(backend, key.locator_key.frame)
+    packs = StoredPacks(backend, key.locator_key.structure_key)
     return [stored.name for pack in packs.footers(packs.sizes()) for stored in decode_body(pack.body)]
 
 
@@ -260,7 +260,7 @@ def test_a_session_object_is_sealed(backend: MemoryBackend, key: WriterKey, vaul
     with vault.session():
         (path,) = sessions(backend)
         sealed = backend.get(path)
-        for wrong_path, wrong_key in ((path[:-1] + "x", key.keeper_key.roots), (path, key.locator_key.frame)):
+        for wrong_path, wrong_key in ((path[:-1] + "x", key.keeper_key.roots), (path, key.locator_key.structure_key)):
             with pytest.raises(CorruptObjectError):
                 decode_session(wrong_path, sealed, wrong_key)
 

@@ -211,12 +211,13 @@ def test_nobody_else_can_sign(backend: MemoryBackend, key: WriterKey, tmp_path: 
         replace(genuine, signature=b""),
     ):
         inside = pad_plain(msgspec.msgpack.encode(forged), Codec(), 28)
-        backend.put(path, seal(key.locator_key.frame, os.urandom(NONCE_SIZE), inside, b"slot\1" + path.encode()))
+        backend.put(path, seal(key.locator_key.structure_key, os.urandom(NONCE_SIZE), inside, b"slot\1" + path.encode()))
         with pytest.raises(CorruptObjectError, match="not signed"):
             slots.read(cap.verify_cap)
     for junk in (b"", b"\x97", msgspec.msgpack.encode([1, 2]), msgspec.msgpack.encode(["x"] * 7)):
         backend.put(
-            path, seal(key.locator_key.frame, os.urandom(NONCE_SIZE), pad_plain(junk, Codec(), 28), b"slot\1" + path.encode())
+            path,
+            seal(key.locator_key.structure_key, os.urandom(NONCE_SIZE), pad_plain(junk, Codec(), 28), b"slot\1" + path.encode()),
         )
         with pytest.raises(CorruptObjectError):
             slots.read(cap.verify_cap)

@@ -421,7 +421,7 @@ def test_who_has_seen_more_is_told(place: Place) -> None:
 
 def test_damaged_links_are_not_salvaged(place: Place) -> None:
     """An object whose content is whole and whose sealed links are not stays aside: a keeper could not follow it."""
-    frame = place.key.locator_key.frame
+    frame = place.key.locator_key.structure_key
     stored_packs = StoredPacks(place.backend, frame)
     for pack in stored_packs.footers(stored_packs.sizes()):
         with_links = [stored for stored in decode_body(pack.body) if stored.links_length]
