@@ -1,4 +1,4 @@
-"""Cut files into chunks. docs/format.md, "Pieces", is the specification; tests/vectors pins the cut points.
+"""Cut files into chunks. docs/format.md, "Chunks", is the specification; tests/vectors pins the cut points.
 
 First, runs of at least 1 MiB of zeros, on a grid of 64 KiB, are taken out: they are holes, of which nothing is stored,
 whether the file system knows them as holes or not. What lies between them is cut by FastCDC, seeded with a secret of the vault.
