@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -16,6 +15,9 @@ from tallac.dag import display_path
 from tallac.errors import SourceError, UsageError
 from tallac.interfaces import FileContent
 from tallac.source import Scope
+
+if TYPE_CHECKING:
+    import subprocess
 
 NAMED_COUNT_MAX = 32
 """A snapshot's facts name no more sources than this; of more, the folder that holds them all."""
@@ -184,6 +186,8 @@ def command_output(command: Sequence[str]) -> Iterator[FileContent]:
     Raises:
         SourceError: It can't be run.
     """
+    import subprocess  # lazy import: few backups are of a command's output
+
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0)
     except OSError as error:

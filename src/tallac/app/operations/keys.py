@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tallac.app.operations.key_source import KeySources
-from tallac.app.operations.passphrases import UserPassphrases
-from tallac.app.operations.recovery import Recovery
 from tallac.app.workspace import Workspace
 from tallac.errors import AuthorityError
 from tallac.vault.format.keys import KeeperKey, LocatorKey
+
+if TYPE_CHECKING:
+    from tallac.app.operations.passphrases import UserPassphrases
+    from tallac.app.operations.recovery import Recovery
 
 
 class Keys:
@@ -23,9 +27,22 @@ class Keys:
 
     def __init__(self, workspace: Workspace, warn: Callable[[str], None]) -> None:
         self._workspace = workspace
-        self.passphrases = UserPassphrases(workspace, warn)
+        self._warn = warn
         self.sources = KeySources(workspace)
-        self.recovery = Recovery(workspace, warn)
+
+    @cached_property
+    def passphrases(self) -> UserPassphrases:
+        """Sets, lists and removes passphrases."""
+        from tallac.app.operations.passphrases import UserPassphrases  # lazy import: loads the ciphers
+
+        return UserPassphrases(self._workspace, self._warn)
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """Connects to a vault by passphrase or recovery kit, and makes such kits."""
+        from tallac.app.operations.recovery import Recovery  # lazy import: loads the ciphers
+
+        return Recovery(self._workspace, self._warn)
 
     def locator_key(self, alias: str) -> LocatorKey:
         """Return the key that a holder of a read cap needs beside it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.snapshot_paths import choose_snapshots, list_snapshots
@@ -19,11 +19,12 @@ from tallac.look.snapshot_filter import SnapshotFilter
 from tallac.retention.forget import Plan, RetentionPolicy, Undone, forget, forget_named, parse_group_by, undo
 from tallac.retention.marks import TagChange, hold, release, tag
 from tallac.retention.record import RetentionRecord
-from tallac.retention.rewrite import Rewritten, rewrite
 from tallac.retention.target import Target
-from tallac.source import Patterns
 from tallac.transfer import Place, find_writable
 from tallac.vault.local_state import open_state_folder
+
+if TYPE_CHECKING:
+    from tallac.retention.rewrite import Rewritten
 
 RECORD_FILE = "retention.db"
 RECORD_ROOM = 48 << 10
@@ -112,6 +113,9 @@ class Snapshots:
         Raises:
             PatternError: Nothing can match a pattern.
         """
+        from tallac.retention.rewrite import rewrite  # lazy import: a listing does without it
+        from tallac.source import Patterns  # lazy import: likewise
+
         is_excluded = Patterns.of_options(patterns).matches
         grid, found = self._target(target)
         names = _names(grid, found, snapshots)

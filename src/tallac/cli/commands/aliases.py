@@ -7,7 +7,7 @@ from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag, option
 from tallac.cli.output.display import table
 from tallac.cli.output.stderr import show_name
-from tallac.cli.reports.backup import created_vault, ways_back
+from tallac.cli.reports.new_vault import created_vault, ways_back
 
 
 @define(

@@ -11,15 +11,8 @@ from tallac.cli.options.backup import backup_options, options_of
 from tallac.cli.options.exclusions import exclusion_options
 from tallac.cli.options.option import Option, argument, flag, option, several
 from tallac.cli.output.progress import ProgressLine
-from tallac.cli.reports.backup import (
-    created_vault,
-    dry_run_fields,
-    dry_run_rows,
-    observer,
-    summary_fields,
-    summary_rows,
-    ways_back,
-)
+from tallac.cli.reports.backup import dry_run_fields, dry_run_rows, observer, summary_fields, summary_rows
+from tallac.cli.reports.new_vault import created_vault, ways_back
 from tallac.errors import UsageError
 
 INCOMPLETE = 3
