@@ -37,6 +37,17 @@ class FormatError(Exception):
     """Tell that something is missing, or is not as the page says."""
 
 
+class Rules(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Hold by which rules a snapshot left files out."""
+
+    p: list[tuple[bytes, bool]] = []
+    i: bytes | None = b".tallacignore"
+    m: list[tuple[bytes, bytes]] = []
+    z: int | None = None
+    x: bool = False
+    c: bool = False
+
+
 class Facts(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """Hold what an entry in `Archives` says of its snapshot."""
 
@@ -52,6 +63,7 @@ class Facts(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     x: int = 0
     t: list[str] = []
     v: str = ""
+    r: Rules | None = None
 
 
 class Metadata(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -73,6 +85,9 @@ class Metadata(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     f: int = 0
     h: list[tuple[int, int]] = []
     w: bool = False
+    M: list[bytes] = []
+    P: bool = False
+    N: bool = False
     S: Facts | None = None
     o: dict[str, Any] | None = None
 
@@ -715,6 +730,8 @@ def in_order(entries: list[StoredEntry]) -> list[StoredEntry]:
     for _, _, metadata, _ in entries:
         attributes = [name for name, _ in metadata.x]
         require(attributes == sorted(set(attributes)), "extended attributes are out of order")
+        require(sorted(set(metadata.M)) == metadata.M, "names of what is missing are out of order")
+        require(metadata.S is None or metadata.S.r != Rules(), "rules that are as they always are")
         require(all(0 <= time[1] < 10**9 for time in (metadata.t, metadata.c) if time), "a time has wrong nanoseconds")
         require(list(metadata.o or {}) == sorted(metadata.o or {}), "other tools' keys are out of order")
     return entries

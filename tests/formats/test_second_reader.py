@@ -27,12 +27,19 @@ from tests.formats.second_reader import (
     Entry,
     Facts,
     FormatError,
+    Rules,
+    StoredEntry,
     Vault,
     attenuate,
+    in_order,
     keyed,
     link_of,
     unbase32,
+    unpack,
 )
+
+from tallac import dag
+from tallac.dag import Metadata, SnapshotFacts, SnapshotRules, encode_table
 
 SOURCES = Path(__file__).parents[2] / "src"
 MIB = 1 << 20
@@ -292,6 +299,24 @@ def test_what_snapshots_added(made: Made, vault: Vault) -> None:
     """What the snapshots' facts say was added is together the size of all packs."""
     added = [entry.metadata.S.a for entry in _snapshots(vault, made)[0] if entry.metadata.S]
     assert sum(added) == sum(path.stat().st_size for path in (made.folder / "packs").iterdir())
+
+
+def test_what_was_left_out() -> None:
+    """The second reader reads what a snapshot says of what it left out, and refuses names that are out of order."""
+    rules = SnapshotRules(patterns=((b"*.\xff", True), (b"/a", False)), ignore_file=None, size_max=7, is_cut=True)
+    facts = SnapshotFacts(host="host", rules=rules)
+    entries = [
+        dag.Entry(b"a", b"M", Metadata(missing=(b"one", b"two"), snapshot=facts)),
+        dag.Entry(b"b", b"M", Metadata(partial=True)),
+        dag.Entry(b"c", b"M", Metadata(mounted=True)),
+    ]
+    one, two, three = (entry[2] for entry in in_order(unpack(encode_table(entries), list[StoredEntry])))
+    assert one.S is not None
+    assert (one.M, one.S.r) == ([b"one", b"two"], Rules(p=[(b"*.\xff", True), (b"/a", False)], i=None, z=7, c=True))
+    assert (two.P, two.N, three.P, three.N) == (True, False, False, True)
+    disordered = [dag.Entry(b"a", b"M", Metadata(missing=(b"two", b"one")))]
+    with pytest.raises(FormatError):
+        in_order(unpack(encode_table(disordered), list[StoredEntry]))
 
 
 def test_packs_are_as_described(vault: Vault) -> None:

@@ -12,7 +12,7 @@ from blake3 import blake3
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import ImmutableDirectory, LiteralFile, MutableDirectoryWrite, storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.dag import Entry, Metadata
+from tallac.dag import Entry, Metadata, SnapshotFacts, SnapshotRules, encode_table
 from tallac.testing.determinism import FakeClock
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, decode_body
@@ -184,6 +184,23 @@ def directory() -> Vectors:
     return {"cap": cap.danger_whole_text(), "lengths": lengths}
 
 
+def left_out() -> Vectors:
+    """Encode a table that says what was left out, in all ways."""
+    rules = SnapshotRules(
+        patterns=((b"*.o", False), (b"/\xff", True)),
+        ignore_file=None,
+        markers=((b"TAG", b"Sig"),),
+        size_max=0,
+        one_file_system=True,
+    )
+    entries = [
+        Entry(b"a", b"M", Metadata(missing=(b"one", b"\xff"), snapshot=SnapshotFacts(host="h", rules=rules))),
+        Entry(b"b", b"M", Metadata(partial=True, snapshot=SnapshotFacts(rules=SnapshotRules(is_cut=True)))),
+        Entry(b"c", b"M", Metadata(mode=0o040700, mounted=True)),
+    ]
+    return {"table": encode_table(entries).hex()}
+
+
 def index() -> Vectors:
     """Store an index object of two packs whose bodies are streams."""
     backend = MemoryBackend()
@@ -208,6 +225,7 @@ PARTS = {
     "slot": slot,
     "register": register,
     "directory": directory,
+    "left out": left_out,
     "index": index,
     "session": session,
 }

@@ -44,6 +44,9 @@ class TallacKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flags: int = 0
     holes: tuple[tuple[int, int], ...] = ()
     changed: bool = False
+    missing: tuple[bytes, ...] = ()
+    partial: bool = False
+    mounted: bool = False
     snapshot: SnapshotFacts | None = None
 
 

@@ -60,6 +60,41 @@ class FileType(Enum):
     CHARACTER_DEVICE = stat.S_IFCHR
 
 
+class SnapshotRules(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    rename={
+        "patterns": "p",
+        "ignore_file": "i",
+        "markers": "m",
+        "size_max": "z",
+        "one_file_system": "x",
+        "is_cut": "c",
+    },
+):
+    """The rules by which a backup left files out. By default those that any backup has: `.tallacignore` files are obeyed.
+
+    Attributes:
+        patterns: In their order, each with whether it ignores case; as in a `.gitignore` file, in bytes.
+        ignore_file: The name of files whose patterns hold for their directory and what is below it; None for no such files.
+        markers: Files that have their directory left out, each a name and what the file begins with.
+        size_max: Larger regular files are left out, in bytes.
+        one_file_system: What is mounted below a source is left out.
+        is_cut: There were more patterns than are kept in a snapshot; these are not all of them.
+    """
+
+    patterns: tuple[tuple[bytes, bool], ...] = ()
+    ignore_file: bytes | None = b".tallacignore"
+    markers: tuple[tuple[bytes, bytes], ...] = ()
+    size_max: int | None = None
+    one_file_system: bool = False
+    is_cut: bool = False
+
+
 class SnapshotFacts(
     msgspec.Struct,
     frozen=True,
@@ -80,6 +115,7 @@ class SnapshotFacts(
         "unreadable": "x",
         "tags": "t",
         "version": "v",
+        "rules": "r",
     },
 ):
     """The facts about a snapshot itself, stored at its entry in `Archives/`.
@@ -94,6 +130,7 @@ class SnapshotFacts(
         unreadable: The number of files that could not be read and are missing; above 0 the snapshot is incomplete.
         tags: The user's tags.
         version: The version of Tallac that made it.
+        rules: What was left out on purpose; None for the rules that any backup has.
     """
 
     host: str = ""
@@ -108,6 +145,7 @@ class SnapshotFacts(
     unreadable: int = 0
     tags: tuple[str, ...] = ()
     version: str = ""
+    rules: SnapshotRules | None = None
 
 
 class Metadata(
@@ -134,6 +172,9 @@ class Metadata(
         "flags": "f",
         "holes": "h",
         "changed": "w",
+        "missing": "M",
+        "partial": "P",
+        "mounted": "N",
         "snapshot": "S",
         "other": "o",
     },
@@ -152,6 +193,11 @@ class Metadata(
         flags: Linux inode flags (`FS_IOC_GETFLAGS`) that can be set again.
         holes: (offset, length) of the holes of a sparse file, ascending.
         changed: The file changed while it was read; its content is as read.
+        missing: Of a directory: names that were in it and are not in the snapshot, because they could not be read or are Tallac's
+            own; ascending. That the snapshot has nothing of such a name does not mean that there was nothing.
+        partial: Of a directory: only some of its names were looked at, as where it merely leads to sources; nothing is known of
+            the others.
+        mounted: Of a directory: another file system was mounted here, and what is in it was left out.
         snapshot: On an entry of `Archives/`: the facts about the snapshot.
         other: The keys of other tools with their JSON values, kept verbatim.
     """
@@ -172,6 +218,9 @@ class Metadata(
     flags: int = 0
     holes: tuple[tuple[int, int], ...] = ()
     changed: bool = False
+    missing: tuple[bytes, ...] = ()
+    partial: bool = False
+    mounted: bool = False
     snapshot: SnapshotFacts | None = None
     other: dict[str, object] | None = None
 

@@ -7,11 +7,20 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from tallac.dag import FileType, Metadata, SnapshotFacts, is_time, time_from_float, time_to_float
+from tallac.dag import FileType, Metadata, SnapshotFacts, SnapshotRules, is_time, time_from_float, time_to_float
 from tallac.dag.child_metadata import TallacKeys, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
 
 times = st.tuples(st.integers(-(10**10), 10**11), st.integers(0, 999_999_999))
 some_bytes = st.binary(max_size=20)
+rules = st.builds(
+    SnapshotRules,
+    patterns=st.lists(st.tuples(some_bytes, st.booleans()), max_size=3).map(tuple),
+    ignore_file=st.sampled_from([None, b".tallacignore", b"other"]),
+    markers=st.lists(st.tuples(some_bytes, some_bytes), max_size=2).map(tuple),
+    size_max=st.none() | st.integers(0, 2**40),
+    one_file_system=st.booleans(),
+    is_cut=st.booleans(),
+)
 metadata = st.builds(
     Metadata,
     mode=st.none() | st.builds(int.__or__, st.sampled_from([kind.value for kind in FileType]), st.integers(0, 0o7777)),
@@ -28,7 +37,17 @@ metadata = st.builds(
     flags=st.integers(0, 2**16),
     holes=st.lists(st.tuples(st.integers(0, 2**40), st.integers(1, 2**40)), max_size=3).map(tuple),
     changed=st.booleans(),
-    snapshot=st.none() | st.builds(SnapshotFacts, host=st.text(max_size=5), sources=st.tuples(some_bytes), files=st.integers(0, 9)),
+    missing=st.lists(some_bytes, max_size=3).map(tuple),
+    partial=st.booleans(),
+    mounted=st.booleans(),
+    snapshot=st.none()
+    | st.builds(
+        SnapshotFacts,
+        host=st.text(max_size=5),
+        sources=st.tuples(some_bytes),
+        files=st.integers(0, 9),
+        rules=st.none() | rules.filter(lambda found: found != SnapshotRules()),
+    ),
     other=st.none() | st.just({"theirs": [1, {"deep": None}]}),
 )
 
