@@ -20,7 +20,7 @@ class SystemClock:
         """
         now_ns = time.time_ns()
         if not 0 <= now_ns < NOW_NS_MAX:
-            raise LocalStateError("this machine's clock is before 1970 or after 2262; set it right, and run this again")
+            raise LocalStateError("this machine's clock is before 1970 or after 2262; correct it, and run this again")
         return now_ns
 
     def sleep(self, seconds: float) -> None:

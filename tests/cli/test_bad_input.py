@@ -67,12 +67,12 @@ def test_a_cap_with_a_typo(backed_up: Tallac) -> None:
 )
 def test_an_alias_that_does_not_exist(with_alias: Tallac, arguments: tuple[str, ...]) -> None:
     """Whatever the command, the message names the aliases that there are."""
-    assert with_alias.fails(*arguments) == "tallac: no alias 'x': existing ones are tallac; make one with `tallac create-alias x`"
+    assert with_alias.fails(*arguments) == "tallac: no alias 'x': existing ones are tallac; create one with `tallac create-alias x`"
 
 
 def test_the_first_look(tallac: Tallac) -> None:
     """Where there is nothing yet, looking makes nothing, and says what to do."""
-    assert tallac.fails("ls") == "tallac: no alias 'tallac': there is none yet; `tallac backup FOLDER` makes it"
+    assert tallac.fails("ls") == "tallac: no alias 'tallac': there are none yet; `tallac backup FOLDER` creates it"
     assert "no aliases found" in tallac("list-aliases").err
     assert not tallac.home.exists()
 
@@ -248,7 +248,7 @@ def test_wrong_usage(tallac: Tallac) -> None:
         result = tallac(*arguments, status=2)
         assert "Usage: tallac" in result.err
         assert "Traceback" not in result.err
-    assert tallac.fails("cp", "a", "b", status=2).startswith("tallac: a: neither this nor the target is on a grid")
+    assert tallac.fails("cp", "a", "b", status=2).startswith("tallac: a: neither this nor the target is in a vault")
     assert "give at least two paths" in tallac.fails("cp", "a", status=2)
     assert not tallac.home.exists()
 
@@ -258,10 +258,10 @@ def test_changes_that_are_not_possible(backed_up: Tallac) -> None:
     assert "tallac:Latest: a snapshot" in backed_up.fails("put", "-", "tallac:Latest/new")
     assert "tallac:Latest: a snapshot" in backed_up.fails("mkdir", "tallac:Latest/new")
     assert "tallac:Latest: a snapshot" in backed_up.fails("unlink", "tallac:Latest/parent")
-    assert "tallac:nowhere: there is no such entry" in backed_up.fails("get", "tallac:nowhere")
+    assert "tallac:nowhere: no such entry" in backed_up.fails("get", "tallac:nowhere")
     assert "tallac:Latest/parent: a directory" in backed_up.fails("get", "tallac:Latest/parent")
     assert "tallac:Latest/parent/blah.txt: not a directory" in backed_up.fails("ls", "tallac:Latest/parent/blah.txt/x")
-    assert "there are no snapshots here" in backed_up.fails("snapshots", "tallac:Latest")
+    assert "no snapshots found" in backed_up.fails("snapshots", "tallac:Latest")
 
 
 def test_a_restore_to_what_is_not_empty(backed_up: Tallac, source: Path) -> None:

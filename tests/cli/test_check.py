@@ -134,7 +134,7 @@ def test_a_locator_key_checks_the_frame(tallac: Tallac, source: Path, tmp_path: 
     (tmp_path / "key").write_bytes(tallac("locator-key").out)
     stranger = type(tallac)(tmp_path / "stranger")
     result = stranger("check", "--read-data", "--vault", tallac.vault, "--vault-key", tmp_path / "key")
-    assert result.error_lines == ["roots and sessions were not checked: that takes a keeper key"]
+    assert result.error_lines == ["roots and sessions were not checked: that requires a keeper key"]
 
 
 @pytest.mark.slow

@@ -152,7 +152,7 @@ def test_lines_and_summary(docs: Tallac, source: Path) -> None:
 def test_what_is_not_there(docs: Tallac, source: Path) -> None:
     """What is missing is said in one line."""
     assert "no such entry" in docs.fails("diff", "tallac:docs/Latest/nothing", source)
-    assert "can't look at it" in docs.fails("diff", "tallac:docs/Latest", source / "nothing")
+    assert "can't read it" in docs.fails("diff", "tallac:docs/Latest", source / "nothing")
     docs("diff", "tallac:docs/Latest", status=2)
 
 

@@ -151,9 +151,9 @@ def test_names_that_are_no_snapshots(docs: Tallac, source: Path) -> None:
     docs("mkdir", f"{TARGET}/Archives/old things")
     (source / "changing").write_text("changed again")
     for line in (("backup", source, TARGET), ("snapshots", TARGET), ("forget", TARGET, "--keep-last", "1")):
-        told = [line for line in docs(*line).error_lines if "no snapshot's name" in line]
+        told = [line for line in docs(*line).error_lines if "not a snapshot's name" in line]
         assert [each.partition(":")[0] for each in told] == ["Archives/notes.txt", "Archives/old things"], told
-        assert all("left alone" in each for each in told)
+        assert all("ignored" in each for each in told)
     assert docs("-q", "snapshots", TARGET).err == ""
     assert len(names(docs)) == 3
     assert docs("get", f"{TARGET}/Archives/notes.txt", "-").out == b"blah"

@@ -102,7 +102,7 @@ def test_connecting_where_the_key_is_elsewhere(backed_up: Tallac, source: Path, 
 def test_what_can_not_be_a_key_source(backed_up: Tallac, tmp_path: Path) -> None:
     """A place that holds something else is refused, and the configuration keeps the key."""
     (tmp_path / "text").write_text("something else\n")
-    assert "else than a vault key" in backed_up.fails("key-source", "--file", tmp_path / "text", status=2)
+    assert "not a vault key" in backed_up.fails("key-source", "--file", tmp_path / "text", status=2)
     assert "status 1" in backed_up.fails("key-source", "--command", "false", status=2)
     assert "give one of" in backed_up.fails("key-source", "--command", "x", "--configuration", status=2)
     assert "can't write it" in backed_up.fails("key-source", "--file", tmp_path / "no" / "where")
@@ -118,7 +118,7 @@ def test_a_configuration_that_was_changed(backed_up: Tallac, tmp_path: Path) -> 
     configuration = json.loads(path.read_text())
     configuration["aliases"]["tallac"]["cap"] = "sealed:" + "A" * 200
     path.write_text(json.dumps(configuration))
-    assert "does not open" in backed_up.fails("snapshots")
+    assert "can't be decrypted" in backed_up.fails("snapshots")
 
 
 def test_a_key_for_one_command(backed_up: Tallac, tmp_path: Path) -> None:
@@ -141,6 +141,6 @@ def test_completion_asks_nobody(backed_up: Tallac, tmp_path: Path) -> None:
     assert marked.exists()
     marked.unlink()
     client = Client(Folders.under(backed_up.home), may_ask=False)
-    with pytest.raises(UsageError, match="not wanted here"):
+    with pytest.raises(UsageError, match="not allowed here"):
         client.workspace.resolve("tallac:Latest")
     assert not marked.exists()

@@ -65,7 +65,7 @@ def test_a_wrong_passphrase(backed_up: Tallac, new_machine: Callable[[str], Tall
     """It is refused with one sentence, and nothing is remembered."""
     machine = new_machine("new")
     said = machine.fails("connect", backed_up.vault, "--passphrase-file", "-", stdin=b"wrong")
-    assert said == f"tallac: {backed_up.vault}: wrong passphrase; it opens nothing in this vault"
+    assert said == f"tallac: {backed_up.vault}: wrong passphrase"
     assert not (machine.home / "config" / "tallac.json").exists()
 
 
@@ -145,15 +145,15 @@ def test_changing_a_passphrase(backed_up: Tallac, new_machine: Callable[[str], T
 def test_what_can_not_be_meant(backed_up: Tallac) -> None:
     """A label that is taken, unknown or missing, the last passphrase, and an empty one are refused with one line."""
     arguments = ("--passphrase-file", "-")
-    assert "is a passphrase 'main' already" in backed_up.fails(
+    assert "passphrase 'main' exists already" in backed_up.fails(
         "add-passphrase", "--label", "main", *arguments, stdin=b"x", status=2
     )
     assert "no passphrase 'other'" in backed_up.fails("remove-passphrase", "--label", "other", status=2)
-    assert "is the last passphrase" in backed_up.fails("remove-passphrase", status=2)
+    assert "is your last passphrase" in backed_up.fails("remove-passphrase", status=2)
     assert "is empty" in backed_up.fails("add-passphrase", *arguments, stdin=b"\n", status=2)
     assert "give one of" in backed_up.fails("add-passphrase", *arguments, "--passphrase-command", "x", status=2)
     backed_up("add-passphrase", *arguments, stdin=NEW.encode())
-    assert "say with --label" in backed_up.fails("change-passphrase", *arguments, stdin=b"x", status=2)
+    assert "name one with --label" in backed_up.fails("change-passphrase", *arguments, stdin=b"x", status=2)
     backed_up("remove-passphrase", "--label", "main")
     backed_up("remove-passphrase", "--allow-none")
     assert "no passphrase of yours found" in backed_up("list-passphrases").err
@@ -346,7 +346,7 @@ def test_a_kit_with_a_typing_error(tallac: Tallac, new_machine: Callable[[str], 
         (tmp_path / "kit.txt").write_text("\n".join(wrong))
         assert message in machine.fails("connect", "--recovery-kit", tmp_path / "kit.txt")
     assert not (machine.home / "config" / "tallac.json").exists()
-    assert "another vault is here" in new_machine("other").fails(
+    assert "not the vault of the recovery kit" in new_machine("other").fails(
         "connect", _other_vault(new_machine("made"), source), "--recovery-kit", "-", stdin="\n".join(lines).encode(), status=2
     )
 
@@ -387,7 +387,7 @@ def test_check_knows_what_passphrases_leave(backed_up: Tallac) -> None:
         path.chmod(0o600)
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         result = backed_up("check", "tallac:", status=1)
-        assert f"{path.parent.name}/{path.name} is damaged; the other copy serves meanwhile" in result.err
+        assert f"{path.parent.name}/{path.name} is damaged; the other copy is used meanwhile" in result.err
         path.write_bytes(whole)
 
 
@@ -415,7 +415,7 @@ def test_a_read_only_vault_can_be_connected_to(backed_up: Tallac, new_machine: C
     machine("connect", backed_up.vault, "--passphrase-file", "-", stdin=PASSPHRASE.encode(), as_user=True)
     cap = machine("cap", "tallac:Latest", as_user=True).lines[0]
     result = machine("add-alias", "latest", "@-", stdin=cap, as_user=True)
-    assert "is not behind the vault's passphrase yet" in result.err
+    assert "could not be added to the vault's passphrases" in result.err
     assert machine("ls", "latest:", as_user=True).status == 0
 
 
@@ -438,7 +438,7 @@ def test_an_alias_is_removed(backed_up: Tallac, new_machine: Callable[[str], Tal
 def test_an_alias_of_a_lost_vault_is_removed(backed_up: Tallac) -> None:
     """Where the vault is gone, nothing is removed unless that is said; then the alias goes from here."""
     backed_up.vault.rename(backed_up.vault.with_name("elsewhere"))
-    assert "the vault is not there" in backed_up.fails("remove-alias", "tallac")
+    assert "vault not found" in backed_up.fails("remove-alias", "tallac")
     assert backed_up("list-aliases").lines
     backed_up("remove-alias", "tallac", "--only-here")
     assert backed_up("list-aliases").lines == []

@@ -83,7 +83,7 @@ def test_find_in_some_snapshots(docs: Tallac) -> None:
     assert found(docs, f"{TARGET}/parent/subdir", "*.txt", "changing", "--host", "nobody") == {}
     assert list(found(docs, f"{TARGET}/parent/subdir", "*.txt", "changing")) == ["parent/subdir/bar.txt", "parent/subdir/foo.txt"]
     docs("ln", f"{TARGET}/Latest", "tallac:other")
-    assert "no snapshots here" in docs.fails("find", "tallac:other", "x")
+    assert "no snapshots found" in docs.fails("find", "tallac:other", "x")
     assert "no snapshot 2001" in docs.fails("find", TARGET, "x", "--snapshot", "2001")
 
 
@@ -119,7 +119,7 @@ def test_history(docs: Tallac, tmp_path: Path) -> None:
     assert [record["turn"] for record in shown] == ["appeared", "absent", "appeared", "as before"]
     assert shown[2]["place"] == f"{TARGET}/Archives/{third}/parent/changing"
     assert (shown[2]["size"], shown[2]["snapshots"]) == (5, [{"snapshot": third}])
-    assert "none of 4 snapshots has this" in docs.fails("history", f"{TARGET}/parent/nothing")
+    assert "none of 4 snapshots contains this" in docs.fails("history", f"{TARGET}/parent/nothing")
     assert "restore" in docs("history", f"{TARGET}/parent/subdir").out.decode()
 
 
@@ -238,7 +238,7 @@ def test_damage(tallac: Tallac, source: Path) -> None:
     result = tallac("find", TARGET, "bar.txt", status=1)
     assert result.lines[0] == b"parent/subdir/bar.txt"
     assert result.lines[1].endswith(first.encode())
-    assert result.error_lines[0].startswith(f"tallac: {second}: all of it: can't be looked through")
+    assert result.error_lines[0].startswith(f"tallac: {second}: all of it: can't be read")
     result = tallac("diff", f"{TARGET}/Archives/{first}", f"{TARGET}/Archives/{second}", status=1)
     assert result.out.startswith(b"not compared  1")
     result = tallac("history", f"{TARGET}/parent/blah.txt", status=1)

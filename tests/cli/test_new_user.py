@@ -93,7 +93,7 @@ def test_a_plain_locale(tallac: Tallac, source: Path, locale: dict[str, str]) ->
     assert name in listed
     assert b"\xff\n" in listed
     line = only_line(run(tallac, "ls", "Latest/ü", variables=locale))
-    assert line.endswith(": there is no such entry")
+    assert line.endswith(": no such entry")
 
 
 @pytest.mark.slow

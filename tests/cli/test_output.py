@@ -88,7 +88,7 @@ def test_names_in_messages(filled: Tallac) -> None:
     """A message gets no control characters from names, and stays one line."""
     message = filled.fails("get", b"tallac:nowhere/" + ESCAPES)
     assert "\x1b" not in message
-    assert filled.fails("ls", b"tallac:Latest/" + ESCAPES).endswith(r"\x1b[31mred\n\xff: there is no such entry")
+    assert filled.fails("ls", b"tallac:Latest/" + ESCAPES).endswith(r"\x1b[31mred\n\xff: no such entry")
     assert filled.fails("restore", "tallac:nowhere", ESCAPES).isprintable()
 
 

@@ -45,7 +45,7 @@ def test_patterns(docs: Tallac, tmp_path: Path) -> None:
 def test_bad_patterns(docs: Tallac, tmp_path: Path) -> None:
     """What is no pattern, or no owner, is a mistake of use, told before anything is made."""
     assert "matches nothing" in docs.fails("restore", "Latest", tmp_path / "out", "--include", "#", status=2)
-    assert "no pair" in docs.fails("restore", "Latest", tmp_path / "out", "--owner-map", "ann", status=2)
+    assert "not a pair" in docs.fails("restore", "Latest", tmp_path / "out", "--owner-map", "ann", status=2)
     assert "no such group" in docs.fails("restore", "Latest", tmp_path / "out", "--group-map", "a:no-such", status=2)
     assert not (tmp_path / "out").exists()
 

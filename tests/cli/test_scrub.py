@@ -61,10 +61,10 @@ def test_each_damaged_object_is_named(tallac: Tallac, stranger: Tallac, chance: 
 def test_damaged_headers(tallac: Tallac, stranger: Tallac) -> None:
     """A header that is damaged or lost is named; where both are, the rest is looked at all the same."""
     (tallac.vault / "header").write_bytes(b"x" * 100)
-    assert "header is damaged; the other copy serves" in stranger("scrub", tallac.vault, status=1).err
+    assert "header is damaged; the other copy is used" in stranger("scrub", tallac.vault, status=1).err
     (tallac.vault / "header.copy").unlink()
     result = stranger("scrub", tallac.vault, status=1)
-    assert "neither header is whole" in result.err
+    assert "neither header is intact" in result.err
     assert b"objects named by their hash" in result.out
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_vault(stranger: Tallac, tmp_path: Path) -> None:
     assert "holds no vault" in stranger.fails("scrub", tmp_path / "empty")
     assert "does not exist" in stranger.fails("scrub", tmp_path / "none")
     assert "no alias 'usb'" in stranger.fails("scrub", "usb:")
-    assert "no kind of grid" in stranger.fails("scrub", "gopher://x/", status=2)
+    assert "not a supported location" in stranger.fails("scrub", "gopher://x/", status=2)
 
 
 def test_a_newer_vault_is_left_alone(tallac: Tallac, stranger: Tallac) -> None:

@@ -180,7 +180,7 @@ def test_short_writes_and_reads_are_continued(tmp_path: Path) -> None:
         (errno.EACCES, True, StorePermissionError, "can't be written"),
         (errno.EPERM, True, StorePermissionError, "can't be written"),
         (errno.EACCES, False, StoreError, "can't be read"),
-        (errno.EIO, True, StoreError, "the disk fails"),
+        (errno.EIO, True, StoreError, "disk error"),
         (errno.ESTALE, False, StoreUnavailableError, "does not answer"),
         (errno.EXDEV, True, StoreError, "spans several file systems"),
         (errno.EMFILE, False, StoreError, "can't be read"),

@@ -131,10 +131,10 @@ def test_state_on_another_full_disk(
     fill(home)
     assert tallac("forget", "usb:", "--keep-last", "1", "--dry-run").err == ""
     forgotten = tallac("forget", "usb:", "--keep-last", "1")
-    assert "can't bring it back" in forgotten.err
+    assert "can't restore it" in forgotten.err
     assert len(tallac("ls", "usb:Archives").lines) == 1
     assert tallac("--json", "prune", "usb:").summary("freed_bytes") > SIZE // 2
-    assert "forgotten nothing" in tallac.fails("forget", "--undo", "usb:")
+    assert "nothing that this machine has forgotten" in tallac.fails("forget", "--undo", "usb:")
 
 
 def test_unlink(filled: Filled) -> None:

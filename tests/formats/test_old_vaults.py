@@ -143,7 +143,7 @@ def test_an_old_vault_is_read(sample: Path, tmp_path: Path) -> None:
             assert vault.check(cap, read_data=True).findings == []
             frame = vault.check_structure(read_data=True)
             assert [finding.message for finding in frame.findings] == (
-                ["roots and sessions were not checked: that takes a keeper key"] if number == 2 else []
+                ["roots and sessions were not checked: that requires a keeper key"] if number == 2 else []
             )
 
 

@@ -200,7 +200,7 @@ def test_listening_that_can_not_be(tallac: Tallac, gateway: Gateway) -> None:
     assert "choose another with --port" in tallac.fails("serve", "--port", str(_port(gateway)), status=2)
     assert "belong together" in tallac.fails("serve", "--certificate", "file", status=2)
     missing = tallac.home / "none"
-    assert "no certificate" in tallac.fails("serve", "--port", "0", "--certificate", missing, "--key", missing, status=2)
+    assert "not a usable certificate" in tallac.fails("serve", "--port", "0", "--certificate", missing, "--key", missing, status=2)
     assert "no vault found" in tallac.fails("serve", "--port", "0", "--vault", missing)
 
 

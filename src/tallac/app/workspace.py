@@ -188,7 +188,7 @@ class Workspace:
     def open(self, configuration: Configuration, identity: str) -> Grid:
         chosen, location = self.nodes.chosen(), _tahoe_location(configuration, identity)
         if chosen is not None and chosen != location:
-            raise UsageError("this alias is on another grid than the Tahoe-LAFS node that the options name; leave them out")
+            raise UsageError("this alias is not on the grid of the Tahoe-LAFS node that the options name; leave them out")
         return self.vaults.open(configuration, identity) if location is None else self.nodes.open(location)
 
     def known_alias(self, configuration: Configuration, name: str) -> Alias:
@@ -202,11 +202,13 @@ class Workspace:
         if alias is not None:
             return alias
         if self.nodes.find_alias(name) is not None:
-            raise UsageError(f"{name}: this is on a Tahoe-LAFS grid and in no vault; its caps suffice, there are no vault keys")
+            raise UsageError(f"{name}: this is on a Tahoe-LAFS grid, not in a vault; it has no vault keys, its caps are enough")
         names = ", ".join(sorted(configuration.aliases))
-        there_are = f"existing ones are {names}" if names else "there is none yet"
+        there_are = f"existing ones are {names}" if names else "there are none yet"
         how = (
-            "`tallac backup FOLDER` makes it" if name == DEFAULT_ALIAS else f"make one with `tallac create-alias {name or 'NAME'}`"
+            "`tallac backup FOLDER` creates it"
+            if name == DEFAULT_ALIAS
+            else f"create one with `tallac create-alias {name or 'NAME'}`"
         )
         raise AliasError(f"no alias {name!r}: {there_are}; {how}")
 

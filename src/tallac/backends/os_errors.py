@@ -34,10 +34,10 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
     code = error.errno
     reason = os.strerror(code) if code is not None else str(error)
     if code == errno.ENOSPC:
-        return StoreFullError(f"no space left in {place}: free some space and run this again; earlier snapshots are whole")
+        return StoreFullError(f"no space left in {place}: free some space and run this again; earlier snapshots are undamaged")
     if code == _QUOTA:
         return StoreFullError(
-            f"the disk quota is used up in {place}: free some space and run this again; earlier snapshots are whole"
+            f"the disk quota is used up in {place}: free some space and run this again; earlier snapshots are undamaged"
         )
     if code == errno.EROFS:
         return StorePermissionError(f"{place} lies on a read-only file system: mount it for writing, or use another folder")
@@ -52,7 +52,7 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
     if code in _FAILING_NETWORK:
         return StoreUnavailableError(f"{place} does not answer ({reason}): check that it is connected, and run this again")
     if code in _FAILING_DISK:
-        return StoreError(f"the disk fails in {place} ({reason}): check the disk and its cable before you run this again")
+        return StoreError(f"disk error in {place} ({reason}): check the disk and its cable, then run this again")
     return StoreError(f"{place} can't be {'written' if writing else 'read'} ({reason}): check the folder, and run this again")
 
 

@@ -60,7 +60,7 @@ class FileStorer:
             return [], problem_of(job.name, error)
         try:
             if (found.device, found.inode) != (job.device, job.inode):
-                return [], Problem(job.name, errno.ESTALE, "another file has taken its place")
+                return [], Problem(job.name, errno.ESTALE, "it was replaced by another file")
             return self._store_ranges(descriptor, job)
         finally:
             self._filesystem.close(descriptor)

@@ -206,7 +206,7 @@ class Files:
             if entry.metadata.changed:
                 part.pending.discard_signature()
                 path = join_path(directory, entry.name)
-                self._ledger.observer.notice(path, "it changed while it was read, and is stored as read")
+                self._ledger.observer.notice(path, "it changed while it was read; stored as read")
             if size <= self._small_size_max:
                 self._ledger.progress.bytes_read += size
 

@@ -232,7 +232,7 @@ class LargeFiles:
             # An answer may have brought us here, in the middle of handing out another job: this one must not wait.
             self.read(file, self._inline)
         elif metadata is None or size <= self._writer.small_size_max:
-            file.done(_failure(file.problem or Problem(file.name, errno.ESTALE, "it shrinks while it is read")))
+            file.done(_failure(file.problem or Problem(file.name, errno.ESTALE, "it shrank while it was read")))
         else:
             encoded = self._writer.join(zip(file.chunks, file.tokens, strict=True))
             file.done(PartResult(encode_table([Entry(file.name, encoded, metadata)]), []))

@@ -64,5 +64,5 @@ def open_source(source: bytes, filesystem: FileSystem) -> int:
         return open_root(source, filesystem=filesystem)
     except SourceError as error:
         if isinstance(error.__cause__, NotADirectoryError):
-            raise UsageError(f"{display_path(source)} is a file; back up the folder that holds it") from error
+            raise UsageError(f"{display_path(source)} is a file; back up the folder that contains it") from error
         raise

@@ -196,9 +196,7 @@ class _Run:
         try:
             return Workers(StoreTask(recipe, root, writer.small_size_max), self._request.workers, writer.adopt)
         except OSError as error:
-            self._observer.notice(
-                self._request.source, f"no worker processes can be started ({error.strerror}); it is read without them"
-            )
+            self._observer.notice(self._request.source, f"can't start worker processes ({error.strerror}); continuing without them")
             return None
 
     def _root_metadata(self, root: int) -> Metadata:

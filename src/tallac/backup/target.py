@@ -110,7 +110,7 @@ def enter_snapshot(
     _set_latest(grid, session, target, entries, Entry(LATEST, encoded, metadata), clock)
     for entry in entries:
         if parse_snapshot_name(entry.name) is None:
-            notice(join_path(ARCHIVES, entry.name), "this is no snapshot's name; it is left alone")
+            notice(join_path(ARCHIVES, entry.name), "not a snapshot's name; ignored")
     return next(entry.name for entry in entries if _is_same(entry, encoded, metadata))
 
 
@@ -185,7 +185,7 @@ def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[byte
         return cap
     message = "an immutable directory" if entry is not None and isinstance(entry.cap, DirectoryReadCap) else "no directory"
     place = "/".join(part.decode(errors="backslashreplace") for part in walked)
-    raise NotADirectoryCapError(f"{place!r} in the target is {message}; choose another target, or move that away")
+    raise NotADirectoryCapError(f"{place!r} in the target is {message}; choose another target, or move it away")
 
 
 def _write_cap_in(grid: CapReader, directory: DirectoryWriteCap, name: bytes) -> DirectoryWriteCap | None:

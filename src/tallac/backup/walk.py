@@ -193,7 +193,7 @@ class Walk:
             self._context.grid,
             recorded,
             on_removed=lambda entry: self._forget(pending.path, entry),
-            on_damage=lambda error: self._ledger.observer.notice(pending.path, f"it is read anew: {error}"),
+            on_damage=lambda error: self._ledger.observer.notice(pending.path, f"it is read again: {error}"),
         )
         provisional = ProvisionalEntries(self._record, pending.path)
         for found in listing.entries(partial(self._exclude, pending)):
@@ -310,7 +310,7 @@ class Walk:
         excluded = join_path(path, found.name)
         if excluded not in self._excluded:
             self._excluded.add(excluded)
-            self._ledger.observer.notice(excluded, "left out, because it is the vault that this backup goes into")
+            self._ledger.observer.notice(excluded, "left out: it is the vault that this backup goes into")
         return True
 
     def _exclude(self, pending: PendingDirectory, found: SourceEntry) -> None:

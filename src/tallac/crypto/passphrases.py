@@ -39,4 +39,4 @@ def stretch(passphrase: str, salt: bytes, cost: PassphraseCost) -> bytes:
     try:
         return derivation.derive(text)
     except MemoryError:
-        raise LocalStateError(f"trying a passphrase takes {cost.memory_kib >> 10} MiB of memory, and less is free") from None
+        raise LocalStateError(f"trying a passphrase requires {cost.memory_kib >> 10} MiB of memory, and less is free") from None

@@ -49,4 +49,4 @@ def open_sealed(key: bytes, sealed: _Buffer, associated: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(bytes(sealed[:NONCE_SIZE]), sealed[NONCE_SIZE:], associated)
     except InvalidTag:
-        raise CorruptObjectError("sealed bytes do not open: they are damaged or belong elsewhere") from None
+        raise CorruptObjectError("encrypted data can't be opened: it is damaged or belongs elsewhere") from None

@@ -93,7 +93,7 @@ def _configuration(application: Guard, settings: GatewaySettings) -> uvicorn.Con
     try:
         configuration.load()
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{settings.certificate}, {settings.key}: no certificate and key that could be used ({error})") from None
+        raise UsageError(f"{settings.certificate}, {settings.key}: not a usable certificate and key ({error})") from None
     return configuration
 
 

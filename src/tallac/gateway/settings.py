@@ -46,7 +46,7 @@ class GatewaySettings(msgspec.Struct, frozen=True):
             raise UsageError("--certificate and --key belong together: give both")
         if self.certificate is None and not self.is_insecure and not is_loopback(self.host):
             raise UsageError(
-                f"--listen {self.host} lets other machines connect, and caps would cross the network for all to read: "
+                f"--listen {self.host} lets other machines connect, and caps would cross the network unencrypted: "
                 "give --certificate and --key for TLS, or --insecure where something else protects the connection"
             )
 

@@ -110,7 +110,7 @@ def parse_types(texts: Iterable[str]) -> frozenset[FileType]:
     for letter in letters:
         if letter not in TYPES:
             raise UsageError(
-                f"{letter!r} is no type: f is a file, d a directory, l a symbolic link; also p, s, b and c, as in find(1)"
+                f"{letter!r} is not a type: f is a file, d a directory, l a symbolic link; also p, s, b and c, as in find(1)"
             )
     return frozenset(TYPES[letter] for letter in letters)
 

@@ -86,7 +86,7 @@ def _spilled(run: Iterable[Entry], opened: ExitStack) -> Iterator[Entry]:
             file.write(len(table).to_bytes(_LENGTH_SIZE, "big") + table)
         file.seek(0)
     except OSError as error:
-        raise LocalStateError(f"{tempfile.gettempdir()}: can't sort a long directory there ({error.strerror})") from error
+        raise LocalStateError(f"{tempfile.gettempdir()}: can't sort a long directory in this folder ({error.strerror})") from error
     return _read_back(file)
 
 

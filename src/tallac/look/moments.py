@@ -42,8 +42,8 @@ def parse_moment(text: str, now_ns: int, *, zone: tzinfo | None = None, is_end: 
         if moment is not None:
             return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
     except (ValueError, OverflowError, OSError) as error:
-        raise UsageError(f"{text!r} is no time that any calendar has") from error
-    raise UsageError(f"{text!r} is no time: write one as in 2026-11-23, '2026-11-23 17:02', yesterday, '2 weeks ago' or 1y6m")
+        raise UsageError(f"{text!r} is beyond all calendars") from error
+    raise UsageError(f"{text!r} is not a time: write one as in 2026-11-23, '2026-11-23 17:02', yesterday, '2 weeks ago' or 1y6m")
 
 
 def _parse_date(text: str, zone: tzinfo | None, *, is_end: bool) -> datetime | None:

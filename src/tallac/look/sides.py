@@ -108,7 +108,7 @@ class StoredSide:
         assert thing.encoded is not None
         cap = decode_cap(thing.encoded)
         if not isinstance(cap, DirectoryReadCap):
-            raise AuthorityError(f"its cap ({cap.kind}) gives no right to read it")
+            raise AuthorityError(f"its cap ({cap.kind}) does not allow reading it")
         return map(_thing_of, self.reader.read_directory(cap))
 
     def leave(self) -> None:
@@ -123,7 +123,7 @@ class StoredSide:
         assert thing.encoded is not None
         cap = decode_cap(thing.encoded)
         if not isinstance(cap, FileReadCap):
-            raise AuthorityError(f"its cap ({cap.kind}) gives no right to read it")
+            raise AuthorityError(f"its cap ({cap.kind}) does not allow reading it")
         return self.reader.open_file(cap)
 
     def close(self) -> None:
@@ -145,8 +145,8 @@ class LocalSide:
             real = Path(path).resolve(strict=True)
             self.root = _thing_of_source(SourceEntry.of(os.fsencode(real.name), real.stat()))
         except (OSError, RuntimeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it leads round in a circle"
-            raise SourceError(f"{path}: can't look at it ({why})") from error
+            why = error.strerror if isinstance(error, OSError) else "it is a loop of symbolic links"
+            raise SourceError(f"{path}: can't read it ({why})") from error
         self._descriptor = open_root(real if self.root.is_directory else real.parent)
         self._stack = DirectoryStack(self._descriptor)
         self._scans: list[Scan] = []

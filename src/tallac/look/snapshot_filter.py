@@ -43,7 +43,7 @@ def parse_latest(text: str) -> int:
         UsageError: The text is not a number of at least 1.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        raise UsageError(f"{text!r} is no number of snapshots: give 1 or more")
+        raise UsageError(f"{text!r} is not a number of snapshots: give 1 or more")
     return int(text)
 
 
@@ -57,7 +57,7 @@ def select_snapshots(snapshots: Iterable[Entry], choice: SnapshotFilter) -> list
     names = {entry.name for entry in snapshots}
     for name in choice.names:
         if name not in names:
-            raise EntryNotFoundError(f"there is no snapshot {display_path(name)} among those of this target")
+            raise EntryNotFoundError(f"no snapshot {display_path(name)} found among those of this target")
     chosen = [entry for entry in snapshots if _fulfils(entry, choice)]
     if choice.latest is None:
         return chosen

@@ -91,4 +91,4 @@ def _listed(reader: CapReader, entry: Entry, usage: Usage, report: OnReadError) 
             yield from reader.read_directory(cap)
     except (DamageError, AuthorityError) as error:
         usage.is_whole = False
-        report(ReadError(usage.path, f"can't be looked through: {error}"))
+        report(ReadError(usage.path, f"can't be read: {error}"))

@@ -82,7 +82,7 @@ class PathFinder:
             cap = directory.cap
             return self._reader.read_directory(cap).get(name) if isinstance(cap, DirectoryReadCap) else None
         except (DamageError, AuthorityError) as error:
-            return ReadError(path, f"can't be looked through: {error}")
+            return ReadError(path, f"can't be read: {error}")
 
 
 def walk_versions(
@@ -140,7 +140,7 @@ class _Lister(msgspec.Struct, frozen=True):
                     yield Version(child, snapshots)
         except (DamageError, AuthorityError) as error:
             names = tuple(self.names[number] for number in snapshots)
-            self.report(ReadError(path, f"can't be looked through: {error}", names))
+            self.report(ReadError(path, f"can't be read: {error}", names))
 
 
 def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:

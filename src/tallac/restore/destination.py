@@ -132,9 +132,9 @@ def _opened(path: bytes, *, must_be_empty: bool, may_make: bool, system: Destina
             folder = Folder(descriptor, system, is_new=is_new)
             is_free = not must_be_empty or folder.is_empty()
         except OSError as error:
-            raise DestinationError(f"{display_path(path)}: can't be looked at: {_reason(error)}; choose another folder") from error
+            raise DestinationError(f"{display_path(path)}: can't be read: {_reason(error)}; choose another folder") from error
         if not is_free:
-            advice = "name a new or an empty folder, or say with --overwrite what becomes of what is there"
+            advice = "name a new or empty folder, or choose with --overwrite which existing files are replaced"
             raise DestinationError(f"{display_path(path)}: is not empty; {advice}")
         yield folder
     finally:

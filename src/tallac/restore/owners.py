@@ -31,7 +31,7 @@ def parse_owner_rules(texts: Sequence[str]) -> OwnerRules:
     for text in texts:
         old, colon, new = text.partition(":")
         if not (old and colon and new) or ":" in new:
-            raise UsageError(f"{text!r} is no pair of owners: give FROM:TO, each a name or a number")
+            raise UsageError(f"{text!r} is not a pair of owners: give FROM:TO, each a name or a number")
         rules.append((old, new))
     return tuple(rules)
 
@@ -87,7 +87,7 @@ def _number_of(text: str, known: int | None, kind: str) -> int:
         return known
     if text.isascii() and text.isdecimal() and int(text) <= _ID_MAX:
         return int(text)
-    raise UsageError(f"{text!r}: this machine knows no such {kind}; give one that exists, or a number")
+    raise UsageError(f"{text!r}: no such {kind} on this machine; give one that exists, or a number")
 
 
 @lru_cache(maxsize=4096)

@@ -127,10 +127,10 @@ def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:
     try:
         is_refused = folder.lies_above_home()
     except OSError as error:
-        raise DestinationError(f"{display_path(path)}: can't be looked at: {error.strerror}; choose another folder") from error
+        raise DestinationError(f"{display_path(path)}: can't be read: {error.strerror}; choose another folder") from error
     if is_refused:
         advice = "if that is meant, add --allow-delete-home"
-        raise DestinationError(f"{display_path(path)}: --delete would empty your home folder, or what it lies in; {advice}")
+        raise DestinationError(f"{display_path(path)}: --delete would empty your home folder, or a folder above it; {advice}")
 
 
 def _stop_inheritance(folder: Folder, path: bytes) -> None:

@@ -148,7 +148,7 @@ class Walk:
     def _restore(self, entry: Entry) -> None:
         try:
             if not is_safe_component(entry.name):
-                raise EntryError("the name is no name of a file, and might lead out of the destination")
+                raise EntryError("the name is not valid for a file, and might lead out of the destination")
             scope = self._levels[-1].scope
             if not self._selection.is_everything:
                 scope = self._selection.scope(self._path(entry.name), entry.is_directory, scope)

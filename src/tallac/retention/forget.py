@@ -94,7 +94,7 @@ def plan(order: RetentionPolicy, entries: Iterable[Entry], sights: Mapping[bytes
         UsageError: There is no rule.
     """
     if order.rules.is_empty:
-        raise UsageError("say what to keep, as in --keep-daily 7, or which snapshots to forget, as in home:docs/Archives/NAME")
+        raise UsageError("give rules, as in --keep-daily 7, or name snapshots, as in home:docs/Archives/NAME")
     groups: dict[GroupKey, list[Candidate]] = {}
     others = []
     for entry in entries:
@@ -179,7 +179,7 @@ def forget_named(
         for entry in going:
             name = display_path(entry.name)
             if is_held(entry):
-                raise EntryError(f"{name}: it is held; `tallac release {target.label} {name}` lets it go")
+                raise EntryError(f"{name}: it is held; `tallac release {target.label} {name}` removes the hold")
             if not allow_empty and group_of(entry, group_by) not in groups_left:
                 raise EntryError(f"{name}: it is the last snapshot of its group; --allow-empty forgets it anyway")
         return left
@@ -218,7 +218,7 @@ def undo(
     """
     forgotten = record.all_forgotten(target.fingerprint) if names else record.last_forgotten(target.fingerprint)
     if not forgotten:
-        raise EntryError(f"{target.label}: this machine has forgotten nothing here that could come back")
+        raise EntryError(f"{target.label}: nothing that this machine has forgotten here can be restored")
     wanted = find_named(forgotten, names, target.label) if names else forgotten
     if dry_run:
         return _look_at(grid, target, wanted)

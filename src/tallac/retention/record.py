@@ -187,7 +187,7 @@ class RetentionRecord:
         except (sqlite3.Error, OSError, MalformedObjectError) as error:
             raise LocalStateError(
                 f"{self._path}: can't use the record of what was seen and forgotten ({error}); "
-                "if it is damaged, move it away: then what was forgotten can't be undone"
+                "if it is damaged, move it away; `tallac forget --undo` then can't restore earlier snapshots"
             ) from error
 
 

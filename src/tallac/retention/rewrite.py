@@ -136,7 +136,9 @@ class _Run:
             if result.paths:
                 if is_held(entry):
                     name = display_path(entry.name)
-                    raise EntryError(f"{name}: it is held, and would change; `tallac release {self._target.label} {name}` lets it")
+                    raise EntryError(
+                        f"{name}: it is held, and would change; `tallac release {self._target.label} {name}` removes the hold"
+                    )
                 yield entry, _after(entry, result), Rewritten(entry.name, result.removed, result.paths)
 
 

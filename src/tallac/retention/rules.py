@@ -109,7 +109,9 @@ def parse_count(text: str) -> int | None:
     if text == "unlimited":
         return None
     if not _COUNT.fullmatch(text):
-        raise UsageError(f"{text!r} is no number of snapshots: give 1 or more, or unlimited; to keep none by a rule, leave it out")
+        raise UsageError(
+            f"{text!r} is not a number of snapshots: give 1 or more, or unlimited; to keep none by a rule, leave it out"
+        )
     return int(text)
 
 
@@ -122,7 +124,7 @@ def parse_duration(text: str) -> Duration:
     match = _DURATION.fullmatch(text)
     duration = Duration(*(int(part or 0) for part in match.groups())) if match else Duration()
     if duration == Duration():
-        raise UsageError(f"{text!r} is no length of time: write years, months, days and hours in this order, as in 1y6m or 14d12h")
+        raise UsageError(f"{text!r} is not a duration: write years, months, days and hours in this order, as in 1y6m or 14d12h")
     return duration
 
 

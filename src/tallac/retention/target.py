@@ -64,7 +64,7 @@ def find_named(entries: Iterable[Entry], names: Sequence[bytes], label: str) -> 
     by_name = {entry.name: entry for entry in entries}
     for name in names:
         if name not in by_name:
-            raise EntryNotFoundError(f"{label}: there is no snapshot {display_path(name)}; `tallac snapshots {label}` lists them")
+            raise EntryNotFoundError(f"{label}: no snapshot {display_path(name)} found; `tallac snapshots {label}` lists them")
         if not by_name[name].is_directory:
             raise EntryError(f"{label}: {display_path(name)} in Archives is no snapshot")
     return [by_name[name] for name in dict.fromkeys(names)]

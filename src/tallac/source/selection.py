@@ -172,7 +172,7 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         content = _read_ignore_file(selection.ignore_file, descriptor, notice, filesystem)
 
         def on_bad(number: int, error: PatternError) -> None:
-            notice(IGNORE_FILE, f"line {number}: {error}; it leaves nothing out")
+            notice(IGNORE_FILE, f"line {number}: {error}; ignored")
 
         patterns = Patterns.of_file(content, on_bad=on_bad)
         # The user's own patterns stay in front; among ignore files the nearest comes first.

@@ -100,7 +100,7 @@ class SourceDatabase:
         self.close()
 
     def _give_up(self, error: sqlite3.Error) -> None:
-        self._notice(f"the source database {self._path} can't be used ({error}); this backup goes on without it")
+        self._notice(f"the source database {self._path} can't be used ({error}); this backup continues without it")
 
     def _open_or_replace(self) -> sqlite3.Connection | None:
         try:
@@ -112,7 +112,7 @@ class SourceDatabase:
                 self._replace_damaged(str(error))
                 return self._open()
         except (sqlite3.Error, OSError) as error:
-            self._notice(f"the source database {self._path} can't be opened ({error}); this backup goes on without it")
+            self._notice(f"the source database {self._path} can't be opened ({error}); this backup continues without it")
             return None
 
     def _open(self) -> sqlite3.Connection:
@@ -144,7 +144,8 @@ class SourceDatabase:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path.with_name(self._path.name + ending))
         self._notice(
-            f"the source database can't be used ({reason}); it is now {renamed}, and a new one is begun: this backup takes longer"
+            f"the source database can't be used ({reason}); it was renamed to {renamed} and a "
+            "new one created, so this backup takes longer"
         )
 
 

@@ -33,7 +33,7 @@ class NodeDirectory:
         path = self.folder / NODE_URL_FILE
         text = self._read(path)
         if text is None or not text.strip():
-            raise StoreError(f"{path}: there is no node's URL; give the directory of a Tahoe-LAFS node that has run once")
+            raise StoreError(f"{path}: no node URL found; give the directory of a Tahoe-LAFS node that has run once")
         return text.strip()
 
     def node_id(self) -> str | None:

@@ -51,7 +51,7 @@ class TahoeReader:
                 return kept
         stored = self._client.look(cap.danger_whole_text(), where=str(cap))
         if stored.kind != "dirnode":
-            raise AuthorityError(f"{cap}: the Tahoe-LAFS node finds no directory behind this cap; is it one of this grid?")
+            raise AuthorityError(f"{cap}: the Tahoe-LAFS node finds no directory for this cap; check that it belongs to this grid")
         directory = TahoeDirectory(entries_of(stored.children, with_node_key=True))
         if isinstance(cap, ImmutableDirectory):
             with self._lock:

@@ -87,7 +87,7 @@ def _follow(
 
 
 def _raise_missing(place: Place) -> DirectoryWriteCap:
-    raise EntryNotFoundError(f"{place}: there is no such entry")
+    raise EntryNotFoundError(f"{place}: no such entry")
 
 
 def _make_below(editor: CapEditor, parent: DirectoryWriteCap, place: Place) -> DirectoryWriteCap:
@@ -164,7 +164,7 @@ def unlink(grid: Grid, place: Place) -> Entry:
     def edit(entries: list[Entry]) -> list[Entry]:
         entry = find_entry(entries, name)
         if entry is None:
-            raise EntryNotFoundError(f"{place}: there is no such entry")
+            raise EntryNotFoundError(f"{place}: no such entry")
         removed[:] = [entry]
         return [other for other in entries if other.name != name]
 
@@ -188,14 +188,14 @@ def move(grid: Grid, source: Place, target: Place) -> Place:
     if target == source:
         return target
     if target.cap == source.cap and target.path[: len(source.path)] == source.path:
-        raise EntryError(f"{target}: can't move {source} to a place below itself")
+        raise EntryError(f"{target}: can't move {source} below itself")
     new_parent = find_writable(grid, target.parent)
     if new_parent == old_parent:
         grid.edit_directory(old_parent, _rename(name, source, target))
         return target
     moved = find_entry(entries_of(grid, old_parent), name)
     if moved is None:
-        raise EntryNotFoundError(f"{source}: there is no such entry")
+        raise EntryNotFoundError(f"{source}: no such entry")
     link(grid, strongest_cap(moved), moved.metadata, target)
     grid.edit_directory(old_parent, _drop_if_same(moved))
     return target
@@ -214,7 +214,7 @@ def _rename(name: bytes, source: Place, target: Place) -> Edit:
     def edit(entries: list[Entry]) -> list[Entry]:
         entry = find_entry(entries, name)
         if entry is None:
-            raise EntryNotFoundError(f"{source}: there is no such entry")
+            raise EntryNotFoundError(f"{source}: no such entry")
         renamed = Entry(new_name(target), entry.encoded, entry.metadata, entry.write)
         others = [other for other in entries if other.name != name]
         return set_entry(renamed, target)(others)

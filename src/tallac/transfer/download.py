@@ -110,7 +110,7 @@ class _Copier(msgspec.Struct):
         elif isinstance(found.cap, DirectoryReadCap):
             self._pour(folder, path, found.cap, found.place)
         else:
-            raise EntryError(f"{found.place}: this file has no name of its own; give one as the target")
+            raise EntryError(f"{found.place}: this file has no name; give one in the target")
 
     def _pour(self, folder: int, path: Path, cap: DirectoryReadCap, place: Place) -> None:
         self.report.directories += 1
@@ -168,7 +168,7 @@ def _open_or_make_folder(parent: int, name: bytes, path: Path) -> int:
         os.mkdir(name, FOLDER_MODE, dir_fd=parent)
     except FileExistsError:
         if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            raise DestinationError(f"{path}: something that is no folder is in the way; move it aside") from None
+            raise DestinationError(f"{path}: something other than a folder is in the way; move it away") from None
     return os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
 
 

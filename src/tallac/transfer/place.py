@@ -73,7 +73,7 @@ def readable(cap: Cap, place: Place) -> ReadCap:
         return cap.read_cap
     if isinstance(cap, ReadCap):
         return cap
-    raise AuthorityError(f"{place}: its cap ({cap.kind}) gives no right to read; use a read cap of it")
+    raise AuthorityError(f"{place}: its cap ({cap.kind}) does not allow reading; use its read cap")
 
 
 def find(reader: CapReader, place: Place) -> Found:
@@ -93,7 +93,7 @@ def find(reader: CapReader, place: Place) -> Found:
         walked = walked.child(name)
         entry = reader.read_directory(directory).get(name)
         if entry is None:
-            raise EntryNotFoundError(f"{walked}: there is no such entry")
+            raise EntryNotFoundError(f"{walked}: no such entry")
         cap, metadata = readable(entry.cap, walked), entry.metadata
     return Found(place, cap, metadata)
 

@@ -42,7 +42,7 @@ class PlannedDirectory(msgspec.Struct):
             EntryExistsError: Another source of the same copy gets the same name.
         """
         if name in self.children:
-            raise EntryExistsError(f"{source}: something else that is to be copied has the same name; copy it by itself")
+            raise EntryExistsError(f"{source}: another source has the same name; copy it separately")
         self.children[name] = entry
 
     def directory(self, name: bytes, source: Path | Place) -> PlannedDirectory:
@@ -53,7 +53,7 @@ class PlannedDirectory(msgspec.Struct):
         """
         child = self.children.setdefault(name, PlannedDirectory())
         if not isinstance(child, PlannedDirectory):
-            raise EntryExistsError(f"{source}: something else that is to be copied has the same name; copy it by itself")
+            raise EntryExistsError(f"{source}: another source has the same name; copy it separately")
         return child
 
     def caps(self) -> Iterator[ReadCap]:
@@ -194,7 +194,7 @@ class _Planner(msgspec.Struct):
         cap = found.cap
         if not isinstance(cap, DirectoryReadCap):
             if name is None:
-                raise EntryError(f"{found.place}: this file has no name of its own; give one as the target")
+                raise EntryError(f"{found.place}: this file has no name; give one in the target")
             self._link(plan, Entry.of(name, cap, found.metadata), found.place)
         elif not self.recursive:
             raise EntryError(f"{found.place}: a directory; use cp -r to copy it")

@@ -43,7 +43,7 @@ def check_reserve(backend: Backend) -> Iterator[Finding]:
     """Read the pieces, and report those that are not what their names say. The disk is not to be trusted with more, either."""
     for item in list(backend.list(RESERVE_PREFIX)):
         if is_damaged(backend, item.name):
-            yield Finding(None, f"{item.name} is damaged, which harms nothing; `tallac repair` deletes it", stored=item.name)
+            yield Finding(None, f"{item.name} is damaged, harmless; `tallac repair` deletes it", stored=item.name)
 
 
 def is_damaged(backend: Backend, name: str) -> bool:

@@ -87,7 +87,7 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
         begun = present.intersection(HEADER_NAMES)
         write_header(backend, read_header(backend) if begun else Header(FORMAT_VERSION, randomness(16).hex()), except_for=begun)
     except ConflictError:
-        raise VaultNotFoundError(f"{backend.location()} is not empty: another vault was made there meanwhile") from None
+        raise VaultNotFoundError(f"{backend.location()} is not empty: another vault was created there meanwhile") from None
     Reserve(backend, randomness).fit(0)
     return key
 

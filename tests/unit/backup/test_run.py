@@ -330,7 +330,7 @@ def test_a_file_that_changes_all_the_time_is_stored_as_read(bench: Bench, size: 
     entry = bench.entry(b"backups", b"Latest", b"file")
     assert entry.metadata.changed
     assert bench.latest(b"file").startswith(b"x" * size + b"y")
-    assert [message for _, message in bench.notices] == ["it changed while it was read, and is stored as read"]
+    assert [message for _, message in bench.notices] == ["it changed while it was read; stored as read"]
     del bench.filesystem.fstat
     bench.back_up()
     assert set(bench.filesystem.opened) == {b"file"}

@@ -113,7 +113,7 @@ def test_usage_of_what_is_shared(shelf: Shelf) -> None:
 
 
 def test_usage_of_what_is_lost(shelf: Shelf) -> None:
-    """What can't be looked through is named at each place, and sums that lack it say so."""
+    """What can't be read is named at each place, and sums that lack it say so."""
     entry = shelf.directory({"a": {"x": {"f": b"123"}}, "b": {"x": {"f": b"123"}}, "c": {"g": b"1"}})
     del shelf.grid.tables[shelf.directory({"f": b"123"}).encoded]
     found = list(measure(shelf.grid, entry, shelf.read_errors.append, depth_max=1))

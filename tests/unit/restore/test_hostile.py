@@ -42,7 +42,7 @@ def test_a_name_that_is_no_component_is_reported_and_not_used(
     summary = restored(Entry.of(b"s", grid.put_directory(entries)))
     assert contents(tmp_path) == {str(restored.out), str(restored.out / "good")}
     assert (summary.failed, summary.files, summary.is_complete) == (4, 1, False)
-    assert all("no name of a file" in message for message in restored.said.values())
+    assert all("not valid for a file" in message for message in restored.said.values())
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -69,7 +69,7 @@ def test_a_link_from_the_snapshot_is_not_followed(grid: FakeGrid, restored: Rest
     assert list((tmp_path / "outside").iterdir()) == []
     assert not (tmp_path / "created").exists()
     assert summary.failed == 2
-    assert "taken" in restored.said[b"a"]
+    assert "exists already" in restored.said[b"a"]
 
 
 def test_a_link_swapped_in_for_a_directory_leads_nowhere(grid: FakeGrid, restored: Restored, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_owners_go_where_rules_say() -> None:
 @pytest.mark.parametrize("text", ["", "a", "a:", ":b", "a:b:c"])
 def test_a_rule_that_is_no_pair_is_an_error(text: str) -> None:
     """And is told before anything is done."""
-    with pytest.raises(UsageError, match="no pair"):
+    with pytest.raises(UsageError, match="not a pair"):
         parse_owner_rules([text])
 
 

@@ -50,7 +50,7 @@ def test_rules_act(bench: Bench) -> None:
 def test_no_rule_is_an_error(bench: Bench) -> None:
     """Nothing is forgotten without a rule."""
     names = bench.enter_days(2)
-    with pytest.raises(UsageError, match="what to keep"):
+    with pytest.raises(UsageError, match="give rules"):
         run(bench, order())
     assert bench.names() == names
 

@@ -210,7 +210,7 @@ def _write_other_tables(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [_write_garbage, _write_newer, _write_other_tables])
 def test_a_database_that_can_not_be_used_is_moved_aside(path: Path, notices: Notices, spoil: Callable[[Path], None]) -> None:
-    """A corrupt or newer database is kept beside, a new one is begun, and one notice says so."""
+    """A corrupt or newer database is kept beside, a new one created, and one notice says so."""
     path.parent.mkdir()
     spoil(path)
     with SourceDatabase(path, notices) as database:
@@ -219,7 +219,7 @@ def test_a_database_that_can_not_be_used_is_moved_aside(path: Path, notices: Not
         record.commit()
         assert record.directory(b"/s") == ROW
     assert len(notices) == 1
-    assert "a new one is begun" in notices[0]
+    assert "a new one created" in notices[0]
     assert path.with_name("source.db.unusable").exists()
 
 

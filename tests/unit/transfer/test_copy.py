@@ -198,9 +198,9 @@ def test_a_nameless_directory_is_poured_out(grid: MemoryGrid, place: PlaceMaker,
 def test_a_nameless_file(grid: MemoryGrid, place: PlaceMaker, tmp_path: Path) -> None:
     """A bare file cap needs a name from the target."""
     bare = Place(LiteralFile(b"text"), (), "cap:")
-    with pytest.raises(EntryError, match="no name of its own"):
+    with pytest.raises(EntryError, match="this file has no name"):
         upload(grid, place(""), bare)
-    with pytest.raises(EntryError, match="no name of its own"):
+    with pytest.raises(EntryError, match="this file has no name"):
         fetch(grid, tmp_path, bare)
     upload(grid, place("name"), bare)
     fetch(grid, tmp_path / "name", bare)
@@ -265,7 +265,7 @@ def test_links_on_disk_lead_nowhere(grid: MemoryGrid, place: PlaceMaker, put: Pu
     assert (tmp_path / "out" / "a" / "victim").read_bytes() == b"new"
     (tmp_path / "out2" / "a").mkdir(parents=True)
     (tmp_path / "out2" / "a" / "sub").symlink_to(outside)
-    with pytest.raises(DestinationError, match="move it aside"):
+    with pytest.raises(DestinationError, match="move it away"):
         fetch(grid, tmp_path / "out2", place("a"))
     assert tree(outside) == ["victim"]
 

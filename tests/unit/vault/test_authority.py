@@ -206,7 +206,7 @@ def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path
     with pytest.raises(AuthorityError):
         vault.create_directory()
     frame = vault.check_structure(read_data=True)
-    assert [finding.message for finding in frame.findings] == ["roots and sessions were not checked: that takes a keeper key"]
+    assert [finding.message for finding in frame.findings] == ["roots and sessions were not checked: that requires a keeper key"]
     for name in ("roots", "quarantine"):
         register = Register(sample.backend, name, locator.structure_key, NoMemory(), os.urandom)
         if name == "roots":

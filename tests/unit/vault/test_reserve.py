@@ -215,7 +215,7 @@ def test_damaged_pieces(place: Place, disk: QuotaBackend) -> None:
         assert vault.check_structure(read_data=False).is_healthy
         (finding,) = vault.check_structure(read_data=True).findings
         assert finding.stored == name
-        assert Repair(vault.components, RepairOptions()).run([]).done == [f"deleted, since it was damaged: {name}"]
+        assert Repair(vault.components, RepairOptions()).run([]).done == [f"deleted, because it was damaged: {name}"]
         assert vault.check_structure(read_data=True).is_healthy
     assert len(reserved(disk)) == len(piece_sizes(0)) - 1
 

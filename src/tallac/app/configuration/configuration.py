@@ -173,7 +173,7 @@ class ConfigurationFile:
         try:
             replace(path, _encode(configuration), Durability.FULL, temporary=new)
         except OSError as error:
-            raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is as it was") from error
+            raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is unchanged") from error
 
     def _real_path(self) -> Path:
         """Return where the file is, behind all symbolic links; the links stay."""
@@ -199,7 +199,7 @@ class ConfigurationFile:
 
     def _unusable(self, kind: str, error: OSError) -> ConfigurationError:
         return ConfigurationError(
-            f"{kind} ({error.strerror}); see to its permissions, or choose another place with {HOME_VARIABLE}"
+            f"{kind} ({error.strerror}); check its permissions, or choose another folder with {HOME_VARIABLE}"
         )
 
     def _decode(self, text: bytes) -> Configuration:

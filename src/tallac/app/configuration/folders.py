@@ -68,7 +68,7 @@ def make_private_folder(folder: Path) -> None:
         make_private_folders(folder)
     except OSError as error:
         raise LocalStateError(
-            f"{folder}: can't make this folder ({error.strerror}); choose another place with {HOME_VARIABLE}"
+            f"{folder}: can't create this folder ({error.strerror}); choose another folder with {HOME_VARIABLE}"
         ) from error
 
 

@@ -68,7 +68,7 @@ class AliasImport:
         for name, cap in named:
             check_alias_name(name)
             if not isinstance(parse(cap), DirectoryReadCap | DirectoryWriteCap):
-                raise AliasError(f"the alias {name!r} stands for something that is no directory")
+                raise AliasError(f"the alias {name!r} does not name a directory")
         # Those whose names are free or theirs come first, so that none of them is taken for a numbered one.
         here = self._kept.aliases_on(self._configuration, self._identity)
         contested = [each for each in named if self._is_taken(each[0]) and here.get(each[0]) != each[1]]

@@ -76,14 +76,14 @@ def parse_kit(text: str) -> RecoveryKit:
         elif word in ("tallac-kit", "location", "vault", "key") and found.setdefault(word, value) == value:
             continue
         elif line:
-            raise MalformedKitError(f"line {number} of the recovery kit is none of a kit's lines; copy it again as a whole")
+            raise MalformedKitError(f"line {number} does not belong to a recovery kit; copy the kit again completely")
     return _made_of(found, aliases)
 
 
 def _made_of(found: dict[str, str], aliases: list[NamedCap]) -> RecoveryKit:
     for word in ("tallac-kit", "location", "vault", "key"):
         if word not in found:
-            raise MalformedKitError(f"this is no whole recovery kit: its line that begins with {word!r} is missing")
+            raise MalformedKitError(f"the recovery kit is incomplete: the line that begins with {word!r} is missing")
     if found["tallac-kit"] != "1":
         raise MalformedKitError("a newer Tallac wrote this recovery kit; upgrade to use it")
     if not _IDENTITY.fullmatch(found["vault"]):

@@ -94,5 +94,6 @@ def _open(key: VaultKey, identity: str, text: str) -> str:
         return open_sealed(key.configuration, base64.b64decode(text.removeprefix(_SEALED)), identity.encode()).decode()
     except (CorruptObjectError, binascii.Error, UnicodeDecodeError):
         raise ConfigurationError(
-            "a secret in the configuration does not open with the key that is kept elsewhere; restore a copy of the configuration"
+            "a secret in the configuration can't be decrypted with the key that is kept "
+            "elsewhere; restore a copy of the configuration"
         ) from None

@@ -77,7 +77,7 @@ def check_alias_name(text: str) -> str:
     if len(name) > _ALIAS_LENGTH_MAX:
         raise AliasError(f"an alias has at most {_ALIAS_LENGTH_MAX} characters")
     if name.lower() in ("uri", "file"):
-        raise AliasError(f"{name!r} can't be an alias: it is the beginning of something else")
+        raise AliasError(f"{name!r} can't be an alias: it has another meaning here")
     return name
 
 

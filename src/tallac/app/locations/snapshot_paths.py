@@ -43,7 +43,7 @@ def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes
     """
     archives = find_or_none(reader, target.child(ARCHIVES)) if find(reader, target).is_directory else None
     if archives is None or not isinstance(archives.cap, DirectoryReadCap):
-        raise EntryNotFoundError(f"{target}: there are no snapshots here; `tallac backup FROM {target}` makes one")
+        raise EntryNotFoundError(f"{target}: no snapshots found; `tallac backup FROM {target}` makes one")
     entries = list(reader.read_directory(archives.cap))
     for entry in entries:
         if unknown is not None and (parse_snapshot_name(entry.name) is None or not entry.is_directory):
@@ -95,7 +95,7 @@ def locate_in_snapshots(reader: CapReader, place: Place) -> SnapshotPath:
         if archives is not None and archives.is_directory:
             target = above
     if target is None:
-        raise EntryNotFoundError(f"{place}: there are no snapshots here, nor on the way; `tallac backup FROM TO` makes one")
+        raise EntryNotFoundError(f"{place}: no snapshots found, here or above; `tallac backup FROM TO` makes one")
     path = place.path[len(target.path) :]
     if path[:1] == (LATEST,):
         return SnapshotPath(target, path[1:], LATEST)
@@ -113,6 +113,6 @@ def choose_snapshots(snapshots: Sequence[Entry], choice: SnapshotFilter) -> list
     if LATEST in choice.names:
         newest = newest_snapshot(snapshots, SystemClock().now_ns())
         if newest is None:
-            raise EntryNotFoundError("there is no snapshot yet")
+            raise EntryNotFoundError("no snapshots found")
         choice = replace(choice, names=tuple(newest.name if name == LATEST else name for name in choice.names))
     return select_snapshots(snapshots, choice)

@@ -45,7 +45,7 @@ class TahoeNodes:
         chosen = options.vault if options.vault is not None and is_tahoe(options.vault) else None
         has_node = options.node_directory is not None or options.node_url is not None
         if has_node and (options.vault is not None or options.gives_key):
-            raise UsageError("--node-directory and --node-url say which grid is meant; leave out --vault and --vault-key")
+            raise UsageError("--node-directory and --node-url name the grid; leave out --vault and --vault-key")
         if options.node_url is not None:
             chosen = PLAIN_PREFIX + options.node_url
         elif options.node_directory is not None:

@@ -114,9 +114,7 @@ def backend_of(location: str) -> TahoeBackend:
 
     node, cap = _split(location.removeprefix(VAULT_PREFIX))
     if not cap:
-        raise UsageError(
-            f"{VAULT_PREFIX}{node}: no vault is known there; `tallac create-alias NAME --vault {VAULT_PREFIX}{node}` makes one"
-        )
+        raise UsageError(f"{VAULT_PREFIX}{node}: no vault found; `tallac create-alias NAME --vault {VAULT_PREFIX}{node}` makes one")
     return TahoeBackend(url_of(location), cap.removeprefix("/"), _node_of(location))
 
 

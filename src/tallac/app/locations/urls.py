@@ -33,7 +33,7 @@ def parse_location(text: str) -> str:
     if scheme is None:
         return url_of_folder(Path(text))
     if scheme[1].lower() != "file":
-        raise UsageError(f"{scheme[1]}:// is no kind of grid that works now; give a folder or a file:/// URL")
+        raise UsageError(f"{scheme[1]}:// is not a supported location; give a folder or a file:/// URL")
     if not text[len(_FOLDER_PREFIX) :].startswith("/"):
         raise UsageError("a file URL has three slashes, as in file:///media/disk/vault")
     folder = folder_of_url(text)
@@ -100,7 +100,7 @@ def backend_at(url: str) -> LocalBackend | TahoeBackend:
     if is_tahoe_vault(url):
         return backend_of(url)
     if not is_folder_url(url):
-        raise UsageError(f"{url}: no kind of grid that works now; only folders do")
+        raise UsageError(f"{url}: not a supported location; give a folder")
     from tallac.backends.local import LocalBackend  # lazy import: a Tahoe-LAFS grid does without it
 
     return LocalBackend(folder_of_url(url))

@@ -171,4 +171,4 @@ class Aliases:
 
 def _require_free(configuration: Configuration, name: str) -> None:
     if name in configuration.aliases:
-        raise AliasError(f"there is an alias {name!r} already; choose another name")
+        raise AliasError(f"the alias {name!r} exists already; choose another name")

@@ -61,7 +61,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
             UsageError: The snapshot is to have a time that has not come yet: nothing newer would ever become the latest one.
         """
         if self.time_ns is not None and self.time_ns > now_ns:
-            raise UsageError("a snapshot can't have a time that has not come yet; give one that has")
+            raise UsageError("a snapshot can't have a time in the future; give an earlier one")
 
 
 class Backups:
@@ -183,7 +183,7 @@ class Backups:
     ) -> BackupSummary:
         """Add a snapshot that holds the output of a command; no snapshot is made where the command fails."""
         if not command:
-            raise UsageError("no command is given: write it after --, as in -- pg_dump mydb")
+            raise UsageError("no command given: write it after --, as in -- pg_dump mydb")
         with command_output(command) as content:
             return self.run_stream(name, content, target, options=options)
 
@@ -210,7 +210,8 @@ def split_target(paths: Sequence[str]) -> tuple[Sequence[str], str]:
     last = paths[-1]
     if os.path.lexists(last) or len(paths) > 2:
         raise UsageError(
-            f"{last}: is this a source or the target? Write {DEFAULT_ALIAS}:{last} if it is the target, or add the target"
+            f"{last}: can't tell whether this is a source or the target: write "
+            f"{DEFAULT_ALIAS}:{last} if it is the target, or add the target"
         )
     return paths[:-1], last
 
@@ -221,7 +222,7 @@ def _is_default(target: str) -> bool:
 
 def _request(sources: Sources, target: Place, options: BackupOptions | None, *, vault: Path | None, workers: int) -> BackupRequest:
     if not isinstance(target.cap, DirectoryWriteCap):
-        raise AuthorityError(f"{target}: its cap ({target.cap.kind}) does not allow to add snapshots; a write cap is needed")
+        raise AuthorityError(f"{target}: its cap ({target.cap.kind}) does not allow adding snapshots; a write cap is needed")
     options = options or BackupOptions()
     excluded = require_outside(sources, vault)
     options.require_sense(SystemClock().now_ns())

@@ -73,7 +73,7 @@ def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base
             places.append(place)
             named.append(place)
     if not places:
-        raise SourceError("nothing to back up: the lists name nothing that is there")
+        raise SourceError("nothing to back up: no path in the lists exists")
     scope = Scope.of(_path_from(root, place) for place in places)
     if scope is None:
         return Sources(root, None, (root,), (root,), tuple(missing))
@@ -84,7 +84,7 @@ def _path_from(root: bytes, place: bytes) -> bytes:
     inside = root if root.endswith(b"/") else root + b"/"
     if place != root and not place.startswith(inside):
         shown, base = (path.decode("utf-8", "backslashreplace") for path in (place, root))
-        raise UsageError(f"{shown}: this does not lie in {base}, which paths are to begin at; name another folder there")
+        raise UsageError(f"{shown}: not below {base}; choose another folder with --relative-to")
     return place[len(inside) :]
 
 
@@ -105,7 +105,7 @@ def _require_folder(path: str | Path) -> None:
     except OSError as error:
         raise SourceError(f"{path}: this can't be backed up ({error.strerror})") from error
     if not is_folder:
-        raise UsageError(f"{path}: this is no folder; back up the folder that holds it")
+        raise UsageError(f"{path}: not a folder; back up the folder that contains it")
 
 
 def _real_source(path: str | Path) -> bytes:
@@ -151,7 +151,7 @@ def require_outside(sources: Sources, vault: Path | None) -> Identity | None:
     for place in sources.places:
         if excluded is not None and excluded in _identities_upwards(place):
             shown = display_path(place)
-            raise UsageError(f"{shown}: this lies in the vault that it would be backed up into; choose another source or vault")
+            raise UsageError(f"{shown}: this is inside the vault that the backup goes into; choose another source or vault")
     return excluded
 
 

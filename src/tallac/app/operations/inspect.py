@@ -111,7 +111,7 @@ class Inspector:
         snapshots = choose_snapshots(list_snapshots(grid, located.target), choice)
         periods = history(grid, snapshots, located.path)
         if all(period.state is None for period in periods):
-            raise EntryNotFoundError(f"{place}: none of {len(snapshots)} snapshots has this")
+            raise EntryNotFoundError(f"{place}: none of {len(snapshots)} snapshots contains this")
         return PathHistory(located, snapshots, periods)
 
     def stats(

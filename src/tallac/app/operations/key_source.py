@@ -78,7 +78,7 @@ class KeySources:
         try:
             found = parse_vault_key(self._workspace.vaults.ask(source))
         except MalformedCapError as error:
-            raise UsageError(f"{source}: there is something else than a vault key ({error})") from error
+            raise UsageError(f"{source}: this is not a vault key ({error})") from error
         if found != key:
             raise UsageError(f"{source}: this is another vault key; nothing was changed")
 

@@ -53,7 +53,7 @@ class VaultMirror:
         keeper = key.keeper_key if isinstance(key, WriterKey) else key
         if options.only:
             if not isinstance(keeper, KeeperKey):
-                raise AuthorityError("a partial mirror takes the keeper key: give it with --vault-key")
+                raise AuthorityError("a partial mirror requires the keeper key: give it with --vault-key")
             partial = PartialCopy(backend, _mirror_at(mirror_url, is_dry_run=options.is_dry_run), keeper, options, progress)
             partial.run()
             return partial.report
@@ -82,7 +82,7 @@ class VaultMirror:
             cap = located.cap if located.name is None else find(grid, located).cap
         verify_cap = cap.verify_cap
         if verify_cap is None:
-            raise AuthorityError(f"{place}: nothing is stored for it that could be copied")
+            raise AuthorityError(f"{place}: nothing is stored for it, so there is nothing to copy")
         return verify_cap
 
 

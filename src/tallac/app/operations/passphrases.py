@@ -57,7 +57,7 @@ class UserPassphrases:
         label = _free_label(known) if label is None else label
         if any(each.label == label for each in known):
             raise UsageError(
-                f"there is a passphrase {label!r} already; change it with `tallac change-passphrase`, or choose another --label"
+                f"the passphrase {label!r} exists already; change it with `tallac change-passphrase`, or choose another --label"
             )
         passphrase = self._read_new(read)
         self._envelopes.begin(identity)
@@ -90,9 +90,7 @@ class UserPassphrases:
         """
         removed = self._labelled(vault, label)
         if len(removed) == len(self.list(vault)) and not allow_none:
-            raise UsageError(
-                f"{removed[0].label!r} is the last passphrase that leads to your aliases here; remove it with --allow-none"
-            )
+            raise UsageError(f"{removed[0].label!r} is your last passphrase on this vault; remove it with --allow-none")
         for each in () if dry_run else removed:
             self._passphrases(self._workspace.identity_of(vault)).remove(each.path)
         return removed[0].label
@@ -108,7 +106,7 @@ class UserPassphrases:
         passphrase = read()
         if len(passphrase) < LENGTH_ADVISED:
             self._warn(
-                "this passphrase is short: whoever gets at the vault's files can try many; five words drawn by lot are better"
+                "this passphrase is short: whoever copies the vault's files can try many; five randomly chosen words are better"
             )
         return passphrase
 
@@ -117,13 +115,13 @@ class UserPassphrases:
         known = self.list(vault)
         labels = sorted({each.label for each in known})
         if not labels:
-            raise UsageError("you have set no passphrase on this vault; `tallac add-passphrase` sets one")
+            raise UsageError("no passphrase of yours found on this vault; `tallac add-passphrase` adds one")
         there_are = f"there are {', '.join(map(repr, labels))}"
         if label is None and len(labels) > 1:
-            raise UsageError(f"say with --label which passphrase is meant; {there_are}")
+            raise UsageError(f"several passphrases found: name one with --label; {there_are}")
         found = [each for each in known if each.label == (label or labels[0])]
         if not found:
-            raise UsageError(f"there is no passphrase {label!r}; {there_are}")
+            raise UsageError(f"no passphrase {label!r} found; {there_are}")
         return found
 
 

@@ -59,7 +59,7 @@ class Recovery:
         url = parse_location(kit.location if location is None else location)
         identity = self._vault_at(url)
         if identity != kit.identity:
-            raise UsageError(f"{show_location(url)}: another vault is here than the one that the recovery kit is for")
+            raise UsageError(f"{show_location(url)}: this is not the vault of the recovery kit")
         with self._workspace.file.updating() as configuration:
             return self._add(configuration, identity, url, Envelope(kit.key, frozenset(kit.aliases)), "")
 

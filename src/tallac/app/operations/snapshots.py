@@ -135,9 +135,9 @@ class Snapshots:
         grid, first = resolved[0]
         for other, place in resolved:
             if not _is_named(place):
-                raise UsageError(f"{place}: this is no single snapshot; give a target with rules, or ALIAS:TO/Archives/NAME")
+                raise UsageError(f"{place}: not a snapshot; give a target with rules, or ALIAS:TO/Archives/NAME")
             if other is not grid or place.parent != first.parent:
-                raise UsageError(f"{place}: this is in another target than {first}; forget in one target at a time")
+                raise UsageError(f"{place}: not in the same target as {first}; forget in one target at a time")
         return grid, _open(grid, first.parent.parent), [place.path[-1] for _, place in resolved]
 
     @contextmanager
@@ -157,7 +157,7 @@ class Snapshots:
                 state.close()
                 state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
             if state.is_temporary and is_noting:
-                self._warn(f"{folder}: no room to note what is forgotten, so `tallac forget --undo` can't bring it back")
+                self._warn(f"{folder}: no room to record what is forgotten, so `tallac forget --undo` can't restore it")
             with RetentionRecord(state.folder / RECORD_FILE) as record:
                 yield record
         finally:
@@ -174,7 +174,7 @@ def _open(grid: Grid, place: Place) -> Target:
     try:
         archives = find_writable(grid, place.child(ARCHIVES))
     except EntryNotFoundError as error:
-        raise EntryNotFoundError(f"{place}: there are no snapshots here; `tallac backup FROM {place}` makes one") from error
+        raise EntryNotFoundError(f"{place}: no snapshots found; `tallac backup FROM {place}` makes one") from error
     return Target(directory, archives, str(place))
 
 
@@ -184,5 +184,5 @@ def _names(grid: Grid, target: Target, names: Sequence[str]) -> list[bytes]:
         return raw
     newest = newest_snapshot(target.read(grid), SystemClock().now_ns())
     if newest is None:
-        raise EntryNotFoundError(f"{target.label}: there is no snapshot yet")
+        raise EntryNotFoundError(f"{target.label}: no snapshots found")
     return [newest.name if name == LATEST else name for name in raw]

@@ -150,4 +150,4 @@ class Files:
 
 def _require_same(grid: Grid, other: Grid, text: str) -> None:
     if grid is not other:
-        raise UsageError(f"{text}: this is on another grid; get it to a local path first, then put it")
+        raise UsageError(f"{text}: this is on another grid; copy it to a local path first")

@@ -42,7 +42,7 @@ class UserEnvelopes:
             try:
                 self._update(identity, is_forced=False)
             except TallacError as error:
-                self.warn(f"a new alias is not behind the vault's passphrase yet, which the next backup tries again: {error}")
+                self.warn(f"a new alias could not be added to the vault's passphrases; the next backup tries again: {error}")
 
     def write(self, identity: str) -> None:
         """Bring the envelope in a vault, if there is one, up to date, whatever this machine has put there before."""

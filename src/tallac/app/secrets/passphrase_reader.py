@@ -42,10 +42,10 @@ def ask_at_terminal(question: str) -> str:
         try:
             return getpass.getpass(question, stream=sys.stderr)
         except EOFError:
-            raise UsageError("no passphrase was typed") from None
+            raise UsageError("no passphrase was entered") from None
         except (getpass.GetPassWarning, OSError):
             raise UsageError(
-                f"there is no terminal to ask for a passphrase at; give --passphrase-file, --passphrase-command, "
+                f"no terminal to ask for a passphrase; give --passphrase-file, --passphrase-command, "
                 f"--passphrase-keyring or the variable {PASSPHRASE_VARIABLE}"
             ) from None
 
@@ -92,7 +92,7 @@ class PassphraseSource:
         if given is not None:
             return self._not_empty(given)
         first = self._not_empty(self._ask("New passphrase: "))
-        if self._ask("The same again: ") != first:
+        if self._ask("Repeat passphrase: ") != first:
             raise UsageError("the two passphrases differ; nothing was changed")
         return first
 
@@ -108,5 +108,5 @@ class PassphraseSource:
 
     def _not_empty(self, passphrase: str) -> str:
         if not passphrase:
-            raise UsageError("the passphrase is empty; choose one of several words")
+            raise UsageError("the passphrase is empty; choose several words")
         return passphrase

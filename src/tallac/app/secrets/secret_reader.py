@@ -69,7 +69,7 @@ class SecretSource:
         except OSError as error:
             raise UsageError(f"{words[0]}: can't run this command for {expected} ({error.strerror})") from error
         if finished.returncode:
-            raise UsageError(f"{words[0]}: this command was to print {expected}, and ended with status {finished.returncode}")
+            raise UsageError(f"{words[0]}: this command, which should print {expected}, ended with status {finished.returncode}")
         return self._not_empty(_exact(finished.stdout.partition(b"\n")[0]), words[0], expected)
 
     def ask_keyring(self, entry: str, expected: str) -> str:
@@ -82,7 +82,7 @@ class SecretSource:
         self._require_loud()
         found = _look_into_keyring(entry)
         if found is None:
-            raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, where {expected} is expected")
+            raise UsageError(f"the system keyring has no entry {entry!r} of {KEYRING_SERVICE!r}, which should contain {expected}")
         return found
 
     def is_in_keyring(self, entry: str) -> bool:
@@ -121,7 +121,7 @@ class SecretSource:
 
     def _require_loud(self) -> None:
         if not self._may_ask:
-            raise UsageError("this would ask somebody for a secret, which is not wanted here")
+            raise UsageError("this would ask for a secret, which is not allowed here")
 
     def _not_empty(self, text: str, place: str, expected: str) -> str:
         if not text:

@@ -20,7 +20,7 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise click.BadParameter(f"{text!r} is no size; write bytes, or a number with a unit, as in 500k, 1.5G or 64MiB")
+        raise click.BadParameter(f"{text!r} is not a size; write bytes, or a number with a unit, as in 500k, 1.5G or 64MiB")
     unit: int = (1024 if match[4] else 1000) ** " kmgt".index((match[3] or " ").lower())
     fraction = match[2] or ""
     parts: int = 10 ** len(fraction)
@@ -37,4 +37,6 @@ def parse_size_limit(text: str) -> SizeLimit:
     try:
         return SizeLimit(Comparison(sign), parse_size(text.removeprefix(sign)))
     except click.BadParameter as error:
-        raise UsageError(f"{text!r} is no size: write +10M for at least, -1k for at most, 123 for exactly so many bytes") from error
+        raise UsageError(
+            f"{text!r} is not a size: write +10M for at least, -1k for at most, 123 for exactly so many bytes"
+        ) from error

@@ -44,4 +44,4 @@ def _row(entry: Entry) -> tuple[str, str, str, str]:
 
 def unknown_name(name: bytes) -> str:
     """Say that a name in `Archives/` is no snapshot's."""
-    return f"Archives/{show_name(name)}: this is no snapshot's name; it is left alone"
+    return f"Archives/{show_name(name)}: not a snapshot's name; ignored"

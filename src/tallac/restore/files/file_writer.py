@@ -167,10 +167,10 @@ def problem_of(error: Exception, path: bytes, settings: RestoreSettings) -> Prob
     if is_fatal(error):
         place = display_path(settings.destination.rstrip(b"/") + b"/" + path)
         raise DestinationError(
-            f"{place}: can't be written: {error.strerror}; the restore has stopped, make room or choose another folder"
+            f"{place}: can't be written: {error.strerror}; the restore was stopped: make room or choose another folder"
         ) from error
     if error.errno == errno.EEXIST:
-        return Problem(path, ProblemKind.FAILED, "the name is taken here, perhaps by one that this file system takes for the same")
+        return Problem(path, ProblemKind.FAILED, "the name exists already, perhaps in another case")
     return Problem(path, ProblemKind.FAILED, error.strerror or str(error))
 
 

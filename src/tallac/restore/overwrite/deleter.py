@@ -42,7 +42,7 @@ class Deleter:
                 for found in extraneous(listing, stored):
                     self._remove_extraneous(found, descriptor, components, scope)
         except DamageError as error:
-            message = f"nothing was deleted here, since the snapshot's directory can't be read whole: {error}"
+            message = f"nothing was deleted here, because the snapshot's directory can't be read completely: {error}"
             self._tally.add(Problem(join_components(components), ProblemKind.FAILED, message))
 
     def remove_tree(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> bool:
@@ -196,11 +196,11 @@ class Deleter:
         path = join_components(components, found.name)
         if (found.device, found.inode) in self._options.protected:
             self._tally.add(
-                Problem(path, ProblemKind.UNSET, "not deleted, since it is Tallac's own: a vault, its keys or its state")
+                Problem(path, ProblemKind.UNSET, "not deleted, because it belongs to Tallac: a vault, its keys or its state")
             )
             return False
         if found.device != self._system.fstat(directory).st_dev:
-            self._tally.add(Problem(path, ProblemKind.FAILED, "not deleted, since another file system is mounted here"))
+            self._tally.add(Problem(path, ProblemKind.FAILED, "not deleted, because another file system is mounted here"))
             return False
         return True
 

@@ -127,7 +127,7 @@ class Overwriter:
             try:
                 self._system.remove_directory(found.name, directory)
             except OSError as error:
-                raise EntryError("a directory with something in it is in the way; --delete would delete it") from error
+                raise EntryError("a directory that is not empty is in the way; --delete would delete it") from error
             return
         below = self._options.selection.scope(join_components(components, found.name), is_directory=True, parent=scope)
         if not self._deleter.remove_tree(found, directory, components, below):

@@ -28,7 +28,7 @@ INLINE_SIZE_MAX = 4 << 20
 LARGE_SIZE_MIN = 32 << 20
 RANGE_SIZE = 16 << 20
 
-_ADVICE = "what is restored so far stays; restore again into another folder"
+_ADVICE = "restored files are kept; restore again into another folder"
 
 
 @dataclass(slots=True, eq=False)

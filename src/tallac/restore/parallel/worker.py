@@ -122,5 +122,5 @@ def _open(root: int, job: RangeJob) -> int:
     found = os.fstat(descriptor)
     if (found.st_dev, found.st_ino) != (job.device, job.inode):
         os.close(descriptor)
-        raise OSError(errno.ESTALE, "another file has taken its place")
+        raise OSError(errno.ESTALE, "it was replaced by another file")
     return descriptor

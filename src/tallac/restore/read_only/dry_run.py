@@ -59,10 +59,10 @@ class DryRun(ReadOnlyWalk):
         path = join_components(self.components, entry.name)
         self._report_directories(self.components)
         if found is not None and self._options.overwrite is None:
-            self._tally.add(Problem(path, ProblemKind.FAILED, "the name is taken here"))
+            self._tally.add(Problem(path, ProblemKind.FAILED, "the name exists already"))
             return False
         if change is Change.REPLACED and found is not None and found.is_directory and not self._gives_way(found):
-            self._tally.add(Problem(path, ProblemKind.FAILED, "a directory with something in it is in the way"))
+            self._tally.add(Problem(path, ProblemKind.FAILED, "a directory that is not empty is in the way"))
             return False
         if change in (Change.NEW, Change.REPLACED):
             self._tally.count_made(change, path)

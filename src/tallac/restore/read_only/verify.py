@@ -54,11 +54,11 @@ class Verification(ReadOnlyWalk):
     ) -> bool:
         path = join_components(self.components, entry.name)
         if change is Change.NEW:
-            self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: it is not there"))
+            self._tally.add_once(Problem(path, ProblemKind.FAILED, "verified: it does not exist"))
         elif change is Change.REPLACED:
-            self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: it is not what the snapshot has"))
+            self._tally.add_once(Problem(path, ProblemKind.FAILED, "verified: its content differs from the snapshot's"))
         elif change is Change.AMENDED:
-            self._tally.add_once(Problem(path, ProblemKind.UNSET, "read back: its metadata are not those of the snapshot"))
+            self._tally.add_once(Problem(path, ProblemKind.UNSET, "verified: its metadata differ from the snapshot's"))
         else:
             self._tally.summary.verified += change is Change.UNCHANGED
         return True
@@ -66,7 +66,7 @@ class Verification(ReadOnlyWalk):
     def visit_directory(self, entry: Entry, change: Change, found: SourceEntry | None, scope: Scope) -> None:
         path = join_components(self.components, entry.name)
         if scope is Scope.IN and change in (Change.NEW, Change.REPLACED):
-            self._tally.add_once(Problem(path, ProblemKind.FAILED, "read back: there is no such directory"))
+            self._tally.add_once(Problem(path, ProblemKind.FAILED, "verified: the directory does not exist"))
 
     def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
         if self._keeps_directories or scope is not Scope.IN or entry.metadata.mode is None:
@@ -74,4 +74,4 @@ class Verification(ReadOnlyWalk):
         found = SourceEntry.of(entry.name, self._system.fstat(descriptor))
         if self._existing.comparer.differs(descriptor, found, entry.metadata):
             path = join_components(self.components)
-            self._tally.add_once(Problem(path, ProblemKind.UNSET, "read back: its metadata are not those of the snapshot"))
+            self._tally.add_once(Problem(path, ProblemKind.UNSET, "verified: its metadata differ from the snapshot's"))

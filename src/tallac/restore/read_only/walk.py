@@ -124,7 +124,7 @@ class ReadOnlyWalk(ABC):
         path = join_components(self.components, entry.name)
         try:
             if not is_safe_component(entry.name):
-                raise EntryError("the name is no name of a file, and might lead out of the destination")
+                raise EntryError("the name is not valid for a file, and might lead out of the destination")
             scope = self._selection.scope(path, entry.is_directory, self.scope)
             if scope is Scope.OUT:
                 return

@@ -74,10 +74,10 @@ def check_duplicates(backend: Backend, names: Iterable[str]) -> Iterator[Finding
         wrong = {name: message for name, message in read_errors.items() if message is not None}
         if len(wrong) == 1:
             name, message = next(iter(wrong.items()))
-            sentence = f"{name} is {message}; the other copy serves meanwhile, and `tallac repair` writes it anew"
+            sentence = f"{name} is {message}; the other copy is used meanwhile, and `tallac repair` rewrites it"
             yield Finding(None, sentence, damaged=message == _DAMAGED, stored=name)
         elif _DAMAGED in wrong.values():
-            lost = f"no copy of {path} is whole: set your passphrases anew with `tallac change-passphrase`"
+            lost = f"no copy of {path} is intact: set your passphrases again with `tallac change-passphrase`"
             yield Finding(None, lost, stored=path)
 
 

@@ -86,7 +86,7 @@ class EnvelopeFile:
         copies = [self._read_copy(name) for name in duplicate_paths(self.path)]
         envelope = _joined(copies)
         if envelope is None:
-            remedy = "a machine that has the aliases writes it anew with `tallac add-passphrase`"
+            remedy = "a machine that has the aliases rewrites it with `tallac add-passphrase`"
             if any(copy.stored for copy in copies):
                 raise CorruptObjectError(f"the vault's {self.path} is damaged: {remedy}")
             raise MissingObjectError(f"the vault's {self.path} is missing: {remedy}")

@@ -97,7 +97,9 @@ class Passphrases:
                 f"{where}: no passphrase is set on this vault; use --recovery-kit FILE, or bring back a copy of the configuration"
             )
         if len(paths) > PASSPHRASES_MAX:
-            raise StoreError(f"{where}: this vault holds {len(paths)} passphrases, more than any Tallac sets: somebody filled it")
+            raise StoreError(
+                f"{where}: this vault holds {len(paths)} passphrases, more than Tallac ever sets: somebody has added others"
+            )
         return paths
 
     def add(self, passphrase: str, label: str, key: EnvelopeKey) -> str:
@@ -109,7 +111,7 @@ class Passphrases:
         if not label.isprintable() or not 0 < len(label.encode("utf-8", "replace")) <= LABEL_SIZE_MAX:
             raise UsageError(f"a label has at most {LABEL_SIZE_MAX} bytes and no control characters")
         if len(self.paths()) >= PASSPHRASES_MAX:
-            raise UsageError(f"this vault has {PASSPHRASES_MAX} passphrases, which is as many as it may have: remove one first")
+            raise UsageError(f"this vault has {PASSPHRASES_MAX} passphrases, the maximum: remove one first")
         path = PASSPHRASE_PREFIX + self._randomness(16).hex()
         salt = self._randomness(SALT_SIZE)
         stretched = stretch(passphrase, salt, self._cost)
@@ -149,8 +151,10 @@ class Passphrases:
             if key is not None:
                 return key
         if damage is not None:
-            raise CorruptObjectError(f"{where}: this passphrase opens nothing, and one of {len(paths)} can't be tried: {damage}")
-        raise WrongPassphraseError(f"{where}: wrong passphrase; it opens nothing in this vault")
+            raise CorruptObjectError(
+                f"{where}: this passphrase fits none that can be tried, and one of {len(paths)} can't be tried: {damage}"
+            )
+        raise WrongPassphraseError(f"{where}: wrong passphrase")
 
     def of(self, key: EnvelopeKey) -> list[PassphraseInfo]:
         """List the passphrases that lead to an envelope, the oldest first; without other users', and without damaged ones."""

@@ -60,10 +60,10 @@ class Scrub:
             # A vault that has lost its headers is one nevertheless.
             if not is_vault and isinstance(error, VaultNotFoundError):
                 raise
-            self._find("header", f"neither header is whole ({error}); `tallac repair` with a key writes them anew")
+            self._find("header", f"neither header is intact ({error}); `tallac repair` with a key rewrites them")
             return
         for wrong in check_headers(self._backend, identity):
-            self._find("header", f"{wrong}; the other copy serves meanwhile")
+            self._find("header", f"{wrong}; the other copy is used meanwhile")
 
     def _check(self, name: str) -> None:
         kind, _, digits = name.partition("/")
@@ -73,7 +73,7 @@ class Scrub:
                 self._find(name, f"{message} is damaged")
         except ObjectNotFoundError:
             # A prune that runs at the same time has deleted it since it was listed.
-            self.report.findings.append(Finding(None, f"{message} went away meanwhile", damaged=False, stored=name))
+            self.report.findings.append(Finding(None, f"{message} disappeared meanwhile", damaged=False, stored=name))
         except StoreError as error:
             self._find(name, f"{message} can't be read: {error}")
 

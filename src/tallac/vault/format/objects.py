@@ -74,7 +74,7 @@ def seal_content(
     compressed = codec.compress(plain)
     if compressed is not None and codec.decompress(compressed, len(plain)) != plain:
         raise CorruptObjectError(
-            "compressed bytes did not decompress to what they were: this machine's memory or processor is failing"
+            "compressed data did not decompress to the original: this machine's memory or processor is failing"
         )
     body = plain if compressed is None else compressed
     sealed = seal_checked(_content_secret(kind, key), randomness(NONCE_SIZE), body, _KIND_BYTES[kind] + storage_index)

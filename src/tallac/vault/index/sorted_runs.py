@@ -150,7 +150,7 @@ def _opened(write: Callable[[], Path]) -> SortedRun:
     for _ in range(WRITE_TRIES):
         with contextlib.suppress(FileNotFoundError):
             return SortedRun(write())
-    raise LocalStateError("other processes throw away the index copies that this one writes; run this again when they have ended")
+    raise LocalStateError("other processes keep deleting the index copies of this one; run this again when they have ended")
 
 
 def _merge(folder: Path, runs: list[SortedRun]) -> Path:

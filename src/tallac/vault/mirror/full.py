@@ -80,7 +80,7 @@ class VaultCopy:
             StoreError: A store failed.
         """
         if self._options.deletes and not isinstance(self._key, KeeperKey):
-            raise AuthorityError("deleting from a mirror what a prune has deleted takes the keeper key: give it with --vault-key")
+            raise AuthorityError("--delete requires the keeper key: give it with --vault-key")
         self._copy_header()
         for _ in range(ROUNDS_MAX):
             states = read_states(self._source)
@@ -107,11 +107,13 @@ class VaultCopy:
         except VaultNotFoundError:
             if any(True for _ in self._mirror.list("")):
                 raise VaultNotFoundError(
-                    f"{self._mirror.location()} holds something that is no vault: a mirror needs an empty folder, or its own"
+                    f"{self._mirror.location()} contains something other than a vault: a mirror needs an empty folder, or its own"
                 ) from None
             found = None
         if found is not None and found != header.identity:
-            raise VaultNotFoundError(f"{self._mirror.location()} holds another vault: give an empty folder, or this vault's mirror")
+            raise VaultNotFoundError(
+                f"{self._mirror.location()} contains another vault: give an empty folder, or this vault's mirror"
+            )
         if self._options.is_dry_run:
             return
         for name in HEADER_NAMES:

@@ -81,10 +81,12 @@ class PartialCopy:
         if self._has_header():
             if read_header(self._mirror).identity != header.identity:
                 raise VaultNotFoundError(
-                    f"{self._mirror.location()} holds another vault: give an empty folder, or this vault's mirror"
+                    f"{self._mirror.location()} contains another vault: give an empty folder, or this vault's mirror"
                 )
         elif any(True for _ in self._mirror.list("")):
-            raise VaultNotFoundError(f"{self._mirror.location()} holds something that is no vault: a mirror needs an empty folder")
+            raise VaultNotFoundError(
+                f"{self._mirror.location()} contains something other than a vault: a mirror needs an empty folder"
+            )
         if not self._options.is_dry_run:
             for name in HEADER_NAMES:
                 if self._mirror.get_versioned(name) is None:

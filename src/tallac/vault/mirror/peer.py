@@ -35,7 +35,7 @@ class PeerVault:
             VaultNotFoundError: It is another vault, or none.
         """
         if read_header(backend).identity != identity:
-            raise VaultNotFoundError(f"{backend.location()} is no copy of this vault, but another vault: give its own mirror")
+            raise VaultNotFoundError(f"{backend.location()} is another vault, not a copy of this one: give its own mirror")
         self._backend = backend
         self._keeper = keeper
         self._slots = Slots(backend, keeper.locator_key, NoMemory(), os.urandom)

@@ -60,7 +60,7 @@ class SeenStates:
         if seen is not None and (number < seen.number or (number == seen.number and state_hash != seen.hash)):
             raise RollbackDetectedError(
                 f"the vault at {self._location} shows state {number} of {path}, but this machine has seen state {seen.number}: "
-                "it was rolled back to an older copy. Bring back the newer one; if there is none, delete "
+                "it was rolled back to an older copy. Restore the newer copy; if there is none, delete "
                 f"{self._path} to accept the older, and snapshots made since are lost"
             )
         if seen is None or number > seen.number:

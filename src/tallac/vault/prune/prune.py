@@ -142,7 +142,7 @@ class Prune:
     def _explained(self, error: StoreFullError) -> StoreFullError:
         deleted = pluralize(self.report.deleted_packs, "pack") if self.report.deleted_packs else "nothing"
         return StoreFullError(
-            f"{error}: a prune has to write down what it deletes before it does, which takes a few KB; deleted so far: {deleted}. "
+            f"{error}: a prune records what it deletes beforehand, which takes a few KB; deleted so far: {deleted}. "
             "Make that much room beside the vault and prune again"
         )
 

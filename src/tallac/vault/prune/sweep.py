@@ -178,7 +178,7 @@ class Sweep:
                     if entry.pack in self._indexed():
                         self._report.skipped.append(str(error))
                 except CorruptObjectError as error:
-                    self._report.skipped.append(f"{error}: it stays as it is; `tallac check --read-data` names what is hit")
+                    self._report.skipped.append(f"{error}: left unchanged; `tallac check --read-data` names what is damaged")
             new = repacking.finish()
         except BaseException:
             repacking.abort()

@@ -159,9 +159,9 @@ class VaultSession:
         try:
             report = check_below(self._components, cap, read_data=False, finder=finder)
         except DamageError as error:
-            raise FencedError(f"{error}: a prune took it while this run was under way; run the command again") from error
+            raise FencedError(f"{error}: a prune deleted it during this run; run the command again") from error
         if not report.is_healthy:
-            raise FencedError(f"{report.findings[0].message}: a prune took it while this run was under way; run the command again")
+            raise FencedError(f"{report.findings[0].message}: a prune deleted it during this run; run the command again")
 
 
 def _without(needed: set[bytes], text: bytes | None) -> bytes | None:

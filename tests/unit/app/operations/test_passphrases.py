@@ -125,7 +125,7 @@ def test_names_from_elsewhere_are_checked(client: Client, name: str) -> None:
     entering = AliasImport(configuration, client.workspace.sealed, "i" * 32)
     with pytest.raises(AliasError):
         entering.add_aliases([(name, cap)])
-    with pytest.raises(AliasError, match="no directory"):
+    with pytest.raises(AliasError, match="not name a directory"):
         entering.add_aliases([("home", "URI:LIT:me")])
     assert configuration.aliases == {}
 

@@ -303,7 +303,7 @@ def test_what_is_protected_is_not_deleted(grid: FakeGrid, restored: Restored) ->
     restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, protected=protected)
     assert restored(Entry.of(b"s", grid.put_directory([]), DIRECTORY)).deleted == 1
     assert (restored.out / "data/vault/pack").exists()
-    assert "Tallac's own" in restored.said[b"data/vault"]
+    assert "belongs to Tallac" in restored.said[b"data/vault"]
 
 
 @pytest.mark.parametrize("is_folding", [False, True])

@@ -172,10 +172,10 @@ def test_a_store_can_not_fill_the_vault_with_passphrases(passphrases: Passphrase
     """There is a limit for whoever sets one, and for whoever tries."""
     for number in range(PASSPHRASES_MAX):
         passphrases.add("first", str(number), KEY)
-    with pytest.raises(UsageError, match="as many as it may have"):
+    with pytest.raises(UsageError, match="the maximum"):
         passphrases.add("first", "more", KEY)
     backend.put(PASSPHRASE_PREFIX + "0" * 32, b"")
-    with pytest.raises(StoreError, match="somebody filled it"):
+    with pytest.raises(StoreError, match="somebody has added others"):
         passphrases.open("first")
 
 

@@ -295,7 +295,7 @@ def test_a_foreign_place_is_refused(place: Place) -> None:
     """Neither another vault nor a place with something else becomes a mirror, and nothing is changed there."""
     other = MemoryBackend()
     create_vault(other)
-    for content, match in ((other.snapshot(), "another vault"), ({"letters": b"x"}, "no vault")):
+    for content, match in ((other.snapshot(), "another vault"), ({"letters": b"x"}, "other than a vault")):
         place.mirror.restore(content)
         with pytest.raises(VaultNotFoundError, match=match):
             place.copy()

@@ -157,7 +157,7 @@ def test_a_quarantine_that_moves_is_looked_at_again(backend: MemoryBackend, key:
         with session.writing() as writer:
             cap = writer.put_directory(list(vault.read_directory(cap)))
         pending(backend, key, all_packs(backend, key))
-        with pytest.raises(FencedError, match="a prune took it"):
+        with pytest.raises(FencedError, match="a prune deleted it"):
             session.commit([cap])
 
 

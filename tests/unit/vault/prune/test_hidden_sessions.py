@@ -47,7 +47,7 @@ def test_what_was_taken_is_noticed_after_the_edit(place: Place) -> None:
             vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
 
     with place.open() as vault:
-        with pytest.raises(FencedError, match="a prune took it"):
+        with pytest.raises(FencedError, match="a prune deleted it"):
             sleep_before_the_edit()
         assert not vault.check(place.target, read_data=False).is_healthy
         back_up(vault, place.target, b"4", FIRST)

@@ -303,7 +303,7 @@ def test_what_was_taken_is_not_linked(place: Place) -> None:
                 if is_writing:
                     with session.writing():
                         pass
-                with pytest.raises(FencedError, match="a prune took it"):
+                with pytest.raises(FencedError, match="a prune deleted it"):
                     session.commit([], found=[place.first])
         assert [item.name for item in place.backend.list("sessions/")] == []
         assert list(read_tree(vault, place.second))
