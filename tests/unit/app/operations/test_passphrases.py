@@ -94,7 +94,7 @@ def test_a_store_that_fails_is_told_and_tried_again(client: Client, newcomer: Cl
     (vault / "envelopes").write_text("in the way")
     client.aliases.create("later")
     assert len(told) == 1
-    assert "not behind the vault's passphrase yet" in told[0]
+    assert "could not be added to the vault's passphrases" in told[0]
     (vault / "envelopes").unlink()
     (tmp_path / "away").rename(vault / "envelopes")
     assert [each.alias for each in newcomer.keys.recovery.connect(str(vault), lambda: "several words drawn")] == ["home"]
