@@ -82,9 +82,9 @@ def test_a_keeper_repairs_from_a_mirror(tallac: Tallac, spread: Path, tmp_path: 
     given = ("--vault", tallac.vault, "--vault-key", tmp_path / "key")
     result = keeper("repair", "--from", mirror, *given)
     assert b"repaired" in result.out
-    assert b"brought back from the mirror: 1 pack\n" in result.out
+    assert b"restored from the mirror: 1 pack\n" in result.out
     # Which pack is lost, nobody knows without an index; what hung there is missed all the same.
-    assert b"brought back from other packs of the mirror: 1 object\n" in result.out
+    assert b"restored from other packs of the mirror: 1 object\n" in result.out
     assert not (tallac.vault / "damaged").exists()
     assert tallac("check", "--read-data", "tallac:").err == ""
     assert tallac("mirror", "--verify", "tallac:", mirror, status=None).status == 0
@@ -95,8 +95,8 @@ def test_both_headers_are_lost(tallac: Tallac, source: Path) -> None:
     tallac("-q", "backup", source)
     for name in ("header", "header.copy"):
         (tallac.vault / name).unlink()
-    assert "not there" in tallac.fails("ls", "tallac:Latest")
-    assert b"written anew: both headers" in tallac("repair", "-n", "tallac:").out
+    assert "not found" in tallac.fails("ls", "tallac:Latest")
+    assert b"rewritten: both headers" in tallac("repair", "-n", "tallac:").out
     tallac("repair", "tallac:")
     assert tallac("check", "--read-data", "tallac:").err == ""
 
@@ -108,7 +108,7 @@ def test_a_damaged_passphrase_is_written_anew(tallac: Tallac, source: Path) -> N
     first, second = sorted((tallac.vault / "passphrases").iterdir())
     whole = first.read_bytes()
     first.write_bytes(b"x" * len(whole))
-    assert f"written anew: passphrases/{first.name}".encode() in tallac("repair", "tallac:").out
+    assert f"rewritten: passphrases/{first.name}".encode() in tallac("repair", "tallac:").out
     assert first.read_bytes() == second.read_bytes() == whole
     first.write_bytes(b"x" * len(whole))
     second.write_bytes(b"x" * len(whole))
@@ -121,7 +121,7 @@ def test_a_lost_pack_without_a_mirror(tallac: Tallac, spread: Path) -> None:
     tallac("-q", "backup", spread)
     largest_pack(tallac.vault).unlink()
     result = tallac("repair", "--quick", "tallac:", status=1)
-    assert b"since they are gone: 1 pack\n" in result.out
+    assert b"because they are missing: 1 pack\n" in result.out
     assert "run the backups again" in result.err
     tallac("-q", "backup", spread)
     assert tallac("check", "--read-data", "tallac:").err == ""
@@ -134,6 +134,6 @@ def test_what_is_refused(tallac: Tallac, source: Path, tmp_path: Path) -> None:
     other = type(tallac)(tmp_path / "other")
     other("-q", "backup", source)
     (tmp_path / "key").write_bytes(tallac("locator-key").out)
-    assert "give the alias alone" in tallac.fails("repair", "tallac:Latest", status=2)
+    assert "give only the alias" in tallac.fails("repair", "tallac:Latest", status=2)
     assert "another vault" in tallac.fails("repair", "--from", other.vault, "tallac:")
     assert "keeper key" in other.fails("repair", "--vault", tallac.vault, "--vault-key", tmp_path / "key")

@@ -62,7 +62,7 @@ def test_webopen_shows_a_place_of_a_vault(tallac: Tallac, source: Path, tmp_path
 def test_webopen_of_nothing(tallac: Tallac, source: Path) -> None:
     """Where there is nothing, no browser is opened."""
     tallac("-q", "backup", source)
-    assert tallac.fails("webopen", "tallac:Lates") == "tallac: tallac:Lates: there is no such entry"
+    assert tallac.fails("webopen", "tallac:Lates") == "tallac: tallac:Lates: no such entry"
 
 
 def test_the_only_vault_is_served(tallac: Tallac, source: Path, tmp_path: Path) -> None:

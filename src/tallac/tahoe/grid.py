@@ -160,7 +160,7 @@ class TahoeGrid:
                 # What was not changed keeps what only the node sets.
                 unchanged = {entry.name: (entry, as_stored) for entry, as_stored in zip(before, stored, strict=True)}
                 return [_as_stored(entry, *unchanged.get(entry.name, (None, entry))) for entry in edited]
-        raise ConflictError(f"{cap}: others change this directory all the time; try again later")
+        raise ConflictError(f"{cap}: this directory keeps changing; try again later")
 
     def _made(self, text: str) -> Cap:
         try:

@@ -105,7 +105,7 @@ def test_a_folder_with_other_things(folders: Folders, tmp_path: Path) -> None:
 
 def test_an_unknown_alias(workspace: Workspace) -> None:
     """The message names the aliases that there are, and how to make one."""
-    with pytest.raises(AliasError, match=r"no alias 'x': there is none yet; make one with `tallac create-alias x`"):
+    with pytest.raises(AliasError, match=r"no alias 'x': there are none yet; create one with `tallac create-alias x`"):
         workspace.resolve("x:")
     aliases_of(workspace).create("home")
     with pytest.raises(AliasError, match=r"no alias 'x': existing ones are home; make one"):
@@ -219,7 +219,7 @@ def test_a_vault_without_a_key(workspace: Workspace, folders: Folders, tmp_path:
         Workspace(Folders.under(tmp_path / "stranger"), GridOptions(vault=str(folders.vault))).resolve(text)
     with pytest.raises(UsageError, match="there is no vault yet"):
         Workspace(Folders.under(tmp_path / "stranger")).resolve(text)
-    with pytest.raises(UsageError, match="give both"):
+    with pytest.raises(UsageError, match="requires --vault"):
         Workspace(Folders.under(tmp_path / "stranger"), GridOptions(vault_key_file="key")).resolve(text)
 
 
@@ -228,7 +228,7 @@ def test_a_vault_that_has_moved(workspace: Workspace, folders: Folders, tmp_path
     aliases_of(workspace).create("home")
     workspace.close()
     folders.vault.rename(tmp_path / "moved")
-    with pytest.raises(VaultNotFoundError, match="not there; attach its disk"):
+    with pytest.raises(VaultNotFoundError, match="not found; attach its disk"):
         Workspace(folders).resolve("home:")
     found = Workspace(folders, GridOptions(vault=str(tmp_path / "moved")))
     assert found.resolve("home:")[0].identity == read_identity(LocalBackend(tmp_path / "moved"))
@@ -327,7 +327,7 @@ def test_a_vault_that_is_there_is_not_made_again(workspace: Workspace, folders: 
 def test_a_vault_with_a_taken_name(workspace: Workspace, tmp_path: Path) -> None:
     """Where the alias is there, no vault is made."""
     aliases_of(workspace).init()
-    with pytest.raises(AliasError, match="there is an alias 'tallac' already"):
+    with pytest.raises(AliasError, match="the alias 'tallac' exists already"):
         aliases_of(workspace).init(str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 

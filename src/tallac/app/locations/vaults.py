@@ -57,16 +57,14 @@ class Vaults:
             UsageError: The command line chose another vault.
         """
         if self._options.vault is not None and self.chosen(configuration) != identity:
-            raise UsageError(
-                f"{show_location(self._options.vault)}: this is another vault than the one that the alias is in; leave out --vault"
-            )
+            raise UsageError(f"{show_location(self._options.vault)}: this is not the vault of the alias; leave out --vault")
         known = self._given.get(identity) or configuration.grids.get(identity)
         if known is None:
             raise ConfigurationError(
                 f"{self._file.path}: the key of vault {identity} is missing; restore a copy of this file, or remove the alias"
             )
         if is_tahoe(known.location):
-            raise UsageError(f"{known.location}: this is a Tahoe-LAFS grid and no vault; its caps suffice, there are no vault keys")
+            raise UsageError(f"{known.location}: this is a Tahoe-LAFS grid, not a vault; it has no vault keys, its caps are enough")
         return known
 
     def chosen(self, configuration: Configuration) -> str:
@@ -79,7 +77,7 @@ class Vaults:
         if self._options.vault is not None:
             return self._choose(configuration, self._located(configuration, self._options.vault))
         if self._options.gives_key:
-            raise UsageError("--vault-key says how to open a vault, and --vault where it is: give both")
+            raise UsageError("--vault-key requires --vault, which names the vault")
         if DEFAULT_ALIAS in configuration.aliases:
             return configuration.aliases[DEFAULT_ALIAS].grid
         if len(configuration.grids) == 1:
@@ -188,9 +186,9 @@ class Vaults:
         found = self.identity_at(location)
         where = show_location(location)
         if found is None:
-            raise VaultNotFoundError(f"{where}: the vault is not there; attach its disk, or say with --vault where it is now")
+            raise VaultNotFoundError(f"{where}: vault not found; attach its disk, or give its new location with --vault")
         if found != identity:
-            raise UsageError(f"{where}: another vault is there now; say with --vault where the one that is asked for is")
+            raise UsageError(f"{where}: this is another vault; give the location of the one you mean with --vault")
         return backend_at(location)
 
     def parse_key(self, known: KnownGrid) -> VaultKey:
@@ -238,7 +236,7 @@ class Vaults:
         """Read the key where the command line says."""
         options = self._options
         if options.vault_key_command is not None and options.vault_key_file is not None:
-            raise UsageError("--vault-key and --vault-key-command both say where the key is: give one of them")
+            raise UsageError("--vault-key and --vault-key-command both name the key: give one of them")
         if options.vault_key_command is not None:
             return parse_vault_key(self._secrets.ask_command(options.vault_key_command, "a vault key"))
         return parse_vault_key(self._secrets.read_line(options.vault_key_file or "", "a vault key"))
@@ -282,7 +280,7 @@ class Vaults:
             url = with_new_directory(url)
         begun = configuration.unfinished.get(url)
         if begun is None and has_strange_files(url):
-            raise VaultNotFoundError(f"{show_location(url)}: this is no vault, and not empty; give a new or empty folder")
+            raise VaultNotFoundError(f"{show_location(url)}: not a vault, and not empty; give a new or empty folder")
         key = make_writer_key(self._randomness) if begun is None else self.parse_key(KnownGrid(url, begun))
         if not isinstance(key, WriterKey):
             raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {show_location(url)} is no writer key")

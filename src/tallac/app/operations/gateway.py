@@ -136,9 +136,9 @@ class GatewayRunner:
         try:
             replace(page, _REDIRECTION.format(escape(address, quote=True)).encode(), Durability.NONE)
         except OSError as error:
-            raise LocalStateError(f"{page}: can't write what the browser is to open ({error.strerror})") from error
+            raise LocalStateError(f"{page}: can't write the page for the browser ({error.strerror})") from error
         return page
 
 
 def _without_browser(page: Path) -> str:
-    return f"{page}: no web browser was found to show this; open it yourself, or set BROWSER"
+    return f"{page}: no web browser found; open this page yourself, or set BROWSER"

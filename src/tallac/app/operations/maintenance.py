@@ -68,7 +68,7 @@ class VaultMaintenance:
                 share = PackSubset()
             return check_vault(vault.components, below, CheckOptions(share, opens_content=read_data), progress)
         if share is not None or below is None:
-            raise UsageError("this grid has no packs to be read: check an ALIAS:PATH, with or without --read-data")
+            raise UsageError("this grid has no packs: check an ALIAS:PATH, with or without --read-data")
         report = grid.check(below, read_data=read_data, progress=progress)
         if is_whole:
             report = report.with_structure(grid.check_structure(read_data=read_data, progress=progress))
@@ -96,7 +96,8 @@ class VaultMaintenance:
             return grid.check_and_repair(cap, verify=read_data, repair=repair, add_lease=add_lease, progress=progress)
         if repair or add_lease:
             raise UsageError(
-                f"{place}: a vault has no leases, and is mended by a backup of what it holds; leave out --repair and --add-lease"
+                f"{place}: this is in a vault, which `tallac repair` repairs and which has no "
+                "leases; leave out --repair and --add-lease"
             )
         return grid.check(cap.read_cap if isinstance(cap, WriteCap) else cap, read_data=read_data, progress=progress)
 
@@ -113,10 +114,10 @@ class VaultMaintenance:
         if alias:
             grid, place = self._workspace.resolve(alias if ":" in alias else f"{alias}:")
             if place.path:
-                raise UsageError(f"{alias}: a prune goes over the whole vault; give the alias alone, as in `tallac prune home:`")
+                raise UsageError(f"{alias}: a prune covers the whole vault; give only the alias, as in `tallac prune home:`")
         else:
             grid = self._workspace.default_grid()
-        vault = require_vault(grid, f"{alias or 'this grid'}: there is nothing to prune on a grid of this kind")
+        vault = require_vault(grid, f"{alias or 'this grid'}: only vaults can be pruned")
         return Prune(vault.components, options or PruneOptions(), progress).run()
 
     def stats(self, alias: str = "") -> VaultStats:
@@ -129,10 +130,10 @@ class VaultMaintenance:
         if alias:
             grid, place = self._workspace.resolve(alias if ":" in alias else f"{alias}:")
             if place.path:
-                raise UsageError(f"{alias}: this counts a whole vault: give the alias alone; for a target there is `tallac stats`")
+                raise UsageError(f"{alias}: this covers the whole vault; give only the alias, or use `tallac stats` for a target")
         else:
             grid = self._workspace.default_grid()
-        vault = require_vault(grid, f"{alias or 'this grid'}: this is no vault; `tallac stats` counts what is in a target")
+        vault = require_vault(grid, f"{alias or 'this grid'}: not a vault; `tallac stats` works on a target")
         return vault_stats(vault.components)
 
     def repair(
@@ -160,14 +161,14 @@ class VaultMaintenance:
         if alias:
             alias = alias if ":" in alias else f"{alias}:"
             if not alias.endswith(":"):
-                raise UsageError(f"{alias}: a repair goes over the whole vault; give the alias alone, as in `tallac repair home:`")
+                raise UsageError(f"{alias}: a repair covers the whole vault; give only the alias, as in `tallac repair home:`")
             headers = self._bring_back_headers(alias, options)
             if headers is not None and options.is_dry_run:
                 return headers
             grid, _ = self._workspace.resolve(alias)
         else:
             grid = self._workspace.default_grid()
-        message = f"{alias or 'this grid'}: a grid of this kind is not repaired by Tallac; its own tools do that"
+        message = f"{alias or 'this grid'}: Tallac repairs vaults only; use the grid's own tools"
         components = require_vault(grid, message).components
         return Repair(components, options, progress).run(self._workspace.read_caps(grid))
 
@@ -181,7 +182,7 @@ class VaultMaintenance:
             if not any(True for _ in backend.list("registers/")):
                 raise
             repair_headers(backend, self._workspace.identity_of(alias), is_dry_run=options.is_dry_run)
-            return RepairReport(done=["written anew: both headers; what else is wrong shows after that"])
+            return RepairReport(done=["rewritten: both headers; run the repair again to find other damage"])
         return None
 
     def scrub(self, location: str, *, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:

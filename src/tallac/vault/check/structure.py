@@ -62,7 +62,7 @@ class StructureCheck:
         listed = {item.name: item.size for item in self._backend.list("")}
         self._check_names(listed)
         for wrong in check_headers(self._backend, self._identity):
-            self._find(f"{wrong}; the other copy serves meanwhile")
+            self._find(f"{wrong}; the other copy is used meanwhile")
         duplicated = [*_under(PASSPHRASE_PREFIX, listed), *_under(ENVELOPE_PREFIX, listed)]
         self.report.findings.extend(check_duplicates(self._backend, duplicated))
         indexed = self._check_index(listed)
@@ -74,17 +74,17 @@ class StructureCheck:
             self._check_slots(self._keeper, self._roots, listed)
             self._check_sessions(self._keeper, listed)
         else:
-            self._note("roots and sessions were not checked: that takes a keeper key")
+            self._note("roots and sessions were not checked: that requires a keeper key")
 
     def _check_names(self, listed: Iterable[str]) -> None:
         objects = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
         known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)
         damaged = {name.removesuffix(".index") for name in _under(DAMAGED_PREFIX, listed)}
         if damaged:
-            self._note(f"damaged packs kept in {DAMAGED_PREFIX}: {len(damaged)}; once all is well, delete that folder")
+            self._note(f"damaged packs kept in {DAMAGED_PREFIX}: {len(damaged)}; once no damage is found, delete that folder")
         for name in listed:
             if name not in HEADER_NAMES and not name.startswith(known):
-                self._note(f"{name} is no part of a vault; Tallac leaves it alone")
+                self._note(f"{name} does not belong to a vault; ignored")
 
     def _check_index(self, listed: Iterable[str]) -> dict[bytes, FinishedPack]:
         """Check register and index objects; give all packs that they know."""
@@ -95,16 +95,16 @@ class StructureCheck:
                 raise MissingObjectError("the register of the index is missing")
             names = names_in(state.text)
         except DamageError as error:
-            self._find(f"{error}: the next backup writes it anew from the packs")
+            self._find(f"{error}: the next backup rebuilds it from the packs")
             names = []
         for name in names:
             try:
                 indexed.update((pack.name, pack) for pack in self._index_store.get(name))
             except DamageError as error:
-                self._find(f"{error}: the next backup writes it anew from the packs")
+                self._find(f"{error}: the next backup rebuilds it from the packs")
         for path in _under(INDEX_PREFIX, listed):
             if path not in {index_path(name) for name in names}:
-                self._note(f"{path} is named by no register: a run was interrupted, or another is under way")
+                self._note(f"{path} is named by no register: a run was interrupted, or another one is running")
         return indexed
 
     def _packs_in(self, listed: Mapping[str, int]) -> dict[bytes, int]:
@@ -114,7 +114,7 @@ class StructureCheck:
             try:
                 packs[bytes.fromhex(path.removeprefix(PACK_PREFIX))] = listed[path]
             except ValueError:
-                self._note(f"{path} is no part of a vault; Tallac leaves it alone")
+                self._note(f"{path} does not belong to a vault; ignored")
         return packs
 
     def _check_packs(
@@ -129,7 +129,7 @@ class StructureCheck:
             if listed.get(name, pack.size) != pack.size:
                 self._find_pack(name, f"has {listed[name]} bytes instead of {pack.size}: it was cut short or grew")
         for name in sorted(listed.keys() - indexed.keys()):
-            self._note(f"pack {name.hex()[:12]} is not in the index: a run was interrupted, or another is under way")
+            self._note(f"pack {name.hex()[:12]} is not in the index: a run was interrupted, or another one is running")
         self.report.objects += len(listed)
         if round_ is not None:
             self._read_packs(indexed, listed, deleted, round_)
@@ -161,9 +161,9 @@ class StructureCheck:
             if name in deleted:
                 self._note(f"pack {name.hex()[:12]} was deleted by a prune, and the index names it still")
             elif missing.isdisjoint(objects):
-                self._note(f"pack {name.hex()[:12]} is missing, and all that was in it is stored elsewhere by now")
+                self._note(f"pack {name.hex()[:12]} is missing, but everything in it is also stored elsewhere")
             else:
-                self._find_pack(name, "is missing: the next backup stores anew what its source still has")
+                self._find_pack(name, "is missing: the next backup stores again what its source still has")
 
     def _check_pack(self, name: bytes, size: int, known: FinishedPack | None, *, may_vanish: bool) -> None:
         try:
@@ -177,7 +177,7 @@ class StructureCheck:
             self._find_pack(name, f"has no footer that can be read: {error}")
         except ObjectNotFoundError:
             if not may_vanish:
-                self._find_pack(name, "went away while this check was looking: check again")
+                self._find_pack(name, "disappeared during the check: check again")
         except StoreError as error:
             self._find_pack(name, f"can't be read: {error}")
 
@@ -202,7 +202,7 @@ class StructureCheck:
                 self._find(str(error))
                 continue
             if path not in known:
-                self._note(f"{path} is not among the roots: it was left by a run that was killed while making it")
+                self._note(f"{path} is not among the roots: left by a run that was killed")
 
     def _check_pending(self, keeper: KeeperKey) -> frozenset[bytes]:
         """Check the pending deletions; return the packs that may be deleted at any moment."""
@@ -224,7 +224,7 @@ class StructureCheck:
             except DamageError as error:
                 self._find(str(error))
             else:
-                self._note(f"{path} is {record.state}: a run was interrupted, or another is under way")
+                self._note(f"{path} is {record.state}: a run was interrupted, or another one is running")
 
     def _find(self, message: str) -> None:
         self.report.findings.append(Finding(None, message))

@@ -49,7 +49,7 @@ def decode_header(text: bytes, location: str) -> Header:
         CorruptObjectError: It is damaged.
     """
     if not text.startswith(_MAGIC):
-        raise VaultNotFoundError(f"{location} holds no vault: its header is something else. Choose another folder")
+        raise VaultNotFoundError(f"{location} holds no vault: its header is something else; choose another folder")
     lines = text.split(b"\n")
     version = lines[1].removeprefix(b"format ")
     if lines[1].startswith(b"format ") and version.isdigit() and int(version[:9]) > FORMAT_VERSION:
@@ -105,7 +105,7 @@ def read_header(backend: Backend) -> Header:
     if damage is not None:
         raise damage
     raise VaultNotFoundError(
-        f"{backend.location()} holds no vault: check the folder, or make one with `tallac create-alias NAME --vault FOLDER`"
+        f"{backend.location()} holds no vault: check the folder, or create one with `tallac create-alias NAME --vault FOLDER`"
     )
 
 
@@ -121,9 +121,7 @@ def repair_headers(backend: Backend, identity: str, *, is_dry_run: bool) -> list
         if found is not None and found[0] == Header(FORMAT_VERSION, identity).encode():
             continue
         if found is not None and _is_checked(found[0]) and found[0].startswith(_MAGIC):
-            raise UnsupportedFormatError(
-                f"{name} in {backend.location()} is of another format, or another vault's: it is left alone"
-            )
+            raise UnsupportedFormatError(f"{name} in {backend.location()} has another format, or belongs to another vault; ignored")
         repaired.append(name)
         if not is_dry_run:
             backend.put(name, Header(FORMAT_VERSION, identity).encode(), expect=Expect.ABSENT if found is None else found[1])

@@ -64,7 +64,7 @@ class Marks:
 
     def _number(self, name: bytes) -> int | None:
         if not self.is_valid:
-            raise ConflictError("the index changed while it was marked what is in use: run this again")
+            raise ConflictError("the index changed during the prune: run this again")
         return self._index.number_of(name)
 
 
@@ -112,7 +112,7 @@ class Marker:
             else:
                 if marks.is_valid:
                     return marks
-        raise ConflictError(f"{self._backend.location()} changed {MARKS_MAX} times while a prune looked through it: try again")
+        raise ConflictError(f"{self._backend.location()} changed {MARKS_MAX} times during a prune: try again")
 
     def _root_links(self) -> list[Link]:
         links: list[Link] = []

@@ -1,7 +1,7 @@
 """Repair a vault with a keeper key: what can be made again is, what a mirror has comes from there, what is damaged is moved away.
 
 Nothing is thrown away but what is known to be whole elsewhere: a damaged pack goes to `damaged/` with all its bytes, where readers
-find what is left in it, and leaves the index, so that the next backup stores anew what its source still has.
+find what is left in it, and leaves the index, so that the next backup stores again what its source still has.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Repair:
     def _repair_structure(self) -> None:
         is_dry_run = self._options.is_dry_run
         for message in repair_headers(self._backend, self._components.identity, is_dry_run=is_dry_run):
-            self._did(f"written anew: {message}")
+            self._did(f"rewritten: {message}")
         try:
             pending = pending_deletions_of(self._pending.read())
             # What a prune has decided upon is gone, or about to go.
@@ -117,7 +117,7 @@ class Repair:
         left = [] if self._options.is_dry_run else list(check_duplicates(self._backend, names))
         for finding in before:
             if finding not in left:
-                self._did(f"written anew: {finding.stored}")
+                self._did(f"rewritten: {finding.stored}")
         for finding in left:
             self._left(finding.message)
 
@@ -125,7 +125,7 @@ class Repair:
         """Delete damaged pieces of the reserve; the next backup adds others."""
         for item in list(self._backend.list(RESERVE_PREFIX)):
             if is_damaged(self._backend, item.name):
-                self._did(f"deleted, since it was damaged: {item.name}")
+                self._did(f"deleted, because it was damaged: {item.name}")
                 if not self._options.is_dry_run:
                     self._backend.delete(item.name)
 
@@ -150,9 +150,9 @@ class Repair:
         index.refresh()
         found = index.look_at_packs()
         for damage in index.damage:
-            self._did(f"made again from the packs: the index ({damage})")
+            self._did(f"rebuilt from the packs: the index ({damage})")
         if found:
-            self._did(f"taken into the index: {pluralize(len(found), 'pack')}")
+            self._did(f"added to the index: {pluralize(len(found), 'pack')}")
         if (found or index.damage) and not self._options.is_dry_run:
             index.publish(found)
             index.look_at_packs()
@@ -167,7 +167,7 @@ class Repair:
             if self._mirror is not None:
                 by_slots += self._mirror.roots()
             known = list(dict.fromkeys(by_slots))
-            self._did(f"gathered from the slots: {pluralize(len(known), 'root')} ({error})")
+            self._did(f"rebuilt from the slots: {pluralize(len(known), 'root')} ({error})")
             if not self._options.is_dry_run:
                 Register(self._backend, "roots", self._keeper.roots, self._components.memory, self._components.randomness).rewrite(
                     encode_roots(known)
@@ -186,7 +186,7 @@ class Repair:
             if state is None:
                 self._left(f"{damage}; a mirror may have it: repair with --from")
                 continue
-            self._did(f"brought back from the mirror: {path}")
+            self._did(f"restored from the mirror: {path}")
             if not self._options.is_dry_run:
                 found = self._backend.get_versioned(path)
                 self._backend.put(path, state, expect=Expect.ABSENT if found is None else found[1])
@@ -224,9 +224,9 @@ class Repair:
         report = self.report
         report.lost_packs, report.aside_packs = len(lost), len(damaged)
         if report.healed_packs:
-            self._did(f"brought back from the mirror: {pluralize(report.healed_packs, 'pack')}")
+            self._did(f"restored from the mirror: {pluralize(report.healed_packs, 'pack')}")
         if lost:
-            self._did(f"taken out of the index, since they are gone: {pluralize(len(lost), 'pack')}")
+            self._did(f"removed from the index, because they are missing: {pluralize(len(lost), 'pack')}")
         if damaged:
             self._did(f"moved to damaged/: {pluralize(len(damaged), 'damaged pack')}")
         if self._options.is_dry_run or not (lost or damaged):
@@ -289,7 +289,7 @@ class Repair:
                 fetched = self._repack(partial(mirror.fetch, missing))
                 self.report.fetched_objects += len(fetched)
             if self.report.fetched_objects:
-                self._did(f"brought back from other packs of the mirror: {pluralize(self.report.fetched_objects, 'object')}")
+                self._did(f"restored from other packs of the mirror: {pluralize(self.report.fetched_objects, 'object')}")
         if self._missing(roots):
             self.report.salvaged_objects = len(self._repack(lambda repacking: self._salvage(repacking, caps)))
             if self.report.salvaged_objects:
@@ -332,7 +332,7 @@ class Repair:
             damaged = sum(1 for name in missing if any(True for _ in self._components.index.copies_in_damaged_packs(name)))
             self._left(
                 f"missing: {pluralize(len(missing), 'object')}, {damaged} of them in damaged packs kept in damaged/, where a "
-                "restore finds what is whole; run the backups again, which store anew what their sources have, then `tallac check`"
+                "restore finds what is whole; run the backups again, which store what their sources still have, then `tallac check`"
             )
 
     def _did(self, message: str) -> None:
