@@ -108,7 +108,7 @@ def test_an_unknown_alias(workspace: Workspace) -> None:
     with pytest.raises(AliasError, match=r"no alias 'x': there are none yet; create one with `tallac create-alias x`"):
         workspace.resolve("x:")
     aliases_of(workspace).create("home")
-    with pytest.raises(AliasError, match=r"no alias 'x': existing ones are home; make one"):
+    with pytest.raises(AliasError, match=r"no alias 'x': existing ones are home; create one"):
         workspace.resolve("x:")
 
 
