@@ -19,7 +19,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 EMPTY_WORDS = {"common", "data", "helper", "helpers", "manager", "misc", "util", "utils"}
 EMPTY_VERBS = ("do_", "handle_", "process_")
-LAZY_IMPORT = re.compile(r"# (lazy imports?:|late import:|Late,) \w+")
+LAZY_IMPORT = re.compile(r"# lazy imports?: \w+")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -122,7 +122,7 @@ def test_listed_exceptions_are_needed() -> None:
     [
         ("def f():\n    import os\n", False),
         ("def f():\n    import os  # lazy import: slow to load\n", True),
-        ("def f():\n    # Late, because it is slow to load.\n    import os\n", True),
+        ("def f():\n    # lazy import: slow to load\n    import os\n", True),
         ("def f():\n    # lazy import: slow to load,\n    # and seldom used\n    import os\n    import re\n", True),
         ("def f():\n    # lazy import: slow to load\n    x = 1\n    import re\n", False),
     ],

@@ -179,13 +179,13 @@ class _Run:
         return pool
 
     def _make_threads(self, root: int, writer: CapWriter) -> Pool:
-        # late import: a backup of what has hardly changed starts none
+        # lazy import: a backup of what has hardly changed starts none
         from tallac.backup.threads import Threads
 
         return Threads(lambda: FileStorer(root, writer, writer.small_size_max, self._filesystem), writer.threads)
 
     def _make_workers(self, root: int, writer: CapWriter) -> Pool | None:
-        # late import: a backup of what has hardly changed starts none
+        # lazy import: a backup of what has hardly changed starts none
         from tallac.backup.worker import StoreTask
         from tallac.backup.worker_processes import Workers
         from tallac.workers.pool import can_start_workers

@@ -32,7 +32,7 @@ class Schedule:
     def run(self, clients: Mapping[str, Callable[[], object]]) -> None:
         """Run all clients until they end; their exceptions are in `errors` afterwards."""
         # Late, so that the threads are made where they are started.
-        import threading  # late import: only a run needs threads
+        import threading  # lazy import: only a run needs threads
 
         threads = [threading.Thread(target=self._client, args=(name, work), daemon=True) for name, work in clients.items()]
         self._clients = list(clients)

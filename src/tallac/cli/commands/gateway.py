@@ -41,7 +41,7 @@ def serve(
     if something else protects the connection. Whoever can connect can store files, and use any cap
     they have.
     """
-    # late import: a web server is loaded only where one is to run
+    # lazy import: a web server is loaded only where one is to run
     from tallac.gateway import GatewaySettings
 
     settings = GatewaySettings(

@@ -39,7 +39,7 @@ class CompletedText(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Give what begins like this, in full."""
-        # Late, because only a shell that completes needs it.
+        # lazy import: only a shell that completes needs it.
         from click.shell_completion import CompletionItem
 
         found = (text for text in self._find(ctx, incomplete) if text.startswith(incomplete) and text.isprintable())
@@ -143,7 +143,7 @@ def _local_paths(incomplete: str) -> Iterator[str]:
 
 
 def _client(context: click.Context) -> Client:
-    # Late, because --help lists commands without all that they need.
+    # lazy import: help lists commands without all that they need.
     from tallac.app.client import Client
 
     settings = context.ensure_object(Settings)

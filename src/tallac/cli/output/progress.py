@@ -28,7 +28,7 @@ class ProgressLine:
 
     def __enter__(self) -> Self:
         if self._output.shows_progress:
-            # Late, because rich costs more time than a short command, and is needed on a terminal only.
+            # lazy import: rich costs more time than a short command, and is needed on a terminal only.
             from rich.console import Console
             from rich.progress import Progress, TextColumn
 

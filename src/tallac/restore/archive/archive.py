@@ -106,11 +106,11 @@ def write_archive(
 
 def _writer_of(kind: ArchiveKind, sink: Sink) -> ArchiveWriter:
     if kind is ArchiveKind.TAR:
-        # Late, because tarfile and zipfile take longer to load than a small archive takes to write.
+        # lazy import: tarfile and zipfile take longer to load than a small archive takes to write.
         from tallac.restore.archive.tar import TarWriter
 
         return TarWriter(sink)
-    from tallac.restore.archive.zip import ZipWriter  # late import: as above
+    from tallac.restore.archive.zip import ZipWriter  # lazy import: as above
 
     return ZipWriter(sink)
 
