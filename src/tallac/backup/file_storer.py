@@ -19,9 +19,8 @@ from tallac.source import (
     metadata_of,
     open_beneath,
     open_regular,
-    read_flags,
+    read_attributes,
     read_holes,
-    read_xattrs,
 )
 
 READ_TRIES = 3
@@ -29,10 +28,23 @@ READ_TRIES = 3
 
 
 class SmallFile(NamedTuple):
-    """A small file as it was read."""
+    """A small file as it was read.
+
+    Attributes:
+        problem: Why some of its attributes could not be read; None where they were.
+    """
 
     content: bytes
     metadata: Metadata
+    problem: OSError | None
+
+
+class Description(NamedTuple):
+    """The state of an open file after it has been read; `problem` as for `SmallFile`."""
+
+    found: SourceEntry
+    metadata: Metadata
+    problem: OSError | None
 
 
 class FileStorer:
@@ -87,9 +99,10 @@ class FileStorer:
         try:
             directory = self.open_directory(part.directory)
         except OSError as error:
-            return PartResult(encode_table(()), [problem_of(name, error) for name in part.names])
+            return PartResult(encode_table(()), [problem_of(name, error) for name in part.names], [])
         entries: list[Entry] = []
         problems: list[Problem] = []
+        unread: list[Problem] = []
         for name in part.names:
             try:
                 small = read_small(directory, name, self._small_size_max, self._filesystem)
@@ -100,7 +113,9 @@ class FileStorer:
                 problems.append(Problem(name, None, "it has grown"))
             else:
                 entries.append(Entry(name, self._writer.put_small(small.content), small.metadata))
-        return PartResult(encode_table(entries), problems)
+                if small.problem is not None:
+                    unread.append(problem_of(name, small.problem))
+        return PartResult(encode_table(entries), problems, unread)
 
     def _store_ranges(self, descriptor: int, job: ChunksJob) -> tuple[list[bytes], Problem | None]:
         tokens: list[bytes] = []
@@ -132,7 +147,7 @@ def read_small(directory: int, name: bytes, size_max: int, filesystem: FileSyste
     """Read a regular file whole, with the metadata that it had afterwards.
 
     A file that changes meanwhile is read again; the last time it is taken as read and marked. One that grows all the time is cut
-    at the size it had before the read.
+    at the size it had before the read. One that holds more than its size says, or less, and does not change, is read to its end.
 
     Returns:
         None where the file is larger than `size_max`.
@@ -142,20 +157,30 @@ def read_small(directory: int, name: bytes, size_max: int, filesystem: FileSyste
     """
     descriptor, before = open_regular(directory, name, filesystem=filesystem)
     tries = 0
+    previous: bytes | None = None
     try:
         while before.size <= size_max:
             tries += 1
-            content = _read_whole(descriptor, before.size)
-            after, metadata = describe(descriptor, before, is_whole=len(content) == before.size, filesystem=filesystem)
+            # One byte more shows whether the size is true. That of /proc and of some FUSE file systems is not.
+            content = _read(descriptor, before.size + 1, enough=before.size)
+            if len(content) > before.size:
+                if _has_size(descriptor, before.size, filesystem):
+                    content += _read(descriptor, size_max + 1 - len(content), len(content))
+                    if len(content) > size_max:
+                        return None
+                else:
+                    content = content[: before.size]
+            is_whole = len(content) >= before.size or content == previous
+            after, metadata, problem = describe(descriptor, before, is_whole=is_whole, filesystem=filesystem)
             if not metadata.changed or tries == READ_TRIES:
-                return SmallFile(content, metadata)
-            before = after
+                return SmallFile(content, metadata, problem)
+            before, previous = after, content
         return None
     finally:
         filesystem.close(descriptor)
 
 
-def describe(descriptor: int, before: SourceEntry, *, is_whole: bool, filesystem: FileSystem) -> tuple[SourceEntry, Metadata]:
+def describe(descriptor: int, before: SourceEntry, *, is_whole: bool, filesystem: FileSystem) -> Description:
     """Return the stat fields and metadata of an open file that has been read, marked where it changed meanwhile.
 
     Attributes and flags are read first: whatever changes them later shows in the ctime that is looked at last.
@@ -169,12 +194,20 @@ def describe(descriptor: int, before: SourceEntry, *, is_whole: bool, filesystem
     Raises:
         OSError: It can't be looked at.
     """
-    xattrs = read_xattrs(descriptor, filesystem=filesystem)
-    flags = read_flags(descriptor, filesystem=filesystem)
+    xattrs, flags, problem = read_attributes(descriptor, filesystem=filesystem)
     holes = read_holes(descriptor, before.size, filesystem=filesystem) if before.may_have_holes else ()
     after = SourceEntry.of(before.name, filesystem.fstat(descriptor))
     changed = not (is_whole and is_unchanged(before, after))
-    return after, metadata_of(after, xattrs=xattrs, flags=flags, holes=holes, changed=changed)
+    return Description(after, metadata_of(after, xattrs=xattrs, flags=flags, holes=holes, changed=changed), problem)
+
+
+def holds_more(descriptor: int, size: int, filesystem: FileSystem) -> bool:
+    """Whether an open file holds more than its size says, and says so still: it is no file that grows.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    return bool(os.pread(descriptor, 1, size)) and _has_size(descriptor, size, filesystem)
 
 
 def is_unchanged(before: SourceEntry, after: SourceEntry) -> bool:
@@ -182,12 +215,15 @@ def is_unchanged(before: SourceEntry, after: SourceEntry) -> bool:
     return before.ctime_ns == after.ctime_ns and before.size == after.size and before.mtime_ns == after.mtime_ns
 
 
-def _read_whole(descriptor: int, size: int) -> bytes:
-    content = os.pread(descriptor, size, 0) if size else b""
-    while len(content) < size:
-        more = os.pread(descriptor, size - len(content), len(content))
-        if not more:
-            break
+def _has_size(descriptor: int, size: int, filesystem: FileSystem) -> bool:
+    return filesystem.fstat(descriptor).st_size == size
+
+
+def _read(descriptor: int, size: int, offset: int = 0, *, enough: int | None = None) -> bytes:
+    """Read so much from an offset on; less where the file ends before, or where a read ends behind what is enough."""
+    enough = size if enough is None else enough
+    content = os.pread(descriptor, size, offset)
+    while len(content) < enough and (more := os.pread(descriptor, size - len(content), offset + len(content))):
         content += more
     return content
 

@@ -167,6 +167,8 @@ class Files:
                 self._leave_out(part.pending, problem)
         if result.problems:
             entries.sort(key=lambda entry: entry.name)
+        for problem in result.unread_attributes:
+            self._ledger.miss_attributes(join_path(part.pending.path, problem.name), problem.reason)
         self._count_entries(part, entries)
         self._assembler.resolve(part.pending, part.run, entries)
         self._ledger.tick()
@@ -188,6 +190,8 @@ class Files:
         self._large.read(LargeFile(part.pending.components, name, results.append, keep), self._inline)
         for problem in results[0].problems:
             self._leave_out(part.pending, problem)
+        for problem in results[0].unread_attributes:
+            self._ledger.miss_attributes(join_path(part.pending.path, problem.name), problem.reason)
         return _decode(results[0].table)
 
     def _leave_out(self, pending: PendingDirectory, problem: Problem) -> None:

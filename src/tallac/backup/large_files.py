@@ -11,7 +11,7 @@ import msgspec
 
 from tallac.backup.decide import is_beginning, is_recorded_safely, mark_beginning
 from tallac.backup.executor import Executor, InlineExecutor
-from tallac.backup.file_storer import READ_TRIES, FileStorer, describe, problem_of
+from tallac.backup.file_storer import READ_TRIES, FileStorer, describe, holds_more, is_unchanged, problem_of
 from tallac.backup.messages import BatchJob, BatchResult, ChunksJob, ChunksResult, Part, PartResult, Problem
 from tallac.backup.recorded import StoredBefore
 from tallac.dag import Components, Entry, encode_cap, encode_table
@@ -42,6 +42,7 @@ class LargeFile(msgspec.Struct, eq=False):
         open_jobs: How many jobs are under way.
         is_cut: Whether all its chunks are known.
         problem: Why this reading of it is worth nothing.
+        is_open_ended: Whether its size is known to be untrue, so that it is read to its end, wherever that is.
     """
 
     directory: Components
@@ -59,6 +60,7 @@ class LargeFile(msgspec.Struct, eq=False):
     open_jobs: int = 0
     is_cut: bool = False
     problem: Problem | None = None
+    is_open_ended: bool = False
 
 
 class LargeFiles:
@@ -98,11 +100,18 @@ class LargeFiles:
             file.done(_failure(problem_of(file.name, error)))
             return
         self._open.add(file.descriptor)
-        if file.before.size <= self._writer.small_size_max:
-            self._close(file)
-            self._read_as_small(file)
-            return
-        if not self._writer.takes_chunks:
+        if file.before.size <= self._writer.small_size_max and not file.is_open_ended:
+            try:
+                file.is_open_ended = holds_more(file.descriptor, file.before.size, self._filesystem)
+            except OSError as error:
+                self._close(file)
+                file.done(_failure(problem_of(file.name, error)))
+                return
+            if not file.is_open_ended:
+                self._close(file)
+                self._read_as_small(file)
+                return
+        if file.is_open_ended or not self._writer.takes_chunks:
             self._stream(file, file.before)
             return
         self._hand_out(file, executor)
@@ -115,12 +124,16 @@ class LargeFiles:
             self._filesystem.close(self._open.pop())
 
     def _stream(self, file: LargeFile, before: SourceEntry) -> None:
-        """Store a file as one stream. It is cut where it ended when it was opened, lest it grow for ever."""
-        stream = _Stream(file.descriptor, before.size, self._add_bytes_read)
+        """Store a file as one stream. It is cut where it ended when it was opened, lest it grow for ever.
+
+        One whose size is untrue ends where reading does.
+        """
+        stream = _Stream(file.descriptor, None if file.is_open_ended else before.size, self._add_bytes_read)
         try:
             encoded = encode_cap(self._writer.put_file(stream))
-            is_whole = stream.position == before.size
-            _, metadata = describe(file.descriptor, before, is_whole=is_whole, filesystem=self._filesystem)
+            is_untrue = not file.is_open_ended and self._is_untrue(file, before, stream.position)
+            is_whole = file.is_open_ended or stream.position == before.size
+            _, metadata, unread = describe(file.descriptor, before, is_whole=is_whole, filesystem=self._filesystem)
         except StoreBusyError:
             # Somebody else may be storing the very same. To be refused takes about as long as they do.
             if file.tries == READ_TRIES:
@@ -137,10 +150,17 @@ class LargeFiles:
             file.done(_failure(problem_of(file.name, error)))
             return
         self._close(file)
-        if metadata.changed and file.tries < READ_TRIES:
+        if is_untrue or (metadata.changed and file.tries < READ_TRIES):
+            file.is_open_ended = is_untrue
             self.read(file, self._inline)
         else:
-            file.done(PartResult(encode_table([Entry(file.name, encoded, metadata)]), []))
+            file.done(_success(Entry(file.name, encoded, metadata), unread))
+
+    def _is_untrue(self, file: LargeFile, before: SourceEntry, size: int) -> bool:
+        """Whether a file that is read up to here ends elsewhere than its size says, though nothing changes it."""
+        if size == before.size:
+            return holds_more(file.descriptor, size, self._filesystem)
+        return is_unchanged(before, SourceEntry.of(before.name, self._filesystem.fstat(file.descriptor)))
 
     def _hand_out(self, file: LargeFile, executor: Executor) -> None:
         self._take_up(file)
@@ -219,23 +239,29 @@ class LargeFiles:
         """Check that the file is what it was before, and join its chunks."""
         assert file.before is not None
         size = _end(file.chunks)
-        metadata = None
-        if file.problem is None:
+        metadata = unread = None
+        is_untrue = False
+        if file.problem is None or _is_stale(file.problem):
             try:
+                is_untrue = self._is_untrue(file, file.before, size if file.problem is None else 0)
                 is_whole = size == file.before.size
-                _, metadata = describe(file.descriptor, file.before, is_whole=is_whole, filesystem=self._filesystem)
+                if file.problem is None:
+                    _, metadata, unread = describe(file.descriptor, file.before, is_whole=is_whole, filesystem=self._filesystem)
             except OSError as error:
                 file.problem = problem_of(file.name, error)
         self._close(file)
         is_stale = metadata.changed if metadata is not None else _is_stale(file.problem)
-        if is_stale and file.tries < READ_TRIES:
+        if is_untrue:
+            file.is_open_ended = True
+            self.read(file, self._inline)
+        elif is_stale and file.tries < READ_TRIES:
             # An answer may have brought us here, in the middle of handing out another job: this one must not wait.
             self.read(file, self._inline)
         elif metadata is None or size <= self._writer.small_size_max:
             file.done(_failure(file.problem or Problem(file.name, errno.ESTALE, "it shrank while it was read")))
         else:
             encoded = self._writer.join(zip(file.chunks, file.tokens, strict=True))
-            file.done(PartResult(encode_table([Entry(file.name, encoded, metadata)]), []))
+            file.done(_success(Entry(file.name, encoded, metadata), unread))
 
     def _read_as_small(self, file: LargeFile) -> None:
         def on_result(result: BatchResult | ChunksResult) -> None:
@@ -254,16 +280,16 @@ class LargeFiles:
 
 
 class _Stream:
-    """The first bytes of an open file, in order."""
+    """The first bytes of an open file, in order; all of them where no size is given."""
 
-    def __init__(self, descriptor: int, size: int, add_bytes_read: Callable[[int], None]) -> None:
+    def __init__(self, descriptor: int, size: int | None, add_bytes_read: Callable[[int], None]) -> None:
         self.position = 0
         self._descriptor = descriptor
         self._size = size
         self._add_bytes_read = add_bytes_read
 
     def readinto(self, buffer: memoryview, /) -> int:
-        wanted = min(len(buffer), self._size - self.position)
+        wanted = len(buffer) if self._size is None else min(len(buffer), self._size - self.position)
         try:
             block = os.pread(self._descriptor, wanted, self.position) if wanted else b""
         except OSError as error:
@@ -287,4 +313,8 @@ def _is_stale(problem: Problem | None) -> bool:
 
 
 def _failure(problem: Problem) -> PartResult:
-    return PartResult(encode_table(()), [problem])
+    return PartResult(encode_table(()), [problem], [])
+
+
+def _success(entry: Entry, unread: OSError | None) -> PartResult:
+    return PartResult(encode_table([entry]), [], [] if unread is None else [problem_of(entry.name, unread)])

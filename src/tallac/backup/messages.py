@@ -66,10 +66,12 @@ class PartResult(NamedTuple):
     Attributes:
         table: The entries of what was stored, in order, encoded as a directory's table.
         problems: What was not stored.
+        unread_attributes: What was stored without some of its attributes, and why.
     """
 
     table: bytes
     problems: list[Problem]
+    unread_attributes: list[Problem]
 
 
 class BatchResult(NamedTuple):

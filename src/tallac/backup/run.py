@@ -27,8 +27,7 @@ from tallac.source import (
     FileSystem,
     SourceEntry,
     metadata_of,
-    read_flags,
-    read_xattrs,
+    read_attributes,
 )
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 
@@ -117,7 +116,8 @@ class _Run:
                     encoded, row = self._store(root, target, writer, record, ledger)
                 finally:
                     record.flush()
-                metadata = self._root_metadata(root)
+                metadata = self._root_metadata(root, ledger)
+                ledger.finish(self._request.source)
             stored = _Stored(encoded, metadata, row, writer.bytes_stored)
             facts = self._facts(started_ns, stored, ledger)
             name = self._enter(session, target, stored, facts)
@@ -199,10 +199,11 @@ class _Run:
             self._observer.notice(self._request.source, f"can't start worker processes ({error.strerror}); continuing without them")
             return None
 
-    def _root_metadata(self, root: int) -> Metadata:
+    def _root_metadata(self, root: int, ledger: Ledger) -> Metadata:
+        xattrs, flags, problem = read_attributes(root, filesystem=self._filesystem)
+        if problem is not None:
+            ledger.miss_attributes(self._request.source, problem.strerror or str(problem))
         try:
-            xattrs = read_xattrs(root, filesystem=self._filesystem)
-            flags = read_flags(root, filesystem=self._filesystem)
             found = SourceEntry.of(b"", self._filesystem.fstat(root))
         except OSError as error:
             raise SourceError(f"{display_path(self._request.source)}: can't be read any more: {error.strerror}") from error

@@ -10,6 +10,7 @@ import msgspec
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, join_path
 from tallac.interfaces import Clock
+from tallac.wording import pluralize
 
 PROGRESS_INTERVAL_NS = 100_000_000
 
@@ -100,6 +101,7 @@ class Ledger(msgspec.Struct):
         unreadable: How many were left out because they could not be read.
         vanished: How many were removed between listing and reading.
         has_previous: Whether there is a snapshot of the same sources to compare with.
+        attributes_missed: By reason, how many are stored without some of their attributes.
     """
 
     observer: Observer
@@ -112,11 +114,25 @@ class Ledger(msgspec.Struct):
     vanished: int = 0
     has_previous: bool = True
     last_reported_ns: int = 0
+    attributes_missed: dict[str, int] = msgspec.field(default_factory=dict)
 
     def leave_out(self, path: bytes, reason: str) -> None:
         """Count and tell what can't be read."""
         self.unreadable += 1
         self.observer.unreadable(path, reason)
+
+    def miss_attributes(self, path: bytes, reason: str) -> None:
+        """Report that some attributes can't be read: the first path at once, the others for the same reason with `finish`."""
+        count = self.attributes_missed[reason] = self.attributes_missed.get(reason, 0) + 1
+        if count == 1:
+            self.observer.notice(path, f"its attributes can't be read ({reason}); it is stored without them")
+
+    def finish(self, source: bytes) -> None:
+        """Report what is said once for all paths."""
+        for reason, count in self.attributes_missed.items():
+            if count > 1:
+                others = pluralize(count - 1, "other", with_commas=True)
+                self.observer.notice(source, f"{others} in it can't have attributes read either ({reason}); stored without them")
 
     def vanish(self) -> None:
         """Count what was removed before it could be read. It is no error: that might have happened a moment earlier as well."""

@@ -24,10 +24,9 @@ from tallac.source import (
     Scan,
     SourceEntry,
     metadata_of,
-    read_flags,
+    read_attributes,
+    read_attributes_beneath,
     read_link,
-    read_xattrs,
-    read_xattrs_beneath,
 )
 from tallac.sourcedb import DirectoryRow
 
@@ -253,16 +252,21 @@ class Walk:
         try:
             descriptor = self._stack.enter(found.name)
             try:
-                xattrs = read_xattrs(descriptor, filesystem=filesystem)
-                return metadata_of(found, xattrs=xattrs, flags=read_flags(descriptor, filesystem=filesystem))
+                xattrs, flags, problem = read_attributes(descriptor, filesystem=filesystem)
             finally:
                 self._stack.leave()
         except OSError as error:
             if is_traverse_only and isinstance(error, PermissionError):
                 return metadata_of(found)
             pending.discard_signature()
-            self._ledger.observer.notice(request.path, f"its attributes can't be read: {error.strerror}")
+            self._ledger.miss_attributes(request.path, error.strerror or str(error))
             return metadata_of(found)
+        self._check_attributes(request.path, problem)
+        return metadata_of(found, xattrs=xattrs, flags=flags)
+
+    def _check_attributes(self, path: bytes, problem: OSError | None) -> None:
+        if problem is not None:
+            self._ledger.miss_attributes(path, problem.strerror or str(problem))
 
     def _is_reusable(self, found: SourceEntry, old: Entry, recorded: Recorded) -> bool:
         if not (self._trusts_timestamps or not found.is_regular) or not _is_as_recorded(found, old, recorded.read_ns):
@@ -296,11 +300,12 @@ class Walk:
         try:
             directory = self._stack.descriptor
             target = read_link(directory, found.name, filesystem=filesystem) if found.is_symlink else None
-            xattrs = read_xattrs_beneath(directory, found.name, filesystem=filesystem)
+            xattrs, _, problem = read_attributes_beneath(directory, found.name, filesystem=filesystem)
         except OSError as error:
             pending.discard_signature()
             self._leave_out(join_path(pending.path, found.name), error)
             return
+        self._check_attributes(join_path(pending.path, found.name), problem)
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
         self._add(pending, entry, compare(entry, old))
 

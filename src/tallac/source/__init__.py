@@ -3,7 +3,17 @@
 Nothing here takes a path longer than one component, except `open_root`; so no depth is out of reach.
 """
 
-from tallac.source.capture import FLAGS_KEPT, metadata_of, read_flags, read_holes, read_link, read_xattrs, read_xattrs_beneath
+from tallac.source.capture import (
+    FLAGS_KEPT,
+    metadata_of,
+    read_attributes,
+    read_attributes_beneath,
+    read_flags,
+    read_holes,
+    read_link,
+    read_xattrs,
+    read_xattrs_beneath,
+)
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
@@ -45,6 +55,8 @@ __all__ = [
     "open_directory",
     "open_regular",
     "open_root",
+    "read_attributes",
+    "read_attributes_beneath",
     "read_flags",
     "read_holes",
     "read_link",

@@ -6,7 +6,9 @@ import errno
 import heapq
 import os
 import sys
+from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from tallac.dag import Metadata, time_from_ns
 from tallac.source.entry import SourceEntry
@@ -27,8 +29,23 @@ _NO_XATTRS = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EACC
 _NO_FLAGS = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 _NO_SUCH_ATTRIBUTE = frozenset({errno.ENODATA, getattr(errno, "ENOATTR", errno.ENODATA)})
 
+# ntfs3 shows owner, group, mode and device number, which `stat` tells already, among the attributes, and lets nobody set them so.
+_SHADOWS = frozenset({b"$LXUID", b"$LXGID", b"$LXMOD", b"$LXDEV"})
+
 Xattrs = tuple[tuple[bytes, bytes], ...]
 Holes = tuple[tuple[int, int], ...]
+
+
+class Attributes(NamedTuple):
+    """A file's attributes, as far as they could be read.
+
+    Attributes:
+        problem: Why some of them are missing; None where none are.
+    """
+
+    xattrs: Xattrs
+    flags: int
+    problem: OSError | None
 
 
 def metadata_of(
@@ -64,6 +81,25 @@ def metadata_of(
     )
 
 
+def read_attributes(descriptor: int, *, filesystem: FileSystem = REAL) -> Attributes:
+    """Read extended attributes and inode flags of an open file or directory as far as that goes: a file is more than these."""
+    problems: list[OSError] = []
+    xattrs = _read_xattrs(descriptor, filesystem, problems.append)
+    try:
+        flags = read_flags(descriptor, filesystem=filesystem)
+    except OSError as error:
+        problems.append(error)
+        flags = 0
+    return Attributes(xattrs, flags, problems[0] if problems else None)
+
+
+def read_attributes_beneath(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -> Attributes:
+    """Read the extended attributes of what must not be opened as far as that goes; see `read_xattrs_beneath`."""
+    problems: list[OSError] = []
+    found = _read_xattrs_beneath(parent, name, filesystem, problems.append)
+    return Attributes(found, 0, problems[0] if problems else None)
+
+
 def read_xattrs(descriptor: int, *, filesystem: FileSystem = REAL) -> Xattrs:
     """Read all extended attributes of an open file or directory, sorted by name; POSIX ACLs are among them.
 
@@ -72,7 +108,7 @@ def read_xattrs(descriptor: int, *, filesystem: FileSystem = REAL) -> Xattrs:
     Raises:
         OSError: They are there and can't be read.
     """
-    return _read_xattrs(descriptor, filesystem)
+    return _read_xattrs(descriptor, filesystem, _refuse)
 
 
 def read_xattrs_beneath(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -> Xattrs:
@@ -83,9 +119,7 @@ def read_xattrs_beneath(parent: int, name: bytes, *, filesystem: FileSystem = RE
     Raises:
         OSError: They are there and can't be read.
     """
-    if not _has_descriptor_paths():
-        return ()
-    return _read_xattrs(b"/proc/self/fd/%d/%b" % (parent, name), filesystem)
+    return _read_xattrs_beneath(parent, name, filesystem, _refuse)
 
 
 def read_flags(descriptor: int, *, filesystem: FileSystem = REAL) -> int:
@@ -131,22 +165,34 @@ def read_link(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -> byt
     return filesystem.readlink(name, parent)
 
 
-def _read_xattrs(place: int | bytes, filesystem: FileSystem) -> Xattrs:
+def _refuse(error: OSError) -> None:
+    raise error
+
+
+def _read_xattrs_beneath(parent: int, name: bytes, filesystem: FileSystem, on_problem: Callable[[OSError], None]) -> Xattrs:
+    if not _has_descriptor_paths():
+        return ()
+    return _read_xattrs(b"/proc/self/fd/%d/%b" % (parent, name), filesystem, on_problem)
+
+
+def _read_xattrs(place: int | bytes, filesystem: FileSystem, on_problem: Callable[[OSError], None]) -> Xattrs:
     try:
         names = filesystem.list_xattrs(place)
     except OSError as error:
-        if error.errno in _NO_XATTRS:
-            return ()
-        raise
+        if error.errno not in _NO_XATTRS:
+            on_problem(error)
+        return ()
     if not names:
         return ()
     found = []
     for name in sorted(names):
+        if name in _SHADOWS:
+            continue
         try:
             found.append((name, filesystem.get_xattr(place, name)))
         except OSError as error:
             if error.errno not in _NO_XATTRS and error.errno not in _NO_SUCH_ATTRIBUTE:
-                raise
+                on_problem(error)
     return tuple(found)
 
 
