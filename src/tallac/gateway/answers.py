@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from starlette.responses import Response
 
 from tallac.caps import Cap
@@ -72,7 +74,9 @@ def redirect_answer(location: str, status: int = 302) -> Response:
     """
     if not location.isprintable() or not location.isascii() or location.lower().lstrip().startswith(("javascript:", "data:")):
         raise RequestError("a client can't be redirected to this address")
-    return Response(b"", status, headers={"location": location}, media_type="text/html")
+    # A client that does not follow by itself shows the page.
+    page = f'<!DOCTYPE html><html><body><a href="{escape(location)}">{escape(location)}</a></body></html>'
+    return Response(page, status, headers={"location": location}, media_type="text/html")
 
 
 def error_answer(error: TallacError, *, is_mutable: bool = False) -> Response:

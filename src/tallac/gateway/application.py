@@ -14,6 +14,7 @@ from tallac.gateway.answers import error_answer, text_answer
 from tallac.gateway.arguments import Arguments, parse_query
 from tallac.gateway.cap_requests import answer_cap, answer_file
 from tallac.gateway.deep_requests import answer_operation
+from tallac.gateway.described import json_text
 from tallac.gateway.edge_metadata import Now, system_now
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.forms import read_form
@@ -79,6 +80,9 @@ class Gateway:
 async def _welcome(exchange: Exchange) -> Response:
     if exchange.request.method not in SAFE_METHODS:
         raise RequestError("nothing can be sent here; see /uri", 405)
+    if exchange.arguments.operation == "json":
+        # What clients ask a node for, to know whether it is connected. This gateway has no servers of its own.
+        return Response(json_text({"introducers": {"statuses": []}, "servers": []}), media_type="application/json")
     return welcome_page()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from tallac.caps import MutableFormat
 from tallac.errors import DamageError, EntryNotFoundError, NotADirectoryCapError, RequestError
@@ -42,7 +42,7 @@ async def answer_cap(exchange: Exchange) -> Response:
     if method in ("GET", "HEAD"):
         return await _get(exchange)
     root = Node(exchange.cap)
-    if not exchange.path and not root.is_file and not root.is_directory:
+    if not exchange.path and not exchange.has_slash and not root.is_file and not root.is_directory:
         # A node knows no such methods where it knows the kind of a cap as little as where it is a verify cap.
         raise RequestError(f"{method} needs the read cap or the write cap of a file or directory", 405 if method == "POST" else 501)
     if method == "PUT":
@@ -175,4 +175,6 @@ async def _check(exchange: Exchange, node: Node) -> Response:
 
 def _redirected(exchange: Exchange, answer: Response) -> Response:
     when_done = exchange.arguments.get("when_done")
-    return redirect_answer(when_done) if when_done and answer.status_code < 300 else answer
+    # A stream is what its client waits for.
+    is_done = answer.status_code < 300 and not isinstance(answer, StreamingResponse)
+    return redirect_answer(when_done) if when_done and is_done else answer

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from tallac.caps import Cap
 from tallac.gateway.described import cap_texts, file_size_of, storage_index_text
 from tallac.gateway.edge_metadata import Json
 from tallac.gateway.names import name_to_text
@@ -46,6 +47,14 @@ def info_page(node: Node) -> Response:
     facts = {"kind": node.cap.kind, "storage index": storage_index_text(node.cap) or "none"}
     facts |= {label: str(text) for label, text in cap_texts(node).items()}
     return _page("More Info", _table(facts))
+
+
+def uploaded_page(cap: Cap) -> Response:
+    """Return the cap of a file that a form has stored, and a link to it."""
+    text = cap.danger_whole_text()
+    return _page(
+        "File Uploaded", f'<p>URI: <code>{escape(text)}</code></p><p><a href="/uri/{quote(text, safe="")}">Download</a></p>'
+    )
 
 
 def check_page(checked: Json) -> Response:

@@ -14,6 +14,7 @@ from tallac.gateway.bodies import spool_body
 from tallac.gateway.changing import make_filled_directory
 from tallac.gateway.exchange import Exchange
 from tallac.gateway.nodes import cap_of_text
+from tallac.gateway.pages import uploaded_page
 from tallac.gateway.storing import store_directory, store_unlinked
 
 _USES = "/uri accepts only PUT, PUT?t=mkdir, POST?t=upload, POST?t=mkdir, POST?t=mkdir-with-children and POST?t=mkdir-immutable"
@@ -95,4 +96,4 @@ def _uploaded(exchange: Exchange, cap: Cap) -> Response:
     when_done = exchange.arguments.get("when_done")
     if when_done:
         return redirect_answer(when_done.replace("%(uri)s", quote(cap.danger_whole_text(), safe="")))
-    return cap_answer(cap)
+    return uploaded_page(cap) if exchange.arguments.mutable_format() is None else cap_answer(cap)
