@@ -17,9 +17,15 @@ def check_node(grid: Grid, node: Node, *, verify: bool) -> Json:
         return {"storage-index": "", "results": {"healthy": True}}
     damage = _read_error_of(grid, node, verify=verify)
     healthy = damage is None
-    summary = "Healthy" if healthy else f"Not Healthy: {damage}"
+    summary = "Healthy" if damage is None else _summary(damage)
     results = _share_counts(is_there=healthy) | {"healthy": healthy, "recoverable": healthy}
     return {"storage-index": storage_index_text(node.cap), "summary": summary, "results": results}
+
+
+def _summary(damage: str) -> str:
+    """Return what is wrong as nodes begin it. What a node itself has said comes as it said it."""
+    said = damage.removeprefix("not healthy: ")
+    return said if said.startswith(("Not Healthy", "Unhealthy")) else f"Not Healthy: {damage}"
 
 
 def check_and_repair_node(grid: Grid, node: Node, *, verify: bool) -> Json:

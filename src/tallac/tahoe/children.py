@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from tallac.caps import Cap, DirectoryReadCap, FileReadCap, WriteCap, parse_lenient
+from tallac.caps import Cap, DirectoryReadCap, FileReadCap, UnknownCap, WriteCap, parse_lenient
 from tallac.dag import Entry
 from tallac.dag.child_metadata import NODE_KEY, fits_standard_keys, from_child_metadata, standard_keys, to_child_metadata
 from tallac.dag.child_names import grid_name, local_name
@@ -37,7 +37,8 @@ def entries_of(children: Mapping[str, WebChild], *, with_node_key: bool) -> list
         cap = _strongest(child)
         if cap is not None:
             metadata = from_child_metadata(child.metadata, with_node_key=with_node_key)
-            entries.append(Entry.of(local_name(name), cap, metadata))
+            entry = Entry.of(local_name(name), cap, metadata)
+            entries.append(msgspec.structs.replace(entry, write=_unknown_write(child, cap)) if entry.write is None else entry)
     return sorted(entries, key=lambda entry: entry.name)
 
 
@@ -76,6 +77,16 @@ def _child(entry: Entry, metadata: dict[str, object]) -> WebChild:
     cap = entry.cap
     kind = "dirnode" if isinstance(cap, DirectoryReadCap) else "filenode" if isinstance(cap, FileReadCap) else "unknown"
     return WebChild(kind, cap.danger_whole_text(), None if entry.write is None else entry.write.decode(), metadata)
+
+
+def _unknown_write(child: WebChild, read: Cap) -> bytes | None:
+    """Return a write cap of unknown kind, which is passed on beside the read cap that can't be derived from it."""
+    if child.write is None or child.read is None or child.read != read.danger_whole_text():
+        return None
+    try:
+        return child.write.encode() if isinstance(parse_lenient(child.write), UnknownCap) else None
+    except MalformedCapError:
+        return None
 
 
 def _strongest(child: WebChild) -> Cap | None:

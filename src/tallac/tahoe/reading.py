@@ -35,6 +35,9 @@ class TahoeReader:
         where, text = str(cap), cap.danger_whole_text()
         size = cap.size if isinstance(cap, ImmutableFile) else self._client.look(text, where=where).size
         if size is None:
+            # A node tells what a cap says although the content is lost; to ask for that gives the reason.
+            with self._client.reading(text, 0, None, where=where):
+                pass
             raise StoreError(f"{where}: the Tahoe-LAFS node does not know the size of this file")
         return WebReader(self._client, text, size, where)
 
