@@ -11,7 +11,7 @@ from tallac.app.configuration.configuration import Alias, Configuration, Configu
 from tallac.app.configuration.folders import Folders
 from tallac.app.keys.sealed_secrets import SealedSecrets
 from tallac.app.locations.grid_options import GridOptions
-from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, CapSource, parse_grid_path
+from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, CapSource, is_remote, parse_grid_path
 from tallac.app.locations.tahoe_nodes import TahoeNodes
 from tallac.app.locations.tahoe_urls import is_tahoe
 from tallac.app.locations.urls import folder_of_url, is_folder_url, parse_location
@@ -81,6 +81,7 @@ class Workspace:
         """
         written = parse_grid_path(text)
         configuration = self.file.read()
+        self.require_colon(text)
         if isinstance(written.root, AliasName):
             grid, cap = self._open_alias(configuration, written.root.name)
             return grid, Place(cap, written.path, f"{written.root.name}:")
@@ -90,6 +91,19 @@ class Workspace:
             cap = parse(written.root.text)
         place = Place(cap, written.path, f"{cap}:")
         return self.default_grid(), place
+
+    def require_colon(self, text: str) -> None:
+        """Refuse a path without an alias whose first component is one: its colon was forgotten.
+
+        Raises:
+            UsageError: It is such a path.
+        """
+        name, slash, rest = text.partition("/")
+        if not name or is_remote(text) or not (name in self.file.read().aliases or self.nodes.find_alias(name) is not None):
+            return
+        raise UsageError(
+            f"{text}: did you mean `{name}:{rest}`? {name}: is an alias; if not, write {DEFAULT_ALIAS}:{name}{slash}{rest}"
+        )
 
     def default_grid(self) -> Grid:
         """Return the grid that is used where no alias is given: the one of --vault, of the default alias, or the only one."""

@@ -24,6 +24,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
         scope: Leads from there to the sources; None where the root itself is the source.
         sources: What the snapshot's facts name as its sources; the root where nothing is given.
         missing: Paths that the user named and that can't be backed up, with the reason.
+        remarks: What to say of the sources where there is no snapshot of them yet.
         facts: Host, user, tags and version for the snapshot; the rest is filled in.
         selection: What of the source is backed up.
         is_excluded: Tells of a directory's (device, inode) whether it is to be left out, as the vault itself is.
@@ -43,6 +44,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
     scope: Scope | None = None
     sources: tuple[bytes, ...] = ()
     missing: tuple[tuple[bytes, str], ...] = ()
+    remarks: tuple[tuple[bytes, str], ...] = ()
     time_ns: int | None = None
     trusts_timestamps: bool = True
     skips_unchanged: bool = False

@@ -11,6 +11,7 @@ from tallac.backup.context import WalkContext
 from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
+from tallac.backup.outward_links import OutwardLinks
 from tallac.backup.pending_directory import DirectoryAssembler, outcome
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
@@ -109,7 +110,8 @@ class _Run:
             target = open_target(self._grid, self._request.root, self._request.path)
             with session.writing() as writer:
                 epoch = writer.epoch
-                ledger = Ledger(self._observer, self._clock, lambda: writer.bytes_stored)
+                outward = OutwardLinks(self._request.named_sources)
+                ledger = Ledger(self._observer, self._clock, lambda: writer.bytes_stored, outward=outward)
                 for path, reason in self._request.missing:
                     ledger.leave_out(path, reason)
                 try:
@@ -163,6 +165,9 @@ class _Run:
                 trusts_timestamps=self._request.trusts_timestamps,
             )
             recorded = find_recorded(self._grid, target, self._request, record, ledger)
+            if not ledger.has_previous:
+                for path, remark in self._request.remarks:
+                    self._observer.notice(path, remark)
             device = self._filesystem.fstat(root).st_dev
             selection = self._request.selection.at_root(self._request.source, device, self._request.scope)
             visited = Walk(context).run(self._request.source, selection, recorded)

@@ -7,6 +7,7 @@ from enum import Enum
 
 import msgspec
 
+from tallac.backup.outward_links import OutwardLinks
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, join_path
 from tallac.interfaces import Clock
@@ -102,6 +103,7 @@ class Ledger(msgspec.Struct):
         vanished: How many were removed between listing and reading.
         has_previous: Whether there is a snapshot of the same sources to compare with.
         attributes_missed: By reason, how many are stored without some of their attributes.
+        outward: New symbolic links that lead out of the sources.
     """
 
     observer: Observer
@@ -115,6 +117,7 @@ class Ledger(msgspec.Struct):
     has_previous: bool = True
     last_reported_ns: int = 0
     attributes_missed: dict[str, int] = msgspec.field(default_factory=dict)
+    outward: OutwardLinks = msgspec.field(default_factory=lambda: OutwardLinks(()))
 
     def leave_out(self, path: bytes, reason: str) -> None:
         """Count and tell what can't be read."""
@@ -129,6 +132,7 @@ class Ledger(msgspec.Struct):
 
     def finish(self, source: bytes) -> None:
         """Report what is said once for all paths."""
+        self.outward.report(self.observer.notice)
         for reason, count in self.attributes_missed.items():
             if count > 1:
                 others = pluralize(count - 1, "other", with_commas=True)

@@ -305,7 +305,10 @@ class Walk:
             pending.discard_signature()
             self._leave_out(join_path(pending.path, found.name), error)
             return
-        self._check_attributes(join_path(pending.path, found.name), problem)
+        path = join_path(pending.path, found.name)
+        self._check_attributes(path, problem)
+        if target is not None and (old is None or old.metadata.target != target):
+            self._ledger.outward.add(path, target)
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
         self._add(pending, entry, compare(entry, old))
 

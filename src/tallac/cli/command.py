@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 
@@ -14,6 +14,7 @@ from tallac.app.client import Client
 from tallac.cli.completion.candidates import make_completed
 from tallac.cli.group import CONTEXT_SETTINGS, write_examples
 from tallac.cli.options.global_options import Settings, global_options_line, grid_options, output_options
+from tallac.cli.options.option import Option
 from tallac.cli.output.output import Output
 from tallac.cli.table import COMMANDS
 from tallac.errors import UsageError
@@ -46,6 +47,7 @@ class TallacCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments, and note how many stand behind a `--`, which click does not tell."""
         ctx.meta[_BEHIND_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
+        self._require_values(ctx, args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -55,6 +57,30 @@ class TallacCommand(click.Command):
             if instead := hint(self.name or "", error.option_name):
                 raise click.NoSuchOption(error.option_name, f"no such option: {error.option_name}; {instead}", ctx=ctx) from error
             raise
+
+    def _require_values(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse an option of this command as the value of the one before it: that value was forgotten.
+
+        Raises:
+            UsageError: An option stands where a value should.
+        """
+        names: dict[str, click.Option] = {}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option):
+                synonyms = parameter.synonyms if isinstance(parameter, Option) else ()
+                names |= dict.fromkeys((*parameter.opts, *parameter.secondary_opts, *synonyms), parameter)
+        waiting = ""
+        for text in args:
+            if waiting:
+                if text.partition("=")[0] in names:
+                    value = text.partition("=")[0]
+                    whole = f"{waiting}={text}" if waiting.startswith("--") else f"{waiting}{text}"
+                    raise UsageError(f"{waiting} needs a value, and {value} is an option; write {whole} if it is the value")
+                waiting = ""
+            elif text == "--":
+                return
+            else:
+                waiting = _option_without_value(text, names)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, and name those that all commands have in one line."""
@@ -69,6 +95,22 @@ class TallacCommand(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         write_examples(formatter, self.examples)
+
+
+def _option_without_value(text: str, names: Mapping[str, click.Option]) -> str:
+    """Return the option in an argument whose value is the next argument; "" where none is."""
+    if text.startswith("--"):
+        option = names.get(text)
+        return "" if option is None or option.is_flag or option.count else text
+    if not text.startswith("-"):
+        return ""
+    for place in range(1, len(text)):
+        option = names.get(f"-{text[place]}")
+        if option is None:
+            return ""
+        if not option.is_flag and not option.count:
+            return f"-{text[place]}" if place == len(text) - 1 else ""
+    return ""
 
 
 def define(

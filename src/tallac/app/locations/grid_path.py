@@ -60,6 +60,11 @@ def parse_grid_path(text: str) -> GridPath:
     return GridPath(AliasName(alias), _split(path))
 
 
+def write_alias(text: str) -> str:
+    """Write a path with its alias: `docs` becomes `tallac:docs`."""
+    return text if is_remote(text) else f"{DEFAULT_ALIAS}:{text}"
+
+
 def is_remote(text: str) -> bool:
     """Whether an argument of `cp` names something on a grid: an alias or cap, that is a colon before the first slash."""
     return text.startswith(("@", *_CAP_BEGINNINGS)) or ":" in text.partition("/")[0]

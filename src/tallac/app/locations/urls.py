@@ -31,6 +31,7 @@ def parse_location(text: str) -> str:
     if not text or "\0" in text:
         raise UsageError("--vault needs a folder or a file:/// URL")
     if scheme is None:
+        _require_local(text)
         return url_of_folder(Path(text))
     if scheme[1].lower() != "file":
         raise UsageError(f"{scheme[1]}:// is not a supported location; give a folder or a file:/// URL")
@@ -40,6 +41,21 @@ def parse_location(text: str) -> str:
     if "\0" in str(folder):
         raise UsageError("--vault: no folder's name has a zero byte")
     return url_of_folder(folder)
+
+
+def _require_local(text: str) -> None:
+    """Refuse what other programs take for a place on another machine, a drive or a remote: as a folder it would be on this disk."""
+    first = text.partition("/")[0]
+    if text.startswith("\\\\"):
+        beginning = "\\\\"
+    elif ":" in first and not (os.name == "nt" and Path(text).drive):
+        beginning = first.partition(":")[0] + ":"
+    else:
+        return
+    raise UsageError(
+        f"{text}: Tallac stores in folders, and {beginning} is none; mount the other machine or disk and give its folder, "
+        f"or write ./{text} if a folder here has this name"
+    )
 
 
 def url_of_folder(folder: Path) -> str:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from tallac import __version__
-from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, is_remote, parse_grid_path
+from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, is_remote, parse_grid_path, write_alias
 from tallac.app.operations.aliases import Aliases
 from tallac.app.operations.backup_sources import Sources, command_output, find_sources, require_outside, stream_source
 from tallac.app.operations.exclusions import read_list
@@ -31,8 +31,10 @@ from tallac.interfaces import FileContent
 from tallac.source import Selection
 from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer import Place
+from tallac.transfer.directory_edits import new_name
 
 _DEFAULT_TARGET = f"{DEFAULT_ALIAS}:"
+_NOWHERE = MutableDirectoryWrite(bytes(16), bytes(32))
 
 
 class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +79,34 @@ class Backups:
 
     def prepare(self, target: str) -> str:
         """Make the default alias if the target lies below it and it is missing; return where a vault was made, "" if none was."""
+        self.check_target(target)
         return self._aliases.ensure_default() if _is_default(target) else ""
+
+    def check_target(self, target: str) -> None:
+        """Refuse a target that can't be meant.
+
+        Raises:
+            EntryError: A component of it can't be the name of an entry.
+            UsageError: It lacks a colon.
+        """
+        self._workspace.require_colon(target)
+        path = parse_grid_path(target).path
+        for length in range(1, len(path) + 1):
+            new_name(Place(_NOWHERE, path[:length], f"{target.partition(':')[0]}:"))
+
+    def split_target(self, paths: Sequence[str]) -> tuple[Sequence[str], str]:
+        """Split the arguments of `backup` into sources and the target, as it is written with its alias.
+
+        The last one is the target if it has a colon before its first slash, or is one of two and is not there as a local path.
+
+        Raises:
+            UsageError: The last one may be either, or lacks its colon.
+        """
+        if paths and not os.path.lexists(paths[-1]):
+            self._workspace.require_colon(paths[-1])
+        sources, target = _split_target(paths)
+        self.check_target(target)
+        return sources, write_alias(target)
 
     def find_sources(
         self,
@@ -152,10 +181,11 @@ class Backups:
     ) -> DryRunSummary:
         """Report what `run` would come to; nothing is stored or made."""
         found = self._sources(sources)
+        self.check_target(target)
         observer = observer or Observer()
         if _is_default(target) and not self._aliases.has_default:
             # Nothing is looked up in a target that is not there yet.
-            nowhere = Place(MutableDirectoryWrite(bytes(16), bytes(32)), parse_grid_path(target).path, _DEFAULT_TARGET)
+            nowhere = Place(_NOWHERE, parse_grid_path(target).path, _DEFAULT_TARGET)
             request = _request(found, nowhere, options, vault=None, workers=0)
             return dry_run(None, request, _no_record(request), SystemClock(), observer=observer)
         grid, located = self._workspace.resolve(target)
@@ -195,14 +225,7 @@ class Backups:
         return self.find_sources([sources]) if isinstance(sources, str | Path) else sources
 
 
-def split_target(paths: Sequence[str]) -> tuple[Sequence[str], str]:
-    """Split the arguments of `backup` into sources and the target.
-
-    The last one is the target if it has a colon before its first slash, or is one of two and is not there as a local path.
-
-    Raises:
-        UsageError: The last one may be either.
-    """
+def _split_target(paths: Sequence[str]) -> tuple[Sequence[str], str]:
     if paths and is_remote(paths[-1]):
         return paths[:-1], paths[-1]
     if len(paths) < 2:
@@ -233,6 +256,7 @@ def _request(sources: Sources, target: Place, options: BackupOptions | None, *, 
         scope=sources.scope,
         sources=sources.named,
         missing=sources.missing,
+        remarks=sources.remarks,
         facts=SnapshotFacts(
             host=platform.node() if options.host is None else options.host, user=_user(), tags=options.tags, version=__version__
         ),

@@ -32,6 +32,7 @@ class Sources(msgspec.Struct, frozen=True):
         named: The sources that the snapshot's facts name, absolute paths.
         places: The sources, as paths without symbolic links.
         missing: Paths of a list that can't be backed up, with the reason.
+        remarks: What is said of sources when they are backed up for the first time.
     """
 
     root: bytes
@@ -39,13 +40,14 @@ class Sources(msgspec.Struct, frozen=True):
     named: tuple[bytes, ...]
     places: tuple[bytes, ...]
     missing: tuple[tuple[bytes, str], ...] = ()
+    remarks: tuple[tuple[bytes, str], ...] = ()
 
 
 def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base: str | Path | None = None) -> Sources:
     """Find what is to be backed up.
 
-    One folder becomes the snapshot's root. Anything more lies in the snapshot under its absolute path, or under its path from a
-    base. Symbolic links on the way are followed, since they are the user's own words; one that a list names is kept as itself.
+    One folder becomes the snapshot's root, and one file the only entry of it. Anything more lies in the snapshot under its absolute
+    path, or under its path from a base. Symbolic links on the way are followed, since they are the user's own words; one that a list names is kept as itself.
 
     Args:
         paths: Sources; each must be there.
@@ -54,10 +56,10 @@ def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base
 
     Raises:
         SourceError: A source is not there, or the base.
-        UsageError: There is no source, or the only one is no folder, or one does not lie in the base.
+        UsageError: There is no source, or one does not lie in the base.
     """
     if len(paths) == 1 and not listed and base is None:
-        return _one_folder(paths[0])
+        return _one_source(paths[0])
     root = b"/" if base is None else _real_folder(base)
     places = [_real_source(path) for path in paths]
     named = [os.path.abspath(os.fsencode(path)) for path in paths]
@@ -77,7 +79,7 @@ def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base
     scope = Scope.of(_path_from(root, place) for place in places)
     if scope is None:
         return Sources(root, None, (root,), (root,), tuple(missing))
-    return Sources(root, scope, _shortened(named), _shortened(places), tuple(missing))
+    return Sources(root, scope, _shortened(named), _shortened(places), tuple(missing), _remarks(paths))
 
 
 def _path_from(root: bytes, place: bytes) -> bytes:
@@ -88,10 +90,18 @@ def _path_from(root: bytes, place: bytes) -> bytes:
     return place[len(inside) :]
 
 
-def _one_folder(path: str | Path) -> Sources:
-    _require_folder(path)
-    absolute = os.path.abspath(os.fsencode(path))
-    return Sources(absolute, None, (absolute,), (absolute,))
+def _one_source(path: str | Path) -> Sources:
+    place, absolute, remarks = _real_source(path), os.path.abspath(os.fsencode(path)), _remarks([path])
+    if os.path.isdir(place):
+        return Sources(absolute, None, (absolute,), (absolute,), remarks=remarks)
+    folder, name = os.path.split(place)
+    return Sources(folder, Scope.of([name]), (absolute,), (place,), remarks=remarks)
+
+
+def _remarks(paths: Sequence[str | Path]) -> tuple[tuple[bytes, str], ...]:
+    """Name sources that are symbolic links. One with a slash at its end is what the link leads to, in so many words."""
+    links = [os.fsencode(path) for path in paths if os.path.islink(path)]
+    return tuple((link, f"this is a symbolic link; what is backed up is {display_path(os.path.realpath(link))}") for link in links)
 
 
 def _real_folder(path: str | Path) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
-from tallac.app.operations.backup import split_target
 from tallac.app.operations.backup_sources import check_stream_name
 from tallac.backup import BackupSummary
 from tallac.cli.command import CommandContext, count_behind_dashes, define
@@ -82,7 +81,7 @@ def backup(
         return _store_stream(
             context, paths[: len(paths) - behind], paths[len(paths) - behind :], stdin_name, stdin_from_command, values
         )
-    sources, target = split_target(paths)
+    sources, target = context.client.backups.split_target(paths)
     found = context.client.backups.find_sources(sources, files_from=files_from, files_from0=files_from0, relative_to=relative_to)
     options = options_of(values, context.standard_input)
     if dry_run:
@@ -111,7 +110,7 @@ def _store_stream(
         raise UsageError("standard input or a command's output is backed up alone: name the target and no folder")
     if is_command and not arguments:
         raise UsageError("no command given: write it after --, as in -- pg_dump mydb")
-    target = paths[0] if paths else f"{DEFAULT_ALIAS}:"
+    _, target = context.client.backups.split_target(["", *paths])
     # Contradictions are reported before a vault is created.
     name = check_stream_name(STREAM_NAME if name is None else name)
     options = options_of(values, context.standard_input)

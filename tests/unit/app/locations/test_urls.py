@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,24 @@ def test_what_is_no_location(text: str, words: str) -> None:
     """Other kinds of grid are refused, and the message names what works."""
     with pytest.raises(UsageError, match=words):
         parse_location(text)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "nas:/v",
+        "ann@nas:/v",
+        "nas:v",
+        "rclone:drive:x",
+        "b2:bucket/x",
+        "s3:eu.example.org/b",
+        "sftp:ann@nas:/v",
+        "D:\\v",
+        r"\\nas\v",
+    ],
+)
+def test_a_place_on_another_machine_is_no_folder(place: str) -> None:
+    """What other programs take for a remote place is refused, unless it is written as a path of this machine."""
+    with pytest.raises(UsageError, match=re.escape(f"./{place}")):
+        parse_location(place)
+    assert folder_of_url(parse_location(f"./{place}")) == Path.cwd() / place
