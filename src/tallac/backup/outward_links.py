@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable
 from tallac.dag import display_path
 
 # What a link there leads to comes with the system and is no user's.
-_SYSTEM = tuple(
-    b"/" + name + b"/"
-    for name in (b"bin", b"dev", b"etc", b"lib", b"lib64", b"nix", b"proc", b"run", b"sbin", b"snap", b"sys", b"usr")
-)
+_SYSTEM = tuple(b"/%b/" % name for name in b"bin dev etc lib lib64 nix proc run sbin snap sys usr".split())
 
 
 class OutwardLinks:

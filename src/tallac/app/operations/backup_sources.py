@@ -47,7 +47,8 @@ def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base
     """Find what is to be backed up.
 
     One folder becomes the snapshot's root, and one file the only entry of it. Anything more lies in the snapshot under its absolute
-    path, or under its path from a base. Symbolic links on the way are followed, since they are the user's own words; one that a list names is kept as itself.
+    path, or under its path from a base. Symbolic links on the way are followed, since they are the user's own words; one that a
+    list names is kept as itself.
 
     Args:
         paths: Sources; each must be there.
