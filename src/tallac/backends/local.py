@@ -249,18 +249,22 @@ class LocalBackend:
         return iter(items)
 
     def _gather(self, above: str, prefix: str) -> Iterator[Item]:
-        folder = os.path.join(self._folder, above)
-        # Some file systems show a name twice or not at all while it is replaced; replacing takes the lock.
-        with self._locked(folder, shared=True):
-            found = self._files.list_folder(folder)
-        for each in found:
-            name = f"{above}/{each.name}" if above else each.name
-            if not is_part(each.name) or not (name.startswith(prefix) or prefix.startswith(name + "/")):
-                continue
-            if each.is_folder:
-                yield from self._gather(name, prefix)
-            else:
-                yield Item(name, each.size)
+        # Not by recursion: somebody may have put folders here that are deeper than Python's stack.
+        waiting = [above]
+        while waiting:
+            above = waiting.pop()
+            folder = os.path.join(self._folder, above)
+            # Some file systems show a name twice or not at all while it is replaced; replacing takes the lock.
+            with self._locked(folder, shared=True):
+                found = self._files.list_folder(folder)
+            for each in found:
+                name = f"{above}/{each.name}" if above else each.name
+                if not is_part(each.name) or not (name.startswith(prefix) or prefix.startswith(name + "/")):
+                    continue
+                if each.is_folder:
+                    waiting.append(name)
+                else:
+                    yield Item(name, each.size)
 
     def _read_whole(self, path: str) -> bytes:
         descriptor = self._files.open(path, READ_FLAGS)

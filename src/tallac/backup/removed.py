@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tallac.backup.summary import Ledger
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, join_path
+from tallac.dag import Entry, join_path, mutable_identity
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader
 from tallac.sourcedb import SourceRecord
@@ -38,8 +38,13 @@ class RemovedCounter:
 
     def _count_below(self, entry: Entry) -> None:
         waiting = [entry]
+        seen: set[bytes | None] = set()
         while waiting:
-            cap = waiting.pop().cap
+            found = waiting.pop()
+            cap, identity = found.cap, mutable_identity(found.encoded)
+            if identity is not None and identity in seen:
+                continue  # A mutable directory, which other tools may have put there, can lead back to itself.
+            seen.add(identity)
             for below in self._grid.read_directory(cap) if isinstance(cap, DirectoryReadCap) else ():
                 if below.is_directory:
                     self._ledger.directories.gone += 1

@@ -1,5 +1,6 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
+from tallac.dag.ancestors import LEADS_BACK, Ancestors, mutable_identity
 from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap, encode_file_cap, encode_literal_file
 from tallac.dag.entry import Entry, EntryList
 from tallac.dag.metadata import (
@@ -30,6 +31,8 @@ from tallac.dag.table import decode_table, encode_entry, encode_table, table_of_
 __all__ = [
     "ARCHIVES",
     "LATEST",
+    "LEADS_BACK",
+    "Ancestors",
     "Components",
     "EncodedCap",
     "Entry",
@@ -51,6 +54,7 @@ __all__ = [
     "is_time",
     "join_components",
     "join_path",
+    "mutable_identity",
     "newest_snapshot",
     "next_snapshot_name",
     "parse_snapshot_name",

@@ -7,7 +7,7 @@ from enum import Enum
 
 import msgspec
 
-from tallac.dag import FileType, Metadata, join_path
+from tallac.dag import LEADS_BACK, Ancestors, FileType, Metadata, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import BinaryReader
 from tallac.look.metadata import differing
@@ -118,6 +118,7 @@ class _Walk:
         self._new = new
         self._report = report
         self._read_data = read_data
+        self._ancestors = Ancestors(), Ancestors()
         self._is_one_grid = old.reader is not None and old.reader is new.reader
 
     def run(self) -> Iterator[Change]:
@@ -130,6 +131,8 @@ class _Walk:
             if pair is None:
                 for side in levels.pop().entered:
                     side.leave()
+                for ancestors in self._ancestors:
+                    ancestors.leave()
                 continue
             old, new = pair
             path = join_path(level.path, _name_of(old, new))
@@ -156,6 +159,13 @@ class _Walk:
         """Enter a directory on the sides that have one, unless both have the same."""
         if self._is_same_cap(old, new):
             return []
+        caps = [thing.encoded if thing is not None and thing.is_directory else None for thing in (old, new)]
+        back = [cap is not None and cap in ancestors for cap, ancestors in zip(caps, self._ancestors, strict=True)]
+        if any(back):
+            # Where the other side has a directory that does not lead back, what is in it is not compared.
+            others = [thing is not None and thing.is_directory for thing in (old, new)]
+            self._report(ReadError(path, LEADS_BACK, is_missing=back != others))
+            return []
         entered: list[Side] = []
         listings: list[Iterator[Thing]] = []
         try:
@@ -169,7 +179,11 @@ class _Walk:
                 side.leave()
             self._tell(path, error)
             return []
-        return [_Level(path, _pairs(*listings), entered)] if entered else []
+        if not entered:
+            return []
+        for cap, ancestors in zip(caps, self._ancestors, strict=True):
+            ancestors.enter(cap)
+        return [_Level(path, _pairs(*listings), entered)]
 
     def _compare(self, path: bytes, old: Thing | None, new: Thing | None) -> Change | None:
         if old is None or new is None:

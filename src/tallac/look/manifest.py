@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap
-from tallac.dag import Entry, encode_cap
+from tallac.dag import Entry, encode_cap, mutable_identity
 from tallac.interfaces import CapReader
 
 _KEY_SIZE = 12
@@ -57,4 +57,5 @@ def _entries(reader: CapReader, cap: Cap) -> Iterator[Entry]:
 
 
 def _key(encoded: bytes) -> bytes:
-    return hashlib.blake2b(encoded, digest_size=_KEY_SIZE).digest()
+    # One mutable directory has several caps.
+    return hashlib.blake2b(mutable_identity(encoded) or encoded, digest_size=_KEY_SIZE).digest()

@@ -8,17 +8,19 @@ import msgspec
 
 
 class ReadError(msgspec.Struct, frozen=True):
-    """A path that could not be read, and that the result therefore lacks.
+    """A path that was not read, and that the result therefore lacks.
 
     Attributes:
         path: The path below the one that was asked for.
         message: One sentence.
         snapshots: The names of the snapshots that have it, if several are read.
+        is_missing: Whether the result lacks something; not where all of it is in the result at another path.
     """
 
     path: bytes
     message: str
     snapshots: tuple[bytes, ...] = ()
+    is_missing: bool = True
 
 
 OnReadError = Callable[[ReadError], None]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, join_path
+from tallac.dag import LEADS_BACK, Ancestors, Entry, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import size_of
@@ -59,11 +59,14 @@ def measure(reader: CapReader, entry: Entry, report: OnReadError, *, depth_max: 
     """
     known: dict[bytes, Usage] = {}
     levels = [_Level(b"", iter([entry]), Usage(b""))]
+    ancestors = Ancestors()
+    ancestors.enter(None)
     while levels:
         level = levels[-1]
         child = next(level.entries, None)
         if child is None:
             levels.pop()
+            ancestors.leave()
             if not levels:
                 return
             if level.usage.is_whole and depth_max is not None and len(levels) - 1 > depth_max:
@@ -79,7 +82,10 @@ def measure(reader: CapReader, entry: Entry, report: OnReadError, *, depth_max: 
                 yield Usage(path, size_of(child), files=1)
         elif depth_max is not None and len(levels) - 1 > depth_max and child.encoded in known:
             level.usage.add(known[child.encoded])
+        elif child.encoded in ancestors:
+            report(ReadError(path, LEADS_BACK, is_missing=False))
         else:
+            ancestors.enter(child.encoded)
             usage = Usage(path, directories=1)
             levels.append(_Level(child.encoded, _listed(reader, child, usage, report), usage))
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, join_path
+from tallac.dag import LEADS_BACK, Entry, join_path, mutable_identity
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import is_alike
@@ -99,20 +99,62 @@ def walk_versions(
         path: Limits the walk to this path and everything below it.
     """
     levels: list[Iterator[Versions]] = []
+    above = _Above(report, [snapshot.name for snapshot in snapshots])
     lister = _Lister(reader, [snapshot.name for snapshot in snapshots], report)
     roots = _roots(reader, snapshots, report, path)
     if path and roots:
         levels.append(iter([Versions(b"/".join(path), roots)]))
+        above.enter(())
     elif roots:
         levels.append(_below(lister, Versions(b"", roots)))
+        above.enter(roots)
     while levels:
         found = next(levels[-1], None)
         if found is None:
             levels.pop()
+            above.leave()
             continue
         yield found
-        if any(version.entry.is_directory for version in found.all):
-            levels.append(_below(lister, found))
+        directories = tuple(version for version in found.all if version.entry.is_directory)
+        if directories and (directories := above.without_ancestors(found.path, directories)):
+            levels.append(_below(lister, Versions(found.path, directories)))
+            above.enter(directories)
+
+
+class _Above:
+    """The mutable directories that a walk is in, each with the snapshots in which it lies there. See `Ancestors`."""
+
+    def __init__(self, report: OnReadError, names: list[bytes]) -> None:
+        self._report = report
+        self._names = names
+        self._levels: list[dict[bytes, set[int]]] = []
+
+    def enter(self, versions: Iterable[Version]) -> None:
+        """Go down into these directories."""
+        level: dict[bytes, set[int]] = {}
+        for version in versions:
+            identity = mutable_identity(version.entry.encoded)
+            if identity is not None:
+                level.setdefault(identity, set()).update(version.snapshots)
+        self._levels.append(level)
+
+    def leave(self) -> None:
+        """Go up again."""
+        self._levels.pop()
+
+    def without_ancestors(self, path: bytes, versions: tuple[Version, ...]) -> tuple[Version, ...]:
+        """Return the directories that are to be entered; report those that lead back, with their snapshots."""
+        kept: list[Version] = []
+        for version in versions:
+            identity = mutable_identity(version.entry.encoded) if any(self._levels) else None
+            back = set() if identity is None else {n for level in self._levels for n in level.get(identity, ())}
+            back.intersection_update(version.snapshots)
+            if back:
+                self._report(ReadError(path, LEADS_BACK, tuple(self._names[number] for number in sorted(back)), is_missing=False))
+            left = tuple(number for number in version.snapshots if number not in back)
+            if left:
+                kept.append(Version(version.entry, left))
+        return tuple(kept)
 
 
 def _roots(reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, path: Sequence[bytes]) -> tuple[Version, ...]:

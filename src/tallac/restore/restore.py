@@ -112,7 +112,7 @@ def _settings(options: RestoreOptions, folder: Folder | None, path: bytes) -> Re
 def _top_level(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions) -> Level:
     top = options.selection.top
     if not entry.is_directory:
-        return Level(iter((entry,)), None, b"", top)
+        return Level(iter((entry,)), None, None, top)
     keeps_own = options.overwrite is not None and (top is Scope.TRAVERSE_ONLY or options.overwrite is Overwrite.NEVER)
     metadata = folder.final_metadata(Metadata() if keeps_own and not folder.is_new else entry.metadata)
     level = walk.level_of(entry, metadata, top)

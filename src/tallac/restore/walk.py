@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import EncodedCap, Entry, Metadata, display_path, join_components
+from tallac.dag import LEADS_BACK, Entry, Metadata, display_path, join_components, mutable_identity
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind, kind_of
@@ -37,27 +37,27 @@ class Level:
     Attributes:
         metadata: What it gets when all below it is done; None to leave it as it is.
         stored: What the entries come from; None where a single file is restored.
-        encoded: Its encoded cap, to notice a directory that contains itself.
+        identity: What tells it from all others, where it can lead back to itself; else None. See `mutable_identity`.
         scope: What holds for it, and for what is in it unless that has a scope of its own.
         pending, pending_size: Files that go into the next batch, and the sum of their sizes.
         replaced: The names of those among them that take the place of something.
         collisions, last: Its names so far, and the newest of them, where something may be overwritten.
     """
 
-    __slots__ = ("collisions", "encoded", "entries", "last", "metadata", "pending", "pending_size", "replaced", "scope", "stored")
+    __slots__ = ("collisions", "entries", "identity", "last", "metadata", "pending", "pending_size", "replaced", "scope", "stored")
 
     def __init__(
         self,
         entries: Iterator[Entry],
         metadata: Metadata | None,
-        encoded: bytes,
+        identity: bytes | None,
         scope: Scope = Scope.IN,
         stored: Directory | None = None,
     ) -> None:
         self.entries = entries
         self.stored = stored
         self.metadata = metadata
-        self.encoded = encoded
+        self.identity = identity
         self.scope = scope
         self.pending: list[Entry] = []
         self.pending_size = 0
@@ -136,7 +136,7 @@ class Walk:
         if not isinstance(cap, DirectoryReadCap):
             raise CapError("the cap leads to no directory that can be read")
         stored = self._grid.read_directory(cap)
-        return Level(iter(stored), metadata, entry.encoded, scope, stored)
+        return Level(iter(stored), metadata, mutable_identity(entry.encoded), scope, stored)
 
     def _next_entry(self, level: Level) -> Entry | None:
         try:
@@ -224,9 +224,9 @@ class Walk:
         self._levels.append(level)
 
     def _level_below(self, entry: Entry, scope: Scope) -> Level:
-        # Only a mutable directory can: what is immutable is made after what it contains.
-        if EncodedCap(entry.encoded).is_text and any(level.encoded == entry.encoded for level in self._levels):
-            raise EntryError("the directory contains itself")
+        identity = mutable_identity(entry.encoded)
+        if identity is not None and any(level.identity == identity for level in self._levels):
+            raise EntryError(LEADS_BACK)
         return self.level_of(entry, entry.metadata, scope)
 
     def _make_unmade(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, decode_cap, display_path, encode_cap
+from tallac.dag import Entry, decode_cap, display_path, encode_cap, mutable_identity
 from tallac.errors import EntryError, FencedError
 from tallac.interfaces import CapReader, Clock, DirectoryWriter, Grid
 from tallac.retention.record import RetentionRecord, claimed_ns
@@ -190,7 +190,8 @@ class _Walk:
             level.result.removed += _count(self._reader, entry)
             level.result.paths.append(path)
             return None
-        if not isinstance(entry.cap, DirectoryReadCap):
+        # A mutable directory is no part of what is rewritten: it can't be made anew under its cap, and may lead back to itself.
+        if not isinstance(entry.cap, DirectoryReadCap) or mutable_identity(entry.encoded) is not None:
             return None
         known = self._known.get((path, entry.encoded))
         if known is None:
@@ -225,12 +226,17 @@ def _count(reader: CapReader, entry: Entry) -> Removed:
     """Count an entry and all below it."""
     total = Removed()
     waiting = [entry]
+    seen: set[bytes | None] = set()
     while waiting:
         found = waiting.pop()
         cap = found.cap
         if isinstance(cap, DirectoryReadCap):
             total += Removed(directories=1)
-            waiting += reader.read_directory(cap)
+            identity = mutable_identity(found.encoded)
+            if identity is None or identity not in seen:
+                # A mutable directory, which other tools may have put there, is counted once: it can lead back to itself.
+                seen.add(identity)
+                waiting += reader.read_directory(cap)
         else:
             total += Removed(files=1, size=found.size)
     return total

@@ -55,14 +55,17 @@ def find_strongest(grid: Grid, place: Place) -> tuple[Cap, Metadata]:
         As `find`.
     """
     found = find(grid, place)
-    if not place.path:
-        return place.cap, found.metadata
-    if isinstance(found.cap, MutableDirectoryRead | MutableFileRead):
-        parent, _ = find_strongest(grid, place.parent)
-        if isinstance(parent, DirectoryWriteCap):
-            entry = find_entry(entries_of(grid, parent), place.path[-1])
-            return found.cap if entry is None else strongest_cap(entry), found.metadata
-    return found.cap, found.metadata
+    cap: Cap = found.cap
+    if place.path and isinstance(cap, MutableDirectoryRead | MutableFileRead):
+        # Write caps are known as long as each directory on the way is one that can be changed.
+        above: Cap = place.cap
+        for name in place.path:
+            entry = find_entry(entries_of(grid, above), name) if isinstance(above, DirectoryWriteCap) else None
+            if entry is None:
+                return cap, found.metadata
+            above = strongest_cap(entry)
+        return above, found.metadata
+    return (cap if place.path else place.cap), found.metadata
 
 
 def make_directory(editor: CapEditor, place: Place) -> DirectoryWriteCap:

@@ -8,16 +8,20 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap
-from tallac.dag import Entry, FileType, Metadata
+from tallac.dag import LEADS_BACK, Ancestors, Entry, FileType, Metadata, encode_cap
 from tallac.errors import AuthorityError, DamageError, DestinationError, EntryError
 from tallac.interfaces import Buffer, CapReader
 from tallac.transfer.files import fetch, size_of
 from tallac.transfer.place import Found, Place, file_of, find, readable
 from tallac.transfer.report import CopyReport
+
+if TYPE_CHECKING:
+    from tallac.source import DirectoryStack
 
 FILE_MODE = 0o666
 FOLDER_MODE = 0o777
@@ -85,70 +89,111 @@ def copy_to_local(
         _download_to(reader, found[0], target, report)
         report.files += 1
         return
-    copier = _Copier(reader, report)
+    from tallac.source import DirectoryStack  # lazy import: a listing does without it
+
     with _named_errors(target):
         target.mkdir(exist_ok=True)
         folder = os.open(target, _FOLDER_FLAGS)
         try:
-            for one in found:
-                copier.copy(folder, target, one)
+            with DirectoryStack(folder) as stack:
+                copier = _Copier(reader, stack, report)
+                for one in found:
+                    copier.copy(target, one)
         finally:
             os.close(folder)
 
 
-class _Copier(msgspec.Struct):
-    """Copies entries into open folders by descriptor, so that no symbolic link that appears below is followed."""
+class _Level(msgspec.Struct):
+    """A directory that is being copied: where it goes, where it is, and which of its entries are left."""
 
-    reader: CapReader
-    report: CopyReport
+    path: Path
+    place: Place
+    entries: Iterator[Entry]
 
-    def copy(self, folder: int, path: Path, found: Found) -> None:
-        """Copy a file or directory into a folder."""
+
+class _Copier:
+    """Copies entries into an open folder, by descriptor, so that no symbolic link that appears below is followed."""
+
+    def __init__(self, reader: CapReader, stack: DirectoryStack, report: CopyReport) -> None:
+        self._reader = reader
+        self._stack = stack
+        self._report = report
+        # A list in place of recursion, as directories may be deeper than Python's stack.
+        self._levels: list[_Level] = []
+        self._ancestors = Ancestors()
+
+    def copy(self, path: Path, found: Found) -> None:
+        """Copy a file or directory into the folder, which has this path."""
         name = found.place.name
         if name is not None:
-            self._copy_entry(folder, path, Entry.of(name, found.cap, found.metadata), found.place)
+            top = Entry.of(name, found.cap, found.metadata)
+            self._levels.append(_Level(path, found.place.parent, iter((top,))))
+            self._ancestors.enter(None)
         elif isinstance(found.cap, DirectoryReadCap):
-            self._pour(folder, path, found.cap, found.place)
+            self._report.directories += 1
+            self._levels.append(_Level(path, found.place, iter(self._reader.read_directory(found.cap))))
+            self._ancestors.enter(encode_cap(found.cap))
         else:
             raise EntryError(f"{found.place}: this file has no name; give one in the target")
-
-    def _pour(self, folder: int, path: Path, cap: DirectoryReadCap, place: Place) -> None:
-        self.report.directories += 1
         try:
-            for entry in self.reader.read_directory(cap):
-                self._copy_entry(folder, path, entry, place.child(entry.name))
-        except DamageError as error:
-            self.report.skip(str(place), str(error))
+            while self._levels:
+                entry = self._next_entry(self._levels[-1])
+                if entry is None:
+                    self._leave()
+                else:
+                    self._copy_entry(self._levels[-1], entry)
+        finally:
+            while self._levels:
+                self._leave()
 
-    def _copy_entry(self, folder: int, path: Path, entry: Entry, place: Place) -> None:
+    def _next_entry(self, level: _Level) -> Entry | None:
+        try:
+            return next(level.entries, None)
+        except DamageError as error:
+            self._report.skip(str(level.place), str(error))
+            return None
+
+    def _leave(self) -> None:
+        self._levels.pop()
+        self._ancestors.leave()
+        if self._levels:
+            self._stack.leave()
+
+    def _copy_entry(self, level: _Level, entry: Entry) -> None:
+        place = level.place.child(entry.name)
         if entry.name in (b"", b".", b"..") or b"/" in entry.name or b"\0" in entry.name:
-            self.report.skip(str(place), "its name can't be the name of a file")
+            self._report.skip(str(place), "its name can't be the name of a file")
             return
-        path /= os.fsdecode(entry.name)
-        self.report.notice(str(path))
+        path = level.path / os.fsdecode(entry.name)
+        self._report.notice(str(path))
         try:
             with _named_errors(path):
-                self._make(folder, path, entry, place)
+                self._make(path, entry, place)
         except (DamageError, AuthorityError) as error:
-            self.report.skip(str(place), str(error))
+            self._report.skip(str(place), str(error))
 
-    def _make(self, folder: int, path: Path, entry: Entry, place: Place) -> None:
+    def _make(self, path: Path, entry: Entry, place: Place) -> None:
+        folder = self._stack.descriptor
         cap = readable(entry.cap, place)
         kind = entry.metadata.file_type
         if isinstance(cap, DirectoryReadCap):
-            below = _open_or_make_folder(folder, entry.name, path)
-            try:
-                self._pour(below, path, cap, place)
-            finally:
-                os.close(below)
+            if entry.encoded in self._ancestors:
+                self._report.skip(str(place), LEADS_BACK)
+                return
+            _make_folder(folder, entry.name, path)
+            self._report.directories += 1
+            entries = iter(self._reader.read_directory(cap))
+            self._stack.enter(entry.name)
+            self._levels.append(_Level(path, place, entries))
+            self._ancestors.enter(entry.encoded)
         elif kind is FileType.SYMLINK and entry.metadata.target is not None:
             _make_link(folder, entry.name, entry.metadata.target)
-            self.report.files += 1
+            self._report.files += 1
         elif kind in (None, FileType.REGULAR) and isinstance(cap, FileReadCap):
-            _write_file(self.reader, cap, entry.metadata, folder, entry.name, self.report)
-            self.report.files += 1
+            _write_file(self._reader, cap, entry.metadata, folder, entry.name, self._report)
+            self._report.files += 1
         else:
-            self.report.skip(str(place), "neither a file, a directory nor a link; restore brings such things back")
+            self._report.skip(str(place), "neither a file, a directory nor a link; restore brings such things back")
 
 
 class _DescriptorSink:
@@ -163,13 +208,13 @@ class _DescriptorSink:
             rest = rest[os.write(self._descriptor, rest) :]
 
 
-def _open_or_make_folder(parent: int, name: bytes, path: Path) -> int:
+def _make_folder(parent: int, name: bytes, path: Path) -> None:
+    """Make a folder, unless there is one."""
     try:
         os.mkdir(name, FOLDER_MODE, dir_fd=parent)
     except FileExistsError:
         if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             raise DestinationError(f"{path}: something other than a folder is in the way; move it away") from None
-    return os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
 
 
 def _write_file(reader: CapReader, cap: FileReadCap, metadata: Metadata, folder: int, name: bytes, report: CopyReport) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, ReadCap, WriteCap
-from tallac.dag import Entry, Metadata
+from tallac.dag import Ancestors, Entry, Metadata
 from tallac.errors import AuthorityError, EntryError, EntryNotFoundError, NotADirectoryCapError
 from tallac.interfaces import CapReader
 
@@ -142,24 +142,41 @@ def list_directory(reader: CapReader, place: Place) -> Iterator[Entry]:
 
 
 def walk(
-    reader: CapReader, place: Place, entry: Entry, arrange: Callable[[Iterable[Entry]], Iterable[Entry]] = iter
+    reader: CapReader,
+    place: Place,
+    entry: Entry,
+    arrange: Callable[[Iterable[Entry]], Iterable[Entry]] = iter,
+    leads_back: Callable[[Place], None] = lambda _: None,
 ) -> Iterator[tuple[Place, Entry]]:
     """Iterate over an entry and everything below it, each directory before its entries.
 
-    Entries whose cap can't be read are yielded and not followed. `arrange` sorts the entries of each directory.
+    Entries whose cap can't be read are yielded and not followed.
+
+    Args:
+        reader: Where they are.
+        place: The place of the entry.
+        entry: What to begin with.
+        arrange: Sorts the entries of each directory.
+        leads_back: Called with each directory that the walk is in already; it has been yielded, and is not entered again.
     """
     # Iterators and not lists, so that a directory of any size is listed in bounded memory.
     levels: list[Iterator[tuple[Place, Entry]]] = [iter([(place, entry)])]
+    ancestors = Ancestors()
+    ancestors.enter(None)
     while levels:
         found = next(levels[-1], None)
         if found is None:
             levels.pop()
+            ancestors.leave()
             continue
         yield found
         place, entry = found
         cap = entry.cap
-        if isinstance(cap, DirectoryReadCap):
+        if entry.encoded in ancestors:
+            leads_back(place)
+        elif isinstance(cap, DirectoryReadCap):
             levels.append(_children(place, arrange(reader.read_directory(cap))))
+            ancestors.enter(entry.encoded)
 
 
 def _children(place: Place, entries: Iterable[Entry]) -> Iterator[tuple[Place, Entry]]:

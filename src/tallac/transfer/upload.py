@@ -7,11 +7,12 @@ import stat
 from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryRead, ReadCap
-from tallac.dag import Entry, Metadata
+from tallac.dag import LEADS_BACK, Ancestors, Entry, Metadata, encode_cap
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, FencedError, SourceError
 from tallac.interfaces import CapReader, Grid, StreamWriter
 from tallac.transfer.directory_edits import (
@@ -27,6 +28,10 @@ from tallac.transfer.files import CountedContent, metadata_of_file
 from tallac.transfer.place import Found, Place, find, find_or_none, readable
 from tallac.transfer.report import CopyReport
 
+if TYPE_CHECKING:
+    from tallac.source import DirectoryStack
+
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -58,11 +63,13 @@ class PlannedDirectory(msgspec.Struct):
 
     def caps(self) -> Iterator[ReadCap]:
         """Iterate over all caps that will be linked."""
-        for child in self.children.values():
-            if isinstance(child, PlannedDirectory):
-                yield from child.caps()
-            elif isinstance(cap := child.cap, ReadCap):
-                yield cap
+        waiting = [self]
+        while waiting:
+            for child in waiting.pop().children.values():
+                if isinstance(child, PlannedDirectory):
+                    waiting.append(child)
+                elif isinstance(cap := child.cap, ReadCap):
+                    yield cap
 
 
 def copy_to_grid(
@@ -149,42 +156,87 @@ class _Planner(msgspec.Struct):
         if is_directory and not self.recursive:
             raise EntryError(f"{path}: a directory; use cp -r to copy it")
         if not is_directory:
-            plan.add(name, self._store(path, name), path)
+            plan.add(name, self._store(self._open(path, name), path, name), path)
             return
         self._add_local_directory(plan.directory(name, path), path)
 
     def _add_local_directory(self, plan: PlannedDirectory, path: Path) -> None:
+        """Plan a local directory and all below it, of any depth: neither Python's stack nor the length of a path limits it."""
+        from tallac.source import DirectoryStack  # lazy import: a listing does without it
+
+        try:
+            root = os.open(path, _FOLDER_FLAGS)
+        except OSError as error:
+            self._skip_directory(path, error)
+            return
+        try:
+            with DirectoryStack(root) as stack:
+                levels = [(plan, path, self._list(path, root))]
+                while levels:
+                    above, folder, entries = levels[-1]
+                    entry = next(entries, None)
+                    if entry is not None:
+                        below = self._add_local_entry(above, folder, entry, stack)
+                        levels += [] if below is None else [below]
+                        continue
+                    levels.pop()
+                    if levels:
+                        stack.leave()
+        finally:
+            os.close(root)
+
+    def _add_local_entry(
+        self, plan: PlannedDirectory, folder: Path, entry: os.DirEntry[str], stack: DirectoryStack
+    ) -> tuple[PlannedDirectory, Path, Iterator[os.DirEntry[str]]] | None:
+        """Plan what is in the present directory of the stack; enter and return it, if it is a directory itself."""
+        path, name = folder / entry.name, os.fsencode(entry.name)
+        # A link may lead out of the tree, or back into it; a device or pipe may never end.
+        if entry.is_dir(follow_symlinks=False):
+            below = plan.directory(name, path)
+            try:
+                return below, path, self._list(path, stack.enter(name))
+            except OSError as error:
+                self._skip_directory(path, error)
+        elif entry.is_file(follow_symlinks=False):
+            self._store_or_skip(plan, path, name, stack)
+        else:
+            self.report.skip(str(path), "neither a file nor a directory; backup keeps such things, cp does not")
+        return None
+
+    def _list(self, path: Path, descriptor: int) -> Iterator[os.DirEntry[str]]:
         self.report.notice(str(path))
         self.report.directories += 1
         try:
-            with os.scandir(os.fsencode(path)) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(descriptor) as found:
+                return iter(sorted(found, key=lambda entry: os.fsencode(entry.name)))
         except OSError as error:
             self.report.skip(str(path), f"can't read this directory ({error.strerror})")
-            return
-        for entry in entries:
-            below = path / os.fsdecode(entry.name)
-            # A link may lead out of the tree, or back into it; a device or pipe may never end.
-            if entry.is_dir(follow_symlinks=False):
-                self._add_local_directory(plan.directory(entry.name, below), below)
-            elif entry.is_file(follow_symlinks=False):
-                self._store_or_skip(plan, below, entry.name)
-            else:
-                self.report.skip(str(below), "neither a file nor a directory; backup keeps such things, cp does not")
+            return iter(())
 
-    def _store_or_skip(self, plan: PlannedDirectory, path: Path, name: bytes) -> None:
+    def _skip_directory(self, path: Path, error: OSError) -> None:
+        self.report.notice(str(path))
+        self.report.directories += 1
+        self.report.skip(str(path), f"can't read this directory ({error.strerror})")
+
+    def _store_or_skip(self, plan: PlannedDirectory, path: Path, name: bytes, stack: DirectoryStack) -> None:
         try:
             # A file may have become a symbolic link since it was listed.
-            plan.add(name, self._store(path, name, getattr(os, "O_NOFOLLOW", 0)), path)
+            descriptor = self._open(path, name, getattr(os, "O_NOFOLLOW", 0), stack)
+            plan.add(name, self._store(descriptor, path, name), path)
         except SourceError as error:
             self.report.skip(str(path), str(error).removeprefix(f"{path}: "))
 
-    def _store(self, path: Path, name: bytes, extra_flags: int = 0) -> Entry:
+    def _open(self, path: Path, name: bytes, extra_flags: int = 0, stack: DirectoryStack | None = None) -> int:
+        """Open a file by its path or, with a stack, by its name in the present directory."""
         self.report.notice(str(path))
         try:
-            descriptor = os.open(path, _READ_FLAGS | extra_flags)
+            if stack is None:
+                return os.open(path, _READ_FLAGS)
+            return os.open(name, _READ_FLAGS | extra_flags, dir_fd=stack.descriptor)
         except OSError as error:
             raise SourceError(f"{path}: can't read it ({error.strerror})") from error
+
+    def _store(self, descriptor: int, path: Path, name: bytes) -> Entry:
         with FileIO(descriptor) as file:
             cap = self.writer.put_file(CountedContent(file, str(path), self.report))
             self.report.files += 1
@@ -210,18 +262,32 @@ class _Planner(msgspec.Struct):
             self._link(plan, entry, place)
 
     def _pour(self, plan: PlannedDirectory, cap: DirectoryReadCap, place: Place) -> None:
+        """Plan what is in a directory, and in the mutable ones below it, without recursion: they may lie deep, or in a circle."""
+        levels = [(plan, place, iter(self.reader.read_directory(cap)))]
+        ancestors = Ancestors()
+        ancestors.enter(encode_cap(cap))
         self.report.directories += 1
-        for entry in self.reader.read_directory(cap):
-            child = place.child(entry.name)
+        while levels:
+            above, where, entries = levels[-1]
+            entry = next(entries, None)
+            if entry is None:
+                levels.pop()
+                ancestors.leave()
+                continue
+            child = where.child(entry.name)
             try:
                 child_cap = readable(entry.cap, child)
             except AuthorityError as error:
                 self.report.skip(str(child), str(error))
                 continue
-            if isinstance(child_cap, DirectoryReadCap):
-                self._add_directory(plan, entry, child_cap, child)
+            if not isinstance(child_cap, MutableDirectoryRead):
+                self._link(above, entry, child)
+            elif entry.encoded in ancestors:
+                self.report.skip(str(child), LEADS_BACK)
             else:
-                self._link(plan, entry, child)
+                self.report.directories += 1
+                levels.append((above.directory(entry.name, child), child, iter(self.reader.read_directory(child_cap))))
+                ancestors.enter(entry.encoded)
 
     def _link(self, plan: PlannedDirectory, entry: Entry, place: Place) -> None:
         self.report.notice(str(place))
@@ -230,23 +296,45 @@ class _Planner(msgspec.Struct):
         plan.add(entry.name, Entry(entry.name, entry.encoded, entry.metadata), place)
 
 
+class _Filling(msgspec.Struct):
+    """A directory of the plan whose entries are being set: where, what is there, what is new, and which are left.
+
+    Attributes:
+        is_new: Whether the directory above gets an entry for it.
+    """
+
+    directory: DirectoryWriteCap
+    place: Place
+    is_new: bool
+    present: dict[bytes, Entry]
+    left: Iterator[tuple[bytes, Entry | PlannedDirectory]]
+    new: list[Entry]
+
+
 def _enter(grid: Grid, directory: DirectoryWriteCap, place: Place, plan: PlannedDirectory) -> None:
-    """Set the planned entries. A new directory is complete before it is linked itself."""
-    present = {entry.name: entry for entry in entries_of(grid, directory)}
-    new: list[Entry] = []
-    for name, child in plan.children.items():
-        if isinstance(child, Entry):
-            new.append(child)
-            continue
-        below = place.child(name)
-        if name in present:
-            _enter(grid, writable(strongest_cap(present[name]), below), below, child)
+    """Set the planned entries. A new directory is complete before it is linked itself. Without recursion, as it may be deep."""
+    levels = [_filling(grid, directory, place, plan, is_new=False)]
+    while levels:
+        level = levels[-1]
+        name, child = next(level.left, (b"", None))
+        if child is None:
+            levels.pop()
+            if level.new:
+                grid.edit_directory(level.directory, _set_entries(level.new, level.place))
+            if level.is_new and level.place.name is not None:
+                levels[-1].new.append(Entry.of(level.place.name, level.directory, Metadata()))
+        elif isinstance(child, Entry):
+            level.new.append(child)
         else:
-            made = grid.create_directory()
-            _enter(grid, made, below, child)
-            new.append(Entry.of(name, made, Metadata()))
-    if new:
-        grid.edit_directory(directory, _set_entries(new, place))
+            below = level.place.child(name)
+            found = level.present.get(name)
+            cap = grid.create_directory() if found is None else writable(strongest_cap(found), below)
+            levels.append(_filling(grid, cap, below, child, is_new=found is None))
+
+
+def _filling(grid: Grid, directory: DirectoryWriteCap, place: Place, plan: PlannedDirectory, *, is_new: bool) -> _Filling:
+    present = {} if is_new else {entry.name: entry for entry in entries_of(grid, directory)}
+    return _Filling(directory, place, is_new, present, iter(plan.children.items()), [])
 
 
 def _set_entries(new: list[Entry], place: Place) -> Edit:

@@ -172,7 +172,7 @@ def test_a_directory_that_contains_itself_ends(grid: FakeGrid, restored: Restore
     middle = grid.put_directory([Entry.of(b"again", cap)])
     grid.put_at(cap, [Entry.of(b"middle", middle), Entry(b"z", b"Lx", FILE)])
     summary = restored(Entry.of(b"s", cap))
-    assert restored.said == {b"middle/again": "the directory contains itself"}
+    assert restored.said == {b"middle/again": "this directory leads back to one that it is in, and is not entered again"}
     assert (summary.directories, summary.files) == (2, 1)
 
 

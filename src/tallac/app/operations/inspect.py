@@ -68,14 +68,23 @@ class Inspector:
         grid, located = self._workspace.resolve(place)
         return iter(_arrange(order)(list_directory(grid, located)))
 
-    def ls_recursive(self, place: str, order: SortOrder | None = None) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
-        """Yield all entries below a directory, each with its path from there; each directory's entries are in order."""
+    def ls_recursive(
+        self, place: str, order: SortOrder | None = None, leads_back: Callable[[Place], None] = lambda _: None
+    ) -> Iterator[tuple[tuple[bytes, ...], Entry]]:
+        """Yield all entries below a directory, each with its path from there; each directory's entries are in order.
+
+        `leads_back` is told of each directory that leads back to one that it is in: it is yielded, and what is in it is not.
+        """
         grid, located = self._workspace.resolve(place)
         start = len(located.path)
-        arrange = _arrange(order)
-        for entry in arrange(list_directory(grid, located)):
-            for below, found in walk(grid, located.child(entry.name), entry, arrange):
-                yield below.path[start:], found
+        found = find(grid, located)
+        if not found.is_directory:
+            yield from (((entry.name,), entry) for entry in list_directory(grid, located))
+            return
+        top = Entry.of(located.name or b"", found.cap, found.metadata)
+        for below, entry in walk(grid, located, top, _arrange(order), leads_back):
+            if len(below.path) > start:
+                yield below.path[start:], entry
 
     def diff(self, old: str, new: str, report: OnReadError, *, read_data: bool = False) -> Iterator[Change]:
         """Yield all that differs between two paths, on a grid or local; `is_remote` says which is which.

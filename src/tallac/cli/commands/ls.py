@@ -10,7 +10,7 @@ from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
 from tallac.cli.output.output import Output
-from tallac.dag import Entry
+from tallac.dag import LEADS_BACK, Entry
 from tallac.look.listing import SortBy, SortOrder
 
 
@@ -44,7 +44,8 @@ def ls(
     order = SortOrder(SortBy(sort), reverse)
     found: Iterable[tuple[bytes, Entry]]
     if recursive:
-        found = ((b"/".join(path), entry) for path, entry in context.client.inspect.ls_recursive(place, order))
+        listed = context.client.inspect.ls_recursive(place, order, lambda again: context.output.warn(f"{again}: {LEADS_BACK}"))
+        found = ((b"/".join(path), entry) for path, entry in listed)
     else:
         found = ((entry.name, entry) for entry in context.client.inspect.ls(place, order))
     for path, entry in found:

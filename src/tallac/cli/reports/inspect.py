@@ -23,7 +23,7 @@ class ReadErrors:
 
     def __call__(self, trouble: ReadError) -> None:
         """Take note of one."""
-        self.count += 1
+        self.count += trouble.is_missing
         if self.context.output.is_json:
             names = [json_name(name, "snapshot") for name in trouble.snapshots]
             self.context.output.record(type="trouble", what=trouble.message, snapshots=names, **json_name(trouble.path, "path"))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Components, Entry, join_components
+from tallac.dag import LEADS_BACK, Components, Entry, join_components, mutable_identity
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind, kind_of
@@ -54,7 +54,7 @@ class ReadOnlyWalk(ABC):
         self._stack = None if root is None else DirectoryStack(root, filesystem=system)
         # The innermost directories that are not there.
         self._missing: list[bytes] = []
-        self._levels: list[tuple[Iterator[Entry], bytes, Scope]] = []
+        self._levels: list[tuple[Iterator[Entry], bytes | None, Scope]] = []
 
     def run(self, entry: Entry) -> None:
         """Look at a directory with all that is in it, or at a file that is restored into the root.
@@ -65,11 +65,11 @@ class ReadOnlyWalk(ABC):
         """
         if entry.is_directory:
             stored = self._read(entry)
-            self._levels.append((iter(stored), entry.encoded, self._selection.top))
+            self._levels.append((iter(stored), mutable_identity(entry.encoded), self._selection.top))
             if self._directory is not None:
                 self._enter_existing(entry, stored, self._selection.top)
         else:
-            self._levels.append((iter((entry,)), b"", self._selection.top))
+            self._levels.append((iter((entry,)), None, self._selection.top))
         try:
             while self._levels:
                 found = self._next_entry()
@@ -152,8 +152,9 @@ class ReadOnlyWalk(ABC):
             self._links.add_first(entry, self.components)
 
     def _compare_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
-        if any(encoded == entry.encoded for _, encoded, _ in self._levels):
-            raise EntryError("the directory contains itself")
+        identity = mutable_identity(entry.encoded)
+        if identity is not None and any(above == identity for _, above, _ in self._levels):
+            raise EntryError(LEADS_BACK)
         change = Change.NEW if directory is None else self._existing.decide(entry, Kind.DIRECTORY, found, directory)
         stored = self._read(entry)
         self.visit_directory(entry, change, found, scope)
@@ -164,7 +165,7 @@ class ReadOnlyWalk(ABC):
             self._enter_existing(entry, stored, scope)
         else:
             self._missing.append(entry.name)
-        self._levels.append((iter(stored), entry.encoded, scope))
+        self._levels.append((iter(stored), identity, scope))
 
     def _enter_existing(self, entry: Entry, stored: Directory, scope: Scope) -> None:
         descriptor = self._directory

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+
+import msgspec
 
 from tallac.caps import (
     Cap,
@@ -31,6 +33,22 @@ from tallac.vault.mutable.slot_contents import content_of
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
+
+
+class _Level(msgspec.Struct):
+    """A part of a directory that is being checked.
+
+    Attributes:
+        path: The path of the directory.
+        below: What it leads to and is still to be checked.
+        name: The object that is known to be whole with all below it, once that is checked without a finding; None for a slot.
+        found_before: How many findings there were before.
+    """
+
+    path: bytes
+    below: Iterator[Entry | NodeRef]
+    name: bytes | None
+    found_before: int
 
 
 class CapCheck:
@@ -70,7 +88,7 @@ class CapCheck:
         if isinstance(cap, VerifyCap):
             self._check_link(link_of(cap))
         elif isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
-            self._check_directory(b"", cap)
+            self._walk(self._open_directory(b"", cap))
         elif isinstance(cap, ImmutableFile | LiteralFile):
             self._check_file(b"", cap)
         elif isinstance(cap, MutableFileRead):
@@ -78,58 +96,70 @@ class CapCheck:
         else:
             raise AuthorityError(f"{cap} can't be checked in a vault: it belongs to another grid")
 
-    def _check_directory(self, path: bytes, cap: MutableDirectoryRead | ImmutableDirectory | LiteralDirectory) -> None:
+    def _walk(self, top: _Level | None) -> None:
+        """Check all that is in a directory, without recursion: one may lie deeper than Python's stack."""
+        levels = [] if top is None else [top]
+        while levels:
+            level = levels[-1]
+            each = next(level.below, None)
+            if each is None:
+                levels.pop()
+                if level.name is not None and len(self.report.findings) == level.found_before:
+                    self._seen.add(level.name)
+                continue
+            below = self._open_tables(level.path, each) if isinstance(each, NodeRef) else self._check_entry(level.path, each)
+            if below is not None:
+                levels.append(below)
+
+    def _open_directory(self, path: bytes, cap: MutableDirectoryRead | ImmutableDirectory | LiteralDirectory) -> _Level | None:
+        """Check a directory's own objects, and return what is in it; None where that is nothing, is known, or can't be read."""
         self.report.directories += 1
         if isinstance(cap, LiteralDirectory):
-            return
+            return None
         if isinstance(cap, ImmutableDirectory):
-            self._check_tables(path, NodeRef.root(cap))
-            return
+            return self._open_tables(path, NodeRef.root(cap))
         if cap.verify_cap.storage_index in self._slots_seen:
-            return
+            return None
         self._slots_seen.add(cap.verify_cap.storage_index)
         try:
             entries, _ = self._slots.entries(cap)
         except DamageError as error:
             self._find(path, error)
-            return
-        self._check_entries(path, entries)
+            return None
+        return _Level(path, iter(entries), None, 0)
 
-    def _check_tables(self, path: bytes, root: NodeRef) -> None:
+    def _open_tables(self, path: bytes, root: NodeRef) -> _Level | None:
+        """Check a table of a directory, and return what it leads to; None as above."""
         name = object_name_of(self._naming, storage_index_of(root.key))
         if name in self._seen:
-            return
+            return None
         found_before = len(self.report.findings)
         try:
             below = self._reader.read_table(root)
         except DamageError as error:
             self._find(path, error, name)
-            return
+            return None
         self._count_object()
-        entries = [each for each in below if isinstance(each, Entry)]
-        self._check_entries(path, entries)
-        for child in below:
-            if isinstance(child, NodeRef):
-                self._check_tables(path, child)
-        if len(self.report.findings) == found_before:
-            self._seen.add(name)
+        # What is in the directory comes before its further tables.
+        return _Level(path, iter(sorted(below, key=_is_table)), name, found_before)
 
-    def _check_entries(self, path: bytes, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            below = path + b"/" + entry.name if path else entry.name
-            try:
-                cap = entry.cap
-            except DamageError as error:
-                self._find(below, error)
-                continue
-            if isinstance(cap, ImmutableFile | LiteralFile):
-                self._check_file(below, cap)
-            elif isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
-                self._check_directory(below, cap)
-            elif isinstance(cap, MutableFileRead):
-                self._check_mutable_file(below, cap)
-            else:
-                self.report.findings.append(Finding(below, f"{cap} belongs to another grid and was not checked", damaged=False))
+    def _check_entry(self, path: bytes, entry: Entry) -> _Level | None:
+        """Check an entry of the directory at a path; return what is in it, if it is a directory."""
+        below = path + b"/" + entry.name if path else entry.name
+        try:
+            cap = entry.cap
+        except DamageError as error:
+            self._find(below, error)
+            return None
+        if isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
+            return self._open_directory(below, cap)
+        if isinstance(cap, ImmutableFile | LiteralFile):
+            self._check_file(below, cap)
+        elif isinstance(cap, MutableFileRead):
+            self._check_mutable_file(below, cap)
+        else:
+            self.report.findings.append(Finding(below, f"{cap} belongs to another grid and was not checked", damaged=False))
+        return None
 
     def _check_file(self, path: bytes, cap: ImmutableFile | LiteralFile) -> None:
         self.report.files += 1
@@ -229,3 +259,7 @@ class CapCheck:
         if path is not None and stored and stored[:12] not in message:
             message = f"object {stored[:12]}: {message}"
         self.report.findings.append(Finding(path, message, stored=stored))
+
+
+def _is_table(below: Entry | NodeRef) -> bool:
+    return isinstance(below, NodeRef)
