@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tallac.app.configuration.configuration import Alias, Configuration, ConfigurationFile
 from tallac.app.configuration.folders import Folders
@@ -21,6 +21,9 @@ from tallac.caps import Cap, DirectoryWriteCap, parse
 from tallac.errors import AliasError, ConfigurationError, MalformedCapError, UsageError
 from tallac.interfaces import Grid, Randomness
 from tallac.transfer import Place
+
+if TYPE_CHECKING:
+    from tallac.source import OwnFiles
 
 
 class Workspace:
@@ -191,6 +194,17 @@ class Workspace:
             return None
         url = self.vaults.location_of(self.file.read(), grid.identity)
         return folder_of_url(url) if is_folder_url(url) else None
+
+    def own_files(self, grid: Grid | None, *, includes_own: bool = False) -> OwnFiles:
+        """Return what on this machine is Tallac's own; with `includes_own` only the vault of this grid."""
+        from tallac.app.locations.own_places import own_places  # lazy import: a listing does without the source
+        from tallac.source import OwnFiles  # lazy import: likewise
+
+        configuration = self.file.read()
+        folder = None if grid is None else self.folder_of(grid)
+        target = None if grid is None or folder is None else (folder, grid.identity)
+        places = own_places(self.folders, self.file.path, configuration, target)
+        return OwnFiles(places, includes_own=includes_own)
 
     def _open_alias(self, configuration: Configuration, name: str) -> tuple[Grid, Cap]:
         on_node = self.nodes.find_alias(name)

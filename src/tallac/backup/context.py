@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger
 from tallac.dag import Entry
 from tallac.interfaces import CapReader, Clock, Holdings
-from tallac.source import DirectoryStack, FileSystem, SourceEntry
+from tallac.source import DirectoryStack, FileSystem, OwnFiles, SourceEntry
 from tallac.sourcedb import SourceRecord
 
 
@@ -32,7 +32,7 @@ class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         trusts_timestamps: Whether files that look as they did are taken to be what they were.
         stack: At the source.
-        is_excluded: Tells of a (device, inode) whether this directory is to be left out.
+        own: Tells what is Tallac's own, which is left out.
     """
 
     grid: CapReader
@@ -44,5 +44,5 @@ class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     filesystem: FileSystem
     stack: DirectoryStack
-    is_excluded: Callable[[int, int], bool]
+    own: OwnFiles
     trusts_timestamps: bool = True

@@ -89,11 +89,11 @@ def dry_run(
             clock=clock,
             filesystem=filesystem,
             stack=stack.enter_context(DirectoryStack(root, filesystem=filesystem)),
-            is_excluded=request.is_excluded,
+            own=request.own,
             trusts_timestamps=request.trusts_timestamps,
         )
         target = None if grid is None else find_target(grid, request.root, request.path)
-        selection = request.selection.at_root(request.source, filesystem.fstat(root).st_dev, request.scope)
+        selection = request.selection.at_root(request.source, filesystem.fstat(root).st_dev, request.scope, request.own.file_inodes)
         visited = Walk(context).run(request.source, selection, find_recorded(reader, target, request, kept, ledger))
     _, row = outcome(visited, ledger)
     return DryRunSummary(ledger.files, ledger.directories, row.size, ledger.progress.bytes_read, ledger.unreadable, row.excluded)

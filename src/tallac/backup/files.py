@@ -199,6 +199,7 @@ class Files:
         if problem.error_number in _VANISHED:
             self._ledger.vanish()
         else:
+            pending.missing.add(problem.name)
             self._ledger.leave_out(join_path(pending.path, problem.name), problem.reason)
 
     def _count_entries(self, part: _Part, entries: list[Entry]) -> None:

@@ -8,7 +8,7 @@ queue goes into the directory's builder.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -17,6 +17,9 @@ from tallac.backup.summary import Change, Ledger
 from tallac.dag import Components, Entry, Metadata, encode_cap
 from tallac.interfaces import DirectoryBuilder, DirectoryWriter
 from tallac.sourcedb import DirectoryRow, SourceRecord
+
+MISSING_COUNT_MAX = 1000
+"""Of so many names that are missing a directory names each; of more it says that nothing is known of what it has not."""
 
 
 class EntryRun:
@@ -49,6 +52,7 @@ class PendingDirectory(msgspec.Struct, eq=False):
         is_traverse_only: Whether it only leads to sources, and nothing is to be recorded of it.
         files, directories, size: What is below it, as far as it is known.
         excluded: How many of its entries, and of those below it, are left out by the user's rules.
+        missing: Names that are in it and are not stored, though no rule leaves them out.
         below: Its subdirectories with their caps.
         is_listed: Whether nothing more will be added.
         encoded: Its encoded cap, once it is finished.
@@ -66,6 +70,7 @@ class PendingDirectory(msgspec.Struct, eq=False):
     directories: int = 0
     size: int = 0
     excluded: int = 0
+    missing: set[bytes] = msgspec.field(default_factory=set)
     below: Subdirectories = msgspec.field(default_factory=Subdirectories)
     is_listed: bool = False
     encoded: bytes | None = None
@@ -190,7 +195,16 @@ class DirectoryAssembler:
         slot.parent.size += pending.size
         slot.parent.excluded += pending.excluded
         slot.parent.below.add(slot.name, encoded)
-        self._fill(slot.run, [Entry(slot.name, encoded, slot.metadata)])
+        self._fill(slot.run, [Entry(slot.name, encoded, with_missing(slot.metadata, pending.missing))])
+
+
+def with_missing(metadata: Metadata, missing: Collection[bytes]) -> Metadata:
+    """Return a directory's metadata with the names that are missing from it."""
+    if not missing and not metadata.missing:
+        return metadata
+    if len(missing) > MISSING_COUNT_MAX:
+        return msgspec.structs.replace(metadata, missing=(), partial=True)
+    return msgspec.structs.replace(metadata, missing=tuple(sorted(missing)))
 
 
 def row_of(pending: PendingDirectory, encoded: bytes) -> DirectoryRow:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from tallac.caps import DirectoryWriteCap
 from tallac.dag import SnapshotFacts, display_path
 from tallac.errors import SourceError, UsageError
-from tallac.source import FileSystem, Scope, Selection, open_root
+from tallac.source import NOTHING_OWN, FileSystem, OwnFiles, Scope, Selection, open_root
 
 WORKERS = 2
 
@@ -27,7 +27,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
         remarks: What to say of the sources where there is no snapshot of them yet.
         facts: Host, user, tags and version for the snapshot; the rest is filled in.
         selection: What of the source is backed up.
-        is_excluded: Tells of a directory's (device, inode) whether it is to be left out, as the vault itself is.
+        own: Tells what is Tallac's own, which is left out: the vault itself, keys, configuration and state.
         workers: How many worker processes may be started; 0 reads everything in this one.
         time_ns: What the snapshot is named by, UTC; None for the time at which it is entered.
         trusts_timestamps: Whether files that look as they did are taken to be what they were, and not read.
@@ -39,7 +39,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
     source: bytes
     facts: SnapshotFacts = msgspec.field(default_factory=SnapshotFacts)
     selection: Selection = msgspec.field(default_factory=Selection)
-    is_excluded: Callable[[int, int], bool] = lambda device, inode: False  # noqa: ARG005
+    own: OwnFiles = NOTHING_OWN
     workers: int = WORKERS
     scope: Scope | None = None
     sources: tuple[bytes, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from functools import partial
 
@@ -12,7 +13,7 @@ from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
 from tallac.backup.outward_links import OutwardLinks
-from tallac.backup.pending_directory import DirectoryAssembler, outcome
+from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
 from tallac.backup.summary import BackupSummary, Ledger, Observer
@@ -115,10 +116,10 @@ class _Run:
                 for path, reason in self._request.missing:
                     ledger.leave_out(path, reason)
                 try:
-                    encoded, row = self._store(root, target, writer, record, ledger)
+                    encoded, row, missing = self._store(root, target, writer, record, ledger)
                 finally:
                     record.flush()
-                metadata = self._root_metadata(root, ledger)
+                metadata = with_missing(self._root_metadata(root, ledger), missing)
                 ledger.finish(self._request.source)
             stored = _Stored(encoded, metadata, row, writer.bytes_stored)
             facts = self._facts(started_ns, stored, ledger)
@@ -139,8 +140,8 @@ class _Run:
 
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
-    ) -> tuple[bytes, DirectoryRow]:
-        """Store the source and give its encoded cap and what is below it."""
+    ) -> tuple[bytes, DirectoryRow, Collection[bytes]]:
+        """Store the source; return its encoded cap, what is below it, and the names that are missing from it."""
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)
@@ -161,7 +162,7 @@ class _Run:
                 clock=self._clock,
                 filesystem=self._filesystem,
                 stack=walked,
-                is_excluded=self._request.is_excluded,
+                own=self._request.own,
                 trusts_timestamps=self._request.trusts_timestamps,
             )
             recorded = find_recorded(self._grid, target, self._request, record, ledger)
@@ -169,12 +170,15 @@ class _Run:
                 for path, remark in self._request.remarks:
                     self._observer.notice(path, remark)
             device = self._filesystem.fstat(root).st_dev
-            selection = self._request.selection.at_root(self._request.source, device, self._request.scope)
-            visited = Walk(context).run(self._request.source, selection, recorded)
+            selection = self._request.selection.at_root(
+                self._request.source, device, self._request.scope, self._request.own.file_inodes
+            )
+            walk = Walk(context)
+            visited = walk.run(self._request.source, selection, recorded)
             files.drain()
             for pool in pools:
                 pool.finish()
-            return outcome(visited, ledger)
+            return *outcome(visited, ledger), walk.missing_from(visited, self._request.source)
 
     def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Pool]) -> Executor | None:
         pool = self._make_threads(root, writer) if writer.threads else self._make_workers(root, writer)
@@ -212,7 +216,8 @@ class _Run:
             found = SourceEntry.of(b"", self._filesystem.fstat(root))
         except OSError as error:
             raise SourceError(f"{display_path(self._request.source)}: can't be read any more: {error.strerror}") from error
-        return metadata_of(found, xattrs=xattrs, flags=flags)
+        metadata = metadata_of(found, xattrs=xattrs, flags=flags)
+        return metadata if self._request.scope is None else msgspec.structs.replace(metadata, partial=True)
 
     def _facts(self, started_ns: int, stored: _Stored, ledger: Ledger) -> SnapshotFacts:
         return msgspec.structs.replace(
@@ -225,6 +230,7 @@ class _Run:
             size=stored.row.size,
             bytes_stored=stored.bytes_stored,
             unreadable=ledger.unreadable,
+            rules=self._request.selection.rules,
         )
 
 

@@ -50,7 +50,7 @@ def back_up_stream(grid: Grid, request: BackupRequest, name: bytes, content: Fil
         encoded = encode_cap(root)
         entered = b""
         if not (request.skips_unchanged and _is_in_latest(grid, target, entry)):
-            metadata = msgspec.structs.replace(_metadata(stat.S_IFDIR | 0o700, clock.now_ns()), snapshot=facts)
+            metadata = msgspec.structs.replace(_metadata(stat.S_IFDIR | 0o700, clock.now_ns()), partial=True, snapshot=facts)
             try:
                 session.commit([root])
             except FencedError as error:

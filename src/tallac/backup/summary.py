@@ -92,6 +92,7 @@ class Observer(msgspec.Struct, frozen=True):
     notice: Callable[[bytes, str], None] = _ignore
     file: Callable[[Change, bytes], None] | None = None
     excluded: Callable[[bytes], None] = _ignore
+    own: Callable[[bytes, str], None] = _ignore
     progress: Callable[[Progress], None] | None = None
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from functools import partial
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from tallac.backup.context import WalkContext
 from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_file
 from tallac.backup.files import QUEUED_MAX
-from tallac.backup.pending_directory import EntrySlot, PendingDirectory
+from tallac.backup.left_out import OwnLeftOut
+from tallac.backup.pending_directory import EntrySlot, PendingDirectory, with_missing
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.removed import RemovedCounter
 from tallac.backup.summary import Change, compare
@@ -79,7 +82,8 @@ class Walk:
         self._epoch = None if context.writer.has_losses else context.writer.epoch
         self._trusts_timestamps = context.trusts_timestamps
         self._removed = RemovedCounter(context.grid, context.record, context.ledger)
-        self._excluded: set[bytes] = set()
+        self._own = OwnLeftOut(context.own, context.filesystem, context.ledger.observer)
+        self._unreadable: set[bytes] = set()
 
     def run(self, source: bytes, selection: DirectorySelection, recorded: Recorded | None) -> DirectoryRow | PendingDirectory:
         """Visit the source and all below it. Directories that come out as pending directories are finished once all files are read.
@@ -110,6 +114,10 @@ class Walk:
         assert answer is not None
         return answer
 
+    def missing_from(self, visited: DirectoryRow | PendingDirectory, path: bytes) -> Collection[bytes]:
+        """Return the names of a visited directory that are not stored, though no rule leaves them out."""
+        return visited.missing if isinstance(visited, PendingDirectory) else self._own.names(path)
+
     def _visit(self, request: _VisitRequest) -> _Visit:
         read_ns = self._context.clock.now_ns()
         try:
@@ -128,6 +136,8 @@ class Walk:
                 return None
             with listing:
                 self._report_progress(request, len(listing))
+                if self._is_recognised_own(request, listing):
+                    return None
                 chosen = ChosenScan(listing, self._select(request, listing))
                 return (yield from self._look(request, chosen, read_ns))
         finally:
@@ -139,6 +149,12 @@ class Walk:
             self._ledger.observer.notice(join_path(request.path, name), message)
 
         return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._context.filesystem)
+
+    def _is_recognised_own(self, request: _VisitRequest, listing: Scan) -> bool:
+        # What the user has named is wanted, and in a directory that leads to sources only their names are looked at.
+        if not request.name or request.selection.scope is not None:
+            return False
+        return self._own.recognises(request.path, request.name, self._stack.descriptor, listing)
 
     def _report_progress(self, request: _VisitRequest, count: int) -> None:
         self._ledger.progress.files_found += count
@@ -173,13 +189,16 @@ class Walk:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
         last, visited, below, files, size = b"", None, Subdirectories(), 0, 0
         for found in listing.directories():
-            if not self._is_excluded(path, found):
-                last = found.name
-                visited = yield _VisitRequest(last, join_path(path, last), None, listing.selection.beneath(found))
-                if not isinstance(visited, DirectoryRow):
-                    return _Before(last, visited)
-                below.add(last, visited.encoded)
-                files, size = files + visited.files, size + visited.size
+            if self._is_own(path, found):
+                continue
+            result = yield _VisitRequest(found.name, join_path(path, found.name), None, listing.selection.beneath(found))
+            if result is None and found.name in self._own.names(path):
+                continue
+            last, visited = found.name, result
+            if not isinstance(visited, DirectoryRow):
+                return _Before(last, visited)
+            below.add(last, visited.encoded)
+            files, size = files + visited.files, size + visited.size
         return _Before(last, visited, below.digest() == row.below, files, size)
 
     def _go_through(
@@ -187,7 +206,7 @@ class Walk:
     ) -> Generator[_VisitRequest, _Visited, None]:
         """Go through a directory's entries one by one."""
         for name, error in listing.failures:
-            self._leave_out(join_path(pending.path, name), error)
+            self._leave_out_of(pending, name, error)
         old_entries = RecordedEntries(
             self._context.grid,
             recorded,
@@ -203,6 +222,9 @@ class Walk:
                 below = _below(old, recorded)
                 request = _VisitRequest(found.name, join_path(pending.path, found.name), below, listing.selection.beneath(found))
                 yield from self._add_directory(pending, found, old, request, before)
+            elif self._is_own(pending.path, found):
+                if old is not None:
+                    self._forget(pending.path, old)
             elif old is not None and recorded is not None and self._is_reusable(found, old, recorded):
                 self._add(pending, old, Change.UNCHANGED)
             else:
@@ -210,6 +232,7 @@ class Walk:
             if self._assembler.queued > QUEUED_MAX:
                 self._context.files.drain()
         old_entries.finish()
+        pending.missing.update(self._own.names(pending.path))
         self._assembler.close(pending)
 
     def _add_directory(
@@ -220,19 +243,24 @@ class Walk:
         request: _VisitRequest,
         before: _Before,
     ) -> Generator[_VisitRequest, _Visited, None]:
-        if self._is_excluded(pending.path, found):
+        if self._is_own(pending.path, found):
             return
         if old is not None and not old.is_directory:
             self._removed.add(pending.path, old)
         visited = yield from self._visit_once(request, before)
         if visited is None:
-            pending.discard_signature()
+            if request.path in self._unreadable:
+                pending.missing.add(found.name)
+            if found.name not in self._own.names(pending.path):
+                pending.discard_signature()
             return
         is_same = old is not None and request.recorded is not None and _is_as_recorded(found, old, request.recorded.read_ns)
         metadata = old.metadata if old is not None and is_same else self._directory_metadata(pending, found, request)
+        metadata = _with_extent(metadata, request.selection)
         if isinstance(visited, DirectoryRow):
             self._ledger.directories.add(Change.UNCHANGED, 1 + visited.directories)
             self._ledger.files.add(Change.UNCHANGED, visited.files)
+            metadata = with_missing(metadata, self._own.names(request.path))
             self._assembler.add_directory(pending, Entry(found.name, visited.encoded, metadata), visited)
         else:
             slot = EntrySlot(pending, self._assembler.reserve(pending), found.name, metadata)
@@ -303,7 +331,7 @@ class Walk:
             xattrs, _, problem = read_attributes_beneath(directory, found.name, filesystem=filesystem)
         except OSError as error:
             pending.discard_signature()
-            self._leave_out(join_path(pending.path, found.name), error)
+            self._leave_out_of(pending, found.name, error)
             return
         path = join_path(pending.path, found.name)
         self._check_attributes(path, problem)
@@ -312,14 +340,8 @@ class Walk:
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
         self._add(pending, entry, compare(entry, old))
 
-    def _is_excluded(self, path: bytes, found: SourceEntry) -> bool:
-        if not self._context.is_excluded(found.device, found.inode):
-            return False
-        excluded = join_path(path, found.name)
-        if excluded not in self._excluded:
-            self._excluded.add(excluded)
-            self._ledger.observer.notice(excluded, "left out: it is the vault that this backup goes into")
-        return True
+    def _is_own(self, path: bytes, found: SourceEntry) -> bool:
+        return self._own.holds(path, found, self._stack.descriptor)
 
     def _exclude(self, pending: PendingDirectory, found: SourceEntry) -> None:
         pending.excluded += 1
@@ -340,11 +362,26 @@ class Walk:
         if gone.is_directory:
             self._record.drop_below(join_path(path, gone.name))
 
-    def _leave_out(self, path: bytes, error: OSError) -> None:
+    def _leave_out(self, path: bytes, error: OSError) -> bool:
+        """Count what can't be read; return whether it is there all the same."""
         if error.errno in _VANISHED:
             self._ledger.vanish()
-        else:
-            self._ledger.leave_out(path, error.strerror or str(error))
+            return False
+        self._unreadable.add(path)
+        self._ledger.leave_out(path, error.strerror or str(error))
+        return True
+
+    def _leave_out_of(self, pending: PendingDirectory, name: bytes, error: OSError) -> None:
+        if self._leave_out(join_path(pending.path, name), error):
+            pending.missing.add(name)
+
+
+def _with_extent(metadata: Metadata, selection: DirectorySelection) -> Metadata:
+    """Return a directory's metadata with how much of it is looked at."""
+    is_partial, is_mounted = selection.scope is not None, selection.is_hollow
+    if (metadata.partial, metadata.mounted) == (is_partial, is_mounted):
+        return metadata
+    return msgspec.structs.replace(metadata, partial=is_partial, mounted=is_mounted)
 
 
 def _is_as_recorded(found: SourceEntry, recorded: Entry, read_ns: int) -> bool:

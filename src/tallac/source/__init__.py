@@ -17,8 +17,9 @@ from tallac.source.capture import (
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
+from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace
 from tallac.source.patterns import Patterns
-from tallac.source.scan import Scan, scan
+from tallac.source.scan import RUN_COUNT_MAX, Scan, scan
 from tallac.source.scope import Scope
 from tallac.source.selection import (
     CACHE_MARKER,
@@ -37,7 +38,10 @@ __all__ = [
     "DIRECTORY_FLAGS",
     "FLAGS_KEPT",
     "IGNORE_FILE",
+    "NOTHING_OWN",
+    "OWN_MARKS",
     "REAL",
+    "RUN_COUNT_MAX",
     "SIGNATURE_SIZE",
     "VERSION_CONTROL_NAMES",
     "ChosenScan",
@@ -45,6 +49,9 @@ __all__ = [
     "DirectoryStack",
     "FileSystem",
     "MarkerFile",
+    "OwnFiles",
+    "OwnKind",
+    "OwnPlace",
     "Patterns",
     "Scan",
     "Scope",

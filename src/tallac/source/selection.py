@@ -7,13 +7,14 @@ directory has a digest of all that its choice depends on beside its own listing:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import msgspec
 from blake3 import blake3
 from msgspec.structs import replace
 
+from tallac.dag import SnapshotRules
 from tallac.errors import PatternError
 from tallac.source.descriptors import open_regular
 from tallac.source.entry import SourceEntry
@@ -34,6 +35,12 @@ VERSION_CONTROL_NAMES = (
 # To be raised when the same patterns come to mean something else: a directory recorded under another tag is gone through again.
 _TAG = b"tallac source selection 2\n"
 _DIGEST_SIZE = 32
+
+RULES_SIZE_MAX = 4096
+"""A snapshot keeps the patterns that it was made with up to so many bytes: all snapshots of a target lie in one object."""
+
+ReadBeginning = Callable[[bytes, int], bytes]
+"""Reads so many bytes at the beginning of a file of the present directory; raises OSError."""
 
 
 class MarkerFile(NamedTuple):
@@ -75,16 +82,55 @@ class Selection(msgspec.Struct, frozen=True):
         names = {marker.name for marker in self.markers}
         return frozenset(names if self.ignore_file is None else {*names, self.ignore_file})
 
-    def at_root(self, path: bytes, device: int, scope: Scope | None = None) -> DirectorySelection:
+    @property
+    def rules(self) -> SnapshotRules | None:
+        """The rules as a snapshot keeps them; None where they are those that any backup has."""
+        patterns: list[tuple[bytes, bool]] = []
+        size, is_cut = 0, False
+        for line, ignores_case in self.patterns.wording:
+            pattern = line.encode("utf-8", "surrogateescape")
+            size += len(pattern)
+            if size > RULES_SIZE_MAX:
+                is_cut = True
+                break
+            patterns.append((pattern, ignores_case))
+        rules = SnapshotRules(
+            patterns=() if is_cut else tuple(patterns),
+            ignore_file=self.ignore_file,
+            markers=self.markers,
+            size_max=self.size_max,
+            one_file_system=self.one_file_system,
+            is_cut=is_cut,
+        )
+        return None if rules == SnapshotRules() else rules
+
+    @staticmethod
+    def of_rules(rules: SnapshotRules) -> Selection:
+        """Return the selection that a snapshot was made with. A line that nothing can match is passed over."""
+        patterns = Patterns()
+        for pattern, ignores_case in rules.patterns:
+            line = pattern.decode("utf-8", "surrogateescape")
+            patterns += Patterns.of((line,), ignores_case=ignores_case, on_bad=lambda _number, _error: None)
+        return Selection(
+            patterns=patterns,
+            ignore_file=rules.ignore_file,
+            markers=tuple(MarkerFile(*marker) for marker in rules.markers),
+            size_max=rules.size_max,
+            one_file_system=rules.one_file_system,
+        )
+
+    def at_root(self, path: bytes, device: int, scope: Scope | None = None, marks: tuple[int, ...] = ()) -> DirectorySelection:
         """Begin at what becomes the snapshot's root.
 
         Args:
             path: Its absolute path.
             device: The file system that it lies on.
             scope: Leads to the sources, where the root is none itself.
+            marks: What else the choice depends on: inodes of files that are left out for another reason.
         """
         levels = (_Level(self.patterns, ""),) if self.patterns else ()
-        rules = (self.patterns.wording, self.markers, self.size_max, self.one_file_system)
+        rules: tuple[object, ...] = (self.patterns.wording, self.markers, self.size_max, self.one_file_system)
+        rules += (marks,) if marks else ()
         digest = _digest(b"", path, repr(rules).encode()) if any(rules) or self.size_max == 0 else b""
         root = DirectorySelection(_Root(self, self.names_wanted), digest, levels, scope=scope)
         return root if scope is not None else root.begun(device)
@@ -131,14 +177,17 @@ class DirectorySelection(msgspec.Struct, frozen=True):
 
     def beneath(self, found: SourceEntry) -> DirectorySelection:
         """Go down into a subdirectory."""
-        scope = None if self.scope is None else self.scope.below.get(found.name)
-        is_hollow = self.device is not None and found.device != self.device
+        return self.below(found.name, found.device, None if self.scope is None else self.scope.below.get(found.name))
+
+    def below(self, name: bytes, device: int, scope: Scope | None) -> DirectorySelection:
+        """Go down into a subdirectory on a file system; `scope` leads on to sources, where the subdirectory is above them."""
+        is_hollow = self.device is not None and device != self.device
         if not (self.levels or self.marker or is_hollow or self.scope):
             return self
-        below = f"{_text(found.name)}/"
-        levels = tuple(_Level(patterns, prefix + below) for patterns, prefix in self.levels)
+        prefix_below = f"{_text(name)}/"
+        levels = tuple(_Level(patterns, prefix + prefix_below) for patterns, prefix in self.levels)
         there = replace(self, levels=levels, marker=None, is_hollow=is_hollow, scope=scope)
-        return there.begun(found.device) if self.scope is not None and scope is None else there
+        return there.begun(device) if self.scope is not None and scope is None else there
 
     def scan(self, descriptor: int, filesystem: FileSystem = REAL) -> Scan:
         """List the directory as far as it is looked at. Raises as `scan` does."""
@@ -163,13 +212,19 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         found = {name for name, entry in listing.find(self.root.names_wanted).items() if entry.is_regular}
         if not found:
             return self
+        return self.taking_in(found, path, lambda name, size: _read_beginning(descriptor, name, size, filesystem), notice)
+
+    def taking_in(
+        self, found: Collection[bytes], path: bytes, read: ReadBeginning, notice: Callable[[bytes, str], None]
+    ) -> DirectorySelection:
+        """Take in what a directory's own files say; of those with a say, it has the regular files `found`."""
         selection = self.root.selection
         for marker in selection.markers:
-            if marker.name in found and _begins_with(marker, descriptor, notice, filesystem):
+            if marker.name in found and _begins_with(marker, read, notice):
                 return replace(self, digest=_digest(self.digest, b"marker", marker.name), levels=(), marker=marker.name)
         if selection.ignore_file is None or selection.ignore_file not in found:
             return self
-        content = _read_ignore_file(selection.ignore_file, descriptor, notice, filesystem)
+        content = _read_ignore_file(selection.ignore_file, read, notice)
 
         def on_bad(number: int, error: PatternError) -> None:
             notice(IGNORE_FILE, f"line {number}: {error}; ignored")
@@ -243,19 +298,19 @@ class ChosenScan:
         return (found for found in self._listing.directories() if not self.selection.excludes(found))
 
 
-def _begins_with(marker: MarkerFile, descriptor: int, notice: Callable[[bytes, str], None], filesystem: FileSystem) -> bool:
+def _begins_with(marker: MarkerFile, read: ReadBeginning, notice: Callable[[bytes, str], None]) -> bool:
     if not marker.header:
         return True
     try:
-        return _read_beginning(descriptor, marker.name, len(marker.header), filesystem) == marker.header
+        return read(marker.name, len(marker.header)) == marker.header
     except OSError as error:
         notice(marker.name, f"it can't be read ({error.strerror}); its directory is backed up")
         return False
 
 
-def _read_ignore_file(name: bytes, descriptor: int, notice: Callable[[bytes, str], None], filesystem: FileSystem) -> bytes:
+def _read_ignore_file(name: bytes, read: ReadBeginning, notice: Callable[[bytes, str], None]) -> bytes:
     try:
-        content = _read_beginning(descriptor, name, IGNORE_FILE_SIZE_MAX + 1, filesystem)
+        content = read(name, IGNORE_FILE_SIZE_MAX + 1)
     except OSError as error:
         notice(name, f"it can't be read ({error.strerror}); nothing is left out on its behalf")
         return b""

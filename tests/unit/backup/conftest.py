@@ -20,7 +20,7 @@ from tallac.backup.request import BackupRequest
 from tallac.backup.run import back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
 from tallac.dag import Entry, SnapshotFacts
-from tallac.source import FileSystem, Scope, Selection
+from tallac.source import NOTHING_OWN, FileSystem, Scope, Selection
 from tallac.sourcedb import SourceDatabase
 from tallac.testing.determinism import FakeClock
 from tallac.testing.memory_grid import MemoryGrid
@@ -116,7 +116,7 @@ class Bench:
         self.workers = 0
         self.selection = Selection()
         self.excluded: list[bytes] = []
-        self.is_excluded: Callable[[int, int], bool] = lambda *_: False
+        self.own = NOTHING_OWN
         self.wishes = Wishes()
 
     def back_up(self, *, path: tuple[bytes, ...] = (b"backups",), host: str = "here") -> BackupSummary:
@@ -156,7 +156,7 @@ class Bench:
             b"/" if paths else os.fsencode(self.source),
             SnapshotFacts(host=host),
             selection=self.selection,
-            is_excluded=self.is_excluded,
+            own=self.own,
             workers=self.workers,
             scope=Scope.of(paths) if paths else None,
             sources=tuple(paths),

@@ -15,6 +15,7 @@ from tallac.backup import Change
 from tallac.caps import MutableDirectoryWrite, parse
 from tallac.dag import encode_cap
 from tallac.errors import FencedError, NotADirectoryCapError, SourceError, StoreFullError, UsageError
+from tallac.source import NOTHING_OWN, OwnFiles, OwnKind, OwnPlace
 
 if TYPE_CHECKING:
     from tests.unit.backup.conftest import Bench
@@ -542,8 +543,8 @@ def test_another_hosts_snapshot_does_not_serve(bench: Bench) -> None:
 def test_the_vault_in_the_source_is_left_out(bench: Bench) -> None:
     """An excluded directory is skipped with a notice, and costs no second look."""
     plant_seed(bench.source)
-    status = (bench.source / "parent").stat()
-    bench.is_excluded = lambda device, inode: (device, inode) == (status.st_dev, status.st_ino)
+    vault = OwnPlace(os.fsencode(bench.source / "parent"), OwnKind.VAULT, "0" * 32, is_target=True)
+    bench.own = OwnFiles([vault], includes_own=True)
     bench.back_up()
     assert bench.names(b"backups", b"Latest") == [b"empty"]
     assert [path for path, _ in bench.notices] == [os.fsencode(bench.source / "parent")]
@@ -593,14 +594,14 @@ def test_rows_of_two_runs_do_not_hide_changes(bench: Bench) -> None:
 def test_what_is_no_longer_excluded_is_stored(bench: Bench) -> None:
     """A directory that was left out comes in as soon as it is not excluded any more, though nothing has changed."""
     plant_seed(bench.source)
-    inode = (bench.source / "parent" / "subdir").stat().st_ino
-    bench.is_excluded = lambda _, found: found == inode
+    own = OwnFiles([OwnPlace(os.fsencode(bench.source / "parent" / "subdir"), OwnKind.VAULT, "0" * 32, is_target=True)])
+    bench.own = own
     bench.back_up()
     assert bench.names(b"backups", b"Latest", b"parent") == [b"blah.txt"]
-    bench.is_excluded = lambda *_: False
+    bench.own = NOTHING_OWN
     bench.back_up()
     assert bench.names(b"backups", b"Latest", b"parent") == [b"blah.txt", b"subdir"]
-    bench.is_excluded = lambda _, found: found == inode
+    bench.own = own
     bench.back_up()
     assert bench.names(b"backups", b"Latest", b"parent") == [b"blah.txt"]
 

@@ -14,7 +14,14 @@ import msgspec
 from tallac import __version__
 from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, is_remote, parse_grid_path, write_alias
 from tallac.app.operations.aliases import Aliases
-from tallac.app.operations.backup_sources import Sources, command_output, find_sources, require_outside, stream_source
+from tallac.app.operations.backup_sources import (
+    Sources,
+    command_output,
+    find_sources,
+    require_not_own,
+    require_outside,
+    stream_source,
+)
 from tallac.app.operations.exclusions import read_list
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.workspace import Workspace
@@ -27,8 +34,8 @@ from tallac.caps import DirectoryWriteCap, MutableDirectoryWrite
 from tallac.clock import SystemClock
 from tallac.dag import SnapshotFacts
 from tallac.errors import AuthorityError, UsageError
-from tallac.interfaces import FileContent
-from tallac.source import Selection
+from tallac.interfaces import FileContent, Grid
+from tallac.source import NOTHING_OWN, OwnFiles, Selection
 from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer import Place
 from tallac.transfer.directory_edits import new_name
@@ -47,6 +54,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
         time_ns: What the snapshot is named by, nanoseconds since 1970, UTC; None for the time at which it is made.
         ignore_timestamps: Read all files, also those that look as they did.
         skip_if_unchanged: Make no snapshot if the latest one has the very same files.
+        include_own: Back up Tallac's own keys, configuration, state and vaults as well, save for the vault that this goes into.
     """
 
     selection: Selection = msgspec.field(default_factory=Selection)
@@ -55,6 +63,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     time_ns: int | None = None
     ignore_timestamps: bool = False
     skip_if_unchanged: bool = False
+    include_own: bool = False
 
     def require_sense(self, now_ns: int) -> None:
         """Refuse options that make no sense.
@@ -164,7 +173,9 @@ class Backups:
         found = self._sources(sources)
         self.prepare(target)
         grid, located = self._workspace.resolve(target)
-        request = _request(found, located, options, vault=self._workspace.folder_of(grid), workers=workers)
+        request = _request(
+            found, located, options, own=self._own(grid, options), vault=self._workspace.folder_of(grid), workers=workers
+        )
         observer = observer or Observer()
         with SourceDatabase(self._database, _notice(observer, self._database)) as database:
             summary = back_up(grid, request, database, SystemClock(), observer=observer)
@@ -186,10 +197,10 @@ class Backups:
         if _is_default(target) and not self._aliases.has_default:
             # Nothing is looked up in a target that is not there yet.
             nowhere = Place(_NOWHERE, parse_grid_path(target).path, _DEFAULT_TARGET)
-            request = _request(found, nowhere, options, vault=None, workers=0)
+            request = _request(found, nowhere, options, own=self._own(None, options), vault=None, workers=0)
             return dry_run(None, request, _no_record(request), SystemClock(), observer=observer)
         grid, located = self._workspace.resolve(target)
-        request = _request(found, located, options, vault=self._workspace.folder_of(grid), workers=0)
+        request = _request(found, located, options, own=self._own(grid, options), vault=self._workspace.folder_of(grid), workers=0)
         if not self._database.exists():
             return dry_run(grid, request, _no_record(request), SystemClock(), observer=observer)
         with SourceDatabase(self._database, _notice(observer, self._database)) as database:
@@ -203,7 +214,7 @@ class Backups:
         source = stream_source(name)
         self.prepare(target)
         grid, located = self._workspace.resolve(target)
-        request = _request(source, located, options, vault=None, workers=0)
+        request = _request(source, located, options, own=NOTHING_OWN, vault=None, workers=0)
         summary = back_up_stream(grid, request, os.fsencode(name), content, SystemClock())
         self._envelopes.refresh(grid.identity)
         return summary
@@ -216,6 +227,9 @@ class Backups:
             raise UsageError("no command given: write it after --, as in -- pg_dump mydb")
         with command_output(command) as content:
             return self.run_stream(name, content, target, options=options)
+
+    def _own(self, grid: Grid | None, options: BackupOptions | None) -> OwnFiles:
+        return self._workspace.own_files(grid, includes_own=options is not None and options.include_own)
 
     @property
     def _database(self) -> Path:
@@ -243,11 +257,14 @@ def _is_default(target: str) -> bool:
     return parse_grid_path(target).root == AliasName(DEFAULT_ALIAS)
 
 
-def _request(sources: Sources, target: Place, options: BackupOptions | None, *, vault: Path | None, workers: int) -> BackupRequest:
+def _request(
+    sources: Sources, target: Place, options: BackupOptions | None, *, own: OwnFiles, vault: Path | None, workers: int
+) -> BackupRequest:
     if not isinstance(target.cap, DirectoryWriteCap):
         raise AuthorityError(f"{target}: its cap ({target.cap.kind}) does not allow adding snapshots; a write cap is needed")
     options = options or BackupOptions()
-    excluded = require_outside(sources, vault)
+    require_outside(sources, vault)
+    require_not_own(sources, own)
     options.require_sense(SystemClock().now_ns())
     return BackupRequest(
         root=target.cap,
@@ -261,7 +278,7 @@ def _request(sources: Sources, target: Place, options: BackupOptions | None, *, 
             host=platform.node() if options.host is None else options.host, user=_user(), tags=options.tags, version=__version__
         ),
         selection=options.selection,
-        is_excluded=lambda device, inode: (device, inode) == excluded,
+        own=own,
         workers=workers,
         time_ns=options.time_ns,
         trusts_timestamps=not options.ignore_timestamps,

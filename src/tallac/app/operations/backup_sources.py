@@ -14,7 +14,7 @@ import msgspec
 from tallac.dag import display_path
 from tallac.errors import SourceError, UsageError
 from tallac.interfaces import FileContent
-from tallac.source import Scope
+from tallac.source import OwnFiles, OwnKind, Scope
 
 if TYPE_CHECKING:
     import subprocess
@@ -152,18 +152,31 @@ Identity = tuple[int, int]
 """Device and inode: which folder it is, whatever path leads there."""
 
 
-def require_outside(sources: Sources, vault: Path | None) -> Identity | None:
-    """Return device and inode of a vault's folder, which the walk leaves out; None where there is none.
+def require_outside(sources: Sources, vault: Path | None) -> None:
+    """Refuse a source that lies in the vault that it would be backed up into.
 
     Raises:
-        UsageError: A source lies in the vault.
+        UsageError: A source lies there.
     """
     excluded = None if vault is None else _identity(vault)
     for place in sources.places:
         if excluded is not None and excluded in _identities_upwards(place):
             shown = display_path(place)
             raise UsageError(f"{shown}: this is inside the vault that the backup goes into; choose another source or vault")
-    return excluded
+
+
+def require_not_own(sources: Sources, own: OwnFiles) -> None:
+    """Refuse one folder that is nothing but Tallac's own: the snapshot would be empty.
+
+    Raises:
+        UsageError: The only source is Tallac's configuration or state, or lies in it.
+    """
+    place = own.find_above(sources.root) if sources.scope is None and own.recognises else None
+    if place is not None and place.kind is not OwnKind.VAULT:
+        shown = display_path(sources.root)
+        raise UsageError(
+            f"{shown}: this is {place.kind.value}, and is not backed up by default; add --include-own if that is meant"
+        )
 
 
 def _identity(path: str | bytes | Path) -> Identity | None:

@@ -22,6 +22,7 @@ def backup_options() -> list[click.Parameter]:
         option("--time", metavar="WHEN", text="Name the snapshot by this time instead of now, as in '2026-11-23 17:02'."),
         option("--host", metavar="HOST", text="Record this host name.", synonyms=("-H",)),
         flag("--ignore-timestamps", text="Read all files, even if they look unchanged.", synonyms=("-f", "--force")),
+        flag("--include-own", text="Back up Tallac's own keys, configuration and state, too."),
         flag("--skip-if-unchanged", text="Do not create a snapshot if nothing changed."),
     ]
 
@@ -41,6 +42,7 @@ def options_of(values: Mapping[str, Any], standard_input: BinaryIO) -> BackupOpt
         time_ns=None if when is None else parse_moment(when, now_ns),
         ignore_timestamps=values["ignore_timestamps"],
         skip_if_unchanged=values["skip_if_unchanged"],
+        include_own=values["include_own"],
     )
     options.require_sense(now_ns)
     return options

@@ -26,6 +26,9 @@ def observer(context: CommandContext, line: ProgressLine) -> Observer:
     def excluded(path: bytes) -> None:
         output.detail(f"excluded   {show_name(path)}")
 
+    def own(path: bytes, what: str) -> None:
+        output.detail(f"left out   {show_name(path)}: {what}")
+
     def progress(state: Progress) -> None:
         line.show(_progress_text(state, time.monotonic() - started), json_report(state, without=("path",)))
 
@@ -34,6 +37,7 @@ def observer(context: CommandContext, line: ProgressLine) -> Observer:
         notice=lambda path, message: output.note(f"{show_name(path)}: {message}"),
         file=(lambda change, path: _report_file(context, change, path)) if output.is_verbose else None,
         excluded=excluded,
+        own=own,
         progress=progress,
     )
 
