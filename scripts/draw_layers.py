@@ -32,6 +32,7 @@ PURPOSES = {
     "crypto": "the only importer of ciphers",
     "local_files": "files of this machine, replaced as a whole",
     "errors": "what everybody may import",
+    "mounts": "what kind of file system a folder lies on",
 }
 """What a layer of the package is for, by the first of its names."""
 

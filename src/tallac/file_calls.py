@@ -9,6 +9,8 @@ import stat
 import sys
 from typing import NamedTuple, Protocol
 
+from tallac.mounts import is_of_this_machine
+
 Buffer = bytes | bytearray | memoryview
 
 if sys.platform == "win32":
@@ -104,6 +106,10 @@ class FileCalls(Protocol):
 
     def list_folder(self, folder: str) -> list[Found]:
         """List the files and folders in a folder, all of them or none. What vanishes meanwhile may be left out."""
+        ...
+
+    def locks_reach_all(self, folder: str) -> bool:
+        """Whether a lock of a file in a folder is seen by all who use it, on other machines too; say no where nobody knows."""
         ...
 
     def room(self, folder: str) -> int:
@@ -256,6 +262,9 @@ class RealFileCalls:
                 if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
                     found.append(Found(entry.name, stat.S_ISDIR(status.st_mode), status.st_size, status.st_mtime_ns))
         return found
+
+    def locks_reach_all(self, folder: str) -> bool:
+        return is_of_this_machine(folder)
 
     def room(self, folder: str) -> int:
         return shutil.disk_usage(folder).free

@@ -92,6 +92,7 @@ def test_a_put_is_durable_before_it_returns(tmp_path: Path) -> None:
         "write tmp",
         "fdatasync tmp",
         "rename tmp slots/a",
+        "fsync slots/a",
         "sync_folder slots",
     ]
 
@@ -370,7 +371,14 @@ def test_without_links(tmp_path: Path) -> None:
     upload.commit("a")
     assert backend.get("a") == b"first"
     assert os.listdir(tmp_path) == ["a"]
-    assert order_of(files.changes, tmp_path)[:5] == ["create tmp", "write tmp", "fdatasync tmp", "rename tmp a", "sync_folder ."]
+    assert order_of(files.changes, tmp_path)[:6] == [
+        "create tmp",
+        "write tmp",
+        "fdatasync tmp",
+        "rename tmp a",
+        "fsync a",
+        "sync_folder .",
+    ]
 
 
 def test_a_wrapper_for_reading_only(tmp_path: Path) -> None:

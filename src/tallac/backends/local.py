@@ -16,14 +16,18 @@ from pathlib import Path
 from tallac.backends.descriptors import DescriptorCache
 from tallac.backends.names import check_name, check_prefix, is_part
 from tallac.backends.os_errors import printable, store_errors
-from tallac.backends.temporary import Leftover, TemporaryFile, find_leftovers, remove_leftovers
+from tallac.backends.swapping import Swapper, Takeover, former_path, read_to_end
+from tallac.backends.temporary import PREFIX, Leftover, TemporaryFile, find_leftovers, remove_leftovers
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
+from tallac.errors import ConflictError, ObjectNotFoundError, StoreError, StoreFullError
 from tallac.file_calls import READ_FLAGS, REAL, FileCalls
 from tallac.interfaces import Buffer, Expect, Item, Version
 
-# FAT and some network file systems have no second names for a file.
-_NO_LINKS_HERE = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+STALE_SECONDS = 25.0
+"""For so long network file systems remember what they were told of a file; sshfs for 20 seconds."""
+
+ROOM_FOR_A_NAME = 1 << 20
+"""With so many bytes free, it is not for lack of them that a folder takes no further name."""
 
 
 class LocalBackend:
@@ -32,11 +36,13 @@ class LocalBackend:
     A version is the BLAKE3 of the object's bytes.
     """
 
-    def __init__(self, folder: Path, *, files: FileCalls = REAL) -> None:
+    def __init__(self, folder: Path, *, files: FileCalls = REAL, takeover: Takeover | None = None) -> None:
         """Use a folder. Nothing is read or written yet."""
         self._folder = os.path.abspath(folder)
         self._place = printable(self._folder)
         self._files = files
+        self._takeover = takeover or Takeover()
+        self._swapper = Swapper(files, self._takeover)
         self._cache = DescriptorCache(files)
         self._durable_folders = {self._folder}
         self._has_removed_leftovers = False
@@ -102,10 +108,12 @@ class LocalBackend:
                 return
             with self._locked(folder):
                 if self._exists(path):
-                    if expect is not None and self._version(path) != expect:
+                    if expect is not None and self._swapper.version(path) != expect:
                         raise self._conflict(name)
                     self._files.unlink(path)
                     self._cache.drop(path)
+                    with suppress(FileNotFoundError):
+                        self._files.unlink(former_path(path))
                 # Also where it was absent: whoever removed it may not have come to this line.
                 self._files.sync_folder(folder)
 
@@ -140,7 +148,7 @@ class LocalBackend:
             file.remove()
 
     def _add(self, file: TemporaryFile, path: str) -> bool:
-        """Link a synced file to its final name, durably; return False where something has that name."""
+        """Link or rename a synced file to its final name, durably; say no where something has that name."""
         folder = os.path.dirname(path)
         try:
             file.link_to(path)
@@ -149,37 +157,54 @@ class LocalBackend:
             self._files.sync_folder(folder)
             return False
         except OSError as error:
-            if error.errno not in _NO_LINKS_HERE:
+            if error.errno == errno.ENOSPC:
+                raise self._no_name_left(folder) from error
+            if not self._swapper.says_no_links(error, folder):
                 raise
-            return self._add_by_rename(file, path)
+            return self._add_without_link(file, path)
+        self._swapper.note_links(has_links=True)
         # Where this fails, the object stays: somebody may have found it already and rely on it.
         self._files.sync_folder(folder)
         return True
 
-    def _add_by_rename(self, file: TemporaryFile, path: str) -> bool:
-        with self._locked(os.path.dirname(path)):
+    def _add_without_link(self, file: TemporaryFile, path: str) -> bool:
+        folder = os.path.dirname(path)
+        with self._locked(folder):
             is_new = not self._exists(path)
             if is_new:
-                file.rename_to(path)
-            self._files.sync_folder(os.path.dirname(path))
+                self._swapper.note_links(has_links=False)
+                try:
+                    is_new = self._swapper.swap(file, path, None)
+                except OSError as error:
+                    if error.errno == errno.ENOSPC:
+                        raise self._no_name_left(folder) from error
+                    raise
+            self._files.sync_folder(folder)
         return is_new
+
+    def _no_name_left(self, folder: str) -> OSError | StoreFullError:
+        """Return the error of a file that is stored and can't be named."""
+        room = self._files.room(folder)
+        if room < ROOM_FOR_A_NAME:
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return StoreFullError(
+            f"no more names fit into {printable(folder)}, although the disk has room (FAT32 holds 10,922 packs in a folder): "
+            "prune joins small packs; or copy the vault to a disk with another file system, such as exFAT"
+        )
 
     def _replace(self, file: TemporaryFile, path: str, name: str, expect: Version | None) -> None:
         folder = os.path.dirname(path)
         with self._locked(folder):
-            if expect is not None and self._version(path) != expect:
-                # The caller may find that it lost to its own first attempt, and rely on that.
-                self._files.sync_folder(folder)
-                raise self._conflict(name)
-            file.rename_to(path)
+            is_replaced = True
+            if expect is None:
+                self._swapper.replace(file, path)
+            else:
+                is_replaced = self._swapper.swap(file, path, expect)
             self._cache.drop(path)
+            # Also after a conflict: the caller may find that it lost to its own first attempt, and rely on that.
             self._files.sync_folder(folder)
-
-    def _version(self, path: str) -> Version | None:
-        try:
-            return hash_file_bytes(self._read_whole(path))
-        except FileNotFoundError:
-            return None
+        if not is_replaced:
+            raise self._conflict(name)
 
     # Folders
 
@@ -275,15 +300,57 @@ class LocalBackend:
 
     def _read(self, descriptor: int, start: int, stop: int | None) -> bytes:
         size = self._files.stat(descriptor).st_size
-        end = size if stop is None else min(stop, size)
+        content = read_to_end(self._files, descriptor, start) if stop is None else self._read_up_to(descriptor, start, stop)
+        is_short = start + len(content) < (size if stop is None else min(stop, size))
+        # Over a network it may be the size that the file had before; whether its bytes are all there, their seal says.
+        if is_short and self._files.locks_reach_all(self._folder):
+            raise StoreError(f"a file in {self.location()} ends before its own size: check the disk, and run this again")
+        return content
+
+    def _read_up_to(self, descriptor: int, start: int, stop: int) -> bytes:
         parts: list[bytes] = []
-        while start < end:
-            part = self._files.read_at(descriptor, end - start, start)
-            if not part:
-                raise StoreError(f"a file in {self.location()} ends before its own size: check the disk, and run this again")
+        while start < stop and (part := self._files.read_at(descriptor, stop - start, start)):
             parts.append(part)
             start += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
+        """See `RereadingBackend`."""
+        path = self._path(name)
+        with self._errors(writing=False):
+            if self._files.locks_reach_all(self._folder):
+                return None
+            try:
+                content = self._read_by_new_name(path) or self._read_until_unlike(path, unlike)
+            except FileNotFoundError:
+                return None
+        return None if content == unlike else (content, hash_file_bytes(content))
+
+    def _read_by_new_name(self, path: str) -> bytes | None:
+        """Read a file under a name of which nobody can remember anything; None where it can't have a second one."""
+        name = os.path.join(os.path.dirname(path), PREFIX + os.urandom(16).hex())
+        try:
+            self._files.link(path, name)
+        except OSError:
+            return None  # No links, or nothing may be written here.
+        try:
+            return self._read_whole(name)
+        finally:
+            self._files.unlink(name)
+
+    def _read_until_unlike(self, path: str, unlike: bytes) -> bytes:
+        end = self._takeover.clock() + STALE_SECONDS
+        while (content := self._read_whole(path)) == unlike and self._takeover.clock() < end:
+            self._takeover.sleep(1.0)
+        return content
+
+    def get_former(self, name: str) -> bytes | None:
+        """See `KeepsFormerStates`."""
+        with self._errors(writing=False):
+            try:
+                return self._read_whole(former_path(self._path(name)))
+            except FileNotFoundError:
+                return None
 
     # Names and errors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
+from tallac.interfaces import Backend, Buffer, Expect, Item, KeepsFormerStates, RereadingBackend, Upload, Version
 
 
 class ForwardingBackend:
@@ -27,6 +27,12 @@ class ForwardingBackend:
 
     def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
         return self._inner.get_versioned(name)
+
+    def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
+        return self._inner.get_again(name, unlike) if isinstance(self._inner, RereadingBackend) else None
+
+    def get_former(self, name: str) -> bytes | None:
+        return self._inner.get_former(name) if isinstance(self._inner, KeepsFormerStates) else None
 
     def list(self, prefix: str) -> Iterator[Item]:
         return self._inner.list(prefix)

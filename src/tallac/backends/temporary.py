@@ -1,7 +1,8 @@
 """Files in the making, and what killed runs left of theirs.
 
 A temporary file has a name that no object can have, and is locked by its writer for as long as it lives. So whoever can lock
-one knows that its writer is dead.
+one knows that its writer is dead, where locks reach everybody. Over a network they may not, and a file that another machine is
+writing looks like a leftover: there only one that nobody has written to for a day is taken for one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,6 +20,9 @@ from tallac.file_calls import READ_FLAGS, FileCalls
 from tallac.interfaces import Buffer
 
 PREFIX = ".tmp-"
+
+LEFTOVER_AGE_SECONDS = 24 * 3600
+"""From this age on a file is a leftover where locks prove nothing. No writer pauses for so long in the middle of a file."""
 
 
 class TemporaryFile:
@@ -59,7 +64,25 @@ class TemporaryFile:
             self._close()  # An open file can't be renamed there.
         self._files.rename(self._named(), path)
         self._path = None
+        self.sync_named()
         self._close()
+
+    def sync_named(self) -> None:
+        """Make the file durable under its new name.
+
+        On FAT a file's size is part of its name's record, and a renamed one says 0 until the file is synced again. Elsewhere this
+        costs nothing, since the folder is synced afterwards and finds nothing left to do.
+        """
+        if self._descriptor is not None:
+            self._files.fsync(self._descriptor)
+
+    def is_lock_seen(self) -> bool:
+        """Whether somebody else who opens the file finds it locked; a file system may take locks and keep none."""
+        descriptor = self._files.open(self._named(), READ_FLAGS)
+        try:
+            return not self._files.try_lock(descriptor, shared=True)
+        finally:
+            self._files.unlock(descriptor)
 
     def link_to(self, path: str) -> None:
         """Link the file to its final name unless something has that name. The temporary name stays, until `remove`.
@@ -121,7 +144,7 @@ def find_leftovers(folder: str, files: FileCalls) -> list[Leftover]:
     leftovers: list[Leftover] = []
     for found in files.list_folder(folder):
         if found.name.startswith(PREFIX):
-            with _locked_leftover(os.path.join(folder, found.name), files) as is_leftover:
+            with _locked_leftover(os.path.join(folder, found.name), found.mtime_ns, files) as is_leftover:
                 if is_leftover:
                     leftovers.append(Leftover(found.name, found.size, found.mtime_ns))
     return leftovers
@@ -133,7 +156,7 @@ def remove_leftovers(folder: str, files: FileCalls) -> None:
         if found.name.startswith(PREFIX):
             path = os.path.join(folder, found.name)
             # Removed under the lock, so that a writer that has just created it notices.
-            with _locked_leftover(path, files) as is_leftover:
+            with _locked_leftover(path, found.mtime_ns, files) as is_leftover:
                 if is_leftover:
                     _unlink_if_allowed(path, files)
 
@@ -145,8 +168,8 @@ def _unlink_if_allowed(path: str, files: FileCalls) -> None:
 
 
 @contextmanager
-def _locked_leftover(path: str, files: FileCalls) -> Iterator[bool]:
-    """Try to lock a temporary file for the length of the block; say whether that worked, which makes it a leftover."""
+def _locked_leftover(path: str, mtime_ns: int, files: FileCalls) -> Iterator[bool]:
+    """Try to lock a temporary file for the length of the block; say whether it is a leftover."""
     try:
         descriptor = files.open(path, READ_FLAGS)
     except OSError:
@@ -155,10 +178,25 @@ def _locked_leftover(path: str, files: FileCalls) -> Iterator[bool]:
         return
     try:
         # A shared lock needs no right to write.
-        is_leftover = files.try_lock(descriptor, shared=True)
+        is_leftover = files.try_lock(descriptor, shared=True) and (_is_old(mtime_ns) or _is_lock_a_proof(path, files))
     except OSError:
         is_leftover = False
     try:
         yield is_leftover
     finally:
         files.unlock(descriptor)
+
+
+def _is_old(mtime_ns: int) -> bool:
+    return time.time_ns() - mtime_ns > LEFTOVER_AGE_SECONDS * 1_000_000_000
+
+
+def _is_lock_a_proof(path: str, files: FileCalls) -> bool:
+    """Whether a file that this process has locked shows that nobody else had: locks reach everybody, and are kept at all."""
+    if not files.locks_reach_all(os.path.dirname(path)):
+        return False
+    second = files.open(path, READ_FLAGS)
+    try:
+        return not files.try_lock(second, shared=False)
+    finally:
+        files.unlock(second)

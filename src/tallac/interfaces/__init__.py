@@ -4,7 +4,18 @@ There are two seams: stores of named bytes plug in under the vault (`Backend`), 
 `Grid` are protocols of their own, because authority is a type: a function that only reads takes a `CapReader`.
 """
 
-from tallac.interfaces.backend import Backend, Buffer, Expect, HighLatencyBackend, Item, ReportsFreeSpace, Upload, Version
+from tallac.interfaces.backend import (
+    Backend,
+    Buffer,
+    Expect,
+    HighLatencyBackend,
+    Item,
+    KeepsFormerStates,
+    ReportsFreeSpace,
+    RereadingBackend,
+    Upload,
+    Version,
+)
 from tallac.interfaces.checking import CapChecker, CheckProgress, CheckReport, Finding
 from tallac.interfaces.grid import BinaryReader, CapEditor, CapReader, Directory, FileReader, Grid, Session
 from tallac.interfaces.outside import Clock, Randomness
@@ -50,8 +61,10 @@ __all__ = [
     "HighLatencyBackend",
     "Holdings",
     "Item",
+    "KeepsFormerStates",
     "Randomness",
     "ReportsFreeSpace",
+    "RereadingBackend",
     "Session",
     "StoredPart",
     "StoredSizes",

@@ -120,6 +120,27 @@ class ReportsFreeSpace(Backend, Protocol):
 
 
 @runtime_checkable
+class RereadingBackend(Protocol):
+    """A backend whose store may show what an object was before, or a part of it: a folder that a network file system remembers."""
+
+    def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
+        """Read an object that did not open anew, past all that may be remembered of it; None where it is what it was.
+
+        Where nothing else helps, wait as long as such a file system remembers things.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsFormerStates(Protocol):
+    """A backend that keeps the former state of what it replaces where its store may lose it together with the new one."""
+
+    def get_former(self, name: str) -> bytes | None:
+        """Read the state that a mutable object had before its last change; None where it is not kept."""
+        ...
+
+
+@runtime_checkable
 class HighLatencyBackend(Protocol):
     """A backend whose store is slow to answer and handles one request at a time, with ways to ask it less.
 

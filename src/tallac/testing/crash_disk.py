@@ -26,6 +26,8 @@ class Survival(Enum):
     """Everything: only the program was killed."""
     NONE = "none"
     """Nothing."""
+    NAMES = "names"
+    """Every name, and of each file's bytes those that were synced."""
     RANDOM = "random"
     """Each name or not; each file's bytes as a whole, cut short, as zeros or not at all."""
 
@@ -166,7 +168,11 @@ class CrashDisk(WatchedFileCalls):
         names: dict[str, dict[str, _Target]] = {}
         with self._lock:
             for change in self._changes:
-                if change.is_synced or survival is Survival.ALL or (survival is Survival.RANDOM and chance.random() < 0.5):
+                if (
+                    change.is_synced
+                    or survival in (Survival.ALL, Survival.NAMES)
+                    or (survival is Survival.RANDOM and chance.random() < 0.5)
+                ):
                     names.setdefault(change.folder, {})[change.name] = change.target
             contents = {id(file): _surviving_content(file, survival, chance) for file in self._all_files()}
         state = SurvivingState()
@@ -193,7 +199,7 @@ def _surviving_content(file: _File, survival: Survival, chance: random.Random) -
     written = bytes(file.content)
     if survival is Survival.ALL or written == file.synced:
         return written
-    if survival is Survival.NONE:
+    if survival in (Survival.NONE, Survival.NAMES):
         return file.synced
     end = chance.randint(len(file.synced), len(written))
     # The new size may be on the disk before the bytes are: they read as zeros.

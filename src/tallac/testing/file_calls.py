@@ -25,7 +25,7 @@ class FileCall(NamedTuple):
 
     Attributes:
         name: As in `FileCalls`, and create for an open that creates.
-        path: The path of the call; for a descriptor, the path that was opened.
+        path: The path of the call; for a descriptor, the path that was opened, or that the file was renamed to since.
         destination: The new name of a rename or a link.
     """
 
@@ -99,6 +99,7 @@ class WatchedFileCalls:
     def rename(self, source: str, destination: str) -> None:
         with self._watched(FileCall("rename", source, destination)):
             self._inner.rename(source, destination)
+            self._follow(source, destination)
 
     def link(self, source: str, destination: str) -> None:
         with self._watched(FileCall("link", source, destination)):
@@ -129,9 +130,19 @@ class WatchedFileCalls:
         with self._watched(FileCall("list_folder", folder)):
             return self._inner.list_folder(folder)
 
+    def locks_reach_all(self, folder: str) -> bool:
+        return self._inner.locks_reach_all(folder)
+
     def room(self, folder: str) -> int:
         with self._watched(FileCall("room", folder)):
             return self._inner.room(folder)
+
+    def _follow(self, source: str, destination: str) -> None:
+        """Note the path that an open file has now."""
+        with self._lock:
+            for descriptor, path in self._paths.items():
+                if path == source:
+                    self._paths[descriptor] = destination
 
     def _remember(self, descriptor: int, path: str) -> int:
         with self._lock:

@@ -86,6 +86,14 @@ class PeerVault:
             return None
         return found[0]
 
+    def slot_number(self, path: str) -> int:
+        """Return the number of the state that the other vault has of a slot; 0 where it has none that opens."""
+        found = self._backend.get_versioned(path)
+        try:
+            return 0 if found is None else self._slots.number_in(path, found[0])
+        except DamageError:
+            return 0
+
     def roots(self) -> list[MutableDirectoryVerify]:
         """Return the roots of all slots that the other vault has."""
         return self._slots.all_roots(self._keeper)

@@ -1,11 +1,14 @@
-"""Conditional puts whose answer may get lost, and reads that a compare-and-swap will confirm."""
+"""Conditional puts whose answer may get lost, and reads of what may be outdated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
-from tallac.errors import ConflictError
-from tallac.interfaces import Backend, Expect, HighLatencyBackend, Version
+from tallac.errors import ConflictError, CorruptObjectError, RollbackDetectedError
+from tallac.interfaces import Backend, Expect, HighLatencyBackend, RereadingBackend, Version
+
+_State = TypeVar("_State")
 
 
 def has_cached(backend: Backend, path: str) -> bool:
@@ -17,6 +20,23 @@ def get_allowing_stale(backend: Backend, path: str) -> tuple[bytes, Version] | N
     """Get a state of an object that is the present one, as a swap is going to prove: without asking, where the backend can."""
     found = backend.get_cached(path) if isinstance(backend, HighLatencyBackend) and backend.has_cached(path) else None
     return backend.get_versioned(path) if found is None else found
+
+
+def decode_or_reread(
+    backend: Backend, path: str, found: tuple[bytes, Version], decode: Callable[[bytes, Version], _State]
+) -> _State:
+    """Decode an object that was got; where it does not open or is an old one, get it once more past what may be remembered of it.
+
+    Raises:
+        What decoding raises.
+    """
+    try:
+        return decode(*found)
+    except (CorruptObjectError, RollbackDetectedError):
+        again = backend.get_again(path, found[0]) if isinstance(backend, RereadingBackend) else None
+        if again is None:
+            raise
+    return decode(*again)
 
 
 def put_new(backend: Backend, path: str, data: bytes) -> Version:

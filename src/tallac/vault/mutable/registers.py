@@ -18,7 +18,7 @@ from tallac.interfaces import Backend, Expect, Randomness, Version
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.padding import pad_plain, unpad_plain
-from tallac.vault.mutable.conditional_put import get_allowing_stale, has_cached, put_once
+from tallac.vault.mutable.conditional_put import decode_or_reread, get_allowing_stale, has_cached, put_once
 from tallac.vault.mutable.rollback import RollbackMemory
 
 REGISTER_PREFIX = "registers/"
@@ -72,9 +72,13 @@ class Register:
         if found is None:
             self._memory.check(self.path, 0, NO_PREDECESSOR)
             return None
-        state = self.decode(*found)
-        self._memory.check(self.path, state.number, state.hash)
-        return state
+
+        def decode(sealed: bytes, version: Version) -> State:
+            state = self.decode(sealed, version)
+            self._memory.check(self.path, state.number, state.hash)
+            return state
+
+        return decode_or_reread(self._backend, self.path, found, decode)
 
     def decode(self, sealed: bytes, version: Version = b"") -> State:
         """Read a state that was got from somewhere; it is not compared with what this client has seen.

@@ -25,7 +25,7 @@ from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import links_of_entries
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.format.padding import pad_plain, unpad_plain
-from tallac.vault.mutable.conditional_put import get_allowing_stale, has_cached, put_new, put_once
+from tallac.vault.mutable.conditional_put import decode_or_reread, get_allowing_stale, has_cached, put_new, put_once
 from tallac.vault.mutable.registers import NO_PREDECESSOR, SWAPS_MAX
 from tallac.vault.mutable.rollback import RollbackMemory
 
@@ -128,9 +128,13 @@ class Slots:
             raise MissingObjectError(
                 f"the vault at {self._backend.location()} has no directory {cap}: it belongs elsewhere, or is lost"
             )
-        state = self.state_of(cap, *found)
-        self._memory.check(path, state.number, state.hash)
-        return state
+
+        def decode(sealed: bytes, version: Version) -> SlotState:
+            state = self.state_of(cap, sealed, version)
+            self._memory.check(path, state.number, state.hash)
+            return state
+
+        return decode_or_reread(self._backend, path, found, decode)
 
     def state_of(self, cap: MutableDirectoryVerify, sealed: bytes, version: Version = b"") -> SlotState:
         """Read a state that was got from somewhere, and check its signature; it is not compared with what this client has seen.

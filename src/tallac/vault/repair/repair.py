@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 
 from tallac.caps import Cap, MutableDirectoryVerify
-from tallac.errors import DamageError, ObjectNotFoundError, StoreError
-from tallac.interfaces import Expect
+from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
+from tallac.interfaces import Expect, KeepsFormerStates
 from tallac.vault.access.duplicates import check_duplicates, copy_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
@@ -77,6 +77,7 @@ class Repair:
         """
         try:
             self._repair_structure()
+            self._take_former_states()
             roots = self._repair_roots()
             self._repair_slots(roots)
             self._repair_packs()
@@ -157,6 +158,29 @@ class Repair:
             index.publish(found)
             index.look_at_packs()
 
+    def _take_former_states(self) -> None:
+        """Put back the former states of damaged slots where the backend keeps them; first, since slots lead to all else."""
+        for item in list(self._backend.list(SLOT_PREFIX)):
+            try:
+                self._slots.open_root(item.name, self._keeper)
+            except DamageError as error:
+                self._take_former_state(item.name, error)
+
+    def _take_former_state(self, path: str, damage: DamageError) -> bool:
+        """Put back one slot's former state, unless the mirror has a later one; say whether that was done."""
+        former = self._backend.get_former(path) if isinstance(self._backend, KeepsFormerStates) else None
+        try:
+            number = 0 if former is None else self._slots.number_in(path, former)
+        except DamageError:
+            number = 0
+        if former is None or not number or (self._mirror is not None and self._mirror.slot_number(path) >= number):
+            return False
+        self._did(f"put back in its former state: {path} ({damage})")
+        if not self._options.is_dry_run:
+            found = self._backend.get_versioned(path)
+            self._backend.put(path, former, expect=Expect.ABSENT if found is None else found[1])
+        return True
+
     def _repair_roots(self) -> list[MutableDirectoryVerify]:
         """Make the roots again from the slots where their register is lost; give the roots."""
         roots = self._components.require_roots()
@@ -182,6 +206,8 @@ class Repair:
                 continue
             except DamageError as error:
                 damage = error
+            if isinstance(damage, MissingObjectError) and self._take_former_state(path, damage):
+                continue
             state = None if self._mirror is None else self._mirror.slot(path, cap)
             if state is None:
                 self._left(f"{damage}; a mirror may have it: repair with --from")
