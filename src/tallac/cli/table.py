@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ln": ("files:ln", "Link a file or directory under a second name."),
     "unlink": ("files:unlink", "Remove an entry from its directory."),
     "serve": ("gateway:serve", "Serve Tahoe-LAFS's web API on a vault."),
-    "webopen": ("gateway:webopen", "Open a path in the web browser, through a node."),
+    "webopen": ("gateway:webopen", "Open a path in the web browser."),
     "completion": ("program:completion", "Print a shell completion script."),
     "man": ("program:man", "Print or write manual pages."),
 }

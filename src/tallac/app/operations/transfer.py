@@ -135,7 +135,7 @@ class Files:
     def _places(self, sources: Sequence[str]) -> tuple[Grid, list[Place]]:
         local = [source for source in sources if not is_remote(source)]
         if local:
-            raise UsageError(f"{local[0]}: neither this nor the target is on a grid; write ALIAS:PATH for a path on a grid")
+            raise UsageError(f"{local[0]}: neither this nor the target is in a vault; write ALIAS:PATH for a path in a vault")
         resolved = [self._workspace.resolve(source) for source in sources]
         for (other, _), text in zip(resolved, sources, strict=True):
             _require_same(resolved[0][0], other, text)
