@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from tallac.backup.decide import Comparison
 from tallac.backup.pending_directory import DirectoryAssembler, PendingDirectory
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Ledger
@@ -31,6 +32,7 @@ class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         trusts_timestamps: Whether files that look as they did are taken to be what they were.
+        comparison: How such files are recognised.
         stack: At the source.
         own: Tells what is Tallac's own, which is left out.
     """
@@ -46,3 +48,4 @@ class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
     stack: DirectoryStack
     own: OwnFiles
     trusts_timestamps: bool = True
+    comparison: Comparison = msgspec.field(default_factory=Comparison)

@@ -1,23 +1,34 @@
 """Whether a file can be taken to be what is stored of it already. Pure: nothing is looked up here.
 
-The size, mtime, inode and device must be the same, and so must ctime, which the kernel sets at every change of content or metadata
-and which no program can set back. That holds only where the recorded ctime was safely in the past when the directory's reading
-began: a second write within one tick of the file system's clock leaves ctime as it was (borg#3536).
+The size, mtime and inode must be the same, and so must ctime, which the kernel sets at every change of content or metadata and
+which no program can set back. That holds only where the recorded ctime was safely in the past when the directory's reading began: a
+second write within one tick of the file system's clock leaves ctime as it was (borg#3536).
+
+The device never counts: most file systems get whatever number is free when they are mounted, and each snapshot of a btrfs subvolume
+has one of its own. The inode does not count on file systems where the same file gets another one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import msgspec
 from blake3 import blake3
 
 from tallac.dag import Entry, Metadata, is_time
-from tallac.source import SourceEntry, metadata_of
+from tallac.source import Mounts, SourceEntry, metadata_of
 
 FINE_GRANULARITY_NS = 20_000_000
 """The kernel's own clock for timestamps ticks every 1 to 10 ms."""
 
 COARSE_GRANULARITY_NS = 2_000_000_000
 """FAT counts 2 s, HFS+, ext3 and old NFS servers whole seconds; FAT's creation time and some servers 1/100 s."""
+
+FAR_CLOCK_NS = 60_000_000_000
+"""So far behind this machine's clock a server's may be."""
+
+UNCHANGED_BY = ("size", "mtime", "ctime", "inode")
+"""The fields that may be compared; the first two always are."""
 
 _WHOLE_SIZE_KEY = "whole size"
 _COARSE_TICK_NS = 10_000_000
@@ -39,12 +50,39 @@ def is_recorded_safely(ctime_ns: int, read_ns: int) -> bool:
     return ctime_ns < read_ns - granularity_ns(ctime_ns)
 
 
-def is_same_file(found: SourceEntry, recorded: Entry) -> bool:
+class Comparison(msgspec.Struct, frozen=True):
+    """How files of one source are recognised.
+
+    Attributes:
+        mounts: Tell of what kind the file system of a device is.
+        fields: Those of `UNCHANGED_BY` that count.
+    """
+
+    mounts: Mounts = msgspec.field(default_factory=Mounts)
+    fields: frozenset[str] = frozenset(UNCHANGED_BY)
+
+    def is_safe(self, found: SourceEntry, read_ns: int) -> bool:
+        """Whether any later change of a file shows in its times, whose directory was read at a certain time."""
+        is_far = self.mounts.has_far_clock(found.device)
+        # Where there is no ctime, or one that follows mtime, it is mtime that a later change shows in.
+        if found.ctime_ns <= 0 or is_far or "ctime" not in self.fields:
+            stamp_ns = max(found.ctime_ns, found.mtime_ns)
+        else:
+            stamp_ns = found.ctime_ns
+        return is_recorded_safely(stamp_ns, read_ns - FAR_CLOCK_NS if is_far else read_ns)
+
+    def is_as_recorded(self, found: SourceEntry, recorded: Entry, read_ns: int) -> bool:
+        """Whether a file, special file or directory is what was recorded of it when its directory was read at a certain time."""
+        fields = self.fields - {"inode"} if self.mounts.has_moving_numbers(found.device) else self.fields
+        return self.is_safe(found, read_ns) and is_same_file(found, recorded, fields)
+
+
+def is_same_file(found: SourceEntry, recorded: Entry, fields: Collection[str] = UNCHANGED_BY) -> bool:
     """Whether a file, special file or directory has the stat fields that were recorded.
 
     The size counts for regular files only: a cap tells that of nothing else.
     """
-    return _has_same_fields(found, recorded.metadata) and (recorded.size == found.size or not found.is_regular)
+    return _has_same_fields(found, recorded.metadata, fields) and (recorded.size == found.size or not found.is_regular)
 
 
 def mark_beginning(found: SourceEntry, encoded: bytes) -> Entry:
@@ -57,12 +95,11 @@ def is_beginning(found: SourceEntry, recorded: Entry) -> bool:
     return _has_same_fields(found, recorded.metadata) and recorded.metadata.other == {_WHOLE_SIZE_KEY: found.size}
 
 
-def _has_same_fields(found: SourceEntry, metadata: Metadata) -> bool:
+def _has_same_fields(found: SourceEntry, metadata: Metadata, fields: Collection[str] = UNCHANGED_BY) -> bool:
     return (
-        is_time(metadata.ctime, divmod(found.ctime_ns, 1_000_000_000))
+        ("ctime" not in fields or is_time(metadata.ctime, divmod(found.ctime_ns, 1_000_000_000)))
         and is_time(metadata.mtime, divmod(found.mtime_ns, 1_000_000_000))
-        and metadata.inode == found.inode
-        and metadata.device == found.device
+        and ("inode" not in fields or metadata.inode == found.inode)
         and metadata.mode == found.mode
         and not metadata.changed
     )

@@ -10,6 +10,7 @@ import msgspec
 from blake3 import blake3
 
 from tallac.backup.context import WalkContext
+from tallac.backup.decide import Comparison
 from tallac.backup.pending_directory import DirectoryAssembler, PendingDirectory, outcome
 from tallac.backup.recorded import StoredBefore, find_recorded
 from tallac.backup.request import BackupRequest, open_source
@@ -91,6 +92,7 @@ def dry_run(
             stack=stack.enter_context(DirectoryStack(root, filesystem=filesystem)),
             own=request.own,
             trusts_timestamps=request.trusts_timestamps,
+            comparison=Comparison(filesystem.mounts(), request.unchanged_by),
         )
         target = None if grid is None else find_target(grid, request.root, request.path)
         selection = request.selection.at_root(request.source, filesystem.fstat(root).st_dev, request.scope, request.own.file_inodes)

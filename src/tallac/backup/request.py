@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tallac.backup.decide import UNCHANGED_BY
 from tallac.caps import DirectoryWriteCap
 from tallac.dag import SnapshotFacts, display_path
 from tallac.errors import SourceError, UsageError
@@ -31,6 +32,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
         workers: How many worker processes may be started; 0 reads everything in this one.
         time_ns: What the snapshot is named by, UTC; None for the time at which it is entered.
         trusts_timestamps: Whether files that look as they did are taken to be what they were, and not read.
+        unchanged_by: By which fields such files are recognised; see `UNCHANGED_BY`.
         skips_unchanged: Whether no snapshot is entered where `Latest` has the very same files.
     """
 
@@ -48,6 +50,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
     time_ns: int | None = None
     trusts_timestamps: bool = True
     skips_unchanged: bool = False
+    unchanged_by: frozenset[str] = frozenset(UNCHANGED_BY)
 
     @property
     def named_sources(self) -> tuple[bytes, ...]:

@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from tallac.backup.context import WalkContext
+from tallac.backup.decide import Comparison
 from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
@@ -164,6 +165,7 @@ class _Run:
                 stack=walked,
                 own=self._request.own,
                 trusts_timestamps=self._request.trusts_timestamps,
+                comparison=Comparison(self._filesystem.mounts(), self._request.unchanged_by),
             )
             recorded = find_recorded(self._grid, target, self._request, record, ledger)
             if not ledger.has_previous:

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from tallac.backup.context import WalkContext
-from tallac.backup.decide import Subdirectories, is_recorded_safely, is_same_file
+from tallac.backup.decide import Subdirectories
 from tallac.backup.files import QUEUED_MAX
 from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.pending_directory import EntrySlot, PendingDirectory, with_missing
@@ -81,6 +81,8 @@ class Walk:
         # What a prune takes is no loss for what hangs from a root; but records know nothing of roots.
         self._epoch = None if context.writer.has_losses else context.writer.epoch
         self._trusts_timestamps = context.trusts_timestamps
+        self._comparison = context.comparison
+        self._is_as_recorded = context.comparison.is_as_recorded
         self._removed = RemovedCounter(context.grid, context.record, context.ledger)
         self._own = OwnLeftOut(context.own, context.filesystem, context.ledger.observer)
         self._unreadable: set[bytes] = set()
@@ -216,7 +218,7 @@ class Walk:
         provisional = ProvisionalEntries(self._record, pending.path)
         for found in listing.entries(partial(self._exclude, pending)):
             old = old_entries.find(found.name)
-            if not is_recorded_safely(found.ctime_ns, pending.read_ns):
+            if not self._comparison.is_safe(found, pending.read_ns):
                 pending.discard_signature()
             if stat.S_ISDIR(found.mode):
                 below = _below(old, recorded)
@@ -254,7 +256,7 @@ class Walk:
             if found.name not in self._own.names(pending.path):
                 pending.discard_signature()
             return
-        is_same = old is not None and request.recorded is not None and _is_as_recorded(found, old, request.recorded.read_ns)
+        is_same = old is not None and request.recorded is not None and self._is_as_recorded(found, old, request.recorded.read_ns)
         metadata = old.metadata if old is not None and is_same else self._directory_metadata(pending, found, request)
         metadata = _with_extent(metadata, request.selection)
         if isinstance(visited, DirectoryRow):
@@ -297,7 +299,7 @@ class Walk:
             self._ledger.miss_attributes(path, problem.strerror or str(problem))
 
     def _is_reusable(self, found: SourceEntry, old: Entry, recorded: Recorded) -> bool:
-        if not (self._trusts_timestamps or not found.is_regular) or not _is_as_recorded(found, old, recorded.read_ns):
+        if not (self._trusts_timestamps or not found.is_regular) or not self._is_as_recorded(found, old, recorded.read_ns):
             return False
         if EncodedCap(old.encoded).is_literal_file:
             return True
@@ -317,7 +319,7 @@ class Walk:
             self._store_special(pending, found, old)
             return
         stored = provisional.find(found.name) if self._trusts_timestamps else []
-        if stored and _is_as_recorded(found, *stored[0]) and self._context.writer.holds_all(stored[0].entry.encoded):
+        if stored and self._is_as_recorded(found, *stored[0]) and self._context.writer.holds_all(stored[0].entry.encoded):
             self._add(pending, stored[0].entry, compare(stored[0].entry, old))
         else:
             self._context.files.read(pending, found, old, stored)
@@ -382,10 +384,6 @@ def _with_extent(metadata: Metadata, selection: DirectorySelection) -> Metadata:
     if (metadata.partial, metadata.mounted) == (is_partial, is_mounted):
         return metadata
     return msgspec.structs.replace(metadata, partial=is_partial, mounted=is_mounted)
-
-
-def _is_as_recorded(found: SourceEntry, recorded: Entry, read_ns: int) -> bool:
-    return is_recorded_safely(found.ctime_ns, read_ns) and is_same_file(found, recorded)
 
 
 def _below(old: Entry | None, recorded: Recorded | None) -> Recorded | None:

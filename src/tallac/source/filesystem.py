@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
+from tallac.source.mounts import Mounts
+
 if sys.platform != "win32":
     import fcntl
 
@@ -71,6 +73,10 @@ class FileSystem:
             return 0
         answer = fcntl.ioctl(descriptor, _GET_FLAGS_REQUEST, bytes(_FLAGS_SIZE))
         return int(struct.unpack_from("I", answer)[0])
+
+    def mounts(self) -> Mounts:
+        """Return what is mounted now."""
+        return Mounts.read()
 
 
 REAL = FileSystem()

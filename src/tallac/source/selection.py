@@ -239,7 +239,7 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         """Return the rules for a source that begins here, on this file system."""
         if not self.root.selection.one_file_system:
             return self
-        return replace(self, digest=_digest(self.digest, b"device", b"%d" % device), device=device)
+        return replace(self, digest=_digest(self.digest, b"device"), device=device)
 
     def sign(self, signature: bytes) -> bytes:
         """Make a listing's signature one of the listing and of what is left out of it."""

@@ -14,15 +14,14 @@ from tallac.source.entry import SourceEntry
 
 SIGNATURE_SIZE = 32
 _CHUNK_COUNT = 1024
-_TAG = b"tallac source signature 2\n"
+_TAG = b"tallac source signature 3\n"
 _INTEGER_MIN, _INTEGER_MAX = -(1 << 63), (1 << 64) - 1
 
 _encode = msgspec.msgpack.Encoder().encode
-# All fields but `blocks`, which delayed allocation changes without a change of the file.
-_fields = attrgetter("mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "inode", "device", "links", "rdev")
-_status_fields = attrgetter(
-    "st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev", "st_nlink", "st_rdev"
-)
+# All fields but `blocks`, which delayed allocation changes without a change of the file, and the device: most file systems get the
+# number that is free when they are mounted.
+_fields = attrgetter("mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "inode", "links", "rdev")
+_status_fields = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_nlink", "st_rdev")
 
 
 def signature(entries: Iterable[SourceEntry]) -> bytes:

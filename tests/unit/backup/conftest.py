@@ -15,6 +15,7 @@ import pytest
 from tests.ticks import AHEAD_NS, pass_a_tick
 
 from tallac.backup import BackupSummary, Change, Observer, Progress
+from tallac.backup.decide import UNCHANGED_BY
 from tallac.backup.dry_run import DryRunSummary, dry_run
 from tallac.backup.request import BackupRequest
 from tallac.backup.run import back_up
@@ -88,13 +89,14 @@ class Wishes:
 
     Attributes:
         sources: Names below the source that are backed up in its place; none for the source itself.
-        time_ns, trusts_timestamps, skips_unchanged: See `BackupRequest`.
+        time_ns, trusts_timestamps, skips_unchanged, unchanged_by: See `BackupRequest`.
     """
 
     sources: tuple[str, ...] = ()
     time_ns: int | None = None
     trusts_timestamps: bool = True
     skips_unchanged: bool = False
+    unchanged_by: frozenset[str] = frozenset(UNCHANGED_BY)
 
 
 class Bench:
@@ -163,6 +165,7 @@ class Bench:
             time_ns=self.wishes.time_ns,
             trusts_timestamps=self.wishes.trusts_timestamps,
             skips_unchanged=self.wishes.skips_unchanged,
+            unchanged_by=self.wishes.unchanged_by,
         )
 
     def names(self, *path: bytes) -> list[bytes]:

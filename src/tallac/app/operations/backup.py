@@ -26,6 +26,7 @@ from tallac.app.operations.exclusions import read_list
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.workspace import Workspace
 from tallac.backup import BackupSummary, Observer
+from tallac.backup.decide import UNCHANGED_BY
 from tallac.backup.dry_run import DryRunSummary, dry_run
 from tallac.backup.request import WORKERS, BackupRequest
 from tallac.backup.run import back_up
@@ -53,6 +54,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
         host: The host name in the snapshot; None for the machine's own.
         time_ns: What the snapshot is named by, nanoseconds since 1970, UTC; None for the time at which it is made.
         ignore_timestamps: Read all files, also those that look as they did.
+        unchanged_by: By which of `UNCHANGED_BY` files are recognised; `size` and `mtime` have to be among them.
         skip_if_unchanged: Make no snapshot if the latest one has the very same files.
         include_own: Back up Tallac's own keys, configuration, state and vaults as well, save for the vault that this goes into.
     """
@@ -62,6 +64,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None = None
     time_ns: int | None = None
     ignore_timestamps: bool = False
+    unchanged_by: tuple[str, ...] = UNCHANGED_BY
     skip_if_unchanged: bool = False
     include_own: bool = False
 
@@ -71,6 +74,9 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UsageError: The snapshot is to have a time that has not come yet: nothing newer would ever become the latest one.
         """
+        if not {"size", "mtime"} <= set(self.unchanged_by) <= set(UNCHANGED_BY):
+            fields = ",".join(self.unchanged_by)
+            raise UsageError(f"--unchanged-by {fields}: give size,mtime, and as far as they stay the same ctime and inode")
         if self.time_ns is not None and self.time_ns > now_ns:
             raise UsageError("a snapshot can't have a time in the future; give an earlier one")
 
@@ -283,6 +289,7 @@ def _request(
         time_ns=options.time_ns,
         trusts_timestamps=not options.ignore_timestamps,
         skips_unchanged=options.skip_if_unchanged,
+        unchanged_by=frozenset(options.unchanged_by),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import click
 
 from tallac.app.operations.backup import BackupOptions
+from tallac.backup.decide import UNCHANGED_BY
 from tallac.cli.options.exclusions import exclusions_of
 from tallac.cli.options.option import flag, option, several
 from tallac.look.moments import parse_moment
@@ -23,6 +24,11 @@ def backup_options() -> list[click.Parameter]:
         option("--host", metavar="HOST", text="Record this host name.", synonyms=("-H",)),
         flag("--ignore-timestamps", text="Read all files, even if they look unchanged.", synonyms=("-f", "--force")),
         flag("--include-own", text="Back up Tallac's own keys, configuration and state, too."),
+        option(
+            "--unchanged-by",
+            metavar="FIELDS",
+            text="Compare only these fields to see whether a file changed: size,mtime[,ctime][,inode].",
+        ),
         flag("--skip-if-unchanged", text="Do not create a snapshot if nothing changed."),
     ]
 
@@ -41,6 +47,7 @@ def options_of(values: Mapping[str, Any], standard_input: BinaryIO) -> BackupOpt
         host=values["host"],
         time_ns=None if when is None else parse_moment(when, now_ns),
         ignore_timestamps=values["ignore_timestamps"],
+        unchanged_by=UNCHANGED_BY if values["unchanged_by"] is None else tuple(values["unchanged_by"].split(",")),
         skip_if_unchanged=values["skip_if_unchanged"],
         include_own=values["include_own"],
     )
