@@ -152,5 +152,5 @@ def test_restore(home: Tallac, source: Path, tmp_path: Path) -> None:
     assert b"restored  3 files, 4 directories, 4.01 kB" in home("restore", "home:docs/Latest", tmp_path / "out").out
     summary = json.loads(home("restore", "--json", "home:docs/Latest/parent", tmp_path / "parent").lines[-1])
     assert (summary["files"], summary["complete"]) == (3, True)
-    home("restore", "home:docs/Latest/parent/blah.txt", tmp_path / "file")
+    home("restore", "home:docs/Latest/parent/blah.txt", f"{tmp_path}/file/")
     assert (tmp_path / "file" / "blah.txt").read_text() == "blah"

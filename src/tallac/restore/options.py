@@ -71,6 +71,7 @@ class RestoreSettings(msgspec.Struct, frozen=True):
         user_rules, group_rules: Whom things go to instead of those they belonged to.
         inherits_acls: New files get ACLs from a default ACL of the destination, which must be taken off them.
         inherits_flags: New files get inode flags from the destination, which must be taken off them.
+        is_beside_others: A single file is restored beside what is there, none of which it replaces.
         replaces: Files may be there already. Each is written under another name, and takes its own when it is whole.
         umask: Decides the mode of what was stored without one.
     """
@@ -82,4 +83,5 @@ class RestoreSettings(msgspec.Struct, frozen=True):
     inherits_acls: bool = False
     inherits_flags: bool = False
     replaces: bool = False
+    is_beside_others: bool = False
     umask: int = msgspec.field(default_factory=read_umask)

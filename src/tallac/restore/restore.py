@@ -76,14 +76,14 @@ def restore(
         with open_folder_if_there(path, must_be_empty=must_be_empty, system=system) as there:
             if there is not None:
                 _guard_home(there, path, options)
-            settings = _settings(options, there, path)
+            settings = _settings(options, there, path, entry)
             DryRun(grid, there.descriptor if there else None, options, settings, tally).run(entry)
         return tally.summary
     with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
         _guard_home(folder, path, options)
         if must_be_empty:
             _stop_inheritance(folder, path)
-        settings = _settings(options, folder, path)
+        settings = _settings(options, folder, path, entry)
         runner = make_runner(folder.descriptor, settings) if make_runner else None
         # Workers use the real calls; whoever bends them wants to see them all.
         count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
@@ -95,7 +95,7 @@ def restore(
     return tally.summary
 
 
-def _settings(options: RestoreOptions, folder: Folder | None, path: bytes) -> RestoreSettings:
+def _settings(options: RestoreOptions, folder: Folder | None, path: bytes, entry: Entry) -> RestoreSettings:
     is_in_place = options.overwrite is not None
     return RestoreSettings(
         destination=path,
@@ -106,6 +106,7 @@ def _settings(options: RestoreOptions, folder: Folder | None, path: bytes) -> Re
         inherits_acls=is_in_place or (folder is not None and folder.inherits_acls),
         inherits_flags=is_in_place or (folder is not None and folder.inherits_flags),
         replaces=is_in_place,
+        is_beside_others=not is_in_place and not entry.is_directory,
     )
 
 

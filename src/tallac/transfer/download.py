@@ -25,23 +25,34 @@ if TYPE_CHECKING:
 
 FILE_MODE = 0o666
 FOLDER_MODE = 0o777
+_PAGE_SIZE = 4096
+_ZEROS = bytes(_PAGE_SIZE)
 
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def download(reader: CapReader, place: Place, path: Path, report: CopyReport | None = None) -> int:
+def download(
+    reader: CapReader, place: Place, path: Path, report: CopyReport | None = None, *, replaces_existing: bool = True
+) -> int:
     """Write a file's content to a local path, completely or not at all, and return its length in bytes.
 
-    An existing file is replaced; a device or pipe is written to. A symbolic link in the path is the user's own and is followed.
+    A folder gets it under its own name. An existing file is replaced unless that is ruled out; a device or pipe is written to.
+    A symbolic link in the path is the user's own and is followed.
 
     Raises:
-        EntryError: The place is a directory. DestinationError: The path can't be written.
+        EntryError: The place is no regular file.
+        DestinationError: The path can't be written, or exists.
         As `find` and `CapReader.open_file`.
     """
     report = report or CopyReport()
     found = find(reader, place)
     report.bytes_expected = size_of(found)
+    file_of(found)
+    if place.name is not None and path.is_dir():
+        path /= os.fsdecode(place.name)
+    if not replaces_existing and path.is_file():
+        raise DestinationError(f"{path}: exists already; choose another name, or replace it with --force")
     length = _download_to(reader, found, path, report)
     report.files += 1
     return length
@@ -208,6 +219,25 @@ class _DescriptorSink:
             rest = rest[os.write(self._descriptor, rest) :]
 
 
+class _SparseSink(_DescriptorSink):
+    """A sink that leaves pages of zeros out of a new, empty regular file; `finish` gives the file its length."""
+
+    def write(self, data: Buffer, /) -> None:
+        rest = memoryview(data)
+        start = 0
+        for offset in range(0, len(rest), _PAGE_SIZE):
+            page = rest[offset : offset + _PAGE_SIZE]
+            if page == _ZEROS[: len(page)]:
+                super().write(rest[start:offset])
+                os.lseek(self._descriptor, len(page), os.SEEK_CUR)
+                start = offset + len(page)
+        super().write(rest[start:])
+
+    def finish(self) -> None:
+        """Make the file end where it would if all had been written."""
+        os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR))
+
+
 def _make_folder(parent: int, name: bytes, path: Path) -> None:
     """Make a folder, unless there is one."""
     try:
@@ -223,7 +253,12 @@ def _write_file(reader: CapReader, cap: FileReadCap, metadata: Metadata, folder:
     def write(new: bytes) -> int:
         descriptor = os.open(new, _NEW_FILE_FLAGS, mode, dir_fd=folder)
         try:
-            return fetch(reader, cap, _DescriptorSink(descriptor), report.advance)
+            if not metadata.holes:
+                return fetch(reader, cap, _DescriptorSink(descriptor), report.advance)
+            sink = _SparseSink(descriptor)
+            length = fetch(reader, cap, sink, report.advance)
+            sink.finish()
+            return length
         finally:
             os.close(descriptor)
 

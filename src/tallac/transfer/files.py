@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tallac.caps import FileReadCap, FileWriteCap
@@ -26,21 +27,39 @@ class Sink(Protocol):
 
 
 class CountedContent:
-    """A stream whose errors name it and whose bytes are counted; a file can be read again from its first position."""
+    """A stream whose errors name it and whose bytes are counted; a file can be read again from its first position.
 
-    def __init__(self, content: FileContent, name: str, report: CopyReport) -> None:
+    The holes of a sparse file are not read; they are ascending (offset, length).
+    """
+
+    def __init__(self, content: FileContent, name: str, report: CopyReport, holes: Sequence[tuple[int, int]] = ()) -> None:
         self._content = content
         self._name = name
         self._report = report
         self._file = content if isinstance(content, io.IOBase) and content.seekable() else None
         self._start = self._file.tell() if self._file is not None else 0
+        self._holes = holes
 
     def readinto(self, buffer: memoryview, /) -> int:
         try:
-            length = self._content.readinto(buffer) or 0
+            length = self._skip_hole(buffer) or self._content.readinto(buffer) or 0
         except OSError as error:
             raise SourceError(f"{self._name}: can't read it ({error.strerror})") from error
         self._report.advance(length)
+        return length
+
+    def _skip_hole(self, buffer: memoryview) -> int:
+        """Write the zeros of a hole that the file is at, without reading them; return their number, 0 where there is data."""
+        if self._file is None or not self._holes:
+            return 0
+        position = self._file.tell()
+        before = bisect_right(self._holes, (position, 1 << 63)) - 1
+        end = sum(self._holes[before]) if before >= 0 else 0
+        length = min(len(buffer), end - position)
+        if length <= 0:
+            return 0
+        buffer[:length] = bytes(length)
+        self._file.seek(position + length)
         return length
 
     def rewind(self) -> bool:
@@ -80,7 +99,7 @@ def put_file(
         FencedError: A prune fenced the session, and the stream can't be read again.
     """
     report = report or CopyReport()
-    counted = CountedContent(content, name, report)
+    counted = CountedContent(content, name, report, metadata.holes)
     try:
         return _put_once(grid, place, counted, metadata)
     except FencedError:
@@ -146,8 +165,15 @@ def fetch(reader: CapReader, cap: FileReadCap, sink: Sink, progress: Callable[[i
 
 
 def metadata_of_file(descriptor: int) -> Metadata:
-    """Return the mode and modification time of an open file as metadata; those of a pipe or terminal mean nothing."""
+    """Return mode, modification time and holes of an open file as metadata; those of a pipe or terminal mean nothing."""
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
         return Metadata()
-    return Metadata(mode=facts.st_mode, mtime=time_from_ns(facts.st_mtime_ns))
+    holes: tuple[tuple[int, int], ...] = ()
+    if facts.st_blocks * 512 < facts.st_size:
+        from tallac.source import read_holes  # lazy import: a listing does without it
+
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        holes = read_holes(descriptor, facts.st_size)
+        os.lseek(descriptor, position, os.SEEK_SET)
+    return Metadata(mode=facts.st_mode, mtime=time_from_ns(facts.st_mtime_ns), holes=holes)

@@ -8,9 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, ReadCap, WriteCap
-from tallac.dag import Ancestors, Entry, Metadata
+from tallac.dag import Ancestors, Entry, FileType, Metadata, display_path
 from tallac.errors import AuthorityError, EntryError, EntryNotFoundError, NotADirectoryCapError
 from tallac.interfaces import CapReader
+
+_KIND_NAMES = {
+    FileType.DIRECTORY: "directory",
+    FileType.FIFO: "FIFO",
+    FileType.SOCKET: "socket",
+    FileType.BLOCK_DEVICE: "block device",
+    FileType.CHARACTER_DEVICE: "character device",
+}
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -118,13 +126,20 @@ def directory_of(cap: ReadCap, place: Place) -> DirectoryReadCap:
 
 
 def file_of(found: Found) -> FileReadCap:
-    """Return the cap if it is that of a file.
+    """Return the cap if it is that of a regular file.
 
     Raises:
-        EntryError: The cap is that of a directory.
+        EntryError: The cap is that of a directory, or the entry is that of a link, FIFO, socket or device.
     """
     if not isinstance(found.cap, FileReadCap):
         raise EntryError(f"{found.place}: a directory, and this takes a file; use cp -r or restore for directories")
+    kind = found.metadata.file_type
+    if kind is FileType.SYMLINK:
+        target = found.metadata.target
+        where = "" if target is None else f" to {display_path(target)}"
+        raise EntryError(f"{found.place}: a symbolic link{where}; give the path that it leads to, or restore the link itself")
+    if kind not in (None, FileType.REGULAR):
+        raise EntryError(f"{found.place}: a {_KIND_NAMES[kind]}, which has no content; `tallac restore` creates it again")
     return found.cap
 
 

@@ -238,9 +238,10 @@ class _Planner(msgspec.Struct):
 
     def _store(self, descriptor: int, path: Path, name: bytes) -> Entry:
         with FileIO(descriptor) as file:
-            cap = self.writer.put_file(CountedContent(file, str(path), self.report))
+            metadata = metadata_of_file(descriptor)
+            cap = self.writer.put_file(CountedContent(file, str(path), self.report, metadata.holes))
             self.report.files += 1
-            return Entry.of(name, cap, metadata_of_file(descriptor))
+            return Entry.of(name, cap, metadata)
 
     def _add_found(self, plan: PlannedDirectory, found: Found, name: bytes | None) -> None:
         cap = found.cap

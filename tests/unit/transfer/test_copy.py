@@ -244,7 +244,7 @@ def test_download_into_a_device(grid: MemoryGrid, place: PlaceMaker, put: Put, t
     put("file", b"new")
     assert download(grid, place("file"), Path("/dev/null")) == 3
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").mkdir(parents=True)
     with pytest.raises(DestinationError, match="folder is in the way"):
         download(grid, place("file"), tmp_path / "folder")
     with pytest.raises(DestinationError, match="nowhere"):

@@ -8,11 +8,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tallac.app.workspace import Workspace
+from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
+from tallac.errors import EntryNotFoundError
 from tallac.interfaces import Grid
 from tallac.restore import ArchiveKind, RestoreObserver, RestoreOptions, RestoreSummary, restore, write_archive
 from tallac.restore.archive.archive import Sink
-from tallac.transfer import find
+from tallac.transfer import Place, find, find_or_none
 
 
 class Restores:
@@ -29,10 +31,24 @@ class Restores:
         options: RestoreOptions | None = None,
         observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
-        """Restore a directory, or a file, into a folder: a new or empty one, unless the options say otherwise."""
-        grid, entry = self._find_stored(place)
+        """Restore a directory, or a file, into a folder: a new or empty one, unless the options say otherwise.
+
+        Patterns may be written with the paths that things had in the source.
+
+        A file is restored under its own name into a folder that is there, or whose name ends in a slash; anything else is the
+        name that it gets.
+
+        Raises:
+            EntryNotFoundError: Nothing matches the patterns.
+        """
+        grid, located, entry = self._find_stored(place)
         options = replace(options or RestoreOptions(), protected=self._own_folders(grid))
-        return restore(grid, entry, folder, options=options, observer=observer)
+        options = _by_paths_of_source(grid, located, entry, options)
+        if not entry.is_directory and options.selection.is_everything:
+            entry, folder = _named_by(folder, entry)
+        summary = restore(grid, entry, folder, options=options, observer=observer)
+        _require_match(place, options)
+        return summary
 
     def archive(
         self,
@@ -43,14 +59,17 @@ class Restores:
         options: RestoreOptions | None = None,
         observer: RestoreObserver | None = None,
     ) -> RestoreSummary:
-        """Write a directory, or a file, to a stream as an archive."""
-        grid, entry = self._find_stored(place)
-        return write_archive(grid, entry, sink, kind, options=options or RestoreOptions(), observer=observer)
+        """Write a directory, or a file, to a stream as an archive. Patterns are read, and matches required, as above."""
+        grid, located, entry = self._find_stored(place)
+        options = _by_paths_of_source(grid, located, entry, options or RestoreOptions())
+        summary = write_archive(grid, entry, sink, kind, options=options, observer=observer)
+        _require_match(place, options)
+        return summary
 
-    def _find_stored(self, place: str) -> tuple[Grid, Entry]:
+    def _find_stored(self, place: str) -> tuple[Grid, Place, Entry]:
         grid, located = self._workspace.resolve(place)
         found = find(grid, located)
-        return grid, Entry.of(located.name or b"", found.cap, found.metadata)
+        return grid, located, Entry.of(located.name or b"", found.cap, found.metadata)
 
     def _own_folders(self, grid: Grid) -> frozenset[tuple[int, int]]:
         """Return device and inode of the folders that a restore must never delete."""
@@ -58,3 +77,62 @@ class Restores:
         paths = (folders.configuration, folders.state, folders.vault, self._workspace.folder_of(grid))
         found = [os.stat(path) for path in paths if path is not None and os.path.exists(path)]
         return frozenset((status.st_dev, status.st_ino) for status in found)
+
+
+def _named_by(path: str | Path, entry: Entry) -> tuple[Entry, str]:
+    """Return a file under the name that a path gives it, and the folder that it is restored to."""
+    text = os.fspath(path)
+    folder, name = os.path.split(text)
+    if not name or name in (os.curdir, os.pardir) or os.path.isdir(text):
+        return entry, text
+    return replace(entry, name=os.fsencode(name)), folder or os.curdir
+
+
+def _require_match(place: str, options: RestoreOptions) -> None:
+    if not options.selection.has_matched:
+        raise EntryNotFoundError(
+            f"{place}: nothing matches {', '.join(options.selection.texts)}; "
+            f"patterns are as in a .gitignore file, and `tallac ls -R {place}` shows the paths"
+        )
+
+
+def _by_paths_of_source(grid: Grid, place: Place, entry: Entry, options: RestoreOptions) -> RestoreOptions:
+    """Read patterns that begin with the path of the source, as of `/home/ann/docs/*.txt`, as paths in the snapshot."""
+    if not any(text.lstrip("!").startswith("/") for text in options.selection.texts):
+        return options
+    root = _path_in_source(grid, place)
+    cap = entry.cap
+    if root is None or root == b"/" or not isinstance(cap, DirectoryReadCap):
+        return options
+    if grid.read_directory(cap).get(root.split(b"/")[1]) is not None:
+        return options  # The snapshot itself has what such a pattern may mean.
+    prefix = os.fsdecode(root)
+
+    def rewrite(text: str) -> str:
+        negation = "!" if text.startswith("!") else ""
+        path = text.removeprefix("!")
+        if path.rstrip("/") == prefix:
+            return f"{negation}/**"
+        return f"{negation}{path.removeprefix(prefix)}" if path.startswith(f"{prefix}/") else text
+
+    return replace(options, selection=options.selection.rewritten(rewrite))
+
+
+def _path_in_source(grid: Grid, place: Place) -> bytes | None:
+    """Return the path that a directory in a snapshot had in the source; None where that is not known."""
+    for length in range(len(place.path), -1, -1):
+        snapshot = Place(place.cap, place.path[:length], place.label)
+        facts = find(grid, snapshot).metadata.snapshot
+        if facts is not None:
+            source = next((source for source in facts.sources if source.startswith(b"/")), None)
+            return None if source is None else os.path.join(_root_of(grid, snapshot, source), *place.path[length:])
+    return None
+
+
+def _root_of(grid: Grid, snapshot: Place, source: bytes) -> bytes:
+    """Return what a snapshot's root was: a source is the root, or lies in the snapshot under its path from there."""
+    names = source.split(b"/")[1:]
+    for length in range(len(names)):
+        if find_or_none(grid, snapshot.child(*names[length:])) is not None:
+            return b"/" + b"/".join(names[:length])
+    return source

@@ -59,10 +59,10 @@ class Files:
         grid, located = self._workspace.resolve(place)
         return get_file(grid, located, sink, report)
 
-    def download(self, place: str, path: str | Path, report: CopyReport | None = None) -> int:
-        """Write a file's content to a local path, complete or not at all."""
+    def download(self, place: str, path: str | Path, report: CopyReport | None = None, *, replaces_existing: bool = True) -> int:
+        """Write a file's content to a local path, or into a folder under its own name, complete or not at all."""
         grid, located = self._workspace.resolve(place)
-        return download(grid, located, Path(path), report)
+        return download(grid, located, Path(path), report, replaces_existing=replaces_existing)
 
     def put(
         self,

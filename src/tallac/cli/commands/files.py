@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine, copy_progress
+from tallac.cli.output.terminal_sink import TerminalSink
 from tallac.errors import UsageError
 from tallac.transfer import CopyReport
 from tallac.wording import pluralize
@@ -15,27 +14,31 @@ from tallac.wording import pluralize
 
 @define(
     "get",
-    [argument("place", "ALIAS:PATH"), argument("file", "[FILE|-]", default="-")],
+    [
+        argument("place", "ALIAS:PATH"),
+        argument("file", "[FILE|-]", default="-"),
+        flag("-f", "--force", text="Replace FILE if it exists, and write binary content to a terminal."),
+    ],
     examples=("tallac get home:docs/Latest/Letters/rent.txt rent.txt", "tallac get home:docs/Latest/notes.txt -"),
 )
-def get(context: CommandContext, place: str, file: str) -> None:
+def get(context: CommandContext, place: str, file: str, force: bool) -> None:
     """Write a file to a local file or standard output.
 
-    A local file appears when it is complete, and replaces one of the same name; in a folder it
-    keeps its own name. On standard output, everything written before an error is correct.
+    A local file appears when it is complete; in a folder it gets its own name. An existing one is
+    replaced only with --force. On standard output, everything written before an error is correct;
+    binary content is not written to a terminal.
     """
     if file == "-" and (context.output.is_terminal or context.output.is_json):
         # A progress line would spoil the content on the terminal, and a JSON object would be taken for content.
-        context.client.files.get(place, context.output)
+        is_guarded = context.output.is_terminal and not force
+        context.client.files.get(place, TerminalSink(context.output, place) if is_guarded else context.output)
         return
     with ProgressLine(context.output) as line:
         report = CopyReport(progress=copy_progress(line))
         if file == "-":
             context.client.files.get(place, context.output, report)
-        elif os.path.isdir(file):
-            context.client.files.cp([place], file, report=report)
         else:
-            context.client.files.download(place, file, report)
+            context.client.files.download(place, file, report, replaces_existing=force)
     if file != "-" and context.output.is_json:
         context.output.record(type="summary", files=report.files, bytes=report.bytes)
     elif file != "-":

@@ -74,12 +74,12 @@ def restore(
 ) -> int:
     """Restore a snapshot, or any part of one.
 
-    FOLDER is created, or must be empty; a single file may go beside existing ones. With
-    --overwrite, FOLDER may contain anything, and only what differs is written: files that are newer
-    in the snapshot (if-newer), files whose size or time differs and whose content does too
-    (if-changed), files whose content differs (always), or only missing files (never). This also
-    completes a restore that was interrupted. With - instead of FOLDER, an archive is written to
-    standard output.
+    FOLDER is created, or must be empty. A single file goes into a folder that exists or ends in /,
+    beside existing files; any other name is the one it gets. With --overwrite, FOLDER may contain
+    anything, and only what differs is written: files that are newer in the snapshot (if-newer),
+    files whose size or time differs and whose content does too (if-changed), files whose content
+    differs (always), or only missing files (never). This also completes a restore that was
+    interrupted. With - instead of FOLDER, an archive is written to standard output.
 
     Metadata is restored as far as your permissions allow; whatever could not be set is reported.
     Damaged files are named and left out; the exit status is then 1.

@@ -170,7 +170,10 @@ def problem_of(error: Exception, path: bytes, settings: RestoreSettings) -> Prob
             f"{place}: can't be written: {error.strerror}; the restore was stopped: make room or choose another folder"
         ) from error
     if error.errno == errno.EEXIST:
-        return Problem(path, ProblemKind.FAILED, "the name exists already, perhaps in another case")
+        message = (
+            "exists already; use --overwrite" if settings.is_beside_others else "the name exists already, perhaps in another case"
+        )
+        return Problem(path, ProblemKind.FAILED, message)
     return Problem(path, ProblemKind.FAILED, error.strerror or str(error))
 
 

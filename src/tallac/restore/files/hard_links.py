@@ -18,11 +18,17 @@ class LinkTable:
         first = self._firsts.get(key) if key is not None else None
         return None if first is None else (first.components, first.name)
 
-    def add_first(self, entry: Entry, components: Components) -> None:
-        """Remember that a file with several links has been made."""
+    def is_new(self, entry: Entry) -> bool:
+        """Whether the first one of an entry's links has been made, so that no other name can be a link of it yet."""
+        key = _key(entry)
+        first = self._firsts.get(key) if key is not None else None
+        return first is not None and first.is_new
+
+    def add_first(self, entry: Entry, components: Components, *, is_new: bool = False) -> None:
+        """Remember that a file with several links is there, or has been made."""
         key = _key(entry)
         if key is not None:
-            self._firsts[key] = _First(components, entry.name, entry.metadata.links - 1)
+            self._firsts[key] = _First(components, entry.name, entry.metadata.links - 1, is_new=is_new)
 
     def count_link(self, entry: Entry) -> None:
         """Count another link that has been made; after the last one the file is forgotten."""
@@ -36,12 +42,13 @@ class LinkTable:
 
 
 class _First:
-    __slots__ = ("components", "missing", "name")
+    __slots__ = ("components", "is_new", "missing", "name")
 
-    def __init__(self, components: Components, name: bytes, missing: int) -> None:
+    def __init__(self, components: Components, name: bytes, missing: int, *, is_new: bool) -> None:
         self.components = components
         self.name = name
         self.missing = missing
+        self.is_new = is_new
 
 
 def _key(entry: Entry) -> tuple[int, int, int | None, bytes] | None:

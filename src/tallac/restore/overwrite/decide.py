@@ -52,7 +52,7 @@ class ExistingFiles:
         if not self._gives_way(entry, found):
             return Change.UNCHANGED if self._looks_same(entry, kind, found) else Change.KEPT
         # A second name that the snapshot does not know may lie anywhere, and what is written to the file would show there.
-        if found.links > 1 and entry.metadata.links == 1:
+        if found.links > entry.metadata.links:
             return Change.REPLACED
         if kind is Kind.REGULAR and found.is_regular:
             return self._decide_regular(entry, found, directory)

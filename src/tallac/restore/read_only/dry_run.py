@@ -37,6 +37,8 @@ class ReadOnlySystem(DestinationSystem):
 class DryRun(ReadOnlyWalk):
     """Counts and tells what would be done; directories' metadata is left out, since it follows from the rest."""
 
+    makes_files = True
+
     def __init__(self, grid: CapReader, root: int | None, options: RestoreOptions, settings: RestoreSettings, tally: Tally) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""
         system = ReadOnlySystem()
@@ -59,7 +61,7 @@ class DryRun(ReadOnlyWalk):
         path = join_components(self.components, entry.name)
         self._report_directories(self.components)
         if found is not None and self._options.overwrite is None:
-            self._tally.add(Problem(path, ProblemKind.FAILED, "the name exists already"))
+            self._tally.add(Problem(path, ProblemKind.FAILED, "exists already; use --overwrite"))
             return False
         if change is Change.REPLACED and found is not None and found.is_directory and not self._gives_way(found):
             self._tally.add(Problem(path, ProblemKind.FAILED, "a directory that is not empty is in the way"))

@@ -28,9 +28,11 @@ class ReadOnlyWalk(ABC):
 
     Attributes:
         child_errors: What goes wrong with one thing only, and is reported.
+        makes_files: Whether the walk stands for one that makes what is missing.
     """
 
     child_errors: tuple[type[Exception], ...] = CHILD_ERRORS
+    makes_files: bool = False
 
     def __init__(
         self,
@@ -141,7 +143,9 @@ class ReadOnlyWalk(ABC):
     def _compare_file(self, entry: Entry, kind: Kind, found: SourceEntry | None, directory: int | None) -> None:
         first = self._links.first_of(entry)
         if first is not None:
-            change = self._existing.decide_link(entry, found, self._lstat_beneath(*first))
+            # What a dry run would make is not there: whatever has the name of the first one is none of its links.
+            is_new = self.makes_files and self._links.is_new(entry)
+            change = self._existing.decide_link(entry, found, None if is_new else self._lstat_beneath(*first))
         else:
             change = Change.NEW if directory is None else self._existing.decide(entry, kind, found, directory)
         if not self.visit_file(entry, change, found, kind, first):
@@ -149,7 +153,7 @@ class ReadOnlyWalk(ABC):
         if first is not None:
             self._links.count_link(entry)
         else:
-            self._links.add_first(entry, self.components)
+            self._links.add_first(entry, self.components, is_new=change in (Change.NEW, Change.REPLACED))
 
     def _compare_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
         identity = mutable_identity(entry.encoded)
