@@ -193,9 +193,9 @@ class TahoeBackend:
 
     def _sweep(self, folder: str, states: States) -> None:
         """Remove what earlier deletes have left, once there is much of it."""
-        gone = {name: found for name, found in states.items() if found[-1].cap is None}
-        if sum(map(len, gone.values())) > STATES_KEPT:
-            for name, found in gone.items():
+        missing = {name: found for name, found in states.items() if found[-1].cap is None}
+        if sum(map(len, missing.values())) > STATES_KEPT:
+            for name, found in missing.items():
                 # The oldest first: no earlier state must ever seem to be the last.
                 for state in found:
                     self._states.remove(folder, name, state)

@@ -17,7 +17,7 @@ from tallac.webapi import WebChild, WebClient
 ROOT_FOLDER = "root"
 WRITER_NAME = "written-through"
 
-_GONE = "tallac-gone"
+_MISSING = "tallac-gone"
 _EMPTY = LiteralFile(b"").danger_whole_text()
 
 
@@ -200,12 +200,12 @@ def _child_name(name: str, state: State) -> str:
 
 
 def _child(state: State) -> WebChild:
-    metadata: dict[str, object] = {_GONE: True} if state.cap is None else {}
+    metadata: dict[str, object] = {_MISSING: True} if state.cap is None else {}
     return WebChild("filenode", state.cap or _EMPTY, None, metadata)
 
 
 def _state(number: int, child: WebChild, where: str) -> State:
-    if child.metadata.get(_GONE) is True or child.read is None:
+    if child.metadata.get(_MISSING) is True or child.read is None:
         return State(number, None, 0)
     try:
         cap = parse(child.read)

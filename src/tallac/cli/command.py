@@ -1,4 +1,4 @@
-"""What all commands have in common: options, examples, an open client, and their output."""
+"""Everything that commands share: options, examples, an open client, and their output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GLOBAL_NAMES = frozenset(option.name for option in (*output_options(), *grid_opt
 
 
 def count_behind_dashes() -> int:
-    """Tell how many of the running command's arguments stand behind a `--`."""
+    """Return how many of the running command's arguments stand behind a `--`."""
     return int(click.get_current_context().meta[_BEHIND_DASHES])
 
 

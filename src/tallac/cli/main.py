@@ -19,7 +19,7 @@ COMPLETION_VARIABLE = "_TALLAC_COMPLETE"
 
 FAILED = 1
 SIGNALLED = 128
-"""What shells add a signal's number to."""
+"""Shells add a signal's number to this."""
 
 
 def main() -> NoReturn:

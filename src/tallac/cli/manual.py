@@ -139,7 +139,7 @@ def _line(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Let roff show a text as it is: a minus sign stays one that can be copied into a command line."""
+    """Escape a text for roff, so that it is shown as it is: a minus sign stays one that can be copied into a command line."""
     special = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq"}
     return "".join(special.get(character, character) for character in text)
 

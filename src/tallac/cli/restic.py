@@ -1,4 +1,4 @@
-"""What becomes of restic's options (version 0.19) that have another name here, or none.
+"""Options of restic 0.19 that have another name here, or none.
 
 A synonym is accepted where it means the same, and shown nowhere. Any other is refused with what there is in its place, because an
 option that does nearly the same is worse than none.

@@ -66,7 +66,7 @@ HEADINGS = {
     "serve": "Serve",
     "completion": "This program",
 }
-"""What `tallac --help` writes above these commands; those that follow in the table belong with them."""
+"""Headings that `tallac --help` writes above these commands; those that follow in the table belong with them."""
 
 SYNONYMS = {"rm": "unlink"}
 """Other names that are shown."""
@@ -113,7 +113,7 @@ ELSEWHERE = {
     "verify": ("check",),
     "version": ("--version",),
 }
-"""What other programs call it -> what it may be here. These names are suggestions only, for most of them mean something else."""
+"""Names in other programs -> what to suggest here. These names are suggestions only, for most of them mean something else."""
 
 
 def canonical(name: str) -> str:

@@ -21,7 +21,7 @@ from tallac.dag import Entry
 from tallac.errors import AuthorityError, CorruptObjectError, DamageError, MissingObjectError
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_file, read_tree
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import PackedObject, decode_body
+from tallac.vault.format.footers import FooterEntry, decode_body
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.format.links import Link, LinkKind, decode_links
 from tallac.vault.format.nodes import NodeRef
@@ -59,7 +59,7 @@ def sample(tmp_path: Path) -> Sample:
     return Sample(backend, key, target, snapshot)
 
 
-def stored_objects(sample: Sample, key: LocatorKey) -> Iterator[tuple[PackedObject, bytes, bytes]]:
+def stored_objects(sample: Sample, key: LocatorKey) -> Iterator[tuple[FooterEntry, bytes, bytes]]:
     """Give all objects that a locator key's holder finds, with their sealed contents and links."""
     packs = StoredPacks(sample.backend, key.structure_key)
     for pack in packs.footers(packs.sizes()):

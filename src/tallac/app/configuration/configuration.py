@@ -180,7 +180,7 @@ class ConfigurationFile:
         return Path(os.path.realpath(self.path))
 
     def _require_place(self) -> None:
-        """Tell a link to a folder that is away, on a disk that is not attached, from a configuration that nobody has made yet."""
+        """Distinguish a link to a folder that is away, on a disk that is not attached, from a configuration that nobody has made."""
         real = self._real_path()
         if self.path.is_symlink() and not real.parent.is_dir():
             raise ConfigurationError(

@@ -175,8 +175,8 @@ def _tell_named(context: CommandContext, names: list[bytes], *, dry_run: bool) -
 
 def _undo(context: CommandContext, places: tuple[str, ...], *, dry_run: bool) -> int:
     undone = context.client.snapshots.undo_forget(places, dry_run=dry_run)
-    for name, trouble in undone.lost.items():
-        context.output.warn(f"{show_name(name)}: can't be restored completely, and stays forgotten: {trouble}")
+    for name, error in undone.lost.items():
+        context.output.warn(f"{show_name(name)}: can't be restored completely, and stays forgotten: {error}")
     for name in undone.taken:
         context.output.warn(
             f"{show_name(name)}: another snapshot has this name now; rename that one with `tallac mv`, then undo again"

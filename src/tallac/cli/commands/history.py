@@ -38,9 +38,9 @@ def history(context: CommandContext, place: str, **choice: object) -> int:
             if isinstance(period.state, Entry) and not context.output.is_quiet:
                 context.output.line(f"    {_command(found.place(period.last), period.state)}")
     read_errors = [(period.first, period.state) for period in found.periods if isinstance(period.state, ReadError)]
-    for number, trouble in read_errors:
-        path = show_name(trouble.path) or "all of it"
-        context.output.warn(f"{show_name(found.snapshots[number].name)}: {path}: {trouble.message}")
+    for number, error in read_errors:
+        path = show_name(error.path) or "all of it"
+        context.output.warn(f"{show_name(found.snapshots[number].name)}: {path}: {error.message}")
     return 1 if read_errors else 0
 
 

@@ -1,4 +1,4 @@
-"""What may stand where a user presses the tab key: aliases, places on grids, names of snapshots, local paths.
+"""Candidates for shell completion: aliases, paths below them, names of snapshots, local paths.
 
 Nothing here makes a vault, asks for anything, or says what went wrong: it answers in the middle of a line that is being typed.
 """
@@ -38,7 +38,7 @@ class CompletedText(click.types.StringParamType):
         self._find = find
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Give what begins like this, in full."""
+        """Return the candidates that begin like this, in full."""
         # lazy import: only a shell that completes needs it.
         from click.shell_completion import CompletionItem
 
@@ -53,7 +53,7 @@ class CompletedText(click.types.StringParamType):
 
 
 def make_completed(parameters: list[click.Parameter]) -> None:
-    """Let shells complete those of a command's parameters whose metavar says what they are."""
+    """Make shells complete those of a command's parameters whose metavar says what they are."""
     for parameter in parameters:
         if parameter.type is click.STRING and parameter.metavar is not None:
             find = _finder_for(parameter.metavar, has_target=any(other.name == "target" for other in parameters))
@@ -87,7 +87,7 @@ def _find_aliases_and_local_paths(context: click.Context, incomplete: str) -> It
 
 
 def _find_places(context: click.Context, incomplete: str) -> Iterator[str]:
-    """Give aliases, and the entries of the directory that is being written; below the default alias where none is named."""
+    """Return aliases, and the entries of the directory that is being written; below the default alias where none is named."""
     root, path = _split_root(incomplete)
     if root == "" and incomplete.startswith("@"):
         yield from _local_paths(incomplete)
@@ -133,7 +133,7 @@ def _aliases(context: click.Context) -> Iterator[str]:
 
 
 def _local_paths(incomplete: str) -> Iterator[str]:
-    """Give the entries of the folder that is being written; hidden ones only once a dot is there."""
+    """Return the entries of the folder that is being written; hidden ones only once a dot is there."""
     mark = "@" if incomplete.startswith("@") else ""
     folder, slash, prefix = incomplete.removeprefix(mark).rpartition("/")
     with os.scandir(os.path.expanduser(folder + slash) or ".") as found:

@@ -12,7 +12,7 @@ from tallac.cli.options.option import Option
 
 @dataclass(slots=True)
 class Settings:
-    """What the common options say.
+    """The values of the global options.
 
     Attributes:
         verbose, quiet, json, no_progress: See the options' help.

@@ -58,7 +58,7 @@ def kind_of(entry: Entry) -> str:
 
 
 def json_name(name: bytes, key: str = "name") -> dict[str, object]:
-    """Give a name for JSON, which knows text only: as text, and where that is not exact, in base 16 too."""
+    """Return a name for JSON, which knows text only: as text, and where that is not exact, in base 16 too."""
     try:
         return {key: name.decode()}
     except UnicodeDecodeError:
@@ -71,7 +71,7 @@ def json_report(report: Struct, *, without: Collection[str] = ()) -> dict[str, o
 
 
 def json_metadata(metadata: Metadata) -> dict[str, object]:
-    """Give what a listing shows of the metadata, without what is absent."""
+    """Return the metadata that a listing shows, without absent fields."""
     shown: dict[str, object] = {
         "mode": metadata.mode,
         "uid": metadata.uid,

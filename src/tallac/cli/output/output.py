@@ -1,4 +1,4 @@
-"""What goes to standard output and standard error, and what becomes of it when nobody takes it."""
+"""Standard output and standard error, also when nobody reads them."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ class Output:
             say(text)
 
     def note(self, text: str) -> None:
-        """Say something worth knowing, unless quiet."""
+        """Print a note, unless quiet."""
         if not self.is_quiet:
             say(text)
 
     def warn(self, text: str) -> None:
-        """Say what went wrong, or might."""
+        """Print a warning."""
         say(f"tallac: {text}")
 
 

@@ -24,7 +24,7 @@ class ProgressLine:
         self._output = output
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._output.shows_progress:
@@ -46,14 +46,14 @@ class ProgressLine:
         """Show the state: the text on a terminal, the fields as JSON, about once a second."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=text)
-        elif self._output.records_progress and time.monotonic() - self._told >= JSON_INTERVAL_SECONDS:
-            self._told = time.monotonic()
+        elif self._output.records_progress and time.monotonic() - self._reported >= JSON_INTERVAL_SECONDS:
+            self._reported = time.monotonic()
             self._output.record(type="progress", **fields)
             self._output.flush()
 
 
 def copy_progress(line: ProgressLine) -> Callable[[CopyReport], None]:
-    """Give what shows how far a copy is, whenever it is told."""
+    """Return a callback that shows how far a copy is."""
     started = time.monotonic()
 
     def show(report: CopyReport) -> None:

@@ -23,7 +23,7 @@ def say(text: str) -> None:
 
 
 def silence(descriptor: int) -> None:
-    """Let what is still written to a descriptor vanish, so that the interpreter's own flush at its end can't fail."""
+    """Discard everything that is still written to a descriptor, so that the interpreter's own flush at its end can't fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)

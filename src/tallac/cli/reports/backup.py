@@ -1,4 +1,4 @@
-"""What `tallac backup` prints."""
+"""The report of `tallac backup`."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def _across_snapshots(hits: list[Hit]) -> list[Hit]:
 
 
 def _newest(group: list[Hit]) -> Hit:
-    """Give the hit in `Latest`, or else in the snapshot whose name comes last, and name the other snapshots in it."""
+    """Return the hit in `Latest`, or else in the snapshot whose name comes last, and name the other snapshots in it."""
     if len(group) == 1:
         return group[0]
     chosen = max(group, key=lambda hit: (_snapshot_of(hit.path)[1][:1] == [LATEST], hit.path or b""))
@@ -103,7 +103,7 @@ def _report(context: CommandContext, hit: Hit) -> None:
 
 
 def show_counts(report: CheckReport) -> str:
-    """Say in words what was looked at."""
+    """Return in words what was checked."""
     kinds = ((report.files, "file"), (report.directories, "directory"), (report.objects, "object"))
     looked_at = ", ".join(pluralize(count, noun) for count, noun in kinds)
     total = f" of {show_size(report.bytes_total)}" if report.bytes_total > report.bytes_read else ""
@@ -111,7 +111,7 @@ def show_counts(report: CheckReport) -> str:
 
 
 def show_share(report: CheckReport) -> str:
-    """Say how much of what is to be read was read."""
+    """Return how much of the data was read so far."""
     objects = pluralize(report.objects, "object")
     if not report.bytes_total:
         return f"{objects}, {show_size(report.bytes_read)} read"

@@ -1,4 +1,4 @@
-"""How looks at what is stored are shown: trouble, stretches of snapshots, words for a shell."""
+"""Reports of the read-only commands: read errors, periods of snapshots, words for a shell."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tallac.look.versions import runs
 
 @dataclass(slots=True)
 class ReadErrors:
-    """Says on standard error what could not be looked at, and remembers that there was something."""
+    """Prints on standard error which paths could not be read, and counts them."""
 
     context: CommandContext
     count: int = field(default=0, init=False)
 
-    def __call__(self, trouble: ReadError) -> None:
+    def __call__(self, error: ReadError) -> None:
         """Take note of one."""
         self.count += trouble.is_missing
         if self.context.output.is_json:
-            names = [json_name(name, "snapshot") for name in trouble.snapshots]
-            self.context.output.record(type="trouble", what=trouble.message, snapshots=names, **json_name(trouble.path, "path"))
-        path = show_name(trouble.path) or ("all of it" if trouble.snapshots else "what was asked for")
-        self.context.output.warn(f"{_where(trouble.snapshots)}{path}: {trouble.message}")
+            names = [json_name(name, "snapshot") for name in error.snapshots]
+            self.context.output.record(type="trouble", what=error.message, snapshots=names, **json_name(error.path, "path"))
+        path = show_name(error.path) or ("all of it" if error.snapshots else "what was asked for")
+        self.context.output.warn(f"{_where(error.snapshots)}{path}: {error.message}")
 
     @property
     def status(self) -> int:

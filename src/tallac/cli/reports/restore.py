@@ -1,4 +1,4 @@
-"""What `tallac restore` prints while it runs, and at its end."""
+"""Progress and report of `tallac restore`."""
 
 from __future__ import annotations
 

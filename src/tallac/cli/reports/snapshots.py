@@ -25,7 +25,7 @@ def report_marked(context: CommandContext, entries: Sequence[Entry], *, dry_run:
 
 
 def group_heading(key: GroupKey) -> str:
-    """Say what the snapshots of a group have in common."""
+    """Return the host, source or tags that the snapshots of a group share."""
     parts = [] if key.host is None else [show_name(key.host) or "no host"]
     parts += [] if key.sources is None else [", ".join(map(show_name, key.sources)) or "no source"]
     parts += [] if key.tags is None else [", ".join(map(show_name, key.tags)) or "no tags"]
@@ -43,5 +43,5 @@ def _row(entry: Entry) -> tuple[str, str, str, str]:
 
 
 def unknown_name(name: bytes) -> str:
-    """Say that a name in `Archives/` is no snapshot's."""
+    """Note that a name in `Archives/` does not belong to a snapshot."""
     return f"Archives/{show_name(name)}: not a snapshot's name; ignored"

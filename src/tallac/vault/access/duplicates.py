@@ -70,7 +70,7 @@ def check_duplicates(backend: Backend, names: Iterable[str]) -> Iterator[Finding
     A copy that is missing is merely worth knowing, since a run that was killed between the two leaves that.
     """
     for path in sorted({without_copy(name) for name in names}):
-        read_errors = {name: _trouble(backend, name) for name in duplicate_paths(path)}
+        read_errors = {name: _damage_of(backend, name) for name in duplicate_paths(path)}
         wrong = {name: message for name, message in read_errors.items() if message is not None}
         if len(wrong) == 1:
             name, message = next(iter(wrong.items()))
@@ -104,7 +104,7 @@ def _put_checked(mirror: Backend, name: str, body: bytes) -> None:
         put_once(mirror, name, stored, found[1])
 
 
-def _trouble(backend: Backend, name: str) -> str | None:
+def _damage_of(backend: Backend, name: str) -> str | None:
     found = backend.get_versioned(name)
     if found is None:
         return _MISSING

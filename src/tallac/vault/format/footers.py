@@ -34,7 +34,7 @@ class FinishedPack(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class PackedObject(msgspec.Struct, frozen=True):
+class FooterEntry(msgspec.Struct, frozen=True):
     """One object as a footer lists it.
 
     Attributes:
@@ -65,7 +65,7 @@ def encode_body(names: Sequence[bytes], lengths: Sequence[int], links_lengths: S
 
 
 class Columns(NamedTuple):
-    """A footer's content column by column: what PackedObject says of each object. `lengths` have COMPRESSED_BIT."""
+    """A footer's content column by column: what FooterEntry says of each object. `lengths` have COMPRESSED_BIT."""
 
     names: list[bytes]
     offsets: list[int]
@@ -92,14 +92,14 @@ def decode_columns(body: bytes) -> Columns:
     return Columns(names, list(accumulate(sizes, initial=0))[:count], lengths, links_lengths)
 
 
-def decode_body(body: bytes) -> Iterator[PackedObject]:
+def decode_body(body: bytes) -> Iterator[FooterEntry]:
     """Read a footer's content.
 
     Raises:
         MalformedObjectError: It does not follow the format.
     """
     for name, offset, length, links_length in zip(*decode_columns(body), strict=True):
-        yield PackedObject(name, offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
+        yield FooterEntry(name, offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
 
 
 class ObjectLocation(NamedTuple):

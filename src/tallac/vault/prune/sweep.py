@@ -22,7 +22,7 @@ BATCH_PACKS = 8
 REGISTERS_SIZE = 64 << 10
 """Left free beside new packs, for the registers."""
 
-GONE_MAX = 1000
+DELETED_MAX = 1000
 """So many names of deleted packs stay pending, lest a writer that slept meanwhile bring them back into the index."""
 
 
@@ -97,12 +97,12 @@ class Sweep:
         indexed = self._indexed()
         decided = [entry for entry in pending.packs.values() if entry.is_decided]
         present = [entry for entry in decided if entry.pack in listed or entry.pack in indexed]
-        gone = {entry.pack for entry in decided} - {entry.pack for entry in present}
+        deleted = {entry.pack for entry in decided} - {entry.pack for entry in present}
         whole = [entry.pack for entry in present if entry.offsets is None]
         self._delete_whole(whole, listed)
-        gone.update(whole)
-        gone.update(self._move([entry for entry in present if entry.offsets is not None], listed, pending))
-        self._empty(gone)
+        deleted.update(whole)
+        deleted.update(self._move([entry for entry in present if entry.offsets is not None], listed, pending))
+        self._empty(deleted)
 
     def _move(self, entries: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> Iterator[bytes]:
         """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
@@ -113,9 +113,9 @@ class Sweep:
             batch = left[:batch_size]
             needed = _room_for(sum(kept[entry.pack] for entry in batch)) + self._index_size()
             fits = self._reserve.make_room(needed, is_spending=batch_size == 1)
-            gone = self._try_repack(batch, listed, pending) if fits else None
-            if gone is not None:
-                yield from gone
+            deleted = self._try_repack(batch, listed, pending) if fits else None
+            if deleted is not None:
+                yield from deleted
                 left = left[batch_size:]
             elif batch_size > 1:
                 batch_size = 1
@@ -202,16 +202,16 @@ class Sweep:
             self._report.deleted_packs += 1
             self._report.deleted_bytes += listed.get(pack, 0)
 
-    def _empty(self, gone: set[bytes]) -> None:
+    def _empty(self, deleted: set[bytes]) -> None:
         """Take what was deleted out of the pending deletions, but for the names of the last packs."""
 
         def edit(text: bytes | None) -> bytes | None:
             before = decode_pending(text)
             names = sorted(
-                (replace(entry, offsets=None) for entry in before if entry.is_decided and entry.pack in gone),
+                (replace(entry, offsets=None) for entry in before if entry.is_decided and entry.pack in deleted),
                 key=lambda entry: (entry.since, entry.pack),
             )
-            after = [entry for entry in before if not (entry.is_decided and entry.pack in gone)] + names[-GONE_MAX:]
+            after = [entry for entry in before if not (entry.is_decided and entry.pack in deleted)] + names[-DELETED_MAX:]
             after.sort(key=lambda entry: entry.pack)
             return None if after == before else encode_pending(after)
 

@@ -61,7 +61,7 @@ class Repair:
         # What another client has seen must not stop a repair.
         self._slots = Slots(components.backend, components.locator, NoMemory(), components.randomness)
         self._mirror = None if options.mirror is None else PeerVault(options.mirror, components.identity, keeper)
-        self._gone: set[bytes] = set()
+        self._lost: set[bytes] = set()
         self.report = RepairReport()
 
     def run(self, caps: Iterable[Cap]) -> RepairReport:
@@ -98,7 +98,7 @@ class Repair:
         try:
             pending = pending_deletions_of(self._pending.read())
             # What a prune has decided upon is gone, or about to go.
-            self._gone = {pack for pack in pending.packs if pending.is_deleted(pack)}
+            self._lost = {pack for pack in pending.packs if pending.is_deleted(pack)}
         except DamageError:
             self._did("emptied, since it was damaged: the register of pending deletions")
             if not is_dry_run:
@@ -231,7 +231,7 @@ class Repair:
             self.report.bytes_total = sum(listed.values())
         lost: list[bytes] = []
         damaged: list[bytes] = []
-        for name in sorted((indexed.keys() | listed.keys()) - self._gone):
+        for name in sorted((indexed.keys() | listed.keys()) - self._lost):
             known = indexed.get(name)
             try:
                 size = listed[name] if name in listed else len(self._backend.get(pack_path(name)))

@@ -14,9 +14,9 @@ from pyfastcdc import FastCDC
 
 from tallac.interfaces import Chunk
 
-PIECE_SIZE_MIN = 1 << 19
+CHUNK_SIZE_MIN = 1 << 19
 CHUNK_SIZE_AVERAGE = 1 << 19
-PIECE_SIZE_MAX = 1 << 22
+CHUNK_SIZE_MAX = 1 << 22
 BLOCK_SIZE = 1 << 16
 HOLE_BLOCKS_MIN = 16
 WINDOW_SIZE = 1 << 23
@@ -31,7 +31,7 @@ class Cutter:
     def __init__(self, seed: int) -> None:
         """Take the vault's chunker seed: 63 bits, not 0."""
         self._chunker = FastCDC(
-            CHUNK_SIZE_AVERAGE, min_size=PIECE_SIZE_MIN, max_size=PIECE_SIZE_MAX, normalized_chunking=1, seed=seed
+            CHUNK_SIZE_AVERAGE, min_size=CHUNK_SIZE_MIN, max_size=CHUNK_SIZE_MAX, normalized_chunking=1, seed=seed
         )
         self._window = bytearray(WINDOW_SIZE)
 

@@ -11,11 +11,11 @@ from pyfastcdc import FastCDC
 from tallac.interfaces import Chunk
 from tallac.testing.sample_vault import noise
 from tallac.vault.writing import chunker as cutting
-from tallac.vault.writing.chunker import BLOCK_SIZE, PIECE_SIZE_MAX, PIECE_SIZE_MIN, Cutter, ranges
+from tallac.vault.writing.chunker import BLOCK_SIZE, CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, Cutter, ranges
 
 SEED = 12345
 MIB = 1 << 20
-EDGES = [0, 1, BLOCK_SIZE, MIB, PIECE_SIZE_MIN, PIECE_SIZE_MAX, MIB - BLOCK_SIZE]
+EDGES = [0, 1, BLOCK_SIZE, MIB, CHUNK_SIZE_MIN, CHUNK_SIZE_MAX, MIB - BLOCK_SIZE]
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def cut(path: Path, content: bytes) -> list[Chunk]:
     for chunk in chunks:
         assert chunk.offset == end
         assert chunk.length > 0
-        assert chunk.is_hole or chunk.length <= PIECE_SIZE_MAX
+        assert chunk.is_hole or chunk.length <= CHUNK_SIZE_MAX
         end += chunk.length
         if chunk.is_hole:
             assert not any(content[chunk.offset : end])
@@ -53,13 +53,13 @@ def contents(content: bytes, chunks: list[Chunk]) -> set[bytes]:
 def test_windows_leave_no_trace(tmp_path: Path) -> None:
     """Pieces end where the chunker, given all of the content at once, ends them."""
     content = noise(1, 40 * MIB)
-    chunker = FastCDC(PIECE_SIZE_MIN, min_size=PIECE_SIZE_MIN, max_size=PIECE_SIZE_MAX, normalized_chunking=1, seed=SEED)
+    chunker = FastCDC(CHUNK_SIZE_MIN, min_size=CHUNK_SIZE_MIN, max_size=CHUNK_SIZE_MAX, normalized_chunking=1, seed=SEED)
     expected = [(chunk.offset, chunk.length) for chunk in chunker.cut_buf(memoryview(content))]
     assert len(expected) > 20
     assert [(chunk.offset, chunk.length) for chunk in cut(tmp_path / "file", content)] == expected
 
 
-@pytest.mark.parametrize("window", [PIECE_SIZE_MAX + 1, PIECE_SIZE_MAX + BLOCK_SIZE, 3 * PIECE_SIZE_MAX - 1])
+@pytest.mark.parametrize("window", [CHUNK_SIZE_MAX + 1, CHUNK_SIZE_MAX + BLOCK_SIZE, 3 * CHUNK_SIZE_MAX - 1])
 def test_any_window_gives_the_same_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
     """The size of the window in which a file is read is no part of the format."""
     content = noise(2, 15 * MIB) + bytes(3 * MIB) + noise(3, 9 * MIB)
