@@ -180,7 +180,7 @@ class ConfigurationFile:
         return Path(os.path.realpath(self.path))
 
     def _require_place(self) -> None:
-        """Distinguish a link to a folder that is away, on a disk that is not attached, from a configuration that nobody has made."""
+        """Distinguish a link to a folder that is away, on a detached disk, from a configuration that nobody has made yet."""
         real = self._real_path()
         if self.path.is_symlink() and not real.parent.is_dir():
             raise ConfigurationError(

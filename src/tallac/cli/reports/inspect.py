@@ -23,7 +23,7 @@ class ReadErrors:
 
     def __call__(self, error: ReadError) -> None:
         """Take note of one."""
-        self.count += trouble.is_missing
+        self.count += error.is_missing
         if self.context.output.is_json:
             names = [json_name(name, "snapshot") for name in error.snapshots]
             self.context.output.record(type="trouble", what=error.message, snapshots=names, **json_name(error.path, "path"))
