@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import click
@@ -13,7 +13,6 @@ from tallac.backup.decide import UNCHANGED_BY
 from tallac.cli.options.exclusions import exclusions_of
 from tallac.cli.options.option import flag, option, several
 from tallac.look.moments import parse_moment
-from tallac.retention.rules import parse_tags
 
 
 def backup_options() -> list[click.Parameter]:
@@ -40,10 +39,10 @@ def options_of(values: Mapping[str, Any], standard_input: BinaryIO) -> BackupOpt
         UsageError: One makes no sense.
     """
     now_ns = time.time_ns()
-    when, tags = values["time"], [tag for text in values["tag"] for tag in parse_tags(text)]
+    when, tags = values["time"], _tags(values["tag"])
     options = BackupOptions(
         selection=exclusions_of(values).selection(standard_input),
-        tags=tuple(dict.fromkeys(tags)),
+        tags=tags,
         host=values["host"],
         time_ns=None if when is None else parse_moment(when, now_ns),
         ignore_timestamps=values["ignore_timestamps"],
@@ -53,3 +52,11 @@ def options_of(values: Mapping[str, Any], standard_input: BinaryIO) -> BackupOpt
     )
     options.require_sense(now_ns)
     return options
+
+
+def _tags(texts: Sequence[str]) -> tuple[str, ...]:
+    if not texts:
+        return ()
+    from tallac.retention.rules import parse_tags  # lazy import: the rest of that package is about forgetting
+
+    return tuple(dict.fromkeys(tag for text in texts for tag in parse_tags(text)))
