@@ -13,11 +13,10 @@ from tallac.backup.decide import Comparison
 from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
-from tallac.backup.outward_links import OutwardLinks
 from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
-from tallac.backup.summary import BackupSummary, Ledger, Observer
+from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks
 from tallac.backup.target import Target, enter_snapshot, is_latest, open_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap

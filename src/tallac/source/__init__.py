@@ -16,8 +16,7 @@ from tallac.source.capture import (
 )
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
-from tallac.source.filesystem import REAL, FileSystem
-from tallac.source.mounts import Mounts
+from tallac.source.filesystem import REAL, FileSystem, Mounts
 from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace
 from tallac.source.patterns import Patterns
 from tallac.source.scan import RUN_COUNT_MAX, Scan, scan

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -27,7 +27,6 @@ from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.workspace import Workspace
 from tallac.backup import BackupSummary, Observer
 from tallac.backup.decide import UNCHANGED_BY
-from tallac.backup.dry_run import DryRunSummary, dry_run
 from tallac.backup.request import WORKERS, BackupRequest
 from tallac.backup.run import back_up
 from tallac.backup.stream import back_up_stream
@@ -40,6 +39,9 @@ from tallac.source import NOTHING_OWN, OwnFiles, Selection
 from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer import Place
 from tallac.transfer.directory_edits import new_name
+
+if TYPE_CHECKING:
+    from tallac.backup.dry_run import DryRunSummary
 
 _DEFAULT_TARGET = f"{DEFAULT_ALIAS}:"
 _NOWHERE = MutableDirectoryWrite(bytes(16), bytes(32))
@@ -197,6 +199,8 @@ class Backups:
         observer: Observer | None = None,
     ) -> DryRunSummary:
         """Report what `run` would come to; nothing is stored or made."""
+        from tallac.backup.dry_run import dry_run  # lazy import: a backup does without it
+
         found = self._sources(sources)
         self.check_target(target)
         observer = observer or Observer()

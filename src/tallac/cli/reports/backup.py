@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
-from tallac.backup.dry_run import DryRunSummary
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, json_report, show_duration, show_size
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.output.stderr import show_name
 from tallac.wording import pluralize
+
+if TYPE_CHECKING:
+    from tallac.backup.dry_run import DryRunSummary
 
 
 def observer(context: CommandContext, line: ProgressLine) -> Observer:
