@@ -14,7 +14,7 @@ from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, decode_body, names_in
-from tallac.vault.format.header import HEADER_NAMES, check_headers
+from tallac.vault.format.header import HEADER_NAMES, check_headers, is_stored_name
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_path
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
@@ -61,6 +61,7 @@ class StructureCheck:
         """Check everything, going on after each finding. The round says which packs to read whole; None for none of them."""
         listed = {item.name: item.size for item in self._backend.list("")}
         self._check_names(listed)
+        listed = {name: size for name, size in listed.items() if is_stored_name(name)}
         for wrong in check_headers(self._backend, self._identity):
             self._find(f"{wrong}; the other copy is used meanwhile")
         duplicated = [*_under(PASSPHRASE_PREFIX, listed), *_under(ENVELOPE_PREFIX, listed)]
@@ -83,7 +84,7 @@ class StructureCheck:
         if damaged:
             self._note(f"damaged packs kept in {DAMAGED_PREFIX}: {len(damaged)}; once no damage is found, delete that folder")
         for name in listed:
-            if name not in HEADER_NAMES and not name.startswith(known):
+            if (name not in HEADER_NAMES and not name.startswith(known)) or not is_stored_name(name):
                 self._note(f"{name} does not belong to a vault; ignored")
 
     def _check_index(self, listed: Iterable[str]) -> dict[bytes, FinishedPack]:

@@ -1,4 +1,4 @@
-"""The vault's header: what makes a location a vault, readable without any key. Kept twice.
+"""The vault's header: what makes a location a vault, readable without any key. Kept twice. And the names of its other objects.
 
 tallac vault
 format 1
@@ -9,17 +9,19 @@ check 16 hexadecimal digits of the BLAKE3 of the lines above
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 
 import msgspec
 
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UnsupportedFormatError, VaultNotFoundError
-from tallac.interfaces import Backend, Expect
+from tallac.interfaces import Backend, Expect, Item
 from tallac.vault.format import FORMAT_VERSION
 
 HEADER_NAMES = ("header", "header.copy")
 _MAGIC = b"tallac vault\n"
+_NAMES = re.compile(r"(?:slots|sessions)/[0-9a-f]{32}|(?:packs|index)/[0-9a-f]{64}|registers/(?:index|roots|quarantine)")
+_FOLDERS = ("slots/", "sessions/", "packs/", "index/", "registers/")
 _IDENTITY_LINE = re.compile(rb"id ([0-9a-f]{32})")
 
 
@@ -151,3 +153,17 @@ def read_identity(backend: Backend) -> str:
         VaultNotFoundError, UnsupportedFormatError, CorruptObjectError: There is no vault that this Tallac can use.
     """
     return read_header(backend).identity
+
+
+def is_stored_name(name: str) -> bool:
+    """Return whether an object of a vault can have this name.
+
+    What can't (`desktop.ini`, or another program's copy of an object) is left alone: nothing of the vault is lost by it, and one
+    such file must not stop a prune.
+    """
+    return not name.startswith(_FOLDERS) or _NAMES.fullmatch(name) is not None
+
+
+def list_objects(backend: Backend, prefix: str) -> Iterator[Item]:
+    """Iterate over the objects with this prefix, without what can't be one."""
+    return (item for item in backend.list(prefix) if is_stored_name(item.name))

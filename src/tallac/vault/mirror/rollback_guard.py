@@ -17,6 +17,7 @@ from tallac.errors import ConflictError, DamageError, LocalStateError, RollbackD
 from tallac.file_calls import REAL, FileCalls
 from tallac.interfaces import Backend
 from tallac.local_files import Durability, replace
+from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
@@ -35,7 +36,7 @@ _decoder = msgspec.json.Decoder(dict[str, list[str]])
 
 def list_twice(backend: Backend, prefix: str) -> dict[str, int]:
     """Return the names and sizes that either of two listings shows: one may leave something out."""
-    return {item.name: item.size for _ in range(2) for item in backend.list(prefix)}
+    return {item.name: item.size for _ in range(2) for item in list_objects(backend, prefix)}
 
 
 def read_states(backend: Backend) -> dict[str, bytes]:

@@ -21,6 +21,7 @@ from tallac.errors import ConflictError, CorruptObjectError, DamageError, Malfor
 from tallac.interfaces import Backend, Randomness, Version
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
+from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import links_of_entries
 from tallac.vault.format.objects import object_name_of
@@ -221,7 +222,7 @@ class Slots:
     def all_roots(self, keeper: KeeperKey) -> list[MutableDirectoryVerify]:
         """Read the roots from the slots themselves, for when their register is lost; damaged slots are left out."""
         roots = []
-        for item in self._backend.list(SLOT_PREFIX):
+        for item in list_objects(self._backend, SLOT_PREFIX):
             with suppress(DamageError):
                 roots.append(self.open_root(item.name, keeper))
         return roots

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import ConflictError, DamageError, MissingObjectError
 from tallac.interfaces import Backend
+from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import Link, LinkKind, decode_links
 from tallac.vault.format.objects import object_name_of
@@ -123,7 +124,7 @@ class Marker:
     def _all_roots(self) -> list[MutableDirectoryVerify]:
         """Return the roots of the register, and of slots that it does not name: too many do no harm."""
         roots = {self._slots.path_of(cap.storage_index): cap for cap in self._roots.read()}
-        for item in self._backend.list(SLOT_PREFIX):
+        for item in list_objects(self._backend, SLOT_PREFIX):
             if item.name not in roots:
                 roots[item.name] = self._slots.open_root(item.name, self._keeper)
         return list(roots.values())

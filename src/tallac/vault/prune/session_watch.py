@@ -8,6 +8,7 @@ import msgspec
 
 from tallac.errors import ConflictError, StoreError, StoreFullError
 from tallac.interfaces import Backend, Clock, Randomness, Version
+from tallac.vault.format.header import list_objects
 from tallac.vault.mutable.conditional_put import put_once
 from tallac.vault.mutable.sessions import SESSION_PREFIX, SessionRecord, SessionState, decode_session, seal_session
 
@@ -42,7 +43,7 @@ class SessionWatch:
             CorruptObjectError: One is damaged, so what it needs is unknown.
             StoreError: A listing left out a session that is there.
         """
-        listings = [{item.name for item in self._backend.list(SESSION_PREFIX)} for _ in range(2)]
+        listings = [{item.name for item in list_objects(self._backend, SESSION_PREFIX)} for _ in range(2)]
         self._seen |= listings[0] | listings[1]
         found = [session for path in sorted(self._seen) if (session := self._get(path)) is not None]
         for session in found:
@@ -113,7 +114,7 @@ class SessionWatch:
 
     def _is_hidden(self, path: str) -> bool:
         """Whether a session is there that a listing leaves out; one that has just begun or ended is not."""
-        return path not in {item.name for item in self._backend.list(SESSION_PREFIX)} and self._get(path) is not None
+        return path not in {item.name for item in list_objects(self._backend, SESSION_PREFIX)} and self._get(path) is not None
 
 
 def links_in_use(found: list[FoundSession]) -> Iterator[bytes]:

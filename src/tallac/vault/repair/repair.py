@@ -19,7 +19,7 @@ from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.reachable import CapCheck
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import FinishedPack, names_in
-from tallac.vault.format.header import repair_headers
+from tallac.vault.format.header import list_objects, repair_headers
 from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
@@ -131,7 +131,7 @@ class Repair:
                     self._backend.delete(item.name)
 
     def _repair_sessions(self) -> None:
-        for item in list(self._backend.list(SESSION_PREFIX)):
+        for item in list(list_objects(self._backend, SESSION_PREFIX)):
             found = self._backend.get_versioned(item.name)
             if found is None:
                 continue
@@ -160,7 +160,7 @@ class Repair:
 
     def _take_former_states(self) -> None:
         """Put back the former states of damaged slots where the backend keeps them; first, since slots lead to all else."""
-        for item in list(self._backend.list(SLOT_PREFIX)):
+        for item in list(list_objects(self._backend, SLOT_PREFIX)):
             try:
                 self._slots.open_root(item.name, self._keeper)
             except DamageError as error:
@@ -217,7 +217,7 @@ class Repair:
                 found = self._backend.get_versioned(path)
                 self._backend.put(path, state, expect=Expect.ABSENT if found is None else found[1])
         known = {self._slots.path_of(cap.storage_index) for cap in roots}
-        for item in self._backend.list(SLOT_PREFIX):
+        for item in list_objects(self._backend, SLOT_PREFIX):
             if item.name not in known:
                 self._left(f"{item.name} is damaged, and among no roots: which directory it was is unknown")
 
