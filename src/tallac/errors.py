@@ -53,6 +53,10 @@ class EntryNotFoundError(EntryError):
     """No entry has this name."""
 
 
+class SnapshotsLostError(EntryError):
+    """Snapshots would be dropped by a command that is not made for that."""
+
+
 class EntryExistsError(EntryError):
     """An entry of this name exists already."""
 

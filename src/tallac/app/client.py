@@ -117,7 +117,7 @@ class Client:
         """Moves single files and directories."""
         from tallac.app.operations.transfer import Files  # lazy import: see above
 
-        return Files(self.workspace)
+        return Files(self.workspace, lambda: self.snapshots)
 
     @cached_property
     def vault(self) -> VaultMaintenance:

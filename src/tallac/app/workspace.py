@@ -134,6 +134,14 @@ class Workspace:
         """Return a function that opens a vault that was opened here anew, for another thread; the caller closes what it returns."""
         return self.vaults.opener(self.file.read(), grid.identity)
 
+    def seal(self, grid: Grid, secret: str) -> str:
+        """Return a secret of a grid as local state may hold it: sealed where its aliases' caps are."""
+        return self.sealed.seal(self.file.read(), grid.identity, secret)
+
+    def unseal(self, grid: Grid, text: str) -> str:
+        """Return the secret in what `seal` has given."""
+        return self.sealed.unseal(self.file.read(), grid.identity, text)
+
     def location_of(self, text: str) -> str:
         """Return the URL of a vault that is written as a folder, as a URL, or as an alias with a colon at its end.
 

@@ -1,8 +1,7 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
-from tallac.dag.ancestors import LEADS_BACK, Ancestors, mutable_identity
 from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap, encode_file_cap, encode_literal_file
-from tallac.dag.entry import Entry, EntryList
+from tallac.dag.entry import Entry, EntryList, is_held, mark_of, require_not_held
 from tallac.dag.metadata import (
     FileType,
     Metadata,
@@ -15,7 +14,7 @@ from tallac.dag.metadata import (
     time_to_float,
     time_to_ns,
 )
-from tallac.dag.paths import Components, display_path, join_components, join_path
+from tallac.dag.paths import LEADS_BACK, Ancestors, Components, display_path, join_components, join_path, mutable_identity
 from tallac.dag.snapshot_name import (
     ARCHIVES,
     LATEST,
@@ -51,13 +50,16 @@ __all__ = [
     "encode_literal_file",
     "encode_table",
     "free_snapshot_name",
+    "is_held",
     "is_time",
     "join_components",
     "join_path",
+    "mark_of",
     "mutable_identity",
     "newest_snapshot",
     "next_snapshot_name",
     "parse_snapshot_name",
+    "require_not_held",
     "snapshot_name",
     "snapshots_by_time",
     "table_of_encoded",

@@ -11,8 +11,14 @@ import msgspec
 from tallac.caps import Cap, DirectoryReadCap, WriteCap
 from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap
 from tallac.dag.metadata import Metadata
+from tallac.dag.paths import display_path
+from tallac.errors import EntryError
 
 NO_METADATA = Metadata()
+
+
+OURS = "tallac"
+"""The key of the marks among an entry's other metadata."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False, repr_omit_defaults=True):
@@ -78,3 +84,25 @@ class EntryList:
     def get(self, name: bytes) -> Entry | None:
         """Return the entry of a name; None if there is none."""
         return next((entry for entry in self._entries if entry.name == name), None)
+
+
+def mark_of(entry: Entry, key: str) -> str | None:
+    """Read a mark that this Tallac, or another one, has put on a snapshot: `held` or `note`."""
+    marks = (entry.metadata.other or {}).get(OURS)
+    value = marks.get(key) if isinstance(marks, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def is_held(entry: Entry) -> bool:
+    """Whether a snapshot is never forgotten, removed, moved or replaced."""
+    return mark_of(entry, "held") is not None
+
+
+def require_not_held(entry: Entry) -> None:
+    """Require that an entry may be removed from its directory, or replaced in it.
+
+    Raises:
+        EntryError: It is a held snapshot.
+    """
+    if is_held(entry):
+        raise EntryError(f"{display_path(entry.name)}: this snapshot is held; `tallac release` removes the hold")

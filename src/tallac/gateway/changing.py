@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tallac.caps import Cap, DirectoryWriteCap, ImmutableDirectory, ImmutableFile, MutableFormat, ReadCap
-from tallac.dag import Entry, decode_cap
+from tallac.dag import Entry, decode_cap, require_not_held
 from tallac.errors import EntryExistsError, EntryNotFoundError, NotADirectoryCapError
 from tallac.gateway.arguments import Replace
 from tallac.gateway.children import NewEntry, new_entry
@@ -70,6 +70,9 @@ def unlink(grid: Grid, directory: Cap, name: bytes) -> None:
     """
 
     def edit(entries: list[Entry]) -> list[Entry]:
+        for entry in entries:
+            if entry.name == name:
+                require_not_held(entry)
         kept = [entry for entry in entries if entry.name != name]
         if len(kept) == len(entries):
             raise EntryNotFoundError(f"No such child: {name_to_text(name)}")
@@ -93,6 +96,7 @@ def relink(grid: Grid, source: Cap, name: bytes, target: Cap, new_name: bytes, r
             grid.edit_directory(old, lambda entries: _renamed(entries, name, new_name, replace, now))
         return
     found = _require(grid.edit_directory(old, list), name)
+    require_not_held(found)
     moved = Entry(new_name, found.encoded, found.metadata, found.write)
     with linking(grid, [decode_cap(found.encoded)]):
         grid.edit_directory(new, lambda entries: _entered(entries, moved, replace, now))
@@ -133,6 +137,7 @@ def make_filled_directory(grid: Grid, children: Sequence[NewEntry], mutable_form
 
 
 def _require_replaceable(old: Entry, replace: Replace) -> None:
+    require_not_held(old)
     if replace is Replace.NEVER or (replace is Replace.ONLY_FILES and old.is_directory):
         raise EntryExistsError("There was already a child by that name, and you asked me to not replace it.")
 
@@ -155,5 +160,6 @@ def _entered(entries: list[Entry], moved: Entry, replace: Replace, now: Now) -> 
 
 def _renamed(entries: list[Entry], name: bytes, new_name: bytes, replace: Replace, now: Now) -> list[Entry]:
     found = _require(entries, name)
+    require_not_held(found)
     others = [entry for entry in entries if entry.name != name]
     return _entered(others, Entry(new_name, found.encoded, found.metadata, found.write), replace, now)

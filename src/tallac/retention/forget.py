@@ -9,13 +9,13 @@ from enum import Enum
 import msgspec
 
 from tallac.caps import ReadCap
-from tallac.dag import Entry, display_path
+from tallac.dag import Entry, display_path, is_held
 from tallac.errors import DamageError, EntryError, UsageError
 from tallac.interfaces import Clock, Grid
 from tallac.retention.decide import Candidate, Decision, decide
 from tallac.retention.record import RetentionRecord, Sight, claimed_ns
 from tallac.retention.rules import Rules
-from tallac.retention.target import Target, facts_of, find_named, is_held, set_latest
+from tallac.retention.target import Target, facts_of, find_named, set_latest
 
 
 class GroupBy(Enum):

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, decode_cap, display_path, encode_cap, mutable_identity
+from tallac.dag import Entry, decode_cap, display_path, encode_cap, is_held, mutable_identity
 from tallac.errors import EntryError, FencedError
 from tallac.interfaces import CapReader, Clock, DirectoryWriter, Grid
 from tallac.retention.record import RetentionRecord, claimed_ns
-from tallac.retention.target import Target, find_named, is_held, set_latest, with_metadata
+from tallac.retention.target import Target, find_named, set_latest, with_metadata
 
 IsExcluded = Callable[[bytes, bool], bool]
 """Whether to remove a path below the snapshot, given whether it is a directory."""

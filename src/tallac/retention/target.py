@@ -9,12 +9,11 @@ import msgspec
 
 from tallac.caps import DirectoryWriteCap
 from tallac.dag import LATEST, Entry, Metadata, SnapshotFacts, display_path, encode_cap, newest_snapshot
+from tallac.dag.entry import OURS
 from tallac.errors import EntryError, EntryNotFoundError
 from tallac.interfaces import CapEditor, Clock, Grid
 
 Edit = Callable[[list[Entry]], list[Entry]]
-
-_OURS = "tallac"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -70,24 +69,17 @@ def find_named(entries: Iterable[Entry], names: Sequence[bytes], label: str) -> 
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
-def mark_of(entry: Entry, key: str) -> str | None:
-    """Read a mark that this Tallac, or another one, has put on a snapshot: `held` or `note`."""
-    marks = (entry.metadata.other or {}).get(_OURS)
-    value = marks.get(key) if isinstance(marks, dict) else None
-    return value if isinstance(value, str) else None
-
-
 def with_mark(entry: Entry, key: str, value: str | None) -> Entry:
     """Return the entry with a mark, or without it for None; all other keys stay as they are."""
     other = dict(entry.metadata.other or {})
-    found = other.get(_OURS)
+    found = other.get(OURS)
     marks = dict(found) if isinstance(found, dict) else {}
     marks.pop(key, None)
     if value is not None:
         marks[key] = value
-    other.pop(_OURS, None)
+    other.pop(OURS, None)
     if marks:
-        other[_OURS] = marks
+        other[OURS] = marks
     return with_metadata(entry, msgspec.structs.replace(entry.metadata, other=other or None))
 
 
@@ -99,8 +91,3 @@ def with_metadata(entry: Entry, metadata: Metadata) -> Entry:
 def facts_of(entry: Entry) -> SnapshotFacts:
     """Return a snapshot's facts; empty ones where another tool made it."""
     return entry.metadata.snapshot or SnapshotFacts()
-
-
-def is_held(entry: Entry) -> bool:
-    """Whether a snapshot is never forgotten."""
-    return mark_of(entry, "held") is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tallac.caps import Cap, DirectoryWriteCap, MutableDirectoryRead, MutableFileRead, parse
-from tallac.dag import Entry, Metadata
+from tallac.dag import Entry, Metadata, require_not_held
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, EntryNotFoundError, NotADirectoryCapError
 from tallac.interfaces import CapEditor, Grid
 from tallac.transfer.place import Place, find, readable
@@ -133,6 +133,8 @@ def set_entry(entry: Entry, place: Place, *, may_replace: bool = True) -> Edit:
 
     def edit(entries: list[Entry]) -> list[Entry]:
         old = find_entry(entries, entry.name)
+        if old is not None:
+            require_not_held(old)
         if old is not None and old.is_directory:
             raise EntryExistsError(f"{place}: a directory is in the way; unlink it first")
         if old is not None and not may_replace:
@@ -168,6 +170,7 @@ def unlink(grid: Grid, place: Place) -> Entry:
         entry = find_entry(entries, name)
         if entry is None:
             raise EntryNotFoundError(f"{place}: no such entry")
+        require_not_held(entry)
         removed[:] = [entry]
         return [other for other in entries if other.name != name]
 
@@ -199,6 +202,7 @@ def move(grid: Grid, source: Place, target: Place) -> Place:
     moved = find_entry(entries_of(grid, old_parent), name)
     if moved is None:
         raise EntryNotFoundError(f"{source}: no such entry")
+    require_not_held(moved)
     link(grid, strongest_cap(moved), moved.metadata, target)
     grid.edit_directory(old_parent, _drop_if_same(moved))
     return target
@@ -218,6 +222,7 @@ def _rename(name: bytes, source: Place, target: Place) -> Edit:
         entry = find_entry(entries, name)
         if entry is None:
             raise EntryNotFoundError(f"{source}: no such entry")
+        require_not_held(entry)
         renamed = Entry(new_name(target), entry.encoded, entry.metadata, entry.write)
         others = [other for other in entries if other.name != name]
         return set_entry(renamed, target)(others)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryRead, ReadCap
-from tallac.dag import LEADS_BACK, Ancestors, Entry, Metadata, encode_cap
+from tallac.dag import ARCHIVES, LEADS_BACK, Ancestors, Entry, Metadata, encode_cap, parse_snapshot_name, require_not_held
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, FencedError, SourceError
 from tallac.interfaces import CapReader, Grid, StreamWriter
 from tallac.transfer.directory_edits import (
@@ -343,6 +343,10 @@ def _set_entries(new: list[Entry], place: Place) -> Edit:
         by_name = {entry.name: entry for entry in entries}
         for entry in new:
             old = by_name.get(entry.name)
+            if old is not None and old.encoded != entry.encoded:
+                require_not_held(old)
+                if place.name == ARCHIVES and parse_snapshot_name(old.name) is not None:
+                    raise EntryExistsError(f"{place.child(entry.name)}: another snapshot has this name; forget that one first")
             if old is not None and old.is_directory and not _replaces(old, entry):
                 raise EntryExistsError(f"{place.child(entry.name)}: a directory is in the way; unlink it first")
             by_name[entry.name] = entry

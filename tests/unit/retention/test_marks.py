@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallac.dag import Entry
+from tallac.dag import Entry, is_held, mark_of
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.retention.marks import TagChange, hold, tag
-from tallac.retention.target import facts_of, is_held, mark_of
+from tallac.retention.target import facts_of
 
 if TYPE_CHECKING:
     from tests.unit.retention.conftest import Bench

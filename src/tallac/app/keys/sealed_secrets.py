@@ -45,7 +45,7 @@ class SealedSecrets:
 
     def set_alias(self, configuration: Configuration, name: str, identity: str, cap: str) -> None:
         """Set the cap of an alias, given as its whole text, on a grid that the configuration knows."""
-        configuration.aliases[name] = Alias(identity, self._sealed(configuration, identity, cap))
+        configuration.aliases[name] = Alias(identity, self.seal(configuration, identity, cap))
 
     def envelope_key(self, configuration: Configuration, identity: str) -> str:
         """Return the text of the key of the user's envelope in a vault; "" where there is none."""
@@ -56,7 +56,7 @@ class SealedSecrets:
 
     def set_envelope_key(self, configuration: Configuration, identity: str, key: str) -> None:
         """Set the key of the user's envelope in a vault that the configuration knows."""
-        sealed = self._sealed(configuration, identity, key)
+        sealed = self.seal(configuration, identity, key)
         configuration.grids[identity] = msgspec.structs.replace(configuration.grids[identity], envelope_key=sealed)
 
     def move_key(self, configuration: Configuration, identity: str, source: KeySource | None) -> None:
@@ -71,14 +71,24 @@ class SealedSecrets:
         if envelope_key:
             self.set_envelope_key(configuration, identity, envelope_key)
 
-    def _sealed(self, configuration: Configuration, identity: str, secret: str) -> str:
-        if configuration.grids[identity].key_source is None:
+    def seal(self, configuration: Configuration, identity: str, secret: str) -> str:
+        """Return a secret of a grid as the configuration holds it; as it is for a grid that the configuration does not know."""
+        known = configuration.grids.get(identity)
+        if known is None or known.key_source is None:
             return secret
         from tallac.crypto.sealing import NONCE_SIZE, seal  # lazy import: see above
 
         key = self._key(configuration, identity)
         sealed = seal(key.configuration, self._randomness(NONCE_SIZE), secret.encode(), identity.encode())
         return _SEALED + base64.b64encode(sealed).decode("ascii")
+
+    def unseal(self, configuration: Configuration, identity: str, text: str) -> str:
+        """Return the secret in what `seal` has given.
+
+        Raises:
+            ConfigurationError: It can't be decrypted.
+        """
+        return _open(self._key(configuration, identity), identity, text) if text.startswith(_SEALED) else text
 
     def _key(self, configuration: Configuration, identity: str) -> VaultKey:
         known: KnownGrid | None = configuration.grids.get(identity)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.snapshot_paths import choose_snapshots, list_snapshots
 from tallac.app.locations.vaults import vault_of
+from tallac.app.operations.removing import Removal
 from tallac.app.workspace import Workspace
 from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
@@ -20,7 +21,7 @@ from tallac.retention.forget import Plan, RetentionPolicy, Undone, forget, forge
 from tallac.retention.marks import TagChange, hold, release, tag
 from tallac.retention.record import RetentionRecord
 from tallac.retention.target import Target
-from tallac.transfer import Place, find_writable
+from tallac.transfer import Place, find_or_none, find_writable
 from tallac.vault.local_state import open_state_folder
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Snapshots:
             UsageError: There is no rule.
         """
         grid, found = self._target(target)
-        with self._record(grid, is_noting=not dry_run) as record:
+        with self.record(grid, is_noting=not dry_run) as record:
             return forget(grid, found, policy, record, SystemClock(), dry_run=dry_run)
 
     def forget_named(
@@ -77,17 +78,22 @@ class Snapshots:
         """Forget single snapshots of one target, written `ALIAS:TO/Archives/NAME`; return their names."""
         groups = parse_group_by(group_by)
         grid, found, names = self._named(places)
-        with self._record(grid, is_noting=not dry_run) as record:
+        with self.record(grid, is_noting=not dry_run) as record:
             return forget_named(grid, found, names, groups, record, SystemClock(), allow_empty=allow_empty, dry_run=dry_run)
 
     def undo_forget(self, places: Sequence[str], *, dry_run: bool = False) -> Undone:
         """Bring back what the last `forget` of a target has forgotten, or these single snapshots of it."""
         if len(places) == 1 and not self.names_snapshot(places[0]):
-            grid, found = self._target(places[0])
+            grid, place = self._workspace.resolve(places[0])
+            is_there = find_or_none(grid, place) is not None
+            undone = None if is_there else Removal(self._workspace, self.record).undo(grid, place, dry_run=dry_run)
+            if undone is not None:
+                return undone
+            found = _open(grid, place)
             names: Names = []
         else:
             grid, found, names = self._named(places)
-        with self._record(grid) as record:
+        with self.record(grid) as record:
             return undo(grid, found, names, record, SystemClock(), dry_run=dry_run)
 
     def hold(self, target: str, names: Sequence[str], reason: str = "", *, dry_run: bool = False) -> Entries:
@@ -119,7 +125,7 @@ class Snapshots:
         is_excluded = Patterns.of_options(patterns).matches
         grid, found = self._target(target)
         names = _names(grid, found, snapshots)
-        with self._record(grid) as record:
+        with self.record(grid) as record:
             return rewrite(grid, found, names, is_excluded, record, SystemClock(), dry_run=dry_run)
 
     def names_snapshot(self, place: str) -> bool:
@@ -141,7 +147,7 @@ class Snapshots:
         return grid, _open(grid, first.parent.parent), [place.path[-1] for _, place in resolved]
 
     @contextmanager
-    def _record(self, grid: Grid, *, is_noting: bool = False) -> Iterator[RetentionRecord]:
+    def record(self, grid: Grid, *, is_noting: bool = False) -> Iterator[RetentionRecord]:
         """Open the record of a grid's targets; where its disk is full or read-only, a copy that does not last.
 
         Args:

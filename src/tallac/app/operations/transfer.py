@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tallac.app.locations.grid_path import is_remote
 from tallac.app.workspace import Workspace
 from tallac.caps import FileReadCap, ReadCap, WriteCap
-from tallac.dag import Entry, Metadata
+from tallac.dag import ARCHIVES, Entry, Metadata
 from tallac.errors import AuthorityError, SourceError, UsageError
 from tallac.interfaces import FileContent, Grid
 from tallac.transfer import (
@@ -20,6 +22,7 @@ from tallac.transfer import (
     copy_to_local,
     download,
     find,
+    find_or_none,
     find_strongest,
     get_file,
     link,
@@ -27,15 +30,26 @@ from tallac.transfer import (
     metadata_of_file,
     move,
     put_file,
-    unlink,
+    strongest_cap,
 )
+
+if TYPE_CHECKING:
+    from tallac.app.operations.removing import Removal
+    from tallac.app.operations.snapshots import Snapshots
 
 
 class Files:
     """Moves single files and directories. A report counts what is done while it goes on."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, snapshots: Callable[[], Snapshots]) -> None:
         self._workspace = workspace
+        self._snapshots = snapshots
+
+    @cached_property
+    def _removal(self) -> Removal:
+        from tallac.app.operations.removing import Removal  # lazy import: only what removes entries needs it
+
+        return Removal(self._workspace, self._snapshots().record)
 
     def cap(self, place: str) -> ReadCap:
         """Return the read cap of what is at a path."""
@@ -109,9 +123,21 @@ class Files:
             copy_to_local(grid, places, Path(target), recursive=recursive, into=into, report=report)
         return report
 
-    def mv(self, source: str, target: str) -> Place:
-        """Move an entry to another name or directory on the same grid, and return where it is now."""
+    def mv(self, source: str, target: str, *, force: bool = False) -> Place:
+        """Move an entry to another name or directory on the same grid, and return where it is now.
+
+        Raises:
+            SnapshotsLostError: A snapshot would leave its target, and it is not forced.
+        """
         grid, old, new = self._pair(source, target)
+        if old.path and old.parent.name == ARCHIVES and not (new.path and new.parent == old.parent):
+            # It stays in the vault under another name; its target forgets it.
+            entry = self._removal.require(grid, old, is_moved=True, force=force)
+            if new.name is None or ((found := find_or_none(grid, new)) is not None and found.is_directory):
+                new = new.child(entry.name)
+            link(grid, strongest_cap(entry), entry.metadata, new)
+            self._removal.drop_snapshot(grid, old)
+            return new
         return move(grid, old, new)
 
     def ln(self, source: str, target: str) -> None:
@@ -120,10 +146,15 @@ class Files:
         cap, metadata = find_strongest(grid, old)
         link(grid, cap, metadata, new)
 
-    def unlink(self, place: str) -> Entry:
-        """Take an entry out of its directory and return it."""
+    def unlink(self, place: str, *, force: bool = False) -> Entry:
+        """Take an entry out of its directory and return it.
+
+        Raises:
+            EntryError: A held snapshot would go.
+            SnapshotsLostError: Other snapshots would go, and it is not forced; `undo_forget` brings back what was forced.
+        """
         grid, located = self._workspace.resolve(place)
-        return unlink(grid, located)
+        return self._removal.remove(grid, located, force=force)
 
     def _source(self, grid: Grid, text: str) -> Path | Place:
         if not is_remote(text):

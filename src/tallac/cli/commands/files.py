@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine, copy_progress
+from tallac.cli.output.stderr import show_name
 from tallac.cli.output.terminal_sink import TerminalSink
-from tallac.errors import UsageError
+from tallac.errors import SnapshotsLostError, UsageError
 from tallac.transfer import CopyReport
 from tallac.wording import pluralize
+
+_Outcome = TypeVar("_Outcome")
+_FORCE = flag("-f", "--force", text="Also if snapshots are dropped by it, without asking.")
 
 
 @define(
@@ -113,16 +123,17 @@ def cp(context: CommandContext, paths: tuple[str, ...], recursive: bool) -> int:
 
 @define(
     "mv",
-    [argument("source", "ALIAS:FROM"), argument("target", "ALIAS:TO")],
+    [argument("source", "ALIAS:FROM"), argument("target", "ALIAS:TO"), _FORCE],
     examples=("tallac mv home:shared/notes.txt home:shared/letters/notes.txt",),
 )
-def mv(context: CommandContext, source: str, target: str) -> None:
+def mv(context: CommandContext, source: str, target: str, force: bool) -> None:
     """Move or rename an entry.
 
     Both names are in the same vault. If the target is a directory, the entry is moved into it under
-    its old name; an existing file is replaced.
+    its old name; an existing file is replaced. A held snapshot is never moved out of its target,
+    and another one only if you confirm it.
     """
-    new = context.client.files.mv(source, target)
+    new = _confirmed(lambda is_forced: context.client.files.mv(source, target, force=is_forced), force=force)
     if context.output.is_json:
         context.output.record(changed=source, new=str(new))
     else:
@@ -144,12 +155,26 @@ def ln(context: CommandContext, source: str, target: str) -> None:
     context.output.changed(target)
 
 
-@define("unlink", [argument("place", "ALIAS:PATH")], examples=("tallac unlink home:shared/notes.txt",))
-def unlink(context: CommandContext, place: str) -> None:
+@define("unlink", [argument("place", "ALIAS:PATH"), _FORCE], examples=("tallac unlink home:shared/notes.txt",))
+def unlink(context: CommandContext, place: str, force: bool) -> None:
     """Remove an entry from its directory.
 
     A directory is removed with everything below it. The data stays in the vault as long as
-    something else refers to it, and until the vault is pruned.
+    something else refers to it, and until the vault is pruned. A held snapshot is never removed,
+    and others only if you confirm it; `tallac forget --undo` with the same path restores them.
     """
-    context.client.files.unlink(place)
+    _confirmed(lambda is_forced: context.client.files.unlink(place, force=is_forced), force=force)
     context.output.changed(place)
+
+
+def _confirmed(act: Callable[[bool], _Outcome], *, force: bool) -> _Outcome:
+    """Carry something out; where snapshots would go by it, ask whoever sits at a terminal."""
+    try:
+        return act(force)
+    except SnapshotsLostError as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        question = f"tallac: {show_name(str(error).partition(';')[0].encode())}. Go on?"
+        if not click.confirm(question, err=True):
+            raise
+        return act(True)

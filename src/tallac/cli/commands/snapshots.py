@@ -10,9 +10,9 @@ from tallac.cli.options.snapshots import choice_of, choice_options, group_by_opt
 from tallac.cli.output.display import json_name, show_size, table
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.snapshots import group_heading, unknown_name
-from tallac.dag import Entry
+from tallac.dag import Entry, mark_of
 from tallac.retention.forget import GroupBy, GroupKey, group_of, parse_group_by
-from tallac.retention.target import facts_of, mark_of
+from tallac.retention.target import facts_of
 
 HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "tags", "")
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, table
 from tallac.cli.output.stderr import show_name
-from tallac.dag import Entry
+from tallac.dag import Entry, mark_of
 from tallac.retention.forget import GroupKey
-from tallac.retention.target import facts_of, mark_of
+from tallac.retention.target import facts_of
 
 
 def report_marked(context: CommandContext, entries: Sequence[Entry], *, dry_run: bool) -> None:
