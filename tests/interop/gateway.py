@@ -65,10 +65,13 @@ def of_cap(cap: str) -> str:
     return f"uri/{quote(cap, safe='')}"
 
 
+_GRIDS = {"--vault", "--node-directory", "--node-url"}
+
+
 @contextmanager
 def serving(tallac: Tallac, *options: str) -> Iterator[Gateway]:
-    """Start a gateway on a free port, and stop it after the block; it has to end with status 0. Without any, a vault is made."""
-    if not options and not (tallac.home / "config" / "tallac.json").exists():
+    """Start a gateway on a free port, over a new vault if no grid is named, and stop it after the block, with status 0."""
+    if not _GRIDS.intersection(options) and not (tallac.home / "config" / "tallac.json").exists():
         tallac("init")
     process = tallac.start("serve", "--port", "0", *options)
     assert process.stdout is not None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +18,7 @@ from tallac.gateway.cap_requests import answer_cap, answer_file
 from tallac.gateway.deep_requests import answer_operation
 from tallac.gateway.described import json_text
 from tallac.gateway.edge_metadata import Now, system_now
-from tallac.gateway.exchange import Exchange
+from tallac.gateway.exchange import Exchange, LargeBodies
 from tallac.gateway.forms import read_form
 from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.guard import SAFE_METHODS
@@ -24,6 +26,9 @@ from tallac.gateway.names import path_from_raw
 from tallac.gateway.operations import Operations
 from tallac.gateway.pages import welcome_page
 from tallac.gateway.unlinked_requests import answer_unlinked
+
+LARGE_BODIES_MAX = 2
+"""Lists of children of more than 1 MiB that are parsed and stored at a time. One of 64 MiB takes a gigabyte of memory."""
 
 _logger = logging.getLogger("tallac.gateway")
 
@@ -39,6 +44,7 @@ class Gateway:
         """Answer requests with the workers of a pool; now is replaced in tests."""
         self.pool = pool
         self._operations = Operations()
+        self._large_bodies = asyncio.Semaphore(LARGE_BODIES_MAX)
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,13 +74,15 @@ class Gateway:
             raise RequestError("No Such Resource", 404)
         query = parse_query(request.scope["query_string"])
         form = await read_form(request) if request.method == "POST" else None
-        try:
-            arguments = Arguments(query, form.fields if form is not None else None)
-            has_slash = raw_path.endswith(b"/")
-            return await answer(Exchange(request, arguments, segments, has_slash, form, self.pool, self._operations, self._now))
-        finally:
+        async with AsyncExitStack() as until_answered:
             if form is not None:
-                form.close()
+                until_answered.callback(form.close)
+            arguments = Arguments(query, form.fields if form is not None else None)
+            gate = LargeBodies(self._large_bodies, until_answered)
+            has_slash = raw_path.endswith(b"/")
+            return await answer(
+                Exchange(request, arguments, segments, has_slash, form, self.pool, self._operations, self._now, gate)
+            )
 
 
 async def _welcome(exchange: Exchange) -> Response:

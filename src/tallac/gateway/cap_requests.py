@@ -16,7 +16,7 @@ from tallac.gateway.answers import (
     status_of,
     text_answer,
 )
-from tallac.gateway.bodies import JSON_SIZE_MAX, read_body, spool_body
+from tallac.gateway.bodies import CAP_SIZE_MAX, read_body, spool_body
 from tallac.gateway.checks import check_and_repair_node, check_node, is_stored
 from tallac.gateway.deep_requests import output_of
 from tallac.gateway.described import describe
@@ -110,12 +110,12 @@ async def _put(exchange: Exchange) -> Response:
         mutable_format, offset = arguments.mutable_format(), arguments.offset()
         spool = await spool_body(exchange.request)
         try:
-            cap, is_new = await exchange.store(spool, lambda grid: put_file(grid, target, spool.file, mutable_format, offset))
+            cap, is_new = await exchange.store(spool, lambda grid, content: put_file(grid, target, content, mutable_format, offset))
         finally:
             spool.close()
         return cap_answer(cap, 201 if is_new else 200)
     if operation == "uri":
-        text = (await read_body(exchange.request, JSON_SIZE_MAX)).decode("utf-8", "replace")
+        text = (await read_body(exchange.request, CAP_SIZE_MAX)).decode("utf-8", "replace")
         return done_answer(await exchange.write(lambda grid: put_cap(grid, target, text)))
     if operation == "mkdir":
         directory_format = arguments.directory_format()
@@ -159,7 +159,7 @@ async def _upload(exchange: Exchange) -> Response:
     if "/" in text:
         raise RequestError("name= may not contain a slash")
     name = name_from_text(text) if text else None
-    return cap_answer(await exchange.store(spool, lambda grid: post_file(grid, target, name, spool.file, mutable_format)))
+    return cap_answer(await exchange.store(spool, lambda grid, content: post_file(grid, target, name, content, mutable_format)))
 
 
 async def _check(exchange: Exchange, node: Node) -> Response:
@@ -169,7 +169,7 @@ async def _check(exchange: Exchange, node: Node) -> Response:
     arguments.flag("add-lease")
     output = output_of(exchange, "html", "json")
     look = check_and_repair_node if repair and is_stored(node) else check_node
-    checked = await exchange.pool.walking().run(lambda grid: look(grid, node, verify=verify))
+    checked = await exchange.pool.walking().run(lambda grid: look(grid, node, verify=verify, stop=exchange.pool.require_open))
     return json_answer(checked) if output == "json" else check_page(checked)
 
 

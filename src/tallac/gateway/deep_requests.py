@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from urllib.parse import quote, urlencode
@@ -11,9 +12,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from tallac.caps import WriteCap
-from tallac.errors import RequestError, TallacError
+from tallac.errors import RequestError, StoreUnavailableError, TallacError
 from tallac.gateway.answers import done_answer, json_answer, redirect_answer, text_answer
-from tallac.gateway.checks import check_and_repair_node, check_node, is_healthy, is_stored
+from tallac.gateway.checks import Stop, check_and_repair_node, check_node, is_healthy, is_stored
 from tallac.gateway.described import storage_index_text
 from tallac.gateway.edge_metadata import Json
 from tallac.gateway.exchange import Exchange
@@ -28,7 +29,7 @@ STEP_LENGTH = 50
 STREAMS = ("stream-manifest", "stream-deep-check")
 STARTS = ("start-manifest", "start-deep-size", "start-deep-stats", "start-deep-check")
 
-Look = Callable[[Grid, Visited], Json]
+Look = Callable[[Grid, Visited, Stop], Json]
 
 
 class Gathered(msgspec.Struct):
@@ -86,6 +87,12 @@ async def _steps(exchange: Exchange, root: Node, look: Look | None) -> AsyncIter
     length = STEP_LENGTH if look is None else 1
 
     failed: list[TallacError] = []
+    is_left = threading.Event()
+
+    def stop() -> None:
+        exchange.pool.require_open()
+        if is_left.is_set():
+            raise StoreUnavailableError("nobody waits for this any more")
 
     def step(grid: Grid) -> list[tuple[Visited, Json]]:
         if not walk:
@@ -93,13 +100,18 @@ async def _steps(exchange: Exchange, root: Node, look: Look | None) -> AsyncIter
         found: list[tuple[Visited, Json]] = []
         try:
             for visited in islice(walk[0], length):
-                found.append((visited, {} if look is None else look(grid, visited)))  # noqa: PERF401 - what precedes an error counts.
+                found.append((visited, {} if look is None else look(grid, visited, stop)))
+                stop()
         except TallacError as error:
             failed.append(error)
         return found
 
-    while found := await worker.run(step):
-        yield found
+    try:
+        while found := await worker.run(step):
+            yield found
+    finally:
+        # A step that runs on, as the check of a large file does, ends soon.
+        is_left.set()
     if failed:
         raise failed[0]
 
@@ -192,10 +204,10 @@ def _look(exchange: Exchange) -> Look:
     # A node renews leases here; nothing expires in a vault.
     exchange.arguments.flag("add-lease")
 
-    def look(grid: Grid, visited: Visited) -> Json:
+    def look(grid: Grid, visited: Visited, stop: Stop) -> Json:
         if repair:
-            return {"check-and-repair-results": check_and_repair_node(grid, visited.node, verify=verify)}
-        return {"check-results": check_node(grid, visited.node, verify=verify)}
+            return {"check-and-repair-results": check_and_repair_node(grid, visited.node, verify=verify, stop=stop)}
+        return {"check-results": check_node(grid, visited.node, verify=verify, stop=stop)}
 
     return look
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 import msgspec
@@ -11,7 +13,7 @@ from starlette.requests import Request
 from tallac.caps import Cap
 from tallac.errors import FencedError, MalformedCapError, RequestError
 from tallac.gateway.arguments import Arguments
-from tallac.gateway.bodies import Spool, read_body
+from tallac.gateway.bodies import IN_MEMORY_SIZE_MAX, JSON_SIZE_MAX, Spool, StoppableContent, parts, spool_body
 from tallac.gateway.children import NewEntry, parse_children
 from tallac.gateway.edge_metadata import Now
 from tallac.gateway.forms import Form
@@ -19,9 +21,22 @@ from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.nodes import cap_of_text
 from tallac.gateway.operations import Operations
 from tallac.gateway.putting import Target
-from tallac.interfaces import Grid
+from tallac.interfaces import FileContent, Grid
 
 T = TypeVar("T")
+
+
+class LargeBodies:
+    """A gate for requests whose body is large: a few are let in, and the next ones wait until one is answered."""
+
+    def __init__(self, gate: asyncio.Semaphore, until_answered: AsyncExitStack) -> None:
+        """Use the gate of a gateway, and what one request closes at its end."""
+        self._gate = gate
+        self._until_answered = until_answered
+
+    async def enter(self) -> None:
+        """Wait until there is room for this request."""
+        await self._until_answered.enter_async_context(self._gate)
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -34,6 +49,7 @@ class Exchange(msgspec.Struct, frozen=True):
         has_slash: Whether a slash ends the path.
         form: Its form; None if it has none.
         pool, operations, now: Those of the gateway.
+        large_bodies: Lets in a few large lists of children at a time.
     """
 
     request: Request
@@ -44,6 +60,7 @@ class Exchange(msgspec.Struct, frozen=True):
     pool: GridPool
     operations: Operations
     now: Now
+    large_bodies: LargeBodies
 
     @property
     def cap(self) -> Cap:
@@ -67,13 +84,27 @@ class Exchange(msgspec.Struct, frozen=True):
         """The target of a PUT, POST or DELETE."""
         return Target(self.cap, self.path, self.arguments.replace(), self.now)
 
-    async def body(self) -> bytes:
-        """Read the body into memory; that of a form is empty, since all of it has become fields."""
-        return b"" if self.form is not None else await read_body(self.request)
+    async def is_empty(self) -> bool:
+        """Whether the body has no bytes; that of a form has none, since all of it has become fields."""
+        if self.form is not None:
+            return True
+        async for part in parts(self.request):
+            if part:
+                return False
+        return True
 
     async def children(self) -> list[NewEntry]:
-        """Parse the body as entries of a directory."""
-        return parse_children(await self.body())
+        """Parse the body as entries of a directory, outside the event loop."""
+        if self.form is not None:
+            return []
+        spool = await spool_body(self.request, JSON_SIZE_MAX)
+        try:
+            if spool.size > IN_MEMORY_SIZE_MAX:
+                # It takes many times its size in memory, from here until it is stored.
+                await self.large_bodies.enter()
+            return await asyncio.to_thread(lambda: parse_children(spool.file.read()))
+        finally:
+            spool.close()
 
     def form_file(self) -> Spool:
         """Return the file of the form, rewound.
@@ -89,13 +120,14 @@ class Exchange(msgspec.Struct, frozen=True):
         """Run a call that reads, in the least busy worker for reading."""
         return await self.pool.reading().run(call)
 
-    async def store(self, spool: Spool, call: Callable[[Grid], T]) -> T:
+    async def store(self, spool: Spool, call: Callable[[Grid, FileContent], T]) -> T:
         """Run a call that stores an upload; repeat it once where a prune fenced the session."""
+        content = StoppableContent(spool.file, self.pool.require_open)
         try:
-            return await self.write(call)
+            return await self.write(lambda grid: call(grid, content))
         except FencedError:
             spool.file.seek(0)
-            return await self.write(call)
+            return await self.write(lambda grid: call(grid, content))
 
     async def write(self, call: Callable[[Grid], T]) -> T:
         """Run a call that stores or changes something, in the least busy worker for writing."""

@@ -13,6 +13,9 @@ from tallac.gateway.arguments import FIELDS_MAX, parse_query
 from tallac.gateway.bodies import Spool, parts, read_body
 
 FIELD_SIZE_MAX = 1 << 20
+FIELDS_SIZE_MAX = 4 << 20
+"""The longest field, and the longest sum of all fields but the file, in bytes: they are kept in memory."""
+
 _HEAD_SIZE_MAX = 16 << 10
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 _PARAMETER = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -69,6 +72,7 @@ class _MultipartReader:
         # The first boundary is at the beginning of the body, without a line break before it.
         self._held = b"\r\n"
         self._count = 0
+        self._size = 0
 
     async def read(self, form: Form) -> None:
         async for _preamble in self._until_mark():
@@ -90,8 +94,9 @@ class _MultipartReader:
         value = bytearray()
         async for part in self._until_mark():
             value += part
-            if len(value) > FIELD_SIZE_MAX:
-                raise RequestError("a field of a form is too large", 413)
+            self._size += len(part)
+            if len(value) > FIELD_SIZE_MAX or self._size > FIELDS_SIZE_MAX:
+                raise RequestError("a field of a form is too large, or all of them together", 413)
         try:
             return value.decode()
         except UnicodeDecodeError:

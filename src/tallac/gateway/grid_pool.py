@@ -7,10 +7,12 @@ slow client occupies no worker: an upload is complete before a worker stores it,
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from tallac.errors import StoreUnavailableError
 from tallac.interfaces import Grid
 
 T = TypeVar("T")
@@ -22,9 +24,10 @@ WRITING_WORKERS = 2
 class GridWorker:
     """One grid and the only thread that may use it. Calls run one after another, in the order of their submission."""
 
-    def __init__(self, open_grid: Callable[[], Grid]) -> None:
-        """Prepare the thread; the first call opens the grid in it."""
+    def __init__(self, open_grid: Callable[[], Grid], require_open: Callable[[], None]) -> None:
+        """Prepare the thread; the first call opens the grid in it. Each call begins with require_open, which may raise."""
         self._open_grid = open_grid
+        self._require_open = require_open
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tallac-grid")
         self._grid: Grid | None = None
         self.waiting = 0
@@ -37,15 +40,19 @@ class GridWorker:
     def submit(self, call: Callable[[Grid], T]) -> Future[T]:
         """Queue a call without waiting for it."""
         self.waiting += 1
-        future = self._executor.submit(lambda: call(self._opened()))
+        future = self._executor.submit(self._called, call)
         future.add_done_callback(self._count_down)
         return future
 
     def close(self) -> None:
-        """Wait for the running call, drop the queued ones, and close the grid."""
+        """Wait for the running call and for the queued ones, which the pool has told to end, and close the grid."""
         closing = self._executor.submit(self._close)
         self._executor.shutdown(wait=True)
         closing.result()
+
+    def _called(self, call: Callable[[Grid], T]) -> T:
+        self._require_open()
+        return call(self._opened())
 
     def _opened(self) -> Grid:
         if self._grid is None:
@@ -65,9 +72,10 @@ class GridPool:
 
     def __init__(self, open_grid: Callable[[], Grid]) -> None:
         """Create the workers; open_grid opens one more grid and is called from several threads."""
-        self._reading = [GridWorker(open_grid) for _ in range(READING_WORKERS)]
-        self._writing = [GridWorker(open_grid) for _ in range(WRITING_WORKERS)]
-        self._walking = GridWorker(open_grid)
+        self._is_ending = threading.Event()
+        self._reading = [GridWorker(open_grid, self.require_open) for _ in range(READING_WORKERS)]
+        self._writing = [GridWorker(open_grid, self.require_open) for _ in range(WRITING_WORKERS)]
+        self._walking = GridWorker(open_grid, self.require_open)
 
     def reading(self) -> GridWorker:
         """Return the least busy worker for reading."""
@@ -81,8 +89,18 @@ class GridPool:
         """Return the worker for walks over everything below a directory."""
         return self._walking
 
+    def require_open(self) -> None:
+        """Require that the gateway does not end. A call that may take long asks this now and then.
+
+        Raises:
+            StoreUnavailableError: It does.
+        """
+        if self._is_ending.is_set():
+            raise StoreUnavailableError("the gateway was told to end; try again when it runs again")
+
     def close(self) -> None:
-        """Close all workers, also after an error; the first error is raised at the end."""
+        """End the calls that ask `require_open`, and close all workers, also after an error; the first is raised at the end."""
+        self._is_ending.set()
         errors: list[Exception] = []
         for worker in [*self._reading, *self._writing, self._walking]:
             try:

@@ -34,7 +34,7 @@ class GatewaySettings(msgspec.Struct, frozen=True):
     is_insecure: bool = False
     header_seconds: float = 30.0
     requests_max: int = 200
-    shutdown_seconds: int = 10
+    shutdown_seconds: int = 1
 
     def require_safe(self) -> None:
         """Require that no caps cross a network unencrypted.

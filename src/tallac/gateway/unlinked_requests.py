@@ -58,7 +58,7 @@ async def _put(exchange: Exchange) -> Response:
         mutable_format = arguments.mutable_format()
         spool = await spool_body(exchange.request)
         try:
-            return cap_answer(await exchange.store(spool, lambda grid: store_unlinked(grid, spool.file, mutable_format)))
+            return cap_answer(await exchange.store(spool, lambda grid, content: store_unlinked(grid, content, mutable_format)))
         finally:
             spool.close()
     if operation == "mkdir":
@@ -71,9 +71,9 @@ async def _post(exchange: Exchange) -> Response:
     operation, arguments = exchange.arguments.operation, exchange.arguments
     if operation in ("", "upload"):
         mutable_format, spool = arguments.mutable_format(), exchange.form_file()
-        return _uploaded(exchange, await exchange.store(spool, lambda grid: store_unlinked(grid, spool.file, mutable_format)))
+        return _uploaded(exchange, await exchange.store(spool, lambda grid, content: store_unlinked(grid, content, mutable_format)))
     if operation == "mkdir":
-        if await exchange.body():
+        if not await exchange.is_empty():
             raise RequestError("t=mkdir does not accept children=, try t=mkdir-with-children instead")
         directory_format = arguments.directory_format()
         return _made(exchange, await exchange.write(lambda grid: grid.create_directory(directory_format)))

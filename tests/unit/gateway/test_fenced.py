@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from starlette.requests import Request
 
 from tallac.gateway.arguments import Arguments
 from tallac.gateway.bodies import Spool
-from tallac.gateway.exchange import Exchange
+from tallac.gateway.exchange import Exchange, LargeBodies
 from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.operations import Operations
 from tallac.gateway.storing import store_unlinked
@@ -18,13 +19,15 @@ def test_what_a_prune_has_taken_is_stored_once_more() -> None:
     grid = MemoryGrid()
     grid.fences = 1
     pool = GridPool(lambda: grid)
-    exchange = Exchange(Request({"type": "http", "headers": []}), Arguments({}), [], False, None, pool, Operations(), lambda: 1.0)
+    gate = LargeBodies(asyncio.Semaphore(), AsyncExitStack())
+    request = Request({"type": "http", "headers": []})
+    exchange = Exchange(request, Arguments({}), [], False, None, pool, Operations(), lambda: 1.0, gate)
 
     async def upload() -> bytes:
         spool = Spool()
         await spool.write(b"x" * 100)
         await spool.finish()
-        cap = await exchange.store(spool, lambda grid: store_unlinked(grid, spool.file, None))
+        cap = await exchange.store(spool, lambda grid, content: store_unlinked(grid, content, None))
         spool.close()
         return cap.danger_whole_text().encode()
 
