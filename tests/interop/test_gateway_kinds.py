@@ -252,3 +252,34 @@ def test_a_deep_check_counts_what_is_stored(gateway: Gateway, both: tuple[Asker,
             asks.append(Ask("GET", f"operations/{handle}?output=JSON", until='"finished": true'))
         found.append([seen.body for seen in ask_all(asker.url, asks)[1::2]])
     assert found[0] == found[1]
+
+
+@pytest.fixture(scope="module")
+def over_node(
+    make_tallac: Callable[[Path], Tallac], tahoe_grid: TahoeGrid, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """Give a gateway over a real node."""
+    with serving(make_tallac(tmp_path_factory.mktemp("over-node")), "--node-url", tahoe_grid.url) as gateway:
+        yield gateway
+
+
+def test_nothing_gets_lost_on_the_way_to_a_node(over_node: Gateway, tahoe_grid: TahoeGrid) -> None:
+    """By way of the gateway a directory is listed as the node lists it: with times of linking, and write caps of unknown kinds."""
+    directory = over_node.directory()
+    over_node.cap("PUT", f"{directory}/file", CONTENT)
+    over_node.cap("PUT", f"{directory}/file", CONTENT + b"more")
+    unknown = {"new": ["unknown", {"rw_uri": "lafs://write", "ro_uri": "ro.lafs://read"}]}
+    assert over_node.ask("POST", f"{directory}?t=set_children", json.dumps(unknown).encode()).status_code == 200
+    ours = over_node.ask("GET", f"{directory}?t=json").json()
+    theirs = httpx2.get(f"{tahoe_grid.url}{directory}?t=json", timeout=PATIENCE_SECONDS).json()
+    assert ours == theirs
+    times = ours[1]["children"]["file"][1]["metadata"]["tahoe"]
+    assert times["linkcrtime"] < times["linkmotime"]
+    assert ours[1]["children"]["new"][1]["rw_uri"] == "lafs://write"
+
+
+def test_what_a_node_has_lost_is_no_fault_of_the_node(over_node: Gateway) -> None:
+    """A lost mutable file is 410 by way of the gateway too, and its JSON says what its cap says."""
+    lost = of_cap(TYPED["lost_mutable"])
+    assert over_node.ask("GET", lost).status_code == 410
+    assert over_node.ask("GET", f"{lost}?t=json").json()[1].keys() == {"mutable", "format", "ro_uri", "rw_uri", "verify_uri"}
