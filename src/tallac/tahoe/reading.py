@@ -12,7 +12,6 @@ import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile
 from tallac.dag import EncodedCap
-from tallac.dag.literal_table import decode_literal
 from tallac.errors import AuthorityError, StoreError
 from tallac.interfaces import BinaryReader
 from tallac.tahoe.children import TahoeDirectory, entries_of
@@ -47,7 +46,7 @@ class TahoeReader:
 
     def read_directory(self, cap: DirectoryReadCap) -> TahoeDirectory:
         if isinstance(cap, LiteralDirectory):
-            return TahoeDirectory(decode_literal(cap.data))
+            return _literal_directory(cap)
         with self._lock:
             if (kept := self._kept.get(cap)) is not None:
                 self._kept.move_to_end(cap)
@@ -62,6 +61,15 @@ class TahoeReader:
                 if len(self._kept) > DIRECTORIES_KEPT:
                     self._kept.popitem(last=False)
         return directory
+
+
+def _literal_directory(cap: LiteralDirectory) -> TahoeDirectory:
+    if not cap.data:
+        return TahoeDirectory([])
+    # lazy import: hardly any directory lies in its cap, and commands on a node start with little
+    from tallac.dag.literal_table import decode_literal
+
+    return TahoeDirectory(decode_literal(cap.data))
 
 
 class TahoeReaderRecipe(msgspec.Struct, frozen=True):
