@@ -7,8 +7,11 @@ from enum import Enum
 
 import msgspec
 
+from tallac.dag import Entry
+from tallac.restore.absence import Absence
 from tallac.restore.owners import OwnerRules
 from tallac.restore.path_filter import EVERYTHING, PathFilter
+from tallac.source import NOTHING_OWN, OwnFiles
 
 
 class Overwrite(Enum):
@@ -37,7 +40,9 @@ class RestoreOptions(msgspec.Struct, frozen=True):
         allow_delete_home: That may be done in the root directory, the home folder, and what that lies in.
         dry_run: Nothing is changed; it is counted and reported what would be.
         verify: What was restored is read back from the disk and compared.
-        protected: (device, inode) of directories that are never deleted.
+        own: Tells what is Tallac's own; neither that nor anything in a vault is ever changed.
+        absence: What the snapshot knows of the names that the restored directory has not; None where it is a whole snapshot
+            without facts.
     """
 
     selection: PathFilter = EVERYTHING
@@ -49,10 +54,18 @@ class RestoreOptions(msgspec.Struct, frozen=True):
     allow_delete_home: bool = False
     dry_run: bool = False
     verify: bool = False
-    protected: frozenset[tuple[int, int]] = frozenset()
+    own: OwnFiles = NOTHING_OWN
+    absence: Absence | None = None
 
 
 PLAIN = RestoreOptions()
+
+
+def absence_at_top(options: RestoreOptions, entry: Entry) -> Absence | None:
+    """Return what is known of the names that the restored directory has not; None where nothing will be deleted."""
+    if not options.delete:
+        return None
+    return options.absence or Absence.at_root(None, entry.metadata)
 
 
 def read_umask() -> int:

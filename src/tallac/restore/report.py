@@ -144,11 +144,13 @@ class RestoreObserver(msgspec.Struct, frozen=True):
     Attributes:
         problem: Called once for each thing that is not as it was.
         change: Called with each path that was made, replaced, amended, kept or deleted, once it is.
+        protected: Called once with the path of each thing that stays as it is because it is Tallac's own, and what it is.
         progress: Called now and then with the counts so far, and at the end. The object is the same each time.
     """
 
     problem: Callable[[Problem], None] | None = None
     change: Callable[[Change, bytes], None] | None = None
+    protected: Callable[[bytes, str], None] | None = None
     progress: Callable[[RestoreSummary], None] | None = None
 
 
@@ -216,6 +218,11 @@ class Tally(msgspec.Struct):
         """Name a path and what was done there, if anything was."""
         if self.observer.change is not None and change is not Change.UNCHANGED:
             self.observer.change(change, path)
+
+    def protect(self, path: bytes, what: str) -> None:
+        """Report what stays as it is because it is Tallac's own."""
+        if self.observer.protected is not None:
+            self.observer.protected(path, what)
 
     def show_progress(self) -> None:
         """Show the counts so far."""

@@ -11,7 +11,7 @@ from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
 from tallac.restore.destination import Folder, open_folder, open_folder_if_there
 from tallac.restore.filesystem import DESTINATION, DestinationSystem
-from tallac.restore.options import PLAIN, Overwrite, RestoreOptions, RestoreSettings
+from tallac.restore.options import PLAIN, Overwrite, RestoreOptions, RestoreSettings, absence_at_top
 from tallac.restore.owners import Owners
 from tallac.restore.parallel.process_pool import WORKERS
 from tallac.restore.parallel.runner import BatchRunner
@@ -71,13 +71,14 @@ def restore(
     must_be_empty = entry.is_directory and options.overwrite is None
     tally = Tally(observer or RestoreObserver(), reported=set() if options.verify else None)
     tally.expect(entry, options.selection)
+    _guard_own(path, options)
     tally.summary.directories = int(entry.is_directory)
     if options.dry_run:
         with open_folder_if_there(path, must_be_empty=must_be_empty, system=system) as there:
             if there is not None:
                 _guard_home(there, path, options)
             settings = _settings(options, there, path, entry)
-            DryRun(grid, there.descriptor if there else None, options, settings, tally).run(entry)
+            DryRun(grid, there.descriptor if there else None, options, settings, tally).run(entry, absence_at_top(options, entry))
         return tally.summary
     with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
         _guard_home(folder, path, options)
@@ -117,9 +118,18 @@ def _top_level(walk: Walk, entry: Entry, folder: Folder, options: RestoreOptions
     keeps_own = options.overwrite is not None and (top is Scope.TRAVERSE_ONLY or options.overwrite is Overwrite.NEVER)
     metadata = folder.final_metadata(Metadata() if keeps_own and not folder.is_new else entry.metadata)
     level = walk.level_of(entry, metadata, top)
+    level.absence = absence_at_top(options, entry)
+    if level.absence is not None and level.stored is not None:
+        level.absence.take_in(walk.grid, level.stored)
     if folder.is_new:
         level.stored = None  # Nothing is to be done about what it holds.
     return level
+
+
+def _guard_own(path: bytes, options: RestoreOptions) -> None:
+    place = options.own.find_above(path)
+    if place is not None:
+        raise DestinationError(f"{display_path(path)}: nothing is restored here: it is {place.kind.value}, or is inside it")
 
 
 def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:

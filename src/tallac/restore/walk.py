@@ -11,6 +11,7 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import LEADS_BACK, Entry, Metadata, display_path, join_components, mutable_identity
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
+from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind, kind_of
 from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.file_writer import CHILD_ERRORS, Batch, FileWriter, problem_of
@@ -19,6 +20,7 @@ from tallac.restore.options import PLAIN, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.overwrite.name_collisions import NameCollisions
 from tallac.restore.overwrite.overwriter import Overwriter
+from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.parallel.process_pool import make_runner
 from tallac.restore.parallel.runner import BatchRunner, LocalRunner
 from tallac.restore.path_filter import Scope
@@ -41,10 +43,23 @@ class Level:
         scope: What holds for it, and for what is in it unless that has a scope of its own.
         pending, pending_size: Files that go into the next batch, and the sum of their sizes.
         replaced: The names of those among them that take the place of something.
+        absence: What is known of the names that it has not, where something may be deleted.
         collisions, last: Its names so far, and the newest of them, where something may be overwritten.
     """
 
-    __slots__ = ("collisions", "entries", "identity", "last", "metadata", "pending", "pending_size", "replaced", "scope", "stored")
+    __slots__ = (
+        "absence",
+        "collisions",
+        "entries",
+        "identity",
+        "last",
+        "metadata",
+        "pending",
+        "pending_size",
+        "replaced",
+        "scope",
+        "stored",
+    )
 
     def __init__(
         self,
@@ -62,6 +77,7 @@ class Level:
         self.pending: list[Entry] = []
         self.pending_size = 0
         self.replaced: set[bytes] = set()
+        self.absence: Absence | None = None
         self.collisions = NameCollisions()
         self.last: bytes | None = None
 
@@ -89,9 +105,10 @@ class Walk:
         self._tally = tally
         self._selection = options.selection
         self._writer = FileWriter(grid, settings, system)
-        existing = ExistingFiles(grid, settings, system, options.overwrite) if options.overwrite else None
+        guard = OwnGuard(options.own, system, tally)
+        existing = ExistingFiles(grid, settings, system, options.overwrite, guard) if options.overwrite else None
         self._deferred = DeferredMetadata(root, settings, system, tally, existing.comparer if existing else None)
-        self._overwriter = Overwriter(root, options, settings, system, tally, self._deferred, existing) if existing else None
+        self._overwriter = Overwriter(root, options, settings, system, tally, self._deferred, existing, guard) if existing else None
         self._special_files = SpecialFiles(root, system, tally, self._writer, self._deferred, self._overwriter)
         self._runner = runner or make_runner(grid, root, settings, self._writer, workers) or LocalRunner(self._writer)
         self._stack = DirectoryStack(root, filesystem=system)
@@ -101,6 +118,11 @@ class Walk:
         self._under_way: deque[tuple[Batch, set[bytes]]] = deque()
         self._submitted = 0
         self._completed = 0
+
+    @property
+    def grid(self) -> CapReader:
+        """Where it reads."""
+        return self._grid
 
     def run(self, top: Level) -> None:
         """Restore everything below a directory that exists already, and the directory's own metadata.
@@ -227,7 +249,11 @@ class Walk:
         identity = mutable_identity(entry.encoded)
         if identity is not None and any(level.identity == identity for level in self._levels):
             raise EntryError(LEADS_BACK)
-        return self.level_of(entry, entry.metadata, scope)
+        level = self.level_of(entry, entry.metadata, scope)
+        above = self._levels[-1].absence
+        if above is not None and level.stored is not None:
+            level.absence = above.entered(entry, self._grid, level.stored)
+        return level
 
     def _make_unmade(self) -> None:
         """Make the directories on the way to something that is wanted."""
@@ -263,7 +289,9 @@ class Walk:
     def _prepare(self, level: Level) -> None:
         if self._overwriter is not None and level.stored is not None:
             components = self._stack.components
-            level.metadata = self._overwriter.prepare(self._stack.descriptor, components, level.stored, level.scope, level.metadata)
+            level.metadata = self._overwriter.prepare(
+                self._stack.descriptor, components, level.stored, level.scope, level.metadata, level.absence
+            )
 
     def _leave(self) -> None:
         level = self._levels.pop()

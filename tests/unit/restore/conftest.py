@@ -300,6 +300,7 @@ class Restored:
         self.grid = grid
         self.out = out
         self.problems: list[Problem] = []
+        self.protected: list[bytes] = []
         self.system = BentSystem()
         self.progress: list[tuple[int, int, int]] = []
         self.changes: list[tuple[str, bytes]] = []
@@ -313,6 +314,7 @@ class Restored:
             options=self.options,
             observer=RestoreObserver(
                 problem=self.problems.append,
+                protected=lambda path, _: self.protected.append(path),
                 change=lambda change, path: self.changes.append((change.value, path)),
                 progress=lambda summary: self.progress.append((summary.files, summary.directories, summary.bytes)),
             ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from tallac.app.operations.snapshot_origin import absence_at
 from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
@@ -42,7 +43,9 @@ class Restores:
             EntryNotFoundError: Nothing matches the patterns.
         """
         grid, located, entry = self._find_stored(place)
-        options = replace(options or RestoreOptions(), protected=self._own_folders(grid))
+        options = replace(options or RestoreOptions(), own=self._workspace.own_files(None))
+        if options.delete:
+            options = replace(options, absence=absence_at(grid, located))
         options = _by_paths_of_source(grid, located, entry, options)
         if not entry.is_directory and options.selection.is_everything:
             entry, folder = _named_by(folder, entry)
@@ -70,13 +73,6 @@ class Restores:
         grid, located = self._workspace.resolve(place)
         found = find(grid, located)
         return grid, located, Entry.of(located.name or b"", found.cap, found.metadata)
-
-    def _own_folders(self, grid: Grid) -> frozenset[tuple[int, int]]:
-        """Return device and inode of the folders that a restore must never delete."""
-        folders = self._workspace.folders
-        paths = (folders.configuration, folders.state, folders.vault, self._workspace.folder_of(grid))
-        found = [os.stat(path) for path in paths if path is not None and os.path.exists(path)]
-        return frozenset((status.st_dev, status.st_ino) for status in found)
 
 
 def _named_by(path: str | Path, entry: Entry) -> tuple[Entry, str]:

@@ -43,7 +43,7 @@ class RestoreReporter:
     def observer(self) -> RestoreObserver:
         """The observer for the restore."""
         change = self.change if self._context.output.is_verbose else None
-        return RestoreObserver(problem=self.problem, change=change, progress=self.progress)
+        return RestoreObserver(problem=self.problem, change=change, protected=self.protected, progress=self.progress)
 
     def problem(self, problem: Problem) -> None:
         """Report a path that could not be restored as it was stored."""
@@ -55,6 +55,10 @@ class RestoreReporter:
     def change(self, change: Change, path: bytes) -> None:
         """Name a path and what was done there."""
         self._context.output.detail(f"{change.value:9}  {show_name(path)}")
+
+    def protected(self, path: bytes, what: str) -> None:
+        """Name what stays as it is because it is Tallac's own."""
+        self._context.output.note(f"{show_name(path)}: not touched: it is {what}")
 
     def progress(self, summary: RestoreSummary) -> None:
         """Show the progress."""

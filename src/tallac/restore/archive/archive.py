@@ -10,6 +10,7 @@ from tallac.caps import FileReadCap
 from tallac.dag import Components, Entry, Metadata, display_path, join_components
 from tallac.errors import ArchiveError, CapError, CorruptObjectError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
+from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.file_writer import unset_problem
 from tallac.restore.filesystem import DESTINATION
@@ -130,7 +131,7 @@ class ArchiveWalk(ReadOnlyWalk):
         # Directories on the way to what may be wanted.
         self._unwritten: list[tuple[Components, Metadata]] = []
 
-    def run(self, entry: Entry) -> None:
+    def run(self, entry: Entry, absence: Absence | None = None) -> None:
         """Write a directory with all that is in it, or a file."""
         if entry.is_directory:
             self._unwritten.append(((), entry.metadata))
@@ -163,7 +164,7 @@ class ArchiveWalk(ReadOnlyWalk):
         self._report_unset(path, unset)
         return True
 
-    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
+    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope, absence: Absence | None) -> None:
         """Do nothing: no directory is there."""
 
     def _write_directories(self, components: Components) -> None:

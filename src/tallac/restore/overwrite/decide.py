@@ -11,6 +11,7 @@ from tallac.restore.files.compare import Comparer, is_same_special
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
 from tallac.restore.filesystem import DestinationSystem, PathAt
 from tallac.restore.options import Overwrite, RestoreSettings
+from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.report import Change
 from tallac.source import SourceEntry, open_regular
 
@@ -21,8 +22,16 @@ _UNREADABLE = frozenset({errno.EACCES, errno.EPERM})
 class ExistingFiles:
     """Looks at what is there."""
 
-    def __init__(self, grid: FileReader, settings: RestoreSettings, system: DestinationSystem, overwrite: Overwrite) -> None:
-        """Look with these calls, and judge by what a user wants to have overwritten."""
+    def __init__(
+        self,
+        grid: FileReader,
+        settings: RestoreSettings,
+        system: DestinationSystem,
+        overwrite: Overwrite,
+        guard: OwnGuard | None = None,
+    ) -> None:
+        """Look with these calls, and judge by what a user wants to have overwritten; what the guard holds stays."""
+        self._guard = guard
         self._system = system
         self._overwrite = overwrite
         self.comparer = Comparer(grid, settings, system)
@@ -47,6 +56,8 @@ class ExistingFiles:
         """
         if found is None:
             return Change.NEW
+        if self._guard is not None and self._guard.holds(found, directory):
+            return Change.KEPT
         if kind is Kind.DIRECTORY and found.is_directory:
             return Change.UNCHANGED
         if not self._gives_way(entry, found):
@@ -60,10 +71,12 @@ class ExistingFiles:
             return self._decide_special(entry, found, directory)
         return Change.REPLACED
 
-    def decide_link(self, entry: Entry, found: SourceEntry | None, first: SourceEntry | None) -> Change:
+    def decide_link(self, entry: Entry, found: SourceEntry | None, first: SourceEntry | None, directory: int | None) -> Change:
         """Decide what to do for a further link of a file that has been restored."""
         if found is None:
             return Change.NEW
+        if self._guard is not None and directory is not None and self._guard.holds(found, directory):
+            return Change.KEPT
         if first is not None and (found.device, found.inode) == (first.device, first.inode):
             return Change.UNCHANGED
         return Change.REPLACED if self._gives_way(entry, found) else Change.KEPT

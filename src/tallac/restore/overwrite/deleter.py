@@ -8,54 +8,70 @@ from collections.abc import Iterable, Iterator
 from tallac.dag import Components, join_components
 from tallac.errors import DamageError, MalformedObjectError
 from tallac.interfaces import Directory
+from tallac.restore.absence import Absence
 from tallac.restore.files.file_writer import problem_of
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import RestoreOptions, RestoreSettings
+from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_temporary
-from tallac.source import DirectoryStack, Scan, SourceEntry, open_directory, open_regular, read_flags, scan
+from tallac.source import DirectorySelection, DirectoryStack, Scan, SourceEntry, open_directory, open_regular, read_flags, scan
 
 
 class Deleter:
     """Deletes below open directories; counts and reports what was deleted."""
 
-    def __init__(self, options: RestoreOptions, settings: RestoreSettings, system: DestinationSystem, tally: Tally) -> None:
-        """Delete what a user's options allow."""
+    def __init__(
+        self, options: RestoreOptions, settings: RestoreSettings, system: DestinationSystem, tally: Tally, guard: OwnGuard
+    ) -> None:
+        """Delete what a user's options allow, and the guard does not hold."""
+        self._guard = guard
         self._options = options
         self._settings = settings
         self._system = system
         self._tally = tally
 
-    def sweep(self, descriptor: int, components: Components, stored: Directory, scope: Scope) -> None:
-        """Delete what killed restores have left in an open directory and, where that is wanted, what the stored one has not.
+    def sweep(self, descriptor: int, components: Components, stored: Directory, scope: Scope, absence: Absence | None) -> None:
+        """Delete what killed restores have left in an open directory and, where that is wanted, what was gone from the stored one.
 
         Raises:
             OSError: The directory can't be listed, or the destination fails as a whole.
         """
         self._remove_leftovers(descriptor, stored)
-        if not self._options.delete or scope is Scope.OUT:
+        if not self._options.delete or absence is None or scope is Scope.OUT:
             return
+        is_known = absence.is_on(self._system.fstat(descriptor).st_dev)
         try:
             with scan(descriptor, filesystem=self._system) as listing:
                 for found in extraneous(listing, stored):
-                    self._remove_extraneous(found, descriptor, components, scope)
+                    if is_known and absence.proves_removed(found):
+                        self._remove_extraneous(found, descriptor, components, scope, absence)
+                    else:
+                        self._tally.report(Change.KEPT, join_components(components, found.name))
         except DamageError as error:
             message = f"nothing was deleted here, because the snapshot's directory can't be read completely: {error}"
             self._tally.add(Problem(join_components(components), ProblemKind.FAILED, message))
 
-    def remove_tree(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> bool:
+    def remove_tree(
+        self,
+        found: SourceEntry,
+        directory: int,
+        components: Components,
+        scope: Scope,
+        rules: DirectorySelection | None = None,
+    ) -> bool:
         """Delete a directory with what is in it, as far as that is in scope; return whether it was deleted.
 
-        Problems are reported.
+        What the rules that hold in it would leave out of a backup stays. Problems are reported.
 
         Raises:
             OSError: The destination fails as a whole.
         """
         if not self._may_enter(found, directory, components):
             return False
-        top = _Level(found, scope)
+        top = _Level(found, scope, rules)
         levels: list[_Level] = []
         with DirectoryStack(directory, filesystem=self._system) as stack:
             try:
@@ -118,14 +134,16 @@ class Deleter:
             except (DamageError, IsADirectoryError, PermissionError):
                 continue  # Not ours, or not known to be: it stays.
 
-    def _remove_extraneous(self, found: SourceEntry, directory: int, components: Components, scope: Scope) -> None:
+    def _remove_extraneous(
+        self, found: SourceEntry, directory: int, components: Components, scope: Scope, absence: Absence
+    ) -> None:
         path = join_components(components, found.name)
         below = self._options.selection.scope(path, found.is_directory, scope)
         if below is Scope.OUT:
             return
         if found.is_directory:
-            self.remove_tree(found, directory, components, below)
-        else:
+            self.remove_tree(found, directory, components, below, absence.selection.below(found.name, found.device, None))
+        elif not self._guard.holds(found, directory):
             self._remove_file(found, directory, path)
 
     def _remove_file(self, found: SourceEntry, directory: int, path: bytes) -> bool:
@@ -149,7 +167,10 @@ class Deleter:
             self._system.grant_owner_access(level.found.name, stack.descriptor)
             descriptor = stack.enter(level.found.name)
         self.clear_open_flags(descriptor)
-        level.open(scan(descriptor, filesystem=self._system))
+        listing = scan(descriptor, filesystem=self._system)
+        level.open(listing)
+        if level.rules is not None:
+            level.rules = level.rules.reading(listing, descriptor, b"", lambda _name, _message: None, self._system)
         levels.append(level)
 
     def _step(self, stack: DirectoryStack, above: Components, levels: list[_Level]) -> None:
@@ -171,13 +192,20 @@ class Deleter:
         below = self._options.selection.scope(path, found.is_directory, level.scope)
         if below is Scope.OUT:
             level.keeps = True
+        elif level.rules is not None and level.rules.excludes(found):
+            level.keeps = True
+            self._tally.report(Change.KEPT, path)
         elif not found.is_directory:
+            if self._guard.holds(found, stack.descriptor):
+                level.keeps = True
+                return
             level.keeps |= not self._remove_file(found, stack.descriptor, path)
         elif not self._may_enter(found, stack.descriptor, components):
             level.keeps = True
         else:
             try:
-                self._descend(stack, _Level(found, below), levels)
+                rules = None if level.rules is None else level.rules.below(found.name, found.device, None)
+                self._descend(stack, _Level(found, below, rules), levels)
             except OSError as error:
                 self._tally.add(problem_of(error, path, self._settings))
                 level.keeps = True
@@ -194,10 +222,7 @@ class Deleter:
 
     def _may_enter(self, found: SourceEntry, directory: int, components: Components) -> bool:
         path = join_components(components, found.name)
-        if (found.device, found.inode) in self._options.protected:
-            self._tally.add(
-                Problem(path, ProblemKind.UNSET, "not deleted, because it belongs to Tallac: a vault, its keys or its state")
-            )
+        if self._guard.holds(found, directory):
             return False
         if found.device != self._system.fstat(directory).st_dev:
             self._tally.add(Problem(path, ProblemKind.FAILED, "not deleted, because another file system is mounted here"))
@@ -211,10 +236,12 @@ class _Level:
     Attributes:
         found: What it is.
         scope: What holds for it.
+        rules: What would be left out of it by the rules of the backup; None where nothing is.
         keeps: Something in it stays, so that it stays itself.
     """
 
-    def __init__(self, found: SourceEntry, scope: Scope) -> None:
+    def __init__(self, found: SourceEntry, scope: Scope, rules: DirectorySelection | None) -> None:
+        self.rules = rules
         self.found = found
         self.scope = scope
         self.keeps = False

@@ -8,6 +8,7 @@ import stat
 from tallac.dag import Components, Entry, Metadata, join_components
 from tallac.errors import EntryError
 from tallac.interfaces import Directory
+from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
@@ -15,6 +16,7 @@ from tallac.restore.filesystem import DestinationSystem, PathAt
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.overwrite.deleter import Deleter
+from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Tally
 from tallac.source import SourceEntry, metadata_of, open_beneath, open_regular, read_flags
@@ -32,6 +34,7 @@ class Overwriter:
         tally: Tally,
         deferred: DeferredMetadata,
         existing: ExistingFiles,
+        guard: OwnGuard,
     ) -> None:
         """Work below an open directory, which stays the caller's."""
         self._root = root
@@ -40,7 +43,7 @@ class Overwriter:
         self._tally = tally
         self._deferred = deferred
         self._existing = existing
-        self._deleter = Deleter(options, settings, system, tally)
+        self._deleter = Deleter(options, settings, system, tally, guard)
 
     def settle(self, entry: Entry, kind: Kind, directory: int, components: Components, scope: Scope) -> Change:
         """Do for an entry of a directory with this scope what can be done without making anything, and count it.
@@ -70,7 +73,7 @@ class Overwriter:
     ) -> Change:
         """Do as `settle` for a further link of a file that is there. Raises as `settle` does."""
         found = self._existing.lstat(entry.name, directory)
-        change = self._existing.decide_link(entry, found, self._lstat_beneath(*first))
+        change = self._existing.decide_link(entry, found, self._lstat_beneath(*first), directory)
         if change is Change.REPLACED:
             assert found is not None
             self._make_way(Kind.REGULAR, found, directory, components, scope)
@@ -89,7 +92,13 @@ class Overwriter:
             return all(os.fsencode(listed.name) != name for listed in listing)
 
     def prepare(
-        self, descriptor: int, components: Components, stored: Directory, scope: Scope, metadata: Metadata | None
+        self,
+        descriptor: int,
+        components: Components,
+        stored: Directory,
+        scope: Scope,
+        metadata: Metadata | None,
+        absence: Absence | None,
     ) -> Metadata | None:
         """Make an open directory ready to be written to, and delete what is to go. Give the metadata that it gets at the end.
 
@@ -110,7 +119,7 @@ class Overwriter:
         mode = self._system.fstat(descriptor).st_mode
         if mode & stat.S_IRWXU != stat.S_IRWXU:
             self._system.set_mode(descriptor, stat.S_IMODE(mode) | stat.S_IRWXU)
-        self._deleter.sweep(descriptor, components, stored, scope)
+        self._deleter.sweep(descriptor, components, stored, scope, absence)
         return final
 
     def grant_owner_access(self, name: bytes, directory: int) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from tallac.dag import Components, Entry, join_components
 from tallac.interfaces import CapReader, Directory
+from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem, Place
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.overwrite.deleter import Deleter
+from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.path_filter import Scope
 from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
@@ -43,10 +45,11 @@ class DryRun(ReadOnlyWalk):
         """Look below an open directory, which stays the caller's; None where nothing is there."""
         system = ReadOnlySystem()
         # Without a rule the folder must be empty, so that no rule is ever needed.
-        existing = ExistingFiles(grid, settings, system, options.overwrite or Overwrite.NEVER)
+        guard = OwnGuard(options.own, system, tally)
+        existing = ExistingFiles(grid, settings, system, options.overwrite or Overwrite.NEVER, guard)
         super().__init__(grid, root, settings, system, tally, options.selection, existing)
         self._options = options
-        self._deleter = Deleter(options, settings, system, tally)
+        self._deleter = Deleter(options, settings, system, tally, guard)
         # Directories on the way to what may be wanted, that would be made for it.
         self._unreported: list[Components] = []
 
@@ -84,8 +87,8 @@ class DryRun(ReadOnlyWalk):
             if scope is Scope.IN:
                 self._report_directories(components)
 
-    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
-        self._deleter.sweep(descriptor, self.components, stored, scope)
+    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope, absence: Absence | None) -> None:
+        self._deleter.sweep(descriptor, self.components, stored, scope, absence)
 
     def _report_directories(self, components: Components) -> None:
         """Count and name those directories that would be made on the way, the last one included."""

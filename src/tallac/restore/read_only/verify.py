@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tallac.dag import Components, Entry, join_components
 from tallac.interfaces import CapReader, Directory
+from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
@@ -68,7 +69,7 @@ class Verification(ReadOnlyWalk):
         if scope is Scope.IN and change in (Change.NEW, Change.REPLACED):
             self._tally.add_once(Problem(path, ProblemKind.FAILED, "verified: the directory does not exist"))
 
-    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
+    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope, absence: Absence | None) -> None:
         if self._keeps_directories or scope is not Scope.IN or entry.metadata.mode is None:
             return
         found = SourceEntry.of(entry.name, self._system.fstat(descriptor))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from tallac.caps import DirectoryReadCap
 from tallac.dag import LEADS_BACK, Components, Entry, join_components, mutable_identity
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
+from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind, kind_of
 from tallac.restore.files.file_writer import CHILD_ERRORS, problem_of
 from tallac.restore.files.hard_links import LinkTable
@@ -19,6 +21,15 @@ from tallac.restore.path_filter import PathFilter, Scope
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_safe_component
 from tallac.source import DirectoryStack, SourceEntry, open_beneath
+
+
+class _Level(NamedTuple):
+    """A directory that the walk is in; its identity tells a mutable one that contains itself."""
+
+    entries: Iterator[Entry]
+    identity: bytes | None
+    scope: Scope
+    absence: Absence | None = None
 
 
 class ReadOnlyWalk(ABC):
@@ -56,10 +67,14 @@ class ReadOnlyWalk(ABC):
         self._stack = None if root is None else DirectoryStack(root, filesystem=system)
         # The innermost directories that are not there.
         self._missing: list[bytes] = []
-        self._levels: list[tuple[Iterator[Entry], bytes | None, Scope]] = []
+        self._levels: list[_Level] = []
 
-    def run(self, entry: Entry) -> None:
+    def run(self, entry: Entry, absence: Absence | None = None) -> None:
         """Look at a directory with all that is in it, or at a file that is restored into the root.
+
+        Args:
+            entry: The directory or file.
+            absence: What is known of the names that the directory has not, where that makes a difference.
 
         Raises:
             DamageError, CapError: The directory can't be read.
@@ -67,11 +82,13 @@ class ReadOnlyWalk(ABC):
         """
         if entry.is_directory:
             stored = self._read(entry)
-            self._levels.append((iter(stored), mutable_identity(entry.encoded), self._selection.top))
+            if absence is not None:
+                absence.take_in(self._grid, stored)
+            self._levels.append(_Level(iter(stored), mutable_identity(entry.encoded), self._selection.top, absence))
             if self._directory is not None:
-                self._enter_existing(entry, stored, self._selection.top)
+                self._enter_existing(entry, stored, self._selection.top, absence)
         else:
-            self._levels.append((iter((entry,)), None, self._selection.top))
+            self._levels.append(_Level(iter((entry,)), None, self._selection.top))
         try:
             while self._levels:
                 found = self._next_entry()
@@ -98,7 +115,7 @@ class ReadOnlyWalk(ABC):
         """Make something of a directory, before what is in it; for one that is not wanted itself the scope is TRAVERSE_ONLY."""
 
     @abstractmethod
-    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope) -> None:
+    def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope, absence: Absence | None) -> None:
         """Make something of a directory that is there and has been entered."""
 
     @property
@@ -109,7 +126,12 @@ class ReadOnlyWalk(ABC):
     @property
     def scope(self) -> Scope:
         """The scope of the directory that the walk is in."""
-        return self._levels[-1][2]
+        return self._levels[-1].scope
+
+    @property
+    def absence(self) -> Absence | None:
+        """Knowledge of the names that the directory that the walk is in has not."""
+        return self._levels[-1].absence
 
     @property
     def _directory(self) -> int | None:
@@ -117,7 +139,7 @@ class ReadOnlyWalk(ABC):
 
     def _next_entry(self) -> Entry | None:
         try:
-            return next(self._levels[-1][0], None)
+            return next(self._levels[-1].entries, None)
         except DamageError as error:
             self._tally.add(Problem(join_components(self.components), ProblemKind.DAMAGED, f"entries are missing: {error}"))
             return None
@@ -145,7 +167,7 @@ class ReadOnlyWalk(ABC):
         if first is not None:
             # What a dry run would make is not there: whatever has the name of the first one is none of its links.
             is_new = self.makes_files and self._links.is_new(entry)
-            change = self._existing.decide_link(entry, found, None if is_new else self._lstat_beneath(*first))
+            change = self._existing.decide_link(entry, found, None if is_new else self._lstat_beneath(*first), directory)
         else:
             change = Change.NEW if directory is None else self._existing.decide(entry, kind, found, directory)
         if not self.visit_file(entry, change, found, kind, first):
@@ -157,25 +179,26 @@ class ReadOnlyWalk(ABC):
 
     def _compare_directory(self, entry: Entry, found: SourceEntry | None, directory: int | None, scope: Scope) -> None:
         identity = mutable_identity(entry.encoded)
-        if identity is not None and any(above == identity for _, above, _ in self._levels):
+        if identity is not None and any(level.identity == identity for level in self._levels):
             raise EntryError(LEADS_BACK)
         change = Change.NEW if directory is None else self._existing.decide(entry, Kind.DIRECTORY, found, directory)
         stored = self._read(entry)
+        absence = None if self.absence is None else self.absence.entered(entry, self._grid, stored)
         self.visit_directory(entry, change, found, scope)
         if change is Change.KEPT:
             return
         if change is Change.UNCHANGED and self._stack is not None:
             self._stack.enter(entry.name)
-            self._enter_existing(entry, stored, scope)
+            self._enter_existing(entry, stored, scope, absence)
         else:
             self._missing.append(entry.name)
-        self._levels.append((iter(stored), identity, scope))
+        self._levels.append(_Level(iter(stored), identity, scope, absence))
 
-    def _enter_existing(self, entry: Entry, stored: Directory, scope: Scope) -> None:
+    def _enter_existing(self, entry: Entry, stored: Directory, scope: Scope, absence: Absence | None) -> None:
         descriptor = self._directory
         assert descriptor is not None
         try:
-            self.enter(entry, descriptor, stored, scope)
+            self.enter(entry, descriptor, stored, scope, absence)
         except OSError as error:
             self._tally.add(problem_of(error, join_components(self.components), self._settings))
 

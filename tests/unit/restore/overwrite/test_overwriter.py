@@ -13,6 +13,7 @@ from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError
 from tallac.restore import Change, Overwrite, PathFilter, RestoreOptions
 from tallac.restore.safe_names import is_temporary, temporary_name
+from tallac.source import OwnFiles, OwnKind, OwnPlace
 
 if TYPE_CHECKING:
     from tests.unit.restore.conftest import FakeGrid, Restored
@@ -298,12 +299,11 @@ def test_what_is_protected_is_not_deleted(grid: FakeGrid, restored: Restored) ->
     (restored.out / "data/vault").mkdir(parents=True)
     (restored.out / "data/vault/pack").touch()
     (restored.out / "data/other").touch()
-    status = (restored.out / "data/vault").stat()
-    protected = frozenset({(status.st_dev, status.st_ino)})
-    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, protected=protected)
+    own = OwnFiles([OwnPlace(os.fsencode(restored.out / "data/vault"), OwnKind.STATE)])
+    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True, own=own)
     assert restored(Entry.of(b"s", grid.put_directory([]), DIRECTORY)).deleted == 1
     assert (restored.out / "data/vault/pack").exists()
-    assert "belongs to Tallac" in restored.said[b"data/vault"]
+    assert restored.protected == [os.fsencode(restored.out / "data/vault")]
 
 
 @pytest.mark.parametrize("is_folding", [False, True])
