@@ -24,6 +24,7 @@ class Candidate(msgspec.Struct, frozen=True):
         counted_ns: The time at which it was first seen, where that belies its name; else the claimed one.
         tags: The user's own words.
         is_held: It is never forgotten.
+        is_complete: Nothing was left out of it because it could not be read.
     """
 
     name: bytes
@@ -31,6 +32,7 @@ class Candidate(msgspec.Struct, frozen=True):
     counted_ns: int
     tags: tuple[str, ...] = ()
     is_held: bool = False
+    is_complete: bool = True
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -67,6 +69,7 @@ def decide(
         allow_empty: The rules may drop all; else the newest stays whatever they say.
     """
     candidates = list(candidates)
+    complete = [found for found in candidates if found.is_complete]
     sure = [(found.claimed_ns, found) for found in candidates if found.claimed_ns == found.counted_ns]
     views = [("", sure)]
     if len(sure) < len(candidates):
@@ -76,6 +79,11 @@ def decide(
     for label, timed in views:
         for name, why in _apply(rules, timed, now_ns, zone).items():
             reasons[name] += [reason + label for reason in why if reason not in reasons[name]]
+    if complete and len(complete) < len(candidates):
+        newest = decide(rules, complete, now_ns, zone=zone, allow_empty=allow_empty)[0]
+        if newest.is_kept and not reasons[newest.candidate.name]:
+            # Snapshots that lack something don't push out the newest one that does not.
+            reasons[newest.candidate.name] = ["newest complete"]
     ordered = sorted(candidates, key=lambda candidate: (candidate.counted_ns, candidate.name), reverse=True)
     decisions = [Decision(candidate, tuple(reasons[candidate.name])) for candidate in ordered]
     if decisions and not allow_empty and not any(decision.is_kept for decision in decisions):

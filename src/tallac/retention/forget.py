@@ -104,7 +104,7 @@ def plan(order: RetentionPolicy, entries: Iterable[Entry], sights: Mapping[bytes
             continue
         sight = sights.get(entry.name)
         counted = claimed if sight is None else sight.counted_ns(claimed)
-        candidate = Candidate(entry.name, claimed, counted, facts_of(entry).tags, is_held(entry))
+        candidate = Candidate(entry.name, claimed, counted, facts_of(entry).tags, is_held(entry), facts_of(entry).unreadable == 0)
         groups.setdefault(group_of(entry, order.group_by), []).append(candidate)
     decided = {
         key: decide(order.rules, candidates, now_ns, zone=order.zone, allow_empty=order.allow_empty)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from tallac.retention.decide import Candidate, decide
 from tallac.retention.rules import Rules, parse_rules
@@ -113,3 +114,20 @@ def test_the_ends_of_the_calendar() -> None:
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         decisions = decide(rules_of([["yearly", "1"], ["within", "1y"]]), ends, NOW_NS, zone=ZoneInfo(zone))
         assert len(decisions) == 2
+
+
+@pytest.mark.parametrize("options", [[["last", "1"]], [["daily", "2"], ["last", "1"]], [["tag", "x"]]])
+def test_incomplete_snapshots_push_out_no_complete_one(options: list[list[str]]) -> None:
+    """The newest complete snapshot stays beside newer ones that lack something; without these the rules decide alone."""
+    whole = days(6)
+    lacking = [*whole[:3], *(replace(found, is_complete=False) for found in whole[3:])]
+    assert b"day 2" in kept(options, lacking)
+    assert b"day 1" not in kept(options, lacking)
+    assert b"day 2" not in kept(options, whole)
+
+
+def test_a_complete_snapshot_that_the_rules_drop_anyway_goes() -> None:
+    """What only tags keep goes without one, whatever is newer."""
+    found = days(3)
+    tagged = [replace(found[0], tags=("x",)), found[1], replace(found[2], is_complete=False)]
+    assert kept([["tag", "x"]], tagged) == {b"day 0"}
