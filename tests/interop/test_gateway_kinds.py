@@ -232,6 +232,17 @@ def test_clients_that_ask_for_servers_are_told_of_none(gateway: Gateway) -> None
     assert gateway.ask("GET", "?t=json").json() == {"introducers": {"statuses": []}, "servers": []}
 
 
+def test_a_directory_is_not_overwritten_as_a_file(gateway: Gateway) -> None:
+    """Who writes to the file's cap of a directory is told what lies there, and it stays."""
+    path = gateway.directory()
+    gateway.cap("PUT", f"{path}/inside", CONTENT)
+    as_file = path.replace("DIR2", "SSK")
+    for query in ("", "?offset=1"):
+        answer = gateway.ask("PUT", as_file + query, b"x")
+        assert (answer.status_code, "a directory lies there" in answer.text) == (400, True)
+    assert list(gateway.children(path)) == ["inside"]
+
+
 def test_a_key_from_elsewhere_is_refused(gateway: Gateway) -> None:
     """A gateway that can't make what a key is for says so, instead of making something else."""
     for method, path in (("PUT", "uri?format=sdmf&private-key=abc"), ("POST", "uri?t=mkdir&private-key=abc")):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from tallac.caps import Cap, FileWriteCap, MutableFileWrite, MutableFormat
-from tallac.errors import EntryExistsError, EntryNotFoundError, NotADirectoryCapError, RequestError
+from tallac.errors import DamageError, EntryExistsError, EntryNotFoundError, NotADirectoryCapError, RequestError
 from tallac.gateway.arguments import Replace
 from tallac.gateway.changing import make_directory, make_filled_directory, make_parents, set_children, unlink
 from tallac.gateway.children import NewEntry, new_entry, new_entry_from_texts
+from tallac.gateway.contents import holds_directory
 from tallac.gateway.edge_metadata import Now
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, Walked, find_node, walk_path
@@ -151,7 +152,12 @@ def _put_over(
     if node.is_mutable:
         if not isinstance(node.cap, FileWriteCap):
             raise RequestError("PUT to a mutable file: replace or update requested with read-only cap")
-        grid.write_file(node.cap, content, offset=None if offset is None else _place(grid, node.cap, offset))
+        try:
+            grid.write_file(node.cap, content, offset=None if offset is None else _place(grid, node.cap, offset))
+        except DamageError:
+            if holds_directory(grid, node.cap.read_cap):
+                raise RequestError("PUT to a mutable file: a directory lies there, whose table can't be replaced") from None
+            raise
         return node.cap
     if not node.is_file:
         raise RequestError("PUT to a cap of an unknown kind")
