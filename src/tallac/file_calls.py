@@ -92,6 +92,13 @@ class FileCalls(Protocol):
         """Create a folder with mode 0700."""
         ...
 
+    def share(self, file: str | int, folder: str) -> None:
+        """Set on a new file or folder the group of a folder, and the rights that this has there, if the group may write there.
+
+        Nothing changes where it may not, where this user can't give files to that group, or where there are no groups.
+        """
+        ...
+
     def lock_folder(self, folder: str, *, shared: bool) -> int:
         """Wait for the lock of a folder; return a descriptor for `unlock`. Threads exclude each other, as processes do."""
         ...
@@ -172,6 +179,25 @@ class RealFileCalls:
 
     def mkdir(self, folder: str) -> None:
         os.mkdir(folder, FOLDER_MODE)
+
+    if sys.platform == "win32":
+
+        def share(self, file: str | int, folder: str) -> None:
+            """Do nothing: there, what is new has the rights of its folder."""
+    else:
+
+        def share(self, file: str | int, folder: str) -> None:
+            shared, own = os.stat(folder), os.stat(file)
+            if not shared.st_mode & stat.S_IWGRP:
+                return
+            bits = shared.st_mode & stat.S_IRWXG
+            bits = bits | shared.st_mode & stat.S_ISGID if stat.S_ISDIR(own.st_mode) else bits & ~stat.S_IXGRP
+            try:
+                if own.st_gid != shared.st_gid:
+                    os.chown(file, -1, shared.st_gid)
+                os.chmod(file, stat.S_IMODE(own.st_mode) | bits)
+            except PermissionError:
+                return  # Not a member of that group, or a file system without groups: it stays this user's alone.
 
     if sys.platform == "win32":
 

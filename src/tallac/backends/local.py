@@ -217,13 +217,16 @@ class LocalBackend:
         if folder in self._durable_folders:
             self._require_folder()
             return
-        self._make_folders(os.path.dirname(folder))
-        self._make_folder(folder)
+        above = os.path.dirname(folder)
+        self._make_folders(above)
+        self._make_folder(folder, shared_like=above)
         self._durable_folders.add(folder)
 
-    def _make_folder(self, folder: str) -> None:
+    def _make_folder(self, folder: str, *, shared_like: str = "") -> None:
         with suppress(FileExistsError):
             self._files.mkdir(folder)
+            if shared_like:
+                self._files.share(folder, shared_like)
         # Also where it existed: whoever made it may not have come to this line.
         self._files.sync_folder(os.path.dirname(folder))
 

@@ -40,6 +40,7 @@ class TemporaryFile:
         self._descriptor = self._files.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         self._path = path
         try:
+            self._files.share(self._descriptor, os.path.dirname(path))
             is_mine = self._files.try_lock(self._descriptor, shared=False) and self._files.stat(self._descriptor).st_nlink > 0
         except OSError:
             self.discard()

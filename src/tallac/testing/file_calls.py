@@ -113,6 +113,10 @@ class WatchedFileCalls:
         with self._watched(FileCall("mkdir", folder)):
             self._inner.mkdir(folder)
 
+    def share(self, file: str | int, folder: str) -> None:
+        # It changes no bytes and no names, which is what tests fail or lose.
+        self._inner.share(file, folder)
+
     def lock_folder(self, folder: str, *, shared: bool) -> int:
         with self._watched(FileCall("lock_folder", folder)):
             return self._remember(self._inner.lock_folder(folder, shared=shared), folder)
