@@ -176,6 +176,8 @@ class _Run:
             )
             walk = Walk(context)
             visited = walk.run(self._request.source, selection, recorded)
+            if not walk.has_passed_over and (unmatched := selection.unmatched):
+                ledger.report_unmatched(self._request.source, unmatched)
             files.drain()
             for pool in pools:
                 pool.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
 import msgspec
@@ -175,6 +175,12 @@ class Ledger(msgspec.Struct):
             if count > 1:
                 others = pluralize(count - 1, "other", with_commas=True)
                 self.observer.notice(source, f"{others} in it can't have attributes read either ({reason}); stored without them")
+
+    def report_unmatched(self, source: bytes, patterns: Sequence[str]) -> None:
+        """Report patterns of the user's that have left nothing out."""
+        first = patterns[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        others = f" and {pluralize(len(patterns) - 1, 'other pattern', with_commas=True)}" if len(patterns) > 1 else ""
+        self.observer.notice(source, f"nothing in it is excluded by {first!r}{others}")
 
     def vanish(self) -> None:
         """Count what was removed before it could be read. It is no error: that might have happened a moment earlier as well."""

@@ -70,7 +70,11 @@ class _Before(NamedTuple):
 
 
 class Walk:
-    """One walk through one source."""
+    """One walk through one source.
+
+    Attributes:
+        has_passed_over: Whether the names in some directory were not looked at one by one, because nothing in it had changed.
+    """
 
     def __init__(self, context: WalkContext) -> None:
         self._context = context
@@ -86,6 +90,7 @@ class Walk:
         self._removed = RemovedCounter(context.grid, context.record, context.ledger)
         self._own = OwnLeftOut(context.own, context.filesystem, context.ledger.observer)
         self._unreadable: set[bytes] = set()
+        self.has_passed_over = False
 
     def run(self, source: bytes, selection: DirectorySelection, recorded: Recorded | None) -> DirectoryRow | PendingDirectory:
         """Visit the source and all below it. Directories that come out as pending directories are finished once all files are read.
@@ -351,6 +356,7 @@ class Walk:
 
     def _pass_over(self, path: bytes, listing: ChosenScan, row: DirectoryRow, before: _Before) -> None:
         """Go on from an unchanged directory; name its files where anybody wants that. They are counted with the directory."""
+        self.has_passed_over = True
         self._ledger.progress.files_done += row.files - before.files
         self._ledger.progress.bytes_done += row.size - before.size
         if self._ledger.observer.file is None:

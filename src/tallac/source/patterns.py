@@ -25,6 +25,7 @@ class _Rule(NamedTuple):
         wants_path: Whether it is about the path and not about the name alone.
         ignores_case: Whether it is about the path, or name, in lower case.
         glob: What matches; a text matches itself.
+        line: The number of the line in `Patterns.wording` that it comes from.
     """
 
     is_excluding: bool
@@ -32,6 +33,7 @@ class _Rule(NamedTuple):
     wants_path: bool
     ignores_case: bool
     glob: str | Matches
+    line: int = 0
 
     @property
     def subject(self) -> int:
@@ -49,8 +51,11 @@ class Patterns:
         wants_path: Whether any of them is about more than a name.
     """
 
-    def __init__(self, rules: Sequence[_Rule] = (), wording: tuple[tuple[str, bool], ...] = ()) -> None:
+    def __init__(
+        self, rules: Sequence[_Rule] = (), wording: tuple[tuple[str, bool], ...] = (), hits: set[int] | None = None
+    ) -> None:
         self._rules = tuple(rules)
+        self._hits = hits
         self.wording = wording
         self.wants_path = any(rule.wants_path for rule in rules)
         self._ignores_case = any(rule.ignores_case for rule in rules)
@@ -63,6 +68,7 @@ class Patterns:
                 self._literal[rule.subject].setdefault(rule.glob, []).append(number)
             else:
                 self._globs.append((number, rule.is_for_directories, rule.subject, rule.glob))
+        self._globs_waiting = [] if hits is None else list(self._globs)
 
     @staticmethod
     def of(
@@ -89,7 +95,7 @@ class Patterns:
                 on_bad(number, error)
                 continue
             if rule is not None:
-                rules.append(rule)
+                rules.append(rule._replace(line=len(wording)))
                 wording.append((line, ignores_case))
         return Patterns(rules, tuple(wording))
 
@@ -117,7 +123,32 @@ class Patterns:
 
     def __add__(self, later: Patterns) -> Patterns:
         """Put others behind these."""
-        return Patterns(self._rules + later._rules, self.wording + later.wording)
+        moved = tuple(rule._replace(line=rule.line + len(self.wording)) for rule in later._rules)
+        return Patterns(self._rules + moved, self.wording + later.wording)
+
+    def at_source(self, places: Iterable[bytes], roots: Iterable[bytes], hits: set[int]) -> Patterns:
+        """Return the same for a source: a pattern may also begin with the source's own path.
+
+        Args:
+            places: Absolute paths of the source. A pattern with a slash in front may begin with one.
+            roots: Paths of the source below the snapshot's root, with a slash in front. Any pattern of paths may begin with one.
+            hits: Gets the numbers of the lines that match something.
+        """
+        prefixes = [(_components(path), False) for path in places] + [(_components(path), True) for path in roots]
+        rules: list[_Rule] = []
+        for rule in self._rules:
+            rules.append(rule)
+            line, ignores_case = self.wording[rule.line]
+            if rule.wants_path:
+                for rest in _from_source(_trimmed(line).removeprefix("!"), prefixes, ignores_case):
+                    below = _read(f"{'' if rule.is_excluding else '!'}/{rest}", ignores_case=ignores_case)
+                    if below is not None:
+                        rules.append(below._replace(line=rule.line))
+        return Patterns(rules, self.wording, hits)
+
+    def unmatched(self, hits: set[int]) -> list[str]:
+        """Return the lines that were to leave something out and are not among those that matched."""
+        return [line for number, (line, _) in enumerate(self.wording) if number not in hits and not line.startswith("!")]
 
     def decide(self, path: str, name: str, is_directory: bool) -> bool | None:
         """Return whether a name is left out (True) or kept (False); None where no pattern matches.
@@ -138,8 +169,31 @@ class Patterns:
             if number < decisive:
                 break
             if (is_directory or not is_for_directories) and matches(subjects[subject]):
-                return self._rules[number].is_excluding
-        return self._rules[decisive].is_excluding if decisive >= 0 else None
+                decisive = number
+                break
+        if decisive < 0:
+            return None
+        if self._hits is not None:
+            self._note(subjects, is_directory, decisive)
+        return self._rules[decisive].is_excluding
+
+    def _note(self, subjects: Sequence[str], is_directory: bool, decisive: int) -> None:
+        """Remember which lines matched, also where a later one decided."""
+        assert self._hits is not None
+        self._hits.add(self._rules[decisive].line)
+        for text, numbers in zip(subjects, self._literal, strict=False):
+            for number in numbers.get(text, ()):
+                if is_directory or not self._rules[number].is_for_directories:
+                    self._hits.add(self._rules[number].line)
+        waiting = []
+        for glob in self._globs_waiting:
+            number, is_for_directories, subject, matches = glob
+            is_hit = number == decisive or ((is_directory or not is_for_directories) and matches(subjects[subject]))
+            if is_hit:
+                self._hits.add(self._rules[number].line)
+            else:
+                waiting.append(glob)
+        self._globs_waiting = waiting
 
     def matches(self, path: bytes, is_directory: bool) -> bool:
         """Return whether the last pattern that is about a path below the patterns' directory is not a `!`.
@@ -171,6 +225,58 @@ def _read(line: str, *, ignores_case: bool) -> _Rule | None:
     except PatternError as error:
         raise PatternError(f"{line!r} {error}") from error
     return _Rule(is_excluding, is_for_directories, wants_path, ignores_case, glob)
+
+
+def _components(path: bytes) -> list[str]:
+    return [name for name in path.decode("utf-8", "surrogateescape").split("/") if name]
+
+
+def _from_source(pattern: str, prefixes: Iterable[tuple[Sequence[str], bool]], ignores_case: bool) -> list[str]:
+    """Return what is left of a pattern behind a path that it begins with, for each way to read it so."""
+    is_absolute = pattern.startswith("/")
+    names = pattern.removeprefix("/").split("/")
+    found: dict[str, None] = {}
+    for path, takes_any in prefixes:
+        if path and (is_absolute or takes_any):
+            for start in _starts_behind(names, path, ignores_case):
+                if start and "".join(names[start:]):
+                    found["/".join(names[start:])] = None
+    return list(found)
+
+
+def _starts_behind(names: Sequence[str], path: Sequence[str], ignores_case: bool) -> list[int]:
+    """Return the places in a pattern's components from which on it is about what lies below a path."""
+    places = {0}
+    for name in path:
+        reached = set()
+        for place in _with_skipped_stars(names, places):
+            if place < len(names) and names[place] == "**":
+                reached.add(place)
+            elif place < len(names) and _is_named(names[place], name, ignores_case):
+                reached.add(place + 1)
+        places = reached
+    return sorted(places)
+
+
+def _with_skipped_stars(names: Sequence[str], places: set[int]) -> set[int]:
+    found = set(places)
+    for start in places:
+        place = start
+        while place < len(names) and names[place] == "**":
+            place += 1
+            found.add(place)
+    return found
+
+
+def _is_named(pattern: str, name: str, ignores_case: bool) -> bool:
+    if not pattern:
+        return False
+    name = name.lower() if ignores_case else name
+    try:
+        glob = read_glob(pattern, is_path=False, ignores_case=ignores_case)
+    except PatternError:
+        return False  # A slash within brackets: it is no pattern of single names.
+    return glob == name if isinstance(glob, str) else bool(glob(name))
 
 
 def _trimmed(line: str) -> str:

@@ -33,7 +33,7 @@ VERSION_CONTROL_NAMES = (
 """Names that `tahoe backup --exclude-vcs` leaves out."""
 
 # To be raised when the same patterns come to mean something else: a directory recorded under another tag is gone through again.
-_TAG = b"tallac source selection 2\n"
+_TAG = b"tallac source selection 3\n"
 _DIGEST_SIZE = 32
 
 RULES_SIZE_MAX = 4096
@@ -128,12 +128,13 @@ class Selection(msgspec.Struct, frozen=True):
             scope: Leads to the sources, where the root is none itself.
             marks: What else the choice depends on: inodes of files that are left out for another reason.
         """
-        levels = (_Level(self.patterns, ""),) if self.patterns else ()
         rules: tuple[object, ...] = (self.patterns.wording, self.markers, self.size_max, self.one_file_system)
         rules += (marks,) if marks else ()
         digest = _digest(b"", path, repr(rules).encode()) if any(rules) or self.size_max == 0 else b""
-        root = DirectorySelection(_Root(self, self.names_wanted), digest, levels, scope=scope)
-        return root if scope is not None else root.begun(device)
+        hits: set[int] = set()
+        levels = (_Level(self.patterns.at_source((), (), hits), ""),) if self.patterns else ()
+        root = DirectorySelection(_Root(self, self.names_wanted, path, hits), digest, levels, scope=scope)
+        return root if scope is not None else root.begun(device, "")
 
 
 class _Root(NamedTuple):
@@ -141,6 +142,8 @@ class _Root(NamedTuple):
 
     selection: Selection
     names_wanted: frozenset[bytes]
+    path: bytes
+    hits: set[int]
 
 
 class _Level(NamedTuple):
@@ -187,7 +190,9 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         prefix_below = f"{_text(name)}/"
         levels = tuple(_Level(patterns, prefix + prefix_below) for patterns, prefix in self.levels)
         there = replace(self, levels=levels, marker=None, is_hollow=is_hollow, scope=scope)
-        return there.begun(device) if self.scope is not None and scope is None else there
+        if self.scope is None or scope is not None:
+            return there
+        return there.begun(device, levels[0].prefix.rstrip("/") if levels else "")
 
     def scan(self, descriptor: int, filesystem: FileSystem = REAL) -> Scan:
         """List the directory as far as it is looked at. Raises as `scan` does."""
@@ -235,11 +240,26 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         levels = (*self.levels[:own], _Level(patterns, ""), *self.levels[own:])
         return replace(self, digest=_digest(self.digest, b"ignore", path, content), levels=levels)
 
-    def begun(self, device: int) -> DirectorySelection:
-        """Return the rules for a source that begins here, on this file system."""
+    @property
+    def unmatched(self) -> list[str]:
+        """The user's own patterns that have matched nothing so far, in any directory of the walk."""
+        return [line for line in self.root.selection.patterns.unmatched(self.root.hits) if line not in VERSION_CONTROL_NAMES]
+
+    def begun(self, device: int, path: str) -> DirectorySelection:
+        """Return the rules for a source that begins here, on this file system, at a path below the snapshot's root.
+
+        Anchored patterns are about the source, as if it were the only one; or about its absolute path.
+        """
+        levels = self.levels
+        if levels:
+            beneath = path.encode("utf-8", "surrogateescape")
+            place = os.path.join(self.root.path, beneath) if beneath else self.root.path
+            places, roots = {place: None, os.path.realpath(place): None}, ([b"/" + beneath] if beneath else [])
+            own = self.root.selection.patterns.at_source(places, roots, self.root.hits)
+            levels = (_Level(own, ""), *levels[1:])
         if not self.root.selection.one_file_system:
-            return self
-        return replace(self, digest=_digest(self.digest, b"device"), device=device)
+            return replace(self, levels=levels)
+        return replace(self, digest=_digest(self.digest, b"device"), levels=levels, device=device)
 
     def sign(self, signature: bytes) -> bytes:
         """Make a listing's signature one of the listing and of what is left out of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,10 @@ import msgspec
 
 from tallac.errors import PatternError, UsageError
 from tallac.source import CACHE_MARKER, IGNORE_FILE, VERSION_CONTROL_NAMES, MarkerFile, Patterns, Selection
+
+# Of rsync and Borg: `- PATTERN`, `+ PATTERN`; of Borg `sh:PATTERN` and the like, of Mercurial `glob:PATTERN`.
+_FOREIGN = re.compile(r"(?:[-+] |(?:re|sh|pp|pf|fm|glob|regexp|relglob|syntax|include):)(.*)", re.DOTALL)
+_HOME = re.compile(r"(!?)(?:~|\$HOME|\$\{HOME\})/")
 
 PATTERN_FILE_SIZE_MAX = 64 << 20
 
@@ -50,7 +55,8 @@ class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
         patterns = Patterns.of(VERSION_CONTROL_NAMES if self.exclude_vcs else ())
         for file in self.exclude_from:
             patterns += _patterns_of_file(file, standard_input)
-        patterns += Patterns.of_options(self.iexclude, ignores_case=True) + Patterns.of_options(self.exclude)
+        ignoring_case, exact = ([_meant(text) for text in texts] for texts in (self.iexclude, self.exclude))
+        patterns += Patterns.of_options(ignoring_case, ignores_case=True) + Patterns.of_options(exact)
         markers = [_marker(text) for text in self.exclude_if_present]
         return Selection(
             patterns=patterns,
@@ -65,7 +71,30 @@ def _patterns_of_file(file: str, standard_input: BinaryIO | None) -> Patterns:
     def refuse(number: int, error: PatternError) -> None:
         raise PatternError(f"{file}, line {number}: {error}") from error
 
-    return Patterns.of_file(read_list(file, standard_input), on_bad=refuse)
+    lines = read_list(file, standard_input).split(b"\n")
+    for number, line in enumerate(lines):
+        try:
+            lines[number] = os.fsencode(_meant(os.fsdecode(line)))
+        except PatternError as error:
+            refuse(number + 1, error)
+    return Patterns.of_file(b"\n".join(lines), on_bad=refuse)
+
+
+def _meant(text: str) -> str:
+    """Return the pattern that a user means: the home folder is written out, as no shell does within a list.
+
+    Raises:
+        PatternError: It is written as another program has it, and would match nothing here.
+    """
+    foreign = _FOREIGN.match(text)
+    if foreign is not None:
+        rest = foreign[1].strip() or "PATTERN"
+        raise PatternError(f"{text} is written as for another program; write {rest}, or \\{text} if it is a name")
+    home = _HOME.match(text)
+    if home is None:
+        return text
+    folder = re.sub(r"([\\*?\[])", r"\\\1", os.path.expanduser("~").rstrip("/"))
+    return f"{home[1]}{folder}/{text[home.end() :]}"
 
 
 def read_list(file: str, standard_input: BinaryIO | None) -> bytes:
