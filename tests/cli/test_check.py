@@ -48,6 +48,31 @@ def keeper_of(tallac: Tallac, folder: Path) -> tuple[Tallac, list[str | Path]]:
     return type(tallac)(folder / "keeper"), ["--vault", tallac.vault, "--vault-key", key]
 
 
+def test_damage_that_hits_nothing_in_use(tallac: Tallac, tmp_path: Path, chance: random.Random) -> None:
+    """Of a damaged pack that no file needs any more this is said, whatever is asked and with whichever key; else it is not."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "large").write_bytes(chance.randbytes(1_000_000))
+    tallac("-q", "backup", source, "tallac:docs")
+    kept = packs(tallac.vault)
+    (source / "large").write_bytes(chance.randbytes(2_000_000))
+    tallac("-q", "backup", source, "tallac:docs")
+    flip(packs(tallac.vault)[-2], 500_000)
+    name = packs(tallac.vault)[-2].name[:12]
+    assert kept[-1].name.startswith(name)
+    hit = tallac("check", "--read-data", "tallac:", status=1).err
+    assert "docs/Archives/" in hit
+    assert "affected" not in hit
+    tallac("-q", "forget", "tallac:docs", "--keep-last", "1")
+    keeper, options = keeper_of(tallac, tmp_path)
+    for result in (
+        tallac("check", "--read-data", "tallac:", status=1),
+        keeper("check", "--read-data", *options, status=1),
+    ):
+        (line,) = [line for line in result.error_lines if f"pack {name} is damaged" in line]
+        assert line.endswith(("; no file or directory is affected", "; nothing below what was checked is affected"))
+
+
 @pytest.mark.slow
 def test_all_snapshots_that_are_hit_are_named(tallac: Tallac, spread: Path) -> None:
     """A damaged object's file is named once, with every snapshot that holds it, also from far above."""

@@ -9,7 +9,7 @@ import msgspec
 
 from tallac.dag import Entry
 from tallac.interfaces import CapReader
-from tallac.look.metadata import differing, is_alike
+from tallac.look.metadata import differing, has_same_special_content, is_alike, kind_of
 from tallac.look.read_errors import ReadError
 from tallac.look.versions import PathFinder, State
 
@@ -19,6 +19,7 @@ class Turn(Enum):
 
     APPEARED = "appeared"
     CHANGED = "changed"
+    KIND = "kind changed"
     METADATA = "metadata only"
     RETURNED = "as before"
     ABSENT = "absent"
@@ -78,8 +79,12 @@ def _begin(periods: Sequence[Period], number: int, state: State) -> Period:
     if not isinstance(before, Entry):
         # After a snapshot that can't be read, it is unknown whether the path was there.
         return Period(Turn.APPEARED if before is None else Turn.CHANGED, number, number, state)
+    if kind_of(before) is not kind_of(state):
+        return Period(Turn.KIND, number, number, state)
     fields = differing(before.metadata, state.metadata, is_directory=state.is_directory)
-    is_metadata = before.encoded == state.encoded and bool(fields)
+    # Where a link leads, or which device it is, is content that is kept among the metadata.
+    is_content_same = before.encoded == state.encoded and has_same_special_content(before.metadata, state.metadata)
+    is_metadata = is_content_same and bool(fields)
     return Period(Turn.METADATA if is_metadata else Turn.CHANGED, number, number, state, fields if is_metadata else ())
 
 

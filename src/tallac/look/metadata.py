@@ -24,12 +24,17 @@ def differing(old: Metadata, new: Metadata, *, is_directory: bool = False) -> tu
 
 def is_alike(old: Entry, new: Entry) -> bool:
     """Whether two entries are the same version: equal content and metadata. Directories are compared by their own metadata only."""
-    if old.is_directory != new.is_directory:
+    if kind_of(old) is not kind_of(new):
         return False
     if old.is_directory:
         return old.metadata.mtime == new.metadata.mtime and not differing(old.metadata, new.metadata, is_directory=True)
-    special = (old.metadata.target, old.metadata.rdev) == (new.metadata.target, new.metadata.rdev)
+    special = has_same_special_content(old.metadata, new.metadata)
     return old.encoded == new.encoded and special and not differing(old.metadata, new.metadata)
+
+
+def has_same_special_content(old: Metadata, new: Metadata) -> bool:
+    """Whether two links lead to the same place, and two devices are the same."""
+    return (old.target, old.rdev) == (new.target, new.rdev)
 
 
 def kind_of(entry: Entry) -> FileType:

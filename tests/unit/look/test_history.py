@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from stat import S_IFREG
+from stat import S_IFBLK, S_IFIFO, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING
 
 from tallac.look.history import Turn, history
@@ -23,7 +23,7 @@ def test_turns(shelf: Shelf) -> None:
         (Turn.CHANGED, 4, 4),
         (Turn.ABSENT, 5, 6),
         (Turn.RETURNED, 7, 7),
-        (Turn.CHANGED, 8, 8),
+        (Turn.KIND, 8, 8),
     ]
     assert found[2].metadata == ("mode",)
     assert found[5].earlier == 1
@@ -54,3 +54,16 @@ def test_a_lost_directory(shelf: Shelf) -> None:
     assert [period.turn for period in found] == [Turn.APPEARED, Turn.UNKNOWN, Turn.CHANGED]
     assert isinstance(found[1].state, ReadError)
     assert found[1].state.path == b"d"
+
+
+def test_kinds(shelf: Shelf) -> None:
+    """Another kind of file is no change of its mode, though all of these have no content; nor is where a link leads."""
+    modes = {"link": S_IFLNK | 0o777, "pipe": S_IFIFO | 0o644, "empty": S_IFREG | 0o644, "block": S_IFBLK | 0o644}
+    entries = [
+        shelf.file(b"", mode=mode, mtime=(number, 0), target=b"t" if kind == "link" else None)
+        for number, (kind, mode) in enumerate(modes.items())
+    ]
+    other = shelf.file(b"", mode=modes["link"], mtime=(9, 0), target=b"elsewhere")
+    snapshots = [shelf.directory({"f": entry}) for entry in (entries[0], other, *entries[1:])]
+    turns = [period.turn for period in history(shelf.grid, snapshots, [b"f"])]
+    assert turns == [Turn.APPEARED, Turn.CHANGED, Turn.KIND, Turn.KIND, Turn.KIND]

@@ -49,6 +49,10 @@ def _row(found: PathHistory, period: Period) -> tuple[str, ...]:
     turn = period.turn.value
     if period.turn is Turn.METADATA:
         turn = f"{', '.join(period.metadata)} changed"
+    elif period.turn is Turn.KIND and isinstance(period.state, Entry):
+        before = next((each.state for each in found.periods if each.last == period.first - 1), None)
+        kinds = [kind_of(each) for each in (before, period.state) if isinstance(each, Entry)]
+        turn = f"kind changed: {' to '.join(kinds).replace('_', ' ')}"
     elif period.earlier is not None:
         turn = f"as in {show_name(found.snapshots[found.periods[period.earlier].first].name)}"
     entry = period.state

@@ -77,6 +77,13 @@ class StructureCheck:
         else:
             self._note("roots and sessions were not checked: that requires a keeper key")
 
+    def add_to_damaged_packs(self, consequence: str) -> None:
+        """Add to the findings about damaged and lost packs what follows from them."""
+        damaged = {pack_path(name) for name in self.damaged_packs}
+        for number, each in enumerate(self.report.findings):
+            if each.stored in damaged:
+                self.report.findings[number] = Finding(each.path, f"{each.message}; {consequence}", each.damaged, each.stored)
+
     def _check_names(self, listed: Iterable[str]) -> None:
         objects = (PACK_PREFIX, INDEX_PREFIX, SLOT_PREFIX, SESSION_PREFIX, REGISTER_PREFIX)
         known = (*objects, PASSPHRASE_PREFIX, ENVELOPE_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)

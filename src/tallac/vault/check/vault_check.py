@@ -58,6 +58,11 @@ def check_vault(
     )
     for each in _roots(components) if cap is None else [cap]:
         below.check(each)
+    if below.report.is_healthy:
+        # All that lies in them and was reached was read, and is right.
+        unaffected = "no file or directory is affected" if cap is None else "nothing below what was checked is affected"
+        if cap is not None or components.keeper_key is not None:
+            structure.add_to_damaged_packs(unaffected)
     return below.report.with_structure(structure.report)
 
 
