@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from stat import S_ISDIR
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
@@ -21,6 +21,14 @@ RUN_COUNT_MAX = 10_000
 """So many names are kept in memory (about 8 MB); a longer listing goes to disk."""
 
 
+class Failure(NamedTuple):
+    """A name that could not be looked at; the listing itself tells whether it is a directory's."""
+
+    name: bytes
+    error: OSError
+    is_directory: bool
+
+
 class Scan(Protocol):
     """A directory's listing, sorted by name. It can be iterated any number of times. Close it: a long one is kept on disk.
 
@@ -28,7 +36,7 @@ class Scan(Protocol):
         failures: Names that are there and could not be looked at, with the reason. What vanished meanwhile is not among them.
     """
 
-    failures: list[tuple[bytes, OSError]]
+    failures: list[Failure]
 
     def __iter__(self) -> Iterator[SourceEntry]: ...
 
@@ -56,7 +64,7 @@ class Scan(Protocol):
 class ShortScan:
     """A listing in memory. Entries are made as they are asked for: of an unchanged directory only the signature is."""
 
-    def __init__(self, statuses: dict[bytes, os.stat_result], failures: list[tuple[bytes, OSError]]) -> None:
+    def __init__(self, statuses: dict[bytes, os.stat_result], failures: list[Failure]) -> None:
         """Take what `stat` said of each name."""
         self._names = sorted(statuses)
         self._statuses = statuses
@@ -93,7 +101,7 @@ class ShortScan:
 class LongScan:
     """A listing on disk."""
 
-    def __init__(self, spill: SortedSpill, count: int, failures: list[tuple[bytes, OSError]]) -> None:
+    def __init__(self, spill: SortedSpill, count: int, failures: list[Failure]) -> None:
         """Take a spill, which is closed with the scan."""
         self._spill = spill
         self._count = count
@@ -137,7 +145,7 @@ def scan(descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int =
         LocalStateError: A listing too long for memory can't be put on disk.
     """
     found: dict[bytes, os.stat_result] = {}
-    failures: list[tuple[bytes, OSError]] = []
+    failures: list[Failure] = []
     spill: SortedSpill | None = None
     count = 0
     try:
@@ -149,7 +157,7 @@ def scan(descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int =
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    failures.append((name, error))
+                    failures.append(Failure(name, error, _is_listed_as_directory(listed)))
                     continue
                 if len(found) >= run_count_max:
                     spill = spill or SortedSpill()
@@ -167,18 +175,25 @@ def scan(descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int =
 def scan_names(descriptor: int, names: Iterable[bytes], *, filesystem: FileSystem = REAL) -> Scan:
     """Look at some names of an open directory, as if it held nothing else; one that is not there is among the failures."""
     found: dict[bytes, os.stat_result] = {}
-    failures: list[tuple[bytes, OSError]] = []
+    failures: list[Failure] = []
     for name in names:
         try:
             found[name] = filesystem.lstat(name, descriptor)
         except OSError as error:
-            failures.append((name, error))
+            failures.append(Failure(name, error, False))
     return ShortScan(found, failures)
 
 
 def scan_nothing() -> Scan:
     """Return an empty listing, for a directory that is not entered."""
     return ShortScan({}, [])
+
+
+def _is_listed_as_directory(listed: os.DirEntry[str]) -> bool:
+    try:
+        return listed.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # This file system's listings tell no types.
 
 
 def _spill(found: dict[bytes, os.stat_result], spill: SortedSpill) -> int:

@@ -6,7 +6,9 @@ directory has a digest of all that its choice depends on beside its own listing:
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
@@ -284,17 +286,33 @@ class DirectorySelection(msgspec.Struct, frozen=True):
 
 
 class ChosenScan:
-    """A directory's listing without what is left out of it."""
+    """A directory's listing without what is left out of it.
+
+    Attributes:
+        failures: Names that could not be looked at, and are not left out anyway.
+    """
 
     def __init__(self, listing: Scan, selection: DirectorySelection) -> None:
         """Choose from a listing, which stays the caller's."""
         self.selection = selection
         self._listing = listing
+        self.failures: list[tuple[bytes, OSError]] = []
+        self._unseen: list[SourceEntry] = []
+        for name, error, is_directory in listing.failures:
+            kind = stat.S_IFDIR if is_directory else stat.S_IFREG
+            unseen = SourceEntry(name, kind, 0, 0, 0, 0, 0, 0, -1, 1, 0, 0)
+            if selection.excludes(unseen) or (is_directory and self._is_dead_mount(error)):
+                self._unseen.append(unseen)
+            else:
+                self.failures.append((name, error))
 
-    @property
-    def failures(self) -> list[tuple[bytes, OSError]]:
-        """See `Scan`."""
-        return self._listing.failures
+    def _is_dead_mount(self, error: OSError) -> bool:
+        """Whether an error says that another file system is there, where such ones are left out: its server is gone, or refuses us.
+
+        Where other names of the directory can be looked at, no directory forbids that for one of them, and only its server can.
+        """
+        is_refused = error.errno == errno.EACCES and len(self._listing) > 0
+        return self.selection.device is not None and (error.errno == errno.ENOTCONN or is_refused)
 
     def signature(self) -> bytes | None:
         """Hash the listing together with what is left out of it; None where the listing has failures."""
@@ -302,14 +320,19 @@ class ChosenScan:
 
     def entries(self, on_excluded: Callable[[SourceEntry], None]) -> Iterator[SourceEntry]:
         """Iterate over what is backed up, in the order of names; `on_excluded` is called with the rest."""
-        if not self.selection.has_rules:
+        for unseen in self._unseen:
+            on_excluded(unseen)
+        device = self.selection.device
+        if not self.selection.has_rules and device is None:
             yield from self._listing
             return
         for found in self._listing:
             if self.selection.excludes(found):
                 on_excluded(found)
-            else:
-                yield found
+                continue
+            if device is not None and found.device != device and found.is_directory:
+                on_excluded(found)  # Of what is mounted there only the mount point stays.
+            yield found
 
     def directories(self) -> Iterator[SourceEntry]:
         """Iterate over the subdirectories among them."""

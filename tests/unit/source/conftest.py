@@ -22,6 +22,9 @@ class RefusingEntry(os.PathLike[str]):
     def __fspath__(self) -> str:
         return self.name
 
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        return False
+
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         raise self._error
 

@@ -51,7 +51,8 @@ def test_what_vanished_is_left_out_and_what_fails_is_named(tmp_path: Path, root:
     bent.refused_stats = {"gone": FileNotFoundError(errno.ENOENT, "gone"), "bad": OSError(errno.EIO, "broken disk")}
     with scan(root, filesystem=bent) as listing:
         assert [entry.name for entry in listing] == [b"good"]
-        assert [(name, error.errno) for name, error in listing.failures] == [(b"bad", errno.EIO)]
+        (failure,) = listing.failures
+        assert (failure.name, failure.error.errno, failure.is_directory) == (b"bad", errno.EIO, False)
 
 
 def test_a_long_listing_goes_through_disk_and_is_the_same(tmp_path: Path, root: int) -> None:
