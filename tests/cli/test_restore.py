@@ -84,7 +84,7 @@ def test_in_place(docs: Tallac, source: Path) -> None:
 
 def test_the_vault_is_not_deleted(docs: Tallac, source: Path) -> None:
     """A restore with --delete into the folder that holds vault, keys and state leaves these."""
-    summary = docs("--json", "restore", "Latest", docs.home, "--overwrite", "always", "--delete")
+    summary = docs("--json", "restore", "Latest", docs.home, "--overwrite", "always", "--delete", "--any-source")
     assert summary.summary("deleted") == 0
     docs("check", "--read-data", "tallac:")
 

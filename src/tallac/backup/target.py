@@ -12,6 +12,7 @@ from tallac.dag import (
     LATEST,
     Entry,
     Metadata,
+    display_path,
     free_snapshot_name,
     join_path,
     newest_snapshot,
@@ -108,10 +109,27 @@ def enter_snapshot(
 
     entries = grid.edit_directory(target.archives, add)
     _set_latest(grid, session, target, entries, Entry(LATEST, encoded, metadata), clock)
+    _notice_second_source(entries, metadata, notice)
     for entry in entries:
         if parse_snapshot_name(entry.name) is None:
             notice(join_path(ARCHIVES, entry.name), "not a snapshot's name; ignored")
     return next(entry.name for entry in entries if _is_same(entry, encoded, metadata))
+
+
+def _notice_second_source(entries: list[Entry], metadata: Metadata, notice: Callable[[bytes, str], None]) -> None:
+    """Report once that a target holds snapshots of another source as well: `Latest` is the newest of all."""
+    own = metadata.snapshot
+    known = [facts for entry in entries if (facts := entry.metadata.snapshot) is not None]
+    if own is None or not own.sources:
+        return
+    of_own = sum((facts.host, facts.sources) == (own.host, own.sources) for facts in known)
+    others = [facts for facts in known if (facts.host, facts.sources) != (own.host, own.sources) and facts.sources]
+    if of_own == 1 and others:
+        other = others[-1]
+        where = display_path(other.sources[0]) + (f" on {other.host}" if other.host != own.host else "")
+        notice(
+            own.sources[0], f"the target has snapshots of {where}, too; Latest is the newest of all, and --source or --host chooses"
+        )
 
 
 def latest_snapshot(grid: CapReader, target: Target, host: str, sources: tuple[bytes, ...]) -> Entry | None:

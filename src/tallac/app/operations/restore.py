@@ -7,13 +7,21 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tallac.app.operations.snapshot_origin import absence_at
+from tallac.app.operations.snapshot_origin import (
+    FilledFolders,
+    Origin,
+    absence_at,
+    is_free,
+    require_own_source,
+    require_snapshot,
+    snapshot_of,
+)
 from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import Grid
-from tallac.restore import ArchiveKind, RestoreObserver, RestoreOptions, RestoreSummary, restore, write_archive
+from tallac.restore import ArchiveKind, Overwrite, RestoreObserver, RestoreOptions, RestoreSummary, restore, write_archive
 from tallac.restore.archive.archive import Sink
 from tallac.transfer import Place, find, find_or_none
 
@@ -31,8 +39,11 @@ class Restores:
         *,
         options: RestoreOptions | None = None,
         observer: RestoreObserver | None = None,
+        any_source: bool = False,
     ) -> RestoreSummary:
         """Restore a directory, or a file, into a folder: a new or empty one, unless the options say otherwise.
+
+        A folder is overwritten only by what was backed up from it, or restored into it before, unless `any_source` is true.
 
         Patterns may be written with the paths that things had in the source.
 
@@ -41,6 +52,7 @@ class Restores:
 
         Raises:
             EntryNotFoundError: Nothing matches the patterns.
+            UsageError: The place is a target, or the folder would be overwritten by what came from elsewhere.
         """
         grid, located, entry = self._find_stored(place)
         options = replace(options or RestoreOptions(), own=self._workspace.own_files(None))
@@ -49,6 +61,9 @@ class Restores:
         options = _by_paths_of_source(grid, located, entry, options)
         if not entry.is_directory and options.selection.is_everything:
             entry, folder = _named_by(folder, entry)
+        else:
+            require_snapshot(grid, located, entry)
+            self._require_own(grid, located, os.fsencode(folder), options, place, any_source=any_source)
         summary = restore(grid, entry, folder, options=options, observer=observer)
         _require_match(place, options)
         return summary
@@ -65,14 +80,35 @@ class Restores:
         """Write a directory, or a file, to a stream as an archive. Patterns are read, and matches required, as above."""
         grid, located, entry = self._find_stored(place)
         options = _by_paths_of_source(grid, located, entry, options or RestoreOptions())
+        require_snapshot(grid, located, entry)
         summary = write_archive(grid, entry, sink, kind, options=options, observer=observer)
         _require_match(place, options)
         return summary
+
+    def _require_own(
+        self, grid: Grid, located: Place, folder: bytes, options: RestoreOptions, place: str, *, any_source: bool
+    ) -> None:
+        """Refuse to overwrite a folder by what came from elsewhere; note one that is filled now."""
+        found = snapshot_of(grid, located)
+        facts = None if found is None else found[0].metadata.snapshot
+        if facts is None:
+            return
+        origin = Origin(facts.host, _path_in_source(grid, located) or b"")
+        filled = FilledFolders(self._workspace.folders.state)
+        if is_free(folder):
+            if not options.dry_run:
+                filled.add(folder, origin)
+        elif not any_source and _overwrites(options) and not filled.holds(folder, origin):
+            require_own_source(origin, folder, place)
 
     def _find_stored(self, place: str) -> tuple[Grid, Place, Entry]:
         grid, located = self._workspace.resolve(place)
         found = find(grid, located)
         return grid, located, Entry.of(located.name or b"", found.cap, found.metadata)
+
+
+def _overwrites(options: RestoreOptions) -> bool:
+    return options.delete or options.overwrite not in (None, Overwrite.NEVER)
 
 
 def _named_by(path: str | Path, entry: Entry) -> tuple[Entry, str]:
@@ -118,10 +154,14 @@ def _path_in_source(grid: Grid, place: Place) -> bytes | None:
     """Return the path that a directory in a snapshot had in the source; None where that is not known."""
     for length in range(len(place.path), -1, -1):
         snapshot = Place(place.cap, place.path[:length], place.label)
-        facts = find(grid, snapshot).metadata.snapshot
+        metadata = find(grid, snapshot).metadata
+        facts = metadata.snapshot
         if facts is not None:
             source = next((source for source in facts.sources if source.startswith(b"/")), None)
-            return None if source is None else os.path.join(_root_of(grid, snapshot, source), *place.path[length:])
+            if source is None:
+                return None
+            root = _root_of(grid, snapshot, source) if metadata.partial else source
+            return os.path.join(root, *place.path[length:])
     return None
 
 

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec.structs import replace
+
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
-from tallac.app.locations.snapshot_paths import choose_snapshots, list_snapshots
+from tallac.app.locations.snapshot_paths import choose_snapshots, list_snapshots, locate_in_snapshots
 from tallac.app.locations.vaults import vault_of
 from tallac.app.operations.removing import Removal
 from tallac.app.workspace import Workspace
 from tallac.clock import SystemClock
-from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot
+from tallac.dag import ARCHIVES, LATEST, Entry, display_path, newest_snapshot
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
-from tallac.look.snapshot_filter import SnapshotFilter
+from tallac.look.snapshot_filter import ALL, SnapshotFilter, select_snapshots
 from tallac.retention.forget import Plan, RetentionPolicy, Undone, forget, forget_named, parse_group_by, undo
 from tallac.retention.marks import TagChange, hold, release, tag
 from tallac.retention.record import RetentionRecord
@@ -61,6 +63,25 @@ class Snapshots:
         if choice is None:
             return snapshots
         return sorted(choose_snapshots(snapshots, choice), key=lambda entry: entry.name)
+
+    def newest_of(self, place: str, choice: SnapshotFilter) -> str:
+        """Return a path in `Latest`, or below a target, as the same path in the newest snapshot that is chosen.
+
+        Raises:
+            EntryNotFoundError: No snapshot is.
+            UsageError: The path names one already.
+        """
+        if choice == ALL:
+            return place
+        grid, located = self._workspace.resolve(place)
+        found = locate_in_snapshots(grid, located)
+        if found.snapshot not in (None, LATEST):
+            raise UsageError(f"{place}: this names a snapshot already; leave out --host and --source, or write Latest in its place")
+        chosen = select_snapshots(list_snapshots(grid, found.target), replace(choice, latest=1))
+        if not chosen:
+            wanted = [*choice.hosts, *(display_path(source) for source in choice.sources)]
+            raise EntryNotFoundError(f"{found.target}: there is no snapshot of {', '.join(wanted)}; `tallac snapshots` shows all")
+        return str(found.target.child(ARCHIVES, chosen[0].name, *found.path))
 
     def forget(self, target: str, policy: RetentionPolicy, *, dry_run: bool = False) -> Plan:
         """Forget what the policy's rules don't keep, and return what each rule keeps.
