@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.command import Tallac
+from tests.interop.gateway import serving
 
 DEPTH = 1_200
 LEADS_BACK = "this directory leads back to one that it is in, and is not entered again"
@@ -84,6 +86,16 @@ def test_restoring_and_checking_a_round(round_: Tallac, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "restored").rglob("*")) == ["down", "file"]
     round_("check", "--read-data", "a:", timeout=60)
     round_("deep-check", "a:r", timeout=60)
+
+
+def test_a_round_through_the_gateway(round_: Tallac) -> None:
+    """A manifest and a deep check of the gateway list each directory once, whatever the spelling of its cap."""
+    cap = round_("cap", "a:r").out.decode().strip()
+    with serving(round_) as gateway:
+        answer = gateway.ask("POST", f"uri/{cap}?t=stream-manifest")
+        kinds = [json.loads(line)["type"] for line in answer.text.splitlines()]
+        assert sorted(kinds) == ["directory", "directory", "file", "stats"]
+        assert gateway.ask("POST", f"uri/{cap}?t=stream-deep-check").text.count('"directory"') == 2
 
 
 def test_finding_in_a_round(round_: Tallac) -> None:

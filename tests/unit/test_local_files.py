@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tallac.local_files import Durability, create, replace
+from tallac.local_files import Durability, create, make_private_folders, replace
 from tallac.testing.crash_disk import CrashDisk, Survival
 from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.file_calls import FileCall, WatchedFileCalls
@@ -94,3 +94,19 @@ def test_an_error_leaves_the_old_file_alone(tmp_path: Path) -> None:
         replace(path, NEW, Durability.FULL, calls=Full())
     assert path.read_bytes() == OLD
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_are_private_from_the_first_moment(tmp_path: Path) -> None:
+    """Under any umask nobody else can enter what is made; what was there keeps its rights."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there").chmod(0o755)
+    old = os.umask(0)
+    try:
+        make_private_folders(tmp_path / "there" / "a" / "b")
+        make_private_folders(tmp_path / "there" / "a" / "b")
+    finally:
+        os.umask(old)
+    modes = [
+        stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "there", tmp_path / "there" / "a", tmp_path / "there" / "a" / "b")
+    ]
+    assert modes == [0o755, 0o700, 0o700]

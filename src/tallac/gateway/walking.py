@@ -7,7 +7,16 @@ from math import isqrt
 
 import msgspec
 
-from tallac.caps import Cap, ImmutableDirectory, LiteralDirectory, LiteralFile, MutableFileRead
+from tallac.caps import (
+    Cap,
+    ImmutableDirectory,
+    LiteralDirectory,
+    LiteralFile,
+    MutableDirectoryVerify,
+    MutableFileRead,
+    MutableFileVerify,
+    VerifyCap,
+)
 from tallac.errors import TallacError
 from tallac.gateway.described import file_size_of
 from tallac.gateway.edge_metadata import Json
@@ -30,9 +39,9 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
     A node that is linked twice is visited once; literal files, which cost nothing, as often as they are linked. Raises as
     `tallac.interfaces.CapReader` does; the directory that can't be read is the last that was visited.
     """
-    seen: set[Cap] = set()
+    seen: set[Cap | bytes] = set()
     if root.cap.verify_cap is not None:
-        seen.add(root.cap.verify_cap)
+        seen.add(_identity(root.cap.verify_cap))
     waiting: list[Visited] = [Visited(root, ())]
     while waiting:
         directory = waiting.pop()
@@ -48,9 +57,10 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
             child = node_of_entry(entry, directory.node.cap)
             verify = child.cap.verify_cap
             if verify is not None:
-                if verify in seen:
+                identity = _identity(verify)
+                if identity in seen:
                     continue
-                seen.add(verify)
+                seen.add(identity)
             found = Visited(child, (*directory.path, name))
             if child.is_directory:
                 below.append(found)
@@ -60,6 +70,11 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
                 yield found
         yield from files
         waiting += reversed(below)
+
+
+def _identity(cap: VerifyCap) -> Cap | bytes:
+    """Return what tells a node from all others: a mutable one has a verify cap for each format that its caps can be written in."""
+    return cap.storage_index if isinstance(cap, MutableDirectoryVerify | MutableFileVerify) else cap
 
 
 # What a node counts (`dirnode.DeepStats` of Tahoe-LAFS). `tallac.look.deep_stats` follows `tahoe stats`, whose list differs: it has
