@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -38,7 +39,7 @@ class PathPattern:
         Raises:
             UsageError: The pattern is empty.
         """
-        parts = [part for part in _text(text.encode("utf-8", "surrogateescape")).split("/") if part]
+        parts = [part for part in _text(os.fsencode(text)).split("/") if part]
         if not parts:
             raise UsageError(f"{text!r} matches no name: give a name or a pattern, as in '*.txt'")
         if not text.startswith("/"):

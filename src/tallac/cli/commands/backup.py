@@ -10,9 +10,10 @@ from tallac.cli.options.backup import backup_options, options_of
 from tallac.cli.options.exclusions import exclusion_options
 from tallac.cli.options.option import Option, argument, flag, option, several
 from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.stderr import show_name, silence
 from tallac.cli.reports.backup import dry_run_fields, dry_run_rows, observer, summary_fields, summary_rows
 from tallac.cli.reports.new_vault import created_vault, ways_back
-from tallac.errors import UsageError
+from tallac.errors import OutputError, UsageError
 
 INCOMPLETE = 3
 STREAM_NAME = "stdin"
@@ -130,10 +131,18 @@ def _prepare(context: CommandContext, target: str) -> str:
 
 
 def _tell(context: CommandContext, summary: BackupSummary, target: str, made: str) -> int:
-    if context.output.is_json:
-        context.output.record(type="summary", target=target, **summary_fields(summary))
-    else:
-        context.output.summary(summary_rows(summary, target))
+    try:
+        if context.output.is_json:
+            context.output.record(type="summary", target=target, **summary_fields(summary))
+        else:
+            context.output.summary(summary_rows(summary, target))
+        context.output.flush()
+    except OutputError as error:
+        # The status tells of the snapshot, whatever became of the summary.
+        silence(1)
+        done = f"the snapshot {show_name(summary.name)} was made" if summary.name else "no snapshot was needed"
+        context.output.warn(f"{error}; {done}")
+        return INCOMPLETE
     if made:
         context.output.note(ways_back(DEFAULT_ALIAS))
     return INCOMPLETE if summary.is_incomplete else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tallac.cli.command import CommandContext, define
-from tallac.cli.options.option import argument, flag, option, several
+from tallac.cli.options.option import argument, as_typed, flag, option, several
 from tallac.cli.reports.snapshots import report_marked
 from tallac.errors import UsageError
 from tallac.retention.marks import TagChange
@@ -53,10 +53,10 @@ def release(context: CommandContext, target: str, names: tuple[str, ...], dry_ru
     [
         argument("target", "ALIAS:TO"),
         argument("names", "NAME...", count=-1),
-        several("--add", metavar="TAG[,TAG...]", text="Add these tags."),
-        several("--remove", metavar="TAG[,TAG...]", text="Remove these tags."),
-        option("--set", "replacement", metavar="TAG[,TAG...]", text='Replace all tags by these; "" for none.'),
-        option("--note", metavar="TEXT", text='Set the note; "" for none.'),
+        several("--add", metavar="TAG[,TAG...]", text="Add these tags.", parse=as_typed),
+        several("--remove", metavar="TAG[,TAG...]", text="Remove these tags.", parse=as_typed),
+        option("--set", "replacement", metavar="TAG[,TAG...]", text='Replace all tags by these; "" for none.', parse=as_typed),
+        option("--note", metavar="TEXT", text='Set the note; "" for none.', parse=as_typed),
         flag("-n", "--dry-run", text="Only show what would be done."),
     ],
     examples=("tallac tag home:docs 2026-11-23_17:02:11Z --add taxes", 'tallac tag home:docs Latest --note "as sent to Ann"'),

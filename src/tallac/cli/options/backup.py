@@ -11,16 +11,16 @@ import click
 from tallac.app.operations.backup import BackupOptions
 from tallac.backup.decide import UNCHANGED_BY
 from tallac.cli.options.exclusions import exclusions_of
-from tallac.cli.options.option import flag, option, several
+from tallac.cli.options.option import as_typed, flag, option, several
 from tallac.look.moments import parse_moment
 
 
 def backup_options() -> list[click.Parameter]:
     """Make the options."""
     return [
-        several("--tag", metavar="TAG[,TAG...]", text="Add tags to the snapshot; may be repeated."),
+        several("--tag", metavar="TAG[,TAG...]", text="Add tags to the snapshot; may be repeated.", parse=as_typed),
         option("--time", metavar="WHEN", text="Name the snapshot by this time instead of now, as in '2026-11-23 17:02'."),
-        option("--host", metavar="HOST", text="Record this host name.", synonyms=("-H",)),
+        option("--host", metavar="HOST", text="Record this host name.", synonyms=("-H",), parse=as_typed),
         flag("--ignore-timestamps", text="Read all files, even if they look unchanged.", synonyms=("-f", "--force")),
         flag("--include-own", text="Back up Tallac's own keys, configuration and state, too."),
         option(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -30,14 +31,24 @@ class Option(click.Option):
             click.Option.add_to_parser(other, parser, ctx)
 
 
-def option(*names: str, metavar: str, text: str, synonyms: Sequence[str] = ()) -> Option:
-    """Make an option with a value."""
-    return Option(names, metavar=metavar, help=text, synonyms=synonyms)
+def as_typed(text: str) -> str:
+    """Return the text that an argument's bytes are in UTF-8, whatever the locale takes them for; if they are none, what it does."""
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
 
 
-def several(*names: str, metavar: str, text: str, synonyms: Sequence[str] = ()) -> Option:
+def option(*names: str, metavar: str, text: str, synonyms: Sequence[str] = (), parse: Callable[[str], str] | None = None) -> Option:
+    """Make an option with a value, which is read with `parse`."""
+    return Option(names, metavar=metavar, help=text, synonyms=synonyms, type=parse)
+
+
+def several(
+    *names: str, metavar: str, text: str, synonyms: Sequence[str] = (), parse: Callable[[str], str] | None = None
+) -> Option:
     """Make an option with a value that may be given several times."""
-    return Option(names, metavar=metavar, help=text, synonyms=synonyms, multiple=True)
+    return Option(names, metavar=metavar, help=text, synonyms=synonyms, type=parse, multiple=True)
 
 
 def flag(*names: str, text: str, synonyms: Sequence[str] = ()) -> Option:

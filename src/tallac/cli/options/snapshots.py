@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import click
 
-from tallac.cli.options.option import Option, option, several
+from tallac.cli.options.option import Option, as_typed, option, several
 from tallac.look.moments import parse_moment
 from tallac.look.snapshot_filter import SnapshotFilter, parse_latest
 from tallac.retention.rules import parse_tags
@@ -19,9 +19,9 @@ _RESTIC_GROUPS = {"hosts": "host", "path": "source", "paths": "source", "tag": "
 def choice_options() -> list[click.Parameter]:
     """Make the options."""
     return [
-        several("--host", metavar="HOST", text="Only snapshots of this host; may be repeated.", synonyms=("-H",)),
+        several("--host", metavar="HOST", text="Only snapshots of this host; may be repeated.", synonyms=("-H",), parse=as_typed),
         several("--source", metavar="FOLDER", text="Only snapshots of this folder; may be repeated.", synonyms=("--path",)),
-        several("--tag", metavar="TAG[,TAG...]", text="Only snapshots with all of these tags; may be repeated."),
+        several("--tag", metavar="TAG[,TAG...]", text="Only snapshots with all of these tags; may be repeated.", parse=as_typed),
         option("--since", metavar="WHEN", text="Only snapshots made then or later, as in 2026-11-23 or '2 weeks ago'."),
         option("--until", metavar="WHEN", text="Only snapshots made then or earlier; a day includes its end."),
         option("--latest", metavar="N", text="Only the N newest of these."),
