@@ -15,19 +15,16 @@ from pathlib import Path
 
 from tallac.backends.descriptors import DescriptorCache
 from tallac.backends.names import check_name, check_prefix, is_part
-from tallac.backends.os_errors import printable, store_errors
+from tallac.backends.os_errors import no_name_left, printable, store_errors
 from tallac.backends.swapping import Swapper, Takeover, former_path, read_to_end
 from tallac.backends.temporary import PREFIX, Leftover, TemporaryFile, find_leftovers, remove_leftovers
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ConflictError, ObjectNotFoundError, StoreError, StoreFullError
+from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
 from tallac.file_calls import READ_FLAGS, REAL, FileCalls
 from tallac.interfaces import Buffer, Expect, Item, Version
 
 STALE_SECONDS = 25.0
 """For so long network file systems remember what they were told of a file; sshfs for 20 seconds."""
-
-ROOM_FOR_A_NAME = 1 << 20
-"""With so many bytes free, it is not for lack of them that a folder takes no further name."""
 
 
 class LocalBackend:
@@ -158,7 +155,7 @@ class LocalBackend:
             return False
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise self._no_name_left(folder) from error
+                raise no_name_left(printable(folder), self._files.room(folder)) from error
             if not self._swapper.says_no_links(error, folder):
                 raise
             return self._add_without_link(file, path)
@@ -177,20 +174,10 @@ class LocalBackend:
                     is_new = self._swapper.swap(file, path, None)
                 except OSError as error:
                     if error.errno == errno.ENOSPC:
-                        raise self._no_name_left(folder) from error
+                        raise no_name_left(printable(folder), self._files.room(folder)) from error
                     raise
             self._files.sync_folder(folder)
         return is_new
-
-    def _no_name_left(self, folder: str) -> OSError | StoreFullError:
-        """Return the error of a file that is stored and can't be named."""
-        room = self._files.room(folder)
-        if room < ROOM_FOR_A_NAME:
-            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return StoreFullError(
-            f"no more names fit into {printable(folder)}, although the disk has room (FAT32 holds 10,922 packs in a folder): "
-            "prune joins small packs; or copy the vault to a disk with another file system, such as exFAT"
-        )
 
     def _replace(self, file: TemporaryFile, path: str, name: str, expect: Version | None) -> None:
         folder = os.path.dirname(path)

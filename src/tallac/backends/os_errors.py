@@ -17,6 +17,9 @@ _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 _FAILING_DISK = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV})
 _FAILING_NETWORK = frozenset({_STALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTUNREACH, errno.ECONNRESET})
 
+ROOM_FOR_A_NAME = 1 << 20
+"""With so many bytes free, it is not for lack of them that a folder takes no further name."""
+
 
 def printable(path: str) -> str:
     """Show a path on one line, whatever bytes it has: what can't be printed is escaped."""
@@ -54,6 +57,16 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
     if code in _FAILING_DISK:
         return StoreError(f"disk error in {place} ({reason}): check the disk and its cable, then run this again")
     return StoreError(f"{place} can't be {'written' if writing else 'read'} ({reason}): check the folder, and run this again")
+
+
+def no_name_left(folder: str, room: int) -> StoreError | OSError:
+    """Return the error of a file that is stored already and can't be named for lack of space, with so many bytes free."""
+    if room < ROOM_FOR_A_NAME:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return StoreFullError(
+        f"no more names fit into {folder}, although the disk has room (FAT32 holds 10,922 packs in a folder): "
+        "prune joins small packs; or copy the vault to a disk with another file system, such as exFAT"
+    )
 
 
 @contextmanager

@@ -7,8 +7,10 @@ import os
 import stat
 import struct
 import sys
+import time
 from typing import NamedTuple
 
+from tallac.restore.safe_names import temporary_name
 from tallac.source import FileSystem
 
 if sys.platform != "win32":
@@ -24,14 +26,27 @@ _CREATE_FLAGS = os.O_CREAT | os.O_EXCL | _WRITE_FLAGS
 
 _NO_ALLOCATION = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.ENODEV})
 
-_FATAL = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV, errno.ENXIO}
-)
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+# Some file systems say these where the disk is well, for all that they don't have: EIO for a FIFO (CIFS, exFAT through FUSE), a
+# link (rclone) or a long name (davfs2), ENOSPC for one more name in a folder (FAT).
+_MAYBE_FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO})
+_PROOF_SIZE = 4096
+_PROOF_SECONDS = 1.0
 
 
-def is_fatal(error: OSError) -> bool:
-    """Whether the destination as a whole fails, so that going on makes no sense."""
-    return error.errno in _FATAL
+class ContentError(OSError):
+    """The content of a file could not be written, though the file could be made."""
+
+
+def is_fatal(error: OSError, system: DestinationSystem, root: int) -> bool:
+    """Whether the destination as a whole fails, so that going on makes no sense.
+
+    Where content could not be written, it does. What else failed may be something that can't be had here: then a small file is made
+    in the destination's root, an open directory, and removed again.
+    """
+    if error.errno in _OUT_OF_RESOURCES:
+        return True
+    return error.errno in _MAYBE_FATAL and (isinstance(error, ContentError) or not system.is_writable(root))
 
 
 class PathAt(NamedTuple):
@@ -55,6 +70,28 @@ class DestinationSystem(FileSystem):
 
     Names are single components, relative to a directory's descriptor; no symbolic link is followed.
     """
+
+    _proved_at: float | None = None
+
+    def is_writable(self, root: int) -> bool:
+        """Whether a small file can be made in an open directory, as was seen a second ago or is tried."""
+        now = time.monotonic()
+        if self._proved_at is not None and now - self._proved_at < _PROOF_SECONDS:
+            return True
+        name = temporary_name()
+        try:
+            descriptor = self.create(name, root)
+            try:
+                left = _PROOF_SIZE
+                while left > 0:
+                    left -= self.write(descriptor, bytes(left))
+            finally:
+                self.close(descriptor)
+                self.remove(name, root)
+        except OSError:
+            return False
+        self._proved_at = now
+        return True
 
     def make_directory(self, name: bytes, directory: int, mode: int = 0o700) -> None:
         """Make a directory, for the user alone until its metadata is set."""
@@ -165,9 +202,13 @@ class DestinationSystem(FileSystem):
 
     def get_time(self, place: Place) -> int:
         """Read the time of the last change, in nanoseconds."""
+        return self.look(place).st_mtime_ns
+
+    def look(self, place: Place) -> os.stat_result:
+        """Look at what is there; a symbolic link is meant itself."""
         if isinstance(place, int):
-            return os.fstat(place).st_mtime_ns
-        return os.stat(place.name, dir_fd=place.directory, follow_symlinks=False).st_mtime_ns
+            return os.fstat(place)
+        return os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
 
     def set_xattr(self, place: Place, name: bytes, value: bytes) -> None:
         """Set an extended attribute."""

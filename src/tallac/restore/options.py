@@ -9,6 +9,7 @@ import msgspec
 
 from tallac.dag import Entry
 from tallac.restore.absence import Absence
+from tallac.restore.filesystem import DESTINATION, DestinationSystem, is_fatal
 from tallac.restore.owners import OwnerRules
 from tallac.restore.path_filter import EVERYTHING, PathFilter
 from tallac.source import NOTHING_OWN, OwnFiles
@@ -86,6 +87,8 @@ class RestoreSettings(msgspec.Struct, frozen=True):
         inherits_flags: New files get inode flags from the destination, which must be taken off them.
         is_beside_others: A single file is restored beside what is there, none of which it replaces.
         replaces: Files may be there already. Each is written under another name, and takes its own when it is whole.
+        root: The folder's descriptor; -1 where there is none, and nothing is written.
+        system: The calls that write.
         umask: Decides the mode of what was stored without one.
     """
 
@@ -97,4 +100,10 @@ class RestoreSettings(msgspec.Struct, frozen=True):
     inherits_flags: bool = False
     replaces: bool = False
     is_beside_others: bool = False
+    root: int = -1
+    system: DestinationSystem = DESTINATION
     umask: int = msgspec.field(default_factory=read_umask)
+
+    def is_fatal(self, error: OSError) -> bool:
+        """Whether the destination as a whole fails, see `tallac.restore.filesystem.is_fatal`."""
+        return is_fatal(error, self.system, self.root)

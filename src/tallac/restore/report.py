@@ -52,6 +52,24 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
+class Unkept(msgspec.Struct):
+    """How often a file system has taken something and not kept it, without an error. Such are counted, and not reported one by one.
+
+    Attributes:
+        modes, owners, times: How many files and directories have others than were set.
+    """
+
+    modes: int = 0
+    owners: int = 0
+    times: int = 0
+
+    def add(self, other: Unkept) -> None:
+        """Add other counts."""
+        self.modes += other.modes
+        self.owners += other.owners
+        self.times += other.times
+
+
 class RestoreSummary(msgspec.Struct):
     """The counts of a restore so far.
 
@@ -68,6 +86,8 @@ class RestoreSummary(msgspec.Struct):
         verified: How many files were read back and found right.
         damaged, failed, unset: How many problems of each kind were reported.
         owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
+        modes_unkept, owners_unkept, times_unkept: How many files and directories have others than were set, since the file system
+            keeps none, or none such. They are not reported one by one either.
     """
 
     files: int = 0
@@ -85,6 +105,9 @@ class RestoreSummary(msgspec.Struct):
     failed: int = 0
     unset: int = 0
     owners_unset: int = 0
+    modes_unkept: int = 0
+    owners_unkept: int = 0
+    times_unkept: int = 0
 
     @property
     def files_done(self) -> int:
@@ -110,7 +133,25 @@ class RestoreSummary(msgspec.Struct):
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks to be made once at the end."""
-        return ("owners were not set: not root",) if self.owners_unset else ()
+        unkept = (("permissions", self.modes_unkept), ("owners", self.owners_unkept), ("times", self.times_unkept))
+        notes = [
+            f"{what} of {count:,} files and directories are not as they were: this file system does not keep them"
+            for what, count in unkept
+            if count
+        ]
+        return (*(("owners were not set: not root",) if self.owners_unset else ()), *notes)
+
+    @property
+    def unkept(self) -> list[str]:
+        """The names of what the file system was found not to keep, of "modes", "owners" and "times"."""
+        counts = {"modes": self.modes_unkept, "owners": self.owners_unkept, "times": self.times_unkept}
+        return [field for field, count in counts.items() if count]
+
+    def count_unkept(self, unkept: Unkept) -> None:
+        """Add what was set and is not there."""
+        self.modes_unkept += unkept.modes
+        self.owners_unkept += unkept.owners
+        self.times_unkept += unkept.times
 
     def count(self, problem: Problem) -> None:
         """Add a problem to the counts."""
@@ -128,6 +169,7 @@ class BatchResult(msgspec.Struct):
     files: int = 0
     bytes: int = 0
     owners_unset: int = 0
+    unkept: Unkept = msgspec.field(default_factory=Unkept)
     problems: list[Problem] = msgspec.field(default_factory=list)
 
     def add(self, other: BatchResult) -> None:
@@ -135,6 +177,7 @@ class BatchResult(msgspec.Struct):
         self.files += other.files
         self.bytes += other.bytes
         self.owners_unset += other.owners_unset
+        self.unkept.add(other.unkept)
         self.problems += other.problems
 
 
@@ -189,6 +232,7 @@ class Tally(msgspec.Struct):
         self.summary.files += result.files
         self.summary.bytes += result.bytes
         self.summary.owners_unset += result.owners_unset
+        self.summary.count_unkept(result.unkept)
         for problem in result.problems:
             self.add(problem)
 

@@ -77,14 +77,14 @@ def restore(
         with open_folder_if_there(path, must_be_empty=must_be_empty, system=system) as there:
             if there is not None:
                 _guard_home(there, path, options)
-            settings = _settings(options, there, path, entry)
+            settings = _settings(options, there, path, entry, system)
             DryRun(grid, there.descriptor if there else None, options, settings, tally).run(entry, absence_at_top(options, entry))
         return tally.summary
     with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
         _guard_home(folder, path, options)
         if must_be_empty:
             _stop_inheritance(folder, path)
-        settings = _settings(options, folder, path, entry)
+        settings = _settings(options, folder, path, entry, system)
         runner = make_runner(folder.descriptor, settings) if make_runner else None
         # Workers use the real calls; whoever bends them wants to see them all.
         count = (WORKERS if system is DESTINATION else 0) if workers is None else workers
@@ -96,7 +96,9 @@ def restore(
     return tally.summary
 
 
-def _settings(options: RestoreOptions, folder: Folder | None, path: bytes, entry: Entry) -> RestoreSettings:
+def _settings(
+    options: RestoreOptions, folder: Folder | None, path: bytes, entry: Entry, system: DestinationSystem
+) -> RestoreSettings:
     is_in_place = options.overwrite is not None
     return RestoreSettings(
         destination=path,
@@ -108,6 +110,8 @@ def _settings(options: RestoreOptions, folder: Folder | None, path: bytes, entry
         inherits_flags=is_in_place or (folder is not None and folder.inherits_flags),
         replaces=is_in_place,
         is_beside_others=not is_in_place and not entry.is_directory,
+        root=-1 if folder is None else folder.descriptor,
+        system=system,
     )
 
 

@@ -18,6 +18,26 @@ def is_safe_component(name: bytes) -> bool:
     return os.name != "nt" or not any(divider in name for divider in _DIVIDERS_OF_WINDOWS)
 
 
+_REFUSED_SOMEWHERE = re.compile(rb"[\x00-\x1f\x7f\":*?<>|\\]")
+# ecryptfs has 143 bytes, and names of encfs and other encrypting file systems are longer than they look, too.
+_LENGTH_USUAL = 140
+_DEVICES = re.compile(rb"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)
+
+
+def is_unusual(name: bytes) -> bool:
+    """Whether some file system refuses a name that Linux's own take: for its characters, its end or its length."""
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return (
+        len(name) > _LENGTH_USUAL
+        or name.endswith((b".", b" "))
+        or _REFUSED_SOMEWHERE.search(name) is not None
+        or _DEVICES.match(name) is not None
+    )
+
+
 _TEMPORARY = re.compile(rb"\.tallac-restore-[0-9a-f]{32}\.part\Z")
 
 

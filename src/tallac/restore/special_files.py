@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -16,7 +17,7 @@ from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.file_writer import FileWriter
 from tallac.restore.files.hard_links import LinkTable
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
-from tallac.restore.filesystem import DestinationSystem, PathAt, is_fatal
+from tallac.restore.filesystem import DestinationSystem, PathAt
 from tallac.restore.overwrite.overwriter import Overwriter
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tally
@@ -59,9 +60,10 @@ class SpecialFiles:
             self._deferred.set_attributes(PathAt(directory, name), entry.metadata, path)
 
         try:
-            self._make(entry.name, directory, make)
+            self._make(entry.name, directory, make, is_new=change is Change.NEW)
         except PermissionError as error:
-            if not is_device(entry):
+            # Root was refused by the file system, which is what others would be told as well.
+            if not is_device(entry) or self._writer.is_root:
                 raise
             self._tally.add(Problem(path, ProblemKind.UNSET, f"not made: {error.strerror}; only root may"))
             return False
@@ -90,7 +92,8 @@ class SpecialFiles:
         """Write a file that gets links, without those flags that would forbid them; return whether it is there."""
         result = BatchResult()
         is_held = bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
-        is_made = self._writer.write(entry, directory, components, result, with_flags=not is_held)
+        is_new = change is Change.NEW
+        is_made = self._writer.write(entry, directory, components, result, with_flags=not is_held, is_new=is_new)
         self._tally.count(result)
         if is_made and is_held:
             self._deferred.add_unflagged(components, entry.name, entry.metadata.flags)
@@ -106,11 +109,11 @@ class SpecialFiles:
             if self._overwriter is not None:
                 change = self._overwriter.settle_link(entry, first, directory, components, scope)
             if change in (Change.NEW, Change.REPLACED):
-                self._make_link(entry.name, directory, *first)
+                self._make_link(entry.name, directory, *first, is_new=change is Change.NEW)
                 self._tally.count_made(change, path)
                 self._tally.summary.bytes += entry.size if kind_of(entry) is Kind.REGULAR else 0
         except OSError as error:
-            if is_fatal(error) or error.errno == errno.EEXIST:
+            if self._writer.is_fatal(error) or error.errno == errno.EEXIST:
                 raise
             # The file system knows no links, or no more of this file; or somebody moved the first one away.
             message = f"a copy instead of a hard link of {display_path(join_components(*first))} ({error.strerror})"
@@ -120,14 +123,20 @@ class SpecialFiles:
             self._links.count_link(entry)
         return True
 
-    def _make_link(self, name: bytes, directory: int, components: Components, first: bytes) -> None:
+    def _make_link(self, name: bytes, directory: int, components: Components, first: bytes, *, is_new: bool) -> None:
         below = open_beneath(self._root, components, filesystem=self._system)
         try:
-            self._make(name, directory, lambda new: self._system.make_link(PathAt(below, first), PathAt(directory, new)))
+
+            def make(new: bytes) -> None:
+                self._system.make_link(PathAt(below, first), PathAt(directory, new))
+
+            self._make(name, directory, make, is_new=is_new, is_link=True)
         finally:
             self._system.close(below)
 
-    def _make(self, name: bytes, directory: int, make: Callable[[bytes], None]) -> None:
+    def _make(
+        self, name: bytes, directory: int, make: Callable[[bytes], None], *, is_new: bool = False, is_link: bool = False
+    ) -> None:
         """Make something under its name; over what is there, under another one, and rename it when it is complete."""
         if self._overwriter is None:
             make(name)
@@ -135,10 +144,22 @@ class SpecialFiles:
         new = temporary_name()
         try:
             make(new)
+            if is_new and self._is_there(name, directory):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             self._system.rename(new, name, directory)
+            if is_link:
+                # Between two names of one file a rename does nothing. Some file systems hide that they are: mergerfs, sshfs.
+                self._remove_if_there(new, directory)
         except BaseException:
             self._remove_if_there(new, directory)
             raise
+
+    def _is_there(self, name: bytes, directory: int) -> bool:
+        try:
+            self._system.lstat(name, directory)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _remove_if_there(self, name: bytes, directory: int) -> None:
         try:
@@ -167,4 +188,13 @@ def make_special(system: DestinationSystem, entry: Entry, directory: int) -> Non
         if metadata.rdev is None:
             raise EntryError("the device's numbers are not known")
         device = os.makedev(*metadata.rdev)
-    system.make_node(entry.name, directory, stat.S_IFMT(mode), device)
+    try:
+        system.make_node(entry.name, directory, stat.S_IFMT(mode), device)
+    except FileExistsError:
+        raise
+    except OSError:
+        # exFAT through FUSE makes an empty file of that name, and then says EIO.
+        with suppress(FileNotFoundError):
+            if stat.S_ISREG(system.lstat(entry.name, directory).st_mode):
+                system.remove(entry.name, directory)
+        raise

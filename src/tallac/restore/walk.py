@@ -234,7 +234,7 @@ class Walk:
         level = self._level_below(entry, Scope.TRAVERSE_ONLY)
         change = Change.NEW
         if self._overwriter is not None and not self._unmade:
-            change = self._overwriter.decide_directory(entry, self._stack.descriptor)
+            change = self._overwriter.decide_directory(entry, self._stack.descriptor, self._stack.components)
         if change is Change.KEPT:
             self._tally.count_left(change, self._path(entry.name))
             return
@@ -321,7 +321,7 @@ class Walk:
     def _submit(self, level: Level) -> None:
         if not level.pending:
             return
-        batch, replaced = Batch(self._stack.components, level.pending), level.replaced
+        batch, replaced = Batch(self._stack.components, level.pending, frozenset(level.replaced)), level.replaced
         level.pending, level.pending_size, level.replaced = [], 0, set()
         try:
             directory = self._stack.descriptor

@@ -221,6 +221,9 @@ class BentSystem(DestinationSystem):
             else:
                 raise self.failures[call]
 
+    def is_writable(self, root: int) -> bool:
+        return "is_writable" not in self.failures and super().is_writable(root)
+
     def lstat(self, name: bytes, directory: int) -> os.stat_result:
         if self.is_folding:
             with self.scandir(directory) as listing:

@@ -125,13 +125,15 @@ CALLS = ["make_directory", "create", "write", "make_node", "make_symlink", "make
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_destination_that_fails_stops_the_restore(grid: FakeGrid, restored: Restored, call: str, code: int) -> None:
-    """At each first call: an error that names the path, no file that is not whole, no descriptor left open."""
+    """Where nothing can be written, at each first call: an error that names the path, no part of a file, no open descriptor."""
     # Nothing that an earlier test left is to be closed in between.
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     snapshot = mixed(grid)
     restored.out.mkdir()
     restored.system.failures[call] = OSError(code, os.strerror(code))
+    if call not in ("create", "write"):
+        restored.system.failures["is_writable"] = restored.system.failures[call]
     with pytest.raises(DestinationError, match=f"out/.*: can't be written: {os.strerror(code)}"):
         restored(snapshot)
     assert len(os.listdir("/proc/self/fd")) == before
@@ -141,6 +143,52 @@ def test_a_destination_that_fails_stops_the_restore(grid: FakeGrid, restored: Re
             path = Path(top, name)
             if path.is_file() and not path.is_symlink():
                 assert path.stat().st_size in {1, 300_000}
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV])
+@pytest.mark.parametrize("call", [call for call in CALLS if call not in ("create", "write")])
+def test_what_can_t_be_had_here_costs_nothing_else(grid: FakeGrid, restored: Restored, call: str, code: int) -> None:
+    """A destination that has no FIFOs, links or owners is named for each, and all the rest comes back, whatever its words."""
+    if call == "set_owner" and os.geteuid() != 0:
+        pytest.skip("only root sets owners")
+    restored.out.mkdir()
+    restored.system.failures[call] = OSError(code, os.strerror(code))
+    summary = restored(mixed(grid))
+    lost = {"make_directory": {"sub"}, "make_node": {"fifo"}, "make_symlink": {"link"}}.get(call, set())
+    assert set(os.listdir(restored.out)) == {"fifo", "first", "link", "sub", "twin"} - lost
+    assert summary.failed == len(lost)
+    assert restored.problems
+    assert all(os.strerror(code) in problem.message for problem in restored.problems)
+    if not lost:
+        assert sorted(os.listdir(restored.out / "sub")) == ["large", "second"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        (b"a:b", errno.EINVAL, "this file system has no such names (Invalid argument)"),
+        (b"caf\xe9", errno.EOVERFLOW, "this file system has no such names (Value too large for defined data type)"),
+        (b"what?", errno.ENOENT, "this file system has no such names (No such file or directory)"),
+        (b"x" * 250, errno.EIO, "this file system has no such names (Input/output error)"),
+        (b"plain", errno.EINVAL, "Invalid argument"),
+        (b"plain", errno.EIO, "this file system can't hold it (Input/output error)"),
+    ],
+)
+def test_names_that_can_t_be_here(grid: FakeGrid, restored: Restored, name: bytes, code: int, words: str) -> None:
+    """A file system's own word for a name that it refuses is put into words; a plain name is not blamed."""
+    restored.out.mkdir()
+    real = restored.system.create
+
+    def create(asked: bytes, directory: int) -> int:
+        if asked == name:
+            raise OSError(code, os.strerror(code))
+        return real(asked, directory)
+
+    restored.system.create = create  # type: ignore[method-assign, assignment]
+    entries = [Entry(b"good", b"Lx", FILE), Entry(name, b"Ly", FILE)]
+    restored(Entry.of(b"s", grid.put_directory(sorted(entries, key=lambda entry: entry.name)), DIRECTORY))
+    assert restored.said == {name: words}
+    assert os.listdir(restored.out) == ["good"]
 
 
 @pytest.mark.parametrize("written", range(1, 8))
@@ -160,7 +208,7 @@ def test_one_path_that_can_not_be_made_does_not_stop_the_rest(grid: FakeGrid, re
     restored.out.mkdir()
     summary = restored(mixed(grid))
     assert summary.failed >= 1
-    assert {problem.message for problem in restored.problems} == {"File name too long"}
+    assert {problem.message for problem in restored.problems} == {"the name is too long for this file system (File name too long)"}
     assert restored.out.stat().st_mtime_ns == 3_000_000_004
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
 from tallac.caps import FileReadCap
 from tallac.dag import Entry, Metadata
@@ -15,6 +16,8 @@ from tallac.restore.owners import Owners
 from tallac.source import FLAGS_KEPT, SourceEntry, read_flags, read_xattrs, read_xattrs_beneath
 
 _STEP_SIZE = 1 << 20
+# 1 µs, 1 ms, 10 ms, 1 s, 2 s
+_STEPS_NS = (1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000)
 
 # Others, such as a security label, belong to the place and come by themselves.
 _XATTRS_OF_THE_FILE = (b"user.", b"trusted.", b"system.posix_acl_", b"security.capability")
@@ -32,7 +35,12 @@ class Comparer:
         self._grid = grid
         self._system = system
         self.reads_disk = False
+        self._ignored: frozenset[str] = frozenset()
         self._owners = Owners(numeric=settings.numeric_owners, user_rules=settings.user_rules, group_rules=settings.group_rules)
+
+    def ignore(self, fields: Iterable[str]) -> None:
+        """Compare these no more, of "modes", "owners" and "times": the file system was found not to keep them."""
+        self._ignored = frozenset(fields)
 
     def is_same_content(self, entry: Entry, descriptor: int) -> bool:
         """Whether an open file, from its beginning, is what an entry's cap leads to.
@@ -62,12 +70,13 @@ class Comparer:
         Raises:
             OSError: It can't be looked at.
         """
-        if metadata.mtime is not None and found.mtime_ns != metadata.mtime_ns:
+        if metadata.mtime is not None and "times" not in self._ignored and not is_same_time(found, metadata.mtime_ns):
             return True
-        if metadata.mode is not None and not found.is_symlink and stat.S_IMODE(found.mode) != stat.S_IMODE(metadata.mode):
+        mode = None if "modes" in self._ignored or found.is_symlink else metadata.mode
+        if mode is not None and stat.S_IMODE(found.mode) != stat.S_IMODE(mode):
             return True
         owner = self._owners.owner_of(metadata)
-        if owner is not None and self._owners.may_set(*owner) and owner != (found.uid, found.gid):
+        if owner is not None and "owners" not in self._ignored and self._owners.may_set(*owner) and owner != (found.uid, found.gid):
             return True
         if isinstance(place, int) and read_flags(place, filesystem=self._system) != metadata.flags & FLAGS_KEPT:
             return True
@@ -94,6 +103,20 @@ class Comparer:
                 return False
             position += len(part)
         return True
+
+
+def is_same_time(found: SourceEntry, wanted_ns: int | None) -> bool:
+    """Whether something has a time, as precisely as its file system keeps times.
+
+    Below a microsecond nobody looks. A coarser file system is known by its other time, that of the last change of the inode, which
+    nobody can choose: where that is a multiple of 10 ms (exFAT), of a second (sshfs) or of two (FAT) as well, so are all times.
+    """
+    if wanted_ns is None:
+        return False
+    difference = abs(found.mtime_ns - wanted_ns)
+    if difference < _STEPS_NS[0]:
+        return True
+    return any(difference < step and found.mtime_ns % step == 0 and found.ctime_ns % step == 0 for step in _STEPS_NS)
 
 
 def is_same_special(found: SourceEntry, target: bytes | None, metadata: Metadata) -> bool:

@@ -48,6 +48,7 @@ class DeferredMetadata:
         before = self._attributes.owners_unset
         unset = self._attributes.set_all(place, metadata, is_directory=is_directory, with_flags=with_flags)
         self._tally.summary.owners_unset += self._attributes.owners_unset - before
+        self._tally.summary.count_unkept(self._attributes.take_unkept())
         if unset:
             self._tally.add(unset_problem(path, unset))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,14 +14,21 @@ from tallac.errors import CapError, DamageError, DestinationError, EntryError
 from tallac.interfaces import FileReader
 from tallac.restore.files.content import write_content
 from tallac.restore.files.metadata import Attributes
-from tallac.restore.filesystem import DestinationSystem, is_fatal
+from tallac.restore.filesystem import ContentError, DestinationSystem
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import BatchResult, Problem, ProblemKind
-from tallac.restore.safe_names import temporary_name
+from tallac.restore.safe_names import is_unusual, temporary_name
 from tallac.source import open_beneath
 
 CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
 """Errors of one entry, after which the others are still restored, unless `problem_of` raises."""
+
+# By these, file systems refuse names. Each may mean something else too, so it counts only where the name is unusual.
+_NAME_REFUSED = frozenset(
+    {errno.EINVAL, errno.ENOENT, errno.EILSEQ, errno.EOVERFLOW, errno.EBADMSG, errno.EIO, errno.EPERM, errno.EACCES, errno.ENOTSUP}
+)
+# And by these what is no plain file or directory, after it was found that such a file can be made.
+_KIND_REFUSED = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 
 # Not as strict as reading a stored table: a worker gets what the walk has accepted.
 _entries_decoder = msgspec.msgpack.Decoder(list[Entry])
@@ -33,18 +41,24 @@ class Batch:
     Attributes:
         components: Lead from the destination to the directory, which exists.
         entries: What to write, in any order; their names have been checked.
+        replaced: The names of those that take the place of something. Where something has the name of another one by now, it got
+            that name from this run, and is not to be replaced.
     """
 
     components: Components
     entries: Sequence[Entry] = field(repr=False)
+    replaced: frozenset[bytes] = frozenset()
 
-    def __reduce__(self) -> tuple[Callable[[Components, bytes], Batch], tuple[Components, bytes]]:
+    def __reduce__(self) -> tuple[_BatchMaker, tuple[Components, bytes, frozenset[bytes]]]:
         """Pickle the entries as one table: that takes a tenth of the time that pickling each of them does."""
-        return _batch_of_table, (self.components, encode_table(self.entries))
+        return _batch_of_table, (self.components, encode_table(self.entries), self.replaced)
 
 
-def _batch_of_table(components: Components, table: bytes) -> Batch:
-    return Batch(components, _entries_decoder.decode(table))
+_BatchMaker = Callable[[Components, bytes, frozenset[bytes]], Batch]
+
+
+def _batch_of_table(components: Components, table: bytes, replaced: frozenset[bytes]) -> Batch:
+    return Batch(components, _entries_decoder.decode(table), replaced)
 
 
 class FileWriter:
@@ -77,7 +91,7 @@ class FileWriter:
         """Write a batch, given its directory's descriptor. Raises as `write_beneath` does."""
         result = BatchResult()
         for entry in batch.entries:
-            self.write(entry, directory, batch.components, result)
+            self.write(entry, directory, batch.components, result, is_new=entry.name not in batch.replaced)
         return result
 
     def write(
@@ -88,17 +102,22 @@ class FileWriter:
         result: BatchResult,
         *,
         with_flags: bool = True,
+        is_new: bool = True,
     ) -> bool:
-        """Write one file and add what became of it to a result; return whether it is there. Raises as `write_beneath` does."""
+        """Write one file and add what became of it to a result; return whether it is there. Raises as `write_beneath` does.
+
+        What is new takes nobody's place, not even where something answers to its name by now.
+        """
         unset_before = self._attributes.owners_unset
         try:
-            size, unset = self._write(entry, directory, with_flags)
+            size, unset = self._write(entry, directory, with_flags, is_new)
         except CHILD_ERRORS as error:
             result.problems.append(problem_of(error, join_components(components, entry.name), self._settings))
             return False
         result.files += 1
         result.bytes += size
         result.owners_unset += self._attributes.owners_unset - unset_before
+        result.unkept.add(self._attributes.take_unkept())
         if unset:
             result.problems.append(unset_problem(join_components(components, entry.name), unset))
         return True
@@ -115,6 +134,7 @@ class FileWriter:
         result.files += 1
         result.bytes += entry.size
         result.owners_unset += self._attributes.owners_unset - unset_before
+        result.unkept.add(self._attributes.take_unkept())
         if unset:
             result.problems.append(unset_problem(path, unset))
 
@@ -129,7 +149,7 @@ class FileWriter:
         finally:
             self._system.close(descriptor)
 
-    def _write(self, entry: Entry, directory: int, with_flags: bool) -> tuple[int, list[str]]:
+    def _write(self, entry: Entry, directory: int, with_flags: bool, is_new: bool) -> tuple[int, list[str]]:
         system = self._system
         replaces = self._settings.replaces
         name = temporary_name() if replaces else entry.name
@@ -138,10 +158,12 @@ class FileWriter:
             try:
                 if entry.metadata.flags:
                     self._attributes.set_early_flags(descriptor, entry.metadata)
-                size = write_content(system, self._grid, entry, descriptor)
+                size = self._write_content(entry, descriptor)
                 # Flags may forbid to rename.
                 unset = self._attributes.set_all(descriptor, entry.metadata, with_flags=with_flags and not replaces)
                 if replaces:
+                    if is_new:
+                        self._require_free(entry.name, directory)
                     system.rename(name, entry.name, directory)
             except BaseException:
                 # Whatever the reason, a file that is not whole must not look as if it were.
@@ -152,6 +174,29 @@ class FileWriter:
         finally:
             system.close(descriptor)
         return size, unset
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this user may do what only root may."""
+        return self._attributes.is_root
+
+    def is_fatal(self, error: OSError) -> bool:
+        """Whether the destination as a whole fails."""
+        return self._settings.is_fatal(error)
+
+    def _write_content(self, entry: Entry, descriptor: int) -> int:
+        try:
+            return write_content(self._system, self._grid, entry, descriptor)
+        except OSError as error:
+            raise ContentError(error.errno, error.strerror) from error
+
+    def _require_free(self, name: bytes, directory: int) -> None:
+        """Raise FileExistsError where something answers to a name."""
+        try:
+            self._system.lstat(name, directory)
+        except FileNotFoundError:
+            return
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def problem_of(error: Exception, path: bytes, settings: RestoreSettings) -> Problem:
@@ -164,17 +209,26 @@ def problem_of(error: Exception, path: bytes, settings: RestoreSettings) -> Prob
         return Problem(path, ProblemKind.DAMAGED, str(error))
     if not isinstance(error, OSError):
         return Problem(path, ProblemKind.FAILED, str(error))
-    if is_fatal(error):
+    if settings.is_fatal(error):
         place = display_path(settings.destination.rstrip(b"/") + b"/" + path)
         raise DestinationError(
             f"{place}: can't be written: {error.strerror}; the restore was stopped: make room or choose another folder"
         ) from error
     if error.errno == errno.EEXIST:
         message = (
-            "exists already; use --overwrite" if settings.is_beside_others else "the name exists already, perhaps in another case"
+            "exists already; use --overwrite"
+            if settings.is_beside_others
+            else "the name exists already, perhaps in another spelling"
         )
         return Problem(path, ProblemKind.FAILED, message)
-    return Problem(path, ProblemKind.FAILED, error.strerror or str(error))
+    reason = error.strerror or str(error)
+    if error.errno == errno.ENAMETOOLONG:
+        return Problem(path, ProblemKind.FAILED, f"the name is too long for this file system ({reason})")
+    if error.errno in _NAME_REFUSED and is_unusual(path.rpartition(b"/")[2]):
+        return Problem(path, ProblemKind.FAILED, f"this file system has no such names ({reason})")
+    if error.errno in _KIND_REFUSED:
+        return Problem(path, ProblemKind.FAILED, f"this file system can't hold it ({reason})")
+    return Problem(path, ProblemKind.FAILED, reason)
 
 
 def unset_problem(path: bytes, unset: list[str]) -> Problem:

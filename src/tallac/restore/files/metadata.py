@@ -10,9 +10,10 @@ import errno
 import stat
 
 from tallac.dag import Metadata
-from tallac.restore.filesystem import DestinationSystem, Place, is_fatal
+from tallac.restore.filesystem import DestinationSystem, Place
 from tallac.restore.options import RestoreSettings
 from tallac.restore.owners import Owners
+from tallac.restore.report import Unkept
 from tallac.source import FLAGS_KEPT
 
 DEFAULT_ACL = b"system.posix_acl_default"
@@ -28,6 +29,9 @@ _FLAGS_EARLY = 0x4 | 0x400 | 0x800000
 
 # Some file systems clamp what lies outside, without an error.
 _SECONDS_SAFE = range(1 << 31)
+
+# FAT keeps times in steps of two seconds; no file system has longer ones.
+_TIME_STEP_MAX_NS = 2_000_000_000
 
 # Without an attribute, or without attributes, there is nothing to take off.
 _NO_XATTR = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -50,6 +54,12 @@ class Attributes:
         self._settings = settings
         self._owners = Owners(numeric=settings.numeric_owners, user_rules=settings.user_rules, group_rules=settings.group_rules)
         self.owners_unset = 0
+        self._unkept = Unkept()
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this user may do what only root may."""
+        return self._owners.is_root
 
     def set_all(self, place: Place, metadata: Metadata, *, is_directory: bool = False, with_flags: bool = True) -> list[str]:
         """Set everything and give the names of what could not be set."""
@@ -66,7 +76,33 @@ class Attributes:
             self._set_time(place, metadata, unset)
         if with_flags and isinstance(place, int) and (metadata.flags or self._settings.inherits_flags):
             self._set_flags(place, metadata.flags & FLAGS_KEPT, unset)
+        if metadata.mode is not None:
+            self._notice_unkept(place, metadata, is_owned, unset)
         return unset
+
+    def take_unkept(self) -> Unkept:
+        """Return the counts of what was set and not kept since the last call."""
+        unkept, self._unkept = self._unkept, Unkept()
+        return unkept
+
+    def _notice_unkept(self, place: Place, metadata: Metadata, is_owned: bool, unset: list[str]) -> None:
+        """Look once at what has been set: FAT, exFAT and others take permissions, owners and times, and keep their own."""
+        try:
+            found = self._system.look(place)
+        except OSError as error:
+            self._note(error, "metadata that can be looked at", unset)
+            return
+        said = {field.partition(" ")[0] for field in unset}
+        mode, mtime_ns = metadata.mode, metadata.mtime_ns
+        assert mode is not None
+        # Without the owner, setuid and setgid bits are left out, and that is said.
+        looked_at = 0o7777 if is_owned else 0o1777
+        if "mode" not in said and not stat.S_ISLNK(mode) and (found.st_mode ^ mode) & looked_at:
+            self._unkept.modes += 1
+        if is_owned and (found.st_uid, found.st_gid) != self._owners.owner_of(metadata):
+            self._unkept.owners += 1
+        if "time" not in said and mtime_ns is not None and abs(found.st_mtime_ns - mtime_ns) >= _TIME_STEP_MAX_NS:
+            self._unkept.times += 1
 
     def set_early_flags(self, descriptor: int, metadata: Metadata) -> None:
         """Set those flags that have an effect only on an empty file. Where that fails, `set_all` tells it."""
@@ -92,7 +128,7 @@ class Attributes:
         try:
             self._system.set_owner(place, *owner)
         except OSError as error:
-            _note(error, "owner", unset)
+            self._note(error, "owner", unset)
             return False
         return True
 
@@ -120,7 +156,7 @@ class Attributes:
         try:
             self._system.set_mode(place, mode)
         except OSError as error:
-            _note(error, "mode", unset)
+            self._note(error, "mode", unset)
 
     def _remove_acls(self, place: Place, metadata: Metadata, unset: list[str]) -> None:
         kept = {name for name, _ in metadata.xattrs}
@@ -131,7 +167,7 @@ class Attributes:
                 self._system.remove_xattr(place, name)
             except OSError as error:
                 if error.errno not in _NO_XATTR:
-                    _note(error, "access without the ACL that the destination gives", unset)
+                    self._note(error, "access without the ACL that the destination gives", unset)
 
     def _set_xattrs(self, place: Place, metadata: Metadata, unset: list[str]) -> None:
         for name, value in metadata.xattrs:
@@ -144,7 +180,7 @@ class Attributes:
                 if error.errno in _XATTR_TOO_LARGE:
                     unset.append(f"{words} (no room for it)")
                 else:
-                    _note(error, words, unset)
+                    self._note(error, words, unset)
 
     def _set_time(self, place: Place, metadata: Metadata, unset: list[str]) -> None:
         mtime_ns = metadata.mtime_ns
@@ -155,7 +191,7 @@ class Attributes:
         except OverflowError:
             is_set = False
         except OSError as error:
-            _note(error, "time", unset)
+            self._note(error, "time", unset)
             return
         if not is_set:
             unset.append("time (out of this file system's range)")
@@ -167,7 +203,7 @@ class Attributes:
             if target != present:
                 self._system.set_flags(descriptor, target)
         except OSError as error:
-            if is_fatal(error):
+            if self._settings.is_fatal(error):
                 raise
             if wanted:
                 self._set_flags_singly(descriptor, wanted, unset)
@@ -182,14 +218,13 @@ class Attributes:
             try:
                 self._system.set_flags(descriptor, self._system.get_flags(descriptor) | flag)
             except OSError as error:
-                if is_fatal(error):
+                if self._settings.is_fatal(error):
                     raise
                 missing |= flag
         if missing:
             unset.append(f"inode flags {missing:#x}")
 
-
-def _note(error: OSError, field: str, unset: list[str]) -> None:
-    if is_fatal(error):
-        raise error
-    unset.append(f"{field} ({error.strerror})")
+    def _note(self, error: OSError, field: str, unset: list[str]) -> None:
+        if self._settings.is_fatal(error):
+            raise error
+        unset.append(f"{field} ({error.strerror})")

@@ -7,7 +7,7 @@ import errno
 from tallac.dag import EncodedCap, Entry
 from tallac.interfaces import FileReader
 from tallac.restore.entry_kind import Kind
-from tallac.restore.files.compare import Comparer, is_same_special
+from tallac.restore.files.compare import Comparer, is_same_special, is_same_time
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
 from tallac.restore.filesystem import DestinationSystem, PathAt
 from tallac.restore.options import Overwrite, RestoreSettings
@@ -83,12 +83,13 @@ class ExistingFiles:
 
     def _gives_way(self, entry: Entry, found: SourceEntry) -> bool:
         if self._overwrite is Overwrite.IF_NEWER:
-            return entry.metadata.mtime_ns is not None and entry.metadata.mtime_ns > found.mtime_ns
+            wanted = entry.metadata.mtime_ns
+            return wanted is not None and wanted > found.mtime_ns and not is_same_time(found, wanted)
         return self._overwrite is not Overwrite.NEVER
 
     @staticmethod
     def _looks_same(entry: Entry, kind: Kind, found: SourceEntry) -> bool:
-        if entry.metadata.mtime_ns != found.mtime_ns:
+        if not is_same_time(found, entry.metadata.mtime_ns):
             return False
         return kind is Kind.SPECIAL or (kind is Kind.REGULAR and found.is_regular and found.size == entry.size)
 
@@ -104,11 +105,11 @@ class ExistingFiles:
                 return Change.REPLACED
             raise
         try:
-            is_trusted = is_size_known and self._overwrite is not Overwrite.ALWAYS and now.mtime_ns == entry.metadata.mtime_ns
+            is_trusted = is_size_known and self._overwrite is not Overwrite.ALWAYS and is_same_time(now, entry.metadata.mtime_ns)
             if not is_trusted and not self.comparer.is_same_content(entry, descriptor):
                 return Change.REPLACED
             if self.comparer.differs(descriptor, now, entry.metadata):
-                return _amended(now)
+                return self._amended(now)
             # Further links can be made only while it has no such flags.
             is_held = entry.metadata.links > 1 and entry.metadata.flags & FLAGS_LINK_FORBIDDING
             return Change.AMENDED if is_held else Change.UNCHANGED
@@ -120,9 +121,8 @@ class ExistingFiles:
         if not is_same_special(found, target, entry.metadata):
             return Change.REPLACED
         differs = self.comparer.differs(PathAt(directory, entry.name), found, entry.metadata)
-        return _amended(found) if differs else Change.UNCHANGED
+        return self._amended(found) if differs else Change.UNCHANGED
 
-
-def _amended(found: SourceEntry) -> Change:
-    """Return the change where only metadata differs: a file with other names is replaced, as above."""
-    return Change.REPLACED if found.links > 1 else Change.AMENDED
+    def _amended(self, found: SourceEntry) -> Change:
+        """Return the change where only metadata differs: a file with other names is replaced, as above."""
+        return Change.REPLACED if found.links > 1 else Change.AMENDED

@@ -1,7 +1,8 @@
-"""Names that a file system may take for one: that differ in case, or in how their accents are written."""
+"""Names that a file system may take for one: by case, by how accents are written, by what does not show or is dropped."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 
@@ -20,10 +21,19 @@ class NameCollisions:
         if number in self._seen:
             return True
         self._seen.add(number)
-        return False
+        return _SHORT.match(name) is not None
+
+
+# FAT gives long names a second, short one, which is not listed: LETTER~1.TXT.
+_SHORT = re.compile(rb"[^.]{1,7}~[0-9]{1,6}(\.[^.]{0,3})?\Z")
 
 
 def _folded(name: bytes) -> str:
+    # FAT and exFAT drop dots and blanks at the end.
+    name = name.rstrip(b". ") or name
     if name.isascii():
         return name.lower().decode("ascii")
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name.decode("utf-8", "surrogateescape")).casefold())
+    text = unicodedata.normalize("NFD", name.decode("utf-8", "surrogateescape")).casefold()
+    # ext4's casefold and others ignore what does not show, such as a joiner.
+    visible = "".join(char for char in text if unicodedata.category(char) not in ("Cf", "Mn") or unicodedata.combining(char))
+    return unicodedata.normalize("NFC", visible)

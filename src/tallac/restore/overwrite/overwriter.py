@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import sys
+import unicodedata
 
 from tallac.dag import Components, Entry, Metadata, join_components
 from tallac.errors import EntryError
@@ -43,6 +46,8 @@ class Overwriter:
         self._tally = tally
         self._deferred = deferred
         self._existing = existing
+        # The names in those directories that the walk is in and where something was found.
+        self._listed: dict[Components, set[bytes]] = {}
         self._deleter = Deleter(options, settings, system, tally, guard)
 
     def settle(self, entry: Entry, kind: Kind, directory: int, components: Components, scope: Scope) -> Change:
@@ -58,6 +63,8 @@ class Overwriter:
         found = self._existing.lstat(entry.name, directory)
         change = self._existing.decide(entry, kind, found, directory)
         path = join_components(components, entry.name)
+        if found is not None and change is not Change.KEPT and (change is not Change.UNCHANGED or kind is Kind.DIRECTORY):
+            self._require_listed(entry.name, directory, components)
         if change is Change.REPLACED:
             assert found is not None
             self._make_way(kind, found, directory, components, scope)
@@ -76,20 +83,41 @@ class Overwriter:
         change = self._existing.decide_link(entry, found, self._lstat_beneath(*first), directory)
         if change is Change.REPLACED:
             assert found is not None
+            self._require_listed(entry.name, directory, components)
             self._make_way(Kind.REGULAR, found, directory, components, scope)
         self._tally.count_left(change, join_components(components, entry.name))
         return change
 
-    def decide_directory(self, entry: Entry, directory: int) -> Change:
+    def decide_directory(self, entry: Entry, directory: int, components: Components) -> Change:
         """Return what `settle` would do for a directory. Raises OSError as `lstat` does."""
-        return self._existing.decide(entry, Kind.DIRECTORY, self._existing.lstat(entry.name, directory), directory)
+        change = self._existing.decide(entry, Kind.DIRECTORY, self._existing.lstat(entry.name, directory), directory)
+        if change is Change.UNCHANGED:
+            self._require_listed(entry.name, directory, components)
+        return change
+
+    def _require_listed(self, name: bytes, directory: int, components: Components) -> None:
+        """Raise FileExistsError where what answers to a name is listed under another one: it is something else's, and stays."""
+        if components not in self._listed:
+            # The walk goes depth first: of the directories that it has left none comes again.
+            self._listed = {above: names for above, names in self._listed.items() if components[: len(above)] == above}
+            self._listed[components] = self._list(directory)
+        listed = listed_form(name)
+        if listed not in self._listed[components]:
+            # Made by this run, or by somebody else since.
+            self._listed[components] = self._list(directory)
+            if listed not in self._listed[components]:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    def _list(self, directory: int) -> set[bytes]:
+        with self._system.scandir(directory) as listing:
+            return {listed_form(os.fsencode(listed.name)) for listed in listing}
 
     def is_alias(self, name: bytes, directory: int) -> bool:
         """Whether something answers to a name, and has another one in the listing."""
         if self._existing.lstat(name, directory) is None:
             return False
         with self._system.scandir(directory) as listing:
-            return all(os.fsencode(listed.name) != name for listed in listing)
+            return all(listed_form(os.fsencode(listed.name)) != listed_form(name) for listed in listing)
 
     def prepare(
         self,
@@ -168,3 +196,10 @@ class Overwriter:
             return self._existing.lstat(name, directory)
         finally:
             self._system.close(directory)
+
+
+def listed_form(name: bytes) -> bytes:
+    """Return a name as a listing has it: macOS may list other bytes for the same letters than were written."""
+    if sys.platform != "darwin" or name.isascii():
+        return name
+    return unicodedata.normalize("NFC", name.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -110,7 +110,7 @@ class PoolRunner:
             answer.problems = [problem for problem in answer.problems if problem.path not in doubtful]
             components = waiting.batch.components
             entries = [entry for entry in waiting.batch.entries if join_components(components, entry.name) in doubtful]
-            answer.add(self._writer.write_beneath(self._task.root, Batch(components, entries)))
+            answer.add(self._writer.write_beneath(self._task.root, Batch(components, entries, waiting.batch.replaced)))
         waiting.result = answer
 
     def _submit_large(self, pool: WorkerPool[Job, Answer], waiting: _Waiting, entry: Entry, directory: int) -> None:

@@ -6,6 +6,7 @@ from tallac.dag import Components, Entry, join_components
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
+from tallac.restore.files.compare import is_same_time
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
@@ -25,7 +26,12 @@ class WrittenFiles(ExistingFiles):
         self._keeps = options.overwrite in (Overwrite.NEVER, Overwrite.IF_NEWER)
 
     def _gives_way(self, entry: Entry, found: SourceEntry) -> bool:
-        return not self._keeps or entry.metadata.mtime_ns in (None, found.mtime_ns)
+        wanted = entry.metadata.mtime_ns
+        return not self._keeps or wanted is None or is_same_time(found, wanted)
+
+    def _amended(self, found: SourceEntry) -> Change:
+        # Nothing is going to be written, so it does not matter who else has the file.
+        return Change.AMENDED
 
 
 class Verification(ReadOnlyWalk):
@@ -42,6 +48,7 @@ class Verification(ReadOnlyWalk):
     ) -> None:
         """Look below an open directory, which stays the caller's."""
         existing = WrittenFiles(grid, settings, system, options)
+        existing.comparer.ignore(tally.summary.unkept)
         super().__init__(grid, root, settings, system, tally, options.selection, existing)
         self._keeps_directories = options.overwrite is Overwrite.NEVER
 
