@@ -180,6 +180,10 @@ class DirectoryAssembler:
     def _finish(self, pending: PendingDirectory) -> bytes:
         encoded = encode_cap(self._builder(pending).finish())
         pending.builder = None
+        # What the user's rules leave out, or can't be read, is there all the same.
+        is_empty = not (pending.files or pending.missing or pending.excluded)
+        if is_empty and self._ledger.files_before.get(pending.path):
+            self._ledger.emptied.append(pending.path)
         if not pending.is_traverse_only:
             self._record.stage(pending.path, row_of(pending, encoded))
         return encoded

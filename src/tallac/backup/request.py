@@ -33,6 +33,8 @@ class BackupRequest(msgspec.Struct, frozen=True):
         time_ns: What the snapshot is named by, UTC; None for the time at which it is entered.
         trusts_timestamps: Whether files that look as they did are taken to be what they were, and not read.
         unchanged_by: By which fields such files are recognised; see `UNCHANGED_BY`.
+        allows_empty: Whether a source may be empty that had files before.
+        removed_share_max: The share of the files of before that may have been removed, from 0 to 1; None for any.
         skips_unchanged: Whether no snapshot is entered where `Latest` has the very same files.
     """
 
@@ -50,6 +52,8 @@ class BackupRequest(msgspec.Struct, frozen=True):
     time_ns: int | None = None
     trusts_timestamps: bool = True
     skips_unchanged: bool = False
+    allows_empty: bool = False
+    removed_share_max: float | None = None
     unchanged_by: frozenset[str] = frozenset(UNCHANGED_BY)
 
     @property

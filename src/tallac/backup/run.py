@@ -17,7 +17,7 @@ from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_mi
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
 from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks
-from tallac.backup.target import Target, enter_snapshot, is_latest, open_target
+from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Metadata, SnapshotFacts, decode_cap, display_path
@@ -32,6 +32,7 @@ from tallac.source import (
     read_attributes,
 )
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
+from tallac.wording import pluralize
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -115,6 +116,7 @@ class _Run:
                 ledger = Ledger(self._observer, self._clock, lambda: writer.bytes_stored, outward=outward)
                 for path, reason in self._request.missing:
                     ledger.leave_out(path, reason)
+                self._note_files_before(target, record, ledger)
                 try:
                     encoded, row, missing = self._store(root, target, writer, record, ledger)
                 finally:
@@ -122,10 +124,44 @@ class _Run:
                 metadata = with_missing(self._root_metadata(root, ledger), missing)
                 ledger.finish(self._request.source)
             stored = _Stored(encoded, metadata, row, writer.bytes_stored)
+            self._require_no_disaster(ledger)
             facts = self._facts(started_ns, stored, ledger)
             name = self._enter(session, target, stored, facts)
             record.commit(epoch)
         return _summarize(name, _directory_cap(encoded), facts, row, ledger)
+
+    def _note_files_before(self, target: Target, record: SourceRecord, ledger: Ledger) -> None:
+        """Note how many files each source had; for a single source without a record the snapshot of before tells it."""
+        if self._request.allows_empty:
+            return
+        rows = {source: record.directory(source) for source in self._sources}
+        ledger.files_before = {source: row.files for source, row in rows.items() if row is not None and row.files}
+        if self._request.scope is None and rows.get(self._request.source) is None:
+            before = latest_snapshot(self._grid, target, self._request.facts.host, self._sources)
+            facts = None if before is None else before.metadata.snapshot
+            if facts is not None and facts.sources == self._sources:
+                ledger.files_before[self._request.source] = facts.files
+
+    def _require_no_disaster(self, ledger: Ledger) -> None:
+        """Refuse a snapshot of what was emptied, or of which too much was removed.
+
+        Raises:
+            SourceError: It is one.
+        """
+        for path in ledger.emptied:
+            count = pluralize(ledger.files_before[path], "file", with_commas=True)
+            raise SourceError(
+                f"{display_path(path)}: it is empty, and had {count} in the last backup; see that its disk is mounted, or add "
+                "--allow-empty if it should be empty"
+            )
+        share_max, removed = self._request.removed_share_max, ledger.files.gone
+        before = removed + ledger.files.changed + ledger.files.unchanged
+        if share_max is not None and removed > share_max * before:
+            counts = f"{removed:,} of {pluralize(before, 'file', with_commas=True)}"
+            raise SourceError(
+                f"{display_path(self._request.source)}: {counts} were removed since the last backup, and --max-removed allows "
+                f"{share_max:.0%}; no snapshot was created"
+            )
 
     def _enter(self, session: Session, target: Target, stored: _Stored, facts: SnapshotFacts) -> bytes:
         """Enter the snapshot and give its name; b"" where it is not wanted beside the latest one."""

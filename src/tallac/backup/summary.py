@@ -139,6 +139,8 @@ class Ledger(msgspec.Struct):
     Attributes:
         unreadable: How many were left out because they could not be read.
         vanished: How many were removed between listing and reading.
+        files_before: How many files each source had the last time, by its path, where that is known.
+        emptied: The sources that had files then, and have none now.
         has_previous: Whether there is a snapshot of the same sources to compare with.
         attributes_missed: By reason, how many are stored without some of their attributes.
         outward: New symbolic links that lead out of the sources.
@@ -152,6 +154,8 @@ class Ledger(msgspec.Struct):
     progress: Progress = msgspec.field(default_factory=Progress)
     unreadable: int = 0
     vanished: int = 0
+    files_before: dict[bytes, int] = msgspec.field(default_factory=dict)
+    emptied: list[bytes] = msgspec.field(default_factory=list)
     has_previous: bool = True
     last_reported_ns: int = 0
     attributes_missed: dict[str, int] = msgspec.field(default_factory=dict)

@@ -96,6 +96,8 @@ class Wishes:
     time_ns: int | None = None
     trusts_timestamps: bool = True
     skips_unchanged: bool = False
+    allows_empty: bool = False
+    removed_share_max: float | None = None
     unchanged_by: frozenset[str] = frozenset(UNCHANGED_BY)
 
 
@@ -165,6 +167,8 @@ class Bench:
             time_ns=self.wishes.time_ns,
             trusts_timestamps=self.wishes.trusts_timestamps,
             skips_unchanged=self.wishes.skips_unchanged,
+            allows_empty=self.wishes.allows_empty,
+            removed_share_max=self.wishes.removed_share_max,
             unchanged_by=self.wishes.unchanged_by,
         )
 

@@ -58,6 +58,8 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
         ignore_timestamps: Read all files, also those that look as they did.
         unchanged_by: By which of `UNCHANGED_BY` files are recognised; `size` and `mtime` have to be among them.
         skip_if_unchanged: Make no snapshot if the latest one has the very same files.
+        allow_empty: Make a snapshot also where a source is empty that had files before.
+        removed_share_max: The share of the files of before that may have been removed, from 0 to 1; None for any.
         include_own: Back up Tallac's own keys, configuration, state and vaults as well, save for the vault that this goes into.
     """
 
@@ -68,6 +70,8 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     ignore_timestamps: bool = False
     unchanged_by: tuple[str, ...] = UNCHANGED_BY
     skip_if_unchanged: bool = False
+    allow_empty: bool = False
+    removed_share_max: float | None = None
     include_own: bool = False
 
     def require_sense(self, now_ns: int) -> None:
@@ -293,6 +297,8 @@ def _request(
         time_ns=options.time_ns,
         trusts_timestamps=not options.ignore_timestamps,
         skips_unchanged=options.skip_if_unchanged,
+        allows_empty=options.allow_empty,
+        removed_share_max=options.removed_share_max,
         unchanged_by=frozenset(options.unchanged_by),
     )
 
