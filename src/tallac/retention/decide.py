@@ -69,7 +69,27 @@ def decide(
         allow_empty: The rules may drop all; else the newest stays whatever they say.
     """
     candidates = list(candidates)
-    complete = [found for found in candidates if found.is_complete]
+    reasons = _reasons(rules, candidates, now_ns, zone)
+    ordered = _newest_first(candidates)
+    complete = [found for found in ordered if found.is_complete]
+    if complete and len(complete) < len(candidates):
+        among_complete = _reasons(rules, complete, now_ns, zone)
+        is_wanted = among_complete[complete[0].name] or not (allow_empty or any(among_complete.values()))
+        if is_wanted and not reasons[complete[0].name]:
+            # Snapshots that lack something don't push out the newest one that does not.
+            reasons[complete[0].name] = ["newest complete"]
+    decisions = [Decision(candidate, tuple(reasons[candidate.name])) for candidate in ordered]
+    if decisions and not allow_empty and not any(decision.is_kept for decision in decisions):
+        decisions[0] = Decision(decisions[0].candidate, ("last of its group",))
+    return decisions
+
+
+def _newest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda candidate: (candidate.counted_ns, candidate.name), reverse=True)
+
+
+def _reasons(rules: Rules, candidates: Sequence[Candidate], now_ns: int, zone: tzinfo | None) -> dict[bytes, list[str]]:
+    """Return the reasons to keep each name, by all sorts of time; none for what the rules drop."""
     sure = [(found.claimed_ns, found) for found in candidates if found.claimed_ns == found.counted_ns]
     views = [("", sure)]
     if len(sure) < len(candidates):
@@ -79,16 +99,7 @@ def decide(
     for label, timed in views:
         for name, why in _apply(rules, timed, now_ns, zone).items():
             reasons[name] += [reason + label for reason in why if reason not in reasons[name]]
-    if complete and len(complete) < len(candidates):
-        newest = decide(rules, complete, now_ns, zone=zone, allow_empty=allow_empty)[0]
-        if newest.is_kept and not reasons[newest.candidate.name]:
-            # Snapshots that lack something don't push out the newest one that does not.
-            reasons[newest.candidate.name] = ["newest complete"]
-    ordered = sorted(candidates, key=lambda candidate: (candidate.counted_ns, candidate.name), reverse=True)
-    decisions = [Decision(candidate, tuple(reasons[candidate.name])) for candidate in ordered]
-    if decisions and not allow_empty and not any(decision.is_kept for decision in decisions):
-        decisions[0] = Decision(decisions[0].candidate, ("last of its group",))
-    return decisions
+    return reasons
 
 
 def _apply(rules: Rules, timed: Iterable[tuple[int, Candidate]], now_ns: int, zone: tzinfo | None) -> dict[bytes, list[str]]:
