@@ -110,7 +110,7 @@ def test_history(docs: Tallac, tmp_path: Path) -> None:
     commands = [line.split()[1:] for line in lines if line.startswith(" ")]
     contents = []
     for words in commands:
-        docs(*words[:-1], tmp_path / "out")
+        docs(*words[:-1], tmp_path / "out", "--force")
         contents.append((tmp_path / "out").read_bytes())
     assert contents == [b"one", b"three", b"one"]
     assert docs("history", f"{TARGET}/Latest/parent/changing").lines == docs("history", f"{TARGET}/parent/changing").lines

@@ -12,8 +12,9 @@ from tallac.app.configuration.folders import Folders
 from tallac.app.keys.sealed_secrets import SealedSecrets
 from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, CapSource, is_remote, parse_grid_path
+from tallac.app.locations.snapshot_names import resolve_snapshot
 from tallac.app.locations.tahoe_nodes import TahoeNodes
-from tallac.app.locations.tahoe_urls import is_tahoe
+from tallac.app.locations.tahoe_urls import is_tahoe, is_tahoe_vault
 from tallac.app.locations.urls import folder_of_url, is_folder_url, parse_location
 from tallac.app.locations.vaults import VaultKey, Vaults
 from tallac.app.secrets.secret_reader import SecretSource
@@ -77,6 +78,8 @@ class Workspace:
     def resolve(self, text: str) -> tuple[Grid, Place]:
         """Return the grid that a path names, written as `parse_grid_path` reads it, and where on it the path leads.
 
+        `TARGET@WHEN` in it is the snapshot in `TARGET/Archives`; see `resolve_snapshot`.
+
         Raises:
             AliasError: There is no such alias.
             MalformedCapError: The cap has a typing error.
@@ -87,13 +90,13 @@ class Workspace:
         self.require_colon(text)
         if isinstance(written.root, AliasName):
             grid, cap = self._open_alias(configuration, written.root.name)
-            return grid, Place(cap, written.path, f"{written.root.name}:")
+            return grid, resolve_snapshot(grid, Place(cap, written.path, f"{written.root.name}:"))
         if isinstance(written.root, CapSource):
             cap = parse(self.secrets.read_line(written.root.file, "a cap"))
         else:
             cap = parse(written.root.text)
-        place = Place(cap, written.path, f"{cap}:")
-        return self.default_grid(), place
+        grid = self.default_grid()
+        return grid, resolve_snapshot(grid, Place(cap, written.path, f"{cap}:"))
 
     def require_colon(self, text: str) -> None:
         """Refuse a path without an alias whose first component is one: its colon was forgotten.
@@ -149,10 +152,36 @@ class Workspace:
             AliasError: There is no such alias.
             UsageError: It is none of these.
         """
-        if text.endswith(":") and "/" not in text:
+        alias = self.alias_of_vault(text)
+        if alias is not None:
             configuration = self.file.read()
-            return self.vaults.location_of(configuration, self.known_alias(configuration, text[:-1]).grid)
+            return self.vaults.location_of(configuration, self.known_alias(configuration, alias).grid)
         return parse_location(text)
+
+    def alias_of_vault(self, text: str) -> str | None:
+        """Return the alias in what names a vault, written `usb:`, `usb:PATH`, or `usb` where no folder has that name.
+
+        None for a folder or a URL.
+        """
+        if not text or is_tahoe_vault(text) or "://" in text:
+            return None
+        alias, colon, _ = text.partition(":")
+        if colon:
+            return None if "/" in alias else alias
+        return text if text in self.file.read().aliases and not os.path.exists(text) else None
+
+    def with_colon(self, text: str) -> str:
+        """Return `usb:` for `usb`, where that is an alias and no folder, and anything else as it is."""
+        return f"{text}:" if self.alias_of_vault(text) == text else text
+
+    def resolve_vault(self, text: str) -> Grid:
+        """Return the grid that `usb:`, `usb:PATH` or `usb` is on; for "", the default one."""
+        if not text:
+            return self.default_grid()
+        written = parse_grid_path(text)
+        if isinstance(written.root, AliasName):
+            text = f"{written.root.name if is_remote(text) else text.partition('/')[0]}:"
+        return self.resolve(text)[0]
 
     def read_caps(self, grid: Grid) -> list[Cap]:
         """Return the read caps of all aliases that are in a grid."""

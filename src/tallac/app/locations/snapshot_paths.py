@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tallac.app.locations.snapshot_names import choose_snapshot
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead
-from tallac.clock import SystemClock
-from tallac.dag import ARCHIVES, LATEST, Entry, newest_snapshot, parse_snapshot_name
+from tallac.dag import ARCHIVES, LATEST, Entry, parse_snapshot_name
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import CapReader
 from tallac.look.snapshot_filter import SnapshotFilter, select_snapshots
@@ -104,15 +104,12 @@ def locate_in_snapshots(reader: CapReader, place: Place) -> SnapshotPath:
     return SnapshotPath(target, path[1:] if path[:1] == (ARCHIVES,) else path)
 
 
-def choose_snapshots(snapshots: Sequence[Entry], choice: SnapshotFilter) -> list[Entry]:
-    """Choose among a target's snapshots; `Latest` is the newest.
+def choose_snapshots(snapshots: Sequence[Entry], choice: SnapshotFilter, label: str = "this target") -> list[Entry]:
+    """Choose among a target's snapshots; names are read as `choose_snapshot` reads them.
 
     Raises:
         EntryNotFoundError: A name is none of theirs.
     """
-    if LATEST in choice.names:
-        newest = newest_snapshot(snapshots, SystemClock().now_ns())
-        if newest is None:
-            raise EntryNotFoundError("no snapshots found")
-        choice = replace(choice, names=tuple(newest.name if name == LATEST else name for name in choice.names))
+    if choice.names:
+        choice = replace(choice, names=tuple(choose_snapshot(snapshots, name, label).name for name in choice.names))
     return select_snapshots(snapshots, choice)

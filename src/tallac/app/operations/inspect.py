@@ -10,17 +10,17 @@ import msgspec
 from msgspec.structs import replace
 
 from tallac.app.locations.grid_path import is_remote
-from tallac.app.locations.snapshot_paths import SnapshotPath, choose_snapshots, list_snapshots, locate_in_snapshots
+from tallac.app.locations.snapshot_paths import SnapshotPath, choose_snapshots, find_targets, list_snapshots, locate_in_snapshots
 from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryReadCap
 from tallac.dag import ARCHIVES, Entry
-from tallac.errors import EntryNotFoundError
+from tallac.errors import AliasError, EntryNotFoundError, MalformedCapError, NotADirectoryCapError, UsageError
 from tallac.interfaces import Grid
 from tallac.look.deep_stats import deep_stats
 from tallac.look.manifest import Listed, manifest
 from tallac.look.snapshot_filter import ALL, SnapshotFilter
 from tallac.look.usage import Usage, measure
-from tallac.transfer import Place, find, list_directory, walk
+from tallac.transfer import Place, find, find_or_none, list_directory, walk
 
 if TYPE_CHECKING:
     from tallac.look.criteria import Criteria
@@ -55,7 +55,7 @@ class Inspector:
     """Lists, compares, searches and counts. Nothing is changed.
 
     `report` is told of what can't be read; the rest is read all the same. A path in snapshots is written `ALIAS:TO/PATH`,
-    `ALIAS:TO/Latest/PATH` or `ALIAS:TO/Archives/NAME/PATH`.
+    `ALIAS:TO@WHEN/PATH`, `ALIAS:TO/Latest/PATH` or `ALIAS:TO/Archives/NAME/PATH`.
     """
 
     # `ls` is typed while somebody waits: what compares and searches is imported where it is used, for it would take `ls` 22 ms.
@@ -100,13 +100,24 @@ class Inspector:
 
     def find(
         self, place: str, choice: SnapshotFilter, criteria: Criteria, report: OnReadError
-    ) -> tuple[list[Entry], Iterator[FoundPath]]:
-        """Return the chosen snapshots, and all in them at or below a path that meets the criteria."""
+    ) -> Iterator[tuple[Place, list[Entry], Iterator[FoundPath]]]:
+        """Yield each target with its chosen snapshots, and all in them at or below a path that meets the criteria.
+
+        Above targets, all that are below the path are searched.
+        """
         from tallac.look.find import find_versions  # lazy import: see above
 
-        grid, located = self._located(place)
-        snapshots = _choose_at(list_snapshots(grid, located.target), choice, located)
-        return snapshots, find_versions(grid, snapshots, criteria, report, path=located.path)
+        grid, places = self._located_below(place)
+        for located in places:
+            snapshots = _choose_at(list_snapshots(grid, located.target), choice, located)
+            yield located.target, snapshots, find_versions(grid, snapshots, criteria, report, path=located.path)
+
+    def is_place(self, text: str) -> bool:
+        """Whether a text names something that is there: an alias, or a path in a vault."""
+        try:
+            return find_or_none(*self._workspace.resolve(text)) is not None
+        except (AliasError, MalformedCapError, NotADirectoryCapError, UsageError):
+            return False
 
     def history(self, place: str, choice: SnapshotFilter) -> PathHistory:
         """Return the versions of a file or directory over the chosen snapshots.
@@ -125,13 +136,14 @@ class Inspector:
 
     def stats(
         self, target: str, report: OnReadError, progress: Callable[[int], None] | None = None
-    ) -> tuple[list[Entry], TargetStats]:
-        """OnReadError what all snapshots of a target hold and take; the stats of each are in the order of the snapshots."""
+    ) -> tuple[list[tuple[Place, Entry]], TargetStats]:
+        """Report what all snapshots of a target, or of all below a path, hold and take, and each of them, in the same order."""
         from tallac.look.stats import gather  # lazy import: see above
 
         grid, located = self._workspace.resolve(target)
-        snapshots = choose_snapshots(list_snapshots(grid, located), ALL)
-        return snapshots, gather(grid, snapshots, report, progress)
+        targets = list(find_targets(grid, located)) or [located]
+        snapshots = [(each, entry) for each in targets for entry in choose_snapshots(list_snapshots(grid, each), ALL)]
+        return snapshots, gather(grid, [entry for _, entry in snapshots], report, progress)
 
     def du(self, place: str, report: OnReadError, *, depth_max: int | None = None) -> Iterator[Usage]:
         """OnReadError how much is in each directory below a path, down to so many levels, and at the path itself last."""
@@ -151,6 +163,12 @@ class Inspector:
         if isinstance(grid, TahoeGrid) and isinstance(cap, DirectoryReadCap):
             return grid.deep_stats(cap)
         return deep_stats(listed.cap for listed in self.manifest(place))
+
+    def _located_below(self, place: str) -> tuple[Grid, list[SnapshotPath]]:
+        """Return where a path leads in snapshots; above targets, all of those that are below it."""
+        grid, located = self._workspace.resolve(place)
+        targets = list(find_targets(grid, located)) if find_or_none(grid, located) is not None else []
+        return grid, [SnapshotPath(target, ()) for target in targets] or [locate_in_snapshots(grid, located)]
 
     def _located(self, place: str) -> tuple[Grid, SnapshotPath]:
         grid, located = self._workspace.resolve(place)

@@ -57,7 +57,7 @@ class VaultMaintenance:
         if not place and self._workspace.is_grid_given:
             grid, cap, is_whole = self._workspace.default_grid(), None, True
         else:
-            grid, located = self._workspace.resolve(place)
+            grid, located = self._workspace.resolve(self._workspace.with_colon(place))
             cap = located.cap if located.name is None else find(grid, located).cap
             is_whole = located.name is None and isinstance(located.cap, DirectoryWriteCap)
         # A check needs no more than reading.
@@ -108,15 +108,10 @@ class VaultMaintenance:
 
         Raises:
             AuthorityError: Only a locator key is known.
-            UsageError: The alias has a path behind it, or its grid is no vault.
+            UsageError: The grid is no vault.
             DamageError: Something in use can't be followed; nothing was deleted.
         """
-        if alias:
-            grid, place = self._workspace.resolve(alias if ":" in alias else f"{alias}:")
-            if place.path:
-                raise UsageError(f"{alias}: a prune covers the whole vault; give only the alias, as in `tallac prune home:`")
-        else:
-            grid = self._workspace.default_grid()
+        grid = self._workspace.resolve_vault(alias)
         vault = require_vault(grid, f"{alias or 'this grid'}: only vaults can be pruned")
         return Prune(vault.components, options or PruneOptions(), progress).run()
 
@@ -125,14 +120,9 @@ class VaultMaintenance:
 
         Raises:
             AuthorityError: Only a locator key is known.
-            UsageError: The alias has a path behind it, or its grid is no vault.
+            UsageError: The grid is no vault.
         """
-        if alias:
-            grid, place = self._workspace.resolve(alias if ":" in alias else f"{alias}:")
-            if place.path:
-                raise UsageError(f"{alias}: this covers the whole vault; give only the alias, or use `tallac stats` for a target")
-        else:
-            grid = self._workspace.default_grid()
+        grid = self._workspace.resolve_vault(alias)
         vault = require_vault(grid, f"{alias or 'this grid'}: not a vault; `tallac stats` works on a target")
         return vault_stats(vault.components)
 
@@ -159,15 +149,11 @@ class VaultMaintenance:
         if mirror is not None:
             options = replace(options, mirror=backend_at(self._workspace.location_of(mirror)))
         if alias:
-            alias = alias if ":" in alias else f"{alias}:"
-            if not alias.endswith(":"):
-                raise UsageError(f"{alias}: a repair covers the whole vault; give only the alias, as in `tallac repair home:`")
+            alias = f"{alias.partition(':')[0]}:"
             headers = self._bring_back_headers(alias, options)
             if headers is not None and options.is_dry_run:
                 return headers
-            grid, _ = self._workspace.resolve(alias)
-        else:
-            grid = self._workspace.default_grid()
+        grid = self._workspace.resolve_vault(alias)
         message = f"{alias or 'this grid'}: Tallac repairs vaults only; use the grid's own tools"
         components = require_vault(grid, message).components
         return Repair(components, options, progress).run(self._workspace.read_caps(grid))

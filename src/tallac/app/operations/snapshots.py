@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec.structs import replace
 
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
-from tallac.app.locations.snapshot_paths import choose_snapshots, list_snapshots, locate_in_snapshots
+from tallac.app.locations.snapshot_names import choose_snapshot
+from tallac.app.locations.snapshot_paths import choose_snapshots, find_targets, list_snapshots, locate_in_snapshots
 from tallac.app.locations.vaults import vault_of
 from tallac.app.operations.removing import Removal
 from tallac.app.workspace import Workspace
 from tallac.clock import SystemClock
-from tallac.dag import ARCHIVES, LATEST, Entry, display_path, newest_snapshot
+from tallac.dag import ARCHIVES, LATEST, Entry, display_path
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
 from tallac.look.snapshot_filter import ALL, SnapshotFilter, select_snapshots
@@ -40,7 +41,8 @@ Names: TypeAlias = list[bytes]
 class Snapshots:
     """Lists snapshots, forgets them, brings them back, and changes what they say.
 
-    Targets are written `ALIAS:TO`; names are those in `Archives/`, or `Latest`. With `dry_run` nothing is changed.
+    Targets are written `ALIAS:TO`, and snapshots `ALIAS:TO@WHEN`; names are those in `Archives/`, or any other WHEN.
+    With `dry_run` nothing is changed.
     """
 
     def __init__(self, workspace: Workspace, warn: Callable[[str], None]) -> None:
@@ -62,7 +64,20 @@ class Snapshots:
         snapshots = list_snapshots(grid, located, unknown=unknown)
         if choice is None:
             return snapshots
-        return sorted(choose_snapshots(snapshots, choice), key=lambda entry: entry.name)
+        return sorted(choose_snapshots(snapshots, choice, str(located)), key=lambda entry: entry.name)
+
+    def list_below(
+        self, place: str, choice: SnapshotFilter, *, unknown: Callable[[bytes], None] | None = None
+    ) -> dict[str, Entries]:
+        """List the chosen snapshots of all targets at a place and below it, by target.
+
+        Raises:
+            EntryNotFoundError: There is no target.
+        """
+        grid, located = self._workspace.resolve(place)
+        targets = list(find_targets(grid, located)) or [located]
+        listed = {str(target): list_snapshots(grid, target, unknown=unknown) for target in targets}
+        return {label: choose_snapshots(entries, choice, label) for label, entries in listed.items()}
 
     def newest_of(self, place: str, choice: SnapshotFilter) -> str:
         """Return a path in `Latest`, or below a target, as the same path in the newest snapshot that is chosen.
@@ -119,18 +134,18 @@ class Snapshots:
 
     def hold(self, target: str, names: Sequence[str], reason: str = "", *, dry_run: bool = False) -> Entries:
         """Hold snapshots, so that they are never forgotten; return their entries."""
-        grid, found = self._target(target)
-        return hold(grid, found, _names(grid, found, names), reason, SystemClock(), dry_run=dry_run)
+        grid, found, chosen = self._chosen(target, names)
+        return hold(grid, found, chosen, reason, SystemClock(), dry_run=dry_run)
 
     def release(self, target: str, names: Sequence[str], *, dry_run: bool = False) -> Entries:
         """Release held snapshots; return their entries."""
-        grid, found = self._target(target)
-        return release(grid, found, _names(grid, found, names), SystemClock(), dry_run=dry_run)
+        grid, found, chosen = self._chosen(target, names)
+        return release(grid, found, chosen, SystemClock(), dry_run=dry_run)
 
     def tag(self, target: str, names: Sequence[str], change: TagChange, *, dry_run: bool = False) -> Entries:
         """Change tags and notes of snapshots; return their entries."""
-        grid, found = self._target(target)
-        return tag(grid, found, _names(grid, found, names), change, SystemClock(), dry_run=dry_run)
+        grid, found, chosen = self._chosen(target, names)
+        return tag(grid, found, chosen, change, SystemClock(), dry_run=dry_run)
 
     def rewrite(
         self, target: str, patterns: Sequence[str], snapshots: Sequence[str] = (), *, dry_run: bool = False
@@ -144,8 +159,7 @@ class Snapshots:
         from tallac.source import Patterns  # lazy import: likewise
 
         is_excluded = Patterns.of_options(patterns).matches
-        grid, found = self._target(target)
-        names = _names(grid, found, snapshots)
+        grid, found, names = self._chosen(target, snapshots, is_all_meant=True)
         with self.record(grid) as record:
             return rewrite(grid, found, names, is_excluded, record, SystemClock(), dry_run=dry_run)
 
@@ -156,6 +170,17 @@ class Snapshots:
     def _target(self, text: str) -> tuple[Grid, Target]:
         grid, place = self._workspace.resolve(text)
         return grid, _open(grid, place)
+
+    def _chosen(self, text: str, names: Sequence[str], *, is_all_meant: bool = False) -> tuple[Grid, Target, Names]:
+        """Return a target and the names of its snapshots that are meant, by `TARGET@WHEN` or after the target."""
+        grid, place = self._workspace.resolve(text)
+        if _is_named(place):
+            target = _open(grid, place.parent.parent)
+            return grid, target, [place.path[-1], *_names(grid, target, names)]
+        if not (names or is_all_meant):
+            raise UsageError(f"{place}: which snapshot? Write one as in {place}@latest or {place}@2026-11-23")
+        target = _open(grid, place)
+        return grid, target, _names(grid, target, names)
 
     def _named(self, places: Sequence[str]) -> tuple[Grid, Target, Names]:
         resolved = [self._workspace.resolve(text) for text in places]
@@ -205,11 +230,8 @@ def _open(grid: Grid, place: Place) -> Target:
     return Target(directory, archives, str(place))
 
 
-def _names(grid: Grid, target: Target, names: Sequence[str]) -> list[bytes]:
-    raw = [os.fsencode(name) for name in names]
-    if LATEST not in raw:
-        return raw
-    newest = newest_snapshot(target.read(grid), SystemClock().now_ns())
-    if newest is None:
-        raise EntryNotFoundError(f"{target.label}: no snapshots found")
-    return [newest.name if name == LATEST else name for name in raw]
+def _names(grid: Grid, target: Target, names: Sequence[str | bytes]) -> list[bytes]:
+    if not names:
+        return []
+    snapshots = target.read(grid)
+    return [choose_snapshot(snapshots, os.fsencode(name), target.label).name for name in names]

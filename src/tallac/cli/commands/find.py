@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from tallac.app.locations.grid_path import is_remote
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag, option, several
 from tallac.cli.options.sizes import parse_size_limit
 from tallac.cli.options.snapshots import choice_of, choice_options
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
+from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.inspect import ReadErrors, show_snapshots
 from tallac.dag import Entry
 from tallac.look.criteria import Criteria, PathPattern, parse_types
 from tallac.look.find import FoundPath
 from tallac.look.moments import parse_moment
 from tallac.look.versions import Version
+from tallac.transfer import Place
 from tallac.wording import pluralize
 
 
@@ -54,9 +57,10 @@ def find(
     A pattern without a slash is compared with names; a pattern with a slash is compared with the
     end of paths, or with whole paths if it begins with a slash. * and ? match within a name, **
     matches any number of names. Each path is followed by its versions, with the snapshots that
-    contain them. With TO/Latest or TO/Archives/NAME only that snapshot is searched.
+    contain them. With TO@WHEN, TO/Latest or TO/Archives/NAME only that snapshot is searched; above
+    several targets, all of them. The place may also come last.
     """
-    place, patterns = (words[0], words[1:]) if len(words) > 1 else ("", words)
+    place, patterns = _divide(context, words)
     now_ns = time.time_ns()
     criteria = Criteria(
         [PathPattern(pattern, ignore_case=ignore_case) for pattern in patterns],
@@ -66,25 +70,43 @@ def find(
         parse_types(types),
     )
     read_errors = ReadErrors(context)
-    snapshots, found = context.client.inspect.find(place, choice_of(choice, names), criteria, read_errors)
-    paths = versions = 0
-    for path in found:
-        paths, versions = paths + 1, versions + len(path.versions)
-        _tell(context, snapshots, path)
+    targets = list(context.client.inspect.find(place, choice_of(choice, names), criteria, read_errors))
+    paths = versions = searched = 0
+    for target, snapshots, found in targets:
+        searched += len(snapshots)
+        label = str(target) if len(targets) > 1 else ""
+        for path in found:
+            paths, versions = paths + 1, versions + len(path.versions)
+            _tell(context, snapshots, path, target, label)
     if context.output.is_json:
-        context.output.record(type="summary", paths=paths, versions=versions, snapshots=len(snapshots), troubles=read_errors.count)
+        context.output.record(type="summary", paths=paths, versions=versions, snapshots=searched, troubles=read_errors.count)
     else:
-        found_in = pluralize(len(snapshots), "snapshot")
+        found_in = pluralize(searched, "snapshot")
         context.output.note(f"{pluralize(paths, 'path')}, {pluralize(versions, 'version')} in {found_in}")
     return read_errors.status
 
 
-def _tell(context: CommandContext, snapshots: Sequence[Entry], found: FoundPath) -> None:
+def _divide(context: CommandContext, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Separate the place from the patterns: it comes first, or last if only the last word names one, or is left out."""
+    if len(words) < 2:
+        return "", words
+    has_alias = [is_remote(word) for word in (words[0], words[-1])]
+    if has_alias == [False, True] and not (is_plain(words[0]) and context.client.inspect.is_place(words[0])):
+        return words[-1], words[:-1]
+    return words[0], words[1:]
+
+
+def is_plain(word: str) -> bool:
+    """Whether a word has nothing that only a pattern has."""
+    return not any(character in word for character in "*?[")
+
+
+def _tell(context: CommandContext, snapshots: Sequence[Entry], found: FoundPath, target: Place, label: str) -> None:
     if context.output.is_json:
         for version in found.versions:
-            context.output.record(**_fields(snapshots, found.path, version))
+            context.output.record(in_target=str(target), **_fields(snapshots, found.path, version))
         return
-    context.output.name(found.path)
+    context.output.name(found.path, f"{show_name(label)}  " if label else "")
     for version in found.versions:
         entry = version.entry
         size = "-" if entry.is_directory else show_size(entry.size)

@@ -27,36 +27,39 @@ HEADINGS = ("snapshot", "host", "source", "files", "bytes", "new bytes", "tags",
     examples=("tallac snapshots home:docs", "tallac snapshots home:docs --latest 3 --since '2 weeks ago'"),
 )
 def snapshots(context: CommandContext, place: str, group_by: str | None, **choice: object) -> None:
-    """List the snapshots of a target.
+    """List the snapshots of a target, or of all targets below a path.
 
     A snapshot's name is its time in UTC. The list shows where each comes from, what it holds, and
     what it added to the vault. Snapshots that lack unreadable files are marked as incomplete. Holds
     and notes are shown too.
     """
     grouped = frozenset[GroupBy]() if group_by is None else parse_group_by(group_by)
-    snapshots = context.client.snapshots.list(
+    targets = context.client.snapshots.list_below(
         place, choice_of(choice), unknown=lambda name: context.output.note(unknown_name(name))
     )
+    snapshots = [(target, entry) for target, entries in targets.items() for entry in entries]
     if context.output.is_json:
-        for entry in snapshots:
-            context.output.record(**_fields(entry))
+        for target, entry in snapshots:
+            context.output.record(**_fields(target, entry))
         return
+    has_targets = len(targets) > 1
     if not grouped:
-        _write_table(context, snapshots)
+        _write_table(context, snapshots, has_targets=has_targets)
         return
-    groups: dict[GroupKey, list[Entry]] = {}
-    for entry in snapshots:
-        groups.setdefault(group_of(entry, grouped), []).append(entry)
+    groups: dict[GroupKey, list[tuple[str, Entry]]] = {}
+    for target, entry in snapshots:
+        groups.setdefault(group_of(entry, grouped), []).append((target, entry))
     for key, entries in groups.items():
         context.output.line(f"{group_heading(key)}:")
-        _write_table(context, entries)
+        _write_table(context, entries, has_targets=has_targets)
 
 
-def _write_table(context: CommandContext, snapshots: Sequence[Entry]) -> None:
-    rows = [HEADINGS, *map(_row, snapshots)]
-    if not any(row[6] for row in rows[1:]):
-        rows = [(*row[:6], row[7]) for row in rows]
-    for line in table(rows, right=(3, 4, 5)):
+def _write_table(context: CommandContext, snapshots: Sequence[tuple[str, Entry]], *, has_targets: bool) -> None:
+    rows = [("target", *HEADINGS), *((show_name(target), *_row(entry)) for target, entry in snapshots)]
+    if not any(row[7] for row in rows[1:]):
+        rows = [(*row[:7], row[8]) for row in rows]
+    first = 0 if has_targets else 1
+    for line in table([row[first:] for row in rows], right=(4 - first, 5 - first, 6 - first)):
         context.output.line(line)
 
 
@@ -79,9 +82,10 @@ def _marks(entry: Entry) -> str:
     return "; ".join(marks)
 
 
-def _fields(entry: Entry) -> dict[str, object]:
+def _fields(target: str, entry: Entry) -> dict[str, object]:
     facts = facts_of(entry)
     return json_name(entry.name, "snapshot") | {
+        "target": target,
         "host": facts.host,
         "user": facts.user,
         "sources": [json_name(source, "path") for source in facts.sources],

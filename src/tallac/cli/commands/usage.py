@@ -18,6 +18,7 @@ from tallac.errors import UsageError
 from tallac.look.deep_stats import DEEP_STATS
 from tallac.look.stats import TargetStats
 from tallac.look.usage import Usage
+from tallac.transfer import Place
 from tallac.wording import pluralize
 
 
@@ -81,9 +82,10 @@ def stats(context: CommandContext, place: str, deep: bool) -> int:
     if context.output.is_json:
         _write_records(context, snapshots, stats)
         return read_errors.status
-    headings = ("snapshot", "files", "directories", "bytes", "freed if forgotten")
-    rows = [_row(snapshot, stats, number) for number, snapshot in enumerate(snapshots)]
-    for text in table([headings, *rows], right=(1, 2, 3, 4)):
+    headings = ("target", "snapshot", "files", "directories", "bytes", "freed if forgotten")
+    rows = [(show_name(str(target)), *_row(entry, stats, number)) for number, (target, entry) in enumerate(snapshots)]
+    first = 0 if len({target for target, _ in snapshots}) > 1 else 1
+    for text in table([row[first:] for row in (headings, *rows)], right=tuple(number - first for number in range(2, 6))):
         context.output.line(text)
     context.output.line("")
     context.output.rows(_summary(stats))
@@ -124,11 +126,11 @@ def _ratio(size: int, stored_size: int) -> str:
     return f"{size / stored_size:.2f}" if stored_size else "-"
 
 
-def _write_records(context: CommandContext, snapshots: Sequence[Entry], stats: TargetStats) -> None:
-    for snapshot, one in zip(snapshots, stats.snapshots, strict=True):
+def _write_records(context: CommandContext, snapshots: Sequence[tuple[Place, Entry]], stats: TargetStats) -> None:
+    for (target, snapshot), one in zip(snapshots, stats.snapshots, strict=True):
         shown = {"files": one.files, "directories": one.directories, "bytes": one.size}
         freed = {"freed": one.freed} if stats.knows_store else {}
-        context.output.record(type="snapshot", **json_name(snapshot.name, "snapshot"), **shown, **freed)
+        context.output.record(type="snapshot", target=str(target), **json_name(snapshot.name, "snapshot"), **shown, **freed)
     stored = {
         "deduplicated": stats.deduplicated_size,
         "stored_files": stats.stored_files,
