@@ -41,18 +41,40 @@ _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP})
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
 
 
+LINKS_MAX = 100_000
+"""So many files with further names are remembered in a run (about 30 MB); a further name of any other is read once more."""
+
+
+class _Linked(msgspec.Struct, eq=False):
+    """A file with several names, under the first of which it is read.
+
+    Attributes:
+        names_left: How many of its names are still to come.
+        entry: The entry of the first name, once it is stored.
+        is_read: Whether reading has ended, with or without an entry.
+        waiting: Further names, each a part of its own.
+    """
+
+    names_left: int
+    entry: Entry | None = None
+    is_read: bool = False
+    waiting: list[_Part] = msgspec.field(default_factory=list)
+
+
 class _Part(NamedTuple):
     """Neighbouring files of one directory that are read together.
 
     Attributes:
         run: Where their entries belong.
         recorded: By name, the entries that they had before.
+        linked: By name, those that have other names, too.
     """
 
     pending: PendingDirectory
     run: EntryRun
     names: list[bytes]
     recorded: dict[bytes, Entry]
+    linked: dict[bytes, _Linked]
 
 
 class Files:
@@ -94,6 +116,7 @@ class Files:
         # Threads cost nothing to start.
         self._inline_files_max = 0 if writer.threads else INLINE_FILES_MAX
         self._large = LargeFiles(writer, storer, self._inline, filesystem, self._add_bytes_read)
+        self._linked: dict[tuple[int, int, int, int], _Linked] = {}
         self._parts: list[_Part] = []
         self._count = self._size = 0
         self._count_total = self._size_total = 0
@@ -107,10 +130,24 @@ class Files:
             recorded: The entry that it had before, if any.
             stored: What runs that did not end have stored of it, newest first.
         """
+        linked = None
+        if found.links > 1:
+            key = (found.device, found.inode, found.ctime_ns, found.size)
+            linked = self._linked.get(key)
+            if linked is not None:
+                linked.names_left -= 1
+                if not linked.names_left:
+                    del self._linked[key]
+                self._link(self._begin_part(pending, found.name, recorded), linked)
+                return
+            if len(self._linked) < LINKS_MAX:
+                linked = self._linked[key] = _Linked(found.links - 1)
         self._count_total += 1
         self._size_total += found.size
         if found.size > self._small_size_max:
             part = self._begin_part(pending, found.name, recorded)
+            if linked is not None:
+                part.linked[found.name] = linked
             keep = partial(self._keep_beginning, pending)
             file = LargeFile(pending.components, found.name, partial(self._take_part, part), keep, stored)
             self._large.read(file, self._choose_executor())
@@ -121,7 +158,10 @@ class Files:
             if recorded is not None:
                 last.recorded[found.name] = recorded
         else:
-            self._parts.append(self._begin_part(pending, found.name, recorded))
+            last = self._begin_part(pending, found.name, recorded)
+            self._parts.append(last)
+        if linked is not None:
+            last.linked[found.name] = linked
         self._count += 1
         self._size += found.size
         if self._count >= self._batch_files_max or self._size >= BATCH_SIZE_MAX:
@@ -137,7 +177,25 @@ class Files:
         self._large.close()
 
     def _begin_part(self, pending: PendingDirectory, name: bytes, recorded: Entry | None) -> _Part:
-        return _Part(pending, self._assembler.reserve(pending), [name], {} if recorded is None else {name: recorded})
+        return _Part(pending, self._assembler.reserve(pending), [name], {} if recorded is None else {name: recorded}, {})
+
+    def _link(self, part: _Part, linked: _Linked) -> None:
+        """Give a further name of a file the entry of the first one, when that is stored; where it can't be, try with this name."""
+        if not linked.is_read:
+            linked.waiting.append(part)
+            return
+        (name,) = part.names
+        entries = self._read_grown(part, name) if linked.entry is None else [msgspec.structs.replace(linked.entry, name=name)]
+        self._count_entries(part, entries, is_read=linked.entry is None)
+        self._assembler.resolve(part.pending, part.run, entries)
+
+    def _settle_linked(self, part: _Part, entries: list[Entry]) -> None:
+        for name, linked in part.linked.items():
+            linked.entry = next((entry for entry in entries if entry.name == name and not entry.metadata.changed), None)
+            linked.is_read = True
+            waiting, linked.waiting = linked.waiting, []
+            for other in waiting:
+                self._link(other, linked)
 
     def _flush(self) -> None:
         if not self._parts:
@@ -171,6 +229,7 @@ class Files:
             self._ledger.miss_attributes(join_path(part.pending.path, problem.name), problem.reason)
         self._count_entries(part, entries)
         self._assembler.resolve(part.pending, part.run, entries)
+        self._settle_linked(part, entries)
         self._ledger.tick()
 
     def _keep(self, pending: PendingDirectory, entries: list[Entry], table: bytes) -> None:
@@ -202,7 +261,7 @@ class Files:
             pending.missing.add(problem.name)
             self._ledger.leave_out(join_path(pending.path, problem.name), problem.reason)
 
-    def _count_entries(self, part: _Part, entries: list[Entry]) -> None:
+    def _count_entries(self, part: _Part, entries: list[Entry], *, is_read: bool = True) -> None:
         directory = part.pending.path
         for entry in entries:
             size = entry.size
@@ -212,7 +271,7 @@ class Files:
                 part.pending.discard_signature()
                 path = join_path(directory, entry.name)
                 self._ledger.observer.notice(path, "it changed while it was read; stored as read")
-            if size <= self._small_size_max:
+            if is_read and size <= self._small_size_max:
                 self._ledger.progress.bytes_read += size
 
     def _add_bytes_read(self, size: int) -> None:
