@@ -1,0 +1,75 @@
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.command import Tallac
+
+pytestmark = pytest.mark.slow
+
+
+def need(*tools: str) -> None:
+    """Skip a test where a file system can't be mounted."""
+    if not os.path.exists("/dev/fuse") or os.geteuid() != 0:
+        pytest.skip("mounting takes root and /dev/fuse")
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Path]:
+    """A folder to mount on; unmounted at the end."""
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    yield folder
+    subprocess.run(["umount", str(folder)], check=False, capture_output=True)
+
+
+def test_mergerfs_hides_which_names_are_one_file(tallac: Tallac, tmp_path: Path, mount: Path) -> None:
+    """Restoring links again where they have inode numbers of their own leaves no temporary name behind."""
+    need("mergerfs")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "one").write_text("one")
+    os.link(source / "one", source / "two")
+    for branch in ("b1", "b2"):
+        (tmp_path / branch).mkdir()
+    subprocess.run(["mergerfs", f"{tmp_path}/b1:{tmp_path}/b2", str(mount)], check=True, capture_output=True)
+    tallac("backup", source)
+    for _ in range(2):
+        tallac("restore", "tallac:Latest", mount / "r", "--overwrite", "if-changed")
+        assert sorted(os.listdir(mount / "r")) == ["one", "two"]
+
+
+def test_exfat_has_no_fifos(tallac: Tallac, tmp_path: Path, mount: Path) -> None:
+    """What exFAT can't hold is named, and the thesis is there."""
+    need("mkfs.exfat", "mount.exfat-fuse", "losetup")
+    source = tmp_path / "source"
+    source.mkdir()
+    os.mkfifo(source / "fifo")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(source / "s"))
+    (source / "a:b").write_text("colon")
+    (source / "thesis.txt").write_text("thesis")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.exfat", str(image)], check=True, capture_output=True)
+    device = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True, check=False).stdout.strip()
+    if not device:
+        pytest.skip("no loop device is to be had")
+    try:
+        subprocess.run(["mount.exfat-fuse", device, str(mount)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tallac("backup", source)
+        result = tallac("restore", "tallac:Latest", mount / "r", status=1)
+        assert os.listdir(mount / "r") == ["thesis.txt"]
+        assert "fifo: this file system can't hold it (Input/output error)" in result.err
+        assert "a:b: this file system has no such names" in result.err
+        assert "permissions of 2 files and directories are not as they were" in result.err
+        subprocess.run(["umount", str(mount)], check=True)
+    finally:
+        subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
