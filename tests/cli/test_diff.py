@@ -164,3 +164,22 @@ def test_what_cannot_be_read(docs: Tallac, source: Path) -> None:
     (source / "parent" / "subdir").chmod(0o755)
     assert [line.split()[0] for line in result.lines] == [b"M", b"changed", b"not"]
     assert all("parent/subdir" in line and "Permission denied" in line for line in result.error_lines)
+
+
+def test_what_the_backup_left_out_is_no_difference(tallac: Tallac, tmp_path: Path) -> None:
+    """Against a folder, what the rules left out and what lies beside the sources is not shown as added; what is new is."""
+    source = tmp_path / "source"
+    (source / "below").mkdir(parents=True)
+    for name in ("a.o", "kept", "below/b.o", "below/x.log"):
+        (source / name).write_text(name)
+    (source / "below/.tallacignore").write_text("*.log\n")
+    tallac("-q", "backup", source, "tallac:", "--exclude", "*.o")
+    assert "no differences" in tallac("diff", "tallac:Latest", source).out.decode()
+    (source / "below/new").touch()
+    (source / "below/c.o").touch()
+    shown = tallac("diff", "tallac:Latest", source).out.decode()
+    assert "below/new" in shown
+    assert ".o" not in shown
+    assert ".log" not in shown
+    tallac("-q", "backup", "--relative-to", source, source / "below", "tallac:part")
+    assert "kept" not in tallac("diff", "tallac:part/Latest", source).out.decode()

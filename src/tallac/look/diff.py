@@ -12,7 +12,7 @@ from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import BinaryReader
 from tallac.look.metadata import differing
 from tallac.look.read_errors import OnReadError, ReadError
-from tallac.look.sides import Side, Thing
+from tallac.look.sides import Side, StoredSide, Thing
 
 STEP_SIZE = 1 << 20
 
@@ -135,6 +135,8 @@ class _Walk:
                     ancestors.leave()
                 continue
             old, new = pair
+            if _may_be_left_out(level, old, new):
+                continue
             path = join_path(level.path, _name_of(old, new))
             yield from self._look(path, old, new)
             levels += self._below(path, old, new)
@@ -221,6 +223,12 @@ class _Walk:
     def _tell(self, path: bytes, error: DamageError | AuthorityError | OSError) -> None:
         message = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         self._report(ReadError(path, f"can't be compared: {message}"))
+
+
+def _may_be_left_out(level: _Level, old: Thing | None, new: Thing | None) -> bool:
+    """Whether a local file is in no snapshot because the backup left it out: that is no difference."""
+    local = new if old is None else old if new is None else None
+    return local is not None and any(isinstance(side, StoredSide) and side.may_have_had(local) for side in level.entered)
 
 
 def _pairs(old: Iterator[Thing], new: Iterator[Thing]) -> Iterator[Pair]:

@@ -29,6 +29,7 @@ from tallac.source import (
     read_xattrs_beneath,
     scan,
 )
+from tallac.source.absence import Absence
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -98,8 +99,10 @@ class Side(Protocol):
 class StoredSide:
     """A file or directory on a grid."""
 
-    def __init__(self, reader: CapReader, entry: Entry) -> None:
-        """Use the file or directory of an entry; its name is ignored."""
+    def __init__(self, reader: CapReader, entry: Entry, absence: Absence | None = None) -> None:
+        """Use the file or directory of an entry; its name is ignored. `absence` is known where a local folder is compared."""
+        self._absences = [] if absence is None else [absence]
+        self._depth = 0
         self.reader = reader
         self.root = _thing_of(entry)
 
@@ -109,10 +112,26 @@ class StoredSide:
         cap = decode_cap(thing.encoded)
         if not isinstance(cap, DirectoryReadCap):
             raise AuthorityError(f"its cap ({cap.kind}) does not allow reading it")
-        return map(_thing_of, self.reader.read_directory(cap))
+        stored = self.reader.read_directory(cap)
+        if self._absences:
+            self._depth += 1
+            if self._depth == 1:
+                self._absences[0].take_in(self.reader, stored)
+            else:
+                self._absences.append(
+                    self._absences[-1].entered(Entry(thing.name, thing.encoded, thing.metadata), self.reader, stored)
+                )
+        return map(_thing_of, stored)
 
     def leave(self) -> None:
         """See `Side`."""
+        if self._absences:
+            self._depth -= 1
+            del self._absences[max(1, self._depth) :]
+
+    def may_have_had(self, thing: Thing) -> bool:
+        """Whether a local file, which the current directory has not, may have been left out of it."""
+        return bool(self._absences) and thing.source is not None and not self._absences[-1].proves_removed(thing.source)
 
     def complete(self, thing: Thing) -> Metadata:
         """See `Side`."""

@@ -8,11 +8,11 @@ from enum import Enum
 import msgspec
 
 from tallac.dag import Entry
-from tallac.restore.absence import Absence
 from tallac.restore.filesystem import DESTINATION, DestinationSystem, is_fatal
 from tallac.restore.owners import OwnerRules
 from tallac.restore.path_filter import EVERYTHING, PathFilter
 from tallac.source import NOTHING_OWN, OwnFiles
+from tallac.source.absence import Absence
 
 
 class Overwrite(Enum):

@@ -11,7 +11,6 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import LEADS_BACK, Entry, Metadata, display_path, join_components, mutable_identity
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
-from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind, kind_of
 from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.file_writer import CHILD_ERRORS, Batch, FileWriter, problem_of
@@ -28,6 +27,7 @@ from tallac.restore.report import BatchResult, Change, Problem, ProblemKind, Tal
 from tallac.restore.safe_names import is_safe_component
 from tallac.restore.special_files import SpecialFiles
 from tallac.source import DirectoryStack
+from tallac.source.absence import Absence
 
 BATCH_COUNT_MAX = 200
 BATCH_SIZE_MAX = 2 << 20

@@ -94,8 +94,9 @@ class Inspector:
         """
         from tallac.look.diff import diff  # lazy import: see above
 
+        beside_local = not (is_remote(old) and is_remote(new))
         with ExitStack() as opened:
-            one, other = (opened.enter_context(closing(self._side(text))) for text in (old, new))
+            one, other = (opened.enter_context(closing(self._side(text, beside_local=beside_local))) for text in (old, new))
             yield from diff(one, other, report, read_data=read_data)
 
     def find(
@@ -174,10 +175,13 @@ class Inspector:
         grid, located = self._workspace.resolve(place)
         return grid, locate_in_snapshots(grid, located)
 
-    def _side(self, text: str) -> Side:
+    def _side(self, text: str, *, beside_local: bool) -> Side:
+        from tallac.app.operations.snapshot_origin import absence_at  # lazy import: see above
         from tallac.look.sides import LocalSide, StoredSide  # lazy import: see above
 
-        return StoredSide(*self._found(text)) if is_remote(text) else LocalSide(text)
+        if not is_remote(text):
+            return LocalSide(text)
+        return StoredSide(*self._found(text), absence_at(*self._workspace.resolve(text)) if beside_local else None)
 
     def _found(self, place: str) -> tuple[Grid, Entry]:
         """Return what is at a path as an entry."""

@@ -10,7 +10,6 @@ from tallac.caps import FileReadCap
 from tallac.dag import Components, Entry, Metadata, display_path, join_components
 from tallac.errors import ArchiveError, CapError, CorruptObjectError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
-from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.file_writer import unset_problem
 from tallac.restore.filesystem import DESTINATION
@@ -21,6 +20,7 @@ from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, RestoreObserver, RestoreSummary, Tally
 from tallac.restore.safe_names import is_safe_component
 from tallac.source import SourceEntry
+from tallac.source.absence import Absence
 
 _STEP_SIZE = 1 << 20
 

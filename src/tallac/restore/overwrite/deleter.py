@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from tallac.dag import Components, join_components
 from tallac.errors import DamageError, MalformedObjectError
 from tallac.interfaces import Directory
-from tallac.restore.absence import Absence
 from tallac.restore.files.file_writer import problem_of
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
 from tallac.restore.filesystem import DestinationSystem
@@ -18,6 +17,7 @@ from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_temporary
 from tallac.source import DirectorySelection, DirectoryStack, Scan, SourceEntry, open_directory, open_regular, read_flags, scan
+from tallac.source.absence import Absence
 
 
 class Deleter:

@@ -11,7 +11,6 @@ import unicodedata
 from tallac.dag import Components, Entry, Metadata, join_components
 from tallac.errors import EntryError
 from tallac.interfaces import Directory
-from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
@@ -23,6 +22,7 @@ from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Tally
 from tallac.source import SourceEntry, metadata_of, open_beneath, open_regular, read_flags
+from tallac.source.absence import Absence
 
 
 class Overwriter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tallac.dag import Components, Entry, join_components
 from tallac.interfaces import CapReader, Directory
-from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.compare import is_same_time
 from tallac.restore.filesystem import DestinationSystem
@@ -14,6 +13,7 @@ from tallac.restore.path_filter import Scope
 from tallac.restore.read_only.walk import ReadOnlyWalk
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.source import SourceEntry
+from tallac.source.absence import Absence
 
 
 class WrittenFiles(ExistingFiles):

@@ -10,7 +10,6 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import LEADS_BACK, Components, Entry, join_components, mutable_identity
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
-from tallac.restore.absence import Absence
 from tallac.restore.entry_kind import Kind, kind_of
 from tallac.restore.files.file_writer import CHILD_ERRORS, problem_of
 from tallac.restore.files.hard_links import LinkTable
@@ -21,6 +20,7 @@ from tallac.restore.path_filter import PathFilter, Scope
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_safe_component
 from tallac.source import DirectoryStack, SourceEntry, open_beneath
+from tallac.source.absence import Absence
 
 
 class _Level(NamedTuple):

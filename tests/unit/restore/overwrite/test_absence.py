@@ -13,8 +13,8 @@ from tests.unit.restore.conftest import FakeGrid, Restored
 from tallac.dag import Entry, Metadata, SnapshotRules
 from tallac.errors import DestinationError
 from tallac.restore import Overwrite, RestoreOptions
-from tallac.restore.absence import Absence
 from tallac.source import OwnFiles, OwnKind, OwnPlace
+from tallac.source.absence import Absence
 
 DIRECTORY = Metadata(mode=stat.S_IFDIR | 0o755)
 DELETING = RestoreOptions(overwrite=Overwrite.ALWAYS, delete=True)

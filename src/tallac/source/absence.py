@@ -8,7 +8,9 @@ from tallac.caps import FileReadCap
 from tallac.dag import Entry, Metadata, SnapshotRules
 from tallac.errors import CapError, DamageError
 from tallac.interfaces import Directory, FileReader
-from tallac.source import DirectorySelection, Scope as SourceScope, Selection, SourceEntry
+from tallac.source.entry import SourceEntry
+from tallac.source.scope import Scope as SourceScope
+from tallac.source.selection import DirectorySelection, Selection
 
 _SOMEWHERE = 0
 
