@@ -180,7 +180,7 @@ class Files:
         return _Part(pending, self._assembler.reserve(pending), [name], {} if recorded is None else {name: recorded}, {})
 
     def _link(self, part: _Part, linked: _Linked) -> None:
-        """Give a further name of a file the entry of the first one, when that is stored; where it can't be, try with this name."""
+        """Resolve a further name of a file with the entry of the first one; where that one can't be read, try this name."""
         if not linked.is_read:
             linked.waiting.append(part)
             return
