@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,3 +115,19 @@ def test_names_of_a_vault(usb: Tallac, tmp_path: Path, vault: str) -> None:
 def test_a_forgotten_colon(usb: Tallac) -> None:
     """It is asked for where a name may be meant."""
     assert "did you mean `usb:docs`?" in usb.fails("ls", "usb/docs", status=2)
+
+
+def test_a_lost_configuration(tallac: Tallac, source: Path) -> None:
+    """Where the vault is in its place and its key is lost, each command names the one that gets it back."""
+    tallac("-q", "backup", source)
+    shutil.rmtree(tallac.home / "config")
+    for command in (("snapshots",), ("backup", source), ("ls", "usb:"), ("check",), ("prune",)):
+        assert f"`tallac connect {tallac.vault}`" in tallac(*command, status=None).err
+
+
+def test_weeks_in_rules(usb: Tallac) -> None:
+    """A span of weeks is one of as many days, and other spans may come beside it."""
+    for span, days in (("2w", "14d"), ("1m1w3d", "1m10d"), ("1y2w5h", "1y14d5h")):
+        told = [usb("forget", "usb:docs", "-n", "--json", "--keep-within", text).lines for text in (span, days)]
+        assert told[0] == told[1]
+    assert "weeks" in usb.fails("forget", "usb:docs", "--keep-within", "1w1m", status=2)

@@ -268,6 +268,8 @@ class Workspace:
             return alias
         if self.nodes.find_alias(name) is not None:
             raise UsageError(f"{name}: this is on a Tahoe-LAFS grid, not in a vault; it has no vault keys, its caps are enough")
+        if not configuration.aliases and not configuration.grids and (lost := self.vaults.lost()) is not None:
+            raise AliasError(lost)
         names = ", ".join(sorted(configuration.aliases))
         there_are = f"existing ones are {names}" if names else "there are none yet"
         how = (

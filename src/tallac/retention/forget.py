@@ -94,7 +94,7 @@ def plan(order: RetentionPolicy, entries: Iterable[Entry], sights: Mapping[bytes
         UsageError: There is no rule.
     """
     if order.rules.is_empty:
-        raise UsageError("give rules, as in --keep-daily 7, or name snapshots, as in home:docs/Archives/NAME")
+        raise UsageError("give rules, as in --keep-daily 7, or name snapshots, as in TARGET@2026-11-23")
     groups: dict[GroupKey, list[Candidate]] = {}
     others = []
     for entry in entries:

@@ -12,7 +12,7 @@ import msgspec
 from tallac.errors import UsageError
 
 _COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
-_DURATION = re.compile(r"(?:([0-9]{1,4})y)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})d)?(?:([0-9]{1,7})h)?", re.ASCII)
+_DURATION = re.compile(r"(?:([0-9]{1,4})y)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})w)?(?:([0-9]{1,6})d)?(?:([0-9]{1,7})h)?", re.ASCII)
 _TAG_LENGTH_MAX = 200
 _THE_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -116,15 +116,18 @@ def parse_count(text: str) -> int | None:
 
 
 def parse_duration(text: str) -> Duration:
-    """Read a length of time: years, months, days and hours in this order, each at most once, as in `1y6m` or `14d`.
+    """Read a length of time: years, months, weeks, days and hours in this order, each at most once, as in `1y6m` or `2w`.
 
     Raises:
         UsageError: It is none, or nothing.
     """
     match = _DURATION.fullmatch(text)
-    duration = Duration(*(int(part or 0) for part in match.groups())) if match else Duration()
+    years, months, weeks, days, hours = (int(part or 0) for part in match.groups()) if match else (0,) * 5
+    duration = Duration(years, months, 7 * weeks + days, hours)
     if duration == Duration():
-        raise UsageError(f"{text!r} is not a duration: write years, months, days and hours in this order, as in 1y6m or 14d12h")
+        raise UsageError(
+            f"{text!r} is not a duration: write years, months, weeks, days and hours in this order, as in 1y6m, 2w or 14d12h"
+        )
     return duration
 
 

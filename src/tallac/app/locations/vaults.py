@@ -67,6 +67,13 @@ class Vaults:
             raise UsageError(f"{known.location}: this is a Tahoe-LAFS grid, not a vault; it has no vault keys, its caps are enough")
         return known
 
+    def lost(self) -> str | None:
+        """Return what to say where the configuration is empty and a vault is in the default folder; None where there is none."""
+        folder = self._folders.vault
+        if self.identity_at(url_of_folder(folder)) is None:
+            return None
+        return f"{folder}: there is a vault, and its key is not known here; `tallac connect {folder}` gets key and aliases back"
+
     def chosen(self, configuration: Configuration) -> str:
         """Return the identity of the vault that is used without an alias: that of --vault, of the default alias, or the only one.
 
@@ -83,6 +90,8 @@ class Vaults:
         if len(configuration.grids) == 1:
             return next(iter(configuration.grids))
         if not configuration.grids:
+            if (lost := self.lost()) is not None:
+                raise UsageError(lost)
             raise UsageError("there is no vault yet: `tallac init` creates one, and `tallac connect FOLDER` opens one that exists")
         where = ", ".join(sorted(show_location(known.location) for known in configuration.grids.values()))
         raise UsageError(f"say with --vault which vault this is about: {where}")
@@ -252,7 +261,10 @@ class Vaults:
         elif identity in configuration.grids:
             self._given[identity] = msgspec.structs.replace(configuration.grids[identity], location=url)
         else:
-            raise UsageError(f"{show_location(url)}: no key of this vault is known here; give one with --vault-key FILE")
+            raise UsageError(
+                f"{show_location(url)}: there is a vault, and its key is not known here; "
+                f"`tallac connect {show_location(url)}` gets it back, or give it with --vault-key FILE"
+            )
         return identity
 
     def identity_at(self, url: str) -> str | None:

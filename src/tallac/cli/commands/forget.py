@@ -29,7 +29,7 @@ def _period_options() -> list[click.Parameter]:
             _keep(period.value, "N", f"Keep the newest of each of the N newest {noun}.", *_RESTIC_LETTERS[period])
             for period, noun in _NOUNS.items()
         ),
-        _keep("within", "DURATION", "Keep snapshots up to this much older than the newest, as in 1y6m or 14d12h."),
+        _keep("within", "DURATION", "Keep snapshots up to this much older than the newest, as in 1y6m, 2w or 14d12h."),
         *(
             _keep(f"within-{period.value}", "DURATION", f"Keep the newest of each of the {noun} within this time.")
             for period, noun in _NOUNS.items()
@@ -88,7 +88,7 @@ def forget(
     snapshots on this machine.
     """
     if not places:
-        raise UsageError("name the target, as in home:docs")
+        raise UsageError("name the target, written ALIAS:TO; `tallac list-aliases` shows the aliases")
     rules = _rules(keep)
     if undo:
         if not rules.is_empty:
