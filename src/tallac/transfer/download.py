@@ -49,9 +49,11 @@ def download(
     found = find(reader, place)
     report.bytes_expected = size_of(found)
     file_of(found)
-    if place.name is not None and path.is_dir():
-        path /= os.fsdecode(place.name)
-    if not replaces_existing and path.is_file():
+    with _named_errors(path):
+        if place.name is not None and path.is_dir():
+            path /= os.fsdecode(place.name)
+        is_in_the_way = not replaces_existing and path.is_file()
+    if is_in_the_way:
         raise DestinationError(f"{path}: exists already; choose another name, or replace it with --force")
     length = _download_to(reader, found, path, report)
     report.files += 1

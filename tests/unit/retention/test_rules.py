@@ -28,7 +28,7 @@ def test_what_is_no_count(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0d", "0y0m", "1", "d", "1w", "1d1y", "1d1d", "-1d", "1 d", "1D", "1.5h", "1y ", "٣d", "9" * 9 + "d"]
+    "text", ["", "0d", "0y0m", "1", "d", "1d1y", "1d1d", "-1d", "1 d", "1D", "1.5h", "1y ", "٣d", "9" * 9 + "d"]
 )
 def test_what_is_no_duration(text: str) -> None:
     """A unit that is unknown, doubled or out of order is refused, and so is no time at all."""
