@@ -58,6 +58,15 @@ def test_the_user_names_the_source(tallac: Tallac, folders: tuple[Path, Path], t
     assert "names a snapshot already" in message
 
 
+def test_looking_at_the_newest_of_a_source(tallac: Tallac, folders: tuple[Path, Path]) -> None:
+    """`ls`, `get` and `diff` take --source and --host likewise."""
+    one, _ = folders
+    assert tallac("ls", "tallac:both/Latest", "--source", one).lines == [b"one"]
+    assert tallac("get", "tallac:both/Latest/one", "--source", one).out == b"one"
+    assert "no differences" in tallac("diff", "tallac:both/Latest", one, "--source", one).out.decode()
+    assert "no snapshot of elsewhere" in tallac.fails("ls", "tallac:both", "--host", "elsewhere")
+
+
 def test_what_a_restore_has_filled_it_may_overwrite(tallac: Tallac, folders: tuple[Path, Path], tmp_path: Path) -> None:
     """A restore into a new folder is finished by the next one, in parts too; but not by one from elsewhere."""
     one, _ = folders

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tallac.app.locations.grid_path import is_remote
 from tallac.cli.command import CommandContext, define
+from tallac.cli.options.newest import in_newest, newest_options
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import json_name, show_size
 from tallac.cli.reports.inspect import ReadErrors
@@ -25,13 +27,22 @@ _NAMES = {
         argument("new", "B"),
         flag("--content", text="Leave out paths that differ only in metadata."),
         flag("--read-data", text="Read local files even if size, times and inode are unchanged."),
+        *newest_options(),
     ],
     examples=(
         "tallac diff home:docs/Archives/2026-11-23_17:02:11Z home:docs/Latest",
         "tallac diff home:docs/Latest ~/Documents",
     ),
 )
-def diff(context: CommandContext, old: str, new: str, content: bool, read_data: bool) -> int:
+def diff(
+    context: CommandContext,
+    old: str,
+    new: str,
+    content: bool,
+    read_data: bool,
+    host: tuple[str, ...],
+    source: tuple[str, ...],
+) -> int:
     """Compare two snapshots, directories or local folders.
 
     A line for each path, from A to B: + added, - removed, M different content, U same content but
@@ -41,6 +52,7 @@ def diff(context: CommandContext, old: str, new: str, content: bool, read_data: 
     changed. The exit status is 0 whether or not there are differences, and 1 if something could not
     be compared.
     """
+    old, new = (in_newest(context.client, side, host, source) if is_remote(side) else side for side in (old, new))
     read_errors, tally = ReadErrors(context), Tally()
     for change in context.client.inspect.diff(old, new, read_errors, read_data=read_data):
         if content and change.difference is Difference.METADATA:

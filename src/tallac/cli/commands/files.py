@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from tallac.cli.command import CommandContext, define
+from tallac.cli.options.newest import in_newest, newest_options
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine, copy_progress
@@ -28,16 +29,18 @@ _FORCE = flag("-f", "--force", text="Also if snapshots are dropped by it, withou
         argument("place", "ALIAS:PATH"),
         argument("file", "[FILE|-]", default="-"),
         flag("-f", "--force", text="Replace FILE if it exists, and write binary content to a terminal."),
+        *newest_options(),
     ],
     examples=("tallac get home:docs/Latest/Letters/rent.txt rent.txt", "tallac get home:docs/Latest/notes.txt -"),
 )
-def get(context: CommandContext, place: str, file: str, force: bool) -> None:
+def get(context: CommandContext, place: str, file: str, force: bool, host: tuple[str, ...], source: tuple[str, ...]) -> None:
     """Write a file to a local file or standard output.
 
     A local file appears when it is complete; in a folder it gets its own name. An existing one is
     replaced only with --force. On standard output, everything written before an error is correct;
     binary content is not written to a terminal.
     """
+    place = in_newest(context.client, place, host, source)
     if file == "-" and (context.output.is_terminal or context.output.is_json):
         # A progress line would spoil the content on the terminal, and a JSON object would be taken for content.
         is_guarded = context.output.is_terminal and not force

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import click
 
 from tallac.cli.command import CommandContext, define
+from tallac.cli.options.newest import in_newest, newest_options
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mode, show_size, show_time
 from tallac.cli.output.output import Output
@@ -29,11 +30,21 @@ from tallac.look.listing import SortBy, SortOrder
         flag("-r", "--reverse", text="Reverse the order."),
         click.Option(["-b", "--bytes", "in_bytes"], is_flag=True, help="Show exact sizes in bytes."),
         flag("-0", "--null", text="End each name with a zero byte instead of a newline, for other programs."),
+        *newest_options(),
     ],
     examples=("tallac ls home:docs/Latest", "tallac ls -l --sort size home:docs/Latest/Letters"),
 )
 def ls(
-    context: CommandContext, place: str, long: bool, recursive: bool, sort: str, reverse: bool, in_bytes: bool, null: bool
+    context: CommandContext,
+    place: str,
+    long: bool,
+    recursive: bool,
+    sort: str,
+    reverse: bool,
+    in_bytes: bool,
+    null: bool,
+    host: tuple[str, ...],
+    source: tuple[str, ...],
 ) -> None:
     """List a directory.
 
@@ -41,6 +52,7 @@ def ls(
     byte for byte, but are escaped on a terminal. With --json each entry is an object on a line of
     its own; a name that is not UTF-8 is also given in base 16.
     """
+    place = in_newest(context.client, place, host, source)
     order = SortOrder(SortBy(sort), reverse)
     found: Iterable[tuple[bytes, Entry]]
     if recursive:

@@ -8,11 +8,10 @@ import click
 from msgspec.structs import replace
 
 from tallac.cli.command import CommandContext, define
+from tallac.cli.options.newest import in_newest, newest_options
 from tallac.cli.options.option import argument, flag, option, several
-from tallac.cli.options.snapshots import choice_of
 from tallac.cli.reports.restore import RestoreReporter, report_summary
 from tallac.errors import UsageError
-from tallac.look.snapshot_filter import ALL
 from tallac.restore import EVERYTHING, ArchiveKind, Overwrite, PathFilter, RestoreOptions, parse_owner_rules
 
 
@@ -49,8 +48,7 @@ class _Chosen(TypedDict):
             type=click.Choice([overwrite.value for overwrite in Overwrite]),
             help="Restore into a folder that is not empty, and choose which existing files are replaced.",
         ),
-        several("--host", metavar="HOST", text="Restore the newest snapshot of this host instead of Latest.", synonyms=("-H",)),
-        several("--source", metavar="FOLDER", text="Restore the newest snapshot of this folder.", synonyms=("--path",)),
+        *newest_options(),
         flag("--any-source", text="With --overwrite: overwrite a folder by what was backed up from another one."),
         flag("--delete", text="With --overwrite: delete what is not in the snapshot."),
         flag(
@@ -96,14 +94,13 @@ def restore(
         raise UsageError("give one folder to restore to, as in `tallac restore ALIAS:PATH FOLDER`")
     to = folder or target or ""
     options = _options(chosen)
-    named = choice_of({"host": chosen["host"], "source": chosen["source"]})
-    place = context.client.snapshots.newest_of(place, named)
+    place = in_newest(context.client, place, chosen["host"], chosen["source"])
     if to == "-":
         return _write_archive(context, place, ArchiveKind(archive or "tar"), options)
     if archive is not None:
         raise UsageError("an archive is written to standard output: give - instead of the folder")
     with RestoreReporter(context, to) as reporter:
-        any_source = chosen["any_source"] or named != ALL
+        any_source = chosen["any_source"] or bool(chosen["host"] or chosen["source"])
         summary = context.client.restores.restore(place, to, options=options, observer=reporter.observer, any_source=any_source)
     report_summary(context, to, summary, reporter.seconds, dry_run=options.dry_run)
     return 0 if summary.is_complete else 1
