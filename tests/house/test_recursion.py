@@ -23,7 +23,6 @@ ALLOWED = {
     "backup/large_files.LargeFiles._take": _ROUNDS,
     "backup/large_files.LargeFiles.read": _ROUNDS,
     "gateway/grid_pool.GridPool.close": _OTHER,
-    "retention/decide.decide": "once, for the complete snapshots alone, of which none is left to ask about",
     "vault/format/nodes.TreeBuilder._add": _LEVELS,
     "vault/format/nodes.TreeBuilder._close": _LEVELS,
     "vault/format/tables.TableDirectory._entries": _LEVELS,
