@@ -31,7 +31,9 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "-N": "--older",
         "--newest": "--older",
     },
-    "restore": {"-t": "--target", "-i": "--include", "-e": "--exclude"},
+    "ls": {"-H": "--host", "--path": "--source"},
+    "get": {"-H": "--host", "--path": "--source"},
+    "restore": {"-t": "--target", "-i": "--include", "-e": "--exclude", "-H": "--host", "--path": "--source"},
     "rewrite": {"-e": "--exclude"},
     "forget": {
         "-l": "--keep-last",
@@ -99,8 +101,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "--ownership-by-name": "owners are set by name unless --numeric-owner is given",
         "--include-file": "give patterns with --include",
         "--exclude-file": "give patterns with --exclude",
-        "--host": "name the snapshot; `tallac snapshots --host` finds it",
-        "--path": "name the snapshot; `tallac snapshots --source` finds it",
         "--tag": "name the snapshot; `tallac snapshots --tag` finds it",
     },
     "forget": {
