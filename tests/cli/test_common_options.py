@@ -49,7 +49,7 @@ DOING = [
     ("cp", "{source}/parent/blah.txt", "tallac:made/copy"),
     ("cp", "-r", "{source}", "tallac:made"),
     ("cp", "tallac:made/blah", "{out}/copy"),
-    ("get", "docs/Latest/parent/blah.txt", "{out}/got"),
+    ("get", "--force", "docs/Latest/parent/blah.txt", "{out}/got"),
     ("ln", "docs/Latest", "made/link"),
     ("mv", "made/link", "made/moved"),
     ("rm", "made/moved"),

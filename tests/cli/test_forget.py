@@ -79,7 +79,7 @@ def test_the_newest_by_name_and_back(docs: Tallac) -> None:
         ["--keep-last", "-1"],
         ["--keep-daily", "seven"],
         ["--keep-within", "14"],
-        ["--keep-within-weekly", "1w"],
+        ["--keep-within-weekly", "1x"],
         ["--keep-tag", "a,,b"],
         ["--keep-last", "1", "--keep-daily", "x"],
         ["--keep-last", "1", "--group-by", "user"],

@@ -81,7 +81,7 @@ def test_a_page_on_a_terminal(pages: Path) -> None:
         check=True,
         env=ENVIRONMENT,
     ).stdout
-    assert 'tallac tag home:docs Latest --note "as sent to Ann"' in shown.replace("_\b", "")
+    assert 'tallac tag home:docs@latest --note "as sent to Ann"' in shown.replace("_\b", "")
 
 
 def test_writing_pages(tallac: Tallac, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ STOPPABLE = {
     "check": ("check", "--read-data", "tallac:"),
     "prune": ("prune", "--max-unused", "0", "--session-timeout", "1s", "tallac:"),
     "put": ("put", "{source}/all", "stored"),
-    "get": ("get", "Latest/all", "{out}/got"),
+    "get": ("get", "--force", "Latest/all", "{out}/got"),
     "cp": ("cp", "-r", "{source}", "tallac:copied"),
 }
 

@@ -6,7 +6,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("aliases:init", "Create a vault and the default alias."),
     "backup": ("backup:backup", "Back up files and folders as a new snapshot."),
     "restore": ("restore:restore", "Restore a snapshot, or any part of one."),
-    "snapshots": ("snapshots:snapshots", "List the snapshots of a target."),
+    "snapshots": ("snapshots:snapshots", "List the snapshots of a target, or of all targets below a path."),
     "ls": ("ls:ls", "List a directory."),
     "find": ("find:find", "Find files and directories in snapshots."),
     "history": ("history:history", "Show the versions of a path across snapshots."),

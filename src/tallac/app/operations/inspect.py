@@ -147,7 +147,7 @@ class Inspector:
         return snapshots, gather(grid, [entry for _, entry in snapshots], report, progress)
 
     def du(self, place: str, report: OnReadError, *, depth_max: int | None = None) -> Iterator[Usage]:
-        """OnReadError how much is in each directory below a path, down to so many levels, and at the path itself last."""
+        """Report how much is in each directory below a path, down to so many levels, and at the path itself last."""
         return measure(*self._found(place), report, depth_max=depth_max)
 
     def manifest(self, place: str) -> Iterator[Listed]:
