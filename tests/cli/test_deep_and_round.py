@@ -12,6 +12,9 @@ import pytest
 from tests.command import Tallac
 from tests.interop.gateway import serving
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 DEPTH = 1_200
 LEADS_BACK = "this directory leads back to one that it is in, and is not entered again"
 

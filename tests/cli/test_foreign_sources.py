@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folders(tmp_path: Path, tallac: Tallac) -> tuple[Path, Path]:

@@ -11,6 +11,9 @@ import pytest
 from tests.command import COMMAND, Tallac
 from tests.interop.gateway import serving
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def kept(tallac: Tallac, source: Path, tmp_path: Path) -> Tallac:

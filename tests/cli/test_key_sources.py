@@ -17,6 +17,9 @@ from tallac.app.client import Client
 from tallac.app.configuration.folders import Folders
 from tallac.errors import UsageError
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 def secrets_in(tallac: Tallac) -> list[str]:
     """Give what the configuration holds of caps and keys in plain text."""

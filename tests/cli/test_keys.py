@@ -18,6 +18,9 @@ import zxingcpp
 from tests.command import COMMAND, Tallac
 from tests.keyring_command import informed, with_keyring
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 PASSPHRASE = "correct horse battery staple"
 NEW = "another one altogether"
 

@@ -12,6 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 NAMES = ("2024-05-01_10:00:00Z", "2024-05-02_10:00:00Z", "2024-05-02_20:00:00Z")
 
 

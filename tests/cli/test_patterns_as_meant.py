@@ -12,6 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def filled(tallac: Tallac, tmp_path: Path) -> Tallac:

@@ -14,6 +14,9 @@ from tests.command import COMMAND
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 HOLE = 8 << 20
 
 

@@ -10,6 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def with_disk(tallac: Tallac, tmp_path: Path) -> Tallac:

@@ -295,6 +295,7 @@ def test_the_facts_of_snapshots(made: Made, vault: Vault) -> None:
         assert begin <= entry.name <= time.strftime("%Y-%m-%d_%H:%M:%SZ", time.gmtime(facts.b // 10**9 + 5)).encode()
 
 
+@pytest.mark.slow
 def test_what_snapshots_added(made: Made, vault: Vault) -> None:
     """What the snapshots' facts say was added is together the size of all packs."""
     added = [entry.metadata.S.a for entry in _snapshots(vault, made)[0] if entry.metadata.S]

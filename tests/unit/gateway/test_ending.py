@@ -66,6 +66,7 @@ def test_what_waits_is_dropped() -> None:
     assert ran == []
 
 
+@pytest.mark.slow
 def test_few_large_lists_are_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many clients that send large lists of children at once, a few are served at a time, and all in the end."""
     running, most = 0, 0
