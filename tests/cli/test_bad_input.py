@@ -14,6 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def backed_up(tallac: Tallac, source: Path) -> Tallac:

@@ -11,6 +11,9 @@ from tests.ticks import settle
 if TYPE_CHECKING:
     from tests.command import Result, Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
 
 

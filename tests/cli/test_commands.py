@@ -9,6 +9,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tallac: Tallac) -> Tallac:

@@ -23,6 +23,9 @@ from tallac.cli.table import COMMANDS
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 # Stands for the command: it completes, and otherwise writes down the words that it is started with.
 RECORDER = """#!/bin/sh
 if [ -n "$_TALLAC_COMPLETE" ]; then exec {python} -m tallac "$@"; fi

@@ -17,6 +17,9 @@ from tests.command import COMMAND, PATIENCE_SECONDS, as_normal_user
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 Variables = Mapping[str, str | None]
 AS_IT_IS: Variables = MappingProxyType({})
 YEAR_SECONDS = 365.2425 * 86400

@@ -15,6 +15,9 @@ from tests.terminal import run_on_terminal
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 ESCAPES = b"\x1b[31mred\n\xff"
 
 

@@ -12,6 +12,9 @@ from tests.end_to_end.comparing import differences, look
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def spread(tmp_path: Path, chance: random.Random) -> Path:

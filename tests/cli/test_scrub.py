@@ -14,6 +14,9 @@ from tallac.crypto.hashing import hash_file_bytes
 if TYPE_CHECKING:
     from tests.command import Tallac
 
+# Each runs the command several times.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stranger(tallac: Tallac, tmp_path: Path, source: Path) -> Tallac:

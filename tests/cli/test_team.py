@@ -13,7 +13,7 @@ from tests.command import COMMAND, Tallac
 from tallac.backends.local import LocalBackend
 
 GROUP, ANN, BOB = 64001, 64002, 64003
-pytestmark = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become other users")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become other users")]
 
 
 def member(home: Path, user: int) -> Tallac:

@@ -22,6 +22,9 @@ from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.fat_disk import FatDisk
 from tallac.testing.file_calls import FileCall, RecordingFileCalls, WatchedFileCalls
 
+# Each waits for others, as real ones do.
+pytestmark = pytest.mark.slow
+
 COUNT_WITHOUT_LOCKS = """
 import sys
 from pathlib import Path

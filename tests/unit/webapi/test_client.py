@@ -12,6 +12,9 @@ import pytest
 from tallac.errors import ConflictError, MissingObjectError, StoreError, StoreUnavailableError
 from tallac.webapi import WebChild, WebClient, WebReader
 
+# Each waits for others, as real ones do.
+pytestmark = pytest.mark.slow
+
 CONTENT = bytes(range(256)) * 4000
 
 
