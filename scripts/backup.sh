@@ -30,6 +30,6 @@ Look:      $tallac snapshots $target
            $tallac ls $latest
 Get back:  $tallac restore $latest FOLDER        everything, into a new or empty FOLDER
            $tallac get $latest/PATH FILE         one file
-Keep safe: a copy of the configuration folder; without it the vault is noise (README.md, "When the disk is gone")
+Keep safe: a copy of the configuration folder; without it nobody can read the vault (README.md, "When the disk is gone")
 TEXT
 exit "$status"
