@@ -42,7 +42,7 @@ class FileReader(Protocol):
     def open_file(self, cap: FileReadCap) -> BinaryReader: ...
 
     def read_small(self, encoded: bytes) -> bytes | None:
-        """Read the content of a small file, given its packed cap, with as little ado as can be; None leaves it to `open_file`."""
+        """Return the content of a small file, given its encoded cap, without opening a reader; None leaves it to `open_file`."""
         ...
 
 

@@ -48,7 +48,7 @@ class DirectoryRow(NamedTuple):
 
     Attributes:
         signature: Hash of its names and their stat fields at that time; None if it can't be relied on.
-        packed: Its packed directory cap.
+        encoded: Its encoded directory cap.
         below: A digest of the names and caps of its subdirectories in that directory. Rows of one tree may come from
             several runs, and the row of a subdirectory may be newer than its cap in the directory.
         read_ns: The client's wall clock, in ns, before the directory was read: any earlier change is included.

@@ -56,7 +56,7 @@ _receipt_decoder = msgspec.msgpack.Decoder(_Receipt)
 
 
 def put_small(objects: ObjectWriter, data: Buffer) -> bytes:
-    """Store a small file, or keep it in the cap; give the packed cap."""
+    """Store a small file, or keep it in the cap; return the encoded cap."""
     if len(data) <= LITERAL_SIZE_MAX:
         return encode_literal_file(bytes(data))
     stored = objects.store(Kind.CHUNK, data)
