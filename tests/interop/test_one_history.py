@@ -12,6 +12,7 @@ import pytest
 from tests.command import PATIENCE_SECONDS
 from tests.interop.on_grid import OnGrid
 from tests.interop.tahoe_grid import TahoeGrid
+from tests.ticks import settle
 
 TWO = b"two\n" * 500
 
@@ -151,9 +152,9 @@ def test_what_tahoe_skips_is_kept(on_grid: OnGrid, tahoe_grid: TahoeGrid, target
 
 def test_a_lost_source_database_costs_no_upload(on_grid: OnGrid, target: str, documents: Path) -> None:
     """Without local records Tallac's own latest snapshot stands in, and comes out as the same directory."""
+    settle(documents)
     on_grid("backup", documents, target)
     before = on_grid.cap(f"{target}/Latest")
-    time.sleep(0.1)
     shutil.rmtree(on_grid.tallac.home / "state")
     result = on_grid("backup", "--json", documents, target)
     assert result.summary("bytes_stored") == 0
