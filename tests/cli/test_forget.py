@@ -157,3 +157,62 @@ def test_names_that_are_no_snapshots(docs: Tallac, source: Path) -> None:
     assert docs("-q", "snapshots", TARGET).err == ""
     assert len(names(docs)) == 3
     assert docs("get", f"{TARGET}/Archives/notes.txt", "-").out == b"blah"
+
+
+def packs(docs: Tallac) -> set[str]:
+    """Name the packs of the default vault."""
+    return {path.name for path in (docs.vault / "packs").rglob("*") if path.is_file()}
+
+
+def test_prune_at_once(docs: Tallac) -> None:
+    """With --prune the space is reclaimed at once, and that is reported after what was forgotten; an undo finds nothing then."""
+    before = packs(docs)
+    *_, summary, pruned = records(docs, "forget", TARGET, "--keep-last", "1", "--prune", "--max-unused", "0")
+    assert (summary["type"], summary["forgotten"]) == ("summary", 2)
+    assert (pruned["type"], pruned["dry_run"]) == ("prune", False)
+    assert pruned["dead_objects"]
+    assert before - packs(docs)
+    assert len(names(docs)) == 1
+    docs("forget", "--undo", TARGET, status=1)
+    docs("check", "--read-data", "ALIAS:")
+
+
+def test_prune_what_was_forgotten_before(docs: Tallac) -> None:
+    """Nothing need be forgotten this time: a command that was stopped between its two halves is simply given again."""
+    docs("forget", TARGET, "--keep-last", "1")
+    shown = docs("forget", TARGET, "--keep-last", "1", "--prune", "--max-unused", "0").out
+    assert b"forgotten  0\n" in shown
+    assert b"\nfreed " in shown
+
+
+def test_prune_by_name(docs: Tallac) -> None:
+    """Single snapshots that are named are forgotten and pruned as well."""
+    first, *others = names(docs)
+    shown = docs("forget", f"{TARGET}/Archives/{first}", "--prune").lines
+    assert shown[0] == f"forgotten  {first}".encode()
+    assert shown[1].startswith(b"in use ")
+    assert names(docs) == others
+
+
+def test_prune_in_a_dry_run(docs: Tallac) -> None:
+    """A dry run prunes nothing, and says so."""
+    docs("forget", TARGET, "--keep-last", "2")
+    before = packs(docs)
+    shown = docs("forget", TARGET, "--keep-last", "1", "--prune", "--max-unused", "0", "--dry-run")
+    assert "nothing is pruned" in shown.err
+    assert packs(docs) == before
+    assert len(names(docs)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--undo", "--prune"), "--undo takes no --prune"),
+        (("--keep-last", "1", "--max-unused", "5%"), "add --prune"),
+        (("--keep-last", "1", "--prune", "--max-unused", "101"), "give a percentage from 0 to 100"),
+    ],
+)
+def test_prune_options_that_make_no_sense(docs: Tallac, options: tuple[str, ...], message: str) -> None:
+    """Contradictions are refused before anything is forgotten."""
+    assert message in docs.fails("forget", TARGET, *options, status=2)
+    assert len(names(docs)) == 3

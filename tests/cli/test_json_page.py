@@ -251,6 +251,7 @@ def _forget(run: Session, folder: Path) -> None:
     run("backup", folder, "tallac:", "--time", taken)
     run("forget", "--undo", "tallac:", status=1)
     run("forget", f"tallac:Archives/{name}", "--allow-empty")
+    run("forget", "tallac:", "--keep-last", "unlimited", "--prune", "--max-unused", "0")
     run("prune", "tallac:", "--max-unused", "0")
     run("forget", "--undo", "tallac:", status=1)
     run("vault-stats", "tallac:")

@@ -104,7 +104,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "--tag": "name the snapshot; `tallac snapshots --tag` finds it",
     },
     "forget": {
-        "--prune": "run `tallac prune` afterwards; it works on the whole vault",
         "--host": "rules apply to each host by itself; see --group-by",
         "--path": "rules apply to each source by itself; see --group-by",
         "--tag": "rules apply to all snapshots of a target; see --keep-tag and --group-by",

@@ -25,6 +25,7 @@ from tallac.vault.prune.stats_report import VaultStats
 from tallac.vault.prune.vault_stats import vault_stats
 from tallac.vault.repair.repair import Repair
 from tallac.vault.repair.report import RepairOptions, RepairReport
+from tallac.vault.vault import Vault
 
 
 class VaultMaintenance:
@@ -111,9 +112,15 @@ class VaultMaintenance:
             UsageError: The grid is no vault.
             DamageError: Something in use can't be followed; nothing was deleted.
         """
-        grid = self._workspace.resolve_vault(alias)
-        vault = require_vault(grid, f"{alias or 'this grid'}: only vaults can be pruned")
-        return Prune(vault.components, options or PruneOptions(), progress).run()
+        return Prune(self.require_prunable(alias).components, options or PruneOptions(), progress).run()
+
+    def require_prunable(self, alias: str = "") -> Vault:
+        """Return the vault of an alias, or without one the default vault.
+
+        Raises:
+            UsageError: The grid is no vault.
+        """
+        return require_vault(self._workspace.resolve_vault(alias), f"{alias or 'this grid'}: only vaults can be pruned")
 
     def stats(self, alias: str = "") -> VaultStats:
         """Report what the vault of an alias, or without one the default vault, takes and what for.

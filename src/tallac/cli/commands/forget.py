@@ -6,14 +6,17 @@ import click
 
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import Option, argument, flag, option, several
+from tallac.cli.options.prune import max_unused_option, read_share
 from tallac.cli.options.snapshots import group_by_option
 from tallac.cli.output.display import json_name, show_time, table
 from tallac.cli.output.stderr import show_name
+from tallac.cli.reports.prune import prune_and_report
 from tallac.cli.reports.snapshots import group_heading, unknown_name
 from tallac.errors import UsageError
 from tallac.retention.decide import Decision
 from tallac.retention.forget import GroupKey, Plan, RetentionPolicy, parse_group_by
 from tallac.retention.rules import Period, Rules, parse_rules
+from tallac.vault.prune.report import PruneOptions
 
 _NANOSECONDS = 1_000_000_000
 
@@ -69,40 +72,67 @@ _RESTIC_LETTERS = {
             text="Also forget the last snapshot of a group, if no rule keeps it.",
         ),
         flag("--undo", text="Restore the snapshots that the last forget removed, or those that are named."),
+        flag("--prune", text="Then prune the vault, which reclaims the space; --undo is impossible afterwards."),
+        max_unused_option(is_default_shown=False),
         flag("-n", "--dry-run", text="Only show what would be done."),
     ],
     examples=(
         "tallac forget home:docs --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run",
+        "tallac forget home:docs --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --prune",
         "tallac forget home:docs/Archives/2026-11-23_17:02:11Z",
         "tallac forget --undo home:docs",
     ),
 )
 def forget(
-    context: CommandContext, places: tuple[str, ...], group_by: str, allow_empty: bool, undo: bool, dry_run: bool, **keep: object
+    context: CommandContext,
+    places: tuple[str, ...],
+    group_by: str,
+    allow_empty: bool,
+    undo: bool,
+    prune: bool,
+    max_unused: str | None,
+    dry_run: bool,
+    **keep: object,
 ) -> int:
     """Remove snapshots from a target, by rules or by name.
 
     Snapshots that no rule keeps are forgotten; rules apply to each host and source separately, and
     a table shows which rule keeps what. Or name the snapshots to forget. Held snapshots are never
-    forgotten. The space is reclaimed by the next prune; until then, --undo restores forgotten
-    snapshots on this machine.
+    forgotten. The space is reclaimed by the next prune, which --prune does at once; until then,
+    --undo restores forgotten snapshots on this machine.
     """
     if not places:
         raise UsageError("name the target, written ALIAS:TO; `tallac list-aliases` shows the aliases")
     rules = _rules(keep)
     if undo:
-        if not rules.is_empty:
-            raise UsageError("--undo takes no rules")
+        if not rules.is_empty or prune:
+            raise UsageError(f"--undo takes no {'rules' if not rules.is_empty else '--prune'}")
         return _undo(context, places, dry_run=dry_run)
-    if rules.is_empty and any(map(context.client.snapshots.names_snapshot, places)):
+    if max_unused is not None and not prune:
+        raise UsageError("--max-unused is about a prune: add --prune")
+    options = PruneOptions(unused_max=read_share(max_unused))
+    if prune:
+        # Nothing is forgotten on a grid on which the second half would fail.
+        context.client.vault.require_prunable(places[0])
+    _forget(context, places, RetentionPolicy(rules, parse_group_by(group_by), allow_empty=allow_empty), group_by, dry_run=dry_run)
+    if not prune:
+        return 0
+    if dry_run:
+        context.output.note("this is a dry run, so nothing is pruned; `tallac stats` shows how much each snapshot uses alone")
+        return 0
+    return prune_and_report(context, places[0], options, record="prune")
+
+
+def _forget(context: CommandContext, places: tuple[str, ...], policy: RetentionPolicy, group_by: str, *, dry_run: bool) -> None:
+    """Forget by name or by the policy's rules, and report it."""
+    if policy.rules.is_empty and any(map(context.client.snapshots.names_snapshot, places)):
+        allow_empty = policy.allow_empty
         names = context.client.snapshots.forget_named(places, group_by=group_by, allow_empty=allow_empty, dry_run=dry_run)
         _tell_named(context, names, dry_run=dry_run)
-        return 0
+        return
     if len(places) > 1:
         raise UsageError("rules apply to one target at a time")
-    order = RetentionPolicy(rules, parse_group_by(group_by), allow_empty=allow_empty)
-    _tell_plan(context, context.client.snapshots.forget(places[0], order, dry_run=dry_run), dry_run=dry_run)
-    return 0
+    _tell_plan(context, context.client.snapshots.forget(places[0], policy, dry_run=dry_run), dry_run=dry_run)
 
 
 def _rules(keep: dict[str, object]) -> Rules:

@@ -1,0 +1,58 @@
+"""The report of a prune, which `tallac prune` and `tallac forget --prune` make."""
+
+from __future__ import annotations
+
+from tallac.cli.command import CommandContext
+from tallac.cli.output.display import json_report, show_size
+from tallac.cli.output.progress import ProgressLine
+from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.wording import pluralize
+
+
+def prune_and_report(context: CommandContext, alias: str, options: PruneOptions, *, record: str = "summary") -> int:
+    """Prune the vault of an alias, report it, and return the exit status; `record` is the type of the JSON record at the end."""
+    is_reported = False
+
+    def show(report: PruneReport) -> None:
+        nonlocal is_reported
+        line.show(_state(report), _fields(report))
+        if report.waiting_sessions and not is_reported and not context.output.shows_progress:
+            context.output.note("waiting for a backup that is running or was killed; nothing in use is deleted meanwhile")
+            is_reported = True
+
+    with ProgressLine(context.output) as line:
+        report = context.client.vault.prune(alias, options, progress=show)
+    for message in report.skipped:
+        context.output.warn(message)
+    if report.unmoved_packs:
+        context.output.warn(
+            f"{pluralize(report.unmoved_packs, 'pack')} could not be emptied, because there is no room to move what is in use; "
+            f"free {show_size(report.room_needed)} on the vault's disk and prune again"
+        )
+    if context.output.is_json:
+        context.output.record(type=record, dry_run=options.is_dry_run, **_fields(report))
+    else:
+        context.output.summary(_rows(report, is_dry_run=options.is_dry_run))
+    return 1 if report.skipped or report.unmoved_packs else 0
+
+
+def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:
+    would = "would be " if is_dry_run else ""
+    return {
+        "in use": f"{pluralize(report.alive_objects, 'object')}, {show_size(report.alive_bytes)}",
+        "unused": f"{pluralize(report.dead_objects, 'object')}, {show_size(report.dead_bytes)}",
+        f"{would}deleted": f"{pluralize(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}",
+        f"{would}repacked": f"{report.repacked_packs} of them, {show_size(report.written_bytes)} moved",
+        f"{would}freed": show_size(max(report.freed_bytes, 0)),
+    }
+
+
+def _state(report: PruneReport) -> str:
+    if report.waiting_sessions:
+        return f"waiting for {pluralize(report.waiting_sessions, 'session')}; {pluralize(report.deleted_packs, 'pack')} deleted"
+    in_use, deleted = pluralize(report.alive_objects, "object"), pluralize(report.deleted_packs, "pack")
+    return f"{in_use} in use, {report.dead_objects} unused, {deleted} deleted"
+
+
+def _fields(report: PruneReport) -> dict[str, object]:
+    return json_report(report) | {"freed_bytes": report.freed_bytes}
