@@ -98,6 +98,21 @@ class Workspace:
         grid = self.default_grid()
         return grid, resolve_snapshot(grid, Place(cap, written.path, f"{cap}:"))
 
+    def may_back_up_to(self, text: str) -> bool:
+        """Whether a path begins at an alias of a directory that this user may change, on a grid that this user may add to."""
+        root = parse_grid_path(text).root
+        if not isinstance(root, AliasName):
+            return False
+        on_node = self.nodes.find_alias(root.name)
+        if on_node is not None:
+            return isinstance(on_node, DirectoryWriteCap)
+        configuration = self.file.read()
+        alias = self.known_alias(configuration, root.name)
+        if not isinstance(self._cap_of(configuration, root.name), DirectoryWriteCap):
+            return False
+        is_vault = _tahoe_location(configuration, alias.grid) is None
+        return not is_vault or self.vaults.may_add_to(configuration, alias.grid)
+
     def require_colon(self, text: str) -> None:
         """Refuse a path without an alias whose first component is one: its colon was forgotten.
 

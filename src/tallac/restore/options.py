@@ -41,6 +41,8 @@ class RestoreOptions(msgspec.Struct, frozen=True):
         allow_delete_home: That may be done in the root directory, the home folder, and what that lies in.
         dry_run: Nothing is changed; it is counted and reported what would be.
         verify: What was restored is read back from the disk and compared.
+        is_foreign: Somebody else made the snapshot, who must get no rights on this machine by it: no devices are made, and nothing
+            gets setuid and setgid bits, capabilities, or other attributes that need privileges.
         own: Tells what is Tallac's own; neither that nor anything in a vault is ever changed.
         absence: What the snapshot knows of the names that the restored directory has not; None where it is a whole snapshot
             without facts.
@@ -55,6 +57,7 @@ class RestoreOptions(msgspec.Struct, frozen=True):
     allow_delete_home: bool = False
     dry_run: bool = False
     verify: bool = False
+    is_foreign: bool = False
     own: OwnFiles = NOTHING_OWN
     absence: Absence | None = None
 

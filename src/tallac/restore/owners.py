@@ -70,6 +70,18 @@ class Owners:
             return None
         return uid, gid
 
+    def is_stored_owner(self, metadata: Metadata) -> bool:
+        """Whether `owner_of` gives the owner that was stored, and no other one: by a rule, or by a number that is somebody else's.
+
+        A name that this machine does not know says nothing about who has its number here; with `numeric` the number is who it is.
+        """
+        if (owner := self.owner_of(metadata)) is None:
+            return False
+        uid, gid = metadata.uid, metadata.gid
+        if not self._numeric:
+            uid, gid = _own_uid_of(metadata.user, uid), _own_gid_of(metadata.group, gid)
+        return owner == (uid, gid)
+
     def may_set(self, uid: int, gid: int) -> bool:
         """Whether this user may give a new file this owner."""
         return self.is_root or (uid == self._uid and gid in self._gids)
@@ -108,3 +120,32 @@ def _gid_of(name: str | None, gid: int | None) -> int | None:
         except (KeyError, ValueError):
             pass
     return gid
+
+
+def _own_uid_of(name: str | None, uid: int | None) -> int | None:
+    """Find the number of a user here; None where the name is unknown, and the number is that of another one."""
+    known = _uid_of(name, None)
+    if known is not None or not name:
+        return uid if known is None else known
+    return None if _is_number_taken(uid, is_group=False) else uid
+
+
+def _own_gid_of(name: str | None, gid: int | None) -> int | None:
+    """Find the number of a group here, likewise."""
+    known = _gid_of(name, None)
+    if known is not None or not name:
+        return gid if known is None else known
+    return None if _is_number_taken(gid, is_group=True) else gid
+
+
+def _is_number_taken(number: int | None, *, is_group: bool) -> bool:
+    if number is None or sys.platform == "win32":
+        return False
+    try:
+        if is_group:
+            grp.getgrgid(number)
+        else:
+            pwd.getpwuid(number)
+    except (KeyError, ValueError, OverflowError):
+        return False
+    return True

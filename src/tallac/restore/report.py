@@ -9,6 +9,8 @@ import msgspec
 
 from tallac.dag import Entry
 from tallac.restore.path_filter import PathFilter
+from tallac.restore.privileges import restrain
+from tallac.wording import pluralize
 
 
 class ProblemKind(Enum):
@@ -86,6 +88,8 @@ class RestoreSummary(msgspec.Struct):
         verified: How many files were read back and found right.
         damaged, failed, unset: How many problems of each kind were reported.
         owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
+        withheld: How many devices did not come, and how many other files came without setuid and setgid bits, capabilities and the
+            like, since the snapshot is foreign. They are not reported one by one.
         modes_unkept, owners_unkept, times_unkept: How many files and directories have others than were set, since the file system
             keeps none, or none such. They are not reported one by one either.
     """
@@ -105,6 +109,7 @@ class RestoreSummary(msgspec.Struct):
     failed: int = 0
     unset: int = 0
     owners_unset: int = 0
+    withheld: int = 0
     modes_unkept: int = 0
     owners_unkept: int = 0
     times_unkept: int = 0
@@ -139,7 +144,14 @@ class RestoreSummary(msgspec.Struct):
             for what, count in unkept
             if count
         ]
-        return (*(("owners were not set: not root",) if self.owners_unset else ()), *notes)
+        if self.owners_unset:
+            notes.insert(0, "owners were not set: not root")
+        if self.withheld:
+            notes.append(
+                f"devices, setuid bits and capabilities of {pluralize(self.withheld, 'file', with_commas=True)} were left out: "
+                "somebody else shared this; --trust-source restores them"
+            )
+        return tuple(notes)
 
     @property
     def unkept(self) -> list[str]:
@@ -213,6 +225,12 @@ class Tally(msgspec.Struct):
         facts = entry.metadata.snapshot
         if facts is not None and selection.is_everything:
             self.summary.files_expected, self.summary.bytes_expected = facts.files, facts.size
+
+    def restrain(self, entry: Entry) -> Entry | None:
+        """Return an entry of a foreign snapshot as it may be restored, see `tallac.restore.privileges`; count what is withheld."""
+        restrained = restrain(entry)
+        self.summary.withheld += restrained is not entry
+        return restrained
 
     def add(self, problem: Problem) -> None:
         """Count a problem."""

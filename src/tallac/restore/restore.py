@@ -71,6 +71,8 @@ def restore(
     must_be_empty = entry.is_directory and options.overwrite is None
     tally = Tally(observer or RestoreObserver(), reported=set() if options.verify else None)
     tally.expect(entry, options.selection)
+    if options.is_foreign and entry.is_directory:
+        entry = tally.restrain(entry) or Entry(entry.name, entry.encoded)
     _guard_own(path, options)
     tally.summary.directories = int(entry.is_directory)
     if options.dry_run:

@@ -104,6 +104,7 @@ class Walk:
         self._system = system
         self._tally = tally
         self._selection = options.selection
+        self._is_foreign = options.is_foreign
         self._writer = FileWriter(grid, settings, system)
         guard = OwnGuard(options.own, system, tally)
         existing = ExistingFiles(grid, settings, system, options.overwrite, guard) if options.overwrite else None
@@ -177,6 +178,11 @@ class Walk:
             if scope is Scope.OUT:
                 return
             kind = kind_of(entry)
+            if self._is_foreign:
+                restrained = self._tally.restrain(entry)
+                if restrained is None:
+                    return
+                entry = restrained
             if scope is Scope.TRAVERSE_ONLY:
                 self._pass(entry)
                 return

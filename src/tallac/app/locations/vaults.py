@@ -155,6 +155,10 @@ class Vaults:
         """Return the key of a vault. Raises as `known` and `parse_key`."""
         return self.parse_key(self.known(configuration, identity))
 
+    def may_add_to(self, configuration: Configuration, identity: str) -> bool:
+        """Whether the key of a vault is one that stores snapshots. Raises as `key_of`."""
+        return isinstance(self.key_of(configuration, identity), WriterKey)
+
     def open(self, configuration: Configuration, identity: str) -> Grid:
         """Open a vault, or give the open one.
 

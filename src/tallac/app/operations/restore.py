@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from tallac.app.operations.own_snapshots import is_own_snapshot
 from tallac.app.operations.snapshot_origin import (
     FilledFolders,
     Origin,
@@ -40,8 +41,11 @@ class Restores:
         options: RestoreOptions | None = None,
         observer: RestoreObserver | None = None,
         any_source: bool = False,
+        trust_source: bool = False,
     ) -> RestoreSummary:
         """Restore a directory, or a file, into a folder: a new or empty one, unless the options say otherwise.
+
+        What came from somebody else brings no devices, setuid programs or capabilities, unless `trust_source` is true.
 
         A folder is overwritten only by what was backed up from it, or restored into it before, unless `any_source` is true.
 
@@ -55,7 +59,8 @@ class Restores:
             UsageError: The place is a target, or the folder would be overwritten by what came from elsewhere.
         """
         grid, located, entry = self._find_stored(place)
-        options = replace(options or RestoreOptions(), own=self._workspace.own_files(None))
+        is_foreign = not trust_source and not is_own_snapshot(self._workspace, place, grid, located)
+        options = replace(options or RestoreOptions(), own=self._workspace.own_files(None), is_foreign=is_foreign)
         if options.delete:
             options = replace(options, absence=absence_at(grid, located))
         options = _by_paths_of_source(grid, located, entry, options)
@@ -76,10 +81,16 @@ class Restores:
         *,
         options: RestoreOptions | None = None,
         observer: RestoreObserver | None = None,
+        trust_source: bool = False,
     ) -> RestoreSummary:
-        """Write a directory, or a file, to a stream as an archive. Patterns are read, and matches required, as above."""
+        """Write a directory, or a file, to a stream as an archive.
+
+        Patterns are read, matches required, and privileges left out, as above.
+        """
         grid, located, entry = self._find_stored(place)
         options = _by_paths_of_source(grid, located, entry, options or RestoreOptions())
+        is_foreign = not trust_source and not is_own_snapshot(self._workspace, place, grid, located)
+        options = replace(options, is_foreign=is_foreign)
         require_snapshot(grid, located, entry)
         summary = write_archive(grid, entry, sink, kind, options=options, observer=observer)
         _require_match(place, options)

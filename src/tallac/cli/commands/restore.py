@@ -27,6 +27,7 @@ class _Chosen(TypedDict):
     host: tuple[str, ...]
     source: tuple[str, ...]
     any_source: bool
+    trust_source: bool
     dry_run: bool
     numeric_owner: bool
     owner_map: tuple[str, ...]
@@ -50,6 +51,7 @@ class _Chosen(TypedDict):
         ),
         *newest_options(),
         flag("--any-source", text="With --overwrite: overwrite a folder by what was backed up from another one."),
+        flag("--trust-source", text="Restore devices, setuid programs and capabilities from what somebody else shared."),
         flag("--delete", text="With --overwrite: delete what is not in the snapshot."),
         flag(
             "--allow-delete-home",
@@ -88,6 +90,7 @@ def restore(
     interrupted. With - instead of FOLDER, an archive is written to standard output.
 
     Metadata is restored as far as your permissions allow; whatever could not be set is reported.
+    What somebody else shared brings no devices, setuid programs or capabilities.
     Damaged files are named and left out; the exit status is then 1.
     """
     if (folder is None) == (target is None):
@@ -96,12 +99,19 @@ def restore(
     options = _options(chosen)
     place = in_newest(context.client, place, chosen["host"], chosen["source"])
     if to == "-":
-        return _write_archive(context, place, ArchiveKind(archive or "tar"), options)
+        return _write_archive(context, place, ArchiveKind(archive or "tar"), options, trust_source=chosen["trust_source"])
     if archive is not None:
         raise UsageError("an archive is written to standard output: give - instead of the folder")
     with RestoreReporter(context, to) as reporter:
         any_source = chosen["any_source"] or bool(chosen["host"] or chosen["source"])
-        summary = context.client.restores.restore(place, to, options=options, observer=reporter.observer, any_source=any_source)
+        summary = context.client.restores.restore(
+            place,
+            to,
+            options=options,
+            observer=reporter.observer,
+            any_source=any_source,
+            trust_source=chosen["trust_source"],
+        )
     report_summary(context, to, summary, reporter.seconds, dry_run=options.dry_run)
     return 0 if summary.is_complete else 1
 
@@ -123,13 +133,17 @@ def _options(chosen: _Chosen) -> RestoreOptions:
     )
 
 
-def _write_archive(context: CommandContext, place: str, kind: ArchiveKind, options: RestoreOptions) -> int:
+def _write_archive(context: CommandContext, place: str, kind: ArchiveKind, options: RestoreOptions, *, trust_source: bool) -> int:
     if replace(options, selection=EVERYTHING) != RestoreOptions():
-        raise UsageError("an archive contains everything as it is stored: only --include and --exclude apply to it")
+        raise UsageError("an archive contains everything as it is stored: only --include, --exclude and --trust-source apply to it")
     if context.output.is_json:
         raise UsageError("the archive is written to standard output: leave out --json")
     if context.output.is_terminal:
         raise UsageError("an archive can't be shown on a terminal: redirect standard output to a file or another command")
     with RestoreReporter(context, place) as reporter:
-        summary = context.client.restores.archive(place, context.output, kind, options=options, observer=reporter.observer)
+        summary = context.client.restores.archive(
+            place, context.output, kind, options=options, observer=reporter.observer, trust_source=trust_source
+        )
+    for note in summary.notes:
+        context.output.note(note)
     return 0 if summary.is_complete else 1

@@ -82,7 +82,7 @@ def write_archive(
 ) -> RestoreSummary:
     """Write what an entry leads to as an archive.
 
-    A directory's entries have paths relative to it. Of the options only the selection counts.
+    A directory's entries have paths relative to it. Of the options only the selection counts, and whether the snapshot is foreign.
 
     Raises:
         EntryError: A file has no name that it could get.
@@ -95,6 +95,8 @@ def write_archive(
         raise EntryError(f"{display_path(entry.name)!r}: a file can't be restored under this name; give it another one")
     tally = Tally(observer or RestoreObserver())
     tally.expect(entry, options.selection)
+    if options.is_foreign and entry.is_directory:
+        entry = tally.restrain(entry) or Entry(entry.name, entry.encoded)
     writer = _writer_of(kind, sink)
     try:
         ArchiveWalk(grid, options, tally, writer).run(entry)
@@ -126,7 +128,7 @@ class ArchiveWalk(ReadOnlyWalk):
         """Write with this writer, which is finished by the caller."""
         settings = RestoreSettings()
         existing = ExistingFiles(grid, settings, DESTINATION, Overwrite.NEVER)
-        super().__init__(grid, None, settings, DESTINATION, tally, options.selection, existing)
+        super().__init__(grid, None, settings, DESTINATION, tally, options.selection, existing, is_foreign=options.is_foreign)
         self._writer = writer
         # Directories on the way to what may be wanted.
         self._unwritten: list[tuple[Components, Metadata]] = []

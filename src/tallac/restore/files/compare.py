@@ -13,6 +13,7 @@ from tallac.interfaces import FileReader
 from tallac.restore.filesystem import DestinationSystem, PathAt, Place
 from tallac.restore.options import RestoreSettings
 from tallac.restore.owners import Owners
+from tallac.restore.privileges import has_privileges, without_privileges
 from tallac.source import FLAGS_KEPT, SourceEntry, read_flags, read_xattrs, read_xattrs_beneath
 
 _STEP_SIZE = 1 << 20
@@ -70,6 +71,7 @@ class Comparer:
         Raises:
             OSError: It can't be looked at.
         """
+        metadata = self._as_set(metadata)
         if metadata.mtime is not None and "times" not in self._ignored and not is_same_time(found, metadata.mtime_ns):
             return True
         mode = None if "modes" in self._ignored or found.is_symlink else metadata.mode
@@ -84,8 +86,18 @@ class Comparer:
 
     def extraneous_xattrs(self, place: Place, metadata: Metadata) -> list[bytes]:
         """Name the extended attributes that something has, and the snapshot's has not. Raises as `differs` does."""
-        wanted = {name for name, _ in metadata.xattrs}
+        wanted = {name for name, _ in self._as_set(metadata).xattrs}
         return [name for name, _ in self._xattrs(place) if name not in wanted and name.startswith(_XATTRS_OF_THE_FILE)]
+
+    def _as_set(self, metadata: Metadata) -> Metadata:
+        """Return metadata without the privileges that go where the owner is another; see `Attributes.set_all`."""
+        is_directory = metadata.mode is not None and stat.S_ISDIR(metadata.mode)
+        if not has_privileges(metadata, is_directory=is_directory):
+            return metadata
+        owner = self._owners.owner_of(metadata)
+        if owner is not None and self._owners.may_set(*owner) and self._owners.is_stored_owner(metadata):
+            return metadata
+        return without_privileges(metadata, is_directory=is_directory)
 
     def _has_xattrs(self, place: Place, metadata: Metadata) -> bool:
         return not metadata.xattrs or set(metadata.xattrs) <= set(self._xattrs(place))

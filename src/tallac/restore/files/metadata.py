@@ -13,6 +13,7 @@ from tallac.dag import Metadata
 from tallac.restore.filesystem import DestinationSystem, Place
 from tallac.restore.options import RestoreSettings
 from tallac.restore.owners import Owners
+from tallac.restore.privileges import CAPABILITY, has_privileges, without_privileges
 from tallac.restore.report import Unkept
 from tallac.source import FLAGS_KEPT
 
@@ -66,10 +67,14 @@ class Attributes:
         unset: list[str] = []
         is_symlink = metadata.mode is not None and stat.S_ISLNK(metadata.mode)
         is_owned = self._set_owner(place, metadata, unset)
+        if has_privileges(metadata, is_directory=is_directory) and not (is_owned and self._owners.is_stored_owner(metadata)):
+            # Another owner's program must not come back as one that runs with this owner's rights.
+            unset.append(f"{_privileges_of(metadata)}, since the owner is {'another' if is_owned else 'not set'}")
+            metadata = without_privileges(metadata, is_directory=is_directory)
         if self._settings.inherits_acls and not is_symlink:
             self._remove_acls(place, metadata, unset)
         if not is_symlink:
-            self._set_mode_and_xattrs(place, metadata, is_owned, is_directory, unset)
+            self._set_mode_and_xattrs(place, metadata, is_directory, unset)
         elif metadata.xattrs:
             self._set_xattrs(place, metadata, unset)
         if metadata.mtime is not None:
@@ -95,7 +100,7 @@ class Attributes:
         said = {field.partition(" ")[0] for field in unset}
         mode, mtime_ns = metadata.mode, metadata.mtime_ns
         assert mode is not None
-        # Without the owner, setuid and setgid bits are left out, and that is said.
+        # Without the owner, a system may drop the setgid bit of a directory.
         looked_at = 0o7777 if is_owned else 0o1777
         if "mode" not in said and not stat.S_ISLNK(mode) and (found.st_mode ^ mode) & looked_at:
             self._unkept.modes += 1
@@ -132,8 +137,8 @@ class Attributes:
             return False
         return True
 
-    def _set_mode_and_xattrs(self, place: Place, metadata: Metadata, is_owned: bool, is_directory: bool, unset: list[str]) -> None:
-        mode = self._mode_of(metadata, is_owned, is_directory, unset)
+    def _set_mode_and_xattrs(self, place: Place, metadata: Metadata, is_directory: bool, unset: list[str]) -> None:
+        mode = self._mode_of(metadata, is_directory)
         # A normal user may set attributes only on what he may write.
         passing = mode | stat.S_IWUSR if metadata.xattrs else mode
         self._set_mode(place, passing, unset)
@@ -142,15 +147,10 @@ class Attributes:
             if passing != mode:
                 self._set_mode(place, mode, unset)
 
-    def _mode_of(self, metadata: Metadata, is_owned: bool, is_directory: bool, unset: list[str]) -> int:
+    def _mode_of(self, metadata: Metadata, is_directory: bool) -> int:
         if metadata.mode is None:
             return (0o777 if is_directory else 0o666) & ~self._settings.umask
-        mode = stat.S_IMODE(metadata.mode)
-        # Another owner's program must not come back as one that runs with this user's rights.
-        risky = 0 if is_owned else mode & (stat.S_ISUID if is_directory else stat.S_ISUID | stat.S_ISGID)
-        if risky:
-            unset.append("setuid and setgid bits, since the owner is not set")
-        return mode & ~risky
+        return stat.S_IMODE(metadata.mode)
 
     def _set_mode(self, place: Place, mode: int, unset: list[str]) -> None:
         try:
@@ -228,3 +228,12 @@ class Attributes:
         if self._settings.is_fatal(error):
             raise error
         unset.append(f"{field} ({error.strerror})")
+
+
+def _privileges_of(metadata: Metadata) -> str:
+    words = []
+    if metadata.mode is not None and metadata.mode & (stat.S_ISUID | stat.S_ISGID):
+        words.append("setuid and setgid bits")
+    if any(name == CAPABILITY for name, _ in metadata.xattrs):
+        words.append("capabilities")
+    return " and ".join(words)

@@ -47,7 +47,7 @@ class DryRun(ReadOnlyWalk):
         # Without a rule the folder must be empty, so that no rule is ever needed.
         guard = OwnGuard(options.own, system, tally)
         existing = ExistingFiles(grid, settings, system, options.overwrite or Overwrite.NEVER, guard)
-        super().__init__(grid, root, settings, system, tally, options.selection, existing)
+        super().__init__(grid, root, settings, system, tally, options.selection, existing, is_foreign=options.is_foreign)
         self._options = options
         self._deleter = Deleter(options, settings, system, tally, guard)
         # Directories on the way to what may be wanted, that would be made for it.

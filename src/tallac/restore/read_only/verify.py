@@ -37,6 +37,8 @@ class WrittenFiles(ExistingFiles):
 class Verification(ReadOnlyWalk):
     """Reports each thing that is not as it is in the snapshot, once."""
 
+    counts_withheld = False
+
     def __init__(
         self,
         grid: CapReader,
@@ -49,7 +51,7 @@ class Verification(ReadOnlyWalk):
         """Look below an open directory, which stays the caller's."""
         existing = WrittenFiles(grid, settings, system, options)
         existing.comparer.ignore(tally.summary.unkept)
-        super().__init__(grid, root, settings, system, tally, options.selection, existing)
+        super().__init__(grid, root, settings, system, tally, options.selection, existing, is_foreign=options.is_foreign)
         self._keeps_directories = options.overwrite is Overwrite.NEVER
 
     def visit_file(

@@ -17,6 +17,7 @@ from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.options import RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import PathFilter, Scope
+from tallac.restore.privileges import restrain
 from tallac.restore.report import Change, Problem, ProblemKind, Tally
 from tallac.restore.safe_names import is_safe_component
 from tallac.source import DirectoryStack, SourceEntry, open_beneath
@@ -40,10 +41,12 @@ class ReadOnlyWalk(ABC):
     Attributes:
         child_errors: What goes wrong with one thing only, and is reported.
         makes_files: Whether the walk stands for one that makes what is missing.
+        counts_withheld: Whether it counts what foreign snapshots have in vain; a second walk over the same ones does not.
     """
 
     child_errors: tuple[type[Exception], ...] = CHILD_ERRORS
     makes_files: bool = False
+    counts_withheld: bool = True
 
     def __init__(
         self,
@@ -54,6 +57,8 @@ class ReadOnlyWalk(ABC):
         tally: Tally,
         selection: PathFilter,
         existing: ExistingFiles,
+        *,
+        is_foreign: bool,
     ) -> None:
         """Look below an open directory, which stays the caller's; None where nothing is there."""
         self._grid = grid
@@ -63,6 +68,7 @@ class ReadOnlyWalk(ABC):
         self._tally = tally
         self._selection = selection
         self._existing = existing
+        self._is_foreign = is_foreign
         self._links = LinkTable()
         self._stack = None if root is None else DirectoryStack(root, filesystem=system)
         # The innermost directories that are not there.
@@ -153,6 +159,11 @@ class ReadOnlyWalk(ABC):
             if scope is Scope.OUT:
                 return
             kind = kind_of(entry)
+            if self._is_foreign:
+                restrained = self._tally.restrain(entry) if self.counts_withheld else restrain(entry)
+                if restrained is None:
+                    return
+                entry = restrained
             directory = self._directory
             found = None if directory is None else self._existing.lstat(entry.name, directory)
             if kind is Kind.DIRECTORY:
