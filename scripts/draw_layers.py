@@ -20,7 +20,7 @@ PICTURE = ROOT / "docs" / "layers.svg"
 PURPOSES = {
     "cli": "commands and what they print; fakes for tests",
     "app": "from words to caps; names grids and backends",
-    "gateway": "a grid over HTTP",
+    "gateway": "a grid over HTTP; backups that run by themselves",
     "backup": "the operations; they see protocols only",
     "vault": "the grids: caps for content, content for caps",
     "backends": "named bytes, and one wrapper for each concern",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tallac.app.operations.backup import Backups
     from tallac.app.operations.gateway import GatewayRunner
     from tallac.app.operations.inspect import Inspector
+    from tallac.app.operations.jobs import Jobs
     from tallac.app.operations.keys import Keys
     from tallac.app.operations.maintenance import VaultMaintenance
     from tallac.app.operations.restore import Restores
@@ -29,7 +30,7 @@ class Client:
 
     Attributes:
         workspace: Opens what the configuration names.
-        backups, restores, snapshots, inspect, files, vault, aliases, keys, gateway: What can be done, by subject.
+        backups, restores, snapshots, inspect, files, vault, aliases, keys, gateway, jobs: What can be done, by subject.
     """
 
     # Each service is imported when it is first used: a command uses one or two of them, and one on a Tahoe-LAFS node does without
@@ -146,3 +147,10 @@ class Client:
         from tallac.app.operations.gateway import GatewayRunner  # lazy import: see above
 
         return GatewayRunner(self.workspace, self._warn)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Reads jobs, and says when each is due and what its runs came to."""
+        from tallac.app.operations.jobs import Jobs  # lazy import: see above
+
+        return Jobs(self.workspace.folders)

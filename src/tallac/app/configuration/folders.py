@@ -12,20 +12,29 @@ from tallac.errors import LocalStateError, OutputError, UsageError
 from tallac.local_files import create, make_private_folders
 
 HOME_VARIABLE = "TALLAC_HOME"
+SYSTEM_CONFIGURATION = Path("/etc/tallac")
 
 
 class Folders(msgspec.Struct, frozen=True):
-    """The three folders of a user's Tallac.
+    """The folders of a user's Tallac.
 
     Attributes:
         configuration: Aliases and vault keys; whoever loses it loses the vaults, unless there is a copy.
         state: Whatever can be made again: local indexes, the source database, the memory of rollbacks.
         vault: Where the first backup makes a vault, if nobody said otherwise.
+        system: Where the machine's own jobs are, which root runs; None for any other user.
     """
 
     configuration: Path
     state: Path
     vault: Path
+    system: Path | None = None
+
+    @property
+    def job_files(self) -> tuple[Path, ...]:
+        """The files that say which jobs there are; they need not exist. The last one is where a new job is written."""
+        folders = (self.configuration,) if self.system is None else (self.system, self.configuration)
+        return tuple(folder / "jobs.toml" for folder in folders)
 
     @classmethod
     def standard(cls, environment: Mapping[str, str] = os.environ) -> Folders:
@@ -45,6 +54,7 @@ class Folders(msgspec.Struct, frozen=True):
                 configuration=platformdirs.user_config_path("tallac"),
                 state=platformdirs.user_state_path("tallac"),
                 vault=platformdirs.user_data_path("tallac") / "vault",
+                system=SYSTEM_CONFIGURATION if os.name == "posix" and os.geteuid() == 0 else None,
             )
         except RuntimeError as error:
             raise LocalStateError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.operations.backup_sources import check_stream_name
+from tallac.app.operations.backup_values import options_of
 from tallac.backup import BackupSummary
 from tallac.cli.command import CommandContext, count_behind_dashes, define
-from tallac.cli.options.backup import backup_options, options_of
-from tallac.cli.options.exclusions import exclusion_options
-from tallac.cli.options.option import Option, argument, flag, option, several
+from tallac.cli.options.backup import backup_options, exclusion_options, source_list_options
+from tallac.cli.options.option import Option, argument, flag, option
 from tallac.cli.output.progress import ProgressLine
 from tallac.cli.output.stderr import show_name, silence
 from tallac.cli.reports.backup import dry_run_fields, dry_run_rows, observer, summary_fields, summary_rows
@@ -24,19 +24,7 @@ STREAM_NAME = "stdin"
     [
         argument("paths", "[FROM...] [ALIAS:TO]", count=-1, is_optional=True),
         *exclusion_options(),
-        several(
-            "--files-from",
-            metavar="FILE|-",
-            text="Back up the paths listed in a file, one a line.",
-            synonyms=("--files-from-verbatim",),
-        ),
-        several(
-            "--files-from0",
-            metavar="FILE|-",
-            text="The same, with a zero byte after each path.",
-            synonyms=("--files-from-raw",),
-        ),
-        option("--relative-to", metavar="FOLDER", text="Store sources under their paths relative to this folder."),
+        *source_list_options(),
         option(
             "--stdin-name",
             metavar="NAME",

@@ -1,30 +1,24 @@
-"""Sizes as users write them."""
+"""Sizes as users write them on the command line."""
 
 from __future__ import annotations
-
-import re
 
 import click
 
 from tallac.errors import UsageError
+from tallac.look import sizes
 from tallac.look.criteria import Comparison, SizeLimit
-
-_SIZE = re.compile(r"(\d+)(?:\.(\d+))?\s*(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Read a size in bytes: k, M, G and T are powers of 1,000, as in all that Tallac prints; Ki, Mi, Gi and Ti of 1,024.
+    """Read the value of an option; see `tallac.look.sizes`.
 
     Raises:
-        BadParameter: It is no size.
+        BadParameter: It is no size; click adds which option.
     """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a size; write bytes, or a number with a unit, as in 500k, 1.5G or 64MiB")
-    unit: int = (1024 if match[4] else 1000) ** " kmgt".index((match[3] or " ").lower())
-    fraction = match[2] or ""
-    parts: int = 10 ** len(fraction)
-    return int(match[1] + fraction) * unit // parts
+    try:
+        return sizes.parse_size(text)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def parse_size_limit(text: str) -> SizeLimit:
@@ -35,8 +29,8 @@ def parse_size_limit(text: str) -> SizeLimit:
     """
     sign = text[:1] if text[:1] in ("+", "-") else ""
     try:
-        return SizeLimit(Comparison(sign), parse_size(text.removeprefix(sign)))
-    except click.BadParameter as error:
+        return SizeLimit(Comparison(sign), sizes.parse_size(text.removeprefix(sign)))
+    except UsageError as error:
         raise UsageError(
             f"{text!r} is not a size: write +10M for at least, -1k for at most, 123 for exactly so many bytes"
         ) from error
