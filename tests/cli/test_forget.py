@@ -216,3 +216,54 @@ def test_prune_options_that_make_no_sense(docs: Tallac, options: tuple[str, ...]
     """Contradictions are refused before anything is forgotten."""
     assert message in docs.fails("forget", TARGET, *options, status=2)
     assert len(names(docs)) == 3
+
+
+@pytest.mark.slow
+def test_undo_after_a_prune(docs: Tallac) -> None:
+    """What a prune has deleted is lost: one line says so however many snapshots it is, and no damage is reported."""
+    before = names(docs)
+    docs("forget", TARGET, "--keep-last", "1")
+    docs("prune", "ALIAS:", "--max-unused", "0")
+    line = docs.fails("forget", "--undo", TARGET)
+    assert line == (
+        f"tallac: 2 forgotten snapshots, {before[0]} to {before[1]}, can't be restored any more: a prune has deleted data of them"
+    )
+    assert names(docs) == before[2:]
+    assert "nothing that this machine has forgotten" in docs.fails("forget", "--undo", TARGET)
+
+
+@pytest.mark.slow
+def test_undo_of_a_few_after_a_prune(docs: Tallac, source: Path) -> None:
+    """Of what a prune has left enough the snapshots come back; the one that is lost is named, and -v says what it lacks."""
+    docs("-q", "backup", source, TARGET)
+    before = names(docs)
+    docs("forget", *(f"{TARGET}/Archives/{name}" for name in (before[1], before[3])))
+    docs("prune", "ALIAS:", "--max-unused", "0")
+    undone = docs("-v", "forget", "--undo", TARGET, status=1)
+    assert undone.error_lines[0] == f"tallac: {before[1]}: can't be restored any more: a prune has deleted data of it"
+    assert "missing" in undone.error_lines[1]
+    assert before[3] in undone.out.decode()
+    assert names(docs) == [before[0], *before[2:]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["forget", TARGET, "--keep-last", "1"], ["rm", "--force", f"{TARGET}@latest"]])
+def test_state_that_may_not_be_written(docs: Tallac, command: list[str]) -> None:
+    """Where nothing can be recorded, snapshots are dropped all the same, and the warning names the cause, which is no full disk."""
+    folders = [docs.home / "state", *(found for found in (docs.home / "state").iterdir() if found.is_dir())]
+    for folder in folders:
+        folder.chmod(0o500)
+    dropped = docs(*command, as_user=True)
+    assert "(Permission denied), so `tallac forget --undo` can't restore it" in dropped.err
+    assert "room" not in dropped.err
+    assert len(names(docs)) < 3
+
+
+@pytest.mark.slow
+def test_a_backup_beside_state_that_may_not_be_written(docs: Tallac, source: Path) -> None:
+    """A backup goes on without its source database, and says why in one line which names the file once."""
+    (docs.home / "state").chmod(0o500)
+    (docs.home / "state" / "source.db").chmod(0o400)
+    [line] = docs("backup", source, TARGET, as_user=True).error_lines
+    database = docs.home / "state" / "source.db"
+    assert line == f"{database}: the source database can't be opened (Permission denied); this backup continues without it"

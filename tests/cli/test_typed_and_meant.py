@@ -118,3 +118,102 @@ def test_a_link_out_of_the_source_is_named_once(with_disk: Tallac, tmp_path: Pat
     assert with_disk("backup", folder, "usb:d").err == ""
     (folder / "new").symlink_to("../out")
     assert f"{folder}/new: this link leads out of" in with_disk("backup", folder, "usb:d").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("backup", "usb:db", "-"), "standard input is backed up with --stdin-name, as in `tallac backup usb:db --stdin-name"),
+        (("backup", "-"), "--stdin-name"),
+        (("backup", "usb:db", "SOURCE"), "the target comes last: write `tallac backup SOURCE usb:db`"),
+        (("backup", "SOURCE", "usb:", "usb:x"), "there is one target, usb:x"),
+        (("backup", "SOURCE", "usb:d/Archives"), "write usb:d"),
+        (("backup", "SOURCE", "usb:d/Latest/x"), "write usb:d"),
+        (("backup", "usb:db"), "nothing to back up: name a folder, before the target"),
+        (("backup", "SOURCE", "usb:d", "--time", "0001-01-01"), "before 1970"),
+        (("backup", "SOURCE", "usb:d", "--time", "2026-13-45"), "there is no such day or time"),
+        (("backup", "SOURCE", "usb:d", "--time", "3000y"), "no calendar goes so far back"),
+        (("backup", "SOURCE", "usb:d", "--host", ""), "host can't be empty"),
+        (("restore", "usb:d@latest", "usb:e"), "write ./usb:e"),
+        (("restore", "SOURCE", "usb:d"), "what is stored comes first, and then where it goes: write usb:d SOURCE"),
+        (("get", "usb:d/Latest/a", "usb:a"), "write ./usb:a"),
+        (("put", "usb:d", "SOURCE"), "write `tallac put SOURCE usb:d`"),
+        (("find", "usb:"), "add what to look for"),
+    ],
+)
+def test_arguments_in_another_order_or_of_another_kind(
+    with_disk: Tallac, source: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    """What can't be meant is refused with what to write, and nothing is made, here or there."""
+    before = sorted(source.parent.iterdir())
+    given = [str(source) if text == "SOURCE" else text for text in arguments]
+    assert told.replace("SOURCE", str(source)) in with_disk.fails(*given, status=2)
+    assert with_disk("ls", "usb:").out == b""
+    assert sorted(source.parent.iterdir()) == before
+
+
+def test_a_snapshot_is_no_target(with_disk: Tallac, source: Path) -> None:
+    """What `usb:d@latest` leads to is named, and the snapshot stays as it is."""
+    with_disk("-q", "backup", source, "usb:d")
+    before = with_disk("ls", "-R", "usb:d").out
+    assert "this is a snapshot" in with_disk.fails("backup", source, "usb:d@latest", status=2)
+    assert with_disk("ls", "-R", "usb:d").out == before
+
+
+def test_a_folder_with_a_colon_in_its_name(with_disk: Tallac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone it looks like a target, and the message says how it is written; anywhere else it is the folder that it is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data:old").mkdir()
+    (tmp_path / "data:old" / "f").write_text("old")
+    assert "there is no alias data:; the folder is ./data:old" in with_disk.fails("backup", "data:old", status=2)
+    with_disk("-q", "backup", "data:old", "usb:one")
+    with_disk("-q", "backup", "./data:old", "usb:two")
+    for target in ("usb:one", "usb:two"):
+        assert with_disk("get", f"{target}/Latest/f", "-").out == b"old"
+    with_disk("-q", "restore", "usb:one@latest", "./new:one")
+    assert (tmp_path / "new:one" / "f").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backup", ""),
+        ("backup", "SOURCE", ""),
+        ("restore", "", "out"),
+        ("restore", "usb:d@latest", ""),
+        ("get", "usb:d/Latest/a", ""),
+        ("put", "", "usb:x"),
+        ("ls", ""),
+        ("snapshots", ""),
+        ("forget", "", "--keep-last", "1"),
+        ("prune", ""),
+        ("check", ""),
+        ("rm", ""),
+        ("mkdir", ""),
+        ("mv", "usb:d", ""),
+        ("cap", ""),
+        ("find", "", "x"),
+        ("diff", "", "SOURCE"),
+        ("mirror", "usb:", ""),
+    ],
+)
+def test_an_empty_argument_is_a_forgotten_variable(with_disk: Tallac, source: Path, arguments: tuple[str, ...]) -> None:
+    """`"$TARGET"` that is not set names nothing: in no command does it stand for the default alias or this folder."""
+    with_disk("-q", "backup", source, "usb:d")
+    before = with_disk("ls", "-R", "usb:").out
+    assert "is empty" in with_disk.fails(*(str(source) if text == "SOURCE" else text for text in arguments), status=2)
+    assert with_disk("ls", "-R", "usb:").out == before
+
+
+def test_the_arguments_of_a_command_may_be_empty(with_disk: Tallac) -> None:
+    """What is behind the dashes belongs to the command."""
+    with_disk("-q", "backup", "usb:d", "--stdin-from-command", "--stdin-name", "n", "--", "printf", "%s|%s", "", "x")
+    assert with_disk("get", "usb:d/Latest/n", "-").out == b"|x"
+
+
+def test_the_first_and_the_last_day_of_the_calendar_are_days(with_disk: Tallac, source: Path) -> None:
+    """As bounds they leave nothing out."""
+    with_disk("-q", "backup", source, "usb:d")
+    rows = len(with_disk("snapshots", "usb:d").lines)
+    for bound in (("--since", "0001-01-01"), ("--until", "9999-12-31"), ("--since", "1969-12-31")):
+        assert len(with_disk("snapshots", "usb:d", *bound).lines) == rows

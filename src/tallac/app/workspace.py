@@ -120,11 +120,15 @@ class Workspace:
             UsageError: It is such a path.
         """
         name, slash, rest = text.partition("/")
-        if not name or is_remote(text) or not (name in self.file.read().aliases or self.nodes.find_alias(name) is not None):
+        if not name or is_remote(text) or not self.has_alias(name):
             return
         raise UsageError(
             f"{text}: did you mean `{name}:{rest}`? {name}: is an alias; if not, write {DEFAULT_ALIAS}:{name}{slash}{rest}"
         )
+
+    def has_alias(self, name: str) -> bool:
+        """Whether there is an alias of this name, in the configuration or on a Tahoe-LAFS node that the options name."""
+        return name in self.file.read().aliases or self.nodes.find_alias(name) is not None
 
     def default_grid(self) -> Grid:
         """Return the grid that is used where no alias is given: the one of --vault, of the default alias, or the only one."""

@@ -9,6 +9,7 @@ from io import BufferedReader
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from tallac.app.client import Client
 from tallac.cli.completion.candidates import make_completed
@@ -49,7 +50,7 @@ class TallacCommand(click.Command):
         ctx.meta[_BEHIND_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
         self._require_values(ctx, args)
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             # lazy import: only a mistake needs it
             from tallac.cli.restic import hint
@@ -57,6 +58,24 @@ class TallacCommand(click.Command):
             if instead := hint(self.name or "", error.option_name):
                 raise click.NoSuchOption(error.option_name, f"no such option: {error.option_name}; {instead}", ctx=ctx) from error
             raise
+        self._require_no_empty(ctx)
+        return rest
+
+    def _require_no_empty(self, ctx: click.Context) -> None:
+        """Refuse an empty argument, which is a shell's variable that is not set; what is behind `--` may be anything's.
+
+        Raises:
+            UsageError: One is empty.
+        """
+        for parameter in self.get_params(ctx):
+            name = parameter.name or ""
+            if not isinstance(parameter, click.Argument) or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+                continue
+            value = ctx.params[name]
+            texts = value[: len(value) - ctx.meta[_BEHIND_DASHES]] if isinstance(value, tuple) else (value,)
+            if "" in texts:
+                shown = f"`{ctx.command_path} --help` shows what it takes"
+                raise UsageError(f"an argument is empty, as where a shell's variable is not set; {shown}")
 
     def _require_values(self, ctx: click.Context, args: list[str]) -> None:
         """Refuse an option of this command as the value of the one before it: that value was forgotten.

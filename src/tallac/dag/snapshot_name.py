@@ -28,7 +28,8 @@ _FUTURE_TOLERANCE_NS = 600_000_000_000
 def snapshot_name(time_ns: int) -> bytes:
     """Return the snapshot name of a UTC time, without fractions of a second."""
     moment = _EPOCH + (time_ns // _SECOND_NS) * _SECOND
-    return moment.strftime("%Y-%m-%d_%H:%M:%SZ").encode()
+    # strftime does not fill up years before 1000.
+    return moment.replace(tzinfo=None).isoformat("_", "seconds").encode() + b"Z"
 
 
 def parse_snapshot_name(name: bytes) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from tallac.errors import UsageError
 
@@ -42,7 +42,8 @@ def parse_moment(text: str, now_ns: int, *, zone: tzinfo | None = None, is_end: 
         if moment is not None:
             return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
     except (ValueError, OverflowError, OSError) as error:
-        raise UsageError(f"{text!r} is beyond all calendars") from error
+        reason = "there is no such day or time" if _DATE.fullmatch(text.strip()) else "no calendar goes so far back"
+        raise UsageError(f"{text!r}: {reason}") from error
     raise UsageError(f"{text!r} is not a time: write one as in 2026-11-23, '2026-11-23 17:02', yesterday, '2 weeks ago' or 1y6m")
 
 
@@ -104,8 +105,14 @@ def _count_unit(part: str, *, is_short: bool) -> tuple[int, str] | None:
 
 def _in_zone(wall: datetime, zone: tzinfo | None) -> datetime:
     # astimezone takes a datetime without a zone as local time.
-    return (wall.astimezone() if zone is None else wall.replace(tzinfo=zone)).astimezone(UTC)
+    try:
+        return (wall.astimezone() if zone is None else wall.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        # On the calendar's first and last day the offset of the zone leads beyond it, and no file is as old as that.
+        return wall.replace(tzinfo=UTC)
 
 
 def _day_end(wall: datetime, zone: tzinfo | None) -> datetime:
+    if wall.date() == date.max:
+        return datetime.max.replace(tzinfo=UTC)
     return _in_zone(wall + timedelta(days=1), zone) - timedelta(microseconds=1)

@@ -218,7 +218,7 @@ def undo(
     """
     forgotten = record.all_forgotten(target.fingerprint) if names else record.last_forgotten(target.fingerprint)
     if not forgotten:
-        raise EntryError(f"{target.label}: nothing that this machine has forgotten here can be restored")
+        raise EntryError(f"nothing that this machine has forgotten in {target.label} can be restored")
     wanted = find_named(forgotten, names, target.label) if names else forgotten
     if dry_run:
         return _look_at(grid, target, wanted)

@@ -100,7 +100,7 @@ class SourceDatabase:
         self.close()
 
     def _give_up(self, error: sqlite3.Error) -> None:
-        self._notice(f"the source database {self._path} can't be used ({error}); this backup continues without it")
+        self._notice(f"the source database can't be used ({error}); this backup continues without it")
 
     def _open_or_replace(self) -> sqlite3.Connection | None:
         try:
@@ -112,7 +112,8 @@ class SourceDatabase:
                 self._replace_damaged(str(error))
                 return self._open()
         except (sqlite3.Error, OSError) as error:
-            self._notice(f"the source database {self._path} can't be opened ({error}); this backup continues without it")
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self._notice(f"the source database can't be opened ({reason}); this backup continues without it")
             return None
 
     def _open(self) -> sqlite3.Connection:

@@ -26,7 +26,7 @@ def test_a_name_is_the_utc_time() -> None:
     assert snapshot_name(1_795_453_331 * SECOND + 999_999_999) == b"2026-11-23_17:02:11Z"
 
 
-@pytest.mark.parametrize("seconds", [0, 1, 1_795_453_331, 4_102_444_799, -1])
+@pytest.mark.parametrize("seconds", [0, 1, 1_795_453_331, 4_102_444_799, -1, -62_135_596_800])
 def test_names_are_read_as_they_are_written(seconds: int) -> None:
     """Writing and reading a name gives the same second."""
     assert parse_snapshot_name(snapshot_name(seconds * SECOND)) == seconds * SECOND

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tallac.errors import AliasError
+from tallac.errors import AliasError, UsageError
 
 DEFAULT_ALIAS = "tallac"
 
@@ -68,6 +68,21 @@ def write_alias(text: str) -> str:
 def is_remote(text: str) -> bool:
     """Whether an argument of `cp` names something on a grid: an alias or cap, that is a colon before the first slash."""
     return text.startswith(("@", *_CAP_BEGINNINGS)) or ":" in text.partition("/")[0]
+
+
+def require_local_path(text: str, place: str) -> None:
+    """Refuse a path on a grid where a local one is written to, behind the place that is read.
+
+    Raises:
+        UsageError: It has a colon before its first slash, as `usb:docs` has.
+    """
+    if not is_remote(text) or os.path.splitdrive(text)[0]:
+        return
+    if not is_remote(place) and os.path.lexists(place):
+        raise UsageError(f"{text}: what is stored comes first, and then where it goes: write {text} {place}")
+    raise UsageError(
+        f"{text}: this is a path in a vault, and what is restored goes into a local one; write ./{text} if that is meant"
+    )
 
 
 def check_alias_name(text: str) -> str:

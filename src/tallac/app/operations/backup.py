@@ -32,7 +32,7 @@ from tallac.backup.run import back_up
 from tallac.backup.stream import back_up_stream
 from tallac.caps import DirectoryWriteCap, MutableDirectoryWrite
 from tallac.clock import SystemClock
-from tallac.dag import SnapshotFacts
+from tallac.dag import ARCHIVES, LATEST, SnapshotFacts, display_path
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import FileContent, Grid
 from tallac.source import NOTHING_OWN, OwnFiles, Selection
@@ -78,13 +78,18 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse options that make no sense.
 
         Raises:
-            UsageError: The snapshot is to have a time that has not come yet: nothing newer would ever become the latest one.
+            UsageError: The snapshot is to have no host, or a time before 1970, or one that has not come yet: nothing newer would
+                ever become the latest one.
         """
         if not {"size", "mtime"} <= set(self.unchanged_by) <= set(UNCHANGED_BY):
             fields = ",".join(self.unchanged_by)
             raise UsageError(f"--unchanged-by {fields}: give size,mtime, and as far as they stay the same ctime and inode")
         if self.time_ns is not None and self.time_ns > now_ns:
             raise UsageError("a snapshot can't have a time in the future; give an earlier one")
+        if self.time_ns is not None and self.time_ns < 0:
+            raise UsageError("a snapshot can't have a time before 1970; give a later one")
+        if self.host == "":
+            raise UsageError("a snapshot's host can't be empty; leave out --host for this machine's name")
 
 
 class Backups:
@@ -112,6 +117,7 @@ class Backups:
         """
         self._workspace.require_colon(target)
         path = parse_grid_path(target).path
+        _require_no_snapshots(target, path)
         for length in range(1, len(path) + 1):
             new_name(Place(_NOWHERE, path[:length], f"{target.partition(':')[0]}:"))
 
@@ -121,13 +127,37 @@ class Backups:
         The last one is the target if it has a colon before its first slash, or is one of two and is not there as a local path.
 
         Raises:
-            UsageError: The last one may be either, or lacks its colon.
+            UsageError: The last one may be either, or lacks its colon; or the others are no sources.
         """
+        self._require_sources_first(paths)
         if paths and not os.path.lexists(paths[-1]):
             self._workspace.require_colon(paths[-1])
         sources, target = _split_target(paths)
         self.check_target(target)
         return sources, write_alias(target)
+
+    def _require_sources_first(self, paths: Sequence[str]) -> None:
+        """Refuse arguments that are not sources with the target behind them, with what to write instead."""
+        targets = [path for path in paths if is_remote(path)]
+        if "-" in paths:
+            target = targets[0] if targets else "home:db"
+            raise UsageError(
+                f"-: standard input is backed up with --stdin-name, as in `tallac backup {target} --stdin-name mydb.sql`; "
+                "a file of this name is written ./-"
+            )
+        for path in paths[:-1]:
+            if is_remote(path) and not os.path.lexists(path):
+                if is_remote(paths[-1]):
+                    raise UsageError(
+                        f"{path}: there is one target, {paths[-1]}, the last argument; a folder of this name is ./{path}"
+                    )
+                raise UsageError(f"{path}: the target comes last: write `tallac backup {paths[-1]} {path}`")
+        if paths and is_remote(paths[-1]) and os.path.lexists(paths[-1]):
+            alias = self._workspace.alias_of_vault(paths[-1])
+            if alias is not None and not self._workspace.has_alias(alias):
+                raise UsageError(
+                    f"{paths[-1]}: a colon makes it a target, and there is no alias {alias}:; the folder is ./{paths[-1]}"
+                )
 
     def find_sources(
         self,
@@ -154,7 +184,9 @@ class Backups:
             for file in files:
                 listed.extend(path for path in read_list(file, self._standard_input).split(separator) if path)
         if not paths and not (files_from or files_from0):
-            raise UsageError("nothing to back up: name a folder")
+            raise UsageError(
+                "nothing to back up: name a folder, before the target if there is one, as in `tallac backup ~/Documents`"
+            )
         return find_sources(paths, listed, relative_to)
 
     def run(
@@ -267,6 +299,19 @@ def _split_target(paths: Sequence[str]) -> tuple[Sequence[str], str]:
     return paths[:-1], last
 
 
+def _require_no_snapshots(target: str, path: Sequence[bytes]) -> None:
+    """Refuse a target among the snapshots of another.
+
+    Raises:
+        UsageError: It lies there.
+    """
+    for name in (ARCHIVES, LATEST):
+        if name in path:
+            above = path[: path.index(name)]
+            meant = f"{target.partition(':')[0] if is_remote(target) else DEFAULT_ALIAS}:{display_path(b'/'.join(above))}"
+            raise UsageError(f"{target}: this is among the snapshots of {meant}; to add one, write {meant}")
+
+
 def _is_default(target: str) -> bool:
     return parse_grid_path(target).root == AliasName(DEFAULT_ALIAS)
 
@@ -276,6 +321,8 @@ def _request(
 ) -> BackupRequest:
     if not isinstance(target.cap, DirectoryWriteCap):
         raise AuthorityError(f"{target}: its cap ({target.cap.kind}) does not allow adding snapshots; a write cap is needed")
+    if ARCHIVES in target.path:
+        raise UsageError(f"{target}: this is a snapshot; name the target, without an @")
     options = options or BackupOptions()
     require_outside(sources, vault)
     require_not_own(sources, own)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
@@ -19,6 +22,7 @@ from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, display_path
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
+from tallac.local_files import make_private_folders
 from tallac.look.snapshot_filter import ALL, SnapshotFilter, select_snapshots
 from tallac.retention.forget import Plan, RetentionPolicy, Undone, forget, forget_named, parse_group_by, undo
 from tallac.retention.marks import TagChange, hold, release, tag
@@ -209,11 +213,22 @@ class Snapshots:
                 state.close()
                 state = open_state_folder(folder, kept=RECORD_FILE, room=RECORD_ROOM)
             if state.is_temporary and is_noting:
-                self._warn(f"{folder}: no room to record what is forgotten, so `tallac forget --undo` can't restore it")
+                why = _why_unwritable(folder)
+                self._warn(f"{folder}: can't record what is forgotten ({why}), so `tallac forget --undo` can't restore it")
             with RetentionRecord(state.folder / RECORD_FILE) as record:
                 yield record
         finally:
             state.close()
+
+
+def _why_unwritable(folder: Path) -> str:
+    """Return the reason why nothing can be recorded in a folder: that the disk is full is only one of them."""
+    try:
+        make_private_folders(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            return os.strerror(errno.ENOSPC)
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _is_named(place: Place) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ class Files:
     def _removal(self) -> Removal:
         from tallac.app.operations.removing import Removal  # lazy import: only what removes entries needs it
 
-        return Removal(self._workspace, self._snapshots().record)
+        return Removal(self._workspace, partial(self._snapshots().record, is_noting=True))
 
     def cap(self, place: str) -> ReadCap:
         """Return the read cap of what is at a path."""
@@ -99,6 +99,8 @@ class Files:
         try:
             file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - only the opening's errors are the user's.
         except OSError as error:
+            if isinstance(error, IsADirectoryError):
+                raise SourceError(f"{path}: a directory; use cp -r to copy it") from error
             raise SourceError(f"{path}: can't read it ({error.strerror})") from error
         with file:
             report.bytes_expected = os.fstat(file.fileno()).st_size

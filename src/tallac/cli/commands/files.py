@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from tallac.app.locations.grid_path import is_remote, require_local_path
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.newest import in_newest, newest_options
 from tallac.cli.options.option import argument, flag
@@ -40,6 +41,7 @@ def get(context: CommandContext, place: str, file: str, force: bool, host: tuple
     replaced only with --force. On standard output, everything written before an error is correct;
     binary content is not written to a terminal.
     """
+    require_local_path(file, place)
     place = in_newest(context.client, place, host, source)
     if file == "-" and (context.output.is_terminal or context.output.is_json):
         # A progress line would spoil the content on the terminal, and a JSON object would be taken for content.
@@ -70,6 +72,8 @@ def put(context: CommandContext, file: str, place: str | None) -> None:
     a file of that name is replaced. Without ALIAS:PATH the read cap is printed, and the file is
     deleted by a later prune unless it is linked within 30 days.
     """
+    if place is not None and is_remote(file) and not is_remote(place):
+        raise UsageError(f"{file}: what is stored comes first, and then where it goes: write `tallac put {place} {file}`")
     with ProgressLine(context.output) as line:
         report = CopyReport(progress=copy_progress(line))
         if file == "-":

@@ -14,6 +14,7 @@ from tallac.cli.output.display import json_metadata, json_name, kind_of, show_mo
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.inspect import ReadErrors, show_snapshots
 from tallac.dag import Entry
+from tallac.errors import UsageError
 from tallac.look.criteria import Criteria, PathPattern, parse_types
 from tallac.look.find import FoundPath
 from tallac.look.moments import parse_moment
@@ -89,6 +90,8 @@ def find(
 def _divide(context: CommandContext, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Separate the place from the patterns: it comes first, or last if only the last word names one, or is left out."""
     if len(words) < 2:
+        if is_remote(words[0]) and context.client.inspect.is_place(words[0]):
+            raise UsageError(f"{words[0]}: this is where to look; add what to look for, as in `tallac find {words[0]} '*.txt'`")
         return "", words
     has_alias = [is_remote(word) for word in (words[0], words[-1])]
     if has_alias == [False, True] and not (is_plain(words[0]) and context.client.inspect.is_place(words[0])):

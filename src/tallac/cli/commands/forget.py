@@ -17,6 +17,7 @@ from tallac.retention.decide import Decision
 from tallac.retention.forget import GroupKey, Plan, RetentionPolicy, parse_group_by
 from tallac.retention.rules import Period, Rules, parse_rules
 from tallac.vault.prune.report import PruneOptions
+from tallac.wording import pluralize
 
 _NANOSECONDS = 1_000_000_000
 
@@ -205,8 +206,10 @@ def _tell_named(context: CommandContext, names: list[bytes], *, dry_run: bool) -
 
 def _undo(context: CommandContext, places: tuple[str, ...], *, dry_run: bool) -> int:
     undone = context.client.snapshots.undo_forget(places, dry_run=dry_run)
+    if undone.lost:
+        context.output.warn(_lost(list(undone.lost)))
     for name, error in undone.lost.items():
-        context.output.warn(f"{show_name(name)}: can't be restored completely, and stays forgotten: {error}")
+        context.output.detail(f"lost       {show_name(name)}: {error}")
     for name in undone.taken:
         context.output.warn(
             f"{show_name(name)}: another snapshot has this name now; rename that one with `tallac mv`, then undo again"
@@ -221,3 +224,12 @@ def _undo(context: CommandContext, places: tuple[str, ...], *, dry_run: bool) ->
     elif undone.back:
         context.output.summary({"would be restored" if dry_run else "restored": ", ".join(map(show_name, undone.back))})
     return 1 if undone.lost or undone.taken else 0
+
+
+def _lost(names: list[bytes]) -> str:
+    """Write in one line which snapshots are lost, however many: after a prune they all are, and no vault is damaged."""
+    if len(names) == 1:
+        return f"{show_name(names[0])}: can't be restored any more: a prune has deleted data of it"
+    first, last = show_name(min(names)), show_name(max(names))
+    count = pluralize(len(names), "forgotten snapshot", with_commas=True)
+    return f"{count}, {first} to {last}, can't be restored any more: a prune has deleted data of them"

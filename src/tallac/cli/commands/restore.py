@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 import click
 from msgspec.structs import replace
 
+from tallac.app.locations.grid_path import require_local_path
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.newest import in_newest, newest_options
 from tallac.cli.options.option import argument, flag, option, several
@@ -96,6 +97,7 @@ def restore(
     if (folder is None) == (target is None):
         raise UsageError("give one folder to restore to, as in `tallac restore ALIAS:PATH FOLDER`")
     to = folder or target or ""
+    require_local_path(to, place)
     options = _options(chosen)
     place = in_newest(context.client, place, chosen["host"], chosen["source"])
     if to == "-":
