@@ -52,6 +52,27 @@ def test_tallac_goes_on_where_tahoe_left_off(on_grid: OnGrid, tahoe_grid: TahoeG
     assert len(on_grid.snapshots(target)) == 3
 
 
+def test_tallac_shares_what_tahoe_stored_since(on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path) -> None:
+    """After a change that `tahoe backup` has stored first, Tallac, which knows the source, comes to the same directories."""
+    tahoe_grid.tahoe("backup", documents, target)
+    on_grid("backup", documents, target)
+    (documents / "letters" / "old" / "two.txt").write_bytes(TWO + os.urandom(10))
+    (documents / "letters" / "new").mkdir()
+    (documents / "letters" / "new" / "three.txt").write_text(f"three {documents}")
+    # Two snapshots of one second would have one name.
+    time.sleep(1.1)
+    tahoe_grid.tahoe("backup", documents, target)
+    before = on_grid.cap(f"{target}/Latest")
+    on_grid("backup", documents, target)
+    assert on_grid.cap(f"{target}/Latest") == before
+
+    # A change in one directory leaves the others shared, wherever they were stored first.
+    (documents / "letters" / "new" / "four.txt").write_text("four")
+    on_grid("backup", documents, target)
+    assert on_grid.cap(f"{target}/Latest") != before
+    assert on_grid.cap(f"{target}/Latest/letters/old") == on_grid.cap(f"{before}/letters/old")
+
+
 def test_both_leave_out_the_same(on_grid: OnGrid, tahoe_grid: TahoeGrid, target: str, documents: Path, tmp_path: Path) -> None:
     """With the options that `tahoe backup` has, the same is left out; reading all files anew changes nothing."""
     for name in (".git", "CVS", "letters/.svn"):

@@ -179,7 +179,7 @@ class _Builders:
         self._grid = grid
         self._numbers = count()
 
-    def build_directory(self, recorded: bytes | None = None) -> _Builder:
+    def build_directory(self, recorded: bytes | None = None, other: object = None) -> _Builder:
         return _Builder(self._grid, recorded, lambda: next(self._numbers))
 
 

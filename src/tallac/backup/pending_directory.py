@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
+from functools import partial
 
 import msgspec
 
@@ -88,8 +89,23 @@ class DirectoryAssembler:
         queued: How many known entries wait behind unknown ones, in all directories.
     """
 
-    def __init__(self, writer: DirectoryWriter, record: SourceRecord, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        writer: DirectoryWriter,
+        record: SourceRecord,
+        ledger: Ledger,
+        others: Callable[[Components], bytes | None] = lambda _: None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            writer: Stores the directories.
+            record: Learns what was stored.
+            ledger: Counts.
+            others: Returns the encoded cap of a directory in a snapshot that another program has made since.
+        """
         self._writer = writer
+        self._others = others
         self._record = record
         self._ledger = ledger
         self.queued = 0
@@ -174,7 +190,8 @@ class DirectoryAssembler:
 
     def _builder(self, pending: PendingDirectory) -> DirectoryBuilder:
         if pending.builder is None:
-            pending.builder = self._writer.build_directory(pending.recorded)
+            other = None if pending.is_traverse_only else partial(self._others, pending.components)
+            pending.builder = self._writer.build_directory(pending.recorded, other)
         return pending.builder
 
     def _finish(self, pending: PendingDirectory) -> bytes:

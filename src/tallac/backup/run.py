@@ -13,6 +13,7 @@ from tallac.backup.decide import Comparison
 from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
+from tallac.backup.foreign import ForeignSnapshot
 from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
@@ -182,7 +183,8 @@ class _Run:
         with ExitStack() as stack:
             stack.callback(storer.close)
             pools: list[Pool] = []
-            assembler = DirectoryAssembler(writer, record, ledger)
+            foreign = ForeignSnapshot(self._grid, target)
+            assembler = DirectoryAssembler(writer, record, ledger, foreign.directory)
             files = Files(
                 writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -121,8 +121,12 @@ class ChunkedFileWriter(StreamWriter, Protocol):
 class DirectoryWriter(Protocol):
     """Stores immutable directories."""
 
-    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
-        """Begin an immutable directory; `recorded` is the encoded cap that it had the last time, which may do again."""
+    def build_directory(self, recorded: bytes | None = None, other: Callable[[], bytes | None] | None = None) -> DirectoryBuilder:
+        """Begin an immutable directory; `recorded` is the encoded cap that it had the last time, which may do again.
+
+        Where it does not, `other` may be asked for the encoded cap of a directory that another program has stored of it, which
+        may do as well. A grid in which equal directories are one needs neither.
+        """
         ...
 
 

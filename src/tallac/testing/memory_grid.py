@@ -135,7 +135,9 @@ class MemoryCapWriter:
     def adopt(self, receipt: bytes) -> None:
         self.receipts.append(int(receipt))
 
-    def build_directory(self, recorded: bytes | None = None) -> MemoryDirectoryBuilder:
+    def build_directory(
+        self, recorded: bytes | None = None, other: Callable[[], bytes | None] | None = None
+    ) -> MemoryDirectoryBuilder:
         return MemoryDirectoryBuilder(self._grid)
 
     def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:

@@ -226,7 +226,7 @@ class VaultWriter:
         self._unpublished += [FinishedPack(*pack) for pack in received.packs]
         self._publish_some()
 
-    def build_directory(self, recorded: bytes | None = None) -> DirectoryBuilder:
+    def build_directory(self, recorded: bytes | None = None, other: object = None) -> DirectoryBuilder:
         """See `tallac.interfaces.DirectoryWriter`."""
         return TableDirectoryBuilder(self._key.table_cut, self._objects.store)
 
