@@ -8,4 +8,4 @@ def pluralize(count: int, noun: str, *, with_commas: bool = False) -> str:
     number = f"{count:,}" if with_commas else str(count)
     if count == 1:
         return f"{number} {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{number} {noun}s"

@@ -149,7 +149,8 @@ class Files:
             if linked is not None:
                 part.linked[found.name] = linked
             keep = partial(self._keep_beginning, pending)
-            file = LargeFile(pending.components, found.name, partial(self._take_part, part), keep, stored)
+            file = LargeFile(pending.components, found.name, lambda result: self._take_large(part, file, result), keep, stored)
+            self._ledger.progress.path = join_path(pending.path, found.name)
             self._large.read(file, self._choose_executor())
             return
         last = self._parts[-1] if self._parts else None
@@ -215,6 +216,11 @@ class Files:
         for part, part_result in zip(parts, result.parts, strict=True):
             self._take_part(part, part_result)
 
+    def _take_large(self, part: _Part, file: LargeFile, result: PartResult) -> None:
+        # From here on its size counts.
+        self._ledger.progress.bytes_begun -= file.bytes_read
+        self._take_part(part, result)
+
     def _take_part(self, part: _Part, result: PartResult) -> None:
         entries = _decode(result.table)
         self._keep(part.pending, entries, result.table)
@@ -246,7 +252,9 @@ class Files:
         """Read a file that was small when it was listed, and is not now. It is read here and at once, so as to keep the order."""
         results: list[PartResult] = []
         keep = partial(self._keep_beginning, part.pending)
-        self._large.read(LargeFile(part.pending.components, name, results.append, keep), self._inline)
+        file = LargeFile(part.pending.components, name, results.append, keep)
+        self._large.read(file, self._inline)
+        self._ledger.progress.bytes_begun -= file.bytes_read
         for problem in results[0].problems:
             self._leave_out(part.pending, problem)
         for problem in results[0].unread_attributes:
@@ -275,5 +283,6 @@ class Files:
                 self._ledger.progress.bytes_read += size
 
     def _add_bytes_read(self, size: int) -> None:
+        self._ledger.progress.bytes_begun += size
         self._ledger.progress.bytes_read += size
         self._ledger.tick()

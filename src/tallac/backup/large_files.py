@@ -43,6 +43,7 @@ class LargeFile(msgspec.Struct, eq=False):
         is_cut: Whether all its chunks are known.
         problem: Why this reading of it is worth nothing.
         is_open_ended: Whether its size is known to be untrue, so that it is read to its end, wherever that is.
+        bytes_read: How much was read of it, in all tries.
     """
 
     directory: Components
@@ -61,6 +62,7 @@ class LargeFile(msgspec.Struct, eq=False):
     is_cut: bool = False
     problem: Problem | None = None
     is_open_ended: bool = False
+    bytes_read: int = 0
 
 
 class LargeFiles:
@@ -128,7 +130,7 @@ class LargeFiles:
 
         One whose size is untrue ends where reading does.
         """
-        stream = _Stream(file.descriptor, None if file.is_open_ended else before.size, self._add_bytes_read)
+        stream = _Stream(file.descriptor, None if file.is_open_ended else before.size, partial(self._count, file))
         try:
             encoded = encode_cap(self._writer.put_file(stream))
             is_untrue = not file.is_open_ended and self._is_untrue(file, before, stream.position)
@@ -230,7 +232,7 @@ class LargeFiles:
         else:
             for number, token in zip(numbers, result.tokens, strict=True):
                 file.tokens[number] = token
-            self._add_bytes_read(sum(file.chunks[number].length for number in numbers))
+            self._count(file, sum(file.chunks[number].length for number in numbers))
             self._keep_beginning(file)
         if file.is_cut and file.open_jobs == 0:
             self._complete(file)
@@ -273,6 +275,10 @@ class LargeFiles:
                 file.done(part)
 
         self._inline.submit(BatchJob([Part(file.directory, [file.name])]), on_result)
+
+    def _count(self, file: LargeFile, size: int) -> None:
+        file.bytes_read += size
+        self._add_bytes_read(size)
 
     def _close(self, file: LargeFile) -> None:
         self._open.discard(file.descriptor)

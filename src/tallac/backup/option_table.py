@@ -132,6 +132,13 @@ MANNER = (
         "FIELDS",
     ),
     BackupOption("skip-if-unchanged", "Do not create a snapshot if nothing changed."),
+    BackupOption(
+        "no-scan",
+        "Do not count the files of a first backup, which tells how long it will take.",
+        OptionKind.OFF_FLAG,
+        parameter="scan",
+        is_for_jobs=False,
+    ),
 )
 """The options on how to back up."""
 

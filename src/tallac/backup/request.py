@@ -35,6 +35,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
         unchanged_by: By which fields such files are recognised; see `UNCHANGED_BY`.
         allows_empty: Whether a source may be empty that had files before.
         removed_share_max: The share of the files of before that may have been removed, from 0 to 1; None for any.
+        counts_ahead: Whether a source of which nothing is known may be counted meanwhile, for whoever waits.
         skips_unchanged: Whether no snapshot is entered where `Latest` has the very same files.
     """
 
@@ -55,6 +56,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
     allows_empty: bool = False
     removed_share_max: float | None = None
     unchanged_by: frozenset[str] = frozenset(UNCHANGED_BY)
+    counts_ahead: bool = True
 
     @property
     def named_sources(self) -> tuple[bytes, ...]:

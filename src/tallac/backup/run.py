@@ -17,7 +17,7 @@ from tallac.backup.foreign import ForeignSnapshot
 from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
-from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks
+from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks, Phase
 from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap
@@ -124,9 +124,11 @@ class _Run:
                     record.flush()
                 metadata = with_missing(self._root_metadata(root, ledger), missing)
                 ledger.finish(self._request.source)
+                ledger.begin(Phase.INDEX)
             stored = _Stored(encoded, metadata, row, writer.bytes_stored)
             self._require_no_disaster(ledger)
             facts = self._facts(started_ns, stored, ledger)
+            ledger.begin(Phase.SNAPSHOT)
             name = self._enter(session, target, stored, facts)
             record.commit(epoch)
         return _summarize(name, _directory_cap(encoded), facts, row, ledger)
@@ -213,13 +215,29 @@ class _Run:
                 self._request.source, device, self._request.scope, self._request.own.file_inodes
             )
             walk = Walk(context)
+            self._count_ahead(root, ledger, stack)
             visited = walk.run(self._request.source, selection, recorded)
             if not walk.has_passed_over and (unmatched := selection.unmatched):
                 ledger.report_unmatched(self._request.source, unmatched)
             files.drain()
+            ledger.begin(Phase.LAST_PACKS)
             for pool in pools:
                 pool.finish()
             return *outcome(visited, ledger), walk.missing_from(visited, self._request.source)
+
+    def _count_ahead(self, root: int, ledger: Ledger, stack: ExitStack) -> None:
+        """Count the source meanwhile, where somebody waits and nothing tells how much it holds."""
+        is_wanted = ledger.observer.progress is not None and self._request.counts_ahead and self._request.workers > 0
+        if not is_wanted or ledger.progress.files_expected:
+            return
+        # lazy import: where there was a backup before, it tells how much to expect
+        from tallac.backup.count import CountAhead, CountTask
+
+        request = self._request
+        task = CountTask(root, request.source, request.selection, request.scope, request.own)
+        ahead = CountAhead(task, self._clock.now_ns())
+        stack.callback(ahead.close)
+        ledger.count_ahead = ahead.look
 
     def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Pool]) -> Executor | None:
         pool = self._make_threads(root, writer) if writer.threads else self._make_workers(root, writer)

@@ -54,25 +54,43 @@ class Counts(msgspec.Struct):
             self.unchanged += count
 
 
+class Phase(Enum):
+    """The phase of a backup; the value is what people read."""
+
+    STORING = "storing"
+    LAST_PACKS = "finishing the last packs"
+    INDEX = "updating the index"
+    SNAPSHOT = "creating the snapshot"
+
+
 class Progress(msgspec.Struct):
     """How far a backup is.
 
     Attributes:
+        phase: What it does.
         files_found: Files and the like that were listed so far.
         files_done, bytes_done: Those that are dealt with, whether read or unchanged.
-        bytes_read: What was read of them.
+        bytes_begun: What was read of large files that are not dealt with yet.
+        bytes_read: What was read in all.
         bytes_stored: What the store has grown by.
-        files_expected, bytes_expected: What the source held the last time; 0 where that is not known.
-        path: The directory that is being walked through.
+        files_expected, bytes_expected: What the source held the last time, or was counted to hold; 0 where that is not known.
+        files_counted, bytes_counted: How far a count has come that runs ahead; 0 where there is none.
+        is_counting: Whether it goes on.
+        path: The directory that is being walked through, or the large file in it that is being read.
     """
 
+    phase: Phase = Phase.STORING
     files_found: int = 0
     files_done: int = 0
     bytes_done: int = 0
+    bytes_begun: int = 0
     bytes_read: int = 0
     bytes_stored: int = 0
     files_expected: int = 0
     bytes_expected: int = 0
+    files_counted: int = 0
+    bytes_counted: int = 0
+    is_counting: bool = False
     path: bytes = b""
 
 
@@ -144,6 +162,7 @@ class Ledger(msgspec.Struct):
         has_previous: Whether there is a snapshot of the same sources to compare with.
         attributes_missed: By reason, how many are stored without some of their attributes.
         outward: New symbolic links that lead out of the sources.
+        count_ahead: Called with the progress and the time before it is reported, to add what is expected; None where that is known.
     """
 
     observer: Observer
@@ -160,6 +179,7 @@ class Ledger(msgspec.Struct):
     last_reported_ns: int = 0
     attributes_missed: dict[str, int] = msgspec.field(default_factory=dict)
     outward: OutwardLinks = msgspec.field(default_factory=lambda: OutwardLinks(()))
+    count_ahead: Callable[[Progress, int], None] | None = None
 
     def leave_out(self, path: bytes, reason: str) -> None:
         """Count and tell what can't be read."""
@@ -212,9 +232,23 @@ class Ledger(msgspec.Struct):
             return
         now_ns = self.clock.now_ns()
         if not 0 <= now_ns - self.last_reported_ns < PROGRESS_INTERVAL_NS:
-            self.last_reported_ns = now_ns
-            self.progress.bytes_stored = self.bytes_stored()
-            self.observer.progress(self.progress)
+            self._report(now_ns)
+
+    def begin(self, phase: Phase) -> None:
+        """Report that another phase begins, at once: it may be a long one without any further report."""
+        self.progress.phase, self.progress.path = phase, b""
+        # Whatever the count is still about is stored.
+        self.count_ahead, self.progress.is_counting = None, False
+        if self.observer.progress is not None:
+            self._report(self.clock.now_ns())
+
+    def _report(self, now_ns: int) -> None:
+        assert self.observer.progress is not None
+        self.last_reported_ns = now_ns
+        self.progress.bytes_stored = self.bytes_stored()
+        if self.count_ahead is not None:
+            self.count_ahead(self.progress, now_ns)
+        self.observer.progress(self.progress)
 
 
 class BackupSummary(msgspec.Struct, frozen=True):

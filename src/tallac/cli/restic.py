@@ -80,7 +80,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "--with-atime": "access times are not kept",
         "--ignore-inode": "here it is --unchanged-by size,mtime,ctime; devices are never compared",
         "--ignore-ctime": "here it is --unchanged-by size,mtime; devices are never compared",
-        "--no-scan": "nothing is counted in advance",
         "--read-concurrency": _NOT_ADJUSTABLE,
         "--group-by": "a backup is always compared with the latest snapshot of its target",
     },

@@ -34,6 +34,8 @@ class CheckReport(msgspec.Struct):
         bytes_read: The bytes that were read from the store.
         bytes_total: The bytes of packs that will be read in all; 0 if unknown.
         findings: See `Finding`.
+        phase: What is being done; this and the next are for whoever waits.
+        objects_total: How many objects there are at most to be checked in this phase; 0 if unknown.
     """
 
     files: int = 0
@@ -42,6 +44,8 @@ class CheckReport(msgspec.Struct):
     bytes_read: int = 0
     bytes_total: int = 0
     findings: list[Finding] = msgspec.field(default_factory=list)
+    phase: str = "checking"
+    objects_total: int = 0
 
     @property
     def is_healthy(self) -> bool:

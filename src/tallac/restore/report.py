@@ -120,17 +120,6 @@ class RestoreSummary(msgspec.Struct):
         return self.files + self.unchanged + self.amended + self.kept
 
     @property
-    def done_part(self) -> float:
-        """Which part of the work is done, from 0 to 1; 0 where that is not known."""
-        if not self.files_expected:
-            return 0.0
-        by_count = min(1.0, self.files_done / self.files_expected)
-        if self.files_done > self.files or not self.bytes_expected:
-            return by_count  # Nobody knows the size of what was there already.
-        # Making a file takes time, and so do its bytes.
-        return (by_count + min(1.0, self.bytes / self.bytes_expected)) / 2
-
-    @property
     def is_complete(self) -> bool:
         """Whether everything is there with its content."""
         return not self.damaged and not self.failed

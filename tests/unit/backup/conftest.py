@@ -89,7 +89,7 @@ class Wishes:
 
     Attributes:
         sources: Names below the source that are backed up in its place; none for the source itself.
-        time_ns, trusts_timestamps, skips_unchanged, unchanged_by: See `BackupRequest`.
+        time_ns, trusts_timestamps, skips_unchanged, unchanged_by, counts_ahead: See `BackupRequest`.
     """
 
     sources: tuple[str, ...] = ()
@@ -99,6 +99,7 @@ class Wishes:
     allows_empty: bool = False
     removed_share_max: float | None = None
     unchanged_by: frozenset[str] = frozenset(UNCHANGED_BY)
+    counts_ahead: bool = True
 
 
 class Bench:
@@ -170,6 +171,7 @@ class Bench:
             allows_empty=self.wishes.allows_empty,
             removed_share_max=self.wishes.removed_share_max,
             unchanged_by=self.wishes.unchanged_by,
+            counts_ahead=self.wishes.counts_ahead,
         )
 
     def names(self, *path: bytes) -> list[bytes]:

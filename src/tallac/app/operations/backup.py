@@ -61,6 +61,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
         allow_empty: Make a snapshot also where a source is empty that had files before.
         removed_share_max: The share of the files of before that may have been removed, from 0 to 1; None for any.
         include_own: Back up Tallac's own keys, configuration, state and vaults as well, save for the vault that this goes into.
+        counts_ahead: Count a source of which nothing is known while it is backed up, if an observer is told the progress.
     """
 
     selection: Selection = msgspec.field(default_factory=Selection)
@@ -73,6 +74,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_empty: bool = False
     removed_share_max: float | None = None
     include_own: bool = False
+    counts_ahead: bool = True
 
     def require_sense(self, now_ns: int) -> None:
         """Refuse options that make no sense.
@@ -347,6 +349,7 @@ def _request(
         allows_empty=options.allow_empty,
         removed_share_max=options.removed_share_max,
         unchanged_by=frozenset(options.unchanged_by),
+        counts_ahead=options.counts_ahead,
     )
 
 

@@ -38,6 +38,7 @@ def options_of(values: Mapping[str, Any], standard_input: BinaryIO | None) -> Ba
         allow_empty=values["allow_empty"],
         removed_share_max=_share(values["max_removed"]),
         include_own=values["include_own"],
+        counts_ahead=values["scan"],
     )
     options.require_sense(now_ns)
     return options

@@ -10,7 +10,7 @@ from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import show_size
 from tallac.cli.output.progress import ProgressLine
-from tallac.cli.reports.findings import json_counts, report_findings, show_counts, show_share
+from tallac.cli.reports.findings import check_work, json_counts, report_findings, show_counts
 from tallac.errors import UsageError
 from tallac.vault.check.options import PackSubset
 from tallac.wording import pluralize
@@ -54,7 +54,7 @@ def check(context: CommandContext, place: str, read_data: bool, read_data_subset
             place,
             read_data=read_data and share is None,
             share=share,
-            progress=lambda report: line.show(show_counts(report), json_counts(report)),
+            progress=lambda report: line.show(check_work(report), json_counts(report)),
         )
     report_findings(context, report)
     if context.output.is_json:
@@ -98,7 +98,7 @@ def deep_check(context: CommandContext, place: str, read_data: bool, repair: boo
             read_data=read_data,
             repair=repair,
             add_lease=add_lease,
-            progress=lambda report: line.show(show_counts(report), json_counts(report)),
+            progress=lambda report: line.show(check_work(report), json_counts(report)),
         )
     report_findings(context, report)
     if context.output.is_json:
@@ -122,7 +122,7 @@ def scrub(context: CommandContext, location: str) -> int:
     a key: `tallac check` finds those.
     """
     with ProgressLine(context.output) as line:
-        report = context.client.vault.scrub(location, progress=lambda report: line.show(show_share(report), json_counts(report)))
+        report = context.client.vault.scrub(location, progress=lambda report: line.show(check_work(report), json_counts(report)))
     report_findings(context, report)
     if context.output.is_json:
         context.output.record(type="summary", healthy=report.is_healthy, **json_counts(report))

@@ -7,7 +7,7 @@ import click
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import json_report, show_size
-from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.progress import ProgressLine, Work, share_of, show_left
 from tallac.errors import UsageError
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
 from tallac.wording import pluralize
@@ -51,7 +51,7 @@ def mirror(
     options = MirrorOptions(dry_run, verifies=verify, deletes=delete)
     with ProgressLine(context.output) as line:
         report = context.client.vault.mirror(
-            source, mirror, options, only=only, progress=lambda report: line.show(_state(report), json_report(report))
+            source, mirror, options, only=only, progress=lambda report: line.show(_work(report), json_report(report))
         )
     for message in report.problems:
         context.output.warn(message)
@@ -78,7 +78,11 @@ def _rows(report: MirrorReport, *, is_dry_run: bool, is_partial: bool) -> dict[s
     return rows
 
 
-def _state(report: MirrorReport) -> str:
+def _work(report: MirrorReport) -> Work:
     if report.objects:
-        return f"{pluralize(report.objects, 'object')} copied, {show_size(report.object_bytes)}"
-    return f"{pluralize(report.packs, 'pack')} copied, {show_size(report.pack_bytes)} of {show_size(report.pack_bytes_total)}"
+        copied = f"{pluralize(report.objects, 'object', with_commas=True)} copied"
+        return Work(phase="copying", counts=(copied, show_size(report.object_bytes)))
+    copied = f"{pluralize(report.packs, 'pack', with_commas=True)} copied"
+    share, left = share_of(report.pack_bytes, report.pack_bytes_total), show_left(report.pack_bytes, report.pack_bytes_total)
+    counts = (copied, f"{show_size(report.pack_bytes)} of {show_size(report.pack_bytes_total)}")
+    return Work(phase="copying", share=share, left=left, counts=counts)

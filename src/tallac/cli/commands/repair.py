@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag, option
 from tallac.cli.output.display import json_report, show_size
-from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.progress import ProgressLine, Work, share_of, show_left
 from tallac.vault.repair.report import RepairOptions, RepairReport
 
 
@@ -41,7 +41,7 @@ def repair(context: CommandContext, alias: str, mirror: str | None, dry_run: boo
     options = RepairOptions(dry_run, is_quick=quick, ends_sessions=remove_stale_sessions)
     with ProgressLine(context.output) as line:
         report = context.client.vault.repair(
-            alias, mirror=mirror, options=options, progress=lambda report: line.show(_state(report), json_report(report))
+            alias, mirror=mirror, options=options, progress=lambda report: line.show(_work(report), json_report(report))
         )
     for message in report.left:
         context.output.warn(message)
@@ -63,5 +63,7 @@ def _result(report: RepairReport, *, is_dry_run: bool) -> str:
     return "this would be done" if is_dry_run else "repaired"
 
 
-def _state(report: RepairReport) -> str:
-    return f"{show_size(report.bytes_read)} of {show_size(report.bytes_total)} read"
+def _work(report: RepairReport) -> Work:
+    share, left = share_of(report.bytes_read, report.bytes_total), show_left(report.bytes_read, report.bytes_total)
+    counts = (f"{show_size(report.bytes_read)} of {show_size(report.bytes_total)} read",)
+    return Work(phase="reading packs", share=share, left=left, counts=counts)

@@ -10,7 +10,7 @@ from tallac.caps import Cap, DirectoryReadCap, FileReadCap, base32
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag
 from tallac.cli.output.display import json_name, show_size, table
-from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.progress import ProgressLine, Work
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.inspect import ReadErrors
 from tallac.dag import Entry
@@ -77,7 +77,9 @@ def stats(context: CommandContext, place: str, deep: bool) -> int:
     read_errors = ReadErrors(context)
     with ProgressLine(context.output) as line:
         snapshots, stats = context.client.inspect.stats(
-            place, read_errors, lambda count: line.show(f"{pluralize(count, 'path')} read", {"paths": count})
+            place,
+            read_errors,
+            lambda count: line.show(Work(phase="reading", counts=(pluralize(count, "path", with_commas=True),)), {"paths": count}),
         )
     if context.output.is_json:
         _write_records(context, snapshots, stats)

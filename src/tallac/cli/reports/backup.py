@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tallac.backup import BackupSummary, Change, Counts, Observer, Progress
+from tallac.backup.summary import Phase
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, json_report, show_duration, show_size
-from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.pace import RATE_SECONDS, Pace
+from tallac.cli.output.progress import ProgressLine, Work, share_of_files, show_left, show_rate
 from tallac.cli.output.stderr import show_name
 from tallac.wording import pluralize
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def observer(context: CommandContext, line: ProgressLine) -> Observer:
     """Return an observer that shows what happens while it happens."""
     output = context.output
-    started = time.monotonic()
+    read, stored = Pace(RATE_SECONDS), Pace(RATE_SECONDS)
 
     def unreadable(path: bytes, reason: str) -> None:
         if output.is_json:
@@ -33,7 +34,8 @@ def observer(context: CommandContext, line: ProgressLine) -> Observer:
         output.detail(f"left out   {show_name(path)}: {what}")
 
     def progress(state: Progress) -> None:
-        line.show(_progress_text(state, time.monotonic() - started), json_report(state, without=("path",)))
+        rates = read.note(state.bytes_read), stored.note(state.bytes_stored)
+        line.show(progress_work(state, *rates), json_report(state, without=("path",)) | {"phase": state.phase.value})
 
     return Observer(
         unreadable=unreadable,
@@ -41,7 +43,8 @@ def observer(context: CommandContext, line: ProgressLine) -> Observer:
         file=(lambda change, path: _report_file(context, change, path)) if output.is_verbose else None,
         excluded=excluded,
         own=own,
-        progress=progress,
+        # Nothing is counted for nobody.
+        progress=progress if output.shows_progress or output.records_progress else None,
     )
 
 
@@ -114,17 +117,21 @@ def _report_file(context: CommandContext, change: Change, path: bytes) -> None:
     context.output.detail(f"{change.value:9}  {show_name(path)}")
 
 
-def _progress_text(state: Progress, seconds: float) -> str:
+def progress_work(state: Progress, read_rate: float, stored_rate: float) -> Work:
+    """Return what people see of a backup's progress; the rates are in bytes a second."""
+    if state.phase is not Phase.STORING:
+        return Work(phase=state.phase.value, counts=(f"{show_size(state.bytes_stored)} stored",))
+    done = state.bytes_done + state.bytes_begun
+    share = None if state.is_counting else share_of_files(state.files_done, done, state.files_expected, state.bytes_expected)
     files = pluralize(state.files_done, "file", with_commas=True)
-    if state.files_expected:
-        files = f"{state.files_done:,} of about {pluralize(state.files_expected, 'file', with_commas=True)}"
-    parts = [files, f"{show_size(state.bytes_done)} done", f"{show_size(state.bytes_stored)} stored"]
-    if seconds >= 1:
-        rate = state.bytes_done / seconds
-        parts.append(f"{show_size(int(rate))}/s")
-        if state.bytes_expected > state.bytes_done and rate >= 1:
-            parts.append(f"{show_duration((state.bytes_expected - state.bytes_done) / rate)} left")
-    return ", ".join(parts)
+    counts = [files, *((show_rate(read_rate, "read"),) if read_rate >= 1 else ())]
+    counts += [show_rate(stored_rate, "stored")] if stored_rate >= 1 else []
+    counts += [f"{show_size(done)} done", f"{show_size(state.bytes_stored)} stored"]
+    if not state.is_counting:
+        left = "" if share is None else show_left(done, state.bytes_expected)
+        return Work(phase=state.phase.value, share=share, left=left, counts=tuple(counts), path=state.path)
+    counted = f"counting: {pluralize(state.files_counted, 'file', with_commas=True)}, {show_size(state.bytes_counted)}"
+    return Work(phase=counted, counts=tuple(counts), path=state.path)
 
 
 def _show_counts(counts: Counts) -> str:

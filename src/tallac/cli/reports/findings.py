@@ -8,6 +8,7 @@ import msgspec
 
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, json_report, show_size
+from tallac.cli.output.progress import Work, share_of, show_left
 from tallac.cli.output.stderr import show_name
 from tallac.dag.snapshot_name import ARCHIVES, LATEST
 from tallac.interfaces import CheckReport, Finding
@@ -104,21 +105,26 @@ def _report(context: CommandContext, hit: Hit) -> None:
 
 def show_counts(report: CheckReport) -> str:
     """Return in words what was checked."""
-    kinds = ((report.files, "file"), (report.directories, "directory"), (report.objects, "object"))
-    looked_at = ", ".join(pluralize(count, noun) for count, noun in kinds)
+    looked_at = ", ".join(pluralize(count, noun) for count, noun in _kinds(report))
     total = f" of {show_size(report.bytes_total)}" if report.bytes_total > report.bytes_read else ""
     return f"{looked_at}, {show_size(report.bytes_read)}{total} read"
 
 
-def show_share(report: CheckReport) -> str:
-    """Return how much of the data was read so far."""
-    objects = pluralize(report.objects, "object")
-    if not report.bytes_total:
-        return f"{objects}, {show_size(report.bytes_read)} read"
-    percent = min(100, 100 * report.bytes_read // report.bytes_total)
-    return f"{objects}, {show_size(report.bytes_read)} of {show_size(report.bytes_total)} read, {percent} %"
+def check_work(report: CheckReport) -> Work:
+    """Return what people see of a check's progress."""
+    counts = [pluralize(count, noun, with_commas=True) for count, noun in _kinds(report) if count]
+    if report.bytes_total:
+        counts = [f"{show_size(report.bytes_read)} of {show_size(report.bytes_total)}", *counts]
+        share, left = share_of(report.bytes_read, report.bytes_total), show_left(report.bytes_read, report.bytes_total)
+        return Work(phase=report.phase, share=share, left=left, counts=tuple(counts))
+    counts.append(f"{show_size(report.bytes_read)} read")
+    return Work(phase=report.phase, share=share_of(report.objects, report.objects_total), counts=tuple(counts))
+
+
+def _kinds(report: CheckReport) -> tuple[tuple[int, str], ...]:
+    return (report.files, "file"), (report.directories, "directory"), (report.objects, "object")
 
 
 def json_counts(report: CheckReport) -> dict[str, object]:
     """Return what was checked, for JSON: the findings by their number."""
-    return json_report(report, without=("findings",)) | {"findings": len(report.findings)}
+    return json_report(report, without=("findings", "phase", "objects_total")) | {"findings": len(report.findings)}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_report, show_size
-from tallac.cli.output.progress import ProgressLine
-from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.cli.output.progress import ProgressLine, Work, share_of
+from tallac.vault.prune.report import PruneOptions, PrunePhase, PruneReport
 from tallac.wording import pluralize
+
+_FOR_PEOPLE = ("phase", "marked_objects", "objects_total", "packs_left")
 
 
 def prune_and_report(context: CommandContext, alias: str, options: PruneOptions, *, record: str = "summary") -> int:
@@ -15,7 +17,7 @@ def prune_and_report(context: CommandContext, alias: str, options: PruneOptions,
 
     def show(report: PruneReport) -> None:
         nonlocal is_reported
-        line.show(_state(report), _fields(report))
+        line.show(prune_work(report), _fields(report))
         if report.waiting_sessions and not is_reported and not context.output.shows_progress:
             context.output.note("waiting for a backup that is running or was killed; nothing in use is deleted meanwhile")
             is_reported = True
@@ -47,12 +49,19 @@ def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:
     }
 
 
-def _state(report: PruneReport) -> str:
-    if report.waiting_sessions:
-        return f"waiting for {pluralize(report.waiting_sessions, 'session')}; {pluralize(report.deleted_packs, 'pack')} deleted"
-    in_use, deleted = pluralize(report.alive_objects, "object"), pluralize(report.deleted_packs, "pack")
-    return f"{in_use} in use, {report.dead_objects} unused, {deleted} deleted"
+def prune_work(report: PruneReport) -> Work:
+    """Return what people see of a prune's progress."""
+    deleted = f"{pluralize(report.deleted_packs, 'pack', with_commas=True)} deleted"
+    if report.phase is PrunePhase.WAITING and report.waiting_sessions:
+        return Work(phase=f"waiting for {pluralize(report.waiting_sessions, 'backup')}", counts=(deleted,))
+    if report.phase is PrunePhase.MARKING:
+        marked = f"{pluralize(report.marked_objects, 'object', with_commas=True)} in use"
+        return Work(phase="marking", share=share_of(report.marked_objects, report.objects_total), counts=(marked, deleted))
+    share = share_of(report.deleted_packs, report.deleted_packs + report.packs_left)
+    left = f"{pluralize(report.packs_left, 'pack', with_commas=True)}" if report.packs_left else ""
+    sizes = f"{show_size(report.deleted_bytes)} deleted", f"{show_size(report.written_bytes)} moved"
+    return Work(phase="deleting", share=share, left=left, counts=(deleted, *sizes))
 
 
 def _fields(report: PruneReport) -> dict[str, object]:
-    return json_report(report) | {"freed_bytes": report.freed_bytes}
+    return json_report(report, without=_FOR_PEOPLE) | {"freed_bytes": report.freed_bytes}

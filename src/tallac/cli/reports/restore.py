@@ -8,7 +8,8 @@ from typing import Self
 
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, json_report, show_duration, show_size
-from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.pace import RATE_SECONDS, Pace
+from tallac.cli.output.progress import ProgressLine, Work, share_of, share_of_files, show_left, show_rate
 from tallac.cli.output.stderr import show_name
 from tallac.restore import Change, Problem, RestoreObserver, RestoreSummary
 from tallac.wording import pluralize
@@ -25,6 +26,7 @@ class RestoreReporter:
         self._context = context
         self._folder = folder
         self._line = ProgressLine(context.output)
+        self._pace = Pace(RATE_SECONDS)
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -62,7 +64,7 @@ class RestoreReporter:
 
     def progress(self, summary: RestoreSummary) -> None:
         """Show the progress."""
-        self._line.show(_progress_text(summary, self.seconds), _fields(summary))
+        self._line.show(progress_work(summary, self._pace.note(summary.bytes)), _fields(summary))
 
 
 def report_summary(context: CommandContext, folder: str, summary: RestoreSummary, seconds: float, *, dry_run: bool) -> None:
@@ -90,18 +92,20 @@ def report_summary(context: CommandContext, folder: str, summary: RestoreSummary
     context.output.summary(rows | {"to": show_name(folder)})
 
 
-def _progress_text(summary: RestoreSummary, seconds: float) -> str:
-    files, done = pluralize(summary.files_done, "file", with_commas=True), show_size(summary.bytes)
+def progress_work(summary: RestoreSummary, rate: float) -> Work:
+    """Return what people see of a restore's progress; the rate is in bytes a second."""
+    files = pluralize(summary.files_done, "file", with_commas=True)
     if summary.files_expected:
         files = f"{summary.files_done:,} of {pluralize(summary.files_expected, 'file', with_commas=True)}"
-        done = f"{done} of {show_size(summary.bytes_expected)}"
-    parts = [files, done]
-    if seconds >= 1:
-        rate = summary.bytes / seconds
-        parts.append(f"{show_size(int(rate))}/s")
-        if 0 < summary.done_part < 1:
-            parts.append(f"{show_duration(seconds / summary.done_part - seconds)} left")
-    return ", ".join(parts)
+    counts = (files, *((show_rate(rate, "at"),) if rate >= 1 else ()), f"{show_size(summary.bytes)} restored")
+    if summary.verified:
+        share = share_of(summary.verified, summary.files_expected)
+        return Work(phase="verifying", share=share, counts=(f"{summary.verified:,} verified", *counts))
+    if summary.files_done > summary.files or not summary.bytes_expected:
+        # Nobody knows the size of what was there already.
+        return Work(phase="restoring", share=share_of(summary.files_done, summary.files_expected), counts=counts)
+    share = share_of_files(summary.files_done, summary.bytes, summary.files_expected, summary.bytes_expected)
+    return Work(phase="restoring", share=share, left=show_left(summary.bytes, summary.bytes_expected), counts=counts)
 
 
 def _counts(summary: RestoreSummary) -> str:

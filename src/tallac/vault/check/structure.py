@@ -55,7 +55,7 @@ class StructureCheck:
         self._index_store = index_store
         self._progress = progress
         self.damaged_packs: set[bytes] = set()
-        self.report = CheckReport()
+        self.report = CheckReport(phase="reading packs")
 
     def check(self, round_: ReadDataProgress | None) -> None:
         """Check everything, going on after each finding. The round says which packs to read whole; None for none of them."""

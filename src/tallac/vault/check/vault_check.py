@@ -56,6 +56,8 @@ def check_vault(
         damaged_packs=frozenset(structure.damaged_packs),
         progress=progress,
     )
+    # At most: some may hang from elsewhere, or from nothing.
+    below.report.objects_total = components.index.count()
     for each in _roots(components) if cap is None else [cap]:
         below.check(each)
     if below.report.is_healthy:

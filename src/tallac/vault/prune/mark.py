@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import ConflictError, DamageError, MissingObjectError
@@ -20,16 +20,25 @@ from tallac.vault.reading.object_reader import ObjectReader
 
 MARKS_MAX = 10
 
+PROGRESS_STEP = 500
+"""So many objects are followed between two reports."""
+
 
 class Marks:
-    """One bit for each record of one generation of the index; set for what was reached."""
+    """One bit for each record of one generation of the index; set for what was reached.
+
+    Attributes:
+        count: How many are set.
+        total: How many records there are.
+    """
 
     def __init__(self, index: VaultIndex) -> None:
         """Nothing is reached yet."""
         self._index = index
         self._generation = index.generation
-        self._bits = bytearray(index.count() // 8 + 1)
-        self._directories = bytearray(index.count() // 8 + 1)
+        self.count, self.total = 0, index.count()
+        self._bits = bytearray(self.total // 8 + 1)
+        self._directories = bytearray(self.total // 8 + 1)
 
     @property
     def is_valid(self) -> bool:
@@ -50,6 +59,7 @@ class Marks:
         number = self._number(name)
         if number is None or self._bits[number >> 3] >> (number & 7) & 1:
             return False
+        self.count += 1
         self._bits[number >> 3] |= 1 << (number & 7)
         self._directories[number >> 3] |= is_directory << (number & 7)
         return True
@@ -73,9 +83,16 @@ class Marker:
     """Marks everything that is in use."""
 
     def __init__(
-        self, backend: Backend, keeper: KeeperKey, index: VaultIndex, slots: Slots, roots: Roots, pending: Register
+        self,
+        backend: Backend,
+        keeper: KeeperKey,
+        index: VaultIndex,
+        slots: Slots,
+        roots: Roots,
+        pending: Register,
+        progress: Callable[[int, int], None] = lambda _marked, _total: None,
     ) -> None:
-        """Prepare; the index is refreshed by `mark`."""
+        """Prepare; the index is refreshed by `mark`, and `progress` is told how many objects are marked, and how many there are."""
         self._backend = backend
         self._keeper = keeper
         self._locator: LocatorKey = keeper.locator_key
@@ -83,6 +100,7 @@ class Marker:
         self._slots = slots
         self._roots = roots
         self._pending = pending
+        self._progress = progress
 
     def mark(self, session_links: Iterable[bytes]) -> Marks:
         """Mark what hangs from sessions, whose links were read before, and from all roots as they are now.
@@ -136,8 +154,12 @@ class Marker:
         """
         # What is left in damaged packs is followed too, and known to no index.
         unknown: set[bytes] = set()
+        followed = 0
         while links:
             link = links.pop()
+            followed += 1
+            if followed % PROGRESS_STEP == 0:
+                self._progress(marks.count, marks.total)
             if link.kind is LinkKind.SLOT:
                 continue  # Each slot of this vault is a root.
             name = object_name_of(self._locator.naming, link.storage_index)

@@ -20,7 +20,7 @@ from tallac.vault.mutable.pending_deletions import (
 from tallac.vault.mutable.registers import State
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import PackUse, Survey, propose, total
-from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.vault.prune.report import PruneOptions, PrunePhase, PruneReport
 from tallac.vault.prune.session_watch import SessionWatch, is_expired, links_in_use
 from tallac.vault.prune.sweep import Sweep
 from tallac.wording import pluralize
@@ -46,7 +46,13 @@ class Prune:
         self._register = components.pending_register()
         self._watch = SessionWatch(components.backend, keeper.roots, components.randomness, components.clock)
         self._marker = Marker(
-            components.backend, keeper, components.index, components.slots, components.require_roots(), self._register
+            components.backend,
+            keeper,
+            components.index,
+            components.slots,
+            components.require_roots(),
+            self._register,
+            self._report_marking,
         )
         self.report = PruneReport()
 
@@ -165,7 +171,8 @@ class Prune:
         return pending_deletions_of(self._register.swap_state(decide))
 
     def _sweep(self, pending: PendingDeletions) -> None:
-        Sweep(self._components, self._register, self.report).sweep(pending)
+        self.report.phase = PrunePhase.DELETING
+        Sweep(self._components, self._register, self.report, self._report_progress).sweep(pending)
         self._report_progress()
 
     def _foresee(self, survey: Survey) -> None:
@@ -185,7 +192,13 @@ class Prune:
         self.report.dead_objects, self.report.dead_bytes = sum_.dead, sum_.dead_size
         self._report_progress()
 
+    def _report_marking(self, marked: int, total_: int) -> None:
+        self.report.phase = PrunePhase.MARKING
+        self.report.marked_objects, self.report.objects_total = marked, total_
+        self._report_progress()
+
     def _report_waiting(self, sessions: int) -> None:
+        self.report.phase = PrunePhase.WAITING
         self.report.waiting_sessions = sessions
         self._report_progress()
 

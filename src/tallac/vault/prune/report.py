@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import msgspec
+
+
+class PrunePhase(Enum):
+    """The phase of a prune; the value is what people read."""
+
+    MARKING = "marking"
+    WAITING = "waiting"
+    DELETING = "deleting"
 
 
 class PruneOptions(msgspec.Struct, frozen=True):
@@ -32,6 +42,9 @@ class PruneReport(msgspec.Struct):
         skipped: Packs that were left because they are damaged, a sentence each.
         unmoved_packs: Packs that were left because the store has no room for what stays of them.
         room_needed: How many bytes have to be free to empty the cheapest of these.
+        phase: What is being done; this and the next three are for whoever waits.
+        marked_objects, objects_total: Objects found to be in use so far, and those that there are.
+        packs_left: Packs that are still to be deleted in this round.
     """
 
     alive_objects: int = 0
@@ -47,6 +60,10 @@ class PruneReport(msgspec.Struct):
     skipped: list[str] = msgspec.field(default_factory=list)
     unmoved_packs: int = 0
     room_needed: int = 0
+    phase: PrunePhase = PrunePhase.MARKING
+    marked_objects: int = 0
+    objects_total: int = 0
+    packs_left: int = 0
 
     @property
     def freed_bytes(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -81,11 +81,12 @@ def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
 class Sweep:
     """One pass over all that is decided, by this prune or by one that was interrupted."""
 
-    def __init__(self, components: VaultComponents, register: Register, report: PruneReport) -> None:
-        """Take the register of pending deletions, and a report to add to."""
+    def __init__(self, components: VaultComponents, register: Register, report: PruneReport, progress: Callable[[], None]) -> None:
+        """Take the register of pending deletions, and a report to add to; `progress` is called each time that it has changed."""
         self._components = components
         self._register = register
         self._report = report
+        self._progress = progress
         self._index = components.index
         self._reserve = components.reserve
         self._stored = StoredPacks(components.backend, components.locator.structure_key)
@@ -98,6 +99,7 @@ class Sweep:
         decided = [entry for entry in pending.packs.values() if entry.is_decided]
         present = [entry for entry in decided if entry.pack in listed or entry.pack in indexed]
         deleted = {entry.pack for entry in decided} - {entry.pack for entry in present}
+        self._report.packs_left = len(present)
         whole = [entry.pack for entry in present if entry.offsets is None]
         self._delete_whole(whole, listed)
         deleted.update(whole)
@@ -201,6 +203,8 @@ class Sweep:
             self._components.backend.delete(pack_path(pack))
             self._report.deleted_packs += 1
             self._report.deleted_bytes += listed.get(pack, 0)
+            self._report.packs_left -= 1
+            self._progress()
 
     def _empty(self, deleted: set[bytes]) -> None:
         """Take what was deleted out of the pending deletions, but for the names of the last packs."""
