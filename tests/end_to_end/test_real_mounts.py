@@ -1,7 +1,9 @@
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +75,32 @@ def test_exfat_has_no_fifos(tallac: Tallac, tmp_path: Path, mount: Path) -> None
         subprocess.run(["umount", str(mount)], check=True)
     finally:
         subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+
+
+def test_a_server_that_hangs_is_not_asked(tallac: Tallac, tmp_path: Path) -> None:
+    """A FUSE server that was stopped answers nobody: a backup that leaves it out, by a pattern or with -x, ends all the same."""
+    need("mergerfs")
+    source = tmp_path / "source"
+    for folder in (source / "hung", source / "d", tmp_path / "branch"):
+        folder.mkdir(parents=True)
+    (source / "d" / "thesis.txt").write_text("thesis")
+    (tmp_path / "branch" / "f").write_text("elsewhere")
+    server = subprocess.Popen(
+        ["mergerfs", "-f", "-o", "cache.attr=0,cache.entry=0", str(tmp_path / "branch"), str(source / "hung")]
+    )
+    try:
+        while not os.path.ismount(source / "hung"):
+            assert server.poll() is None
+            time.sleep(0.05)
+        server.send_signal(signal.SIGSTOP)
+        assert tallac("-q", "backup", source, "tallac:excluded", "--exclude", "/hung").err == ""
+        assert tallac("-q", "backup", source, "tallac:elsewhere", "-x").err == ""
+    finally:
+        server.send_signal(signal.SIGCONT)
+        subprocess.run(["umount", str(source / "hung")], check=True)
+        server.wait()
+    assert tallac("ls", "tallac:excluded/Latest").lines == [b"d"]
+    assert tallac("ls", "tallac:elsewhere/Latest").lines == [b"d", b"hung"]
+    assert tallac("ls", "tallac:elsewhere/Latest/hung").lines == []
+    tallac("restore", "tallac:elsewhere/Latest", source, "--overwrite", "if-changed", "--delete")
+    assert (source / "hung").is_dir()

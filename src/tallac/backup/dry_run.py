@@ -92,7 +92,7 @@ def dry_run(
             stack=stack.enter_context(DirectoryStack(root, filesystem=filesystem)),
             own=request.own,
             trusts_timestamps=request.trusts_timestamps,
-            comparison=Comparison(filesystem.mounts(), request.unchanged_by),
+            comparison=Comparison(filesystem.mounts().seen_from(request.source), request.unchanged_by),
         )
         target = None if grid is None else find_target(grid, request.root, request.path)
         selection = request.selection.at_root(request.source, filesystem.fstat(root).st_dev, request.scope, request.own.file_inodes)

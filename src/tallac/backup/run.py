@@ -204,7 +204,7 @@ class _Run:
                 stack=walked,
                 own=self._request.own,
                 trusts_timestamps=self._request.trusts_timestamps,
-                comparison=Comparison(self._filesystem.mounts(), self._request.unchanged_by),
+                comparison=Comparison(self._filesystem.mounts().seen_from(self._request.source), self._request.unchanged_by),
             )
             recorded = find_recorded(self._grid, target, self._request, record, ledger)
             if not ledger.has_previous:

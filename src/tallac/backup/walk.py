@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import stat
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -24,17 +25,21 @@ from tallac.errors import SourceError
 from tallac.source import (
     ChosenScan,
     DirectorySelection,
+    MountPoint,
     Scan,
     SourceEntry,
     metadata_of,
     read_attributes,
     read_attributes_beneath,
     read_link,
+    scan_nothing,
 )
 from tallac.sourcedb import DirectoryRow
 
 _EMPTY_FILE = encode_cap(LiteralFile(b""))
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+# fs/nfs/unlink.c: the file's number and a counter.
+_NFS_NAME = re.compile(rb"\.nfs[0-9a-f]{24}")
 
 
 class _VisitRequest(NamedTuple):
@@ -127,6 +132,11 @@ class Walk:
 
     def _visit(self, request: _VisitRequest) -> _Visit:
         read_ns = self._context.clock.now_ns()
+        if request.selection.is_hollow:
+            # Nothing is asked of what is mounted there, whose server may have gone.
+            with scan_nothing() as nothing:
+                return (yield from self._look(request, ChosenScan(nothing, request.selection), read_ns))
+        mounted = self._context.comparison.mounts.names.get(request.path, {})
         try:
             if request.name:
                 self._stack.enter(request.name, to_pass=request.selection.scope is not None)
@@ -135,7 +145,7 @@ class Walk:
             return None
         try:
             try:
-                listing = request.selection.scan(self._stack.descriptor, self._context.filesystem)
+                listing = request.selection.scan(self._stack.descriptor, self._context.filesystem, mounted)
             except OSError as error:
                 if not request.name:
                     raise SourceError(f"{display_path(request.path)}: can't be listed: {error.strerror}") from error
@@ -145,17 +155,17 @@ class Walk:
                 self._report_progress(request, len(listing))
                 if self._is_recognised_own(request, listing):
                     return None
-                chosen = ChosenScan(listing, self._select(request, listing))
+                chosen = ChosenScan(listing, self._select(request, listing, mounted))
                 return (yield from self._look(request, chosen, read_ns))
         finally:
             if request.name:
                 self._stack.leave()
 
-    def _select(self, request: _VisitRequest, listing: Scan) -> DirectorySelection:
+    def _select(self, request: _VisitRequest, listing: Scan, mounted: Mapping[bytes, MountPoint]) -> DirectorySelection:
         def notice(name: bytes, message: str) -> None:
             self._ledger.observer.notice(join_path(request.path, name), message)
 
-        return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._context.filesystem)
+        return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._context.filesystem, mounted)
 
     def _is_recognised_own(self, request: _VisitRequest, listing: Scan) -> bool:
         # What the user has named is wanted, and in a directory that leads to sources only their names are looked at.
@@ -175,9 +185,8 @@ class Walk:
         is_traverse_only = request.selection.scope is not None
         row = None if is_traverse_only else self._record.directory(request.path)
         recorded = request.recorded if row is None else Recorded(row.encoded, row.read_ns, row.epoch == self._epoch)
-        pending = PendingDirectory(
-            request.path, self._stack.components, read_ns, None if recorded is None else recorded.encoded, signature
-        )
+        components = (*self._stack.components, request.name) if request.selection.is_hollow else self._stack.components
+        pending = PendingDirectory(request.path, components, read_ns, None if recorded is None else recorded.encoded, signature)
         pending.is_traverse_only = is_traverse_only
         before = _Before()
         if row is not None and signature is not None and self._is_recognised(row, signature):
@@ -222,6 +231,9 @@ class Walk:
         )
         provisional = ProvisionalEntries(self._record, pending.path)
         for found in listing.entries(partial(self._exclude, pending)):
+            if self._is_deleted_but_open(found):
+                self._pass_by_deleted(pending, found)
+                continue
             old = old_entries.find(found.name)
             if not self._comparison.is_safe(found, pending.read_ns):
                 pending.discard_signature()
@@ -261,8 +273,13 @@ class Walk:
             if found.name not in self._own.names(pending.path):
                 pending.discard_signature()
             return
-        is_same = old is not None and request.recorded is not None and self._is_as_recorded(found, old, request.recorded.read_ns)
-        metadata = old.metadata if old is not None and is_same else self._directory_metadata(pending, found, request)
+        if found.device < 0:
+            # Nobody has looked at it. What was known of it while its server answered stays.
+            metadata = old.metadata if old is not None and old.is_directory else Metadata()
+        else:
+            read_ns = None if request.recorded is None else request.recorded.read_ns
+            is_same = old is not None and read_ns is not None and self._is_as_recorded(found, old, read_ns)
+            metadata = old.metadata if old is not None and is_same else self._directory_metadata(pending, found, request)
         metadata = _with_extent(metadata, request.selection)
         if isinstance(visited, DirectoryRow):
             self._ledger.directories.add(Change.UNCHANGED, 1 + visited.directories)
@@ -282,6 +299,8 @@ class Walk:
         return (yield request)
 
     def _directory_metadata(self, pending: PendingDirectory, found: SourceEntry, request: _VisitRequest) -> Metadata:
+        if request.selection.is_hollow:
+            return metadata_of(found)
         filesystem = self._context.filesystem
         is_traverse_only = request.selection.scope is not None
         try:
@@ -346,6 +365,19 @@ class Walk:
             self._ledger.outward.add(path, target)
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
         self._add(pending, entry, compare(entry, old))
+
+    def _is_deleted_but_open(self, found: SourceEntry) -> bool:
+        """Whether this is how an NFS client shows a file that was deleted while some program still had it open."""
+        return (
+            found.name.startswith(b".nfs")
+            and bool(_NFS_NAME.fullmatch(found.name))
+            and self._comparison.mounts.is_nfs(found.device)
+        )
+
+    def _pass_by_deleted(self, pending: PendingDirectory, found: SourceEntry) -> None:
+        pending.excluded += 1
+        path = join_path(pending.path, found.name)
+        self._ledger.observer.notice(path, "left out: on NFS this is a file that was deleted while a program has it open")
 
     def _is_own(self, path: bytes, found: SourceEntry) -> bool:
         return self._own.holds(path, found, self._stack.descriptor)

@@ -16,10 +16,10 @@ from tallac.source.capture import (
 )
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
-from tallac.source.filesystem import REAL, FileSystem, Mounts
+from tallac.source.filesystem import REAL, FileSystem, MountPoint, Mounts
 from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace
 from tallac.source.patterns import Patterns
-from tallac.source.scan import RUN_COUNT_MAX, Scan, scan
+from tallac.source.scan import RUN_COUNT_MAX, Scan, scan, scan_nothing
 from tallac.source.scope import Scope
 from tallac.source.selection import (
     CACHE_MARKER,
@@ -49,6 +49,7 @@ __all__ = [
     "DirectoryStack",
     "FileSystem",
     "MarkerFile",
+    "MountPoint",
     "Mounts",
     "OwnFiles",
     "OwnKind",
@@ -71,5 +72,6 @@ __all__ = [
     "read_xattrs",
     "read_xattrs_beneath",
     "scan",
+    "scan_nothing",
     "signature",
 ]

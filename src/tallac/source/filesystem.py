@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 if sys.platform != "win32":
     import fcntl
@@ -31,15 +32,38 @@ _MOVING_NUMBERS = frozenset({"vfat", "msdos", "exfat", "fuse", "fuseblk", "cifs"
 _FAR_CLOCKS = frozenset({"nfs", "nfs4", "9p", "ceph", "afs"})
 
 
+# Whoever asks these for anything waits for a server, which may never answer; or has something mounted by asking (autofs).
+_SERVED = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "fuse", "autofs", "vboxsf", "lustre", "glusterfs"})
+
+
+class MountPoint(NamedTuple):
+    """What is mounted on a name.
+
+    Attributes:
+        device: The file system's device number.
+        kind: Its kind, as the kernel names it.
+    """
+
+    device: int
+    kind: str
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server or another process answers for it, so that looking at it may take for ever."""
+        return _base(self.kind) in _SERVED
+
+
 class Mounts:
     """The mounted file systems.
 
     Attributes:
         kinds: By device, the file system's kind as the kernel names it.
-        names: By folder, the names in it that something is mounted on.
+        names: By folder, the names in it that something is mounted on, and what.
     """
 
-    def __init__(self, kinds: Mapping[int, str] | None = None, names: Mapping[bytes, frozenset[bytes]] | None = None) -> None:
+    def __init__(
+        self, kinds: Mapping[int, str] | None = None, names: Mapping[bytes, Mapping[bytes, MountPoint]] | None = None
+    ) -> None:
         self.kinds = dict(kinds or {})
         self.names = dict(names or {})
         self._moving = frozenset(device for device, kind in self.kinds.items() if _base(kind) in _MOVING_NUMBERS)
@@ -59,17 +83,19 @@ class Mounts:
     def of_table(table: bytes) -> Mounts:
         """Read a table in the form of `/proc/PID/mountinfo` (proc(5))."""
         kinds: dict[int, str] = {}
-        names: dict[bytes, set[bytes]] = {}
+        names: dict[bytes, dict[bytes, MountPoint]] = {}
         for line in table.splitlines():
             fields, _, source = line.partition(b" - ")
             parts = fields.split(b" ")
             if len(parts) < 5 or not source:
                 continue
             major, _, minor = parts[2].partition(b":")
-            kinds[os.makedev(int(major), int(minor))] = os.fsdecode(source.split(b" ")[0])
+            device, kind = os.makedev(int(major), int(minor)), os.fsdecode(source.split(b" ")[0])
+            kinds[device] = kind
             folder, name = os.path.split(_ESCAPE.sub(lambda found: bytes([int(found[1], 8)]), parts[4]))
-            names.setdefault(folder, set()).add(name)
-        return Mounts(kinds, {folder: frozenset(found) for folder, found in names.items()})
+            # Of what is mounted over each other the last one is seen.
+            names.setdefault(folder, {})[name] = MountPoint(device, kind)
+        return Mounts(kinds, names)
 
     def seen_from(self, path: bytes) -> Mounts:
         """Return the same with folders as they are called below a path that may lead through links."""

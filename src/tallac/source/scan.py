@@ -34,9 +34,11 @@ class Scan(Protocol):
 
     Attributes:
         failures: Names that are there and could not be looked at, with the reason. What vanished meanwhile is not among them.
+        waiting: Directories that were not looked at, as the caller wished.
     """
 
     failures: list[Failure]
+    waiting: list[bytes]
 
     def __iter__(self) -> Iterator[SourceEntry]: ...
 
@@ -52,6 +54,10 @@ class Scan(Protocol):
         """Return those of some names that are there."""
         ...
 
+    def look_at(self, name: bytes, descriptor: int, filesystem: FileSystem) -> None:
+        """Look at one of the names that wait, in the open directory, before anything is iterated."""
+        ...
+
     def signature(self) -> bytes:
         """Hash the listing; see `tallac.source.signature`."""
         ...
@@ -64,11 +70,12 @@ class Scan(Protocol):
 class ShortScan:
     """A listing in memory. Entries are made as they are asked for: of an unchanged directory only the signature is."""
 
-    def __init__(self, statuses: dict[bytes, os.stat_result], failures: list[Failure]) -> None:
+    def __init__(self, statuses: dict[bytes, os.stat_result], failures: list[Failure], waiting: list[bytes]) -> None:
         """Take what `stat` said of each name."""
         self._names = sorted(statuses)
         self._statuses = statuses
         self.failures = failures
+        self.waiting = waiting
 
     def __iter__(self) -> Iterator[SourceEntry]:
         statuses = self._statuses
@@ -87,6 +94,13 @@ class ShortScan:
         statuses = self._statuses
         return {name: SourceEntry.of(name, statuses[name]) for name in names if name in statuses}
 
+    def look_at(self, name: bytes, descriptor: int, filesystem: FileSystem) -> None:
+        """See `Scan`."""
+        status = _look_at(self, name, descriptor, filesystem)
+        if status is not None:
+            self._statuses[name] = status
+            self._names = sorted(self._statuses)
+
     def signature(self) -> bytes:
         """See `Scan`."""
         return signature_of_statuses(self._names, self._statuses)
@@ -101,11 +115,12 @@ class ShortScan:
 class LongScan:
     """A listing on disk."""
 
-    def __init__(self, spill: SortedSpill, count: int, failures: list[Failure]) -> None:
+    def __init__(self, spill: SortedSpill, count: int, failures: list[Failure], waiting: list[bytes]) -> None:
         """Take a spill, which is closed with the scan."""
         self._spill = spill
         self._count = count
         self.failures = failures
+        self.waiting = waiting
 
     def __iter__(self) -> Iterator[SourceEntry]:
         return iter(self._spill)
@@ -121,6 +136,13 @@ class LongScan:
         """See `Scan`."""
         return {entry.name: entry for entry in self._spill if entry.name in names} if names else {}
 
+    def look_at(self, name: bytes, descriptor: int, filesystem: FileSystem) -> None:
+        """See `Scan`."""
+        status = _look_at(self, name, descriptor, filesystem)
+        if status is not None:
+            self._spill.add_run([SourceEntry.of(name, status)])
+            self._count += 1
+
     def signature(self) -> bytes:
         """See `Scan`."""
         return signature(self._spill)
@@ -132,13 +154,16 @@ class LongScan:
         self._spill.close()
 
 
-def scan(descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int = RUN_COUNT_MAX) -> Scan:
+def scan(
+    descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int = RUN_COUNT_MAX, later: Collection[bytes] = ()
+) -> Scan:
     """List an open directory: one `scandir`, and one `lstat` a name.
 
     Args:
         descriptor: The directory; it stays open and can be scanned again.
         filesystem: The calls to use.
         run_count_max: How many names may be in memory.
+        later: Directories that are not looked at yet; see `Scan.waiting`.
 
     Raises:
         OSError: The directory can't be listed, or not to its end.
@@ -146,12 +171,16 @@ def scan(descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int =
     """
     found: dict[bytes, os.stat_result] = {}
     failures: list[Failure] = []
+    waiting: list[bytes] = []
     spill: SortedSpill | None = None
     count = 0
     try:
         with filesystem.scandir(descriptor) as listing:
             for listed in listing:
                 name = listed.name.encode(_ENCODING, _ENCODING_ERRORS)
+                if name in later and _is_listed_as_directory(listed):
+                    waiting.append(name)
+                    continue
                 try:
                     found[name] = listed.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -163,9 +192,9 @@ def scan(descriptor: int, *, filesystem: FileSystem = REAL, run_count_max: int =
                     spill = spill or SortedSpill()
                     count += _spill(found, spill)
         if spill is None:
-            return ShortScan(found, failures)
+            return ShortScan(found, failures, waiting)
         count += _spill(found, spill)
-        return LongScan(spill, count, failures)
+        return LongScan(spill, count, failures, waiting)
     except BaseException:
         if spill is not None:
             spill.close()
@@ -181,12 +210,24 @@ def scan_names(descriptor: int, names: Iterable[bytes], *, filesystem: FileSyste
             found[name] = filesystem.lstat(name, descriptor)
         except OSError as error:
             failures.append(Failure(name, error, False))
-    return ShortScan(found, failures)
+    return ShortScan(found, failures, [])
 
 
 def scan_nothing() -> Scan:
     """Return an empty listing, for a directory that is not entered."""
-    return ShortScan({}, [])
+    return ShortScan({}, [], [])
+
+
+def _look_at(listing: Scan, name: bytes, descriptor: int, filesystem: FileSystem) -> os.stat_result | None:
+    """Take a name out of those that wait, and look at it; None where that fails, which the listing then knows."""
+    listing.waiting.remove(name)
+    try:
+        return filesystem.lstat(name, descriptor)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        listing.failures.append(Failure(name, error, True))
+        return None
 
 
 def _is_listed_as_directory(listed: os.DirEntry[str]) -> bool:

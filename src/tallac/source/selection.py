@@ -7,9 +7,11 @@ directory has a digest of all that its choice depends on beside its own listing:
 from __future__ import annotations
 
 import errno
+import heapq
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -20,9 +22,9 @@ from tallac.dag import SnapshotRules
 from tallac.errors import PatternError
 from tallac.source.descriptors import open_regular
 from tallac.source.entry import SourceEntry
-from tallac.source.filesystem import REAL, FileSystem
+from tallac.source.filesystem import REAL, FileSystem, MountPoint
 from tallac.source.patterns import Patterns
-from tallac.source.scan import Scan, scan, scan_names, scan_nothing
+from tallac.source.scan import Scan, scan, scan_names
 from tallac.source.scope import Scope
 
 IGNORE_FILE = b".tallacignore"
@@ -196,18 +198,22 @@ class DirectorySelection(msgspec.Struct, frozen=True):
             return there
         return there.begun(device, levels[0].prefix.rstrip("/") if levels else "")
 
-    def scan(self, descriptor: int, filesystem: FileSystem = REAL) -> Scan:
-        """List the directory as far as it is looked at. Raises as `scan` does."""
-        if self.is_hollow:
-            return scan_nothing()
+    def scan(self, descriptor: int, filesystem: FileSystem = REAL, mounted: Collection[bytes] = ()) -> Scan:
+        """List the directory as far as it is looked at; the names that something is mounted on wait. Raises as `scan` does."""
         if self.scope is not None:
             return scan_names(descriptor, self.scope.below, filesystem=filesystem)
-        return scan(descriptor, filesystem=filesystem)
+        return scan(descriptor, filesystem=filesystem, later=mounted)
 
     def reading(
-        self, listing: Scan, descriptor: int, path: bytes, notice: Callable[[bytes, str], None], filesystem: FileSystem = REAL
+        self,
+        listing: Scan,
+        descriptor: int,
+        path: bytes,
+        notice: Callable[[bytes, str], None],
+        filesystem: FileSystem = REAL,
+        mounted: Mapping[bytes, MountPoint] | None = None,
     ) -> DirectorySelection:
-        """Take in what the directory's own files say.
+        """Take in what the directory's own files say; then look at those names that wait and are wanted.
 
         Args:
             listing: The directory's.
@@ -215,7 +221,22 @@ class DirectorySelection(msgspec.Struct, frozen=True):
             path: Its absolute path.
             notice: Called with the name of a file that can't be used, and what follows from that.
             filesystem: The calls to use.
+            mounted: What is mounted on names in it.
         """
+        selection = self._reading(listing, descriptor, path, notice, filesystem)
+        for name in tuple(listing.waiting):
+            mount_point = None if mounted is None else mounted.get(name)
+            if not (selection.excludes(_unseen(name)) or (mount_point is not None and selection.passes_by(mount_point))):
+                listing.look_at(name, descriptor, filesystem)
+        return selection
+
+    def passes_by(self, mount_point: MountPoint) -> bool:
+        """Whether nothing is asked about a mount point: it is another file system's, and its server might not answer."""
+        return self.device is not None and mount_point.device != self.device and mount_point.is_served
+
+    def _reading(
+        self, listing: Scan, descriptor: int, path: bytes, notice: Callable[[bytes, str], None], filesystem: FileSystem
+    ) -> DirectorySelection:
         found = {name for name, entry in listing.find(self.root.names_wanted).items() if entry.is_regular}
         if not found:
             return self
@@ -263,9 +284,9 @@ class DirectorySelection(msgspec.Struct, frozen=True):
             return replace(self, levels=levels)
         return replace(self, digest=_digest(self.digest, b"device"), levels=levels, device=device)
 
-    def sign(self, signature: bytes) -> bytes:
-        """Make a listing's signature one of the listing and of what is left out of it."""
-        return _digest(self.digest, signature) if self.digest else signature
+    def sign(self, signature: bytes, unseen: Sequence[bytes] = ()) -> bytes:
+        """Make a listing's signature one of the listing, of what is left out of it, and of names that were not looked at."""
+        return _digest(self.digest, signature, *unseen) if self.digest or unseen else signature
 
     def excludes(self, found: SourceEntry) -> bool:
         """Whether an entry of the directory is left out."""
@@ -290,6 +311,8 @@ class ChosenScan:
 
     Attributes:
         failures: Names that could not be looked at, and are not left out anyway.
+        unseen: Mount points of other file systems that are left out, and that nobody has looked at. They are among the entries, as
+            directories of which nothing is known.
     """
 
     def __init__(self, listing: Scan, selection: DirectorySelection) -> None:
@@ -297,14 +320,22 @@ class ChosenScan:
         self.selection = selection
         self._listing = listing
         self.failures: list[tuple[bytes, OSError]] = []
-        self._unseen: list[SourceEntry] = []
+        self.unseen: dict[bytes, SourceEntry] = {}
+        self._excluded: list[SourceEntry] = []
+        for name in listing.waiting:
+            self._leave_out(_unseen(name))
         for name, error, is_directory in listing.failures:
-            kind = stat.S_IFDIR if is_directory else stat.S_IFREG
-            unseen = SourceEntry(name, kind, 0, 0, 0, 0, 0, 0, -1, 1, 0, 0)
-            if selection.excludes(unseen) or (is_directory and self._is_dead_mount(error)):
-                self._unseen.append(unseen)
+            found = _unseen(name, stat.S_IFDIR if is_directory else stat.S_IFREG)
+            if selection.excludes(found) or (is_directory and self._is_dead_mount(error)):
+                self._leave_out(found)
             else:
                 self.failures.append((name, error))
+
+    def _leave_out(self, found: SourceEntry) -> None:
+        if self.selection.excludes(found):
+            self._excluded.append(found)
+        else:
+            self.unseen[found.name] = found
 
     def _is_dead_mount(self, error: OSError) -> bool:
         """Whether an error says that another file system is there, where such ones are left out: its server is gone, or refuses us.
@@ -316,17 +347,17 @@ class ChosenScan:
 
     def signature(self) -> bytes | None:
         """Hash the listing together with what is left out of it; None where the listing has failures."""
-        return None if self.failures else self.selection.sign(self._listing.signature())
+        return None if self.failures else self.selection.sign(self._listing.signature(), sorted(self.unseen))
 
     def entries(self, on_excluded: Callable[[SourceEntry], None]) -> Iterator[SourceEntry]:
         """Iterate over what is backed up, in the order of names; `on_excluded` is called with the rest."""
-        for unseen in self._unseen:
-            on_excluded(unseen)
+        for excluded in self._excluded:
+            on_excluded(excluded)
         device = self.selection.device
         if not self.selection.has_rules and device is None:
             yield from self._listing
             return
-        for found in self._listing:
+        for found in self._with_unseen(self._listing):
             if self.selection.excludes(found):
                 on_excluded(found)
                 continue
@@ -336,9 +367,20 @@ class ChosenScan:
 
     def directories(self) -> Iterator[SourceEntry]:
         """Iterate over the subdirectories among them."""
+        directories = self._with_unseen(self._listing.directories())
         if not self.selection.has_rules:
-            return self._listing.directories()
-        return (found for found in self._listing.directories() if not self.selection.excludes(found))
+            return directories
+        return (found for found in directories if not self.selection.excludes(found))
+
+    def _with_unseen(self, entries: Iterable[SourceEntry]) -> Iterator[SourceEntry]:
+        if not self.unseen:
+            return iter(entries)
+        return heapq.merge(entries, sorted(self.unseen.values(), key=attrgetter("name")), key=attrgetter("name"))
+
+
+def _unseen(name: bytes, kind: int = stat.S_IFDIR) -> SourceEntry:
+    """Return an entry for a name of which only the kind is known, if that."""
+    return SourceEntry(name, kind, 0, 0, 0, 0, 0, 0, -1, 1, 0, 0)
 
 
 def _begins_with(marker: MarkerFile, read: ReadBeginning, notice: Callable[[bytes, str], None]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -12,10 +12,12 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.backup.conftest import WatchedFileSystem
 
-from tallac.source import Patterns, Selection
+from tallac.source import MountPoint, Mounts, Patterns, Selection
 
 if TYPE_CHECKING:
     from tests.unit.backup.conftest import Bench
+
+LATEST = (b"backups", b"Latest")
 
 
 class _Dead:
@@ -100,3 +102,116 @@ def test_what_is_mounted_is_counted_and_named(bench: Bench) -> None:
         bench.excluded.clear()
         assert bench.back_up().excluded == 1
         assert bench.excluded == [os.fsencode(bench.source / "m")]
+
+
+class HungMounts(WatchedFileSystem):
+    """Has something mounted on each name that begins with `hung`; whoever looks at one would wait for ever.
+
+    Attributes:
+        asked: The names that were looked at, or opened, all the same.
+    """
+
+    def __init__(self, source: bytes, device: int, kind: str) -> None:
+        super().__init__()
+        point = MountPoint(device, kind)
+        self._mounts = Mounts({device: kind}, {source: {b"hung": point}, os.path.join(source, b"d"): {b"hung-2": point}})
+        self.asked: list[str] = []
+
+    def mounts(self) -> Mounts:
+        return self._mounts
+
+    def scandir(self, descriptor: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        return self._noticing(super().scandir(descriptor))
+
+    @contextmanager
+    def _noticing(self, listing: AbstractContextManager[Iterator[os.DirEntry[str]]]) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with listing as entries:
+            yield (
+                cast("os.DirEntry[str]", _Asked(entry, self.asked)) if entry.name.startswith("hung") else entry for entry in entries
+            )
+
+    def lstat(self, name: bytes, directory: int) -> os.stat_result:
+        if name.startswith(b"hung"):
+            self.asked.append(os.fsdecode(name))
+        return super().lstat(name, directory)
+
+    def open(self, name: bytes, flags: int, directory: int | None = None) -> int:
+        if name.startswith(b"hung"):
+            self.asked.append(os.fsdecode(name))
+        return super().open(name, flags, directory)
+
+
+class _Asked(_Dead):
+    def __init__(self, entry: os.DirEntry[str], asked: list[str]) -> None:
+        super().__init__(entry, 0)
+        self._asked = asked
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """Note that somebody has asked."""
+        self._asked.append(self.name)
+        return self._entry.stat(follow_symlinks=follow_symlinks)
+
+
+@pytest.fixture
+def hung(bench: Bench) -> Callable[[str], HungMounts]:
+    """Fill a source with a file, a directory and mount points of a kind."""
+    (bench.source / "d" / "hung-2").mkdir(parents=True)
+    (bench.source / "hung").mkdir()
+    (bench.source / "z").write_text("content")
+
+    def make(kind: str) -> HungMounts:
+        bench.filesystem = HungMounts(os.fsencode(bench.source), 77, kind)
+        return bench.filesystem
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "ext4"])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_what_is_excluded_is_not_asked(bench: Bench, hung: Callable[[str], HungMounts], kind: str, in_file: bool) -> None:
+    """A server that does not answer can't hold up a backup that leaves it out, by a pattern or by an ignore file."""
+    filesystem = hung(kind)
+    if in_file:
+        (bench.source / ".tallacignore").write_text("hung*\n")
+    else:
+        bench.selection = Selection(Patterns.of(("hung*",)))
+    first, second = bench.back_up(), bench.back_up()
+    assert [(summary.unreadable, summary.excluded) for summary in (first, second)] == [(0, 2)] * 2
+    assert filesystem.asked == []
+    assert second.files.unchanged == 1 + in_file
+    assert bench.names(*LATEST) == [b".tallacignore"] * in_file + [b"d", b"z"]
+
+
+def test_another_file_system_is_not_asked(bench: Bench, hung: Callable[[str], HungMounts]) -> None:
+    """With `-x` the mount point of a server is kept as an empty directory of which the snapshot says that something was mounted."""
+    filesystem = hung("nfs4")
+    bench.selection = replace(bench.selection, one_file_system=True)
+    first = bench.back_up()
+    assert (first.unreadable, first.excluded, filesystem.asked) == (0, 2, [])
+    entry = bench.entry(*LATEST, b"hung")
+    assert (entry.metadata.mounted, entry.metadata.mode, bench.names(*LATEST, b"hung")) == (True, None, [])
+    second = bench.back_up()
+    assert (second.cap, second.excluded, second.directories.changed, filesystem.asked) == (first.cap, 2, 0, [])
+
+
+def test_a_dead_mount_point_is_kept_as_what_it_was(bench: Bench) -> None:
+    """What was known of it stays while its server has gone, and that something was mounted is known in any case."""
+    (bench.source / "dead-m").mkdir(mode=0o750)
+    (bench.source / "f").write_text("content")
+    bench.filesystem.elsewhere = (bench.source / "dead-m").stat().st_ino
+    bench.selection = replace(bench.selection, one_file_system=True)
+    bench.back_up()
+    alive = bench.entry(*LATEST, b"dead-m")
+    bench.filesystem = DeadMounts(errno.ENOTCONN)
+    bench.back_up()
+    assert bench.entry(*LATEST, b"dead-m").metadata == alive.metadata
+    assert alive.metadata.mounted
+
+
+def test_a_local_disk_is_asked(bench: Bench, hung: Callable[[str], HungMounts]) -> None:
+    """No server can hang there; its mount point keeps its mode and times."""
+    filesystem = hung("ext4")
+    bench.selection = replace(bench.selection, one_file_system=True)
+    bench.back_up()
+    assert filesystem.asked
+    assert bench.entry(*LATEST, b"hung").metadata.mode is not None
