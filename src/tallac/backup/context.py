@@ -1,20 +1,20 @@
-"""Everything a source walk needs, behind the narrowest protocols."""
+"""Everything a source walk needs, behind the narrowest protocols; and what it asks of itself for each directory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Generator, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from tallac.backup.decide import Comparison
 from tallac.backup.pending_directory import DirectoryAssembler, PendingDirectory
-from tallac.backup.recorded import StoredBefore
+from tallac.backup.recorded import Recorded, StoredBefore
 from tallac.backup.summary import Ledger
 from tallac.dag import Entry
 from tallac.interfaces import CapReader, Clock, Holdings
-from tallac.source import DirectoryStack, FileSystem, OwnFiles, SourceEntry
-from tallac.sourcedb import SourceRecord
+from tallac.source import DirectorySelection, DirectoryStack, FileSystem, OwnFiles, SourceEntry
+from tallac.sourcedb import DirectoryRow, SourceRecord
 
 
 class FileQueue(Protocol):
@@ -49,3 +49,35 @@ class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
     own: OwnFiles
     trusts_timestamps: bool = True
     comparison: Comparison = msgspec.field(default_factory=Comparison)
+
+
+class VisitRequest(NamedTuple):
+    """A directory that is to be visited; one without a name is the source itself."""
+
+    name: bytes
+    path: bytes
+    recorded: Recorded | None
+    selection: DirectorySelection
+
+
+Visited: TypeAlias = DirectoryRow | PendingDirectory | None
+"""The outcome of a visit: a row where nothing has changed, else a pending directory; None where it is left out."""
+
+Visit: TypeAlias = Generator[VisitRequest, Visited, Visited]
+
+
+class Before(NamedTuple):
+    """The visits made below a directory while it still looked unchanged.
+
+    Attributes:
+        last: The last subdirectory that was visited; b"" where none was. Those before it came out unchanged.
+        visited: What came of that one.
+        is_unchanged: Whether the directory is as it was recorded.
+        files, size: What the unchanged subdirectories hold.
+    """
+
+    last: bytes = b""
+    visited: Visited = None
+    is_unchanged: bool = False
+    files: int = 0
+    size: int = 0

@@ -18,7 +18,7 @@ from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.summary import Observer, Progress
 from tallac.dag import join_path
 from tallac.errors import LocalStateError, TallacError
-from tallac.source import REAL, ChosenScan, DirectorySelection, DirectoryStack, FileSystem, OwnFiles, Scan, Scope, Selection
+from tallac.source import REAL, ChosenScan, DirectorySelection, DirectoryStack, FileSystem, Mounts, OwnFiles, Scan, Scope, Selection
 from tallac.workers.pool import WorkerPool, can_start_workers
 
 START_AFTER_NS = 1_000_000_000
@@ -105,12 +105,14 @@ class _Counting:
 
     def __init__(self, own: OwnFiles, stack: DirectoryStack, filesystem: FileSystem) -> None:
         self._own = OwnLeftOut(own, filesystem, Observer())
+        self._mounts = Mounts()
         self._stack = stack
         self._filesystem = filesystem
         self._files = self._size = 0
 
     def run(self, source: bytes, selection: DirectorySelection) -> Iterator[SourceCount]:
         """Go through the source; as `CountTask.count`. Trees may be deeper than Python's stack, so visits have one of their own."""
+        self._mounts = self._filesystem.mounts().seen_from(source)
         visits = [self._visit(_Below(b"", source, selection))]
         try:
             while visits:
@@ -131,7 +133,8 @@ class _Counting:
         except OSError:
             return
         try:
-            with directory.selection.scan(self._stack.descriptor, self._filesystem) as listing:
+            mounted = self._mounts.names.get(directory.path, {})
+            with directory.selection.scan(self._stack.descriptor, self._filesystem, mounted) as listing:
                 yield from self._count(directory, listing)
         except (OSError, LocalStateError):
             return
@@ -143,15 +146,17 @@ class _Counting:
         descriptor, path, is_passage = self._stack.descriptor, directory.path, directory.selection.scope is not None
         if directory.name and not is_passage and self._own.recognises(path, directory.name, descriptor, listing):
             return
-        selection = directory.selection.reading(listing, descriptor, path, _ignore, self._filesystem)
+        mounted = self._mounts.names.get(path)
+        selection = directory.selection.reading(listing, descriptor, path, _ignore, self._filesystem, mounted)
         chosen = ChosenScan(listing, selection)
         for found in chosen.entries(_ignore):
             if not found.is_directory and not self._own.holds(path, found, descriptor):
                 self._files += 1
                 self._size += found.size if found.is_regular else 0
         for found in chosen.directories():
-            if not self._own.holds(path, found, self._stack.descriptor):
-                yield _Below(found.name, join_path(path, found.name), selection.beneath(found))
+            below = selection.beneath(found)
+            if not below.is_hollow and not self._own.holds(path, found, self._stack.descriptor):
+                yield _Below(found.name, join_path(path, found.name), below)
 
 
 class CountAhead:

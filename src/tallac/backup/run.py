@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,7 +14,6 @@ from tallac.backup.decide import Comparison
 from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
-from tallac.backup.foreign import ForeignSnapshot
 from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
 from tallac.backup.recorded import find_recorded
 from tallac.backup.request import BackupRequest, open_source
@@ -21,7 +21,7 @@ from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks,
 from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Metadata, SnapshotFacts, decode_cap, display_path
+from tallac.dag import Components, Metadata, SnapshotFacts, decode_cap, display_path
 from tallac.errors import FencedError, SourceError
 from tallac.interfaces import CapWriter, Clock, Grid, Session
 from tallac.source import (
@@ -34,6 +34,9 @@ from tallac.source import (
 )
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 from tallac.wording import pluralize
+
+if TYPE_CHECKING:
+    from tallac.backup.foreign import ForeignSnapshot
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -185,8 +188,7 @@ class _Run:
         with ExitStack() as stack:
             stack.callback(storer.close)
             pools: list[Pool] = []
-            foreign = ForeignSnapshot(self._grid, target)
-            assembler = DirectoryAssembler(writer, record, ledger, foreign.directory)
+            assembler = DirectoryAssembler(writer, record, ledger, self._stored_by_others(target))
             files = Files(
                 writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
             )
@@ -238,6 +240,18 @@ class _Run:
         ahead = CountAhead(task, self._clock.now_ns())
         stack.callback(ahead.close)
         ledger.count_ahead = ahead.look
+
+    def _stored_by_others(self, target: Target) -> Callable[[Components], bytes | None]:
+        """Return what looks up a directory in a snapshot that another program has made since the last backup."""
+
+        @cache
+        def snapshot() -> ForeignSnapshot:
+            # lazy import: a vault never asks, and a node only where a directory would be made
+            from tallac.backup.foreign import ForeignSnapshot
+
+            return ForeignSnapshot(self._grid, target)
+
+        return lambda components: snapshot().directory(components)
 
     def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Pool]) -> Executor | None:
         pool = self._make_threads(root, writer) if writer.threads else self._make_workers(root, writer)

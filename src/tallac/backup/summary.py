@@ -210,6 +210,10 @@ class Ledger(msgspec.Struct):
         """Count what was removed before it could be read. It is no error: that might have happened a moment earlier as well."""
         self.vanished += 1
 
+    def pass_by_deleted(self, path: bytes) -> None:
+        """Report what an NFS client shows of a file that was deleted."""
+        self.observer.notice(path, "left out: on NFS this is a file that was deleted while a program has it open")
+
     def exclude(self, path: bytes) -> None:
         """Report a path that the user's rules leave out."""
         self.observer.excluded(path)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-import re
 import stat
 from collections.abc import Collection, Generator, Mapping
 from functools import partial
-from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from tallac.backup.context import WalkContext
+from tallac.backup.context import Before, Visit, Visited, VisitRequest, WalkContext
 from tallac.backup.decide import Subdirectories
 from tallac.backup.files import QUEUED_MAX
 from tallac.backup.left_out import OwnLeftOut
@@ -38,40 +36,6 @@ from tallac.sourcedb import DirectoryRow
 
 _EMPTY_FILE = encode_cap(LiteralFile(b""))
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
-# fs/nfs/unlink.c: the file's number and a counter.
-_NFS_NAME = re.compile(rb"\.nfs[0-9a-f]{24}")
-
-
-class _VisitRequest(NamedTuple):
-    """A directory that is to be visited; one without a name is the source itself."""
-
-    name: bytes
-    path: bytes
-    recorded: Recorded | None
-    selection: DirectorySelection
-
-
-_Visited: TypeAlias = DirectoryRow | PendingDirectory | None
-"""The outcome of a visit: a row where nothing has changed, else a pending directory; None where it is left out."""
-
-_Visit: TypeAlias = Generator[_VisitRequest, _Visited, _Visited]
-
-
-class _Before(NamedTuple):
-    """The visits made below a directory while it still looked unchanged.
-
-    Attributes:
-        last: The last subdirectory that was visited; b"" where none was. Those before it came out unchanged.
-        visited: What came of that one.
-        is_unchanged: Whether the directory is as it was recorded.
-        files, size: What the unchanged subdirectories hold.
-    """
-
-    last: bytes = b""
-    visited: _Visited = None
-    is_unchanged: bool = False
-    files: int = 0
-    size: int = 0
 
 
 class Walk:
@@ -106,8 +70,8 @@ class Walk:
             SourceError: The source itself can't be listed.
             StoreError: The store failed.
         """
-        visits = [self._visit(_VisitRequest(b"", source, recorded, selection))]
-        answer: _Visited = None
+        visits = [self._visit(VisitRequest(b"", source, recorded, selection))]
+        answer: Visited = None
         try:
             while True:
                 try:
@@ -130,7 +94,7 @@ class Walk:
         """Return the names of a visited directory that are not stored, though no rule leaves them out."""
         return visited.missing if isinstance(visited, PendingDirectory) else self._own.names(path)
 
-    def _visit(self, request: _VisitRequest) -> _Visit:
+    def _visit(self, request: VisitRequest) -> Visit:
         read_ns = self._context.clock.now_ns()
         if request.selection.is_hollow:
             # Nothing is asked of what is mounted there, whose server may have gone.
@@ -161,24 +125,24 @@ class Walk:
             if request.name:
                 self._stack.leave()
 
-    def _select(self, request: _VisitRequest, listing: Scan, mounted: Mapping[bytes, MountPoint]) -> DirectorySelection:
+    def _select(self, request: VisitRequest, listing: Scan, mounted: Mapping[bytes, MountPoint]) -> DirectorySelection:
         def notice(name: bytes, message: str) -> None:
             self._ledger.observer.notice(join_path(request.path, name), message)
 
         return request.selection.reading(listing, self._stack.descriptor, request.path, notice, self._context.filesystem, mounted)
 
-    def _is_recognised_own(self, request: _VisitRequest, listing: Scan) -> bool:
+    def _is_recognised_own(self, request: VisitRequest, listing: Scan) -> bool:
         # What the user has named is wanted, and in a directory that leads to sources only their names are looked at.
         if not request.name or request.selection.scope is not None:
             return False
         return self._own.recognises(request.path, request.name, self._stack.descriptor, listing)
 
-    def _report_progress(self, request: _VisitRequest, count: int) -> None:
+    def _report_progress(self, request: VisitRequest, count: int) -> None:
         self._ledger.progress.files_found += count
         self._ledger.progress.path = request.path
         self._ledger.tick()
 
-    def _look(self, request: _VisitRequest, listing: ChosenScan, read_ns: int) -> _Visit:
+    def _look(self, request: VisitRequest, listing: ChosenScan, read_ns: int) -> Visit:
         """Recognise a directory by its signature, or go through its entries."""
         signature = listing.signature()
         # Which sources a directory leads to is no property of the directory: of such a one the record tells nothing.
@@ -188,7 +152,7 @@ class Walk:
         components = (*self._stack.components, request.name) if request.selection.is_hollow else self._stack.components
         pending = PendingDirectory(request.path, components, read_ns, None if recorded is None else recorded.encoded, signature)
         pending.is_traverse_only = is_traverse_only
-        before = _Before()
+        before = Before()
         if row is not None and signature is not None and self._is_recognised(row, signature):
             before = yield from self._visit_below(request.path, listing, row)
             if before.is_unchanged:
@@ -201,25 +165,25 @@ class Walk:
         is_same = self._trusts_timestamps and row.signature == signature
         return is_same and row.epoch == self._epoch and self._context.writer.holds(row.encoded)
 
-    def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[_VisitRequest, _Visited, _Before]:
+    def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[VisitRequest, Visited, Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
         last, visited, below, files, size = b"", None, Subdirectories(), 0, 0
         for found in listing.directories():
             if self._is_own(path, found):
                 continue
-            result = yield _VisitRequest(found.name, join_path(path, found.name), None, listing.selection.beneath(found))
+            result = yield VisitRequest(found.name, join_path(path, found.name), None, listing.selection.beneath(found))
             if result is None and found.name in self._own.names(path):
                 continue
             last, visited = found.name, result
             if not isinstance(visited, DirectoryRow):
-                return _Before(last, visited)
+                return Before(last, visited)
             below.add(last, visited.encoded)
             files, size = files + visited.files, size + visited.size
-        return _Before(last, visited, below.digest() == row.below, files, size)
+        return Before(last, visited, below.digest() == row.below, files, size)
 
     def _go_through(
-        self, pending: PendingDirectory, listing: ChosenScan, recorded: Recorded | None, before: _Before
-    ) -> Generator[_VisitRequest, _Visited, None]:
+        self, pending: PendingDirectory, listing: ChosenScan, recorded: Recorded | None, before: Before
+    ) -> Generator[VisitRequest, Visited, None]:
         """Go through a directory's entries one by one."""
         for name, error in listing.failures:
             self._leave_out_of(pending, name, error)
@@ -231,15 +195,16 @@ class Walk:
         )
         provisional = ProvisionalEntries(self._record, pending.path)
         for found in listing.entries(partial(self._exclude, pending)):
-            if self._is_deleted_but_open(found):
-                self._pass_by_deleted(pending, found)
+            if self._comparison.mounts.is_deleted(found.name, found.device):
+                pending.excluded += 1
+                self._ledger.pass_by_deleted(join_path(pending.path, found.name))
                 continue
             old = old_entries.find(found.name)
             if not self._comparison.is_safe(found, pending.read_ns):
                 pending.discard_signature()
             if stat.S_ISDIR(found.mode):
                 below = _below(old, recorded)
-                request = _VisitRequest(found.name, join_path(pending.path, found.name), below, listing.selection.beneath(found))
+                request = VisitRequest(found.name, join_path(pending.path, found.name), below, listing.selection.beneath(found))
                 yield from self._add_directory(pending, found, old, request, before)
             elif self._is_own(pending.path, found):
                 if old is not None:
@@ -259,9 +224,9 @@ class Walk:
         pending: PendingDirectory,
         found: SourceEntry,
         old: Entry | None,
-        request: _VisitRequest,
-        before: _Before,
-    ) -> Generator[_VisitRequest, _Visited, None]:
+        request: VisitRequest,
+        before: Before,
+    ) -> Generator[VisitRequest, Visited, None]:
         if self._is_own(pending.path, found):
             return
         if old is not None and not old.is_directory:
@@ -290,7 +255,7 @@ class Walk:
             slot = EntrySlot(pending, self._assembler.reserve(pending), found.name, metadata)
             self._assembler.put(visited, slot)
 
-    def _visit_once(self, request: _VisitRequest, before: _Before) -> _Visit:
+    def _visit_once(self, request: VisitRequest, before: Before) -> Visit:
         """Visit a subdirectory, unless it was while the directory above still looked unchanged."""
         if request.name == before.last:
             return before.visited
@@ -298,7 +263,7 @@ class Walk:
             return row
         return (yield request)
 
-    def _directory_metadata(self, pending: PendingDirectory, found: SourceEntry, request: _VisitRequest) -> Metadata:
+    def _directory_metadata(self, pending: PendingDirectory, found: SourceEntry, request: VisitRequest) -> Metadata:
         if request.selection.is_hollow:
             return metadata_of(found)
         filesystem = self._context.filesystem
@@ -366,19 +331,6 @@ class Walk:
         entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
         self._add(pending, entry, compare(entry, old))
 
-    def _is_deleted_but_open(self, found: SourceEntry) -> bool:
-        """Whether this is how an NFS client shows a file that was deleted while some program still had it open."""
-        return (
-            found.name.startswith(b".nfs")
-            and bool(_NFS_NAME.fullmatch(found.name))
-            and self._comparison.mounts.is_nfs(found.device)
-        )
-
-    def _pass_by_deleted(self, pending: PendingDirectory, found: SourceEntry) -> None:
-        pending.excluded += 1
-        path = join_path(pending.path, found.name)
-        self._ledger.observer.notice(path, "left out: on NFS this is a file that was deleted while a program has it open")
-
     def _is_own(self, path: bytes, found: SourceEntry) -> bool:
         return self._own.holds(path, found, self._stack.descriptor)
 
@@ -386,7 +338,7 @@ class Walk:
         pending.excluded += 1
         self._ledger.exclude(join_path(pending.path, found.name))
 
-    def _pass_over(self, path: bytes, listing: ChosenScan, row: DirectoryRow, before: _Before) -> None:
+    def _pass_over(self, path: bytes, listing: ChosenScan, row: DirectoryRow, before: Before) -> None:
         """Go on from an unchanged directory; name its files where anybody wants that. They are counted with the directory."""
         self.has_passed_over = True
         self._ledger.progress.files_done += row.files - before.files

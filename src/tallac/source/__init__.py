@@ -19,13 +19,12 @@ from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem, MountPoint, Mounts
 from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace
 from tallac.source.patterns import Patterns
-from tallac.source.scan import RUN_COUNT_MAX, Scan, scan, scan_nothing
+from tallac.source.scan import RUN_COUNT_MAX, ChosenScan, Scan, scan, scan_nothing
 from tallac.source.scope import Scope
 from tallac.source.selection import (
     CACHE_MARKER,
     IGNORE_FILE,
     VERSION_CONTROL_NAMES,
-    ChosenScan,
     DirectorySelection,
     MarkerFile,
     Selection,

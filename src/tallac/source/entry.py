@@ -77,3 +77,8 @@ class SourceEntry(msgspec.Struct, frozen=True, gc=False):
     def may_have_holes(self) -> bool:
         """Whether less is allocated than the size takes; a compressing file system does that, too."""
         return self.is_regular and self.blocks * 512 < self.size
+
+
+def unseen_entry(name: bytes, kind: int = stat.S_IFDIR) -> SourceEntry:
+    """Return an entry for a name of which only the kind is known, if that."""
+    return SourceEntry(name, kind, 0, 0, 0, 0, 0, 0, -1, 1, 0, 0)

@@ -22,6 +22,8 @@ _FLAGS_SIZE = struct.calcsize("l")
 
 
 _TABLE = Path("/proc/self/mountinfo")
+# fs/nfs/unlink.c: the file's number and a counter.
+_NFS_DELETED = re.compile(rb"\.nfs[0-9a-f]{24}")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 # FAT has no inode numbers, and FUSE servers hand out theirs in the order in which they are asked: another mount, or pressure on
@@ -37,7 +39,7 @@ _SERVED = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "fuse",
 
 
 class MountPoint(NamedTuple):
-    """What is mounted on a name.
+    """A file system that is mounted on a name.
 
     Attributes:
         device: The file system's device number.
@@ -118,9 +120,9 @@ class Mounts:
         """Whether timestamps come from another clock than this machine's, or can be set by programs."""
         return device in self._far
 
-    def is_nfs(self, device: int) -> bool:
-        """Whether it is NFS, where a file that was deleted while open shows as `.nfs` and a number."""
-        return device in self._nfs
+    def is_deleted(self, name: bytes, device: int) -> bool:
+        """Whether this is how an NFS client shows a file that was deleted while some program still has it open."""
+        return name.startswith(b".nfs") and device in self._nfs and _NFS_DELETED.fullmatch(name) is not None
 
 
 def _base(kind: str) -> str:

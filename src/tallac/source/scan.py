@@ -1,17 +1,23 @@
-"""One directory's listing: each name with its stat fields, sorted, nothing opened."""
+"""One directory's listing: each name with its stat fields, sorted, nothing opened; and what is chosen of it."""
 
 from __future__ import annotations
 
+import errno
+import heapq
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
-from stat import S_ISDIR
-from typing import NamedTuple, Protocol, Self
+from collections.abc import Callable, Collection, Iterable, Iterator
+from operator import attrgetter
+from stat import S_IFDIR, S_IFREG, S_ISDIR
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-from tallac.source.entry import SourceEntry
+from tallac.source.entry import SourceEntry, unseen_entry
 from tallac.source.filesystem import REAL, FileSystem
 from tallac.source.signature import signature, signature_of_statuses
 from tallac.source.spill import SortedSpill
+
+if TYPE_CHECKING:
+    from tallac.source.selection import DirectorySelection
 
 # What `os.fsencode` does, without its call for each name. On Windows surrogates pass as they are.
 _ENCODING = sys.getfilesystemencoding()
@@ -152,6 +158,78 @@ class LongScan:
 
     def __exit__(self, *exc: object) -> None:
         self._spill.close()
+
+
+class ChosenScan:
+    """A directory's listing without what is left out of it.
+
+    Attributes:
+        failures: Names that could not be looked at, and are not left out anyway.
+        unseen: Mount points of other file systems that are left out, and that nobody has looked at. They are among the entries, as
+            directories of which nothing is known.
+    """
+
+    def __init__(self, listing: Scan, selection: DirectorySelection) -> None:
+        """Choose from a listing, which stays the caller's."""
+        self.selection = selection
+        self._listing = listing
+        self.failures: list[tuple[bytes, OSError]] = []
+        self.unseen: dict[bytes, SourceEntry] = {}
+        self._excluded: list[SourceEntry] = []
+        for name in listing.waiting:
+            self._leave_out(unseen_entry(name))
+        for name, error, is_directory in listing.failures:
+            found = unseen_entry(name, S_IFDIR if is_directory else S_IFREG)
+            if selection.excludes(found) or (is_directory and self._is_dead_mount(error)):
+                self._leave_out(found)
+            else:
+                self.failures.append((name, error))
+
+    def _leave_out(self, found: SourceEntry) -> None:
+        if self.selection.excludes(found):
+            self._excluded.append(found)
+        else:
+            self.unseen[found.name] = found
+
+    def _is_dead_mount(self, error: OSError) -> bool:
+        """Whether an error says that another file system is there, where such ones are left out: its server is gone, or refuses us.
+
+        Where other names of the directory can be looked at, no directory forbids that for one of them, and only its server can.
+        """
+        is_refused = error.errno == errno.EACCES and len(self._listing) > 0
+        return self.selection.device is not None and (error.errno == errno.ENOTCONN or is_refused)
+
+    def signature(self) -> bytes | None:
+        """Hash the listing together with what is left out of it; None where the listing has failures."""
+        return None if self.failures else self.selection.sign(self._listing.signature(), sorted(self.unseen))
+
+    def entries(self, on_excluded: Callable[[SourceEntry], None]) -> Iterator[SourceEntry]:
+        """Iterate over what is backed up, in the order of names; `on_excluded` is called with the rest."""
+        for excluded in self._excluded:
+            on_excluded(excluded)
+        device = self.selection.device
+        if not self.selection.has_rules and device is None:
+            yield from self._listing
+            return
+        for found in self._with_unseen(self._listing):
+            if self.selection.excludes(found):
+                on_excluded(found)
+                continue
+            if device is not None and found.device != device and found.is_directory:
+                on_excluded(found)  # Of what is mounted there only the mount point stays.
+            yield found
+
+    def directories(self) -> Iterator[SourceEntry]:
+        """Iterate over the subdirectories among them."""
+        directories = self._with_unseen(self._listing.directories())
+        if not self.selection.has_rules:
+            return directories
+        return (found for found in directories if not self.selection.excludes(found))
+
+    def _with_unseen(self, entries: Iterable[SourceEntry]) -> Iterator[SourceEntry]:
+        if not self.unseen:
+            return iter(entries)
+        return heapq.merge(entries, sorted(self.unseen.values(), key=attrgetter("name")), key=attrgetter("name"))
 
 
 def scan(

@@ -6,12 +6,8 @@ directory has a digest of all that its choice depends on beside its own listing:
 
 from __future__ import annotations
 
-import errno
-import heapq
 import os
-import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +17,7 @@ from msgspec.structs import replace
 from tallac.dag import SnapshotRules
 from tallac.errors import PatternError
 from tallac.source.descriptors import open_regular
-from tallac.source.entry import SourceEntry
+from tallac.source.entry import SourceEntry, unseen_entry
 from tallac.source.filesystem import REAL, FileSystem, MountPoint
 from tallac.source.patterns import Patterns
 from tallac.source.scan import Scan, scan, scan_names
@@ -226,7 +222,7 @@ class DirectorySelection(msgspec.Struct, frozen=True):
         selection = self._reading(listing, descriptor, path, notice, filesystem)
         for name in tuple(listing.waiting):
             mount_point = None if mounted is None else mounted.get(name)
-            if not (selection.excludes(_unseen(name)) or (mount_point is not None and selection.passes_by(mount_point))):
+            if not (selection.excludes(unseen_entry(name)) or (mount_point is not None and selection.passes_by(mount_point))):
                 listing.look_at(name, descriptor, filesystem)
         return selection
 
@@ -304,83 +300,6 @@ class DirectorySelection(msgspec.Struct, frozen=True):
             if decided is not None:
                 return decided
         return False
-
-
-class ChosenScan:
-    """A directory's listing without what is left out of it.
-
-    Attributes:
-        failures: Names that could not be looked at, and are not left out anyway.
-        unseen: Mount points of other file systems that are left out, and that nobody has looked at. They are among the entries, as
-            directories of which nothing is known.
-    """
-
-    def __init__(self, listing: Scan, selection: DirectorySelection) -> None:
-        """Choose from a listing, which stays the caller's."""
-        self.selection = selection
-        self._listing = listing
-        self.failures: list[tuple[bytes, OSError]] = []
-        self.unseen: dict[bytes, SourceEntry] = {}
-        self._excluded: list[SourceEntry] = []
-        for name in listing.waiting:
-            self._leave_out(_unseen(name))
-        for name, error, is_directory in listing.failures:
-            found = _unseen(name, stat.S_IFDIR if is_directory else stat.S_IFREG)
-            if selection.excludes(found) or (is_directory and self._is_dead_mount(error)):
-                self._leave_out(found)
-            else:
-                self.failures.append((name, error))
-
-    def _leave_out(self, found: SourceEntry) -> None:
-        if self.selection.excludes(found):
-            self._excluded.append(found)
-        else:
-            self.unseen[found.name] = found
-
-    def _is_dead_mount(self, error: OSError) -> bool:
-        """Whether an error says that another file system is there, where such ones are left out: its server is gone, or refuses us.
-
-        Where other names of the directory can be looked at, no directory forbids that for one of them, and only its server can.
-        """
-        is_refused = error.errno == errno.EACCES and len(self._listing) > 0
-        return self.selection.device is not None and (error.errno == errno.ENOTCONN or is_refused)
-
-    def signature(self) -> bytes | None:
-        """Hash the listing together with what is left out of it; None where the listing has failures."""
-        return None if self.failures else self.selection.sign(self._listing.signature(), sorted(self.unseen))
-
-    def entries(self, on_excluded: Callable[[SourceEntry], None]) -> Iterator[SourceEntry]:
-        """Iterate over what is backed up, in the order of names; `on_excluded` is called with the rest."""
-        for excluded in self._excluded:
-            on_excluded(excluded)
-        device = self.selection.device
-        if not self.selection.has_rules and device is None:
-            yield from self._listing
-            return
-        for found in self._with_unseen(self._listing):
-            if self.selection.excludes(found):
-                on_excluded(found)
-                continue
-            if device is not None and found.device != device and found.is_directory:
-                on_excluded(found)  # Of what is mounted there only the mount point stays.
-            yield found
-
-    def directories(self) -> Iterator[SourceEntry]:
-        """Iterate over the subdirectories among them."""
-        directories = self._with_unseen(self._listing.directories())
-        if not self.selection.has_rules:
-            return directories
-        return (found for found in directories if not self.selection.excludes(found))
-
-    def _with_unseen(self, entries: Iterable[SourceEntry]) -> Iterator[SourceEntry]:
-        if not self.unseen:
-            return iter(entries)
-        return heapq.merge(entries, sorted(self.unseen.values(), key=attrgetter("name")), key=attrgetter("name"))
-
-
-def _unseen(name: bytes, kind: int = stat.S_IFDIR) -> SourceEntry:
-    """Return an entry for a name of which only the kind is known, if that."""
-    return SourceEntry(name, kind, 0, 0, 0, 0, 0, 0, -1, 1, 0, 0)
 
 
 def _begins_with(marker: MarkerFile, read: ReadBeginning, notice: Callable[[bytes, str], None]) -> bool:

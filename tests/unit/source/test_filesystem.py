@@ -27,7 +27,9 @@ def test_a_table_is_read() -> None:
     assert mounts.has_moving_numbers(os.makedev(0, 44))
     assert not mounts.has_moving_numbers(os.makedev(98, 0))
     assert mounts.has_far_clock(os.makedev(0, 45))
-    assert mounts.is_nfs(os.makedev(0, 45))
+    name = b".nfs00000000000012ab00000003"
+    assert [mounts.is_deleted(name, device) for device in (os.makedev(0, 45), os.makedev(0, 44))] == [True, False]
+    assert not mounts.is_deleted(name[:-1], os.makedev(0, 45))
 
 
 def test_places_are_named_as_the_walk_names_them(tmp_path: Path) -> None:
