@@ -17,7 +17,7 @@ from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope
 from tallac.restore.read_only.walk import ReadOnlyWalk
-from tallac.restore.report import Change, RestoreObserver, RestoreSummary, Tally
+from tallac.restore.report import Change, Problem, ProblemKind, RestoreObserver, RestoreSummary, Tally
 from tallac.restore.safe_names import is_safe_component
 from tallac.source import SourceEntry
 from tallac.source.absence import Absence
@@ -95,8 +95,8 @@ def write_archive(
         raise EntryError(f"{display_path(entry.name)!r}: a file can't be restored under this name; give it another one")
     tally = Tally(observer or RestoreObserver())
     tally.expect(entry, options.selection)
-    if options.is_foreign and entry.is_directory:
-        entry = tally.restrain(entry) or Entry(entry.name, entry.encoded)
+    if entry.is_directory:
+        entry = tally.take_root(entry, is_foreign=options.is_foreign)
     writer = _writer_of(kind, sink)
     try:
         ArchiveWalk(grid, options, tally, writer).run(entry)
@@ -130,6 +130,8 @@ class ArchiveWalk(ReadOnlyWalk):
         existing = ExistingFiles(grid, settings, DESTINATION, Overwrite.NEVER)
         super().__init__(grid, None, settings, DESTINATION, tally, options.selection, existing, is_foreign=options.is_foreign)
         self._writer = writer
+        # The newest name on each level. Names that ascend are each there once, so that no path is, and nothing lies below a link.
+        self._last: list[bytes] = []
         # Directories on the way to what may be wanted.
         self._unwritten: list[tuple[Components, Metadata]] = []
 
@@ -168,6 +170,16 @@ class ArchiveWalk(ReadOnlyWalk):
 
     def enter(self, entry: Entry, descriptor: int, stored: Directory, scope: Scope, absence: Absence | None) -> None:
         """Do nothing: no directory is there."""
+
+    def _look(self, entry: Entry) -> None:
+        depth = len(self._levels)
+        del self._last[depth:]
+        if len(self._last) == depth and entry.name <= self._last[-1]:
+            path = join_components(self.components, entry.name)
+            self._tally.add(Problem(path, ProblemKind.FAILED, "the name stands twice in its directory, or out of order"))
+            return
+        self._last[depth - 1 :] = [entry.name]
+        super()._look(entry)
 
     def _write_directories(self, components: Components) -> None:
         for above, metadata in self._unwritten:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import struct
 import time
@@ -9,12 +10,16 @@ import zipfile
 from collections.abc import Iterator
 from typing import Protocol
 
-from tallac.dag import Metadata
+from tallac.dag import Metadata, display_path
+from tallac.restore.overwrite.name_collisions import folded
 
 _UNIX = 3
 _DOS_DIRECTORY = 0x10
 _TIME_FIELD = 0x5455
 _OWNER_FIELD = 0x7875
+_DRIVE = re.compile(r"(?<![^/])([A-Za-z]):")
+# The form in which Python keeps bytes that are no UTF-8.
+_NO_TEXT = re.compile("[\udc80-\udcff]")
 # What a DOS date can say.
 _YEARS = range(1980, 2108)
 
@@ -35,6 +40,10 @@ class ZipWriter:
         """Write to a sink."""
         self._stream = _Stream(sink)
         self._archive = zipfile.ZipFile(self._stream, "w", zipfile.ZIP_DEFLATED)
+        # Without the slash at the end of directories' names: a file and a directory of one name can't both be unpacked.
+        self._names: set[str] = set()
+        # As file systems compare names that do not tell upper from lower case.
+        self._links: set[str] = set()
 
     def add_directory(self, path: bytes, metadata: Metadata) -> list[str]:
         if not path:
@@ -60,6 +69,7 @@ class ZipWriter:
         if not metadata.target:
             raise ValueError("the symbolic link's text is not known")
         info, unset = self._describe(path, metadata, metadata.mode)
+        self._links.add(_folded(info.filename))
         self._archive.writestr(info, metadata.target)
         return unset
 
@@ -75,13 +85,10 @@ class ZipWriter:
 
     def _describe(self, path: bytes, metadata: Metadata, default_mode: int) -> tuple[zipfile.ZipInfo, list[str]]:
         unset = []
-        try:
-            name = path.decode("utf-8")
-        except UnicodeDecodeError:
-            name = path.decode("utf-8", "backslashreplace")
-            unset.append("the name as it is (zip has none that are not UTF-8)")
-        if name in self._archive.NameToInfo:
-            raise ValueError("the name is there twice")
+        name = _name_of(path)
+        if name.encode() != path:
+            unset.append(f"the name as it is (in a zip it is {display_path(name.encode())})")
+        self._enter(name.removesuffix("/"))
         info = zipfile.ZipInfo(name, _dos_time(metadata))
         info.compress_type = zipfile.ZIP_DEFLATED
         info.create_system = _UNIX
@@ -90,6 +97,20 @@ class ZipWriter:
         if metadata.xattrs:
             unset.append("extended attributes (zip has none)")
         return info, unset
+
+    def _enter(self, name: str) -> None:
+        """Note the name of a member.
+
+        Raises:
+            ValueError: Another member has it, or a symbolic link has that of a directory that it lies in.
+        """
+        if name in self._names:
+            raise ValueError("the zip has another file of this name")
+        if self._links:
+            components = _folded(name).split("/")
+            if any("/".join(components[:length]) in self._links for length in range(1, len(components))):
+                raise ValueError("the zip has a symbolic link of the name of the directory that this lies in")
+        self._names.add(name)
 
 
 class _Stream:
@@ -109,6 +130,21 @@ class _Stream:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+def _name_of(path: bytes) -> str:
+    """Return a path as a zip may hold it: text, in which no component leads anywhere on Windows.
+
+    There a backslash divides names, and a letter with a colon is a drive. Such characters, and bytes that are no UTF-8, are written
+    in base 16 behind a percent sign.
+    """
+    text = path.decode("utf-8", "surrogateescape").replace("\\", "%5C")
+    text = _DRIVE.sub(r"\1%3A", text)
+    return _NO_TEXT.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", text)
+
+
+def _folded(name: str) -> str:
+    return "/".join(folded(component.encode()) for component in name.split("/"))
 
 
 def _dos_time(metadata: Metadata) -> tuple[int, int, int, int, int, int]:

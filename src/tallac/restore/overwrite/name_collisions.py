@@ -17,7 +17,7 @@ class NameCollisions:
 
     def is_suspect(self, name: bytes) -> bool:
         """Whether a file system might take a name for one that came before; it is remembered."""
-        number = hash(_folded(name))
+        number = hash(folded(name))
         if number in self._seen:
             return True
         self._seen.add(number)
@@ -28,7 +28,8 @@ class NameCollisions:
 _SHORT = re.compile(rb"[^.]{1,7}~[0-9]{1,6}(\.[^.]{0,3})?\Z")
 
 
-def _folded(name: bytes) -> str:
+def folded(name: bytes) -> str:
+    """Return what all names have in common that a file system may take for one."""
     # FAT and exFAT drop dots and blanks at the end.
     name = name.rstrip(b". ") or name
     if name.isascii():
