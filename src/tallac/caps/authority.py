@@ -14,6 +14,12 @@ _SHORT_FINGERPRINT_TAG = b"tallac cap short fingerprint v1:"
 _SHORT_FINGERPRINT_SIZE = 5
 
 
+def short_fingerprint_of(text: str) -> str:
+    """Return the short fingerprint of a cap's whole text."""
+    digest = sha256(_SHORT_FINGERPRINT_TAG + text.encode("utf-8", "surrogatepass")).digest()
+    return base32.encode(digest[:_SHORT_FINGERPRINT_SIZE])
+
+
 class Cap(ABC):
     """A capability string: the location and the key of a file or directory. Immutable, hashable; its `repr` is redacted."""
 
@@ -38,8 +44,7 @@ class Cap(ABC):
 
         Not collision-resistant: for display only.
         """
-        digest = sha256(_SHORT_FINGERPRINT_TAG + self.danger_whole_text().encode("utf-8", "surrogatepass")).digest()
-        return base32.encode(digest[:_SHORT_FINGERPRINT_SIZE])
+        return short_fingerprint_of(self.danger_whole_text())
 
     def __str__(self) -> str:
         return f"{self.kind} {self.short_fingerprint()}..."

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 
 import click
 
 from tallac.cli.group import group
-from tallac.cli.output.stderr import say, silence
+from tallac.cli.output.stderr import say, say_lines, silence
 from tallac.cli.signals import interruption_behind
 from tallac.errors import TallacError, UsageError
 
@@ -25,6 +27,8 @@ def run(arguments: Sequence[str]) -> int:
         BrokenPipeError: Nobody reads the output any more.
         KeyboardInterrupt: The user had enough.
     """
+    threading.excepthook = _tell_of_thread
+    sys.unraisablehook = _tell_of_unraisable
     try:
         # click's own main() would answer interrupts and closed pipes in its own way.
         with group.make_context("tallac", list(arguments)) as context:
@@ -32,7 +36,9 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        say_lines(said.getvalue())
         return error.exit_code
     except UsageError as error:
         return _failed(str(error), WRONG_USAGE)
@@ -49,9 +55,19 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(f"unexpected {type(error).__name__}; set TALLAC_DEBUG=1 to see where, and please report it", FAILED)
 
 
+def _tell_of_thread(found: threading.ExceptHookArgs) -> None:
+    """Report an error that ended a thread, as the interpreter does, without secrets that the error may name."""
+    say_lines("".join(traceback.format_exception(found.exc_type, found.exc_value, found.exc_traceback)))
+
+
+def _tell_of_unraisable(found: sys.UnraisableHookArgs) -> None:
+    """Report an error that could not be raised, likewise."""
+    say_lines("".join(traceback.format_exception(found.exc_type, found.exc_value, found.exc_traceback)))
+
+
 def _failed(message: str, status: int) -> int:
     if os.environ.get("TALLAC_DEBUG"):
-        traceback.print_exc()
+        say_lines(traceback.format_exc())
     say(f"tallac: {message}")
     # What could not be written is still in the buffer; the interpreter would try again, and complain.
     try:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from tallac.app.secrets.secret_reader import SecretSource
+from tallac.caps.redaction import redact
 from tallac.errors import UsageError
 
 PASSPHRASE_VARIABLE = "TALLAC_PASSPHRASE"  # noqa: S105 - where it stands, not what it is.
@@ -40,7 +41,7 @@ def ask_at_terminal(question: str) -> str:
         # Where it can't hide what is typed, getpass would warn and show it.
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            return getpass.getpass(question, stream=sys.stderr)
+            return getpass.getpass(redact(question), stream=sys.stderr)
         except EOFError:
             raise UsageError("no passphrase was entered") from None
         except (getpass.GetPassWarning, OSError):

@@ -39,6 +39,6 @@ def cap(context: CommandContext, place: str, write: bool, verify: bool) -> None:
     if write:
         context.output.note("whoever has this cap can read and change the directory")
     if context.output.is_json:
-        context.output.record(cap=cap.danger_whole_text())
+        context.output.danger_record(cap=cap.danger_whole_text())
     else:
-        context.output.line(cap.danger_whole_text())
+        context.output.danger_line(cap.danger_whole_text())

@@ -59,7 +59,7 @@ def diff(
             continue
         tally.add(change)
         if context.output.is_json:
-            context.output.record(**_fields(change))
+            context.output.record(_fields(change))
         else:
             _write_line(context, change)
     if context.output.is_json:

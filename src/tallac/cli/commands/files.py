@@ -83,9 +83,9 @@ def put(context: CommandContext, file: str, place: str | None) -> None:
     context.output.detail(file)
     if context.output.is_json:
         printed = {"cap": cap.danger_whole_text()} if place is None else {}
-        context.output.record(type="summary", bytes=report.bytes, **printed)
+        context.output.danger_record(type="summary", bytes=report.bytes, **printed)
     elif place is None:
-        context.output.line(cap.danger_whole_text())
+        context.output.danger_line(cap.danger_whole_text())
 
 
 @define("mkdir", [argument("place", "ALIAS:PATH")], examples=("tallac mkdir home:shared/letters",))

@@ -107,7 +107,7 @@ def is_plain(word: str) -> bool:
 def _tell(context: CommandContext, snapshots: Sequence[Entry], found: FoundPath, target: Place, label: str) -> None:
     if context.output.is_json:
         for version in found.versions:
-            context.output.record(in_target=str(target), **_fields(snapshots, found.path, version))
+            context.output.record(_fields(snapshots, found.path, version), in_target=str(target))
         return
     context.output.name(found.path, f"{show_name(label)}  " if label else "")
     for version in found.versions:

@@ -27,7 +27,7 @@ def recovery_kit(context: CommandContext, vault: str, output: str | None) -> Non
     kit = context.client.keys.recovery.kit(vault)
     if context.output.is_json:
         lines = [*kit.danger_vault_lines(), *kit.danger_alias_lines()]
-        context.output.record(kit=lines)
+        context.output.danger_record(kit=lines)
         return
     if output is None:
         context.output.warn("whoever has this kit can read and change everything below these aliases")
@@ -88,9 +88,9 @@ def locator_key(context: CommandContext, alias: str) -> None:
     key = context.client.keys.locator_key(alias)
     context.output.warn("this key finds objects in the vault; without a cap it opens none of them")
     if context.output.is_json:
-        context.output.record(locator_key=key.danger_whole_text())
+        context.output.danger_record(locator_key=key.danger_whole_text())
     else:
-        context.output.line(key.danger_whole_text())
+        context.output.danger_line(key.danger_whole_text())
 
 
 @define("keeper-key", [argument("alias", "ALIAS:", default="tallac:")], examples=("tallac keeper-key home: > keeper.txt",))
@@ -103,6 +103,6 @@ def keeper_key(context: CommandContext, alias: str) -> None:
     key = context.client.keys.keeper_key(alias)
     context.output.warn("whoever has this key can check, prune and copy the whole vault, and read nothing in it")
     if context.output.is_json:
-        context.output.record(keeper_key=key.danger_whole_text())
+        context.output.danger_record(keeper_key=key.danger_whole_text())
     else:
-        context.output.line(key.danger_whole_text())
+        context.output.danger_line(key.danger_whole_text())

@@ -62,7 +62,7 @@ def ls(
         found = ((entry.name, entry) for entry in context.client.inspect.ls(place, order))
     for path, entry in found:
         if context.output.is_json:
-            context.output.record(**_fields(path, entry))
+            context.output.record(_fields(path, entry))
         elif null:
             context.output.write(path + b"\0")
         else:

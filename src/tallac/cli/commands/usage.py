@@ -43,7 +43,7 @@ def du(context: CommandContext, place: str, max_depth: int | None, human: bool) 
     read_errors = ReadErrors(context)
     for usage in context.client.inspect.du(place, read_errors, depth_max=max_depth):
         if context.output.is_json:
-            context.output.record(**_fields(usage))
+            context.output.record(_fields(usage))
         else:
             size = f"{show_size(usage.size):>8}  " if human else f"{usage.size}\t"
             context.output.name(usage.path or b".", size)
@@ -163,7 +163,7 @@ def manifest(context: CommandContext, place: str, storage_index: bool, verify_ca
     for listed in context.client.inspect.manifest(place):
         path = b"/".join(listed.path)
         if context.output.is_json:
-            context.output.record(
+            context.output.danger_record(
                 type=_kind(listed.cap),
                 cap=listed.cap.danger_whole_text(),
                 verify_cap=_verify_cap(listed.cap),
@@ -173,9 +173,9 @@ def manifest(context: CommandContext, place: str, storage_index: bool, verify_ca
         elif storage_index or verify_cap:
             text = _storage_index(listed.cap) if storage_index else _verify_cap(listed.cap)
             if text is not None:
-                context.output.line(text)
+                context.output.danger_line(text)
         else:
-            context.output.line(f"{listed.cap.danger_whole_text()} {show_name(path)}".rstrip())
+            context.output.danger_line(f"{listed.cap.danger_whole_text()} {show_name(path)}".rstrip())
 
 
 def _kind(cap: Cap) -> str:

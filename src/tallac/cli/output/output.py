@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from tallac.cli.output.stderr import say, show_name
+from tallac.cli.output.stderr import redact, say, show_name
 from tallac.errors import OutputError
 from tallac.interfaces import Buffer
 
@@ -18,6 +18,9 @@ class Output:
     """Writes results to standard output, and messages to standard error.
 
     Results are bytes: a name is written as it is, unless a terminal would have to show it. Messages are one line each.
+
+    In both, caps and keys are replaced by what can be compared and can't be used. The methods whose names begin with `danger_` are
+    for those that the user has asked for, and names that directories have are never changed.
 
     Attributes:
         is_verbose: Details are wanted.
@@ -77,11 +80,24 @@ class Output:
 
     def line(self, text: str) -> None:
         """Write a line of plain text."""
+        self.danger_line(redact(text))
+
+    def danger_line(self, text: str) -> None:
+        """Write a line with the secrets in it, which the user has asked for."""
         self.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
-    def record(self, **fields: object) -> None:
-        """Write a JSON object on a line of its own."""
-        self.write(msgspec.json.encode(fields) + b"\n")
+    def record(self, listed: Mapping[str, object] | None = None, /, **fields: object) -> None:
+        """Write a JSON object on a line of its own. What is listed comes first: directories say that, and it stays as it is."""
+        listed = listed or {}
+        text = msgspec.json.encode({**listed, **fields}).decode()
+        if redact(text) is not text:
+            shown = msgspec.json.decode(redact(msgspec.json.encode(fields).decode()))
+            text = msgspec.json.encode({**listed, **shown}).decode()
+        self._write_json(text)
+
+    def danger_record(self, **fields: object) -> None:
+        """Write a JSON object with the secrets in it, which the user has asked for."""
+        self._write_json(msgspec.json.encode(fields).decode())
 
     def summary(self, rows: Mapping[str, str]) -> None:
         """Write what was done, a line each, unless quiet."""
@@ -114,6 +130,17 @@ class Output:
     def warn(self, text: str) -> None:
         """Print a warning."""
         say(f"tallac: {text}")
+
+    def _write_json(self, text: str) -> None:
+        # JSON itself escapes what is below a blank only; a terminal acts on more: C1 controls, DEL, and what turns text round.
+        if self.is_terminal and not text.isprintable():
+            text = "".join(character if character.isprintable() else _json_escape(character) for character in text)
+        self.write(text.encode() + b"\n")
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
 
 
 def _output_error(error: OSError) -> OutputError:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+
+# What each secret that is to be taken out has in it.
+_SUSPICIOUS = re.compile(r"uri(?::|%)|tallac-[a-z]+-[0-9]|://", re.IGNORECASE)
 
 
 def show_name(name: bytes | str) -> str:
@@ -13,10 +17,25 @@ def show_name(name: bytes | str) -> str:
     return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
+def redact(text: str) -> str:
+    """Return text as it may leave the program: without caps, keys and passwords, see `tallac.caps.redaction`."""
+    if not _SUSPICIOUS.search(text):
+        return text
+    # lazy import: hardly any text needs it
+    from tallac.caps.redaction import redact as take_out
+
+    return take_out(text)
+
+
 def say(text: str) -> None:
-    """Write one line to standard error; nobody may be there to read it."""
+    """Write one line to standard error, without secrets; nobody may be there to read it."""
+    say_lines(show_name(redact(text)) + "\n")
+
+
+def say_lines(text: str) -> None:
+    """Write lines that may be shown as they are, but for secrets; nobody may be there to read them."""
     try:
-        sys.stderr.write(show_name(text) + "\n")
+        sys.stderr.write(redact(text))
         sys.stderr.flush()
     except OSError:
         return
