@@ -8,12 +8,11 @@ time, the one under `tallac` counts only as long as it agrees: another tool may 
 from __future__ import annotations
 
 import json
-import stat
 from typing import cast
 
 import msgspec
 
-from tallac.dag.metadata import FileType, Metadata, SnapshotFacts, Time, is_time, time_from_float, time_to_float
+from tallac.dag.metadata import FileType, Metadata, SnapshotFacts, Time, file_type_of, is_time, time_from_float, time_to_float
 
 TALLAC_KEY = "tallac"
 NODE_KEY = "tahoe"
@@ -21,7 +20,6 @@ NODE_KEY = "tahoe"
 
 _NUMBERS = {"st_mode": "mode", "st_uid": "uid", "st_gid": "gid", "st_ino": "inode", "st_dev": "device"}
 _TIMES = ("mtime", "ctime")
-_FILE_TYPES = frozenset(kind.value for kind in FileType)
 _MODE_LIMIT = 1 << 16
 _NUMBER_LIMIT = 1 << 64
 _SECONDS_LIMIT = 1 << 62
@@ -83,7 +81,7 @@ def fits_standard_keys(metadata: Metadata) -> bool:
     """
     bare = msgspec.structs.replace(metadata, mtime=None, ctime=None, user=None, group=None)
     keys = TallacKeys(**{name: getattr(bare, name) for name in _PLAIN_FIELDS})
-    is_plain = metadata.mode is not None and (stat.S_ISREG(metadata.mode) or stat.S_ISDIR(metadata.mode))
+    is_plain = metadata.file_type in (FileType.REGULAR, FileType.DIRECTORY)
     return is_plain and keys == TallacKeys() and metadata.other is None
 
 
@@ -152,7 +150,7 @@ def _is_number(value: object, *, is_mode: bool) -> bool:
     """Whether a value is a number that a file can have; a mode must include a file type."""
     if type(value) is not int or not 0 <= value < _NUMBER_LIMIT:
         return False
-    return not is_mode or (value < _MODE_LIMIT and stat.S_IFMT(value) in _FILE_TYPES)
+    return not is_mode or (value < _MODE_LIMIT and file_type_of(value) is not FileType.UNKNOWN)
 
 
 def _precise(time: Time | None) -> Time | None:

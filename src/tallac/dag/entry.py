@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Iterator
 
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, WriteCap
 from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap
-from tallac.dag.metadata import Metadata
+from tallac.dag.metadata import FileType, Metadata
 from tallac.dag.paths import display_path
 from tallac.errors import EntryError
 
@@ -63,7 +62,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     @property
     def is_symlink(self) -> bool:
         """Whether this is a symbolic link."""
-        return self.metadata.mode is not None and stat.S_ISLNK(self.metadata.mode)
+        return self.metadata.file_type is FileType.SYMLINK
 
     def __repr__(self) -> str:
         """Return the name and a fingerprint; caps are secrets."""

@@ -49,8 +49,9 @@ def is_time(recorded: Time | None, found: Time) -> bool:
 
 
 class FileType(Enum):
-    """The Unix file types, by the format bits of `st_mode`."""
+    """The Unix file types, by the format bits of `st_mode`. UNKNOWN stands for a mode that no file has."""
 
+    UNKNOWN = 0
     REGULAR = stat.S_IFREG
     DIRECTORY = stat.S_IFDIR
     SYMLINK = stat.S_IFLNK
@@ -58,6 +59,16 @@ class FileType(Enum):
     SOCKET = stat.S_IFSOCK
     BLOCK_DEVICE = stat.S_IFBLK
     CHARACTER_DEVICE = stat.S_IFCHR
+
+
+# What a mode_t holds; Python's own functions raise errors beyond.
+_MODES = range(1 << 32)
+_FILE_TYPES = {kind.value: kind for kind in FileType}
+
+
+def file_type_of(mode: int) -> FileType:
+    """Return the file type of any number that stands for a mode."""
+    return _FILE_TYPES.get(stat.S_IFMT(mode), FileType.UNKNOWN) if mode in _MODES else FileType.UNKNOWN
 
 
 class SnapshotRules(
@@ -226,8 +237,8 @@ class Metadata(
 
     @property
     def file_type(self) -> FileType | None:
-        """The file type; None if the mode is unknown."""
-        return None if self.mode is None else FileType(stat.S_IFMT(self.mode))
+        """The file type; None if there is no mode."""
+        return None if self.mode is None else file_type_of(self.mode)
 
     @property
     def mtime_ns(self) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap
-from tallac.dag import Entry, FileType, Metadata, decode_cap
+from tallac.dag import Entry, FileType, Metadata, decode_cap, file_type_of
 from tallac.errors import AuthorityError, SourceError
 from tallac.interfaces import BinaryReader, CapReader
 from tallac.look.metadata import kind_of, size_of
@@ -230,7 +229,7 @@ def _thing_of(entry: Entry) -> Thing:
 
 
 def _thing_of_source(source: SourceEntry) -> Thing:
-    kind = FileType(stat.S_IFMT(source.mode))
+    kind = file_type_of(source.mode)
     return Thing(source.name, kind, source.size if source.is_regular else 0, metadata_of(source), source=source)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from enum import Enum
 
 from tallac.dag import EncodedCap, Entry, FileType
 from tallac.errors import EntryError
+
+NO_KIND = "its mode belongs to no kind of file; `tallac get` writes its content"
 
 
 class Kind(Enum):
@@ -24,13 +25,11 @@ def kind_of(entry: Entry) -> Kind:
         EntryError: They contradict each other, or the mode is none that a file can have.
         MalformedObjectError: The cap is malformed.
     """
-    mode = entry.metadata.mode
-    if mode is not None and stat.S_ISREG(mode) and EncodedCap(entry.encoded).has_file_size:
+    file_type = entry.metadata.file_type
+    if file_type is FileType.REGULAR and EncodedCap(entry.encoded).has_file_size:
         return Kind.REGULAR  # The most frequent case, without a detour.
-    try:
-        file_type = entry.metadata.file_type
-    except (ValueError, OverflowError) as error:
-        raise EntryError("its mode belongs to no kind of file") from error
+    if file_type is FileType.UNKNOWN:
+        raise EntryError(NO_KIND)
     if entry.is_directory:
         if file_type not in (None, FileType.DIRECTORY):
             raise EntryError("its cap leads to a directory, and its mode says otherwise")
@@ -42,5 +41,4 @@ def kind_of(entry: Entry) -> Kind:
 
 def is_device(entry: Entry) -> bool:
     """Whether this is a block or character device."""
-    mode = entry.metadata.mode
-    return mode is not None and (stat.S_ISBLK(mode) or stat.S_ISCHR(mode))
+    return entry.metadata.file_type in (FileType.BLOCK_DEVICE, FileType.CHARACTER_DEVICE)

@@ -6,7 +6,7 @@ import stat
 
 import msgspec
 
-from tallac.dag import Entry, Metadata
+from tallac.dag import Entry, FileType, Metadata
 
 CAPABILITY = b"security.capability"
 
@@ -42,7 +42,7 @@ def restrain(entry: Entry) -> Entry | None:
     without setuid and setgid bits, and without attributes that need privileges to set.
     """
     mode, xattrs = entry.metadata.mode, entry.metadata.xattrs
-    if mode is not None and (stat.S_ISBLK(mode) or stat.S_ISCHR(mode)):
+    if entry.metadata.file_type in (FileType.BLOCK_DEVICE, FileType.CHARACTER_DEVICE):
         return None
     is_directory = entry.is_directory
     kept = tuple(pair for pair in xattrs if not pair[0].startswith(_PRIVILEGED_NAMESPACES)) if xattrs else xattrs

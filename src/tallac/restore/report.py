@@ -7,7 +7,7 @@ from enum import Enum
 
 import msgspec
 
-from tallac.dag import Entry
+from tallac.dag import Entry, FileType
 from tallac.restore.path_filter import PathFilter
 from tallac.restore.privileges import restrain
 from tallac.wording import pluralize
@@ -214,6 +214,14 @@ class Tally(msgspec.Struct):
         facts = entry.metadata.snapshot
         if facts is not None and selection.is_everything:
             self.summary.files_expected, self.summary.bytes_expected = facts.files, facts.size
+
+    def take_root(self, entry: Entry, *, is_foreign: bool) -> Entry:
+        """Return the entry of the restored directory itself as it may be restored, and count what is not."""
+        restrained = self.restrain(entry) if is_foreign else entry
+        if restrained is None or restrained.metadata.file_type not in (None, FileType.DIRECTORY):
+            self.add(Problem(b"", ProblemKind.UNSET, "not set: metadata (its mode is none of a directory)"))
+            return Entry(entry.name, entry.encoded)
+        return restrained
 
     def restrain(self, entry: Entry) -> Entry | None:
         """Return an entry of a foreign snapshot as it may be restored, see `tallac.restore.privileges`; count what is withheld."""

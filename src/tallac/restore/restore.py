@@ -71,8 +71,8 @@ def restore(
     must_be_empty = entry.is_directory and options.overwrite is None
     tally = Tally(observer or RestoreObserver(), reported=set() if options.verify else None)
     tally.expect(entry, options.selection)
-    if options.is_foreign and entry.is_directory:
-        entry = tally.restrain(entry) or Entry(entry.name, entry.encoded)
+    if entry.is_directory:
+        entry = tally.take_root(entry, is_foreign=options.is_foreign)
     _guard_own(path, options)
     tally.summary.directories = int(entry.is_directory)
     if options.dry_run:

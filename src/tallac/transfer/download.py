@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -22,6 +23,9 @@ from tallac.transfer.report import CopyReport
 
 if TYPE_CHECKING:
     from tallac.source import DirectoryStack
+
+# One entry's fault, and no reason to leave out the others.
+_IMPOSSIBLE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})
 
 FILE_MODE = 0o666
 FOLDER_MODE = 0o777
@@ -181,9 +185,22 @@ class _Copier:
         self._report.notice(str(path))
         try:
             with _named_errors(path):
-                self._make(path, entry, place)
+                self._make_if_possible(path, entry, place)
         except (DamageError, AuthorityError) as error:
             self._report.skip(str(place), str(error))
+
+    def _make_if_possible(self, path: Path, entry: Entry, place: Place) -> None:
+        """Make an entry; report one whose name or link no file system, or not this one, can have."""
+        try:
+            self._make(path, entry, place)
+        except ValueError:
+            if not entry.is_symlink:
+                raise
+            self._report.skip(str(place), "the symbolic link's text is none that a link can have")
+        except OSError as error:
+            if error.errno not in _IMPOSSIBLE and not (entry.is_symlink and error.errno == errno.ENOENT):
+                raise
+            self._report.skip(str(place), f"this file system can't hold it ({error.strerror})")
 
     def _make(self, path: Path, entry: Entry, place: Place) -> None:
         folder = self._stack.descriptor
@@ -205,6 +222,8 @@ class _Copier:
         elif kind in (None, FileType.REGULAR) and isinstance(cap, FileReadCap):
             _write_file(self._reader, cap, entry.metadata, folder, entry.name, self._report)
             self._report.files += 1
+        elif kind is FileType.UNKNOWN:
+            self._report.skip(str(place), "its mode belongs to no kind of file; `tallac get` writes its content")
         else:
             self._report.skip(str(place), "neither a file, a directory nor a link; restore brings such things back")
 

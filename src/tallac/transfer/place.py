@@ -138,7 +138,7 @@ def file_of(found: Found) -> FileReadCap:
         target = found.metadata.target
         where = "" if target is None else f" to {display_path(target)}"
         raise EntryError(f"{found.place}: a symbolic link{where}; give the path that it leads to, or restore the link itself")
-    if kind not in (None, FileType.REGULAR):
+    if kind not in (None, FileType.REGULAR, FileType.UNKNOWN):
         raise EntryError(f"{found.place}: a {_KIND_NAMES[kind]}, which has no content; `tallac restore` creates it again")
     return found.cap
 

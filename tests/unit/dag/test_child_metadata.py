@@ -23,7 +23,10 @@ rules = st.builds(
 )
 metadata = st.builds(
     Metadata,
-    mode=st.none() | st.builds(int.__or__, st.sampled_from([kind.value for kind in FileType]), st.integers(0, 0o7777)),
+    mode=st.none()
+    | st.builds(
+        int.__or__, st.sampled_from([kind.value for kind in FileType if kind is not FileType.UNKNOWN]), st.integers(0, 0o7777)
+    ),
     uid=st.none() | st.integers(0, 2**32),
     user=st.none() | st.text(max_size=5),
     mtime=st.none() | times,

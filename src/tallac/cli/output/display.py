@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from tallac.dag import Entry, Metadata
+from tallac.dag import Entry, FileType, Metadata
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
@@ -43,9 +43,10 @@ def show_time(seconds: int) -> str:
 
 
 def show_mode(entry: Entry) -> str:
-    """Write an entry's type and rights as `ls -l` does; question marks for rights that nobody kept."""
-    if entry.metadata.mode is not None:
-        return stat.filemode(entry.metadata.mode)
+    """Write an entry's type and rights as `ls -l` does; question marks for rights that nobody kept, and for a mode that is none."""
+    mode = entry.metadata.mode
+    if mode is not None:
+        return "?" * 10 if entry.metadata.file_type is FileType.UNKNOWN else stat.filemode(mode)
     return ("d" if entry.is_directory else "-") + "?" * 9
 
 
