@@ -155,7 +155,8 @@ def parse_range(text: str | None, size: int) -> ByteRange:
 
 
 def _headers_of_name(exchange: Exchange, filename: str) -> dict[str, str]:
-    kind, encoding = mimetypes.guess_type(filename)
+    # Without what stands in front, a name like `data:text/html,x` would be taken for a URL that says its own type.
+    kind, encoding = mimetypes.guess_type(f"./{filename}")
     headers = {"content-type": kind or "text/plain"}
     if encoding is not None:
         headers["content-encoding"] = encoding

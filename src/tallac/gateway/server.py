@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,7 +21,13 @@ from tallac.gateway.guard import Guard, allowed_hosts
 from tallac.gateway.settings import GatewaySettings
 from tallac.interfaces import Grid
 
+_logger = logging.getLogger("tallac.gateway")
+
 HEAD_SIZE_MAX = 64 << 10
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 32\r\nRetry-After: 1\r\n"
+    b"Connection: close\r\n\r\ntoo many connections; try again\n"
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -49,12 +57,24 @@ def serve(open_grid: Callable[[], Grid], settings: GatewaySettings, on_ready: Ca
 
 
 async def _run(server: _Server, gateway: Gateway, listening: socket.socket) -> None:
+    asyncio.get_running_loop().set_exception_handler(_report)
+    # Its other messages are about single connections that broke off.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         await server.serve(sockets=[listening])
     finally:
         gateway.close()
         # Cancelled tasks get their turn to clean up.
         await asyncio.sleep(0)
+
+
+def _report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error outside of any request in one line: a trace could hold a cap, and clients can cause as many as they like."""
+    error = context.get("exception")
+    if error is None or isinstance(error, ConnectionError | TimeoutError | ssl.SSLError):
+        return
+    _logger.debug("unexpected error", exc_info=error)
+    _logger.error("unexpected %s outside of a request", type(error).__name__)
 
 
 def _listen(settings: GatewaySettings) -> socket.socket:
@@ -74,7 +94,7 @@ def _url(settings: GatewaySettings, port: int) -> str:
 def _configuration(application: Guard, settings: GatewaySettings) -> uvicorn.Config:
     configuration = uvicorn.Config(
         application,
-        http=_protocol(settings.header_seconds),
+        http=_protocol(settings.header_seconds, settings.requests_max),
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -84,7 +104,8 @@ def _configuration(application: Guard, settings: GatewaySettings) -> uvicorn.Con
         log_level="critical",
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.requests_max,
+        # The protocol turns away further ones itself, and sooner.
+        limit_concurrency=settings.requests_max + 1,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         h11_max_incomplete_event_size=HEAD_SIZE_MAX,
         ssl_certfile=settings.certificate,
@@ -124,25 +145,34 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _protocol(header_seconds: float) -> type[H11Protocol]:
-    """Return a protocol class that disconnects clients which take too long to send the head of a request."""
+def _protocol(header_seconds: float, connections_max: int) -> type[H11Protocol]:
+    """Return a protocol class that disconnects clients which take too long to send the head of a request, or are too many."""
 
     class Protocol(H11Protocol):
-        """HTTP/1.1, with a limit on how long a head may take."""
+        """HTTP/1.1, with a limit on how long a head may take, and one on how many connections there are."""
 
         _head_timer: asyncio.TimerHandle | None = None
+        _is_turned_away = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            if len(self.connections) >= connections_max:
+                # An answer only after a request would leave the connection, and its descriptor, to whoever never sends one.
+                self._is_turned_away = True
+                transport.write(_TOO_MANY)
+                transport.close()
+                return
             super().connection_made(transport)
             self._watch_head()
 
         def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch_head()
+            if not self._is_turned_away:
+                super().data_received(data)
+                self._watch_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_watching()
-            super().connection_lost(exc)
+            if not self._is_turned_away:
+                self._stop_watching()
+                super().connection_lost(exc)
 
         def _watch_head(self) -> None:
             # h11 leaves this state once the client has sent a complete head.
