@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.command import PATIENCE_SECONDS
+from tests.command import COMMAND, PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -45,8 +46,34 @@ def test_verbose(tallac: Tallac, source: Path) -> None:
     tallac("-q", "create-alias", "tallac")
     names = ["parent/blah.txt", "parent/subdir/bar.txt", "parent/subdir/foo.txt"]
     for arguments in (("-v", "backup", source), ("backup", "-v", source)):
-        lines = tallac(*arguments).error_lines
-        assert sorted(line.split()[-1] for line in lines) == [str(source / name) for name in names]
+        result = tallac(*arguments)
+        assert sorted(line.split()[-1].decode() for line in result.lines[:3]) == [str(source / name) for name in names]
+        assert result.err == ""
+
+
+def test_verbose_beside_content(tallac: Tallac, source: Path) -> None:
+    """Where standard output carries JSON, an archive or a cap, the names go to standard error."""
+    assert b"blah" not in tallac("-v", "--json", "backup", source).out
+    assert "blah.txt" in tallac("-v", "--json", "backup", source).err
+    archive = tallac("-v", "restore", "Latest", "-")
+    assert archive.out == tallac("restore", "Latest", "-").out
+    assert tallac("-v", "get", "Latest/parent/blah.txt", "-").out == (source / "parent" / "blah.txt").read_bytes()
+    assert len(tallac("-v", "put", source / "parent" / "blah.txt").lines) == 1
+
+
+def test_verbose_that_nobody_reads_to_its_end(tallac: Tallac, source: Path) -> None:
+    """Whoever closes the list's pipe, or has no room for it, does not stop the backup."""
+    tallac("-q", "create-alias", "tallac")
+    with tallac.start("backup", "-v", source) as backup:
+        assert backup.stdout is not None
+        backup.stdout.close()
+    assert tallac("ls", "Latest/parent").lines == [b"blah.txt", b"subdir"]
+    with Path("/dev/full").open("wb") as full:
+        command = [*COMMAND, "backup", "-v", str(source), "tallac:full"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=tallac.environment, check=False)
+    assert ended.returncode == 3
+    assert b"was made" in ended.stderr
+    assert tallac("ls", "full/Latest/parent").lines == [b"blah.txt", b"subdir"]
 
 
 def test_json(tallac: Tallac, source: Path) -> None:

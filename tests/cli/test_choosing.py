@@ -95,7 +95,7 @@ def test_ignore_files(tallac: Tallac, tree: Path) -> None:
     """A folder's own file says what is not to be kept; what is left out is counted, and named with -v."""
     (tree / "src" / ".tallacignore").write_text("*.O\n")
     result = tallac("-v", "backup", tree)
-    assert f"excluded   {tree / 'src' / 'Main.O'}" in result.error_lines
+    assert f"excluded   {tree / 'src' / 'Main.O'}".encode() in result.lines
     assert rows(result)["excluded"].strip() == "1 path"
     assert "src/Main.O" not in listed(tallac, "Latest")
     assert tallac("--json", "backup", tree).summary("excluded") == 1
@@ -228,7 +228,7 @@ def test_a_dry_run_makes_nothing(tallac: Tallac, source: Path) -> None:
     """What would be stored is shown, also where there is no vault yet; nothing is made."""
     result = tallac("-v", "backup", "-n", source)
     assert rows(result)["files"].strip() == "3 new, 0 changed, 0 unchanged"
-    assert f"new        {source / 'parent' / 'blah.txt'}" in result.error_lines
+    assert f"new        {source / 'parent' / 'blah.txt'}".encode() in result.lines
     assert not tallac.home.exists()
     tallac("-q", "backup", source, "tallac:docs")
     (source / "parent" / "blah.txt").write_text("changed")

@@ -240,8 +240,8 @@ def test_undo_of_a_few_after_a_prune(docs: Tallac, source: Path) -> None:
     docs("forget", *(f"{TARGET}/Archives/{name}" for name in (before[1], before[3])))
     docs("prune", "ALIAS:", "--max-unused", "0")
     undone = docs("-v", "forget", "--undo", TARGET, status=1)
-    assert undone.error_lines[0] == f"tallac: {before[1]}: can't be restored any more: a prune has deleted data of it"
-    assert "missing" in undone.error_lines[1]
+    assert undone.error_lines == [f"tallac: {before[1]}: can't be restored any more: a prune has deleted data of it"]
+    assert b"missing" in undone.lines[0]
     assert before[3] in undone.out.decode()
     assert names(docs) == [before[0], *before[2:]]
 

@@ -60,7 +60,7 @@ def test_commands_take_it(usb: Tallac, tmp_path: Path) -> None:
     assert b"file2" in usb("diff", "usb:docs@2024-05-01", "usb:docs@latest").out
     assert len(usb("find", "usb:docs@2024-05-01", "file*").lines) == 2
     assert b"file1" not in usb("find", "usb:docs", "file*", "--snapshot", "2024-05-01").out
-    assert usb("du", "usb:docs@2024-05-01").lines == [b"1\t."]
+    assert usb("du", "-b", "usb:docs@2024-05-01").lines == [b"1\t."]
     usb("check", "usb:docs@latest")
     for command in (("hold",), ("tag", "--add", "x"), ("release",)):
         assert NAMES[1].encode() in usb(*command, "usb:docs@2024-05-02_1").out

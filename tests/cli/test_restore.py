@@ -30,12 +30,13 @@ def test_patterns(docs: Tallac, tmp_path: Path) -> None:
     """A restore brings back what is included and not excluded, and names it with -v."""
     told = docs("restore", "-v", "Latest", tmp_path / "out", "--include", "*.txt", "--exclude", "/parent/subdir/foo.txt")
     assert names(tmp_path / "out") == ["parent", "parent/blah.txt", "parent/subdir", "parent/subdir/bar.txt"]
-    assert [line.split(maxsplit=1) for line in sorted(told.error_lines)] == [
-        ["new", "parent"],
-        ["new", "parent/blah.txt"],
-        ["new", "parent/subdir"],
-        ["new", "parent/subdir/bar.txt"],
+    assert [line.split(maxsplit=1) for line in sorted(told.lines[:4])] == [
+        [b"new", b"parent"],
+        [b"new", b"parent/blah.txt"],
+        [b"new", b"parent/subdir"],
+        [b"new", b"parent/subdir/bar.txt"],
     ]
+    assert told.err == ""
     docs("restore", "Latest", tmp_path / "folded", "--iinclude", "FOO.*")
     assert names(tmp_path / "folded") == ["parent", "parent/subdir", "parent/subdir/foo.txt"]
     docs("restore", "Latest", tmp_path / "rest", "--iexclude", "SubDir/")
@@ -70,12 +71,12 @@ def test_in_place(docs: Tallac, source: Path) -> None:
     assert "--overwrite" in docs.fails("restore", "Latest", source)
     assert "--overwrite" in docs.fails("restore", "Latest", source, "--delete", status=2)
     told = docs("restore", "-v", "Latest", source, "--overwrite", "if-changed", "--delete")
-    assert sorted(line.split(maxsplit=1) for line in told.error_lines) == [
-        ["amended", "parent/subdir/foo.txt"],
-        ["deleted", "more"],
-        ["deleted", "more/file"],
-        ["new", "parent/subdir/bar.txt"],
-        ["replaced", "parent/blah.txt"],
+    assert sorted(line.split(maxsplit=1) for line in told.lines[:5]) == [
+        [b"amended", b"parent/subdir/foo.txt"],
+        [b"deleted", b"more"],
+        [b"deleted", b"more/file"],
+        [b"new", b"parent/subdir/bar.txt"],
+        [b"replaced", b"parent/blah.txt"],
     ]
     assert docs("diff", "tallac:Latest", source).lines == [b"result  no differences"]
     again = docs("--json", "restore", "Latest", source, "--overwrite", "always")
@@ -92,8 +93,9 @@ def test_the_vault_is_not_deleted(docs: Tallac, source: Path) -> None:
 def test_a_dry_run(docs: Tallac, source: Path, tmp_path: Path) -> None:
     """What would be done is counted and named, and not done."""
     told = docs("restore", "-v", "--dry-run", "Latest", tmp_path / "out")
-    assert told.lines[0] == b"would restore  3 files, 4 directories, 4.01 kB"
-    assert len(told.error_lines) == 6
+    assert told.lines[6] == b"would restore  3 files, 4 directories, 4.01 kB"
+    assert {line.split()[0] for line in told.lines[:6]} == {b"new"}
+    assert told.err == ""
     assert not (tmp_path / "out").exists()
     (source / "parent" / "blah.txt").write_text("changed")
     (source / "more").touch()

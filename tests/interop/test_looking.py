@@ -32,7 +32,7 @@ def test_snapshots_of_both_tools(on_grid: OnGrid, tahoe_grid: TahoeGrid, target:
     assert {snapshot["snapshot"] for record in found for snapshot in record["snapshots"]} == {first, second, third}
     turns = [json.loads(line)["turn"] for line in on_grid("history", "--json", f"{target}/parent/blah.txt").lines]
     assert turns[-1] == "absent"
-    assert on_grid("du", "--max-depth", "0", f"{target}/Latest").out == b"154003\t.\n"
+    assert on_grid("du", "-b", "--max-depth", "0", f"{target}/Latest").out == b"154003\t.\n"
     summary = json.loads(on_grid("stats", "--json", target).lines[-1])
     assert (summary["restore_size"], summary["unique"]) == (3 * 154_003 + 2 * 4, 304_007)
     assert "stored" not in summary

@@ -10,14 +10,11 @@ from tallac.wording import pluralize
         (1, "file", "1 file"),
         (2, "file", "2 files"),
         (1, "directory", "1 directory"),
-        (1000, "directory", "1000 directories"),
+        (999, "file", "999 files"),
+        (1000, "directory", "1,000 directories"),
+        (1_234_567, "path", "1,234,567 paths"),
     ],
 )
 def test_numbers_of_things(count: int, noun: str, expected: str) -> None:
-    """One of a thing is written without the plural's ending, any other number with it."""
+    """One of a thing is written without the plural's ending, any other number with it, and thousands are grouped."""
     assert pluralize(count, noun) == expected
-
-
-def test_large_numbers() -> None:
-    """Thousands are divided where that is asked for."""
-    assert pluralize(1_234_567, "path", with_commas=True) == "1,234,567 paths"

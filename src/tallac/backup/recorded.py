@@ -1,21 +1,26 @@
-"""Entries that earlier runs have stored of a directory: its table in the grid, and provisional rows of runs that were killed."""
+"""Entries stored before of a directory: in its table in the grid, in provisional rows of killed runs, in another program's snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from tallac.backup.request import BackupRequest
 from tallac.backup.summary import Ledger
 from tallac.backup.target import Target, latest_snapshot
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Entry, decode_cap, decode_table, parse_snapshot_name
+from tallac.dag import Components, Entry, decode_cap, decode_table, parse_snapshot_name, snapshots_by_time
 from tallac.errors import DamageError
 from tallac.interfaces import CapReader
 from tallac.sourcedb import SourceRecord
 
 FOREIGN_DURATION_NS = 24 * 3600 * 1_000_000_000
 """So long before its name's time a snapshot of another tool may have been begun."""
+
+
+_DIRECTORIES_MAX = 256
+"""Of so many directories the names below are remembered; directories are finished near those that they lie in."""
 
 
 class Recorded(NamedTuple):
@@ -106,6 +111,46 @@ class ProvisionalEntries:
                 for entry in _decoded(rows.table):
                     self._found.setdefault(entry.name, []).insert(0, StoredBefore(entry, rows.read_ns))
         return self._found.get(name, [])
+
+
+class ForeignSnapshot:
+    """The newest snapshot, if it is none of Tallac's: one of `tahoe backup`, which has its own directories.
+
+    Nothing is read before a directory is asked for: an unchanged backup does without.
+    """
+
+    def __init__(self, grid: CapReader, target: Target) -> None:
+        self._grid = grid
+        self._target = target
+        self._below: dict[Components, dict[bytes, bytes]] = {}
+
+    def directory(self, components: Components) -> bytes | None:
+        """Return the encoded cap of the directory that these names lead to from its root; None where there is none."""
+        encoded = self._root
+        for length in range(len(components)):
+            if encoded is None:
+                return None
+            encoded = self._directories_in(components[:length], encoded).get(components[length])
+        return encoded
+
+    @cached_property
+    def _root(self) -> bytes | None:
+        # `Latest` does not tell: where another program points it at its snapshot, a node keeps the metadata of the one before.
+        snapshots = snapshots_by_time(self._grid.read_directory(self._target.archives.read_cap))
+        newest = snapshots[-1][1] if snapshots else None
+        return None if newest is None or newest.metadata.snapshot is not None else newest.encoded
+
+    def _directories_in(self, components: Components, encoded: bytes) -> dict[bytes, bytes]:
+        if components not in self._below:
+            if len(self._below) >= _DIRECTORIES_MAX:
+                self._below.clear()
+            cap = Entry(b"", encoded).cap
+            try:
+                entries = list(self._grid.read_directory(cap)) if isinstance(cap, DirectoryReadCap) else []
+            except DamageError:
+                entries = []  # What can't be read is stored anew.
+            self._below[components] = {entry.name: entry.encoded for entry in entries if entry.is_directory}
+        return self._below[components]
 
 
 def find_recorded(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack
-from functools import cache, partial
-from typing import TYPE_CHECKING
+from functools import partial
 
 import msgspec
 
@@ -15,13 +14,13 @@ from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import Files
 from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
-from tallac.backup.recorded import find_recorded
+from tallac.backup.recorded import ForeignSnapshot, find_recorded
 from tallac.backup.request import BackupRequest, open_source
 from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks, Phase
 from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap
-from tallac.dag import Components, Metadata, SnapshotFacts, decode_cap, display_path
+from tallac.dag import Metadata, SnapshotFacts, decode_cap, display_path
 from tallac.errors import FencedError, SourceError
 from tallac.interfaces import CapWriter, Clock, Grid, Session
 from tallac.source import (
@@ -34,9 +33,6 @@ from tallac.source import (
 )
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 from tallac.wording import pluralize
-
-if TYPE_CHECKING:
-    from tallac.backup.foreign import ForeignSnapshot
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -155,7 +151,7 @@ class _Run:
             SourceError: It is one.
         """
         for path in ledger.emptied:
-            count = pluralize(ledger.files_before[path], "file", with_commas=True)
+            count = pluralize(ledger.files_before[path], "file")
             raise SourceError(
                 f"{display_path(path)}: it is empty, and had {count} in the last backup; see that its disk is mounted, or add "
                 "--allow-empty if it should be empty"
@@ -163,7 +159,7 @@ class _Run:
         share_max, removed = self._request.removed_share_max, ledger.files.gone
         before = removed + ledger.files.changed + ledger.files.unchanged
         if share_max is not None and removed > share_max * before:
-            counts = f"{removed:,} of {pluralize(before, 'file', with_commas=True)}"
+            counts = f"{removed:,} of {pluralize(before, 'file')}"
             raise SourceError(
                 f"{display_path(self._request.source)}: {counts} were removed since the last backup, and --max-removed allows "
                 f"{share_max:.0%}; no snapshot was created"
@@ -188,7 +184,7 @@ class _Run:
         with ExitStack() as stack:
             stack.callback(storer.close)
             pools: list[Pool] = []
-            assembler = DirectoryAssembler(writer, record, ledger, self._stored_by_others(target))
+            assembler = DirectoryAssembler(writer, record, ledger, ForeignSnapshot(self._grid, target).directory)
             files = Files(
                 writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
             )
@@ -240,18 +236,6 @@ class _Run:
         ahead = CountAhead(task, self._clock.now_ns())
         stack.callback(ahead.close)
         ledger.count_ahead = ahead.look
-
-    def _stored_by_others(self, target: Target) -> Callable[[Components], bytes | None]:
-        """Return what looks up a directory in a snapshot that another program has made since the last backup."""
-
-        @cache
-        def snapshot() -> ForeignSnapshot:
-            # lazy import: a vault never asks, and a node only where a directory would be made
-            from tallac.backup.foreign import ForeignSnapshot
-
-            return ForeignSnapshot(self._grid, target)
-
-        return lambda components: snapshot().directory(components)
 
     def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Pool]) -> Executor | None:
         pool = self._make_threads(root, writer) if writer.threads else self._make_workers(root, writer)

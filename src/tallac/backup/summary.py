@@ -197,13 +197,13 @@ class Ledger(msgspec.Struct):
         self.outward.report(self.observer.notice)
         for reason, count in self.attributes_missed.items():
             if count > 1:
-                others = pluralize(count - 1, "other", with_commas=True)
+                others = pluralize(count - 1, "other")
                 self.observer.notice(source, f"{others} in it can't have attributes read either ({reason}); stored without them")
 
     def report_unmatched(self, source: bytes, patterns: Sequence[str]) -> None:
         """Report patterns of the user's that have left nothing out."""
         first = patterns[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        others = f" and {pluralize(len(patterns) - 1, 'other pattern', with_commas=True)}" if len(patterns) > 1 else ""
+        others = f" and {pluralize(len(patterns) - 1, 'other pattern')}" if len(patterns) > 1 else ""
         self.observer.notice(source, f"nothing in it is excluded by {first!r}{others}")
 
     def vanish(self) -> None:

@@ -137,7 +137,7 @@ class RestoreSummary(msgspec.Struct):
             notes.insert(0, "owners were not set: not root")
         if self.withheld:
             notes.append(
-                f"devices, setuid bits and capabilities of {pluralize(self.withheld, 'file', with_commas=True)} were left out: "
+                f"devices, setuid bits and capabilities of {pluralize(self.withheld, 'file')} were left out: "
                 "somebody else shared this; --trust-source restores them"
             )
         return tuple(notes)

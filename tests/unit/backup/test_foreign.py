@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallac.backup.foreign import ForeignSnapshot
+from tallac.backup.recorded import ForeignSnapshot
 from tallac.backup.target import open_target
 from tallac.caps import DirectoryReadCap, ImmutableFile
 from tallac.dag import Entry, Metadata, SnapshotFacts, encode_cap

@@ -43,6 +43,7 @@ def get(context: CommandContext, place: str, file: str, force: bool, host: tuple
     """
     require_local_path(file, place)
     place = in_newest(context.client, place, host, source)
+    context.output.carries_content = file == "-"
     if file == "-" and (context.output.is_terminal or context.output.is_json):
         # A progress line would spoil the content on the terminal, and a JSON object would be taken for content.
         is_guarded = context.output.is_terminal and not force
@@ -80,6 +81,7 @@ def put(context: CommandContext, file: str, place: str | None) -> None:
             cap = context.client.files.put(context.standard_input, place, name="standard input", report=report)
         else:
             cap = context.client.files.put_path(file, place, report)
+    context.output.carries_content = place is None
     context.output.detail(file)
     if context.output.is_json:
         printed = {"cap": cap.danger_whole_text()} if place is None else {}

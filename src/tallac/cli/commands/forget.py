@@ -167,7 +167,7 @@ def _tell_plan(context: CommandContext, plan: Plan, *, dry_run: bool) -> None:
         context.output.line(f"{group_heading(key)}:")
         for line in table([_row(decision) for decision in decisions]):
             context.output.line(f"  {line}")
-    context.output.summary({"kept": str(kept), "would be forgotten" if dry_run else "forgotten": str(forgotten)})
+    context.output.summary({"kept": f"{kept:,}", "would be forgotten" if dry_run else "forgotten": f"{forgotten:,}"})
 
 
 def _row(decision: Decision) -> tuple[str, str, str]:
@@ -231,5 +231,5 @@ def _lost(names: list[bytes]) -> str:
     if len(names) == 1:
         return f"{show_name(names[0])}: can't be restored any more: a prune has deleted data of it"
     first, last = show_name(min(names)), show_name(max(names))
-    count = pluralize(len(names), "forgotten snapshot", with_commas=True)
+    count = pluralize(len(names), "forgotten snapshot")
     return f"{count}, {first} to {last}, can't be restored any more: a prune has deleted data of them"

@@ -72,7 +72,7 @@ def _rows(report: MirrorReport, *, is_dry_run: bool, is_partial: bool) -> dict[s
         copied = f"{pluralize(report.objects, 'object')}, {show_size(report.object_bytes)}"
     rows = {f"{would}copied": copied, f"{would}updated": f"{report.states} of the registers and directories"}
     if report.replaced_packs:
-        rows[f"{would}replaced"] = f"{report.replaced_packs} of the packs, which were damaged in the mirror"
+        rows[f"{would}replaced"] = f"{report.replaced_packs:,} of the packs, which were damaged in the mirror"
     if report.deleted_packs:
         rows[f"{would}deleted"] = f"{pluralize(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}"
     return rows
@@ -80,9 +80,9 @@ def _rows(report: MirrorReport, *, is_dry_run: bool, is_partial: bool) -> dict[s
 
 def _work(report: MirrorReport) -> Work:
     if report.objects:
-        copied = f"{pluralize(report.objects, 'object', with_commas=True)} copied"
+        copied = f"{pluralize(report.objects, 'object')} copied"
         return Work(phase="copying", counts=(copied, show_size(report.object_bytes)))
-    copied = f"{pluralize(report.packs, 'pack', with_commas=True)} copied"
+    copied = f"{pluralize(report.packs, 'pack')} copied"
     share, left = share_of(report.pack_bytes, report.pack_bytes_total), show_left(report.pack_bytes, report.pack_bytes_total)
     counts = (copied, f"{show_size(report.pack_bytes)} of {show_size(report.pack_bytes_total)}")
     return Work(phase="copying", share=share, left=left, counts=counts)

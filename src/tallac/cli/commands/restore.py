@@ -142,6 +142,7 @@ def _write_archive(context: CommandContext, place: str, kind: ArchiveKind, optio
         raise UsageError("the archive is written to standard output: leave out --json")
     if context.output.is_terminal:
         raise UsageError("an archive can't be shown on a terminal: redirect standard output to a file or another command")
+    context.output.carries_content = True
     with RestoreReporter(context, place) as reporter:
         summary = context.client.restores.archive(
             place, context.output, kind, options=options, observer=reporter.observer, trust_source=trust_source

@@ -69,7 +69,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     if facts is None:
         return (name, "", "", "", "", "", "", _marks(entry))
     sources, tags = ", ".join(map(show_name, facts.sources)), ", ".join(map(show_name, facts.tags))
-    sizes = str(facts.files), show_size(facts.size), show_size(facts.bytes_stored)
+    sizes = f"{facts.files:,}", show_size(facts.size), show_size(facts.bytes_stored)
     return (name, show_name(facts.host), sources, *sizes, tags, _marks(entry))
 
 

@@ -8,7 +8,7 @@ import click
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, base32
 from tallac.cli.command import CommandContext, define
-from tallac.cli.options.option import argument, flag
+from tallac.cli.options.option import Option, argument, flag
 from tallac.cli.output.display import json_name, show_size, table
 from tallac.cli.output.progress import ProgressLine, Work
 from tallac.cli.output.stderr import show_name
@@ -29,15 +29,16 @@ from tallac.wording import pluralize
         click.Option(
             ["--max-depth"], metavar="N", type=click.IntRange(min=0), help="Show at most N levels; 0 shows only the total."
         ),
-        flag("--human", text="Show sizes with units."),
+        flag("-b", "--bytes", "in_bytes", text="Show exact sizes in bytes."),
+        Option(["--human"], is_flag=True, hidden=True, expose_value=False),
     ],
-    examples=("tallac du home:docs/Latest", "tallac du --human --max-depth 1 home:docs/Latest"),
+    examples=("tallac du home:docs/Latest", "tallac du --max-depth 1 home:docs/Latest"),
 )
-def du(context: CommandContext, place: str, max_depth: int | None, human: bool) -> int:
+def du(context: CommandContext, place: str, max_depth: int | None, in_bytes: bool) -> int:
     """Show the size of each directory.
 
-    Sizes are those of the files, in bytes, as if they were restored; hard links are counted once
-    for each name. Directories follow their content. For the space that they use in the vault see
+    Sizes are those of the files, as if they were restored; hard links are counted once for each
+    name. Directories follow their content. For the space that they use in the vault see
     `tallac stats`.
     """
     read_errors = ReadErrors(context)
@@ -45,7 +46,7 @@ def du(context: CommandContext, place: str, max_depth: int | None, human: bool) 
         if context.output.is_json:
             context.output.record(_fields(usage))
         else:
-            size = f"{show_size(usage.size):>8}  " if human else f"{usage.size}\t"
+            size = f"{usage.size}\t" if in_bytes else f"{show_size(usage.size):>8}  "
             context.output.name(usage.path or b".", size)
     return read_errors.status
 
@@ -79,7 +80,7 @@ def stats(context: CommandContext, place: str, deep: bool) -> int:
         snapshots, stats = context.client.inspect.stats(
             place,
             read_errors,
-            lambda count: line.show(Work(phase="reading", counts=(pluralize(count, "path", with_commas=True),)), {"paths": count}),
+            lambda count: line.show(Work(phase="reading", counts=(pluralize(count, "path"),)), {"paths": count}),
         )
     if context.output.is_json:
         _write_records(context, snapshots, stats)
@@ -107,7 +108,7 @@ def _show_deep(context: CommandContext, counts: dict[str, int]) -> None:
 def _row(snapshot: Entry, stats: TargetStats, number: int) -> tuple[str, ...]:
     one = stats.snapshots[number]
     freed = show_size(one.freed) if stats.knows_store else "unknown"
-    return show_name(snapshot.name), str(one.files), str(one.directories), show_size(one.size), freed
+    return show_name(snapshot.name), f"{one.files:,}", f"{one.directories:,}", show_size(one.size), freed
 
 
 def _summary(stats: TargetStats) -> dict[str, str]:

@@ -40,13 +40,13 @@ def _write(context: CommandContext, stats: VaultStats) -> None:
     context.output.line(f"vault {stats.identity}")
     context.output.line("")
     for heading, amounts in (("objects", stats.objects), ("stored", stats.stored)):
-        rows = [(_LABELS.get(kind, kind), str(amount.count), show_size(amount.size)) for kind, amount in amounts.items()]
+        rows = [(_LABELS.get(kind, kind), f"{amount.count:,}", show_size(amount.size)) for kind, amount in amounts.items()]
         for text in table([(heading, "number", "bytes"), *rows], right=(1, 2)):
             context.output.line(text)
         context.output.line("")
     context.output.line(f"roots              {stats.roots}")
-    context.output.line(f"pending deletions  {pluralize(stats.proposed_packs, 'pack')} proposed, {stats.decided_packs} decided")
-    context.output.line(f"sessions           {len(stats.sessions)}")
+    context.output.line(f"pending deletions  {pluralize(stats.proposed_packs, 'pack')} proposed, {stats.decided_packs:,} decided")
+    context.output.line(f"sessions           {len(stats.sessions):,}")
     for session in stats.sessions:
         context.output.line(f"  {session.name}  {session.state} since {show_time(session.started_ns // 1_000_000_000)}")
 

@@ -27,6 +27,7 @@ class Output:
         is_quiet: Only warnings and errors are wanted.
         is_json: Results are JSON objects, one a line.
         is_terminal: Standard output is a terminal.
+        carries_content: Standard output carries a file's content, an archive or a cap, and nothing else belongs there.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class Output:
         self.is_json = is_json
         self._stdout: BinaryIO = sys.stdout.buffer
         self.is_terminal = sys.stdout.isatty()
+        self.carries_content = False
         self._hides_progress = hides_progress
+        self._is_cut = False
 
     @property
     def shows_progress(self) -> bool:
@@ -118,9 +121,20 @@ class Output:
             self.detail(place)
 
     def detail(self, text: str) -> None:
-        """Name something as it is done, where that was asked for."""
-        if self.is_verbose:
+        """Name something as it is done, where that was asked for: on standard output, unless that carries JSON or content.
+
+        Whoever stops reading the list, or can't keep it, does not stop what is done; the next result tells of it.
+        """
+        if not self.is_verbose or self._is_cut:
+            return
+        if self.is_json or self.carries_content:
             say(text)
+            return
+        try:
+            self.line(show_name(text))
+            self.flush()
+        except (BrokenPipeError, OutputError):
+            self._is_cut = True
 
     def note(self, text: str) -> None:
         """Print a note, unless quiet."""

@@ -64,7 +64,7 @@ def summary_rows(summary: BackupSummary, target: str) -> dict[str, str]:
     if summary.excluded:
         rows["excluded"] = _show_excluded(summary.excluded)
     if summary.is_incomplete:
-        rows["incomplete"] = f"{summary.unreadable} could not be read"
+        rows["incomplete"] = f"{summary.unreadable:,} could not be read"
     return rows
 
 
@@ -92,7 +92,7 @@ def dry_run_rows(planned: DryRunSummary) -> dict[str, str]:
     if planned.excluded:
         rows["excluded"] = _show_excluded(planned.excluded)
     if planned.unreadable:
-        rows["incomplete"] = f"{planned.unreadable} can't be read"
+        rows["incomplete"] = f"{planned.unreadable:,} can't be read"
     return rows
 
 
@@ -123,14 +123,14 @@ def progress_work(state: Progress, read_rate: float, stored_rate: float) -> Work
         return Work(phase=state.phase.value, counts=(f"{show_size(state.bytes_stored)} stored",))
     done = state.bytes_done + state.bytes_begun
     share = None if state.is_counting else share_of_files(state.files_done, done, state.files_expected, state.bytes_expected)
-    files = pluralize(state.files_done, "file", with_commas=True)
+    files = pluralize(state.files_done, "file")
     counts = [files, *((show_rate(read_rate, "read"),) if read_rate >= 1 else ())]
     counts += [show_rate(stored_rate, "stored")] if stored_rate >= 1 else []
     counts += [f"{show_size(done)} done", f"{show_size(state.bytes_stored)} stored"]
     if not state.is_counting:
         left = "" if share is None else show_left(done, state.bytes_expected)
         return Work(phase=state.phase.value, share=share, left=left, counts=tuple(counts), path=state.path)
-    counted = f"counting: {pluralize(state.files_counted, 'file', with_commas=True)}, {show_size(state.bytes_counted)}"
+    counted = f"counting: {pluralize(state.files_counted, 'file')}, {show_size(state.bytes_counted)}"
     return Work(phase=counted, counts=tuple(counts), path=state.path)
 
 
@@ -140,4 +140,4 @@ def _show_counts(counts: Counts) -> str:
 
 
 def _show_excluded(count: int) -> str:
-    return pluralize(count, "path", with_commas=True)
+    return pluralize(count, "path")

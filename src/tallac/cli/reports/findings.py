@@ -95,7 +95,7 @@ def _report(context: CommandContext, hit: Hit) -> None:
     if len(hit.stored) > 1:
         names = [name[:12] for name in hit.stored if "/" not in name]
         first = ", ".join(names[:NAMES_SHOWN_MAX]) + (", ..." if len(names) > NAMES_SHOWN_MAX else "")
-        more = f"; damaged objects: {len(names)} ({first})"
+        more = f"; damaged objects: {len(names):,} ({first})"
     also_in = f"; also in {', '.join(map(show_name, hit.also))}" if hit.also else ""
     if hit.damaged:
         context.output.warn(f"{place}{hit.message}{more}{also_in}")
@@ -112,7 +112,7 @@ def show_counts(report: CheckReport) -> str:
 
 def check_work(report: CheckReport) -> Work:
     """Return what people see of a check's progress."""
-    counts = [pluralize(count, noun, with_commas=True) for count, noun in _kinds(report) if count]
+    counts = [pluralize(count, noun) for count, noun in _kinds(report) if count]
     if report.bytes_total:
         counts = [f"{show_size(report.bytes_read)} of {show_size(report.bytes_total)}", *counts]
         share, left = share_of(report.bytes_read, report.bytes_total), show_left(report.bytes_read, report.bytes_total)

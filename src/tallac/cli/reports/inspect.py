@@ -40,7 +40,7 @@ def _where(snapshots: Sequence[bytes]) -> str:
     """Name some snapshots at the beginning of a line."""
     if not snapshots:
         return ""
-    more = f" and {len(snapshots) - 1} more" if len(snapshots) > 1 else ""
+    more = f" and {len(snapshots) - 1:,} more" if len(snapshots) > 1 else ""
     return f"{show_name(snapshots[0])}{more}: "
 
 

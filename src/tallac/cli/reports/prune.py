@@ -44,21 +44,21 @@ def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:
         "in use": f"{pluralize(report.alive_objects, 'object')}, {show_size(report.alive_bytes)}",
         "unused": f"{pluralize(report.dead_objects, 'object')}, {show_size(report.dead_bytes)}",
         f"{would}deleted": f"{pluralize(report.deleted_packs, 'pack')}, {show_size(report.deleted_bytes)}",
-        f"{would}repacked": f"{report.repacked_packs} of them, {show_size(report.written_bytes)} moved",
+        f"{would}repacked": f"{report.repacked_packs:,} of them, {show_size(report.written_bytes)} moved",
         f"{would}freed": show_size(max(report.freed_bytes, 0)),
     }
 
 
 def prune_work(report: PruneReport) -> Work:
     """Return what people see of a prune's progress."""
-    deleted = f"{pluralize(report.deleted_packs, 'pack', with_commas=True)} deleted"
+    deleted = f"{pluralize(report.deleted_packs, 'pack')} deleted"
     if report.phase is PrunePhase.WAITING and report.waiting_sessions:
         return Work(phase=f"waiting for {pluralize(report.waiting_sessions, 'backup')}", counts=(deleted,))
     if report.phase is PrunePhase.MARKING:
-        marked = f"{pluralize(report.marked_objects, 'object', with_commas=True)} in use"
+        marked = f"{pluralize(report.marked_objects, 'object')} in use"
         return Work(phase="marking", share=share_of(report.marked_objects, report.objects_total), counts=(marked, deleted))
     share = share_of(report.deleted_packs, report.deleted_packs + report.packs_left)
-    left = f"{pluralize(report.packs_left, 'pack', with_commas=True)}" if report.packs_left else ""
+    left = f"{pluralize(report.packs_left, 'pack')}" if report.packs_left else ""
     sizes = f"{show_size(report.deleted_bytes)} deleted", f"{show_size(report.written_bytes)} moved"
     return Work(phase="deleting", share=share, left=left, counts=(deleted, *sizes))
 

@@ -94,9 +94,9 @@ def report_summary(context: CommandContext, folder: str, summary: RestoreSummary
 
 def progress_work(summary: RestoreSummary, rate: float) -> Work:
     """Return what people see of a restore's progress; the rate is in bytes a second."""
-    files = pluralize(summary.files_done, "file", with_commas=True)
+    files = pluralize(summary.files_done, "file")
     if summary.files_expected:
-        files = f"{summary.files_done:,} of {pluralize(summary.files_expected, 'file', with_commas=True)}"
+        files = f"{summary.files_done:,} of {pluralize(summary.files_expected, 'file')}"
     counts = (files, *((show_rate(rate, "at"),) if rate >= 1 else ()), f"{show_size(summary.bytes)} restored")
     if summary.verified:
         share = share_of(summary.verified, summary.files_expected)
@@ -109,8 +109,8 @@ def progress_work(summary: RestoreSummary, rate: float) -> Work:
 
 
 def _counts(summary: RestoreSummary) -> str:
-    files = pluralize(summary.files, "file", with_commas=True)
-    directories = pluralize(summary.directories, "directory", with_commas=True)
+    files = pluralize(summary.files, "file")
+    directories = pluralize(summary.directories, "directory")
     return f"{files}, {directories}, {show_size(summary.bytes)}"
 
 
