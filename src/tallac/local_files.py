@@ -20,6 +20,8 @@ class Durability(IntEnum):
     NONE: Anything. For what can be had again, and is read with distrust.
     CONTENT: The old file or the new one, and never a part.
     FULL: The new file, once the call has returned.
+
+    On FAT a power loss between the rename and the sync behind it may leave an empty file, whatever was asked for.
     """
 
     NONE = 0
@@ -59,8 +61,22 @@ def replace(
         with contextlib.suppress(OSError):
             calls.unlink(str(temporary))
         raise
+    if durability >= Durability.CONTENT:
+        _sync_again(path, calls)
     if durability is Durability.FULL:
         calls.sync_folder(str(path.parent))
+
+
+def _sync_again(path: Path, calls: FileCalls) -> None:
+    """Sync a renamed file: on FAT its size is in the record of its name, which says 0 until then. Elsewhere it costs nothing."""
+    try:
+        descriptor = calls.open(str(path), os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return  # Somebody has replaced it meanwhile, and syncs that.
+    try:
+        calls.fsync(descriptor)
+    finally:
+        calls.close(descriptor)
 
 
 def make_private_folders(folder: Path) -> None:

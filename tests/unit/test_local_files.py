@@ -8,6 +8,7 @@ import pytest
 from tallac.local_files import Durability, create, make_private_folders, replace
 from tallac.testing.crash_disk import CrashDisk, Survival
 from tallac.testing.crashing_backend import SimulatedCrash
+from tallac.testing.fat_disk import FatDisk
 from tallac.testing.file_calls import FileCall, WatchedFileCalls
 
 OLD, NEW = b"old " * 100, b"new " * 5000
@@ -60,6 +61,17 @@ def test_what_is_durable(tmp_path: Path) -> None:
     assert seen[Durability.FULL] == {NEW}
     assert seen[Durability.CONTENT] == {OLD, NEW}
     assert seen[Durability.NONE] > {OLD, NEW}
+
+
+@pytest.mark.parametrize("durability", [Durability.CONTENT, Durability.FULL])
+def test_what_is_durable_on_fat(tmp_path: Path, durability: Durability) -> None:
+    """Where a renamed file is empty until it is synced again, one that was replaced is whole once the call has returned."""
+    disk = FatDisk(tmp_path)
+    create(tmp_path / "file", OLD, calls=disk)
+    replace_on(disk, tmp_path, durability)
+    found = {disk.surviving(survival, seed).files["file"] for survival in Survival for seed in range(SEEDS)}
+    assert found <= {OLD, NEW}
+    assert durability is Durability.CONTENT or found == {NEW}
 
 
 def test_a_file_is_private(tmp_path: Path) -> None:

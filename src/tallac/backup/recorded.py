@@ -1,4 +1,4 @@
-"""Entries stored before of a directory: in its table in the grid, in provisional rows of killed runs, in another program's snapshot."""
+"""Entries stored before of a directory: in its table in the grid, in rows of killed runs, in another program's snapshot."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from enum import Enum
 
 _RESERVED = frozenset({b"", b".", b".."})
 # On Windows a backslash divides, and a colon leads to another drive or stream.
@@ -21,21 +22,47 @@ def is_safe_component(name: bytes) -> bool:
 _REFUSED_SOMEWHERE = re.compile(rb"[\x00-\x1f\x7f\":*?<>|\\]")
 # ecryptfs has 143 bytes, and names of encfs and other encrypting file systems are longer than they look, too.
 _LENGTH_USUAL = 140
+_PLAIN = re.compile(rb"[^\x00-\x1f\x7f-\xff\":*?<>|\\]{1,%d}(?<![. ])" % _LENGTH_USUAL)
 _DEVICES = re.compile(rb"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)
+
+
+class Oddity(Enum):
+    """A reason for which some file system refuses a name that Linux's own take, or gives another one in its place."""
+
+    CODING = "not UTF-8"
+    LENGTH = "long"
+    DOT = "a dot at its end"
+    SPACE = "a space at its end"
+    CHARACTER = "a character that Windows refuses"
+    DEVICE = "the name of a device on Windows"
+
+
+def oddities_of(name: bytes) -> frozenset[Oddity]:
+    """Return what is odd about a name."""
+    if _PLAIN.fullmatch(name) and not _DEVICES.match(name):
+        return frozenset()
+    found = {
+        Oddity.LENGTH: len(name) > _LENGTH_USUAL,
+        Oddity.DOT: name.endswith(b"."),
+        Oddity.SPACE: name.endswith(b" "),
+        Oddity.CHARACTER: _REFUSED_SOMEWHERE.search(name) is not None,
+        Oddity.DEVICE: _DEVICES.match(name) is not None,
+        Oddity.CODING: not (name.isascii() or _is_utf8(name)),
+    }
+    return frozenset(oddity for oddity, is_found in found.items() if is_found)
 
 
 def is_unusual(name: bytes) -> bool:
     """Whether some file system refuses a name that Linux's own take: for its characters, its end or its length."""
+    return bool(oddities_of(name))
+
+
+def _is_utf8(name: bytes) -> bool:
     try:
         name.decode("utf-8")
     except UnicodeDecodeError:
-        return True
-    return (
-        len(name) > _LENGTH_USUAL
-        or name.endswith((b".", b" "))
-        or _REFUSED_SOMEWHERE.search(name) is not None
-        or _DEVICES.match(name) is not None
-    )
+        return False
+    return True
 
 
 _TEMPORARY = re.compile(rb"\.tallac-restore-[0-9a-f]{32}\.part\Z")

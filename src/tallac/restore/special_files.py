@@ -109,6 +109,9 @@ class SpecialFiles:
             if self._overwriter is not None:
                 change = self._overwriter.settle_link(entry, first, directory, components, scope)
             if change in (Change.NEW, Change.REPLACED):
+                if self._overwriter is not None and self._overwriter.has_foreign_link(entry, first):
+                    self._make_anew(entry, directory, components, change)
+                    return True
                 self._make_link(entry.name, directory, *first, is_new=change is Change.NEW)
                 self._tally.count_made(change, path)
                 self._tally.summary.bytes += entry.size if kind_of(entry) is Kind.REGULAR else 0
@@ -120,8 +123,23 @@ class SpecialFiles:
             self._tally.add(Problem(path, ProblemKind.UNSET, message))
             return False
         if change is not Change.KEPT:
-            self._links.count_link(entry)
+            self._links.count_link(entry, components)
         return True
+
+    def _make_anew(self, entry: Entry, directory: int, components: Components, change: Change) -> None:
+        """Make a file with several names anew, since the one that is there has a name that the snapshot does not know."""
+        is_special = kind_of(entry) is Kind.SPECIAL
+        make = self.make_special if is_special else self._write
+        if not make(entry, directory, components, change):
+            return
+        for above, name in self._links.earlier(entry):
+            there = open_beneath(self._root, above, filesystem=self._system)
+            try:
+                self._make_link(name, there, components, entry.name, is_new=False)
+            finally:
+                self._system.close(there)
+        self._links.replace_first(entry, components)
+        self._links.count_link(entry, components)
 
     def _make_link(self, name: bytes, directory: int, components: Components, first: bytes, *, is_new: bool) -> None:
         below = open_beneath(self._root, components, filesystem=self._system)
@@ -140,6 +158,7 @@ class SpecialFiles:
         """Make something under its name; over what is there, under another one, and rename it when it is complete."""
         if self._overwriter is None:
             make(name)
+            self._writer.require_name(name, directory)
             return
         new = temporary_name()
         try:
@@ -153,6 +172,8 @@ class SpecialFiles:
         except BaseException:
             self._remove_if_there(new, directory)
             raise
+        if is_new:
+            self._writer.require_name(name, directory)
 
     def _is_there(self, name: bytes, directory: int) -> bool:
         try:

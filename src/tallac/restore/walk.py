@@ -274,6 +274,7 @@ class Walk:
 
     def _make_directory(self, entry: Entry) -> None:
         self._system.make_directory(entry.name, self._stack.descriptor)
+        self._writer.require_directory_name(entry.name, self._stack.descriptor)
         self._stack.enter(entry.name)
         self._tally.summary.directories += 1
         self._tally.report(Change.NEW, join_components(self._stack.components))

@@ -250,6 +250,7 @@ def scan(
     found: dict[bytes, os.stat_result] = {}
     failures: list[Failure] = []
     waiting: list[bytes] = []
+    missing: list[bytes] = []
     spill: SortedSpill | None = None
     count = 0
     try:
@@ -262,6 +263,7 @@ def scan(
                 try:
                     found[name] = listed.stat(follow_symlinks=False)
                 except FileNotFoundError:
+                    missing.append(name)
                     continue
                 except OSError as error:
                     failures.append(Failure(name, error, _is_listed_as_directory(listed)))
@@ -269,6 +271,8 @@ def scan(
                 if len(found) >= run_count_max:
                     spill = spill or SortedSpill()
                     count += _spill(found, spill)
+        if missing:
+            failures += _unfindable(descriptor, missing, filesystem)
         if spill is None:
             return ShortScan(found, failures, waiting)
         count += _spill(found, spill)
@@ -277,6 +281,23 @@ def scan(
         if spill is not None:
             spill.close()
         raise
+
+
+def _unfindable(descriptor: int, names: Collection[bytes], filesystem: FileSystem) -> Iterator[Failure]:
+    """Find those names that were not there when they were looked at and are listed still: they were not removed meanwhile.
+
+    FAT and exFAT list names that have no form in the mount's character set with `_` in it, and answer to none.
+    """
+    with filesystem.scandir(descriptor) as listing:
+        listed = {name for entry in listing if (name := entry.name.encode(_ENCODING, _ENCODING_ERRORS)) in names}
+    for name in names:
+        if name in listed:
+            try:
+                filesystem.lstat(name, descriptor)
+            except FileNotFoundError:
+                yield Failure(name, OSError(errno.EIO, "it is listed, but this file system answers to no such name"), False)
+            except OSError as error:
+                yield Failure(name, error, False)
 
 
 def scan_names(descriptor: int, names: Iterable[bytes], *, filesystem: FileSystem = REAL) -> Scan:

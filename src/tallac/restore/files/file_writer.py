@@ -13,6 +13,7 @@ from tallac.dag import Components, Entry, display_path, encode_table, join_compo
 from tallac.errors import CapError, DamageError, DestinationError, EntryError
 from tallac.interfaces import FileReader
 from tallac.restore.files.content import write_content
+from tallac.restore.files.kept_names import KeptNames
 from tallac.restore.files.metadata import Attributes
 from tallac.restore.filesystem import ContentError, DestinationSystem
 from tallac.restore.options import RestoreSettings
@@ -70,6 +71,7 @@ class FileWriter:
         self._settings = settings
         self._system = system
         self._attributes = Attributes(system, settings)
+        self._names = KeptNames(system)
 
     def write_beneath(self, root: int, batch: Batch) -> BatchResult:
         """Write a batch, given the destination's descriptor.
@@ -156,6 +158,8 @@ class FileWriter:
         descriptor = system.create(name, directory)
         try:
             try:
+                if not replaces:
+                    self._names.require(entry.name, directory)
                 if entry.metadata.flags:
                     self._attributes.set_early_flags(descriptor, entry.metadata)
                 size = self._write_content(entry, descriptor)
@@ -169,11 +173,34 @@ class FileWriter:
                 # Whatever the reason, a file that is not whole must not look as if it were.
                 system.remove(name, directory)
                 raise
+            if replaces and is_new:
+                self.require_name(entry.name, directory)
             if replaces and with_flags:
                 unset += self._attributes.set_flags(descriptor, entry.metadata.flags)
         finally:
             system.close(descriptor)
         return size, unset
+
+    def require_name(self, name: bytes, directory: int) -> None:
+        """Require that what was just made has its name, and else remove it.
+
+        Raises:
+            EntryError: It had another name.
+            OSError: It can't be looked up or removed.
+        """
+        try:
+            self._names.require(name, directory)
+        except EntryError:
+            self._system.remove(name, directory)
+            raise
+
+    def require_directory_name(self, name: bytes, directory: int) -> None:
+        """Do as `require_name` for an empty directory. Raises as it does."""
+        try:
+            self._names.require(name, directory)
+        except EntryError:
+            self._system.remove_directory(name, directory)
+            raise
 
     @property
     def is_root(self) -> bool:

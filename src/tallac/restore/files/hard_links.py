@@ -30,25 +30,42 @@ class LinkTable:
         if key is not None:
             self._firsts[key] = _First(components, entry.name, entry.metadata.links - 1, is_new=is_new)
 
-    def count_link(self, entry: Entry) -> None:
+    def earlier(self, entry: Entry) -> list[tuple[Components, bytes]]:
+        """Return the directories and names of those of an entry's links that are there, the first one at the beginning."""
+        key = _key(entry)
+        first = self._firsts.get(key) if key is not None else None
+        return [] if first is None else [(first.components, first.name), *first.others]
+
+    def replace_first(self, entry: Entry, components: Components) -> None:
+        """Take an entry, which has been made anew, for the first one, and the others for links of it."""
+        key = _key(entry)
+        first = self._firsts.get(key) if key is not None else None
+        if first is not None:
+            first.others.append((first.components, first.name))
+            first.components, first.name = components, entry.name
+
+    def count_link(self, entry: Entry, components: Components = ()) -> None:
         """Count another link that has been made; after the last one the file is forgotten."""
         key = _key(entry)
         first = self._firsts.get(key) if key is not None else None
         if first is None or key is None:
             return
+        if (components, entry.name) != (first.components, first.name):
+            first.others.append((components, entry.name))
         first.missing -= 1
         if first.missing <= 0:
             del self._firsts[key]
 
 
 class _First:
-    __slots__ = ("components", "is_new", "missing", "name")
+    __slots__ = ("components", "is_new", "missing", "name", "others")
 
     def __init__(self, components: Components, name: bytes, missing: int, *, is_new: bool) -> None:
         self.components = components
         self.name = name
         self.missing = missing
         self.is_new = is_new
+        self.others: list[tuple[Components, bytes]] = []
 
 
 def _key(entry: Entry) -> tuple[int, int, int | None, bytes] | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
-import unicodedata
 
 from tallac.dag import Components, Entry, Metadata, join_components
 from tallac.errors import EntryError
 from tallac.interfaces import Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.deferred_metadata import DeferredMetadata
+from tallac.restore.files.kept_names import listed_form
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
 from tallac.restore.filesystem import DestinationSystem, PathAt
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
@@ -87,6 +86,14 @@ class Overwriter:
             self._make_way(Kind.REGULAR, found, directory, components, scope)
         self._tally.count_left(change, join_components(components, entry.name))
         return change
+
+    def has_foreign_link(self, entry: Entry, first: tuple[Components, bytes]) -> bool:
+        """Whether the first one of a file's names has all the links that the snapshot knows, though this name is none of them yet.
+
+        Then one of them is somebody else's, and may lie anywhere. Raises OSError where the first one can't be looked at.
+        """
+        found = self._lstat_beneath(*first)
+        return found is not None and found.links >= entry.metadata.links
 
     def decide_directory(self, entry: Entry, directory: int, components: Components) -> Change:
         """Return what `settle` would do for a directory. Raises OSError as `lstat` does."""
@@ -196,10 +203,3 @@ class Overwriter:
             return self._existing.lstat(name, directory)
         finally:
             self._system.close(directory)
-
-
-def listed_form(name: bytes) -> bytes:
-    """Return a name as a listing has it: macOS may list other bytes for the same letters than were written."""
-    if sys.platform != "darwin" or name.isascii():
-        return name
-    return unicodedata.normalize("NFC", name.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -16,6 +16,7 @@ from tallac.restore.filesystem import DESTINATION
 from tallac.restore.options import RestoreSettings
 from tallac.restore.parallel.worker import Answer, Job, RangeJob, WriteTask
 from tallac.restore.report import BatchResult, ProblemKind
+from tallac.restore.safe_names import is_unusual
 from tallac.source import open_beneath
 from tallac.workers.pool import WorkerPool, can_start_workers
 
@@ -176,10 +177,10 @@ def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: F
 
 
 def _is_divisible(entry: Entry) -> bool:
-    """Whether a file is large, and its ranges can be written in any order."""
-    return (
-        EncodedCap(entry.encoded).is_file and entry.size >= LARGE_SIZE_MIN and not entry.metadata.holes and not entry.metadata.flags
-    )
+    """Whether a file is large, and its ranges can be written in any order; its name is one that every file system keeps."""
+    if not EncodedCap(entry.encoded).is_file or entry.size < LARGE_SIZE_MIN or is_unusual(entry.name):
+        return False
+    return not entry.metadata.holes and not entry.metadata.flags
 
 
 def _is_stale(error: Exception) -> bool:

@@ -338,3 +338,38 @@ def test_a_closed_directory_is_opened_and_closed_again(grid: FakeGrid, restored:
     assert restored.problems == []
     assert (restored.out / "d").stat().st_mode & 0o777 == 0o500
     assert Change.NEW.value in changes(restored).values()
+
+
+@pytest.mark.parametrize("missing", [(1,), (2,), (1, 2)])
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_second_name_outside_shares_nothing_where_names_are_missing(
+    grid: FakeGrid, restored: Restored, tmp_path: Path, missing: tuple[int, ...], is_changed: bool
+) -> None:
+    """A link that the snapshot does not know takes the place of none that is missing: the restored file has an inode of its own."""
+    source = tmp_path / "source"
+    names = [source / "a" / "0", source / "1", source / "z" / "2"]
+    for folder in ("a", "z"):
+        (source / folder).mkdir(parents=True)
+    names[0].write_text("content")
+    for name in names[1:]:
+        os.link(names[0], name)
+    snapshot = grid.snapshot(source)
+    restored.out = source
+    for number in missing:
+        names[number].unlink()
+    outside = tmp_path / "outside"
+    os.link(names[0], outside)
+    if len(missing) == 2:
+        os.link(names[0], tmp_path / "another")
+    if is_changed:
+        outside.write_text("changed")
+    restored.options = RestoreOptions(overwrite=Overwrite.IF_CHANGED)
+    for _ in range(2):
+        restored.changes.clear()
+        assert restored(snapshot).failed == 0
+        assert [name.read_text() for name in names] == ["content"] * 3
+        numbers = {name.stat().st_ino for name in names}
+        assert len(numbers) == 1
+        assert outside.stat().st_ino not in numbers
+        assert names[0].stat().st_nlink == 3
+    assert restored.changes == []
