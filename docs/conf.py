@@ -37,6 +37,7 @@ PARTS = {
     "Guide": [
         "docs/guide/getting-started",
         "docs/guide/choosing",
+        "docs/guide/jobs",
         "docs/guide/looking",
         "docs/guide/restoring",
         "docs/guide/forget",

@@ -279,6 +279,34 @@ def _hand_on(run: Session, tmp_path: Path) -> None:
         run(command, "tallac:")
 
 
+def _run_jobs(run: Session, folder: Path, tmp_path: Path) -> None:
+    other = Session(type(run.tallac)(tmp_path / "jobs"))
+    other.seen = run.seen
+    _run_some(other, folder, tmp_path)
+    run.commands |= other.commands
+
+
+def _run_some(run: Session, folder: Path, tmp_path: Path) -> None:
+    run("job", "add", "--source", folder, "--target", "tallac:job", "--name", "docs", "--every", "hour", "--yes")
+    file = run.tallac.home / "config" / "jobs.toml"
+    file.write_text(f'{file.read_text()}prune = "each run"\ncopies = ["{tmp_path}/copy"]\n')
+    run("jobs")
+    run("run", "--dry-run")
+    (folder / "sub" / "file").chmod(0)
+    run("run", status=3, as_user=True)
+    (folder / "sub" / "file").chmod(0o600)
+    run("run", "docs")
+    run("jobs")
+    folder_of_units = tmp_path / "units"
+    planned = Session(type(run.tallac)(run.tallac.home, ("env", f"XDG_CONFIG_HOME={folder_of_units}", f"PATH={tmp_path}")))
+    planned.seen = run.seen
+    (tmp_path / "systemctl").write_text("#!/bin/sh\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    planned("schedule", "show", "--with", "systemd", "--user")
+    planned("schedule", "install", "--with", "systemd", "--user", "--yes")
+    run.commands |= planned.commands
+
+
 def _serve(run: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROWSER", "true")
     cap = json.loads(run("cap", "tallac:").out)["cap"]
@@ -339,6 +367,7 @@ def test_the_page_on_json(run: Session, folder: Path, tmp_path: Path, monkeypatc
     _forget(run, folder)
     _hand_on(run, tmp_path)
     _serve(run, monkeypatch)
+    _run_jobs(run, folder, tmp_path)
     run("completion", "bash")
     run("man", "ls")
     _damage(run, tmp_path)

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from tallac.app.operations.backup import Backups
     from tallac.app.operations.gateway import GatewayRunner
     from tallac.app.operations.inspect import Inspector
+    from tallac.app.operations.job_runner import JobRunner
     from tallac.app.operations.jobs import Jobs
     from tallac.app.operations.keys import Keys
     from tallac.app.operations.maintenance import VaultMaintenance
     from tallac.app.operations.restore import Restores
+    from tallac.app.operations.scheduling import Scheduling
     from tallac.app.operations.snapshots import Snapshots
     from tallac.app.operations.transfer import Files
 
@@ -30,7 +32,8 @@ class Client:
 
     Attributes:
         workspace: Opens what the configuration names.
-        backups, restores, snapshots, inspect, files, vault, aliases, keys, gateway, jobs: What can be done, by subject.
+        backups, restores, snapshots, inspect, files, vault, aliases, keys, gateway: What can be done, by subject.
+        jobs, job_runner, scheduling: Backups that run by themselves.
     """
 
     # Each service is imported when it is first used: a command uses one or two of them, and one on a Tahoe-LAFS node does without
@@ -154,3 +157,19 @@ class Client:
         from tallac.app.operations.jobs import Jobs  # lazy import: see above
 
         return Jobs(self.workspace.folders)
+
+    @cached_property
+    def job_runner(self) -> JobRunner:
+        """Runs jobs."""
+        from tallac.app.operations.job_runner import JobRunner  # lazy import: see above
+        from tallac.app.operations.job_steps import JobServices  # lazy import: see above
+
+        services = JobServices(self.workspace, lambda: self.backups, lambda: self.snapshots, lambda: self.vault)
+        return JobRunner(self.jobs, services)
+
+    @cached_property
+    def scheduling(self) -> Scheduling:
+        """Has jobs run on time."""
+        from tallac.app.operations.scheduling import Scheduling  # lazy import: see above
+
+        return Scheduling(self.jobs)

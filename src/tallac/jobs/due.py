@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from tallac.jobs.job import Job
-from tallac.jobs.records import Outcome, RunRecord
+from tallac.jobs.records import Outcome, RunRecord, Step
 
 KILLED_IN_A_ROW_MAX = 3
 """A job whose runs were killed so many times one after the other waits for its next time."""
@@ -77,3 +77,58 @@ def _killed_in_a_row(runs: Sequence[RunRecord], since_ns: int) -> int:
             break
         count += 1
     return count
+
+
+class PlannedCommand(msgspec.Struct, frozen=True):
+    """A command that a run would run, and the text that shows it."""
+
+    step: Step
+    text: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The steps of a run, as they would be done now.
+
+    Attributes:
+        steps: Its steps, each kind once, in order; `ON_FAILURE` is not among them.
+        commands: The user's own commands among them, in order.
+    """
+
+    steps: tuple[Step, ...]
+    commands: tuple[PlannedCommand, ...]
+
+
+def plan(job: Job, runs: Sequence[RunRecord], now_ns: int) -> Plan:
+    """Decide what a run of a job does besides the backup: what its periods say is due, counted from when it was last done.
+
+    Args:
+        job: The job.
+        runs: Its runs, the oldest first.
+        now_ns: The present, in nanoseconds since 1970, UTC.
+    """
+    keys = job.keys
+    periods = {
+        Step.PRUNE: job.prune,
+        Step.CHECK: None if job.check is None else job.check.often,
+        Step.DRILL: None if job.drill is None else job.drill.often,
+    }
+    wanted = {
+        Step.BEFORE: bool(keys.before),
+        Step.DUMP: bool(keys.dumps),
+        Step.BACKUP: True,
+        Step.AFTER: bool(keys.after),
+        Step.FORGET: job.rules is not None,
+        Step.COPY: bool(keys.copies),
+    } | {step: often is not None and often.is_due(_last_ns(runs, step), now_ns) for step, often in periods.items()}
+    lines = [(Step.BEFORE, line) for line in keys.before] + [(Step.AFTER, line) for line in keys.after]
+    commands = tuple(PlannedCommand(step, line if isinstance(line, str) else " ".join(line)) for step, line in lines)
+    return Plan(tuple(step for step in Step if wanted.get(step)), commands)
+
+
+def _last_ns(runs: Sequence[RunRecord], step: Step) -> int | None:
+    """Return when a step was last done to its end; one that failed is done again by the next run."""
+    for run in reversed(runs):
+        for record in run.steps:
+            if record.step is step and record.outcome is Outcome.OK:
+                return record.started_ns
+    return None

@@ -58,8 +58,8 @@ class JobKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     keep: Annotated[
         KeepKeys | None,
         Meta(
-            description="Which of this job's snapshots stay: those of its host and sources. All others in the target that have the "
-            "same host and sources are forgotten after each run. Without it, nothing is forgotten."
+            description="Which snapshots stay, as in `{ daily = 7, weekly = 4 }`; the others are forgotten after each run. Only "
+            "snapshots in the target that this host has made are looked at. Without it, nothing is forgotten."
         ),
     ] = None
     prune: Annotated[

@@ -52,7 +52,20 @@ def read_jobs(files: Iterable[Path]) -> dict[str, Job]:
             if same is not None:
                 raise JobFileError(f"{file}: job {name!r}: {same.file} has a job of this name; rename one of them")
             jobs[name] = job
+    _require_one_policy(jobs.values())
     return jobs
+
+
+def _require_one_policy(jobs: Iterable[Job]) -> None:
+    """Refuse two jobs that would forget each other's snapshots."""
+    by_target: dict[str, Job] = {}
+    for job in jobs:
+        other = by_target.setdefault(job.keys.target, job)
+        if other.rules != job.rules:
+            raise JobFileError(
+                f"{job.file}: job.{job.name}.keep: job {other.name!r} has the same target and keeps other snapshots; "
+                f'give each a target of its own, as in target = "{job.keys.target.rstrip("/")}/{job.name}"'
+            )
 
 
 def _read_file(file: Path) -> dict[str, Job]:
@@ -181,6 +194,9 @@ class _Reader:
             raise self._error(place, "give a text, or a list of texts" if option.kind.is_several else "give a text")
         if "-" in texts and option.metavar.endswith("|-"):
             raise self._error(place, "a job has no standard input; name a file")
+        relative = next((text for text in texts if not _is_absolute(text)), None)
+        if relative is not None and option.metavar in {"FILE|-", "FOLDER"}:
+            raise self._error(place, f"{relative!r} is relative, and a job has no folder; begin it with / or ~")
         if option.kind.is_several:
             return tuple(texts)
         if not isinstance(value, str):
@@ -211,6 +227,9 @@ class _Reader:
             raise self._error(
                 (*place, "target"), f'{keys.target!r} lacks the colon after its alias; write one as in target = "usb:home"'
             )
+        for source in keys.sources:
+            if not _is_absolute(source):
+                raise self._error((*place, "sources"), f"{source!r} is relative, and a job has no folder; begin it with / or ~")
         schedule = None if keys.every is None else self._read((*place, "every"), lambda: Schedule.parse(keys.every or ""))
         for dump in keys.dumps:
             if not _DUMP.fullmatch(dump):
@@ -295,6 +314,10 @@ class _Reader:
         line = _line_of(self._lines, place)
         where = f"{self._file}: line {line}" if line else f"{self._file}"
         return JobFileError(f"{where}: {'.'.join(place)}: {message}")
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith("~") or os.path.isabs(path)
 
 
 def _fields_below(path: tuple[str, ...]) -> tuple[msgspec.structs.FieldInfo, ...]:

@@ -54,6 +54,7 @@ class Schedule(msgspec.Struct, frozen=True):
         if cron is None:
             raise UsageError(f"{text!r} is no time to run at; {HOW}")
         try:
+            Fields.of(cron)
             next(CronSim(cron, datetime(2026, 1, 1)))  # noqa: DTZ001 - the wall clock.
         except (CronSimError, StopIteration) as error:
             reason = f" ({error})" if str(error) else ", for it never comes"
@@ -74,6 +75,38 @@ class Schedule(msgspec.Struct, frozen=True):
         times = CronSim(self.cron, datetime(2026, 1, 1))  # noqa: DTZ001 - the wall clock.
         found = [next(times) for _ in range(50)]
         return int(min(later - earlier for earlier, later in pairwise(found)).total_seconds())
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """The numbers that the fields of a cron line match, sorted.
+
+    Attributes:
+        minutes, hours, days, months: As they are.
+        weekdays: From 1 for Monday to 7 for Sunday.
+        joins_days_by_or: A day matches if its number in the month does or its day of the week; otherwise if both do.
+    """
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    joins_days_by_or: bool
+
+    @classmethod
+    def of(cls, cron: str) -> Fields:
+        """Read a cron line.
+
+        Raises:
+            UsageError: It has what only some programs know: the last day of a month, or a numbered day of the week.
+        """
+        read = CronSim(cron, datetime(2026, 1, 1))  # noqa: DTZ001 - the wall clock.
+        days = [day for day in read.weekdays if isinstance(day, int)]
+        if len(days) != len(read.weekdays) or min(read.days) < 1:
+            raise UsageError(f"{cron!r}: L, W and # are not known to all schedulers; write numbers; {HOW}")
+        weekdays = tuple(sorted({(day - 1) % 7 + 1 for day in days}))
+        minutes, hours, numbers, months = (tuple(sorted(field)) for field in (read.minutes, read.hours, read.days, read.months))
+        return cls(minutes, hours, numbers, months, weekdays, not read.day_and)
 
 
 class Often(msgspec.Struct, frozen=True):

@@ -48,12 +48,14 @@ class RetentionPolicy(msgspec.Struct, frozen=True):
         group_by: The rules go for each group by itself.
         allow_empty: A group may lose its last snapshot.
         zone: Whose days; None for the machine's own time zone.
+        host: Only snapshots of this host are decided on, and the others are left alone; None for those of all hosts.
     """
 
     rules: Rules
     group_by: frozenset[GroupBy] = frozenset((GroupBy.HOST, GroupBy.SOURCE))
     allow_empty: bool = False
     zone: tzinfo | None = None
+    host: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -101,6 +103,8 @@ def plan(order: RetentionPolicy, entries: Iterable[Entry], sights: Mapping[bytes
         claimed = claimed_ns(entry)
         if claimed is None:
             others.append(entry.name)
+            continue
+        if order.host not in (None, facts_of(entry).host):
             continue
         sight = sights.get(entry.name)
         counted = claimed if sight is None else sight.counted_ns(claimed)

@@ -13,7 +13,7 @@ from tallac.jobs.records import Outcome, RunRecord
 
 def job_of(every: str = 'every = "day at 03:00"') -> Job:
     """Return a job."""
-    return parse_jobs(f'[job.a]\nsources = ["x"]\ntarget = "a:"\n{every}\n'.encode(), Path("jobs.toml"))["a"]
+    return parse_jobs(f'[job.a]\nsources = ["/x"]\ntarget = "a:"\n{every}\n'.encode(), Path("jobs.toml"))["a"]
 
 
 def at(text: str) -> int:

@@ -66,7 +66,7 @@ def test_defaults_are_inherited() -> None:
     """A job has the keys of [defaults] that it lacks, options of `backup` too."""
     jobs = parsed(
         '[defaults]\ntarget = "usb:"\nkeep = { daily = 7 }\nexclude = ["a"]\nnice = 3\n'
-        '[job.one]\nsources = ["x"]\n[job.two]\nsources = ["y"]\ntarget = "s3:"\nexclude = []\nkeep = { last = 2 }\n'
+        '[job.one]\nsources = ["/x"]\n[job.two]\nsources = ["/y"]\ntarget = "s3:"\nexclude = []\nkeep = { last = 2 }\n'
     )
     assert [job.keys.target for job in jobs.values()] == ["usb:", "s3:"]
     assert [job.options["exclude"] for job in jobs.values()] == [("a",), ()]
@@ -84,14 +84,16 @@ def test_defaults_are_inherited() -> None:
         (JOB + "[job.home.keep]\ndaily = 0\n", "line 4: job.home.keep: '0' is not a number of snapshots"),
         (JOB + "keep = {}\n", "job.home.keep: it keeps nothing"),
         ('[job.a]\ntarget = "usb:"\n', "line 1: job.a: it has no sources"),
-        ('[job.a]\nsources = ["x"]\n', "line 1: job.a: it has no target"),
-        ('[job.a]\nsources = ["x"]\ntarget = "usb"\n', "line 3: job.a.target: 'usb' lacks the colon"),
+        ('[job.a]\nsources = ["/x"]\n', "line 1: job.a: it has no target"),
+        ('[job.a]\nsources = ["/x"]\ntarget = "usb"\n', "line 3: job.a.target: 'usb' lacks the colon"),
         ("[job.a]\nsources = 3\n", "line 2: job.a.sources: expected a list, got a number"),
         (JOB + "exclude-caches = 1\n", "line 4: job.home.exclude-caches: give true or false"),
         (JOB + "exclude = 1\n", "line 4: job.home.exclude: give a text, or a list of texts"),
         (JOB + "max-removed = ['1%', '2%']\n", "line 4: job.home.max-removed: give one text"),
         (JOB + 'exclude-larger-than = "big"\n', "line 4: job.home.exclude-larger-than: 'big' is not a size"),
         (JOB + 'files-from = "-"\n', "line 4: job.home.files-from: a job has no standard input"),
+        (JOB + 'files-from = "list"\n', "line 4: job.home.files-from: 'list' is relative"),
+        ('[job.a]\nsources = ["docs"]\ntarget = "usb:"\n', "line 2: job.a.sources: 'docs' is relative, and a job has no folder"),
         (JOB + 'every = "day at 26:00"\n', "line 4: job.home.every: 26:00 is no time of day"),
         (JOB + 'every = "hour"\ndelay = "2 hours"\n', "line 5: job.home.delay: it is as long as the time between"),
         (JOB + 'check = "many each week"\n', "line 4: job.home.check: 'many each week': give a percentage"),
@@ -132,6 +134,17 @@ def test_several_files(tmp_path: Path) -> None:
         read_jobs([system, own])
 
 
+def test_jobs_that_would_forget_each_others_snapshots(tmp_path: Path) -> None:
+    """Two jobs with one target have one policy; otherwise each would forget what the other keeps."""
+    file = tmp_path / "jobs.toml"
+    both = JOB + "keep = { daily = 7 }\n" + JOB.replace("job.home", "job.etc")
+    file.write_text(both)
+    with pytest.raises(JobFileError, match=r"job.etc.keep: job 'home' has the same target.*usb:home/etc"):
+        read_jobs([file])
+    file.write_text(both + "keep = { daily = 7 }\n")
+    assert list(read_jobs([file])) == ["home", "etc"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such rights")
 def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
     """Whoever can write the file could run commands as its user."""
@@ -162,7 +175,7 @@ def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
 
 def test_a_delay_is_stable_and_spread() -> None:
     """A job starts always by the same time later, and jobs and machines by different ones."""
-    jobs = parsed("".join(f'[job.j{n}]\nsources = ["x"]\ntarget = "a:"\nevery = "day"\ndelay = "1 hour"\n' for n in range(40)))
+    jobs = parsed("".join(f'[job.j{n}]\nsources = ["/x"]\ntarget = "a:"\nevery = "day"\ndelay = "1 hour"\n' for n in range(40)))
     delays = [job.delay_seconds("host") for job in jobs.values()]
     assert delays == [job.delay_seconds("host") for job in jobs.values()]
     assert all(0 <= delay <= 3600 for delay in delays)

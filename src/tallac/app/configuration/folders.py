@@ -36,6 +36,11 @@ class Folders(msgspec.Struct, frozen=True):
         folders = (self.configuration,) if self.system is None else (self.system, self.configuration)
         return tuple(folder / "jobs.toml" for folder in folders)
 
+    @property
+    def dumps(self) -> Path:
+        """The folder in which jobs put dumps of databases while they back them up."""
+        return self.vault.parent / "dumps"
+
     @classmethod
     def standard(cls, environment: Mapping[str, str] = os.environ) -> Folders:
         """Return the platform's folders, or those under `TALLAC_HOME` where it is set.

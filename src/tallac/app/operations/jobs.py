@@ -57,12 +57,16 @@ class Jobs:
                 raise UsageError(f"no job {name!r}: {there_are}")
         return [jobs[name] for name in dict.fromkeys(names)] if names else list(jobs.values())
 
+    def delay_seconds(self, job: Job) -> int:
+        """Return how much later than at its times a job starts on this machine."""
+        return job.delay_seconds(self._machine)
+
     def due(self, job: Job, *, is_delayed: bool = True) -> Due:
         """Decide whether a job is due now; without its delay where whoever starts it has waited already.
 
         Raises:
             LocalStateError: What its runs came to can't be read.
         """
-        delay = job.delay_seconds(self._machine) if is_delayed else 0
+        delay = self.delay_seconds(job) if is_delayed else 0
         is_running = self.records.is_running(job.name)
         return decide(job, self.records.runs(job.name), self._clock.now_ns(), is_running=is_running, delay_seconds=delay)

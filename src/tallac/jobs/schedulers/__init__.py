@@ -1,0 +1,1 @@
+"""Whatever a system has to run jobs on time: systemd, cron, launchd."""
