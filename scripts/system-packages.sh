@@ -4,7 +4,7 @@
 set -eu
 
 missing=""
-for pair in cron:cron systemd-analyze:systemd setfacl:acl setfattr:attr strace:strace zsh:zsh fish:fish mandoc:mandoc mergerfs:mergerfs mount.exfat-fuse:exfat-fuse mkfs.exfat:exfatprogs; do
+for pair in cron:cron systemd-analyze:systemd psql:postgresql mariadbd:mariadb-server redis-server:redis-server mkfs.btrfs:btrfs-progs setfacl:acl setfattr:attr strace:strace zsh:zsh fish:fish mandoc:mandoc mergerfs:mergerfs mount.exfat-fuse:exfat-fuse mkfs.exfat:exfatprogs; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -127,7 +127,7 @@ def test_a_real_cron_runs_a_job(tallac: Tallac, source: Path) -> None:
             last = records.last("docs")
             if last is not None and last.outcome is not Outcome.RUNNING:
                 break
-            time.sleep(0.5)
+            time.sleep(0.1)
     finally:
         # unshare waits for its child, whatever else it is told; its child is what all others in there die with.
         cron.kill()

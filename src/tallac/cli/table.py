@@ -16,7 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run:run", "Run the jobs that are due, or those that are named."),
     "jobs": ("jobs:jobs", "List the jobs, with their last and their next run."),
     "job": ("jobs:job", "Add a job, or print the JSON schema of files of jobs."),
-    "schedule": ("schedule:schedule", "Have jobs run on time, by systemd, cron or launchd."),
+    "schedule": ("schedule:schedule", "Run jobs on time, by systemd, cron or launchd."),
     "forget": ("forget:forget", "Remove snapshots from a target, by rules or by name."),
     "hold": ("marks:hold", "Protect snapshots from being forgotten."),
     "release": ("marks:release", "Remove the hold from snapshots."),

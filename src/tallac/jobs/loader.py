@@ -19,7 +19,7 @@ from tallac.errors import ConfigurationError, UsageError
 from tallac.jobs.job import DELAY_SECONDS_MAX, DRILL_FILES, CheckPlan, DrillPlan, Job
 from tallac.jobs.keys import JobKeys, KeepKeys
 from tallac.jobs.times import Often, Schedule, parse_seconds
-from tallac.look.sizes import parse_size
+from tallac.look.criteria import parse_size
 from tallac.retention.rules import Period, Rules, parse_rules
 
 SIZE_MAX = 1 << 20

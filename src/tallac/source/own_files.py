@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -96,6 +96,11 @@ class OwnFiles:
             for way in _links_on_the_way(place.path):
                 self._ways.setdefault(way, place)
         self.file_inodes = tuple(sorted(files))
+
+    def seen_at(self, place: Callable[[bytes], bytes]) -> OwnFiles:
+        """Return the same, which also knows these places where a path is really read, as in a snapshot of a file system."""
+        elsewhere = [msgspec.structs.replace(each, path=place(os.path.realpath(each.path))) for each in self.places]
+        return OwnFiles([*self.places, *elsewhere], includes_own=not self.recognises)
 
     def find(self, found: SourceEntry, directory: int, filesystem: FileSystem = REAL) -> OwnPlace | None:
         """Return the place that a name in an open directory leads to by its device and inode; None for what is not Tallac's own."""

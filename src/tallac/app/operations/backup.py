@@ -35,7 +35,7 @@ from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, SnapshotFacts, display_path
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import FileContent, Grid
-from tallac.source import NOTHING_OWN, OwnFiles, Selection
+from tallac.source import NOTHING_OWN, REAL, OwnFiles, Selection
 from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer import Place
 from tallac.transfer.directory_edits import new_name
@@ -199,6 +199,7 @@ class Backups:
         options: BackupOptions | None = None,
         observer: Observer | None = None,
         workers: int = WORKERS,
+        elsewhere: Callable[[bytes], bytes] | None = None,
     ) -> BackupSummary:
         """Add a snapshot of a folder, or of other sources, to a target, which is made where it is missing.
 
@@ -210,6 +211,7 @@ class Backups:
             options: How.
             observer: Told what happens.
             workers: How many worker processes may be started.
+            elsewhere: Returns where an absolute path of the sources is really read, as in a snapshot of its file system.
 
         Raises:
             AuthorityError: The target can't be changed.
@@ -219,12 +221,16 @@ class Backups:
         found = self._sources(sources)
         self.prepare(target)
         grid, located = self._workspace.resolve(target)
-        request = _request(
-            found, located, options, own=self._own(grid, options), vault=self._workspace.folder_of(grid), workers=workers
-        )
+        own, filesystem = self._own(grid, options), REAL
+        if elsewhere is not None:
+            from tallac.source.elsewhere import ElsewhereFileSystem  # lazy import: few backups read a source elsewhere
+
+            own = own.seen_at(elsewhere)
+            filesystem = ElsewhereFileSystem(found.root, elsewhere(found.real_root))
+        request = _request(found, located, options, own=own, vault=self._workspace.folder_of(grid), workers=workers)
         observer = observer or Observer()
         with SourceDatabase(self._database, _notice(observer, self._database)) as database:
-            summary = back_up(grid, request, database, SystemClock(), observer=observer)
+            summary = back_up(grid, request, database, SystemClock(), observer=observer, filesystem=filesystem)
         self._envelopes.refresh(grid.identity)
         return summary
 

@@ -42,6 +42,11 @@ class Sources(msgspec.Struct, frozen=True):
     missing: tuple[tuple[bytes, str], ...] = ()
     remarks: tuple[tuple[bytes, str], ...] = ()
 
+    @property
+    def real_root(self) -> bytes:
+        """The path of the root without symbolic links."""
+        return self.places[0] if self.scope is None and self.places else self.root
+
 
 def find_sources(paths: Sequence[str | Path], listed: Sequence[bytes] = (), base: str | Path | None = None) -> Sources:
     """Find what is to be backed up.

@@ -37,6 +37,7 @@ from tallac.wording import pluralize
 
 if TYPE_CHECKING:
     from tallac.app.operations.backup_sources import Sources
+    from tallac.jobs.file_systems import View
 
 
 class StepResult(msgspec.Struct, frozen=True):
@@ -117,14 +118,25 @@ class JobSteps:
         backups = self._services.backups()
         options = backup_options(self._job)
         backups.check_target(self._job.keys.target)
-        with self._read_from() as found:
-            self._sources = found
-            summary = backups.run(found, self._job.keys.target, options=options, observer=self._observer.backup)
+        found = self._sources = self.find_sources()
+        with self._view(found, one_file_system=options.selection.one_file_system) as view:
+            elsewhere = None if view is None else view.place
+            summary = backups.run(
+                found, self._job.keys.target, options=options, observer=self._observer.backup, elsewhere=elsewhere
+            )
         self._name = summary.name
         return _backed_up(summary)
 
-    def _read_from(self) -> AbstractContextManager[Sources]:
-        return nullcontext(self.find_sources())
+    def _view(self, found: Sources, *, one_file_system: bool) -> AbstractContextManager[View | None]:
+        """Return a block in which the sources are as they were at one moment, where the job wants that."""
+        kind = self._job.keys.snapshot
+        if kind is None:
+            return nullcontext()
+        # lazy import: few jobs have their file systems snapshot
+        from tallac.jobs.file_systems import snapshot_view
+
+        sources = sorted(set(map(os.fsdecode, found.places)))
+        return snapshot_view(kind, sources, self._job.name, one_file_system=one_file_system)
 
     def find_sources(self) -> Sources:
         """Find what the job backs up.

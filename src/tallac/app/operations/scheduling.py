@@ -98,8 +98,10 @@ class Scheduling:
     def _unit_folder(self, *, is_system: bool) -> Path:
         if is_system:
             return Path("/etc/systemd/system")
-        configuration = self._environment.get("XDG_CONFIG_HOME")
-        return (Path(configuration) if configuration else Path.home() / ".config") / "systemd" / "user"
+        # lazy import: as for our own folders
+        import platformdirs
+
+        return platformdirs.user_config_path("systemd") / "user"
 
 
 def own_command() -> list[str]:

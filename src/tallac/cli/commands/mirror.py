@@ -51,7 +51,7 @@ def mirror(
     options = MirrorOptions(dry_run, verifies=verify, deletes=delete)
     with ProgressLine(context.output) as line:
         report = context.client.vault.mirror(
-            source, mirror, options, only=only, progress=lambda report: line.show(_work(report), json_report(report))
+            source, mirror, options, only=only, progress=lambda report: line.show(mirror_work(report), json_report(report))
         )
     for message in report.problems:
         context.output.warn(message)
@@ -78,7 +78,8 @@ def _rows(report: MirrorReport, *, is_dry_run: bool, is_partial: bool) -> dict[s
     return rows
 
 
-def _work(report: MirrorReport) -> Work:
+def mirror_work(report: MirrorReport) -> Work:
+    """Return how far a copy is."""
     if report.objects:
         copied = f"{pluralize(report.objects, 'object')} copied"
         return Work(phase="copying", counts=(copied, show_size(report.object_bytes)))

@@ -9,13 +9,16 @@ from msgspec.structs import replace
 from tallac.app.operations.job_runner import RunObserver
 from tallac.app.operations.job_steps import JobObserver
 from tallac.cli.command import CommandContext, define
+from tallac.cli.commands.mirror import mirror_work
 from tallac.cli.options.option import argument, flag
-from tallac.cli.output.display import show_size, show_time
-from tallac.cli.output.progress import ProgressLine
+from tallac.cli.output.display import show_time
+from tallac.cli.output.output import Output
+from tallac.cli.output.progress import ProgressLine, Work
 from tallac.cli.output.stderr import show_name
-from tallac.cli.reports.backup import dry_run_rows, observer, show_progress
-from tallac.cli.reports.findings import show_counts
+from tallac.cli.reports.backup import dry_run_rows, observer
+from tallac.cli.reports.findings import check_work
 from tallac.cli.reports.jobs import run_fields, step_row
+from tallac.cli.reports.prune import prune_work
 from tallac.errors import TallacError, UsageError
 from tallac.jobs.job import Job
 from tallac.jobs.records import Outcome, RunRecord, Step, StepRecord
@@ -80,7 +83,7 @@ def _run_or_show(context: CommandContext, job: Job, *, is_manual: bool, is_delay
     if not context.output.is_json and not context.output.is_quiet:
         context.output.line(f"{job.name}: {show_name(job.keys.target)} ({reason})")
         context.output.flush()
-    with ProgressLine(context.output) as line:
+    with _JobLine(context.output, job) as line:
         record = client.job_runner.run(job, is_manual=is_manual, observer=_observer(context, job, line))
     if record is None:
         context.output.note(f"{job.name}: it is running already")
@@ -95,44 +98,57 @@ def _status(record: RunRecord) -> int:
     return {Outcome.FAILED: FAILED, Outcome.INCOMPLETE: INCOMPLETE}.get(record.outcome, 0)
 
 
-def _observer(context: CommandContext, job: Job, line: ProgressLine) -> RunObserver:
+class _JobLine(ProgressLine):
+    """Shows how far a job is, whatever it is doing."""
+
+    def __init__(self, output: Output, job: Job) -> None:
+        super().__init__(output)
+        self._job = job
+        self._step = Step.BACKUP
+
+    def begin(self, step: Step) -> None:
+        """Show that a step begins."""
+        self._step = step
+        self.show(Work(phase=_words(step)), {})
+
+    def show(self, work: Work, fields: dict[str, object]) -> None:
+        """Show the state; programs get the job and the step alone, since fields differ from step to step."""
+        super().show(replace(work, phase=f"{self._job.name}: {work.phase}"), {"job": self._job.name, "step": self._step.value})
+
+
+def _observer(context: CommandContext, job: Job, line: _JobLine) -> RunObserver:
     output = context.output
-
-    fields: dict[str, object] = {"job": job.name, "step": Step.BACKUP.value}
-
-    def began(step: Step) -> None:
-        fields["step"] = step.value
-        show("")
-
-    def show(state: str) -> None:
-        line.show(f"{job.name}: {str(fields['step']).replace('_', ' ')}{state and ': '}{state}", fields)
 
     def ended(record: StepRecord) -> None:
         if record.outcome is Outcome.FAILED:
-            output.warn(f"{job.name}: {record.step.value.replace('_', ' ')}: {record.message}")
+            output.warn(f"{job.name}: {_words(record.step)}: {record.message}")
         elif not output.is_json and not output.is_quiet:
             output.line(f"  {step_row(record)}")
             output.flush()
 
     return RunObserver(
-        began=began,
+        began=line.begin,
         ended=ended,
         job=JobObserver(
-            backup=replace(observer(context, line), progress=lambda state: show(show_progress(state))),
-            check=lambda report: show(show_counts(report)),
-            prune=lambda report: show(f"{report.alive_objects:,} objects in use"),
-            mirror=lambda report: show(f"{show_size(report.pack_bytes)} of {show_size(report.pack_bytes_total)}"),
+            backup=observer(context, line),
+            check=lambda report: line.show(check_work(report), {}),
+            prune=lambda report: line.show(prune_work(report), {}),
+            mirror=lambda report: line.show(mirror_work(report), {}),
             note=output.detail,
         ),
     )
 
 
+def _words(step: Step) -> str:
+    return str(step.value).replace("_", " ")
+
+
 def _show(context: CommandContext, job: Job, reason: str) -> int:
     """Show what a run would do; nothing is done, and no command of the user's is run."""
     planned = context.client.job_runner.plan(job)
-    rows = {"would run": reason, "steps": ", ".join(step.value.replace("_", " ") for step in planned.steps)}
+    rows = {"would run": reason, "steps": ", ".join(_words(step) for step in planned.steps)}
     try:
-        with ProgressLine(context.output) as line:
+        with _JobLine(context.output, job) as line:
             found = context.client.job_runner.dry_run(job, _observer(context, job, line).job.backup)
     except TallacError as error:
         context.output.warn(f"{job.name}: {error}")
@@ -142,7 +158,7 @@ def _show(context: CommandContext, job: Job, reason: str) -> int:
         return 0
     context.output.line(f"{job.name}: {show_name(job.keys.target)}")
     for command in planned.commands:
-        rows[f"would {command.step.value.replace('_', ' ')}"] = command.text
+        rows[f"would {_words(command.step)}"] = command.text
     rows |= {} if found is None else {key: value for key, value in dry_run_rows(found).items() if key != "snapshot"}
     if not context.output.is_quiet:
         context.output.rows({f"  {label}": value for label, value in rows.items()})

@@ -25,7 +25,7 @@ from tallac.jobs.schedulers.entry import PlannedFile, Scheduler
     examples=("tallac schedule show", "tallac schedule install", "tallac schedule remove"),
 )
 def schedule(context: CommandContext, action: str, kind: str | None, user: bool, yes: bool) -> None:
-    """Have jobs run on time, by systemd, cron or launchd.
+    """Run jobs on time, by systemd, cron or launchd.
 
     `show` prints what `install` would write. `install` shows it, asks, writes it and turns it on;
     after a change of jobs.toml, run it again. `remove` takes all of it away. A job that was missed

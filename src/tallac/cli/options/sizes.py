@@ -5,18 +5,18 @@ from __future__ import annotations
 import click
 
 from tallac.errors import UsageError
-from tallac.look import sizes
+from tallac.look import criteria
 from tallac.look.criteria import Comparison, SizeLimit
 
 
 def parse_size(text: str) -> int:
-    """Read the value of an option; see `tallac.look.sizes`.
+    """Read the value of an option; see `tallac.look.criteria`.
 
     Raises:
         BadParameter: It is no size; click adds which option.
     """
     try:
-        return sizes.parse_size(text)
+        return criteria.parse_size(text)
     except UsageError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -29,7 +29,7 @@ def parse_size_limit(text: str) -> SizeLimit:
     """
     sign = text[:1] if text[:1] in ("+", "-") else ""
     try:
-        return SizeLimit(Comparison(sign), sizes.parse_size(text.removeprefix(sign)))
+        return SizeLimit(Comparison(sign), criteria.parse_size(text.removeprefix(sign)))
     except UsageError as error:
         raise UsageError(
             f"{text!r} is not a size: write +10M for at least, -1k for at most, 123 for exactly so many bytes"

@@ -48,12 +48,6 @@ def observer(context: CommandContext, line: ProgressLine) -> Observer:
     )
 
 
-def show_progress(state: Progress) -> str:
-    """Return how far a backup is, without its speed."""
-    files = pluralize(state.files_done, "file", with_commas=True)
-    return f"{files}, {show_size(state.bytes_done)} done, {show_size(state.bytes_stored)} stored"
-
-
 def summary_rows(summary: BackupSummary, target: str) -> dict[str, str]:
     """Return the rows of a backup's summary."""
     rows = {

@@ -1,4 +1,4 @@
-"""What a scheduler is told of a job, and the protocol of schedulers."""
+"""A job as schedulers see it, and the protocol of schedulers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """What every entry has in common.
+    """The part that every entry has in common.
 
     Attributes:
         command: The absolute path of `tallac`, with what has to stand behind it.
