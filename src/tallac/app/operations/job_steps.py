@@ -191,7 +191,7 @@ class JobSteps:
             others = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
             raise StoreError(f"{where}{first.message}{others}; `tallac check {vault_of_target(self._job)}` names all of it")
         return StepResult(
-            f"{pluralize(report.objects, 'object', with_commas=True)} checked, no damage found",
+            f"{pluralize(report.objects, 'object')} checked, no damage found",
             {"objects": report.objects, "bytes_read": report.bytes_read},
         )
 
