@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def of_vault(command: str, vault: str) -> str:
+    """Return a command with the vault as the user wrote it, if at all."""
+    return f"{command} {vault}" if vault else command
+
+
 def pluralize(count: int, noun: str) -> str:
     """Return a count, its thousands grouped, with its noun: `1 pack`, `2,000 packs`, `3 directories`."""
     if count == 1:

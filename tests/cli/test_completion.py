@@ -194,6 +194,15 @@ def ask(tallac: Tallac, line: str, instruction: str = "zsh_complete") -> subproc
     )
 
 
+def test_moments(stocked: Tallac) -> None:
+    """After an `@` stand `latest` and the names of the target's snapshots, in each command that takes a path; else nothing."""
+    name = snapshot_of(stocked)
+    for line in ("tallac ls house:docs@", "tallac restore house:docs@", "tallac diff house:docs@", "tallac hold house:docs@"):
+        assert ask(stocked, line).stdout.decode().splitlines() == ["done\thouse:docs@latest\t", f"done\thouse:docs@{name}\t"]
+    assert ask(stocked, "tallac ls house:docs@lat").stdout == b"done\thouse:docs@latest\t\n"
+    assert ask(stocked, "tallac ls house:docs/Latest/My@").stdout == b""
+
+
 @pytest.mark.parametrize("line", ["tallac ls ", "tallac ls x:", "tallac hold x: ", "tallac get @nowhere:", "tallac get URI:x/", ""])
 def test_a_first_tab(tallac: Tallac, line: str) -> None:
     """Before anything was backed up, completion finds nothing, makes nothing and is quiet."""

@@ -183,3 +183,20 @@ def test_what_the_backup_left_out_is_no_difference(tallac: Tallac, tmp_path: Pat
     assert ".log" not in shown
     tallac("-q", "backup", "--relative-to", source, source / "below", "tallac:part")
     assert "kept" not in tallac("diff", "tallac:part/Latest", source).out.decode()
+
+
+def test_what_would_be_left_out_of_a_new_directory_is_no_difference(tallac: Tallac, tmp_path: Path) -> None:
+    """In a directory that only the folder has, or that was a file, what the rules leave out is not shown as added, at any depth."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "was").write_text("a file")
+    (source / ".tallacignore").write_text("*.log\n")
+    tallac("-q", "backup", source, "tallac:", "--exclude", "*.o", "--exclude", "/new/build/")
+    (source / "was").unlink()
+    for folder in ("new/deep", "new/build/x", "was/deep"):
+        (source / folder).mkdir(parents=True)
+        for name in ("a.o", "a.log", "a.txt"):
+            (source / folder / name).touch()
+    for shown in (tallac("diff", "tallac:Latest", source), tallac("diff", source, "tallac:Latest")):
+        paths = {line.split()[-1].rstrip(b"/") for line in shown.lines if line[:1] in b"+-T"}
+        assert paths == {b"new", b"new/deep", b"new/deep/a.txt", b"was", b"was/deep", b"was/deep/a.txt"}

@@ -124,7 +124,7 @@ def test_a_link_out_of_the_source_is_named_once(with_disk: Tallac, tmp_path: Pat
     ("arguments", "told"),
     [
         (("backup", "usb:db", "-"), "standard input is backed up with --stdin-name, as in `tallac backup usb:db --stdin-name"),
-        (("backup", "-"), "--stdin-name"),
+        (("backup", "-"), "`tallac backup tallac:db --stdin-name"),
         (("backup", "usb:db", "SOURCE"), "the target comes last: write `tallac backup SOURCE usb:db`"),
         (("backup", "SOURCE", "usb:", "usb:x"), "there is one target, usb:x"),
         (("backup", "SOURCE", "usb:d/Archives"), "write usb:d"),

@@ -171,8 +171,11 @@ class _Walk:
         entered: list[Side] = []
         listings: list[Iterator[Thing]] = []
         try:
-            for side, thing in ((self._old, old), (self._new, new)):
+            for side, thing, other in ((self._old, old, new), (self._new, new, old)):
                 is_directory = thing is not None and thing.is_directory
+                if not is_directory and other is not None and other.is_directory and isinstance(side, StoredSide):
+                    side.pass_by(other)
+                    entered += [side]
                 listings.append(side.enter(thing) if thing is not None and is_directory else iter(()))
                 entered += [side] if is_directory else []
         except _READING_ERRORS as error:

@@ -122,6 +122,12 @@ class StoredSide:
                 )
         return map(_thing_of, stored)
 
+    def pass_by(self, thing: Thing) -> None:
+        """Go down beside a local directory that the current one has not, so that its rules are known; `leave` goes up again."""
+        if self._absences:
+            self._depth += 1
+            self._absences.append(self._absences[-1].below(Entry(thing.name, b"")))
+
     def leave(self) -> None:
         """See `Side`."""
         if self._absences:

@@ -142,7 +142,7 @@ class Backups:
         """Refuse arguments that are not sources with the target behind them, with what to write instead."""
         targets = [path for path in paths if is_remote(path)]
         if "-" in paths:
-            target = targets[0] if targets else "home:db"
+            target = targets[0] if targets else f"{DEFAULT_ALIAS}:db"
             raise UsageError(
                 f"-: standard input is backed up with --stdin-name, as in `tallac backup {target} --stdin-name mydb.sql`; "
                 "a file of this name is written ./-"

@@ -15,6 +15,7 @@ from tallac.clock import SystemClock
 from tallac.errors import UsageError
 from tallac.vault.access.passphrases import PassphraseInfo, Passphrases
 from tallac.vault.format.keys import EnvelopeKey
+from tallac.wording import of_vault
 
 LENGTH_ADVISED = 14
 """Characters below which a passphrase is called short; three short words have more."""
@@ -56,9 +57,8 @@ class UserPassphrases:
         known = self.list(vault)
         label = _free_label(known) if label is None else label
         if any(each.label == label for each in known):
-            raise UsageError(
-                f"the passphrase {label!r} exists already; change it with `tallac change-passphrase`, or choose another --label"
-            )
+            change = of_vault("tallac change-passphrase", vault)
+            raise UsageError(f"the passphrase {label!r} exists already; change it with `{change}`, or choose another --label")
         passphrase = self._read_new(read)
         self._envelopes.begin(identity)
         self._envelopes.write(identity)
@@ -115,7 +115,7 @@ class UserPassphrases:
         known = self.list(vault)
         labels = sorted({each.label for each in known})
         if not labels:
-            raise UsageError("no passphrase of yours found on this vault; `tallac add-passphrase` adds one")
+            raise UsageError(f"no passphrase of yours found on this vault; `{of_vault('tallac add-passphrase', vault)}` adds one")
         there_are = f"there are {', '.join(map(repr, labels))}"
         if label is None and len(labels) > 1:
             raise UsageError(f"several passphrases found: name one with --label; {there_are}")

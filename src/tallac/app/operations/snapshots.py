@@ -99,7 +99,9 @@ class Snapshots:
         chosen = select_snapshots(list_snapshots(grid, found.target), replace(choice, latest=1))
         if not chosen:
             wanted = [*choice.hosts, *(display_path(source) for source in choice.sources)]
-            raise EntryNotFoundError(f"{found.target}: there is no snapshot of {', '.join(wanted)}; `tallac snapshots` shows all")
+            raise EntryNotFoundError(
+                f"{found.target}: there is no snapshot of {', '.join(wanted)}; `tallac snapshots {found.target}` shows all"
+            )
         return str(found.target.child(ARCHIVES, chosen[0].name, *found.path))
 
     def forget(self, target: str, policy: RetentionPolicy, *, dry_run: bool = False) -> Plan:

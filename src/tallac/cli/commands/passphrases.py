@@ -7,6 +7,7 @@ from tallac.cli.options.option import argument, flag, option
 from tallac.cli.options.passphrases import choose, passphrase_options
 from tallac.cli.output.display import show_time, table
 from tallac.cli.output.stderr import show_name
+from tallac.wording import of_vault
 
 _WHICH = "Which passphrase, if there are several."
 
@@ -54,7 +55,7 @@ def list_passphrases(context: CommandContext, vault: str) -> None:
     for line in table([(each.label, f"set {show_time(each.made_ns // 10**9)}") for each in known]):
         context.output.line(show_name(line))
     if not known:
-        context.output.note("no passphrase of yours found on this vault; `tallac add-passphrase` adds one")
+        context.output.note(f"no passphrase of yours found on this vault; `{of_vault('tallac add-passphrase', vault)}` adds one")
 
 
 @define(

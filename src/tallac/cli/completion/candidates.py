@@ -96,9 +96,12 @@ def _find_places(context: click.Context, incomplete: str) -> Iterator[str]:
         yield from _aliases(context)
     if incomplete.startswith(("@-", *_CAP_BEGINNINGS)) and root == "":
         return
-    folder, slash, _ = path.rpartition("/")
+    folder, slash, name = path.rpartition("/")
     directory = root + folder + slash
+    target, at, _ = name.rpartition("@")
     with _client(context) as client:
+        if at:
+            yield from _moments(client, directory + target)
         for entry in client.inspect.ls(directory):
             try:
                 name = entry.name.decode()
@@ -114,6 +117,18 @@ def _split_root(incomplete: str) -> tuple[str, str]:
     separator = "/" if incomplete.startswith(_CAP_BEGINNINGS) else ":"
     root, found, path = incomplete.partition(separator)
     return (root + found, path) if found else ("", incomplete)
+
+
+def _moments(client: Client, target: str) -> Iterator[str]:
+    """Return a target with each WHEN that says one of its snapshots: `latest`, and names, the newest first."""
+    try:
+        entries = list(client.inspect.ls(f"{target}Archives" if target.endswith((":", "/")) else f"{target}/Archives"))
+    except TallacError:
+        return  # An `@` may be part of an entry's name.
+    if entries:
+        yield f"{target}@latest"
+    for entry in reversed(entries):
+        yield f"{target}@{os.fsdecode(entry.name)}"
 
 
 def _find_snapshots(context: click.Context, _incomplete: str) -> Iterator[str]:
