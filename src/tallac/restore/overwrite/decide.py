@@ -35,6 +35,11 @@ class ExistingFiles:
         self._system = system
         self._overwrite = overwrite
         self.comparer = Comparer(grid, settings, system)
+        self._unkept: set[int] = set()
+
+    def note_unkept(self, device: int) -> None:
+        """Note that a file system takes permissions and owners, and keeps its own."""
+        self._unkept.add(device)
 
     def lstat(self, name: bytes, directory: int) -> SourceEntry | None:
         """Return what has a name in an open directory; None for nothing.
@@ -109,7 +114,7 @@ class ExistingFiles:
             if not is_trusted and not self.comparer.is_same_content(entry, descriptor):
                 return Change.REPLACED
             if self.comparer.differs(descriptor, now, entry.metadata):
-                return self._amended(now)
+                return self._amended(now, entry)
             # Further links can be made only while it has no such flags.
             is_held = entry.metadata.links > 1 and entry.metadata.flags & FLAGS_LINK_FORBIDDING
             return Change.AMENDED if is_held else Change.UNCHANGED
@@ -121,8 +126,11 @@ class ExistingFiles:
         if not is_same_special(found, target, entry.metadata):
             return Change.REPLACED
         differs = self.comparer.differs(PathAt(directory, entry.name), found, entry.metadata)
-        return self._amended(found) if differs else Change.UNCHANGED
+        return self._amended(found, entry) if differs else Change.UNCHANGED
 
-    def _amended(self, found: SourceEntry) -> Change:
-        """Return the change where only metadata differs: a file with other names is replaced, as above."""
-        return Change.REPLACED if found.links > 1 else Change.AMENDED
+    def _amended(self, found: SourceEntry, entry: Entry) -> Change:
+        """Return the change where only metadata differs: a file with other names is replaced, as above, unless that is in vain."""
+        if found.links > 1:
+            is_vain = found.device in self._unkept and is_same_time(found, entry.metadata.mtime_ns) and not entry.metadata.xattrs
+            return Change.UNCHANGED if is_vain else Change.REPLACED
+        return Change.AMENDED

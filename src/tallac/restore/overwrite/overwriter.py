@@ -69,7 +69,7 @@ class Overwriter:
             self._make_way(kind, found, directory, components, scope)
         elif change is Change.AMENDED:
             assert found is not None
-            self._amend(entry, found, directory, components)
+            change = self._amend(entry, found, directory, components)
         if kind is not Kind.DIRECTORY or change is Change.KEPT:
             self._tally.count_left(change, path)
         return change
@@ -177,25 +177,35 @@ class Overwriter:
         if not self._deleter.remove_tree(found, directory, components, below):
             raise EntryError("a directory is in the way, and not all of it could be deleted")
 
-    def _amend(self, entry: Entry, found: SourceEntry, directory: int, components: Components) -> None:
+    def _amend(self, entry: Entry, found: SourceEntry, directory: int, components: Components) -> Change:
+        """Set metadata; return UNCHANGED where the file system has kept its own, so that a further run says the same."""
         path = join_components(components, entry.name)
         if not found.is_regular:
             place = PathAt(directory, entry.name)
             for name in self._existing.comparer.extraneous_xattrs(place, entry.metadata):
                 self._system.remove_xattr(place, name)
             self._deferred.set_attributes(place, entry.metadata, path)
-            return
+            return Change.AMENDED
         is_held = entry.metadata.links > 1 and bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
         descriptor, _ = open_regular(directory, entry.name, filesystem=self._system)
         try:
+            has_flags = bool(entry.metadata.flags or read_flags(descriptor, filesystem=self._system))
             self._deleter.clear_open_flags(descriptor)
-            for name in self._existing.comparer.extraneous_xattrs(descriptor, entry.metadata):
+            extraneous = self._existing.comparer.extraneous_xattrs(descriptor, entry.metadata)
+            for name in extraneous:
                 self._system.remove_xattr(descriptor, name)
             self._deferred.set_attributes(descriptor, entry.metadata, path, with_flags=not is_held)
+            after = self._system.fstat(descriptor)
         finally:
             self._system.close(descriptor)
         if is_held:
             self._deferred.add_unflagged(components, entry.name, entry.metadata.flags)
+        before = (found.mode, found.uid, found.gid, found.mtime_ns)
+        is_as_before = (after.st_mode, after.st_uid, after.st_gid, after.st_mtime_ns) == before
+        if has_flags or extraneous or entry.metadata.xattrs or not is_as_before:
+            return Change.AMENDED
+        self._existing.note_unkept(found.device)
+        return Change.UNCHANGED
 
     def _lstat_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
         directory = open_beneath(self._root, components, filesystem=self._system)

@@ -29,7 +29,7 @@ class WrittenFiles(ExistingFiles):
         wanted = entry.metadata.mtime_ns
         return not self._keeps or wanted is None or is_same_time(found, wanted)
 
-    def _amended(self, found: SourceEntry) -> Change:
+    def _amended(self, found: SourceEntry, entry: Entry) -> Change:
         # Nothing is going to be written, so it does not matter who else has the file.
         return Change.AMENDED
 

@@ -192,6 +192,28 @@ def test_what_is_not_kept_is_counted_once_a_kind(grid: FakeGrid, restored: Resto
     assert summary.is_complete
 
 
+def test_a_further_run_finds_nothing_to_do(grid: FakeGrid, restored: Restored) -> None:
+    """What can't be kept is set in vain each time, and is no change; a file with two names is not written anew for it."""
+    restored.system = system = Forgetful()
+    system.step = 1
+    restored.options = RestoreOptions(overwrite=Overwrite.IF_CHANGED)
+    linked = msgspec.structs.replace(FILE, links=2, inode=7, device=1)
+    content = grid.put(b"x" * 100)
+    files = [Entry.of(name, grid.put(name), FILE) for name in (b"a", b"b")]
+    tree = Entry.of(b"s", grid.put_directory([*files, *(Entry.of(name, content, linked) for name in (b"c", b"d"))]), DIRECTORY)
+    restored(tree)
+    numbers = [(restored.out / name).stat().st_ino for name in "abcd"]
+    for _ in range(2):
+        restored.changes.clear()
+        summary = restored(tree)
+        assert (summary.unchanged, summary.amended, summary.replaced, restored.changes) == (4, 0, 0, [])
+        assert any("permissions" in note for note in summary.notes)
+        assert [(restored.out / name).stat().st_ino for name in "abcd"] == numbers
+    (restored.out / "c").write_bytes(b"y" * 100)
+    assert restored(tree).replaced == 2
+    assert (restored.out / "d").read_bytes() == b"x" * 100
+
+
 def test_verifying_does_not_repeat_what_is_not_kept(grid: FakeGrid, restored: Restored) -> None:
     """What was counted is no difference for --verify; another content is."""
     restored.system = system = Forgetful()
