@@ -5,17 +5,14 @@ import os
 import tempfile
 import tracemalloc
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from tests.unit.source.conftest import BentFileSystem
 
 from tallac.errors import LocalStateError
 from tallac.source import SourceEntry, scan, signature
 from tallac.source.scan import LongScan, ShortScan
-
-if TYPE_CHECKING:
-    from tests.unit.source.conftest import BentFileSystem
 
 ENTRY = SourceEntry(b"name", 0o100644, 1, 2, 3, 4, 5, 6, 7, 1, 0, 8)
 
@@ -53,6 +50,28 @@ def test_what_vanished_is_left_out_and_what_fails_is_named(tmp_path: Path, root:
         assert [entry.name for entry in listing] == [b"good"]
         (failure,) = listing.failures
         assert (failure.name, failure.error.errno, failure.is_directory) == (b"bad", errno.EIO, False)
+
+
+class Unanswering(BentFileSystem):
+    """Answers to no name that begins with `__`, listed or not."""
+
+    def lstat(self, name: bytes, directory: int) -> os.stat_result:
+        if name.startswith(b"__"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return super().lstat(name, directory)
+
+
+def test_a_name_that_is_listed_and_never_found_is_named(tmp_path: Path, root: int) -> None:
+    """What exFAT lists and does not answer to is there and can't be read, which is no absence."""
+    for name in ("__.txt", "good"):
+        (tmp_path / name).write_bytes(b"")
+    bent = Unanswering()
+    bent.refused_stats = {"__.txt": FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))}
+    with scan(root, filesystem=bent) as listing:
+        assert [entry.name for entry in listing] == [b"good"]
+        (failure,) = listing.failures
+        assert (failure.name, failure.error.errno) == (b"__.txt", errno.EIO)
+        assert "answers to no such name" in str(failure.error.strerror)
 
 
 def test_a_long_listing_goes_through_disk_and_is_the_same(tmp_path: Path, root: int) -> None:
