@@ -125,7 +125,7 @@ def test_a_killed_backup(begun: Begun, tmp_path: Path, chance: random.Random, nu
     ("size", "count"),
     [
         (400_000, 600),
-        # The lists of large files' pieces are made durable every 64 MiB.
+        # The lists of large files' chunks are made durable every 64 MiB.
         (4_000_000, 120),
         # So is the list of those that one file has so far, every 128 MiB.
         (500_000_000, 1),

@@ -43,11 +43,11 @@ class Crafter:
         self._writer = writer
 
     def file(self, content: bytes) -> bytes:
-        """Store an honest file; give its packed cap."""
+        """Store an honest file; give its encoded cap."""
         return encode_cap(self._writer.put_file(BytesIO(content)))
 
     def directory(self, entries: Iterable[Entry]) -> bytes:
-        """Store a directory whose names may be any, in order; give its packed cap."""
+        """Store a directory whose names may be any, in order; give its encoded cap."""
         return self.table(encode_table(sorted(entries, key=lambda entry: entry.name)), list(entries))
 
     def table(self, table: bytes, entries: list[Entry] | None = None, *, level: int = 0, size: int | None = None) -> bytes:
@@ -71,7 +71,7 @@ class Crafter:
         return self._writer._objects.store(kind, content, links)
 
     def chunk_of(self, body: bytes, claimed: bytes, *, is_compressed: bool) -> bytes:
-        """Store a chunk that holds something else than its cap is made for; give the packed cap."""
+        """Store a chunk that holds something else than its cap is made for; give the encoded cap."""
         objects = self._writer._objects
         content_hash = hash_file_bytes(claimed)
         key = read_key_of(objects._convergence, Kind.CHUNK, content_hash)

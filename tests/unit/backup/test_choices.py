@@ -41,7 +41,7 @@ def test_what_is_gone_is_counted(bench: Bench, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_rehearsal_says_what_comes(bench: Bench, seed: int) -> None:
+def test_a_dry_run_says_what_comes(bench: Bench, seed: int) -> None:
     """A dry run counts what the backup after it then finds, opens no file, and changes nothing."""
     gardener = Gardener(bench.source, seed)
     for _ in range(6):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def begun(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Break a backup off after 25 of the 39 pieces that a large file is cut into; one more is a hole."""
+    """Break a backup off after 25 of the 39 chunks that a large file is cut into; one more is a hole."""
     monkeypatch.setattr(large_files, "JOB_SIZE", 3000)
     monkeypatch.setattr(large_files, "BEGINNING_SIZE", 5000)
     bench.grid.small_size_max = bench.grid.chunk_size = 1000
@@ -65,7 +65,7 @@ def test_a_large_file_that_grew_is_begun_anew(bench: Bench, begun: Path) -> None
 
 
 def test_a_beginning_counts_as_far_as_the_grid_holds_it(bench: Bench, begun: Path) -> None:
-    """What lies behind a piece that the grid has lost is read again."""
+    """What lies behind a chunk that the grid has lost is read again."""
     content = begun.read_bytes()
     bench.grid.contents.lose(hashlib.sha256(b"piece:" + content[4000:5000]).digest())
     summary = bench.back_up()

@@ -339,7 +339,7 @@ def test_a_file_that_changes_all_the_time_is_stored_as_read(bench: Bench, size: 
 
 
 def test_a_small_file_that_becomes_large_is_stored_whole(bench: Bench) -> None:
-    """A file that grows beyond the small ones between listing and reading is cut in pieces after all, in its place (row 20)."""
+    """A file that grows beyond the small ones between listing and reading is cut into chunks after all, in its place (row 20)."""
     for name in ("a", "b", "c"):
         (bench.source / name).write_text(name)
 
@@ -353,8 +353,8 @@ def test_a_small_file_that_becomes_large_is_stored_whole(bench: Bench) -> None:
     assert bench.latest(b"b") == b"z" * 250_000
 
 
-def test_large_files_are_stored_in_pieces_with_holes(bench: Bench) -> None:
-    """A large file is cut and joined; pieces of zeros are not stored, and the file's holes are kept as metadata."""
+def test_large_files_are_stored_in_chunks_with_holes(bench: Bench) -> None:
+    """A large file is cut and joined; chunks of zeros are not stored, and the file's holes are kept as metadata."""
     content = os.urandom(100_000) + bytes(300_000) + os.urandom(50_000)
     with (bench.source / "big").open("wb") as opened:
         opened.write(content[:100_000])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def test_turns(shelf: Shelf) -> None:
-    """Absent, appeared, the same, metadata, changed, gone, back as it was: each stretch says how it begins."""
+    """Absent, appeared, the same, metadata, changed, gone, back as it was: each period says how it begins."""
     other = shelf.file(b"1", mode=S_IFREG | 0o600)
     states = [{}, {"f": b"1"}, {"f": b"1"}, {"f": other}, {"f": b"2"}, {}, {}, {"f": b"1"}, {"f": {"d": b"x"}}]
     snapshots = [shelf.directory({"dir": state, "n": b"%d" % number}) for number, state in enumerate(states)]  # type: ignore[dict-item]
