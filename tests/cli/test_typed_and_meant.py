@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.command import COMMAND
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -93,6 +96,23 @@ def test_one_file_is_backed_up(with_disk: Tallac, tmp_path: Path) -> None:
     assert b"0 new, 0 changed, 1 unchanged" in with_disk("backup", folder / "dump.sql", "usb:db").out
     with_disk("-q", "restore", "usb:db/Latest", tmp_path / "back")
     assert (tmp_path / "back" / "dump.sql").read_text() == "select 1"
+
+
+def test_a_pipe_is_no_source(with_disk: Tallac, tmp_path: Path) -> None:
+    """What a shell makes of `<(command)` would be an empty snapshot; a FIFO with a name is stored as one, and the user is told."""
+    reading, writing = os.pipe()
+    os.write(writing, b"select 1")
+    os.close(writing)
+    command = [*COMMAND, "backup", f"/dev/fd/{reading}", "usb:db"]
+    ended = subprocess.run(command, pass_fds=[reading], env=with_disk.environment, capture_output=True, check=False, text=True)
+    os.close(reading)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "this is a pipe" in ended.stderr
+    assert "--stdin-name" in ended.stderr
+    assert with_disk("ls", "usb:").out == b""
+    os.mkfifo(tmp_path / "fifo")
+    assert "stored without content" in with_disk("backup", tmp_path / "fifo", "usb:db").err
+    assert with_disk("ls", "-l", "usb:db/Latest").out.startswith(b"p")
 
 
 def test_a_source_that_is_a_link_is_named_once(with_disk: Tallac, source: Path, tmp_path: Path) -> None:

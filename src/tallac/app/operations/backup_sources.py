@@ -23,6 +23,9 @@ NAMED_COUNT_MAX = 32
 """A snapshot's facts name no more sources than this; of more, the folder that holds them all."""
 
 
+_AS_STREAM = "to store what comes out of it, write `COMMAND | tallac backup ALIAS:TO --stdin-name NAME`"
+
+
 class Sources(msgspec.Struct, frozen=True):
     """The sources of a backup.
 
@@ -107,7 +110,9 @@ def _one_source(path: str | Path) -> Sources:
 def _remarks(paths: Sequence[str | Path]) -> tuple[tuple[bytes, str], ...]:
     """Name sources that are symbolic links. One with a slash at its end is what the link leads to, in so many words."""
     links = [os.fsencode(path) for path in paths if os.path.islink(path)]
-    return tuple((link, f"this is a symbolic link; what is backed up is {display_path(os.path.realpath(link))}") for link in links)
+    remarks = [(link, f"this is a symbolic link; what is backed up is {display_path(os.path.realpath(link))}") for link in links]
+    fifos = [os.fsencode(path) for path in paths if stat.S_ISFIFO(os.stat(path).st_mode)]
+    return (*remarks, *((fifo, f"this is a FIFO, which is stored without content; {_AS_STREAM}") for fifo in fifos))
 
 
 def _real_folder(path: str | Path) -> bytes:
@@ -129,7 +134,11 @@ def _real_source(path: str | Path) -> bytes:
         os.stat(path)
     except OSError as error:
         raise SourceError(f"{path}: this can't be backed up ({error.strerror})") from error
-    return os.path.realpath(os.fsencode(path))
+    place = os.path.realpath(os.fsencode(path))
+    if not os.path.lexists(place):
+        # As of `<(command)` in a shell: the snapshot would be empty.
+        raise UsageError(f"{path}: this is a pipe, or a file without a name; {_AS_STREAM}")
+    return place
 
 
 def _shortened(paths: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -57,7 +57,7 @@ def summary_rows(summary: BackupSummary, target: str) -> dict[str, str]:
         "stored": show_size(summary.bytes_stored),
         "time": show_duration(summary.seconds),
     }
-    place = target if target.endswith((":", "/")) else f"{target}/"
+    place = show_name(target if target.endswith((":", "/")) else f"{target}/")
     rows["snapshot"] = (
         f"{place}Archives/{show_name(summary.name)}" if summary.name else f"none: nothing changed since {place}Latest"
     )
