@@ -59,6 +59,7 @@ def test_a_job_is_run_when_it_is_due(tallac: Tallac, source: Path) -> None:
     """A new job is due, then it is not, and once its time has come again it is; a snapshot is made each time."""
     write_jobs(tallac, job_text(source, 'every = "day at 03:00"\nexclude = ["bar.txt"]\ntag = "daily"'))
     first = tallac("run")
+    assert "created a vault in" in first.err, "whoever loses its key loses the backups"
     assert first.lines[0] == b"docs: tallac:docs (it has never run)"
     assert first.lines[1].startswith(b"  backup ")
     assert b"tallac:docs" in tallac("jobs").out
@@ -86,6 +87,7 @@ after = [["sh", "-c", "echo after $TALLAC_STATUS $TALLAC_SNAPSHOT >> {log}"]]
 on_failure = ["echo failed >> {log}"]
 """
     write_jobs(tallac, job_text(source, keys))
+    tallac("init")
     assert tallac("run", "docs").err == ""
     record = last_run(tallac)
     assert (record.outcome, record.is_manual) == (Outcome.OK, True)
@@ -115,6 +117,7 @@ after = ["echo after $TALLAC_STATUS >> {log}"]
 on_failure = ["echo failed: $TALLAC_ERROR >> {log}"]
 """
     write_jobs(tallac, job_text(source, keys) + job_text(source, name="other"))
+    tallac("init")
     result = tallac("run", "docs", "other", status=1)
     message = "echo no room >&2; exit 7: it failed with exit status 7: no room"
     assert result.err == f"tallac: docs: before: {message}\n"
@@ -170,6 +173,7 @@ def test_files_that_cannot_be_read(tallac: Tallac, source: Path) -> None:
 def test_what_goes_wrong_later_does_not_hide_the_backup(tallac: Tallac, source: Path, tmp_path: Path) -> None:
     """A copy that can't be made fails the job; the snapshot is there, and the other copy too."""
     (tmp_path / "file").write_text("")
+    tallac("init")
     write_jobs(tallac, job_text(source, f'copies = ["{tmp_path}/file/copy", "{tmp_path}/copy"]'))
     assert tallac("run", "docs", status=1).err.startswith("tallac: docs: copy: ")
     assert [step.outcome for step in last_run(tallac).steps] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
@@ -294,6 +298,34 @@ def test_adding_a_job(tallac: Tallac, source: Path) -> None:
     assert (jobs["source-2"].keys.keep.last, jobs["source-2"].keys.keep.yearly) == (3, 2)
     assert (file.stat().st_mode & 0o777, (file.parent / "jobs.schema.json").exists()) == (0o600, True)
     tallac("-q", "run", "source", "source-2")
+
+
+def test_a_new_job_s_target_that_is_not_there(tallac: Tallac, source: Path) -> None:
+    """The job is written, and how its target is made is said."""
+    result = tallac("job", "add", "--source", source, "--target", "usb:docs", "--yes")
+    assert "there is no alias usb: yet; `tallac create-alias usb --vault FOLDER` makes one" in result.err
+
+
+def test_a_record_that_cannot_be_written(tallac: Tallac, source: Path) -> None:
+    """The backup is made all the same, with a warning."""
+    write_jobs(tallac, job_text(source))
+    folder = tallac.home / "state" / "jobs" / "docs"
+    (folder / "runs.jsonl").mkdir(parents=True)
+    (folder / "lock").touch()
+    assert "can't read what the job's runs came to" in tallac.fails("run", "docs")
+    (folder / "runs.jsonl").rmdir()
+    (folder / "runs.jsonl.new").mkdir()
+    result = tallac("run", "docs")
+    assert result.err.count("can't record the run") == 1
+    assert len(tallac("snapshots", "tallac:docs").lines) == 2
+
+
+def test_names_of_jobs_are_completed(tallac: Tallac, source: Path) -> None:
+    """A shell offers the jobs that there are."""
+    write_jobs(tallac, job_text(source) + job_text(source, name="more"))
+    shell = {"_TALLAC_COMPLETE": "bash_complete", "COMP_WORDS": "tallac run ", "COMP_CWORD": "2", "COMP_LINE": "tallac run "}
+    completing = type(tallac)(tallac.home, ("env", *(f"{name}={value}" for name, value in shell.items())))
+    assert completing().lines == [b"done\tdocs", b"done\tmore"]
 
 
 def test_what_cannot_be_added(tallac: Tallac, source: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -21,6 +22,7 @@ RUN_COUNT_MAX = 400
 """So many runs of a job are kept: a year of daily ones."""
 
 MESSAGE_LENGTH_MAX = 2000
+_PAUSE_SECONDS = 0.1
 
 
 class Step(Enum):
@@ -174,14 +176,19 @@ class JobRecords:
         """Whether a process holds the lock of a job."""
         if not (self.folder(job) / "lock").exists():
             return False
-        with self.locked(job) as is_ours:
+        with self.locked(job, seconds=0) as is_ours:
             return not is_ours
 
     @contextmanager
-    def locked(self, job: str, *, waits: bool = False) -> Iterator[bool]:
+    def locked(self, job: str, *, seconds: float | None = 1) -> Iterator[bool]:
         """Hold the lock of a job for a block; it is free again when the process ends, however it ends.
 
-        The block gets whether it has the lock: it has not where another process has, unless it waits.
+        The block gets whether it has the lock.
+
+        Args:
+            job: The job's name.
+            seconds: How long to try while another process has it; None for as long as it takes. Whoever asks whether a job runs has
+                it for a moment.
 
         Raises:
             LocalStateError: The lock's file can't be made.
@@ -193,31 +200,38 @@ class JobRecords:
         except OSError as error:
             raise LocalStateError(f"{path}: can't make this lock ({error.strerror})") from error
         try:
-            yield _try_lock(descriptor, waits=waits)
+            yield _locks_within(descriptor, seconds)
         finally:
             os.close(descriptor)
+
+
+def _locks_within(descriptor: int, seconds: float | None) -> bool:
+    """Try to lock an open file for so long; return whether it is locked."""
+    end = None if seconds is None else time.monotonic() + seconds
+    while not _locks(descriptor):
+        if end is not None and time.monotonic() >= end:
+            return False
+        # Locks of Windows can't be waited for without end, and nobody minds a tenth of a second.
+        time.sleep(_PAUSE_SECONDS)
+    return True
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int, *, waits: bool) -> bool:
-        while True:
-            try:
-                # It tries for ten seconds.
-                msvcrt.locking(descriptor, msvcrt.LK_LOCK if waits else msvcrt.LK_NBLCK, 1)
-            except OSError:
-                if not waits:
-                    return False
-            else:
-                return True
+    def _locks(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
 
 else:
     import fcntl
 
-    def _try_lock(descriptor: int, *, waits: bool) -> bool:
+    def _locks(descriptor: int) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

@@ -94,7 +94,7 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
         assert not is_ours
     process.kill()
     process.join()
-    with records.locked("home", waits=True) as is_ours:
+    with records.locked("home", seconds=None) as is_ours:
         assert is_ours
     assert not records.is_running("home")
     ours.close()

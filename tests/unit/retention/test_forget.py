@@ -278,3 +278,12 @@ def test_the_record_is_private(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(LocalStateError, match=r"retention\.db"):
         RetentionRecord(path)
+
+
+def test_only_one_host_s_snapshots_are_decided_on(bench: Bench) -> None:
+    """A policy for a host leaves those of other hosts alone, whatever it keeps."""
+    ours = [bench.enter(bench.clock.now_ns() - day * DAY_NS) for day in (3, 2, 1)]
+    theirs = [bench.enter(bench.clock.now_ns() - day * DAY_NS - HOUR_NS, host="there") for day in (3, 2, 1)]
+    plan = run(bench, RetentionPolicy(parse_rules({"last": "1"}), BY_HOST_AND_SOURCE, host="here"))
+    assert plan.forgotten == set(ours[:2])
+    assert {entry.name for entry in bench.target.read(bench.grid)} == {ours[2], *theirs}

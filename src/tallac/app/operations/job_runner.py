@@ -15,7 +15,7 @@ from tallac.app.operations.job_values import backup_options, lists_of, sources_o
 from tallac.app.operations.jobs import Jobs
 from tallac.backup import Observer
 from tallac.clock import SystemClock
-from tallac.errors import TallacError
+from tallac.errors import LocalStateError, TallacError
 from tallac.interfaces import Clock
 from tallac.jobs.due import Plan, plan
 from tallac.jobs.job import Job
@@ -25,6 +25,9 @@ from tallac.jobs.records import Outcome, RunRecord, Step, StepRecord
 if TYPE_CHECKING:
     from tallac.backup.dry_run import DryRunSummary
 
+LOCK_SECONDS = 1.0
+"""So long a run that nobody has asked for tries to have its job's lock: whoever asks whether it is running has it for a moment."""
+
 _WORST_FIRST = (Outcome.FAILED, Outcome.INCOMPLETE)
 
 
@@ -32,11 +35,13 @@ class RunObserver(msgspec.Struct, frozen=True):
     """Callbacks for what happens in a run.
 
     Attributes:
+        warn: Called with what is wrong beside the job itself: that its record can't be written.
         began: Called with each step as it begins.
         ended: Called with each step when it has ended.
         job: For how far a step is.
     """
 
+    warn: Callable[[str], None] = lambda _: None
     began: Callable[[Step], None] = lambda _: None
     ended: Callable[[StepRecord], None] = lambda _: None
     job: JobObserver = msgspec.field(default_factory=JobObserver)
@@ -94,9 +99,9 @@ class JobRunner:
         is due again; one that its user has interrupted is not.
 
         Raises:
-            LocalStateError: The record can't be written.
+            LocalStateError: The job's lock can't be had, or its records can't be read.
         """
-        with self._jobs.records.locked(job.name, waits=is_manual) as is_ours:
+        with self._jobs.records.locked(job.name, seconds=None if is_manual else LOCK_SECONDS) as is_ours:
             if not is_ours:
                 return None
             record = RunRecord(job.name, job.keys.target, Outcome.RUNNING, self._clock.now_ns(), is_manual=is_manual)
@@ -120,11 +125,17 @@ class _Run:
         self._clock = clock
         self._observer = observer
         self._steps = JobSteps(job, services, observer.job)
+        self._is_unrecorded = False
         self._planned = plan(job, self._records.runs(job.name), record.started_ns)
 
     def write(self) -> None:
-        """Record how far it is."""
-        self._records.write(self._record)
+        """Record how far it is. A disk that is full of other things keeps nobody from backing up to another one."""
+        try:
+            self._records.write(self._record)
+        except LocalStateError as error:
+            if not self._is_unrecorded:
+                self._observer.warn(str(error))
+            self._is_unrecorded = True
 
     def end(self, outcome: Outcome) -> None:
         """Record that it has ended."""

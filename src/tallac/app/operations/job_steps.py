@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tallac.app.locations.vaults import vault_of
 from tallac.app.operations.backup import Backups
 from tallac.app.operations.drill import drill
 from tallac.app.operations.job_values import (
@@ -63,6 +64,7 @@ class JobObserver(msgspec.Struct, frozen=True):
         backup: For a backup.
         check, prune, mirror: Called with the report so far.
         note: Called with what somebody who watches would like to know.
+        created: Called with the place of a vault that was made, since the default alias was missing.
     """
 
     backup: Observer = msgspec.field(default_factory=Observer)
@@ -70,6 +72,7 @@ class JobObserver(msgspec.Struct, frozen=True):
     prune: Callable[[PruneReport], None] | None = None
     mirror: Callable[[MirrorReport], None] | None = None
     note: Callable[[str], None] = lambda _: None
+    created: Callable[[str], None] = lambda _: None
 
 
 class JobServices(msgspec.Struct, frozen=True):
@@ -117,7 +120,8 @@ class JobSteps:
         """Make a snapshot."""
         backups = self._services.backups()
         options = backup_options(self._job)
-        backups.check_target(self._job.keys.target)
+        if made := backups.prepare(self._job.keys.target):
+            self._observer.created(made)
         found = self._sources = self.find_sources()
         with self._view(found, one_file_system=options.selection.one_file_system) as view:
             elsewhere = None if view is None else view.place
@@ -164,6 +168,8 @@ class JobSteps:
         Raises:
             StoreError: Something of it could not be done.
         """
+        if vault_of(self._services.workspace.resolve(self._job.keys.target)[0]) is None:
+            return StepResult("not a vault, so there is nothing to prune")
         report = self._services.vault().prune(vault_of_target(self._job), progress=self._observer.prune)
         counts = {"deleted_packs": report.deleted_packs, "freed_bytes": report.freed_bytes}
         if report.skipped:

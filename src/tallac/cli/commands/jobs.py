@@ -139,6 +139,11 @@ def job(
         raise UsageError("nothing was written")
     append_job(file, new)
     context.output.changed(str(file))
+    alias = new.target.partition(":")[0]
+    if alias not in {DEFAULT_ALIAS, "URI", *(name for name, _ in context.client.aliases.list())}:
+        context.output.note(
+            f"there is no alias {alias}: yet; `tallac create-alias {alias} --vault FOLDER` makes one, with a vault in that folder"
+        )
     context.output.note(
         f"{file}: written; `tallac run {name} --dry-run` shows what it does, and `tallac schedule install` has it run on time"
     )

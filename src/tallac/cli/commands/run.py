@@ -6,6 +6,7 @@ import time
 
 from msgspec.structs import replace
 
+from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.operations.job_runner import RunObserver
 from tallac.app.operations.job_steps import JobObserver
 from tallac.cli.command import CommandContext, define
@@ -18,6 +19,7 @@ from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.backup import dry_run_rows, observer
 from tallac.cli.reports.findings import check_work
 from tallac.cli.reports.jobs import run_fields, step_row
+from tallac.cli.reports.new_vault import created_vault, ways_back
 from tallac.cli.reports.prune import prune_work
 from tallac.errors import TallacError, UsageError
 from tallac.jobs.job import Job
@@ -127,6 +129,7 @@ def _observer(context: CommandContext, job: Job, line: _JobLine) -> RunObserver:
             output.flush()
 
     return RunObserver(
+        warn=output.warn,
         began=line.begin,
         ended=ended,
         job=JobObserver(
@@ -135,6 +138,7 @@ def _observer(context: CommandContext, job: Job, line: _JobLine) -> RunObserver:
             prune=lambda report: line.show(prune_work(report), {}),
             mirror=lambda report: line.show(mirror_work(report), {}),
             note=output.detail,
+            created=lambda place: output.note(f"{created_vault(context, place, DEFAULT_ALIAS)}; {ways_back(DEFAULT_ALIAS)}"),
         ),
     )
 

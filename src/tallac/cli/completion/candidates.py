@@ -63,6 +63,8 @@ def make_completed(parameters: list[click.Parameter]) -> None:
 
 def _finder_for(metavar: str, *, has_target: bool) -> Finder | None:
     words = set(_WORD.findall(metavar))
+    if "JOB" in words:
+        return _find_jobs
     is_remote = any(word.startswith("ALIAS:") and word != "ALIAS:" for word in words)
     if words & _EITHER_WORDS or (is_remote and words & _LOCAL_WORDS):
         return _find_either
@@ -73,6 +75,11 @@ def _finder_for(metavar: str, *, has_target: bool) -> Finder | None:
     if words & _LOCAL_WORDS:
         return lambda _context, incomplete: _local_paths(incomplete)
     return _find_snapshots if has_target and "NAME" in words else None
+
+
+def _find_jobs(context: click.Context, _incomplete: str) -> Iterator[str]:
+    with _client(context) as client:
+        yield from client.jobs.read()
 
 
 def _find_either(context: click.Context, incomplete: str) -> Iterable[str]:
