@@ -236,6 +236,10 @@ class _Reader:
                 raise self._error(
                     (*place, "dumps"), f"{dump!r} is no dump; write postgresql:all, mariadb:NAME, mysql:NAME, sqlite:FILE or redis"
                 )
+        if keys.dumps and "relative-to" in options:
+            raise self._error(
+                (*place, "relative-to"), "dumps lie in a folder of their own, which is not below this one; leave it out"
+            )
         if keys.snapshot is not None and keys.snapshot not in _SNAPSHOTS:
             raise self._error((*place, "snapshot"), _unknown(keys.snapshot, _SNAPSHOTS, "give btrfs, zfs or lvm"))
         return Job(

@@ -101,6 +101,7 @@ def test_defaults_are_inherited() -> None:
         (JOB + 'drill = "5% each week"\n', "line 4: job.home.drill: '5% each week': write `each month`, or a number"),
         (JOB + 'prune = "5% each week"\n', "line 4: job.home.prune: '5% each week': a prune has no amount"),
         (JOB + 'dumps = ["oracle:all"]\n', "line 4: job.home.dumps: 'oracle:all' is no dump"),
+        (JOB + 'dumps = ["redis"]\nrelative-to = "/srv"\n', "line 5: job.home.relative-to: dumps lie in a folder of their own"),
         (JOB + 'snapshot = "btrf"\n', "line 4: job.home.snapshot: unknown key; did you mean btrfs?"),
         (JOB + "nice = 40\n", "line 4: job.home.nice: expected a number <= 19"),
         (JOB + 'timeout = "long"\n', "line 4: job.home.timeout: 'long' is not a length of time"),
