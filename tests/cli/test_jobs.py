@@ -325,7 +325,7 @@ def test_names_of_jobs_are_completed(tallac: Tallac, source: Path) -> None:
     write_jobs(tallac, job_text(source) + job_text(source, name="more"))
     shell = {"_TALLAC_COMPLETE": "bash_complete", "COMP_WORDS": "tallac run ", "COMP_CWORD": "2", "COMP_LINE": "tallac run "}
     completing = type(tallac)(tallac.home, ("env", *(f"{name}={value}" for name, value in shell.items())))
-    assert completing().lines == [b"done\tdocs", b"done\tmore"]
+    assert completing().lines == [b"done\tdocs\t", b"done\tmore\t"]
 
 
 def test_what_cannot_be_added(tallac: Tallac, source: Path) -> None:
