@@ -29,6 +29,7 @@ test-setup:
 oracle:
 	@scripts/environment.sh oracle || echo 'tests: without Tahoe-LAFS; the tests that ask it are skipped' >&2
 	@scripts/system-packages.sh
+	@scripts/azurite.sh
 
 backup: ## Back up FROM=FOLDER into the default vault, or to TO=ALIAS:PATH
 	$(if $(FROM),,$(error usage: make backup FROM=FOLDER [TO=ALIAS:PATH]))
@@ -75,5 +76,5 @@ bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## Remove what make made; vaults and configuration stay
-	rm -rf .venv .docs-venv .tahoe-venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .docs-venv .tahoe-venv .azurite dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -exec rm -rf {} +

@@ -42,6 +42,7 @@ PARTS = {
         "docs/guide/restoring",
         "docs/guide/forget",
         "docs/guide/keeping",
+        "docs/guide/object-stores",
         "docs/guide/etc",
         "docs/guide/sharing",
         "docs/guide/keys",

@@ -40,6 +40,7 @@ SLOW_FOLDERS = {
     "crash": "a whole vault is gone through after each of its backend's calls",
     "end_to_end": "commands are started, killed and traced as users' are, on real file systems",
     "interop": "real Tahoe-LAFS nodes, gateways and commands",
+    "stores": "real stores are started, and vaults are kept in them",
     "stateful": "hundreds of schedules of clients that work side by side",
 }
 """Folders that `make test-fast` leaves out, each with what takes the time; elsewhere `@pytest.mark.slow` stands at a test."""

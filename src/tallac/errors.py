@@ -99,6 +99,14 @@ class StoreBusyError(StoreUnavailableError):
     """The store refused the object at this moment; the same request may succeed a little later."""
 
 
+class UnsupportedByStoreError(StoreError):
+    """The store does not know a kind of request that a vault needs."""
+
+
+class UnsafeStoreError(StoreError):
+    """The store does not do what a vault relies on; nothing of a vault was written to it."""
+
+
 class ObjectNotFoundError(StoreError):
     """The store has no object of this name."""
 

@@ -223,6 +223,7 @@ def _look(run: Session, folder: Path, tmp_path: Path) -> None:
         ("check", "--read-data", "tallac:"),
         ("deep-check", "tallac:"),
         ("scrub", "tallac:"),
+        ("check-store", tmp_path / "store"),
     ):
         run(*command)
 

@@ -64,7 +64,7 @@ def _read_by(folder: Path) -> set[str]:
 def _listed(heading: str) -> set[str]:
     section = PAGE.read_text("utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    return {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    return {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row)}
 
 
 def test_variables_are_listed() -> None:

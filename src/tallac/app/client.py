@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -46,6 +46,8 @@ class Client:
         vault: str | None = None,
         vault_key_file: str | None = None,
         vault_key_command: str | None = None,
+        store: Sequence[str] = (),
+        retry_seconds: float | None = None,
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
@@ -59,6 +61,8 @@ class Client:
             vault: A vault's folder or URL, where no alias says it.
             vault_key_file: Where to read the key of a vault that the configuration does not know; `-` for standard input.
             vault_key_command: A command that prints it.
+            store: `KEY=VALUE` for locations in object stores and over SFTP that are written from here on.
+            retry_seconds: How long a store that can't be reached is waited for; None for the default.
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
@@ -69,6 +73,8 @@ class Client:
             vault=vault,
             vault_key_file=vault_key_file,
             vault_key_command=vault_key_command,
+            store=tuple(store),
+            retry_seconds=retry_seconds,
             node_directory=node_directory,
             node_url=node_url,
         )

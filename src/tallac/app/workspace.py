@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,15 +16,16 @@ from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, CapSource, 
 from tallac.app.locations.snapshot_names import resolve_snapshot
 from tallac.app.locations.tahoe_nodes import TahoeNodes
 from tallac.app.locations.tahoe_urls import is_tahoe, is_tahoe_vault
-from tallac.app.locations.urls import folder_of_url, is_folder_url, parse_location
+from tallac.app.locations.urls import folder_of_url, is_folder_url
 from tallac.app.locations.vaults import VaultKey, Vaults
 from tallac.app.secrets.secret_reader import SecretSource
 from tallac.caps import Cap, DirectoryWriteCap, parse
 from tallac.errors import AliasError, ConfigurationError, MalformedCapError, UsageError
-from tallac.interfaces import Grid, Randomness
+from tallac.interfaces import Grid, Randomness, TrafficCount
 from tallac.transfer import Place
 
 if TYPE_CHECKING:
+    from tallac.app.locations.backends import Backends
     from tallac.source import OwnFiles
 
 
@@ -55,10 +57,22 @@ class Workspace:
         self.file = ConfigurationFile(folders.configuration, warn)
         self.secrets = SecretSource(standard_input, may_ask=may_ask)
         options = options or GridOptions()
-        self.vaults = Vaults(folders, self.file, options, self.secrets, randomness)
+        self._retry_seconds = options.retry_seconds
+        self.vaults = Vaults(folders, self.file, options, self.secrets, randomness, lambda: self.backends)
         self.sealed = SealedSecrets(self.vaults, randomness)
         self.nodes = TahoeNodes(folders, options)
         self._is_grid_given = options.vault is not None
+
+    @cached_property
+    def backends(self) -> Backends:
+        """Makes what a vault is in."""
+        from tallac.app.locations.backends import Backends  # lazy import: a Tahoe-LAFS grid does without it
+
+        return Backends(self.folders.state, retry_seconds=self._retry_seconds)
+
+    def traffic(self) -> TrafficCount | None:
+        """Return what was sent to stores over lines by now, and received; None where nothing was."""
+        return self.backends.traffic() if "backends" in vars(self) else None
 
     @property
     def configuration_path(self) -> Path:
@@ -175,7 +189,7 @@ class Workspace:
         if alias is not None:
             configuration = self.file.read()
             return self.vaults.location_of(configuration, self.known_alias(configuration, alias).grid)
-        return parse_location(text)
+        return self.vaults.locate(self.file.read(), text)
 
     def alias_of_vault(self, text: str) -> str | None:
         """Return the alias in what names a vault, written `usb:`, `usb:PATH`, or `usb` where no folder has that name.

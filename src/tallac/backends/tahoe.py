@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from tallac.backends.names import check_name, check_prefix
+from tallac.backends.spooled_upload import SpooledUpload
 from tallac.backends.tahoe_arrivals import Arrival, Arrivals
 from tallac.backends.tahoe_states import ROOT_FOLDER, State, StateDirectories, States, last_of, number_of
 from tallac.caps import LiteralFile, parse
@@ -38,7 +39,6 @@ COMMITS_AT_ONCE = 4
 """A node works at one thing at a time, and may wait for far servers; what arrives together is entered together."""
 
 SWAP_TRIES = 50
-SPOOLED_IN_MEMORY_MAX = 8 << 20
 STREAM_STEP_SIZE = 1 << 18
 
 
@@ -123,8 +123,8 @@ class TahoeBackend:
             raise self._conflict(name)
         return state.version
 
-    def upload(self) -> TahoeUpload:
-        return TahoeUpload(self)
+    def upload(self) -> SpooledUpload:
+        return SpooledUpload(self.location(), self.add)
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         folder, below = _split(check_name(name))
@@ -244,39 +244,6 @@ class TahoeBackend:
 
     def _conflict(self, name: str) -> ConflictError:
         return ConflictError(f"{name} in {self.location()} was changed by somebody else meanwhile: run this again")
-
-
-class TahoeUpload:
-    """An object in the making. It waits on this machine, in a file without a name where it is large."""
-
-    def __init__(self, backend: TahoeBackend) -> None:
-        self._backend = backend
-        self._file: IO[bytes] | None = tempfile.SpooledTemporaryFile(SPOOLED_IN_MEMORY_MAX)  # noqa: SIM115 - see abort.
-
-    def write(self, data: Buffer) -> None:
-        try:
-            self._require_file().write(data)
-        except OSError as error:
-            raise StoreError(f"{tempfile.gettempdir()}: can't keep there what is to be uploaded ({error.strerror})") from error
-
-    def commit(self, name: str) -> None:
-        file = self._require_file()
-        try:
-            size = file.tell()
-            file.seek(0)
-            self._backend.add(name, file, size)
-        finally:
-            self.abort()
-
-    def abort(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-
-    def _require_file(self) -> IO[bytes]:
-        if self._file is None:
-            raise StoreError(f"this upload to {self._backend.location()} has ended: begin another one")
-        return self._file
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -17,8 +17,10 @@ from tallac.cli.group import CONTEXT_SETTINGS, write_examples
 from tallac.cli.options.global_options import Settings, global_options_line, grid_options, output_options
 from tallac.cli.options.option import Option
 from tallac.cli.output.output import Output
+from tallac.cli.output.stderr import say
 from tallac.cli.table import COMMANDS
 from tallac.errors import UsageError
+from tallac.wording import pluralize
 
 _BEHIND_DASHES = "tallac.behind_dashes"
 
@@ -116,6 +118,16 @@ class TallacCommand(click.Command):
         write_examples(formatter, self.examples)
 
 
+def _tell_traffic(output: Output) -> None:
+    """Report how much a store over a line was asked, where details are wanted."""
+    traffic = output.traffic()
+    if output.is_verbose and traffic is not None:
+        from tallac.cli.output.display import show_size  # lazy import: few commands need it here
+
+        sent, received = show_size(traffic.sent), show_size(traffic.received)
+        say(f"{pluralize(traffic.requests, 'request')} to the store, {sent} sent, {received} received")
+
+
 def _option_without_value(text: str, names: Mapping[str, click.Option]) -> str:
     """Return the option in an argument whose value is the next argument; "" where none is."""
     if text.startswith("--"):
@@ -177,9 +189,13 @@ def _running(settings: Settings) -> Iterator[CommandContext]:
         vault=settings.grid,
         vault_key_file=settings.vault_key,
         vault_key_command=settings.vault_key_command,
+        store=settings.store,
+        retry_seconds=settings.retry_for,
         node_directory=settings.node_directory,
         node_url=settings.node_url,
         standard_input=standard_input,
         warn=output.warn,
     ) as client:
+        output.traffic = client.workspace.traffic
         yield CommandContext(client, output, standard_input)
+        _tell_traffic(output)

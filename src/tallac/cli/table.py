@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "repair": ("repair:repair", "Repair damage in a vault."),
     "mirror": ("mirror:mirror", "Copy a vault to a mirror, or update the mirror."),
     "vault-stats": ("vault_stats:vault_stats", "Show what uses the space of a vault."),
+    "check-store": ("check_store:check_store", "Check whether a store is safe for a vault."),
     "scrub": ("check:scrub", "Find damage in a vault without any key."),
     "deep-check": ("check:deep_check", "Check everything below a path, on any grid."),
     "connect": ("connect:connect", "Connect to a vault, by passphrase or recovery kit."),

@@ -13,6 +13,7 @@ from tallac.interfaces.backend import (
     KeepsFormerStates,
     ReportsFreeSpace,
     RereadingBackend,
+    TrafficCount,
     Upload,
     Version,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "StoredPart",
     "StoredSizes",
     "StreamWriter",
+    "TrafficCount",
     "Upload",
     "Version",
     "WorkerHost",

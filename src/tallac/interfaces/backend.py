@@ -28,6 +28,19 @@ class Item(msgspec.Struct, frozen=True):
     size: int
 
 
+class TrafficCount(msgspec.Struct, frozen=True):
+    """A count of what was sent and received.
+
+    Attributes:
+        requests: Requests, repeated ones included.
+        sent, received: Bytes of content in them; headers and encryption are not counted.
+    """
+
+    requests: int = 0
+    sent: int = 0
+    received: int = 0
+
+
 class Upload(Protocol):
     """An object that gets its name after its last byte is written.
 

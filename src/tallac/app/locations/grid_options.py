@@ -12,12 +12,16 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
         vault: A folder or URL; None for the grid of the alias that is used, or of the default alias.
         vault_key_file: Where to read the key of a vault that the configuration does not know: a file, or `-`.
         vault_key_command: A command that prints such a key.
+        store: What `--store` was given: `KEY=VALUE`, on locations that are written on this command line.
+        retry_seconds: How long a store that can't be reached is waited for; None for the default.
         node_directory, node_url: A Tahoe-LAFS node, whose grid is used instead; with a directory, its aliases are used as well.
     """
 
     vault: str | None = None
     vault_key_file: str | None = None
     vault_key_command: str | None = None
+    store: tuple[str, ...] = ()
+    retry_seconds: float | None = None
     node_directory: str | None = None
     node_url: str | None = None
 

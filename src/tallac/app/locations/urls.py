@@ -1,40 +1,45 @@
-"""Where a vault is: text -> URL -> backend. Only here and in tahoe_urls.py is a backend made."""
+"""Where a vault is: text -> URL. What makes a backend of it is backends.py."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from tallac.app.locations.tahoe_urls import backend_of, has_cap, is_tahoe_vault, parse_tahoe_location, show_tahoe_vault
+from tallac.app.locations.tahoe_urls import has_cap, is_tahoe_vault, parse_tahoe_location, show_tahoe_vault
 from tallac.errors import StoreError, UsageError
 
-if TYPE_CHECKING:
-    from tallac.backends.local import LocalBackend
-    from tallac.backends.tahoe import TahoeBackend
-
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_STORE = re.compile(r"(?:s3|az|gs|sftp)://", re.IGNORECASE)
 _FOLDER_PREFIX = "file://"
 
 
-def parse_location(text: str) -> str:
+def parse_location(text: str, options: Sequence[str] = ()) -> str:
     """Turn what a user writes, a folder or a URL, into a URL.
+
+    Args:
+        text: The location.
+        options: What `--store` was given; they belong to object stores and SFTP.
 
     Raises:
         UsageError: It is neither, or of a kind that Tallac does not know.
     """
     if is_tahoe_vault(text):
         return parse_tahoe_location(text)
+    if is_store(text):
+        from tallac.app.locations.store_urls import parse_options, parse_store_location  # lazy import: a folder does without them
+
+        return parse_store_location(text, parse_options(options))
     scheme = _SCHEME.match(text)
     if not text or "\0" in text:
-        raise UsageError("--vault needs a folder or a file:/// URL")
+        raise UsageError("--vault needs a folder or a URL")
     if scheme is None:
         _require_local(text)
         return url_of_folder(Path(text))
     if scheme[1].lower() != "file":
-        raise UsageError(f"{scheme[1]}:// is not a supported location; give a folder or a file:/// URL")
+        raise UsageError(f"{scheme[1]}:// is not a supported location; give a folder, or a URL with s3, az, gs, sftp or file")
     if not text[len(_FOLDER_PREFIX) :].startswith("/"):
         raise UsageError("a file URL has three slashes, as in file:///media/disk/vault")
     folder = folder_of_url(text)
@@ -69,6 +74,11 @@ def folder_of_url(url: str) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(os.fsencode(url[len(_FOLDER_PREFIX) :]))))
 
 
+def is_store(url: str) -> bool:
+    """Whether it is in an object store or on a machine with SFTP, as written or as remembered."""
+    return _STORE.match(url) is not None
+
+
 def is_folder_url(url: str) -> bool:
     """Whether it is a folder of this machine."""
     return url.startswith(_FOLDER_PREFIX + "/")
@@ -78,6 +88,8 @@ def show_location(url: str) -> str:
     """Write a location as a user would, without secrets."""
     if is_tahoe_vault(url):
         return show_tahoe_vault(url)
+    if is_store(url):
+        return url.partition("?")[0]
     return str(folder_of_url(url)) if is_folder_url(url) else url
 
 
@@ -85,6 +97,8 @@ def is_absent(url: str) -> bool:
     """Whether there is no such folder; an error while looking does not count as absence."""
     if is_tahoe_vault(url):
         return not has_cap(url)
+    if is_store(url):
+        return False
     try:
         folder_of_url(url).stat()
     except FileNotFoundError:
@@ -94,29 +108,11 @@ def is_absent(url: str) -> bool:
     return False
 
 
-def has_strange_files(url: str) -> bool:
+def has_strange_files(folder: Path) -> bool:
     """Whether a folder holds anything beside what a file system puts there itself."""
-    if is_tahoe_vault(url):
-        return not backend_of(url).is_empty()
-    folder = folder_of_url(url)
     try:
         return any(name != "lost+found" for name in os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return folder.is_file()
     except OSError as error:
         raise StoreError(f"{folder}: can't read this folder ({error.strerror})") from error
-
-
-def backend_at(url: str) -> LocalBackend | TahoeBackend:
-    """Return the backend at a location.
-
-    Raises:
-        UsageError: It is of a kind that this Tallac does not know.
-    """
-    if is_tahoe_vault(url):
-        return backend_of(url)
-    if not is_folder_url(url):
-        raise UsageError(f"{url}: not a supported location; give a folder")
-    from tallac.backends.local import LocalBackend  # lazy import: a Tahoe-LAFS grid does without it
-
-    return LocalBackend(folder_of_url(url))

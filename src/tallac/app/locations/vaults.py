@@ -14,7 +14,7 @@ from tallac.app.configuration.folders import Folders
 from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.tahoe_urls import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
-from tallac.app.locations.urls import backend_at, has_strange_files, is_absent, parse_location, show_location, url_of_folder
+from tallac.app.locations.urls import is_absent, is_store, parse_location, show_location, url_of_folder
 from tallac.app.secrets.secret_reader import SecretSource
 from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, UsageError, VaultNotFoundError
 from tallac.interfaces import Backend, Grid, Randomness
@@ -22,6 +22,7 @@ from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key, parse_vault_key
 
 if TYPE_CHECKING:
+    from tallac.app.locations.backends import Backends
     from tallac.vault.vault import Vault
 
 VaultKey = WriterKey | KeeperKey | LocatorKey
@@ -33,13 +34,20 @@ class Vaults:
     """Opens vaults, each once, and makes new ones. Not thread-safe."""
 
     def __init__(
-        self, folders: Folders, file: ConfigurationFile, options: GridOptions, secrets: SecretSource, randomness: Randomness
+        self,
+        folders: Folders,
+        file: ConfigurationFile,
+        options: GridOptions,
+        secrets: SecretSource,
+        randomness: Randomness,
+        backends: Callable[[], Backends],
     ) -> None:
         self._folders = folders
         self._file = file
         self._options = options
         self._secrets = secrets
         self._randomness = randomness
+        self._backends = backends
         self._open_grids: dict[str, Grid] = {}
         self._given: dict[str, KnownGrid] = {}
         self._asked: dict[KeySource, VaultKey] = {}
@@ -82,7 +90,7 @@ class Vaults:
             VaultNotFoundError, StoreError: --vault leads to no vault.
         """
         if self._options.vault is not None:
-            return self._choose(configuration, self._located(configuration, self._options.vault))
+            return self._choose(configuration, self.locate(configuration, self._options.vault))
         if self._options.gives_key:
             raise UsageError("--vault-key requires --vault, which names the vault")
         if DEFAULT_ALIAS in configuration.aliases:
@@ -102,7 +110,7 @@ class Vaults:
         Only in an `updating` block: a vault's key is in the configuration before the vault is there.
         """
         if self._options.vault is not None:
-            url = self._located(configuration, self._options.vault)
+            url = self.locate(configuration, self._options.vault)
         elif DEFAULT_ALIAS in configuration.aliases:
             return self.chosen(configuration), ""
         else:
@@ -126,7 +134,7 @@ class Vaults:
         if location is not None and self._options.vault is not None:
             raise UsageError("the location of the new vault is given twice: leave out --vault")
         location = self._options.vault if location is None else location
-        url = url_of_folder(self._folders.vault) if location is None else self._located(configuration, location)
+        url = url_of_folder(self._folders.vault) if location is None else self.locate(configuration, location)
         identity, where = self.identity_at(url), show_location(url)
         if identity in configuration.grids:
             raise UsageError(
@@ -177,7 +185,7 @@ class Vaults:
         """
         if self._options.gives_key:
             return self._given_key()
-        known = configuration.grids.get(read_identity(backend_at(url)))
+        known = configuration.grids.get(read_identity(self._backends().at(url)))
         return None if known is None else self.parse_key(known)
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
@@ -202,7 +210,7 @@ class Vaults:
             raise VaultNotFoundError(f"{where}: vault not found; attach its disk, or give its new location with --vault")
         if found != identity:
             raise UsageError(f"{where}: this is another vault; give the location of the one you mean with --vault")
-        return backend_at(location)
+        return self._backends().at(location)
 
     def parse_key(self, known: KnownGrid) -> VaultKey:
         """Read the key of a known vault.
@@ -238,12 +246,21 @@ class Vaults:
             return self._secrets.ask_command(source.command, "a vault key")
         return self._secrets.ask_keyring(source.keyring, "a vault key")
 
-    def _located(self, configuration: Configuration, text: str) -> str:
-        """Return the location for what a user writes; a vault on a Tahoe-LAFS grid need not be named by its cap."""
-        url = parse_location(text)
-        if not is_tahoe_vault(url):
-            return url
-        return complete(url, [*(known.location for known in configuration.grids.values()), *configuration.unfinished])
+    def locate(self, configuration: Configuration, text: str) -> str:
+        """Return the location for what a user writes; a known vault need not be named by its cap or by the options of its store.
+
+        Raises:
+            UsageError: It is none, or an option of `--store` does not belong to it.
+        """
+        url = parse_location(text, self._options.store)
+        known = [*(known.location for known in configuration.grids.values()), *configuration.unfinished]
+        if is_tahoe_vault(url):
+            return complete(url, known)
+        if is_store(url):
+            from tallac.app.locations.store_urls import complete_store, with_context  # lazy import: a folder does without them
+
+            return complete_store(url, known) or with_context(url)
+        return url
 
     def _given_key(self) -> VaultKey:
         """Read the key where the command line says."""
@@ -280,7 +297,7 @@ class Vaults:
         if is_absent(url):
             return None
         try:
-            identity = read_identity(backend_at(url))
+            identity = read_identity(self._backends().at(url))
         except VaultNotFoundError:
             return None
         if not _IDENTITY.fullmatch(identity):
@@ -295,13 +312,15 @@ class Vaults:
         if is_tahoe_vault(url) and not has_cap(url):
             url = with_new_directory(url)
         begun = configuration.unfinished.get(url)
-        if begun is None and has_strange_files(url):
-            raise VaultNotFoundError(f"{show_location(url)}: not a vault, and not empty; give a new or empty folder")
+        if begun is None and self._backends().has_other_things(url):
+            kind = "prefix" if is_store(url) else "folder"
+            raise VaultNotFoundError(f"{show_location(url)}: not a vault, and not empty; give a new or empty {kind}")
         key = make_writer_key(self._randomness) if begun is None else self.parse_key(KnownGrid(url, begun))
         if not isinstance(key, WriterKey):
             raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {show_location(url)} is no writer key")
-        backend = backend_at(url)
-        backend.create()
+        begun_at = url
+        backend, url = self._backends().create(url)
+        configuration.unfinished.pop(begun_at, None)
         configuration.unfinished[url] = key.danger_whole_text()
         self._file.write(configuration)
         create_vault(backend, key=key, randomness=self._randomness)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tallac.app.locations.urls import backend_at
 from tallac.app.locations.vaults import require_vault, vault_of
 from tallac.app.operations.mirror import VaultMirror
 from tallac.app.workspace import Workspace
@@ -26,6 +26,9 @@ from tallac.vault.prune.vault_stats import vault_stats
 from tallac.vault.repair.repair import Repair
 from tallac.vault.repair.report import RepairOptions, RepairReport
 from tallac.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from tallac.backends.probe import ProbeReport
 
 
 class VaultMaintenance:
@@ -154,7 +157,7 @@ class VaultMaintenance:
         """
         options = options or RepairOptions()
         if mirror is not None:
-            options = replace(options, mirror=backend_at(self._workspace.location_of(mirror)))
+            options = replace(options, mirror=self._workspace.backends.at(self._workspace.location_of(mirror)))
         if alias:
             alias = f"{alias.partition(':')[0]}:"
             headers = self._bring_back_headers(alias, options)
@@ -168,7 +171,7 @@ class VaultMaintenance:
     def _bring_back_headers(self, alias: str, options: RepairOptions) -> RepairReport | None:
         """Write both headers anew if they are lost and the configuration knows the vault's identity; None if they are there."""
         url = self._workspace.location_of(alias)
-        backend = backend_at(url)
+        backend = self._workspace.backends.at(url)
         try:
             read_identity(backend)
         except (VaultNotFoundError, CorruptObjectError):
@@ -184,9 +187,15 @@ class VaultMaintenance:
         Raises:
             VaultNotFoundError: There is no vault.
         """
-        run = Scrub(backend_at(self._workspace.location_of(location)), progress)
+        run = Scrub(self._workspace.backends.at(self._workspace.location_of(location)), progress)
         run.run()
         return run.report
+
+    def check_store(self, location: str, *, quickly: bool = False, progress: Callable[[str], None] = lambda _: None) -> ProbeReport:
+        """Try out whether the store at a location does what a vault relies on; see `StoreCheck.run`."""
+        from tallac.app.operations.store_check import StoreCheck  # lazy import: no other command needs it
+
+        return StoreCheck(self._workspace).run(location, quickly=quickly, progress=progress)
 
     def mirror(
         self,

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from msgspec.structs import replace
 
-from tallac.app.locations.urls import backend_at, is_absent
+from tallac.app.locations.urls import is_absent
 from tallac.app.workspace import Workspace
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, VerifyCap
@@ -48,13 +48,13 @@ class VaultMirror:
         source_url, mirror_url = self._workspace.location_of(source), self._workspace.location_of(mirror)
         if source_url == mirror_url:
             raise UsageError(f"{mirror}: the vault itself can't be its mirror; give another folder")
-        backend = backend_at(source_url)
+        backend = self._workspace.backends.at(source_url)
         key = self._workspace.key_at(source_url)
         keeper = key.keeper_key if isinstance(key, WriterKey) else key
         if options.only:
             if not isinstance(keeper, KeeperKey):
                 raise AuthorityError("a partial mirror requires the keeper key: give it with --vault-key")
-            partial = PartialCopy(backend, _mirror_at(mirror_url, is_dry_run=options.is_dry_run), keeper, options, progress)
+            partial = PartialCopy(backend, self._mirror_at(mirror_url, is_dry_run=options.is_dry_run), keeper, options, progress)
             partial.run()
             return partial.report
         memory = None
@@ -64,7 +64,7 @@ class VaultMirror:
             memory = folder / f"mirror-{sha256(mirror_url.encode()).hexdigest()[:16]}.json"
         run = VaultCopy(
             backend,
-            _mirror_at(mirror_url, is_dry_run=options.is_dry_run),
+            self._mirror_at(mirror_url, is_dry_run=options.is_dry_run),
             keeper,
             MirrorMemory(memory),
             options,
@@ -85,12 +85,8 @@ class VaultMirror:
             raise AuthorityError(f"{place}: nothing is stored for it, so there is nothing to copy")
         return verify_cap
 
-
-def _mirror_at(url: str, *, is_dry_run: bool) -> Backend:
-    """Return the mirror's backend; a missing folder is made, or for a dry run replaced by an empty backend in memory."""
-    if is_dry_run and is_absent(url):
-        return MemoryBackend()
-    backend = backend_at(url)
-    if not is_dry_run and is_absent(url):
-        backend.create()
-    return backend
+    def _mirror_at(self, url: str, *, is_dry_run: bool) -> Backend:
+        """Return the mirror's backend; a missing folder is made, or for a dry run replaced by an empty backend in memory."""
+        if not is_absent(url):
+            return self._workspace.backends.at(url)
+        return MemoryBackend() if is_dry_run else self._workspace.backends.create(url)[0]

@@ -12,7 +12,7 @@ from tallac.app.keys.imported_keys import AliasImport, ImportedAlias
 from tallac.app.keys.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
 from tallac.app.keys.recovery_kit_page import kit_text, write_kit
 from tallac.app.locations.snapshot_paths import find_targets
-from tallac.app.locations.urls import backend_at, parse_location, show_location
+from tallac.app.locations.urls import show_location
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.secrets.secret_reader import STANDARD_INPUT
 from tallac.app.workspace import Workspace
@@ -39,13 +39,13 @@ class Recovery:
             VaultNotFoundError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
         """
-        url = parse_location(location)
+        url = self._workspace.location_of(location)
         identity = self._vault_at(url)
-        passphrases = Passphrases(backend_at(url), identity, randomness=os.urandom, clock=SystemClock())
+        passphrases = Passphrases(self._workspace.backends.at(url), identity, randomness=os.urandom, clock=SystemClock())
         # Nobody is asked for what opens nothing.
         passphrases.require_any()
         key = passphrases.open(read())
-        envelope = EnvelopeFile(backend_at(url), identity, key, os.urandom).read()
+        envelope = EnvelopeFile(self._workspace.backends.at(url), identity, key, os.urandom).read()
         with self._workspace.file.updating() as configuration:
             return self._add(configuration, identity, url, envelope, key.danger_whole_text())
 
@@ -56,7 +56,7 @@ class Recovery:
             VaultNotFoundError: The vault is not there.
             UsageError: Another vault is there.
         """
-        url = parse_location(kit.location if location is None else location)
+        url = self._workspace.location_of(kit.location if location is None else location)
         identity = self._vault_at(url)
         if identity != kit.identity:
             raise UsageError(f"{show_location(url)}: this is not the vault of the recovery kit")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tallac.cli.options.option import Option
+from tallac.cli.options.option import Option, parse_waiting_time
 
 
 @dataclass(slots=True)
@@ -19,6 +19,8 @@ class Settings:
         grid: A vault's folder or URL.
         vault_key: The file with the vault's key.
         vault_key_command: The command that prints it.
+        store: `KEY=VALUE` for a location in an object store or over SFTP.
+        retry_for: How many seconds a store that can't be reached is waited for.
         node_directory, node_url: A Tahoe-LAFS node.
     """
 
@@ -29,6 +31,8 @@ class Settings:
     grid: str | None = None
     vault_key: str | None = None
     vault_key_command: str | None = None
+    store: tuple[str, ...] = ()
+    retry_for: float | None = None
     node_directory: str | None = None
     node_url: str | None = None
 
@@ -36,8 +40,12 @@ class Settings:
 def _note(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Keep an option's value; it may stand before the command, after it, or in both places."""
     # An empty text was given, by a variable that is not set perhaps; whoever uses it says what is wrong with it.
-    if value is not None and value is not False:
-        setattr(context.ensure_object(Settings), str(parameter.name), value)
+    if value is None or value is False:
+        return
+    settings = context.ensure_object(Settings)
+    if isinstance(value, tuple):
+        value = (*getattr(settings, str(parameter.name)), *value)
+    setattr(settings, str(parameter.name), value)
 
 
 def output_options() -> list[Option]:
@@ -59,6 +67,18 @@ def grid_options() -> list[Option]:
             synonyms=("--grid", "--repo"),
             metavar="LOCATION",
             help="The vault's folder or URL, if no alias names it or it has moved.",
+        ),
+        _option(
+            "--store",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Set an option of a location in an object store or over SFTP, as endpoint=URL; remembered with the vault.",
+        ),
+        _option(
+            "--retry-for",
+            metavar="TIME",
+            type=parse_waiting_time,
+            help="Wait so long for a store that can't be reached, as in 30s, 15m or 2h.",
         ),
         _option("-d", "--node-directory", metavar="FOLDER", help="Use the grid and the aliases of this Tahoe-LAFS node."),
         _option("-u", "--node-url", metavar="URL", help="Use the grid of the Tahoe-LAFS node at this URL."),

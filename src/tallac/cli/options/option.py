@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 from click.parser import _OptionParser
+
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?", re.ASCII | re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Option(click.Option):
@@ -37,6 +41,18 @@ def as_typed(text: str) -> str:
         return os.fsencode(text).decode()
     except UnicodeError:
         return text
+
+
+def parse_waiting_time(text: str) -> float:
+    """Read how long something is waited for, `30s`, `15m`, `2h` or `1d`, in seconds; a number alone is seconds.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not a length of time; write it as in 30s, 15m or 2h")
+    return float(match[1]) * _SECONDS[(match[2] or "s").lower()]
 
 
 def option(*names: str, metavar: str, text: str, synonyms: Sequence[str] = (), parse: Callable[[str], str] | None = None) -> Option:

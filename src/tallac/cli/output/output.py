@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 import msgspec
 
 from tallac.cli.output.stderr import redact, say, show_name
 from tallac.errors import OutputError
-from tallac.interfaces import Buffer
+from tallac.interfaces import Buffer, TrafficCount
 
 
 class Output:
@@ -28,6 +28,7 @@ class Output:
         is_json: Results are JSON objects, one a line.
         is_terminal: Standard output is a terminal.
         carries_content: Standard output carries a file's content, an archive or a cap, and nothing else belongs there.
+        traffic: Returns what was sent to a store over a line by now, and received; None where nothing was.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Output:
         self.carries_content = False
         self._hides_progress = hides_progress
         self._is_cut = False
+        self.traffic: Callable[[], TrafficCount | None] = lambda: None
 
     @property
     def shows_progress(self) -> bool:
@@ -92,6 +94,7 @@ class Output:
     def record(self, listed: Mapping[str, object] | None = None, /, **fields: object) -> None:
         """Write a JSON object on a line of its own. What is listed comes first: directories say that, and it stays as it is."""
         listed = listed or {}
+        fields |= self._traffic_of(fields)
         text = msgspec.json.encode({**listed, **fields}).decode()
         if redact(text) is not text:
             shown = msgspec.json.decode(redact(msgspec.json.encode(fields).decode()))
@@ -101,6 +104,13 @@ class Output:
     def danger_record(self, **fields: object) -> None:
         """Write a JSON object with the secrets in it, which the user has asked for."""
         self._write_json(msgspec.json.encode(fields).decode())
+
+    def _traffic_of(self, fields: Mapping[str, object]) -> dict[str, object]:
+        """Return what a summary says besides: how much a store over a line was asked."""
+        traffic = self.traffic() if fields.get("type") == "summary" else None
+        if traffic is None:
+            return {}
+        return {"requests": traffic.requests, "bytes_sent": traffic.sent, "bytes_received": traffic.received}
 
     def summary(self, rows: Mapping[str, str]) -> None:
         """Write what was done, a line each, unless quiet."""

@@ -30,7 +30,7 @@ def test_folders_survive_the_url(name: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("s3://bucket", "s3:// is not a supported location"),
+        ("ftp://bucket", "ftp:// is not a supported location"),
         ("http://127.0.0.1:3456", "http:// is not a supported location"),
         ("file://host/x", "three slashes"),
         ("", "needs a folder"),

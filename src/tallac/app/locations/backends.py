@@ -1,0 +1,91 @@
+"""From a vault's location to the backend there. Only here, and for stores over a line in distant_store.py, is one made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tallac.app.locations.tahoe_urls import backend_of, is_tahoe_vault
+from tallac.app.locations.urls import folder_of_url, has_strange_files, is_folder_url, is_store
+from tallac.errors import UsageError
+from tallac.interfaces import Backend, TrafficCount
+
+if TYPE_CHECKING:
+    from tallac.app.locations.distant_store import DistantStore
+    from tallac.backends.local import LocalBackend
+    from tallac.backends.probe import Probe
+    from tallac.backends.traffic import Traffic
+
+
+class Backends:
+    """Makes the backends that a command uses; those over a line are made once, and know what they have sent. Not thread-safe."""
+
+    def __init__(self, state: Path, *, retry_seconds: float | None = None, notify: Callable[[str], None] | None = None) -> None:
+        """Make none yet. The arguments are those of `DistantStore`."""
+        self._state = state
+        self._retry_seconds = retry_seconds
+        self._notify = notify
+        self._stores: dict[str, DistantStore] = {}
+        self._traffic: Traffic | None = None
+
+    def at(self, url: str) -> Backend:
+        """Return the backend at a location; nothing is asked yet.
+
+        Raises:
+            UsageError: It is of a kind that this Tallac does not know.
+        """
+        if is_tahoe_vault(url):
+            return backend_of(url)
+        return self._store_at(url).backend if is_store(url) else _folder_at(url)
+
+    def create(self, url: str) -> tuple[Backend, str]:
+        """Make ready for a vault, where nothing may be yet; return the backend, and the location as it is to be remembered.
+
+        Raises:
+            UnsafeStoreError: The store does not do what a vault relies on; nothing was left there.
+            StoreError: It can't be reached, or may not be written to.
+        """
+        if is_store(url):
+            store = self._store_at(url)
+            store.probe().run().require_safe()
+            store.note_probed()
+            return store.backend, store.remembered()
+        backend = backend_of(url) if is_tahoe_vault(url) else _folder_at(url)
+        backend.create()
+        return backend, url
+
+    def has_other_things(self, url: str) -> bool:
+        """Whether there is something at a location, which may have no vault."""
+        if is_store(url):
+            return not self._store_at(url).is_empty()
+        return not backend_of(url).is_empty() if is_tahoe_vault(url) else has_strange_files(folder_of_url(url))
+
+    def probe(self, url: str) -> Probe:
+        """Return what tries out the store at a location, which is made where it is a missing folder; see `Probe`."""
+        from tallac.backends.probe import Probe  # lazy import: few commands need it
+
+        return self._store_at(url).probe() if is_store(url) else Probe(self.create(url)[0])
+
+    def traffic(self) -> TrafficCount | None:
+        """Return what was sent and received over lines by now; None where nothing was."""
+        return None if self._traffic is None else self._traffic.total()
+
+    def _store_at(self, url: str) -> DistantStore:
+        from tallac.app.locations.distant_store import DistantStore  # lazy import: a vault in a folder does without it
+        from tallac.backends.traffic import Traffic  # lazy import: likewise
+
+        if url not in self._stores:
+            self._traffic = self._traffic or Traffic()
+            self._stores[url] = DistantStore(
+                url, self._state, self._traffic, retry_seconds=self._retry_seconds, notify=self._notify
+            )
+        return self._stores[url]
+
+
+def _folder_at(url: str) -> LocalBackend:
+    if not is_folder_url(url):
+        raise UsageError(f"{url}: not a supported location; give a folder or a URL")
+    from tallac.backends.local import LocalBackend  # lazy import: a Tahoe-LAFS grid does without it
+
+    return LocalBackend(folder_of_url(url))

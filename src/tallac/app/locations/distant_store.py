@@ -1,0 +1,117 @@
+"""A store over a line, as a command uses it: patient, counted, and tried before it is written to."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from tallac.app.locations.store_urls import is_object_store, settings_of, sftp_settings_of, with_option
+from tallac.backends.first_write import FirstWriteBackend
+from tallac.backends.object_store import ObjectStoreBackend
+from tallac.backends.patience import Patience
+from tallac.backends.probe import Probe
+from tallac.backends.retrying import RetryingBackend, WholeObjectBackend
+from tallac.backends.sftp import SftpBackend
+from tallac.backends.traffic import Traffic
+from tallac.errors import StorePermissionError
+from tallac.interfaces import Backend
+from tallac.local_files import make_private_folders
+
+PROBE_EVERY_SECONDS = 30 * 24 * 3600
+"""A store may be upgraded, or a location may come to lead to another one."""
+
+
+class DistantStore:
+    """The store at one location. It looks before its first write whether the store does what it must, unless it did so lately.
+
+    Attributes:
+        backend: What a vault is kept in.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        state: Path,
+        traffic: Traffic,
+        *,
+        retry_seconds: float | None = None,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            url: The location.
+            state: The folder of local state, which says when a store was probed.
+            traffic: What requests are added to.
+            retry_seconds: How long a call is tried again; None for the default.
+            notify: Told that the store is waited for; None for standard error.
+        """
+        self._url = url
+        self._folder = state / "stores"
+        self._inner = _open(url, traffic)
+        self._patient = RetryingBackend(self._inner, Patience(retry_seconds, notify=notify))
+        self.backend: Backend = FirstWriteBackend(self._patient, self._probe_if_due)
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all."""
+        return self._patient.is_empty()
+
+    def probe(self) -> Probe:
+        """Make ready for objects, and return what tries out the store; see `Probe`.
+
+        Raises:
+            UnsafeStoreError: The server lacks something that this kind of store is built on.
+        """
+        self._patient.create()
+        self._patient.examine()
+        return Probe(self._patient, lambda: "it compares ETags without their quotation marks" if self._has_bare_tags else "")
+
+    def remembered(self) -> str:
+        """Return the location with what was found out about its store."""
+        return with_option(self._url, "etag", "bare") if self._has_bare_tags else self._url
+
+    def note_probed(self) -> None:
+        """Note that the store was found to be safe just now."""
+        for url in {self._url, self.remembered()}:
+            mark = self._mark(url)
+            try:
+                make_private_folders(mark.parent)
+                mark.touch(mode=0o600)
+                os.utime(mark)
+            except OSError:
+                return  # Then it is probed once more the next time.
+
+    @property
+    def _has_bare_tags(self) -> bool:
+        return isinstance(self._inner, ObjectStoreBackend) and self._inner.has_bare_tags
+
+    def _probe_if_due(self) -> None:
+        """Probe the store if that was not done lately.
+
+        Raises:
+            UnsafeStoreError: It has lost what a vault relies on; nothing was written to the vault.
+        """
+        try:
+            age = time.time() - self._mark(self._url).stat().st_mtime
+        except OSError:
+            age = PROBE_EVERY_SECONDS
+        if 0 <= age < PROBE_EVERY_SECONDS:
+            return
+        try:
+            self.probe().run().require_safe()
+        except StorePermissionError:
+            return  # Who may not write here can't be harmed by what happens to writes, and is told so when it comes to that.
+        self.note_probed()
+
+    def _mark(self, url: str) -> Path:
+        return self._folder / sha256(url.encode()).hexdigest()[:32]
+
+
+def _open(url: str, traffic: Traffic) -> WholeObjectBackend:
+    """Make the backend that tries everything once."""
+    if is_object_store(url):
+        return ObjectStoreBackend(settings_of(url), traffic)
+    return SftpBackend(sftp_settings_of(url), traffic)

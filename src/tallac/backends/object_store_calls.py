@@ -1,0 +1,211 @@
+"""Single calls of the library for object stores, with errors that a user can act on. Nothing is tried again here.
+
+Names are whole names in the bucket. An ETag is kept as the store gives it; it is never empty.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from tallac.backends.object_store_errors import OutOfRangeError, store_error
+from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings, open_store
+from tallac.backends.traffic import Traffic
+from tallac.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
+from tallac.interfaces import Buffer, Item
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+
+    from tallac.backends.object_store_settings import Store
+
+READ_TIMEOUT_SECONDS = 60.0
+RATE_MIN_FIRST = 64 << 10
+"""Bytes a second. A put that is slower by far is taken for one that hangs, until the line is known to be slow."""
+
+RATE_SHARE = 16
+"""A line may become so many times slower than it was before a put is taken for one that hangs."""
+
+LIST_PAGE = 1000
+"""Names that a server gives in one answer; the library does not tell how many requests it made."""
+
+
+class Stored(NamedTuple):
+    """An object that was read, and the tag that names its state."""
+
+    content: bytes
+    tag: str
+
+
+class StoreCalls:
+    """The calls to one bucket or container. Thread-safe; not to be used after a fork."""
+
+    def __init__(
+        self,
+        settings: ObjectStoreSettings,
+        traffic: Traffic | None = None,
+        *,
+        read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        opened: Callable[[ObjectStoreSettings, float], Store] = open_store,
+    ) -> None:
+        """Make no client yet.
+
+        Args:
+            settings: Where.
+            traffic: What requests are added to.
+            read_timeout_seconds: How long nothing may arrive.
+            opened: Makes a client with a time-out.
+        """
+        self.settings = settings
+        self._traffic = traffic or Traffic()
+        self._read_timeout = read_timeout_seconds
+        self._opened = opened
+        self._lock = threading.Lock()
+        self._stores: dict[float, Store] = {}
+        self._rate_min = float(RATE_MIN_FIRST)
+
+    def put(self, name: str, data: Buffer, *, mode: PutMode, storage_class: str = "") -> str:
+        """Store an object in one request, and return its tag.
+
+        Raises:
+            ConflictError: The mode's condition does not hold.
+            StoreError: It failed; where it is a `StoreUnavailableError`, the object may be stored nevertheless.
+        """
+        import obstore  # lazy import: see `open_store`
+
+        started = time.monotonic()
+        # A buffer of another kind than bytes would be taken for a file or for an iterator.
+        content = bytes(data)
+        try:
+            with self._errors(name, sent=len(content)):
+                result = obstore.put(
+                    self._store(self._time_for(len(content))),
+                    name,
+                    content,
+                    mode=mode,
+                    use_multipart=False,
+                    attributes={"Storage-Class": storage_class} if storage_class else None,
+                )
+        except StoreUnavailableError:
+            self._learn_rate(len(content), time.monotonic() - started, has_failed=True)
+            raise
+        self._learn_rate(len(content), time.monotonic() - started, has_failed=False)
+        tag = result["version"] if self.settings.kind == GOOGLE else result["e_tag"]
+        return tag or self.tag(name)
+
+    def get(self, name: str) -> Stored:
+        """Read a whole object.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        import obstore  # lazy import: see `open_store`
+
+        with self._errors(name):
+            result = obstore.get(self._store(self._read_timeout), name)
+            meta = result.meta
+            content = bytes(result.bytes())
+        self._traffic.add(requests=0, received=len(content))
+        if len(content) != meta["size"]:
+            raise StoreUnavailableError(f"{self.settings.where}: an answer of the store was cut short; try again")
+        tag = meta["version"] if self.settings.kind == GOOGLE else meta["e_tag"]
+        if not tag:
+            raise StoreError(f"{self.settings.where}: the store gives objects no ETag, so changes can't be told apart")
+        return Stored(content, tag)
+
+    def get_range(self, name: str, start: int, stop: int | None) -> bytes:
+        """Read bytes [start, stop) of an object, fewer at its end; start is below stop.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        import obstore  # lazy import: see `open_store`
+
+        store = self._store(self._read_timeout)
+        try:
+            with self._errors(name):
+                if stop is None:
+                    content = bytes(obstore.get(store, name, options={"range": {"offset": start}}).bytes())
+                else:
+                    content = bytes(obstore.get_range(store, name, start=start, end=stop))
+        except OutOfRangeError:
+            return b""
+        self._traffic.add(requests=0, received=len(content))
+        return content
+
+    def tag(self, name: str) -> str:
+        """Return the tag of an object's present state.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        import obstore  # lazy import: see `open_store`
+
+        with self._errors(name):
+            meta = obstore.head(self._store(self._read_timeout), name)
+        tag = meta["version"] if self.settings.kind == GOOGLE else meta["e_tag"]
+        if not tag:
+            raise StoreError(f"{self.settings.where}: the store gives objects no ETag, so changes can't be told apart")
+        return tag
+
+    def list(self, folder: str) -> list[Item]:
+        """List all objects whose names begin with a folder and a slash; "" for all. Complete, in no order."""
+        import obstore  # lazy import: see `open_store`
+
+        found: list[Item] = []
+        with self._errors("", requests=0):
+            try:
+                for chunk in obstore.list(self._store(self._read_timeout), folder or None, chunk_size=LIST_PAGE):
+                    found.extend(Item(entry["path"], entry["size"]) for entry in chunk)
+            finally:
+                self._traffic.add(requests=len(found) // LIST_PAGE + 1)
+        return found
+
+    def delete(self, name: str) -> None:
+        """Remove an object; a missing one is not an error, whatever the store says of it."""
+        import obstore  # lazy import: see `open_store`
+
+        try:
+            with self._errors(name):
+                obstore.delete(self._store(self._read_timeout), name)
+        except ObjectNotFoundError:
+            return
+
+    def _store(self, timeout_seconds: float) -> Store:
+        with self._lock:
+            if timeout_seconds not in self._stores:
+                self._stores[timeout_seconds] = self._opened(self.settings, timeout_seconds)
+            return self._stores[timeout_seconds]
+
+    def _time_for(self, size: int) -> float:
+        """Return a time-out in seconds for a put: nothing arrives while it is sent. Few different ones, each has a client."""
+        needed = self._read_timeout + size / self._rate_min
+        seconds = self._read_timeout
+        while seconds < needed and size > LIST_PAGE * 64:
+            seconds *= 2
+        return seconds
+
+    def _learn_rate(self, size: int, seconds: float, *, has_failed: bool) -> None:
+        if size < 1 << 20:
+            return  # It was the way there and back that took the time.
+        with self._lock:
+            if has_failed:
+                self._rate_min = max(self._rate_min / 2, 1.0)
+            else:
+                self._rate_min = max(size / max(seconds, 0.001) / RATE_SHARE, min(self._rate_min, RATE_MIN_FIRST))
+
+    @contextmanager
+    def _errors(self, name: str, *, requests: int = 1, sent: int = 0) -> Iterator[None]:
+        from obstore.exceptions import BaseError  # lazy import: see `open_store`
+
+        self._traffic.add(requests=requests, sent=sent)
+        shown = name.removeprefix(f"{self.settings.prefix}/") if self.settings.prefix else name
+        try:
+            yield
+        except StoreError:
+            raise
+        except (BaseError, OSError, ValueError) as error:
+            raise store_error(error, self.settings, shown) from error

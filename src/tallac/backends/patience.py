@@ -1,0 +1,219 @@
+"""How long a call to a distant store is tried again, and how a wait ends at once when the user has had enough."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from tallac.errors import StoreUnavailableError
+
+FIRST_CONTACT_SECONDS = 10.0
+"""So long a store is asked that has never answered: it is more likely a wrong name than a bad moment."""
+
+PATIENCE_SECONDS = 15 * 60.0
+DELAY_FIRST_SECONDS = 0.25
+DELAY_MAX_SECONDS = 30.0
+SILENCE_SECONDS = 3.0
+"""After so long a wait is mentioned, and then every minute."""
+
+NOTICE_INTERVAL_SECONDS = 60.0
+FAREWELL_SECONDS = 2.0
+"""So long a call may take that tidies up after an interrupt."""
+
+T = TypeVar("T")
+
+
+def _say(text: str) -> None:
+    """Write a line to standard error; nobody may be there to read it."""
+    try:
+        sys.stderr.write(f"tallac: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+class _Job:
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function = function
+        self.ended = threading.Event()
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.function()
+        except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits.
+            self.error = error
+        self.ended.set()
+
+
+class InterruptibleCalls:
+    """Carries out calls that can't be interrupted, in threads of its own, so that the main thread can be.
+
+    Only the main thread gets signals: a call of any other one is carried out by itself.
+    """
+
+    def __init__(self) -> None:
+        """Start no thread yet."""
+        self._lock = threading.Lock()
+        self._free = 0
+        self._waiting: deque[_Job] = deque()
+        self._arrived = threading.Semaphore(0)
+
+    def __call__(self, function: Callable[[], T], timeout: float | None = None) -> T:
+        """Return what a function returns; with a timeout in seconds, give up on it and let it go on by itself.
+
+        Raises:
+            StoreUnavailableError: It took longer than the timeout.
+            What the function raises.
+        """
+        if timeout is None and threading.current_thread() is not threading.main_thread():
+            return function()
+        job = _Job(function)
+        with self._lock:
+            self._waiting.append(job)
+            if self._free == 0:
+                threading.Thread(target=self._work, name="tallac-store", daemon=True).start()
+            else:
+                self._free -= 1
+        self._arrived.release()
+        self._wait(job, timeout)
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]  # It is what the function has returned.
+
+    @staticmethod
+    def _wait(job: _Job, timeout: float | None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        while not job.ended.wait(0.1 if sys.platform == "win32" else timeout):
+            if end is not None and time.monotonic() >= end:
+                raise StoreUnavailableError("the store did not answer in time")
+
+    def _work(self) -> None:
+        while True:
+            self._arrived.acquire()
+            with self._lock:
+                job = self._waiting.popleft()
+            job.run()
+            # Whoever waits for the job must not find a thread that is still busy with it.
+            with self._lock:
+                self._free += 1
+            del job
+
+
+class Patience:
+    """Decides whether and when a failed call is tried again. Thread-safe; a copy in another process starts afresh.
+
+    The pauses double, up to half a minute, each of them by chance between a half and the whole, so that clients that were stopped
+    together do not come back together.
+    """
+
+    def __init__(
+        self,
+        seconds: float | None = None,
+        *,
+        notify: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Wait so many seconds in all for one call; None for a quarter of an hour, and for less until the store has answered once.
+
+        Args:
+            seconds: As above.
+            notify: Told that the store is waited for; by default standard error.
+            sleep: Waits so many seconds; by default until then or until a signal.
+            clock: Seconds that only grow.
+            chance: Numbers from 0 to 1.
+        """
+        self._seconds = seconds
+        self._notify = notify
+        self._sleep = sleep
+        self._clock = clock
+        self._chance = chance
+        self._has_answered = False
+        self._stopping = threading.Event()
+        self._call = InterruptibleCalls()
+
+    def __reduce__(self) -> tuple[type[Patience], tuple[float | None]]:
+        """Return what another process needs; by then the store has answered."""
+        return Patience, (PATIENCE_SECONDS if self._seconds is None and self._has_answered else self._seconds,)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a signal has ended a call: from then on nothing is waited for that can be left."""
+        return self._stopping.is_set()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Carry out one call so that a signal ends the wait for it at once. Raises what the call raises."""
+        try:
+            return self._call(function, FAREWELL_SECONDS if self.is_stopping else None)
+        except Exception:
+            raise
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":
+                raise StoreUnavailableError("the library that talks to the store has failed; please report it") from None
+            self._stopping.set()
+            raise
+
+    def insist(self, function: Callable[[], T], *, where: str, settle: Callable[[], T | None] | None = None) -> T:
+        """Carry out a call, and again while the store can't be reached, as long as there is patience.
+
+        Args:
+            function: The call.
+            where: The place, for the notice.
+            settle: Called before each further try, to find out whether an earlier one has succeeded after all; then it returns
+                what the call would have.
+
+        Raises:
+            StoreUnavailableError: It could not be reached all the time.
+            What the call, or `settle`, raises otherwise.
+        """
+        started = self._clock()
+        noticed = started + SILENCE_SECONDS
+        delay = DELAY_FIRST_SECONDS
+        is_repeated = False
+        while True:
+            try:
+                if is_repeated and settle is not None:
+                    settled = self.call(settle)
+                    if settled is not None:
+                        return settled
+                result = self.call(function)
+            except StoreUnavailableError as error:
+                is_repeated = True
+                pause = delay * (0.5 + self._chance() / 2)
+                if self.is_stopping or self._clock() + pause - started > self._limit():
+                    raise
+                if self._clock() >= noticed:
+                    self._tell(f"waiting for the store: {error}")
+                    noticed = self._clock() + NOTICE_INTERVAL_SECONDS
+                self._pause(pause)
+                delay = min(delay * 2, DELAY_MAX_SECONDS)
+            else:
+                self._has_answered = True
+                return result
+
+    def _limit(self) -> float:
+        if self._seconds is not None:
+            return self._seconds
+        return PATIENCE_SECONDS if self._has_answered else FIRST_CONTACT_SECONDS
+
+    def _tell(self, text: str) -> None:
+        (self._notify or _say)(text)
+
+    def _pause(self, seconds: float) -> None:
+        try:
+            if self._sleep is None:
+                self._stopping.wait(seconds)
+            else:
+                self._sleep(seconds)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._stopping.set()
+            raise

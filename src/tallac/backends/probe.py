@@ -1,0 +1,383 @@
+"""Whether a store does what a vault relies on: found out by trying, before anything is entrusted to it.
+
+Many servers take a condition and ignore it, or say that they list everything and don't. What a request promises is believed only
+after the store has kept the promise. Races, which no short look shows, are for `run_at_length`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from enum import Enum
+
+import msgspec
+
+from tallac.errors import (
+    ConflictError,
+    ObjectNotFoundError,
+    StoreError,
+    StorePermissionError,
+    StoreUnavailableError,
+    UnsafeStoreError,
+    UnsupportedByStoreError,
+)
+from tallac.interfaces import Backend, Expect, Version
+
+PROBE_FOLDER = "probe"
+"""The objects of a probe are below this name, and are removed at its end, as far as that is allowed."""
+
+RANGE_SIZE = 1000
+LARGE_SIZE = 8 << 20
+RACES = ((2, 20), (8, 20))
+"""Clients at a time, and rounds."""
+
+LARGE_RACES = (4, 3)
+NAMES_MANY = 1100
+"""More than a server of S3 lists in one answer."""
+
+CHECKS = {
+    "create": "an object is created only where there is none",
+    "swap": "an object is replaced only in the state that was read",
+    "range": "a part of an object is read, right after it was written",
+    "list": "listings are complete, and right at once",
+    "delete": "a deleted object is absent at once",
+    "create_races": "of clients that create at once, one succeeds",
+    "swap_races": "of clients that replace at once, one succeeds",
+    "large": "an object of 8 MiB comes back as it was",
+    "large_races": "of clients that create 8 MiB at once, one succeeds",
+    "list_long": "a listing of more than 1,000 names is complete",
+    "list_busy": "a listing is complete while others write and delete",
+}
+
+
+ONE_CLIENT = ("create", "swap", "range", "list", "delete")
+"""The checks before a vault is made."""
+
+
+class Outcome(Enum):
+    """The outcome of one check."""
+
+    YES = "yes"
+    WORKAROUND = "workaround"
+    NO = "NO"
+    UNKNOWN = "unknown"
+
+
+class ProbeRow(msgspec.Struct, frozen=True):
+    """A finding about one thing that a vault relies on.
+
+    Attributes:
+        check: A key of `CHECKS`.
+        outcome: Whether the store does it.
+        detail: What was seen, a sentence without a full stop; "" where there is nothing to say.
+    """
+
+    check: str
+    outcome: Outcome
+    detail: str = ""
+
+
+class ProbeReport(msgspec.Struct):
+    """The findings about a store.
+
+    Attributes:
+        location: Where.
+        rows: In the order of the checks.
+    """
+
+    location: str
+    rows: list[ProbeRow] = []
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether a vault can be kept there."""
+        return all(row.outcome is not Outcome.NO for row in self.rows)
+
+    def require_safe(self) -> None:
+        """Refuse the store where it isn't.
+
+        Raises:
+            UnsafeStoreError: It fails in something; the first one is named.
+        """
+        for row in self.rows:
+            if row.outcome is Outcome.NO:
+                raise UnsafeStoreError(
+                    f"{self.location}: a vault would not be safe in this store: {row.detail}; "
+                    "use another store, `tallac check-store` tells more"
+                )
+
+
+class _Failure(Exception):  # noqa: N818 - it is no error of the program.
+    """The store does not do what was tried."""
+
+
+class Probe:
+    """Tries out one store, below a name of its own. Use it in a `with` block: what it has stored goes at its end."""
+
+    def __init__(self, backend: Backend, workaround: Callable[[], str] = lambda: "") -> None:
+        """Store nothing yet.
+
+        Args:
+            backend: The store, as a vault would use it.
+            workaround: Says after the checks what the backend had to do differently here; "" for nothing.
+        """
+        self._backend = backend
+        self._workaround = workaround
+        self._folder = f"{PROBE_FOLDER}/{os.urandom(8).hex()}"
+        self._lock = threading.Lock()
+        self._stored: set[str] = set()
+        self._version: Version = b""
+        self._content = b""
+        self.report = ProbeReport(backend.location())
+
+    def run(self) -> ProbeReport:
+        """Try what a vault relies on, in some fifteen requests.
+
+        Raises:
+            StoreUnavailableError, StorePermissionError, StoreError: The store can't be asked at all, or may not be written to.
+        """
+        with self._tidying():
+            for check in ONE_CLIENT:
+                self._try(check)
+                if not self.report.is_safe:
+                    break
+        return self.report
+
+    def run_at_length(self, progress: Callable[[str], None] = lambda _: None) -> ProbeReport:
+        """Try all of it, with races. Takes some thousand requests. Raises as `run`."""
+        with self._tidying():
+            for check, sentence in CHECKS.items():
+                progress(sentence)
+                if check in ONE_CLIENT or self.report.is_safe or not check.endswith("_races"):
+                    self._try(check)
+                else:
+                    self.report.rows.append(ProbeRow(check, Outcome.UNKNOWN, "not tried, since something is wrong already"))
+        return self.report
+
+    def _try(self, check: str) -> None:
+        try:
+            detail = getattr(self, f"_{check}")() or ""
+        except _Failure as failure:
+            self.report.rows.append(ProbeRow(check, Outcome.NO, str(failure)))
+        except (StoreUnavailableError, StorePermissionError):
+            raise
+        except StoreError as error:
+            if check == "create" and not isinstance(error, UnsupportedByStoreError):
+                raise  # Nothing was stored: there is no such bucket, or something else is wrong with the location.
+            self.report.rows.append(ProbeRow(check, Outcome.NO, f"{CHECKS[check]}: {_without_place(error, self._backend)}"))
+        else:
+            is_workaround = check == "swap" and detail
+            self.report.rows.append(ProbeRow(check, Outcome.WORKAROUND if is_workaround else Outcome.YES, detail))
+
+    # One client, in this order, each on what the one before has left
+
+    def _create(self) -> None:
+        first, second = _unique(b"first"), _unique(b"second")
+        try:
+            self._put(self._name("a"), first, Expect.ABSENT)
+        except ConflictError:
+            raise _Failure("a name that was never used is said to exist already") from None
+        try:
+            self._put(self._name("a"), second, Expect.ABSENT)
+        except ConflictError:
+            pass
+        else:
+            raise _Failure("it ignores the condition that an object must not exist yet, and overwrites it")
+        found = self._backend.get_versioned(self._name("a"))
+        if found is None or found[0] != first:
+            raise _Failure("it refuses to overwrite an object, and overwrites it nevertheless")
+        self._version = found[1]
+
+    def _swap(self) -> str:
+        name, content = self._name("a"), _unique(b"overwritten")
+        newer = self._put(name, content)
+        if newer == self._version:
+            raise _Failure("an object's ETag stays the same when its content changes")
+        try:
+            self._put(name, _unique(b"stale"), self._version)
+        except ConflictError:
+            pass
+        else:
+            raise _Failure("it ignores the condition that an object must be in a certain state, and overwrites it")
+        found = self._backend.get_versioned(name)
+        if found is None or found[0] != content:
+            raise _Failure("it refuses to replace an object, and replaces it nevertheless; or reading gives an old state")
+        if found[1] != newer:
+            raise _Failure("reading an object gives another ETag than writing it has given")
+        self._content = os.urandom(RANGE_SIZE)
+        try:
+            self._put(name, self._content, found[1])
+        except ConflictError:
+            raise _Failure("it refuses to replace an object also in the state that it is in") from None
+        return self._workaround()
+
+    def _range(self) -> None:
+        if self._backend.get(self._name("a"), 10, 500) != self._content[10:500]:
+            raise _Failure("it gives other bytes than those of the range that was asked for, or those of an old state")
+
+    def _list(self) -> None:
+        self._put(self._name("b"), b"listed")
+        found = {item.name: item.size for item in self._backend.list(f"{self._folder}/")}
+        if set(found) != {self._name("a"), self._name("b")}:
+            raise _Failure("a listing lacks an object that was stored before")
+        if found[self._name("a")] != RANGE_SIZE or found[self._name("b")] != 6:
+            raise _Failure("a listing gives objects other lengths than they have")
+
+    def _delete(self) -> str:
+        name = self._name("a")
+        try:
+            self._remove(name)
+        except StorePermissionError:
+            return "these credentials may not delete: a prune needs others"
+        if self._backend.get_versioned(name) is not None:
+            raise _Failure("a deleted object can still be read")
+        if any(item.name == name for item in self._backend.list(f"{self._folder}/")):
+            raise _Failure("a deleted object is still listed")
+        # One that is gone already: some servers call it an error, and the backend must not.
+        self._backend.delete(name)
+        return ""
+
+    # Many clients
+
+    def _create_races(self) -> str:
+        return self._races(RACES, self._create_race)
+
+    def _swap_races(self) -> str:
+        return self._races(RACES, self._swap_race)
+
+    def _large_races(self) -> str:
+        return self._races((LARGE_RACES,), lambda clients: self._create_race(clients, os.urandom(LARGE_SIZE)))
+
+    def _races(self, races: tuple[tuple[int, int], ...], race: Callable[[int], int]) -> str:
+        for clients, rounds in races:
+            winners = [race(clients) for _ in range(rounds)]
+            wrong = [count for count in winners if count != 1]
+            if wrong:
+                raise _Failure(
+                    f"in {len(wrong)} of {rounds} races of {clients} clients not one of them won, but up to {max(wrong)}"
+                    if max(wrong) > 1
+                    else f"in {len(wrong)} of {rounds} races of {clients} clients nobody won"
+                )
+        return ", ".join(f"{rounds} of {rounds} races of {clients}" for clients, rounds in races)
+
+    def _create_race(self, clients: int, tail: bytes = b"") -> int:
+        name = self._name(f"race-{os.urandom(4).hex()}")
+        return self._race(name, clients, Expect.ABSENT, tail)
+
+    def _swap_race(self, clients: int) -> int:
+        name = self._name(f"race-{os.urandom(4).hex()}")
+        return self._race(name, clients, self._put(name, _unique(b"start")), b"")
+
+    def _race(self, name: str, clients: int, expect: Expect | Version, tail: bytes) -> int:
+        """Put from several clients at once; return how many won, and 2 where another's content is there than the winner's."""
+        start = threading.Barrier(clients)
+        contents = [_unique(b"%d" % number) + tail for number in range(clients)]
+
+        def put(content: bytes) -> bool:
+            start.wait()
+            try:
+                self._put(name, content, expect)
+            except ConflictError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(clients) as pool:
+            won = list(pool.map(put, contents))
+        stored = self._backend.get(name)
+        self._remove_if_allowed(name)
+        if won.count(True) == 1 and stored != contents[won.index(True)]:
+            return 2
+        return won.count(True)
+
+    # Much at a time
+
+    def _large(self) -> None:
+        name, content = self._name("large"), os.urandom(LARGE_SIZE)
+        upload = self._backend.upload()
+        with self._lock:
+            self._stored.add(name)
+        upload.write(content)
+        upload.commit(name)
+        if self._backend.get(name) != content:
+            raise _Failure("a large object comes back with other bytes")
+
+    def _list_long(self) -> str:
+        folder = self._name("long")
+        names = {f"{folder}/{number:05}" for number in range(NAMES_MANY)}
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda name: self._put(name, b"x"), names))
+            listed = [item.name for item in self._backend.list(f"{folder}/")]
+            list(pool.map(self._remove_if_allowed, names))
+        if len(set(listed)) != NAMES_MANY:
+            raise _Failure(f"a listing of {NAMES_MANY} names gives {len(set(listed))} of them")
+        if len(listed) != NAMES_MANY:
+            raise _Failure(f"a listing gives {len(listed) - NAMES_MANY} names twice")
+        return f"{NAMES_MANY} of {NAMES_MANY}"
+
+    def _list_busy(self) -> None:
+        folder = self._name("busy")
+        stay = {f"{folder}/stay-{number}" for number in range(20)}
+        for name in stay:
+            self._put(name, b"x")
+        is_over = threading.Event()
+
+        def change() -> None:
+            number = 0
+            while not is_over.is_set():
+                name = f"{folder}/pass-{number % 50}"
+                self._put(name, b"x")
+                self._remove_if_allowed(name)
+                number += 1
+
+        with ThreadPoolExecutor(1) as pool:
+            changing = pool.submit(change)
+            try:
+                listings = [{item.name for item in self._backend.list(f"{folder}/")} for _ in range(20)]
+            finally:
+                is_over.set()
+            changing.result()
+        if any(not stay <= listed for listed in listings):
+            raise _Failure("a listing lacks objects that were there all the time, while others wrote and deleted")
+
+    # What is stored
+
+    def _name(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+    def _put(self, name: str, content: bytes, expect: Expect | Version | None = None) -> Version:
+        with self._lock:
+            self._stored.add(name)
+        return self._backend.put(name, content, expect=expect)
+
+    def _remove(self, name: str) -> None:
+        self._backend.delete(name)
+        with self._lock:
+            self._stored.discard(name)
+
+    def _remove_if_allowed(self, name: str) -> None:
+        try:
+            self._remove(name)
+        except (StorePermissionError, ObjectNotFoundError):
+            return  # A client may be one that can only add.
+
+    @contextmanager
+    def _tidying(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            for name in sorted(self._stored):
+                try:
+                    self._remove(name)
+                except StoreError:
+                    break  # It costs a few bytes; what matters was found out.
+
+
+def _unique(beginning: bytes) -> bytes:
+    return beginning + b" " + os.urandom(16).hex().encode("ascii")
+
+
+def _without_place(error: StoreError, backend: Backend) -> str:
+    return str(error).removeprefix(f"{backend.location()}: ")

@@ -1,0 +1,132 @@
+"""A wrapper that tries calls to a distant store again, and finds out what became of those whose answer was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import IO, Protocol, TypeVar
+
+from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
+from tallac.backends.patience import Patience
+from tallac.backends.spooled_upload import SpooledUpload, read_spooled
+from tallac.errors import ConflictError
+from tallac.interfaces import Backend, Buffer, Expect, Item, RereadingBackend, Version
+
+T = TypeVar("T")
+
+
+class WholeObjectBackend(Backend, Protocol):
+    """A backend whose store takes an object as a whole."""
+
+    def add(self, name: str, content: bytes) -> None:
+        """Store an object that never changes, unless there is one of this name. Calling it twice is harmless."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all."""
+        ...
+
+    def create(self) -> None:
+        """Make ready for objects. Calling it twice is harmless."""
+        ...
+
+    def examine(self) -> None:
+        """Find out whether the server does what this backend builds on, as far as `Probe` does not.
+
+        Raises:
+            UnsafeStoreError: It does not.
+        """
+        ...
+
+
+class RetryingBackend:
+    """Another backend, whose calls are tried again while its store can't be reached.
+
+    A conditional put whose answer was lost may have succeeded, be still under way, or never have arrived. Before it is sent again
+    the object is read: it is as it was, and the put is repeated; or it has the bytes that were to be put, and the put has
+    succeeded; or it has others, and somebody else was faster. So who swaps states makes each of them unique, as a vault does.
+    """
+
+    def __init__(self, inner: WholeObjectBackend, patience: Patience) -> None:
+        self.inner = inner
+        self._patience = patience
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        content = bytes(data)
+        is_settling = False
+
+        def settle() -> Version | None:
+            nonlocal is_settling
+            is_settling = True
+            found = self.inner.get_versioned(name) if expect is not None else None
+            return found[1] if found is not None and found[0] == content else None
+
+        def put() -> Version:
+            try:
+                return self.inner.put(name, content, expect=expect)
+            except ConflictError:
+                # The first try may have arrived after it was looked for.
+                if is_settling and (settled := settle()) is not None:
+                    return settled
+                raise
+
+        return self._patience.insist(put, where=self.location(), settle=settle)
+
+    def upload(self) -> SpooledUpload:
+        return SpooledUpload(self.location(), self._add, SPOOLED_IN_MEMORY_MAX)
+
+    def add(self, name: str, content: bytes) -> None:
+        """See `WholeObjectBackend`."""
+        self._insist(lambda: self.inner.add(name, content))
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        is_settling = False
+
+        def settle() -> bool | None:
+            nonlocal is_settling
+            is_settling = True
+            return True if expect is not None and self.inner.get_versioned(name) is None else None
+
+        def delete() -> bool:
+            try:
+                self.inner.delete(name, expect=expect)
+            except ConflictError:
+                if not (is_settling and settle()):
+                    raise
+            return True
+
+        self._patience.insist(delete, where=self.location(), settle=settle)
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        return self._insist(lambda: self.inner.get(name, start, stop))
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        return self._insist(lambda: self.inner.get_versioned(name))
+
+    def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
+        """See `RereadingBackend`."""
+        inner = self.inner
+        return self._insist(lambda: inner.get_again(name, unlike)) if isinstance(inner, RereadingBackend) else None
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        return self._insist(lambda: self.inner.list(prefix))
+
+    def location(self) -> str:
+        return self.inner.location()
+
+    def is_empty(self) -> bool:
+        """See `WholeObjectBackend`."""
+        return self._insist(self.inner.is_empty)
+
+    def create(self) -> None:
+        """See `WholeObjectBackend`."""
+        self._insist(self.inner.create)
+
+    def examine(self) -> None:
+        """See `WholeObjectBackend`."""
+        self._insist(self.inner.examine)
+
+    def _add(self, name: str, file: IO[bytes], size: int) -> None:
+        self.add(name, read_spooled(file, size))
+
+    def _insist(self, function: Callable[[], T]) -> T:
+        return self._patience.insist(function, where=self.location())

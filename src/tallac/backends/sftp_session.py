@@ -1,0 +1,275 @@
+"""A connection to a machine with SFTP: made when it is needed, and made anew after it broke.
+
+The library works with an event loop, which has a thread of its own here; callers wait for one operation each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import errno
+import logging
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from tallac.errors import StoreError, StorePermissionError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from asyncssh import SFTPClient, SSHClientConnection
+
+OPERATION_TIMEOUT_SECONDS = 60.0
+CONNECT_TIMEOUT_SECONDS = 15.0
+LOGIN_TIMEOUT_SECONDS = 30.0
+KEEPALIVE_SECONDS = 15.0
+
+SERVER_FAILED = getattr(errno, "EREMOTEIO", errno.EPROTO)
+"""OpenSSH's server says `Failure` to all that is neither a missing name nor a missing right."""
+
+UNSUPPORTED = errno.EPROTO
+
+T = TypeVar("T")
+
+
+class SftpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A place on a machine with SFTP. Holds no secret.
+
+    Attributes:
+        host: Its name, or one of the user's `ssh_config`.
+        user: "" for what `ssh_config` says, or this user's own name.
+        port: 0 for what `ssh_config` says, or 22.
+        path: Where on it; beginning with `~/`, below the user's home there.
+        identity: A file with a private key, besides the agent's and the usual ones; "" for none.
+        known_hosts: A file with the keys of known machines; "" for the user's own.
+        ssh_config: A file to read in place of `~/.ssh/config`; "" for that one.
+    """
+
+    host: str
+    path: str
+    user: str = ""
+    port: int = 0
+    identity: str = ""
+    known_hosts: str = ""
+    ssh_config: str = ""
+
+    @property
+    def where(self) -> str:
+        """The place as messages show it."""
+        return f"sftp://{self.user + '@' if self.user else ''}{self.host}{f':{self.port}' if self.port else ''}{_slash(self.path)}"
+
+
+def _slash(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"
+
+
+class _Link:
+    """The connection that there is, if there is one."""
+
+    def __init__(self) -> None:
+        self.connection: SSHClientConnection | None = None
+        self.client: SFTPClient | None = None
+
+    def drop(self) -> None:
+        """Break the connection off."""
+        connection, self.connection, self.client = self.connection, None, None
+        if connection is not None:
+            connection.abort()
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def _end(loop: asyncio.AbstractEventLoop, link: _Link) -> None:
+    """Break the connection off, let the library notice it, and end the loop."""
+    link.drop()
+
+    async def stop() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        loop.call_soon(loop.stop)
+
+    loop.call_later(0.05, lambda: loop.create_task(stop()))
+
+
+class SftpSession:
+    """One connection, which is shared by all threads of this process. Not to be used after a fork."""
+
+    def __init__(self, settings: SftpSettings) -> None:
+        """Connect to nothing yet."""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connecting: asyncio.Lock | None = None
+        self._link = _Link()
+
+    def run(self, operation: Callable[[SFTPClient], Awaitable[T]]) -> T:
+        """Carry out one operation, and wait for it.
+
+        Raises:
+            OSError: The server refused it, or the connection broke; where the reason is not known, `SERVER_FAILED`.
+            StoreError: There is no connection.
+        """
+        future = asyncio.run_coroutine_threadsafe(self._run(operation), self._started())
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise _broken() from None
+
+    def begin(self, operation: Callable[[SFTPClient], Awaitable[object]]) -> None:
+        """Begin an operation whose end and outcome nobody waits for. What is not connected is left so.
+
+        The interpreter may call this for what it throws away, in any thread, also in one that must not wait.
+        """
+        if self._loop is not None and not self._loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self._begin(operation), self._loop)
+
+    async def _begin(self, operation: Callable[[SFTPClient], Awaitable[object]]) -> None:
+        if self._link.client is not None:
+            with suppress(Exception):
+                await operation(self._link.client)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=_run_loop, args=(self._loop,), name="tallac-sftp", daemon=True).start()
+                # Nobody closes a backend; its connection ends with it.
+                weakref.finalize(self, self._loop.call_soon_threadsafe, _end, self._loop, self._link)
+            return self._loop
+
+    async def _run(self, operation: Callable[[SFTPClient], Awaitable[T]]) -> T:
+        import asyncssh  # lazy import: it costs a start a tenth of a second, and only these locations need it
+
+        client = await self._connected()
+        try:
+            return await asyncio.wait_for(operation(client), OPERATION_TIMEOUT_SECONDS)
+        except TimeoutError:
+            self._drop(client)
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        except asyncssh.SFTPNoSuchFile:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+        except asyncssh.SFTPPermissionDenied:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+        except asyncssh.SFTPOpUnsupported:
+            raise OSError(UNSUPPORTED, "the server does not support this operation") from None
+        except asyncssh.SFTPNoSpaceOnFilesystem:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+        except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost, asyncssh.DisconnectError, ConnectionError):
+            self._drop(client)
+            raise _broken() from None
+        except asyncssh.SFTPError as error:
+            # What was opened on a connection that broke is unknown on the next one.
+            if isinstance(error, asyncssh.SFTPInvalidHandle) or client is not self._link.client:
+                raise _broken() from None
+            raise OSError(SERVER_FAILED, f"the server says: {error.reason}") from None
+        except ValueError:
+            # A file that was opened on a connection that is closed.
+            raise _broken() from None
+
+    def _drop(self, client: SFTPClient) -> None:
+        if self._link.client is client:
+            self._link.drop()
+
+    async def _connected(self) -> SFTPClient:
+        if self._connecting is None:
+            self._connecting = asyncio.Lock()
+        async with self._connecting:
+            if self._link.client is None:
+                self._link.client = await self._connect()
+            return self._link.client
+
+    async def _connect(self) -> SFTPClient:
+        import asyncssh  # lazy import: as above
+
+        asyncssh.set_log_level(logging.CRITICAL + 1)
+        settings = self._settings
+        where, host = settings.where, settings.host
+        given: dict[str, object] = {}
+        if settings.user:
+            given["username"] = settings.user
+        if settings.port:
+            given["port"] = settings.port
+        if settings.identity:
+            given["client_keys"] = [settings.identity]
+        if settings.known_hosts:
+            given["known_hosts"] = settings.known_hosts
+        if settings.ssh_config:
+            given["config"] = [settings.ssh_config]
+        self._link.drop()
+        try:
+            self._link.connection = await asyncssh.connect(
+                host,
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                login_timeout=LOGIN_TIMEOUT_SECONDS,
+                keepalive_interval=KEEPALIVE_SECONDS,
+                preferred_auth="publickey,gssapi-with-mic,hostbased",
+                **given,
+            )
+            return await self._link.connection.start_sftp_client()
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.ConfigParseError) as error:
+            raise StoreError(f"{where}: can't use a key or a setting ({_first_line(error)}); mend it, or use an agent") from error
+        except (asyncssh.Error, OSError) as error:
+            raise _connect_error(error, settings) from error
+
+
+def _connect_error(error: Exception, settings: SftpSettings) -> StoreError:
+    """Return the error for a connection that could not be made."""
+    import asyncssh  # lazy import: as above
+
+    where, host, detail = settings.where, settings.host, _first_line(error)
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return StorePermissionError(_key_message(error, settings))
+    if isinstance(error, asyncssh.PermissionDenied):
+        return StorePermissionError(
+            f"{where}: {host} accepts none of your keys for this user; `ssh-copy-id` puts one there, `ssh-add` into the agent"
+        )
+    if isinstance(error, asyncssh.SFTPError | asyncssh.ChannelOpenError | asyncssh.ProcessError):
+        return StoreError(f"{where}: {host} offers no SFTP ({detail}); have it turned on there")
+    kinds: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+        ((ConnectionRefusedError,), f"nothing answers at {host} (connection refused); check host and port"),
+        ((socket.gaierror,), f"there is no host {host}, or its name can't be looked up now"),
+        ((TimeoutError, asyncssh.ConnectionLost), f"{host} does not answer, or breaks off; check the line and the machine"),
+    )
+    for types, message in kinds:
+        if isinstance(error, types):
+            return StoreUnavailableError(f"{where}: {message}")
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return StoreError(f"{where}: can't read a key or a setting ({error.filename}); mend it, or use an agent")
+    return StoreUnavailableError(f"{where}: can't connect to {host} ({detail}); try `ssh` to see more")
+
+
+def _key_message(error: Exception, settings: SftpSettings) -> str:
+    """Return the message for a machine that is not known yet, or for one that shows another key than before."""
+    import asyncssh  # lazy import: as above
+
+    host, where = settings.host, settings.where
+    name = f"[{host}]:{settings.port}" if settings.port not in {0, 22} else host
+    path = settings.known_hosts or os.path.expanduser("~/.ssh/known_hosts")
+    try:
+        known = asyncssh.match_known_hosts(path, host, "", settings.port or 22)[0]
+    except (OSError, ValueError, asyncssh.Error):
+        known = []
+    if known:
+        return (
+            f"{where}: {host} shows another key than the known one: somebody may pretend to be it; "
+            f"if it was set up anew, `ssh-keygen -R '{name}' -f {path}` forgets the old key"
+        )
+    return f"{where}: the key of {host} is not known; connect once with `ssh`, compare it, and accept it ({_first_line(error)})"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _broken() -> OSError:
+    return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

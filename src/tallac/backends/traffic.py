@@ -1,0 +1,76 @@
+"""How many requests a command sends to a distant store, and how many bytes go both ways: its worker processes count as well."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import struct
+import tempfile
+import threading
+import weakref
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from tallac.interfaces import TrafficCount
+
+_ROW = struct.Struct("<QQQ")
+
+
+class Traffic:
+    """A count that processes share: each has a file of its own, so that none waits for another. Thread-safe.
+
+    What a process has counted is there also when it was killed. The folder goes with the object that made it.
+    """
+
+    def __init__(self, folder: str = "") -> None:
+        """Count from now on; in a folder that another process's object has made, add to its count."""
+        self._lock = threading.Lock()
+        self._folder = folder
+        self._own: mmap.mmap | None = None
+        self._count = TrafficCount()
+
+    def __reduce__(self) -> tuple[type[Traffic], tuple[str]]:
+        """Return what lets another process add to this count."""
+        with self._lock, suppress(OSError):
+            self._share()
+        return Traffic, (self._folder,)
+
+    def add(self, *, requests: int = 1, sent: int = 0, received: int = 0) -> None:
+        """Count a request that was made, whatever came of it."""
+        with self._lock:
+            old = self._count
+            self._count = TrafficCount(old.requests + requests, old.sent + sent, old.received + received)
+            if self._folder and self._own is None:
+                self._own = self._row()
+            if self._own is not None:
+                _ROW.pack_into(self._own, 0, *msgspec.structs.astuple(self._count))
+
+    def total(self) -> TrafficCount:
+        """Return what all processes have counted by now."""
+        with self._lock:
+            count, folder = self._count, self._folder
+        requests, sent, received = msgspec.structs.astuple(count)
+        for path in Path(folder).glob("*.count") if folder else ():
+            if path.name == f"{os.getpid()}.count":
+                continue
+            with suppress(OSError, struct.error):
+                row = _ROW.unpack(path.read_bytes())
+                requests, sent, received = requests + row[0], sent + row[1], received + row[2]
+        return TrafficCount(requests, sent, received)
+
+    def _share(self) -> None:
+        if not self._folder:
+            self._folder = tempfile.mkdtemp(prefix="tallac-traffic-")
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _row(self) -> mmap.mmap | None:
+        try:
+            with open(os.path.join(self._folder, f"{os.getpid()}.count"), "w+b") as file:
+                file.write(bytes(_ROW.size))
+                file.flush()
+                return mmap.mmap(file.fileno(), _ROW.size)
+        except OSError:
+            return None  # Then what this process does is missing from the count, which nothing relies on.

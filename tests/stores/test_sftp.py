@@ -1,0 +1,307 @@
+"""Vaults over SFTP: the suite that every backend passes on OpenSSH's server, servers that are refused, and lines that break."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncssh
+import msgspec
+import pytest
+from tests.command import Tallac
+from tests.contract import test_backend_contract as suite
+from tests.stores.engines import free_port, stop
+from tests.stores.ssh_server import SshServer, make_key, start_sshd
+
+from tallac.backends.local import LocalBackend
+from tallac.backends.patience import Patience
+from tallac.backends.retrying import RetryingBackend
+from tallac.backends.sftp import SftpBackend
+from tallac.backends.sftp_session import SftpSettings
+from tallac.errors import (
+    ConflictError,
+    StoreError,
+    StorePermissionError,
+    StoreUnavailableError,
+    UnsafeStoreError,
+    VaultNotFoundError,
+)
+from tallac.interfaces import Backend, Expect
+
+# The servers with flaws run in this process, and leave files and sockets to the collector when a client breaks off.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def store(sftp_settings: SftpSettings) -> SftpBackend:
+    """Give an empty folder on OpenSSH's server."""
+    return SftpBackend(sftp_settings)
+
+
+@pytest.fixture
+def backend(store: SftpBackend) -> Backend:
+    """Give it as it is used."""
+    return RetryingBackend(store, Patience())
+
+
+test_what_was_put_is_got = suite.test_what_was_put_is_got
+test_a_buffer_may_be_reused = suite.test_a_buffer_may_be_reused
+test_a_put_replaces = suite.test_a_put_replaces
+test_ranges = suite.test_ranges
+test_absence_is_told_apart = suite.test_absence_is_told_apart
+test_a_deleted_object_is_absent = suite.test_a_deleted_object_is_absent
+test_expecting_absence = suite.test_expecting_absence
+test_expecting_a_version = suite.test_expecting_a_version
+test_deleting_a_version = suite.test_deleting_a_version
+test_an_upload_gets_its_name_at_the_end = suite.test_an_upload_gets_its_name_at_the_end
+test_an_upload_keeps_what_exists = suite.test_an_upload_keeps_what_exists
+test_an_aborted_upload_leaves_nothing = suite.test_an_aborted_upload_leaves_nothing
+test_listing_by_prefix = suite.test_listing_by_prefix
+test_wrong_names_are_refused = suite.test_wrong_names_are_refused
+test_one_of_many_threads_creates = suite.test_one_of_many_threads_creates
+test_no_increment_is_lost_between_threads = suite.test_no_increment_is_lost_between_threads
+test_uploads_of_many_threads = suite.test_uploads_of_many_threads
+
+
+def test_it_is_a_vault_in_a_folder_too(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """What was written over SFTP is read and swapped on the machine itself as a folder, and the other way round."""
+    here = LocalBackend(Path(sftp_settings.path))
+    first = store.put("slots/a", b"first", expect=Expect.ABSENT)
+    assert here.get_versioned("slots/a") == (b"first", first)
+    second = here.put("slots/a", b"second", expect=first)
+    with pytest.raises(ConflictError):
+        store.put("slots/a", b"third", expect=first)
+    assert store.get_versioned("slots/a") == (b"second", second)
+    suite.store(store, "packs/ab", b"pack")
+    assert here.get("packs/ab") == b"pack"
+    assert not [name for name in os.listdir(sftp_settings.path) if name.startswith(".tmp")]
+    assert (Path(sftp_settings.path) / "packs" / "ab").stat().st_mode & 0o777 == 0o600
+
+
+def count_to_ten(client: Backend) -> None:
+    """Advance a counter ten times."""
+    for _ in range(10):
+        suite.increment(client)
+
+
+def test_clients_of_both_kinds_count_every_step(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """Of a counter that two connections and the machine itself advance by turns and at once, no step is lost."""
+    other = pickle.loads(pickle.dumps(store))  # noqa: S301 - it was made here.
+    clients: list[Backend] = [store, other, LocalBackend(Path(sftp_settings.path))]
+    store.put("counter", b"0")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(count_to_ten, clients))
+    assert store.get("counter") == b"30"
+
+
+def test_a_good_server_is_accepted(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """OpenSSH's server does all that is needed, and nothing of the examination is left."""
+    store.examine()
+    assert os.listdir(sftp_settings.path) == []
+    assert store.is_empty()
+
+
+# Servers of another kind
+
+
+def flawed(flaw: str) -> type[asyncssh.SFTPServer]:
+    """Make an SFTP server with a flaw."""
+
+    def fails_if(words: str) -> None:
+        if flaw == words:
+            raise asyncssh.SFTPOpUnsupported(words)
+
+    class Flawed(asyncssh.SFTPServer):
+        def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+            if flaw == "truncates" and pflags & asyncssh.FXF_EXCL:
+                pflags = pflags & ~asyncssh.FXF_EXCL | asyncssh.FXF_TRUNC
+            return super().open(path, pflags, attrs)
+
+        def link(self, oldpath: bytes, newpath: bytes) -> Awaitable[None] | None:
+            fails_if("no links")
+            if flaw == "links replace" and os.path.exists(self.map_path(newpath)):
+                os.unlink(self.map_path(newpath))
+            return super().link(oldpath, newpath)
+
+        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Awaitable[None] | None:
+            fails_if("no posix-rename")
+            return super().posix_rename(oldpath, newpath)
+
+        def fsync(self, file_obj: object) -> Awaitable[None] | None:
+            fails_if("no fsync")
+            return super().fsync(file_obj)
+
+    return Flawed
+
+
+class OpenToAll(asyncssh.SSHServer):
+    """A server that asks for no key."""
+
+    def begin_auth(self, username: str) -> bool:
+        """Ask for nothing."""
+        return False
+
+
+@contextmanager
+def other_server(folder: Path, flaw: str) -> Iterator[SftpSettings]:
+    """Run an SFTP server with a flaw, in this process, for the length of the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    key = asyncssh.generate_private_key("ssh-ed25519")
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.create_server(
+            OpenToAll, "127.0.0.1", 0, server_host_keys=[key], sftp_factory=flawed(flaw), sftp_version=3
+        )
+
+    acceptor = asyncio.run_coroutine_threadsafe(listen(), loop).result()
+    known = folder / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{acceptor.get_port()} {key.export_public_key().decode()}")
+    (folder / "config").write_text("")
+    (folder / "served").mkdir()
+    yield SftpSettings(
+        host="127.0.0.1",
+        port=acceptor.get_port(),
+        path=str(folder / "served"),
+        known_hosts=str(known),
+        ssh_config=str(folder / "config"),
+    )
+
+    async def end() -> None:
+        acceptor.close()
+        await acceptor.wait_closed()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    asyncio.run_coroutine_threadsafe(end(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+FLAWS = {
+    "truncates": "it opens a file that exists as if it were new",
+    "no links": "files can't have second names (hardlink)",
+    "links replace": "it gives a file a name that another one has",
+    "no posix-rename": "files can't replace others (posix-rename)",
+    "no fsync": "files can't be created and made durable (fsync)",
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_a_server_that_would_lose_data_is_refused(tmp_path: Path, flaw: str) -> None:
+    """What it does wrong is named, and nothing is left there."""
+    with other_server(tmp_path, flaw) as settings:
+        with pytest.raises(UnsafeStoreError) as raised:
+            SftpBackend(settings).examine()
+        assert FLAWS[flaw] in str(raised.value)
+        assert os.listdir(settings.path) == []
+
+
+def test_another_good_server_is_accepted(tmp_path: Path) -> None:
+    """The test above can fail: without a flaw that server is no worse than OpenSSH's."""
+    with other_server(tmp_path, "none") as settings:
+        store = SftpBackend(settings)
+        store.examine()
+        version = store.put("slots/a", b"first", expect=Expect.ABSENT)
+        store.put("slots/a", b"second", expect=version)
+        assert store.get("slots/a") == b"second"
+
+
+# Errors
+
+
+def message_of(call: Callable[[], object], kind: type[StoreError]) -> str:
+    """Return the one line that a call fails with."""
+    with pytest.raises(kind) as raised:
+        call()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_what_is_wrong_with_a_machine(sftp_settings: SftpSettings, sshd: SshServer, tmp_path: Path) -> None:
+    """A key that changed, one that is not known, a refused user, a machine that is down or not there: each has its line."""
+
+    def get(**changes: object) -> Callable[[], object]:
+        return lambda: SftpBackend(msgspec.structs.replace(sftp_settings, **changes)).get("a")
+
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    assert "the key of 127.0.0.1 is not known; connect once with `ssh`" in message_of(
+        get(known_hosts=str(empty)), StorePermissionError
+    )
+    other = " ".join(make_key(tmp_path / "other").split()[:2])
+    changed = tmp_path / "changed"
+    changed.write_text(f"[127.0.0.1]:{sshd.port} {other}\n")
+    message = message_of(get(known_hosts=str(changed)), StorePermissionError)
+    assert "shows another key than the known one: somebody may pretend to be it" in message
+    assert f"ssh-keygen -R '[127.0.0.1]:{sshd.port}'" in message
+    assert "accepts none of your keys" in message_of(get(identity=str(tmp_path / "other")), StorePermissionError)
+    message_of(get(identity=str(tmp_path / "none")), StoreError)
+    assert "(connection refused)" in message_of(get(port=free_port()), StoreUnavailableError)
+    assert "there is no host no-such-host.invalid" in message_of(get(host="no-such-host.invalid"), StoreUnavailableError)
+    assert "there is no folder /no/such/folder on that machine" in message_of(get(path="/no/such/folder"), VaultNotFoundError)
+
+
+def test_a_connection_that_breaks_is_made_anew(tmp_path: Path) -> None:
+    """A server that is gone for a moment costs no write, and doubles none."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    (tmp_path / "served").mkdir()
+    server = start_sshd(folder)
+    settings = SftpSettings(
+        host="127.0.0.1",
+        port=server.port,
+        path=str(tmp_path / "served"),
+        identity=str(folder / "client"),
+        known_hosts=str(folder / "known_hosts"),
+        ssh_config=str(folder / "ssh_config"),
+    )
+    backend = RetryingBackend(SftpBackend(settings), Patience(60))
+    version = backend.put("slots/a", b"first", expect=Expect.ABSENT)
+    suite.store(backend, "packs/a", b"0123456789")
+    assert backend.get("packs/a", 2, 4) == b"23"
+    stop(server.process)
+
+    server = start_sshd(folder, server.port)
+    try:
+        version = backend.put("slots/a", b"second", expect=version)
+        assert backend.get_versioned("slots/a") == (b"second", version)
+        assert backend.get("packs/a", 4, 6) == b"45"
+    finally:
+        stop(server.process)
+
+
+# Commands
+
+
+@pytest.mark.slow
+def test_a_vault_from_beginning_to_end(tallac: Tallac, sshd: SshServer, source: Path, tmp_path: Path) -> None:
+    """Everything works as in a folder; the vault is one, and a mirror of it restores."""
+    url = sshd.url(tmp_path / "there" / "vault")
+    assert f"created a vault in {url}" in tallac("init", url, *sshd.options).err
+    tallac("backup", source)
+    (source / "parent" / "blah.txt").write_text("changed")
+    tallac("backup", source)
+    assert len(tallac("snapshots").lines) == 3
+    tallac("restore", "Latest", tmp_path / "restored")
+    assert (tmp_path / "restored" / "parent" / "blah.txt").read_text() == "changed"
+    assert (tmp_path / "restored" / "parent" / "subdir" / "bar.txt").read_text() == "bar\n" * 1000
+    tallac("forget", "tallac:", "--keep-last", "1")
+    tallac("prune", "--max-unused", "0")
+    tallac("check", "--read-data", "tallac:")
+    tallac("check", "--read-data", "--vault", tmp_path / "there" / "vault")
+    tallac("mirror", "tallac:", tmp_path / "mirror")
+    tallac("check", "--read-data", "--vault", tmp_path / "mirror")
+    assert b"NO" not in tallac("check-store", "--quick", url).out
+    assert tallac("ls", "Latest", "-v").error_lines[-1].endswith("received")
