@@ -13,6 +13,7 @@ from tallac.backends.first_write import FirstWriteBackend
 from tallac.backends.object_store import ObjectStoreBackend
 from tallac.backends.patience import Patience
 from tallac.backends.probe import Probe
+from tallac.backends.read_ahead import ReadAheadBackend
 from tallac.backends.retrying import RetryingBackend, WholeObjectBackend
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.traffic import Traffic
@@ -53,7 +54,7 @@ class DistantStore:
         self._folder = state / "stores"
         self._inner = _open(url, traffic)
         self._patient = RetryingBackend(self._inner, Patience(retry_seconds, notify=notify))
-        self.backend: Backend = FirstWriteBackend(self._patient, self._probe_if_due)
+        self.backend: Backend = FirstWriteBackend(ReadAheadBackend(self._patient), self._probe_if_due)
 
     def is_empty(self) -> bool:
         """Whether there is nothing at all."""
