@@ -237,3 +237,19 @@ def test_the_first_and_the_last_day_of_the_calendar_are_days(with_disk: Tallac, 
     rows = len(with_disk("snapshots", "usb:d").lines)
     for bound in (("--since", "0001-01-01"), ("--until", "9999-12-31"), ("--since", "1969-12-31")):
         assert len(with_disk("snapshots", "usb:d", *bound).lines) == rows
+
+
+def test_a_deleted_current_folder_is_the_cause(with_disk: Tallac, tmp_path: Path) -> None:
+    """Where relative paths lead nowhere, the message says why; a command that needs none goes on."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        command = ["sh", "-c", 'cd "$1"; rmdir "$1"; shift; exec "$@"', "sh", str(gone), *COMMAND, *arguments]
+        gone.mkdir(exist_ok=True)
+        return subprocess.run(command, env=with_disk.environment, capture_output=True, check=False)
+
+    ended = run("backup", ".", "usb:d")
+    assert ended.returncode == 1
+    assert ended.stderr == b"tallac: the folder that this was started in has been deleted: change to another one\n"
+    assert run("ls", "usb:").returncode == 0

@@ -47,12 +47,23 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and _is_folder_deleted():
+            return _failed("the folder that this was started in has been deleted: change to another one", FAILED)
         where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         return _failed(f"{where}{error.strerror or error}; set TALLAC_DEBUG=1 to see where", FAILED)
     except Exception as error:  # noqa: BLE001 - the user is told in one line; the whole story is one variable away.
         if (interruption := interruption_behind(error)) is not None:
             raise interruption from None
         return _failed(f"unexpected {type(error).__name__}; set TALLAC_DEBUG=1 to see where, and please report it", FAILED)
+
+
+def _is_folder_deleted() -> bool:
+    """Whether the current folder has been deleted, so that no relative path leads anywhere."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _tell_of_thread(found: threading.ExceptHookArgs) -> None:
