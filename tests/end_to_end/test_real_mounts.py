@@ -77,6 +77,37 @@ def test_exfat_has_no_fifos(tallac: Tallac, tmp_path: Path, mount: Path) -> None
         subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
 
 
+def test_a_copy_to_exfat_replaces_nothing_of_another_name(tallac: Tallac, tmp_path: Path, mount: Path) -> None:
+    """Of two names that are one on exFAT, `cp -r` writes the first and names the second, in files, links and folders."""
+    need("mkfs.exfat", "mount.exfat-fuse", "losetup")
+    source = tmp_path / "source"
+    for folder in ("d", "D"):
+        (source / folder).mkdir(parents=True)
+        (source / folder / folder).write_text(folder)
+    for name in ("letter", "Letter"):
+        (source / name).write_text(name)
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.exfat", str(image)], check=True, capture_output=True)
+    device = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True, check=False).stdout.strip()
+    if not device:
+        pytest.skip("no loop device is to be had")
+    try:
+        subprocess.run(["mount.exfat-fuse", device, str(mount)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tallac("-q", "backup", source)
+        for _ in range(2):
+            copied = tallac("cp", "-r", "tallac:Latest", mount / "r", status=1)
+            assert copied.err.count("takes the two for one") == 2
+            [top] = [folder for folder, _, names in os.walk(mount / "r") if "Letter" in names]
+            assert sorted(os.listdir(top)) == ["D", "Letter"]
+            assert (Path(top) / "Letter").read_text() == "Letter"
+            assert os.listdir(Path(top) / "D") == ["D"]
+        subprocess.run(["umount", str(mount)], check=True)
+    finally:
+        subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+
+
 def test_a_server_that_hangs_is_not_asked(tallac: Tallac, tmp_path: Path) -> None:
     """A FUSE server that was stopped answers nobody: a backup that leaves it out, by a pattern or with -x, ends all the same."""
     need("mergerfs")

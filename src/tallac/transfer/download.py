@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,11 +122,22 @@ def copy_to_local(
 
 
 class _Level(msgspec.Struct):
-    """A directory that is being copied: where it goes, where it is, and which of its entries are left."""
+    """A directory that is being copied: where it goes, where it is, which of its entries are left, and what was listed there."""
 
     path: Path
     place: Place
     entries: Iterator[Entry]
+    listed: set[bytes] = msgspec.field(default_factory=set)
+
+    def has_another(self, name: bytes, folder: int) -> bool:
+        """Whether something of another name answers to this one in the open folder, as `A` does to `a` on FAT."""
+        try:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        if name not in self.listed:
+            self.listed = set(map(os.fsencode, os.listdir(folder)))
+        return name not in self.listed and sys.platform != "darwin"
 
 
 class _Copier:
@@ -206,6 +218,9 @@ class _Copier:
         folder = self._stack.descriptor
         cap = readable(entry.cap, place)
         kind = entry.metadata.file_type
+        if self._levels[-1].has_another(entry.name, folder):
+            self._report.skip(str(place), "something of another name is there already, and this file system takes the two for one")
+            return
         if isinstance(cap, DirectoryReadCap):
             if entry.encoded in self._ancestors:
                 self._report.skip(str(place), LEADS_BACK)
