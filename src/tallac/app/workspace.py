@@ -54,7 +54,7 @@ class Workspace:
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folders = folders
-        self.file = ConfigurationFile(folders.configuration, warn)
+        self.file = ConfigurationFile(folders.configuration, warn, state=folders.state)
         self.secrets = SecretSource(standard_input, may_ask=may_ask)
         options = options or GridOptions()
         self._retry_seconds = options.retry_seconds

@@ -21,6 +21,8 @@ _SET_FLAGS_REQUEST = 1 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 2
 _SET_FLAGS_FORMAT = f"I{struct.calcsize('l') - struct.calcsize('I')}x"
 
 _WRITE_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# A FIFO that somebody has put in a file's place must not stop the restore.
+_WRITE_AGAIN_FLAGS = _WRITE_FLAGS | getattr(os, "O_NONBLOCK", 0)
 # A file that exists under the name is never opened, let alone followed.
 _CREATE_FLAGS = os.O_CREAT | os.O_EXCL | _WRITE_FLAGS
 
@@ -47,6 +49,18 @@ def is_fatal(error: OSError, system: DestinationSystem, root: int) -> bool:
     if error.errno in _OUT_OF_RESOURCES:
         return True
     return error.errno in _MAYBE_FATAL and (isinstance(error, ContentError) or not system.is_writable(root))
+
+
+class FileIdentity(NamedTuple):
+    """Which file it is, whatever its name is by now."""
+
+    device: int
+    inode: int
+
+
+def identity_of(status: os.stat_result) -> FileIdentity:
+    """Return which file it is that was looked at."""
+    return FileIdentity(status.st_dev, status.st_ino)
 
 
 class PathAt(NamedTuple):
@@ -102,8 +116,8 @@ class DestinationSystem(FileSystem):
         return os.open(name, _CREATE_FLAGS, 0o600, dir_fd=directory)
 
     def open_to_write(self, name: bytes, directory: int) -> int:
-        """Open a regular file that has been made before; a symbolic link is not followed."""
-        return os.open(name, _WRITE_FLAGS, dir_fd=directory)
+        """Open a regular file that has been made before; a symbolic link is not followed, and a FIFO not waited for."""
+        return os.open(name, _WRITE_AGAIN_FLAGS, dir_fd=directory)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         """Write at the file's position; perhaps not all."""

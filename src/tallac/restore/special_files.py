@@ -96,7 +96,7 @@ class SpecialFiles:
         is_made = self._writer.write(entry, directory, components, result, with_flags=not is_held, is_new=is_new)
         self._tally.count(result)
         if is_made and is_held:
-            self._deferred.add_unflagged(components, entry.name, entry.metadata.flags)
+            self._deferred.add_unflagged(components, entry.name, entry.metadata.flags, self._writer.unflagged)
         if is_made:
             self._tally.report_made(change, join_components(components, entry.name))
         return is_made

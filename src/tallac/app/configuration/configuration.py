@@ -11,7 +11,7 @@ import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,9 @@ import msgspec
 from tallac.app.configuration.folders import HOME_VARIABLE, make_private_folder
 from tallac.errors import ConfigurationError
 from tallac.local_files import Durability, replace
+
+# Who owns a file there, and with which rights, is said when they are mounted.
+_WITHOUT_MODES = frozenset({"9p", "cifs", "drvfs", "exfat", "fuseblk", "msdos", "ntfs", "ntfs3", "smb3", "vfat"})
 
 FORMAT = 1
 SIZE_MAX = 64 << 20
@@ -117,9 +120,13 @@ class ConfigurationFile:
     Several processes may use it at a time: readers see a whole state, and of updates none is lost.
     """
 
-    def __init__(self, folder: Path, warn: Callable[[str], None] = lambda _: None) -> None:
-        """Name the file; nothing is read yet. `warn` is told once where others than the user can read it."""
+    def __init__(self, folder: Path, warn: Callable[[str], None] = lambda _: None, *, state: Path | None = None) -> None:
+        """Name the file; nothing is read yet. `warn` is told once where others than the user can read it.
+
+        The folder of the local state must be as safe from others as the file is.
+        """
         self._folder = folder
+        self._state = state or folder
         self._warn = warn
         self._is_judged = False
         self.path = folder / "tallac.json"
@@ -128,11 +135,11 @@ class ConfigurationFile:
         """Read it as it is now; an empty one where there is no file.
 
         Raises:
-            ConfigurationError: It can't be read, is malformed, or belongs to a newer Tallac.
+            ConfigurationError: It can't be read, is malformed, belongs to a newer Tallac, or can be changed by others.
         """
         try:
             with self.path.open("rb") as file:
-                self._judge(os.fstat(file.fileno()).st_mode)
+                self._judge(os.fstat(file.fileno()))
                 text = file.read(SIZE_MAX + 1)
         except FileNotFoundError:
             self._require_place()
@@ -187,13 +194,23 @@ class ConfigurationFile:
                 f"{self.path}: this configuration is a link to {real}, whose folder is not there; attach its disk, or mend the link"
             )
 
-    def _judge(self, mode: int) -> None:
-        """Warn, once, where others than the user can read or write the file."""
+    def _judge(self, file: os.stat_result) -> None:
+        """Refuse, as ssh does, what others can write, and warn, once, where they can read.
+
+        Raises:
+            ConfigurationError: Others than the user and root can change the file, its folder, or the folder of the local state.
+        """
         # Windows has no such bits: Python makes them up.
         if self._is_judged or sys.platform == "win32":
             return
+        places = [(self.path, file, "600")]
+        for folder in (self._folder, self._folder.parent, self._state):
+            with suppress(OSError):
+                places.append((folder, folder.stat(), "700"))
+        for place, status, mode in places:
+            _require_own(place, status, mode)
         self._is_judged = True
-        if stat.S_IMODE(mode) & 0o066:
+        if stat.S_IMODE(file.st_mode) & 0o066:
             remedy = f"`chmod 600 {shlex.quote(str(self.path))}`"
             self._warn(f"{self.path}: others on this machine can read the keys in it; run {remedy}")
 
@@ -212,6 +229,37 @@ class ConfigurationFile:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             # The reason names fields and offsets, never values.
             raise ConfigurationError(f"{self.path}: the configuration is malformed ({error}); restore a copy of it") from error
+
+
+def _require_own(place: Path, status: os.stat_result, mode: str) -> None:
+    """Refuse what another user owns, or anybody can write.
+
+    A configuration says which commands give keys, and where backups go; the local state, which state of a vault was the newest.
+    """
+    is_foreign = status.st_uid not in _trusted_owners()
+    # In a folder with the sticky bit, as /tmp has it, nobody can replace another's files.
+    is_open = bool(status.st_mode & stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
+    if not (is_foreign or is_open):
+        return
+    # lazy import: only rights that are wrong need it
+    from tallac.mounts import file_system_kind
+
+    if file_system_kind(str(place)) in _WITHOUT_MODES:
+        return
+    quoted = shlex.quote(str(place))
+    if is_foreign:
+        remedy = f"sudo chown {os.geteuid()} {quoted}"
+        raise ConfigurationError(f"{place}: another user owns it and can change it; look at what it says, then run `{remedy}`")
+    raise ConfigurationError(
+        f"{place}: anybody on this machine can change it; look at what it says, then run `chmod {mode} {quoted}`"
+    )
+
+
+def _trusted_owners() -> frozenset[int]:
+    """Return the numbers of the users whose files this user's commands may obey: this one, root, and who called sudo."""
+    own = os.geteuid()
+    caller = os.environ.get("SUDO_UID", "") if own == 0 else ""
+    return frozenset((0, own, int(caller)) if caller.isascii() and caller.isdecimal() else (0, own))
 
 
 def _encode(configuration: Configuration) -> bytes:

@@ -27,6 +27,7 @@ _NAMES = {
         argument("new", "B"),
         flag("--content", text="Leave out paths that differ only in metadata."),
         flag("--read-data", text="Read local files even if size, times and inode are unchanged."),
+        flag("-0", "--null", text="Print the sign, a blank, the path and a zero byte for each.", synonyms=("--print0",)),
         *newest_options(),
     ],
     examples=(
@@ -40,6 +41,7 @@ def diff(
     new: str,
     content: bool,
     read_data: bool,
+    null: bool,
     host: tuple[str, ...],
     source: tuple[str, ...],
 ) -> int:
@@ -60,11 +62,13 @@ def diff(
         tally.add(change)
         if context.output.is_json:
             context.output.record(_fields(change))
+        elif null:
+            context.output.write(change.difference.value.encode() + b" " + (change.path or b".") + b"\0")
         else:
             _write_line(context, change)
     if context.output.is_json:
         context.output.record(type="summary", **_counts(tally), troubles=read_errors.count)
-    else:
+    elif not null:
         context.output.summary(_summary(tally, read_errors.count))
     return read_errors.status
 

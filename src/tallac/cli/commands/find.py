@@ -38,6 +38,7 @@ from tallac.wording import pluralize
         several("--size", metavar="+N|-N|N", text="Only files of at least, at most or exactly this size: +10M."),
         several("--type", "types", metavar="f|d|l", text="Only files, directories or links; several with commas."),
         several("--snapshot", "names", metavar="NAME", text="Only in this snapshot; may be repeated.", synonyms=("-s",)),
+        flag("-0", "--null", text="Print the paths alone, each with a zero byte at its end.", synonyms=("--print0",)),
         *choice_options(),
     ],
     examples=("tallac find home:docs '*.txt'", "tallac find home:docs '*' --size +10M --newer '2 weeks ago' --type f"),
@@ -51,6 +52,7 @@ def find(
     size: tuple[str, ...],
     types: tuple[str, ...],
     names: tuple[str, ...],
+    null: bool,
     **choice: object,
 ) -> int:
     """Find files and directories in snapshots.
@@ -78,7 +80,10 @@ def find(
         label = str(target) if len(targets) > 1 else ""
         for path in found:
             paths, versions = paths + 1, versions + len(path.versions)
-            _tell(context, snapshots, path, target, label)
+            if null and not context.output.is_json:
+                context.output.write(path.path + b"\0")
+            else:
+                _tell(context, snapshots, path, target, label)
     if context.output.is_json:
         context.output.record(type="summary", paths=paths, versions=versions, snapshots=searched, troubles=read_errors.count)
     else:

@@ -29,7 +29,7 @@ from tallac.look.listing import SortBy, SortOrder
         ),
         flag("-r", "--reverse", text="Reverse the order."),
         click.Option(["-b", "--bytes", "in_bytes"], is_flag=True, help="Show exact sizes in bytes."),
-        flag("-0", "--null", text="End each name with a zero byte instead of a newline, for other programs."),
+        flag("-0", "--null", text="End each name with a zero byte instead of a newline.", synonyms=("--print0",)),
         *newest_options(),
     ],
     examples=("tallac ls home:docs/Latest", "tallac ls -l --sort size home:docs/Latest/Letters"),

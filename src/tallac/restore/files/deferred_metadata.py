@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 
 from tallac.dag import Components, Metadata, join_components
 from tallac.restore.files.compare import Comparer
 from tallac.restore.files.file_writer import problem_of, unset_problem
 from tallac.restore.files.metadata import Attributes
-from tallac.restore.filesystem import DestinationSystem, Place
+from tallac.restore.filesystem import DestinationSystem, FileIdentity, Place, identity_of
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import Tally
 from tallac.source import SourceEntry, open_beneath, open_regular
@@ -35,7 +36,7 @@ class DeferredMetadata:
         # Directories that the walk has left, children first: (batches that must be complete, components, metadata).
         self._directories: deque[tuple[int, Components, Metadata]] = deque()
         # Files that had to stay free of flags until their last link was made.
-        self._unflagged: list[tuple[Components, bytes, int]] = []
+        self._unflagged: list[tuple[Components, bytes, int, FileIdentity]] = []
 
     def set_attributes(
         self, place: Place, metadata: Metadata, path: bytes, *, is_directory: bool = False, with_flags: bool = True
@@ -56,9 +57,9 @@ class DeferredMetadata:
         """Remember a directory that is left, until so many batches are complete. Children come before their parents."""
         self._directories.append((batches, components, metadata))
 
-    def add_unflagged(self, components: Components, name: bytes, flags: int) -> None:
-        """Remember a file that gets its flags at the end."""
-        self._unflagged.append((components, name, flags))
+    def add_unflagged(self, components: Components, name: bytes, flags: int, identity: FileIdentity) -> None:
+        """Remember a file that gets its flags at the end, if its name still leads to it."""
+        self._unflagged.append((components, name, flags, identity))
 
     def finish_directories(self, completed: int) -> None:
         """Finish those directories that need no more than so many complete batches."""
@@ -89,10 +90,10 @@ class DeferredMetadata:
 
     def set_remaining_flags(self) -> None:
         """Set the flags of files that are complete with all their links."""
-        for components, name, flags in self._unflagged:
+        for components, name, flags, identity in self._unflagged:
             path = join_components(components, name)
             try:
-                unset = self._set_flags(components, name, flags)
+                unset = self._set_flags(components, name, flags, identity)
             except OSError as error:
                 unset = [f"inode flags ({problem_of(error, path, self._settings).message})"]
             if unset:
@@ -103,13 +104,15 @@ class DeferredMetadata:
             return True
         return self._comparer.differs(descriptor, SourceEntry.of(b"", self._system.fstat(descriptor)), metadata)
 
-    def _set_flags(self, components: Components, name: bytes, flags: int) -> list[str]:
+    def _set_flags(self, components: Components, name: bytes, flags: int, identity: FileIdentity) -> list[str]:
         directory = open_beneath(self._root, components, filesystem=self._system)
         try:
             descriptor, _ = open_regular(directory, name, filesystem=self._system)
         finally:
             self._system.close(directory)
         try:
+            if identity_of(self._system.fstat(descriptor)) != identity:
+                raise OSError(errno.ESTALE, "it was replaced by another file")
             return self._attributes.set_flags(descriptor, flags)
         finally:
             self._system.close(descriptor)

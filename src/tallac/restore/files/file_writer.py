@@ -15,7 +15,7 @@ from tallac.interfaces import FileReader
 from tallac.restore.files.content import write_content
 from tallac.restore.files.kept_names import KeptNames
 from tallac.restore.files.metadata import Attributes
-from tallac.restore.filesystem import ContentError, DestinationSystem
+from tallac.restore.filesystem import ContentError, DestinationSystem, FileIdentity, identity_of
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import BatchResult, Problem, ProblemKind
 from tallac.restore.safe_names import is_unusual, temporary_name
@@ -63,7 +63,11 @@ def _batch_of_table(components: Components, table: bytes, replaced: frozenset[by
 
 
 class FileWriter:
-    """Writes regular files into open directories."""
+    """Writes regular files into open directories.
+
+    Attributes:
+        unflagged: The last file that was written without its flags.
+    """
 
     def __init__(self, grid: FileReader, settings: RestoreSettings, system: DestinationSystem) -> None:
         """Read from a grid, write with these calls and settings."""
@@ -72,6 +76,7 @@ class FileWriter:
         self._system = system
         self._attributes = Attributes(system, settings)
         self._names = KeptNames(system)
+        self.unflagged = FileIdentity(-1, -1)
 
     def write_beneath(self, root: int, batch: Batch) -> BatchResult:
         """Write a batch, given the destination's descriptor.
@@ -124,12 +129,15 @@ class FileWriter:
             result.problems.append(unset_problem(join_components(components, entry.name), unset))
         return True
 
-    def finish(self, entry: Entry, root: int, components: Components, result: BatchResult) -> None:
-        """Set the metadata of a file whose content others have written, and add it to a result. Raises as `write_beneath` does."""
+    def finish(self, entry: Entry, descriptor: int, components: Components, result: BatchResult) -> None:
+        """Set the metadata of a file whose content others have written, and add it to a result. Raises as `write_beneath` does.
+
+        It is an open file, since another one may have its name by now.
+        """
         path = join_components(components, entry.name)
         unset_before = self._attributes.owners_unset
         try:
-            unset = self._finish(entry, root, components)
+            unset = self._attributes.set_all(descriptor, entry.metadata)
         except OSError as error:
             result.problems.append(problem_of(error, path, self._settings))
             return
@@ -139,17 +147,6 @@ class FileWriter:
         result.unkept.add(self._attributes.take_unkept())
         if unset:
             result.problems.append(unset_problem(path, unset))
-
-    def _finish(self, entry: Entry, root: int, components: Components) -> list[str]:
-        directory = open_beneath(root, components, filesystem=self._system)
-        try:
-            descriptor = self._system.open_to_write(entry.name, directory)
-        finally:
-            self._system.close(directory)
-        try:
-            return self._attributes.set_all(descriptor, entry.metadata)
-        finally:
-            self._system.close(descriptor)
 
     def _write(self, entry: Entry, directory: int, with_flags: bool, is_new: bool) -> tuple[int, list[str]]:
         system = self._system
@@ -165,6 +162,8 @@ class FileWriter:
                 size = self._write_content(entry, descriptor)
                 # Flags may forbid to rename.
                 unset = self._attributes.set_all(descriptor, entry.metadata, with_flags=with_flags and not replaces)
+                if not with_flags:
+                    self.unflagged = identity_of(system.fstat(descriptor))
                 if replaces:
                     if is_new:
                         self._require_free(entry.name, directory)

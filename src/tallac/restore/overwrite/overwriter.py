@@ -13,7 +13,7 @@ from tallac.restore.entry_kind import Kind
 from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.kept_names import listed_form
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
-from tallac.restore.filesystem import DestinationSystem, PathAt
+from tallac.restore.filesystem import DestinationSystem, FileIdentity, PathAt
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.overwrite.deleter import Deleter
@@ -187,8 +187,11 @@ class Overwriter:
             self._deferred.set_attributes(place, entry.metadata, path)
             return Change.AMENDED
         is_held = entry.metadata.links > 1 and bool(entry.metadata.flags & FLAGS_LINK_FORBIDDING)
-        descriptor, _ = open_regular(directory, entry.name, filesystem=self._system)
+        descriptor, now = open_regular(directory, entry.name, filesystem=self._system)
         try:
+            if (now.device, now.inode, now.links) != (found.device, found.inode, found.links):
+                # Its content has not been compared; and a second name of somebody else's file must not give that another owner.
+                raise OSError(errno.ESTALE, "it was replaced by another file")
             has_flags = bool(entry.metadata.flags or read_flags(descriptor, filesystem=self._system))
             self._deleter.clear_open_flags(descriptor)
             extraneous = self._existing.comparer.extraneous_xattrs(descriptor, entry.metadata)
@@ -199,7 +202,7 @@ class Overwriter:
         finally:
             self._system.close(descriptor)
         if is_held:
-            self._deferred.add_unflagged(components, entry.name, entry.metadata.flags)
+            self._deferred.add_unflagged(components, entry.name, entry.metadata.flags, FileIdentity(now.device, now.inode))
         before = (found.mode, found.uid, found.gid, found.mtime_ns)
         is_as_before = (after.st_mode, after.st_uid, after.st_gid, after.st_mtime_ns) == before
         if has_flags or extraneous or entry.metadata.xattrs or not is_as_before:

@@ -39,13 +39,21 @@ class _Waiting:
     Attributes:
         result: What became of it; None while it is not known.
         missing: How many ranges are under way, of a large file.
+        descriptor: That file, open from when it is made until it has its metadata; -1 for none.
         error: What went wrong with one of them first.
     """
 
     batch: Batch
     result: BatchResult | None = None
     missing: int = 0
+    descriptor: int = -1
     error: Exception | None = field(default=None, repr=False)
+
+    def close_file(self) -> None:
+        """Close the large file, if one is open."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 class PoolRunner:
@@ -92,6 +100,8 @@ class PoolRunner:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.stop()
+        for waiting in self._waiting:
+            waiting.close_file()
 
     def _choose_pool(self, batch: Batch) -> WorkerPool[Job, Answer] | None:
         self._files += len(batch.entries)
@@ -117,11 +127,12 @@ class PoolRunner:
     def _submit_large(self, pool: WorkerPool[Job, Answer], waiting: _Waiting, entry: Entry, directory: int) -> None:
         components = waiting.batch.components
         try:
-            found = _make_file(entry, directory)
+            waiting.descriptor = _make_file(entry, directory)
         except OSError:
             # It fails in the plain way as well, and is reported as such.
             waiting.result = self._writer.write_batch(waiting.batch, directory)
             return
+        found = os.fstat(waiting.descriptor)
         offsets = range(0, entry.size, RANGE_SIZE)
         waiting.missing = len(offsets)
         for offset in offsets:
@@ -140,8 +151,12 @@ class PoolRunner:
         batch = waiting.batch
         if waiting.error is None:
             result = BatchResult()
-            self._writer.finish(entry, self._task.root, batch.components, result)
+            try:
+                self._writer.finish(entry, waiting.descriptor, batch.components, result)
+            finally:
+                waiting.close_file()
             return result
+        waiting.close_file()
         # One process writes it from the beginning, or says why that can't be done.
         if not _is_stale(waiting.error):
             self._remove(batch.components, entry.name)
@@ -156,18 +171,17 @@ class PoolRunner:
                 DESTINATION.close(directory)
 
 
-def _make_file(entry: Entry, directory: int) -> os.stat_result:
-    """Make an empty file with room for its content, and say which one it is; where that fails, there is none."""
+def _make_file(entry: Entry, directory: int) -> int:
+    """Make an empty file with room for its content, and open it; where that fails, there is none."""
     descriptor = DESTINATION.create(entry.name, directory)
     try:
         # Finding room once costs less than at each block, and a disk too small is noticed at once.
         DESTINATION.allocate(descriptor, entry.size)
-        return os.fstat(descriptor)
     except OSError:
+        os.close(descriptor)
         DESTINATION.remove(entry.name, directory)
         raise
-    finally:
-        os.close(descriptor)
+    return descriptor
 
 
 def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: FileWriter, workers: int) -> PoolRunner | None:

@@ -18,7 +18,7 @@ from tallac.errors import CapError, CorruptObjectError, DamageError
 from tallac.interfaces import FileReader, WorkerRecipe
 from tallac.restore.files.content import write_all
 from tallac.restore.files.file_writer import Batch, FileWriter
-from tallac.restore.filesystem import DESTINATION
+from tallac.restore.filesystem import DESTINATION, identity_of
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import BatchResult
 from tallac.source import open_beneath
@@ -120,7 +120,7 @@ def _open(root: int, job: RangeJob) -> int:
     finally:
         DESTINATION.close(directory)
     found = os.fstat(descriptor)
-    if (found.st_dev, found.st_ino) != (job.device, job.inode):
+    if identity_of(found) != (job.device, job.inode):
         os.close(descriptor)
         raise OSError(errno.ESTALE, "it was replaced by another file")
     return descriptor
