@@ -12,7 +12,7 @@ import msgspec
 from tallac.cli.output.display import show_size
 from tallac.cli.output.output import Output
 from tallac.cli.output.pace import RATE_SECONDS, Pace
-from tallac.cli.output.stderr import show_name
+from tallac.cli.output.stderr import redact, show_name
 from tallac.transfer import CopyReport
 from tallac.wording import pluralize
 
@@ -98,7 +98,7 @@ def lines_of(work: Work, seconds_left: float | None, width: int) -> list[str]:
     if work.counts:
         lines.append(_fit([work.counts[0]], work.counts[1:], width))
     if work.path:
-        lines.append(_shorten(show_name(work.path), width))
+        lines.append(_shorten(redact(show_name(work.path)), width))
     return lines
 
 

@@ -144,7 +144,7 @@ class LinkTable:
 
 
 class _LinksOnDisk:
-    """What does not fit in memory, in a temporary database that has no name and goes with this object. Memory: its cache, 2 MB."""
+    """The names that do not fit in memory, in a temporary database that goes with this object. Memory: its cache, 2 MB."""
 
     def __init__(self) -> None:
         # lazy import: hardly any snapshot has so many links
