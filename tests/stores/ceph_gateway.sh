@@ -77,6 +77,7 @@ answers() { python3 -c "import socket; socket.create_connection(('127.0.0.1', $p
         sleep 0.5
     done
     timeout 60 radosgw-admin -c ceph.conf user create --uid=tallac --display-name=tallac --access-key=KEYID --secret-key=SECRET
+    timeout 60 radosgw-admin -c ceph.conf user create --uid=adder --display-name=adder --access-key=ADDKEYID --secret-key=ADDSECRET
 } >"$folder/log" 2>&1 || {
     tail -n 40 "$folder/log" >&2
     exit 1

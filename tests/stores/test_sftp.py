@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import asyncssh
 import msgspec
@@ -33,9 +34,6 @@ from tallac.errors import (
     VaultNotFoundError,
 )
 from tallac.interfaces import Backend, Expect
-
-# The servers with flaws run in this process, and leave files and sockets to the collector when a client breaks off.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture
@@ -144,6 +142,12 @@ def flawed(flaw: str) -> type[asyncssh.SFTPServer]:
 class OpenToAll(asyncssh.SSHServer):
     """A server that asks for no key."""
 
+    connections: ClassVar[list[asyncssh.SSHServerConnection]] = []
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Note the connection, to be closed at the end."""
+        self.connections.append(conn)
+
     def begin_auth(self, username: str) -> bool:
         """Ask for nothing."""
         return False
@@ -178,10 +182,10 @@ def other_server(folder: Path, flaw: str) -> Iterator[SftpSettings]:
     async def end() -> None:
         acceptor.close()
         await acceptor.wait_closed()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while OpenToAll.connections:
+            connection = OpenToAll.connections.pop()
+            connection.abort()
+            await connection.wait_closed()
 
     asyncio.run_coroutine_threadsafe(end(), loop).result()
     loop.call_soon_threadsafe(loop.stop)

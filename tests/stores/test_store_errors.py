@@ -139,6 +139,7 @@ def test_a_host_that_does_not_exist(store_of: StoreOf, moto: Engine) -> None:
 def other_server() -> Iterator[Callable[[bytes], int]]:
     """Return a function that starts a server which says something else, and gives its port."""
     listeners: list[socket.socket] = []
+    threads: list[threading.Thread] = []
 
     def start(answer: bytes) -> int:
         listener = socket.create_server(("127.0.0.1", 0))
@@ -158,13 +159,16 @@ def other_server() -> Iterator[Callable[[bytes], int]]:
                     except OSError:
                         continue
 
-        threading.Thread(target=serve, daemon=True).start()
+        threads.append(threading.Thread(target=serve, daemon=True))
+        threads[-1].start()
         return int(listener.getsockname()[1])
 
     yield start
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+    for thread in threads:
+        thread.join(60)
 
 
 def test_a_server_of_another_kind(store_of: StoreOf, moto: Engine, other_server: Callable[[bytes], int]) -> None:

@@ -28,6 +28,7 @@ OPERATION_TIMEOUT_SECONDS = 60.0
 CONNECT_TIMEOUT_SECONDS = 15.0
 LOGIN_TIMEOUT_SECONDS = 30.0
 KEEPALIVE_SECONDS = 15.0
+FAREWELL_SECONDS = 2.0
 
 SERVER_FAILED = getattr(errno, "EREMOTEIO", errno.EPROTO)
 """OpenSSH's server says `Failure` to all that is neither a missing name nor a missing right."""
@@ -74,6 +75,7 @@ class _Link:
     def __init__(self) -> None:
         self.connection: SSHClientConnection | None = None
         self.client: SFTPClient | None = None
+        self.ending: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
         """Break the connection off."""
@@ -88,17 +90,22 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _end(loop: asyncio.AbstractEventLoop, link: _Link) -> None:
-    """Break the connection off, let the library notice it, and end the loop."""
+    """Break the connection off, wait until the library has noticed it, and end the loop."""
+    connection = link.connection
     link.drop()
 
     async def stop() -> None:
+        if connection is not None:
+            with suppress(Exception):
+                await asyncio.wait_for(connection.wait_closed(), FAREWELL_SECONDS)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        loop.call_soon(loop.stop)
+        # Sockets are closed by what the loop does next.
+        loop.call_soon(lambda: loop.call_soon(loop.stop))
 
-    loop.call_later(0.05, lambda: loop.create_task(stop()))
+    link.ending = loop.create_task(stop())
 
 
 class SftpSession:
