@@ -264,6 +264,24 @@ def test_if_due(tallac: Tallac, source: Path) -> None:
     assert "--if-due is about jobs that are named" in tallac.fails("run", "--if-due", status=2)
 
 
+def test_a_job_waits_for_its_connection(tallac: Tallac, source: Path, tmp_path: Path) -> None:
+    """On a metered connection a job that is due waits, with a status of its own; one that was named runs all the same."""
+    program = tmp_path / "bin" / "busctl"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/answer\n")
+    program.chmod(0o755)
+    (tmp_path / "answer").write_text("u 1\n")
+    machine = type(tallac)(tallac.home, ("env", f"PATH={program.parent}:{os.environ['PATH']}"))
+    write_jobs(tallac, job_text(source, 'every = "day"\non_metered = false'))
+    for arguments in (("run",), ("run", "--if-due", "docs")):
+        waiting = machine(*arguments, status=75)
+        assert (waiting.out, waiting.err) == (b"", "docs: it waits for a connection that is not metered\n")
+    machine("-q", "run", "docs")
+    make_older(tallac, 2)
+    (tmp_path / "answer").write_text("u 2\n")
+    assert b"its time has come" in machine("run").out
+
+
 def test_what_is_wrong_with_the_file(tallac: Tallac, source: Path) -> None:
     """Every command on jobs names the file, the line and what may have been meant; nothing is run."""
     file = write_jobs(tallac, job_text(source, 'evry = "day"'))
