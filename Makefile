@@ -1,7 +1,7 @@
 # `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help backup man docs test help-texts check format torture bench clean setup test-setup oracle
+.PHONY: help backup man docs test help-texts check format torture bench clean setup test-setup oracle release-setup wheel binary sbom
 
 BIN := .venv/bin
 # Processes that run tests side by side.
@@ -46,13 +46,27 @@ docs: ## Build the site into build/docs and check its links
 	@.docs-venv/bin/python -m sphinx --fail-on-warning --keep-going --quiet --conf-dir docs --doctree-dir build/doctrees . build/docs
 	@echo 'build/docs/index.html: the site'
 
-test: test-setup oracle ## Run all tests
+release-setup:
+	@scripts/environment.sh release
+
+wheel: release-setup ## Build the wheel and the source distribution into dist
+	@scripts/release.sh wheel dist
+
+binary: release-setup ## Build a one-file program that needs no Python into dist
+	@scripts/release.sh binary dist
+	@ls -sh dist/tallac-*
+
+sbom: release-setup ## Write the bill of materials (CycloneDX) into dist
+	@scripts/release.sh sbom dist
+	@ls dist/*.cdx.json
+
+test: test-setup oracle release-setup ## Run all tests
 	@$(PYTEST) $(ARGS)
 
 test-fast: test-setup ## Run the tests that take no seconds, in less than a minute
 	@$(PYTEST) -m 'not (slow or torture)' $(ARGS)
 
-durations: test-setup oracle ## Run all tests, and list how long each took in build/durations.txt
+durations: test-setup oracle release-setup ## Run all tests, and list how long each took in build/durations.txt
 	@$(PYTEST) --durations-file build/durations.txt $(ARGS)
 
 help-texts: test-setup ## Pin what the commands' --help prints in tests/cli/help.txt
@@ -69,12 +83,12 @@ format: test-setup ## Put all files into the checked format
 	$(BIN)/ruff format .
 
 # A long test takes as long as it was asked to, and to print after ten minutes where all its threads are has crashed Python 3.13.
-torture: test-setup oracle ## Run the long tests as well (hours; SCALE= makes them longer)
+torture: test-setup oracle release-setup ## Run the long tests as well (hours; SCALE= makes them longer)
 	@TALLAC_TORTURE=$(or $(SCALE),1) $(PYTEST) -o faulthandler_timeout=0 -m 'torture or not torture' $(ARGS)
 
 bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## Remove what make made; vaults and configuration stay
-	rm -rf .venv .docs-venv .tahoe-venv .azurite dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .docs-venv .tahoe-venv .release-venv .azurite dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -exec rm -rf {} +

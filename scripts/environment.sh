@@ -1,9 +1,10 @@
 #!/bin/sh
-# Make or refresh a virtual environment of this clone: scripts/environment.sh core|test|docs|oracle
+# Make or refresh a virtual environment of this clone: scripts/environment.sh core|test|docs|oracle|release
 #
 #   core    .venv: what `tallac` needs, and the package itself, from src
 #   test    .venv: what the tests and checks need as well
 #   docs    .docs-venv: what builds the site
+#   release .release-venv: what builds wheel, binary and bill of materials
 #   oracle  .tahoe-venv: Tahoe-LAFS, which tests ask what it makes of a cap; needs Python 3.11 or 3.12
 #
 # Installs pinned, hashed requirements only. Silent when nothing has changed since the last time, and then it touches no network.
@@ -28,6 +29,10 @@ docs)
     locks="requirements/docs.txt"
     venv=.docs-venv
     ;;
+release)
+    locks="requirements/release.txt"
+    venv=.release-venv
+    ;;
 oracle)
     locks="requirements/oracle.txt"
     venv=.tahoe-venv
@@ -36,7 +41,7 @@ oracle)
     needed='Python 3.11 or 3.12'
     ;;
 *)
-    echo "usage: scripts/environment.sh core|test|docs|oracle" >&2
+    echo "usage: scripts/environment.sh core|test|docs|oracle|release" >&2
     exit 2
     ;;
 esac

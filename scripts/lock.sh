@@ -19,6 +19,8 @@ esac
 
 compile lock "$@" pyproject.toml
 compile build "$@" --group build --constraint requirements/lock.txt
-compile test "$@" pyproject.toml --group test --group check --constraint requirements/lock.txt
+compile test "$@" pyproject.toml --all-extras --group test --group check --constraint requirements/lock.txt
 compile oracle "$@" --group oracle
 compile docs "$@" --group docs
+compile container "$@" pyproject.toml --all-extras --constraint requirements/lock.txt
+compile release "$@" pyproject.toml --group release --group build --constraint requirements/lock.txt

@@ -23,6 +23,9 @@ IN_FLIGHT_MAX = 3
 
 END_TIMEOUT_SECONDS = 10
 
+WORKER_ARGUMENTS = ("-P", "-m", "tallac.workers.process")
+"""The interpreter's arguments for a worker. -P: the working directory may hold a file that is named like a module."""
+
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
@@ -117,9 +120,8 @@ class WorkerPool(Generic[Job, Answer]):
         self._selector.close()
 
     def _start(self, task: WorkerTask[Job, Answer]) -> None:
-        # -P: the working directory may hold a file that is named like a module.
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tallac.workers.process"],
+            [sys.executable, *WORKER_ARGUMENTS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

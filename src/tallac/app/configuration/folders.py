@@ -1,8 +1,9 @@
-"""The folders in which Tallac keeps its own files on this machine."""
+"""This machine, as Tallac sees it: the folders in which it keeps its own files, and the name by which snapshots know it."""
 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tallac.errors import LocalStateError, OutputError, UsageError
 from tallac.local_files import create, make_private_folders
 
 HOME_VARIABLE = "TALLAC_HOME"
+HOST_VARIABLE = "TALLAC_HOST"
 SYSTEM_CONFIGURATION = Path("/etc/tallac")
 
 
@@ -71,6 +73,11 @@ class Folders(msgspec.Struct, frozen=True):
         """Return all three below one folder."""
         home = Path(os.path.abspath(home))
         return cls(home / "config", home / "state", home / "vault")
+
+
+def host_name(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the machine's host name, or what `TALLAC_HOST` says: a container has another host name each time."""
+    return environment.get(HOST_VARIABLE) or platform.node()
 
 
 def make_private_folder(folder: Path) -> None:

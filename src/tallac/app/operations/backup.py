@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from tallac import __version__
+from tallac.app.configuration.folders import host_name
 from tallac.app.locations.grid_path import DEFAULT_ALIAS, AliasName, is_remote, parse_grid_path, write_alias
 from tallac.app.operations.aliases import Aliases
 from tallac.app.operations.backup_sources import (
@@ -344,7 +344,7 @@ def _request(
         missing=sources.missing,
         remarks=sources.remarks,
         facts=SnapshotFacts(
-            host=platform.node() if options.host is None else options.host, user=_user(), tags=options.tags, version=__version__
+            host=host_name() if options.host is None else options.host, user=_user(), tags=options.tags, version=__version__
         ),
         selection=options.selection,
         own=own,

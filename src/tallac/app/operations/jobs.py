@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from tallac.app.configuration.folders import Folders
+from tallac.app.configuration.folders import Folders, host_name
 from tallac.clock import SystemClock
 from tallac.errors import UsageError
 from tallac.interfaces import Clock
@@ -27,7 +26,7 @@ class Jobs:
         """Use a user's folders; nothing is read yet. `machine` is a name that no other machine has; None for the host's."""
         self._folders = folders
         self._clock = clock or SystemClock()
-        self._machine = platform.node() if machine is None else machine
+        self._machine = host_name() if machine is None else machine
         self.records = JobRecords(folders.state)
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
-import platform
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from tallac.app.configuration.folders import host_name
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.secrets.passphrase_reader import PassphraseChoice, PassphraseSource
 from tallac.app.workspace import Workspace
@@ -127,9 +127,9 @@ class UserPassphrases:
 
 def _free_label(known: Iterable[PassphraseInfo]) -> str:
     try:
-        name = f"{getpass.getuser()}@{platform.node()}"
+        name = f"{getpass.getuser()}@{host_name()}"
     except (OSError, KeyError, ImportError):
-        name = platform.node() or "passphrase"
+        name = host_name() or "passphrase"
     taken = {each.label for each in known}
     number, label = 2, name
     while label in taken:

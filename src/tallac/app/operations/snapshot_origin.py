@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from tallac.app.configuration.folders import make_private_folder
+from tallac.app.configuration.folders import host_name, make_private_folder
 from tallac.caps import DirectoryReadCap
 from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, Entry, display_path, mutable_identity, newest_snapshot
@@ -150,7 +149,7 @@ def require_own_source(origin: Origin, folder: bytes, place: str) -> None:
     Raises:
         UsageError: It came from elsewhere.
     """
-    if origin.is_of(folder, platform.node()):
+    if origin.is_of(folder, host_name()):
         return
     source = display_path(origin.path or b"elsewhere")
     raise UsageError(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import platform
 import stat
 from pathlib import Path
 
 import pytest
 
-from tallac.app.configuration.folders import Folders, make_private_folder
+from tallac.app.configuration.folders import Folders, host_name, make_private_folder
 from tallac.errors import LocalStateError
 
 
@@ -33,3 +34,9 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LocalStateError, match="file/b"):
         make_private_folder(tmp_path / "file" / "b")
+
+
+def test_the_host_name_may_be_given() -> None:
+    """`TALLAC_HOST` is the machine's name where it is set and not empty."""
+    assert host_name({"TALLAC_HOST": "nas"}) == "nas"
+    assert host_name({"TALLAC_HOST": ""}) == host_name({}) == platform.node()

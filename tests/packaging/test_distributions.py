@@ -1,0 +1,65 @@
+"""The wheel and the source distribution, each installed into an environment of its own."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.packaging.conftest import ROOT, run
+
+from tallac import __version__
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def built(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder with both, as `make wheel` builds them: the wheel is made of the source distribution."""
+    folder = tmp_path_factory.mktemp("dist")
+    run("scripts/release.sh", "wheel", folder)
+    return folder
+
+
+def only(folder: Path, pattern: str) -> Path:
+    """Give the one file of a pattern."""
+    [path] = folder.glob(pattern)
+    return path
+
+
+def test_what_is_in_them(built: Path) -> None:
+    """The wheel has the whole package and nothing else; the source distribution has what a clone needs to be tested."""
+    package = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "tallac").rglob("*.py")}
+    with zipfile.ZipFile(only(built, "*.whl")) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        assert names == package | {"tallac/py.typed"} & names
+    with tarfile.open(only(built, "*.tar.gz")) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {"pyproject.toml", "README.md", "LICENSE", "Makefile", "requirements/lock.txt", "scripts/environment.sh"}
+    assert wanted | {f"src/{name}" for name in package} <= inside
+    assert not [name for name in inside if name.startswith((".git/", ".venv", "build/"))]
+
+
+@pytest.mark.parametrize("pattern", ["*.whl", "*.tar.gz"])
+def test_an_installation(built: Path, tmp_path: Path, pattern: str) -> None:
+    """Installed with pinned dependencies, the command backs up and restores; no file of the clone is used."""
+    venv, home = tmp_path / "venv", tmp_path / "home"
+    run("python3", "-m", "venv", venv)
+    pip = venv / "bin" / "pip"
+    run(pip, "install", "--quiet", "--require-hashes", "--requirement", "requirements/lock.txt")
+    if pattern == "*.tar.gz":
+        run(pip, "install", "--quiet", "--require-hashes", "--requirement", "requirements/build.txt")
+    run(pip, "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", only(built, pattern))
+    tallac = venv / "bin" / "tallac"
+    assert run(tallac, "--version").strip() == f"tallac {__version__}"
+    where = run(venv / "bin" / "python", "-P", "-c", "import tallac; print(tallac.__file__)")
+    assert where.startswith(str(venv))
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("content")
+    (source / "large").write_bytes(b"0123456789" * 700_000)
+    run(tallac, "backup", source, TALLAC_HOME=str(home))
+    run(tallac, "restore", "tallac:Latest", tmp_path / "restored", TALLAC_HOME=str(home))
+    assert (tmp_path / "restored" / "file").read_text() == "content"
+    assert (tmp_path / "restored" / "large").read_bytes() == (source / "large").read_bytes()
