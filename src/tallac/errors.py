@@ -192,5 +192,9 @@ class OutputError(LocalStateError):
     """The output can't be written to standard output."""
 
 
+class NotifyError(TallacError):
+    """A notice could not be sent; the message does not name the address, which may hold a password."""
+
+
 class WorkerCrashedError(LocalStateError):
     """A worker process ended unexpectedly, perhaps killed for lack of memory; no snapshot was created."""

@@ -369,6 +369,13 @@ def test_the_page_on_json(run: Session, folder: Path, tmp_path: Path, monkeypatc
     _hand_on(run, tmp_path)
     _serve(run, monkeypatch)
     _run_jobs(run, folder, tmp_path)
+    run("status", "tallac:")
+    (tmp_path / "home" / "config" / "jobs.toml").write_text(f'[job.a]\nsources = ["{folder}"]\ntarget = "tallac:"\nevery = "day"\n')
+    run("status")
+    (tmp_path / "home" / "config" / "jobs.toml").write_text(
+        f'[job.a]\nsources = ["{folder}"]\ntarget = "tallac:"\nnotify = ["http://127.0.0.1:1/x"]\n'
+    )
+    run("notify-test", status=1)
     run("completion", "bash")
     run("man", "ls")
     _damage(run, tmp_path)

@@ -119,7 +119,6 @@ def test_former_names_of_commands(tallac: Tallac, former: str, name: str) -> Non
     ("wrong", "meant"),
     [
         ("list", "did you mean `tallac snapshots` or `tallac ls`?"),
-        ("status", "did you mean `tallac snapshots`, `tallac check` or `tallac vault-stats`?"),
         ("dump", "did you mean `tallac get` or `tallac restore`?"),
         ("mount", "did you mean `tallac ls`, `tallac restore` or `tallac serve`?"),
         ("snapshot", "did you mean `tallac backup` or `tallac snapshots`?"),

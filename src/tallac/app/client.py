@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from tallac.app.operations.gateway import GatewayRunner
     from tallac.app.operations.inspect import Inspector
     from tallac.app.operations.job_runner import JobRunner
+    from tallac.app.operations.job_status import StatusReader
     from tallac.app.operations.jobs import Jobs
     from tallac.app.operations.keys import Keys
     from tallac.app.operations.maintenance import VaultMaintenance
+    from tallac.app.operations.notices import Notices
     from tallac.app.operations.restore import Restores
     from tallac.app.operations.scheduling import Scheduling
     from tallac.app.operations.snapshots import Snapshots
@@ -156,6 +158,20 @@ class Client:
         from tallac.app.operations.gateway import GatewayRunner  # lazy import: see above
 
         return GatewayRunner(self.workspace, self._warn)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """Sends messages about jobs."""
+        from tallac.app.operations.notices import Notices  # lazy import: see above
+
+        return Notices(self.jobs)
+
+    @cached_property
+    def status(self) -> StatusReader:
+        """Reads how jobs and targets are."""
+        from tallac.app.operations.job_status import StatusReader  # lazy import: see above
+
+        return StatusReader(self.workspace, self.jobs)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -22,6 +22,7 @@ from tallac.gateway.exchange import Exchange, LargeBodies
 from tallac.gateway.forms import read_form
 from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.guard import SAFE_METHODS
+from tallac.gateway.metrics import Metrics
 from tallac.gateway.names import path_from_raw
 from tallac.gateway.operations import Operations
 from tallac.gateway.pages import welcome_page
@@ -40,9 +41,10 @@ class Gateway:
         pool: Runs all calls of the grid; the caller closes it.
     """
 
-    def __init__(self, pool: GridPool, now: Now = system_now) -> None:
-        """Answer requests with the workers of a pool; now is replaced in tests."""
+    def __init__(self, pool: GridPool, now: Now = system_now, *, metrics: Metrics | None = None) -> None:
+        """Answer requests with the workers of a pool, and for numbers if there are any; now is replaced in tests."""
         self.pool = pool
+        self._metrics = metrics
         self._operations = Operations()
         self._large_bodies = asyncio.Semaphore(LARGE_BODIES_MAX)
         self._now = now
@@ -68,6 +70,8 @@ class Gateway:
     async def _answered(self, request: Request) -> Response:
         raw_path: bytes = request.scope["raw_path"]
         path = path_from_raw(raw_path) or [""]
+        if path == ["metrics"] and self._metrics is not None:
+            return await self._metrics.answer(request.method)
         head, *segments = path
         answer = answer_unlinked if path in _WITHOUT_CAP else _ROUTES.get(head)
         if answer is None:

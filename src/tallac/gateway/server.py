@@ -18,6 +18,7 @@ from tallac.errors import UsageError
 from tallac.gateway.application import Gateway
 from tallac.gateway.grid_pool import GridPool
 from tallac.gateway.guard import Guard, allowed_hosts
+from tallac.gateway.metrics import Metrics
 from tallac.gateway.settings import GatewaySettings
 from tallac.interfaces import Grid
 
@@ -31,13 +32,20 @@ _TOO_MANY = (
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(open_grid: Callable[[], Grid], settings: GatewaySettings, on_ready: Callable[[str], None]) -> None:
+def serve(
+    open_grid: Callable[[], Grid],
+    settings: GatewaySettings,
+    on_ready: Callable[[str], None],
+    *,
+    metrics: Callable[[], str] | None = None,
+) -> None:
     """Answer requests until SIGINT or SIGTERM; then finish those in progress, and close all grids.
 
     Args:
         open_grid: Opens one more grid; called from several threads.
         settings: The address, TLS files and limits.
         on_ready: Called with the gateway's URL once it answers.
+        metrics: Returns what is answered at /metrics; called from another thread. None for nothing there.
 
     Raises:
         UsageError: The gateway can't listen at this address, or the settings are unsafe.
@@ -47,7 +55,7 @@ def serve(open_grid: Callable[[], Grid], settings: GatewaySettings, on_ready: Ca
     with listening:
         port = int(listening.getsockname()[1])
         pool = GridPool(open_grid)
-        gateway = Gateway(pool)
+        gateway = Gateway(pool, metrics=None if metrics is None else Metrics(metrics))
         try:
             hosts = allowed_hosts(settings.host, port, settings.host_names)
             server = _Server(_configuration(Guard(gateway, hosts), settings), lambda: on_ready(_url(settings, port)))

@@ -13,6 +13,9 @@ from msgspec import Meta
 Count: TypeAlias = int | str
 Line: TypeAlias = str | list[str]
 
+NOTIFY_ON = ("failure", "overdue", "recovery", "anomaly", "success", "always")
+"""The occasions that `notify_on` may name."""
+
 
 class KeepKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which snapshots stay after each run, as the options of `forget` say it without `--keep-`; the others are forgotten."""
@@ -137,5 +140,16 @@ class JobKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = "best-effort"
     notify: Annotated[
-        list[str], Meta(description="Who hears of it when a run failed, is well again or is overdue: URLs. See the guide.")
+        list[str],
+        Meta(
+            description="Who hears of it: addresses of services, as `mailto://` and `ntfy://`, and `https://` addresses of "
+            "healthchecks.io or Uptime Kuma, which are pinged at the start and the end of each run."
+        ),
+    ] = []
+    notify_on: Annotated[
+        list[str],
+        Meta(
+            description="When services hear of it: `failure`, `overdue`, `recovery`, `anomaly`, `success` or `always`. Default: "
+            "the first four."
+        ),
     ] = []

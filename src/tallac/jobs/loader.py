@@ -17,7 +17,7 @@ import msgspec
 from tallac.backup.option_table import JOB_OPTIONS, BackupOption, OptionKind
 from tallac.errors import ConfigurationError, UsageError
 from tallac.jobs.job import DELAY_SECONDS_MAX, DRILL_FILES, CheckPlan, DrillPlan, Job
-from tallac.jobs.keys import JobKeys, KeepKeys
+from tallac.jobs.keys import NOTIFY_ON, JobKeys, KeepKeys
 from tallac.jobs.times import Often, Schedule, parse_seconds
 from tallac.look.criteria import parse_size
 from tallac.retention.rules import Period, Rules, parse_rules
@@ -242,6 +242,7 @@ class _Reader:
             )
         if keys.snapshot is not None and keys.snapshot not in _SNAPSHOTS:
             raise self._error((*place, "snapshot"), _unknown(keys.snapshot, _SNAPSHOTS, "give btrfs, zfs or lvm"))
+        self._require_notify(place, keys)
         return Job(
             name=name,
             file=self._file,
@@ -255,6 +256,15 @@ class _Reader:
             drill=self._drill(place, keys),
             timeout_seconds=self._read((*place, "timeout"), lambda: parse_seconds(keys.timeout)),
         )
+
+    def _require_notify(self, place: tuple[str, ...], keys: JobKeys) -> None:
+        for url in keys.notify:
+            if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", url):
+                # What it is may be a password.
+                raise self._error((*place, "notify"), 'one of these is no address; write it as in "ntfy://ntfy.sh/my-topic"')
+        for occasion in keys.notify_on:
+            if occasion not in NOTIFY_ON:
+                raise self._error((*place, "notify_on"), _no_occasion(occasion))
 
     def _delay(self, place: tuple[str, ...], keys: JobKeys, schedule: Schedule | None) -> int:
         if schedule is None:
@@ -332,6 +342,11 @@ def _fields_below(path: tuple[str, ...]) -> tuple[msgspec.structs.FieldInfo, ...
 def _unknown(name: str, known: Iterable[str], otherwise: str) -> str:
     close = get_close_matches(name.replace("-", "_"), [key.replace("-", "_") for key in known], n=1, cutoff=0.6)
     return f"unknown key; did you mean {close[0]}?" if close else f"unknown key; {otherwise}"
+
+
+def _no_occasion(name: str) -> str:
+    close = get_close_matches(name, NOTIFY_ON, n=1, cutoff=0.6)
+    return f"{name!r} is no occasion; " + (f"did you mean {close[0]}?" if close else f"write one or more of {', '.join(NOTIFY_ON)}")
 
 
 def _plain(message: str) -> str:

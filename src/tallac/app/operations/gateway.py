@@ -33,12 +33,15 @@ class GatewayRunner:
         self._workspace = workspace
         self._warn = warn
 
-    def serve(self, settings: GatewaySettings, on_ready: Callable[[str], None]) -> None:
+    def serve(
+        self, settings: GatewaySettings, on_ready: Callable[[str], None], *, metrics: Callable[[], str] | None = None
+    ) -> None:
         """Answer requests in Tahoe-LAFS's web API over the default grid or the only one, until SIGINT or SIGTERM.
 
         Args:
             settings: How to listen.
             on_ready: Is told the URL once the gateway answers.
+            metrics: Returns what is answered at /metrics, in a thread of its own; None for nothing there.
 
         Raises:
             UsageError: There is no vault yet, or it is not clear which is meant; or it can't listen there, or must not.
@@ -46,7 +49,7 @@ class GatewayRunner:
         # lazy import: a web server is loaded only where one is to run
         from tallac.gateway import serve
 
-        serve(self._workspace.default_opener(), settings, on_ready)
+        serve(self._workspace.default_opener(), settings, on_ready, metrics=metrics)
 
     def webopen(
         self,

@@ -19,6 +19,7 @@ from tallac.cli.options.option import argument, flag, option, several
         option("--certificate", metavar="FILE", text="The certificate for TLS, in PEM form."),
         option("--key", metavar="FILE", text="The key of the certificate."),
         flag("--insecure", text="Allow other machines to connect without TLS."),
+        flag("--metrics", text="Also answer /metrics with the status of all jobs, for Prometheus."),
     ],
     examples=("tallac serve", "tallac serve --port 0 --vault /media/usb/vault"),
 )
@@ -30,6 +31,7 @@ def serve(
     certificate: str | None,
     key: str | None,
     insecure: bool,
+    metrics: bool,
 ) -> None:
     """Serve Tahoe-LAFS's web API on a vault.
 
@@ -61,7 +63,20 @@ def serve(
             context.output.line(url)
         context.output.flush()
 
-    context.client.gateway.serve(settings, on_ready)
+    if metrics:
+        # A mistake in the file of jobs is reported at once, not to whoever asks for numbers.
+        context.client.jobs.read()
+    context.client.gateway.serve(settings, on_ready, metrics=_metrics if metrics else None)
+
+
+def _metrics() -> str:
+    """Return the status of all jobs, read by a client of its own: a client is for one thread, and what it knows grows old."""
+    # lazy imports: few who serve want numbers
+    from tallac.app.client import Client
+    from tallac.jobs.metrics import metrics_of
+
+    with Client(may_ask=False) as client:
+        return metrics_of(client.status.of_jobs(), client.status.now_ns)
 
 
 @define(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
@@ -58,6 +59,9 @@ def run(context: CommandContext, names: tuple[str, ...], if_due: bool, dry_run: 
         raise UsageError(f"{context.client.jobs.files[-1]}: there are no jobs yet; `tallac job add` makes one")
     is_manual = bool(names) and not if_due
     statuses = [_run_or_show(context, job, is_manual=is_manual, is_delayed=not names, dry_run=dry_run) for job in jobs]
+    if not is_manual and not dry_run:
+        not_run = [job for job, status in zip(jobs, statuses, strict=True) if status in {None, WAITS}]
+        _warn(context, context.client.notices.look(not_run, context.client.status))
     done = [status for status in statuses if status is not None]
     if not done:
         _tell_nothing(context, jobs)
@@ -85,6 +89,7 @@ def _run_or_show(context: CommandContext, job: Job, *, is_manual: bool, is_delay
     if not context.output.is_json and not context.output.is_quiet:
         context.output.line(f"{job.name}: {show_name(job.keys.target)} ({reason})")
         context.output.flush()
+    _warn(context, client.notices.began(job))
     with _JobLine(context.output, job) as line:
         record = client.job_runner.run(job, is_manual=is_manual, observer=_observer(context, job, line))
     if record is None:
@@ -93,7 +98,14 @@ def _run_or_show(context: CommandContext, job: Job, *, is_manual: bool, is_delay
     if context.output.is_json:
         context.output.record(type="run", **run_fields(record))
         context.output.flush()
+    _warn(context, client.notices.ended(job, record))
     return _status(record)
+
+
+def _warn(context: CommandContext, problems: Iterable[str]) -> None:
+    """Name what could not be sent; the run is what it is all the same."""
+    for problem in problems:
+        context.output.warn(problem)
 
 
 def _status(record: RunRecord) -> int:

@@ -8,8 +8,7 @@ from typing import Self
 
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_name, json_report, show_duration, show_size
-from tallac.cli.output.pace import RATE_SECONDS, Pace
-from tallac.cli.output.progress import ProgressLine, Work, share_of, share_of_files, show_left, show_rate
+from tallac.cli.output.progress import RATE_SECONDS, Pace, ProgressLine, Work, share_of, share_of_files, show_left, show_rate
 from tallac.cli.output.stderr import show_name
 from tallac.restore import Change, Problem, RestoreObserver, RestoreSummary
 from tallac.wording import pluralize

@@ -8,8 +8,7 @@ import pytest
 
 from tallac.backup import Progress
 from tallac.backup.summary import Phase
-from tallac.cli.output.pace import MEANINGFUL_SECONDS, Pace
-from tallac.cli.output.progress import Work, lines_of, share_of, share_of_files, show_left, show_time_left
+from tallac.cli.output.progress import MEANINGFUL_SECONDS, Pace, Work, lines_of, share_of, share_of_files, show_left, show_time_left
 from tallac.cli.reports.backup import progress_work
 from tallac.cli.reports.findings import check_work
 from tallac.cli.reports.prune import prune_work
