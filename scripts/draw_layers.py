@@ -42,6 +42,7 @@ VAULT_PURPOSES = {
     "mirror": "a copy of a vault; storing new objects",
     "check": "find damage; delete what is not in use",
     "components": "the parts of an open vault",
+    "marking": "what hangs from what, and which copies of it are right",
     "reading": "objects and files, verified",
     "access": "who gets in; which pack; what this client knows",
     "mutable": "what may change; where objects are kept",

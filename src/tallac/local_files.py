@@ -1,10 +1,12 @@
-"""Replace a file of this machine as a whole: configuration, the index copy, and what a client remembers of a vault."""
+"""Replace a file of this machine as a whole, one at a time: configuration, index copy, what a client remembers of a vault."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from itertools import islice
 from pathlib import Path
@@ -118,3 +120,33 @@ def _write(path: Path, content: bytes | Iterable[bytes], calls: FileCalls, *, is
             calls.fsync(descriptor)
     finally:
         calls.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _wait_for_lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+
+else:
+    import fcntl
+
+    def _wait_for_lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that this file stands for; wait while another process or thread has it.
+
+    The file is made where it is missing, readable by the user alone, and stays: to remove it would let two have the lock.
+
+    Raises:
+        OSError: The file can't be made or opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        _wait_for_lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)

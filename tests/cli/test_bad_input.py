@@ -111,7 +111,7 @@ def test_a_vault_that_is_not_one(backed_up: Tallac, tmp_path: Path) -> None:
 def test_a_vault_of_a_newer_format(backed_up: Tallac, source: Path) -> None:
     """A vault that a newer Tallac wrote is left alone, and the message says to update."""
     for header in (backed_up.home / "vault").glob("header*"):
-        header.write_bytes(header.read_bytes().replace(b"format 1", b"format 9"))
+        header.write_bytes(header.read_bytes().replace(b"format 2", b"format 9"))
     before = everything(backed_up.home / "vault")
     for arguments in (("ls",), ("backup", source), ("check",), ("create-alias", "x")):
         assert "newer Tallac" in backed_up.fails(*arguments)

@@ -83,7 +83,7 @@ def test_a_key_in_the_system_keyring(backed_up: Tallac, source: Path, tmp_path: 
     """The keyring gets the key, and gives it to each command."""
     machine = with_keyring(backed_up, tmp_path / "keyring.json")
     machine("key-source", "--keyring", "home")
-    assert json.loads((tmp_path / "keyring.json").read_text())["tallac/home"].startswith("tallac-writer-1:")
+    assert json.loads((tmp_path / "keyring.json").read_text())["tallac/home"].startswith("tallac-writer-2:")
     works(machine, source)
     assert secrets_in(machine) == []
     (tmp_path / "keyring.json").unlink()

@@ -6,8 +6,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from tests.end_to_end.comparing import differences, look
+
+from tallac.vault.format.header import Header
+from tallac.vault.format.keys import WriterKey
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -100,8 +104,44 @@ def test_both_headers_are_lost(tallac: Tallac, source: Path) -> None:
         (tallac.vault / name).unlink()
     assert "not found" in tallac.fails("ls", "tallac:Latest")
     assert b"rewritten: both headers" in tallac("repair", "-n", "tallac:").out
-    tallac("repair", "tallac:")
+    assert not (tallac.vault / "header").exists()
+    assert b"rewritten: both headers" in tallac("repair", "tallac:").out
     assert tallac("check", "--read-data", "tallac:").err == ""
+
+
+def test_a_keeper_brings_back_the_headers_that_it_has_seen(tallac: Tallac, source: Path, tmp_path: Path) -> None:
+    """A keeper has no key that makes a header; its machine remembers the one that it has used, and another machine says so."""
+    tallac("-q", "backup", source)
+    (tmp_path / "key").write_bytes(tallac("keeper-key").out)
+    given = ("--vault", tallac.vault, "--vault-key", tmp_path / "key")
+    keeper, other = type(tallac)(tmp_path / "keeper"), type(tallac)(tmp_path / "other")
+    keeper("check", *given)
+    header = (tallac.vault / "header").read_bytes()
+    identity = header.split()[5].decode()
+    stranger = Header.of(WriterKey(bytes(32)))
+    made_up = msgspec.structs.replace(stranger, signers=msgspec.structs.replace(stranger.signers, vault=bytes.fromhex(identity)))
+    for damage in (None, b"", made_up.encode(), header[:-30]):
+        for name in ("header", "header.copy"):
+            (tallac.vault / name).unlink(missing_ok=True)
+            if damage is not None:
+                (tallac.vault / name).write_bytes(damage)
+        assert "only the writer key, or a machine that has used this vault before" in other.fails("repair", *given)
+        assert b"rewritten: both headers" in keeper("repair", *given).out
+        assert (tallac.vault / "header").read_bytes() == (tallac.vault / "header.copy").read_bytes() == header
+    keeper("prune", *given)
+    tallac("check", "--read-data", "tallac:")
+
+
+def test_the_other_copy_of_a_header_serves(tallac: Tallac, source: Path, tmp_path: Path) -> None:
+    """With one copy whole, anybody who has a key for repairs writes the other anew, also where somebody has made one up."""
+    tallac("-q", "backup", source)
+    (tmp_path / "key").write_bytes(tallac("keeper-key").out)
+    keeper = type(tallac)(tmp_path / "keeper")
+    whole = (tallac.vault / "header").read_bytes()
+    made_up = msgspec.structs.replace(Header.of(WriterKey(bytes(32))), signature=bytes(64))
+    (tallac.vault / "header.copy").write_bytes(made_up.encode())
+    assert b"rewritten: header.copy" in keeper("repair", "--vault", tallac.vault, "--vault-key", tmp_path / "key").out
+    assert (tallac.vault / "header.copy").read_bytes() == whole
 
 
 def test_a_damaged_passphrase_is_written_anew(tallac: Tallac, source: Path) -> None:

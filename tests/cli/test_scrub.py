@@ -93,7 +93,7 @@ def test_what_is_no_vault(stranger: Tallac, tmp_path: Path) -> None:
 def test_a_newer_vault_is_left_alone(tallac: Tallac, stranger: Tallac) -> None:
     """A vault of a newer format is not called damaged."""
     for name in ("header", "header.copy"):
-        (tallac.vault / name).write_bytes((tallac.vault / name).read_bytes().replace(b"format 1", b"format 9"))
+        (tallac.vault / name).write_bytes((tallac.vault / name).read_bytes().replace(b"format 2", b"format 9"))
     (tallac.vault / "header").write_bytes(_newer(tallac.vault / "header"))
     assert "needs a newer Tallac" in stranger.fails("scrub", tallac.vault)
 

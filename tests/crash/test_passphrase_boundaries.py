@@ -19,7 +19,7 @@ from tallac.vault.format.keys import EnvelopeKey, WriterKey
 from tallac.vault.vault import create_vault, open_vault
 
 CHEAP = PassphraseCost(memory_kib=64, passes=1, lanes=1)
-KEY = EnvelopeKey(bytes(range(32)))
+SECRET = bytes(range(32))
 
 
 class User:
@@ -30,7 +30,8 @@ class User:
         self._identity = read_identity(backend)
         randomness = SeededRandomness(seed)
         self.passphrases = Passphrases(backend, self._identity, randomness=randomness, clock=SystemClock(), cost=CHEAP)
-        self._file = EnvelopeFile(backend, self._identity, KEY, randomness)
+        self._envelope_key = EnvelopeKey(SECRET, bytes.fromhex(self._identity))
+        self._file = EnvelopeFile(backend, self._identity, self._envelope_key, randomness)
 
     def add(self, *names: str) -> None:
         """Put aliases behind the passphrases."""
@@ -38,8 +39,8 @@ class User:
 
     def change(self, passphrase: str) -> None:
         """Set a passphrase in place of all others, as the command does."""
-        replaced = self.passphrases.of(KEY)
-        self.passphrases.add(passphrase, "label", KEY)
+        replaced = self.passphrases.of(self._envelope_key)
+        self.passphrases.add(passphrase, "label", self._envelope_key)
         for each in replaced:
             self.passphrases.remove(each.path)
 
@@ -50,7 +51,7 @@ class User:
     def opens(self, passphrase: str) -> bool:
         """Whether a passphrase leads to the envelope."""
         with suppress(WrongPassphraseError):
-            return self.passphrases.open(passphrase) == KEY
+            return self.passphrases.open(passphrase) == self._envelope_key
         return False
 
 

@@ -21,7 +21,7 @@ from tallac.backends.memory import MemoryBackend
 from tallac.caps import LiteralFile, MutableDirectoryWrite, parse, parse_lenient
 from tallac.clock import SystemClock
 from tallac.crypto.passphrases import PassphraseCost
-from tallac.crypto.sealing import SEAL_OVERHEAD, open_sealed, seal
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal
 from tallac.dag import Entry, Metadata, SnapshotFacts, decode_cap, decode_table, encode_table
 from tallac.errors import DamageError, MalformedCapError, MalformedKitError, StoreError, TallacError
 from tallac.testing.determinism import SeededRandomness
@@ -33,13 +33,14 @@ from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, decode_body, decode_index, encode_body, encode_index, names_in
 from tallac.vault.format.header import decode_header
 from tallac.vault.format.keys import EnvelopeKey, parse_vault_key
-from tallac.vault.format.links import decode_links
+from tallac.vault.format.links import decode_links, split_links
 from tallac.vault.format.nodes import NodeRef, decode_node, encode_node
 from tallac.vault.format.objects import Kind
 from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
-from tallac.vault.mutable.sessions import SESSION_CONTEXT, decode_session
+from tallac.vault.mutable.sessions import SESSION_CONTEXT, SessionRecord, SessionState, decode_session, seal_session
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.vault import create_vault, open_vault
 
@@ -47,7 +48,7 @@ TRIES, TRIES_LONG = 1_000, 100_000
 SECONDS_MAX = 1.0
 
 KEY = bytes(range(32))
-NONCE = bytes(12)
+SALT = bytes(SALT_SIZE)
 SESSION_PATH = "sessions/" + "0" * 32
 TREE: Tree = {b"a": noise(1, 3_000), b"d": {b"text": b"text " * 40}}
 
@@ -145,47 +146,57 @@ class Parsers:
         children = [NodeRef(b"", bytes(48), 600_000), NodeRef(b"", b"", 1 << 20), NodeRef(b"", b"k" * 48, 600_000)]
         nodes = [encode_node(Kind.LIST, 1, children)]
         directories = [encode_node(Kind.DIRECTORY, 1, [NodeRef(b"a", bytes(48), 500), NodeRef(b"n", b"k" * 48, 700)])]
-        links = [b"\0" + bytes(16) + b"\1" + bytes(48) + b"\2" + bytes(48) + b"\3" + bytes(48)]
+        links = [b"\0" + bytes(16) + b"\1" + bytes(32) + b"\2" + bytes(32) + b"\3" + bytes(48), b"\0" + bytes(16) + b"\xff" * 5]
         self.all["tables"] = (decode_table, DamageError, [encode_table(entries), encode_table(self._entries)])
         self.all["packed caps"] = (decode_cap, DamageError, encoded)
         self.all["nodes of lists"] = (lambda content: decode_node(Kind.LIST, content), DamageError, nodes)
         self.all["nodes of directories"] = (lambda content: decode_node(Kind.DIRECTORY, content), DamageError, directories)
         self.all["links"] = (lambda content: list(decode_links(content)), DamageError, links)
+        self.all["divided links"] = (split_links, DamageError, links)
 
     def _add_structure(self) -> None:
-        headers = [self._stored["header"], self._stored["header"].replace(b"format 1", b"format 2")]
-        body = encode_body([bytes(16), b"n" * 16], [100, 200], [0, 50])
+        headers = [self._stored["header"], self._stored["header"].replace(b"format 2", b"format 3")]
+        body = encode_body([bytes(16), b"n" * 16], [bytes(16), b"h" * 16], [100, 200], [0, 50])
         plains = [pad_plain(text, Codec(), SEAL_OVERHEAD) for text in (body, b"text " * 100, b"")]
         index = [encode_index([FinishedPack(bytes(32), 1000, body), FinishedPack(b"p" * 32, 2000, body)])]
         self.all["headers"] = (lambda content: decode_header(content, "here"), StoreError, headers)
         self.all["footers"] = (lambda content: list(decode_body(content)), DamageError, [body])
-        self.all["padded texts"] = (lambda content: unpad_plain(content, Codec()), DamageError, plains)
+        self.all["padded texts"] = (lambda content: unpad_plain(content, Codec(), SEAL_OVERHEAD), DamageError, plains)
         self.all["index objects"] = (decode_index, DamageError, index)
         self.all["names of index objects"] = (names_in, DamageError, [bytes(64)])
 
     def _add_sealed(self) -> None:
         """Add the parsers of sealed contents, as an attacker who has the structure key could write them."""
-        locator, codec = self._key.locator_key, Codec()
+        locator, codec, structure = self._key.locator_key, Codec(), Structure(self._key, Signers.of(self._key))
         slots = Slots(MemoryBackend(self._stored), locator, NoMemory(), SeededRandomness(3))
         path = slots.path_of(self._target.read_cap.verify_cap.storage_index)
         from_store = MemoryBackend(self._stored)
-        record = unpad_plain(open_sealed(locator.structure_key, from_store.get(path), b"slot\x01" + path.encode()), codec)
+        record = unpad_plain(
+            open_sealed(locator.structure_key, from_store.get(path), b"slot\x02" + path.encode()), codec, SEAL_OVERHEAD
+        )
 
         def parse_slot(content: bytes) -> object:
-            sealed = seal(locator.structure_key, NONCE, pad_plain(content, codec, SEAL_OVERHEAD), b"slot\x01" + path.encode())
+            sealed = seal(locator.structure_key, SALT, pad_plain(content, codec, SEAL_OVERHEAD), b"slot\x02" + path.encode())
             backend = MemoryBackend({path: sealed})
             return Slots(backend, locator, NoMemory(), SeededRandomness(3)).read(self._target.read_cap.verify_cap)
 
         def parse_register(content: bytes) -> object:
-            sealed = seal(KEY, NONCE, pad_plain(content, codec, SEAL_OVERHEAD), b"register\x01index")
+            head, text = content[:40], content[40:]
+            stamp = structure.stamp(b"register", b"index\0" + head + text)
+            sealed = seal(KEY, SALT, pad_plain(head + stamp + text, codec, SEAL_OVERHEAD), b"register\x02index")
             backend = MemoryBackend({REGISTER_PREFIX + "index": sealed})
-            return Register(backend, "index", KEY, NoMemory(), SeededRandomness(3)).read()
+            return Register(backend, "index", KEY, structure, NoMemory(), SeededRandomness(3)).read()
 
         def parse_session(content: bytes) -> object:
-            sealed = seal(KEY, NONCE, pad_plain(content, codec, SEAL_OVERHEAD), SESSION_CONTEXT + SESSION_PATH.encode())
-            return decode_session(SESSION_PATH, sealed, KEY)
+            sealed = seal(KEY, SALT, pad_plain(content, codec, SEAL_OVERHEAD), SESSION_CONTEXT + SESSION_PATH.encode())
+            return decode_session(SESSION_PATH, sealed, KEY, structure)
 
-        sessions = [b"\x93\xa4open\x01\xc4\x00", b"\x93\xaacommitting\xcf" + bytes(8) + b"\xc4\x02ab"]
+        sessions = []
+        for state, links in ((SessionState.OPEN, b""), (SessionState.COMMITTING, b"ab")):
+            said = SessionRecord(state, 1, "here", links)
+            made = seal_session(SESSION_PATH, said, KEY, structure, SeededRandomness(5))
+            plain = open_sealed(KEY, made, SESSION_CONTEXT + SESSION_PATH.encode())
+            sessions.append(unpad_plain(plain, codec, SEAL_OVERHEAD))
         self.all["slots"] = (parse_slot, DamageError, [record])
         self.all["registers"] = (parse_register, DamageError, [bytes(40) + b"text", bytes(7) + b"\1" + bytes(32)])
         self.all["sessions"] = (parse_session, DamageError, sessions)
@@ -193,20 +204,20 @@ class Parsers:
     def _add_ways_back(self) -> None:
         """Add the parsers of passphrase objects, of opened envelopes, and of recovery kits."""
         codec, cap = Codec(), self._target.danger_whole_text()
-        envelope_key, path = EnvelopeKey(KEY), "passphrases/" + "0" * 32
+        envelope_key, path = EnvelopeKey(KEY, self._key.vault), "passphrases/" + "0" * 32
         backend = MemoryBackend()
-        file = EnvelopeFile(backend, "ab" * 16, envelope_key, SeededRandomness(4))
-        context = b"envelope\x01" + bytes.fromhex("ab" * 16) + file.path.encode()
+        file = EnvelopeFile(backend, self._key.vault.hex(), envelope_key, SeededRandomness(4))
+        context = b"envelope\x02" + self._key.vault + file.path.encode()
 
         def parse_envelope(content: bytes) -> object:
             padded = pad_plain(content, codec, SEAL_OVERHEAD + CHECK_SIZE)
-            stored = MemoryBackend({file.path: add_check(seal(envelope_key.content, NONCE, padded, context))})
-            return EnvelopeFile(stored, "ab" * 16, envelope_key, SeededRandomness(4)).read()
+            stored = MemoryBackend({file.path: add_check(seal(envelope_key.content, SALT, padded, context))})
+            return EnvelopeFile(stored, self._key.vault.hex(), envelope_key, SeededRandomness(4)).read()
 
         clock, cost = SystemClock(), PassphraseCost(memory_kib=64, passes=1, lanes=1)
-        passphrases = Passphrases(backend, "ab" * 16, randomness=SeededRandomness(4), clock=clock, cost=cost)
+        passphrases = Passphrases(backend, self._key.vault.hex(), randomness=SeededRandomness(4), clock=clock, cost=cost)
         stored = backend.get(passphrases.add("x", "label", envelope_key))
-        kit = RecoveryKit("file:///vault", "ab" * 16, self._key, (("home", cap),))
+        kit = RecoveryKit("file:///vault", self._key.vault.hex(), self._key, (("home", cap),))
         kits = ["\n".join([*kit.danger_vault_lines(), *kit.danger_alias_lines()]), kit_page(kit), kit_text(kit)]
         envelopes = [msgspec.msgpack.encode([self._key.danger_whole_text(), [["home", cap]]])]
         self.all["passphrases"] = (lambda content: decode_passphrase(content, path), DamageError, [stored[:-CHECK_SIZE]])
@@ -218,8 +229,8 @@ class Parsers:
         file.path.parent.mkdir(exist_ok=True)
         key, cap = self._key.danger_whole_text(), self._target.danger_whole_text()
         with file.updating() as configuration:
-            configuration.grids["ab" * 16] = KnownGrid("file:///vault", key)
-            configuration.aliases["home"] = Alias("ab" * 16, cap)
+            configuration.grids[self._key.vault.hex()] = KnownGrid("file:///vault", key)
+            configuration.aliases["home"] = Alias(self._key.vault.hex(), cap)
         text = file.path.read_bytes()
 
         def parse_configuration(content: bytes) -> Configuration:
@@ -240,6 +251,7 @@ NAMES = (
     "nodes of lists",
     "nodes of directories",
     "links",
+    "divided links",
     "headers",
     "footers",
     "padded texts",

@@ -17,12 +17,11 @@ from tallac.vault.access.duplicates import add_check, check_duplicates, duplicat
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
 from tallac.vault.format.header import read_identity
-from tallac.vault.format.keys import EnvelopeKey, WriterKey
+from tallac.vault.format.keys import EnvelopeKey, make_writer_key
 from tallac.vault.vault import create_vault
 
 CHEAP = PassphraseCost(memory_kib=64, passes=1, lanes=1)
-KEY = EnvelopeKey(bytes(range(32)))
-ENVELOPE = Envelope(WriterKey(bytes(32)), frozenset({("home", "cap of home"), ("docs", "cap of docs")}))
+ENVELOPE = Envelope(make_writer_key(SeededRandomness(3)), frozenset({("home", "cap of home"), ("docs", "cap of docs")}))
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,11 @@ def sample() -> Sample:
     backend = MemoryBackend()
     create_vault(backend, randomness=SeededRandomness(3))
     identity = read_identity(backend)
-    file = EnvelopeFile(backend, identity, KEY, SeededRandomness(4))
+    key = EnvelopeKey(bytes(range(32)), bytes.fromhex(identity))
+    file = EnvelopeFile(backend, identity, key, SeededRandomness(4))
     file.add(ENVELOPE)
     passphrases = Passphrases(backend, identity, randomness=SeededRandomness(5), clock=SystemClock(), cost=CHEAP)
-    path = passphrases.add("words", "label", KEY)
+    path = passphrases.add("words", "label", key)
     return Sample(backend.snapshot(), (path, file.path))
 
 

@@ -171,9 +171,9 @@ def test_a_read_cap_and_a_locator_key(owner: Owner, stranger: Tallac, tmp_path: 
     for arguments in commands(f"ls {sibling}", f"get {sibling}/secret", f"restore {sibling} {tmp_path / 'no'}"):
         stranger.fails(*arguments)
     held = b"".join(path.read_bytes() for path in stranger.home.rglob("*") if path.is_file())
-    assert b"tallac-locator-1:" in held
-    assert b"tallac-writer-1:" not in held
-    assert b"tallac-keeper-1:" not in held
+    assert b"tallac-locator-2:" in held
+    assert b"tallac-writer-2:" not in held
+    assert b"tallac-keeper-2:" not in held
 
 
 def test_a_keeper(owner: Owner, stranger: Tallac, tmp_path: Path) -> None:

@@ -1,124 +1,101 @@
-"""Read a vault in a folder, written from docs/format.md alone: the proof that the page suffices.
+"""Read a vault, written from docs/format.md alone: the proof that the page suffices.
 
-Nothing here is imported from Tallac, and nothing is fast. Whatever deviates from the page is a `FormatError`.
+Nothing here is imported from Tallac, no library is one that Tallac reads with, and nothing is fast. Whatever deviates from the page
+is a `FormatError`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import msgspec
-import zstandard
-from blake3 import blake3
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+import ormsgpack
+from tests.formats.second_hash import hashed
+from tests.formats.second_values import (
+    BLOCK_BYTES,
+    CHUNK,
+    CHUNK_BYTES_MAX,
+    DIRECTORY,
+    FACTS,
+    HOLE_BLOCKS_MIN,
+    IMMUTABLE,
+    LIST,
+    LITERAL_BYTES_MAX,
+    METADATA,
+    MUTABLE,
+    MUTABLE_FILE_NAME,
+    NODE_CHILDREN_MAX,
+    NODE_CHILDREN_MIN,
+    NUMBER_LIMIT,
+    OBJECT_BYTES_MAX,
+    SINGLE_CHUNK_BYTES_MAX,
+    SLOT,
+    TABLE_BYTES_MAX,
+    TABLE_BYTES_MIN,
+    Child,
+    FormatError,
+    Link,
+    StoredEntry,
+    V,
+    array,
+    attenuate,
+    decode_cap,
+    derived,
+    gcm_open,
+    is_cut,
+    is_signed,
+    join_links,
+    keyed,
+    link_of,
+    links_of,
+    links_of_entries,
+    matched,
+    node_children,
+    number,
+    octets,
+    padded_size,
+    public_key,
+    read_entries,
+    read_key,
+    require,
+    rounded_size,
+    split_links,
+    storage_index,
+    text,
+    unbase32,
+    unpack,
+    unpad,
+    unseal,
+    unzstd,
+)
 
-V = b"\x01"
-CHUNK, LIST, DIRECTORY, SLOT = 1, 2, 3, 4
-CHUNK_BYTES_MAX, OBJECT_BYTES_MAX = 4 << 20, 64 << 20
-LITERAL_BYTES_MAX, SINGLE_CHUNK_BYTES_MAX = 55, 524_288
-BLOCK_BYTES, HOLE_BLOCKS_MIN = 65_536, 16
-NODE_CHILDREN_MIN, NODE_CHILDREN_MAX, TABLE_BYTES_MIN, TABLE_BYTES_MAX = 128, 4096, 32_768, 524_288
-IMMUTABLE = re.compile(r"URI:(CHK|DIR2-CHK):([a-z2-7]{26}):([a-z2-7]{52}):1:1:(0|[1-9][0-9]*)")
-MUTABLE = re.compile(r"URI:(DIR2|SSK|DIR2-MDMF|MDMF)(-RO)?:([a-z2-7]{26}):([a-z2-7]{52})")
-T = TypeVar("T")
-
-
-class FormatError(Exception):
-    """Tell that something is missing, or is not as the page says."""
-
-
-class Rules(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Hold by which rules a snapshot left files out."""
-
-    p: list[tuple[bytes, bool]] = []
-    i: bytes | None = b".tallacignore"
-    m: list[tuple[bytes, bytes]] = []
-    z: int | None = None
-    x: bool = False
-    c: bool = False
-
-
-class Facts(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Hold what an entry in `Archives` says of its snapshot."""
-
-    h: str = ""
-    u: str = ""
-    s: list[bytes] = []
-    b: int = 0
-    e: int = 0
-    f: int = 0
-    d: int = 0
-    n: int = 0
-    a: int = 0
-    x: int = 0
-    t: list[str] = []
-    v: str = ""
-    r: Rules | None = None
-
-
-class Metadata(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Hold an entry's metadata; encoding it again gives its one form."""
-
-    m: int | None = None
-    u: int | None = None
-    g: int | None = None
-    U: str | None = None
-    G: str | None = None
-    t: tuple[int, int] | None = None
-    c: tuple[int, int] | None = None
-    i: int | None = None
-    d: int | None = None
-    l: int = 1  # noqa: E741 (the page's name)
-    k: bytes | None = None
-    r: tuple[int, int] | None = None
-    x: list[tuple[bytes, bytes]] = []
-    f: int = 0
-    h: list[tuple[int, int]] = []
-    w: bool = False
-    M: list[bytes] = []
-    P: bool = False
-    N: bool = False
-    S: Facts | None = None
-    o: dict[str, Any] | None = None
-
-
-StoredEntry = tuple[bytes, bytes, Metadata, bytes | None]
+HEADER = re.compile(
+    r"(?P<signed>tallac vault\nformat 2\nid (?P<id>[0-9a-f]{32})\nwriter (?P<writer>[0-9a-f]{64})\n"
+    r"keeper (?P<keeper>[0-9a-f]{64})\nlocator (?P<locator>[0-9a-f]{32})\n)signature (?P<signature>[0-9a-f]{128})\n"
+)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A named child: its read cap as text, and its write cap where the directory's own write cap was given."""
+    """A named child: its read cap, its metadata with all defaults, and its write cap where the directory's own was given."""
 
     name: bytes
     cap: str
-    metadata: Metadata
+    metadata: dict[str, Any]
     write_cap: str | None = None
-
-
-class Link(NamedTuple):
-    """What stands in links: a kind, a storage index, and the cap's hash or a slot's fingerprint (none for a chunk)."""
-
-    kind: int
-    storage_index: bytes
-    digest: bytes
 
 
 class Place(NamedTuple):
     """Where a copy of an object lies in a pack."""
 
-    pack: bytes
+    path: str
+    name: bytes
+    h: bytes
     start: int
-    is_compressed: bool
     content_length: int
     links_length: int
 
@@ -143,357 +120,302 @@ class Slot(NamedTuple):
     signature: bytes
 
 
-def require(condition: object, message: str) -> None:
-    """Raise FormatError unless the condition holds."""
-    if not condition:
-        raise FormatError(message)
+class Session(NamedTuple):
+    """A session under way."""
+
+    state: str
+    started_ns: int
+    client: str
+    links: list[Link]
 
 
-def matched(pattern: str | re.Pattern[str], text: str, message: str) -> re.Match[str]:
-    """Match the whole text, or raise FormatError."""
-    match = re.fullmatch(pattern, text)
-    if not match:
-        raise FormatError(message)
-    return match
+SLOT_SHAPE = array(number(1), octets(32), octets(32), octets(), octets(), octets(), octets(64))
+SESSION_SHAPE = array(text, number(), lambda client: text(client) and len(client.encode()) <= 64, octets(), octets(65))
 
 
-def keyed(key: bytes | str, *parts: bytes) -> bytes:
-    """Give H(key, parts), where a key written as text stands for its hash."""
-    return blake3(b"".join(parts), key=blake3(key.encode()).digest() if isinstance(key, str) else key).digest()
+class Folder(Mapping[str, bytes]):
+    """A folder as a vault's named byte strings, read when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __getitem__(self, name: str) -> bytes:
+        try:
+            return (self._path / name).read_bytes()
+        except OSError:
+            raise KeyError(name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return (self._path / str(name)).is_file()
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.relative_to(self._path).as_posix() for path in sorted(self._path.rglob("*")) if path.is_file())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-def tahoe_hash(tag: str, value: bytes) -> bytes:
-    """Give Tahoe-LAFS's tagged hash, SHA-256d of a netstring and a value, 16 bytes long."""
-    return hashlib.sha256(hashlib.sha256(b"%d:%s,%s" % (len(tag), tag.encode(), value)).digest()).digest()[:16]
+class OtherFormatError(FormatError):
+    """Tell that a whole header names another format, so that nothing else is to be interpreted."""
 
 
-def storage_index(key: bytes) -> bytes:
-    """Give an immutable object's storage index."""
-    return tahoe_hash("allmydata_immutable_key_to_storage_index_v1", key)
+@dataclass(frozen=True)
+class Header:
+    """What a header says, its proof included."""
+
+    id: bytes
+    signers: tuple[bytes, bytes]
+    check: bytes
 
 
-def base32(data: bytes) -> str:
-    """Write bytes in lower-case base32 without padding."""
-    return base64.b32encode(data).decode().lower().rstrip("=")
-
-
-def unbase32(text: str) -> bytes:
-    """Read base32, in its one form only."""
-    require(re.fullmatch("[a-z2-7]*", text) and len(text) % 8 in {0, 2, 4, 5, 7}, "no base32")
-    data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-    require(base32(data) == text, "base32 with stray bits")
-    return data
-
-
-def unseal(key: bytes, associated: bytes, sealed: bytes) -> bytes:
-    """Open a seal."""
-    require(len(sealed) >= 28, "a seal is too short")
-    try:
-        return AESGCM(key).decrypt(sealed[:12], sealed[12:], associated)
-    except InvalidTag:
-        raise FormatError("a seal does not open") from None
-
-
-def unzstd(frame: bytes, size_max: int) -> bytes:
-    """Decompress exactly one frame that declares its content size."""
-    try:
-        size = zstandard.frame_content_size(frame)
-        require(0 <= size <= size_max, "a frame declares no size, or too much")
-        return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False) if size else b""
-    except zstandard.ZstdError as error:
-        raise FormatError(f"a frame is damaged: {error}") from None
-
-
-def padded_size(size: int) -> int:
-    """Give the padded size of a size above 1."""
-    exponent = size.bit_length() - 1
-    step = 1 << (exponent - exponent.bit_length())
-    return -(-size // step) * step
-
-
-def unpad(data: bytes, extra: int) -> bytes:
-    """Undo `pad(x, extra)`, and check the padding."""
-    require(len(data) >= 9, "padding is too short")
-    form, size, stored_size = struct.unpack_from(">BII", data)
-    require(form <= 1 and max(size, stored_size) <= OBJECT_BYTES_MAX and 9 + stored_size <= len(data), "padding is wrong")
-    require(not data[9 + stored_size :].strip(b"\0"), "padding is not zero")
-    require(len(data) + extra == padded_size(9 + stored_size + extra), "padding has the wrong length")
-    stored = data[9 : 9 + stored_size]
-    value = unzstd(stored, OBJECT_BYTES_MAX) if form else stored
-    require(len(value) == size, "padding holds a wrong length")
-    return value
-
-
-def unpack(data: bytes, shape: type[T]) -> T:
-    """Decode MessagePack that has the given shape and its shortest form."""
-    try:
-        value = msgspec.msgpack.decode(data, type=shape)
-    except msgspec.DecodeError as error:
-        raise FormatError(f"wrong MessagePack: {error}") from None
-    require(msgspec.msgpack.encode(value) == data, "MessagePack is not in its one form")
-    return value
-
-
-def encode_cap(cap: str) -> bytes:
-    """Give a cap's packed form."""
-    if match := IMMUTABLE.fullmatch(cap):
-        size = int(match[4])
-        head = b"C" if match[1] == "CHK" else b"D"
-        return head + unbase32(match[2]) + unbase32(match[3]) + size.to_bytes((size.bit_length() + 7) // 8, "big")
-    for head, prefix in ((b"L", "URI:LIT:"), (b"M", "URI:DIR2-LIT:")):
-        if cap.startswith(prefix):
-            return head + unbase32(cap.removeprefix(prefix))
-    return b"T" + cap.encode()
-
-
-def decode_cap(encoded: bytes) -> str:
-    """Give the cap that a packed form stands for, and require that it is its one form."""
-    head, rest = encoded[:1], encoded[1:]
-    if head in {b"C", b"D"}:
-        kind, size = "CHK" if head == b"C" else "DIR2-CHK", int.from_bytes(rest[48:], "big")
-        cap = f"URI:{kind}:{base32(rest[:16])}:{base32(rest[16:48])}:1:1:{size}"
-    elif head in {b"L", b"M"}:
-        cap = f"URI:{'LIT' if head == b'L' else 'DIR2-LIT'}:{base32(rest)}"
-    else:
-        cap = rest.decode(errors="replace")
-    require(encode_cap(cap) == encoded, "a packed cap is not in its one form")
-    return cap
-
-
-def attenuate(write_cap: str) -> str:
-    """Give a mutable write cap's read cap."""
-    match = matched(MUTABLE, write_cap, "no write cap")
-    require(not match[2], "no write cap")
-    read_key = tahoe_hash("allmydata_mutable_writekey_to_readkey_v1", unbase32(match[3]))
-    return f"URI:{match[1]}-RO:{base32(read_key)}:{match[4]}"
-
-
-def link_of(cap: str) -> Link | None:
-    """Give the link to what a read cap names, if it names anything in the vault."""
-    if match := IMMUTABLE.fullmatch(cap):
-        index, digest = storage_index(unbase32(match[2])), unbase32(match[3])
-        if match[1] == "DIR2-CHK":
-            return Link(DIRECTORY, index, digest)
-        return Link(LIST, index, digest) if int(match[4]) > SINGLE_CHUNK_BYTES_MAX else Link(CHUNK, index, b"")
-    if (match := MUTABLE.fullmatch(cap)) and match[2]:
-        return Link(SLOT, tahoe_hash("allmydata_mutable_readkey_to_storage_index_v1", unbase32(match[3])), unbase32(match[4]))
-    return None
-
-
-def join_links(links: list[Link]) -> bytes:
-    """Write links as they are stored."""
-    return b"".join(bytes((link.kind - 1,)) + link.storage_index + link.digest for link in links)
-
-
-def split_links(data: bytes) -> list[Link]:
-    """Read links as they are stored."""
-    links = []
-    while data:
-        end = 17 if data[0] == 0 else 49
-        require(data[0] <= 3 and len(data) >= end, "links are wrong")
-        links.append(Link(data[0] + 1, data[1:17], data[17:end]))
-        data = data[end:]
-    return links
-
-
-def read_key(text: str) -> tuple[str, bytes]:
-    """Read a key's text: its kind and its 32 bytes."""
-    match = matched("tallac-(writer|keeper|locator)-1:([a-z2-7]+)", text, "no key")
-    data = unbase32(match[2])
-    require(len(data) == 35 and blake3(match[1].encode() + data[:32]).digest()[:3] == data[32:], "a key has a typing error")
-    return match[1], data[:32]
+def read_header(objects: Mapping[str, bytes]) -> Header:
+    """Read either header, and check that its id follows from its signers and that the writer's signer has signed it."""
+    failure = FormatError("no header")
+    for name in ("header", "header.copy"):
+        try:
+            require(name in objects, f"{name} is missing")
+            lines = objects[name].decode("latin-1")
+            whole = matched(r"(tallac vault\nformat ([1-9][0-9]*)\n(?:.*\n)*)check ([0-9a-f]{16})\n", lines, "a header is damaged")
+            require(hashed(whole[1].encode("latin-1")).hex()[:16] == whole[3], "a header is damaged")
+            if whole[2] != "2":
+                raise OtherFormatError(f"format {whole[2]}")
+            match = matched(HEADER, whole[1], "a header of format 2 has other lines")
+            signers = bytes.fromhex(match["writer"]), bytes.fromhex(match["keeper"])
+            require(keyed("tallac vault 2 id", *signers)[:16].hex() == match["id"], "an id that does not follow from its signers")
+            signature = bytes.fromhex(match["signature"])
+            require(is_signed(signers[0], match["signed"].encode(), signature), "a header's signature is wrong")
+            return Header(bytes.fromhex(match["id"]), signers, bytes.fromhex(match["locator"]))
+        except OtherFormatError:
+            raise
+        except FormatError as error:
+            failure = error
+    raise failure
 
 
 class Vault:
-    """Read a vault's folder with a writer, keeper or locator key; what the key does not give is refused with FormatError."""
+    """Read a vault with a writer, keeper or locator key; what the key does not give is refused with FormatError."""
 
-    def __init__(self, folder: Path, key_text: str) -> None:
-        self._folder = folder
-        self._keys = dict([read_key(key_text)])
+    def __init__(self, objects: Mapping[str, bytes], key: str) -> None:
+        self._objects = objects
+        self.header = read_header(objects)
+        self._keys = self._prove(*read_key(key))
+        self._loaded: dict[str, bytes] = {}
+        self._bodies: dict[bytes, bytes] = {}
+        self.was_rebuilt = False
+        self.passed_over: list[str] = []
+        try:
+            self._bodies = self._read_index()
+        except FormatError:
+            self.was_rebuilt = True
+            for name in self.names("packs"):
+                with self._passing_over(f"packs/{name}"):
+                    self._bodies[bytes.fromhex(name)] = self._footer(f"packs/{name}")
+        self.places: dict[bytes, list[Place]] = {}
+        for pack, body in self._bodies.items():
+            self._add_places(f"packs/{pack.hex()}", body)
+        for name in (name for name in objects if re.fullmatch(r"damaged/[0-9a-f]{64}\.index", name)):
+            with self._passing_over(name):
+                for pack, _, body in self._entries(objects[name]):
+                    require(name == f"damaged/{pack.hex()}.index", "an entry of another pack")
+                    self._add_places(name.removesuffix(".index"), body)
+
+    def _prove(self, kind: str, key: bytes, vault_id: bytes) -> dict[str, bytes]:
+        """Derive all keys, and require that they belong to the vault."""
+        require(vault_id == self.header.id, "a key names another vault")
+        require(kind != "envelope", "an envelope key reads no vault")
+        keys = {kind: key}
         for source, purpose, name in (
             ("writer", "convergence", "convergence secret"),
             ("writer", "chunker seed", "chunker seed"),
             ("writer", "table cut", "table cut key"),
+            ("writer", "signer", "writer's signer"),
             ("writer", "keeper key", "keeper"),
+            ("keeper", "signer", "keeper's signer"),
             ("keeper", "roots", "roots key"),
             ("keeper", "locator key", "locator"),
+            ("locator", "check", "check"),
             ("locator", "object names", "naming key"),
-            ("locator", "frame", "frame key"),
+            ("locator", "structure", "structure key"),
         ):
-            if source in self._keys:
-                self._keys[name] = keyed(self._keys[source], b"tallac vault 1 ", purpose.encode())
-        self.id = self._header()
-        self._packs: dict[bytes, bytes] = {}
-        self._bodies: dict[bytes, bytes] = {}
-        self.was_rebuilt = False
-        try:
-            self._read_index()
-        except FormatError:
-            self.was_rebuilt = True
-            self._bodies = {bytes.fromhex(path.name): b"" for path in self._names("packs")}
-            self._bodies = {pack: self._footer(pack) for pack in self._bodies}
-        self.places: dict[bytes, list[Place]] = {}
-        for pack, body in self._bodies.items():
-            for object_name, place in read_body(pack, body):
-                self.places.setdefault(object_name, []).append(place)
+            if source in keys:
+                keys[name] = derived(keys[source], purpose)
+        for name, public in zip(("writer's signer", "keeper's signer"), self.header.signers, strict=True):
+            require(name not in keys or public_key(keys[name]) == public, f"a key whose {name} is not the vault's")
+        require(keys["check"][:16] == self.header.check, "a locator key that is not the vault's")
+        return keys
+
+    def _passing_over(self, name: str) -> PassingOver:
+        return PassingOver(self.passed_over, name)
 
     def key(self, name: str) -> bytes:
         """Give a key of the page's table, if the key at hand yields it."""
         require(name in self._keys, f"the {name} does not follow from this key")
         return self._keys[name]
 
-    def _names(self, folder: str) -> list[Path]:
+    def names(self, folder: str) -> list[str]:
+        """List what the page knows in one of the vault's folders."""
         digits = 64 if folder in {"packs", "index"} else 32
-        return sorted(path for path in (self._folder / folder).glob("*") if re.fullmatch(f"[0-9a-f]{{{digits}}}", path.name))
+        pattern = re.compile(f"{folder}/([0-9a-f]{{{digits}}})")
+        return sorted(match[1] for name in self._objects if (match := pattern.fullmatch(name)))
 
     def _read(self, name: str) -> bytes:
-        try:
-            return (self._folder / name).read_bytes()
-        except OSError as error:
-            raise FormatError(f"{name} can't be read: {error}") from None
+        require(name in self._objects, f"{name} is missing")
+        return self._objects[name]
 
-    def _header(self) -> str:
-        failure = FormatError("no header")
-        for name in ("header", "header.copy"):
-            try:
-                text = self._read(name).decode("latin-1")
-                match = matched(
-                    r"(tallac vault\nformat ([1-9][0-9]*)\n(?:.*\n)*)check ([0-9a-f]{16})\n", text, "a header is damaged"
-                )
-                require(blake3(match[1].encode("latin-1")).hexdigest()[:16] == match[3], "a header is damaged")
-            except FormatError as error:
-                failure = error
-                continue
-            require(match[2] == "1", "a newer format")
-            return matched(r"tallac vault\nformat 1\nid ([0-9a-f]{32})\n", match[1], "a header of format 1 has other lines")[1]
-        raise failure
+    def check_stamp(self, stamp: bytes, message: bytes) -> None:
+        """Require that one of the vault's signers stamped this."""
+        require(len(stamp) == 65 and stamp[0] in {1, 2}, "no stamp")
+        require(is_signed(self.header.signers[stamp[0] - 1], message, stamp[1:]), "a stamp of nobody who may")
 
     def register(self, name: str) -> Register:
         """Read a register."""
-        sealed = self._read(f"registers/{name}")
-        key = self.key("frame key" if name == "index" else "roots key")
-        data = unpad(unseal(key, b"register" + V + name.encode(), sealed), 28)
-        require(len(data) >= 40, "a register is too short")
-        register = Register(int.from_bytes(data[:8], "big"), data[8:40], data[40:])
-        require(
-            register.number >= 1 and (register.number == 1) == (register.predecessor == bytes(32)), "a register's number is wrong"
-        )
+        key = self.key("structure key" if name == "index" else "roots key")
+        data = unpad(unseal(key, b"register" + V + name.encode(), self._read(f"registers/{name}")), 40)
+        require(len(data) >= 105, "a register is too short")
+        message = b"register" + V + self.header.id + name.encode() + b"\0" + data[:40] + data[105:]
+        self.check_stamp(data[40:105], message)
+        register = Register(int.from_bytes(data[:8], "big"), data[8:40], data[105:])
+        require(1 <= register.number < NUMBER_LIMIT, "a register's number is out of bounds")
+        require(register.number > 1 or register.predecessor == bytes(32), "a register's first state has a predecessor")
         if name == "quarantine":
-            self._read_quarantine(register.text)
+            check_pending_deletions(register)
         else:
             require(len(register.text) % {"roots": 48, "index": 32}[name] == 0, "a register's text is cut off")
         return register
 
-    def _read_quarantine(self, text: bytes) -> None:
-        packs = []
-        while text:
-            require(len(text) >= 45, "the quarantine is cut off")
-            since, is_decided, count = int.from_bytes(text[:8], "big"), text[8], int.from_bytes(text[41:45], "big")
-            offsets = [int.from_bytes(text[45 + 4 * n : 49 + 4 * n], "big") for n in range(count)]
-            require(since >= 1 and is_decided <= 1 and len(text) >= 45 + 4 * count, "the quarantine is malformed")
-            require(offsets == sorted(set(offsets)), "offsets in the quarantine are out of order")
-            packs.append(text[9:41])
-            text = text[45 + 4 * count :]
-        require(packs == sorted(set(packs)), "the quarantine is out of order")
-
     # The index and packs.
 
-    def _read_index(self) -> None:
+    def _read_index(self) -> dict[bytes, bytes]:
+        bodies: dict[bytes, bytes] = {}
         text = self.register("index").text
         for name in (text[start : start + 32] for start in range(0, len(text), 32)):
             sealed = self._read(f"index/{name.hex()}")
-            require(blake3(sealed).digest() == name, "an index object is damaged")
-            data = unpad(unseal(self.key("frame key"), b"index" + V, sealed), 28)
-            while data:
-                require(len(data) >= 44, "an index object is cut off")
-                _, body_length = struct.unpack_from(">QI", data, 32)
-                require(len(data) >= 44 + body_length, "an index object is cut off")
-                self._bodies[data[:32]] = data[44 : 44 + body_length]
-                data = data[44 + body_length :]
+            require(hashed(sealed) == name, "an index object is damaged")
+            bodies |= {pack: body for pack, _, body in self._entries(sealed)}
+        return bodies
 
-    def _pack(self, name: bytes) -> bytes:
-        if name not in self._packs:
-            data = self._read(f"packs/{name.hex()}")
-            require(blake3(data).digest() == name, "a pack is damaged")
-            self._packs[name] = data
-        return self._packs[name]
+    def _entries(self, sealed: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+        """Open an index object, or the entry of a damaged pack: give packs, their sizes and bodies."""
+        data = unpad(unseal(self.key("structure key"), b"index" + V, sealed), 40)
+        self.check_stamp(data[:65], b"index" + V + self.header.id + data[65:])
+        data = data[65:]
+        while data:
+            require(len(data) >= 44, "an index object is cut off")
+            size, body_length = struct.unpack_from(">QI", data, 32)
+            body = data[44 : 44 + body_length]
+            require(len(body) == body_length, "an index object is cut off")
+            places = read_body("", body)
+            require(sum(place.content_length + place.links_length for place in places) < size, "a pack smaller than its objects")
+            yield data[:32], size, body
+            data = data[44 + body_length :]
 
-    def _footer(self, name: bytes) -> bytes:
-        """Read a pack's footer's body, and check it against the pack."""
-        pack = self._pack(name)
-        footer_length = int.from_bytes(unseal(self.key("frame key"), b"trailer" + V, pack[-36:]), "big")
-        require(footer_length <= len(pack) - 36, "a footer is longer than its pack")
-        objects_length = len(pack) - 36 - footer_length
-        body = unpad(unseal(self.key("frame key"), b"footer" + V, pack[objects_length:-36]), objects_length + 28 + 36)
-        lengths = [place.content_length + place.links_length for _, place in read_body(name, body)]
-        require(sum(lengths) == objects_length, "a pack has gaps")
-        return body
+    def _load(self, path: str) -> bytes:
+        if path not in self._loaded:
+            self._loaded[path] = self._read(path)
+        return self._loaded[path]
+
+    def _footer(self, path: str) -> bytes:
+        """Read a pack's footer's body, and check all that it says of the pack."""
+        pack = self._load(path)
+        require(hashed(pack).hex() == path.removeprefix("packs/"), "a pack is damaged")
+        require(len(pack) == padded_size(len(pack)), "a pack has a size that is not padded")
+        footer_length = int.from_bytes(unseal(self.key("structure key"), b"trailer" + V, pack[-48:]), "big")
+        require(footer_length <= len(pack) - 48, "a footer is longer than its pack")
+        objects_length = len(pack) - 48 - footer_length
+        sealed = pack[objects_length:-48]
+        data = unpad(unseal(self.key("structure key"), b"footer" + V, sealed), objects_length + 40 + 48)
+        require(len(data) >= 97, "a footer is too short")
+        self.check_stamp(data[32:97], b"footer" + V + self.header.id + data[:32] + data[97:])
+        require(hashed(pack[:objects_length]) == data[:32], "a footer of other objects")
+        places = read_body(path, data[97:])
+        require(sum(place.content_length + place.links_length for place in places) == objects_length, "a pack has gaps")
+        return data[97:]
 
     def check_packs(self) -> None:
-        """Check every pack that the index knows: its hash, its padding, and that its footer says what the index says."""
+        """Check every pack that the index knows: its hash, its padding, that its footer says what the index says, and each h."""
         for name, body in self._bodies.items():
-            require(self._footer(name) == body, "a footer and the index disagree")
+            path = f"packs/{name.hex()}"
+            require(self._footer(path) == body, "a footer and the index disagree")
+            for place in read_body(path, body):
+                kinds = (LIST, DIRECTORY) if place.links_length else (CHUNK,)
+                sealed, links = self._parts(place)
+                require(any(stored_hash(kind, sealed, links) == place.h for kind in kinds), "an object is not what its footer says")
+
+    def _add_places(self, path: str, body: bytes) -> None:
+        for place in read_body(path, body):
+            self.places.setdefault(place.h, []).append(place)
+
+    def _parts(self, place: Place) -> tuple[bytes, bytes]:
+        end = place.start + place.content_length
+        pack = self._load(place.path)
+        return pack[place.start : end], pack[end : end + place.links_length]
 
     # Objects.
 
-    def _copies(self, index: bytes, use: Callable[[Place, bytes], T]) -> T:
-        """Use the first copy of an object that is good."""
-        failure = FormatError("an object is missing")
-        for place in self.places.get(keyed(self.key("naming key"), index)[:16], []):
-            try:
-                end = place.start + place.content_length + place.links_length
-                return use(place, self._pack(place.pack)[place.start : end])
-            except FormatError as error:
-                failure = error
-        raise failure
+    def verified(self, link: Link) -> tuple[bytes, bytes]:
+        """Find a copy whose stored bytes are those that the link commits to: give its sealed content and its sealed links."""
+        name = keyed(self.key("naming key"), link.storage_index)[:16] if link.storage_index else None
+        for place in self.places.get(link.digest, []):
+            if name in {None, place.name} and place.path in self._objects:
+                sealed, sealed_links = self._parts(place)
+                if stored_hash(link.kind, sealed, sealed_links) == link.digest:
+                    return sealed, sealed_links
+        raise FormatError("an object is missing, or all its copies are wrong")
 
     def links(self, link: Link) -> bytes:
-        """Give an object's links as a verifier can: with the storage index alone."""
+        """Give an object's links as a verifier can: with the link alone."""
+        _, sealed_links = self.verified(link)
+        if link.kind == CHUNK:
+            require(not sealed_links, "a chunk has links")
+            return b""
         q = bytes((link.kind,)) + V
-
-        def use(place: Place, data: bytes) -> bytes:
-            if link.kind == CHUNK:
-                require(not place.links_length, "a chunk has links")
-                return b""
-            key = keyed("tallac vault 1 links key", q, link.storage_index)
-            opened = unseal(key, q + link.storage_index, data[place.content_length :])
-            require(len(opened) >= 32 and keyed("tallac vault 1 cap hash", opened) == link.digest, "links do not fit the cap")
-            return opened[32:]
-
-        return self._copies(link.storage_index, use)
+        secret = keyed("tallac vault 2 links key", q, link.storage_index, length=64)
+        opened = gcm_open(secret[:32], sealed_links[:12], sealed_links[12:], q + link.storage_index)
+        links = join_links(split_links(opened, is_padded=True))
+        require(sealed_links[:12] == keyed(secret[32:], links)[:12], "links have another's nonce")
+        require(len(sealed_links) == rounded_size(28 + len(links)), "links have padding of the wrong length")
+        return links
 
     def content(self, kind: int, key: bytes, digest: bytes) -> bytes:
         """Open an object, and check all that its read key and hash say of it."""
         q, index = bytes((kind,)) + V, storage_index(key)
         size_max = CHUNK_BYTES_MAX if kind == CHUNK else OBJECT_BYTES_MAX
-
-        def use(place: Place, data: bytes) -> bytes:
-            opened = unseal(keyed("tallac vault 1 content key", q, key), q + index, data[: place.content_length])
-            content = unzstd(opened, size_max) if place.is_compressed else opened
-            require(len(content) <= size_max, "an object is too long")
-            plain_hash = blake3(content).digest()
-            links = join_links(links_of(kind, content))
-            commitment = keyed("tallac vault 1 content commitment", q, key, plain_hash)
-            require(keyed("tallac vault 1 cap hash", commitment, links) == digest, "a content does not fit its cap")
-            require(self.links(Link(kind, index, digest)) == links, "the sealed links are others")
-            if "writer" in self._keys:
-                require(keyed(self.key("convergence secret"), q, plain_hash)[:16] == key, "a read key is not convergent")
-            return content
-
-        return self._copies(index, use)
+        link = Link(kind, index, digest[:16])
+        sealed, _ = self.verified(link)
+        secret = keyed("tallac vault 2 content key", q, key, length=64)
+        z = gcm_open(secret[:32], sealed[:12], sealed[12:], q + index).rstrip(b"\0")
+        require(z and z[-1] in {1, 2}, "an object has an unknown method")
+        require(len(sealed) == rounded_size(28 + len(z)), "an object has padding of the wrong length")
+        content = z[:-1] if z[-1] == 1 else unzstd(z[:-1], size_max)
+        require(len(content) <= size_max, "an object is too long")
+        plain_hash = hashed(content)
+        # Nonces are the writer's duty: no reader has to look at them, but this one does.
+        nonce = keyed(secret[32:], plain_hash + b"\x01" if z[-1] == 1 else z)[:12]
+        require(sealed[:12] == nonce, "an object has another's nonce")
+        require(
+            keyed("tallac vault 2 content commitment", q, key, plain_hash)[:16] == digest[16:], "a content does not fit its cap"
+        )
+        require(self.links(link) == join_links(links_of(kind, content)), "the sealed links are others")
+        if "writer" in self._keys:
+            require(keyed(self.key("convergence secret"), q, plain_hash)[:16] == key, "a read key is not convergent")
+        return content
 
     # Files.
 
     def chunks(self, cap: str) -> Iterator[tuple[int, bytes | None]]:
-        """Yield a file's pieces in order: their sizes, and their bytes or None for a hole."""
+        """Yield a file's chunks in order: their sizes, and their bytes or None for a hole."""
         if cap.startswith("URI:LIT:"):
             data = unbase32(cap.removeprefix("URI:LIT:"))
             yield len(data), data
             return
+        if (mutable := MUTABLE.fullmatch(cap)) and mutable[1] in {"SSK", "MDMF"}:
+            [entry] = self._mutable(cap, is_file=True)
+            yield from self.chunks(entry.cap)
+            return
         match = matched(IMMUTABLE, cap, "no file's cap")
         require(match[1] == "CHK", "no file's cap")
         key, digest, size = unbase32(match[2]), unbase32(match[3]), int(match[4])
-        require(size > LITERAL_BYTES_MAX, "a small file is no literal")
+        require(LITERAL_BYTES_MAX < size < NUMBER_LIMIT, "a small file is no literal, or a size is out of bounds")
         if size <= SINGLE_CHUNK_BYTES_MAX:
             content = self.content(CHUNK, key, digest)
             require(len(content) == size, "a chunk has a wrong size")
@@ -507,7 +429,7 @@ class Vault:
                 require(child.size > (HOLE_BLOCKS_MIN - 1) * BLOCK_BYTES and not was_hole, "a hole is too short")
                 require(position % BLOCK_BYTES == 0 and (end == size or end % BLOCK_BYTES == 0), "a hole lies askew")
             else:
-                require(len(chunk) == child.size, "a piece has a wrong size")
+                require(len(chunk) == child.size, "a chunk has a wrong size")
             position, was_hole = end, chunk is None
             yield child.size, chunk
 
@@ -523,7 +445,7 @@ class Vault:
                 yield node, content, last
                 return
         children = node_children(kind, content)
-        require(children and sum(child.size for child in children) == node.size, "sizes do not add up")
+        require(sum(child.size for child in children) == node.size, "sizes do not add up")
         require(len(children) > 1 or not is_root or (kind == LIST and level == 1), "a node is one too many")
         ends = [count >= NODE_CHILDREN_MIN and is_cut(child.reference[-2:]) for count, child in enumerate(children, 1)]
         require(len(children) <= NODE_CHILDREN_MAX and not any(ends[:-1]), "a node ends too late")
@@ -533,7 +455,6 @@ class Vault:
             if kind == LIST and level == 1:
                 yield child, b"", child_last
             else:
-                require(child.reference, "a hole above level 1")
                 yield from self._leaves(kind, level - 1, child, last=child_last)
 
     # Directories.
@@ -542,18 +463,18 @@ class Vault:
         """Read a directory, immutable or mutable."""
         if cap.startswith("URI:DIR2-LIT:"):
             return literal_entries(unbase32(cap.removeprefix("URI:DIR2-LIT:")))
-        if cap.startswith(("URI:DIR2:", "URI:DIR2-RO:")):
-            return self._mutable(cap)
+        if MUTABLE.fullmatch(cap):
+            return self._mutable(cap, is_file=False)
         match = matched(IMMUTABLE, cap, "no directory's cap")
         require(match[1] == "DIR2-CHK", "no directory's cap")
         root = Child(b"", unbase32(match[2]) + unbase32(match[3]), int(match[4]))
         stored: list[StoredEntry] = []
         for _, content, last in self._leaves(DIRECTORY, None, root, last=True):
-            table = unpack(content[1:], list[StoredEntry])
+            table = read_entries(content[1:])
+            require(table and (not stored or stored[-1].name < table[0].name), "an empty table, or tables out of order")
             self._check_cut(table, last=last)
             stored += table
-        require(stored and all(entry[3] is None for entry in stored), "an empty object, or a write cap in an immutable directory")
-        return [Entry(name, decode_cap(encoded), metadata) for name, encoded, metadata, _ in in_order(stored)]
+        return [Entry(entry.name, decode_cap(entry.packed_cap), with_defaults(entry.metadata)) for entry in stored]
 
     def _check_cut(self, table: list[StoredEntry], *, last: bool) -> None:
         """Check that a table ends where the writer key says, if we have it."""
@@ -561,54 +482,60 @@ class Vault:
             return
         size, ends = 0, []
         for entry in table:
-            size += len(msgspec.msgpack.encode(entry))
-            is_name_cut = is_cut(keyed(self.key("table cut key"), entry[0])[:2])
+            size += len(entry.encode())
+            is_name_cut = is_cut(keyed(self.key("table cut key"), entry.name)[:2])
             ends.append((size >= TABLE_BYTES_MIN and is_name_cut) or size >= TABLE_BYTES_MAX)
         require(not any(ends[:-1]) and (last or ends[-1]), "a table ends in the wrong place")
 
     # Slots.
 
+    def slot_name(self, link: Link) -> str:
+        """Give the name of a slot's object."""
+        return "slots/" + keyed(self.key("naming key"), link.storage_index)[:16].hex()
+
     def slot(self, link: Link) -> Slot:
         """Read a slot as a verifier can, and check its fingerprint and its signature; and its root, if we have a keeper key."""
-        name = "slots/" + keyed(self.key("naming key"), link.storage_index)[:16].hex()
-        s = b"slot" + V
-        slot = unpack(unpad(unseal(self.key("frame key"), s + name.encode(), self._read(name)), 28), Slot)
-        require(slot.number >= 1 and len(slot.predecessor) == 32, "a slot's number or predecessor is wrong")
-        require((slot.number == 1) == (slot.predecessor == bytes(32)), "a slot's number does not fit its predecessor")
-        require(keyed("tallac vault 1 slot fingerprint", slot.public_key) == link.digest, "a slot has another's public key")
-        signed = s + link.storage_index + msgspec.msgpack.encode(slot[:-1])
-        try:
-            Ed25519PublicKey.from_public_bytes(slot.public_key).verify(slot.signature, signed)
-        except InvalidSignature:
-            raise FormatError("a slot's signature is wrong") from None
+        name, s = self.slot_name(link), b"slot" + V
+        data = unpad(unseal(self.key("structure key"), s + name.encode(), self._read(name)), 40)
+        slot = Slot(*unpack(data, SLOT_SHAPE))
+        require(slot.number > 1 or slot.predecessor == bytes(32), "a slot's first state has a predecessor")
+        require(keyed("tallac vault 2 slot fingerprint", slot.public_key) == link.digest, "a slot has another's public key")
+        signed = s + link.storage_index + ormsgpack.packb(list(slot[:-1]))
+        require(is_signed(slot.public_key, signed, slot.signature), "a slot's signature is wrong")
         if "keeper" in self._keys:
             require(unseal(self.key("roots key"), s, slot.root) == link.storage_index + link.digest, "a slot names another root")
         return slot
 
     def slot_links(self, link: Link) -> bytes:
         """Give a slot's links as a verifier can."""
-        return unseal(keyed("tallac vault 1 slot links key", link.storage_index), b"slot" + V, self.slot(link).links)
+        return unseal(keyed("tallac vault 2 slot links key", link.storage_index), b"slot" + V, self.slot(link).links)
 
-    def _mutable(self, cap: str) -> list[Entry]:
-        match = matched(MUTABLE, cap, "no mutable directory's cap")
+    def _mutable(self, cap: str, *, is_file: bool) -> list[Entry]:
+        match = matched(MUTABLE, cap, "no mutable cap")
+        require(match[1] in ({"SSK", "MDMF"} if is_file else {"DIR2", "DIR2-MDMF"}), "a cap of another kind")
         write_key = None if match[2] else unbase32(match[3])
         read_cap = attenuate(cap) if write_key else cap
         read_key, link = unbase32(read_cap.split(":")[2]), link_of(read_cap)
         assert link
         if write_key:
-            seed = keyed("tallac vault 1 slot signing seed", write_key)
-            public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-            require(keyed("tallac vault 1 slot fingerprint", public) == link.digest, "a write cap's fingerprint is wrong")
-        content = unpad(unseal(keyed("tallac vault 1 slot content key", read_key), b"slot" + V, self.slot(link).content), 0)
-        stored = in_order(unpack(content, list[StoredEntry]))
+            public = public_key(keyed("tallac vault 2 slot signing seed", write_key))
+            require(keyed("tallac vault 2 slot fingerprint", public) == link.digest, "a write cap's fingerprint is wrong")
+        content = unpad(unseal(keyed("tallac vault 2 slot content key", read_key), b"slot" + V, self.slot(link).content), 0)
+        stored = read_entries(content)
         require(self.slot_links(link) == join_links(links_of_entries(stored)), "a slot's links do not follow from its entries")
+        if is_file:
+            require(len(stored) == 1 and stored[0].name == MUTABLE_FILE_NAME, "a slot that is no mutable file's")
+            require(not stored[0].metadata and stored[0].sealed_write_cap is None, "a mutable file with metadata or a write cap")
+            require(stored[0].packed_cap[:1] in {b"C", b"L"}, "a mutable file that is no file")
+        else:
+            require(all(entry.name != MUTABLE_FILE_NAME for entry in stored), "a slot that is no directory's")
         entries = []
-        for name, encoded, metadata, sealed in stored:
+        for name, packed, metadata, sealed in stored:
             write_cap = None
             if write_key and sealed is not None:
-                write_cap = unseal(keyed("tallac vault 1 slot write caps key", write_key), b"slot" + V, sealed).decode()
-                require(attenuate(write_cap) == decode_cap(encoded), "an entry's write cap does not give its read cap")
-            entries.append(Entry(name, decode_cap(encoded), metadata, write_cap))
+                write_cap = unseal(keyed("tallac vault 2 slot write caps key", write_key), b"slot" + V, sealed).decode()
+                require(attenuate(write_cap) == decode_cap(packed), "an entry's write cap leads elsewhere than its read cap")
+            entries.append(Entry(name, decode_cap(packed), with_defaults(metadata), write_cap))
         return entries
 
     # What a keeper sees.
@@ -618,10 +545,10 @@ class Vault:
         text = self.register("roots").text
         return [Link(SLOT, text[start : start + 16], text[start + 16 : start + 48]) for start in range(0, len(text), 48)]
 
-    def walk(self) -> set[Link]:
-        """Follow links from the roots to everything, checking each; give all that was met."""
+    def walk(self, start: Iterable[Link] | None = None) -> set[Link]:
+        """Verify everything below the roots, or below other links, by links alone; give all that was met."""
         met: set[Link] = set()
-        waiting = self.roots()
+        waiting = self.roots() if start is None else list(start)
         while waiting:
             link = waiting.pop()
             if link not in met:
@@ -629,78 +556,87 @@ class Vault:
                 waiting += split_links(self.slot_links(link) if link.kind == SLOT else self.links(link))
         return met
 
-    def sessions(self) -> list[tuple[str, int, list[Link]]]:
-        """Give the sessions under way: state, start in nanoseconds, links."""
+    def sessions(self) -> list[Session]:
+        """Give the sessions under way; what is none, or has no right stamp, is passed over."""
         found = []
-        for path in self._names("sessions"):
-            associated = b"session" + V + f"sessions/{path.name}".encode()
-            data = unpad(unseal(self.key("roots key"), associated, path.read_bytes()), 28)
-            state, started, links = unpack(data, tuple[str, int, bytes])
-            require(state in {"open", "committing", "fenced"}, "a session has an unknown state")
-            found.append((state, started, split_links(links)))
+        for name in (f"sessions/{name}" for name in self.names("sessions")):
+            with self._passing_over(name):
+                data = unpad(unseal(self.key("roots key"), b"session" + V + name.encode(), self._read(name)), 40)
+                state, started_ns, client, links, stamp = unpack(data, SESSION_SHAPE)
+                stamped = ormsgpack.packb([name, state, started_ns, client, links])
+                self.check_stamp(stamp, b"session" + V + self.header.id + stamped)
+                require(state in {"open", "committing", "fenced", "kept"}, "a session has an unknown state")
+                found.append(Session(state, started_ns, client, split_links(links)))
         return found
 
 
-class Child(NamedTuple):
-    """A node's child; its reference is K ‖ X, or empty for a hole."""
+class PassingOver:
+    """Note what is not as the page says, and go on."""
 
-    first_name: bytes
-    reference: bytes
-    size: int
+    def __init__(self, noted: list[str], name: str) -> None:
+        self._noted, self._name = noted, name
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _type: type[BaseException] | None, error: BaseException | None, _traceback: object) -> bool:
+        if isinstance(error, FormatError):
+            self._noted.append(f"{self._name}: {error}")
+            return True
+        return False
 
 
-def read_body(pack: bytes, body: bytes) -> Iterator[tuple[bytes, Place]]:
-    """Read what a footer's body says: each object's name and place."""
+def stored_hash(kind: int, sealed: bytes, sealed_links: bytes) -> bytes:
+    """Give h of an object's stored bytes."""
+    if kind == CHUNK:
+        return keyed("tallac vault 2 stored chunk", sealed)[:16]
+    size = len(sealed).to_bytes(4, "big")
+    return keyed("tallac vault 2 stored node", bytes((kind,)) + V, size, sealed, sealed_links)[:16]
+
+
+def read_body(path: str, body: bytes) -> list[Place]:
+    """Read what a footer's body says of a pack."""
     require(len(body) >= 5, "a footer is too short")
     count, has_links = struct.unpack_from(">IB", body)
-    require(has_links <= 1 and len(body) == 5 + count * (24 if has_links else 20), "a footer has a wrong length")
-    lengths = struct.unpack_from(f">{count}I", body, 5 + 16 * count)
-    links_lengths = struct.unpack_from(f">{count}I", body, 5 + 20 * count) if has_links else (0,) * count
-    start = 0
-    for number, (length, links_length) in enumerate(zip(lengths, links_lengths, strict=True)):
-        content_length = length & 0x7FFFFFFF
-        yield body[5 + 16 * number : 21 + 16 * number], Place(pack, start, bool(length >> 31), content_length, links_length)
-        start += content_length + links_length
+    require(has_links <= 1 and len(body) == 5 + count * (40 if has_links else 36), "a footer has a wrong length")
+    lengths = struct.unpack_from(f">{count}I", body, 5 + 32 * count)
+    links_lengths = struct.unpack_from(f">{count}I", body, 5 + 36 * count) if has_links else (0,) * count
+    require(has_links == any(links_lengths), "a footer with a wrong flag")
+    require(all(length < 1 << 31 for length in (*lengths, *links_lengths)), "a length is out of bounds")
+    start, places = 0, []
+    for place, (length, links_length) in enumerate(zip(lengths, links_lengths, strict=True)):
+        name, h = (body[first + 16 * place : first + 16 * place + 16] for first in (5, 5 + 16 * count))
+        places.append(Place(path, name, h, start, length, links_length))
+        start += length + links_length
+    return places
 
 
-def is_cut(two_bytes: bytes) -> bool:
-    """Tell whether two bytes, as an integer, have their lowest nine bits 0; no bytes count as 0."""
-    return int.from_bytes(two_bytes, "big") & 511 == 0
-
-
-def node_children(kind: int, content: bytes) -> list[Child]:
-    """Read a node of a list, or of a directory's tree."""
-    if kind == LIST:
-        children = [Child(b"", reference, size) for reference, size in unpack(content[1:], list[tuple[bytes, int]])]
-    else:
-        children = [Child(*child) for child in unpack(content[1:], list[tuple[bytes, bytes, int]])]
-    lengths = {0, 48} if kind == LIST else {48}
-    require(all(len(child.reference) in lengths and child.size > 0 for child in children), "a node's child is wrong")
-    return children
+def check_pending_deletions(register: Register) -> None:
+    """Check the text of the register `quarantine`."""
+    text, packs = register.text, []
+    while text:
+        require(len(text) >= 45, "the pending deletions are cut off")
+        since, is_decided, count = int.from_bytes(text[:8], "big"), text[8], int.from_bytes(text[41:45], "big")
+        require(len(text) >= 45 + 4 * count, "the pending deletions are cut off")
+        offsets = struct.unpack_from(f">{count}I", text, 45)
+        require(1 <= since <= register.number and is_decided <= 1, "a pending deletion is malformed")
+        require(list(offsets) == sorted(set(offsets)), "offsets in the pending deletions are out of order")
+        packs.append(text[9:41])
+        text = text[45 + 4 * count :]
+    require(packs == sorted(set(packs)), "the pending deletions are out of order")
 
 
 def first_name(content: bytes) -> bytes:
     """Give the first name in a table, or below a node of a directory."""
-    if content[0] == 0:
-        return unpack(content[1:], list[StoredEntry])[0][0]
-    return node_children(DIRECTORY, content)[0].first_name
+    return read_entries(content[1:])[0].name if content[0] == 0 else node_children(DIRECTORY, content)[0].first_name
 
 
-def links_of_entries(entries: list[StoredEntry]) -> list[Link]:
-    """Give the links that entries make."""
-    return [link for entry in entries if (link := link_of(decode_cap(entry[1])))]
-
-
-def links_of(kind: int, content: bytes) -> list[Link]:
-    """Give the links that an object's content makes."""
-    if kind == CHUNK:
-        return []
-    require(content, "an empty object")
-    if kind == DIRECTORY and content[0] == 0:
-        return links_of_entries(unpack(content[1:], list[StoredEntry]))
-    below = CHUNK if kind == LIST and content[0] == 1 else kind
-    children = [child for child in node_children(kind, content) if child.reference]
-    return [Link(below, storage_index(child.reference[:16]), child.reference[16:] if below != CHUNK else b"") for child in children]
+def with_defaults(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what is left out where it has its default."""
+    found = {key: default for key, (_, default) in METADATA.items()} | metadata
+    if found["S"] is not None:
+        found["S"] = {key: default for key, (_, default) in FACTS.items()} | found["S"]
+    return found
 
 
 def netstrings(data: bytes) -> list[bytes]:
@@ -719,19 +655,5 @@ def literal_entries(table: bytes) -> list[Entry]:
     entries = []
     for name, cap, write_cap, _ in map(netstrings, netstrings(table)):
         require(name and not write_cap, "no entry of a literal directory")
-        entries.append(Entry(name, cap.decode(), Metadata()))
-    return entries
-
-
-def in_order(entries: list[StoredEntry]) -> list[StoredEntry]:
-    """Require what holds for a directory's entries, and give them."""
-    names = [entry[0] for entry in entries]
-    require(all(names) and names == sorted(set(names)), "names are empty, out of order or double")
-    for _, _, metadata, _ in entries:
-        attributes = [name for name, _ in metadata.x]
-        require(attributes == sorted(set(attributes)), "extended attributes are out of order")
-        require(sorted(set(metadata.M)) == metadata.M, "names of what is missing are out of order")
-        require(metadata.S is None or metadata.S.r != Rules(), "rules that are as they always are")
-        require(all(0 <= time[1] < 10**9 for time in (metadata.t, metadata.c) if time), "a time has wrong nanoseconds")
-        require(list(metadata.o or {}) == sorted(metadata.o or {}), "other tools' keys are out of order")
+        entries.append(Entry(name, cap.decode(), with_defaults({})))
     return entries

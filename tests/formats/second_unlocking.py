@@ -1,15 +1,35 @@
-"""Open a vault in a folder with a passphrase, written from docs/format.md alone, section 12."""
+"""Open a vault with a passphrase, written from docs/format.md alone, section 12."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import msgspec
-from blake3 import blake3
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from tests.formats.second_reader import FormatError, V, keyed, matched, require, unpad, unseal
+from argon2.low_level import ARGON2_VERSION, Type, hash_secret_raw
+from tests.formats.second_hash import hashed
+from tests.formats.second_reader import read_header
+from tests.formats.second_values import (
+    FormatError,
+    V,
+    array,
+    derived,
+    keyed,
+    many,
+    number,
+    octets,
+    read_key,
+    require,
+    text,
+    unpack,
+    unpad,
+    unseal,
+)
+
+STRENGTHS = ("locator", "keeper", "writer")
+PASSPHRASE = array(text, number(), number(1), number(1, 16), octets(16), octets(32), octets(72), octets(248))
+ENVELOPE = array(text, many(array(text, text)))
 
 
 class Found(NamedTuple):
@@ -21,7 +41,9 @@ class Found(NamedTuple):
     aliases: list[tuple[str, str]]
 
 
-class _Passphrase(NamedTuple):
+class Passphrase(NamedTuple):
+    """A passphrase's object."""
+
     algorithm: str
     memory_kib: int
     passes: int
@@ -32,51 +54,66 @@ class _Passphrase(NamedTuple):
     sealed_label: bytes
 
 
-def unlock(folder: Path, passphrase: str) -> Found:
+def unlock(objects: Mapping[str, bytes], passphrase: str) -> Found:
     """Try all passphrases that are set, and read the envelope that this one leads to."""
-    names = sorted(path.name for path in (folder / "passphrases").glob("*") if path.suffix != ".copy")
+    names = sorted(name for name in objects if re.fullmatch("passphrases/[0-9a-f]{32}", name))
     require(0 < len(names) <= 32, "there are no passphrases, or too many")
-    header = (folder / "header").read_text()
-    vault_id = bytes.fromhex(matched(r"(?s).*\nid ([0-9a-f]{32})\n.*", header, "no header")[1])
+    vault_id = read_header(objects).id
     for name in names:
-        stored = _passphrase(folder, f"passphrases/{name}")
-        text = unicodedata.normalize("NFC", passphrase).encode()
-        stretched = Argon2id(
-            salt=stored.salt, length=32, iterations=stored.passes, lanes=stored.lanes, memory_cost=stored.memory_kib
-        ).derive(text)
-        if keyed("tallac vault 1 passphrase commitment", stretched) == stored.commitment:
-            return _read(folder, vault_id, name, stored, stretched)
+        stored = read_passphrase(objects, name)
+        stretched = stretch(stored, passphrase)
+        if keyed("tallac vault 2 passphrase commitment", stretched) == stored.commitment:
+            place = V + vault_id + name.encode()
+            envelope_key = unseal(keyed("tallac vault 2 passphrase key", stretched), b"passphrase" + place, stored.sealed_key)
+            label = unseal(derived(envelope_key, "passphrase label"), b"label" + place, stored.sealed_label)
+            set_ns, label = int.from_bytes(label[:8], "big"), label[8:].rstrip(b"\0")
+            require(label and set_ns < 1 << 62, "a passphrase has no label, or was set at an impossible time")
+            return Found(label.decode(), set_ns, *read_envelope(objects, envelope_key, vault_id))
     raise FormatError("the passphrase leads nowhere")
 
 
-def _passphrase(folder: Path, name: str) -> _Passphrase:
-    stored = _Passphrase(*msgspec.msgpack.decode(_body(folder, name)))
-    require(stored.algorithm == "argon2id" and len(stored.salt) == 16 and len(stored.commitment) == 32, "an odd passphrase")
-    require(1 <= stored.lanes <= 16 and 8 * stored.lanes <= stored.memory_kib <= 1_048_576, "an unreasonable passphrase")
-    require(stored.passes >= 1 and stored.passes * stored.memory_kib <= 4_194_304, "an unreasonable passphrase")
+def read_passphrase(objects: Mapping[str, bytes], name: str) -> Passphrase:
+    """Read a passphrase's object, and check that it costs no more than the page allows."""
+    stored = Passphrase(*unpack(whole_copies(objects, name)[0], PASSPHRASE))
+    require(stored.algorithm == "argon2id", "an unknown algorithm")
+    require(8 * stored.lanes <= stored.memory_kib <= 1_048_576, "an unreasonable passphrase")
+    require(stored.passes * stored.memory_kib <= 4_194_304, "an unreasonable passphrase")
     return stored
 
 
-def _read(folder: Path, vault_id: bytes, name: str, stored: _Passphrase, stretched: bytes) -> Found:
-    place = V + vault_id + f"passphrases/{name}".encode()
-    envelope_key = unseal(keyed("tallac vault 1 passphrase key", stretched), b"passphrase" + place, stored.sealed_key)
-    label = unseal(_derived(envelope_key, "passphrase label"), b"label" + place, stored.sealed_label)
-    require(len(label) == 208, "a label has another length")
-    path = f"envelopes/{_derived(envelope_key, 'envelope name')[:16].hex()}"
-    sealed = _body(folder, path)
-    plain = unpad(unseal(_derived(envelope_key, "envelope"), b"envelope" + V + vault_id + path.encode(), sealed), 28 + 16)
-    vault_key, aliases = msgspec.msgpack.decode(plain, type=tuple[str, list[tuple[str, str]]])
-    require(aliases == sorted(aliases), "aliases are not in order")
-    return Found(label[8:].rstrip(b"\0").decode(), int.from_bytes(label[:8], "big"), vault_key, aliases)
+def stretch(stored: Passphrase, passphrase: str) -> bytes:
+    """Give A: what Argon2id makes of a passphrase."""
+    return hash_secret_raw(
+        unicodedata.normalize("NFC", passphrase).encode(),
+        stored.salt,
+        time_cost=stored.passes,
+        memory_cost=stored.memory_kib,
+        parallelism=stored.lanes,
+        hash_len=32,
+        type=Type.ID,
+        version=ARGON2_VERSION,
+    )
 
 
-def _derived(key: bytes, purpose: str) -> bytes:
-    return keyed(key, b"tallac vault 1 ", purpose.encode())
+def read_envelope(objects: Mapping[str, bytes], envelope_key: bytes, vault_id: bytes) -> tuple[str, list[tuple[str, str]]]:
+    """Give the stronger vault key and all aliases of an envelope's whole copies."""
+    name = f"envelopes/{derived(envelope_key, 'envelope name')[:16].hex()}"
+    keys: list[str] = []
+    pairs: set[tuple[str, str]] = set()
+    for sealed in whole_copies(objects, name):
+        opened = unseal(derived(envelope_key, "envelope"), b"envelope" + V + vault_id + name.encode(), sealed)
+        vault_key, aliases = unpack(unpad(opened, 40 + 16), ENVELOPE)
+        require(read_key(vault_key)[2] == vault_id, "an envelope holds another vault's key")
+        found = [(alias, cap) for alias, cap in aliases]
+        require(found == sorted(set(found)), "aliases are not in order")
+        keys.append(vault_key)
+        pairs |= set(found)
+    return max(keys, key=lambda key: STRENGTHS.index(read_key(key)[0])), sorted(pairs)
 
 
-def _body(folder: Path, name: str) -> bytes:
-    """Read an object of which both copies are whole and equal."""
-    stored, copy = (folder / name).read_bytes(), (folder / f"{name}.copy").read_bytes()
-    require(stored == copy, "the copies differ")
-    require(blake3(stored[:-16]).digest()[:16] == stored[-16:], "an object is damaged")
-    return stored[:-16]
+def whole_copies(objects: Mapping[str, bytes], name: str) -> list[bytes]:
+    """Give the bodies of an object that is kept twice, as many as are whole: at least one."""
+    copies = [objects[each] for each in (name, f"{name}.copy") if each in objects]
+    bodies = [copy[:-16] for copy in copies if hashed(copy[:-16])[:16] == copy[-16:]]
+    require(bodies, f"{name} is missing or damaged")
+    return bodies

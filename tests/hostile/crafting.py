@@ -5,18 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from io import BytesIO
+from typing import NamedTuple
 
 import msgspec
 import zstandard
 
 from tallac.caps import MutableDirectoryWrite, storage_index_of
-from tallac.crypto.hashing import hash_file_bytes
-from tallac.crypto.sealing import NONCE_SIZE, seal
+from tallac.crypto.hashing import hash_file_bytes, keyed
+from tallac.crypto.padding import rounded
+from tallac.crypto.sealing import NONCE_SIZE, OBJECT_OVERHEAD, seal_object
 from tallac.dag import Entry, Metadata, encode_cap, encode_table
 from tallac.errors import MalformedObjectError
+from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import links_of_entries
 from tallac.vault.format.nodes import NodeRef, encode_node, links_of_children
-from tallac.vault.format.objects import Kind, Stored, _content_secret, cap_hash_of, commitment_of, object_name_of, read_key_of
+from tallac.vault.format.objects import (
+    _CONTENT_KEY,
+    _KIND_BYTES,
+    Kind,
+    Stored,
+    commitment_of,
+    object_name_of,
+    read_key_of,
+    stored_hash_of,
+)
 from tallac.vault.vault import Vault
 from tallac.vault.writing.batch import VaultWriter
 
@@ -27,6 +39,36 @@ DIRECTORY = Metadata(mode=0o40755, mtime=(1_000_000_000, 5))
 def size_of(size: int) -> bytes:
     """Write a size as packed caps do."""
     return size.to_bytes((size.bit_length() + 7) // 8, "big")
+
+
+class Sealed(NamedTuple):
+    """An object as a co-writer seals it.
+
+    Attributes:
+        key, name: Those of the content that it claims to be.
+        hash: The stored hash of its bytes.
+        commitment: The content hash of what it claims to be.
+        sealed: Its bytes.
+    """
+
+    key: bytes
+    name: bytes
+    hash: bytes
+    commitment: bytes
+    sealed: bytes
+
+
+def sealed_as(writer_key: WriterKey, kind: Kind, claimed: bytes, plain: bytes, sealed_links: bytes = b"") -> Sealed:
+    """Seal anything as if it were a content: the plain text has the byte of its method at its end, and is filled up here."""
+    content_hash = hash_file_bytes(claimed)
+    key = read_key_of(writer_key.convergence, kind, content_hash)
+    index = storage_index_of(key)
+    secret = keyed(_CONTENT_KEY, _KIND_BYTES[kind] + key, 64)
+    size = len(plain) + OBJECT_OVERHEAD
+    padded = plain + bytes(rounded(size) - size)
+    sealed = seal_object(secret[:32], os.urandom(NONCE_SIZE), padded, _KIND_BYTES[kind] + index)
+    name = object_name_of(writer_key.locator_key.naming, index)
+    return Sealed(key, name, stored_hash_of(kind, sealed, sealed_links), commitment_of(kind, key, content_hash), sealed)
 
 
 class Crafter:
@@ -72,14 +114,9 @@ class Crafter:
 
     def chunk_of(self, body: bytes, claimed: bytes, *, is_compressed: bool) -> bytes:
         """Store a chunk that holds something else than its cap is made for; give the encoded cap."""
-        objects = self._writer._objects
-        content_hash = hash_file_bytes(claimed)
-        key = read_key_of(objects._convergence, Kind.CHUNK, content_hash)
-        index = storage_index_of(key)
-        kind_byte = bytes((Kind.CHUNK,))
-        sealed = seal(_content_secret(Kind.CHUNK, key), os.urandom(NONCE_SIZE), body, kind_byte + index)
-        objects._files.add(object_name_of(objects._naming, index), sealed, b"", is_compressed=is_compressed)
-        return b"C" + key + cap_hash_of(commitment_of(Kind.CHUNK, key, content_hash), b"") + size_of(len(claimed))
+        made = sealed_as(self._writer._key, Kind.CHUNK, claimed, body + (b"\2" if is_compressed else b"\1"))
+        self._writer._objects._files.add(made.name, made.hash, made.sealed, b"")
+        return b"C" + made.key + made.hash + made.commitment + size_of(len(claimed))
 
     def mutable(self) -> MutableDirectoryWrite:
         """Make a mutable directory."""

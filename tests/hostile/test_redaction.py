@@ -27,7 +27,7 @@ from tallac.cli.table import COMMANDS
 WRITE_CAP = MutableDirectoryWrite(bytes(range(16)), bytes(range(32)))
 CAP = WRITE_CAP.danger_whole_text()
 LITERAL = LiteralFile(b"the combination is 7-22-9").danger_whole_text()
-KEY = "tallac-writer-1:" + "abcdefghijklmnopqrstuvwxyz234567" * 2
+KEY = "tallac-writer-2:" + "abcdefghijklmnopqrstuvwxyz234567" * 2
 # In place of an argument they run for as long as nobody stops them, or ask for a window.
 NEVER_ENDING = {"serve", "webopen"}
 ASKED_FOR = {"cap", "manifest", "locator-key", "keeper-key", "recovery-kit", "put", "completion", "man"}
@@ -91,7 +91,7 @@ def test_a_fingerprint_is_left() -> None:
     assert redact(f"at {CAP}/docs: gone") == f"at {WRITE_CAP}/docs: gone"
     assert redact(quote(CAP, safe="")) == str(WRITE_CAP)
     assert redact(LITERAL) == str(parse(LITERAL))
-    assert redact(f"({KEY})") == "(tallac-writer-1:...)"
+    assert redact(f"({KEY})") == "(tallac-writer-2:...)"
     assert redact("https://ann:pass@host/x and sftp://bob@host") == "https://ann:...@host/x and sftp://bob@host"
 
 
@@ -99,7 +99,7 @@ def test_a_fingerprint_is_left() -> None:
     "text",
     [
         "A cap may stand in place of an alias, as in URI:DIR2-RO:.../PATH",
-        "not a vault key: it begins with tallac-writer-1:, tallac-keeper-1: or tallac-locator-1:",
+        "not a vault key: it begins with tallac-writer-2:, tallac-keeper-2: or tallac-locator-2:",
         "home:docs/Latest: no such entry",
         "http://127.0.0.1:3456/",
         "file:///home/ann/vault",

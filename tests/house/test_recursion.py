@@ -28,12 +28,12 @@ ALLOWED = {
     "vault/format/tables.TableDirectory._entries": _LEVELS,
     "vault/index/index.VaultIndex.close": _OTHER,
     "vault/index/index.VaultIndex.count": _OTHER,
+    "vault/index/index.VaultIndex.number_of": _OTHER,
     "vault/index/index.VaultIndex.packs": _OTHER,
     "vault/packs/damaged.DamagedPacks._read": "a step is halved until it is a sector",
     "vault/packs/pack_writer.PackWriter.size": _OTHER,
     "vault/reading/files.VaultFiles.open_file": "a mutable file's content is none",
     "vault/reading/files._below": _LEVELS,
-    "vault/reading/worker_reader.RunsFinder.locations": _OTHER,
     "vault/writing/batch.VaultWriter._has_below": _LEVELS,
 }
 

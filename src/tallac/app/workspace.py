@@ -27,6 +27,7 @@ from tallac.transfer import Place
 if TYPE_CHECKING:
     from tallac.app.locations.backends import Backends
     from tallac.source import OwnFiles
+    from tallac.vault.format.header import Header
 
 
 class Workspace:
@@ -257,6 +258,22 @@ class Workspace:
         if _tahoe_location(configuration, identity) is not None:
             raise UsageError(f"{place or 'this grid'}: a Tahoe-LAFS grid has no vault key; keep a copy of the caps of its aliases")
         return identity
+
+    def vault_url(self, alias: str) -> str | None:
+        """Return the URL of the vault that an alias is on, or without one of the default vault, also where it is not there.
+
+        None where it is not known, and for a Tahoe-LAFS grid.
+        """
+        if self.nodes.chosen() is not None:
+            return None
+        configuration = self.file.read()
+        identity = self.known_alias(configuration, alias.partition(":")[0]).grid if alias else None
+        url = self.vaults.url_of(configuration, identity)
+        return None if url is None or is_tahoe(url) else url
+
+    def remembered_header(self, url: str) -> Header | None:
+        """Return the header of the vault that should be at a URL, as its writer key or this machine knows it; None without."""
+        return self.vaults.remembered_header(self.file.read(), url)
 
     def folder_of(self, grid: Grid) -> Path | None:
         """Return the folder that a grid's vault is in; None where it is elsewhere."""

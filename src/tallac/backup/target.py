@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, ReadCap, parse
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap, ReadCap
 from tallac.dag import (
     ARCHIVES,
     LATEST,
@@ -198,7 +198,7 @@ def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[byte
         return [*entries, *created]
 
     entry = _find(grid.edit_directory(parent, add_missing), name)
-    cap = None if entry is None else _write_cap(entry)
+    cap = None if entry is None else entry.write_cap
     if isinstance(cap, DirectoryWriteCap):
         return cap
     message = "an immutable directory" if entry is not None and isinstance(entry.cap, DirectoryReadCap) else "no directory"
@@ -208,12 +208,8 @@ def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[byte
 
 def _write_cap_in(grid: CapReader, directory: DirectoryWriteCap, name: bytes) -> DirectoryWriteCap | None:
     entry = grid.read_directory(directory.read_cap).get(name)
-    cap = None if entry is None else _write_cap(entry)
+    cap = None if entry is None else entry.write_cap
     return cap if isinstance(cap, DirectoryWriteCap) else None
-
-
-def _write_cap(entry: Entry) -> Cap | None:
-    return None if entry.write is None else parse(entry.write.decode())
 
 
 def _find(entries: Iterable[Entry], name: bytes) -> Entry | None:

@@ -21,6 +21,6 @@ def tag_key(tag: str) -> bytes:
     return blake3(tag.encode("ascii")).digest()
 
 
-def keyed(key: bytes, data: bytes, length: int = 32) -> bytes:
+def keyed(key: bytes, data: bytes | bytearray | memoryview, length: int = 32) -> bytes:
     """Return the keyed BLAKE3 hash of data, of `length` bytes. The key has 32 bytes."""
     return blake3(data, key=key).digest(length=length)

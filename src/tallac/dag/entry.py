@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tallac.caps import Cap, DirectoryReadCap, WriteCap
+from tallac.caps import Cap, DirectoryReadCap, WriteCap, parse_lenient
 from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap
 from tallac.dag.metadata import FileType, Metadata
 from tallac.dag.paths import display_path
-from tallac.errors import EntryError
+from tallac.errors import EntryError, MalformedCapError, MalformedObjectError
 
 NO_METADATA = Metadata()
 
@@ -46,6 +46,26 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     def cap(self) -> Cap:
         """The child's read cap, or an unknown cap."""
         return decode_cap(self.encoded)
+
+    @property
+    def write_cap(self) -> Cap | None:
+        """The child's write cap, or one of unknown kind; None where there is none.
+
+        Raises:
+            MalformedObjectError: It leads elsewhere than the read cap beside it: what is written there would not be read here.
+        """
+        if self.write is None:
+            return None
+        try:
+            cap = parse_lenient(self.write)
+        except MalformedCapError as error:
+            raise MalformedObjectError(f"the write cap of {display_path(self.name)} is damaged: {error}") from None
+        if isinstance(cap, WriteCap) and encode_cap(cap.read_cap) != self.encoded:
+            raise MalformedObjectError(
+                f"the entry {display_path(self.name)} is damaged: its write cap leads elsewhere than its read cap; "
+                "unlink it, and link what is meant"
+            )
+        return cap
 
     @property
     def size(self) -> int:

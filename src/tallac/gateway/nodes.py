@@ -23,7 +23,7 @@ from tallac.caps import (
     parse_lenient,
 )
 from tallac.dag import Entry, Metadata
-from tallac.errors import AuthorityError, EntryNotFoundError, NotADirectoryCapError
+from tallac.errors import AuthorityError, EntryNotFoundError, MalformedObjectError, NotADirectoryCapError
 from tallac.gateway.names import name_from_text, name_to_text
 from tallac.interfaces import Grid
 
@@ -91,9 +91,14 @@ def node_of_entry(entry: Entry, parent: Cap) -> Node:
     cap = entry.cap
     if isinstance(cap, UnknownCap):
         cap = _alleged(cap, parent)
-    if entry.write is None:
+    try:
+        write = entry.write_cap
+    except MalformedObjectError:
+        # It leads elsewhere than its read cap does: nobody is let write there, and the rest of the directory is listed.
+        write = None
+    if write is None:
         return Node(cap, None, entry.name, parent, entry.metadata)
-    return Node(parse_lenient(entry.write), cap, entry.name, parent, entry.metadata)
+    return Node(write, cap, entry.name, parent, entry.metadata)
 
 
 def entries_of(grid: Grid, directory: Cap) -> list[Entry]:

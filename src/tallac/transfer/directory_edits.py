@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tallac.caps import Cap, DirectoryWriteCap, MutableDirectoryRead, MutableFileRead, parse
+from tallac.caps import Cap, DirectoryWriteCap, MutableDirectoryRead, MutableFileRead
 from tallac.dag import Entry, Metadata, require_not_held
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, EntryNotFoundError, NotADirectoryCapError
 from tallac.interfaces import CapEditor, Grid
@@ -17,7 +17,7 @@ NAME_LENGTH_MAX = 5000
 
 def strongest_cap(entry: Entry) -> Cap:
     """Return the write cap of an entry if it has one, else its other cap."""
-    return entry.cap if entry.write is None else parse(entry.write)
+    return entry.write_cap or entry.cap
 
 
 def writable(cap: Cap, place: Place) -> DirectoryWriteCap:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, Randomness
+from tallac.vault.format.header import Header, prove
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
+from tallac.vault.format.structure import Structure
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore
-from tallac.vault.local_state import open_state_folder
+from tallac.vault.index.own_packs import OwnPacks
+from tallac.vault.local_state import open_state_folder, remember_header
 from tallac.vault.mutable.registers import Register
-from tallac.vault.mutable.rollback import NoMemory, SeenStates
+from tallac.vault.mutable.rollback import MemoryOfPlace, SeenStates
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.packs.damaged import DamagedPacks
@@ -26,37 +30,49 @@ class VaultComponents:
     def __init__(
         self,
         backend: Backend,
-        identity: str,
+        header: Header,
         key: WriterKey | KeeperKey | LocatorKey,
         state: Path,
         clock: Clock,
         randomness: Randomness,
+        client: Callable[[], str] = lambda: "",
     ) -> None:
-        """Wire a vault together. Local state is read at once, the vault as it is needed."""
+        """Wire a vault together, once the key has proved itself. Local state is read at once, the vault as it is needed.
+
+        Raises:
+            AuthorityError: The key is none of the vault that has this header.
+        """
+        prove(header, key, backend.location())
         self.reserve = Reserve(backend, randomness)
         self.backend = backend = self.reserve.backend()
-        self.identity = identity
+        self.header = header
+        self.identity = header.identity
+        self.structure = structure = Structure(key, header.signers)
+        self.client = client
         self.writer_key = key if isinstance(key, WriterKey) else None
         self.keeper_key = None if isinstance(key, LocatorKey) else key.keeper_key
         self.locator = locator = key.locator_key
         self.clock = clock
         self.randomness = randomness
-        self.state = open_state_folder(state / identity)
-        self.memory = SeenStates(self.state.folder, backend.location())
-        self.index_register = Register(backend, "index", locator.structure_key, NoMemory(), randomness)
-        self.index_store = IndexStore(backend, locator.structure_key, randomness)
-        self.damaged_packs = DamagedPacks(backend, locator.structure_key, randomness)
+        self.state = open_state_folder(state / self.identity)
+        remember_header(self.state, header)
+        self.memory = SeenStates.shared(state / self.identity, self.state.folder, backend.location())
+        index_memory = MemoryOfPlace(self.memory, backend.location())
+        self.index_register = Register(backend, "index", structure.secret, structure, index_memory, randomness)
+        self.index_store = IndexStore(backend, structure, randomness)
+        self.damaged_packs = DamagedPacks(backend, structure, randomness)
         self.index = VaultIndex(
             self.index_register,
             self.index_store,
             self.state.folder,
-            StoredPacks(backend, locator.structure_key),
+            StoredPacks(backend, structure),
             self.damaged_packs.read,
         )
         self.slots = Slots(backend, locator, self.memory, randomness)
         self.roots: Roots | None = None
         if self.keeper_key is not None:
-            self.roots = Roots(Register(backend, "roots", self.keeper_key.roots, self.memory, randomness))
+            self.roots = Roots(Register(backend, "roots", self.keeper_key.roots, structure, self.memory, randomness))
+        self.own_packs = OwnPacks(self.state.folder)
         self.reader = ObjectReader(backend, locator, self.index)
 
     def reader_with_index(self) -> ObjectReader:
@@ -105,7 +121,8 @@ class VaultComponents:
         Raises:
             AuthorityError: Only a locator key is configured.
         """
-        return Register(self.backend, "quarantine", self.require_keeper_key().roots, self.memory, self.randomness)
+        key = self.require_keeper_key().roots
+        return Register(self.backend, "quarantine", key, self.structure, self.memory, self.randomness)
 
     def _lacks(self, needed: str, present: str) -> AuthorityError:
         return AuthorityError(

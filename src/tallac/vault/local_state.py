@@ -1,4 +1,4 @@
-"""The folder in which a client keeps what it knows of one vault: the index copy and what it has seen.
+"""The folder in which a client keeps what it knows of one vault: the index copy, what it has seen, and the vault's header.
 
 Reading a vault needs no writes: where the folder can't be written (a full or read-only disk), a temporary one serves.
 """
@@ -14,10 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from tallac.errors import LocalStateError
-from tallac.local_files import make_private_folders
+from tallac.errors import CorruptObjectError, LocalStateError, UnsupportedFormatError, VaultNotFoundError
+from tallac.local_files import Durability, make_private_folders, replace
+from tallac.vault.format.header import Header, decode_header
 from tallac.vault.mutable.rollback import SEEN_FILE, SeenStates
 
+HEADER_FILE = "header"
 ROOM_MIN = 1 << 20
 """Where fewer bytes are free than this, writing might begin and not come to its end."""
 
@@ -43,6 +45,22 @@ class StateFolder(msgspec.Struct, frozen=True):
         """Throw a temporary folder away."""
         if self.is_temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remember_header(state: StateFolder, header: Header) -> None:
+    """Keep a vault's header, so that whoever has no writer key can write it anew as well; where it can't be kept, that is lost."""
+    path = state.folder / HEADER_FILE
+    with contextlib.suppress(OSError):
+        if not state.is_temporary and not (path.is_file() and path.read_bytes() == header.encode()):
+            replace(path, header.encode(), Durability.CONTENT)
+
+
+def remembered_header(folder: Path) -> Header | None:
+    """Return the header that a state folder keeps; None where it keeps none. It proves itself, as in the vault."""
+    try:
+        return decode_header((folder / HEADER_FILE).read_bytes(), str(folder))
+    except (OSError, CorruptObjectError, UnsupportedFormatError, VaultNotFoundError):
+        return None
 
 
 def open_state_folder(folder: Path, *, kept: str = SEEN_FILE, room: int = ROOM_MIN) -> StateFolder:

@@ -40,15 +40,12 @@ from tallac.interfaces import (
     WorkerRecipe,
 )
 from tallac.vault.check.below import check_below
-from tallac.vault.check.options import PackSubset
-from tallac.vault.check.read_data_progress import ReadDataProgress
-from tallac.vault.check.vault_check import structure_check
 from tallac.vault.components import VaultComponents
-from tallac.vault.format import FORMAT_VERSION
-from tallac.vault.format.header import HEADER_NAMES, Header, read_header, read_identity, write_header
+from tallac.vault.format.header import HEADER_NAMES, Header, prove, read_header, write_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
 from tallac.vault.format.links import require_issued
 from tallac.vault.format.nodes import NodeRef
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.format.tables import TableDirectory
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
@@ -72,7 +69,7 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
 
     Raises:
         VaultNotFoundError: Something else is there already.
-        CorruptObjectError: What is there was made with another key.
+        CorruptObjectError, AuthorityError: What is there was made with another key.
     """
     present = {item.name for item in backend.list("") if not item.name.startswith(RESERVE_PREFIX)}
     if present and (key is None or not present <= _MADE_FIRST):
@@ -80,12 +77,13 @@ def create_vault(backend: Backend, *, key: WriterKey | None = None, randomness: 
     key = key or make_writer_key(randomness)
     try:
         # The header comes last: what has one is whole.
-        Register(backend, "roots", key.keeper_key.roots, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
-        Register(backend, "index", key.locator_key.structure_key, NoMemory(), randomness).swap(
-            lambda text: None if text == b"" else b""
-        )
+        structure = Structure(key, Signers.of(key))
+        for name, secret in (("roots", key.keeper_key.roots), ("index", structure.secret)):
+            Register(backend, name, secret, structure, NoMemory(), randomness).swap(lambda text: None if text == b"" else b"")
         begun = present.intersection(HEADER_NAMES)
-        write_header(backend, read_header(backend) if begun else Header(FORMAT_VERSION, randomness(16).hex()), except_for=begun)
+        if begun:
+            prove(read_header(backend), key, backend.location())
+        write_header(backend, Header.of(key), except_for=begun)
     except ConflictError:
         raise VaultNotFoundError(f"{backend.location()} is not empty: another vault was created there meanwhile") from None
     Reserve(backend, randomness).fit(0)
@@ -97,26 +95,29 @@ def open_vault(
     key: WriterKey | KeeperKey | LocatorKey,
     *,
     state: Path,
-    identity: str | None = None,
+    header: Header | None = None,
     clock: Clock | None = None,
     randomness: Randomness = os.urandom,
+    client: Callable[[], str] = lambda: "",
 ) -> Vault:
-    """Open a vault with one of its keys.
+    """Open a vault with one of its keys, once the key has proved that it is one.
 
     Args:
         backend: Where it is.
         key: What the caller may do with it.
         state: A folder for the index copy and for what this machine has seen; made where missing. Losing it costs time, and the
             protection from a vault that was rolled back.
-        identity: The vault's, where it was read just now.
+        header: The vault's, where it was read just now.
         clock: The time; a test bends it.
         randomness: Likewise.
+        client: Gives what people call this machine: who waits for its sessions sees it.
 
     Raises:
         VaultNotFoundError, UnsupportedFormatError, CorruptObjectError: There is no vault that this Tallac can use.
+        AuthorityError: The key is none of this vault's; nothing was remembered.
     """
-    identity = identity or read_identity(backend)
-    return Vault(VaultComponents(backend, identity, key, state, clock or SystemClock(), randomness))
+    header = header or read_header(backend)
+    return Vault(VaultComponents(backend, header, key, state, clock or SystemClock(), randomness, client))
 
 
 class Vault:
@@ -216,7 +217,14 @@ class Vault:
         """See `tallac.interfaces.Grid`."""
         components = self.components
         key = components.require_writer_key()
-        registered = RegisteredSession.register(components.backend, key.keeper_key.roots, components.randomness, components.clock)
+        registered = RegisteredSession.register(
+            components.backend,
+            key.keeper_key.roots,
+            components.structure,
+            components.randomness,
+            components.clock,
+            components.client(),
+        )
         session = VaultSession(components, key, registered)
         try:
             with heartbeat(registered):
@@ -242,6 +250,10 @@ class Vault:
 
     def check_structure(self, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
+        from tallac.vault.check.options import PackSubset  # lazy import: only a check needs it
+        from tallac.vault.check.read_data_progress import ReadDataProgress  # lazy import: likewise
+        from tallac.vault.check.vault_check import structure_check  # lazy import: likewise
+
         check = structure_check(self.components, progress)
         check.check(ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None)
         return check.report

@@ -280,7 +280,7 @@ def test_an_empty_secret(folders: Folders) -> None:
 def test_a_malformed_key(workspace: Workspace, folders: Folders, tmp_path: Path) -> None:
     """A vault key with a typing error is refused, and not shown."""
     aliases_of(workspace).create("tallac")
-    (tmp_path / "key").write_text("tallac-locator-1:zzzz")
+    (tmp_path / "key").write_text("tallac-locator-2:zzzz")
     with pytest.raises(CapError) as caught:
         Workspace(
             Folders.under(tmp_path / "s"), GridOptions(vault=str(folders.vault), vault_key_file=str(tmp_path / "key"))

@@ -8,7 +8,6 @@ import pytest
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import (
     DirectoryReadCap,
-    FileReadCap,
     ImmutableDirectory,
     ImmutableFile,
     MutableDirectoryRead,
@@ -19,16 +18,16 @@ from tallac.caps import (
 from tallac.crypto.sealing import open_sealed
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, CorruptObjectError, DamageError, MissingObjectError
-from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_file, read_tree
+from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FooterEntry, decode_body
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.format.links import Link, LinkKind, decode_links
 from tallac.vault.format.nodes import NodeRef
 from tallac.vault.format.objects import Kind, object_name_of, open_content
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
-from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.packs.pack import StoredPacks, pack_path
 from tallac.vault.vault import Vault, create_vault, open_vault
@@ -59,9 +58,14 @@ def sample(tmp_path: Path) -> Sample:
     return Sample(backend, key, target, snapshot)
 
 
+def structure_of(sample: Sample, key: WriterKey | KeeperKey | LocatorKey) -> Structure:
+    """Return what the holder of a key checks stamps with."""
+    return Structure(key, Signers.of(sample.key))
+
+
 def stored_objects(sample: Sample, key: LocatorKey) -> Iterator[tuple[FooterEntry, bytes, bytes]]:
     """Give all objects that a locator key's holder finds, with their sealed contents and links."""
-    packs = StoredPacks(sample.backend, key.structure_key)
+    packs = StoredPacks(sample.backend, structure_of(sample, key))
     for pack in packs.footers(packs.sizes()):
         whole = sample.backend.get(pack_path(pack.name))
         for stored in decode_body(pack.body):
@@ -72,7 +76,7 @@ def stored_objects(sample: Sample, key: LocatorKey) -> Iterator[tuple[FooterEntr
 def walk(vault: Vault, keeper: KeeperKey, backend: MemoryBackend) -> set[Link]:
     """Follow all links from all roots, as a keeper does."""
     slots = Slots(backend, keeper.locator_key, NoMemory(), os.urandom)
-    roots = Roots(Register(backend, "roots", keeper.roots, NoMemory(), os.urandom)).read()
+    roots = vault.components.require_roots().read()
     waiting = [Link(LinkKind.SLOT, root.storage_index, root.fingerprint) for root in roots]
     found: set[Link] = set()
     while waiting:
@@ -100,12 +104,12 @@ def find(vault: Vault, cap: DirectoryReadCap, *path: bytes) -> Entry:
 
 
 def test_a_keeper_marks_everything(sample: Sample, tmp_path: Path) -> None:
-    """From the roots, with links alone, a keeper reaches each stored object, and knows it by its name."""
-    keeper = KeeperKey(sample.key.keeper_key.secret)
+    """From the roots, with links alone, a keeper reaches each stored object, and knows its bytes by their hash."""
+    keeper = KeeperKey(sample.key.keeper_key.secret, sample.key.vault)
     vault = open_vault(sample.backend, keeper, state=tmp_path / "keeper")
     links = walk(vault, keeper, sample.backend)
-    marked = {object_name_of(keeper.locator_key.naming, link.storage_index) for link in links if link.kind is not LinkKind.SLOT}
-    assert marked == {stored.name for stored, _, _ in stored_objects(sample, keeper.locator_key)}
+    marked = {link.hash for link in links if link.kind is not LinkKind.SLOT}
+    assert marked == {stored.hash for stored, _, _ in stored_objects(sample, keeper.locator_key)}
     slots = {
         f"slots/{object_name_of(keeper.locator_key.naming, link.storage_index).hex()}"
         for link in links
@@ -116,11 +120,12 @@ def test_a_keeper_marks_everything(sample: Sample, tmp_path: Path) -> None:
 
 def test_a_keeper_opens_no_content(sample: Sample, tmp_path: Path) -> None:
     """Nothing that a keeper has or finds opens any content: neither keys, nor links, nor what the frame says."""
-    keeper = KeeperKey(sample.key.keeper_key.secret)
+    keeper = KeeperKey(sample.key.keeper_key.secret, sample.key.vault)
     locator = keeper.locator_key
     vault = open_vault(sample.backend, keeper, state=tmp_path / "keeper")
     links = walk(vault, keeper, sample.backend)
-    indexes = {object_name_of(locator.naming, link.storage_index): link.storage_index for link in links}
+    # A keeper does not even know the storage indexes of chunks; the attacker is given them here.
+    indexes = {object_name_of(locator.naming, index): index for index in all_indexes(sample, tmp_path)}
     secrets = {keeper.secret, keeper.roots, locator.secret, locator.naming, locator.structure_key}
     secrets |= {part for link in links for part in (link.storage_index, link.hash) if part}
     tried = 0
@@ -130,7 +135,7 @@ def test_a_keeper_opens_no_content(sample: Sample, tmp_path: Path) -> None:
             for secret in secrets:
                 tried += 1
                 with pytest.raises(CorruptObjectError):
-                    open_content(kind, secret[:16], index, sealed, is_compressed=False, size_max=1 << 26, codec=Codec())
+                    open_content(kind, secret[:16], index, sealed, size_max=1 << 26, codec=Codec())
         for secret in secrets:
             with pytest.raises(CorruptObjectError):
                 open_sealed((secret * 2)[:32], sealed, b"")
@@ -139,9 +144,9 @@ def test_a_keeper_opens_no_content(sample: Sample, tmp_path: Path) -> None:
 
 def test_a_keeper_opens_no_slot(sample: Sample, tmp_path: Path) -> None:
     """A keeper reads a slot's links and no entry; nor does he write, or make a session."""
-    keeper = KeeperKey(sample.key.keeper_key.secret)
+    keeper = KeeperKey(sample.key.keeper_key.secret, sample.key.vault)
     vault = open_vault(sample.backend, keeper, state=tmp_path / "keeper")
-    roots = Roots(Register(sample.backend, "roots", keeper.roots, NoMemory(), os.urandom)).read()
+    roots = vault.components.require_roots().read()
     for root in roots:
         for guess in (root.storage_index, root.fingerprint[:16], keeper.secret[:16]):
             with pytest.raises((CorruptObjectError, MissingObjectError)):
@@ -154,7 +159,7 @@ def test_a_keeper_opens_no_slot(sample: Sample, tmp_path: Path) -> None:
 
 def test_a_keeper_checks_all_there_is(sample: Sample, tmp_path: Path) -> None:
     """With verify caps a keeper checks that everything is there, and says what is not."""
-    vault = open_vault(sample.backend, KeeperKey(sample.key.keeper_key.secret), state=tmp_path / "keeper")
+    vault = open_vault(sample.backend, KeeperKey(sample.key.keeper_key.secret, sample.key.vault), state=tmp_path / "keeper")
     report = vault.check(sample.target.verify_cap, read_data=True)
     assert report.findings == []
     assert report.objects == len(list(stored_objects(sample, sample.key.locator_key)))
@@ -171,7 +176,7 @@ def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path
     writer = open_vault(sample.backend, sample.key, state=tmp_path / "writer")
     shared = find(writer, sample.snapshot, b"shared").cap
     assert isinstance(shared, ImmutableDirectory)
-    locator = LocatorKey(sample.key.locator_key.secret)
+    locator = LocatorKey(sample.key.locator_key.secret, sample.key.vault)
     vault = open_vault(sample.backend, locator, state=tmp_path / "reader")
     assert dict(read_tree(vault, shared)) == dict(flatten(SHARED))
     assert vault.check(shared, read_data=True).findings == []
@@ -186,11 +191,11 @@ def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path
             opened += 1
             continue
         # Without its key nobody even knows the storage index that the seal is bound to; the attacker is given it here.
-        for index in (*below, *_all_indexes(sample, tmp_path)):
+        for index in (*below, *all_indexes(sample, tmp_path)):
             for secret in held:
                 for kind in Kind:
                     with pytest.raises(CorruptObjectError):
-                        open_content(kind, secret[:16], index, sealed, is_compressed=False, size_max=1 << 26, codec=Codec())
+                        open_content(kind, secret[:16], index, sealed, size_max=1 << 26, codec=Codec())
         for secret in held:
             with pytest.raises(CorruptObjectError):
                 open_sealed((secret * 2)[:32], links, b"")
@@ -208,7 +213,7 @@ def test_a_shared_directory_is_all_that_is_shared(sample: Sample, tmp_path: Path
     frame = vault.check_structure(read_data=True)
     assert [finding.message for finding in frame.findings] == ["roots and sessions were not checked: that requires a keeper key"]
     for name in ("roots", "quarantine"):
-        register = Register(sample.backend, name, locator.structure_key, NoMemory(), os.urandom)
+        register = Register(sample.backend, name, locator.structure_key, structure_of(sample, locator), NoMemory(), os.urandom)
         if name == "roots":
             with pytest.raises(CorruptObjectError):
                 register.read()
@@ -231,24 +236,28 @@ def _root_of(cap: ImmutableFile) -> NodeRef:
     return NodeRef(b"", cap.key + cap.hash, cap.size)
 
 
-def _all_indexes(sample: Sample, tmp_path: Path) -> set[bytes]:
-    keeper = sample.key.keeper_key
-    vault = open_vault(sample.backend, keeper, state=tmp_path / "other keeper")
-    return {link.storage_index for link in walk(vault, keeper, sample.backend) if link.kind is not LinkKind.SLOT}
+def all_indexes(sample: Sample, tmp_path: Path) -> set[bytes]:
+    """Return the storage index of each object, as only who reads everything knows them."""
+    vault = open_vault(sample.backend, sample.key, state=tmp_path / "who reads everything")
+    assert isinstance(sample.snapshot, ImmutableDirectory)
+    return {storage_index_of(key[:16]) for key in (sample.snapshot.key, *_caps_below(vault, sample.snapshot))}
 
 
 def test_a_read_cap_alone_finds_nothing(sample: Sample, tmp_path: Path) -> None:
-    """Without the vault's locator key a read cap leads nowhere: no index opens, and no name is known."""
-    stranger = open_vault(sample.backend, LocatorKey(os.urandom(32)), state=tmp_path / "stranger")
-    with pytest.raises(DamageError):
-        list(stranger.read_directory(sample.snapshot))
-    with pytest.raises(DamageError):
-        list(stranger.read_directory(sample.target.read_cap))
-    assert stranger.components.index.count() == 0
-    writer = open_vault(sample.backend, sample.key, state=tmp_path / "writer")
-    cap = find(writer, sample.snapshot, b"private").cap
-    assert isinstance(cap, FileReadCap)
-    assert isinstance(read_file(stranger, cap), MissingObjectError)
+    """Without the vault's locator key a read cap leads nowhere: one that was made up is refused, and would open nothing."""
+    stranger = LocatorKey(os.urandom(32), sample.key.vault)
+    with pytest.raises(AuthorityError, match="somebody made it up"):
+        open_vault(sample.backend, stranger, state=tmp_path / "stranger")
+    assert not (tmp_path / "stranger").exists()
+    structure = structure_of(sample, stranger)
+    register = Register(sample.backend, "index", structure.secret, structure, NoMemory(), os.urandom)
+    with pytest.raises(CorruptObjectError):
+        register.read()
+    packs = StoredPacks(sample.backend, structure)
+    assert packs.sizes()
+    assert packs.footers(packs.sizes()) == []
+    with pytest.raises(MissingObjectError):
+        Slots(sample.backend, stranger, NoMemory(), os.urandom).read(sample.target.read_cap.verify_cap)
 
 
 def test_caps_of_another_grid(sample: Sample, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tallac.dag import Entry, Metadata, encode_cap
 from tallac.testing.determinism import FakeClock
 from tallac.testing.sample_vault import Tree, back_up, create_target, noise
 from tallac.vault.format.links import links_of_encoded
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable.sessions import RegisteredSession
 from tallac.vault.vault import create_vault, open_vault
 
@@ -56,7 +57,7 @@ def vault_folder(tmp_path: Path) -> Path:
             target, lambda entries: [*entries, Entry.of(CANARY, LiteralFile(CANARY), Metadata(user=CANARY.decode()))]
         )
     # A killed run has left its session, with the links of what it was about to enter.
-    session = RegisteredSession.register(backend, key.keeper_key.roots, os.urandom, FakeClock())
+    session = RegisteredSession.register(backend, key.keeper_key.roots, Structure(key, Signers.of(key)), os.urandom, FakeClock())
     session.commit(links_of_encoded(encode_cap(cap)))
     return folder
 

@@ -10,7 +10,7 @@ from tallac.errors import LocalStateError, RollbackDetectedError, StorePermissio
 from tallac.testing.readonly_backend import ReadOnlyBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.local_state import open_state_folder
-from tallac.vault.mutable.rollback import SEEN_FILE, SeenStates
+from tallac.vault.mutable.rollback import LOCK_FILE, SEEN_FILE, SeenStates
 from tallac.vault.vault import create_vault, open_vault
 
 TREE: Tree = {b"a": noise(1, 1000)}
@@ -26,7 +26,7 @@ def test_a_folder_that_can_be_written(tmp_path: Path) -> None:
     memory.check("slots/a", 3, b"three")
     state.save(memory)
     assert (state.folder / SEEN_FILE).stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in state.folder.iterdir()] == [SEEN_FILE]
+    assert sorted(path.name for path in state.folder.iterdir()) == [SEEN_FILE, LOCK_FILE]
 
 
 def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:

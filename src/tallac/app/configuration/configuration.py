@@ -12,13 +12,14 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import msgspec
 
 from tallac.app.configuration.folders import HOME_VARIABLE, make_private_folder
 from tallac.errors import ConfigurationError
-from tallac.local_files import Durability, replace
+from tallac.local_files import Durability, create, locked, replace
 
 # Who owns a file there, and with which rights, is said when they are mounted.
 _WITHOUT_MODES = frozenset({"9p", "cifs", "drvfs", "exfat", "fuseblk", "msdos", "ntfs", "ntfs3", "smb3", "vfat"})
@@ -182,6 +183,26 @@ class ConfigurationFile:
         except OSError as error:
             raise ConfigurationError(f"{self.path}: can't write the configuration ({error.strerror}); it is unchanged") from error
 
+    def keep_copy(self) -> Path:
+        """Keep the file as it is now beside itself, under a new name, durably. Only for who is in an `updating` block.
+
+        Raises:
+            ConfigurationError: It can't be kept; nothing was changed.
+        """
+        path = self._real_path()
+        try:
+            content = path.read_bytes()
+            for number in count(1):
+                kept = path.with_name(f"{path.name}.old{'' if number == 1 else f'-{number}'}")
+                with suppress(FileExistsError):
+                    create(kept, content)
+                    return kept
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.path}: can't keep a copy of the configuration ({error.strerror}); it is unchanged"
+            ) from error
+        raise AssertionError("numbers end")
+
     def _real_path(self) -> Path:
         """Return where the file is, behind all symbolic links; the links stay."""
         return Path(os.path.realpath(self.path))
@@ -264,33 +285,3 @@ def _trusted_owners() -> frozenset[int]:
 
 def _encode(configuration: Configuration) -> bytes:
     return msgspec.json.format(msgspec.json.encode(configuration, order="deterministic"), indent=2) + b"\n"
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _wait_for_lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-
-else:
-    import fcntl
-
-    def _wait_for_lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that this file stands for; wait while another process or thread has it.
-
-    The file is made where it is missing, readable by the user alone, and stays: to remove it would let two have the lock.
-
-    Raises:
-        OSError: The file can't be made or opened.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    try:
-        _wait_for_lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)

@@ -15,7 +15,8 @@ from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.errors import AliasError
 
 if TYPE_CHECKING:
-    from tallac.vault.access.envelopes import NamedCap
+    from tallac.vault.access.envelopes import Envelope, NamedCap
+    from tallac.vault.format.keys import EnvelopeKey
 
 
 class ImportedAlias(msgspec.Struct, frozen=True):
@@ -35,8 +36,8 @@ class ImportedAlias(msgspec.Struct, frozen=True):
 class AliasImport:
     """Adds what came from an envelope or a recovery kit to a configuration that is being updated.
 
-    Nothing that is there is lost: of two vault keys the stronger stays, and an alias whose name stands for something else here gets
-    a number after its name.
+    Nothing that is there is lost: of two vault keys the stronger stays, the user's own envelope is never exchanged for another, and
+    an alias whose name stands for something else here gets a number after its name. All keys have proved themselves before.
     """
 
     def __init__(self, configuration: Configuration, kept: SealedSecrets, identity: str) -> None:
@@ -45,8 +46,8 @@ class AliasImport:
         self._kept = kept
         self._identity = identity
 
-    def add_grid(self, location: str, key: VaultKey, envelope_key: str) -> None:
-        """Add the vault, its key, and the key of the user's envelope, "" for none."""
+    def add_vault(self, location: str, key: VaultKey) -> None:
+        """Add the vault and its key; of a known one, change the location, and the key where it is kept in the configuration."""
         known = self._configuration.grids.get(self._identity)
         if known is None:
             here = KnownGrid(location, key.danger_whole_text())
@@ -55,8 +56,26 @@ class AliasImport:
         else:
             here = msgspec.structs.replace(known, location=location)
         self._configuration.grids[self._identity] = here
-        if envelope_key:
-            self._kept.set_envelope_key(self._configuration, self._identity, envelope_key)
+
+    def may_use(self, envelope: Envelope, key: EnvelopeKey) -> bool:
+        """Whether an envelope may become the user's own, or is it: what the configuration has of the vault is sealed into that.
+
+        Whoever gave the passphrase to this user may open it too, so that it may become so only where it holds all of that already.
+        To be asked before anything is added.
+        """
+        known = self._configuration.grids.get(self._identity)
+        if known is None:
+            return True
+        present = self._kept.envelope_key(self._configuration, self._identity)
+        if present:
+            return present == key.danger_whole_text()
+        held = {cap for _, cap in envelope.aliases}
+        is_held = held.issuperset(self._kept.aliases_on(self._configuration, self._identity).values())
+        return is_held and envelope.holds(self._kept.vault_key(self._configuration, self._identity))
+
+    def use_envelope(self, key: EnvelopeKey) -> None:
+        """Make an envelope the user's own."""
+        self._kept.set_envelope_key(self._configuration, self._identity, key.danger_whole_text())
 
     def add_aliases(self, aliases: Iterable[NamedCap]) -> list[ImportedAlias]:
         """Add aliases on the vault, which the configuration knows, and return what each is called here.

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 BEGIN = "----- BEGIN TALLAC RECOVERY KIT -----"
 END = "----- END TALLAC RECOVERY KIT -----"
 KIT_SIZE_MAX = 16 << 20
-_FIRST_LINE = "tallac-kit 1"
+_KIT_FORMAT = "2"
+_FIRST_LINE = f"tallac-kit {_KIT_FORMAT}"
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -31,7 +32,7 @@ class RecoveryKit:
 
     Attributes:
         location: The URL where the vault was.
-        identity: The vault's 32 hexadecimal digits.
+        identity: The vault's 32 hexadecimal digits, which its key names too.
         key: The vault key.
         aliases: Names with the whole texts of their caps.
         targets: What was backed up to, as `ALIAS:PATH`, when the kit was made: its commands name them, and no line of it has them.
@@ -84,14 +85,16 @@ def _made_of(found: dict[str, str], aliases: list[NamedCap]) -> RecoveryKit:
     for word in ("tallac-kit", "location", "vault", "key"):
         if word not in found:
             raise MalformedKitError(f"the recovery kit is incomplete: the line that begins with {word!r} is missing")
-    if found["tallac-kit"] != "1":
-        raise MalformedKitError("a newer Tallac wrote this recovery kit; upgrade to use it")
+    if found["tallac-kit"] != _KIT_FORMAT:
+        raise MalformedKitError(f"another Tallac wrote this recovery kit, in form {found['tallac-kit'][:9]}; use the one that did")
     if not _IDENTITY.fullmatch(found["vault"]):
         raise MalformedKitError("the recovery kit's vault number has a typing error: it has 32 of the characters 0-9 and a-f")
     try:
         key = parse_vault_key(found["key"])
     except MalformedCapError as error:
         raise MalformedKitError(f"the recovery kit's key can't be read: {error}") from error
+    if key.vault.hex() != found["vault"]:
+        raise MalformedKitError("the recovery kit's key belongs to another vault than its line says; copy the kit again completely")
     return RecoveryKit(found["location"], found["vault"], key, tuple(aliases))
 
 

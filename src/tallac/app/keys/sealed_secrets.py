@@ -37,7 +37,7 @@ class SealedSecrets:
         """
         if not alias.cap.startswith(_SEALED):
             return alias.cap
-        return _open(self._key(configuration, alias.grid), alias.grid, alias.cap)
+        return _open(self.vault_key(configuration, alias.grid), alias.grid, alias.cap)
 
     def aliases_on(self, configuration: Configuration, identity: str) -> dict[str, str]:
         """Return the aliases on a grid with the whole texts of their caps."""
@@ -52,7 +52,7 @@ class SealedSecrets:
         known = configuration.grids.get(identity)
         if known is None or not known.envelope_key.startswith(_SEALED):
             return "" if known is None else known.envelope_key
-        return _open(self._key(configuration, identity), identity, known.envelope_key)
+        return _open(self.vault_key(configuration, identity), identity, known.envelope_key)
 
     def set_envelope_key(self, configuration: Configuration, identity: str, key: str) -> None:
         """Set the key of the user's envelope in a vault that the configuration knows."""
@@ -61,7 +61,7 @@ class SealedSecrets:
 
     def move_key(self, configuration: Configuration, identity: str, source: KeySource | None) -> None:
         """Take a vault's key from where it lies already, or for None keep it here; its other secrets are sealed or opened."""
-        key = self._key(configuration, identity)
+        key = self.vault_key(configuration, identity)
         aliases = self.aliases_on(configuration, identity)
         envelope_key = self.envelope_key(configuration, identity)
         text = key.danger_whole_text() if source is None else ""
@@ -76,10 +76,10 @@ class SealedSecrets:
         known = configuration.grids.get(identity)
         if known is None or known.key_source is None:
             return secret
-        from tallac.crypto.sealing import NONCE_SIZE, seal  # lazy import: see above
+        from tallac.crypto.sealing import SALT_SIZE, seal  # lazy import: see above
 
-        key = self._key(configuration, identity)
-        sealed = seal(key.configuration, self._randomness(NONCE_SIZE), secret.encode(), identity.encode())
+        key = self.vault_key(configuration, identity)
+        sealed = seal(key.configuration, self._randomness(SALT_SIZE), secret.encode(), identity.encode())
         return _SEALED + base64.b64encode(sealed).decode("ascii")
 
     def unseal(self, configuration: Configuration, identity: str, text: str) -> str:
@@ -88,9 +88,14 @@ class SealedSecrets:
         Raises:
             ConfigurationError: It can't be decrypted.
         """
-        return _open(self._key(configuration, identity), identity, text) if text.startswith(_SEALED) else text
+        return _open(self.vault_key(configuration, identity), identity, text) if text.startswith(_SEALED) else text
 
-    def _key(self, configuration: Configuration, identity: str) -> VaultKey:
+    def vault_key(self, configuration: Configuration, identity: str) -> VaultKey:
+        """Return the key of a vault that the configuration knows.
+
+        Raises:
+            ConfigurationError: It is missing or damaged.
+        """
         known: KnownGrid | None = configuration.grids.get(identity)
         if known is None:
             raise ConfigurationError(f"the key of vault {identity} is missing in the configuration; restore a copy of it")

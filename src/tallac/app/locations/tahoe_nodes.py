@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from tallac.app.configuration.configuration import locked
 from tallac.app.configuration.folders import Folders, make_private_folder
 from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
@@ -14,6 +13,7 @@ from tallac.app.locations.tahoe_urls import PLAIN_PREFIX, directory_of, is_tahoe
 from tallac.caps import Cap, parse
 from tallac.errors import AliasError, LocalStateError, MalformedCapError, UsageError
 from tallac.interfaces import Grid
+from tallac.local_files import locked
 from tallac.tahoe.node_directory import ROOT_ALIAS, NodeDirectory
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,18 +15,16 @@ from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.tahoe_urls import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
 from tallac.app.locations.urls import is_absent, is_store, parse_location, show_location, url_of_folder
 from tallac.app.secrets.secret_reader import SecretSource
-from tallac.errors import ConfigurationError, CorruptObjectError, MalformedCapError, UsageError, VaultNotFoundError
+from tallac.errors import ConfigurationError, MalformedCapError, UsageError, VaultNotFoundError
 from tallac.interfaces import Backend, Grid, Randomness
-from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key, parse_vault_key
 
 if TYPE_CHECKING:
     from tallac.app.locations.backends import Backends
+    from tallac.vault.format.header import Header
     from tallac.vault.vault import Vault
 
 VaultKey = WriterKey | KeeperKey | LocatorKey
-
-_IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 
 class Vaults:
@@ -136,7 +133,7 @@ class Vaults:
         location = self._options.vault if location is None else location
         url = url_of_folder(self._folders.vault) if location is None else self.locate(configuration, location)
         identity, where = self.identity_at(url), show_location(url)
-        if identity in configuration.grids:
+        if identity is not None and identity in configuration.grids:
             raise UsageError(
                 f"{where}: there is a vault already, and its key is known here; `tallac create-alias` creates an alias in it"
             )
@@ -182,19 +179,72 @@ class Vaults:
 
         Raises:
             VaultNotFoundError, StoreError: There is no vault.
+            AuthorityError: The key is none of this vault's.
         """
-        if self._options.gives_key:
-            return self._given_key()
-        known = configuration.grids.get(read_identity(self._backends().at(url)))
-        return None if known is None else self.parse_key(known)
+        header = self.header_at(url)
+        if header is None:
+            raise VaultNotFoundError(f"{show_location(url)}: no vault found")
+        known = configuration.grids.get(header.identity)
+        given = self._given_key() if self._options.gives_key else None
+        key = given if given is not None or known is None else self.parse_key(known)
+        if key is not None:
+            _prove(header, key, url)
+        return key
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
         """Return a function that opens a vault anew, for another thread; the caller closes what it returns. Raises as `open`."""
         from tallac.vault.vault import open_vault  # lazy import: a Tahoe-LAFS grid does without it
 
-        backend = self.backend_of(configuration, identity)
-        key = self.key_of(configuration, identity)
-        return partial(open_vault, backend, key, state=self._folders.state, identity=identity, randomness=self._randomness)
+        backend, header = self._found(configuration, identity)
+        return partial(
+            open_vault,
+            backend,
+            self.key_of(configuration, identity),
+            state=self._folders.state,
+            header=header,
+            randomness=self._randomness,
+            client=_client_name,
+        )
+
+    def require_copy(self, url: str, header: Header, key: VaultKey) -> None:
+        """Require that all that a vault begins with is at a location, and not older than what this machine has seen.
+
+        A header alone is there for everybody to copy.
+
+        Raises:
+            VaultNotFoundError: It is not all there.
+            RollbackDetectedError: It is older.
+        """
+        from tallac.vault.vault import open_vault  # lazy import: a Tahoe-LAFS grid does without it
+
+        with open_vault(self._backends().at(url), key, state=self._folders.state, header=header) as vault:
+            if vault.components.index_register.read() is None:
+                raise VaultNotFoundError(
+                    f"{show_location(url)}: there is only the header of this vault; give the location of all of it"
+                )
+            if vault.components.roots is not None:
+                vault.components.roots.read()
+
+    def url_of(self, configuration: Configuration, identity: str | None) -> str | None:
+        """Return the URL of a known grid, or for None of the chosen one, whether it is there or not. Raises as `chosen`."""
+        if self._options.vault is not None:
+            return self.locate(configuration, self._options.vault)
+        known = configuration.grids.get(self.chosen(configuration) if identity is None else identity)
+        return None if known is None else known.location
+
+    def remembered_header(self, configuration: Configuration, url: str) -> Header | None:
+        """Return the header of the vault that should be at a URL, as its writer key or this machine knows it; None without."""
+        from tallac.vault.format.header import Header  # lazy import: a Tahoe-LAFS grid does without it
+        from tallac.vault.local_state import remembered_header  # lazy import: likewise
+
+        known = [known for known in configuration.grids.values() if known.location == url]
+        if not self._options.gives_key and len(known) != 1:
+            return None
+        key = self._given_key() if self._options.gives_key else self.parse_key(known[0])
+        header = Header.of(key) if isinstance(key, WriterKey) else remembered_header(self._folders.state / key.vault.hex())
+        if header is not None:
+            _prove(header, key, url)
+        return header
 
     def backend_of(self, configuration: Configuration, identity: str) -> Backend:
         """Return the backend that a vault is in, once it is known to be there.
@@ -203,14 +253,17 @@ class Vaults:
             VaultNotFoundError: It is not where it was.
             UsageError: Another one is there.
         """
+        return self._found(configuration, identity)[0]
+
+    def _found(self, configuration: Configuration, identity: str) -> tuple[Backend, Header]:
         location = self.location_of(configuration, identity)
-        found = self.identity_at(location)
+        header = self.header_at(location)
         where = show_location(location)
-        if found is None:
+        if header is None:
             raise VaultNotFoundError(f"{where}: vault not found; attach its disk, or give its new location with --vault")
-        if found != identity:
+        if header.identity != identity:
             raise UsageError(f"{where}: this is another vault; give the location of the one you mean with --vault")
-        return self._backends().at(location)
+        return self._backends().at(location), header
 
     def parse_key(self, known: KnownGrid) -> VaultKey:
         """Read the key of a known vault.
@@ -272,13 +325,16 @@ class Vaults:
         return parse_vault_key(self._secrets.read_line(options.vault_key_file or "", "a vault key"))
 
     def _choose(self, configuration: Configuration, url: str) -> str:
-        identity = self.identity_at(url)
-        if identity is None:
+        header = self.header_at(url)
+        if header is None:
             raise VaultNotFoundError(f"{show_location(url)}: no vault found; `tallac create-alias NAME --vault FOLDER` creates one")
+        identity = header.identity
         if identity in self._given:
             return identity
         if self._options.gives_key:
-            self._given[identity] = KnownGrid(url, self._given_key().danger_whole_text())
+            key = self._given_key()
+            _prove(header, key, url)
+            self._given[identity] = KnownGrid(url, key.danger_whole_text())
         elif identity in configuration.grids:
             self._given[identity] = msgspec.structs.replace(configuration.grids[identity], location=url)
         else:
@@ -289,21 +345,22 @@ class Vaults:
         return identity
 
     def identity_at(self, url: str) -> str | None:
-        """Return the identity of the vault at a location; None where there is none.
+        """Return the identity of the vault at a location; None where there is none. Raises as `header_at`."""
+        header = self.header_at(url)
+        return None if header is None else header.identity
+
+    def header_at(self, url: str) -> Header | None:
+        """Return the header of the vault at a location; None where there is none. Anybody may have copied it there.
 
         Raises:
             StoreError: It can't be read, or is damaged.
         """
-        if is_absent(url):
-            return None
+        from tallac.vault.format.header import read_header  # lazy import: a Tahoe-LAFS grid does without it
+
         try:
-            identity = read_identity(self._backends().at(url))
+            return None if is_absent(url) else read_header(self._backends().at(url))
         except VaultNotFoundError:
             return None
-        if not _IDENTITY.fullmatch(identity):
-            # It becomes a folder's name, and the store that it comes from may be hostile.
-            raise CorruptObjectError(f"{show_location(url)}: the vault's header is damaged")
-        return identity
 
     def _make(self, configuration: Configuration, url: str) -> str:
         """Make a vault, or go on with one that a killed run began. Its key is durable before it is."""
@@ -324,10 +381,22 @@ class Vaults:
         configuration.unfinished[url] = key.danger_whole_text()
         self._file.write(configuration)
         create_vault(backend, key=key, randomness=self._randomness)
-        identity = read_identity(backend)
+        identity = key.vault.hex()
         configuration.grids[identity] = KnownGrid(url, configuration.unfinished.pop(url))
         self._file.write(configuration)
         return identity
+
+
+def _prove(header: Header, key: VaultKey, url: str) -> None:
+    from tallac.vault.format.header import prove  # lazy import: a Tahoe-LAFS grid does without it
+
+    prove(header, key, show_location(url))
+
+
+def _client_name() -> str:
+    import platform  # lazy import: only a session needs it
+
+    return platform.node()
 
 
 def vault_of(grid: Grid) -> Vault | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from tallac.app.locations.urls import is_absent
 from tallac.app.locations.vaults import require_vault, vault_of
 from tallac.app.operations.mirror import VaultMirror
 from tallac.app.workspace import Workspace
@@ -17,7 +18,7 @@ from tallac.transfer import find
 from tallac.vault.check.options import CheckOptions, PackSubset
 from tallac.vault.check.scrub import Scrub
 from tallac.vault.check.vault_check import check_vault
-from tallac.vault.format.header import read_identity, repair_headers
+from tallac.vault.format.header import read_header, repair_headers
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions, PruneReport
@@ -160,26 +161,35 @@ class VaultMaintenance:
             options = replace(options, mirror=self._workspace.backends.at(self._workspace.location_of(mirror)))
         if alias:
             alias = f"{alias.partition(':')[0]}:"
-            headers = self._bring_back_headers(alias, options)
-            if headers is not None and options.is_dry_run:
-                return headers
+        headers = self._bring_back_headers(alias, is_dry_run=options.is_dry_run)
+        if headers and options.is_dry_run:
+            return RepairReport(done=[f"{headers}; run the repair again to find other damage"])
         grid = self._workspace.resolve_vault(alias)
         message = f"{alias or 'this grid'}: Tallac repairs vaults only; use the grid's own tools"
         components = require_vault(grid, message).components
-        return Repair(components, options, progress).run(self._workspace.read_caps(grid))
+        report = Repair(components, options, progress).run(self._workspace.read_caps(grid))
+        report.done[:0] = [headers] if headers else []
+        return report
 
-    def _bring_back_headers(self, alias: str, options: RepairOptions) -> RepairReport | None:
-        """Write both headers anew if they are lost and the configuration knows the vault's identity; None if they are there."""
-        url = self._workspace.location_of(alias)
+    def _bring_back_headers(self, alias: str, *, is_dry_run: bool) -> str:
+        """Write both headers anew if they are lost, and the writer key or this machine knows them; return what was done."""
+        url = self._workspace.vault_url(alias)
+        if url is None or is_absent(url):
+            return ""
         backend = self._workspace.backends.at(url)
         try:
-            read_identity(backend)
-        except (VaultNotFoundError, CorruptObjectError):
+            read_header(backend)
+        except (VaultNotFoundError, CorruptObjectError) as error:
             if not any(True for _ in backend.list("registers/")):
-                raise
-            repair_headers(backend, self._workspace.identity_of(alias), is_dry_run=options.is_dry_run)
-            return RepairReport(done=["rewritten: both headers; run the repair again to find other damage"])
-        return None
+                return ""  # There is none; whatever opens it says so.
+            header = self._workspace.remembered_header(url)
+            if header is None:
+                raise CorruptObjectError(
+                    f"{error}; only the writer key, or a machine that has used this vault before, can bring the header back"
+                ) from error
+            repair_headers(backend, header, is_dry_run=is_dry_run)
+            return "rewritten: both headers"
+        return ""
 
     def scrub(self, location: str, *, progress: Callable[[CheckReport], None] | None = None) -> CheckReport:
         """Compare each object of a vault, given as a folder, a URL or an alias, with the hash in its name; no key is needed.

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tallac.app.configuration.configuration import Configuration
+from tallac.app.configuration.configuration import Configuration, KnownGrid
 from tallac.app.keys.imported_keys import AliasImport, ImportedAlias
 from tallac.app.keys.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
 from tallac.app.keys.recovery_kit_page import kit_text, write_kit
 from tallac.app.locations.snapshot_paths import find_targets
 from tallac.app.locations.urls import show_location
+from tallac.app.locations.vaults import VaultKey
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.secrets.secret_reader import STANDARD_INPUT
 from tallac.app.workspace import Workspace
@@ -22,6 +23,8 @@ from tallac.errors import AuthorityError, LocalStateError, MalformedKitError, St
 from tallac.transfer import Place
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile, NamedCap
 from tallac.vault.access.passphrases import Passphrases
+from tallac.vault.format.header import Header, prove
+from tallac.vault.format.keys import EnvelopeKey
 
 
 class Recovery:
@@ -38,16 +41,17 @@ class Recovery:
         Raises:
             VaultNotFoundError: There is no vault.
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
+            AuthorityError: It leads to a key that is none of this vault's.
         """
         url = self._workspace.location_of(location)
-        identity = self._vault_at(url)
-        passphrases = Passphrases(self._workspace.backends.at(url), identity, randomness=os.urandom, clock=SystemClock())
+        header = self._header_at(url)
+        backend = self._workspace.backends.at(url)
+        passphrases = Passphrases(backend, header.identity, randomness=os.urandom, clock=SystemClock())
         # Nobody is asked for what opens nothing.
         passphrases.require_any()
         key = passphrases.open(read())
-        envelope = EnvelopeFile(self._workspace.backends.at(url), identity, key, os.urandom).read()
-        with self._workspace.file.updating() as configuration:
-            return self._add(configuration, identity, url, envelope, key.danger_whole_text())
+        envelope = EnvelopeFile(backend, header.identity, key, os.urandom).read()
+        return self._enter(header, envelope, key, url, may_move=True)
 
     def connect_with_kit(self, kit: RecoveryKit, location: str | None = None) -> list[ImportedAlias]:
         """Take over what a recovery kit says; the vault may have moved to a location since.
@@ -55,13 +59,13 @@ class Recovery:
         Raises:
             VaultNotFoundError: The vault is not there.
             UsageError: Another vault is there.
+            AuthorityError: The kit's key is none of this vault's.
         """
         url = self._workspace.location_of(kit.location if location is None else location)
-        identity = self._vault_at(url)
-        if identity != kit.identity:
+        header = self._header_at(url)
+        if header.identity != kit.identity:
             raise UsageError(f"{show_location(url)}: this is not the vault of the recovery kit")
-        with self._workspace.file.updating() as configuration:
-            return self._add(configuration, identity, url, Envelope(kit.key, frozenset(kit.aliases)), "")
+        return self._enter(header, Envelope(kit.key, frozenset(kit.aliases)), None, url, may_move=location is not None)
 
     def read_kit(self, file: str) -> RecoveryKit:
         """Read a recovery kit from a file, or from standard input for `-`.
@@ -111,17 +115,58 @@ class Recovery:
         """
         write_kit(kit, Path(file))
 
-    def _add(
-        self, configuration: Configuration, identity: str, url: str, envelope: Envelope, envelope_key: str
+    def _enter(
+        self, header: Header, envelope: Envelope, envelope_key: EnvelopeKey | None, url: str, *, may_move: bool
     ) -> list[ImportedAlias]:
-        aliases = AliasImport(configuration, self._workspace.sealed, identity)
-        known = configuration.grids.get(identity)
-        here = None if known is None else Envelope(self._workspace.vaults.parse_key(known), frozenset())
-        aliases.add_grid(url, envelope.key if here is None else envelope.joined(here).key, envelope_key)
-        return aliases.add_aliases(envelope.aliases)
+        """Enter into the configuration what was brought, once it has proved itself.
 
-    def _vault_at(self, url: str) -> str:
-        identity = self._workspace.vaults.identity_at(url)
-        if identity is None:
+        Args:
+            header: That of the vault at the URL. Anybody may have copied it there, but nobody can make it up.
+            envelope: What was brought.
+            envelope_key: The key of the envelope that this comes from; None for a kit.
+            url: Where the vault was found.
+            may_move: The user has said that it is there, so that it takes the place of where it is known to be.
+        """
+        workspace, where = self._workspace, show_location(url)
+        prove(header, envelope.key, where)
+        with workspace.file.updating() as configuration:
+            known = configuration.grids.get(header.identity)
+            entering = AliasImport(configuration, workspace.sealed, header.identity)
+            is_own = envelope_key is not None and entering.may_use(envelope, envelope_key)
+            key, location = envelope.key, url
+            if known is not None:
+                here = workspace.vaults.parse_key(known)
+                prove(header, here, where)
+                key = envelope.joined(Envelope(here, frozenset())).key
+                location = self._location_of_known(known, url, header, key, may_move=may_move)
+                if location != known.location or type(key) is not type(here):
+                    kept = workspace.file.keep_copy()
+                    self._warn(f"the configuration as it was before is kept in {kept}")
+            entering.add_vault(location, key)
+            if is_own and envelope_key is not None:
+                entering.use_envelope(envelope_key)
+            elif envelope_key is not None and not workspace.sealed.envelope_key(configuration, header.identity):
+                self._warn(
+                    "that passphrase may be somebody else's too, so what this machine has of the vault does not come behind it; "
+                    "`tallac add-passphrase` sets one of your own"
+                )
+            return entering.add_aliases(envelope.aliases)
+
+    def _location_of_known(self, known: KnownGrid, url: str, header: Header, key: VaultKey, *, may_move: bool) -> str:
+        """Return where a known vault is from now on: at the new place if the user says so and it is more than a header."""
+        if url == known.location:
+            return url
+        if not may_move:
+            self._warn(
+                f"the vault stays at {show_location(known.location)}; if it is at {show_location(url)} now, give that location too"
+            )
+            return known.location
+        self._workspace.vaults.require_copy(url, header, key)
+        self._warn(f"the vault was at {show_location(known.location)}, and is used at {show_location(url)} from now on")
+        return url
+
+    def _header_at(self, url: str) -> Header:
+        header = self._workspace.vaults.header_at(url)
+        if header is None:
             raise VaultNotFoundError(f"{show_location(url)}: no vault found; give the folder or URL that holds it")
-        return identity
+        return header

@@ -54,7 +54,7 @@ class UserEnvelopes:
         with self._workspace.file.updating() as configuration:
             self._workspace.vaults.remember(configuration, identity)
             if not configuration.grids[identity].envelope_key:
-                key = EnvelopeKey(os.urandom(KEY_SIZE)).danger_whole_text()
+                key = EnvelopeKey(os.urandom(KEY_SIZE), bytes.fromhex(identity)).danger_whole_text()
                 self._workspace.sealed.set_envelope_key(configuration, identity, key)
 
     def key(self, configuration: Configuration, identity: str) -> EnvelopeKey:

@@ -53,6 +53,8 @@ def mirror(
         report = context.client.vault.mirror(
             source, mirror, options, only=only, progress=lambda report: line.show(mirror_work(report), json_report(report))
         )
+    for message in report.ignored:
+        context.output.note(message)
     for message in report.problems:
         context.output.warn(message)
     if report.problems:

@@ -34,9 +34,9 @@ def repair(context: CommandContext, alias: str, mirror: str | None, dry_run: boo
     Headers, index and roots are rebuilt from what is left. Damaged and lost packs are copied from a
     mirror, if one is given. Otherwise damaged packs are moved to the folder damaged/ with all their
     bytes, intact objects in them are stored again, and the next backup stores the rest again.
-    Nothing that could be restored before is lost. A keeper key is enough, except for looking into
-    damaged packs. If anything is still missing at the end, it is reported, and the exit status is
-    1.
+    Nothing that could be restored before is lost. A keeper key is enough; with read caps, what
+    somebody stored under the name of other content is found and taken out of use as well. If
+    anything is still missing at the end, it is reported, and the exit status is 1.
     """
     options = RepairOptions(dry_run, is_quick=quick, ends_sessions=remove_stale_sessions)
     with ProgressLine(context.output) as line:

@@ -26,6 +26,13 @@ def prune_and_report(context: CommandContext, alias: str, options: PruneOptions,
         report = context.client.vault.prune(alias, options, progress=show)
     for message in report.skipped:
         context.output.warn(message)
+    for message in report.ignored:
+        context.output.note(message)
+    if report.missing_objects:
+        context.output.warn(
+            f"{pluralize(report.missing_objects, 'object')} in use can't be found in any pack that is there; "
+            "`tallac check` names what is hit, and `tallac repair` and the next backup heal what they can"
+        )
     if report.unmoved_packs:
         context.output.warn(
             f"{pluralize(report.unmoved_packs, 'pack')} could not be emptied, because there is no room to move what is in use; "

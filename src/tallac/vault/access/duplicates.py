@@ -72,13 +72,23 @@ def check_duplicates(backend: Backend, names: Iterable[str]) -> Iterator[Finding
     for path in sorted({without_copy(name) for name in names}):
         read_errors = {name: _damage_of(backend, name) for name in duplicate_paths(path)}
         wrong = {name: message for name, message in read_errors.items() if message is not None}
-        if len(wrong) == 1:
+        if set(wrong.values()) == {_MISSING, _DAMAGED}:
+            # What was yours had two copies. Whoever can add may have put this there.
+            yield Finding(
+                None, f"{path} is none of the vault's objects, or all that is left of one; ignored", damaged=False, stored=path
+            )
+        elif len(wrong) == 1:
             name, message = next(iter(wrong.items()))
             sentence = f"{name} is {message}; the other copy is used meanwhile, and `tallac repair` rewrites it"
             yield Finding(None, sentence, damaged=message == _DAMAGED, stored=name)
         elif _DAMAGED in wrong.values():
-            lost = f"no copy of {path} is intact: set your passphrases again with `tallac change-passphrase`"
+            lost = f"no copy of {path} is intact: if it was yours, set your passphrases again with `tallac change-passphrase`"
             yield Finding(None, lost, stored=path)
+
+
+def is_lost(backend: Backend, name: str) -> bool:
+    """Whether no copy of the object that has this name, or of which it is a copy, is whole."""
+    return all(_damage_of(backend, each) is not None for each in duplicate_paths(without_copy(name)))
 
 
 def copy_duplicates(source: Backend, mirror: Backend, prefixes: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
 from tallac.errors import ConflictError, CorruptObjectError, MalformedCapError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend, Expect, Randomness, Version
 from tallac.vault.access.duplicates import CHECK_SIZE, add_check, duplicate_paths, take_check
@@ -47,6 +47,10 @@ class Envelope:
         stronger = max(self.key, other.key, key=lambda key: _STRENGTH.index(type(key)))
         return Envelope(stronger, self.aliases | other.aliases)
 
+    def holds(self, key: WriterKey | KeeperKey | LocatorKey) -> bool:
+        """Whether the envelope's own key allows all that another key of the vault does."""
+        return _STRENGTH.index(type(self.key)) >= _STRENGTH.index(type(key))
+
     def without(self, aliases: Callable[[NamedCap], bool]) -> Envelope:
         """Return what is in this one alone."""
         return Envelope(self.key, frozenset(named for named in self.aliases if not aliases(named)))
@@ -74,7 +78,8 @@ class EnvelopeFile:
         self._backend = backend
         self._key = key.content
         self._randomness = randomness
-        self._context = b"envelope" + bytes((FORMAT_VERSION,)) + bytes.fromhex(identity) + self.path.encode("ascii")
+        self._vault = bytes.fromhex(identity)
+        self._context = b"envelope" + bytes((FORMAT_VERSION,)) + self._vault + self.path.encode("ascii")
 
     def read(self) -> Envelope:
         """Read what is in either copy.
@@ -132,12 +137,16 @@ class EnvelopeFile:
     def _encode(self, envelope: Envelope) -> bytes:
         plain = msgspec.msgpack.encode(_Plain(envelope.key.danger_whole_text(), sorted(envelope.aliases)))
         padded = pad_plain(plain, Codec(), SEAL_OVERHEAD + CHECK_SIZE)
-        return add_check(seal_checked(self._key, self._randomness(NONCE_SIZE), padded, self._context))
+        return add_check(seal_checked(self._key, self._randomness(SALT_SIZE), padded, self._context))
 
     def _decode(self, body: bytes) -> Envelope:
         try:
-            plain = msgspec.msgpack.decode(unpad_plain(open_sealed(self._key, body, self._context), Codec()), type=_Plain)
-            return Envelope(parse_vault_key(plain.key), frozenset(plain.aliases))
+            padded = open_sealed(self._key, body, self._context)
+            plain = msgspec.msgpack.decode(unpad_plain(padded, Codec(), SEAL_OVERHEAD + CHECK_SIZE), type=_Plain)
+            key = parse_vault_key(plain.key)
+            if key.vault != self._vault:
+                raise MalformedObjectError(f"the vault's {self.path} holds the key of another vault")
+            return Envelope(key, frozenset(plain.aliases))
         except (msgspec.MsgspecError, MalformedCapError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedObjectError(f"the vault's {self.path} does not follow the format: {error}") from None
 

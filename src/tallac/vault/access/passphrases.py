@@ -13,8 +13,8 @@ import struct
 import msgspec
 
 from tallac.crypto.hashing import keyed, tag_key
-from tallac.crypto.passphrases import SALT_SIZE, PassphraseCost, stretch
-from tallac.crypto.sealing import NONCE_SIZE, open_sealed, seal_checked
+from tallac.crypto.passphrases import SALT_SIZE as ARGON2_SALT_SIZE, PassphraseCost, stretch
+from tallac.crypto.sealing import SALT_SIZE, open_sealed, seal_checked
 from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
 from tallac.interfaces import Backend, Clock, Expect, Randomness
 from tallac.vault.access.duplicates import add_check, duplicate_paths, read_duplicated, without_copy
@@ -27,12 +27,14 @@ LABEL_SIZE_MAX = 200
 COST = PassphraseCost(memory_kib=128 << 10, passes=4, lanes=4)
 MEMORY_KIB_MAX = 1 << 20
 WORK_KIB_MAX = 4 << 20
+STORED_SIZE_MAX = 1024
+"""Longer objects are none of a passphrase; the longest of these has less than half of it."""
 LANES_MAX = 16
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _ALGORITHM = "argon2id"
-_COMMITMENT_TAG = tag_key("tallac vault 1 passphrase commitment")
-_KEY_TAG = tag_key("tallac vault 1 passphrase key")
+_COMMITMENT_TAG = tag_key("tallac vault 2 passphrase commitment")
+_KEY_TAG = tag_key("tallac vault 2 passphrase key")
 _MADE = struct.Struct(">Q")
 
 
@@ -65,6 +67,13 @@ class PassphraseInfo(msgspec.Struct, frozen=True):
     made_ns: int
 
 
+class _Found(msgspec.Struct):
+    """All that lies among the passphrases: objects that can be tried, by path, and what is wrong with the others."""
+
+    stored: dict[str, _Stored]
+    unusable: list[str]
+
+
 class Passphrases:
     """The passphrases of one vault, of all its users."""
 
@@ -78,29 +87,49 @@ class Passphrases:
         self._clock = clock
         self._cost = cost
 
-    def paths(self) -> list[str]:
-        """Name the objects that passphrases open, whoever set them."""
-        names = (without_copy(item.name) for item in self._backend.list(PASSPHRASE_PREFIX))
-        return sorted({name for name in names if _NAME.fullmatch(name.removeprefix(PASSPHRASE_PREFIX))})
+    def _found(self) -> _Found:
+        """Read all of them; what does not follow the format is passed over, since everybody may have put it there who can add."""
+        found = _Found({}, [])
+        sizes: dict[str, int] = {}
+        for item in self._backend.list(PASSPHRASE_PREFIX):
+            path = without_copy(item.name)
+            if _NAME.fullmatch(path.removeprefix(PASSPHRASE_PREFIX)):
+                sizes[path] = max(item.size, sizes.get(path, 0))
+        for path, size in sorted(sizes.items()):
+            try:
+                if size > STORED_SIZE_MAX:
+                    raise MalformedObjectError(f"the vault's {path} is too long for a passphrase")
+                stored = self._read(path)
+            except CorruptObjectError as error:
+                found.unusable.append(str(error))
+            else:
+                if stored is not None:
+                    found.stored[path] = stored
+        return found
 
-    def require_any(self) -> list[str]:
-        """Name the objects that passphrases open, of which there must be one, and not too many to try.
+    def require_any(self) -> None:
+        """Require that there is something that a passphrase opens, and not too much of it to try.
 
         Raises:
             WrongPassphraseError: There is none.
+            CorruptObjectError: There is none that is whole.
             StoreError: There are too many.
         """
-        paths = self.paths()
+        self._require_any(self._found())
+
+    def _require_any(self, found: _Found) -> None:
         where = self._backend.location()
-        if not paths:
+        if not found.stored and found.unusable:
+            raise CorruptObjectError(f"{where}: no passphrase of this vault can be tried{_but(found)}; use --recovery-kit FILE")
+        if not found.stored:
             raise WrongPassphraseError(
                 f"{where}: no passphrase is set on this vault; use --recovery-kit FILE, or bring back a copy of the configuration"
             )
-        if len(paths) > PASSPHRASES_MAX:
+        if len(found.stored) > PASSPHRASES_MAX:
             raise StoreError(
-                f"{where}: this vault holds {len(paths)} passphrases, more than Tallac ever sets: somebody has added others"
+                f"{where}: this vault holds {len(found.stored)} passphrases, more than Tallac ever sets: somebody has "
+                "added others; use --recovery-kit FILE"
             )
-        return paths
 
     def add(self, passphrase: str, label: str, key: EnvelopeKey) -> str:
         """Add a passphrase that opens an envelope, and return its object's name; durable when this returns.
@@ -110,10 +139,10 @@ class Passphrases:
         """
         if not label.isprintable() or not 0 < len(label.encode("utf-8", "replace")) <= LABEL_SIZE_MAX:
             raise UsageError(f"a label has at most {LABEL_SIZE_MAX} bytes and no control characters")
-        if len(self.paths()) >= PASSPHRASES_MAX:
+        if len(self._found().stored) >= PASSPHRASES_MAX:
             raise UsageError(f"this vault has {PASSPHRASES_MAX} passphrases, the maximum: remove one first")
         path = PASSPHRASE_PREFIX + self._randomness(16).hex()
-        salt = self._randomness(SALT_SIZE)
+        salt = self._randomness(ARGON2_SALT_SIZE)
         stretched = stretch(passphrase, salt, self._cost)
         text = _MADE.pack(self._clock.now_ns()) + label.encode("utf-8", "replace").ljust(LABEL_SIZE_MAX, b"\0")
         stored = _Stored(
@@ -124,9 +153,9 @@ class Passphrases:
             salt=salt,
             commitment=keyed(_COMMITMENT_TAG, stretched),
             sealed_key=seal_checked(
-                keyed(_KEY_TAG, stretched), self._randomness(NONCE_SIZE), key.secret, self._context("passphrase", path)
+                keyed(_KEY_TAG, stretched), self._randomness(SALT_SIZE), key.secret, self._context("passphrase", path)
             ),
-            sealed_label=seal_checked(key.labels, self._randomness(NONCE_SIZE), text, self._context("label", path)),
+            sealed_label=seal_checked(key.labels, self._randomness(SALT_SIZE), text, self._context("label", path)),
         )
         for name in duplicate_paths(path):
             self._backend.put(name, add_check(msgspec.msgpack.encode(stored)), expect=Expect.ABSENT)
@@ -139,33 +168,30 @@ class Passphrases:
             WrongPassphraseError: It leads to none.
             CorruptObjectError: It leads to none, and one that it might have opened is damaged.
         """
-        paths = self.require_any()
+        found = self._found()
+        self._require_any(found)
         where = self._backend.location()
-        damage: CorruptObjectError | None = None
-        for path in paths:
+        for path, stored in found.stored.items():
             try:
-                key = self._open_one(path, passphrase)
+                key = self._open_one(path, stored, passphrase)
             except CorruptObjectError as error:
-                damage = error
+                found.unusable.append(str(error))
                 continue
             if key is not None:
                 return key
-        if damage is not None:
-            raise CorruptObjectError(
-                f"{where}: this passphrase fits none that can be tried, and one of {len(paths)} can't be tried: {damage}"
-            )
+        if found.unusable:
+            raise CorruptObjectError(f"{where}: this passphrase fits none that can be tried{_but(found)}")
         raise WrongPassphraseError(f"{where}: wrong passphrase")
 
     def of(self, key: EnvelopeKey) -> list[PassphraseInfo]:
         """List the passphrases that lead to an envelope, the oldest first; without other users', and without damaged ones."""
         found = []
-        for path in self.paths():
+        for path, stored in self._found().stored.items():
             try:
-                stored = self._read(path)
-                text = None if stored is None else open_sealed(key.labels, stored.sealed_label, self._context("label", path))
+                text = open_sealed(key.labels, stored.sealed_label, self._context("label", path))
             except CorruptObjectError:
-                continue  # Another user's label does not open; a damaged object is what `check` tells of.
-            if text is not None and len(text) == _MADE.size + LABEL_SIZE_MAX:
+                continue  # Another user's label does not open.
+            if len(text) == _MADE.size + LABEL_SIZE_MAX:
                 label = text[_MADE.size :].rstrip(b"\0").decode("utf-8", "replace")
                 found.append(PassphraseInfo(path, label, *_MADE.unpack_from(text)))
         return sorted(found, key=lambda known: (known.made_ns, known.path))
@@ -175,10 +201,7 @@ class Passphrases:
         for name in duplicate_paths(path):
             self._backend.delete(name)
 
-    def _open_one(self, path: str, passphrase: str) -> EnvelopeKey | None:
-        stored = self._read(path)
-        if stored is None:
-            return None  # It was removed meanwhile.
+    def _open_one(self, path: str, stored: _Stored, passphrase: str) -> EnvelopeKey | None:
         stretched = stretch(passphrase, stored.salt, stored.cost)
         # AES-GCM alone would let whoever made the object find a ciphertext that opens under several passphrases at once
         # (Len, Grubbs and Ristenpart, "Partitioning Oracle Attacks", USENIX Security 2021).
@@ -187,7 +210,7 @@ class Passphrases:
         secret = open_sealed(keyed(_KEY_TAG, stretched), stored.sealed_key, self._context("passphrase", path))
         if len(secret) != KEY_SIZE:
             raise MalformedObjectError(f"the vault's {path} holds no envelope key")
-        return EnvelopeKey(secret)
+        return EnvelopeKey(secret, self._identity)
 
     def _read(self, path: str) -> _Stored | None:
         body = read_duplicated(self._backend, path)
@@ -195,6 +218,14 @@ class Passphrases:
 
     def _context(self, kind: str, path: str) -> bytes:
         return kind.encode("ascii") + bytes((FORMAT_VERSION,)) + self._identity + path.encode("ascii")
+
+
+def _but(found: _Found) -> str:
+    """Name what can't be tried, once for all of it."""
+    if not found.unusable:
+        return ""
+    more = f", and {len(found.unusable) - 1} more" if len(found.unusable) > 1 else ""
+    return f": {found.unusable[0]}{more}"
 
 
 def decode_passphrase(body: bytes, path: str) -> _Stored:
@@ -205,10 +236,11 @@ def decode_passphrase(body: bytes, path: str) -> _Stored:
     """
     try:
         stored = msgspec.msgpack.decode(body, type=_Stored)
+        is_canonical = msgspec.msgpack.encode(stored) == body
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedObjectError(f"the vault's {path} does not follow the format: {error}") from None
     memory, passes, lanes = stored.memory_kib, stored.passes, stored.lanes
     is_bounded = 1 <= lanes <= LANES_MAX and 8 * lanes <= memory <= MEMORY_KIB_MAX and 1 <= passes <= WORK_KIB_MAX // memory
-    if stored.algorithm != _ALGORITHM or not is_bounded or len(stored.salt) != SALT_SIZE:
+    if stored.algorithm != _ALGORITHM or not is_bounded or not is_canonical or len(stored.salt) != ARGON2_SALT_SIZE:
         raise MalformedObjectError(f"the vault's {path} is beyond the bounds of the format")
     return stored

@@ -30,7 +30,7 @@ class CheckOptions(msgspec.Struct, frozen=True):
 
     Attributes:
         share: Which packs to read whole; None for none of them.
-        opens_content: Open all content as well that the cap gives a right to read.
+        opens_content: Open all content as well that the cap gives a right to read, and that was not stored by this machine.
     """
 
     share: PackSubset | None = None

@@ -1,8 +1,9 @@
-"""Check what hangs below a cap: with a read cap by its contents, with a verify cap by its links."""
+"""Check what hangs below a read cap by its contents, and name what is damaged by its path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -13,26 +14,26 @@ from tallac.caps import (
     LiteralDirectory,
     LiteralFile,
     MutableDirectoryRead,
-    MutableDirectoryVerify,
     MutableDirectoryWrite,
     MutableFileRead,
     MutableFileWrite,
-    VerifyCap,
     storage_index_of,
 )
 from tallac.dag import Entry
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CheckProgress, CheckReport, Finding
 from tallac.vault.format.keys import LocatorKey
-from tallac.vault.format.links import SMALL_SIZE_MAX, Link, LinkKind, decode_links, link_of
+from tallac.vault.format.links import SMALL_SIZE_MAX
 from tallac.vault.format.nodes import NodeRef
-from tallac.vault.format.objects import object_name_of
+from tallac.vault.format.objects import HASH_SIZE, object_name_of
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.seen_objects import SeenObjects
 from tallac.vault.mutable.slot_contents import content_of
 from tallac.vault.mutable.slots import Slots
-from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
+
+FINDINGS_MAX = 10_000
+"""So many findings are named; a vault that is worse than that is to be repaired, or restored, whatever else is wrong."""
 
 
 class _Level(msgspec.Struct):
@@ -41,13 +42,14 @@ class _Level(msgspec.Struct):
     Attributes:
         path: The path of the directory.
         below: What it leads to and is still to be checked.
-        name: The object that is known to be whole with all below it, once that is checked without a finding; None for a slot.
+        known: The object that is known to be whole with all below it, once that is checked without a finding, by its name and its
+            stored hash; None for a slot.
         found_before: How many findings there were before.
     """
 
     path: bytes
     below: Iterator[Entry | NodeRef]
-    name: bytes | None
+    known: tuple[bytes, bytes] | None
     found_before: int
 
 
@@ -63,31 +65,39 @@ class CapCheck:
         *,
         read_data: bool,
         progress: CheckProgress | None,
-        damaged_packs: frozenset[bytes] = frozenset(),
+        wrong: Mapping[bytes, Collection[int]] = MappingProxyType({}),
+        foreign_packs: Collection[bytes] | None = None,
     ) -> None:
-        """Prepare a check over a fresh index. What lies in packs that are known to be damaged is read in any case."""
+        """Prepare a check over a fresh index.
+
+        `wrong` has for some packs the offsets of copies that are known to be damaged. Where data are read, they are only of what
+        lies in `foreign_packs`, if these are given.
+        """
+        self._foreign_packs = foreign_packs
         self._reader = reader
         self._slots = slots
+        self._index = index
         self._naming = locator.naming
         self._read_data = read_data
-        self._damaged_packs = damaged_packs
+        self._wrong = wrong
         self._progress = progress
         self._seen = SeenObjects(index)
         self._slots_seen: set[bytes] = set()
-        self._found_damaged: set[bytes] = set()
+        self.damaged: set[tuple[bytes, bytes]] = set()
+        """Name and stored hash of each chunk that could not be opened to what its cap promises."""
+        self.right: set[tuple[bytes, bytes]] = set()
+        """Those of them that another cap opens to what it promises."""
         self.report = CheckReport()
 
     def check(self, cap: Cap) -> None:
-        """Check everything below a cap of any kind.
+        """Check everything below a read cap or write cap.
 
         Raises:
             AuthorityError: The cap was issued by another grid.
         """
         if isinstance(cap, MutableDirectoryWrite | MutableFileWrite):
             cap = cap.read_cap
-        if isinstance(cap, VerifyCap):
-            self._check_link(link_of(cap))
-        elif isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
+        if isinstance(cap, MutableDirectoryRead | ImmutableDirectory | LiteralDirectory):
             self._walk(self._open_directory(b"", cap))
         elif isinstance(cap, ImmutableFile | LiteralFile):
             self._check_file(b"", cap)
@@ -99,13 +109,14 @@ class CapCheck:
     def _walk(self, top: _Level | None) -> None:
         """Check all that is in a directory, without recursion: one may lie deeper than Python's stack."""
         levels = [] if top is None else [top]
-        while levels:
+        # Each path is named, and there may be more of them than anybody can walk: two names for one directory on each of 60 levels.
+        while levels and len(self.report.findings) <= FINDINGS_MAX:
             level = levels[-1]
             each = next(level.below, None)
             if each is None:
                 levels.pop()
-                if level.name is not None and len(self.report.findings) == level.found_before:
-                    self._seen.add(level.name)
+                if level.known is not None and len(self.report.findings) == level.found_before:
+                    self._seen.add(*level.known)
                 continue
             below = self._open_tables(level.path, each) if isinstance(each, NodeRef) else self._check_entry(level.path, each)
             if below is not None:
@@ -130,8 +141,8 @@ class CapCheck:
 
     def _open_tables(self, path: bytes, root: NodeRef) -> _Level | None:
         """Check a table of a directory, and return what it leads to; None as above."""
-        name = object_name_of(self._naming, storage_index_of(root.key))
-        if name in self._seen:
+        name, stored_hash = self._name_of(root), root.hash[:HASH_SIZE]
+        if self._seen.has(name, stored_hash):
             return None
         found_before = len(self.report.findings)
         try:
@@ -141,7 +152,7 @@ class CapCheck:
             return None
         self._count_object()
         # What is in the directory comes before its further tables.
-        return _Level(path, iter(sorted(below, key=_is_table)), name, found_before)
+        return _Level(path, iter(sorted(below, key=_is_table)), (name, stored_hash), found_before)
 
     def _check_entry(self, path: bytes, entry: Entry) -> _Level | None:
         """Check an entry of the directory at a path; return what is in it, if it is a directory."""
@@ -168,21 +179,33 @@ class CapCheck:
         if isinstance(cap, LiteralFile) or cap.total != 1:
             return
         root = NodeRef.root(cap)
-        name = object_name_of(self._naming, storage_index_of(root.key))
-        if name in self._seen:
+        if cap.size <= SMALL_SIZE_MAX:
+            self._check_chunk(path, root)
             return
-        is_whole = True
-        try:
-            for _, chunk in chunks_from(self._reader, root, 0):
-                if not chunk.is_hole:
-                    is_whole &= self._check_chunk(path, chunk)
-        except DamageError as error:
-            self._find(path, error, name)
-            return
-        if is_whole:
-            if cap.size > SMALL_SIZE_MAX:
-                self._count_object()
-            self._seen.add(name)
+        # Nodes that are whole with all below them are remembered on the way up: one node may be a child many times over.
+        waiting: list[tuple[NodeRef, int | None]] = [(root, None)]
+        while waiting and len(self.report.findings) <= FINDINGS_MAX:
+            node, found_before = waiting.pop()
+            name, stored_hash = self._name_of(node), node.hash[:HASH_SIZE]
+            if found_before is not None:
+                if len(self.report.findings) == found_before:
+                    self._seen.add(name, stored_hash)
+                continue
+            if self._seen.has(name, stored_hash):
+                continue
+            waiting.append((node, len(self.report.findings)))
+            try:
+                level, children = self._reader.read_list(node)
+            except DamageError as error:
+                self._find(path, error, name)
+                continue
+            self._count_object()
+            if level > 1:
+                waiting += [(child, None) for child in reversed(children)]
+            else:
+                for chunk in children:
+                    if not chunk.is_hole:
+                        self._check_chunk(path, chunk)
 
     def _check_mutable_file(self, path: bytes, cap: MutableFileRead) -> None:
         try:
@@ -193,61 +216,44 @@ class CapCheck:
             if isinstance(content, ImmutableFile | LiteralFile):
                 self._check_file(path, content)
 
-    def _check_chunk(self, path: bytes, chunk: NodeRef) -> bool:
-        """Check one chunk of a file, and return whether it is whole; damage becomes a finding."""
-        name = object_name_of(self._naming, storage_index_of(chunk.key))
-        if name in self._seen:
-            return True
+    def _check_chunk(self, path: bytes, chunk: NodeRef) -> None:
+        """Check one chunk of a file; damage becomes a finding."""
+        name, stored_hash = self._name_of(chunk), chunk.hash[:HASH_SIZE]
+        if self._seen.has(name, stored_hash):
+            return
+        was_damaged = (name, stored_hash) in self.damaged
         try:
-            if self._is_to_be_read(name):
+            if self._is_to_be_read(name, stored_hash) or not self._has_copy(name, stored_hash):
                 self._reader.read_chunk(chunk.key, chunk.hash, chunk.size)
         except DamageError as error:
+            self.damaged.add((name, stored_hash))
             self._find(path, error, name)
-            return False
+            return
+        if was_damaged:
+            self.right.add((name, stored_hash))
         self._count_object()
-        self._seen.add(name)
-        return True
+        self._seen.add(name, stored_hash)
 
-    def _check_link(self, top: Link) -> None:
-        """Check what hangs below a verify cap, in no particular order; no path is known."""
-        waiting = [top]
-        while waiting:
-            link = waiting.pop()
-            if link.storage_index in self._found_damaged:
-                continue
-            try:
-                waiting += self._links_below(link)
-            except DamageError as error:
-                self._found_damaged.add(link.storage_index)
-                is_slot = link.kind is LinkKind.SLOT
-                self._find(None, error, None if is_slot else object_name_of(self._naming, link.storage_index))
+    def _is_to_be_read(self, name: bytes, stored_hash: bytes) -> bool:
+        if not self._read_data or self._foreign_packs is None:
+            return self._read_data
+        return self._reader.locate(name, stored_hash).pack in self._foreign_packs
 
-    def _links_below(self, link: Link) -> list[Link]:
-        if link.kind is LinkKind.SLOT:
-            if link.storage_index in self._slots_seen:
-                return []
-            self._slots_seen.add(link.storage_index)
-            self.report.directories += 1
-            cap = MutableDirectoryVerify(link.storage_index, link.hash)
-            return list(decode_links(self._slots.links(cap, self._slots.read(cap))))
-        name = object_name_of(self._naming, link.storage_index)
-        if name in self._seen:
-            return []
-        below = self._reader.read_links(link)
-        if self._is_to_be_read(name):
-            self._reader.require_whole(name)
-        self._seen.add(name)
-        self.report.directories += link.kind is LinkKind.DIRECTORY
-        self._count_object()
-        return below
+    def _name_of(self, node: NodeRef) -> bytes:
+        return object_name_of(self._naming, storage_index_of(node.key))
 
-    def _is_to_be_read(self, name: bytes) -> bool:
-        """Whether more is asked than that an object is there, which is looked up.
+    def _has_copy(self, name: bytes, stored_hash: bytes) -> bool:
+        """Whether an object has a copy of which nothing bad is known.
 
         Raises:
-            MissingObjectError: It is not there.
+            MissingObjectError: It has none at all.
         """
-        return self._read_data or self._reader.locate(name).pack in self._damaged_packs
+        location = self._reader.locate(name, stored_hash)
+        if location.offset not in self._wrong.get(location.pack, ()):
+            return True
+        return any(
+            other.hash == stored_hash and other.offset not in self._wrong.get(other.pack, ()) for other in self._index.present(name)
+        )
 
     def _count_object(self) -> None:
         self.report.objects += 1
@@ -259,6 +265,13 @@ class CapCheck:
         if path is not None and stored and stored[:12] not in message:
             message = f"object {stored[:12]}: {message}"
         self.report.findings.append(Finding(path, message, stored=stored))
+
+
+def limit_findings(report: CheckReport) -> None:
+    """Keep the first findings, and say that there are more."""
+    if len(report.findings) > FINDINGS_MAX:
+        del report.findings[FINDINGS_MAX:]
+        report.findings.append(Finding(None, f"and more like these: only the first {FINDINGS_MAX:,} are named"))
 
 
 def _is_table(below: Entry | NodeRef) -> bool:

@@ -2,59 +2,47 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
-from tallac.interfaces import Backend, CheckProgress, CheckReport, Finding
+from tallac.interfaces import CheckProgress, CheckReport, Finding
 from tallac.vault.access.duplicates import check_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.read_data_progress import ReadDataProgress
-from tallac.vault.format.compression import Codec
+from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import FinishedPack, decode_body, names_in
 from tallac.vault.format.header import HEADER_NAMES, check_headers, is_stored_name
-from tallac.vault.format.keys import KeeperKey, LocatorKey
-from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_path
+from tallac.vault.format.keys import KeeperKey
+from tallac.vault.index.index_objects import INDEX_PREFIX, index_path
+from tallac.vault.marking.objects_in_pack import wrong_objects
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
-from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
-from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.mutable.registers import REGISTER_PREFIX
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.sessions import SESSION_PREFIX, decode_session
-from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
+from tallac.vault.mutable.slots import SLOT_PREFIX
 from tallac.vault.packs.damaged import DAMAGED_PREFIX
-from tallac.vault.packs.pack import PACK_PREFIX, pack_path, read_footer
+from tallac.vault.packs.pack import PACK_PREFIX, StoredPacks, pack_path
 from tallac.vault.packs.verifier import hash_object
 from tallac.vault.reserve import RESERVE_PREFIX, check_reserve
+from tallac.wording import pluralize
 
 
 class StructureCheck:
     """One check of a vault's structure. It reads nothing that a keeper could not read."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        identity: str,
-        locator: LocatorKey,
-        keeper: KeeperKey | None,
-        slots: Slots,
-        roots: Roots | None,
-        index_register: Register,
-        index_store: IndexStore,
-        progress: CheckProgress | None = None,
-    ) -> None:
+    def __init__(self, components: VaultComponents, progress: CheckProgress | None = None) -> None:
         """Prepare a check; without a keeper key, roots and sessions are left out."""
-        self._backend = backend
-        self._identity = identity
-        self._locator = locator
-        self._keeper = keeper
-        self._slots = slots
-        self._roots = roots
-        self._index_register = index_register
-        self._index_store = index_store
+        self._components = components
+        self._backend = components.backend
+        self._structure = components.structure
+        self._slots = components.slots
+        self._packs = StoredPacks(components.backend, components.structure)
         self._progress = progress
         self.damaged_packs: set[bytes] = set()
+        self.wrong_objects: dict[bytes, set[int]] = {}
+        """For packs that were read, the offsets of the objects whose bytes are not those that their hash says."""
         self.report = CheckReport(phase="reading packs")
 
     def check(self, round_: ReadDataProgress | None) -> None:
@@ -62,18 +50,19 @@ class StructureCheck:
         listed = {item.name: item.size for item in self._backend.list("")}
         self._check_names(listed)
         listed = {name: size for name, size in listed.items() if is_stored_name(name)}
-        for wrong in check_headers(self._backend, self._identity):
+        for wrong in check_headers(self._backend, self._components.identity):
             self._find(f"{wrong}; the other copy is used meanwhile")
         duplicated = [*_under(PASSPHRASE_PREFIX, listed), *_under(ENVELOPE_PREFIX, listed)]
         self.report.findings.extend(check_duplicates(self._backend, duplicated))
         indexed = self._check_index(listed)
-        deleted = frozenset() if self._keeper is None else self._check_pending(self._keeper)
+        keeper, roots = self._components.keeper_key, self._components.roots
+        deleted = frozenset() if keeper is None else self._check_pending()
         self._check_packs(indexed, self._packs_in(listed), deleted, round_)
         if round_ is not None:
             self.report.findings.extend(check_reserve(self._backend))
-        if self._keeper is not None and self._roots is not None:
-            self._check_slots(self._keeper, self._roots, listed)
-            self._check_sessions(self._keeper, listed)
+        if keeper is not None and roots is not None:
+            self._check_slots(keeper, roots, listed)
+            self._check_sessions(keeper, listed)
         else:
             self._note("roots and sessions were not checked: that requires a keeper key")
 
@@ -98,7 +87,7 @@ class StructureCheck:
         """Check register and index objects; give all packs that they know."""
         indexed: dict[bytes, FinishedPack] = {}
         try:
-            state = self._index_register.read()
+            state = self._components.index_register.read()
             if state is None:
                 raise MissingObjectError("the register of the index is missing")
             names = names_in(state.text)
@@ -107,7 +96,7 @@ class StructureCheck:
             names = []
         for name in names:
             try:
-                indexed.update((pack.name, pack) for pack in self._index_store.get(name))
+                indexed.update((pack.name, pack) for pack in self._components.index_store.get(name))
             except DamageError as error:
                 self._find(f"{error}: the next backup rebuilds it from the packs")
         for path in _under(INDEX_PREFIX, listed):
@@ -174,16 +163,35 @@ class StructureCheck:
                 self._find_pack(name, "is missing: the next backup stores again what its source still has")
 
     def _check_pack(self, name: bytes, size: int, known: FinishedPack | None, *, may_vanish: bool) -> None:
+        """Read a pack once: its objects are compared with their hashes, and footer and trailer open only as they were sealed."""
         try:
-            if hash_object(self._backend, pack_path(name), self._count) != name:
-                self._find_pack(name, "is damaged")
+            footer: FinishedPack | None = None
+            damage = ""
+            try:
+                footer = self._packs.footer(name, size).pack
+            except DamageError as error:
+                damage = f"has no footer that can be read: {error}"
+            listed = footer or known
+            entries = [] if listed is None else list(decode_body(listed.body))
+            wrong = wrong_objects(self._backend, name, entries, self._count)
+            self._count(size - (entries[-1].end if entries else 0))
+            if wrong:
+                self.wrong_objects[name] = wrong
+                is_whole = hash_object(self._backend, pack_path(name), lambda _: None) == name
+                what = f"{pluralize(len(wrong), 'object')} in it {'has' if len(wrong) == 1 else 'have'} other bytes than"
+                said = "its own footer says: whoever stored it stored something else" if is_whole else "it should"
+                damage = f"is damaged: {what} {said}"
+            elif damage and known is None and hash_object(self._backend, pack_path(name), lambda _: None) == name:
+                self._note(f"pack {name.hex()[:12]} is none that a writer or keeper of this vault has made; ignored")
                 return
-            footer = read_footer(self._backend, name, size, self._locator.structure_key, Codec())
-            if known is not None and footer.body != known.body:
-                self._find_pack(name, "has another footer than the index says")
-        except DamageError as error:
-            self._find_pack(name, f"has no footer that can be read: {error}")
+            if damage:
+                self._find_pack(name, damage)
+            elif known is not None and footer is not None and footer.body != known.body:
+                self._find_pack(name, "has another footer than the index says: `tallac repair` corrects the index")
         except ObjectNotFoundError:
+            if not may_vanish:
+                self._find_pack(name, "disappeared during the check: check again")
+        except MissingObjectError:
             if not may_vanish:
                 self._find_pack(name, "disappeared during the check: check again")
         except StoreError as error:
@@ -207,16 +215,18 @@ class StructureCheck:
                 self._slots.read(MutableDirectoryVerify(cap.storage_index, cap.fingerprint))
                 self.report.objects += 1
             except DamageError as error:
-                self._find(str(error))
+                if path in known:
+                    self._find(str(error))
+                else:
+                    self._note(f"{path} is no slot that a writer of this vault has made; ignored")
                 continue
             if path not in known:
                 self._note(f"{path} is not among the roots: left by a run that was killed")
 
-    def _check_pending(self, keeper: KeeperKey) -> frozenset[bytes]:
+    def _check_pending(self) -> frozenset[bytes]:
         """Check the pending deletions; return the packs that may be deleted at any moment."""
         try:
-            state = Register(self._backend, "quarantine", keeper.roots, NoMemory(), os.urandom).read()
-            pending = pending_deletions_of(state)
+            pending = pending_deletions_of(self._components.pending_register().read())
             return frozenset(pack for pack in pending.packs if pending.is_deleted(pack))
         except DamageError as error:
             self._find(str(error))
@@ -228,9 +238,9 @@ class StructureCheck:
             if found is None:
                 continue  # Its writer has ended it meanwhile.
             try:
-                record = decode_session(path, found[0], keeper.roots)
+                record = decode_session(path, found[0], keeper.roots, self._structure)
             except DamageError as error:
-                self._find(str(error))
+                self._note(f"{error}; ignored")
             else:
                 self._note(f"{path} is {record.state}: a run was interrupted, or another one is running")
 

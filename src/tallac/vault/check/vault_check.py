@@ -5,27 +5,17 @@ from __future__ import annotations
 from tallac.caps import Cap, MutableDirectoryVerify, VerifyCap
 from tallac.errors import DamageError
 from tallac.interfaces import CheckProgress, CheckReport
+from tallac.vault.check.below import check_contents, with_paths
+from tallac.vault.check.by_links import LinkCheck, top_link
 from tallac.vault.check.options import CheckOptions
-from tallac.vault.check.reachable import CapCheck
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.check.structure import StructureCheck
 from tallac.vault.components import VaultComponents
-from tallac.vault.reading.object_reader import ObjectReader
 
 
 def structure_check(components: VaultComponents, progress: CheckProgress | None = None) -> StructureCheck:
     """Prepare a check of what belongs to no single cap."""
-    return StructureCheck(
-        components.backend,
-        components.identity,
-        components.locator,
-        components.keeper_key,
-        components.slots,
-        components.roots,
-        components.index_register,
-        components.index_store,
-        progress,
-    )
+    return StructureCheck(components, progress)
 
 
 def check_vault(
@@ -44,28 +34,25 @@ def check_vault(
     structure.check(None if options.share is None else ReadDataProgress(options.share, components.state.folder))
     components.index.refresh()
     components.index.look_at_packs()
-    # A reader of its own: what another one has kept of a pack may be gone from the store.
-    reader = ObjectReader(components.backend, components.locator, components.index, only_present=True)
-    below = CapCheck(
-        reader,
-        components.slots,
-        components.index,
-        components.locator,
-        # Without a read cap there is no content to be opened, and the packs were read just now.
-        read_data=options.opens_content and cap is not None and not isinstance(cap, VerifyCap),
-        damaged_packs=frozenset(structure.damaged_packs),
-        progress=progress,
-    )
+    links = LinkCheck(components, wrong=structure.wrong_objects, progress=progress)
     # At most: some may hang from elsewhere, or from nothing.
-    below.report.objects_total = components.index.count()
-    for each in _roots(components) if cap is None else [cap]:
-        below.check(each)
-    if below.report.is_healthy:
+    links.report.objects_total = components.index.count()
+    links.check([top_link(each) for each in (_roots(components) if cap is None else [cap])])
+    below = links.report
+    # That bytes are those that were stored, the packs have shown. Whether they were the right ones only others can be asked.
+    foreign = components.index.packs().keys() - set(components.own_packs.names())
+    opens = options.opens_content and bool(foreign)
+    if cap is not None and not isinstance(cap, VerifyCap) and (opens or not below.is_healthy):
+        contents = check_contents(
+            components, cap, read_data=opens, progress=progress, wrong=structure.wrong_objects, foreign_packs=foreign
+        )
+        below = with_paths(below, contents)
+    if below.is_healthy:
         # All that lies in them and was reached was read, and is right.
         unaffected = "no file or directory is affected" if cap is None else "nothing below what was checked is affected"
         if cap is not None or components.keeper_key is not None:
             structure.add_to_damaged_packs(unaffected)
-    return below.report.with_structure(structure.report)
+    return below.with_structure(structure.report)
 
 
 def _roots(components: VaultComponents) -> list[Cap]:

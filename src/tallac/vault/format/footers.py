@@ -5,19 +5,28 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from operator import add
 from typing import NamedTuple
 
 import msgspec
 
-from tallac.errors import (
-    MalformedObjectError,
-)
-from tallac.vault.format.objects import NAME_SIZE
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
+from tallac.errors import CorruptObjectError, MalformedObjectError
+from tallac.interfaces import Randomness
+from tallac.vault.format import FORMAT_VERSION
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.objects import HASH_SIZE, NAME_SIZE
+from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.format.structure import STAMP_SIZE, Structure
 
 PACK_NAME_SIZE = 32
-COMPRESSED_BIT = 1 << 31
-LENGTH_MASK = COMPRESSED_BIT - 1
+LENGTH_MAX = (1 << 31) - 1
+PACK_SIZE_BOUND = (1 << 32) - 1
+"""Offsets in a pack have 32 bits. A writer closes packs long before."""
+
 _HEAD = struct.Struct(">IB")
+_PURPOSE = b"index"
+_CONTEXT = _PURPOSE + bytes((FORMAT_VERSION,))
 
 
 class FinishedPack(msgspec.Struct, frozen=True):
@@ -39,35 +48,41 @@ class FooterEntry(msgspec.Struct, frozen=True):
 
     Attributes:
         name: The object's 16-byte name.
+        hash: Its stored hash, 16 bytes.
         offset: Where its sealed content begins in the pack.
         length: Length of the sealed content; the sealed links follow at once.
         links_length: Length of the sealed links.
-        is_compressed: Whether the content is compressed inside its seal.
     """
 
     name: bytes
+    hash: bytes
     offset: int
     length: int
     links_length: int
-    is_compressed: bool
+
+    @property
+    def end(self) -> int:
+        """Where the object ends in the pack."""
+        return self.offset + self.length + self.links_length
 
     def location_in(self, pack: bytes) -> ObjectLocation:
         """Return where the object lies in the pack of this name."""
-        return ObjectLocation(pack, self.offset, self.length, self.links_length, self.is_compressed)
+        return ObjectLocation(pack, self.offset, self.length, self.links_length, self.hash)
 
 
-def encode_body(names: Sequence[bytes], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:
-    """Encode a footer's content; a length's highest bit says that the content is compressed."""
+def encode_body(names: Sequence[bytes], hashes: Sequence[bytes], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:
+    """Encode a footer's content."""
     count = len(names)
     has_links = any(links_lengths)
-    body = _HEAD.pack(count, has_links) + b"".join(names) + struct.pack(f">{count}I", *lengths)
+    body = _HEAD.pack(count, has_links) + b"".join(names) + b"".join(hashes) + struct.pack(f">{count}I", *lengths)
     return body + struct.pack(f">{count}I", *links_lengths) if has_links else body
 
 
 class Columns(NamedTuple):
-    """A footer's content column by column: what FooterEntry says of each object. `lengths` have COMPRESSED_BIT."""
+    """A footer's content column by column: what FooterEntry says of each object."""
 
     names: list[bytes]
+    hashes: list[bytes]
     offsets: list[int]
     lengths: tuple[int, ...]
     links_lengths: tuple[int, ...]
@@ -83,13 +98,21 @@ def decode_columns(body: bytes) -> Columns:
         raise MalformedObjectError("a pack's footer is cut short")
     count, has_links = _HEAD.unpack_from(body)
     names_end = _HEAD.size + NAME_SIZE * count
-    if has_links > 1 or len(body) != names_end + 4 * count * (1 + has_links):
+    hashes_end = names_end + HASH_SIZE * count
+    if has_links > 1 or len(body) != hashes_end + 4 * count * (1 + has_links):
         raise MalformedObjectError("a pack's footer has a wrong length")
     names = [body[start : start + NAME_SIZE] for start in range(_HEAD.size, names_end, NAME_SIZE)]
-    lengths = struct.unpack_from(f">{count}I", body, names_end)
-    links_lengths = struct.unpack_from(f">{count}I", body, names_end + 4 * count) if has_links else (0,) * count
-    sizes = [(length & LENGTH_MASK) + links_length for length, links_length in zip(lengths, links_lengths, strict=True)]
-    return Columns(names, list(accumulate(sizes, initial=0))[:count], lengths, links_lengths)
+    hashes = [body[start : start + HASH_SIZE] for start in range(names_end, hashes_end, HASH_SIZE)]
+    lengths = struct.unpack_from(f">{count}I", body, hashes_end)
+    links_lengths = struct.unpack_from(f">{count}I", body, hashes_end + 4 * count) if has_links else (0,) * count
+    if has_links and not any(links_lengths):
+        raise MalformedObjectError("a pack's footer lists links where there are none")
+    if max(lengths, default=0) > LENGTH_MAX or max(links_lengths, default=0) > LENGTH_MAX:
+        raise MalformedObjectError("a pack's footer has an impossible length")
+    offsets = list(accumulate(map(add, lengths, links_lengths), initial=0))
+    if offsets[-1] > PACK_SIZE_BOUND:
+        raise MalformedObjectError("a pack's footer lists more than a pack can hold")
+    return Columns(names, hashes, offsets[:count], lengths, links_lengths)
 
 
 def decode_body(body: bytes) -> Iterator[FooterEntry]:
@@ -98,8 +121,8 @@ def decode_body(body: bytes) -> Iterator[FooterEntry]:
     Raises:
         MalformedObjectError: It does not follow the format.
     """
-    for name, offset, length, links_length in zip(*decode_columns(body), strict=True):
-        yield FooterEntry(name, offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
+    for entry in zip(*decode_columns(body), strict=True):
+        yield FooterEntry(*entry)
 
 
 class ObjectLocation(NamedTuple):
@@ -109,14 +132,14 @@ class ObjectLocation(NamedTuple):
         pack: The pack's 32-byte name.
         offset: Where the sealed content begins; the sealed links follow it.
         length, links_length: Their lengths in bytes.
-        is_compressed: Whether the content is compressed inside its seal.
+        hash: The stored hash that the object has, as who stored it says.
     """
 
     pack: bytes
     offset: int
     length: int
     links_length: int
-    is_compressed: bool
+    hash: bytes
 
     @property
     def content(self) -> slice:
@@ -133,6 +156,18 @@ class ObjectLocation(NamedTuple):
     def size(self) -> int:
         """How many bytes of the pack the object takes."""
         return self.length + self.links_length
+
+
+def require_fitting(pack: FinishedPack) -> None:
+    """Require that a pack's objects fit into it.
+
+    Raises:
+        MalformedObjectError: They do not, or the footer does not follow the format.
+    """
+    columns = decode_columns(pack.body)
+    end = columns.offsets[-1] + columns.lengths[-1] + columns.links_lengths[-1] if columns.names else 0
+    if end >= pack.size:
+        raise MalformedObjectError(f"pack {pack.name.hex()[:12]} would hold more than its size")
 
 
 INDEX_NAME_SIZE = 32
@@ -160,7 +195,9 @@ def decode_index(body: bytes) -> list[FinishedPack]:
         place += _PACK_HEAD.size
         if place + length > len(body):
             raise MalformedObjectError("an index object is cut short")
-        packs.append(FinishedPack(name, size, body[place : place + length]))
+        pack = FinishedPack(name, size, body[place : place + length])
+        require_fitting(pack)
+        packs.append(pack)
         place += length
     return packs
 
@@ -186,3 +223,28 @@ def index_parts(packs: list[FinishedPack]) -> Iterator[list[FinishedPack]]:
         size += len(pack.body)
     if part:
         yield part
+
+
+def seal_entries(packs: Iterable[FinishedPack], structure: Structure, codec: Codec, randomness: Randomness) -> bytes:
+    """Return an index object of some packs, with a stamp. It was opened again and compared.
+
+    Raises:
+        AuthorityError: The key is a locator key.
+    """
+    entries = encode_index(packs)
+    stamped = structure.stamp(_PURPOSE, entries) + entries
+    plain = pad_plain(stamped, codec, SEAL_OVERHEAD)
+    if unpad_plain(plain, codec, SEAL_OVERHEAD) != stamped:
+        raise CorruptObjectError("an index object came out as something else: this machine's memory or processor is failing")
+    return seal_checked(structure.secret, randomness(SALT_SIZE), plain, _CONTEXT)
+
+
+def open_entries(sealed: bytes, structure: Structure, codec: Codec) -> list[FinishedPack]:
+    """Read what `seal_entries` gave, and check its stamp.
+
+    Raises:
+        CorruptObjectError: It is damaged, or somebody wrote it who may not.
+    """
+    stamped = unpad_plain(open_sealed(structure.secret, sealed, _CONTEXT), codec, SEAL_OVERHEAD)
+    structure.check(_PURPOSE, stamped[STAMP_SIZE:], stamped[:STAMP_SIZE])
+    return decode_index(stamped[STAMP_SIZE:])

@@ -8,6 +8,7 @@ middle changes the nodes above it and no others.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -16,13 +17,14 @@ from tallac.caps import ImmutableDirectory, ImmutableFile
 from tallac.dag import EncodedCap
 from tallac.errors import MalformedObjectError, StoreError
 from tallac.vault.format.links import chunk_link, directory_link, list_link
-from tallac.vault.format.objects import Kind, Stored
+from tallac.vault.format.objects import CHUNK_SIZE_MAX, Kind, Stored
 
 CHILDREN_MIN = 128
 CHILDREN_MAX = 4096
 CUT_MASK = 0x1FF
 NODE_SIZE_MAX = 64 << 20
 LEVEL_MAX = 16
+SIZE_MAX = (1 << 62) - 1
 KEY_AND_HASH_SIZE = 48
 
 _FileChild = tuple[bytes, int]
@@ -39,12 +41,14 @@ class NodeRef(NamedTuple):
         key_and_hash: Its read key and cap hash; empty for a hole in a file.
         size: Content below it in bytes.
         level: What its own level has to be, as its parent says; None for a root, whose level nobody knows before it is read.
+        bound: In a directory: all names below come before this one; None where nothing bounds them.
     """
 
     first: bytes
     key_and_hash: bytes
     size: int
     level: int | None = None
+    bound: bytes | None = None
 
     @classmethod
     def root(cls, cap: ImmutableFile | ImmutableDirectory | EncodedCap) -> NodeRef:
@@ -73,7 +77,7 @@ def links_of_children(kind: Kind, level: int, children: list[NodeRef]) -> bytes:
         return b"".join([directory_link(child.key, child.hash) for child in children])
     if level > 1:
         return b"".join([list_link(child.key, child.hash) for child in children])
-    return b"".join([chunk_link(child.key) for child in children if not child.is_hole])
+    return b"".join([chunk_link(child.hash) for child in children if not child.is_hole])
 
 
 def encode_node(kind: Kind, level: int, children: list[NodeRef]) -> bytes:
@@ -83,8 +87,8 @@ def encode_node(kind: Kind, level: int, children: list[NodeRef]) -> bytes:
     return bytes((level,)) + msgspec.msgpack.encode([child[1:3] for child in children])
 
 
-def decode_node(kind: Kind, content: bytes) -> tuple[int, list[NodeRef]]:
-    """Read a node's content; give its level and its children.
+def decode_node(kind: Kind, content: bytes, bound: bytes | None = None) -> tuple[int, list[NodeRef]]:
+    """Read a node's content; give its level and its children. The names of a directory's last child come before the bound.
 
     Raises:
         MalformedObjectError: It does not follow the format.
@@ -94,7 +98,9 @@ def decode_node(kind: Kind, content: bytes) -> tuple[int, list[NodeRef]]:
     below = content[0] - 1
     try:
         if kind is Kind.DIRECTORY:
-            children = [NodeRef(*child, below) for child in _directory_decoder.decode(content[1:])]
+            decoded = _directory_decoder.decode(content[1:])
+            bounds = [*(child[0] for child in decoded[1:]), bound]
+            children = [NodeRef(*child, below, before) for child, before in zip(decoded, bounds, strict=True)]
         else:
             children = [NodeRef(b"", *child, below) for child in _file_decoder.decode(content[1:])]
     except (msgspec.MsgspecError, ValueError) as error:
@@ -105,6 +111,12 @@ def decode_node(kind: Kind, content: bytes) -> tuple[int, list[NodeRef]]:
     sizes_fit = all(child.size > 0 for child in children)
     if not 1 <= level <= LEVEL_MAX or not children or not sizes_fit or (lengths and not (may_have_holes and lengths == {0})):
         raise MalformedObjectError("a node of a large file or directory has impossible children")
+    if kind is Kind.LIST and level == 1 and any(child.size > CHUNK_SIZE_MAX and not child.is_hole for child in children):
+        raise MalformedObjectError("a large file has a chunk above 4 MiB")
+    if sum(child.size for child in children) > SIZE_MAX:
+        raise MalformedObjectError("a large file or directory has an impossible size")
+    if kind is Kind.DIRECTORY and any(before.first >= after.first for before, after in pairwise(children)):
+        raise MalformedObjectError("the names of a large directory do not ascend")
     if encode_node(kind, level, children) != content:
         raise MalformedObjectError("a node of a large file or directory is not in canonical form")
     return level, children

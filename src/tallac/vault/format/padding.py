@@ -30,8 +30,8 @@ def pad_plain(body: bytes, codec: Codec, beside: int) -> bytes:
     return plain + bytes(padme(beside + len(plain)) - beside - len(plain))
 
 
-def unpad_plain(plain: bytes, codec: Codec) -> bytes:
-    """Take out what `pad_plain` put in.
+def unpad_plain(plain: bytes, codec: Codec, beside: int) -> bytes:
+    """Take out what `pad_plain` put in beside so many further bytes.
 
     Raises:
         MalformedObjectError: It is not of that form.
@@ -42,8 +42,8 @@ def unpad_plain(plain: bytes, codec: Codec) -> bytes:
     stored = plain[9 : 9 + stored_length]
     if is_compressed > 1 or len(stored) != stored_length or length > FOOTER_BODY_SIZE_MAX:
         raise MalformedObjectError("a padded text has a wrong length")
-    if any(plain[9 + stored_length :]):
-        raise MalformedObjectError("padding is not zero")
+    if any(plain[9 + stored_length :]) or len(plain) + beside != padme(9 + stored_length + beside):
+        raise MalformedObjectError("padding is not zero, or not as long as it has to be")
     body = codec.decompress(stored, length) if is_compressed else stored
     if len(body) != length:
         raise MalformedObjectError("a padded text has a wrong length")

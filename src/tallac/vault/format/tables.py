@@ -6,6 +6,7 @@ docs/format.md, "Directories". A table is a level byte 0 and the canonical bytes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Protocol
 
 from tallac.caps import DirectoryReadCap, ImmutableDirectory, LiteralDirectory
@@ -20,6 +21,7 @@ TABLE_SIZE_MIN = 1 << 15
 TABLE_SIZE_MAX = 1 << 19
 CUT_MASK = 0x1FF
 LEVEL_TABLE = b"\0"
+_WRITE_OF = attrgetter("write")
 
 
 class TableDirectoryBuilder:
@@ -119,8 +121,11 @@ def decode_table_object(content: bytes, size: int) -> list[Entry]:
     """Read a table object's content of the given size.
 
     Raises:
-        MalformedObjectError: It does not follow the format, or has another size.
+        MalformedObjectError: It does not follow the format, or has another size, or no entries, or one with a write cap.
     """
     if len(content) != size:
         raise MalformedObjectError("a directory's table has another size than its cap says")
-    return decode_table(content[1:])
+    entries = decode_table(content[1:])
+    if not entries or any(map(_WRITE_OF, entries)):
+        raise MalformedObjectError("a directory's table is empty, or has a write cap, which only mutable directories have")
+    return entries

@@ -5,7 +5,7 @@ The register `index` names the index objects; each holds the footers of some pac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from tallac.errors import DamageError
@@ -41,6 +41,7 @@ class VaultIndex:
         self.absent_packs: frozenset[bytes] = frozenset()
         self.pending: PendingDeletions = NO_PENDING_DELETIONS
         self.unindexed_packs: frozenset[bytes] = frozenset()
+        self.listed_packs: frozenset[bytes] = frozenset()
         self.generation = 0
         """Grows whenever the numbers of the records change."""
 
@@ -68,11 +69,13 @@ class VaultIndex:
         What lies in a pack that is lost or cut short no longer counts as there. What killed runs have stored is found again.
 
         Returns:
-            The packs that the index does not know; look-ups see them from now on, `publish` makes that last. Packs with
+            The packs that the index does not know, as their footers describe them; look-ups see them from now on. A footer can be
+            copied behind other bytes by whoever may add files: before `publish` makes them last, `prove` is to be asked. Packs with
             pending deletions are not among them: they left the index for good.
         """
         listed = self._packs.sizes()
         known = self.packs()
+        self.listed_packs = frozenset(listed)
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
         pending = self.pending.packs
@@ -84,12 +87,23 @@ class VaultIndex:
             self.generation += 1
         return [pack for pack in found if pack.name not in pending]
 
-    def find(self, name: bytes) -> ObjectLocation | None:
-        """Return where an object lies; None if all its copies are in packs that are not there, or are pending deletion."""
+    def prove(self, packs: list[FinishedPack]) -> list[FinishedPack]:
+        """Read packs whole, and return those whose every byte is what their maker has stamped."""
+        return self._packs.proved({pack.name: pack.size for pack in packs}) if packs else []
+
+    def distrust(self, packs: Collection[bytes]) -> None:
+        """Count packs as absent until the packs are looked at again: their footers claim what nobody has proved."""
+        self.absent_packs |= frozenset(packs)
+
+    def present(self, name: bytes) -> Iterator[ObjectLocation]:
+        """Iterate over the places where an object lies, whatever its stored hash is, but for lost packs and pending deletions."""
         for location in self.copies(name):
             if location.pack not in self.absent_packs and not self.pending.is_pending(location):
-                return location
-        return None
+                yield location
+
+    def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
+        """Return where an object with this stored hash lies; None if all its copies are in lost packs, or are pending deletion."""
+        return next((location for location in self.present(name) if location.hash == stored_hash), None)
 
     def copies(self, name: bytes) -> Iterator[ObjectLocation]:
         """Iterate over all places where an object was stored, whatever has become of them."""
@@ -117,11 +131,15 @@ class VaultIndex:
 
     def copies_in_damaged_packs(self, name: bytes) -> Iterator[ObjectLocation]:
         """Iterate over the places where an object lies in damaged packs, as `look_at_packs` found them."""
+        for run in self.damaged_runs():
+            yield from run.locations(name)
+
+    def damaged_runs(self) -> list[SortedRun]:
+        """Return the records of damaged packs, as `look_at_packs` found them."""
         if self._damaged_runs is None:
             packs = self._read_damaged_packs()
             self._damaged_runs = [write_run(self._folder, [], packs)] if packs else []
-        for run in self._damaged_runs:
-            yield from run.locations(name)
+        return self._damaged_runs
 
     def search(self) -> None:
         """Look again for what was not found: in a fresh index, and once in the packs that no index object names."""
@@ -129,15 +147,36 @@ class VaultIndex:
         if not self._has_looked_at_packs:
             self.look_at_packs()
 
-    def number_of(self, name: bytes) -> int | None:
+    def number_of(self, name: bytes, stored_hash: bytes) -> int | None:
         """Return an object's number among all records, which stays the same within a generation; None if it has none."""
         first = 0
         for run in self._runs:
-            number = run.find(name)
-            if run.name_at(number) == name:
+            number = run.number_of(name, stored_hash)
+            if number is not None:
                 return first + number
             first += run.count
         return None
+
+    def location_of(self, number: int) -> ObjectLocation:
+        """Return the place of the copy in the record with a number."""
+        run, left = self._record(number)
+        return run.location_at(left)
+
+    def name_of(self, number: int) -> bytes:
+        """Return the object's name in the record with a number."""
+        run, left = self._record(number)
+        return run.name_at(left)
+
+    def _record(self, number: int) -> tuple[SortedRun, int]:
+        for run in self._runs:
+            if number < run.count:
+                return run, number
+            number -= run.count
+        raise IndexError("the index has no record of this number")
+
+    def runs(self) -> list[SortedRun]:
+        """Return the sorted arrays of all records, for whoever merges them with another; valid until the next refresh."""
+        return list(self._runs)
 
     def count(self) -> int:
         """Return the number of records; an object that is stored twice has two."""

@@ -33,6 +33,10 @@ class PackLister(Protocol):
         """Read the footers of some packs; those that are damaged are left out."""
         ...
 
+    def proved(self, sizes: dict[bytes, int]) -> list[FinishedPack]:
+        """Read some packs whole; give those that are what their makers have stamped."""
+        ...
+
 
 class IndexState(msgspec.Struct, frozen=True):
     """The index objects that the register names.

@@ -1,9 +1,10 @@
 """Runs: the local copy of the index, sorted by object name and mapped into memory, so that look-ups need constant memory.
 
-A run is made from index objects and can be thrown away at any time. A file of 32-byte records in ascending order:
+A run is made from index objects and can be thrown away at any time. A file of 48-byte records in ascending order:
 
     magic(8) covers(u32) packs(u32) records(u32)     names of the index objects covered, 32 bytes each
-    packs: name(32) size(u64)                        records: name(16) pack(u32) offset(u32) length(u32) links(u32)
+    packs: name(32) size(u64)
+    records: name(16) stored hash(16) pack(u32) offset(u32) length(u32) links(u32)
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ from pathlib import Path
 
 from tallac.errors import LocalStateError
 from tallac.local_files import Durability, replace
-from tallac.vault.format.footers import COMPRESSED_BIT, LENGTH_MASK, FinishedPack, ObjectLocation, decode_columns
+from tallac.vault.format.footers import FinishedPack, ObjectLocation, decode_columns
+from tallac.vault.format.objects import HASH_SIZE, NAME_SIZE
 
-MAGIC = b"tlcrun01"
+MAGIC = b"tlcrun02"
 _HEAD = struct.Struct("<8sIII")
 _PACK = struct.Struct("<32sQ")
-_RECORD = struct.Struct(">16sIIII")
-_REST = struct.Struct(">IIII")
+_RECORD = struct.Struct(">16s16sIIII")
+_REST = struct.Struct(">16sIIII")
 RECORD_SIZE = _RECORD.size
-NAME_SIZE = 16
 WRITE_TRIES = 20
+_PACK_START = NAME_SIZE + HASH_SIZE
+_PACK_END = _PACK_START + 4
 
 
 class SortedRun:
@@ -97,6 +100,10 @@ class SortedRun:
         place = self._start + RECORD_SIZE * number
         return self._map[place : place + NAME_SIZE]
 
+    def location_at(self, number: int) -> ObjectLocation:
+        """Return the place of the object in a record."""
+        return self._location(self._start + RECORD_SIZE * number)
+
     def locations(self, name: bytes) -> Iterator[ObjectLocation]:
         """Iterate over the places where an object lies; two processes may have stored it twice."""
         number = self.find(name)
@@ -114,8 +121,27 @@ class SortedRun:
             yield self._map[place : place + NAME_SIZE], self._location(place)
 
     def _location(self, place: int) -> ObjectLocation:
-        pack, offset, length, links_length = _REST.unpack_from(self._map, place + NAME_SIZE)
-        return ObjectLocation(self.packs[pack][0], offset, length & LENGTH_MASK, links_length, bool(length & COMPRESSED_BIT))
+        stored_hash, pack, offset, length, links_length = _REST.unpack_from(self._map, place + NAME_SIZE)
+        return ObjectLocation(self.packs[pack][0], offset, length, links_length, stored_hash)
+
+    def number_of(self, name: bytes, stored_hash: bytes) -> int | None:
+        """Return the number of the first record of an object with this stored hash; None where there is none."""
+        number = self.find(name)
+        wanted = name + stored_hash
+        while number < self.count:
+            place = self._start + RECORD_SIZE * number
+            found = self._map[place : place + _PACK_START]
+            if found == wanted:
+                return number
+            if found[:NAME_SIZE] != name:
+                return None
+            number += 1
+        return None
+
+    def columns(self) -> Iterator[tuple[bytes, bytes, int, int, int, int]]:
+        """Iterate over all records as (name, stored hash, number of the pack in `packs`, offset, length, length of the links)."""
+        with memoryview(self._map) as whole, whole[self._start :] as records:
+            yield from _RECORD.iter_unpack(records)
 
     def records(self) -> Iterator[bytes]:
         """Iterate over all records as they are stored."""
@@ -135,7 +161,9 @@ def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPac
     for number, pack in enumerate(packs):
         tables.append((pack.name, pack.size))
         columns = decode_columns(pack.body)
-        records += map(_RECORD.pack, columns.names, repeat(number), columns.offsets, columns.lengths, columns.links_lengths)
+        records += map(
+            _RECORD.pack, columns.names, columns.hashes, repeat(number), columns.offsets, columns.lengths, columns.links_lengths
+        )
     records.sort()
     return _opened(lambda: _write(folder, sorted(covers), tables, records, len(records)))
 
@@ -161,14 +189,14 @@ def _merge(folder: Path, runs: list[SortedRun]) -> Path:
     for run in runs:
         streams.append(_shifted(run.records(), first_pack))
         first_pack += len(run.packs)
-    merged = heapq.merge(*streams, key=itemgetter(slice(0, NAME_SIZE)))
+    merged = heapq.merge(*streams, key=itemgetter(slice(0, _PACK_START)))
     return _write(folder, covers, tables, merged, sum(run.count for run in runs))
 
 
 def _shifted(records: Iterator[bytes], first_pack: int) -> Iterator[bytes]:
     for record in records:
-        pack = int.from_bytes(record[16:20], "big") + first_pack
-        yield record[:16] + pack.to_bytes(4, "big") + record[20:]
+        pack = int.from_bytes(record[_PACK_START:_PACK_END], "big") + first_pack
+        yield record[:_PACK_START] + pack.to_bytes(4, "big") + record[_PACK_END:]
 
 
 def _write(folder: Path, covers: list[bytes], tables: list[tuple[bytes, int]], records: Iterable[bytes], count: int) -> Path:

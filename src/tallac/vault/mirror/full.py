@@ -26,18 +26,25 @@ from tallac.interfaces import Backend, Expect, Version
 from tallac.vault.access.duplicates import copy_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
-from tallac.vault.format.footers import names_in
-from tallac.vault.format.header import HEADER_NAMES, read_header
+from tallac.vault.format.footers import decode_body, names_in
+from tallac.vault.format.header import HEADER_NAMES, Header, prove, read_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey
+from tallac.vault.format.structure import Structure
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_path
+from tallac.vault.marking.copies import CopyVerifier
+from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mirror.report import MirrorOptions, MirrorProgress, MirrorReport
 from tallac.vault.mirror.rollback_guard import INDEX_STATE, PENDING_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
 from tallac.vault.mutable.conditional_put import put_once
-from tallac.vault.mutable.pending_deletions import pending_deletions_of
+from tallac.vault.mutable.pending_deletions import PendingDeletions, pending_deletions_of
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
-from tallac.vault.packs.pack import PACK_PREFIX, pack_path
+from tallac.vault.mutable.roots import Roots
+from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
+from tallac.vault.packs.pack import PACK_PREFIX, StoredPacks, pack_path
 from tallac.vault.packs.verifier import STEP_SIZE, hash_object
+from tallac.vault.prune.mark import Marker
+from tallac.vault.prune.plan import Survey
 
 ROUNDS_MAX = 10
 
@@ -64,8 +71,8 @@ class VaultCopy:
         self._memory = memory
         self._options = options
         self._progress = progress
-        self._forward = ForwardCheck(source, mirror, key, memory)
         self._looked_at: set[str] = set()
+        self._roots: set[str] | None = None
         self._indexed: dict[str, int] = {}
         self._index_objects: list[str] = []
         self.report = MirrorReport()
@@ -81,7 +88,9 @@ class VaultCopy:
         """
         if self._options.deletes and not isinstance(self._key, KeeperKey):
             raise AuthorityError("--delete requires the keeper key: give it with --vault-key")
-        self._copy_header()
+        header = self._copy_header()
+        self._forward = ForwardCheck(self._source, self._mirror, self._key, header.signers, self._memory)
+        self._structure = None if self._key is None else Structure(self._key, header.signers)
         for _ in range(ROUNDS_MAX):
             states = read_states(self._source)
             self._require_forward(states)
@@ -97,35 +106,62 @@ class VaultCopy:
         if not self.report.problems:
             self._take_states(states)
             if self._options.deletes:
-                self._delete()
+                self._delete(header)
 
-    def _copy_header(self) -> None:
-        """Make the mirror this vault's, or see that it is."""
+    def _copy_header(self) -> Header:
+        """Make the mirror this vault's, or see that it is.
+
+        Raises:
+            AuthorityError: The key is none of the vault that has this header.
+        """
         header = read_header(self._source)
+        if self._key is not None:
+            prove(header, self._key, self._source.location())
         try:
-            found = read_header(self._mirror).identity
+            found = read_header(self._mirror).signers
         except VaultNotFoundError:
             if any(True for _ in self._mirror.list("")):
                 raise VaultNotFoundError(
                     f"{self._mirror.location()} contains something other than a vault: a mirror needs an empty folder, or its own"
                 ) from None
             found = None
-        if found is not None and found != header.identity:
+        if found is not None and found != header.signers:
             raise VaultNotFoundError(
                 f"{self._mirror.location()} contains another vault: give an empty folder, or this vault's mirror"
             )
-        if self._options.is_dry_run:
-            return
-        for name in HEADER_NAMES:
+        for name in HEADER_NAMES if not self._options.is_dry_run else ():
             if self._mirror.get_versioned(name) is None:
                 put_once(self._mirror, name, header.encode(), Expect.ABSENT)
+        return header
 
     def _require_forward(self, states: dict[str, bytes]) -> None:
+        """Require that all states go forward; leave out what lies among the slots, is none, and was never in the mirror."""
+        noise = []
         for name, content, mirrored in self._changed(states):
             try:
                 self._forward.require(name, content, None if mirrored is None else mirrored[0])
             except DamageError as error:
-                self.report.problems.append(f"{name} is damaged ({error}); repair the vault first, with --from this mirror")
+                if mirrored is None and name.startswith(SLOT_PREFIX) and not self._is_root(name):
+                    noise.append(name)
+                else:
+                    self.report.problems.append(f"{name} is damaged ({error}); repair the vault first, with --from this mirror")
+        for name in noise:
+            del states[name]
+        said = [f"{name} is nothing that a writer of this vault has made; not copied" for name in noise]
+        self.report.ignored += [message for message in said if message not in self.report.ignored]
+
+    def _is_root(self, path: str) -> bool:
+        """Whether a slot is among the vault's roots; True where that can't be read, so that nothing is left out that may be one."""
+        if self._roots is None:
+            if not isinstance(self._key, KeeperKey) or self._structure is None:
+                return True
+            register = Register(self._source, "roots", self._key.roots, self._structure, NoMemory(), os.urandom)
+            slots = Slots(self._source, self._key.locator_key, NoMemory(), os.urandom)
+            try:
+                self._roots = {slots.path_of(cap.storage_index) for cap in Roots(register).read()}
+            except DamageError:
+                return True
+        return path in self._roots
 
     def _changed(self, states: dict[str, bytes]) -> Iterator[tuple[str, bytes, tuple[bytes, Version] | None]]:
         """Return the states that the mirror lacks, each with what it has instead."""
@@ -146,7 +182,10 @@ class VaultCopy:
     def _copy_packs(self) -> None:
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
         listed = list_twice(self._source, PACK_PREFIX)
-        wanted = self._indexed | {name: size for name, size in listed.items() if _PACK.fullmatch(name)}
+        wanted = dict(self._indexed)
+        for name, size in listed.items():
+            if _PACK.fullmatch(name) and name not in wanted and self._is_made(name, size):
+                wanted[name] = size
         missing = []
         for name, size in sorted(wanted.items()):
             if there.get(name) != size or self._is_damaged(name):
@@ -161,16 +200,30 @@ class VaultCopy:
     def _read_index(self, states: dict[str, bytes]) -> None:
         """Note what index objects and packs the vault has, for whoever can read that: a listing may leave some out."""
         self._indexed, self._index_objects = {}, []
-        if self._key is None or INDEX_STATE not in states:
+        if self._structure is None or INDEX_STATE not in states:
             return
-        structure_key = self._key.locator_key.structure_key
-        store = IndexStore(self._source, structure_key, os.urandom)
-        register = Register(self._source, "index", structure_key, NoMemory(), os.urandom)
+        store = IndexStore(self._source, self._structure, os.urandom)
+        register = Register(self._source, "index", self._structure.secret, self._structure, NoMemory(), os.urandom)
         with suppress(DamageError):  # Where the index is damaged, the listings have to do.
             names = names_in(register.decode(states[INDEX_STATE]).text)
             self._index_objects = [index_path(name) for name in names]
             for name in names:
                 self._indexed |= {pack_path(pack.name): pack.size for pack in store.get(name)}
+
+    def _is_made(self, name: str, size: int) -> bool:
+        """Whether a pack that no index names has the footer of a writer or keeper; without a key that can't be told."""
+        if self._structure is None:
+            return True
+        try:
+            StoredPacks(self._source, self._structure).footer(bytes.fromhex(_digits(name)), size)
+        except ObjectNotFoundError:
+            return False
+        except CorruptObjectError:
+            message = f"{name} is nothing that a writer or keeper of this vault has made; not copied"
+            if message not in self.report.ignored:
+                self.report.ignored.append(message)
+            return False
+        return True
 
     def _is_damaged(self, name: str) -> bool:
         if not self._options.verifies or name in self._looked_at:
@@ -252,18 +305,58 @@ class VaultCopy:
             if item.name not in left:
                 self._mirror.delete(item.name)
 
-    def _delete(self) -> None:
-        """Delete what a prune has deleted: not what a listing leaves out, which may be a loss."""
+    def _delete(self, header: Header) -> None:
+        """Delete what a prune of the vault has deleted, as a prune of the mirror's own: nothing goes that is in use here.
+
+        What a listing leaves out is not deleted; it may be a loss. What the vault's pending deletions say is what may be looked at.
+        """
         assert isinstance(self._key, KeeperKey)
-        register = Register(self._source, "quarantine", self._key.roots, NoMemory(), os.urandom)
-        pending = pending_deletions_of(register.read())
+        assert self._structure is not None
         there = {item.name: item.size for item in self._mirror.list(PACK_PREFIX)}
-        for pack in pending.packs:
-            name = PACK_PREFIX + pack.hex()
-            if pending.is_deleted(pack) and name in there and not _is_there(self._source, name):
-                self._mirror.delete(name)
-                self.report.deleted_packs += 1
-                self.report.deleted_bytes += there[name]
+        register = Register(self._source, "quarantine", self._key.roots, self._structure, NoMemory(), os.urandom)
+        pending = pending_deletions_of(register.read())
+        deleted = {
+            pack: entry
+            for pack, entry in pending.packs.items()
+            if pending.is_deleted(pack) and pack_path(pack) in there and not _is_there(self._source, pack_path(pack))
+        }
+        if not deleted:
+            return
+        in_use = self._in_use(header, PendingDeletions(pending.number, deleted), {pack: there[pack_path(pack)] for pack in deleted})
+        for pack in sorted(in_use):
+            self.report.problems.append(
+                f"pack {pack.hex()[:12]} was deleted from the vault, and the mirror needs something in it: not deleted here; "
+                "get it back with `tallac repair --from`, and find out who deleted it"
+            )
+        for pack in deleted.keys() - in_use:
+            if not self._options.is_dry_run:
+                self._mirror.delete(pack_path(pack))
+            self.report.deleted_packs += 1
+            self.report.deleted_bytes += there[pack_path(pack)]
+
+    def _in_use(self, header: Header, going: PendingDeletions, sizes: dict[bytes, int]) -> set[bytes]:
+        """Return the packs of the mirror that have the only right copy of something that hangs from the mirror's roots.
+
+        Raises:
+            DamageError: Something in use can't be followed, and nothing can be deleted.
+        """
+        assert isinstance(self._key, KeeperKey)
+        assert self._structure is not None
+        peer = PeerVault(self._mirror, header, self._key)
+        try:
+            index, secret = peer.index(), self._key.roots
+            slots = Slots(self._mirror, self._key.locator_key, NoMemory(), os.urandom)
+            roots = Roots(Register(self._mirror, "roots", secret, self._structure, NoMemory(), os.urandom))
+            pending = Register(self._mirror, "quarantine", secret, self._structure, NoMemory(), os.urandom)
+            marks = Marker(self._mirror, self._key, index, slots, roots, pending).mark([])
+            survey = Survey(index, marks, CopyVerifier(self._mirror))
+            packs = StoredPacks(self._mirror, self._structure)
+            listed = {
+                pack.name: list(decode_body(pack.body)) for pack in packs.footers({pack: sizes[pack] for pack in going.packs})
+            }
+            return survey.needed(going) | survey.contradicted(listed, going)
+        finally:
+            peer.close()
 
 
 def _is_there(backend: Backend, name: str) -> bool:

@@ -10,13 +10,14 @@ import os
 from collections.abc import Iterable
 
 from tallac.caps import MutableDirectoryVerify
-from tallac.errors import ConflictError, DamageError, VaultNotFoundError
+from tallac.errors import ConflictError, DamageError, MissingObjectError, VaultNotFoundError
 from tallac.interfaces import Backend, Expect
-from tallac.vault.format.header import HEADER_NAMES, read_header
+from tallac.vault.format.header import HEADER_NAMES, Header, prove, read_header
 from tallac.vault.format.keys import KeeperKey
-from tallac.vault.format.links import Link, LinkKind, decode_links, link_of
-from tallac.vault.format.objects import object_name_of
-from tallac.vault.index.seen_objects import SeenObjects
+from tallac.vault.format.links import Link, encode_link, link_of
+from tallac.vault.format.structure import Structure
+from tallac.vault.marking.census import locations_of
+from tallac.vault.marking.walk import LinkWalk
 from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mirror.report import MirrorOptions, MirrorProgress, MirrorReport
 from tallac.vault.mirror.rollback_guard import ForwardCheck, MirrorMemory
@@ -26,7 +27,7 @@ from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.prune.repack import Repacking
-from tallac.vault.reading.object_reader import ObjectReader
+from tallac.wording import pluralize
 
 BATCH_OBJECTS = 100_000
 ROUNDS_MAX = 10
@@ -50,7 +51,7 @@ class PartialCopy:
         self._options = options
         self._progress = progress
         self._slots = Slots(source, keeper.locator_key, NoMemory(), os.urandom)
-        self._forward = ForwardCheck(source, mirror, keeper, MirrorMemory(None))
+        self._missed = ""
         self.report = MirrorReport()
 
     def run(self) -> None:
@@ -62,10 +63,12 @@ class PartialCopy:
             ConflictError: The vault changed all the while.
             StoreError: A store failed.
         """
-        identity = self._begin()
+        header = self._begin()
+        self._structure = Structure(self._keeper, header.signers)
+        self._forward = ForwardCheck(self._source, self._mirror, self._keeper, header.signers, MirrorMemory(None))
         for _ in range(ROUNDS_MAX):
-            source = PeerVault(self._source, identity, self._keeper)
-            mirror = PeerVault(self._mirror, identity, self._keeper) if self._has_header() else None
+            source = PeerVault(self._source, header, self._keeper)
+            mirror = PeerVault(self._mirror, header, self._keeper) if self._has_header() else None
             try:
                 if self._copy(source, mirror):
                     return
@@ -75,11 +78,16 @@ class PartialCopy:
                     mirror.close()
         raise ConflictError(f"{self._source.location()} changed {ROUNDS_MAX} times while it was copied: copy it again")
 
-    def _begin(self) -> str:
-        """Make the mirror an empty vault of the same identity, or see that it is one; give the identity."""
+    def _begin(self) -> Header:
+        """Make the mirror an empty vault with the same header, or see that it is one; give the header.
+
+        Raises:
+            AuthorityError: The key is none of the vault that has this header.
+        """
         header = read_header(self._source)
+        prove(header, self._keeper, self._source.location())
         if self._has_header():
-            if read_header(self._mirror).identity != header.identity:
+            if read_header(self._mirror).signers != header.signers:
                 raise VaultNotFoundError(
                     f"{self._mirror.location()} contains another vault: give an empty folder, or this vault's mirror"
                 )
@@ -91,54 +99,66 @@ class PartialCopy:
             for name in HEADER_NAMES:
                 if self._mirror.get_versioned(name) is None:
                     put_once(self._mirror, name, header.encode(), Expect.ABSENT)
-            for name, key in (("index", self._keeper.locator_key.structure_key), ("roots", self._keeper.roots)):
-                Register(self._mirror, name, key, NoMemory(), os.urandom).swap(lambda text: b"" if text is None else None)
-        return header.identity
+            structure = Structure(self._keeper, header.signers)
+            for name, key in (("index", structure.secret), ("roots", self._keeper.roots)):
+                Register(self._mirror, name, key, structure, NoMemory(), os.urandom).swap(
+                    lambda text: b"" if text is None else None
+                )
+        return header
 
     def _has_header(self) -> bool:
         return any(self._mirror.get_versioned(name) is not None for name in HEADER_NAMES)
 
     def _copy(self, source: PeerVault, mirror: PeerVault | None) -> bool:
         """Copy what hangs below the caps as it is now; False where some of it moved or went meanwhile: then again."""
-        walk = _Walk(ObjectReader(self._source, self._keeper.locator_key, source.index()), source, self._slots, self._keeper)
-        batch: list[bytes] = []
-        is_complete = True
+        slots = _SlotsOnTheWay(source, self._slots)
+        walk = LinkWalk(self._source, self._keeper.locator_key, source.index(), damaged=_raise, open_slot=slots.links)
         try:
-            for name in walk.names(link_of(cap) for cap in self._options.only):
-                if mirror is not None and mirror.index().find(name) is not None:
-                    continue
-                batch.append(name)
-                if len(batch) >= BATCH_OBJECTS:
-                    is_complete &= self._take(batch, source, mirror)
-                    batch = []
+            walk.follow(encode_link(link_of(cap)) for cap in self._options.only)
+        except MissingObjectError as error:
+            # A prune may have moved it since the index was read.
+            if str(error) != self._missed:
+                self._missed = str(error)
+                return False
+            self.report.problems.append(f"{error}; repair the vault first")
+            return True
         except DamageError as error:
             self.report.problems.append(f"{error}; repair the vault first")
             return True
-        is_complete &= self._take(batch, source, mirror)
+        is_complete = True
+        for part in walk.hashes.parts():
+            held = set() if mirror is None else locations_of(mirror.index(), part).keys()
+            left = sorted(part - held)
+            for start in range(0, len(left), BATCH_OBJECTS):
+                is_complete &= self._take(left[start : start + BATCH_OBJECTS], source, mirror)
         if is_complete:
-            self._take_slots(walk.slots)
-        return is_complete
+            self._take_slots(slots.found)
+        return is_complete or bool(self.report.problems)
 
-    def _take(self, names: list[bytes], source: PeerVault, mirror: PeerVault | None) -> bool:
-        """Take over objects; False where not all of them were to be had."""
-        sizes = dict.fromkeys(names, 0)
-        for name in names:
-            location = source.index().find(name)
-            sizes[name] = 0 if location is None else location.size
+    def _take(self, hashes: list[bytes], source: PeerVault, mirror: PeerVault | None) -> bool:
+        """Take over objects; False where not all of them were to be had with the right bytes."""
+        sizes = {each: copies[0][1].size for each, copies in locations_of(source.index(), set(hashes)).items()}
         if self._options.is_dry_run or mirror is None:
             self._count(sizes.values())
             return True
-        repacking = Repacking(self._mirror, self._keeper.locator_key.structure_key, os.urandom)
+        repacking = Repacking(self._mirror, self._structure, os.urandom)
         try:
-            fetched = source.fetch(names, repacking)
+            fetched = source.fetch(set(hashes), repacking)
             packs = repacking.finish()
         except BaseException:
             repacking.abort()
             raise
         if packs:
             mirror.index().publish(packs)
-        self._count(sizes[name] for name in fetched)
-        return len(fetched) == len(names)
+        self._count(sizes[each] for each in fetched)
+        lost = set(hashes) - fetched
+        if not lost:
+            return True
+        missed = f"{pluralize(len(lost), 'object')} in use can't be had with the bytes that their links promise"
+        if missed == self._missed:
+            self.report.problems.append(f"{self._source.location()}: {missed}; repair the vault first")
+        self._missed = missed
+        return False
 
     def _count(self, sizes: Iterable[int]) -> None:
         for size in sizes:
@@ -158,50 +178,37 @@ class PartialCopy:
                 put_once(self._mirror, path, state, Expect.ABSENT if found is None else found[1])
         if self._options.is_dry_run:
             return
-        roots = Roots(Register(self._mirror, "roots", self._keeper.roots, NoMemory(), os.urandom))
+        roots = Roots(Register(self._mirror, "roots", self._keeper.roots, self._structure, NoMemory(), os.urandom))
         known = set(roots.read())
         for cap, _ in slots.values():
             if cap not in known:
                 roots.add(cap, list)
 
 
-class _Walk:
-    """Follows links from some caps in the vault, and notes the slots on the way, as they were read."""
+class _SlotsOnTheWay:
+    """Reads the slots that a walk comes to, and notes them as they were read."""
 
-    def __init__(self, reader: ObjectReader, source: PeerVault, slots: Slots, keeper: KeeperKey) -> None:
-        self._reader = reader
+    def __init__(self, source: PeerVault, slots: Slots) -> None:
         self._source = source
         self._slots = slots
-        self._naming = keeper.locator_key.naming
-        self._seen = SeenObjects(source.index())
-        self.slots: dict[str, tuple[MutableDirectoryVerify, bytes]] = {}
+        self.found: dict[str, tuple[MutableDirectoryVerify, bytes]] = {}
 
-    def names(self, tops: Iterable[Link]) -> Iterable[bytes]:
-        """Iterate over the names of all objects below the caps, each once.
+    def links(self, link: Link) -> bytes:
+        """Return a slot's links.
 
         Raises:
-            DamageError: Something on the way can't be read.
+            DamageError: It is lost, or signed by somebody else.
+            ConflictError: It changed while it was read.
         """
-        waiting = list(tops)
-        while waiting:
-            link = waiting.pop()
-            if link.kind is LinkKind.SLOT:
-                waiting += self._below_slot(MutableDirectoryVerify(link.storage_index, link.hash))
-                continue
-            name = object_name_of(self._naming, link.storage_index)
-            if name in self._seen:
-                continue
-            self._seen.add(name)
-            waiting += self._reader.read_links(link)
-            yield name
-
-    def _below_slot(self, cap: MutableDirectoryVerify) -> list[Link]:
+        cap = MutableDirectoryVerify(link.storage_index, link.hash)
         path = self._slots.path_of(cap.storage_index)
-        if path in self.slots:
-            return []
         state = self._source.slot(path, cap)
         if state is None:
             self._slots.read(cap)  # It says what is wrong.
             raise ConflictError(f"{path} changed while it was read: copy again")
-        self.slots[path] = (cap, state)
-        return list(decode_links(self._slots.links(cap, self._slots.state_of(cap, state))))
+        self.found[path] = (cap, state)
+        return self._slots.links(cap, self._slots.state_of(cap, state))
+
+
+def _raise(_link: Link, error: DamageError) -> None:
+    raise error

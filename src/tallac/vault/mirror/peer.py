@@ -1,4 +1,4 @@
-"""Another copy of the same vault, to get things from: whole packs by their names, single objects by theirs, slots and roots."""
+"""Another copy of the same vault, to get things from: packs by their names, objects by their stored hashes, slots and roots."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import DamageError, ObjectNotFoundError, VaultNotFoundError
+from tallac.errors import DamageError, ObjectNotFoundError, StoreError, VaultNotFoundError
 from tallac.interfaces import Backend
-from tallac.vault.format.footers import ObjectLocation
-from tallac.vault.format.header import read_header
+from tallac.vault.format.footers import FooterEntry
+from tallac.vault.format.header import Header, read_header
 from tallac.vault.format.keys import KeeperKey
+from tallac.vault.format.structure import Structure
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore
+from tallac.vault.marking.census import locations_of
+from tallac.vault.marking.copies import is_right
+from tallac.vault.marking.objects_in_pack import read_objects
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.slots import Slots
@@ -28,16 +33,17 @@ from tallac.vault.prune.repack import Repacking
 class PeerVault:
     """Another copy of the same vault. Nothing of it is believed before it was compared with its name or signature."""
 
-    def __init__(self, backend: Backend, identity: str, keeper: KeeperKey) -> None:
-        """Open the copy; its index is read when it is needed.
+    def __init__(self, backend: Backend, header: Header, keeper: KeeperKey) -> None:
+        """Open the copy of the vault that has this header; its index is read when it is needed.
 
         Raises:
             VaultNotFoundError: It is another vault, or none.
         """
-        if read_header(backend).identity != identity:
+        if read_header(backend).signers != header.signers:
             raise VaultNotFoundError(f"{backend.location()} is another vault, not a copy of this one: give its own mirror")
         self._backend = backend
         self._keeper = keeper
+        self._structure = Structure(keeper, header.signers)
         self._slots = Slots(backend, keeper.locator_key, NoMemory(), os.urandom)
         self._folder: Path | None = None
         self._index: VaultIndex | None = None
@@ -57,22 +63,22 @@ class PeerVault:
             return None
         return content if hash_file_bytes(content) == name else None
 
-    def fetch(self, names: Iterable[bytes], repacking: Repacking) -> set[bytes]:
-        """Take over objects, sealed as they are, from packs that are whole; give the names of those that were there."""
-        index = self.index()
-        wanted: dict[bytes, list[tuple[bytes, ObjectLocation]]] = defaultdict(list)
-        for name in names:
-            for location in index.locations(name, only_present=True):
-                wanted[location.pack].append((name, location))
+    def fetch(self, hashes: Collection[bytes], repacking: Repacking) -> set[bytes]:
+        """Take over objects by their stored hashes, sealed as they are, each after its bytes were compared; give what was there."""
+        wanted: dict[bytes, list[FooterEntry]] = defaultdict(list)
+        for copies in locations_of(self.index(), hashes).values():
+            for name, each in copies:
+                wanted[each.pack].append(FooterEntry(name, each.hash, each.offset, each.length, each.links_length))
         fetched: set[bytes] = set()
-        for pack, copies in wanted.items():
-            left = [(name, location) for name, location in copies if name not in fetched]
-            content = self.pack(pack) if left else None
-            if content is None:
-                continue
-            for name, location in left:
-                repacking.take(name, location, content)
-                fetched.add(name)
+        taken: set[tuple[bytes, bytes]] = set()
+        for pack, entries in wanted.items():
+            left = sorted((each for each in entries if (each.name, each.hash) not in taken), key=lambda each: each.offset)
+            with suppress(StoreError):  # Of what a damaged pack does not give out, another may have a copy.
+                for entry, content, links in read_objects(self._backend, pack, left):
+                    if is_right(entry.hash, content, links):
+                        repacking.add(entry.name, entry.hash, bytes(content), bytes(links))
+                        taken.add((entry.name, entry.hash))
+                        fetched.add(entry.hash)
         return fetched
 
     def slot(self, path: str, cap: MutableDirectoryVerify) -> bytes | None:
@@ -102,10 +108,9 @@ class PeerVault:
         """Return its index, with a local copy in a temporary folder; it is loaded on the first call."""
         if self._index is None:
             self._folder = Path(tempfile.mkdtemp(prefix="tallac-"))
-            structure_key = self._keeper.locator_key.structure_key
-            register = Register(self._backend, "index", structure_key, NoMemory(), os.urandom)
-            store = IndexStore(self._backend, structure_key, os.urandom)
-            self._index = VaultIndex(register, store, self._folder, StoredPacks(self._backend, structure_key))
+            register = Register(self._backend, "index", self._structure.secret, self._structure, NoMemory(), os.urandom)
+            store = IndexStore(self._backend, self._structure, os.urandom)
+            self._index = VaultIndex(register, store, self._folder, StoredPacks(self._backend, self._structure))
             self._index.refresh()
             self._index.look_at_packs()
         return self._index

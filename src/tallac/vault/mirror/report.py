@@ -36,6 +36,7 @@ class MirrorReport(msgspec.Struct):
         index_objects, states: Index objects; and registers and slots that were brought up to date.
         replaced_packs: Those of the packs that the mirror had damaged.
         deleted_packs, deleted_bytes: Packs that went from the mirror, since a prune has deleted them.
+        ignored: What lies among the vault's objects and is none, a sentence each; it was not copied.
         problems: What could not be copied, a sentence each. While there are any, the mirror's registers and slots stay as they are.
     """
 
@@ -49,6 +50,7 @@ class MirrorReport(msgspec.Struct):
     replaced_packs: int = 0
     deleted_packs: int = 0
     deleted_bytes: int = 0
+    ignored: list[str] = msgspec.field(default_factory=list)
     problems: list[str] = msgspec.field(default_factory=list)
 
 

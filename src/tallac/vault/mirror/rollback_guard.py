@@ -19,6 +19,7 @@ from tallac.interfaces import Backend
 from tallac.local_files import Durability, replace
 from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
@@ -59,18 +60,18 @@ def _read_twice(backend: Backend, name: str) -> bytes | None:
 class Numbers:
     """Reads the numbers of states of registers and slots, as far as a key allows."""
 
-    def __init__(self, backend: Backend, key: KeeperKey | LocatorKey | None) -> None:
-        """Use a key; the backend is named in messages."""
+    def __init__(self, backend: Backend, key: KeeperKey | LocatorKey | None, signers: Signers) -> None:
+        """Use a key, and the signers of the vault; the backend is named in messages."""
         self._key = key
         self._registers: dict[str, Register] = {}
         if key is None:
             return
-        memory = NoMemory()
+        memory, structure = NoMemory(), Structure(key, signers)
         self._slots = Slots(backend, key.locator_key, memory, os.urandom)
-        self._registers[INDEX_STATE] = Register(backend, "index", key.locator_key.structure_key, memory, os.urandom)
+        self._registers[INDEX_STATE] = Register(backend, "index", structure.secret, structure, memory, os.urandom)
         if isinstance(key, KeeperKey):
             for name in ("roots", "quarantine"):
-                self._registers[REGISTER_PREFIX + name] = Register(backend, name, key.roots, memory, os.urandom)
+                self._registers[REGISTER_PREFIX + name] = Register(backend, name, key.roots, structure, memory, os.urandom)
 
     def number_of(self, name: str, content: bytes) -> int | None:
         """Return a state's number; None where the key does not open it.
@@ -133,10 +134,12 @@ def _short(content: bytes) -> str:
 class ForwardCheck:
     """Decides which states of a vault its mirror may take."""
 
-    def __init__(self, source: Backend, mirror: Backend, key: KeeperKey | LocatorKey | None, memory: MirrorMemory) -> None:
+    def __init__(
+        self, source: Backend, mirror: Backend, key: KeeperKey | LocatorKey | None, signers: Signers, memory: MirrorMemory
+    ) -> None:
         """Compare with the vault's key, or as far as memory goes without one."""
-        self._source = Numbers(source, key)
-        self._mirror = Numbers(mirror, key)
+        self._source = Numbers(source, key, signers)
+        self._mirror = Numbers(mirror, key, signers)
         self._memory = memory
         self._place = mirror.location()
 

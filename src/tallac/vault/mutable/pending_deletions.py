@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import msgspec
 
 from tallac.errors import MalformedObjectError
 from tallac.vault.format.footers import ObjectLocation
-from tallac.vault.mutable.registers import State
+from tallac.vault.mutable.registers import NUMBER_MAX, State
 
 _HEAD = struct.Struct(">QB32sI")
 
@@ -109,10 +110,12 @@ def decode_pending(text: bytes | None) -> list[PendingPack]:
             raise MalformedObjectError("the register of pending deletions is cut short")
         since, decided, pack, count = _HEAD.unpack_from(text, place)
         place += _HEAD.size
-        if decided > 1 or place + 4 * count > len(text):
+        if decided > 1 or not 1 <= since <= NUMBER_MAX or place + 4 * count > len(text):
             raise MalformedObjectError("the register of pending deletions does not follow the format")
-        offsets = frozenset(struct.unpack_from(f">{count}I", text, place)) if count else None
-        entries.append(PendingPack(pack, since, bool(decided), offsets))
+        offsets = struct.unpack_from(f">{count}I", text, place)
+        if any(offset >= after for offset, after in pairwise(offsets)):
+            raise MalformedObjectError("the register of pending deletions is out of order")
+        entries.append(PendingPack(pack, since, bool(decided), frozenset(offsets) if count else None))
         place += 4 * count
     if [entry.pack for entry in entries] != sorted({entry.pack for entry in entries}):
         raise MalformedObjectError("the register of pending deletions is out of order")

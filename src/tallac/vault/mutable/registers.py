@@ -1,30 +1,34 @@
 """Registers: the vault's own mutable objects, got by name and never listed. docs/format.md, "Registers".
 
 A register holds one text and a number that grows by one with each swap; it names its predecessor's hash. It is sealed under one of
-the vault keys, and a client that has seen a later state refuses an earlier one.
+the vault keys and stamped by a writer or a keeper, and a client that has seen a later state refuses an earlier one.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
-from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
+from tallac.errors import ConflictError, CorruptObjectError, MalformedObjectError, RollbackDetectedError
 from tallac.interfaces import Backend, Expect, Randomness, Version
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.format.structure import STAMP_SIZE, Structure
 from tallac.vault.mutable.conditional_put import decode_or_reread, get_allowing_stale, has_cached, put_once
 from tallac.vault.mutable.rollback import RollbackMemory
 
 REGISTER_PREFIX = "registers/"
 SWAPS_MAX = 1000
 REWRITE_STEP = 1 << 20
+NUMBER_MAX = (1 << 62) - 1
 _HEAD = struct.Struct(">Q32s")
+_PURPOSE = b"register"
 NO_PREDECESSOR = bytes(32)
 
 
@@ -32,7 +36,7 @@ class State(msgspec.Struct, frozen=True):
     """One state of a register.
 
     Attributes:
-        number: Counts the swaps, from 1.
+        number: Counts the swaps, from 1, below 2^62.
         predecessor: BLAKE3 of the state before, as stored; zeros for the first.
         text: What it says.
         hash: BLAKE3 of this state, as stored.
@@ -49,14 +53,18 @@ class State(msgspec.Struct, frozen=True):
 class Register:
     """One named register."""
 
-    def __init__(self, backend: Backend, name: str, key: bytes, memory: RollbackMemory, randomness: Randomness) -> None:
-        """Name a register; nothing is read yet. The key seals it."""
+    def __init__(
+        self, backend: Backend, name: str, key: bytes, structure: Structure, memory: RollbackMemory, randomness: Randomness
+    ) -> None:
+        """Name a register; nothing is read yet. The key seals it, and the structure stamps it."""
         self.path = REGISTER_PREFIX + name
         self._backend = backend
         self._key = key
+        self._structure = structure
         self._memory = memory
         self._randomness = randomness
-        self._context = b"register" + bytes((FORMAT_VERSION,)) + name.encode("ascii")
+        self._name = name.encode("ascii")
+        self._context = _PURPOSE + bytes((FORMAT_VERSION,)) + self._name
 
     def read(self, *, allow_stale: bool = False) -> State | None:
         """Read the present state; None where nobody has written one.
@@ -66,7 +74,7 @@ class Register:
 
         Raises:
             RollbackDetectedError: This client has seen a later state.
-            CorruptObjectError: It is damaged.
+            CorruptObjectError: It is damaged, or somebody wrote it who may not.
         """
         found = get_allowing_stale(self._backend, self.path) if allow_stale else self._backend.get_versioned(self.path)
         if found is None:
@@ -84,16 +92,19 @@ class Register:
         """Read a state that was got from somewhere; it is not compared with what this client has seen.
 
         Raises:
-            CorruptObjectError: It is damaged.
+            CorruptObjectError: It is damaged, or somebody wrote it who may not.
         """
         try:
-            plain = unpad_plain(open_sealed(self._key, sealed, self._context), Codec())
-            if len(plain) < _HEAD.size:
+            plain = unpad_plain(open_sealed(self._key, sealed, self._context), Codec(), SEAL_OVERHEAD)
+            if len(plain) < _HEAD.size + STAMP_SIZE:
                 raise MalformedObjectError("it is cut short")
+            number, predecessor = _HEAD.unpack_from(plain)
+            stamp, text = plain[_HEAD.size : _HEAD.size + STAMP_SIZE], plain[_HEAD.size + STAMP_SIZE :]
+            self._structure.check(_PURPOSE, self._stamped(number, predecessor, text), stamp)
+            require_number(number)
         except CorruptObjectError as error:
             raise type(error)(f"the vault's {self.path} is damaged: {error}") from None
-        number, predecessor = _HEAD.unpack_from(plain)
-        return State(number, predecessor, plain[_HEAD.size :], hash_file_bytes(sealed), version)
+        return State(number, predecessor, text, hash_file_bytes(sealed), version)
 
     def swap(self, edit: Callable[[bytes | None], bytes | None]) -> State | None:
         """Read, edit and swap in; again where somebody else was faster. An edit that gives None leaves it as it is.
@@ -124,7 +135,14 @@ class Register:
         The new number is far above all that this client has seen, and so above what any other client has.
         """
         found = self._backend.get_versioned(self.path)
-        number = self._memory.highest(self.path) + REWRITE_STEP
+        number = self._memory.highest(self.path)
+        if found is not None:
+            # One that is out of bounds, or that leaps, is what is being repaired.
+            with suppress(CorruptObjectError, RollbackDetectedError):
+                state = self.decode(*found)
+                self._memory.check(self.path, state.number, state.hash)
+                number = max(number, state.number)
+        number += REWRITE_STEP
         if found is None:
             self._put(None, text, number)
         else:
@@ -134,9 +152,24 @@ class Register:
         predecessor = NO_PREDECESSOR
         if state is not None:
             number, predecessor = state.number + 1, state.hash
-        plain = pad_plain(_HEAD.pack(number, predecessor) + text, Codec(), SEAL_OVERHEAD)
-        sealed = seal(self._key, self._randomness(NONCE_SIZE), plain, self._context)
+        require_number(number)
+        stamp = self._structure.stamp(_PURPOSE, self._stamped(number, predecessor, text))
+        plain = pad_plain(_HEAD.pack(number, predecessor) + stamp + text, Codec(), SEAL_OVERHEAD)
+        sealed = seal_checked(self._key, self._randomness(SALT_SIZE), plain, self._context)
         version = put_once(self._backend, self.path, sealed, Expect.ABSENT if state is None else state.version)
         hashed = hash_file_bytes(sealed)
         self._memory.remember(self.path, number, hashed)
         return State(number, predecessor, text, hashed, version)
+
+    def _stamped(self, number: int, predecessor: bytes, text: bytes) -> bytes:
+        return self._name + b"\0" + _HEAD.pack(number, predecessor) + text
+
+
+def require_number(number: int) -> None:
+    """Require that a number can be one of a state.
+
+    Raises:
+        MalformedObjectError: It is out of bounds. Nobody gets there by editing: somebody has made it up.
+    """
+    if not 1 <= number <= NUMBER_MAX:
+        raise MalformedObjectError("the number of its state is out of bounds")

@@ -14,19 +14,25 @@ from threading import Event, Lock, Thread
 
 import msgspec
 
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
 from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StorePermissionError
 from tallac.interfaces import Backend, Clock, Randomness, Version
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.format.structure import Structure
 from tallac.vault.mutable.conditional_put import put_new, put_once
+from tallac.vault.mutable.registers import NUMBER_MAX
 
 SESSION_PREFIX = "sessions/"
 HEARTBEAT_INTERVAL_SECONDS = 20.0
 """How often a writer shows that it lives. A prune fences who has not for several times as long."""
 
-SESSION_CONTEXT = b"session" + bytes((FORMAT_VERSION,))
+CLIENT_SIZE_MAX = 64
+"""Bytes of a client's name."""
+
+_PURPOSE = b"session"
+SESSION_CONTEXT = _PURPOSE + bytes((FORMAT_VERSION,))
 
 
 class SessionState(StrEnum):
@@ -43,36 +49,65 @@ class SessionRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
 
     Attributes:
         state: See `SessionState`.
-        started_ns: By the writer's clock; it only decides how long a prune waits.
+        started_ns: By the writer's clock; it only decides how long a prune waits. Below 2^62.
+        client: What people call the writer; at most 64 bytes.
         links: While committing: the links (see `links`) of what is about to be linked; when kept, of what is linked nowhere.
     """
 
     state: SessionState
     started_ns: int
+    client: str = ""
     links: bytes = b""
 
 
-_decoder = msgspec.msgpack.Decoder(SessionRecord)
+class _Stamped(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    state: SessionState
+    started_ns: int
+    client: str
+    links: bytes
+    stamp: bytes
 
 
-def decode_session(path: str, sealed: bytes, key: bytes) -> SessionRecord:
-    """Open a session object.
+_decoder = msgspec.msgpack.Decoder(_Stamped)
+
+
+def decode_session(path: str, sealed: bytes, key: bytes, structure: Structure) -> SessionRecord:
+    """Open a session object, and check its stamp. The key is the roots key.
 
     Raises:
-        CorruptObjectError: It is damaged.
+        CorruptObjectError: It is no session of a writer or keeper of this vault: it is to be passed over, and named.
     """
     try:
-        return _decoder.decode(unpad_plain(open_sealed(key, sealed, SESSION_CONTEXT + path.encode()), Codec()))
+        plain = unpad_plain(open_sealed(key, sealed, SESSION_CONTEXT + path.encode()), Codec(), SEAL_OVERHEAD)
+        found = _decoder.decode(plain)
+        record = SessionRecord(found.state, found.started_ns, found.client, found.links)
+        structure.check(_PURPOSE, _stamped(path, record), found.stamp)
+        is_bounded = 0 <= record.started_ns <= NUMBER_MAX and len(record.client.encode()) <= CLIENT_SIZE_MAX
+        if not is_bounded or msgspec.msgpack.encode(found) != plain:
+            raise MalformedObjectError("it does not follow the format")
     except CorruptObjectError as error:
-        raise type(error)(f"{path} is damaged: {error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise MalformedObjectError(f"{path} does not follow the format") from None
+        raise type(error)(f"{path} is not a session: {error}") from None
+    except (msgspec.MsgspecError, UnicodeError):
+        raise MalformedObjectError(f"{path} is not a session: it does not follow the format") from None
+    return record
 
 
-def seal_session(path: str, record: SessionRecord, key: bytes, randomness: Randomness) -> bytes:
-    """Return a session object that says this."""
-    plain = pad_plain(msgspec.msgpack.encode(record), Codec(), SEAL_OVERHEAD)
-    return seal(key, randomness(NONCE_SIZE), plain, SESSION_CONTEXT + path.encode())
+def seal_session(path: str, record: SessionRecord, key: bytes, structure: Structure, randomness: Randomness) -> bytes:
+    """Return a session object that says this, with a stamp."""
+    stamp = structure.stamp(_PURPOSE, _stamped(path, record))
+    stamped = _Stamped(record.state, record.started_ns, record.client, record.links, stamp)
+    plain = pad_plain(msgspec.msgpack.encode(stamped), Codec(), SEAL_OVERHEAD)
+    return seal_checked(key, randomness(SALT_SIZE), plain, SESSION_CONTEXT + path.encode())
+
+
+def client_name(text: str) -> str:
+    """Cut a client's name to what a session may hold."""
+    return text.encode("utf-8", "replace")[:CLIENT_SIZE_MAX].decode("utf-8", "ignore")
+
+
+def _stamped(path: str, record: SessionRecord) -> bytes:
+    """Return what a session's stamp covers, beside what every stamp does."""
+    return msgspec.msgpack.encode([path, record.state, record.started_ns, record.client, record.links])
 
 
 class RegisteredSession:
@@ -83,11 +118,19 @@ class RegisteredSession:
     """
 
     def __init__(
-        self, backend: Backend, key: bytes, randomness: Randomness, path: str, record: SessionRecord, version: Version
+        self,
+        backend: Backend,
+        key: bytes,
+        structure: Structure,
+        randomness: Randomness,
+        path: str,
+        record: SessionRecord,
+        version: Version,
     ) -> None:
         """Take a session that is stored already; `register` stores a new one."""
         self._backend = backend
         self._key = key
+        self._structure = structure
         self._randomness = randomness
         self._lock = Lock()
         self.path = path
@@ -95,12 +138,14 @@ class RegisteredSession:
         self.version = version
 
     @classmethod
-    def register(cls, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> RegisteredSession:
-        """Store a new open session; durable when this returns."""
+    def register(
+        cls, backend: Backend, key: bytes, structure: Structure, randomness: Randomness, clock: Clock, client: str = ""
+    ) -> RegisteredSession:
+        """Store a new open session, sealed under the roots key; durable when this returns. `client` is a name for people."""
         path = SESSION_PREFIX + randomness(16).hex()
-        record = SessionRecord(SessionState.OPEN, clock.now_ns())
-        version = put_new(backend, path, seal_session(path, record, key, randomness))
-        return cls(backend, key, randomness, path, record, version)
+        record = SessionRecord(SessionState.OPEN, clock.now_ns(), client_name(client))
+        version = put_new(backend, path, seal_session(path, record, key, structure, randomness))
+        return cls(backend, key, structure, randomness, path, record, version)
 
     def commit(self, links: bytes, state: SessionState = SessionState.COMMITTING) -> None:
         """Swap from open to committing, naming what is about to be linked; or to kept, naming what is to stay without a link.
@@ -137,7 +182,7 @@ class RegisteredSession:
             self._backend.delete(self.path)
         except StorePermissionError:
             with self._lock, suppress(ConflictError):  # A prune that was faster has fenced it already.
-                self.record = SessionRecord(SessionState.FENCED, self.record.started_ns)
+                self.record = SessionRecord(SessionState.FENCED, self.record.started_ns, self.record.client)
                 self.version = self._put(self.record, self.version)
 
     def _put(self, record: SessionRecord, expect: Version) -> Version:
@@ -157,13 +202,13 @@ class RegisteredSession:
         if found is None:
             return None
         try:
-            record = decode_session(self.path, found[0], self._key)
+            record = decode_session(self.path, found[0], self._key, self._structure)
         except CorruptObjectError:
             return None
         return found[1] if record.state is SessionState.OPEN else None
 
     def _sealed(self, record: SessionRecord) -> bytes:
-        return seal_session(self.path, record, self._key, self._randomness)
+        return seal_session(self.path, record, self._key, self._structure, self._randomness)
 
 
 @contextmanager

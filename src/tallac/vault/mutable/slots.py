@@ -14,7 +14,7 @@ import msgspec
 
 from tallac.caps import MutableDirectoryRead, MutableDirectoryVerify, MutableDirectoryWrite, MutableFormat
 from tallac.crypto.hashing import hash_file_bytes, keyed, tag_key
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
 from tallac.crypto.signing import SigningKey, is_signed_by
 from tallac.dag import Entry, decode_table, encode_table
 from tallac.errors import ConflictError, CorruptObjectError, DamageError, MalformedObjectError, MissingObjectError
@@ -27,17 +27,17 @@ from tallac.vault.format.links import links_of_entries
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.format.padding import pad_plain, unpad_plain
 from tallac.vault.mutable.conditional_put import decode_or_reread, get_allowing_stale, has_cached, put_new, put_once
-from tallac.vault.mutable.registers import NO_PREDECESSOR, SWAPS_MAX
+from tallac.vault.mutable.registers import NO_PREDECESSOR, SWAPS_MAX, require_number
 from tallac.vault.mutable.rollback import RollbackMemory
 
 SLOT_PREFIX = "slots/"
 ROOT_SIZE = 48
 
-_SEED = tag_key("tallac vault 1 slot signing seed")
-_FINGERPRINT = tag_key("tallac vault 1 slot fingerprint")
-_CONTENT_KEY = tag_key("tallac vault 1 slot content key")
-_LINKS_KEY = tag_key("tallac vault 1 slot links key")
-_WRITE_CAPS_KEY = tag_key("tallac vault 1 slot write caps key")
+_SEED = tag_key("tallac vault 2 slot signing seed")
+_FINGERPRINT = tag_key("tallac vault 2 slot fingerprint")
+_CONTENT_KEY = tag_key("tallac vault 2 slot content key")
+_LINKS_KEY = tag_key("tallac vault 2 slot links key")
+_WRITE_CAPS_KEY = tag_key("tallac vault 2 slot write caps key")
 _CONTEXT = b"slot" + bytes((FORMAT_VERSION,))
 
 
@@ -160,7 +160,7 @@ class Slots:
         """
         state = self.read(cap.verify_cap, allow_stale=allow_stale)
         plain = open_sealed(_content_key(cap.readkey), state.content, _CONTEXT)
-        entries = decode_table(unpad_plain(plain, self._codec))
+        entries = decode_table(unpad_plain(plain, self._codec, 0))
         if links_of_entries(entries) != self.links(cap.verify_cap, state):
             raise CorruptObjectError("a slot's links are not those of its content")
         if write is None:
@@ -177,7 +177,7 @@ class Slots:
     def create(self, cap: MutableDirectoryWrite, keeper: KeeperKey, entries: Sequence[Entry] = ()) -> None:
         """Store a new directory, empty or with its first entries; durable when this returns."""
         verify = cap.read_cap.verify_cap
-        root = seal(keeper.roots, self._randomness(NONCE_SIZE), verify.storage_index + verify.fingerprint, _CONTEXT)
+        root = seal_checked(keeper.roots, self._randomness(SALT_SIZE), verify.storage_index + verify.fingerprint, _CONTEXT)
         self._put(cap, list(entries), None, root)
 
     def edit(self, cap: MutableDirectoryWrite, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
@@ -207,9 +207,13 @@ class Slots:
         if found is None:
             raise MissingObjectError(f"{path} is missing")
         root = open_sealed(keeper.roots, self._open(path, found[0]).root, _CONTEXT)
-        if len(root) != ROOT_SIZE:
+        if len(root) != ROOT_SIZE or self.path_of(root[:16]) != path:
             raise MalformedObjectError(f"{path} in {self._backend.location()} does not follow the format")
         return MutableDirectoryVerify(root[:16], root[16:])
+
+    def seen_paths(self) -> list[str]:
+        """Return the names of all slots that this client has ever seen. No slot is ever deleted."""
+        return self._memory.known(SLOT_PREFIX)
 
     def number_in(self, path: str, sealed: bytes) -> int:
         """Return the number of a state of the slot at a path; the signature is not checked.
@@ -234,7 +238,7 @@ class Slots:
             [
                 entry
                 if entry.write is None
-                else _with_write(entry, seal(write_key, self._randomness(NONCE_SIZE), entry.write, _CONTEXT))
+                else _with_write(entry, seal_checked(write_key, self._randomness(SALT_SIZE), entry.write, _CONTEXT))
                 for entry in entries
             ]
         )
@@ -247,14 +251,15 @@ class Slots:
             NO_PREDECESSOR if state is None else state.hash,
             signing_key_of(cap.writekey).public,
             root,
-            seal(_content_key(cap.read_cap.readkey), self._randomness(NONCE_SIZE), plain, _CONTEXT),
-            seal(keyed(_LINKS_KEY, verify.storage_index), self._randomness(NONCE_SIZE), links, _CONTEXT),
+            seal_checked(_content_key(cap.read_cap.readkey), self._randomness(SALT_SIZE), plain, _CONTEXT),
+            seal_checked(keyed(_LINKS_KEY, verify.storage_index), self._randomness(SALT_SIZE), links, _CONTEXT),
             b"",
         )
         signature = signing_key_of(cap.writekey).sign(_signed(record, verify.storage_index))
         inside = pad_plain(msgspec.msgpack.encode(msgspec.structs.replace(record, signature=signature)), self._codec, SEAL_OVERHEAD)
+        require_number(record.number)
         path = self.path_of(verify.storage_index)
-        sealed = seal(self._locator.structure_key, self._randomness(NONCE_SIZE), inside, _CONTEXT + path.encode())
+        sealed = seal_checked(self._locator.structure_key, self._randomness(SALT_SIZE), inside, _CONTEXT + path.encode())
         if state is None:
             put_new(self._backend, path, sealed)
         else:
@@ -263,8 +268,13 @@ class Slots:
 
     def _open(self, path: str, sealed: bytes) -> _Record:
         try:
-            inside = unpad_plain(open_sealed(self._locator.structure_key, sealed, _CONTEXT + path.encode()), self._codec)
-            return _decoder.decode(inside)
+            opened = open_sealed(self._locator.structure_key, sealed, _CONTEXT + path.encode())
+            inside = unpad_plain(opened, self._codec, SEAL_OVERHEAD)
+            record = _decoder.decode(inside)
+            require_number(record.number)
+            if len(record.predecessor) != len(NO_PREDECESSOR) or msgspec.msgpack.encode(record) != inside:
+                raise MalformedObjectError("it does not follow the format")
+            return record
         except msgspec.MsgspecError:
             raise MalformedObjectError(f"{path} in {self._backend.location()} does not follow the format") from None
         except CorruptObjectError as error:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import re
 
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
 from tallac.errors import CorruptObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Backend, Randomness
-from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import FinishedPack, decode_index, encode_index
-from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.format.footers import FinishedPack, open_entries, seal_entries
+from tallac.vault.format.structure import Structure
 from tallac.vault.packs.pack import pack_path
 
 DAMAGED_PREFIX = "damaged/"
 STEP_SIZE = 4 << 20
 SECTOR_SIZE = 4096
 
-_CONTEXT = b"index" + bytes((FORMAT_VERSION,))
 _ENTRY = re.compile(f"{DAMAGED_PREFIX}[0-9a-f]{{64}}\\.index")
 
 
@@ -37,10 +34,10 @@ def _entry_path(name: bytes) -> str:
 class DamagedPacks:
     """The damaged packs that repairs have moved away."""
 
-    def __init__(self, backend: Backend, structure_key: bytes, randomness: Randomness) -> None:
+    def __init__(self, backend: Backend, structure: Structure, randomness: Randomness) -> None:
         """Use a backend; nothing is read yet."""
         self._backend = backend
-        self._structure_key = structure_key
+        self._structure = structure
         self._randomness = randomness
 
     def read(self) -> list[FinishedPack]:
@@ -51,7 +48,7 @@ class DamagedPacks:
                 continue
             try:
                 sealed = self._backend.get(item.name)
-                found += decode_index(unpad_plain(open_sealed(self._structure_key, sealed, _CONTEXT), Codec()))
+                found += open_entries(sealed, self._structure, Codec())
             except (CorruptObjectError, ObjectNotFoundError):
                 continue  # What its pack holds can't be found, as if the pack were lost.
         return found
@@ -59,8 +56,7 @@ class DamagedPacks:
     def put(self, pack: bytes, size: int, known: FinishedPack | None) -> None:
         """Copy a pack of so many bytes to `damaged/`, with what is known of it; durable when this returns."""
         if known is not None:
-            plain = pad_plain(encode_index([known]), Codec(), SEAL_OVERHEAD)
-            self._backend.put(_entry_path(pack), seal(self._structure_key, self._randomness(NONCE_SIZE), plain, _CONTEXT))
+            self._backend.put(_entry_path(pack), seal_entries([known], self._structure, Codec(), self._randomness))
         upload = self._backend.upload()
         try:
             for start in range(0, size, STEP_SIZE):

@@ -2,29 +2,39 @@
 
     objects (each: sealed content, sealed links), footer (sealed and padded: which objects), trailer (sealed: the footer's length)
 
-A pack's name is the BLAKE3 of all of it, so anyone can tell a damaged one. The padding lies inside the sealed footer, and at least
-two packs are open at a time, of which an object goes to one at random: a store sees no object's size or place.
+A pack's name is the BLAKE3 of all of it, so anyone can tell a damaged one. The footer has the stamp of a writer or keeper, over a
+hash of the objects: who can add files to a vault, and no more, makes no pack that counts. The padding lies inside the sealed
+footer, and at least two packs are open at a time, of which an object goes to one at random: a store sees no object's size or place.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tallac.crypto.hashing import Hasher
 from tallac.crypto.padding import padme
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, open_sealed, seal
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal
 from tallac.errors import CorruptObjectError, MalformedObjectError, ObjectNotFoundError
 from tallac.interfaces import Backend, Randomness, Upload
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import COMPRESSED_BIT, PACK_NAME_SIZE, FinishedPack, decode_body, encode_body
-from tallac.vault.format.objects import NAME_SIZE
+from tallac.vault.format.footers import PACK_NAME_SIZE, FinishedPack, decode_columns, encode_body
+from tallac.vault.format.objects import HASH_SIZE, NAME_SIZE
 from tallac.vault.format.padding import pad_plain, unpad_plain
+from tallac.vault.format.structure import STAMP_SIZE, Structure
 
 PACK_PREFIX = "packs/"
 PACK_SIZE_MIN = 16 << 20
 PACK_SIZE_MAX = 32 << 20
 WRITE_SIZE = 1 << 20
 TRAILER_SIZE = SEAL_OVERHEAD + 8
+READ_SIZE = 4 << 20
+FOOTER_SIZE_MAX = 80 << 20
+"""A footer's text has 64 MiB at most, and its padding an eighth of that."""
 
+_FOOTER = b"footer"
+_REGION_SIZE = 32
+_BODY_START = _REGION_SIZE + STAMP_SIZE
 _FOOTER_CONTEXT = b"footer" + bytes((FORMAT_VERSION,))
 _TRAILER_CONTEXT = b"trailer" + bytes((FORMAT_VERSION,))
 
@@ -44,13 +54,15 @@ class OpenPack:
         self._buffer = bytearray()
         self._hasher = Hasher()
         self._names: list[bytes] = []
+        self._hashes: list[bytes] = []
         self._lengths: list[int] = []
         self._links_lengths: list[int] = []
 
-    def append(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
+    def append(self, name: bytes, stored_hash: bytes, content: bytes, links: bytes) -> None:
         """Add one sealed object."""
         self._names.append(name)
-        self._lengths.append(len(content) | COMPRESSED_BIT if is_compressed else len(content))
+        self._hashes.append(stored_hash)
+        self._lengths.append(len(content))
         self._links_lengths.append(len(links))
         self._write(content)
         self._write(links)
@@ -60,17 +72,20 @@ class OpenPack:
         """Whether the pack is large enough, and closing it now takes little padding."""
         if self.size < PACK_SIZE_MIN:
             return False
-        unpadded = self.size + NAME_SIZE * len(self._names) + TRAILER_SIZE
+        unpadded = self.size + (NAME_SIZE + HASH_SIZE) * len(self._names) + TRAILER_SIZE
         granule = 1 << (unpadded.bit_length() - 1 - (unpadded.bit_length() - 1).bit_length())
         return self.size >= PACK_SIZE_MAX or padme(unpadded) - unpadded < granule // 8
 
-    def finish(self, structure_key: bytes, codec: Codec, randomness: Randomness) -> FinishedPack:
+    def finish(self, structure: Structure, codec: Codec, randomness: Randomness) -> FinishedPack:
         """Write footer and trailer. The pack still has to be committed under the name that this gives."""
-        body = encode_body(self._names, self._lengths, self._links_lengths)
-        footer = pad_plain(body, codec, self.size + SEAL_OVERHEAD + TRAILER_SIZE)
-        self._write(seal(structure_key, randomness(NONCE_SIZE), footer, _FOOTER_CONTEXT))
+        body = encode_body(self._names, self._hashes, self._lengths, self._links_lengths)
+        self._flush()
+        region = self._hasher.digest()
+        text = region + structure.stamp(_FOOTER, region + body) + body
+        footer = pad_plain(text, codec, self.size + SEAL_OVERHEAD + TRAILER_SIZE)
+        self._write(seal(structure.secret, randomness(SALT_SIZE), footer, _FOOTER_CONTEXT))
         length = (len(footer) + SEAL_OVERHEAD).to_bytes(8, "big")
-        self._write(seal(structure_key, randomness(NONCE_SIZE), length, _TRAILER_CONTEXT))
+        self._write(seal(structure.secret, randomness(SALT_SIZE), length, _TRAILER_CONTEXT))
         self._flush()
         return FinishedPack(self._hasher.digest(), self.size, body)
 
@@ -92,38 +107,53 @@ class OpenPack:
             self._buffer = bytearray()
 
 
-def read_footer(backend: Backend, name: bytes, size: int, structure_key: bytes, codec: Codec) -> FinishedPack:
+class Footer(NamedTuple):
+    """A pack as its own footer describes it.
+
+    Attributes:
+        pack: What the index is to know of it.
+        region: BLAKE3 of the bytes of all its objects, as who made it says.
+        region_size: How many they are.
+    """
+
+    pack: FinishedPack
+    region: bytes
+    region_size: int
+
+
+def read_footer(backend: Backend, name: bytes, size: int, structure: Structure, codec: Codec) -> Footer:
     """Read a pack's footer from the store.
 
     Raises:
-        CorruptObjectError: Footer or trailer do not open.
+        CorruptObjectError: Footer or trailer do not open, or nobody made them who may.
         MalformedObjectError: They do not follow the format.
     """
     path = pack_path(name)
     if size < TRAILER_SIZE + SEAL_OVERHEAD:
         raise CorruptObjectError(f"pack {name.hex()[:12]} is cut short")
-    trailer = open_sealed(structure_key, backend.get(path, size - TRAILER_SIZE, size), _TRAILER_CONTEXT)
+    trailer = open_sealed(structure.secret, backend.get(path, size - TRAILER_SIZE, size), _TRAILER_CONTEXT)
     length = int.from_bytes(trailer, "big")
-    if len(trailer) != 8 or not SEAL_OVERHEAD <= length <= size - TRAILER_SIZE:
+    if len(trailer) != 8 or not SEAL_OVERHEAD <= length <= min(size - TRAILER_SIZE, FOOTER_SIZE_MAX):
         raise MalformedObjectError(f"pack {name.hex()[:12]} has a malformed trailer")
     start = size - TRAILER_SIZE - length
-    footer = open_sealed(structure_key, backend.get(path, start, start + length), _FOOTER_CONTEXT)
-    body = unpad_plain(footer, codec)
-    end = 0
-    for stored in decode_body(body):
-        end = stored.offset + stored.length + stored.links_length
+    footer = open_sealed(structure.secret, backend.get(path, start, start + length), _FOOTER_CONTEXT)
+    text = unpad_plain(footer, codec, start + SEAL_OVERHEAD + TRAILER_SIZE)
+    region, stamp, body = text[:_REGION_SIZE], text[_REGION_SIZE:_BODY_START], text[_BODY_START:]
+    structure.check(_FOOTER, region + body, stamp)
+    columns = decode_columns(body)
+    end = columns.offsets[-1] + columns.lengths[-1] + columns.links_lengths[-1] if columns.names else 0
     if end != start:
         raise MalformedObjectError(f"pack {name.hex()[:12]} has a footer that does not fit it")
-    return FinishedPack(name, size, body)
+    return Footer(FinishedPack(name, size, body), region, start)
 
 
 class StoredPacks:
     """The packs that the store has, without any index."""
 
-    def __init__(self, backend: Backend, structure_key: bytes) -> None:
+    def __init__(self, backend: Backend, structure: Structure) -> None:
         """Use a backend; nothing is read yet."""
         self._backend = backend
-        self._structure_key = structure_key
+        self._structure = structure
         self._codec = Codec()
 
     def sizes(self) -> dict[bytes, int]:
@@ -135,12 +165,38 @@ class StoredPacks:
                 found[bytes.fromhex(text)] = item.size
         return found
 
+    def footer(self, name: bytes, size: int) -> Footer:
+        """Read the footer of one pack. Raises as `read_footer` does, and ObjectNotFoundError where it is gone."""
+        return read_footer(self._backend, name, size, self._structure, self._codec)
+
     def footers(self, sizes: dict[bytes, int]) -> list[FinishedPack]:
-        """Read the footers of some packs; those that are damaged, or gone meanwhile, are left out."""
+        """Read the footers of some packs; those that are damaged, forged, or gone meanwhile, are left out."""
         found = []
         for name, size in sizes.items():
             try:
-                found.append(read_footer(self._backend, name, size, self._structure_key, self._codec))
+                found.append(self.footer(name, size).pack)
             except (CorruptObjectError, ObjectNotFoundError):
                 continue  # A check names it; here it only means that nothing in it can be re-used.
         return found
+
+    def proved(self, sizes: dict[bytes, int]) -> list[FinishedPack]:
+        """Read some packs whole that no index object knows, and return those whose every byte is what their maker stamped.
+
+        A right footer can be copied behind other bytes by anybody who can add files; so it counts only together with them. What is
+        damaged, forged, or gone meanwhile is left out: a check names it, and here it only means that nothing in it can be re-used.
+        """
+        found = []
+        for name, size in sizes.items():
+            try:
+                footer = self.footer(name, size)
+                if self._region(name, footer.region_size) == footer.region:
+                    found.append(footer.pack)
+            except (CorruptObjectError, ObjectNotFoundError):
+                continue
+        return found
+
+    def _region(self, name: bytes, end: int) -> bytes:
+        hasher = Hasher()
+        for start in range(0, end, READ_SIZE):
+            hasher.update(self._backend.get(pack_path(name), start, min(start + READ_SIZE, end)))
+        return hasher.digest()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from tallac.errors import StoreError
 from tallac.interfaces import Backend, HighLatencyBackend, Randomness, Upload
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack
+from tallac.vault.format.structure import Structure
 from tallac.vault.packs.pack import OpenPack, pack_path
 
 OPEN_PACKS = 2
+SHUFFLED_SIZE = 4 << 20
+"""So many bytes of objects are collected and shuffled before they are written: their order tells little of the source's."""
+
 COMMITS_WAITING_MAX = 2
 
 
@@ -86,51 +92,72 @@ def _give_up(upload: Upload) -> None:
         upload.abort()
 
 
+class _Waiting(NamedTuple):
+    name: bytes
+    hash: bytes
+    content: bytes
+    links: bytes
+
+
 class PackWriter:
     """The open packs of one class of objects (file content; or directories and lists). Not thread-safe."""
 
     def __init__(
-        self, backend: Backend, structure_key: bytes, codec: Codec, randomness: Randomness, committer: PackUploader
+        self, backend: Backend, structure: Structure, codec: Codec, randomness: Randomness, committer: PackUploader
     ) -> None:
         """Begin with no open pack; packs are opened as they are needed."""
         self._backend = backend
-        self._structure_key = structure_key
+        self._structure = structure
         self._codec = codec
         self._randomness = randomness
+        self._order = random.Random(randomness(16))  # noqa: S311  Its numbers are seen by nobody, and need not be unpredictable.
         self._committer = committer
+        self._waiting: list[_Waiting] = []
+        self._waiting_size = 0
         self._open: list[OpenPack | None] = [None] * OPEN_PACKS
         self._finished_size = 0
 
     @property
     def size(self) -> int:
-        """Bytes written so far, finished packs included."""
-        return self._finished_size + sum(pack.size for pack in self._open if pack is not None)
+        """Bytes taken so far, finished packs included."""
+        return self._finished_size + self._waiting_size + sum(pack.size for pack in self._open if pack is not None)
 
-    def add(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
-        """Put a sealed object into one of the open packs, at random.
+    def add(self, name: bytes, stored_hash: bytes, content: bytes, links: bytes) -> None:
+        """Take a sealed object, which goes into one of the open packs, at random.
 
         Raises:
             StoreError: Writing failed, now or earlier; the batch is lost.
         """
-        slot = self._randomness(1)[0] % OPEN_PACKS
-        pack = self._open[slot]
-        if pack is None:
-            pack = self._open[slot] = OpenPack(self._backend.upload())
-        pack.append(name, content, links, is_compressed=is_compressed)
-        if pack.is_full:
-            self._close(slot)
+        self._waiting.append(_Waiting(name, stored_hash, content, links))
+        self._waiting_size += len(content) + len(links)
+        if self._waiting_size >= SHUFFLED_SIZE:
+            self._write()
 
     def finish(self) -> None:
         """Hand all open packs to the committer."""
+        self._write()
         for slot in range(OPEN_PACKS):
             self._close(slot)
 
     def abort(self) -> None:
         """Throw the open packs away."""
+        self._waiting, self._waiting_size = [], 0
         for slot, pack in enumerate(self._open):
             if pack is not None:
                 self._open[slot] = None
                 pack.upload.abort()
+
+    def _write(self) -> None:
+        waiting, self._waiting, self._waiting_size = self._waiting, [], 0
+        self._order.shuffle(waiting)
+        for each in waiting:
+            slot = self._order.getrandbits(1)
+            pack = self._open[slot]
+            if pack is None:
+                pack = self._open[slot] = OpenPack(self._backend.upload())
+            pack.append(*each)
+            if pack.is_full:
+                self._close(slot)
 
     def _close(self, slot: int) -> None:
         pack = self._open[slot]
@@ -138,7 +165,7 @@ class PackWriter:
             return
         self._open[slot] = None
         try:
-            finished = pack.finish(self._structure_key, self._codec, self._randomness)
+            finished = pack.finish(self._structure, self._codec, self._randomness)
         except StoreError:
             pack.upload.abort()
             raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from tallac.vault.format.footers import ObjectLocation
+from tallac.vault.format.footers import FooterEntry
 from tallac.vault.index.index import VaultIndex
+from tallac.vault.marking.census import locations_of
+from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack
 from tallac.vault.prune.mark import Marks
 
@@ -28,70 +31,106 @@ class PackUse(msgspec.Struct):
     dead: int = 0
     alive_size: int = 0
     dead_size: int = 0
-    offsets: list[int] = msgspec.field(default_factory=list)
-
-    def add(self, location: ObjectLocation, *, is_alive: bool) -> None:
-        """Count one copy."""
-        if is_alive:
-            self.alive += 1
-            self.alive_size += location.size
-        else:
-            self.dead += 1
-            self.dead_size += location.size
-            self.offsets.append(location.offset)
+    offsets: array[int] = msgspec.field(default_factory=lambda: array("I"))
 
 
 class Survey:
-    """Which copies are in use.
+    """Which copies are in use, as of one mark.
 
-    An object that was reached is in use in one of its copies: the one in the pack whose name comes first, among those that are
-    there and not pending deletion. So what is stored twice becomes free, and two prunes never count on each other's victims.
+    An object is in use by its stored hash, in one of its copies: the one in the pack whose name comes first, among those that are
+    indexed, there, not pending deletion, and have the right bytes, which are read wherever there is more than one. So what is
+    stored twice becomes free, two prunes never count on each other's victims, and no copy goes for the sake of a worthless one.
     """
 
-    def __init__(self, index: VaultIndex, marks: Marks) -> None:
+    def __init__(self, index: VaultIndex, marks: Marks, verifier: CopyVerifier) -> None:
         """Survey an index whose packs were looked at."""
         self._index = index
         self._marks = marks
-        self._indexed = index.packs().keys() - index.unindexed_packs
-        self._there = self._indexed - index.absent_packs
+        self._verifier = verifier
+        self._there = index.packs().keys() - marks.unindexed - index.absent_packs
 
     def uses(self, pending: PendingDeletions) -> dict[bytes, PackUse]:
         """Count each pack's use; packs with pending deletions are left out."""
-        uses = {pack: PackUse() for pack in self._indexed if pack not in pending.packs}
-        for name, location in self._index.records():
-            use = uses.get(location.pack)
-            if use is not None:
-                use.add(location, is_alive=self.is_in_use(name, location, pending))
+        unindexed, in_use = self._marks.unindexed, self._marks.census.in_use
+        uses = {pack: PackUse() for pack in self._index.packs() if pack not in pending.packs}
+        spares = self.spares(pending)
+        number = 0
+        for run in self._index.runs():
+            by_pack = [uses.get(name) for name, _ in run.packs]
+            for _, _, pack, offset, length, links_length in run.columns():
+                use = by_pack[pack]
+                if use is not None:
+                    if number in in_use and number not in spares:
+                        use.alive += 1
+                        use.alive_size += length + links_length
+                    else:
+                        use.dead += 1
+                        use.dead_size += length + links_length
+                        use.offsets.append(offset)
+                number += 1
         # Of a pack that is not there nothing can be moved; it stays in the index, so that it is there again when it comes back.
-        return {pack: use for pack, use in uses.items() if not use.alive or pack in self._there}
+        # What is in no index is left to its writer, unless nothing in it is in use.
+        return {pack: use for pack, use in uses.items() if not use.alive or (pack in self._there and pack not in unindexed)}
 
     def needed(self, pending: PendingDeletions) -> set[bytes]:
-        """Return the packs with a pending deletion of a copy that turns out to be needed."""
-        return {
-            location.pack
-            for name, location in self._index.records()
-            if pending.is_pending(location) and name in self._marks and self._kept_copy(name, pending) is None
-        }
+        """Return the packs with a pending deletion of a copy that is in use, and of which no other copy is right and stays."""
+        spares, in_use = self.spares(pending), self._marks.census.in_use
+        needed: set[bytes] = set()
+        number = 0
+        for run in self._index.runs():
+            entries = [pending.packs.get(name) for name, _ in run.packs]
+            if any(entry is not None for entry in entries):
+                for count, (_, _, pack, offset, _, _) in enumerate(run.columns(), number):
+                    entry = entries[pack]
+                    if entry is not None and count in in_use and entry.is_pending(offset) and count not in spares:
+                        needed.add(entry.pack)
+            number += run.count
+        return needed
 
-    def is_in_use(self, name: bytes, location: ObjectLocation, pending: PendingDeletions) -> bool:
-        """Whether a copy of an object is the one that is in use."""
-        if name not in self._marks:
-            return False
-        kept = self._kept_copy(name, pending)
-        return kept is None or kept == location
+    def contradicted(self, going: Mapping[bytes, Sequence[FooterEntry]], pending: PendingDeletions) -> set[bytes]:
+        """Return the packs of whose objects, as their own footers list them, one is in use that has no other copy that stays.
 
-    def _kept_copy(self, name: bytes, pending: PendingDeletions) -> ObjectLocation | None:
-        there = [copy for copy in self._index.copies(name) if copy.pack in self._there and not pending.is_pending(copy)]
-        # Who empties a pack may leave behind what another pack has, so packs with pending deletions are counted on last.
-        return min(there, key=lambda copy: (copy.pack in pending.packs, copy.pack, copy.offset), default=None)
+        Args:
+            going: For each pack, what would be deleted with it.
+            pending: The present state.
+        """
+        listed = {entry.hash for entries in going.values() for entry in entries}
+        used = self._marks.walk.hashes.intersection(listed)
+        copies = locations_of(self._index, used)
+
+        def stays(entry: FooterEntry) -> bool:
+            return any(
+                name == entry.name
+                and location.pack in self._there
+                and not pending.is_pending(location)
+                and self._verifier.is_right(location)
+                for name, location in copies.get(entry.hash, ())
+            )
+
+        return {pack for pack, entries in going.items() if not all(entry.hash not in used or stays(entry) for entry in entries)}
+
+    def spares(self, pending: PendingDeletions) -> set[int]:
+        """Return the records of copies that are in use, and which can go since another copy stays whose bytes are right."""
+        spares: set[int] = set()
+        for group in self._marks.census.repeated:
+            copies = [(number, self._index.location_of(number)) for number in group]
+            there = [copy for copy in copies if copy[1].pack in self._there and not pending.is_pending(copy[1])]
+            # Who empties a pack may leave behind what another pack has, so packs with pending deletions are counted on last.
+            there.sort(key=lambda copy: (copy[1].pack in pending.packs, copy[1].pack, copy[1].offset))
+            kept = next((location for _, location in there if self._verifier.is_right(location)), None)
+            if kept is not None:
+                # One pack may be in two index objects, and one copy in two records.
+                place = kept.pack, kept.offset
+                spares.update(number for number, location in copies if (location.pack, location.offset) != place)
+        return spares
 
 
-def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int) -> Iterator[PendingPack]:
+def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int, count_max: int = OFFSETS_MAX) -> Iterator[PendingPack]:
     """Choose the packs that are worth it: those wholly dead, and those with a larger share of dead bytes than is put up with.
 
     Those with the largest share come first, since one round names a limited number of copies.
     """
-    left = OFFSETS_MAX
+    left = count_max
     for pack, use in sorted(uses.items(), key=lambda item: (-_dead_share(item[1]), item[0])):
         if not use.alive:
             yield PendingPack(pack, since, is_decided=False, offsets=None)

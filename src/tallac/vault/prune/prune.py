@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tallac.errors import StoreFullError
 from tallac.vault.components import VaultComponents
+from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.mutable.pending_deletions import (
     NO_PENDING_DELETIONS,
     PendingDeletions,
@@ -18,10 +19,11 @@ from tallac.vault.mutable.pending_deletions import (
     pending_deletions_of,
 )
 from tallac.vault.mutable.registers import State
+from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import PackUse, Survey, propose, total
 from tallac.vault.prune.report import PruneOptions, PrunePhase, PruneReport
-from tallac.vault.prune.session_watch import SessionWatch, is_expired, links_in_use
+from tallac.vault.prune.session_watch import FoundSession, SessionWatch, is_expired, links_in_use
 from tallac.vault.prune.sweep import Sweep
 from tallac.wording import pluralize
 
@@ -44,17 +46,14 @@ class Prune:
         self._progress = progress
         self._index = components.index
         self._register = components.pending_register()
-        self._watch = SessionWatch(components.backend, keeper.roots, components.randomness, components.clock)
+        self._watch = SessionWatch(components.backend, keeper.roots, components.structure, components.randomness, components.clock)
         self._marker = Marker(
-            components.backend,
-            keeper,
-            components.index,
-            components.slots,
-            components.require_roots(),
-            self._register,
-            self._report_marking,
+            components.backend, keeper, components.index, components.slots, components.require_roots(), self._register
         )
+        # What was compared with its hash once is not read again in this prune.
+        self._verifier = CopyVerifier(components.backend)
         self.report = PruneReport()
+        self._sweeper = Sweep(components, self._register, self.report, self._verifier, self._report_progress)
 
     def run(self) -> PruneReport:
         """Delete what hangs from no root and no session, in rounds of limited size. Several may run at once, beside any writers.
@@ -77,7 +76,7 @@ class Prune:
     def _run_rounds(self) -> None:
         is_first = True
         for _ in range(ROUNDS_MAX):
-            survey = Survey(self._index, self._mark())
+            survey = self._survey(self._mark())
             if is_first:
                 self._count(survey.uses(NO_PENDING_DELETIONS).values())
                 is_first = False
@@ -86,45 +85,52 @@ class Prune:
                 return
             before = self.report.deleted_packs
             try:
-                proposed, pending = self._enter(survey)
+                pending = self._propose(survey)
             except StoreFullError as error:
                 # What is decided already can be carried out first, and makes room.
-                self._sweep(pending_deletions_of(self._register.read()))
+                self._sweep_decided()
                 if self.report.deleted_packs == before:
                     raise self._explained(error) from error
                 continue
-            self._sweep(pending)
+            proposed = pending.number
+            if all(entry.is_decided for entry in pending.packs.values()):
+                self._sweep_decided()
+                return
+            self._wait()
+            pending, survey = self._decide(proposed)
+            self._sweep(pending, survey)
             if not any(entry.is_decided and entry.since == proposed for entry in pending.packs.values()):
                 return
 
-    def _enter(self, survey: Survey) -> tuple[int, PendingDeletions]:
-        """Propose what is dead and decide upon it; return the number of the proposal, and the pending deletions."""
-        pending = self._propose(survey)
-        proposed = pending.number
-        if any(not entry.is_decided for entry in pending.packs.values()):
-            self._watch.wait(self._options.fence_after_seconds, self._report_waiting)
-            self._report_waiting(0)
-            pending = self._decide(proposed)
-        return proposed, pending
+    def _wait(self) -> None:
+        self._watch.wait(self._options.fence_after_seconds, self._report_waiting)
+        self._report_waiting(0)
+
+    def _survey(self, marks: Marks) -> Survey:
+        self.report.missing_objects = len(marks.census.missing)
+        self.report.ignored = [*marks.ignored, *self._watch.ignored]
+        return Survey(self._index, marks, self._verifier)
 
     def _mark(self) -> Marks:
-        """Mark what is in use, after the index took up what killed runs have left."""
+        """Mark what is in use."""
         sessions = self._watch.read()
         if self._options.is_dry_run:
             now_ns = self._components.clock.now_ns()
             sessions = [session for session in sessions if not is_expired(session.record, now_ns)]
         else:
             sessions = self._watch.drop_old(sessions)
-            self._index.pending = pending_deletions_of(self._register.read())
             self._index.refresh()
-            found = self._index.look_at_packs()
-            if found or self._index.damage:
+            if self._index.damage:
                 # Without space the index stays as it is; what is not in it is left alone until a later round.
                 with suppress(StoreFullError):
-                    self._index.publish(found)
+                    self._index.publish([])
+        return self._mark_for(sessions)
+
+    def _mark_for(self, sessions: list[FoundSession]) -> Marks:
         # What is pending deletion can still be followed.
         self._index.pending = NO_PENDING_DELETIONS
-        return self._marker.mark(links_in_use(sessions))
+        self.report.phase = PrunePhase.MARKING
+        return self._marker.mark(links_in_use(sessions), self._report_marking)
 
     def _propose(self, survey: Survey) -> PendingDeletions:
         """Propose to delete what is not in use, durably: all of it, or on a full store as much as can be written down."""
@@ -152,14 +158,24 @@ class Prune:
             "Make that much room beside the vault and prune again"
         )
 
-    def _decide(self, proposed: int) -> PendingDeletions:
-        """Look again at what was proposed by then; take out what came alive, and decide upon the rest."""
-        sessions = self._watch.read()
-        survey = Survey(self._index, self._marker.mark(links_in_use(sessions)))
+    def _decide(self, proposed: int) -> tuple[PendingDeletions, Survey]:
+        """Look again at what was proposed by then; take out what came alive, and decide upon the rest.
+
+        Returns:
+            The pending deletions, and what is in use as of this second look.
+        """
+        survey = self._survey(self._mark_for(self._watch.read()))
+        # What the packs themselves say is looked at before anything is decided: the index may have been falsified.
+        before = pending_deletions_of(self._register.read())
+        undecided = [entry for entry in before.packs.values() if not entry.is_decided and entry.since <= proposed]
+        contradicted = self._sweeper.contradicted(
+            undecided, StoredPacks(self._components.backend, self._components.structure).sizes(), before, survey
+        )
+        self._sweeper.refuse(sorted(contradicted))
 
         def decide(state: State | None) -> bytes | None:
             pending = pending_deletions_of(state)
-            needed = survey.needed(pending)
+            needed = survey.needed(pending) | contradicted
             entries = []
             for entry in pending.packs.values():
                 if entry.is_decided or entry.since > proposed:
@@ -168,20 +184,40 @@ class Prune:
                     entries.append(replace(entry, is_decided=True))
             return None if entries == list(pending.packs.values()) else encode_pending(entries)
 
-        return pending_deletions_of(self._register.swap_state(decide))
+        return pending_deletions_of(self._register.swap_state(decide)), survey
 
-    def _sweep(self, pending: PendingDeletions) -> None:
+    def _sweep_decided(self) -> None:
+        """Carry out what others have decided, or an earlier round, after a mark of this prune's own that comes after theirs."""
+        pending = pending_deletions_of(self._register.read())
+        if any(self._is_to_be_done(entry) for entry in pending.packs.values()):
+            self._wait()
+            self._sweep(pending, self._survey(self._mark_for(self._watch.read())))
+
+    def _is_to_be_done(self, entry: PendingPack) -> bool:
+        """Whether a pack that is decided upon may still be there."""
+        return entry.is_decided and (entry.pack in self._index.packs() or entry.pack in self._index.listed_packs)
+
+    def _sweep(self, pending: PendingDeletions, survey: Survey) -> None:
         self.report.phase = PrunePhase.DELETING
-        Sweep(self._components, self._register, self.report, self._report_progress).sweep(pending)
+        self._sweeper.sweep(pending, survey)
         self._report_progress()
 
     def _foresee(self, survey: Survey) -> None:
-        """Report what would be deleted and moved."""
+        """Report what would be deleted and moved: by this prune's own plan, and of what is pending already."""
+        pending = pending_deletions_of(self._register.read())
+        needed = survey.needed(pending)
         uses = survey.uses(NO_PENDING_DELETIONS)
-        sizes = self._index.packs()
-        for entry in propose(uses, self._options.unused_max, 0):
+        sizes = {name: size for name, size in self._index.packs().items() if name in self._index.listed_packs}
+        known = [entry for entry in pending.packs.values() if entry.pack in sizes and entry.pack not in needed]
+        planned = [*known, *propose(survey.uses(pending), self._options.unused_max, 0, count_max=1 << 62)]
+        then = PendingDeletions(pending.number, dict(pending.packs) | {entry.pack: entry for entry in planned})
+        refused = needed | self._sweeper.contradicted(planned, sizes, then, survey)
+        self._sweeper.refuse(sorted(pack for pack in refused if pack not in pending.packs or pending.packs[pack].is_decided))
+        for entry in planned:
+            if entry.pack in refused:
+                continue
             self.report.deleted_packs += 1
-            self.report.deleted_bytes += sizes[entry.pack]
+            self.report.deleted_bytes += sizes.get(entry.pack, 0)
             if entry.offsets is not None:
                 self.report.repacked_packs += 1
                 self.report.written_bytes += uses[entry.pack].alive_size
@@ -192,9 +228,8 @@ class Prune:
         self.report.dead_objects, self.report.dead_bytes = sum_.dead, sum_.dead_size
         self._report_progress()
 
-    def _report_marking(self, marked: int, total_: int) -> None:
-        self.report.phase = PrunePhase.MARKING
-        self.report.marked_objects, self.report.objects_total = marked, total_
+    def _report_marking(self, marked: int) -> None:
+        self.report.marked_objects, self.report.objects_total = marked, self._index.count()
         self._report_progress()
 
     def _report_waiting(self, sessions: int) -> None:

@@ -4,55 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import FinishedPack, ObjectLocation, decode_body
+from tallac.vault.format.footers import FinishedPack, FooterEntry, decode_body
+from tallac.vault.format.structure import Structure
+from tallac.vault.marking.copies import is_right
+from tallac.vault.marking.objects_in_pack import read_objects
 from tallac.vault.mutable.pending_deletions import PendingPack
-from tallac.vault.packs.pack import pack_path, read_footer
+from tallac.vault.packs.pack import read_footer
 from tallac.vault.packs.pack_writer import PackUploader, PackWriter, uploads_max
 
 
 class Repacking:
     """New packs, filled from old ones. Not thread-safe."""
 
-    def __init__(self, backend: Backend, structure_key: bytes, randomness: Randomness) -> None:
+    def __init__(self, backend: Backend, structure: Structure, randomness: Randomness) -> None:
         """Nothing is written yet."""
         self._backend = backend
-        self._structure_key = structure_key
+        self._structure = structure
         self._codec = Codec()
         self._committer = PackUploader(uploads_max(backend))
-        self._chunks = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
-        self._nodes = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
+        self._chunks = PackWriter(backend, structure, self._codec, randomness, self._committer)
+        self._nodes = PackWriter(backend, structure, self._codec, randomness, self._committer)
 
-    def move(self, entry: PendingPack, is_elsewhere: Callable[[bytes], bool]) -> None:
-        """Take over what stays of a pack, unless another pack has it by now.
+    def move(self, entry: PendingPack, size: int, is_elsewhere: Callable[[FooterEntry], bool]) -> None:
+        """Take over what stays of a pack of so many bytes, unless another pack has it by now.
 
-        The whole pack's hash is checked before a byte of it is believed.
+        The pack's own footer says what is in it, and each object's bytes are compared with its hash before they are believed.
 
         Raises:
             MissingObjectError, CorruptObjectError: The pack is lost or damaged.
         """
         try:
-            content = self._backend.get(pack_path(entry.pack))
-            if hash_file_bytes(content) != entry.pack:
-                raise CorruptObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is damaged")
-            footer = read_footer(self._backend, entry.pack, len(content), self._structure_key, self._codec)
+            footer = read_footer(self._backend, entry.pack, size, self._structure, self._codec)
         except ObjectNotFoundError:
             raise MissingObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is missing") from None
-        for stored in decode_body(footer.body):
-            if not entry.is_pending(stored.offset) and not is_elsewhere(stored.name):
-                self.take(stored.name, stored.location_in(entry.pack), content)
+        staying = [
+            stored for stored in decode_body(footer.pack.body) if not entry.is_pending(stored.offset) and not is_elsewhere(stored)
+        ]
+        for stored, content, links in read_objects(self._backend, entry.pack, staying):
+            if not is_right(stored.hash, content, links):
+                raise CorruptObjectError(
+                    f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is damaged: object {stored.name.hex()[:12]} in it "
+                    "has other bytes than it should have"
+                )
+            self.add(stored.name, stored.hash, bytes(content), bytes(links))
 
-    def take(self, name: bytes, location: ObjectLocation, pack: bytes) -> None:
-        """Take over one object, sealed as it is, out of the content of a pack."""
-        self.add(name, pack[location.content], pack[location.links], is_compressed=location.is_compressed)
-
-    def add(self, name: bytes, content: bytes, links: bytes, *, is_compressed: bool) -> None:
-        """Add one object, sealed as it is."""
+    def add(self, name: bytes, stored_hash: bytes, content: bytes, links: bytes) -> None:
+        """Add one object, sealed as it is. The caller has compared it with its hash."""
         packing = self._nodes if links else self._chunks
-        packing.add(name, content, links, is_compressed=is_compressed)
+        packing.add(name, stored_hash, content, links)
 
     def finish(self) -> list[FinishedPack]:
         """Make the new packs durable and give them."""

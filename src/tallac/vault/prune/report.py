@@ -39,7 +39,9 @@ class PruneReport(msgspec.Struct):
         repacked_packs: Those of them of which something was moved.
         written_packs, written_bytes: The new packs with what was moved.
         waiting_sessions: How many sessions are being waited for.
-        skipped: Packs that were left because they are damaged, a sentence each.
+        skipped: Packs that were left, because they are damaged or what is in use would have gone with them, a sentence each.
+        ignored: What lies among the vault's objects and is none, a sentence each.
+        missing_objects: Objects in use that no pack has which is there.
         unmoved_packs: Packs that were left because the store has no room for what stays of them.
         room_needed: How many bytes have to be free to empty the cheapest of these.
         phase: What is being done; this and the next three are for whoever waits.
@@ -58,6 +60,8 @@ class PruneReport(msgspec.Struct):
     written_bytes: int = 0
     waiting_sessions: int = 0
     skipped: list[str] = msgspec.field(default_factory=list)
+    ignored: list[str] = msgspec.field(default_factory=list)
+    missing_objects: int = 0
     unmoved_packs: int = 0
     room_needed: int = 0
     phase: PrunePhase = PrunePhase.MARKING

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tallac.errors import ConflictError, StoreError, StoreFullError
+from tallac.errors import ConflictError, CorruptObjectError, StoreError, StoreFullError
 from tallac.interfaces import Backend, Clock, Randomness, Version
 from tallac.vault.format.header import list_objects
+from tallac.vault.format.structure import Structure
 from tallac.vault.mutable.conditional_put import put_once
 from tallac.vault.mutable.sessions import SESSION_PREFIX, SessionRecord, SessionState, decode_session, seal_session
 
@@ -28,19 +29,23 @@ class FoundSession(msgspec.Struct, frozen=True):
 class SessionWatch:
     """All sessions of a vault. What one listing shows is never taken for all there is."""
 
-    def __init__(self, backend: Backend, key: bytes, randomness: Randomness, clock: Clock) -> None:
-        """Nothing is read yet; the key is the one that seals sessions."""
+    def __init__(self, backend: Backend, key: bytes, structure: Structure, randomness: Randomness, clock: Clock) -> None:
+        """Nothing is read yet; the key is the one that seals sessions.
+
+        What lies among the sessions and is none of a writer or keeper is passed over; `ignored` names it.
+        """
         self._backend = backend
         self._key = key
+        self._structure = structure
         self._randomness = randomness
         self._clock = clock
         self._seen: set[str] = set()
+        self.ignored: dict[str, None] = {}
 
     def read(self) -> list[FoundSession]:
         """Read all sessions that are there, by two listings and by the names of those that were seen before.
 
         Raises:
-            CorruptObjectError: One is damaged, so what it needs is unknown.
             StoreError: A listing left out a session that is there.
         """
         listings = [{item.name for item in list_objects(self._backend, SESSION_PREFIX)} for _ in range(2)]
@@ -90,8 +95,8 @@ class SessionWatch:
 
     def _fence(self, session: FoundSession) -> bool:
         """Swap a session to fenced; False where its writer was faster."""
-        record = SessionRecord(SessionState.FENCED, session.record.started_ns)
-        sealed = seal_session(session.path, record, self._key, self._randomness)
+        record = SessionRecord(SessionState.FENCED, session.record.started_ns, session.record.client)
+        sealed = seal_session(session.path, record, self._key, self._structure, self._randomness)
         try:
             put_once(self._backend, session.path, sealed, session.version)
         except ConflictError:
@@ -110,7 +115,14 @@ class SessionWatch:
 
     def _get(self, path: str) -> FoundSession | None:
         found = self._backend.get_versioned(path)
-        return None if found is None else FoundSession(path, decode_session(path, found[0], self._key), found[1])
+        if found is None:
+            return None
+        try:
+            return FoundSession(path, decode_session(path, found[0], self._key, self._structure), found[1])
+        except CorruptObjectError as error:
+            # Should it have been a writer's, that one sees after its edits that pending deletions have come between.
+            self.ignored[f"{error}; ignored"] = None
+            return None
 
     def _is_hidden(self, path: str) -> bool:
         """Whether a session is there that a listing leaves out; one that has just begun or ended is not."""

@@ -6,13 +6,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
-from tallac.errors import CorruptObjectError, MissingObjectError, StoreFullError
+from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StoreFullError
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.footers import FinishedPack, index_parts, names_in
+from tallac.vault.format.footers import FinishedPack, FooterEntry, decode_body, index_parts, names_in
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore
+from tallac.vault.marking.copies import CopyVerifier
+from tallac.vault.marking.hash_set import PART_SIZE
 from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack, decode_pending, encode_pending
 from tallac.vault.mutable.registers import Register
 from tallac.vault.packs.pack import StoredPacks, pack_path
+from tallac.vault.prune.plan import Survey
 from tallac.vault.prune.repack import Repacking
 from tallac.vault.prune.report import PruneReport
 
@@ -78,33 +81,91 @@ def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
     return stored
 
 
-class Sweep:
-    """One pass over all that is decided, by this prune or by one that was interrupted."""
+def refusal(pack: bytes) -> str:
+    """Return why a pack is not deleted though it was decided upon, as a sentence."""
+    return (
+        f"pack {pack.hex()[:12]} has the only right copy of something in use, though a prune or the index says that it can go: "
+        "left unchanged. The next backup stores anew what its source still has; if this comes again, run `tallac repair`"
+    )
 
-    def __init__(self, components: VaultComponents, register: Register, report: PruneReport, progress: Callable[[], None]) -> None:
-        """Take the register of pending deletions, and a report to add to; `progress` is called each time that it has changed."""
+
+class Sweep:
+    """Carries out what is decided, by this prune or by one that was interrupted."""
+
+    def __init__(
+        self,
+        components: VaultComponents,
+        register: Register,
+        report: PruneReport,
+        verifier: CopyVerifier,
+        progress: Callable[[], None],
+    ) -> None:
+        """Take the register of pending deletions, a report to add to, and what verifies copies.
+
+        `progress` is called each time that the report has changed.
+        """
+        self._progress = progress
         self._components = components
         self._register = register
         self._report = report
-        self._progress = progress
+        self._verifier = verifier
         self._index = components.index
         self._reserve = components.reserve
-        self._stored = StoredPacks(components.backend, components.locator.structure_key)
+        self._stored = StoredPacks(components.backend, components.structure)
+        # Packs whose own footers were looked at, and list nothing that would be missed.
+        self._agreed: set[bytes] = set()
 
-    def sweep(self, pending: PendingDeletions) -> None:
-        """Delete everything that is decided in a state of the pending deletions."""
-        self._index.refresh()
+    def sweep(self, pending: PendingDeletions, survey: Survey) -> None:
+        """Delete what is decided in a state of the pending deletions, as far as nothing goes with it that is in use.
+
+        Args:
+            pending: What this prune and others have decided.
+            survey: What is in use, by a mark that is later than the proposals.
+        """
         listed = self._stored.sizes()
         indexed = self._indexed()
         decided = [entry for entry in pending.packs.values() if entry.is_decided]
         present = [entry for entry in decided if entry.pack in listed or entry.pack in indexed]
         deleted = {entry.pack for entry in decided} - {entry.pack for entry in present}
-        self._report.packs_left = len(present)
-        whole = [entry.pack for entry in present if entry.offsets is None]
+        refused = survey.needed(pending)
+        refused |= self.contradicted((entry for entry in present if entry.pack not in refused), listed, pending, survey)
+        self.refuse(entry.pack for entry in present if entry.pack in refused)
+        allowed = [entry for entry in present if entry.pack not in refused]
+        self._report.packs_left = len(allowed)
+        whole = [entry.pack for entry in allowed if entry.offsets is None]
         self._delete_whole(whole, listed)
         deleted.update(whole)
-        deleted.update(self._move([entry for entry in present if entry.offsets is not None], listed, pending))
+        deleted.update(self._move([entry for entry in allowed if entry.offsets is not None], listed, pending))
         self._empty(deleted)
+
+    def contradicted(
+        self, entries: Iterable[PendingPack], listed: dict[bytes, int], pending: PendingDeletions, survey: Survey
+    ) -> set[bytes]:
+        """Read packs' own footers, and return the packs of which something in use would go that the index says nothing of."""
+        contradicted: set[bytes] = set()
+        going: dict[bytes, list[FooterEntry]] = {}
+        count = 0
+        for entry in entries:
+            if entry.pack not in listed or entry.pack in self._agreed:
+                continue
+            try:
+                footer = self._stored.footer(entry.pack, listed[entry.pack])
+            except (CorruptObjectError, ObjectNotFoundError):
+                continue  # It says nothing any more; what the index says of it is not in use.
+            going[entry.pack] = [stored for stored in decode_body(footer.pack.body) if entry.is_pending(stored.offset)]
+            count += len(going[entry.pack])
+            if count >= PART_SIZE:
+                contradicted |= survey.contradicted(going, pending)
+                self._agreed |= going.keys() - contradicted
+                going, count = {}, 0
+        contradicted |= survey.contradicted(going, pending)
+        self._agreed |= going.keys() - contradicted
+        return contradicted
+
+    def refuse(self, packs: Iterable[bytes]) -> None:
+        """Report packs that are left because something in use would go with them."""
+        said = [refusal(pack) for pack in packs]
+        self._report.skipped += [message for message in said if message not in self._report.skipped]
 
     def _move(self, entries: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> Iterator[bytes]:
         """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
@@ -137,10 +198,12 @@ class Sweep:
         """Return for each pack the bytes of what is to stay."""
         by_pack = {entry.pack: entry for entry in entries}
         kept = dict.fromkeys(by_pack, 0)
-        for _, location in self._index.records() if entries else ():
-            entry = by_pack.get(location.pack)
-            if entry is not None and not entry.is_pending(location.offset):
-                kept[entry.pack] += location.size
+        for run in self._index.runs() if entries else ():
+            chosen = [by_pack.get(name) for name, _ in run.packs]
+            for _, _, pack, offset, length, links_length in run.columns():
+                entry = chosen[pack]
+                if entry is not None and not entry.is_pending(offset):
+                    kept[entry.pack] += length + links_length
         return kept
 
     def _index_size(self) -> int:
@@ -161,18 +224,19 @@ class Sweep:
 
     def _repack(self, batch: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> list[bytes]:
         """Move what stays of some packs, and delete them; give those that could be read whole."""
-        repacking = Repacking(self._components.backend, self._components.locator.structure_key, self._components.randomness)
+        repacking = Repacking(self._components.backend, self._components.structure, self._components.randomness)
         moved: list[bytes] = []
         self._index.refresh()
         others = (self._indexed() & listed.keys()) - pending.packs.keys()
 
-        def is_elsewhere(name: bytes) -> bool:
-            return any(copy.pack in others for copy in self._index.copies(name))
+        def is_elsewhere(stored: FooterEntry) -> bool:
+            copies = self._index.copies(stored.name)
+            return any(copy.pack in others and copy.hash == stored.hash and self._verifier.is_right(copy) for copy in copies)
 
         try:
             for entry in batch:
                 try:
-                    repacking.move(entry, is_elsewhere)
+                    repacking.move(entry, listed.get(entry.pack, self._index.packs().get(entry.pack, 0)), is_elsewhere)
                     moved.append(entry.pack)
                 except MissingObjectError as error:
                     # Where it has left the index, another prune was faster.
@@ -202,9 +266,9 @@ class Sweep:
         for pack in packs:
             self._components.backend.delete(pack_path(pack))
             self._report.deleted_packs += 1
-            self._report.deleted_bytes += listed.get(pack, 0)
             self._report.packs_left -= 1
             self._progress()
+            self._report.deleted_bytes += listed.get(pack, 0)
 
     def _empty(self, deleted: set[bytes]) -> None:
         """Take what was deleted out of the pending deletions, but for the names of the last packs."""

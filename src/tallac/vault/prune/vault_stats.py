@@ -8,11 +8,12 @@ from tallac.errors import DamageError
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.index.index_objects import INDEX_PREFIX
+from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS, pending_deletions_of
 from tallac.vault.mutable.slots import SLOT_PREFIX
 from tallac.vault.packs.damaged import DAMAGED_PREFIX
 from tallac.vault.packs.pack import PACK_PREFIX
-from tallac.vault.prune.mark import Marker, Marks
+from tallac.vault.prune.mark import Marker
 from tallac.vault.prune.plan import Survey
 from tallac.vault.prune.session_watch import SessionWatch, links_in_use
 from tallac.vault.prune.stats_report import CHUNKS, DIRECTORIES, LISTS, UNUSED, SessionStats, VaultStats
@@ -58,19 +59,27 @@ def _count_pending(components: VaultComponents, stats: VaultStats) -> None:
 
 def _count_objects(components: VaultComponents, keeper: KeeperKey, stats: VaultStats) -> None:
     stats.roots = len(components.require_roots().read())
-    sessions = SessionWatch(components.backend, keeper.roots, components.randomness, components.clock).read()
+    watch = SessionWatch(components.backend, keeper.roots, components.structure, components.randomness, components.clock)
+    sessions = watch.read()
     stats.sessions = [SessionStats(each.path, each.record.state.value, each.record.started_ns) for each in sessions]
     pending = components.pending_register()
     marker = Marker(components.backend, keeper, components.index, components.slots, components.require_roots(), pending)
     marks = marker.mark(links_in_use(sessions))
-    survey = Survey(components.index, marks)
-    for name, location in components.index.records():
-        is_in_use = survey.is_in_use(name, location, NO_PENDING_DELETIONS)
-        kind = _kind_of(name, marks, has_links=location.links_length > 0) if is_in_use else UNUSED
-        stats.objects[kind].add(location.size)
-
-
-def _kind_of(name: bytes, marks: Marks, *, has_links: bool) -> str:
-    if marks.is_directory(name):
-        return DIRECTORIES
-    return LISTS if has_links else CHUNKS
+    spares = Survey(components.index, marks, CopyVerifier(components.backend)).spares(NO_PENDING_DELETIONS)
+    in_use = marks.census.in_use
+    # Of copies of one object the walk has met the first.
+    directories = {number for group in marks.census.repeated if marks.walk.is_directory(group[0]) for number in group}
+    number = 0
+    for run in components.index.runs():
+        for _, _, _, _, length, links_length in run.columns():
+            kind = UNUSED
+            if number in in_use and number not in spares:
+                kind = (
+                    CHUNKS
+                    if not links_length
+                    else DIRECTORIES
+                    if number in directories or marks.walk.is_directory(number)
+                    else LISTS
+                )
+            stats.objects[kind].add(length + links_length)
+            number += 1

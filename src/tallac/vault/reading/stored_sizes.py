@@ -19,7 +19,7 @@ from tallac.errors import AuthorityError
 from tallac.interfaces import StoredPart
 from tallac.vault.format.links import SMALL_SIZE_MAX, require_issued
 from tallac.vault.format.nodes import NodeRef
-from tallac.vault.format.objects import object_name_of
+from tallac.vault.format.objects import HASH_SIZE, object_name_of
 from tallac.vault.format.tables import TABLE_SIZE_MIN
 from tallac.vault.reading.object_reader import ObjectReader
 
@@ -46,7 +46,7 @@ def stored_parts(reader: ObjectReader, naming: bytes, cap: ReadCap) -> Iterator[
         below = _children(reader, child, is_file=isinstance(cap, ImmutableFile))
         waiting += below
         name = object_name_of(naming, storage_index_of(child.key))
-        location = reader.locate(name)
+        location = reader.locate(name, child.hash[:HASH_SIZE])
         yield StoredPart(name, 0 if below else child.size, location.size)
 
 

@@ -29,20 +29,20 @@ class RunsFinder:
         self._absent_packs = absent_packs
         self._pending = pending
 
-    def find(self, name: bytes) -> ObjectLocation | None:
-        """Return where an object lies, or None."""
-        for run in self._runs:
-            for location in run.locations(name):
-                if self._is_there(location):
-                    return location
-        return None
-
-    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
+    def present(self, name: bytes) -> Iterator[ObjectLocation]:
         """Iterate over the places where an object lies; packs that seem to be lost or cut short are left to the other process."""
         for run in self._runs:
             for location in run.locations(name):
                 if self._is_there(location):
                     yield location
+
+    def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
+        """Return where an object with this stored hash lies, or None."""
+        return next((location for location in self.present(name) if location.hash == stored_hash), None)
+
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
+        """Do as `present` does."""
+        return self.present(name)
 
     def _is_there(self, location: ObjectLocation) -> bool:
         return location.pack not in self._absent_packs and not self._pending.is_pending(location)
@@ -65,7 +65,7 @@ class VaultReaderRecipe:
     def open(self) -> Iterator[VaultFiles]:
         """See `tallac.interfaces.WorkerRecipe`."""
         finder = RunsFinder(self.run_paths, self.absent_packs, self.pending)
-        reader = ObjectReader(self.backend, LocatorKey(self.secret), finder)
+        reader = ObjectReader(self.backend, LocatorKey(self.secret, b""), finder)
         yield VaultFiles(lambda: reader)
 
 

@@ -13,13 +13,14 @@ from functools import partial
 from tallac.caps import Cap, MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Expect, KeepsFormerStates
-from tallac.vault.access.duplicates import check_duplicates, copy_duplicates
+from tallac.vault.access.duplicates import check_duplicates, copy_duplicates, is_lost
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
-from tallac.vault.check.reachable import CapCheck
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.footers import FinishedPack, names_in
+from tallac.vault.format.footers import FinishedPack, decode_body, names_in
 from tallac.vault.format.header import list_objects, repair_headers
+from tallac.vault.marking.census import locations_in
+from tallac.vault.marking.objects_in_pack import wrong_objects
 from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
@@ -31,9 +32,9 @@ from tallac.vault.packs.pack import StoredPacks, pack_path
 from tallac.vault.packs.verifier import hash_object
 from tallac.vault.prune.repack import Repacking
 from tallac.vault.prune.sweep import replace_packs
-from tallac.vault.reading.object_reader import ObjectReader
+from tallac.vault.repair.out_of_use import take_out_poison, withdraw_deletions
 from tallac.vault.repair.report import RepairOptions, RepairReport
-from tallac.vault.repair.salvage import Salvage
+from tallac.vault.repair.salvage import missing_hashes, salvage
 from tallac.vault.reserve import RESERVE_PREFIX, is_damaged
 from tallac.wording import pluralize
 
@@ -58,9 +59,10 @@ class Repair:
         self._options = options
         self._progress = progress
         self._pending = components.pending_register()
+        self._stored = StoredPacks(components.backend, components.structure)
         # What another client has seen must not stop a repair.
         self._slots = Slots(components.backend, components.locator, NoMemory(), components.randomness)
-        self._mirror = None if options.mirror is None else PeerVault(options.mirror, components.identity, keeper)
+        self._mirror = None if options.mirror is None else PeerVault(options.mirror, components.header, keeper)
         self._lost: set[bytes] = set()
         self.report = RepairReport()
 
@@ -93,7 +95,7 @@ class Repair:
 
     def _repair_structure(self) -> None:
         is_dry_run = self._options.is_dry_run
-        for message in repair_headers(self._backend, self._components.identity, is_dry_run=is_dry_run):
+        for message in repair_headers(self._backend, self._components.header, is_dry_run=is_dry_run):
             self._did(f"rewritten: {message}")
         try:
             pending = pending_deletions_of(self._pending.read())
@@ -112,15 +114,14 @@ class Repair:
         """Write passphrases and envelopes anew of which one copy is whole."""
         prefixes = (PASSPHRASE_PREFIX, ENVELOPE_PREFIX)
         names = [item.name for prefix in prefixes for item in self._backend.list(prefix)]
-        before = list(check_duplicates(self._backend, names))
-        if before and not self._options.is_dry_run:
+        found = list(check_duplicates(self._backend, names))
+        if found and not self._options.is_dry_run:
             copy_duplicates(self._backend, self._backend, prefixes)
-        left = [] if self._options.is_dry_run else list(check_duplicates(self._backend, names))
-        for finding in before:
-            if finding not in left:
+        for finding in found:
+            if not is_lost(self._backend, finding.stored):
                 self._did(f"rewritten: {finding.stored}")
-        for finding in left:
-            self._left(finding.message)
+            elif finding.damaged:
+                self._left(finding.message)
 
     def _repair_reserve(self) -> None:
         """Delete damaged pieces of the reserve; the next backup adds others."""
@@ -136,20 +137,19 @@ class Repair:
             if found is None:
                 continue
             try:
-                state = decode_session(item.name, found[0], self._keeper.roots).state
+                state = decode_session(item.name, found[0], self._keeper.roots, self._components.structure).state
             except DamageError:
-                state = None
+                state = None  # It is no writer's, and stops nothing.
             if self._options.ends_sessions and state is not SessionState.KEPT:
                 self._did(f"ended: {item.name}")
                 if not self._options.is_dry_run:
                     self._backend.delete(item.name)
-            elif state is None:
-                self._left(f"{item.name} is damaged: when no backup is running, repair with --remove-stale-sessions")
 
     def _repair_index(self) -> None:
         index = self._components.index
         index.refresh()
-        found = index.look_at_packs()
+        # Only what was read to the last byte gets this keeper's stamp.
+        found = index.prove(index.look_at_packs())
         for damage in index.damage:
             self._did(f"rebuilt from the packs: the index ({damage})")
         if found:
@@ -193,9 +193,14 @@ class Repair:
             known = list(dict.fromkeys(by_slots))
             self._did(f"rebuilt from the slots: {pluralize(len(known), 'root')} ({error})")
             if not self._options.is_dry_run:
-                Register(self._backend, "roots", self._keeper.roots, self._components.memory, self._components.randomness).rewrite(
-                    encode_roots(known)
-                )
+                Register(
+                    self._backend,
+                    "roots",
+                    self._keeper.roots,
+                    self._components.structure,
+                    self._components.memory,
+                    self._components.randomness,
+                ).rewrite(encode_roots(known))
         return list(dict.fromkeys([*known, *by_slots]))
 
     def _repair_slots(self, roots: list[MutableDirectoryVerify]) -> None:
@@ -216,35 +221,45 @@ class Repair:
             if not self._options.is_dry_run:
                 found = self._backend.get_versioned(path)
                 self._backend.put(path, state, expect=Expect.ABSENT if found is None else found[1])
-        known = {self._slots.path_of(cap.storage_index) for cap in roots}
-        for item in list_objects(self._backend, SLOT_PREFIX):
-            if item.name not in known:
-                self._left(f"{item.name} is damaged, and among no roots: which directory it was is unknown")
 
     # Packs
 
     def _repair_packs(self) -> None:
         """Get damaged and lost packs from the mirror, move the damaged ones away, and drop the rest from the index."""
         indexed = self._indexed()
-        listed = StoredPacks(self._backend, self._components.locator.structure_key).sizes()
+        listed = self._stored.sizes()
         if not self._options.is_quick:
             self.report.bytes_total = sum(listed.values())
         lost: list[bytes] = []
         damaged: list[bytes] = []
-        for name in sorted((indexed.keys() | listed.keys()) - self._lost):
+        corrected: list[FinishedPack] = []
+        for name in sorted((indexed.keys() | listed.keys()) - (self._lost - listed.keys())):
             known = indexed.get(name)
             try:
                 size = listed[name] if name in listed else len(self._backend.get(pack_path(name)))
-                is_whole = self._is_whole(name, size, known)
-                if not is_whole and not self._heal(name):
+                footer, is_whole = self._look_at(name, size, known)
+                # What is as its maker made it, the mirror has no better.
+                if not is_whole and (self._hash_of(name) == name or not self._heal(name)):
                     if not self._options.is_dry_run:
-                        self._components.damaged_packs.put(name, size, known)
+                        self._components.damaged_packs.put(name, size, footer or known)
                     damaged.append(name)
+                elif is_whole and known is not None and footer is not None and footer != known:
+                    corrected.append(footer)
             except ObjectNotFoundError:
                 # It is gone by its name too; a listing alone would prove nothing.
-                if known is not None and not self._heal(name):
+                if known is not None and name not in self._lost and not self._heal(name):
                     lost.append(name)
+        self._correct(corrected)
         self._drop([name for name in lost + damaged if name in indexed], lost, damaged)
+
+    def _correct(self, packs: list[FinishedPack]) -> None:
+        """Replace in the index what it says of packs by their own footers, which their makers have stamped, and which fit them."""
+        if packs:
+            self._did(
+                f"corrected in the index, which said something else than the packs themselves: {pluralize(len(packs), 'pack')}"
+            )
+        if packs and not self._options.is_dry_run:
+            replace_packs(self._components.index_register, self._components.index_store, {pack.name for pack in packs}, packs)
 
     def _drop(self, dropped: list[bytes], lost: list[bytes], damaged: list[bytes]) -> None:
         report = self.report
@@ -273,17 +288,39 @@ class Repair:
                 packs.update({pack.name: pack for pack in self._components.index_store.get(name)})
         return packs
 
-    def _is_whole(self, name: bytes, size: int, known: FinishedPack | None) -> bool:
-        if known is not None and known.size != size:
-            return False
+    def _look_at(self, name: bytes, size: int, known: FinishedPack | None) -> tuple[FinishedPack | None, bool]:
+        """Read a pack; return what its own footer says of it, if that can be read, and whether every byte is what it says.
+
+        What no index knows and nobody has stamped counts as whole: it is no pack, and nobody looks at it.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+        """
         if self._options.is_quick:
-            return True
+            return None, known is None or known.size == size
         try:
-            return hash_object(self._backend, pack_path(name), self._count) == name
+            footer = self._stored.footer(name, size).pack
+        except DamageError:
+            return None, known is None and self._hash_of(name) == name
         except ObjectNotFoundError:
             raise
         except StoreError:
-            return False  # The disk does not give it out as a whole.
+            return None, False  # The disk does not give it out as a whole.
+        try:
+            entries = list(decode_body(footer.body))
+            wrong = wrong_objects(self._backend, name, entries, self._count)
+            self._count(size - (entries[-1].end if entries else 0))
+        except MissingObjectError:
+            raise ObjectNotFoundError(f"{pack_path(name)} is gone") from None
+        return footer, not wrong
+
+    def _hash_of(self, name: bytes) -> bytes:
+        try:
+            return hash_object(self._backend, pack_path(name), self._count)
+        except ObjectNotFoundError:
+            raise
+        except StoreError:
+            return b""
 
     def _heal(self, name: bytes) -> bool:
         content = None if self._mirror is None else self._mirror.pack(name)
@@ -302,60 +339,55 @@ class Repair:
     # Objects
 
     def _bring_back(self, roots: list[MutableDirectoryVerify], caps: Iterable[Cap]) -> None:
-        """Store again what is missing: from other packs of the mirror, then from damaged packs."""
-        if self._mirror is not None:
-            mirror = self._mirror
-            tried: set[bytes] = set()
-            for _ in range(FETCH_ROUNDS_MAX):
-                # What comes back may lead to more that is missing.
-                missing = self._missing(roots) - tried
-                if not missing:
-                    break
-                tried |= missing
-                fetched = self._repack(partial(mirror.fetch, missing))
-                self.report.fetched_objects += len(fetched)
-            if self.report.fetched_objects:
-                self._did(f"restored from other packs of the mirror: {pluralize(self.report.fetched_objects, 'object')}")
-        if self._missing(roots):
-            self.report.salvaged_objects = len(self._repack(lambda repacking: self._salvage(repacking, caps)))
-            if self.report.salvaged_objects:
-                self._did(f"salvaged from damaged packs: {pluralize(self.report.salvaged_objects, 'object')}")
+        """Store again what is missing, from other packs of the mirror, then from damaged packs; take out what nobody can use."""
+        tried: set[bytes] = set()
+        for _ in range(FETCH_ROUNDS_MAX if self._mirror is not None else 0):
+            # What comes back may lead to more that is missing.
+            missing = self._missing(roots) - tried
+            if not missing:
+                break
+            tried |= missing
+            fetched = self._repack(partial(self._fetch, missing))
+            self.report.fetched_objects += len(fetched)
+        if self.report.fetched_objects:
+            self._did(f"restored from other packs of the mirror: {pluralize(self.report.fetched_objects, 'object')}")
+        missing = self._missing(roots)
+        if missing:
+            rescued = self._repack(lambda repacking: salvage(self._components, missing, repacking))
+            self.report.salvaged_objects = len(rescued)
+            if rescued:
+                self._did(f"salvaged from damaged packs: {pluralize(len(rescued), 'object')}")
+        poison = 0 if self._options.is_quick else take_out_poison(self._components, self._pending, caps)
+        if poison:
+            self._did(f"taken out of use, because others' content was stored under its name: {pluralize(poison, 'object')}")
+        if withdraw_deletions(self._components, self._slots, self._pending):
+            self._did("taken out of the pending deletions, since it is in use and lies nowhere else: something that nobody decided")
 
-    def _salvage(self, repacking: Repacking, caps: Iterable[Cap]) -> set[bytes]:
-        salvage = Salvage(self._components, repacking)
-        for cap in caps:
-            salvage.run(cap)
-        return salvage.rescued
+    def _fetch(self, hashes: set[bytes], repacking: Repacking) -> set[bytes]:
+        assert self._mirror is not None
+        return self._mirror.fetch(hashes, repacking)
 
     def _repack(self, fill: Callable[[Repacking], set[bytes]]) -> set[bytes]:
-        """Fill new packs, and enter them in the index; give the names of what is in them."""
-        repacking = Repacking(self._backend, self._components.locator.structure_key, self._components.randomness)
+        """Fill new packs, and enter them in the index; give the hashes of what is in them."""
+        repacking = Repacking(self._backend, self._components.structure, self._components.randomness)
         try:
-            names = fill(repacking)
+            hashes = fill(repacking)
             packs = repacking.finish()
         except BaseException:
             repacking.abort()
             raise
         if packs:
             self._components.index.publish(packs)
-        return names
+        return hashes
 
     def _missing(self, roots: list[MutableDirectoryVerify]) -> set[bytes]:
-        """Return the names of the objects that links lead to and that no pack in use has."""
-        components = self._components
-        components.index.refresh()
-        components.index.look_at_packs()
-        reader = ObjectReader(components.backend, components.locator, components.index, only_present=True)
-        check = CapCheck(reader, self._slots, components.index, components.locator, read_data=False, progress=None)
-        for cap in roots:
-            check.check(cap)
-        return {bytes.fromhex(finding.stored) for finding in check.report.findings if finding.stored}
+        return missing_hashes(self._components, self._slots, roots)
 
     def _count_missing(self, roots: list[MutableDirectoryVerify]) -> None:
         missing = self._missing(roots)
         self.report.missing_objects = len(missing)
         if missing and not self._options.is_dry_run:
-            damaged = sum(1 for name in missing if any(True for _ in self._components.index.copies_in_damaged_packs(name)))
+            damaged = len(locations_in(self._components.index.damaged_runs(), missing))
             self._left(
                 f"missing: {pluralize(len(missing), 'object')}, {damaged} of them in damaged packs kept in damaged/, where a "
                 "restore finds what is whole; run the backups again, which store what their sources still have, then `tallac check`"

@@ -30,9 +30,11 @@ from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import SMALL_SIZE_MAX
 from tallac.vault.format.nodes import NodeRef, TreeBuilder
-from tallac.vault.format.objects import Kind, object_name_of
+from tallac.vault.format.objects import HASH_SIZE, Kind, object_name_of
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.format.tables import TableDirectoryBuilder
 from tallac.vault.index.index import VaultIndex
+from tallac.vault.index.own_packs import OwnPacks
 from tallac.vault.mutable.pending_deletions import PendingDeletions
 from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
@@ -104,13 +106,17 @@ class VaultRecipe:
     absent_packs: frozenset[bytes]
     pending: PendingDeletions
     claims_path: str
+    signers: Signers
+    foreign_packs: frozenset[bytes]
 
     @contextmanager
     def open(self) -> Iterator[ChunkWriter]:
         """See `tallac.interfaces.WorkerRecipe`."""
         with Claims(self.claims_path) as claims:
             finder = RunsFinder(self.run_paths, self.absent_packs, self.pending)
-            objects = ObjectWriter(self.backend, WriterKey(self.secret), finder, claims, os.urandom)
+            key = WriterKey(self.secret)
+            structure = Structure(key, self.signers)
+            objects = ObjectWriter(self.backend, key, structure, finder, claims, os.urandom, foreign_packs=self.foreign_packs)
             try:
                 yield VaultChunkWriter(objects)
             except BaseException:
@@ -121,13 +127,27 @@ class VaultRecipe:
 class VaultWriter:
     """See `tallac.interfaces.CapWriter`."""
 
-    def __init__(self, backend: Backend, key: WriterKey, index: VaultIndex, claims: Claims, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        key: WriterKey,
+        structure: Structure,
+        index: VaultIndex,
+        own_packs: OwnPacks,
+        claims: Claims,
+        randomness: Randomness,
+    ) -> None:
         """Begin a batch; `publish` makes its caps durable."""
         self._backend = backend
         self._key = key
+        self._structure = structure
         self._index = index
+        self._own_packs = own_packs
         self._claims = claims
-        self._objects = ObjectWriter(backend, key, index, claims, randomness)
+        # To open what others have stored costs little where the store is near; elsewhere `check --read-data` finds it.
+        is_near = not isinstance(backend, HighLatencyBackend)
+        self._foreign_packs = frozenset(index.packs().keys() - own_packs.names()) if is_near else frozenset()
+        self._objects = ObjectWriter(backend, key, structure, index, claims, randomness, foreign_packs=self._foreign_packs)
         self._reader = ObjectReader(backend, key.locator_key, index)
         self._cutter: Cutter | None = None
         self._unpublished: list[FinishedPack] = []
@@ -188,7 +208,7 @@ class VaultWriter:
             return held
         with contextlib.suppress(DamageError):  # What lies behind a node that is not there is not held.
             for start, child in chunks_from(self._reader, NodeRef.root(cap), 0):
-                if not child.is_hole and not self._has(child.key):
+                if not child.is_hole and not self._has(child.key, child.hash):
                     break
                 held.append((Chunk(start, child.size, child.is_hole), child.key_and_hash))
         return held
@@ -215,7 +235,14 @@ class VaultWriter:
             return None
         index = self._index
         recipe = VaultRecipe(
-            self._backend, self._key.secret, index.run_paths(), index.absent_packs, index.pending, self._claims.path
+            self._backend,
+            self._key.secret,
+            index.run_paths(),
+            index.absent_packs,
+            index.pending,
+            self._claims.path,
+            self._structure.signers,
+            self._foreign_packs,
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 
@@ -223,7 +250,7 @@ class VaultWriter:
         """See `tallac.interfaces.WorkerHost`."""
         received = _receipt_decoder.decode(receipt)
         self._workers_stored += received.bytes_stored
-        self._unpublished += [FinishedPack(*pack) for pack in received.packs]
+        self._take([FinishedPack(*pack) for pack in received.packs])
         self._publish_some()
 
     def build_directory(self, recorded: bytes | None = None, other: object = None) -> DirectoryBuilder:
@@ -240,7 +267,7 @@ class VaultWriter:
     def holds(self, encoded: bytes) -> bool:
         """See `tallac.interfaces.Holdings`."""
         cap = EncodedCap(encoded)
-        return not cap.is_hashed or self._has(cap.key)
+        return not cap.is_hashed or self._has(cap.key, cap.hash)
 
     def holds_all(self, encoded: bytes) -> bool:
         """See `tallac.interfaces.Holdings`."""
@@ -255,7 +282,7 @@ class VaultWriter:
         Raises:
             StoreError: The store failed; nothing of this batch may be linked.
         """
-        self._unpublished += self._objects.finish()
+        self._take(self._objects.finish())
         if self._unpublished or self._index.damage:
             self._index.publish(self._unpublished)
             self._unpublished = []
@@ -263,14 +290,14 @@ class VaultWriter:
     def abort(self) -> None:
         """End the batch early. What is durable already enters the index where possible, so that the next run finds it."""
         self._objects.abort()
-        self._unpublished += self._objects.durable()
+        self._take(self._objects.durable())
         if self._unpublished:
             self._index.publish(self._unpublished)
             self._unpublished = []
 
     def _publish_some(self) -> None:
         """Publish early what would fill memory."""
-        self._unpublished += self._objects.durable()
+        self._take(self._objects.durable())
         if sum(len(pack.body) for pack in self._unpublished) >= PUBLISH_BODY_SIZE:
             self._index.publish(self._unpublished)
             self._unpublished = []
@@ -285,12 +312,17 @@ class VaultWriter:
 
         return self.join(stored())
 
-    def _has(self, key: bytes) -> bool:
-        name = object_name_of(self._key.locator_key.naming, storage_index_of(key))
-        return self._index.find(name) is not None or name in self._claims
+    def _take(self, packs: list[FinishedPack]) -> None:
+        """Take over packs that have become durable."""
+        self._own_packs.add(pack.name for pack in packs)
+        self._unpublished += packs
+
+    def _has(self, key: bytes, cap_hash: bytes) -> bool:
+        name, stored_hash = object_name_of(self._key.locator_key.naming, storage_index_of(key)), cap_hash[:HASH_SIZE]
+        return self._index.find(name, stored_hash) is not None or self._claims.find(name) == stored_hash
 
     def _has_below(self, node: NodeRef) -> bool:
-        if not self._has(node.key):
+        if not self._has(node.key, node.hash):
             return False
         try:
             level, children = self._reader.read_list(node)
@@ -298,7 +330,7 @@ class VaultWriter:
             return False
         if level > 1:
             return all(self._has_below(child) for child in children)
-        return all(child.is_hole or self._has(child.key) for child in children)
+        return all(child.is_hole or self._has(child.key, child.hash) for child in children)
 
 
 def _fill(content: FileContent, buffer: memoryview) -> int:

@@ -1,6 +1,6 @@
 """A table in shared memory by which the processes of one batch avoid storing one object twice.
 
-Two processes may still claim the same object at the same instant; the second copy is then dropped when the index is written.
+Two processes may still store the same object at the same instant; the second copy, of the same bytes, goes with the next prune.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Self
 
 from tallac.errors import LocalStateError
 
-SLOTS = 1 << 20
-SLOT_SIZE = 16
-FILL_MAX = SLOTS * 3 // 4
+LEVELS = (1 << 16, 1 << 18, 1 << 20)
+"""Slots of the tables, which are used one after the other: a small batch touches little memory."""
+
+SLOT_WORDS = 5
 PROBES_MAX = 256
 _WORDS = struct.Struct("=QQ")
 
@@ -24,55 +25,77 @@ _WORDS = struct.Struct("=QQ")
 class Claims:
     """Open addressing over whole object names, which are uniformly distributed already.
 
-    The table takes 786,000 claims of each process, in 16 MiB. Beyond that, and where it is nearly full, it claims nothing more and
-    every object counts as new. A slot is two words, the second written first: two processes that write one slot at once leave a
-    name that is nobody's, which costs a duplicate and never a loss.
+    A process claims in the first table until that has three eighths of its slots from it, then in the next; the last takes six
+    eighths. So a process has some 900,000 claims, in 53 MiB that are touched as they are needed. Beyond that, and where a table is
+    nearly full, every object counts as new.
+
+    A slot is a name, the object's stored hash and a check of both, five words. Where two processes write one slot at once, it
+    does not hold: the slot is nobody's then, which costs a duplicate, and never gives one object another's hash.
     """
 
     def __init__(self, path: str | None = None) -> None:
-        """Make a table, or open the one that another process of this machine made and calls path."""
+        """Make the tables, or open those that another process of this machine made and calls path."""
         self._descriptor = _new_file() if path is None else os.open(path, os.O_RDWR)
-        self._map = mmap.mmap(self._descriptor, SLOTS * SLOT_SIZE)
+        self._map = mmap.mmap(self._descriptor, _size())
         self._slots = memoryview(self._map).cast("Q")
-        self._count = 0
+        self._counts = [0] * len(LEVELS)
 
     @property
     def path(self) -> str:
         """Where another process of this machine opens the table, as long as this one has it open."""
         return f"/proc/{os.getpid()}/fd/{self._descriptor}"
 
-    def claim(self, name: bytes) -> bool:
-        """Claim an object; return whether it is new."""
-        place, is_held = self._find(name)
-        if is_held:
-            return False
-        if place is not None and self._count < FILL_MAX:
-            self._count += 1
-            low, high = _words(name)
-            self._slots[place + 1] = high
-            self._slots[place] = low
+    def find(self, name: bytes) -> bytes | None:
+        """Return the stored hash of an object that somebody has claimed, 16 bytes; None for any other."""
+        for number in range(len(LEVELS)):
+            place, is_held = self._find(number, name)
+            if is_held:
+                return _WORDS.pack(self._slots[place + 2], self._slots[place + 3])
+        return None
+
+    def claim(self, name: bytes, stored_hash: bytes) -> bool:
+        """Claim an object that was sealed, and return whether it is to be stored: not if it is there with these very bytes."""
+        found = self.find(name)
+        if found is not None:
+            return found != stored_hash
+        for number, slots in enumerate(LEVELS):
+            share = 6 if number == len(LEVELS) - 1 else 3
+            if self._counts[number] < slots * share // 8:
+                place, is_held = self._find(number, name)
+                if place >= 0 and not is_held:
+                    self._counts[number] += 1
+                    self._write(place, name, stored_hash)
+                break
         return True
 
-    def __contains__(self, name: bytes) -> bool:
-        """Whether somebody claimed this object."""
-        return self._find(name)[1]
+    def _write(self, place: int, name: bytes, stored_hash: bytes) -> None:
+        low, high = _words(name)
+        first, second = _WORDS.unpack(stored_hash)
+        slots = self._slots
+        slots[place + 4] = _check(low, high, first, second)
+        slots[place + 2], slots[place + 3] = first, second
+        slots[place + 1] = high
+        slots[place] = low
 
-    def _find(self, name: bytes) -> tuple[int | None, bool]:
-        """Return the free place for a name, if there is one near, or report that the name is held.
+    def _find(self, number: int, name: bytes) -> tuple[int, bool]:
+        """Return the place of a name in a table and that it is held; else a free place near, -1 for none.
 
-        Each process counts its own claims alone, so together they may fill the table: the search must end all the same.
+        Each process counts its own claims alone, so together they may fill a table: the search must end all the same.
         """
         low, high = _words(name)
-        slots = self._slots
-        place = low % SLOTS * 2
+        slots, count, start = self._slots, LEVELS[number], sum(LEVELS[:number])
+        at = low % count
         for _ in range(PROBES_MAX):
+            place = (start + at) * SLOT_WORDS
             held = slots[place]
             if not held:
                 return place, False
             if held == low and slots[place + 1] == high:
-                return place, True
-            place = (place + 2) % (SLOTS * 2)
-        return None, False
+                first, second = slots[place + 2], slots[place + 3]
+                if slots[place + 4] == _check(low, high, first, second):
+                    return place, True
+            at = (at + 1) % count
+        return -1, False
 
     def close(self) -> None:
         """Unmap the memory."""
@@ -95,6 +118,15 @@ def _words(name: bytes) -> tuple[int, int]:
     return low or 1, high
 
 
+def _check(low: int, high: int, first: int, second: int) -> int:
+    """Return a check of a slot, which differs where two processes have written parts of it. The same in every process."""
+    return hash((low, high, first, second)) & 0xFFFFFFFFFFFFFFFF
+
+
+def _size() -> int:
+    return sum(LEVELS) * SLOT_WORDS * 8
+
+
 def _new_file() -> int:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("tallac-claims", os.MFD_CLOEXEC)
@@ -102,9 +134,9 @@ def _new_file() -> int:
         descriptor, path = tempfile.mkstemp(prefix="tallac-claims-")
         os.unlink(path)
     try:
-        os.ftruncate(descriptor, SLOTS * SLOT_SIZE)
+        os.ftruncate(descriptor, _size())
     except OSError as error:
         os.close(descriptor)
-        size = f"{SLOTS * SLOT_SIZE >> 20} MiB"
+        size = f"{_size() >> 20} MiB"
         raise LocalStateError(f"can't make a table of {size} in memory ({error.strerror}); see `ulimit -f`") from error
     return descriptor

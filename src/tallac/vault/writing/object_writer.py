@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from tallac.caps import storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
+from tallac.errors import DamageError
 from tallac.interfaces import Backend, Buffer, Randomness
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, ObjectLocation
@@ -13,40 +15,60 @@ from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.objects import (
     Kind,
     Stored,
-    cap_hash_of,
     commitment_of,
     object_name_of,
+    open_content,
     read_key_of,
     seal_content,
     seal_links,
+    stored_hash_of,
 )
+from tallac.vault.format.structure import Structure
 from tallac.vault.packs.pack_writer import PackUploader, PackWriter, uploads_max
+from tallac.vault.packs.read_cache import PackReadCache
 from tallac.vault.writing.claims import Claims
 
 
 class Finder(Protocol):
     """Finds stored objects: the index, or its local copy alone."""
 
-    def find(self, name: bytes) -> ObjectLocation | None:
-        """Return where an object lies, or None."""
+    def present(self, name: bytes) -> Iterator[ObjectLocation]:
+        """Iterate over the places where an object lies that count as there, whatever its stored hash is."""
+        ...
+
+    def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
+        """Return where an object with this stored hash lies, or None."""
         ...
 
 
 class ObjectWriter:
     """Store objects into packs of this process. Not thread-safe, but for its own committing thread."""
 
-    def __init__(self, backend: Backend, writer_key: WriterKey, index: Finder, claims: Claims, randomness: Randomness) -> None:
-        """Store under a writer key; index and claims say what need not be stored again."""
+    def __init__(
+        self,
+        backend: Backend,
+        writer_key: WriterKey,
+        structure: Structure,
+        index: Finder,
+        claims: Claims,
+        randomness: Randomness,
+        *,
+        foreign_packs: Collection[bytes] = frozenset(),
+    ) -> None:
+        """Store under a writer key; index and claims say what need not be stored again.
+
+        What lies in foreign packs is opened before it is used again: a co-writer may have stored something else under its name.
+        """
         self._convergence = writer_key.convergence
         self._naming = writer_key.locator_key.naming
         self._index = index
         self._claims = claims
-        self._randomness = randomness
+        self._foreign_packs = foreign_packs
+        self._windows = PackReadCache(backend)
         self._codec = Codec()
         self._committer = PackUploader(uploads_max(backend))
-        structure_key = writer_key.locator_key.structure_key
-        self._files = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
-        self._nodes = PackWriter(backend, structure_key, self._codec, randomness, self._committer)
+        self._files = PackWriter(backend, structure, self._codec, randomness, self._committer)
+        self._nodes = PackWriter(backend, structure, self._codec, randomness, self._committer)
 
     @property
     def bytes_stored(self) -> int:
@@ -64,16 +86,21 @@ class ObjectWriter:
         content_hash = hash_file_bytes(content)
         key = read_key_of(self._convergence, kind, content_hash)
         storage_index = storage_index_of(key)
-        commitment = commitment_of(kind, key, content_hash)
         name = object_name_of(self._naming, storage_index)
-        if self._index.find(name) is None and self._claims.claim(name):
-            sealed, is_compressed = seal_content(kind, key, storage_index, content, self._codec, self._randomness)
-            if kind is Kind.CHUNK:
-                self._files.add(name, sealed, b"", is_compressed=is_compressed)
-            else:
-                sealed_links = seal_links(kind, storage_index, commitment, links, self._randomness)
-                self._nodes.add(name, sealed, sealed_links, is_compressed=is_compressed)
-        return Stored(key, cap_hash_of(commitment, links))
+        stored_hash: bytes | None = None
+        if kind is Kind.CHUNK:
+            stored_hash = self._reusable(name, content, key, storage_index) or self._claims.find(name)
+        if stored_hash is None:
+            sealed = seal_content(kind, key, storage_index, content, content_hash, self._codec)
+            sealed_links = b"" if kind is Kind.CHUNK else seal_links(kind, storage_index, links)
+            own_hash = stored_hash_of(kind, sealed, sealed_links)
+            if kind is not Kind.CHUNK:
+                stored_hash = self._same_node(kind, name, own_hash, content, key, storage_index, sealed_links)
+            if stored_hash is None:
+                stored_hash = own_hash
+                if self._claims.claim(name, stored_hash):
+                    (self._files if kind is Kind.CHUNK else self._nodes).add(name, stored_hash, sealed, sealed_links)
+        return Stored(key, stored_hash + commitment_of(kind, key, content_hash))
 
     def flush_nodes(self) -> None:
         """Finish the packs of lists and directories, whether they are full or not, so that they become durable soon."""
@@ -97,3 +124,38 @@ class ObjectWriter:
             self._nodes.abort()
         finally:
             self._committer.finish()
+
+    def _same_node(
+        self, kind: Kind, name: bytes, own_hash: bytes, content: Buffer, key: bytes, storage_index: bytes, sealed_links: bytes
+    ) -> bytes | None:
+        """Return the stored hash of a list or directory that the vault has and that is this one, links included.
+
+        Its links are for keepers, so it is used again only where all of its bytes are the right ones: those that come out here, or
+        those of another version of the compressor, which are read and opened.
+        """
+        if self._index.find(name, own_hash) is not None:
+            return own_hash
+        for location in self._index.present(name):
+            if self._opens_to(kind, location, content, key, storage_index, sealed_links):
+                return location.hash
+        return None
+
+    def _reusable(self, name: bytes, content: Buffer, key: bytes, storage_index: bytes) -> bytes | None:
+        """Return the stored hash of a chunk that the vault has, if that may be believed."""
+        for location in self._index.present(name):
+            if location.pack not in self._foreign_packs or self._opens_to(Kind.CHUNK, location, content, key, storage_index, b""):
+                return location.hash
+        return None
+
+    def _opens_to(
+        self, kind: Kind, location: ObjectLocation, content: Buffer, key: bytes, storage_index: bytes, sealed_links: bytes
+    ) -> bool:
+        """Whether a stored copy has the bytes of its hash, opens to a content, and has these links."""
+        try:
+            whole = self._windows.read(location.pack, location.offset, location.offset + location.size)
+            sealed, links = whole[: location.length], whole[location.length :]
+            if links != sealed_links or stored_hash_of(kind, sealed, links) != location.hash:
+                return False
+            return open_content(kind, key, storage_index, sealed, size_max=len(content), codec=self._codec) == content
+        except DamageError:
+            return False

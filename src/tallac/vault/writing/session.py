@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from tallac.caps import Cap, MutableDirectoryRead, ReadCap
+from tallac.caps import MutableDirectoryRead, ReadCap
 from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
-from tallac.interfaces import CapWriter
-from tallac.vault.check.below import check_below
+from tallac.interfaces import CapWriter, HighLatencyBackend
+from tallac.vault.check.below import check_contents
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.footers import ObjectLocation
+from tallac.vault.format.footers import FinishedPack, ObjectLocation
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import links_of_encoded
 from tallac.vault.index.index import VaultIndex
@@ -34,9 +34,9 @@ class ProposalRecorder:
         self._pending = pending
         self.needed_packs: set[bytes] = set()
 
-    def find(self, name: bytes) -> ObjectLocation | None:
+    def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
         """See `tallac.vault.reading.object_reader.Finder`."""
-        location = self._index.find(name)
+        location = self._index.find(name, stored_hash)
         if location is not None:
             self._record(location)
         return location
@@ -82,11 +82,15 @@ class VaultSession:
         # An index of the moment at which the pending deletions were read will do, and no older one: a prune takes a pack out of the
         # index before it takes it out of these, so what that index names is there or pending deletion.
         index.refresh(is_register_known=True)
-        found = index.look_at_packs()
+        own = components.own_packs
+        found = self._adoptable(index.look_at_packs())
         if found:
             index.publish(found)
+        # The others' footers may stand behind other bytes: what they claim to hold is stored.
+        index.distrust(index.unindexed_packs)
+        own.forget_all_but(index.packs())
         with Claims() as claims:
-            writer = VaultWriter(components.backend, self._key, index, claims, components.randomness)
+            writer = VaultWriter(components.backend, self._key, components.structure, index, own, claims, components.randomness)
             try:
                 yield writer
                 writer.publish()
@@ -96,6 +100,16 @@ class VaultSession:
                 with suppress(StoreError):
                     writer.abort()
                 raise
+
+    def _adoptable(self, found: list[FinishedPack]) -> list[FinishedPack]:
+        """Return the packs that may enter the index with this writer's stamp: its own, and where the store is near, proved ones.
+
+        Others' are left to them. Where they are dead, a prune deletes them.
+        """
+        own = self._components.own_packs.names()
+        is_near = not isinstance(self._components.backend, HighLatencyBackend)
+        others = [pack for pack in found if pack.name not in own]
+        return [pack for pack in found if pack.name in own] + (self._components.index.prove(others) if is_near else [])
 
     def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
         """See `tallac.interfaces.Session`."""
@@ -142,6 +156,9 @@ class VaultSession:
         index = self._components.index
         while True:
             index.pending = pending.decided()
+            index.refresh()
+            index.look_at_packs()
+            index.distrust(index.unindexed_packs)
             finder = ProposalRecorder(index, pending)
             for cap in caps:
                 # What hangs from a mutable directory is kept by its root.
@@ -155,9 +172,9 @@ class VaultSession:
             if not any(pack in pending.packs for pack in needed):
                 return pending
 
-    def _require(self, cap: Cap, finder: ProposalRecorder) -> None:
+    def _require(self, cap: ReadCap, finder: ProposalRecorder) -> None:
         try:
-            report = check_below(self._components, cap, read_data=False, finder=finder)
+            report = check_contents(self._components, cap, read_data=False, finder=finder)
         except DamageError as error:
             raise FencedError(f"{error}: a prune deleted it during this run; run the command again") from error
         if not report.is_healthy:

@@ -44,10 +44,10 @@ def test_nothing_is_an_empty_configuration(file: ConfigurationFile) -> None:
 def test_what_was_written_is_read(file: ConfigurationFile) -> None:
     """An update is there for the next reader."""
     with file.updating() as configuration:
-        configuration.grids["g"] = KnownGrid("file:///v", "tallac-writer-1:x")
+        configuration.grids["g"] = KnownGrid("file:///v", "tallac-writer-2:x")
         configuration.aliases["home"] = Alias("g", "URI:DIR2:x:y")
     assert file.read().aliases == {"home": Alias("g", "URI:DIR2:x:y")}
-    assert file.read().grids == {"g": KnownGrid("file:///v", "tallac-writer-1:x")}
+    assert file.read().grids == {"g": KnownGrid("file:///v", "tallac-writer-2:x")}
 
 
 def test_nobody_else_may_read(file: ConfigurationFile, open_umask: None) -> None:

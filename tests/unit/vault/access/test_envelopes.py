@@ -13,9 +13,9 @@ from tallac.vault.access.duplicates import check_duplicates, duplicate_paths
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.format.keys import EnvelopeKey, WriterKey, parse_envelope_key, parse_vault_key
 
-IDENTITY = "0123456789abcdef" * 2
-KEY = EnvelopeKey(bytes(range(32)))
 WRITER = WriterKey(bytes(32))
+IDENTITY = WRITER.vault.hex()
+KEY = EnvelopeKey(bytes(range(32)), WRITER.vault)
 
 
 def envelope(*names: str) -> Envelope:
@@ -134,11 +134,20 @@ def test_another_vaults_envelope_does_not_open(file: EnvelopeFile, backend: Memo
     file.add(envelope("home"))
     with pytest.raises(CorruptObjectError):
         EnvelopeFile(backend, "f" * 32, KEY, SeededRandomness(1)).read()
-    other = EnvelopeFile(backend, IDENTITY, EnvelopeKey(bytes(32)), SeededRandomness(1))
+    other = EnvelopeFile(backend, IDENTITY, EnvelopeKey(bytes(32), WRITER.vault), SeededRandomness(1))
     for name, copy in zip(duplicate_paths(other.path), duplicate_paths(file.path), strict=True):
         backend.put(name, backend.get(copy))
     with pytest.raises(CorruptObjectError):
         other.read()
+
+
+def test_the_key_in_an_envelope_is_its_vaults(backend: MemoryBackend, file: EnvelopeFile) -> None:
+    """An envelope with another vault's key in it is damaged, whoever has sealed it."""
+    file.add(Envelope(WriterKey(bytes(range(32))), frozenset()))
+    with pytest.raises(CorruptObjectError):
+        file.read()
+    file.add(envelope("home"))
+    assert file.read() == envelope("home")
 
 
 def test_a_failure_at_any_call_loses_nothing(backend: MemoryBackend, file: EnvelopeFile) -> None:

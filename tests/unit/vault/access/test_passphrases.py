@@ -9,15 +9,16 @@ from tallac.backends.memory import MemoryBackend
 from tallac.crypto.passphrases import PassphraseCost
 from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
 from tallac.testing.determinism import SeededRandomness
-from tallac.vault.access.duplicates import add_check, duplicate_paths, take_check
+from tallac.vault.access.duplicates import add_check, check_duplicates, duplicate_paths, take_check
 from tallac.vault.access.passphrases import COST, MEMORY_KIB_MAX, PASSPHRASE_PREFIX, PASSPHRASES_MAX, Passphrases, decode_passphrase
 from tallac.vault.format.header import read_identity
-from tallac.vault.format.keys import EnvelopeKey
+from tallac.vault.format.keys import EnvelopeKey, WriterKey
 from tallac.vault.vault import create_vault
 
 CHEAP = PassphraseCost(memory_kib=64, passes=1, lanes=1)
-KEY = EnvelopeKey(bytes(range(32)))
-OTHER = EnvelopeKey(bytes(32))
+VAULT = WriterKey(SeededRandomness(1)(32)).vault
+KEY = EnvelopeKey(bytes(range(32)), VAULT)
+OTHER = EnvelopeKey(bytes(32), VAULT)
 
 
 class TickingClock:
@@ -119,7 +120,7 @@ def test_damage_is_not_called_a_wrong_passphrase(passphrases: Passphrases, backe
     passphrases.add("second", "two", KEY)
     for name in duplicate_paths(path):
         backend.put(name, b"\xff" + backend.get(name)[1:])
-    with pytest.raises(CorruptObjectError, match="can't be tried"):
+    with pytest.raises(CorruptObjectError, match="fits none that can be tried"):
         passphrases.open("first")
     assert passphrases.open("second").secret == KEY.secret
 
@@ -169,14 +170,45 @@ def test_a_store_can_not_make_a_passphrase_expensive(
 
 
 def test_a_store_can_not_fill_the_vault_with_passphrases(passphrases: Passphrases, backend: MemoryBackend) -> None:
-    """There is a limit for whoever sets one, and for whoever tries."""
-    for number in range(PASSPHRASES_MAX):
-        passphrases.add("first", str(number), KEY)
+    """There is a limit for whoever sets one, and for whoever tries, on what would cost something to try."""
+    paths = [passphrases.add("first", str(number), KEY) for number in range(PASSPHRASES_MAX)]
     with pytest.raises(UsageError, match="the maximum"):
         passphrases.add("first", "more", KEY)
-    backend.put(PASSPHRASE_PREFIX + "0" * 32, b"")
+    assert passphrases.open("first") == KEY
+    for name, copy in zip(duplicate_paths(PASSPHRASE_PREFIX + "0" * 32), duplicate_paths(paths[0]), strict=True):
+        backend.put(name, backend.get(copy))
     with pytest.raises(StoreError, match="somebody has added others"):
         passphrases.open("first")
+
+
+NOISE = {
+    "nothing": b"",
+    "random": SeededRandomness(7)(200),
+    "long": bytes(1 << 20),
+    "with a right check": add_check(b"noise"),
+    "an array with a right check": add_check(msgspec.msgpack.encode(["argon2id", 64, 1, 1])),
+    "beyond the bounds": add_check(
+        msgspec.msgpack.encode(["argon2id", 1 << 21, 1, 1, bytes(16), bytes(32), bytes(72), bytes(248)])
+    ),
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE.keys())
+def test_noise_locks_nobody_out(passphrases: Passphrases, backend: MemoryBackend, noise: bytes) -> None:
+    """Any number of objects among the passphrases that are none, which nobody needs a key to put there, are passed over."""
+    for number in range(PASSPHRASES_MAX + 8):
+        backend.put(f"{PASSPHRASE_PREFIX}{number:032x}", noise)
+    with pytest.raises(CorruptObjectError, match=r"no passphrase of this vault can be tried: .*, and 39 more; use --recovery-kit"):
+        passphrases.require_any()
+    path = passphrases.add("first", "one", KEY)
+    passphrases.require_any()
+    assert passphrases.open("first") == KEY
+    assert [known.label for known in passphrases.of(KEY)] == ["one"]
+    with pytest.raises(CorruptObjectError, match=r"fits none that can be tried: .*, and 39 more$"):
+        passphrases.open("wrong")
+    findings = list(check_duplicates(backend, [item.name for item in backend.list(PASSPHRASE_PREFIX)]))
+    assert len(findings) == PASSPHRASES_MAX + 8
+    assert not any(finding.damaged or finding.stored == path for finding in findings)
 
 
 def test_the_commitment_is_compared(passphrases: Passphrases, backend: MemoryBackend) -> None:

@@ -32,7 +32,7 @@ class Nodes:
         for child in children:
             if level == 1:
                 assert child.level == 0
-                yield child._replace(level=None)
+                yield child._replace(level=None, bound=None)
             else:
                 yield from self.leaves(kind, child)
 
@@ -115,9 +115,9 @@ def test_links_are_those_of_the_children() -> None:
     children = leaves(2)
     indexes = [storage_index_of(child.key) for child in children]
     with_hole = [children[0], NodeRef(b"", b"", 5), children[1]]
-    assert links_of_children(Kind.LIST, 1, with_hole) == b"\0" + indexes[0] + b"\0" + indexes[1]
+    assert links_of_children(Kind.LIST, 1, with_hole) == b"\0" + children[0].hash[:16] + b"\0" + children[1].hash[:16]
     for kind, tag in ((Kind.LIST, b"\1"), (Kind.DIRECTORY, b"\2")):
-        expected = tag + indexes[0] + children[0].hash + tag + indexes[1] + children[1].hash
+        expected = tag + indexes[0] + children[0].hash[:16] + tag + indexes[1] + children[1].hash[:16]
         assert links_of_children(kind, 2, children) == expected
 
 
@@ -131,6 +131,11 @@ IMPOSSIBLE: list[tuple[Kind, int, list[NodeRef]]] = [
     (Kind.LIST, 1, [NodeRef(b"", WHOLE[:47], 1)]),
     (Kind.LIST, 2, [NodeRef(b"", b"", 1)]),
     (Kind.DIRECTORY, 1, [NodeRef(b"a", b"", 1)]),
+    (Kind.DIRECTORY, 1, [NodeRef(b"b", WHOLE, 1), NodeRef(b"a", WHOLE, 1)]),
+    (Kind.DIRECTORY, 1, [NodeRef(b"a", WHOLE, 1), NodeRef(b"a", WHOLE, 1)]),
+    (Kind.LIST, 1, [NodeRef(b"", WHOLE, (4 << 20) + 1)]),
+    (Kind.LIST, 2, [NodeRef(b"", WHOLE, 1 << 62)]),
+    (Kind.LIST, 2, [NodeRef(b"", WHOLE, 1 << 61)] * 2),
 ]
 
 

@@ -7,12 +7,14 @@ from hypothesis import given, settings, strategies as st
 
 from tallac.backends.memory import MemoryBackend
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.crypto.sealing import NONCE_SIZE, SEAL_OVERHEAD, seal
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, seal
 from tallac.errors import CorruptObjectError
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import FinishedPack, encode_index, names_in
+from tallac.vault.format.footers import FinishedPack, ObjectLocation, encode_body, encode_index, names_in
+from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.padding import pad_plain
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore, index_path
 from tallac.vault.index.loader import INDEX_OBJECTS_MAX, RUNS_MAX
@@ -21,7 +23,9 @@ from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.packs.pack import OpenPack, StoredPacks, pack_path
 
-FRAME = bytes(range(32))
+KEY = WriterKey(bytes(range(32)))
+STRUCTURE = Structure(KEY, Signers.of(KEY))
+FRAME = STRUCTURE.secret
 Model = dict[bytes, set[bytes]]
 
 
@@ -31,19 +35,27 @@ class Client:
     def __init__(self, backend: MemoryBackend, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        self.register = Register(backend, "index", FRAME, NoMemory(), os.urandom)
-        self.index = VaultIndex(self.register, IndexStore(backend, FRAME, os.urandom), folder, StoredPacks(backend, FRAME))
+        self.register = Register(backend, "index", FRAME, STRUCTURE, NoMemory(), os.urandom)
+        self.index = VaultIndex(self.register, IndexStore(backend, STRUCTURE, os.urandom), folder, StoredPacks(backend, STRUCTURE))
 
     def assert_is(self, model: Model) -> None:
         """See that each object of the model is found in all of its packs, and that nothing else is known."""
         for name, packs in model.items():
             places = {location.pack for location in self.index.locations(name, only_present=False)}
             assert places == packs
-            location = self.index.find(name)
+            location = find(self.index, name)
             assert location is not None
             assert location.pack in packs
+            assert self.index.find(name, os.urandom(16)) is None
         assert set(self.index.packs()) == set().union(*model.values())
-        assert self.index.find(os.urandom(16)) is None
+        assert find(self.index, os.urandom(16)) is None
+
+
+def find(index: VaultIndex, name: bytes) -> ObjectLocation | None:
+    """Look up an object of `stored`, which has its name for its stored hash as well."""
+    location = next(index.present(name), None)
+    assert location == index.find(name, name)
+    return location
 
 
 def stored(backend: MemoryBackend, seed: int, model: Model, count: int = 5) -> FinishedPack:
@@ -52,8 +64,8 @@ def stored(backend: MemoryBackend, seed: int, model: Model, count: int = 5) -> F
     chance = random.Random(seed)
     names = {chance.choice((noise(chance.randrange(40), 16), chance.randbytes(16))) for _ in range(count)}
     for name in sorted(names):
-        pack.append(name, b"content", b"", is_compressed=False)
-    finished = pack.finish(FRAME, Codec(), os.urandom)
+        pack.append(name, name, b"content", b"")
+    finished = pack.finish(STRUCTURE, Codec(), os.urandom)
     pack.upload.commit(pack_path(finished.name))
     for name in names:
         model.setdefault(name, set()).add(finished.name)
@@ -64,7 +76,7 @@ def stored(backend: MemoryBackend, seed: int, model: Model, count: int = 5) -> F
 def backend() -> MemoryBackend:
     """Give a backend with an empty index."""
     backend = MemoryBackend()
-    Register(backend, "index", FRAME, NoMemory(), os.urandom).swap(lambda _: b"")
+    Register(backend, "index", FRAME, STRUCTURE, NoMemory(), os.urandom).swap(lambda _: b"")
     return backend
 
 
@@ -81,7 +93,7 @@ def test_what_one_publishes_the_other_finds(backend: MemoryBackend, tmp_path: Pa
     other.index.refresh()
     one.index.publish([stored(backend, 1, model)])
     one.assert_is(model)
-    assert other.index.find(next(iter(model))) is None
+    assert find(other.index, next(iter(model))) is None
     other.index.refresh()
     other.assert_is(model)
     other.index.publish([stored(backend, 2, model), stored(backend, 3, model)])
@@ -157,7 +169,7 @@ def reopened(backend: MemoryBackend, client: Client, step: str, number: int) -> 
 def test_the_index_is_the_union_of_the_footers(tmp_path: Path, steps: list[tuple[str, int]]) -> None:
     """Whatever two clients do, and the store loses, the index is all packs' footers together, in any order (rows 12, 13, 15)."""
     backend, model = MemoryBackend(), Model()
-    Register(backend, "index", FRAME, NoMemory(), os.urandom).swap(lambda _: b"")
+    Register(backend, "index", FRAME, STRUCTURE, NoMemory(), os.urandom).swap(lambda _: b"")
     base = tmp_path / os.urandom(4).hex()
     base.mkdir()
     clients = [Client(backend, base / "0"), Client(backend, base / "1")]
@@ -215,14 +227,14 @@ def test_a_cut_listing_only_costs(backend: MemoryBackend, tmp_path: Path) -> Non
     whole = backend.get(pack_path(pack.name))
     backend.delete(pack_path(pack.name))
     assert one.index.look_at_packs() == []
-    assert one.index.find(name) is None
+    assert find(one.index, name) is None
     assert [location.pack for location in one.index.locations(name, only_present=False)] == [pack.name]
     assert list(one.index.locations(name, only_present=True)) == []
     backend.put(pack_path(pack.name), whole)
     assert one.index.look_at_packs() == []
-    assert one.index.find(name) is not None
+    assert find(one.index, name) is not None
     one.index.pending = PendingDeletions(1, {pack.name: PendingPack(pack.name, 1, is_decided=True, offsets=None)})
-    assert one.index.find(name) is None
+    assert find(one.index, name) is None
     assert list(one.index.locations(name, only_present=False)) == []
 
 
@@ -231,20 +243,45 @@ def test_records_have_numbers(backend: MemoryBackend, tmp_path: Path) -> None:
     one, model = Client(backend, tmp_path / "one"), Model()
     for number in range(4):
         one.index.publish([stored(backend, number, model, count=20)])
-    numbers = [one.index.number_of(name) for name in model]
+    numbers = [one.index.number_of(name, name) for name in model]
     assert len(set(numbers)) == len(model)
+    name = next(iter(model))
     assert all(number is not None and 0 <= number < one.index.count() for number in numbers)
-    assert one.index.number_of(os.urandom(16)) is None
+    assert one.index.number_of(name, os.urandom(16)) is None
 
 
 def test_no_other_frame_passes_for_an_index_object(backend: MemoryBackend) -> None:
     """What was sealed under the same key as something else, a footer or a register, is no index object."""
-    store = IndexStore(backend, FRAME, os.urandom)
-    pack = FinishedPack(bytes(32), 100, b"body")
+    store = IndexStore(backend, STRUCTURE, os.urandom)
+    pack = FinishedPack(bytes(32), 100, encode_body([bytes(16)], [bytes(16)], [90], [0]))
     assert store.get(store.put([pack])) == [pack]
-    plain = pad_plain(encode_index([pack]), Codec(), SEAL_OVERHEAD)
-    for context in (b"footer\1", b"trailer\1", b"registerindex\1", b"slot\1", b"index\2", b""):
-        sealed = seal(FRAME, os.urandom(NONCE_SIZE), plain, context)
+    entries = encode_index([pack])
+    plain = pad_plain(STRUCTURE.stamp(b"index", entries) + entries, Codec(), SEAL_OVERHEAD)
+    for context in (b"footer\2", b"trailer\2", b"registerindex\2", b"slot\2", b"index\1", b""):
+        sealed = seal(FRAME, os.urandom(SALT_SIZE), plain, context)
+        backend.put(index_path(hash_file_bytes(sealed)), sealed)
+        with pytest.raises(CorruptObjectError):
+            store.get(hash_file_bytes(sealed))
+
+
+def test_only_what_writers_and_keepers_say_counts(backend: MemoryBackend) -> None:
+    """Who has the locator key seals index objects as well as anybody, and has no stamp for them; too much in a pack is refused."""
+    store = IndexStore(backend, STRUCTURE, os.urandom)
+    body = encode_body([bytes(16)], [bytes(16)], [90], [0])
+    entries = encode_index([FinishedPack(bytes(32), 100, body)])
+    stranger = WriterKey(bytes(32))
+    other = Structure(stranger, Signers.of(stranger)).stamp(b"index", entries)
+    huge = encode_index([FinishedPack(os.urandom(32), 5, encode_body([bytes(16)] * 3, [bytes(16)] * 3, [0x7FFFFFFF] * 3, [0] * 3))])
+    small = encode_index([FinishedPack(bytes(32), 90, body)])
+    for text in (
+        entries,
+        bytes(65) + entries,
+        other + entries,
+        STRUCTURE.stamp(b"footer", entries) + entries,
+        STRUCTURE.stamp(b"index", huge) + huge,
+        STRUCTURE.stamp(b"index", small) + small,
+    ):
+        sealed = seal(FRAME, os.urandom(SALT_SIZE), pad_plain(text, Codec(), SEAL_OVERHEAD), b"index\2")
         backend.put(index_path(hash_file_bytes(sealed)), sealed)
         with pytest.raises(CorruptObjectError):
             store.get(hash_file_bytes(sealed))

@@ -15,16 +15,16 @@ Model = dict[bytes, set[ObjectLocation]]
 def pack_of(number: int, names: list[bytes]) -> tuple[FinishedPack, Model]:
     """Make up a pack's footer, and say where its objects lie."""
     chance = random.Random(number)
-    lengths = [chance.randrange(1, 1 << 20) | (chance.randrange(2) << 31) for _ in names]
+    lengths = [chance.randrange(1, 1 << 20) for _ in names]
+    hashes = [chance.randbytes(16) for _ in names]
     links = [chance.choice((0, 0, 100)) for _ in names]
     name = number.to_bytes(32, "big")
     model: Model = {}
     offset = 0
-    for object_name, length, links_length in zip(names, lengths, links, strict=True):
-        size = length & ~(1 << 31)
-        model.setdefault(object_name, set()).add(ObjectLocation(name, offset, size, links_length, bool(length >> 31)))
-        offset += size + links_length
-    return FinishedPack(name, offset + 100, encode_body(names, lengths, links)), model
+    for object_name, stored_hash, length, links_length in zip(names, hashes, lengths, links, strict=True):
+        model.setdefault(object_name, set()).add(ObjectLocation(name, offset, length, links_length, stored_hash))
+        offset += length + links_length
+    return FinishedPack(name, offset + 100, encode_body(names, hashes, lengths, links)), model
 
 
 def united(*models: Model) -> Model:
@@ -44,8 +44,15 @@ def assert_finds(run: SortedRun, model: Model, absent: list[bytes]) -> None:
         assert run.name_at(run.find(name)) == name
     for name in absent:
         assert list(run.locations(name)) == []
-    names = [record[:16] for record in run.records()]
+    names = [record[:32] for record in run.records()]
     assert names == sorted(names)
+    columns = list(run.columns())
+    assert [name + stored_hash for name, stored_hash, *_ in columns] == names
+    for name, stored_hash, pack, offset, length, links_length in columns:
+        assert ObjectLocation(run.packs[pack][0], offset, length, links_length, stored_hash) in model[name]
+    numbers = {name: run.number_of(name[:16], name[16:]) for name in names}
+    assert all(number is not None and names[number] == name for name, number in numbers.items())
+    assert all(run.number_of(name[:16], bytes(16)) is None for name in names)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 66, 100, 1000, 5000])

@@ -13,10 +13,14 @@ from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.frugal_backend import CachingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.keys import WriterKey
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable.conditional_put import put_new
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.vault import Vault, create_vault, open_vault
+
+KEY = WriterKey(bytes(32))
+STRUCTURE = Structure(KEY, Signers.of(KEY))
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def store() -> MemoryBackend:
 def register(store: MemoryBackend) -> tuple[Register, CachingBackend]:
     """Open a register as a client that remembers."""
     backend = CachingBackend(store, store)
-    return Register(backend, "words", bytes(32), NoMemory(), SeededRandomness(1)), backend
+    return Register(backend, "words", bytes(32), STRUCTURE, NoMemory(), SeededRandomness(1)), backend
 
 
 def adder(word: bytes) -> Callable[[bytes | None], bytes]:

@@ -12,6 +12,7 @@ from tallac.errors import FencedError, StoreError
 from tallac.testing.determinism import START_NS, FakeClock
 from tallac.testing.faulty_backend import Fault, FaultAt, FaultyBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, enter, flatten, noise, put_tree, read_tree
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable.sessions import RegisteredSession
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
@@ -88,14 +89,15 @@ def test_a_wrong_clock_keeps_no_dead_session(tmp_path: Path, seconds_off: int) -
 def test_a_fault_at_any_call_ends_no_living_session(fault: Fault) -> None:
     """Whichever call for a session fails, another one stays untouched, and a failed heartbeat does not end its own (row 6)."""
     backend = MemoryBackend()
-    roots = create_vault(backend).keeper_key.roots
-    other = RegisteredSession.register(backend, roots, os.urandom, FakeClock())
+    key = create_vault(backend)
+    roots, structure = key.keeper_key.roots, Structure(key, Signers.of(key))
+    other = RegisteredSession.register(backend, roots, structure, os.urandom, FakeClock())
     untouched = backend.get(other.path)
     failed = 0
     for index in range(20):
         plan = FaultAt(index, fault)
         try:
-            session = RegisteredSession.register(FaultyBackend(backend, plan), roots, os.urandom, FakeClock())
+            session = RegisteredSession.register(FaultyBackend(backend, plan), roots, structure, os.urandom, FakeClock())
             assert session.send_heartbeat()
             assert session.send_heartbeat()
             session.commit(b"")

@@ -1,25 +1,31 @@
 import io
 import os
+import struct
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.crypto.hashing import hash_file_bytes
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, seal
 from tallac.dag import decode_cap, encode_cap
-from tallac.errors import CorruptObjectError, FencedError, StoreFullError
+from tallac.errors import AuthorityError, CorruptObjectError, FencedError, MalformedObjectError, StoreFullError
 from tallac.interfaces import Backend, CapWriter, Chunk
 from tallac.testing.determinism import FakeClock
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
+from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import decode_body
 from tallac.vault.format.keys import WriterKey
-from tallac.vault.mutable.pending_deletions import PendingPack, encode_pending
+from tallac.vault.format.padding import pad_plain
+from tallac.vault.format.structure import Signers, Structure
+from tallac.vault.mutable.pending_deletions import PendingPack, decode_pending, encode_pending
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
-from tallac.vault.mutable.sessions import RegisteredSession, SessionRecord, SessionState, decode_session
+from tallac.vault.mutable.sessions import RegisteredSession, SessionRecord, SessionState, decode_session, seal_session
 from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.vault import Vault, create_vault, open_vault
 
@@ -44,6 +50,11 @@ def vault(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> Vault:
     return open_vault(backend, key, state=tmp_path / "state", clock=FakeClock())
 
 
+def structure_of(key: WriterKey) -> Structure:
+    """Return what stamps for a writer."""
+    return Structure(key, Signers.of(key))
+
+
 def sessions(backend: Backend) -> list[str]:
     """List the sessions that are under way."""
     return [item.name for item in backend.list("sessions/")]
@@ -51,19 +62,19 @@ def sessions(backend: Backend) -> list[str]:
 
 def pending(backend: Backend, key: WriterKey, packs: list[bytes], *, is_decided: bool = True) -> None:
     """Put packs into quarantine, as a prune does."""
-    register = Register(backend, "quarantine", key.keeper_key.roots, NoMemory(), os.urandom)
+    register = Register(backend, "quarantine", key.keeper_key.roots, structure_of(key), NoMemory(), os.urandom)
     entries = [PendingPack(pack, 1, is_decided, None) for pack in packs]
     register.swap(lambda _: encode_pending(entries))
 
 
 def all_packs(backend: Backend, key: WriterKey) -> list[bytes]:
     """Give the names of all packs."""
-    return list(StoredPacks(backend, key.locator_key.structure_key).sizes())
+    return list(StoredPacks(backend, structure_of(key)).sizes())
 
 
 def all_names(backend: Backend, key: WriterKey) -> list[bytes]:
     """Give the names of all stored objects."""
-    packs = StoredPacks(backend, key.locator_key.structure_key)
+    packs = StoredPacks(backend, structure_of(key))
     return [stored.name for pack in packs.footers(packs.sizes()) for stored in decode_body(pack.body)]
 
 
@@ -78,11 +89,12 @@ def test_a_session_says_where_it_stands(backend: MemoryBackend, key: WriterKey, 
     roots = key.keeper_key.roots
     with vault.session() as session:
         (path,) = sessions(backend)
-        assert decode_session(path, backend.get(path), roots) == SessionRecord(SessionState.OPEN, FakeClock().now_ns())
+        record = decode_session(path, backend.get(path), roots, structure_of(key))
+        assert record == SessionRecord(SessionState.OPEN, FakeClock().now_ns())
         with session.writing() as writer:
             cap = writer.put_file(io.BytesIO(noise(1, 100)))
         session.commit([cap])
-        record = decode_session(path, backend.get(path), roots)
+        record = decode_session(path, backend.get(path), roots, structure_of(key))
         assert record.state is SessionState.COMMITTING
         assert record.links
     assert sessions(backend) == []
@@ -121,7 +133,7 @@ def test_a_fenced_session_commits_nothing(backend: MemoryBackend, key: WriterKey
                 backend.delete(path)
             else:
                 fenced = RegisteredSession(
-                    backend, key.keeper_key.roots, os.urandom, path, SessionRecord(SessionState.FENCED, 0), b""
+                    backend, key.keeper_key.roots, structure_of(key), os.urandom, path, SessionRecord(SessionState.FENCED, 0), b""
                 )
                 fenced._put(fenced.record, hash_file_bytes(backend.get(path)))
             with pytest.raises(FencedError, match="run the command again"):
@@ -262,7 +274,7 @@ def test_a_session_object_is_sealed(backend: MemoryBackend, key: WriterKey, vaul
         sealed = backend.get(path)
         for wrong_path, wrong_key in ((path[:-1] + "x", key.keeper_key.roots), (path, key.locator_key.structure_key)):
             with pytest.raises(CorruptObjectError):
-                decode_session(wrong_path, sealed, wrong_key)
+                decode_session(wrong_path, sealed, wrong_key, structure_of(key))
 
 
 def test_a_small_file_has_no_list(vault: Vault) -> None:
@@ -282,3 +294,57 @@ def test_a_damaged_quarantine_is_found(backend: MemoryBackend, key: WriterKey, v
     assert not vault.check_structure(read_data=False).is_healthy
     with vault.session() as session, pytest.raises(CorruptObjectError):
         session.writing().__enter__()
+
+
+def test_only_a_writer_or_keeper_makes_a_session(backend: MemoryBackend, key: WriterKey) -> None:
+    """What is sealed as a session is none without the stamp of a writer or keeper, or with that of another session."""
+    roots, path, other = key.keeper_key.roots, "sessions/" + "0" * 32, "sessions/" + "1" * 32
+    record = SessionRecord(SessionState.COMMITTING, 5, "a machine", b"links")
+    stranger = WriterKey(bytes(range(32)))
+    keeper = Structure(key.keeper_key, Signers.of(key))
+    for structure in (structure_of(key), keeper):
+        assert decode_session(path, seal_session(path, record, roots, structure, os.urandom), roots, keeper) == record
+    for stamped_as, structure in ((path, structure_of(stranger)), (other, structure_of(key))):
+        stamp = structure.stamp(b"session", msgspec.msgpack.encode([stamped_as, "committing", 5, "a machine", b"links"]))
+        fields = ["committing", 5, "a machine", b"links", stamp]
+        plain = pad_plain(msgspec.msgpack.encode(fields), Codec(), SEAL_OVERHEAD)
+        with pytest.raises(CorruptObjectError, match="signature of a writer or keeper"):
+            decode_session(path, seal(roots, os.urandom(SALT_SIZE), plain, b"session\2" + path.encode()), roots, keeper)
+    with pytest.raises(AuthorityError):
+        seal_session(path, record, roots, Structure(key.locator_key, Signers.of(key)), os.urandom)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [["open", -1, "", b""], ["open", 1 << 62, "", b""], ["open", 1, "x" * 65, b""], ["ended", 1, "", b""], ["open", 1, "", ""]],
+)
+def test_a_session_out_of_bounds_is_none(key: WriterKey, fields: list[object]) -> None:
+    """A start or a client's name beyond the bounds, or a state that there is not, is refused, though its stamp is right."""
+    path, structure = "sessions/" + "0" * 32, structure_of(key)
+    stamp = structure.stamp(b"session", msgspec.msgpack.encode([path, *fields]))
+    plain = pad_plain(msgspec.msgpack.encode([*fields, stamp]), Codec(), SEAL_OVERHEAD)
+    sealed = seal(key.keeper_key.roots, os.urandom(SALT_SIZE), plain, b"session\2" + path.encode())
+    with pytest.raises(CorruptObjectError, match="is not a session"):
+        decode_session(path, sealed, key.keeper_key.roots, structure)
+
+
+def test_a_session_names_its_client(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Who waits for a session sees which machine it is, as far as 64 bytes go."""
+    vault = open_vault(backend, key, state=tmp_path, client=lambda: "z\N{LATIN SMALL LETTER E WITH ACUTE}" * 40)
+    with vault.session():
+        (path,) = sessions(backend)
+        record = decode_session(path, backend.get(path), key.keeper_key.roots, structure_of(key))
+        assert record.client == "z\N{LATIN SMALL LETTER E WITH ACUTE}" * 21 + "z"
+
+
+@pytest.mark.parametrize("since", [0, 1 << 62, (1 << 64) - 1])
+def test_pending_deletions_are_bounded(since: int) -> None:
+    """A number of a state that can be none, or offsets out of order, make pending deletions malformed."""
+    for text in (
+        struct.pack(">QB32sI", since, 1, bytes(32), 0),
+        struct.pack(">QB32sI2I", 1, 1, bytes(32), 2, 8, 8),
+        struct.pack(">QB32sI2I", 1, 1, bytes(32), 2, 9, 8),
+    ):
+        with pytest.raises(MalformedObjectError):
+            decode_pending(text)
+    assert decode_pending(struct.pack(">QB32sI2I", 1, 1, bytes(32), 2, 8, 9))[0].offsets == frozenset({8, 9})

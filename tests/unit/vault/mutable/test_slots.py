@@ -8,9 +8,10 @@ import pytest
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import LiteralFile, MutableDirectoryWrite
-from tallac.crypto.sealing import NONCE_SIZE, seal
+from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, seal
 from tallac.dag import Entry
 from tallac.errors import (
+    AuthorityError,
     ConflictError,
     CorruptObjectError,
     MalformedObjectError,
@@ -20,18 +21,21 @@ from tallac.errors import (
 )
 from tallac.interfaces import Backend
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
-from tallac.testing.sample_vault import create_target, noise
+from tallac.testing.sample_vault import back_up, create_target, noise
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.padding import pad_plain
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable import registers as registers_module
 from tallac.vault.mutable.registers import NO_PREDECESSOR, Register
-from tallac.vault.mutable.rollback import NoMemory, SeenStates
+from tallac.vault.mutable.rollback import SEEN_FILE, NoMemory, SeenStates
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import Slots, make_write_cap
 from tallac.vault.vault import Vault, create_vault, open_vault
 
 SEAL = bytes(range(32))
+OWN = WriterKey(bytes(32))
+STRUCTURE = Structure(OWN, Signers.of(OWN))
 
 
 @pytest.fixture
@@ -62,6 +66,12 @@ def opened(backend: Backend, key: WriterKey, folder: Path) -> tuple[Vault, Mutab
     cap = vault.create_directory()
     assert isinstance(cap, MutableDirectoryWrite)
     return vault, cap
+
+
+def roots_of(backend: Backend, key: WriterKey) -> Roots:
+    """Return the roots of a vault."""
+    structure = Structure(key, Signers.of(key))
+    return Roots(Register(backend, "roots", key.keeper_key.roots, structure, NoMemory(), os.urandom))
 
 
 def test_editing(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
@@ -210,15 +220,13 @@ def test_nobody_else_can_sign(backend: MemoryBackend, key: WriterKey, tmp_path: 
         replace(genuine, signature=foreign.signature),
         replace(genuine, signature=b""),
     ):
-        inside = pad_plain(msgspec.msgpack.encode(forged), Codec(), 28)
-        backend.put(path, seal(key.locator_key.structure_key, os.urandom(NONCE_SIZE), inside, b"slot\1" + path.encode()))
+        inside = pad_plain(msgspec.msgpack.encode(forged), Codec(), SEAL_OVERHEAD)
+        backend.put(path, seal(key.locator_key.structure_key, os.urandom(SALT_SIZE), inside, b"slot\2" + path.encode()))
         with pytest.raises(CorruptObjectError, match="not signed"):
             slots.read(cap.verify_cap)
     for junk in (b"", b"\x97", msgspec.msgpack.encode([1, 2]), msgspec.msgpack.encode(["x"] * 7)):
-        backend.put(
-            path,
-            seal(key.locator_key.structure_key, os.urandom(NONCE_SIZE), pad_plain(junk, Codec(), 28), b"slot\1" + path.encode()),
-        )
+        inside = pad_plain(junk, Codec(), SEAL_OVERHEAD)
+        backend.put(path, seal(key.locator_key.structure_key, os.urandom(SALT_SIZE), inside, b"slot\2" + path.encode()))
         with pytest.raises(CorruptObjectError):
             slots.read(cap.verify_cap)
 
@@ -289,7 +297,7 @@ def test_what_was_seen_is_merged(tmp_path: Path) -> None:
 
 def register_of(backend: Backend, seen: SeenStates | NoMemory) -> Register:
     """Name a register."""
-    return Register(backend, "roots", SEAL, seen, os.urandom)
+    return Register(backend, "roots", SEAL, STRUCTURE, seen, os.urandom)
 
 
 def test_registers_count(backend: MemoryBackend, seen: SeenStates) -> None:
@@ -304,7 +312,7 @@ def test_registers_count(backend: MemoryBackend, seen: SeenStates) -> None:
     assert register.read() == second
     assert register.swap(lambda _: None) == second
     for name, secret in (("index", SEAL), ("roots", bytes(32))):
-        wrong = Register(backend, name, secret, NoMemory(), os.urandom)
+        wrong = Register(backend, name, secret, STRUCTURE, NoMemory(), os.urandom)
         backend.put("registers/index", backend.get("registers/roots"))
         with pytest.raises(CorruptObjectError, match="is damaged"):
             wrong.read()
@@ -328,7 +336,7 @@ def test_no_root_gets_lost(backend: MemoryBackend, key: WriterKey, tmp_path: Pat
     """Where the register of roots is lost, making a directory brings the other roots back instead of leaving them out."""
     vault = open_vault(backend, key, state=tmp_path / "one")
     create_target(vault)
-    roots = Roots(Register(backend, "roots", key.keeper_key.roots, NoMemory(), os.urandom))
+    roots = roots_of(backend, key)
     before = roots.read()
     assert len(before) == 2
     backend.delete("registers/roots")
@@ -337,6 +345,22 @@ def test_no_root_gets_lost(backend: MemoryBackend, key: WriterKey, tmp_path: Pat
     assert set(before) < set(roots.read())
     assert len(roots.read()) == 3
     assert fresh.check_structure(read_data=True).is_healthy
+
+
+def test_a_lost_register_of_the_index_is_made_again(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Whoever has seen the register of the index goes on without it, and what is written anew is later than all that was seen."""
+    with open_vault(backend, key, state=tmp_path / "other") as other:
+        target = create_target(other)
+        back_up(other, target, b"1", {b"a": noise(1, 5_000)})
+    with open_vault(backend, key, state=tmp_path / "one") as vault:
+        assert [entry.name for entry in vault.read_directory(target.read_cap)] == [b"Archives", b"Latest"]
+        backend.delete("registers/index")
+        vault.components.index.refresh()
+        back_up(vault, target, b"2", {b"a": noise(2, 5_000)})
+    for state in ("one", "other"):
+        with open_vault(backend, key, state=tmp_path / state) as vault:
+            assert vault.check_structure(read_data=True).is_healthy
+            assert vault.check(target.read_cap, read_data=True).is_healthy
 
 
 def test_many_entries(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
@@ -377,5 +401,166 @@ def test_directories_made_at_once_are_all_roots(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(make, range(12)))
-    roots = Roots(Register(LocalBackend(tmp_path / "vault"), "roots", key.keeper_key.roots, NoMemory(), os.urandom)).read()
+    roots = roots_of(LocalBackend(tmp_path / "vault"), key).read()
     assert {cap.verify_cap for cap in made} == set(roots)
+
+
+def test_only_a_writer_or_keeper_makes_a_register(backend: MemoryBackend) -> None:
+    """A register that somebody sealed without the stamp of a writer or keeper is damaged; a locator key can't make one at all."""
+    for key in (OWN, OWN.keeper_key):
+        structure = Structure(key, Signers.of(OWN))
+        Register(backend, "index", SEAL, structure, NoMemory(), os.urandom).swap(lambda _: b"text")
+    register = Register(backend, "index", SEAL, STRUCTURE, NoMemory(), os.urandom)
+    state = register.read()
+    assert state is not None
+    assert state.number == 2
+    locator = Structure(OWN.locator_key, Signers.of(OWN))
+    with pytest.raises(AuthorityError):
+        Register(backend, "index", SEAL, locator, NoMemory(), os.urandom).swap(lambda _: b"other")
+    assert register.read() == state
+    stranger = WriterKey(bytes(range(32)))
+    # Another vault's writer; the right writer for another vault; the right writer for another register.
+    for structure, name in (
+        (Structure(stranger, Signers.of(stranger)), "index"),
+        (Structure(OWN, Signers(bytes(16), STRUCTURE.signers.writer, STRUCTURE.signers.keeper)), "index"),
+        (STRUCTURE, "roots"),
+    ):
+        forged = Register(backend, name, SEAL, structure, NoMemory(), os.urandom)
+        forged._context = register._context
+        forged.path = register.path
+        backend.delete(register.path)
+        forged.swap(lambda _: b"text")
+        with pytest.raises(CorruptObjectError, match="signature of a writer or keeper"):
+            register.read()
+
+
+@pytest.mark.parametrize("number", [0, 1 << 62, (1 << 64) - 1])
+def test_a_number_out_of_bounds_is_damage(backend: MemoryBackend, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A register whose number is no state's is damaged, nobody writes such a one, and a repair writes it anew."""
+    register = register_of(backend, NoMemory())
+    with pytest.raises(MalformedObjectError):
+        register._put(None, b"text", number)
+    with monkeypatch.context() as patch:
+        patch.setattr(registers_module, "require_number", lambda _: None)
+        register._put(None, b"text", number)
+    with pytest.raises(CorruptObjectError, match="out of bounds"):
+        register.read()
+    register.rewrite(b"repaired")
+    state = register.read()
+    assert state is not None
+    assert state.text == b"repaired"
+
+
+def test_a_number_that_leaps_is_damage(backend: MemoryBackend, seen: SeenStates) -> None:
+    """Who has seen a number takes one that is 2^32 above it and none above that; a repair goes on from what was seen."""
+    register = register_of(backend, seen)
+    register.swap(lambda _: b"one")
+    for number, is_taken in ((2 + (1 << 32), False), (1 + (1 << 32), True)):
+        backend.delete(register.path)
+        register_of(backend, NoMemory())._put(None, b"leapt", number)
+        if is_taken:
+            register.read()
+            continue
+        with pytest.raises(CorruptObjectError, match="grown by more than anybody makes changes"):
+            register.read()
+        register.rewrite(b"repaired")
+        state = register.read()
+        assert state is not None
+        assert 1 < state.number < 1 << 32
+        seen._seen[register.path].number = 1
+
+
+def test_a_slots_number_is_bounded(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Whoever has the write cap makes a directory nobody's any more, but stops nothing else: the others are read as before."""
+    vault, cap = opened(backend, key, tmp_path / "one")
+    other = vault.create_directory()
+    slots = Slots(backend, key.locator_key, NoMemory(), os.urandom)
+    state = slots.read(cap.read_cap.verify_cap)
+    leapt = msgspec.structs.replace(state, number=1 << 40)
+    slots._put(cap, [named(1)], leapt, state.root)
+    with pytest.raises(CorruptObjectError, match="grown by more"):
+        vault.read_directory(cap.read_cap)
+    assert list(vault.read_directory(other.read_cap)) == []
+    with pytest.raises(MalformedObjectError, match="out of bounds"):
+        slots._put(cap, [named(1)], msgspec.structs.replace(state, number=(1 << 62) - 1), state.root)
+
+
+def test_all_of_a_process_share_a_memory(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """What one of several open vaults of a process has seen, the others know at once, and it is on disk before the swap returns."""
+    vault, cap = opened(backend, key, tmp_path)
+    lane = open_vault(backend, key, state=tmp_path)
+    path = lane.components.slots.path_of(cap.storage_index)
+    older = backend.get(path)
+    add(vault, cap, named(1))
+    # Another process begins after this one was killed: nothing was closed.
+    another = SeenStates(tmp_path / vault.identity, "somewhere")
+    assert another.highest(path) == 2
+    backend.put(path, older)
+    for reader in (vault, lane):
+        with pytest.raises(RollbackDetectedError):
+            reader.read_directory(cap.read_cap)
+
+
+def test_a_memory_that_can_not_be_kept_is_shared_too(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Where the state folder can't be written, all of a process share what they have seen all the same, and leave nothing."""
+    (tmp_path / "file").write_bytes(b"")
+    vault, cap = opened(backend, key, tmp_path / "file")
+    other = open_vault(backend, key, state=tmp_path / "file")
+    lane = open_vault(backend, key, state=tmp_path / "file")
+    path = lane.components.slots.path_of(cap.storage_index)
+    older = backend.get(path)
+    add(vault, cap, named(1))
+    other.close()
+    vault.close()
+    backend.put(path, older)
+    with pytest.raises(RollbackDetectedError):
+        lane.read_directory(cap.read_cap)
+    lane.close()
+    assert not any(each.components.state.folder.exists() for each in (vault, other, lane))
+
+
+def test_what_another_process_has_seen_counts_before_a_state_is_compared(tmp_path: Path) -> None:
+    """A process that runs for long takes in what others write meanwhile, also beside what it has not written yet."""
+    one, other = SeenStates(tmp_path, "somewhere"), SeenStates(tmp_path, "somewhere")
+    one.check("slots/b", 1, b"one")
+    other.remember("slots/a", 7, b"seven")
+    with pytest.raises(RollbackDetectedError):
+        one.check("slots/a", 6, b"six")
+    assert one.highest("slots/a") == 7
+    one.save()
+    assert SeenStates(tmp_path, "somewhere").highest("slots/a") == 7
+    assert SeenStates(tmp_path, "somewhere").highest("slots/b") == 1
+
+
+def test_who_deletes_the_memory_accepts_what_is_there(tmp_path: Path) -> None:
+    """After its user has deleted the file, a process that runs on forgets too, as the message promises."""
+    memory = SeenStates(tmp_path, "somewhere")
+    memory.remember("slots/a", 7, b"seven")
+    (tmp_path / SEEN_FILE).unlink()
+    memory.check("slots/a", 6, b"six")
+    memory.save()
+    assert SeenStates(tmp_path, "somewhere").highest("slots/a") == 6
+
+
+def test_an_older_index_is_noticed(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """The register of the index is remembered too, for each copy of the vault by itself: a mirror may have its own."""
+    vault = open_vault(backend, key, state=tmp_path)
+    target = create_target(vault)
+    older = backend.get("registers/index")
+    back_up(vault, target, b"1", {b"a": noise(1, 1000)})
+    vault.close()
+    mirror = MirrorBackend()
+    for name, content in backend.snapshot().items():
+        mirror.put(name, content)
+    backend.put("registers/index", older)
+    with pytest.raises(RollbackDetectedError, match="registers/index"):
+        open_vault(backend, key, state=tmp_path).components.index.refresh()
+    mirror.put("registers/index", older)
+    open_vault(mirror, key, state=tmp_path).components.index.refresh()
+
+
+class MirrorBackend(MemoryBackend):
+    """Another place."""
+
+    def location(self) -> str:
+        return "another place"

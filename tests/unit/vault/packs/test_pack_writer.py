@@ -7,10 +7,13 @@ from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, decode_body
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.packs.pack_writer import COMMITS_WAITING_MAX, PackUploader, PackWriter
 
-FRAME = bytes(range(32))
+KEY = WriterKey(bytes(range(32)))
+STRUCTURE = Structure(KEY, Signers.of(KEY))
 PACK = FinishedPack(bytes(32), 0, b"")
 
 
@@ -74,25 +77,29 @@ def test_a_failure_is_never_lost() -> None:
 def test_objects_go_to_either_open_pack() -> None:
     """Two packs are open, and an object goes to one of them at random; what is handed over is what was added."""
     backend, committer = MemoryBackend(), PackUploader()
-    packing = PackWriter(backend, FRAME, Codec(), SeededRandomness(1), committer)
-    names = [noise(number, 16) for number in range(40)]
+    packing = PackWriter(backend, STRUCTURE, Codec(), SeededRandomness(1), committer)
+    names = sorted(noise(number, 16) for number in range(40))
     for name in names:
-        packing.add(name, b"content", b"links", is_compressed=False)
+        packing.add(name, name[::-1], b"content", b"links")
     packing.finish()
     committer.finish()
     packs = list(committer.durable())
     assert len(packs) == 2
-    assert sorted(stored.name for pack in packs for stored in decode_body(pack.body)) == sorted(names)
+    found = [(stored.name, stored.hash) for pack in packs for stored in decode_body(pack.body)]
+    assert sorted(found) == [(name, name[::-1]) for name in names]
+    for pack in packs:
+        order = [stored.name for stored in decode_body(pack.body)]
+        assert order != sorted(order), "the order of the source shows"
     assert packing.size == sum(pack.size for pack in packs)
-    stored = StoredPacks(backend, FRAME)
+    stored = StoredPacks(backend, STRUCTURE)
     assert {pack.name for pack in stored.footers(stored.sizes())} == {pack.name for pack in packs}
 
 
 def test_what_is_thrown_away_is_not_stored() -> None:
     """After an abort the store has nothing of the open packs."""
     backend, committer = MemoryBackend(), PackUploader()
-    packing = PackWriter(backend, FRAME, Codec(), SeededRandomness(1), committer)
-    packing.add(bytes(16), b"content", b"", is_compressed=False)
+    packing = PackWriter(backend, STRUCTURE, Codec(), SeededRandomness(1), committer)
+    packing.add(bytes(16), bytes(16), b"content", b"")
     packing.abort()
     committer.finish()
     assert list(backend.list("")) == []

@@ -19,6 +19,7 @@ from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, put_tree, read_file, read_tree
 from tallac.vault.format.keys import KeeperKey, WriterKey
 from tallac.vault.format.links import links_of_encoded
+from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.mutable.sessions import RegisteredSession, SessionState, decode_session
 from tallac.vault.packs.pack import pack_path
 from tallac.vault.prune.prune import Prune
@@ -38,6 +39,7 @@ class Place:
         self.folder = folder
         self.opened = 0
         self.key: WriterKey = create_vault(self.backend, randomness=SeededRandomness(1))
+        self.structure = Structure(self.key, Signers.of(self.key))
         with self.open() as vault:
             self.target = create_target(vault)
             self.first = back_up(vault, self.target, b"1", FIRST)
@@ -338,7 +340,7 @@ def test_what_a_session_names_is_taken_while_a_prune_looks(place: Place) -> None
         decided = [name for name in place.packs() if name not in indexed]
         taken += bool(decided)
         # Its writer looks into the quarantine only now, and will begin again.
-        session = RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
+        session = RegisteredSession.register(place.backend, place.key.keeper_key.roots, place.structure, os.urandom, FakeClock())
         session.commit(links_of_encoded(encode_cap(place.first)))
         place.prune(backend=Sweeping(place.backend, decided))
         place.look(s2=SECOND)
@@ -352,7 +354,7 @@ def test_what_a_session_names_is_lost(place: Place) -> None:
         with session.writing() as writer:
             cap = put_tree(writer, {b"new": noise(9, 700_000)})
         session.commit([cap])
-    left = RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
+    left = RegisteredSession.register(place.backend, place.key.keeper_key.roots, place.structure, os.urandom, FakeClock())
     left.commit(links_of_encoded(encode_cap(cap)))
     stopped = 0
     for name in place.packs().keys() - before.keys():
@@ -421,13 +423,15 @@ def test_dead_packs_go_from_a_store_with_no_room_for_an_index(place: Place) -> N
 def test_a_beat_shows_life(place: Place) -> None:
     """A session that is stored anew is not fenced, and can still be committed."""
     roots = place.key.keeper_key.roots
-    registered = RegisteredSession.register(place.backend, roots, os.urandom, FakeClock())
+    registered = RegisteredSession.register(place.backend, roots, place.structure, os.urandom, FakeClock())
     version = registered.version
     assert registered.send_heartbeat()
     assert registered.version != version
     registered.commit(b"")
     assert not registered.send_heartbeat()
-    assert decode_session(registered.path, place.backend.get(registered.path), roots).state is SessionState.COMMITTING
+    assert (
+        decode_session(registered.path, place.backend.get(registered.path), roots, place.structure).state is SessionState.COMMITTING
+    )
     registered.end()
 
 
@@ -446,7 +450,7 @@ def test_three_prunes_of_one_identity(place: Place) -> None:
             with open_vault(place.backend, place.key.keeper_key, state=place.folder / "one", clock=self) as keeper:
                 Prune(keeper.components, EVERYTHING).run()
 
-    RegisteredSession.register(place.backend, place.key.keeper_key.roots, os.urandom, FakeClock())
+    RegisteredSession.register(place.backend, place.key.keeper_key.roots, place.structure, os.urandom, FakeClock())
     Nested().prune()
     assert depth == [2]
     assert place.prune().dead_objects == 0

@@ -51,7 +51,7 @@ def all_parts(vault: Vault, cap: ReadCap) -> Iterator[StoredPart]:
 def test_the_parts_are_what_is_stored(vault: Vault) -> None:
     """The parts of a tree with large files and a large directory are all objects of the vault, each with its sizes."""
     assert isinstance(vault, StoredSizes)
-    many: Tree = {b"%05d" % number: noise(number, 60) for number in range(3000)}
+    many: Tree = {b"%05d" % number: noise(number, 60) for number in range(6000)}
     cap = store(vault, {b"large": noise(1, 5 * MIB), b"zeros": bytes(3 * MIB), b"small": b"a" * 5000, b"tiny": b"a", b"many": many})
     parts = {part.name: part for part in all_parts(vault, cap)}
     records = {name: location.length + location.links_length for name, location in vault.components.index.records()}

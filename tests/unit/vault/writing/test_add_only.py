@@ -103,7 +103,7 @@ def test_what_was_cut_off_is_brought_back_with_the_older_state(backed: Backed, t
 def test_passphrases_can_be_set_and_not_removed(backed: Backed) -> None:
     """Such a client can set a passphrase and let aliases come behind it, and can't take one away."""
     identity = read_identity(backed.store)
-    key, cost = EnvelopeKey(bytes(32)), PassphraseCost(memory_kib=64, passes=1, lanes=1)
+    key, cost = EnvelopeKey(bytes(32), bytes.fromhex(identity)), PassphraseCost(memory_kib=64, passes=1, lanes=1)
     passphrases = Passphrases(backed.client, identity, randomness=SeededRandomness(3), clock=SystemClock(), cost=cost)
     file = EnvelopeFile(backed.client, identity, key, SeededRandomness(4))
     for name in ("one", "two"):

@@ -1,0 +1,249 @@
+"""Switch off each protection of a vault, one at a time, and see that some test turns red: `make mutate`.
+
+    python scripts/mutate.py [PART OF A NAME]
+
+Works on a copy, with the Python that runs this. Ends with status 1 if a protection can be taken away without any test noticing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent.parent
+FORMAT, MUTABLE, PACKS = "src/tallac/vault/format", "src/tallac/vault/mutable", "src/tallac/vault/packs"
+
+
+class Mutation(NamedTuple):
+    """One protection, and how it is switched off.
+
+    Attributes:
+        name: What it protects.
+        path: The file.
+        before, after: A text that is in it once, and what takes its place.
+        tests: The tests of which one has to fail.
+    """
+
+    name: str
+    path: str
+    before: str
+    after: str
+    tests: str
+
+
+MUTATIONS = [
+    Mutation(
+        "readers compare the stored hash",
+        f"{FORMAT}/objects.py",
+        "if stored_hash_of(kind, sealed, sealed_links) != cap_hash[:HASH_SIZE]:",
+        "if False:",
+        "tests/unit/vault/format/test_objects.py",
+    ),
+    Mutation(
+        "readers compare the content",
+        f"{FORMAT}/objects.py",
+        "if commitment_of(kind, key, hash_file_bytes(plain)) != cap_hash[HASH_SIZE:]:",
+        "if False:",
+        "tests/unit/vault/format/test_objects.py",
+    ),
+    Mutation(
+        "a stored hash covers where the links begin",
+        f"{FORMAT}/objects.py",
+        'head = _KIND_BYTES[kind] + len(sealed).to_bytes(4, "big")',
+        "head = _KIND_BYTES[kind]",
+        "tests/unit/vault/format/test_objects.py",
+    ),
+    Mutation(
+        "two compressors share no nonce",
+        f"{FORMAT}/objects.py",
+        "keyed(secret[32:], compressed + _COMPRESSED, NONCE_SIZE)",
+        "keyed(secret[32:], content_hash + _COMPRESSED, NONCE_SIZE)",
+        "tests/unit/vault/format/test_objects.py",
+    ),
+    Mutation(
+        "sizes are rounded",
+        f"{FORMAT}/objects.py",
+        'padded = b"".join((body, method, bytes(rounded(size) - size)))',
+        'padded = b"".join((body, method))',
+        "tests/unit/vault/format/test_objects.py",
+    ),
+    Mutation(
+        "padding is read strictly",
+        f"{FORMAT}/objects.py",
+        "if end < 0 or rounded(size) != len(sealed):",
+        "if end < 0:",
+        "tests/unit/vault/format/test_objects.py",
+    ),
+    Mutation(
+        "what was compressed is decompressed and compared",
+        f"{FORMAT}/objects.py",
+        "if compressed is not None and codec.decompress(compressed, len(plain)) != plain:",
+        "if False:",
+        "tests/unit/vault/format/test_objects.py",
+    ),
+    Mutation(
+        "nothing grows beyond its cap",
+        f"{FORMAT}/compression.py",
+        "if not 0 <= declared <= size_max:",
+        "if False:",
+        "tests/unit/vault/format/test_objects.py tests/unit/vault/format/test_compression.py",
+    ),
+    Mutation(
+        "a chunk has 4 MiB at most",
+        f"{FORMAT}/nodes.py",
+        "if kind is Kind.LIST and level == 1 and any(child.size > CHUNK_SIZE_MAX and not child.is_hole for child in children):",
+        "if False:",
+        "tests/unit/vault/format/test_nodes.py",
+    ),
+    Mutation(
+        "sizes are bounded",
+        f"{FORMAT}/nodes.py",
+        "if sum(child.size for child in children) > SIZE_MAX:",
+        "if False:",
+        "tests/unit/vault/format/test_nodes.py",
+    ),
+    Mutation(
+        "names ascend in a node",
+        f"{FORMAT}/nodes.py",
+        "if kind is Kind.DIRECTORY and any(before.first >= after.first for before, after in pairwise(children)):",
+        "if False:",
+        "tests/unit/vault/format/test_nodes.py",
+    ),
+    Mutation(
+        "names ascend over a whole directory",
+        "src/tallac/vault/reading/object_reader.py",
+        "if (child.level is not None and first != child.first) or (child.bound is not None and last >= child.bound):",
+        "if False:",
+        "tests/hostile/test_names_twice.py",
+    ),
+    Mutation(
+        "levels bound the depth of a tree",
+        "src/tallac/vault/reading/object_reader.py",
+        "if child.level is not None and child.level != level:",
+        "if False:",
+        "tests/unit/vault/format/test_levels.py",
+    ),
+    Mutation(
+        "a stamp is checked",
+        f"{FORMAT}/structure.py",
+        "if public is None or not is_signed_by(public, stamp[1:], self._whole(context, message)):",
+        "if False:",
+        "tests/unit/vault/packs/test_pack.py tests/unit/vault/index/test_index.py",
+    ),
+    Mutation(
+        "a stamp is for one vault",
+        f"{FORMAT}/structure.py",
+        "return context + bytes((FORMAT_VERSION,)) + self.signers.vault + message",
+        "return context + bytes((FORMAT_VERSION,)) + message",
+        "tests/unit/vault/packs/test_pack.py tests/vectors tests/formats",
+    ),
+    Mutation(
+        "a stamp is for one purpose",
+        f"{FORMAT}/structure.py",
+        "return context + bytes((FORMAT_VERSION,)) + self.signers.vault + message",
+        "return bytes((FORMAT_VERSION,)) + self.signers.vault + message",
+        "tests/unit/vault/packs/test_pack.py tests/vectors tests/formats",
+    ),
+    Mutation(
+        "footers have stamps",
+        f"{PACKS}/pack.py",
+        "    structure.check(_FOOTER, region + body, stamp)\n",
+        "",
+        "tests/unit/vault/packs/test_pack.py",
+    ),
+    Mutation(
+        "a footer fits its pack",
+        f"{PACKS}/pack.py",
+        "    if end != start:\n",
+        "    if False:\n",
+        "tests/unit/vault/packs/test_pack.py",
+    ),
+    Mutation(
+        "a footer proves its pack only together with the bytes before it",
+        f"{PACKS}/pack.py",
+        "if self._region(name, footer.region_size) == footer.region:",
+        "if True:",
+        "tests/unit/vault/packs/test_pack.py",
+    ),
+    Mutation(
+        "objects are shuffled",
+        f"{PACKS}/pack_writer.py",
+        "        self._order.shuffle(waiting)\n",
+        "",
+        "tests/unit/vault/packs/test_pack_writer.py tests/hostile/test_known_files.py",
+    ),
+    Mutation(
+        "index objects have stamps",
+        "src/tallac/vault/index/index_objects.py",
+        "    structure.check(_PURPOSE, stamped[STAMP_SIZE:], stamped[:STAMP_SIZE])\n",
+        "",
+        "tests/unit/vault/index/test_index.py",
+    ),
+    Mutation(
+        "what an index lists fits into its packs",
+        f"{FORMAT}/footers.py",
+        "    if end >= pack.size:\n",
+        "    if False:\n",
+        "tests/unit/vault/index/test_index.py",
+    ),
+    Mutation(
+        "others' packs are opened before they are used again",
+        "src/tallac/vault/writing/object_writer.py",
+        "if location.pack not in self._foreign_packs or self._opens_to(",
+        "if True or self._opens_to(",
+        "tests/hostile/test_poison.py",
+    ),
+    Mutation(
+        "directories are sealed anew and compared",
+        "src/tallac/vault/writing/object_writer.py",
+        "if links != sealed_links or stored_hash_of(kind, sealed, links) != location.hash:",
+        "if stored_hash_of(kind, sealed, links) != location.hash:",
+        "tests/hostile/test_poison.py",
+    ),
+    Mutation(
+        "unindexed packs of others are proved before they enter the index",
+        "src/tallac/vault/writing/session.py",
+        "(self._components.index.prove(others) if is_near else [])",
+        "others",
+        "tests/hostile/test_poison.py",
+    ),
+]
+
+
+def main(wanted: str) -> int:
+    """Try all mutations whose names contain a text; return the exit status."""
+    survivors = [mutation.name for mutation in MUTATIONS if wanted in mutation.name and not is_noticed(mutation)]
+    for name in survivors:
+        print(f"NOT NOTICED: {name}")
+    return bool(survivors)
+
+
+def is_noticed(mutation: Mutation) -> bool:
+    """Apply a mutation to a copy and run its tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(
+            HERE, copy, ignore=shutil.ignore_patterns(".git", ".*venv", "build", "__pycache__", ".*_cache", ".hypothesis")
+        )
+        path = copy / mutation.path
+        text = path.read_text()
+        if text.count(mutation.before) != 1:
+            raise SystemExit(f"{mutation.path} does not have once: {mutation.before}")
+        path.write_text(text.replace(mutation.before, mutation.after))
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutation.tests.split()]
+        environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+        result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        failed = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        # Status 1 says that tests ran and some failed; all else, that they did not run.
+        outcome = "noticed" if result.returncode == 1 else "SURVIVED"
+        print(f"{outcome}: {mutation.name}: {failed[0] if failed else result.stdout[-300:]}", flush=True)
+        return result.returncode == 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1] if len(sys.argv) > 1 else ""))

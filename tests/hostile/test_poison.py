@@ -1,0 +1,232 @@
+"""Somebody with the writer key, or with the right to add files alone, stores something else under a name (SECURITY 3 and 6)."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+import zstandard
+from tests.hostile.crafting import FILE, Sealed, sealed_as
+
+from tallac.backends.local import LocalBackend
+from tallac.caps import DirectoryReadCap, ImmutableDirectory, ImmutableFile
+from tallac.crypto.hashing import hash_file_bytes
+from tallac.dag import Entry, encode_cap
+from tallac.errors import CorruptObjectError
+from tallac.interfaces import Buffer
+from tallac.testing.sample_vault import noise
+from tallac.vault.format.compression import Codec
+from tallac.vault.format.footers import FinishedPack
+from tallac.vault.format.header import read_header
+from tallac.vault.format.keys import WriterKey
+from tallac.vault.format.objects import Kind, seal_links
+from tallac.vault.format.structure import Structure
+from tallac.vault.packs.pack import OpenPack, StoredPacks, pack_path
+from tallac.vault.vault import Vault, create_vault, open_vault
+from tallac.vault.writing import object_writer
+
+REPORT = b"the report that both of them have " * 300
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalBackend:
+    """Give an empty folder for a vault."""
+    (tmp_path / "vault").mkdir()
+    return LocalBackend(tmp_path / "vault")
+
+
+@pytest.fixture
+def key(store: LocalBackend) -> WriterKey:
+    """Make a vault there that several people write to."""
+    return create_vault(store)
+
+
+def _put_pack(store: LocalBackend, key: WriterKey, objects: list[tuple[Sealed, bytes]]) -> FinishedPack:
+    """Store a pack of anything; its stamp is right, since a co-writer may make packs."""
+    pack = OpenPack(store.upload())
+    for made, links in objects:
+        pack.append(made.name, made.hash, made.sealed, links)
+    finished = pack.finish(Structure(key, read_header(store).signers), Codec(), os.urandom)
+    pack.upload.commit(pack_path(finished.name))
+    return finished
+
+
+def _publish(store: LocalBackend, key: WriterKey, packs: list[FinishedPack], state: Path) -> None:
+    with open_vault(store, key, state=state) as vault:
+        vault.components.index.refresh()
+        vault.components.index.publish(packs)
+
+
+def _put_file(vault: Vault, content: bytes) -> ImmutableFile:
+    with vault.session() as session, session.writing() as writer:
+        cap = writer.put_file(io.BytesIO(content))
+    assert isinstance(cap, ImmutableFile)
+    return cap
+
+
+def _put_directory(vault: Vault, content: bytes) -> DirectoryReadCap:
+    with vault.session() as session, session.writing() as writer:
+        return writer.put_directory([Entry(b"report.pdf", encode_cap(writer.put_file(io.BytesIO(content))), FILE)])
+
+
+POISON = {
+    "noise": noise(1, 500) + b"\1",
+    "nothing": b"\1",
+    "one byte": b"x\1",
+    "the same length": bytes(len(REPORT)) + b"\1",
+    "no frame": noise(2, 300) + b"\2",
+    "a newer method": REPORT + b"\3",
+}
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_poisoned_file_is_stored_anew(store: LocalBackend, key: WriterKey, tmp_path: Path, poison: str) -> None:
+    """A co-writer has stored something else under the name of a file to come: the victim's backup opens what it uses again."""
+    _publish(
+        store, key, [_put_pack(store, key, [(sealed_as(key, Kind.CHUNK, REPORT, POISON[poison]), b"")])], tmp_path / "attacker"
+    )
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        cap = _put_file(victim, REPORT)
+        assert victim.open_file(cap).read() == REPORT
+    with open_vault(store, key.locator_key, state=tmp_path / "new machine") as reader:
+        assert reader.open_file(cap).read() == REPORT
+    # What this machine has stored it uses again without a look.
+    before = len(list(store.list("packs/")))
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        assert _put_file(victim, REPORT) == cap
+    assert len(list(store.list("packs/"))) == before
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_poison_that_was_used_is_an_alarm(
+    store: LocalBackend, key: WriterKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poison: str
+) -> None:
+    """Where nothing is opened at the backup, as on a far store, no reader takes the poison for the file."""
+    made = sealed_as(key, Kind.CHUNK, REPORT, POISON[poison])
+    _publish(store, key, [_put_pack(store, key, [(made, b"")])], tmp_path / "attacker")
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        victim.components.own_packs.add(list(StoredPacks(store, victim.components.structure).sizes()))
+        cap = _put_file(victim, REPORT)
+        assert cap.hash[:16] == made.hash
+        with pytest.raises(CorruptObjectError):
+            victim.open_file(cap).read()
+
+
+def test_a_directory_with_other_links_is_stored_anew(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A co-writer stores the victim's directory to come with links that lead nowhere: a prune would delete what hangs below."""
+    with open_vault(store, key, state=tmp_path / "model") as model:
+        right = _put_directory(model, REPORT)
+        assert isinstance(right, ImmutableDirectory)
+        content = model.components.reader._content(Kind.DIRECTORY, right.key, right.hash, 1 << 20)
+    for item in list(store.list("packs/")):
+        store.delete(item.name)
+    for links in (b"", b"\0" + bytes(16), b"\xff" * 5):
+        sealed_links = seal_links(Kind.DIRECTORY, right.verify_cap.storage_index, links)
+        made = sealed_as(key, Kind.DIRECTORY, content, content + b"\1", sealed_links)
+        _publish(store, key, [_put_pack(store, key, [(made, sealed_links)])], tmp_path / "attacker")
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        assert _put_directory(victim, REPORT) == right
+        report = victim.check(right.verify_cap, read_data=True)
+        assert report.is_healthy
+        assert report.objects == 2
+
+
+def test_a_copied_footer_behind_noise_is_not_used(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Without any key somebody copies a pack with noise before its footer; when the right one is gone, backups store anew."""
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        cap = _put_file(victim, REPORT)
+    (item,) = list(store.list("packs/"))
+    whole = store.get(item.name)
+    names = set()
+    for size in (1, 100, 300):
+        forged = noise(size, size) + whole[size:]
+        names.add(hash_file_bytes(forged))
+        store.put(pack_path(hash_file_bytes(forged)), forged)
+    with open_vault(store, key, state=tmp_path / "other") as other:
+        # The good copy is found, whatever lies beside it.
+        assert other.open_file(cap).read() == REPORT
+        _put_file(other, REPORT + b"x")
+        assert other.components.index.packs().keys() & names == set()
+    store.delete(item.name)
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        again = _put_file(victim, REPORT)
+        assert victim.open_file(again).read() == REPORT
+
+
+def test_a_wrong_copy_hides_no_good_one(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Wrong copies under the right name, in whatever packs, with whatever hash they claim: a new machine reads the good one."""
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        cap = _put_file(victim, REPORT)
+    made = []
+    for poison in POISON.values():
+        sealed = sealed_as(key, Kind.CHUNK, REPORT, poison)
+        made += [(sealed, b""), (sealed._replace(hash=cap.hash[:16]), b"")]
+    while True:
+        pack = _put_pack(store, key, made)
+        if all(pack.name.hex() <= item.name.removeprefix("packs/") for item in store.list("packs/")):
+            break
+        store.delete(pack_path(pack.name))
+    _publish(store, key, [pack], tmp_path / "attacker")
+    for number in range(3):
+        with open_vault(store, key.locator_key, state=tmp_path / f"new machine {number}") as reader:
+            assert reader.open_file(cap).read() == REPORT
+
+
+def test_a_right_copy_that_claims_another_hash_is_read(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """The bytes count, not what a footer says of them."""
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        cap = _put_file(victim, REPORT)
+        name, location = next(iter(victim.components.index.records()))
+        sealed = store.get(pack_path(location.pack), location.offset, location.offset + location.length)
+    (item,) = list(store.list("packs/"))
+    store.delete(item.name)
+    lying = Sealed(cap.key, name, bytes(16), b"", sealed)
+    _publish(store, key, [_put_pack(store, key, [(lying, b"")])], tmp_path / "attacker")
+    with open_vault(store, key.locator_key, state=tmp_path / "new machine") as reader:
+        assert reader.open_file(cap).read() == REPORT
+
+
+def test_a_locator_key_adds_nothing_that_counts(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Who has a read cap and the locator key seals what he likes, and has no stamp for it."""
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        cap = _put_file(victim, REPORT)
+    stranger = WriterKey(noise(9, 32))
+    forger = Structure(stranger, read_header(store).signers)
+    forger.secret = key.locator_key.structure_key
+    pack = OpenPack(store.upload())
+    made = sealed_as(key, Kind.CHUNK, REPORT, b"x\1")
+    pack.append(made.name, cap.hash[:16], made.sealed, b"")
+    finished = pack.finish(forger, Codec(), os.urandom)
+    pack.upload.commit(pack_path(finished.name))
+    with open_vault(store, key, state=tmp_path / "other") as other:
+        assert other.open_file(cap).read() == REPORT
+        _put_file(other, REPORT + b"x")
+        assert finished.name not in other.components.index.packs()
+        with pytest.raises(CorruptObjectError):
+            StoredPacks(store, other.components.structure).footer(finished.name, finished.size)
+
+
+class _OtherCodec(Codec):
+    """Compresses as another version of zstd may."""
+
+    def compress(self, plain: Buffer) -> bytes | None:
+        """Compress harder."""
+        return zstandard.ZstdCompressor(level=19).compress(plain)
+
+
+def test_another_compressor_changes_no_directory(
+    store: LocalBackend, key: WriterKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an update of zstd, or beside a writer with another one, what is there is opened and used again under its cap."""
+    text = b"".join(b"%d " % number**3 for number in range(2000))
+    with open_vault(store, key, state=tmp_path / "one") as one, one.session() as session, session.writing() as writer:
+        entries = [Entry(b"%04d.pdf" % number, encode_cap(writer.put_file(io.BytesIO(text))), FILE) for number in range(500)]
+        cap = writer.put_directory(entries)
+    before = sorted(item.name for item in store.list("packs/"))
+    monkeypatch.setattr(object_writer, "Codec", _OtherCodec)
+    for state in ("one", "two"):
+        with open_vault(store, key, state=tmp_path / state) as other, other.session() as session, session.writing() as writer:
+            assert writer.put_directory(entries) == cap
+    assert sorted(item.name for item in store.list("packs/")) == before
