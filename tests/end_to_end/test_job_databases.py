@@ -76,7 +76,7 @@ def write_job(tallac: Tallac, keys: str) -> None:
 
 def dumped(tallac: Tallac, tmp_path: Path) -> Path:
     """Run the job and return the folder of dumps as its snapshot has it; on the disk they are gone."""
-    assert tallac("run", "db").err == ""
+    assert tallac("-q", "run", "db").err == ""
     assert not (tallac.home / "dumps" / "db").exists()
     place = tmp_path / f"restored-{time.monotonic_ns()}"
     tallac("-q", "restore", "tallac:db/Latest", place)

@@ -95,7 +95,7 @@ def test_a_folder_is_read_from_a_snapshot(btrfs: Path, changing: Tallac, tallac:
     home = make_home(btrfs)
     before = subvolumes(btrfs)
     write_job(tallac, [home / "ann"], 'snapshot = "btrfs"\nkeep = { last = 5 }')
-    assert changing("run", "docs").err == ""
+    assert changing("-q", "run", "docs").err == ""
     assert (home / "ann" / "file").read_text() == "after\n"
     tallac("-q", "restore", "tallac:docs/Latest", tmp_path / "restored")
     assert (tmp_path / "restored" / "file").read_text() == "before"
