@@ -84,7 +84,7 @@ def test_the_rescue_day(tallac: Tallac, source: Path, bare: Path) -> None:
     shutil.copytree(tallac.vault, bare / "mnt" / "vault")
     assert in_root(bare, "--version") == f"tallac {__version__}\n"
     in_root(bare, "connect", "/mnt/vault", "--passphrase-file", "/home/words")
-    assert "1 " in in_root(bare, "snapshots", "tallac:")
+    assert str(source) in in_root(bare, "snapshots", "tallac:")
     printed = in_root(bare, "restore", "tallac:Latest", "/home/restored", "--verify")
     assert "damaged" not in printed
     restored = bare / "home" / "restored"
