@@ -143,12 +143,24 @@ tallac --quiet backup /data/source
 echo "host: $(tallac snapshots --json tallac: | sed 's/.*"host":"\\([^"]*\\)".*/\\1/')"
 tallac --quiet restore tallac:Latest /data/restored
 echo "restored: $(cat /data/restored/file)"
+mkdir -p /data/config
+printf '[job.docs]\\nsources = ["/data/source"]\\ntarget = "tallac:docs"\\nevery = "day"\\n' >/data/config/jobs.toml
+chmod 600 /data/config/jobs.toml
+tallac-run-jobs --quiet &
+loop=$!
+until tallac --quiet snapshots tallac:docs >/dev/null 2>&1; do sleep 0.2; done
+kill -TERM "$loop"
+status=0
+wait "$loop" || status=$?
+echo "loop ended: $status"
+echo "healthy: $(tallac --quiet status && echo yes)"
+echo "run for: $(tallac snapshots --json tallac:docs | sed 's/.*"host":"\\([^"]*\\)".*/\\1/')"
 echo "modules: $(ls /opt/tallac/lib/python3*/site-packages | grep -c '^apprise$')"
 """
 
 
 def test_the_image(tmp_path: Path) -> None:
-    """It builds; as its own user, under its own host name, it backs up and restores; and it can't change its own program."""
+    """It builds; as its own user, under its own host name, it backs up and restores, runs what is due, and is healthy."""
     said = dict(line.split(": ", 1) for line in build(tmp_path, AFTER).splitlines() if ": " in line)
     assert said["version"] == f"tallac {__version__}"
     assert said["user"] == "10001"
@@ -156,6 +168,7 @@ def test_the_image(tmp_path: Path) -> None:
     assert said["host"] == "container"
     assert said["restored"] == "content"
     assert said["modules"] == "1"
+    assert (said["loop ended"], said["healthy"], said["run for"]) == ("0", "yes", "container")
 
 
 def test_it_is_not_root() -> None:
