@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import email.utils
@@ -80,6 +81,8 @@ def start(command: Sequence[str], port: int, log: Path) -> subprocess.Popen[byte
             raise AssertionError(f"{command[0]} has ended: {log.read_text(errors='replace')}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             _STARTED[process.pid] = process
+            # Also where the fixture fails that would stop it.
+            atexit.register(stop, process.pid)
             return process
         time.sleep(0.05)
     process.kill()
@@ -87,11 +90,10 @@ def start(command: Sequence[str], port: int, log: Path) -> subprocess.Popen[byte
 
 
 def stop(process: int) -> None:
-    """End a process that was started here or by another process of this test run, by its id."""
+    """End a server that this process has started, by its id; one that has been ended is no error."""
     started = _STARTED.pop(process, None)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGTERM)
     if started is not None:
+        started.terminate()
         started.wait(PATIENCE_SECONDS)
 
 
@@ -166,7 +168,8 @@ def shared(name: str, folder: Path, kind: type[Engine] = Engine) -> Iterator[Eng
             state["count"] -= 1
             users.write_text(json.dumps(state))
             if state["count"] == 0:
-                stop(state["engine"]["process"])
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(state["engine"]["process"], signal.SIGTERM)
 
 
 @contextmanager
