@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ class Machine:
     key: WriterKey
     target: MutableDirectoryWrite
     clock: FakeClock
+    state: str = "state"
 
     @property
     def source(self) -> Path:
@@ -46,7 +48,7 @@ class Machine:
         """Make a snapshot, a minute after the last one, in this process alone."""
         self.clock.advance(60)
         order = BackupRequest(self.target, (b"docs",), os.fsencode(self.source), workers=0)
-        vault = open_vault(backend, self.key, state=self.folder / "state", randomness=SeededRandomness(seed))
+        vault = open_vault(backend, self.key, state=self.folder / self.state, randomness=SeededRandomness(seed))
         with vault, SourceDatabase(self.folder / "source.db", pytest.fail) as database:
             summary = back_up(vault, order, database, self.clock)
         pass_a_tick(self.folder)
@@ -129,13 +131,16 @@ def test_a_crash_at_every_boundary(machine: tuple[Machine, MemoryBackend], chang
     shutil.copytree(made.folder / "state", made.folder / "saved state")
     shutil.copy(made.folder / "source.db", made.folder / "saved.db")
 
+    numbers = count()
+
     def reset() -> None:
         backend.restore(stored)
         for left in made.folder.glob("source.db*"):
             left.unlink()
         shutil.copy(made.folder / "saved.db", made.folder / "source.db")
-        shutil.rmtree(made.folder / "state")
-        shutil.copytree(made.folder / "saved state", made.folder / "state")
+        # A machine that was never there: what a process has seen in a state folder it remembers, whatever becomes of the folder.
+        made.state = f"state {next(numbers)}"
+        shutil.copytree(made.folder / "saved state", made.folder / made.state)
 
     counted = CrashingBackend(backend)
     made.back_up(counted, 4)
