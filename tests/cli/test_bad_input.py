@@ -105,7 +105,7 @@ def test_a_vault_that_is_not_one(backed_up: Tallac, tmp_path: Path) -> None:
     assert "nowhere: no vault found" in backed_up.fails("ls", cap, "--vault", tmp_path / "nowhere")
     assert "letter" in backed_up.fails("create-alias", "x", "--vault", tmp_path / "folder" / "letter")
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["letter"]
-    assert "s3://" in backed_up.fails("create-alias", "x", "--vault", "s3://bucket", status=2)
+    assert "ftp://" in backed_up.fails("create-alias", "x", "--vault", "ftp://host/folder", status=2)
 
 
 def test_a_vault_of_a_newer_format(backed_up: Tallac, source: Path) -> None:

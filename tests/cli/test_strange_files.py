@@ -41,4 +41,4 @@ def test_what_is_no_object_is_left_alone(tallac: Tallac, source: Path, tmp_path:
     assert all(path.exists() for path in strange)
     assert not list((tmp_path / "mirror").rglob("desktop.ini"))
     (tallac.vault / "sessions" / ("0" * 32)).write_bytes(b"damaged")
-    assert "sessions/" in tallac("prune", "tallac:", status=1).err
+    assert "sessions/" in tallac("prune", "tallac:").err

@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job": ("jobs:job", "Add a job, or print the JSON schema of files of jobs."),
     "schedule": ("schedule:schedule", "Run jobs on time, by systemd, cron or launchd."),
     "status": ("status:status", "Show how each job is, and whether anything is overdue."),
-    "notify-test": ("notify:notify_test", "Send a test message to whoever hears of jobs."),
+    "notify-test": ("notify:notify_test", "Send a test message to each address that jobs notify."),
     "forget": ("forget:forget", "Remove snapshots from a target, by rules or by name."),
     "hold": ("marks:hold", "Protect snapshots from being forgotten."),
     "release": ("marks:release", "Remove the hold from snapshots."),
