@@ -17,7 +17,8 @@ from tallac.app.locations.snapshot_names import resolve_snapshot
 from tallac.app.locations.tahoe_nodes import TahoeNodes
 from tallac.app.locations.tahoe_urls import is_tahoe, is_tahoe_vault
 from tallac.app.locations.urls import folder_of_url, is_folder_url
-from tallac.app.locations.vaults import VaultKey, Vaults
+from tallac.app.locations.vault_keys import VaultKey
+from tallac.app.locations.vaults import Vaults
 from tallac.app.secrets.secret_reader import SecretSource
 from tallac.caps import Cap, DirectoryWriteCap, parse
 from tallac.errors import AliasError, ConfigurationError, MalformedCapError, UsageError

@@ -10,7 +10,7 @@ import msgspec
 from tallac.app.configuration.configuration import Configuration, KnownGrid
 from tallac.app.keys.sealed_secrets import SealedSecrets
 from tallac.app.locations.grid_path import check_alias_name
-from tallac.app.locations.vaults import VaultKey
+from tallac.app.locations.vault_keys import VaultKey
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.errors import AliasError
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tallac.app.locations.vaults import VaultKey
+from tallac.app.locations.vault_keys import VaultKey
 from tallac.caps import parse
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import MalformedCapError, MalformedKitError

@@ -12,7 +12,8 @@ import binascii
 import msgspec
 
 from tallac.app.configuration.configuration import Alias, Configuration, KeySource, KnownGrid
-from tallac.app.locations.vaults import VaultKey, Vaults
+from tallac.app.locations.vault_keys import VaultKey
+from tallac.app.locations.vaults import Vaults
 from tallac.errors import ConfigurationError, CorruptObjectError
 from tallac.interfaces import Randomness
 
@@ -99,7 +100,7 @@ class SealedSecrets:
         known: KnownGrid | None = configuration.grids.get(identity)
         if known is None:
             raise ConfigurationError(f"the key of vault {identity} is missing in the configuration; restore a copy of it")
-        return self._vaults.parse_key(known)
+        return self._vaults.keys.parse(known)
 
 
 def _open(key: VaultKey, identity: str, text: str) -> str:

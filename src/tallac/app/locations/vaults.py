@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tallac.app.configuration.configuration import Configuration, ConfigurationFile, KeySource, KnownGrid
+from tallac.app.configuration.configuration import Configuration, ConfigurationFile, KnownGrid
 from tallac.app.configuration.folders import Folders
 from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.tahoe_urls import complete, has_cap, is_tahoe, is_tahoe_vault, with_new_directory
 from tallac.app.locations.urls import is_absent, is_store, parse_location, show_location, url_of_folder
+from tallac.app.locations.vault_keys import VaultKey, VaultKeys
 from tallac.app.secrets.secret_reader import SecretSource
-from tallac.errors import ConfigurationError, MalformedCapError, UsageError, VaultNotFoundError
+from tallac.errors import ConfigurationError, UsageError, VaultNotFoundError
 from tallac.interfaces import Backend, Grid, Randomness
-from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key, parse_vault_key
+from tallac.vault.format.keys import WriterKey, make_writer_key
 
 if TYPE_CHECKING:
     from tallac.app.locations.backends import Backends
     from tallac.vault.format.header import Header
     from tallac.vault.vault import Vault
-
-VaultKey = WriterKey | KeeperKey | LocatorKey
 
 
 class Vaults:
@@ -42,12 +41,11 @@ class Vaults:
         self._folders = folders
         self._file = file
         self._options = options
-        self._secrets = secrets
         self._randomness = randomness
         self._backends = backends
         self._open_grids: dict[str, Grid] = {}
         self._given: dict[str, KnownGrid] = {}
-        self._asked: dict[KeySource, VaultKey] = {}
+        self.keys = VaultKeys(file, options, secrets)
 
     def close(self) -> None:
         """Close all grids."""
@@ -157,8 +155,8 @@ class Vaults:
         return self.known(configuration, identity).location
 
     def key_of(self, configuration: Configuration, identity: str) -> VaultKey:
-        """Return the key of a vault. Raises as `known` and `parse_key`."""
-        return self.parse_key(self.known(configuration, identity))
+        """Return the key of a vault. Raises as `known` and `VaultKeys.parse`."""
+        return self.keys.parse(self.known(configuration, identity))
 
     def may_add_to(self, configuration: Configuration, identity: str) -> bool:
         """Whether the key of a vault is one that stores snapshots. Raises as `key_of`."""
@@ -185,8 +183,8 @@ class Vaults:
         if header is None:
             raise VaultNotFoundError(f"{show_location(url)}: no vault found")
         known = configuration.grids.get(header.identity)
-        given = self._given_key() if self._options.gives_key else None
-        key = given if given is not None or known is None else self.parse_key(known)
+        given = self.keys.given() if self._options.gives_key else None
+        key = given if given is not None or known is None else self.keys.parse(known)
         if key is not None:
             _prove(header, key, url)
         return key
@@ -240,7 +238,7 @@ class Vaults:
         known = [known for known in configuration.grids.values() if known.location == url]
         if not self._options.gives_key and len(known) != 1:
             return None
-        key = self._given_key() if self._options.gives_key else self.parse_key(known[0])
+        key = self.keys.given() if self._options.gives_key else self.keys.parse(known[0])
         header = Header.of(key) if isinstance(key, WriterKey) else remembered_header(self._folders.state / key.vault.hex())
         if header is not None:
             _prove(header, key, url)
@@ -265,40 +263,6 @@ class Vaults:
             raise UsageError(f"{where}: this is another vault; give the location of the one you mean with --vault")
         return self._backends().at(location), header
 
-    def parse_key(self, known: KnownGrid) -> VaultKey:
-        """Read the key of a known vault.
-
-        Raises:
-            ConfigurationError: It is damaged.
-        """
-        source = known.key_source
-        try:
-            if source is None:
-                return parse_vault_key(known.vault_key)
-            if source not in self._asked:
-                self._asked[source] = parse_vault_key(self.ask(source))
-        except MalformedCapError as error:
-            where = self._file.path if source is None else source
-            raise ConfigurationError(
-                f"{where}: the key of the vault at {show_location(known.location)} is damaged: {error}"
-            ) from error
-        if self._asked[source].mark != source.mark:
-            raise ConfigurationError(f"{source}: this is another key than that of the vault at {show_location(known.location)}")
-        return self._asked[source]
-
-    def ask(self, source: KeySource) -> str:
-        """Return the text that is kept at a key source.
-
-        Raises:
-            UsageError: There is nothing.
-            LocalStateError: The system keyring does not answer.
-        """
-        if source.file:
-            return self._secrets.read_line(source.file, "a vault key")
-        if source.command:
-            return self._secrets.ask_command(source.command, "a vault key")
-        return self._secrets.ask_keyring(source.keyring, "a vault key")
-
     def locate(self, configuration: Configuration, text: str) -> str:
         """Return the location for what a user writes; a known vault need not be named by its cap or by the options of its store.
 
@@ -315,15 +279,6 @@ class Vaults:
             return complete_store(url, known) or with_context(url)
         return url
 
-    def _given_key(self) -> VaultKey:
-        """Read the key where the command line says."""
-        options = self._options
-        if options.vault_key_command is not None and options.vault_key_file is not None:
-            raise UsageError("--vault-key and --vault-key-command both name the key: give one of them")
-        if options.vault_key_command is not None:
-            return parse_vault_key(self._secrets.ask_command(options.vault_key_command, "a vault key"))
-        return parse_vault_key(self._secrets.read_line(options.vault_key_file or "", "a vault key"))
-
     def _choose(self, configuration: Configuration, url: str) -> str:
         header = self.header_at(url)
         if header is None:
@@ -332,7 +287,7 @@ class Vaults:
         if identity in self._given:
             return identity
         if self._options.gives_key:
-            key = self._given_key()
+            key = self.keys.given()
             _prove(header, key, url)
             self._given[identity] = KnownGrid(url, key.danger_whole_text())
         elif identity in configuration.grids:
@@ -372,7 +327,7 @@ class Vaults:
         if begun is None and self._backends().has_other_things(url):
             kind = "prefix" if is_store(url) else "folder"
             raise VaultNotFoundError(f"{show_location(url)}: not a vault, and not empty; give a new or empty {kind}")
-        key = make_writer_key(self._randomness) if begun is None else self.parse_key(KnownGrid(url, begun))
+        key = make_writer_key(self._randomness) if begun is None else self.keys.parse(KnownGrid(url, begun))
         if not isinstance(key, WriterKey):
             raise ConfigurationError(f"{self._file.path}: the key of the unfinished vault at {show_location(url)} is no writer key")
         begun_at = url

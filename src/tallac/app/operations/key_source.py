@@ -57,7 +57,7 @@ class KeySources:
             known = configuration.grids[identity]
             if location is None:
                 return _show(known.key_source)
-            key = self._workspace.vaults.parse_key(known)
+            key = self._workspace.vaults.keys.parse(known)
             source = _source_of(location, key)
             if source is not None:
                 self._require_key(source, location, key, dry_run=dry_run)
@@ -76,7 +76,7 @@ class KeySources:
             else:
                 secrets.tell_keyring(source.keyring, key.danger_whole_text())
         try:
-            found = parse_vault_key(self._workspace.vaults.ask(source))
+            found = parse_vault_key(self._workspace.vaults.keys.ask(source))
         except MalformedCapError as error:
             raise UsageError(f"{source}: this is not a vault key ({error})") from error
         if found != key:

@@ -13,7 +13,7 @@ from tallac.app.keys.recovery_kit import KIT_SIZE_MAX, RecoveryKit, parse_kit
 from tallac.app.keys.recovery_kit_page import kit_text, write_kit
 from tallac.app.locations.snapshot_paths import find_targets
 from tallac.app.locations.urls import show_location
-from tallac.app.locations.vaults import VaultKey
+from tallac.app.locations.vault_keys import VaultKey
 from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.secrets.secret_reader import STANDARD_INPUT
 from tallac.app.workspace import Workspace
@@ -135,7 +135,7 @@ class Recovery:
             is_own = envelope_key is not None and entering.may_use(envelope, envelope_key)
             key, location = envelope.key, url
             if known is not None:
-                here = workspace.vaults.parse_key(known)
+                here = workspace.vaults.keys.parse(known)
                 prove(header, here, where)
                 key = envelope.joined(Envelope(here, frozenset())).key
                 location = self._location_of_known(known, url, header, key, may_move=may_move)
