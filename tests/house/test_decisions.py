@@ -1,4 +1,4 @@
-"""Decisions have a number each, and the index names each of them once, in order."""
+"""Decisions are numbered without gaps, and the index names each of them once, in order."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ def _pages() -> list[str]:
     return sorted(path.name for path in DECISIONS.glob("*.md") if path != INDEX)
 
 
-def test_each_number_stands_once() -> None:
-    """Pages begin with three digits, each number once; one that is missing is that of a page that is still being written."""
+def test_numbers_have_no_gaps() -> None:
+    """Pages are numbered from 001 on, each number once."""
     pages = _pages()
-    assert all(re.match(r"\d{3}-", page) for page in pages)
-    assert len({page[:3] for page in pages}) == len(pages)
+    assert [page[:4] for page in pages] == [f"{number:03}-" for number in range(1, len(pages) + 1)]
 
 
 def test_the_index_names_each_in_order() -> None:
