@@ -1,7 +1,7 @@
 # `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help backup man docs test help-texts check format torture bench clean setup test-setup oracle release-setup wheel binary sbom
+.PHONY: help mutate backup man docs test help-texts check format torture bench clean setup test-setup oracle release-setup wheel binary sbom
 
 BIN := .venv/bin
 # Processes that run tests side by side.
@@ -85,6 +85,9 @@ format: test-setup ## Put all files into the checked format
 # A long test takes as long as it was asked to, and to print after ten minutes where all its threads are has crashed Python 3.13.
 torture: test-setup oracle release-setup ## Run the long tests as well (hours; SCALE= makes them longer)
 	@TALLAC_TORTURE=$(or $(SCALE),1) $(PYTEST) -o faulthandler_timeout=0 -m 'torture or not torture' $(ARGS)
+
+mutate: test-setup ## Switch the vault's protections off one by one, and see that a test notices each (half an hour)
+	@$(BIN)/python scripts/mutate.py $(ARGS)
 
 bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)
