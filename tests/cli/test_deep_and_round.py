@@ -48,7 +48,7 @@ def test_listing_a_round(round_: Tallac) -> None:
 
 def test_measuring_a_round(round_: Tallac) -> None:
     """Sizes count each file once on each way that comes to an end, and the status says that nothing is lacking."""
-    lines, back = told(round_, "du", "a:r")
+    lines, back = told(round_, "du", "--bytes", "a:r")
     assert lines == [b"0\tdown", b"7\t."]
     assert back == {"again", "down/spelled"}
     lines, _ = told(round_, "manifest", "a:r")

@@ -217,7 +217,8 @@ def test_stats(docs: Tallac, source: Path) -> None:
     assert large["bytes"] == 4010 + 1_500_000
     freed = large["freed"]
     assert isinstance(freed, int)
-    assert 1_500_000 < freed < 1_510_000
+    # Sizes of stored objects are rounded up, by a 32nd at most.
+    assert 1_500_000 < freed < 1_550_000
     assert summary["restore_size"] == 6 * 4007 + (3 + 0 + 5 + 3 + 3 + 3) + 1_500_000
     assert summary["unique"] == 4000 + 3 + 4 + 3 + 5 + 1_500_000
     docs("forget", f"{TARGET}/Archives/{names(docs)[4]}")

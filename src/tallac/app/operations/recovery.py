@@ -43,7 +43,7 @@ class Recovery:
             WrongPassphraseError: The passphrase opens nothing in it, or none is set.
             AuthorityError: It leads to a key that is none of this vault's.
         """
-        url = self._workspace.location_of(location)
+        url = self._located(location)
         header = self._header_at(url)
         backend = self._workspace.backends.at(url)
         passphrases = Passphrases(backend, header.identity, randomness=os.urandom, clock=SystemClock())
@@ -61,7 +61,7 @@ class Recovery:
             UsageError: Another vault is there.
             AuthorityError: The kit's key is none of this vault's.
         """
-        url = self._workspace.location_of(kit.location if location is None else location)
+        url = self._located(kit.location if location is None else location)
         header = self._header_at(url)
         if header.identity != kit.identity:
             raise UsageError(f"{show_location(url)}: this is not the vault of the recovery kit")
@@ -164,6 +164,9 @@ class Recovery:
         self._workspace.vaults.require_copy(url, header, key)
         self._warn(f"the vault was at {show_location(known.location)}, and is used at {show_location(url)} from now on")
         return url
+
+    def _located(self, location: str) -> str:
+        return self._workspace.vaults.locate(self._workspace.file.read(), location)
 
     def _header_at(self, url: str) -> Header:
         header = self._workspace.vaults.header_at(url)
