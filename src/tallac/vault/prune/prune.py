@@ -19,6 +19,7 @@ from tallac.vault.mutable.pending_deletions import (
     pending_deletions_of,
 )
 from tallac.vault.mutable.registers import State
+from tallac.vault.mutable.sessions import SessionState
 from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import PackUse, Survey, propose, total
@@ -129,6 +130,9 @@ class Prune:
     def _mark_for(self, sessions: list[FoundSession]) -> Marks:
         # What is pending deletion can still be followed.
         self._index.pending = NO_PENDING_DELETIONS
+        self._sweeper.is_beside_writers = any(
+            session.record.state in (SessionState.OPEN, SessionState.COMMITTING) for session in sessions
+        )
         self.report.phase = PrunePhase.MARKING
         return self._marker.mark(links_in_use(sessions), self._report_marking)
 

@@ -112,6 +112,8 @@ class Sweep:
         self._index = components.index
         self._reserve = components.reserve
         self._stored = StoredPacks(components.backend, components.structure)
+        self.is_beside_writers = False
+        """Whether a writer was under way when this prune marked last. It may have entered what it has not been seen to store."""
         # Packs whose own footers were looked at, and list nothing that would be missed.
         self._agreed: set[bytes] = set()
 
@@ -163,7 +165,9 @@ class Sweep:
         return contradicted
 
     def refuse(self, packs: Iterable[bytes]) -> None:
-        """Report packs that are left because something in use would go with them."""
+        """Report packs that are left because something in use would go with them; beside writers, leave them to the next prune."""
+        if self.is_beside_writers:
+            return
         said = [refusal(pack) for pack in packs]
         self._report.skipped += [message for message in said if message not in self._report.skipped]
 
