@@ -70,6 +70,8 @@ def test_all_synonyms_are_listed() -> None:
     listed = {(name, theirs) for name, theirs, _ in (*RESTICS, *FORMER_OPTIONS)} | {("backup", "--exclude-from-utf-8")}
     # They share their options with commands that restic has.
     unlisted = {(name, synonym) for name in ("history", "diff") for synonym in ("-H", "--path")}
+    # As find(1) and xargs(1) have it.
+    unlisted |= {(name, "--print0") for name in ("ls", "find", "diff")}
     for name in COMMANDS:
         own = [each for each in find(name).params if isinstance(each, Option) and each.expose_value]
         for option in own:

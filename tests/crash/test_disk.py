@@ -1,4 +1,5 @@
 import errno
+import itertools
 import os
 import random
 import shutil
@@ -29,6 +30,8 @@ RANDOM_SEEDS = 3
 WORKLOADS = 20
 CODES = [errno.ENOSPC, errno.EIO, errno.EDQUOT, pytest.param(None, id="MemoryError")]
 
+_numbers = itertools.count()
+
 
 @dataclass
 class Attempt:
@@ -41,7 +44,7 @@ class Attempt:
     def run(self, files: FileCalls, folder: Path, state: Path) -> None:
         """Make a vault in a folder, and two snapshots."""
         self.acknowledged = {}
-        shutil.rmtree(state, ignore_errors=True)
+        state = fresh(state)
         backend = LocalBackend(folder, files=files)
         create_vault(backend, key=self.key, randomness=SeededRandomness(1))
         vault = open_vault(backend, self.key, state=state, randomness=SeededRandomness(2))
@@ -51,6 +54,12 @@ class Attempt:
         for name, tree in ((b"1", FIRST), (b"2", SECOND)):
             back_up(vault, target, name, tree)
             self.acknowledged[name] = tree
+
+
+def fresh(state: Path) -> Path:
+    """Forget what a machine knew; what a process has seen in one folder it does not forget with the folder."""
+    shutil.rmtree(state, ignore_errors=True)
+    return state / str(next(_numbers))
 
 
 def snapshots(vault: Vault, target: MutableDirectoryWrite) -> Iterator[tuple[bytes, dict[bytes, object]]]:
@@ -65,7 +74,7 @@ def snapshots(vault: Vault, target: MutableDirectoryWrite) -> Iterator[tuple[byt
 
 def assert_whole(folder: Path, attempt: Attempt, state: Path) -> None:
     """Assert that acknowledged changes are there, that nothing is damaged, and that the next session works."""
-    shutil.rmtree(state, ignore_errors=True)
+    state = fresh(state)
     backend = LocalBackend(folder)
     if attempt.target is None:
         create_vault_again(backend, attempt.key)
@@ -140,7 +149,8 @@ def fail_at_every_call(states: Path, code: int | None, second: Tree) -> None:
 
     def run(files: FaultyFileCalls) -> None:
         """Make the second snapshot."""
-        vault = open_vault(LocalBackend(folder, files=files), key, state=states / "state", randomness=SeededRandomness(9))
+        state = fresh(states / "state")
+        vault = open_vault(LocalBackend(folder, files=files), key, state=state, randomness=SeededRandomness(9))
         back_up(vault, target, b"2", second)
 
     counted = FaultyFileCalls()
@@ -148,14 +158,13 @@ def fail_at_every_call(states: Path, code: int | None, second: Tree) -> None:
     assert counted.count > 100
     for number in range(counted.count):
         restored(folder, before)
-        shutil.rmtree(states / "state", ignore_errors=True)
         files = FaultyFileCalls(number, code, stays_full=code not in (errno.EIO, None))
         error: StoreError | MemoryError | None = None
         try:
             run(files)
         except (StoreError, MemoryError) as raised:
             error = raised
-        reader = open_vault(LocalBackend(folder), key, state=states / "reader")
+        reader = open_vault(LocalBackend(folder), key, state=fresh(states / "reader"))
         found = dict(snapshots(reader, target))
         assert found[b"1"] == dict(flatten(FIRST))
         assert b"2" not in found or found[b"2"] == dict(flatten(second))

@@ -58,7 +58,7 @@ class DescriptorCache:
 
     def __del__(self) -> None:
         # Nobody closes a backend; descriptors are plain numbers and would stay open.
-        with suppress(OSError):
+        with suppress(OSError, MemoryError):
             self.close()
 
     def _take(self, path: str) -> _OpenFile | None:

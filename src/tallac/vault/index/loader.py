@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from tallac.errors import CorruptObjectError, DamageError, LocalStateError, MissingObjectError
+from tallac.errors import CorruptObjectError, DamageError, LocalStateError, MissingObjectError, RollbackDetectedError
 from tallac.vault.format.footers import INDEX_BODY_SIZE_MAX, FinishedPack, index_parts, names_in
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.sorted_runs import SortedRun, merge_runs, write_run
@@ -89,6 +89,9 @@ class IndexLoader:
             return IndexState(frozenset(names_in(state.text)), state.version, None)
         except DamageError as error:
             return IndexState(frozenset(), None, error)
+        except RollbackDetectedError as error:
+            # It is only a way to find packs: what an older one lacks is read from them, and the next writer makes it anew.
+            return IndexState(frozenset(), None, CorruptObjectError(str(error)))
 
     def load(self, state: IndexState, known: Mapping[bytes, list[FinishedPack]]) -> LoadedIndex:
         """Bring the local copy to a state of the register.

@@ -8,6 +8,8 @@ from typing import TypeVar
 from tallac.errors import ConflictError, CorruptObjectError, RollbackDetectedError
 from tallac.interfaces import Backend, Expect, HighLatencyBackend, RereadingBackend, Version
 
+REREADS_MAX = 10
+
 _State = TypeVar("_State")
 
 
@@ -30,13 +32,28 @@ def decode_or_reread(
     Raises:
         What decoding raises.
     """
-    try:
-        return decode(*found)
-    except (CorruptObjectError, RollbackDetectedError):
-        again = backend.get_again(path, found[0]) if isinstance(backend, RereadingBackend) else None
-        if again is None:
-            raise
-    return decode(*again)
+    for _ in range(REREADS_MAX):
+        try:
+            return decode(*found)
+        except (CorruptObjectError, RollbackDetectedError) as error:
+            again = _read_again(backend, path, found, error)
+            if again is None:
+                raise
+            found = again
+    return decode(*found)
+
+
+def _read_again(
+    backend: Backend, path: str, found: tuple[bytes, Version], error: CorruptObjectError | RollbackDetectedError
+) -> tuple[bytes, Version] | None:
+    """Return another state than the one that was got; None where there is none.
+
+    Since it was got, another process may have written a newer one, and this machine may have seen that.
+    """
+    if isinstance(backend, RereadingBackend):
+        return backend.get_again(path, found[0])
+    again = backend.get_versioned(path) if isinstance(error, RollbackDetectedError) else None
+    return None if again is None or again[0] == found[0] else again
 
 
 def put_new(backend: Backend, path: str, data: bytes) -> Version:
