@@ -32,8 +32,7 @@ KEY = "tallac-writer-2:" + "abcdefghijklmnopqrstuvwxyz234567" * 2
 # In place of an argument they run for as long as nobody stops them, or ask for a window.
 NEVER_ENDING = {"serve", "webopen"}
 ASKED_FOR = {"cap", "find", "manifest", "locator-key", "keeper-key", "recovery-kit", "put", "completion", "man"}
-"""Commands whose results are caps or keys, or names of what another command of these tests has stored, or have nothing to do with what
-they are given."""
+"""Commands whose results are caps, keys or names of what these tests stored, or have nothing to do with what they are given."""
 
 
 def pieces(text: str) -> set[str]:
