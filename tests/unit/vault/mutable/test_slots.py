@@ -543,10 +543,8 @@ def test_who_deletes_the_memory_accepts_what_is_there(tmp_path: Path) -> None:
 
 
 def test_an_older_index_is_noticed(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
-    """The register of the index is remembered too, for each copy of the vault by itself: a mirror may have its own.
-
-    It is only a way to find packs, so an older one is damage, which harms nothing and is mended, and no reason to read nothing.
-    """
+    """The register of the index is remembered too, for each copy of the vault by itself: a mirror may have its own."""
+    # It is only a way to find packs, so an older one is damage, which harms nothing and is mended, and no reason to read nothing.
     vault = open_vault(backend, key, state=tmp_path)
     target = create_target(vault)
     older = backend.get("registers/index")
