@@ -39,6 +39,9 @@ class Claims:
         self._map = mmap.mmap(self._descriptor, _size())
         self._slots = memoryview(self._map).cast("Q")
         self._counts = [0] * len(LEVELS)
+        # Where each table begins, and how many slots it has. Before them stands a word for each: whether anybody uses it.
+        starts = (len(LEVELS) + SLOT_WORDS * sum(LEVELS[:number]) for number in range(len(LEVELS)))
+        self._tables = list(zip(starts, LEVELS, strict=True))
 
     @property
     def path(self) -> str:
@@ -47,10 +50,23 @@ class Claims:
 
     def find(self, name: bytes) -> bytes | None:
         """Return the stored hash of an object that somebody has claimed, 16 bytes; None for any other."""
-        for number in range(len(LEVELS)):
-            place, is_held = self._find(number, name)
-            if is_held:
-                return _WORDS.pack(self._slots[place + 2], self._slots[place + 3])
+        low, high = _words(name)
+        slots = self._slots
+        for number, (start, count) in enumerate(self._tables):
+            if number and not slots[number]:
+                break
+            at = low % count
+            # Each process counts its own claims alone, so together they may fill a table: the search must end all the same.
+            for _ in range(PROBES_MAX):
+                place = start + at * SLOT_WORDS
+                held = slots[place]
+                if not held:
+                    break
+                if held == low and slots[place + 1] == high:
+                    first, second = slots[place + 2], slots[place + 3]
+                    if slots[place + 4] == _check(low, high, first, second):
+                        return _WORDS.pack(first, second)
+                at = (at + 1) % count
         return None
 
     def claim(self, name: bytes, stored_hash: bytes) -> bool:
@@ -58,44 +74,30 @@ class Claims:
         found = self.find(name)
         if found is not None:
             return found != stored_hash
-        for number, slots in enumerate(LEVELS):
+        for number, (start, count) in enumerate(self._tables):
             share = 6 if number == len(LEVELS) - 1 else 3
-            if self._counts[number] < slots * share // 8:
-                place, is_held = self._find(number, name)
-                if place >= 0 and not is_held:
-                    self._counts[number] += 1
-                    self._write(place, name, stored_hash)
+            if self._counts[number] < count * share // 8:
+                self._counts[number] += 1
+                self._slots[number] = 1
+                self._write(start, count, name, stored_hash)
                 break
         return True
 
-    def _write(self, place: int, name: bytes, stored_hash: bytes) -> None:
+    def _write(self, start: int, count: int, name: bytes, stored_hash: bytes) -> None:
+        """Write into the first free slot of a table, if there is one near."""
         low, high = _words(name)
-        first, second = _WORDS.unpack(stored_hash)
         slots = self._slots
-        slots[place + 4] = _check(low, high, first, second)
-        slots[place + 2], slots[place + 3] = first, second
-        slots[place + 1] = high
-        slots[place] = low
-
-    def _find(self, number: int, name: bytes) -> tuple[int, bool]:
-        """Return the place of a name in a table and that it is held; else a free place near, -1 for none.
-
-        Each process counts its own claims alone, so together they may fill a table: the search must end all the same.
-        """
-        low, high = _words(name)
-        slots, count, start = self._slots, LEVELS[number], sum(LEVELS[:number])
         at = low % count
         for _ in range(PROBES_MAX):
-            place = (start + at) * SLOT_WORDS
-            held = slots[place]
-            if not held:
-                return place, False
-            if held == low and slots[place + 1] == high:
-                first, second = slots[place + 2], slots[place + 3]
-                if slots[place + 4] == _check(low, high, first, second):
-                    return place, True
+            place = start + at * SLOT_WORDS
+            if not slots[place]:
+                first, second = _WORDS.unpack(stored_hash)
+                slots[place + 4] = _check(low, high, first, second)
+                slots[place + 2], slots[place + 3] = first, second
+                slots[place + 1] = high
+                slots[place] = low
+                return
             at = (at + 1) % count
-        return -1, False
 
     def close(self) -> None:
         """Unmap the memory."""
@@ -124,7 +126,7 @@ def _check(low: int, high: int, first: int, second: int) -> int:
 
 
 def _size() -> int:
-    return sum(LEVELS) * SLOT_WORDS * 8
+    return (len(LEVELS) + sum(LEVELS) * SLOT_WORDS) * 8
 
 
 def _new_file() -> int:

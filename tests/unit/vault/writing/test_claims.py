@@ -56,12 +56,12 @@ def test_a_slot_that_two_have_written_is_nobodys() -> None:
     for name, stored_hash in zip(names, hashes, strict=True):
         with Claims() as claims:
             assert claims.claim(name, stored_hash)
-            start = low * module.SLOT_WORDS
+            start = len(module.LEVELS) + low * module.SLOT_WORDS
             slots.append(list(claims._slots[start : start + module.SLOT_WORDS]))
     for mixture in range(1 << module.SLOT_WORDS):
         with Claims() as claims:
             for word in range(module.SLOT_WORDS):
-                claims._slots[low * module.SLOT_WORDS + word] = slots[mixture >> word & 1][word]
+                claims._slots[len(module.LEVELS) + low * module.SLOT_WORDS + word] = slots[mixture >> word & 1][word]
             assert all(claims.find(name) in (None, stored_hash) for name, stored_hash in zip(names, hashes, strict=True))
             assert all(
                 claims.claim(name, stored_hash) or claims.find(name) for name, stored_hash in zip(names, hashes, strict=True)
