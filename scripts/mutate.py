@@ -217,7 +217,7 @@ MUTATIONS = [
         f"{MUTABLE}/registers.py",
         "            self._structure.check(_PURPOSE, self._stamped(number, predecessor, text), stamp)\n",
         "",
-        "tests/hostile/test_keys.py",
+        "tests/unit/vault/mutable/test_register_stamps.py",
     ),
     Mutation(
         "sessions have stamps",
