@@ -65,10 +65,6 @@ class FooterEntry(msgspec.Struct, frozen=True):
         """Where the object ends in the pack."""
         return self.offset + self.length + self.links_length
 
-    def location_in(self, pack: bytes) -> ObjectLocation:
-        """Return where the object lies in the pack of this name."""
-        return ObjectLocation(pack, self.offset, self.length, self.links_length, self.hash)
-
 
 def encode_body(names: Sequence[bytes], hashes: Sequence[bytes], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:
     """Encode a footer's content."""
