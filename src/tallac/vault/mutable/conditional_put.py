@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tallac.errors import ConflictError, CorruptObjectError, RollbackDetectedError
 from tallac.interfaces import Backend, Expect, HighLatencyBackend, RereadingBackend, Version
+from tallac.vault.mutable.rollback import RollbackMemory
 
 REREADS_MAX = 10
 
-_State = TypeVar("_State")
+
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def hash(self) -> bytes: ...
+
+
+_State = TypeVar("_State", bound=_Numbered)
 
 
 def has_cached(backend: Backend, path: str) -> bool:
@@ -18,42 +28,67 @@ def has_cached(backend: Backend, path: str) -> bool:
     return isinstance(backend, HighLatencyBackend) and backend.has_cached(path)
 
 
-def get_allowing_stale(backend: Backend, path: str) -> tuple[bytes, Version] | None:
-    """Get a state of an object that is the present one, as a swap is going to prove: without asking, where the backend can."""
-    found = backend.get_cached(path) if isinstance(backend, HighLatencyBackend) and backend.has_cached(path) else None
-    return backend.get_versioned(path) if found is None else found
+def read_checked(
+    backend: Backend, path: str, memory: RollbackMemory, decode: Callable[[bytes, Version], _State], *, allow_stale: bool = False
+) -> _State | None:
+    """Read the present state of a mutable object and compare it with what this client has seen; None where there is none.
 
+    What does not open, or is older than what was seen, is read again: since it was read, somebody else on this machine may have
+    seen a newer one, and file systems of networks give old states for a while.
 
-def decode_or_reread(
-    backend: Backend, path: str, found: tuple[bytes, Version], decode: Callable[[bytes, Version], _State]
-) -> _State:
-    """Decode an object that was got; where it does not open or is an old one, get it once more past what may be remembered of it.
+    Args:
+        backend: Where it lies.
+        path: Its name.
+        memory: What this client has seen of it.
+        decode: Opens it.
+        allow_stale: A swap is going to prove that it is the present one, or it does no harm if it is a former one.
 
     Raises:
+        RollbackDetectedError: This client has seen a later state.
+        CorruptObjectError: Its number has leapt.
         What decoding raises.
     """
+    found = _get_allowing_stale(backend, path) if allow_stale else backend.get_versioned(path)
     for _ in range(REREADS_MAX):
         try:
-            return decode(*found)
+            return _check(path, memory, decode, found)
         except (CorruptObjectError, RollbackDetectedError) as error:
             again = _read_again(backend, path, found, error)
             if again is None:
                 raise
             found = again
-    return decode(*found)
+    return _check(path, memory, decode, found)
+
+
+def _get_allowing_stale(backend: Backend, path: str) -> tuple[bytes, Version] | None:
+    """Get a state of an object that is the present one, as a swap is going to prove: without asking, where the backend can."""
+    found = backend.get_cached(path) if isinstance(backend, HighLatencyBackend) and backend.has_cached(path) else None
+    return backend.get_versioned(path) if found is None else found
+
+
+def _check(
+    path: str, memory: RollbackMemory, decode: Callable[[bytes, Version], _State], found: tuple[bytes, Version] | None
+) -> _State | None:
+    if found is None:
+        memory.check(path, 0, b"")
+        return None
+    state = decode(*found)
+    memory.check(path, state.number, state.hash)
+    return state
 
 
 def _read_again(
-    backend: Backend, path: str, found: tuple[bytes, Version], error: CorruptObjectError | RollbackDetectedError
+    backend: Backend, path: str, found: tuple[bytes, Version] | None, error: CorruptObjectError | RollbackDetectedError
 ) -> tuple[bytes, Version] | None:
-    """Return another state than the one that was got; None where there is none.
-
-    Since it was got, another process may have written a newer one, and this machine may have seen that.
-    """
-    if isinstance(backend, RereadingBackend):
-        return backend.get_again(path, found[0])
-    again = backend.get_versioned(path) if isinstance(error, RollbackDetectedError) else None
-    return None if again is None or again[0] == found[0] else again
+    """Return another state than the one that was got; None where there is none."""
+    content = None if found is None else found[0]
+    if isinstance(error, RollbackDetectedError):
+        again = backend.get_versioned(path)
+        if again is not None and again[0] != content:
+            return again
+    if content is None or not isinstance(backend, RereadingBackend):
+        return None
+    return backend.get_again(path, content)
 
 
 def put_new(backend: Backend, path: str, data: bytes) -> Version:

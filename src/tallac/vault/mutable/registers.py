@@ -20,7 +20,7 @@ from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.padding import pad_plain, unpad_plain
 from tallac.vault.format.structure import STAMP_SIZE, Structure
-from tallac.vault.mutable.conditional_put import decode_or_reread, get_allowing_stale, has_cached, put_once
+from tallac.vault.mutable.conditional_put import has_cached, put_once, read_checked
 from tallac.vault.mutable.rollback import RollbackMemory
 
 REGISTER_PREFIX = "registers/"
@@ -76,17 +76,7 @@ class Register:
             RollbackDetectedError: This client has seen a later state.
             CorruptObjectError: It is damaged, or somebody wrote it who may not.
         """
-        found = get_allowing_stale(self._backend, self.path) if allow_stale else self._backend.get_versioned(self.path)
-        if found is None:
-            self._memory.check(self.path, 0, NO_PREDECESSOR)
-            return None
-
-        def decode(sealed: bytes, version: Version) -> State:
-            state = self.decode(sealed, version)
-            self._memory.check(self.path, state.number, state.hash)
-            return state
-
-        return decode_or_reread(self._backend, self.path, found, decode)
+        return read_checked(self._backend, self.path, self._memory, self.decode, allow_stale=allow_stale)
 
     def decode(self, sealed: bytes, version: Version = b"") -> State:
         """Read a state that was got from somewhere; it is not compared with what this client has seen.

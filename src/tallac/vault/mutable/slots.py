@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -26,7 +27,7 @@ from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import links_of_entries
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.format.padding import pad_plain, unpad_plain
-from tallac.vault.mutable.conditional_put import decode_or_reread, get_allowing_stale, has_cached, put_new, put_once
+from tallac.vault.mutable.conditional_put import has_cached, put_new, put_once, read_checked
 from tallac.vault.mutable.registers import NO_PREDECESSOR, SWAPS_MAX, require_number
 from tallac.vault.mutable.rollback import RollbackMemory
 
@@ -123,19 +124,12 @@ class Slots:
             RollbackDetectedError: This client has seen a later state.
         """
         path = self.path_of(cap.storage_index)
-        found = get_allowing_stale(self._backend, path) if allow_stale else self._backend.get_versioned(path)
-        if found is None:
-            self._memory.check(path, 0, NO_PREDECESSOR)
+        state = read_checked(self._backend, path, self._memory, partial(self.state_of, cap), allow_stale=allow_stale)
+        if state is None:
             raise MissingObjectError(
                 f"the vault at {self._backend.location()} has no directory {cap}: it belongs elsewhere, or is lost"
             )
-
-        def decode(sealed: bytes, version: Version) -> SlotState:
-            state = self.state_of(cap, sealed, version)
-            self._memory.check(path, state.number, state.hash)
-            return state
-
-        return decode_or_reread(self._backend, path, found, decode)
+        return state
 
     def state_of(self, cap: MutableDirectoryVerify, sealed: bytes, version: Version = b"") -> SlotState:
         """Read a state that was got from somewhere, and check its signature; it is not compared with what this client has seen.
