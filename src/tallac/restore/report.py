@@ -8,7 +8,6 @@ from enum import Enum
 import msgspec
 
 from tallac.dag import Entry, FileType
-from tallac.restore.path_filter import PathFilter
 from tallac.restore.privileges import restrain
 from tallac.wording import pluralize
 
@@ -72,6 +71,9 @@ class Unkept(msgspec.Struct):
         self.times += other.times
 
 
+_Path = bytes
+
+
 class RestoreSummary(msgspec.Struct):
     """The counts of a restore so far.
 
@@ -85,6 +87,9 @@ class RestoreSummary(msgspec.Struct):
         kept: How many files differ, and were left as they are because that was asked for.
         deleted: How many files and directories were deleted.
         files_expected, bytes_expected: How many there will be; 0 where that is not known.
+        files_counted, bytes_counted: How many were counted so far, while they are.
+        is_counting: Whether they are.
+        path: The directory or file that it is about now; b"" at the end.
         verified: How many files were read back and found right.
         damaged, failed, unset: How many problems of each kind were reported.
         owners_unset: How many owners were left out since only root may set them; they are not reported one by one.
@@ -104,6 +109,10 @@ class RestoreSummary(msgspec.Struct):
     deleted: int = 0
     files_expected: int = 0
     bytes_expected: int = 0
+    files_counted: int = 0
+    bytes_counted: int = 0
+    is_counting: bool = False
+    path: _Path = b""
     verified: int = 0
     damaged: int = 0
     failed: int = 0
@@ -203,17 +212,13 @@ class Tally(msgspec.Struct):
 
     Attributes:
         reported: The paths with problems; None where nobody will ask.
+        count_ahead: Called before progress is shown, to count what is expected; None where that is known, or nobody asks.
     """
 
     observer: RestoreObserver = msgspec.field(default_factory=RestoreObserver)
     summary: RestoreSummary = msgspec.field(default_factory=RestoreSummary)
     reported: set[bytes] | None = None
-
-    def expect(self, entry: Entry, selection: PathFilter) -> None:
-        """Take from a snapshot's own facts how much there is to do, if all of it is wanted."""
-        facts = entry.metadata.snapshot
-        if facts is not None and selection.is_everything:
-            self.summary.files_expected, self.summary.bytes_expected = facts.files, facts.size
+    count_ahead: Callable[[RestoreSummary], None] | None = None
 
     def take_root(self, entry: Entry, *, is_foreign: bool) -> Entry:
         """Return the entry of the restored directory itself as it may be restored, and count what is not."""
@@ -283,7 +288,11 @@ class Tally(msgspec.Struct):
         if self.observer.protected is not None:
             self.observer.protected(path, what)
 
-    def show_progress(self) -> None:
-        """Show the counts so far."""
-        if self.observer.progress is not None:
-            self.observer.progress(self.summary)
+    def show_progress(self, path: bytes = b"") -> None:
+        """Show the counts so far, and what it is about now; nothing at the end."""
+        if self.observer.progress is None:
+            return
+        self.summary.path = path
+        if self.count_ahead is not None:
+            self.count_ahead(self.summary)
+        self.observer.progress(self.summary)

@@ -9,6 +9,7 @@ from tallac.caps import ReadCap
 from tallac.dag import Entry, Metadata, display_path
 from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
+from tallac.restore.count import expect
 from tallac.restore.destination import Folder, open_folder, open_folder_if_there
 from tallac.restore.filesystem import DESTINATION, DestinationSystem
 from tallac.restore.options import PLAIN, Overwrite, RestoreOptions, RestoreSettings, absence_at_top
@@ -70,7 +71,7 @@ def restore(
     path = os.fsencode(destination)
     must_be_empty = entry.is_directory and options.overwrite is None
     tally = Tally(observer or RestoreObserver(), reported=set() if options.verify else None)
-    tally.expect(entry, options.selection)
+    expect(tally, grid, entry, options.selection)
     if entry.is_directory:
         entry = tally.take_root(entry, is_foreign=options.is_foreign)
     _guard_own(path, options)

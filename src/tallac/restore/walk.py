@@ -301,6 +301,7 @@ class Walk:
             )
 
     def _leave(self) -> None:
+        path = self._path()
         level = self._levels.pop()
         if self._unmade:
             self._unmade.pop()
@@ -312,7 +313,7 @@ class Walk:
         if self._levels:
             self._stack.leave()
         self._deferred.finish_directories(self._completed)
-        self._tally.show_progress()
+        self._tally.show_progress(path)
 
     def _enqueue(self, entry: Entry, change: Change) -> None:
         level = self._levels[-1]
@@ -323,7 +324,7 @@ class Walk:
         if len(level.pending) >= BATCH_COUNT_MAX or level.pending_size >= BATCH_SIZE_MAX:
             self._submit(level)
             self._absorb(self._runner.results())
-            self._tally.show_progress()
+            self._tally.show_progress(self._path(entry.name))
 
     def _submit(self, level: Level) -> None:
         if not level.pending:

@@ -43,8 +43,14 @@ class RestoreReporter:
     @property
     def observer(self) -> RestoreObserver:
         """The observer for the restore."""
-        change = self.change if self._context.output.is_verbose else None
-        return RestoreObserver(problem=self.problem, change=change, protected=self.protected, progress=self.progress)
+        output = self._context.output
+        return RestoreObserver(
+            problem=self.problem,
+            change=self.change if output.is_verbose else None,
+            protected=self.protected,
+            # Nothing is counted for nobody.
+            progress=self.progress if output.shows_progress or output.records_progress else None,
+        )
 
     def problem(self, problem: Problem) -> None:
         """Report a path that could not be restored as it was stored."""
@@ -100,11 +106,16 @@ def progress_work(summary: RestoreSummary, rate: float) -> Work:
     if summary.verified:
         share = share_of(summary.verified, summary.files_expected)
         return Work(phase="verifying", share=share, counts=(f"{summary.verified:,} verified", *counts))
+    if summary.is_counting:
+        counted = f"counting: {pluralize(summary.files_counted, 'file')}, {show_size(summary.bytes_counted)}"
+        return Work(phase=counted, counts=counts, path=summary.path)
     if summary.files_done > summary.files or not summary.bytes_expected:
         # Nobody knows the size of what was there already.
-        return Work(phase="restoring", share=share_of(summary.files_done, summary.files_expected), counts=counts)
+        share = share_of(summary.files_done, summary.files_expected)
+        return Work(phase="restoring", share=share, counts=counts, path=summary.path)
     share = share_of_files(summary.files_done, summary.bytes, summary.files_expected, summary.bytes_expected)
-    return Work(phase="restoring", share=share, left=show_left(summary.bytes, summary.bytes_expected), counts=counts)
+    left = show_left(summary.bytes, summary.bytes_expected)
+    return Work(phase="restoring", share=share, left=left, counts=counts, path=summary.path)
 
 
 def _counts(summary: RestoreSummary) -> str:
@@ -114,4 +125,4 @@ def _counts(summary: RestoreSummary) -> str:
 
 
 def _fields(summary: RestoreSummary) -> dict[str, object]:
-    return json_report(summary, without=("owners_unset",))
+    return json_report(summary, without=("owners_unset", "files_counted", "bytes_counted", "is_counting", "path"))

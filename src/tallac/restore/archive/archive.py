@@ -10,6 +10,7 @@ from tallac.caps import FileReadCap
 from tallac.dag import Components, Entry, Metadata, display_path, join_components
 from tallac.errors import ArchiveError, CapError, CorruptObjectError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
+from tallac.restore.count import expect
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.file_writer import unset_problem
 from tallac.restore.filesystem import DESTINATION
@@ -94,7 +95,7 @@ def write_archive(
     if not entry.is_directory and not is_safe_component(entry.name):
         raise EntryError(f"{display_path(entry.name)!r}: a file can't be restored under this name; give it another one")
     tally = Tally(observer or RestoreObserver())
-    tally.expect(entry, options.selection)
+    expect(tally, grid, entry, options.selection)
     if entry.is_directory:
         entry = tally.take_root(entry, is_foreign=options.is_foreign)
     writer = _writer_of(kind, sink)

@@ -214,12 +214,13 @@ class ReadOnlyWalk(ABC):
             self._tally.add(problem_of(error, join_components(self.components), self._settings))
 
     def _leave(self) -> None:
+        path = join_components(self.components)
         self._levels.pop()
         if self._missing:
             self._missing.pop()
         elif self._levels and self._stack is not None:
             self._stack.leave()
-        self._tally.show_progress()
+        self._tally.show_progress(path)
 
     def _read(self, entry: Entry) -> Directory:
         cap = entry.cap

@@ -40,6 +40,9 @@ def backup(**fields: object) -> Work:
 FIRST = backup(files_done=123_456, bytes_done=12 * GB, files_expected=300_000, bytes_expected=28 * GB, bytes_stored=9 * GB)
 COUNTING = backup(files_done=5000, bytes_done=GB, files_counted=123_456, bytes_counted=28 * GB, is_counting=True)
 RESTORE = restore_work(RestoreSummary(files=123_456, bytes=12 * GB, files_expected=300_000, bytes_expected=28 * GB), 98e6)
+PART = restore_work(
+    RestoreSummary(files=5000, bytes=GB, files_counted=123_456, bytes_counted=28 * GB, is_counting=True, path=PATH), 98e6
+)
 CHECK = check_work(CheckReport(objects=1000, bytes_read=12 * GB, bytes_total=28 * GB, phase="reading packs"))
 WALK = check_work(CheckReport(files=9000, directories=100, objects=1000, objects_total=4000))
 MARKING = prune_work(PruneReport(marked_objects=50_000, objects_total=200_000))
@@ -56,13 +59,15 @@ def test_forty_columns_suffice() -> None:
     assert "…" in lines[2]
     assert lines_of(COUNTING, None, 40)[0] == "counting: 123,456 files, 28.0 GB"
     assert lines_of(RESTORE, 3840, 40)[0] == "restoring 42 %, 16.0 GB, 1 h 04 min left"
+    assert lines_of(PART, None, 40)[0] == "counting: 123,456 files, 28.0 GB"
+    assert lines_of(PART, None, 40)[2].endswith("IMG_20190811_162355.jpg")
     assert lines_of(CHECK, 125, 40)[0] == "reading packs 42 %, 16.0 GB, 2 min left"
     assert lines_of(WALK, 5, 40)[0] == "checking 25 %, 5 s left"
     assert lines_of(MARKING, 5, 40)[0] == "marking 25 %, 5 s left"
     assert lines_of(DELETING, 5, 40)[0] == "deleting 30 %, 70 packs, 5 s left"
 
 
-@pytest.mark.parametrize("work", [FIRST, COUNTING, RESTORE, CHECK, WALK, MARKING, DELETING])
+@pytest.mark.parametrize("work", [FIRST, COUNTING, RESTORE, PART, CHECK, WALK, MARKING, DELETING])
 @pytest.mark.parametrize("width", [20, 33, 40, 80, 200])
 @pytest.mark.parametrize("seconds_left", [None, 7.0, 200_000.0])
 def test_any_width(work: Work, width: int, seconds_left: float | None) -> None:
