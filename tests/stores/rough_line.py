@@ -42,7 +42,11 @@ STALL_SECONDS = 20
 
 
 class RoughLine:
-    """A server in front of another. It records each request as `METHOD path`, in the order of their arrival."""
+    """A server in front of another. It records each request as `METHOD path`, in the order of their arrival.
+
+    Attributes:
+        most: How many requests the other server had to answer at a time, but for those about sessions.
+    """
 
     def __init__(self, target: str, plan: Plan) -> None:
         """Pass requests on to a URL."""
@@ -51,6 +55,9 @@ class RoughLine:
         self.plan = plan
         self.requests: list[str] = []
         self.is_over = threading.Event()
+        self.most = 0
+        self._counting = threading.Lock()
+        self._under_way = 0
         line = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -97,7 +104,8 @@ class RoughLine:
         if fate is Fate.NO_CONDITIONS:
             for name in ("If-None-Match", "If-Match"):
                 del handler.headers[name]
-        status, headers, content = self._ask(handler, host, port, body)
+        with self._counted(handler.path):
+            status, headers, content = self._ask(handler, host, port, body)
         if fate is Fate.TWICE:
             status, headers, content = self._ask(handler, host, port, body)
         if fate is Fate.LOST_ANSWER:
@@ -105,6 +113,16 @@ class RoughLine:
         if fate is Fate.FAILED_AFTER:
             status, headers, content = 500, {}, b"<Error><Code>InternalError</Code></Error>"
         self._answer(handler, status, headers, content, is_cut=fate is Fate.CUT)
+
+    @contextmanager
+    def _counted(self, path: str) -> Iterator[None]:
+        is_counted = "/sessions/" not in path
+        with self._counting:
+            self._under_way += is_counted
+            self.most = max(self.most, self._under_way)
+        yield
+        with self._counting:
+            self._under_way -= is_counted
 
     @staticmethod
     def _ask(handler: BaseHTTPRequestHandler, host: str, port: int, body: bytes) -> tuple[int, dict[str, str], bytes]:

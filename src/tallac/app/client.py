@@ -50,6 +50,9 @@ class Client:
         vault_key_command: str | None = None,
         store: Sequence[str] = (),
         retry_seconds: float | None = None,
+        limit_upload: int | None = None,
+        limit_download: int | None = None,
+        connections: int | None = None,
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
@@ -65,6 +68,9 @@ class Client:
             vault_key_command: A command that prints it.
             store: `KEY=VALUE` for locations in object stores and over SFTP that are written from here on.
             retry_seconds: How long a store that can't be reached is waited for; None for the default.
+            limit_upload: Bytes a second to such a store; None for what is remembered with the vault, 0 for no limit.
+            limit_download: Bytes a second from it; likewise.
+            connections: Requests to it at a time; likewise.
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
@@ -77,6 +83,9 @@ class Client:
             vault_key_command=vault_key_command,
             store=tuple(store),
             retry_seconds=retry_seconds,
+            limit_upload=limit_upload,
+            limit_download=limit_download,
+            connections=connections,
             node_directory=node_directory,
             node_url=node_url,
         )

@@ -59,7 +59,7 @@ class Workspace:
         self.file = ConfigurationFile(folders.configuration, warn, state=folders.state)
         self.secrets = SecretSource(standard_input, may_ask=may_ask)
         options = options or GridOptions()
-        self._retry_seconds = options.retry_seconds
+        self._options = options
         self.vaults = Vaults(folders, self.file, options, self.secrets, randomness, lambda: self.backends)
         self.sealed = SealedSecrets(self.vaults, randomness)
         self.nodes = TahoeNodes(folders, options)
@@ -70,7 +70,7 @@ class Workspace:
         """Makes what a vault is in."""
         from tallac.app.locations.backends import Backends  # lazy import: a Tahoe-LAFS grid does without it
 
-        return Backends(self.folders.state, retry_seconds=self._retry_seconds)
+        return Backends(self.folders.state, self._options)
 
     def traffic(self) -> TrafficCount | None:
         """Return what was sent to stores over lines by now, and received; None where nothing was."""
@@ -90,6 +90,8 @@ class Workspace:
         """Close all grids."""
         self.vaults.close()
         self.nodes.close()
+        if "backends" in vars(self):
+            self.backends.close()
 
     def resolve(self, text: str) -> tuple[Grid, Place]:
         """Return the grid that a path names, written as `parse_grid_path` reads it, and where on it the path leads.

@@ -176,6 +176,8 @@ class Patience:
         """
         started = self._clock()
         noticed = started + SILENCE_SECONDS
+        # A call that has waited for its turn on a slow line is not to lose its patience by that.
+        is_first_failure = True
         delay = DELAY_FIRST_SECONDS
         is_repeated = False
         while True:
@@ -187,6 +189,9 @@ class Patience:
                 result = self.call(function)
             except StoreUnavailableError as error:
                 is_repeated = True
+                if is_first_failure and self._has_answered:
+                    started = self._clock()
+                is_first_failure = False
                 pause = delay * (0.5 + self._chance() / 2)
                 if self.is_stopping or self._clock() + pause - started > self._limit():
                     raise

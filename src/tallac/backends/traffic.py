@@ -9,6 +9,7 @@ import struct
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,12 +32,17 @@ class Traffic:
         self._folder = folder
         self._own: mmap.mmap | None = None
         self._count = TrafficCount()
+        self._remove: Callable[[], object] = lambda: None
 
     def __reduce__(self) -> tuple[type[Traffic], tuple[str]]:
         """Return what lets another process add to this count."""
         with self._lock, suppress(OSError):
             self._share()
         return Traffic, (self._folder,)
+
+    def remove(self) -> None:
+        """Remove the folder, if this object has made it: a command ends without the interpreter's tidying up."""
+        self._remove()
 
     def add(self, *, requests: int = 1, sent: int = 0, received: int = 0) -> None:
         """Count a request that was made, whatever came of it."""
@@ -64,7 +70,7 @@ class Traffic:
     def _share(self) -> None:
         if not self._folder:
             self._folder = tempfile.mkdtemp(prefix="tallac-traffic-")
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def _row(self) -> mmap.mmap | None:
         try:

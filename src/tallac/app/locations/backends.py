@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.tahoe_urls import backend_of, is_tahoe_vault
 from tallac.app.locations.urls import folder_of_url, has_strange_files, is_folder_url, is_store
 from tallac.errors import UsageError
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 class Backends:
     """Makes the backends that a command uses; those over a line are made once, and know what they have sent. Not thread-safe."""
 
-    def __init__(self, state: Path, *, retry_seconds: float | None = None, notify: Callable[[str], None] | None = None) -> None:
-        """Make none yet. The arguments are those of `DistantStore`."""
+    def __init__(self, state: Path, options: GridOptions | None = None, *, notify: Callable[[str], None] | None = None) -> None:
+        """Make none yet. The options are those of the command; `notify` is that of `DistantStore`."""
         self._state = state
-        self._retry_seconds = retry_seconds
+        self._options = options or GridOptions()
         self._notify = notify
         self._stores: dict[str, DistantStore] = {}
         self._traffic: Traffic | None = None
@@ -71,14 +72,28 @@ class Backends:
         """Return what was sent and received over lines by now; None where nothing was."""
         return None if self._traffic is None else self._traffic.total()
 
+    def close(self) -> None:
+        """Remove what the processes of this command have shared."""
+        for store in self._stores.values():
+            store.remove_shared()
+        if self._traffic is not None:
+            self._traffic.remove()
+
     def _store_at(self, url: str) -> DistantStore:
         from tallac.app.locations.distant_store import DistantStore  # lazy import: a vault in a folder does without it
+        from tallac.backends.limits import Limits  # lazy import: likewise
         from tallac.backends.traffic import Traffic  # lazy import: likewise
 
         if url not in self._stores:
             self._traffic = self._traffic or Traffic()
+            options = self._options
             self._stores[url] = DistantStore(
-                url, self._state, self._traffic, retry_seconds=self._retry_seconds, notify=self._notify
+                url,
+                self._state,
+                self._traffic,
+                retry_seconds=options.retry_seconds,
+                limits=Limits(options.limit_upload, options.limit_download, options.connections),
+                notify=self._notify,
             )
         return self._stores[url]
 

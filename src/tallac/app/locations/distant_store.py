@@ -8,8 +8,9 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from tallac.app.locations.store_urls import is_object_store, settings_of, sftp_settings_of, with_option
+from tallac.app.locations.store_urls import is_object_store, limits_of, settings_of, sftp_settings_of, with_option
 from tallac.backends.first_write import FirstWriteBackend
+from tallac.backends.limits import LimitedBackend, Limits, SharedLimits
 from tallac.backends.object_store import ObjectStoreBackend
 from tallac.backends.patience import Patience
 from tallac.backends.probe import Probe
@@ -20,6 +21,8 @@ from tallac.backends.traffic import Traffic
 from tallac.errors import StorePermissionError
 from tallac.interfaces import Backend
 from tallac.local_files import make_private_folders
+
+NO_LIMITS = Limits()
 
 PROBE_EVERY_SECONDS = 30 * 24 * 3600
 """A store may be upgraded, or a location may come to lead to another one."""
@@ -39,6 +42,7 @@ class DistantStore:
         traffic: Traffic,
         *,
         retry_seconds: float | None = None,
+        limits: Limits = NO_LIMITS,
         notify: Callable[[str], None] | None = None,
     ) -> None:
         """Ask nothing yet.
@@ -48,13 +52,22 @@ class DistantStore:
             state: The folder of local state, which says when a store was probed.
             traffic: What requests are added to.
             retry_seconds: How long a call is tried again; None for the default.
+            limits: Those of the command, which come before those that the location has.
             notify: Told that the store is waited for; None for standard error.
         """
         self._url = url
         self._folder = state / "stores"
         self._inner = _open(url, traffic)
-        self._patient = RetryingBackend(self._inner, Patience(retry_seconds, notify=notify))
+        limits = limits.over(limits_of(url))
+        self._limits = SharedLimits(limits) if limits.are_any else None
+        limited = self._inner if self._limits is None else LimitedBackend(self._inner, self._limits)
+        self._patient = RetryingBackend(limited, Patience(retry_seconds, notify=notify))
         self.backend: Backend = FirstWriteBackend(ReadAheadBackend(self._patient), self._probe_if_due)
+
+    def remove_shared(self) -> None:
+        """Remove what the processes of this command have shared for it."""
+        if self._limits is not None:
+            self._limits.remove()
 
     def is_empty(self) -> bool:
         """Whether there is nothing at all."""

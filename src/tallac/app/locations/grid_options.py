@@ -14,6 +14,9 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
         vault_key_command: A command that prints such a key.
         store: What `--store` was given: `KEY=VALUE`, on locations that are written on this command line.
         retry_seconds: How long a store that can't be reached is waited for; None for the default.
+        limit_upload, limit_download: Bytes a second that a store over a line is sent and asked for; None for what is remembered
+            with the vault, 0 for as many as there may be.
+        connections: Requests to it at a time; likewise.
         node_directory, node_url: A Tahoe-LAFS node, whose grid is used instead; with a directory, its aliases are used as well.
     """
 
@@ -22,6 +25,9 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
     vault_key_command: str | None = None
     store: tuple[str, ...] = ()
     retry_seconds: float | None = None
+    limit_upload: int | None = None
+    limit_download: int | None = None
+    connections: int | None = None
     node_directory: str | None = None
     node_url: str | None = None
 

@@ -12,18 +12,21 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from tallac.backends.limits import Limits
 from tallac.backends.object_store_credentials import azure_account, read_profile
 from tallac.backends.object_store_settings import AZURE, GOOGLE, S3, ObjectStoreSettings
 from tallac.backends.sftp_session import SftpSettings
 from tallac.errors import UsageError
+from tallac.look.criteria import parse_size
 
 SFTP = "sftp"
 
+_LIMITS = ("limit-upload", "limit-download", "connections")
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    S3: ("endpoint", "region", "profile", "storage-class", "addressing", "ca", "etag"),
-    AZURE: ("endpoint", "account", "storage-class", "ca"),
-    GOOGLE: ("endpoint", "storage-class", "ca"),
-    SFTP: ("identity", "known-hosts", "ssh-config"),
+    S3: ("endpoint", "region", "profile", "storage-class", "addressing", "ca", "etag", *_LIMITS),
+    AZURE: ("endpoint", "account", "storage-class", "ca", *_LIMITS),
+    GOOGLE: ("endpoint", "storage-class", "ca", *_LIMITS),
+    SFTP: ("identity", "known-hosts", "ssh-config", *_LIMITS),
 }
 _FILES = frozenset({"ca", "identity", "known-hosts", "ssh-config"})
 _SCHEME = re.compile(rf"({'|'.join(_OPTIONS)})://(.*)", re.IGNORECASE | re.DOTALL)
@@ -96,6 +99,7 @@ def parse_store_location(text: str, given: Mapping[str, str]) -> str:
     for key in set(given) - set(options):
         raise UsageError(f"--store {key}: {scheme}:// has no such option; it has {_shown_options(scheme)}")
     options = {key: os.path.abspath(os.path.expanduser(value)) if key in _FILES else value for key, value in options.items()}
+    _check_limits(options)
     if scheme == SFTP:
         return _join(_sftp_base(rest), options)
     bucket, _, prefix = rest.partition("/")
@@ -181,6 +185,23 @@ def sftp_settings_of(location: str) -> SftpSettings:
         known_hosts=options.get("known-hosts", ""),
         ssh_config=options.get("ssh-config", ""),
     )
+
+
+def limits_of(location: str) -> Limits:
+    """Return the limits of the line that are remembered with a location."""
+    options = dict(parse_qsl(location.partition("?")[2]))
+    upload, download = (parse_size(options[key]) if key in options else None for key in _LIMITS[:2])
+    return Limits(upload, download, int(options["connections"]) if "connections" in options else None)
+
+
+def _check_limits(options: Mapping[str, str]) -> None:
+    for key in _LIMITS[:2]:
+        try:
+            parse_size(options.get(key, "0"))
+        except UsageError:
+            raise UsageError(f"--store {key}={options[key]}: write bytes a second, as in 500k or 5M") from None
+    if not re.fullmatch("[0-9]{1,3}", options.get("connections", "0")):
+        raise UsageError(f"--store connections={options['connections']}: write a number, as in 4")
 
 
 def _add_missing(options: dict[str, str], **values: str) -> None:

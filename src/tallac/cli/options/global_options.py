@@ -9,6 +9,8 @@ import click
 
 from tallac.cli.options.option import Option, parse_waiting_time
 
+CONNECTIONS_MAX = 999
+
 
 @dataclass(slots=True)
 class Settings:
@@ -21,6 +23,8 @@ class Settings:
         vault_key_command: The command that prints it.
         store: `KEY=VALUE` for a location in an object store or over SFTP.
         retry_for: How many seconds a store that can't be reached is waited for.
+        limit_upload, limit_download: Bytes a second to and from such a store; 0 for no limit.
+        connections: Requests to it at a time; 0 for no limit.
         node_directory, node_url: A Tahoe-LAFS node.
     """
 
@@ -33,6 +37,9 @@ class Settings:
     vault_key_command: str | None = None
     store: tuple[str, ...] = ()
     retry_for: float | None = None
+    limit_upload: int | None = None
+    limit_download: int | None = None
+    connections: int | None = None
     node_directory: str | None = None
     node_url: str | None = None
 
@@ -46,6 +53,13 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
     if isinstance(value, tuple):
         value = (*getattr(settings, str(parameter.name)), *value)
     setattr(settings, str(parameter.name), value)
+
+
+def _parse_rate(text: str) -> int:
+    # lazy import: help and completion do without it
+    from tallac.cli.options.sizes import parse_rate
+
+    return parse_rate(text)
 
 
 def output_options() -> list[Option]:
@@ -79,6 +93,19 @@ def grid_options() -> list[Option]:
             metavar="TIME",
             type=parse_waiting_time,
             help="Wait so long for a store that can't be reached, as in 30s, 15m or 2h.",
+        ),
+        _option(
+            "--limit-upload",
+            metavar="RATE",
+            type=_parse_rate,
+            help="Send a store over a line at most so many bytes a second, as in 500k or 5M; 0 for no limit.",
+        ),
+        _option("--limit-download", metavar="RATE", type=_parse_rate, help="Fetch at most so many bytes a second from it."),
+        _option(
+            "--connections",
+            metavar="NUMBER",
+            type=click.IntRange(0, CONNECTIONS_MAX),
+            help="Make at most so many requests to it at a time.",
         ),
         _option("-d", "--node-directory", metavar="FOLDER", help="Use the grid and the aliases of this Tahoe-LAFS node."),
         _option("-u", "--node-url", metavar="URL", help="Use the grid of the Tahoe-LAFS node at this URL."),

@@ -21,6 +21,18 @@ def parse_size(text: str) -> int:
         raise click.BadParameter(str(error)) from error
 
 
+def parse_rate(text: str) -> int:
+    """Read bytes a second: a size, with or without `/s` behind it.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    try:
+        return parse_size(text.strip().removesuffix("/s"))
+    except click.BadParameter:
+        raise click.BadParameter(f"{text!r} is no rate; write bytes a second, as in 500k, 5M or 2.5M/s") from None
+
+
 def parse_size_limit(text: str) -> SizeLimit:
     """Read `+10M` (at least), `-1k` (at most) or `123` (exactly).
 

@@ -1,0 +1,257 @@
+"""A wrapper that holds a line to a rate in each direction, and to a number of requests at a time, over all processes of a command.
+
+What the processes share are files in a folder of the command's own: one for each direction, with the moment up to which the line is
+taken, and one for each request that may be under way, whose lock goes with its process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from tallac.backends.spooled_upload import SpooledUpload, read_spooled
+from tallac.errors import StoreError
+from tallac.file_calls import REAL
+from tallac.interfaces import Buffer, Expect, Item, RereadingBackend, Version
+from tallac.local_files import locked
+
+if TYPE_CHECKING:
+    from tallac.backends.retrying import WholeObjectBackend
+
+SMALL_SIZE = 64 << 10
+"""So little is counted and not waited for: a sign of life of a session must not stand behind a pack for minutes."""
+
+_MOMENT = struct.Struct("<d")
+_PAUSE_SECONDS = 0.005
+SPOOLED_IN_MEMORY_MAX = 1 << 20
+SIGNS_OF_LIFE = "sessions/"
+"""Others take a session that shows none for dead, so these go beside all other requests."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The limits that a user sets for lines. None, or 0, is no limit.
+
+    Attributes:
+        upload, download: Bytes of content a second.
+        connections: Requests at a time.
+    """
+
+    upload: float | None = None
+    download: float | None = None
+    connections: int | None = None
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is one at all."""
+        return bool(self.upload or self.download or self.connections)
+
+    def over(self, other: Limits) -> Limits:
+        """Return these limits, and for what they say nothing of those of another."""
+        return Limits(
+            other.upload if self.upload is None else self.upload,
+            other.download if self.download is None else self.download,
+            other.connections if self.connections is None else self.connections,
+        )
+
+
+class RateLimit:
+    """A rate that all processes with the same file keep together. Thread-safe.
+
+    From the beginning to any moment no more has passed than the rate allows, but for what is small; what was not used is not made
+    up for. The clock has to be one for all processes, as the system's monotonic one is.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Keep to `rate` bytes a second; the file holds up to when the line is taken."""
+        self._rate = rate
+        self._path = path
+        self._clock = clock
+        self._sleep = sleep
+
+    def wait(self, size: int) -> None:
+        """Wait until so many bytes may have passed, behind all that others wait for."""
+        if size == 0:
+            return
+        with locked(self._path):
+            now = self._clock()
+            descriptor = os.open(self._path, os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+            with open(descriptor, "r+b", buffering=0) as file:
+                row = file.read(_MOMENT.size)
+                taken = _MOMENT.unpack(row)[0] if len(row) == _MOMENT.size else now
+                until = max(taken, now) + size / self._rate
+                file.seek(0)
+                file.write(_MOMENT.pack(until))
+        if size > SMALL_SIZE:
+            self._sleep(until - now)
+
+
+class ConnectionLimit:
+    """A number of requests at a time that all processes with the same folder keep to. Thread-safe."""
+
+    def __init__(self, number: int, folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Each of `number` files in the folder stands for one request."""
+        self._number = number
+        self._folder = folder
+        self._sleep = sleep
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Be the one that makes a request; wait for one of the others to end where there are too many."""
+        descriptor = self._take()
+        try:
+            yield
+        finally:
+            REAL.unlock(descriptor)
+
+    def _take(self) -> int:
+        for number in count():
+            descriptor = os.open(
+                self._folder / f"{number % self._number}.line", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600
+            )
+            if REAL.try_lock(descriptor, shared=False):
+                return descriptor
+            os.close(descriptor)
+            if number % self._number == self._number - 1:
+                self._sleep(_PAUSE_SECONDS)
+        raise AssertionError("numbers end")
+
+
+class SharedLimits:
+    """Limits that the processes of a command share. Can be sent to them; the folder goes with the object that made it."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        folder: str = "",
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Begin with a line that is free; with a folder, share what another process has begun.
+
+        Raises:
+            StoreError: There is no room for it among the temporary files.
+        """
+        self._limits = limits
+        self._folder = folder
+        self._remove: Callable[[], object] = lambda: None
+        if not folder:
+            try:
+                self._folder = tempfile.mkdtemp(prefix="tallac-limits-")
+            except OSError as error:
+                raise StoreError(f"{tempfile.gettempdir()}: can't keep there what limits the line ({error.strerror})") from error
+            self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = Path(self._folder)
+        self._upload = RateLimit(limits.upload, path / "up", clock=clock, sleep=sleep) if limits.upload else None
+        self._download = RateLimit(limits.download, path / "down", clock=clock, sleep=sleep) if limits.download else None
+        self._connections = ConnectionLimit(limits.connections, path) if limits.connections else None
+
+    def __reduce__(self) -> tuple[type[SharedLimits], tuple[Limits, str]]:
+        """Return what another process needs."""
+        return SharedLimits, (self._limits, self._folder)
+
+    def remove(self) -> None:
+        """Remove the folder, if this object has made it; nothing passes any more."""
+        self._remove()
+
+    @contextmanager
+    def request(self, name: str = "", *, sent: int = 0) -> Iterator[None]:
+        """Make a request about an object, with so many bytes of content, in the block, when the line has room for it."""
+        if self._upload is not None:
+            self._upload.wait(sent)
+        if self._connections is None or name.startswith(SIGNS_OF_LIFE):
+            yield
+            return
+        with self._connections.one():
+            yield
+
+    def received(self, size: int) -> None:
+        """Wait until so many bytes may have come."""
+        if self._download is not None:
+            self._download.wait(size)
+
+
+class LimitedBackend:
+    """Another backend, below whatever tries calls again, so that what is sent again counts again. Thread-safe."""
+
+    def __init__(self, inner: WholeObjectBackend, limits: SharedLimits) -> None:
+        self.inner = inner
+        self._limits = limits
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        with self._limits.request(name, sent=memoryview(data).nbytes):
+            return self.inner.put(name, data, expect=expect)
+
+    def upload(self) -> SpooledUpload:
+        return SpooledUpload(self.location(), self._add_spooled, SPOOLED_IN_MEMORY_MAX)
+
+    def add(self, name: str, content: bytes) -> None:
+        """See `WholeObjectBackend`."""
+        with self._limits.request(name, sent=len(content)):
+            self.inner.add(name, content)
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        with self._limits.request(name):
+            self.inner.delete(name, expect=expect)
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        with self._limits.request(name):
+            content = self.inner.get(name, start, stop)
+        self._limits.received(len(content))
+        return content
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        with self._limits.request(name):
+            found = self.inner.get_versioned(name)
+        self._limits.received(0 if found is None else len(found[0]))
+        return found
+
+    def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
+        """See `RereadingBackend`."""
+        if not isinstance(self.inner, RereadingBackend):
+            return None
+        with self._limits.request(name):
+            return self.inner.get_again(name, unlike)
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        with self._limits.request():
+            return self.inner.list(prefix)
+
+    def location(self) -> str:
+        return self.inner.location()
+
+    def is_empty(self) -> bool:
+        """See `WholeObjectBackend`."""
+        with self._limits.request():
+            return self.inner.is_empty()
+
+    def create(self) -> None:
+        """See `WholeObjectBackend`."""
+        with self._limits.request():
+            self.inner.create()
+
+    def examine(self) -> None:
+        """See `WholeObjectBackend`."""
+        with self._limits.request():
+            self.inner.examine()
+
+    def _add_spooled(self, name: str, file: IO[bytes], size: int) -> None:
+        self.add(name, read_spooled(file, size))
