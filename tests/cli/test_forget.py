@@ -195,13 +195,22 @@ def test_prune_by_name(docs: Tallac) -> None:
 
 
 def test_prune_in_a_dry_run(docs: Tallac) -> None:
-    """A dry run prunes nothing, and says so."""
-    docs("forget", TARGET, "--keep-last", "2")
+    """A dry run forgets and prunes nothing, and tells what both would come to, also for snapshots that are named."""
     before = packs(docs)
-    shown = docs("forget", TARGET, "--keep-last", "1", "--prune", "--max-unused", "0", "--dry-run")
-    assert "nothing is pruned" in shown.err
+    unpruned = records(docs, "prune", "--dry-run", "--max-unused", "0")[-1]
+    oldest = f"{TARGET}/Archives/{names(docs)[0]}"
+    named = records(docs, "forget", oldest, "--prune", "--max-unused", "0", "--dry-run")[-1]
+    foreseen = records(docs, "forget", TARGET, "--keep-last", "1", "--prune", "--max-unused", "0", "--dry-run")[-1]
+    assert (foreseen["type"], foreseen["dry_run"]) == ("prune", True)
+    counts = [int(str(found["dead_objects"])) for found in (unpruned, named, foreseen)]
+    assert counts == sorted(set(counts))
     assert packs(docs) == before
-    assert len(names(docs)) == 2
+    assert len(names(docs)) == 3
+    shown = docs("forget", TARGET, "--keep-last", "1", "--prune", "--max-unused", "0", "--dry-run").out
+    assert b"\nwould be freed " in shown
+    done = records(docs, "forget", TARGET, "--keep-last", "1", "--prune", "--max-unused", "0")[-1]
+    same = ("alive_objects", "dead_objects", "dead_bytes", "deleted_packs", "deleted_bytes", "repacked_packs")
+    assert {key: done[key] for key in same} == {key: foreseen[key] for key in same}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,7 +19,7 @@ from tallac.app.locations.vaults import vault_of
 from tallac.app.operations.removing import Removal
 from tallac.app.workspace import Workspace
 from tallac.clock import SystemClock
-from tallac.dag import ARCHIVES, LATEST, Entry, display_path
+from tallac.dag import ARCHIVES, LATEST, Entry, display_path, encode_cap, mutable_identity
 from tallac.errors import EntryNotFoundError, UsageError
 from tallac.interfaces import Grid
 from tallac.local_files import make_private_folders
@@ -29,7 +29,9 @@ from tallac.retention.marks import TagChange, hold, release, tag
 from tallac.retention.record import RetentionRecord
 from tallac.retention.target import Target
 from tallac.transfer import Place, find_or_none, find_writable
+from tallac.vault.format.links import links_of_entries, split_links
 from tallac.vault.local_state import open_state_folder
+from tallac.vault.prune.report import Forgotten
 
 if TYPE_CHECKING:
     from tallac.retention.rewrite import Rewritten
@@ -122,6 +124,16 @@ class Snapshots:
         grid, found, names = self._named(places)
         with self.record(grid, is_noting=not dry_run) as record:
             return forget_named(grid, found, names, groups, record, SystemClock(), allow_empty=allow_empty, dry_run=dry_run)
+
+    def forgotten(self, places: Sequence[str], names: Collection[bytes]) -> Forgotten:
+        """Return what a prune has to take for gone to tell what forgetting these snapshots of a target would free."""
+        grid, place = self._workspace.resolve(places[0])
+        target = _open(grid, place.parent.parent if _is_named(place) else place)
+        entries = target.read(grid)
+        going = split_links(links_of_entries([entry for entry in entries if entry.name in names]))[1]
+        staying = split_links(links_of_entries([entry for entry in entries if entry.name not in names]))[1]
+        identities = (mutable_identity(encode_cap(cap.read_cap)) for cap in (target.archives, target.directory))
+        return Forgotten(frozenset(filter(None, identities)), frozenset(going) - frozenset(staying))
 
     def undo_forget(self, places: Sequence[str], *, dry_run: bool = False) -> Undone:
         """Bring back what the last `forget` of a target has forgotten, or these single snapshots of it."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import click
+from msgspec.structs import replace
 
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import Option, argument, flag, option, several
@@ -111,29 +114,33 @@ def forget(
         return _undo(context, places, dry_run=dry_run)
     if max_unused is not None and not prune:
         raise UsageError("--max-unused is about a prune: add --prune")
-    options = PruneOptions(unused_max=read_share(max_unused))
+    options = PruneOptions(is_dry_run=dry_run, unused_max=read_share(max_unused))
     if prune:
         # Nothing is forgotten on a grid on which the second half would fail.
         context.client.vault.require_prunable(places[0])
-    _forget(context, places, RetentionPolicy(rules, parse_group_by(group_by), allow_empty=allow_empty), group_by, dry_run=dry_run)
+    policy = RetentionPolicy(rules, parse_group_by(group_by), allow_empty=allow_empty)
+    names = _forget(context, places, policy, group_by, dry_run=dry_run)
     if not prune:
         return 0
     if dry_run:
-        context.output.note("this is a dry run, so nothing is pruned; `tallac stats` shows how much each snapshot uses alone")
-        return 0
+        options = replace(options, forgotten=context.client.snapshots.forgotten(places, names))
     return prune_and_report(context, places[0], options, record="prune")
 
 
-def _forget(context: CommandContext, places: tuple[str, ...], policy: RetentionPolicy, group_by: str, *, dry_run: bool) -> None:
-    """Forget by name or by the policy's rules, and report it."""
+def _forget(
+    context: CommandContext, places: tuple[str, ...], policy: RetentionPolicy, group_by: str, *, dry_run: bool
+) -> Collection[bytes]:
+    """Forget by name or by the policy's rules, report it, and return the names that went."""
     if policy.rules.is_empty and any(map(context.client.snapshots.names_snapshot, places)):
         allow_empty = policy.allow_empty
         names = context.client.snapshots.forget_named(places, group_by=group_by, allow_empty=allow_empty, dry_run=dry_run)
         _tell_named(context, names, dry_run=dry_run)
-        return
+        return names
     if len(places) > 1:
         raise UsageError("rules apply to one target at a time")
-    _tell_plan(context, context.client.snapshots.forget(places[0], policy, dry_run=dry_run), dry_run=dry_run)
+    plan = context.client.snapshots.forget(places[0], policy, dry_run=dry_run)
+    _tell_plan(context, plan, dry_run=dry_run)
+    return plan.forgotten
 
 
 def _rules(keep: dict[str, object]) -> Rules:

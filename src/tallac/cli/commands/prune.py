@@ -42,7 +42,8 @@ def prune(context: CommandContext, alias: str, dry_run: bool, max_unused: str, s
     objects are read, and no content. It may run alongside backups and other prunes, and may be
     stopped at any time.
     """
-    return prune_and_report(context, alias, PruneOptions(dry_run, read_share(max_unused), _seconds(session_timeout)))
+    options = PruneOptions(is_dry_run=dry_run, unused_max=read_share(max_unused), fence_after_seconds=_seconds(session_timeout))
+    return prune_and_report(context, alias, options)
 
 
 def _seconds(text: str) -> float:

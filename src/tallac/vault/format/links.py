@@ -10,7 +10,7 @@ Behind the last link bytes FF may follow, which hide how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -148,6 +148,17 @@ def split_links(links: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
     if place > end:
         raise MalformedObjectError("an object's links are cut short")
     return chunks, nodes, slots
+
+
+def leave_out(links: bytes, left_out: Collection[bytes]) -> bytes:
+    """Return encoded links without some to lists, directories or slots, each of which is encoded by itself.
+
+    Raises:
+        MalformedObjectError: They do not follow the format.
+    """
+    chunks, nodes, slots = split_links(links)
+    kept = [link for link in (*nodes, *slots) if link not in left_out]
+    return b"".join([*(bytes((LinkKind.CHUNK,)) + stored_hash for stored_hash in chunks), *kept])
 
 
 def link_from(encoded: bytes) -> Link:

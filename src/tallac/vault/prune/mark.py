@@ -12,7 +12,7 @@ from tallac.errors import ConflictError, CorruptObjectError, DamageError, Missin
 from tallac.interfaces import Backend
 from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
-from tallac.vault.format.links import Link
+from tallac.vault.format.links import Link, leave_out
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.marking.census import Census
@@ -22,6 +22,7 @@ from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
 from tallac.vault.packs.pack import pack_path
+from tallac.vault.prune.report import NOTHING_FORGOTTEN, Forgotten
 
 MARKS_MAX = 10
 PASSED_OVER = "is nothing that a writer or keeper of this vault has made; ignored"
@@ -47,9 +48,17 @@ class Marker:
     """Marks everything that is in use."""
 
     def __init__(
-        self, backend: Backend, keeper: KeeperKey, index: VaultIndex, slots: Slots, roots: Roots, pending: Register
+        self,
+        backend: Backend,
+        keeper: KeeperKey,
+        index: VaultIndex,
+        slots: Slots,
+        roots: Roots,
+        pending: Register,
+        *,
+        forgotten: Forgotten = NOTHING_FORGOTTEN,
     ) -> None:
-        """Prepare; the index is refreshed by `mark`."""
+        """Prepare; the index is refreshed by `mark`. What is forgotten is not followed: nothing may be deleted by such marks."""
         self._backend = backend
         self._keeper = keeper
         self._locator: LocatorKey = keeper.locator_key
@@ -57,6 +66,7 @@ class Marker:
         self._slots = slots
         self._roots = roots
         self._pending = pending
+        self._forgotten = forgotten
         self._ignored: list[str] = []
 
     def mark(self, session_links: Iterable[bytes], step: Callable[[int], None] = lambda _marked: None) -> Marks:
@@ -109,7 +119,8 @@ class Marker:
 
     def _root_links(self) -> Iterator[bytes]:
         for cap in self._all_roots():
-            yield self._slots.links(cap, self._slots.read(cap))
+            links = self._slots.links(cap, self._slots.read(cap))
+            yield leave_out(links, self._forgotten.links) if cap.storage_index in self._forgotten.directories else links
 
     def _all_roots(self) -> list[MutableDirectoryVerify]:
         """Return the roots of the register, and of slots that it does not name: too many do no harm.

@@ -23,7 +23,7 @@ from tallac.vault.mutable.sessions import SessionState
 from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import PackUse, Survey, propose, total
-from tallac.vault.prune.report import PruneOptions, PrunePhase, PruneReport
+from tallac.vault.prune.report import NOTHING_FORGOTTEN, PruneOptions, PrunePhase, PruneReport
 from tallac.vault.prune.session_watch import FoundSession, SessionWatch, is_expired, links_in_use
 from tallac.vault.prune.sweep import Sweep
 from tallac.wording import pluralize
@@ -49,7 +49,13 @@ class Prune:
         self._register = components.pending_register()
         self._watch = SessionWatch(components.backend, keeper.roots, components.structure, components.randomness, components.clock)
         self._marker = Marker(
-            components.backend, keeper, components.index, components.slots, components.require_roots(), self._register
+            components.backend,
+            keeper,
+            components.index,
+            components.slots,
+            components.require_roots(),
+            self._register,
+            forgotten=options.forgotten if options.is_dry_run else NOTHING_FORGOTTEN,
         )
         # What was compared with its hash once is not read again in this prune.
         self._verifier = CopyVerifier(components.backend)

@@ -15,16 +15,33 @@ class PrunePhase(Enum):
     DELETING = "deleting"
 
 
+class Forgotten(msgspec.Struct, frozen=True):
+    """Links that a dry run takes to be gone: those of snapshots which are to be forgotten.
+
+    Attributes:
+        directories: The storage indexes of the mutable directories that they are in.
+        links: Them, encoded. What leads to the same from elsewhere counts.
+    """
+
+    directories: frozenset[bytes]
+    links: frozenset[bytes]
+
+
+NOTHING_FORGOTTEN = Forgotten(frozenset(), frozenset())
+
+
 class PruneOptions(msgspec.Struct, frozen=True):
     """How to prune.
 
     Attributes:
         is_dry_run: Change nothing; the report says what would be freed.
+        forgotten: Counts in a dry run only.
         unused_max: The share of dead bytes, from 0 to 1, that is put up with in a pack; above it, what is alive moves to another.
         fence_after_seconds: How long a session may show no sign of life before its writer has to look everything up again.
     """
 
     is_dry_run: bool = False
+    forgotten: Forgotten = NOTHING_FORGOTTEN
     unused_max: float = 0.05
     fence_after_seconds: float = 120.0
 
