@@ -7,21 +7,24 @@ import random
 from pathlib import Path
 
 SMALL_FILES = 100_000
-SMALL_DIRECTORIES = 2_000
+FILES_IN_DIRECTORY = 50
 LARGE_PARTS = 2_000
 _ALPHABET = "etaoinshrdlucmfwypvbgkqjxz"
 _SUFFIXES = (".txt", ".md", ".py", ".c", ".json", ".html")
 
 
-def small_files(folder: Path) -> None:
-    """S1: 100,000 files in 2,000 directories, 652 MB of words, log-normal sizes from 100 B to 64 KB, a tenth of them copies."""
+def small_files(folder: Path, count: int = SMALL_FILES) -> None:
+    """S1: 100,000 files in 2,000 directories, 652 MB of words, log-normal sizes from 100 B to 64 KB, a tenth of them copies.
+
+    Or another count of files, in a fiftieth as many directories.
+    """
     pool = _text(11, 24 << 20)
     chance = random.Random(1)
-    directories = [folder / f"a{number % 40:02}" / f"dir{number:04}" for number in range(SMALL_DIRECTORIES)]
+    directories = [folder / f"a{number % 40:02}" / f"dir{number:04}" for number in range(count // FILES_IN_DIRECTORY)]
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
     recent: list[bytes] = []
-    for number in range(SMALL_FILES):
+    for number in range(count):
         if recent and chance.random() < 0.10:
             content = chance.choice(recent)
         else:
@@ -30,15 +33,15 @@ def small_files(folder: Path) -> None:
                 recent.append(content)
             else:
                 recent[chance.randrange(3000)] = content
-        path = directories[chance.randrange(SMALL_DIRECTORIES)] / f"f{number:06}{_SUFFIXES[number % 6]}"
+        path = directories[chance.randrange(len(directories))] / f"f{number:06}{_SUFFIXES[number % 6]}"
         path.write_bytes(content)
         os.utime(path, (1700000000 + number, 1700000000 + number))
 
 
-def large_file(folder: Path) -> None:
-    """S3: one file of 2 GB that does not compress."""
+def large_file(folder: Path, megabytes: int = LARGE_PARTS) -> None:
+    """S3: one file of 2 GB, or of another size, that does not compress."""
     with (folder / "random.bin").open("wb") as file:
-        for number in range(LARGE_PARTS):
+        for number in range(megabytes):
             file.write(random.Random(30000 + number).randbytes(1_000_000))
 
 

@@ -125,13 +125,15 @@ def _write(path: Path, content: bytes | Iterable[bytes], calls: FileCalls, *, is
 if sys.platform == "win32":
     import msvcrt
 
-    def _wait_for_lock(descriptor: int) -> None:
+    def wait_for_lock(descriptor: int) -> None:
+        """Lock an open file; wait while another process or thread has it. It is free again when it is closed."""
         msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
 
 else:
     import fcntl
 
-    def _wait_for_lock(descriptor: int) -> None:
+    def wait_for_lock(descriptor: int) -> None:
+        """Lock an open file; wait while another process or thread has it. It is free again when it is closed."""
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
@@ -146,7 +148,7 @@ def locked(path: Path) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        _wait_for_lock(descriptor)
+        wait_for_lock(descriptor)
         yield
     finally:
         os.close(descriptor)

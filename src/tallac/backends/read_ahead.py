@@ -1,98 +1,51 @@
-"""A wrapper that reads packs over a line in larger windows than it is asked for: what lies together is mostly read together."""
+"""A wrapper that reads packs over a line in larger parts than it is asked for: what lies together is mostly read together."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from contextlib import suppress
 
-import msgspec
-
+from tallac.backends.pack_parts import FETCH_SIZE_MAX, PackParts
 from tallac.backends.passing import ForwardingBackend
+from tallac.errors import StoreError
 from tallac.interfaces import Backend
 
 PACKS = "packs/"
-FIRST_SIZE = 256 << 10
-"""A request takes as long as a quarter of a megabyte on a line of 50 Mbit/s and 40 ms; to begin with, no more is fetched."""
-
-SIZE_MAX = 4 << 20
-KEPT_SIZE_MAX = 24 << 20
-"""Several processes have each a wrapper of its own."""
-
-
-class _Window(msgspec.Struct, frozen=True):
-    """A part of a pack that was read.
-
-    Attributes:
-        start: Where it begins.
-        content: Its bytes.
-        is_last: Whether the pack ends with it.
-        next_size: How much is to be fetched where the reading goes on behind it.
-    """
-
-    start: int
-    content: bytes
-    is_last: bool
-    next_size: int
-
-    @property
-    def stop(self) -> int:
-        return self.start + len(self.content)
 
 
 class ReadAheadBackend(ForwardingBackend):
-    """Another backend. Thread-safe; what was read is this process's alone, and up to 24 MiB of it are kept.
+    """Another backend. Thread-safe; what was read is shared with the processes to which this is sent.
 
-    Only packs are read ahead: their names are hashes of their bytes, so what was read stays right. A reader that goes on where the
-    last window has ended gets windows of twice the size, up to 4 MiB; one that jumps about gets small ones.
+    Only packs are read ahead: their names are hashes of their bytes, so what was read stays right.
     """
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, parts: PackParts) -> None:
         super().__init__(inner)
-        self._lock = threading.Lock()
-        self._windows: OrderedDict[tuple[str, int], _Window] = OrderedDict()
-        self._kept_size = 0
+        self._parts = parts
+        self._is_fetching_ahead = threading.Lock()
 
-    def __reduce__(self) -> tuple[Callable[[Backend], ReadAheadBackend], tuple[Backend]]:
+    def __reduce__(self) -> tuple[type[ReadAheadBackend], tuple[Backend, PackParts]]:
         """Return what another process needs."""
-        return ReadAheadBackend, (self._inner,)
+        return ReadAheadBackend, (self._inner, self._parts)
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        if not name.startswith(PACKS) or stop is None or start >= stop or stop - start >= SIZE_MAX:
-            return super().get(name, start, stop)
-        found, size = self._find(name, start, stop)
-        if found is not None:
-            return found.content[start - found.start : stop - found.start]
-        wanted = max(size, stop - start)
-        content = super().get(name, start, start + wanted)
-        self._keep(name, _Window(start, content, len(content) < wanted, min(size * 2, SIZE_MAX)))
-        return content[: stop - start]
+        if not name.startswith(PACKS) or stop is None or start >= stop or stop - start >= FETCH_SIZE_MAX:
+            return self._inner.get(name, start, stop)
+        try:
+            content, next_start = self._parts.read(name, start, stop, lambda first, last: self._inner.get(name, first, last))
+        except OSError:
+            # A disk that is full, or may not be written to, costs speed and nothing else.
+            return self._inner.get(name, start, stop)
+        if next_start is not None and self._is_fetching_ahead.acquire(blocking=False):
+            threading.Thread(target=self._fetch_ahead, args=(name, next_start), name="tallac-ahead", daemon=True).start()
+        return content
 
     def delete(self, name: str, *, expect: bytes | None = None) -> None:
-        super().delete(name, expect=expect)
-        with self._lock:
-            for key in [key for key in self._windows if key[0] == name]:
-                self._kept_size -= len(self._windows.pop(key).content)
+        self._inner.delete(name, expect=expect)
+        self._parts.forget(name)
 
-    def _find(self, name: str, start: int, stop: int) -> tuple[_Window | None, int]:
-        """Return the window with these bytes, or how much to fetch."""
-        size = FIRST_SIZE
-        with self._lock:
-            for key, window in reversed(self._windows.items()):
-                if key[0] != name:
-                    continue
-                if window.start <= start and (stop <= window.stop or (window.is_last and start <= window.stop)):
-                    self._windows.move_to_end(key)
-                    return window, 0
-                # Reading that goes on here may begin a little before the end, in the middle of an object, or skip a little.
-                if window.start < start <= window.stop + FIRST_SIZE:
-                    size = max(size, window.next_size)
-        return None, size
-
-    def _keep(self, name: str, window: _Window) -> None:
-        with self._lock:
-            before = self._windows.pop((name, window.start), None)
-            self._kept_size += len(window.content) - (0 if before is None else len(before.content))
-            self._windows[name, window.start] = window
-            while self._kept_size > KEPT_SIZE_MAX and len(self._windows) > 1:
-                self._kept_size -= len(self._windows.popitem(last=False)[1].content)
+    def _fetch_ahead(self, name: str, start: int) -> None:
+        # Whoever needs it fetches it then, and learns what the matter is.
+        with suppress(OSError, StoreError):
+            self._parts.read(name, start, start + 1, lambda first, last: self._inner.get(name, first, last))
+        self._is_fetching_ahead.release()

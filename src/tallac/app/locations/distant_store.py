@@ -12,6 +12,7 @@ from tallac.app.locations.store_urls import is_object_store, limits_of, settings
 from tallac.backends.first_write import FirstWriteBackend
 from tallac.backends.limits import LimitedBackend, Limits, SharedLimits
 from tallac.backends.object_store import ObjectStoreBackend
+from tallac.backends.pack_parts import PackParts
 from tallac.backends.patience import Patience
 from tallac.backends.probe import Probe
 from tallac.backends.read_ahead import ReadAheadBackend
@@ -62,10 +63,12 @@ class DistantStore:
         self._limits = SharedLimits(limits) if limits.are_any else None
         limited = self._inner if self._limits is None else LimitedBackend(self._inner, self._limits)
         self._patient = RetryingBackend(limited, Patience(retry_seconds, notify=notify))
-        self.backend: Backend = FirstWriteBackend(ReadAheadBackend(self._patient), self._probe_if_due)
+        self._parts = PackParts(state / "parts")
+        self.backend: Backend = FirstWriteBackend(ReadAheadBackend(self._patient, self._parts), self._probe_if_due)
 
     def remove_shared(self) -> None:
         """Remove what the processes of this command have shared for it."""
+        self._parts.remove()
         if self._limits is not None:
             self._limits.remove()
 

@@ -25,7 +25,9 @@ from tallac.vault.format.structure import STAMP_SIZE, Structure
 
 PACK_PREFIX = "packs/"
 PACK_SIZE_MIN = 16 << 20
-PACK_SIZE_MAX = 32 << 20
+PACK_SIZE_MIN_FIRST = 4 << 20
+"""The first packs of a run are smaller: they are on their way to the store while the next ones are being made."""
+
 WRITE_SIZE = 1 << 20
 TRAILER_SIZE = SEAL_OVERHEAD + 8
 READ_SIZE = 4 << 20
@@ -67,14 +69,13 @@ class OpenPack:
         self._write(content)
         self._write(links)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the pack is large enough, and closing it now takes little padding."""
-        if self.size < PACK_SIZE_MIN:
+    def is_full(self, size_min: int) -> bool:
+        """Whether the pack is large enough, and closing it now takes little padding; at twice the size that is no matter."""
+        if self.size < size_min:
             return False
         unpadded = self.size + (NAME_SIZE + HASH_SIZE) * len(self._names) + TRAILER_SIZE
         granule = 1 << (unpadded.bit_length() - 1 - (unpadded.bit_length() - 1).bit_length())
-        return self.size >= PACK_SIZE_MAX or padme(unpadded) - unpadded < granule // 8
+        return self.size >= 2 * size_min or padme(unpadded) - unpadded < granule // 8
 
     def finish(self, structure: Structure, codec: Codec, randomness: Randomness) -> FinishedPack:
         """Write footer and trailer. The pack still has to be committed under the name that this gives."""

@@ -14,9 +14,12 @@ from tallac.interfaces import Backend, HighLatencyBackend, Randomness, Upload
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.structure import Structure
-from tallac.vault.packs.pack import OpenPack, pack_path
+from tallac.vault.packs.pack import PACK_SIZE_MIN, PACK_SIZE_MIN_FIRST, OpenPack, pack_path
 
 OPEN_PACKS = 2
+PACK_SHARE = 4
+"""A pack is large enough with a fourth of what was stored before it: few are small, and little is left to be sent at the end."""
+
 SHUFFLED_SIZE = 4 << 20
 """So many bytes of objects are collected and shuffled before they are written: their order tells little of the source's."""
 
@@ -150,13 +153,14 @@ class PackWriter:
     def _write(self) -> None:
         waiting, self._waiting, self._waiting_size = self._waiting, [], 0
         self._order.shuffle(waiting)
+        pack_size_min = min(PACK_SIZE_MIN, max(PACK_SIZE_MIN_FIRST, self._finished_size // PACK_SHARE))
         for each in waiting:
             slot = self._order.getrandbits(1)
             pack = self._open[slot]
             if pack is None:
                 pack = self._open[slot] = OpenPack(self._backend.upload())
             pack.append(*each)
-            if pack.is_full:
+            if pack.is_full(pack_size_min):
                 self._close(slot)
 
     def _close(self, slot: int) -> None:

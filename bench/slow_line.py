@@ -1,0 +1,186 @@
+"""A line of some length and width between a client and a server of this machine, which may also break.
+
+Every byte takes its time each way, and the bytes of all connections share the width, each way for itself. A new connection costs
+one more way there and back, as TCP's greeting does. Left out: TCP's slow start, and packets lost and sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+READ_SIZE = 64 << 10
+WAITING_MAX = 64
+"""So many reads of one connection may be on their way; then the sender waits, as it does for TCP's window."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a line is like.
+
+    Attributes:
+        delay_seconds: How long a byte takes each way.
+        bytes_per_second: The width each way.
+        reset_share, cut_share, stall_share: By what chance, at each read, the connection breaks before its bytes have passed;
+            ends after half of them; and makes them wait for `stall_seconds`.
+    """
+
+    delay_seconds: float = 0.020
+    bytes_per_second: float = 100e6 / 8
+    reset_share: float = 0.0
+    cut_share: float = 0.0
+    stall_share: float = 0.0
+    stall_seconds: float = 2.0
+
+
+class _Width:
+    """One direction, which all connections share."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._free_at = 0.0
+        self.passed = 0
+
+    def arrival(self, size: int, now: float) -> float:
+        """Take the next turn for so many bytes, and return when they arrive."""
+        self._free_at = max(self._free_at, now) + size / self._shape.bytes_per_second
+        self.passed += size
+        return self._free_at + self._shape.delay_seconds
+
+
+class SlowLine:
+    """A server in front of another one, at a port of loopback. It runs in a thread of its own.
+
+    Attributes:
+        port: Where clients connect.
+        connections: How many have.
+        broken: How many connections the line has broken.
+    """
+
+    def __init__(self, host: str, port: int, shape: Shape, seed: int = 0) -> None:
+        """Pass bytes on to a server, which need not be there yet."""
+        self._target = (host, port)
+        self._shape = shape
+        self._chance = random.Random(seed)
+        self._there, self._back = _Width(shape), _Width(shape)
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._is_ready = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+        self.port = 0
+        self.connections = 0
+        self.broken = 0
+
+    @property
+    def sent(self) -> int:
+        """The bytes that went to the server by now."""
+        return self._there.passed
+
+    @property
+    def received(self) -> int:
+        """The bytes that came back by now."""
+        return self._back.passed
+
+    def start(self) -> None:
+        """Take connections from now on."""
+        self._thread.start()
+        self._is_ready.wait()
+
+    def stop(self) -> None:
+        """Break off all connections, and take none any more."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        running: set[asyncio.Task[None]] = set()
+
+        def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = self._loop.create_task(self._connect(reader, writer))
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+        server = await asyncio.start_server(begin, "127.0.0.1", 0, limit=READ_SIZE)
+        self.port = server.sockets[0].getsockname()[1]
+        self._is_ready.set()
+        await self._stopping.wait()
+        server.close()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await asyncio.sleep(2 * self._shape.delay_seconds)
+            far_reader, far_writer = await asyncio.open_connection(*self._target, limit=READ_SIZE)
+        except OSError:
+            writer.transport.abort()
+            return
+        try:
+            await _first_to_fail(self._pass_on(reader, far_writer, self._there), self._pass_on(far_reader, writer, self._back))
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+            far_writer.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, width: _Width) -> None:
+        waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WAITING_MAX)
+        await _first_to_fail(self._take(reader, waiting, width), self._deliver(waiting, writer))
+
+    async def _take(self, reader: asyncio.StreamReader, waiting: asyncio.Queue[tuple[float, bytes]], width: _Width) -> None:
+        while part := await reader.read(READ_SIZE):
+            due = width.arrival(len(part), self._loop.time())
+            fate = self._chance.random()
+            if fate < self._shape.reset_share:
+                self.broken += 1
+                raise ConnectionResetError
+            fate -= self._shape.reset_share
+            if fate < self._shape.cut_share:
+                self.broken += 1
+                await waiting.put((due, part[: len(part) // 2]))
+                break
+            if fate - self._shape.cut_share < self._shape.stall_share:
+                due += self._shape.stall_seconds
+            await waiting.put((due, part))
+        await waiting.put((self._loop.time() + self._shape.delay_seconds, b""))
+
+    async def _deliver(self, waiting: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        while True:
+            due, part = await waiting.get()
+            await asyncio.sleep(due - self._loop.time())
+            if not part:
+                # Some clients end their half first and still want an answer.
+                with suppress(OSError):
+                    writer.write_eof()
+                return
+            writer.write(part)
+            await writer.drain()
+
+
+async def _first_to_fail(*both: Coroutine[Any, Any, None]) -> None:
+    """Carry out two things side by side; where one fails, end the other, and raise its error."""
+    tasks = [asyncio.ensure_future(each) for each in both]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def slow_line(host: str, port: int, shape: Shape | None = None, seed: int = 0) -> Iterator[SlowLine]:
+    """Give such a line for the length of the block."""
+    line = SlowLine(host, port, shape or Shape(), seed)
+    line.start()
+    try:
+        yield line
+    finally:
+        line.stop()
