@@ -364,6 +364,8 @@ def test_the_page_on_json(run: Session, folder: Path, tmp_path: Path, monkeypatc
     _look(run, folder, tmp_path)
     _change(run, folder, tmp_path)
     run("mirror", "tallac:", tmp_path / "mirror")
+    run("move-vault", "tallac:", tmp_path / "moved")
+    run("move-vault", "tallac:", tmp_path / "home" / "vault")
     run("repair", "tallac:")
     _forget(run, folder)
     _hand_on(run, tmp_path)

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check:check", "Check a vault for missing and damaged data."),
     "repair": ("repair:repair", "Repair damage in a vault."),
     "mirror": ("mirror:mirror", "Copy a vault to a mirror, or update the mirror."),
+    "move-vault": ("move:move_vault", "Move a vault to another place, and use it there."),
     "vault-stats": ("vault_stats:vault_stats", "Show what uses the space of a vault."),
     "check-store": ("check_store:check_store", "Check whether a store is safe for a vault."),
     "scrub": ("check:scrub", "Find damage in a vault without any key."),

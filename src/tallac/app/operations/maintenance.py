@@ -29,6 +29,7 @@ from tallac.vault.repair.report import RepairOptions, RepairReport
 from tallac.vault.vault import Vault
 
 if TYPE_CHECKING:
+    from tallac.app.operations.moving import MoveProgress, MoveReport
     from tallac.backends.probe import ProbeReport
 
 
@@ -218,3 +219,17 @@ class VaultMaintenance:
     ) -> MirrorReport:
         """Copy to a mirror what it lacks of a vault; see `VaultMirror.run`."""
         return VaultMirror(self._workspace).run(source, mirror, options or MirrorOptions(), only=only, progress=progress)
+
+    def move(
+        self,
+        source: str,
+        target: str,
+        *,
+        copies: bool = True,
+        is_dry_run: bool = False,
+        progress: MoveProgress | None = None,
+    ) -> MoveReport:
+        """Copy a vault to another place, and use it there from then on; see `VaultMove.run`."""
+        from tallac.app.operations.moving import VaultMove  # lazy import: no other command needs it
+
+        return VaultMove(self._workspace).run(source, target, copies=copies, is_dry_run=is_dry_run, progress=progress)
