@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.places import PLACES, InBucket, InMemory, Place
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, MutableDirectoryWrite
@@ -71,7 +72,7 @@ def archived(vault: Vault, target: MutableDirectoryWrite, name: bytes) -> dict[b
     return found
 
 
-def assert_recovers(backend: MemoryBackend, key: WriterKey, target: MutableDirectoryWrite, folder: Path) -> None:
+def assert_recovers(backend: Backend, key: WriterKey, target: MutableDirectoryWrite, folder: Path) -> None:
     """Assert that earlier snapshots are intact, checks find no damage, and the next session works."""
     vault = fresh(backend, key, folder)
     assert archived(vault, target, b"1") == dict(flatten(FIRST))
@@ -90,58 +91,70 @@ def assert_recovers(backend: MemoryBackend, key: WriterKey, target: MutableDirec
     assert not [finding.message for finding in structure.findings if finding.message.startswith("pack ")]
 
 
-@pytest.mark.parametrize("work", [snapshot_work, directory_work, file_work, many_index_objects], ids=lambda work: work.__name__)
-def test_a_crash_at_every_boundary(tmp_path: Path, work: Work) -> None:
+@pytest.mark.parametrize(
+    ("work", "make_place"),
+    [
+        *((work, InMemory) for work in (snapshot_work, directory_work, file_work, many_index_objects)),
+        *((work, InBucket) for work in (snapshot_work, directory_work, file_work)),
+        pytest.param(many_index_objects, InBucket, marks=pytest.mark.torture),
+    ],
+    ids=lambda value: value.__name__,
+)
+def test_a_crash_at_every_boundary(tmp_path: Path, work: Work, make_place: type[Place]) -> None:
     """Wherever the program dies, before or after a change of the store: what was there before is whole, and work goes on."""
-    backend = MemoryBackend()
+    place = make_place()
+    backend = place.straight
     key = create_vault(backend)
     target = create_target(fresh(backend, key, tmp_path))
     assert isinstance(target, MutableDirectoryWrite)
     back_up(fresh(backend, key, tmp_path), target, b"1", FIRST)
-    before = backend.snapshot()
-    counted = CrashingBackend(backend)
-    work(fresh(counted, key, tmp_path, 1), target)
-    boundaries = range(counted.boundaries)
+    before = place.snapshot()
+    work(fresh(place.crashing(), key, tmp_path, 1), target)
+    boundaries = range(place.boundaries)
     assert len(boundaries) >= 6
     if work is many_index_objects:
-        boundaries = range(counted.boundaries - 32, counted.boundaries)
+        boundaries = range(place.boundaries - 32, place.boundaries)
     for boundary in boundaries:
-        backend.restore(before)
-        vault = fresh(CrashingBackend(backend, boundary), key, tmp_path, 1)
+        place.restore(before)
+        vault = fresh(place.crashing(boundary), key, tmp_path, 1)
         with pytest.raises(SimulatedCrash):
             work(vault, target)
         assert_recovers(backend, key, target, tmp_path)
 
 
-def test_a_crash_while_recovering(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make_place", PLACES)
+def test_a_crash_while_recovering(tmp_path: Path, make_place: type[Place]) -> None:
     """A second crash, in the session after the first one, changes nothing in that."""
-    backend = MemoryBackend()
+    place = make_place()
+    backend = place.straight
     key = create_vault(backend)
     target = create_target(fresh(backend, key, tmp_path))
     assert isinstance(target, MutableDirectoryWrite)
     back_up(fresh(backend, key, tmp_path), target, b"1", FIRST)
-    before = backend.snapshot()
-    counted = CrashingBackend(backend)
-    snapshot_work(fresh(counted, key, tmp_path, 1), target)
-    for boundary in range(1, counted.boundaries, 3):
-        for second in range(0, counted.boundaries, 5):
-            backend.restore(before)
+    before = place.snapshot()
+    snapshot_work(fresh(place.crashing(), key, tmp_path, 1), target)
+    boundaries = place.boundaries
+    for boundary in range(1, boundaries, 3):
+        for second in range(0, boundaries, 5):
+            place.restore(before)
             for seed, crash_at in ((1, boundary), (2, second)):
                 with suppress(SimulatedCrash):
-                    snapshot_work(fresh(CrashingBackend(backend, crash_at), key, tmp_path, seed), target)
+                    snapshot_work(fresh(place.crashing(crash_at), key, tmp_path, seed), target)
             assert_recovers(backend, key, target, tmp_path)
 
 
-def test_a_crash_while_the_vault_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make_place", PLACES)
+def test_a_crash_while_the_vault_is_made(tmp_path: Path, make_place: type[Place]) -> None:
     """With the key kept before, making the vault goes on where it ended; without a key there is no vault that has been used."""
-    counted = CrashingBackend(MemoryBackend())
-    create_vault(counted)
+    counted = make_place()
+    create_vault(counted.crashing())
     assert counted.boundaries >= 8
     for boundary in range(counted.boundaries):
-        backend = MemoryBackend()
+        place = make_place()
+        backend = place.straight
         key = make_writer_key()
         with pytest.raises(SimulatedCrash):
-            create_vault(CrashingBackend(backend, boundary), key=key)
+            create_vault(place.crashing(boundary), key=key)
         create_vault(backend, key=key)
         vault = fresh(backend, key, tmp_path)
         target = create_target(vault)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.places import PLACES, InBucket, InMemory, Place
 from tests.torture import scaled
 
 from tallac.backends.memory import MemoryBackend
@@ -11,7 +12,7 @@ from tallac.caps import DirectoryReadCap, MutableDirectoryWrite
 from tallac.errors import TallacError
 from tallac.interfaces import Backend
 from tallac.testing.determinism import SeededRandomness
-from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation, RandomFaults
+from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.keys import WriterKey
@@ -48,9 +49,10 @@ def snapshots(vault: Vault, target: MutableDirectoryWrite) -> dict[bytes, dict[b
     }
 
 
-def assert_right_or_an_error(folder: Path, seed: int) -> None:
+def assert_right_or_an_error(folder: Path, seed: int, make_place: type[Place] = InMemory) -> None:
     """Back up four times through a store of which up to a tenth of all calls fail, and see what is there then."""
-    backend = MemoryBackend()
+    place = make_place()
+    backend = place.straight
     key = create_vault(backend, randomness=SeededRandomness(seed))
     target = create_target(fresh(backend, key, folder))
     assert isinstance(target, MutableDirectoryWrite)
@@ -59,7 +61,7 @@ def assert_right_or_an_error(folder: Path, seed: int) -> None:
     chance = random.Random(seed)
     for number in range(1, 5):
         name, content = b"%d" % number, tree(seed + chance.randrange(3))
-        faulty = FaultyBackend(backend, RandomFaults(seed * 10 + number, chance.random() / 10), seed=seed)
+        faulty = place.rough(seed * 10 + number, chance.random() / 10)
         possible[name] = dict(flatten(content))
         try:
             # One folder for all, so that what one run believed, the next one finds.
@@ -69,6 +71,7 @@ def assert_right_or_an_error(folder: Path, seed: int) -> None:
         except TallacError:
             continue
         expected[name] = possible[name]
+    place.settle()
     reader = fresh(backend, key, folder)
     found = snapshots(reader, target)
     for name, whole in found.items():
@@ -87,13 +90,21 @@ def test_right_or_an_error(states: Path, first: int) -> None:
         assert_right_or_an_error(states / str(seed), seed)
 
 
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_right_or_an_error_in_a_bucket(states: Path, first: int) -> None:
+    """The same in an object store: its requests are dropped, answered to nobody, delayed and repeated, and its reads untrue."""
+    for seed in range(first, first + CHUNK):
+        assert_right_or_an_error(states / str(seed), seed, InBucket)
+
+
 @pytest.mark.torture
+@pytest.mark.parametrize("make_place", PLACES)
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_often_right_or_an_error(states: Path, chance: random.Random, shard: int) -> None:
-    """The same, for 20,000 seeds."""
+def test_often_right_or_an_error(states: Path, chance: random.Random, make_place: type[Place], shard: int) -> None:
+    """The same, for 20,000 seeds in either."""
     for _ in range(scaled(SEEDS_A_SHARD)):
         seed = chance.getrandbits(48)
-        assert_right_or_an_error(states / str(seed), seed)
+        assert_right_or_an_error(states / str(seed), seed, make_place)
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_LISTING, Fault.STALE_LISTING])

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.places import PLACES, InMemory, Place
 from tests.torture import scaled
 
-from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryWrite, parse
 from tallac.dag import Entry
 from tallac.interfaces import Backend
-from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
+from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
 from tallac.vault.format.keys import KeeperKey, WriterKey
@@ -50,10 +50,13 @@ class Story:
         latest: What the newest acknowledged backup stored.
     """
 
-    def __init__(self, folder: Path, chance: random.Random, key: WriterKey | None = None) -> None:
+    def __init__(
+        self, folder: Path, chance: random.Random, key: WriterKey | None = None, make_place: type[Place] = InMemory
+    ) -> None:
         self._folder = folder
         self._chance = chance
-        self.backend = MemoryBackend()
+        self._place = make_place()
+        self.backend = self._place.straight
         self._key: WriterKey = create_vault(self.backend, key=key, randomness=self._randomness())
         with self._open(self.backend) as vault:
             target = create_target(vault)
@@ -75,7 +78,7 @@ class Story:
         """Back up, forget or prune, or die in it, and tell whether it died."""
         works: list[Callable[[Backend, int], object]] = [self.back_up, self._forget, self._prune]
         try:
-            self._chance.choices(works, (6, 2, 2))[0](CrashingBackend(self.backend, crash_at), number)
+            self._chance.choices(works, (6, 2, 2))[0](self._place.crashing(crash_at), number)
         except SimulatedCrash:
             return True
         return False
@@ -148,11 +151,11 @@ def _archives(vault: Vault, target: MutableDirectoryWrite) -> DirectoryWriteCap:
     return cap
 
 
-def look_at_states(folder: Path, chance: random.Random, count: int) -> None:
+def look_at_states(folder: Path, chance: random.Random, count: int, make_place: type[Place] = InMemory) -> None:
     """Pass through so many crashes, in stories of up to a dozen."""
     states = 0
     while states < count:
-        story = Story(folder / f"{states}", chance)
+        story = Story(folder / f"{states}", chance, make_place=make_place)
         for number in range(12):
             crash_at = chance.randrange(BOUNDARY_MAX) if chance.random() < 0.9 else None
             if story.go_on(number, crash_at):
@@ -179,9 +182,10 @@ def look_at_operations(folder: Path, chance: random.Random, count: int) -> None:
         shutil.rmtree(folder / f"{done}")
 
 
-def test_some_states(states: Path, chance: random.Random) -> None:
+@pytest.mark.parametrize("make_place", PLACES)
+def test_some_states(states: Path, chance: random.Random, make_place: type[Place]) -> None:
     """A few of the many."""
-    look_at_states(states, chance, 25)
+    look_at_states(states, chance, 25, make_place)
 
 
 def test_some_operations(states: Path, chance: random.Random) -> None:
@@ -190,10 +194,11 @@ def test_some_operations(states: Path, chance: random.Random) -> None:
 
 
 @pytest.mark.torture
+@pytest.mark.parametrize("make_place", PLACES)
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_many_states(states: Path, chance: random.Random, shard: int) -> None:
-    """20,000 crashes in all, in sessions that follow crashes: what was acknowledged stays, and the vault is never damaged."""
-    look_at_states(states, chance, scaled(STATES))
+def test_many_states(states: Path, chance: random.Random, make_place: type[Place], shard: int) -> None:
+    """20,000 crashes in either, in sessions that follow crashes: what was acknowledged stays, and the vault is never damaged."""
+    look_at_states(states, chance, scaled(STATES), make_place)
 
 
 @pytest.mark.torture

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.places import InBucket, InMemory, Place
 from tests.torture import scaled
 
-from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryWrite, parse
 from tallac.dag import Entry
 from tallac.errors import ConflictError, FencedError, MissingObjectError
@@ -17,7 +17,7 @@ from tallac.interfaces import Backend
 from tallac.testing.determinism import START_NS, FakeClock, SeededRandomness
 from tallac.testing.frugal_backend import CachingBackend
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, read_tree
-from tallac.testing.schedule import Schedule, ScheduledBackend
+from tallac.testing.schedule import Schedule
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
@@ -25,6 +25,7 @@ from tallac.vault.vault import Vault, create_vault, open_vault
 
 SEEDS = 300
 SLEEPY_SEEDS = 100
+BUCKET_SEEDS = 100
 SHARDS = 20
 SEEDS_A_SHARD = 500
 HOUR = 3600.0
@@ -54,8 +55,9 @@ def tree(number: int) -> Tree:
 class World:
     """One vault and several clients."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
-        self.backend = MemoryBackend()
+    def __init__(self, seed: int, folder: Path, make_place: type[Place] = InMemory) -> None:
+        self.place = make_place()
+        self.backend = self.place.straight
         self.schedule = Schedule(seed, switch_rate=random.Random(seed).choice([0.05, 0.3, 0.8]))
         self.random = random.Random(seed + 1)
         self.seed = seed
@@ -79,7 +81,7 @@ class World:
 
     def connect(self) -> Backend:
         """Return the store as one client sees it; in every second world it caches answers."""
-        scheduled = ScheduledBackend(self.backend, self.schedule)
+        scheduled = self.place.scheduled(self.schedule)
         return CachingBackend(scheduled, self.backend) if self.seed % 2 else scheduled
 
     def clock(self, client: str) -> FakeClock:
@@ -235,9 +237,14 @@ def eight(world: World) -> dict[str, Callable[[], None]]:
     return clients | {"suspender": world.suspender(12)}
 
 
-def assert_nothing_is_lost(folder: Path, seed: int, make_clients: Callable[[World], dict[str, Callable[[], None]]]) -> None:
+def assert_nothing_is_lost(
+    folder: Path,
+    seed: int,
+    make_clients: Callable[[World], dict[str, Callable[[], None]]],
+    make_place: type[Place] = InMemory,
+) -> None:
     """Run some clients beside each other, as a seed decides."""
-    world = World(seed, folder)
+    world = World(seed, folder, make_place)
     world.schedule.run(make_clients(world))
     assert not world.schedule.errors, f"seed {seed}: {world.schedule.errors}"
     try:
@@ -263,13 +270,28 @@ def test_no_sleep_loses_anything(chunk: int, states: Path) -> None:
         assert_nothing_is_lost(states / str(seed), seed, eight)
 
 
+@pytest.mark.parametrize("make_clients", [few, eight])
+@pytest.mark.parametrize("chunk", range(10))
+def test_nothing_is_lost_in_a_bucket(
+    chunk: int, states: Path, make_clients: Callable[[World], dict[str, Callable[[], None]]]
+) -> None:
+    """The same in an object store, where others have their turn between any two requests."""
+    for seed in range(chunk, BUCKET_SEEDS, 10):
+        assert_nothing_is_lost(states / str(seed), seed, make_clients, InBucket)
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("make_clients", [few, eight])
+@pytest.mark.parametrize("make_place", [InMemory, InBucket])
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_no_seed_loses_anything(
-    states: Path, chance: random.Random, make_clients: Callable[[World], dict[str, Callable[[], None]]], shard: int
+    states: Path,
+    chance: random.Random,
+    make_clients: Callable[[World], dict[str, Callable[[], None]]],
+    make_place: type[Place],
+    shard: int,
 ) -> None:
-    """20,000 schedules in all, of either kind."""
+    """20,000 schedules of either kind, in either store."""
     for _ in range(scaled(SEEDS_A_SHARD)):
         seed = chance.getrandbits(48)
-        assert_nothing_is_lost(states / str(seed), seed, make_clients)
+        assert_nothing_is_lost(states / str(seed), seed, make_clients, make_place)

@@ -2,54 +2,70 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
 from tests.stores.engines import Engine
 
+from tallac.backends.object_store import ObjectStoreBackend
 from tallac.backends.object_store_settings import ObjectStoreSettings
 
-CLIENTS = 6
-ROUNDS = 2
+SHARED_SIZE = 400_000
+OWN_SIZE = 2_000
 
 
+@pytest.mark.parametrize(("clients", "rounds"), [(8, 2), pytest.param(16, 6, marks=pytest.mark.torture)])
 def test_many_clients_at_once(
-    ceph: Engine, settings_of: Callable[..., ObjectStoreSettings], tallac: Tallac, tmp_path: Path
+    ceph: Engine,
+    settings_of: Callable[..., ObjectStoreSettings],
+    tallac: Tallac,
+    tmp_path: Path,
+    chance: random.Random,
+    clients: int,
+    rounds: int,
 ) -> None:
-    """Every snapshot that was acknowledged restores, also where the vault was pruned and snapshots were forgotten meanwhile."""
+    """Every acknowledged snapshot restores, also where prunes and forgets run beside; what all have is stored about once."""
+    settings = settings_of(ceph)
     options = ("--store", f"endpoint={ceph.endpoint}")
     words = tmp_path / "words"
     words.write_text("five words drawn by lot")
-    url = settings_of(ceph).where
-    tallac("init", url, *options)
+    tallac("init", settings.where, *options)
     tallac("add-passphrase", "tallac:", "--passphrase-file", words)
-    clients = [Tallac(tmp_path / f"client-{number}") for number in range(CLIENTS)]
-    for number, client in enumerate(clients):
-        client("connect", url, *options, "--passphrase-file", words)
-        source = tmp_path / f"source-{number}"
-        source.mkdir()
-        (source / "shared").write_bytes(b"what all of them have" * 5000)
-    for turn in range(ROUNDS):
-        for number in range(CLIENTS):
-            (tmp_path / f"source-{number}" / "own").write_text(f"{number} in round {turn}" * 2000)
+    machines = [Tallac(tmp_path / f"client-{number}") for number in range(clients)]
+    shared = [chance.randbytes(SHARED_SIZE) for _ in range(rounds)]
+    own = {(number, turn): chance.randbytes(OWN_SIZE) for number in range(clients) for turn in range(rounds)}
+    for number, machine in enumerate(machines):
+        machine("connect", settings.where, *options, "--passphrase-file", words)
+        (tmp_path / f"source-{number}").mkdir()
+    for turn in range(rounds):
+        for number in range(clients):
+            (tmp_path / f"source-{number}" / "own").write_bytes(own[number, turn])
+            (tmp_path / f"source-{number}" / "shared").write_bytes(shared[turn])
+        # The first one is there before the others, as a machine is that began earlier.
+        machines[0]("-q", "backup", tmp_path / "source-0", "tallac:machine-0")
         running = [
-            client.start("backup", tmp_path / f"source-{number}", f"tallac:machine-{number}")
-            for number, client in enumerate(clients)
+            machine.start("-q", "backup", tmp_path / f"source-{number}", f"tallac:machine-{number}")
+            for number, machine in enumerate(machines)
+            if number
         ]
-        if turn:
-            running.append(tallac.start("prune", "--max-unused", "0"))
-            running.append(tallac.start("forget", "tallac:machine-0", "--keep-last", "5"))
+        running.append(tallac.start("-q", "prune", "--max-unused", "0"))
+        # The newest of each machine stay, and one machine's older ones go.
+        running.append(machines[0].start("-q", "forget", "tallac:machine-0", "--keep-last", "1"))
         for process in running:
             _, err = process.communicate(timeout=PATIENCE_SECONDS)
             assert process.returncode == 0, err
-    for number in range(CLIENTS):
-        snapshots = tallac("snapshots", f"tallac:machine-{number}").lines[1:]
-        assert len(snapshots) == ROUNDS
-        for turn, line in enumerate(snapshots):
-            name = line.split()[0].decode()
+    tallac("-q", "prune", "--max-unused", "0")
+    tallac("-q", "check", "--read-data", "tallac:")
+    for number in range(clients):
+        names = [line.split()[0].decode() for line in tallac("snapshots", f"tallac:machine-{number}").lines[1:]]
+        assert len(names) == (rounds if number else 1)
+        for turn, name in enumerate(names, rounds - len(names)):
             restored = tmp_path / f"restored-{number}-{turn}"
-            tallac("restore", f"tallac:machine-{number}/Archives/{name}", restored)
-            assert (restored / "own").read_text() == f"{number} in round {turn}" * 2000
-            assert (restored / "shared").read_bytes() == b"what all of them have" * 5000
-    tallac("check", "--read-data", "tallac:")
+            tallac("-q", "restore", f"tallac:machine-{number}/Archives/{name}", restored)
+            assert (restored / "own").read_bytes() == own[number, turn]
+            assert (restored / "shared").read_bytes() == shared[turn]
+    stored = sum(item.size for item in ObjectStoreBackend(settings).list("packs/"))
+    assert stored < (SHARED_SIZE + clients * OWN_SIZE) * rounds * 1.5

@@ -79,6 +79,8 @@ class Schedule:
         except BaseException as error:  # noqa: BLE001 - it is for whoever started the schedule.
             self.errors[name] = error
         finally:
+            # A thread that a client starts later may get this one's number, and passes.
+            del self._names[get_ident()]
             with self._turn:
                 self._clients.remove(name)
                 self._running = self._choose()

@@ -46,9 +46,11 @@ class PackUploader:
         """Take over an upload. Blocks while too many are waiting.
 
         Raises:
-            StoreError: An earlier one failed.
+            StoreError: An earlier one failed; this one was given up.
         """
-        self._check()
+        if self._error is not None:
+            _give_up(upload)
+            raise self._error
         if len(self._threads) < self._count:
             self._threads.append(threading.Thread(target=self._run, name="tallac-committer", daemon=True))
             self._threads[-1].start()

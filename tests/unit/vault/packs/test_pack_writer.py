@@ -61,8 +61,8 @@ def test_a_failure_is_never_lost() -> None:
     handed = 0
     try:
         for upload in later:
-            committer.commit(upload, PACK)
             handed += 1
+            committer.commit(upload, PACK)
     except StoreFullError:
         pass
     with pytest.raises(StoreFullError):
