@@ -110,7 +110,7 @@ class Crafter:
 
     def store(self, kind: Kind, content: bytes, links: bytes = b"") -> Stored:
         """Store an object."""
-        return self._writer._objects.store(kind, content, links)
+        return self._writer._objects.store_node(kind, content, links)
 
     def chunk_of(self, body: bytes, claimed: bytes, *, is_compressed: bool) -> bytes:
         """Store a chunk that holds something else than its cap is made for; give the encoded cap."""

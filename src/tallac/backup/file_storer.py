@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tallac.backup.messages import BatchJob, ChunksJob, Part, PartResult, Problem
@@ -25,6 +26,9 @@ from tallac.source import (
 
 READ_TRIES = 3
 """A file that changes while it is read is read so many times."""
+
+STORED_TOGETHER_SIZE = 1 << 20
+"""After so many bytes of small files were read, they are stored: what is read and not yet stored is in memory."""
 
 
 class SmallFile(NamedTuple):
@@ -47,6 +51,22 @@ class Description(NamedTuple):
     problem: OSError | None
 
 
+class _Outcome(NamedTuple):
+    """The result of a part so far; see `PartResult`."""
+
+    entries: list[Entry]
+    problems: list[Problem]
+    unread: list[Problem]
+
+
+class _Read(NamedTuple):
+    """A file that was read and is not stored yet, with where its entry belongs."""
+
+    outcome: _Outcome
+    name: bytes
+    small: SmallFile
+
+
 class FileStorer:
     """Stores files of one source. Keeps the directory open that it was in last. Not thread-safe."""
 
@@ -61,8 +81,22 @@ class FileStorer:
         self._buffer = bytearray()
 
     def store_batch(self, job: BatchJob) -> list[PartResult]:
-        """Store small files; what can't be read is in the result."""
-        return [self._store_part(part) for part in job.parts]
+        """Store small files; what can't be read is in the result.
+
+        They are read first and then stored together: a processor that does one of the two for a while is a tenth faster.
+        """
+        outcomes = [_Outcome([], [], []) for _ in job.parts]
+        read: list[_Read] = []
+        size = 0
+        for part, outcome in zip(job.parts, outcomes, strict=True):
+            for name, small in self._read_part(part, outcome):
+                read.append(_Read(outcome, name, small))
+                size += len(small.content)
+                if size >= STORED_TOGETHER_SIZE:
+                    self._store(read)
+                    read, size = [], 0
+        self._store(read)
+        return [PartResult(encode_table(each.entries), each.problems, each.unread) for each in outcomes]
 
     def store_chunks(self, job: ChunksJob) -> tuple[list[bytes], Problem | None]:
         """Store chunks of a large file and give their tokens, or what was wrong with the file."""
@@ -95,27 +129,31 @@ class FileStorer:
             self._components = None
             self._filesystem.close(self._descriptor)
 
-    def _store_part(self, part: Part) -> PartResult:
+    def _read_part(self, part: Part, outcome: _Outcome) -> Iterator[tuple[bytes, SmallFile]]:
+        """Read the files of a part; what can't be read goes into the outcome."""
         try:
             directory = self.open_directory(part.directory)
         except OSError as error:
-            return PartResult(encode_table(()), [problem_of(name, error) for name in part.names], [])
-        entries: list[Entry] = []
-        problems: list[Problem] = []
-        unread: list[Problem] = []
+            outcome.problems.extend(problem_of(name, error) for name in part.names)
+            return
         for name in part.names:
             try:
                 small = read_small(directory, name, self._small_size_max, self._filesystem)
             except OSError as error:
-                problems.append(problem_of(name, error))
+                outcome.problems.append(problem_of(name, error))
                 continue
             if small is None:
-                problems.append(Problem(name, None, "it has grown"))
+                outcome.problems.append(Problem(name, None, "it has grown"))
             else:
-                entries.append(Entry(name, self._writer.put_small(small.content), small.metadata))
-                if small.problem is not None:
-                    unread.append(problem_of(name, small.problem))
-        return PartResult(encode_table(entries), problems, unread)
+                yield name, small
+
+    def _store(self, read: list[_Read]) -> None:
+        """Store files that were read, which come in the order of their names in each part."""
+        caps = self._writer.put_several([small.content for _, _, small in read])
+        for (outcome, name, small), encoded in zip(read, caps, strict=True):
+            outcome.entries.append(Entry(name, encoded, small.metadata))
+            if small.problem is not None:
+                outcome.unread.append(problem_of(name, small.problem))
 
     def _store_ranges(self, descriptor: int, job: ChunksJob) -> tuple[list[bytes], Problem | None]:
         tokens: list[bytes] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -52,6 +52,10 @@ class ContentWriter(Protocol):
 
     def put_small(self, data: Buffer) -> bytes:
         """Store a whole file of at most `small_size_max` bytes and return its encoded cap (see `tallac.dag.EncodedCap`)."""
+        ...
+
+    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
+        """Store several small files, which takes less than one by one, and return their encoded caps; see `put_small`."""
         ...
 
     def put_chunk(self, data: Buffer) -> bytes:

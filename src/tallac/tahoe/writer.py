@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, LiteralDirectory, LiteralFile, parse
 from tallac.dag import Entry, decode_cap, encode_cap
@@ -80,6 +80,9 @@ class TahoeWriter:
         if len(content) <= LITERAL_SIZE_MAX:
             return encode_cap(LiteralFile(content))
         return self._copies.store(content, self._upload)
+
+    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
+        return [self.put_small(data) for data in contents]
 
     def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         raise StoreError("a Tahoe-LAFS grid takes no pieces of files; this is a mistake in Tallac")

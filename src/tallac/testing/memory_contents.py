@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +79,9 @@ class MemoryChunkWriter:
             self._store(encoded, content)
         self.events.append("put_small")
         return encoded
+
+    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
+        return [self.put_small(data) for data in contents]
 
     def put_chunk(self, data: Buffer) -> bytes:
         self._count_put()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import takewhile
@@ -86,6 +86,9 @@ class MemoryCapWriter:
 
     def put_small(self, data: Buffer) -> bytes:
         return self._chunks.put_small(data)
+
+    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
+        return self._chunks.put_several(contents)
 
     def put_chunk(self, data: Buffer) -> bytes:
         return self._chunks.put_chunk(data)

@@ -80,11 +80,31 @@ def seal_content(kind: Kind, key: bytes, storage_index: bytes, plain: Buffer, co
     Raises:
         CorruptObjectError: One does not undo the other: this machine's memory or processor is failing.
     """
+    return seal_compressed(kind, key, storage_index, plain, content_hash, compress_checked(plain, codec))
+
+
+def compress_checked(plain: Buffer, codec: Codec) -> bytes | None:
+    """Compress content, or return None where that does not pay; the result is decompressed and compared before it is believed.
+
+    Raises:
+        CorruptObjectError: It is not the same: this machine's memory or processor is failing.
+    """
     compressed = codec.compress(plain)
     if compressed is not None and codec.decompress(compressed, len(plain)) != plain:
         raise CorruptObjectError(
             "compressed data did not decompress to the original: this machine's memory or processor is failing"
         )
+    return compressed
+
+
+def seal_compressed(
+    kind: Kind, key: bytes, storage_index: bytes, plain: Buffer, content_hash: bytes, compressed: bytes | None
+) -> bytes:
+    """Pad and seal content, of which `compress_checked` has made `compressed`; opened and compared before it is believed.
+
+    Raises:
+        CorruptObjectError: One does not undo the other: this machine's memory or processor is failing.
+    """
     secret = keyed(_CONTENT_KEY, _KIND_BYTES[kind] + key, 64)
     if compressed is None:
         body, method, nonce = plain, _PLAIN, keyed(secret[32:], content_hash + _PLAIN, NONCE_SIZE)

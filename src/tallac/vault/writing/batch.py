@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,12 +57,13 @@ class _Receipt(msgspec.Struct, array_like=True):
 _receipt_decoder = msgspec.msgpack.Decoder(_Receipt)
 
 
-def put_small(objects: ObjectWriter, data: Buffer) -> bytes:
-    """Store a small file, or keep it in the cap; return the encoded cap."""
-    if len(data) <= LITERAL_SIZE_MAX:
-        return encode_literal_file(bytes(data))
-    stored = objects.store(Kind.CHUNK, data)
-    return encode_file_cap(stored.key + stored.hash, len(data))
+def put_several(objects: ObjectWriter, contents: Sequence[Buffer]) -> list[bytes]:
+    """Store small files, or keep them in their caps; return the encoded caps."""
+    stored = iter(objects.store_chunks([data for data in contents if len(data) > LITERAL_SIZE_MAX]))
+    return [
+        encode_file_cap(b"".join(next(stored)), len(data)) if len(data) > LITERAL_SIZE_MAX else encode_literal_file(bytes(data))
+        for data in contents
+    ]
 
 
 class VaultChunkWriter:
@@ -75,11 +76,15 @@ class VaultChunkWriter:
 
     def put_small(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.ContentWriter`."""
-        return put_small(self._objects, data)
+        return self.put_several((data,))[0]
+
+    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
+        """See `tallac.interfaces.ContentWriter`."""
+        return put_several(self._objects, contents)
 
     def put_chunk(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.ContentWriter`."""
-        return b"".join(self._objects.store(Kind.CHUNK, data))
+        return b"".join(self._objects.store_chunk(data))
 
     def collect(self) -> bytes | None:
         """See `tallac.interfaces.ChunkWriter`."""
@@ -171,7 +176,11 @@ class VaultWriter:
 
     def put_small(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.ContentWriter`."""
-        return put_small(self._objects, data)
+        return self.put_several((data,))[0]
+
+    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
+        """See `tallac.interfaces.ContentWriter`."""
+        return put_several(self._objects, contents)
 
     def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         """See `tallac.interfaces.ChunkedFileWriter`."""
@@ -181,11 +190,11 @@ class VaultWriter:
 
     def put_chunk(self, data: Buffer) -> bytes:
         """See `tallac.interfaces.ContentWriter`."""
-        return b"".join(self._objects.store(Kind.CHUNK, data))
+        return b"".join(self._objects.store_chunk(data))
 
     def join(self, chunks: Iterable[tuple[Chunk, bytes]]) -> bytes:
         """See `tallac.interfaces.ChunkedFileWriter`."""
-        tree = TreeBuilder(Kind.LIST, self._objects.store)
+        tree = TreeBuilder(Kind.LIST, self._objects.store_node)
         size = 0
         for chunk, token in chunks:
             tree.add(NodeRef(b"", token, chunk.length))
@@ -255,7 +264,7 @@ class VaultWriter:
 
     def build_directory(self, recorded: bytes | None = None, other: object = None) -> DirectoryBuilder:
         """See `tallac.interfaces.DirectoryWriter`."""
-        return TableDirectoryBuilder(self._key.table_cut, self._objects.store)
+        return TableDirectoryBuilder(self._key.table_cut, self._objects.store_node)
 
     def put_directory(self, entries: Iterable[Entry]) -> DirectoryReadCap:
         """See `tallac.interfaces.CapWriter`."""

@@ -16,7 +16,7 @@ def _nest(objects: ObjectWriter, kind: Kind, depth: int) -> NodeRef:
     """Store nodes that all claim level 2, one in the other: what no writer makes, and a hostile one may."""
     children = [NodeRef(b"a", bytes(48), 1 << 20)]
     for _ in range(depth):
-        stored = objects.store(kind, encode_node(kind, 2, children), links_of_children(kind, 2, children))
+        stored = objects.store_node(kind, encode_node(kind, 2, children), links_of_children(kind, 2, children))
         children = [NodeRef(b"a", stored.key + stored.hash, 1 << 20)]
     return children[0]
 
