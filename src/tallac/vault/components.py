@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tallac.errors import AuthorityError
@@ -14,9 +15,11 @@ from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.own_packs import OwnPacks
 from tallac.vault.local_state import open_state_folder, remember_header
+from tallac.vault.mutable.own_sessions import OwnSessions
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import MemoryOfPlace, SeenStates
 from tallac.vault.mutable.roots import Roots
+from tallac.vault.mutable.sessions import RegisteredSession
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.packs.damaged import DamagedPacks
 from tallac.vault.packs.pack import StoredPacks
@@ -73,6 +76,7 @@ class VaultComponents:
         if self.keeper_key is not None:
             self.roots = Roots(Register(backend, "roots", self.keeper_key.roots, structure, self.memory, randomness))
         self.own_packs = OwnPacks(self.state.folder)
+        self.own_sessions = OwnSessions(self.state.folder, clock, is_kept=not self.state.is_temporary)
         self.reader = ObjectReader(backend, locator, self.index)
 
     def reader_with_index(self) -> ObjectReader:
@@ -114,6 +118,13 @@ class VaultComponents:
         if self.roots is None:
             raise self._lacks("keeper key", "locator")
         return self.roots
+
+    def end_dead_sessions(self) -> None:
+        """End in the vault what killed runs on this machine have left open. Takes the keeper key."""
+        key = self.require_keeper_key().roots
+        self.own_sessions.end_dead(
+            self.backend, partial(RegisteredSession.load, self.backend, key, self.structure, self.randomness)
+        )
 
     def pending_register(self) -> Register:
         """Return the register that holds the pending deletions.

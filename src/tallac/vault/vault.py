@@ -50,7 +50,7 @@ from tallac.vault.format.tables import TableDirectory
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
-from tallac.vault.mutable.sessions import RegisteredSession, heartbeat
+from tallac.vault.mutable.sessions import RegisteredSession, heartbeat, new_session_path
 from tallac.vault.mutable.slot_contents import require_directory
 from tallac.vault.reading.files import VaultFiles
 from tallac.vault.reading.stored_sizes import stored_parts
@@ -217,28 +217,34 @@ class Vault:
         """See `tallac.interfaces.Grid`."""
         components = self.components
         key = components.require_writer_key()
-        registered = RegisteredSession.register(
-            components.backend,
-            key.keeper_key.roots,
-            components.structure,
-            components.randomness,
-            components.clock,
-            components.client(),
-        )
-        session = VaultSession(components, key, registered)
-        try:
-            with heartbeat(registered):
-                yield session
-                session.confirm()
-        except BaseException:
-            # The error that led here is the one to report; a session that stays is ended by the next prune.
-            with suppress(StoreError):
+        components.end_dead_sessions()
+        path = new_session_path(components.randomness)
+        with components.own_sessions.noted(path):
+            registered = RegisteredSession.register(
+                components.backend,
+                key.keeper_key.roots,
+                components.structure,
+                components.randomness,
+                components.clock,
+                components.client(),
+                path,
+            )
+            session = VaultSession(components, key, registered)
+            try:
+                with heartbeat(registered):
+                    yield session
+                    session.confirm()
+            except BaseException:
+                # The error that led here is the one to report; a session that stays is ended by the next run here, or by a prune.
+                with suppress(StoreError):
+                    registered.end()
+                    components.own_sessions.forget(path)
+                raise
+            finally:
+                components.index.pending = NO_PENDING_DELETIONS
+            if not session.is_kept:
                 registered.end()
-            raise
-        finally:
-            components.index.pending = NO_PENDING_DELETIONS
-        if not session.is_kept:
-            registered.end()
+            components.own_sessions.forget(path)
         if session.has_stored:
             components.fit_reserve()
 

@@ -100,6 +100,11 @@ def seal_session(path: str, record: SessionRecord, key: bytes, structure: Struct
     return seal_checked(key, randomness(SALT_SIZE), plain, SESSION_CONTEXT + path.encode())
 
 
+def new_session_path(randomness: Randomness) -> str:
+    """Make up the name of a session object."""
+    return SESSION_PREFIX + randomness(16).hex()
+
+
 def client_name(text: str) -> str:
     """Cut a client's name to what a session may hold."""
     return text.encode("utf-8", "replace")[:CLIENT_SIZE_MAX].decode("utf-8", "ignore")
@@ -139,13 +144,37 @@ class RegisteredSession:
 
     @classmethod
     def register(
-        cls, backend: Backend, key: bytes, structure: Structure, randomness: Randomness, clock: Clock, client: str = ""
+        cls,
+        backend: Backend,
+        key: bytes,
+        structure: Structure,
+        randomness: Randomness,
+        clock: Clock,
+        client: str = "",
+        path: str | None = None,
     ) -> RegisteredSession:
-        """Store a new open session, sealed under the roots key; durable when this returns. `client` is a name for people."""
-        path = SESSION_PREFIX + randomness(16).hex()
+        """Store a new open session, sealed under the roots key; durable when this returns.
+
+        `client` is a name for people; `path` the object's, made by `new_session_path` where none is given.
+        """
+        path = path or new_session_path(randomness)
         record = SessionRecord(SessionState.OPEN, clock.now_ns(), client_name(client))
         version = put_new(backend, path, seal_session(path, record, key, structure, randomness))
         return cls(backend, key, structure, randomness, path, record, version)
+
+    @classmethod
+    def load(
+        cls, backend: Backend, key: bytes, structure: Structure, randomness: Randomness, path: str
+    ) -> RegisteredSession | None:
+        """Read a session that is stored; None where there is none.
+
+        Raises:
+            CorruptObjectError: What is there is no session.
+        """
+        found = backend.get_versioned(path)
+        if found is None:
+            return None
+        return cls(backend, key, structure, randomness, path, decode_session(path, found[0], key, structure), found[1])
 
     def commit(self, links: bytes, state: SessionState = SessionState.COMMITTING) -> None:
         """Swap from open to committing, naming what is about to be linked; or to kept, naming what is to stay without a link.
@@ -176,10 +205,14 @@ class RegisteredSession:
                 return True  # Whatever it is, who stores something meets it too.
         return True
 
-    def end(self) -> None:
-        """Delete the session object, fenced or not. Where the store refuses that, fence it: then the next prune deletes it."""
+    def end(self, *, is_unchanged: bool = False) -> None:
+        """Delete the session object, fenced or not. Where the store refuses that, fence it: then the next prune deletes it.
+
+        Raises:
+            ConflictError: Only an unchanged one was to be deleted, and somebody has changed it.
+        """
         try:
-            self._backend.delete(self.path)
+            self._backend.delete(self.path, expect=self.version if is_unchanged else None)
         except StorePermissionError:
             with self._lock, suppress(ConflictError):  # A prune that was faster has fenced it already.
                 self.record = SessionRecord(SessionState.FENCED, self.record.started_ns, self.record.client)

@@ -75,6 +75,7 @@ class Prune:
         if self._options.is_dry_run:
             self._run_rounds()
         else:
+            self._components.end_dead_sessions()
             with self._components.reserve.spending():
                 self._run_rounds()
             self._components.fit_reserve()
