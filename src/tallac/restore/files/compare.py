@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tallac.caps import FileReadCap
 from tallac.dag import Entry, Metadata
@@ -65,20 +65,21 @@ class Comparer:
                     return False
         return not self._system.read(descriptor, 1)
 
-    def differs(self, place: Place, found: SourceEntry, metadata: Metadata) -> bool:
-        """Whether the metadata of something that is there is to be set.
+    def differs(self, place: Place, found: SourceEntry, metadata: Metadata, *, but: Collection[str] = ()) -> bool:
+        """Whether the metadata of something that is there is to be set, leaving out some of what `ignore` takes.
 
         Raises:
             OSError: It can't be looked at.
         """
+        ignored = self._ignored.union(but)
         metadata = self._as_set(metadata)
-        if metadata.mtime is not None and "times" not in self._ignored and not is_same_time(found, metadata.mtime_ns):
+        if metadata.mtime is not None and "times" not in ignored and not is_same_time(found, metadata.mtime_ns):
             return True
-        mode = None if "modes" in self._ignored or found.is_symlink else metadata.mode
+        mode = None if "modes" in ignored or found.is_symlink else metadata.mode
         if mode is not None and stat.S_IMODE(found.mode) != stat.S_IMODE(mode):
             return True
         owner = self._owners.owner_of(metadata)
-        if owner is not None and "owners" not in self._ignored and self._owners.may_set(*owner) and owner != (found.uid, found.gid):
+        if owner is not None and "owners" not in ignored and self._owners.may_set(*owner) and owner != (found.uid, found.gid):
             return True
         if isinstance(place, int) and read_flags(place, filesystem=self._system) != metadata.flags & FLAGS_KEPT:
             return True

@@ -62,6 +62,10 @@ class Attributes:
         """Whether this user may do what only root may."""
         return self._owners.is_root
 
+    def owner_of(self, metadata: Metadata) -> tuple[int, int] | None:
+        """Return the owner that `set_all` would set; None for none."""
+        return self._owners.owner_of(metadata)
+
     def set_all(self, place: Place, metadata: Metadata, *, is_directory: bool = False, with_flags: bool = True) -> list[str]:
         """Set everything and give the names of what could not be set."""
         unset: list[str] = []

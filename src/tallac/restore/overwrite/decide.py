@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import TypeAlias
 
-from tallac.dag import EncodedCap, Entry
+from tallac.dag import EncodedCap, Entry, Metadata
 from tallac.interfaces import FileReader
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.compare import Comparer, is_same_special, is_same_time
 from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
-from tallac.restore.filesystem import DestinationSystem, PathAt
+from tallac.restore.filesystem import DestinationSystem, PathAt, Place
 from tallac.restore.options import Overwrite, RestoreSettings
 from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.report import Change
@@ -17,6 +21,9 @@ from tallac.source import SourceEntry, open_regular
 
 # What can't be opened is replaced; what is no regular file any more is somebody's who is at work there.
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM})
+
+Trial: TypeAlias = Callable[[Metadata, int, int], os.stat_result | None]
+"""Given metadata, a device and an open directory on it: what becomes of permissions and owner there; None if it can't be tried."""
 
 
 class ExistingFiles:
@@ -35,11 +42,11 @@ class ExistingFiles:
         self._system = system
         self._overwrite = overwrite
         self.comparer = Comparer(grid, settings, system)
-        self._unkept: set[int] = set()
+        self._trial: Trial | None = None
 
-    def note_unkept(self, device: int) -> None:
-        """Note that a file system takes permissions and owners, and keeps its own."""
-        self._unkept.add(device)
+    def try_with(self, trial: Trial) -> None:
+        """Find out with this what the file system keeps of a file's metadata; without it, it is taken to keep all."""
+        self._trial = trial
 
     def lstat(self, name: bytes, directory: int) -> SourceEntry | None:
         """Return what has a name in an open directory; None for nothing.
@@ -114,7 +121,7 @@ class ExistingFiles:
             if not is_trusted and not self.comparer.is_same_content(entry, descriptor):
                 return Change.REPLACED
             if self.comparer.differs(descriptor, now, entry.metadata):
-                return self._amended(now, entry)
+                return self._amended(now, entry, descriptor, directory)
             # Further links can be made only while it has no such flags.
             is_held = entry.metadata.links > 1 and entry.metadata.flags & FLAGS_LINK_FORBIDDING
             return Change.AMENDED if is_held else Change.UNCHANGED
@@ -125,12 +132,21 @@ class ExistingFiles:
         target = self._system.readlink(entry.name, directory) if found.is_symlink else None
         if not is_same_special(found, target, entry.metadata):
             return Change.REPLACED
-        differs = self.comparer.differs(PathAt(directory, entry.name), found, entry.metadata)
-        return self._amended(found, entry) if differs else Change.UNCHANGED
+        place = PathAt(directory, entry.name)
+        differs = self.comparer.differs(place, found, entry.metadata)
+        return self._amended(found, entry, place, directory) if differs else Change.UNCHANGED
 
-    def _amended(self, found: SourceEntry, entry: Entry) -> Change:
+    def _amended(self, found: SourceEntry, entry: Entry, place: Place, directory: int) -> Change:
         """Return the change where only metadata differs: a file with other names is replaced, as above, unless that is in vain."""
-        if found.links > 1:
-            is_vain = found.device in self._unkept and is_same_time(found, entry.metadata.mtime_ns) and not entry.metadata.xattrs
-            return Change.UNCHANGED if is_vain else Change.REPLACED
-        return Change.AMENDED
+        if found.links <= 1:
+            return Change.AMENDED
+        kept = None if self._trial is None else self._trial(entry.metadata, found.device, directory)
+        # Some file systems, as NTFS and SMB, make of these permissions and owners what is there already.
+        is_vain = kept is not None and _looks_alike(kept, found)
+        is_vain = is_vain and not self.comparer.differs(place, found, entry.metadata, but=("modes", "owners"))
+        return Change.UNCHANGED if is_vain else Change.REPLACED
+
+
+def _looks_alike(kept: os.stat_result, found: SourceEntry) -> bool:
+    is_same_mode = found.is_symlink or stat.S_IMODE(kept.st_mode) == stat.S_IMODE(found.mode)
+    return is_same_mode and (kept.st_uid, kept.st_gid) == (found.uid, found.gid)

@@ -12,7 +12,7 @@ from tallac.interfaces import Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.kept_names import listed_form
-from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING
+from tallac.restore.files.metadata import FLAGS_LINK_FORBIDDING, Attributes
 from tallac.restore.filesystem import DestinationSystem, FileIdentity, PathAt
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
@@ -20,6 +20,7 @@ from tallac.restore.overwrite.deleter import Deleter
 from tallac.restore.overwrite.own_guard import OwnGuard
 from tallac.restore.path_filter import Scope
 from tallac.restore.report import Change, Tally
+from tallac.restore.safe_names import temporary_name
 from tallac.source import SourceEntry, metadata_of, open_beneath, open_regular, read_flags
 from tallac.source.absence import Absence
 
@@ -48,6 +49,10 @@ class Overwriter:
         # The names in those directories that the walk is in and where something was found.
         self._listed: dict[Components, set[bytes]] = {}
         self._deleter = Deleter(options, settings, system, tally, guard)
+        # Counts nothing: what is tried is no file of the user's.
+        self._attributes = Attributes(system, settings)
+        self._tried: dict[tuple[object, ...], os.stat_result | None] = {}
+        existing.try_with(self._try)
 
     def settle(self, entry: Entry, kind: Kind, directory: int, components: Components, scope: Scope) -> Change:
         """Do for an entry of a directory with this scope what can be done without making anything, and count it.
@@ -205,10 +210,31 @@ class Overwriter:
             self._deferred.add_unflagged(components, entry.name, entry.metadata.flags, FileIdentity(now.device, now.inode))
         before = (found.mode, found.uid, found.gid, found.mtime_ns)
         is_as_before = (after.st_mode, after.st_uid, after.st_gid, after.st_mtime_ns) == before
-        if has_flags or extraneous or entry.metadata.xattrs or not is_as_before:
-            return Change.AMENDED
-        self._existing.note_unkept(found.device)
-        return Change.UNCHANGED
+        return Change.AMENDED if has_flags or extraneous or entry.metadata.xattrs or not is_as_before else Change.UNCHANGED
+
+    def _try(self, metadata: Metadata, device: int, directory: int) -> os.stat_result | None:
+        """See `tallac.restore.overwrite.decide.Trial`: make a file, look at what is kept, remove it; once for all such files."""
+        owner = self._attributes.owner_of(metadata)
+        key = (device, metadata.mode, owner)
+        if key not in self._tried:
+            self._tried[key] = self._try_anew(metadata, directory)
+        return self._tried[key]
+
+    def _try_anew(self, metadata: Metadata, directory: int) -> os.stat_result | None:
+        name = temporary_name()
+        # Of what is tried, a file has the mode; its time and all else have been compared.
+        mode = None if metadata.mode is None or stat.S_ISLNK(metadata.mode) else metadata.mode
+        plain = Metadata(mode=mode, uid=metadata.uid, gid=metadata.gid, user=metadata.user, group=metadata.group)
+        try:
+            descriptor = self._system.create(name, directory)
+        except OSError:
+            return None  # Whoever replaces the file meets the same error, and tells it.
+        try:
+            self._attributes.set_all(descriptor, plain)
+            return self._system.fstat(descriptor)
+        finally:
+            self._system.remove(name, directory)
+            self._system.close(descriptor)
 
     def _lstat_beneath(self, components: Components, name: bytes) -> SourceEntry | None:
         directory = open_beneath(self._root, components, filesystem=self._system)

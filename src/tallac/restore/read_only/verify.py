@@ -6,7 +6,7 @@ from tallac.dag import Components, Entry, join_components
 from tallac.interfaces import CapReader, Directory
 from tallac.restore.entry_kind import Kind
 from tallac.restore.files.compare import is_same_time
-from tallac.restore.filesystem import DestinationSystem
+from tallac.restore.filesystem import DestinationSystem, Place
 from tallac.restore.options import Overwrite, RestoreOptions, RestoreSettings
 from tallac.restore.overwrite.decide import ExistingFiles
 from tallac.restore.path_filter import Scope
@@ -29,7 +29,7 @@ class WrittenFiles(ExistingFiles):
         wanted = entry.metadata.mtime_ns
         return not self._keeps or wanted is None or is_same_time(found, wanted)
 
-    def _amended(self, found: SourceEntry, entry: Entry) -> Change:
+    def _amended(self, found: SourceEntry, entry: Entry, place: Place, directory: int) -> Change:
         # Nothing is going to be written, so it does not matter who else has the file.
         return Change.AMENDED
 

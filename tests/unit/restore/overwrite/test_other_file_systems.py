@@ -214,6 +214,40 @@ def test_a_further_run_finds_nothing_to_do(grid: FakeGrid, restored: Restored) -
     assert (restored.out / "d").read_bytes() == b"x" * 100
 
 
+def test_nothing_but_hard_links(grid: FakeGrid, restored: Restored) -> None:
+    """Where every file has several names, and the file system keeps no permissions, a further run writes nothing either.
+
+    What differs in more than that is written.
+    """
+    restored.system = system = Forgetful()
+    system.step = 1
+    restored.options = RestoreOptions(overwrite=Overwrite.IF_CHANGED)
+    linked = msgspec.structs.replace(FILE, links=2, inode=7, device=1)
+    content = grid.put(b"x" * 100)
+    tree = Entry.of(b"s", grid.put_directory([Entry.of(name, content, linked) for name in (b"c", b"d")]), DIRECTORY)
+    restored(tree)
+    numbers = [(restored.out / name).stat().st_ino for name in "cd"]
+    for _ in range(2):
+        summary = restored(tree)
+        assert (summary.unchanged, summary.amended, summary.replaced) == (2, 0, 0)
+        assert [(restored.out / name).stat().st_ino for name in "cd"] == numbers
+        assert sorted(os.listdir(restored.out)) == ["c", "d"]
+    os.setxattr(restored.out / "c", "user.more", b"1")
+    assert restored(tree).replaced == 2
+
+
+def test_hard_links_where_permissions_are_kept(grid: FakeGrid, restored: Restored) -> None:
+    """A file with several names and other permissions is written anew, as ever: another name of it may lie anywhere."""
+    restored.options = RestoreOptions(overwrite=Overwrite.IF_CHANGED)
+    linked = msgspec.structs.replace(FILE, links=2, inode=7, device=1)
+    content = grid.put(b"x" * 100)
+    tree = Entry.of(b"s", grid.put_directory([Entry.of(name, content, linked) for name in (b"c", b"d")]), DIRECTORY)
+    restored(tree)
+    (restored.out / "c").chmod(0o600 if linked.mode is not None and linked.mode & 0o077 else 0o644)
+    assert restored(tree).replaced == 2
+    assert restored(tree).unchanged == 2
+
+
 def test_verifying_does_not_repeat_what_is_not_kept(grid: FakeGrid, restored: Restored) -> None:
     """What was counted is no difference for --verify; another content is."""
     restored.system = system = Forgetful()
