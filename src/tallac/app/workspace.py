@@ -220,12 +220,12 @@ class Workspace:
             text = f"{written.root.name if is_remote(text) else text.partition('/')[0]}:"
         return self.resolve(text)[0]
 
-    def read_caps(self, grid: Grid) -> list[Cap]:
-        """Return the read caps of all aliases that are in a grid."""
+    def read_caps(self, grid: Grid) -> dict[str, Cap]:
+        """Return the read caps of all aliases that are in a grid, by alias."""
         configuration = self.file.read()
         names = sorted(name for name, alias in configuration.aliases.items() if alias.grid == grid.identity)
-        caps = [self._cap_of(configuration, name) for name in names]
-        return [cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for cap in caps]
+        caps = {name: self._cap_of(configuration, name) for name in names}
+        return {name: cap.read_cap if isinstance(cap, DirectoryWriteCap) else cap for name, cap in caps.items()}
 
     def key_at(self, url: str) -> VaultKey | None:
         """Return the key that the command line names, or that is known for the vault at a URL; None without either."""

@@ -7,6 +7,7 @@ from tallac.transfer.directory_edits import (
     link,
     make_directory,
     move,
+    new_name,
     strongest_cap,
     unlink,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "make_directory",
     "metadata_of_file",
     "move",
+    "new_name",
     "put_file",
     "strongest_cap",
     "unlink",

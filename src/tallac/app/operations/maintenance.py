@@ -168,7 +168,7 @@ class VaultMaintenance:
         grid = self._workspace.resolve_vault(alias)
         message = f"{alias or 'this grid'}: Tallac repairs vaults only; use the grid's own tools"
         components = require_vault(grid, message).components
-        report = Repair(components, options, progress).run(self._workspace.read_caps(grid))
+        report = Repair(components, options, progress).run(list(self._workspace.read_caps(grid).values()))
         report.done[:0] = [headers] if headers else []
         return report
 

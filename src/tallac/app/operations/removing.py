@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from tallac.app.locations.vaults import vault_of
+from tallac.app.operations.freeing import GivenUp, empty, find_given_up, refill
 from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryWriteCap, MutableDirectoryRead
 from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, Entry, encode_cap, mutable_identity, parse_snapshot_name, require_not_held
-from tallac.errors import EntryExistsError, EntryNotFoundError, SnapshotsLostError
+from tallac.errors import EntryExistsError, EntryNotFoundError, SnapshotsLostError, UsageError
 from tallac.interfaces import Grid
 from tallac.retention.forget import Undone, forget_named
 from tallac.retention.record import RetentionRecord
 from tallac.retention.target import Target
-from tallac.transfer import Place, entries_of, find_writable, unlink
+from tallac.transfer import Place, entries_of, find_writable, new_name, strongest_cap, unlink
 from tallac.wording import pluralize
 
 OpenRecord = Callable[[Grid], AbstractContextManager[RetentionRecord]]
@@ -57,7 +59,7 @@ class Removal:
         return entry
 
     def remove(self, grid: Grid, place: Place, *, force: bool = False) -> Entry:
-        """Remove an entry from its directory and return it. What had snapshots is noted first, for `forget --undo`.
+        """Remove an entry from its directory and return it. What can be changed is noted first, for `forget --undo`.
 
         Raises:
             As `require`.
@@ -66,12 +68,56 @@ class Removal:
         if place.parent.name == ARCHIVES and _is_snapshot(entry):
             self.drop_snapshot(grid, place)
             return entry
-        if entry.write is not None and _count_below(grid, entry):
-            secret = self._workspace.seal(grid, entry.write.decode())
-            noted = Entry(entry.name, entry.encoded, entry.metadata, secret.encode())
-            with self._open_record(grid) as record:
-                record.keep_forgotten(_fingerprint(find_writable(grid, place.parent)), [noted])
+        self._note(grid, place, entry)
         return unlink(grid, place)
+
+    def free(self, grid: Grid, place: Place, *, force: bool = False) -> GivenUp:
+        """Remove an entry, or one that was removed on this machine before, and empty what hung from it alone: a prune takes that.
+
+        Raises:
+            UsageError: The grid is no vault, and frees what nobody asks for by itself.
+            EntryError: A held snapshot would go.
+            SnapshotsLostError: Something would be emptied, and it is not forced.
+        """
+        if vault_of(grid) is None:
+            raise UsageError(f"{place}: this is not in a vault; a Tahoe-LAFS grid frees what nobody renews by itself")
+        with self._open_record(grid) as record:
+            try:
+                entry = _entry_at(grid, place)
+            except EntryNotFoundError:
+                entry = self._noted(grid, place, record)
+                is_linked = False
+            else:
+                is_linked = True
+            given_up = find_given_up(grid, self._workspace, entry, place)
+            count = _count_below(grid, entry)
+            if (given_up.directories or given_up.files) and not force:
+                raise SnapshotsLostError(f"{place}: {_described(given_up, count)}; --force does it without asking")
+            if is_linked:
+                self.remove(grid, place, force=force)
+            empty(grid, self._workspace, given_up, record)
+        return given_up
+
+    def _note(self, grid: Grid, place: Place, entry: Entry) -> None:
+        if entry.write is None:
+            return
+        secret = self._workspace.seal(grid, entry.write.decode())
+        noted = Entry(entry.name, entry.encoded, entry.metadata, secret.encode())
+        with self._open_record(grid) as record:
+            record.keep_forgotten(_fingerprint(find_writable(grid, place.parent)), [noted])
+
+    def _noted(self, grid: Grid, place: Place, record: RetentionRecord) -> Entry:
+        """Return an entry that was removed from this place, with its write cap.
+
+        Raises:
+            EntryNotFoundError: None is noted.
+        """
+        name = new_name(place)
+        noted = {entry.name: entry for entry in record.all_forgotten(_fingerprint(find_writable(grid, place.parent)))}.get(name)
+        if noted is None or noted.write is None:
+            raise EntryNotFoundError(f"{place}: no such entry, and this machine has removed none that could be freed")
+        write = self._workspace.unseal(grid, noted.write.decode()).encode()
+        return Entry(noted.name, noted.encoded, noted.metadata, write)
 
     def drop_snapshot(self, grid: Grid, place: Place) -> None:
         """Forget one snapshot by its place."""
@@ -91,23 +137,24 @@ class Removal:
             return None
         parent = find_writable(grid, place.parent)
         with self._open_record(grid) as record:
-            noted = {entry.name: entry for entry in record.all_forgotten(_fingerprint(parent))}.get(place.name)
-            if noted is None or noted.write is None:
+            try:
+                back = self._noted(grid, place, record)
+            except EntryNotFoundError:
                 return None
-            write = self._workspace.unseal(grid, noted.write.decode()).encode()
-            back = Entry(noted.name, noted.encoded, noted.metadata, write)
 
             def add(entries: list[Entry]) -> list[Entry]:
                 if any(entry.name == back.name for entry in entries):
                     raise EntryExistsError(f"{place}: something else has this name now; move it, then undo again")
                 return [*entries, back]
 
+            lost: dict[bytes, str] = {}
             if not dry_run:
                 with grid.session() as session:
-                    session.commit([], found=[noted.cap] if isinstance(noted.cap, MutableDirectoryRead) else [])
+                    session.commit([], found=[back.cap] if isinstance(back.cap, MutableDirectoryRead) else [])
                     grid.edit_directory(parent, add)
-                record.drop_forgotten(_fingerprint(parent), [noted.name])
-            return Undone([noted.name], {}, [])
+                record.drop_forgotten(_fingerprint(parent), [back.name])
+                lost = refill(grid, self._workspace, strongest_cap(back), record)
+            return Undone([back.name], lost, [])
 
 
 def _entry_at(grid: Grid, place: Place) -> Entry:
@@ -140,6 +187,17 @@ def _count_below(grid: Grid, top: Entry) -> int:
                 count += 1
             waiting.append(entry)
     return count
+
+
+def _described(given_up: GivenUp, snapshots: int) -> str:
+    """Say what will be emptied, and for whom."""
+    parts = []
+    if given_up.directories:
+        parts.append(pluralize(len(given_up.directories), "directory"))
+    if given_up.files:
+        parts.append(pluralize(len(given_up.files), "mutable file"))
+    held = f" with {pluralize(snapshots, 'snapshot')}" if snapshots else ""
+    return f"this empties {' and '.join(parts)}{held}, for everybody who has a cap or an alias of them"
 
 
 def _is_snapshot(entry: Entry) -> bool:

@@ -34,6 +34,7 @@ from tallac.transfer import (
 )
 
 if TYPE_CHECKING:
+    from tallac.app.operations.freeing import GivenUp
     from tallac.app.operations.removing import Removal
     from tallac.app.operations.snapshots import Snapshots
 
@@ -157,6 +158,18 @@ class Files:
         """
         grid, located = self._workspace.resolve(place)
         return self._removal.remove(grid, located, force=force)
+
+    def free(self, place: str, *, force: bool = False) -> GivenUp:
+        """Take an entry out of its directory, and give up what hung from it alone, so that a prune frees its space.
+
+        What was taken out before, on this machine, can be given up by the same path.
+
+        Raises:
+            EntryError: A held snapshot would go.
+            SnapshotsLostError: Something would be emptied, and it is not forced; `undo_forget` brings it back until a prune.
+        """
+        grid, located = self._workspace.resolve(place)
+        return self._removal.free(grid, located, force=force)
 
     def _source(self, grid: Grid, text: str) -> Path | Place:
         if not is_remote(text):

@@ -164,15 +164,33 @@ def ln(context: CommandContext, source: str, target: str) -> None:
     context.output.changed(target)
 
 
-@define("unlink", [argument("place", "ALIAS:PATH"), _FORCE], examples=("tallac unlink home:shared/notes.txt",))
-def unlink(context: CommandContext, place: str, force: bool) -> None:
+@define(
+    "unlink",
+    [
+        argument("place", "ALIAS:PATH"),
+        _FORCE,
+        flag("--free", text="Empty the directories that nothing of yours leads to any more, so that prune frees them."),
+    ],
+    examples=("tallac unlink home:shared/notes.txt", "tallac unlink --free home:old-laptop"),
+)
+def unlink(context: CommandContext, place: str, force: bool, free: bool) -> None:
     """Remove an entry from its directory.
 
     A directory is removed with everything below it. The data stays in the vault as long as
     something else refers to it, and until the vault is pruned. A held snapshot is never removed,
     and others only if you confirm it; `tallac forget --undo` with the same path restores them.
+
+    Directories that can change, as targets are, stay in the vault all the same: somebody may have
+    a cap of them. With --free they are emptied, if none of your aliases leads to them by another
+    path: whoever has a cap of one, or an alias on another machine, finds nothing in it, and the
+    next prune frees the space. It works on what was removed before, too.
     """
-    _confirmed(lambda is_forced: context.client.files.unlink(place, force=is_forced), force=force)
+    if free:
+        given_up = _confirmed(lambda is_forced: context.client.files.free(place, force=is_forced), force=force)
+        for kept in given_up.kept:
+            context.output.warn(f"{show_name(kept.encode())} leads there too: it stays as it is")
+    else:
+        _confirmed(lambda is_forced: context.client.files.unlink(place, force=is_forced), force=force)
     context.output.changed(place)
 
 
