@@ -60,11 +60,19 @@ class TemporaryFile:
         self._files.fdatasync(self._open_descriptor())
 
     def rename_to(self, path: str) -> None:
-        """Rename the file to its final name, replacing what has that name; this ends the temporary file."""
+        """Rename the file to its final name, replacing what has that name; this ends the temporary file.
+
+        On FAT a name leads to the file's place on the disk. Where a lost power brings the former name back, two files have one
+        place, and who repairs the disk empties the second; so that name goes for good first. Where it is then that the power
+        fails, neither name leads to the new bytes, which nobody relies on yet.
+        """
         if sys.platform == "win32":
             self._close()  # An open file can't be renamed there.
-        self._files.rename(self._named(), path)
+        former = self._named()
+        self._files.rename(former, path)
         self._path = None
+        if os.path.dirname(former) != os.path.dirname(path):
+            self._files.sync_folder(os.path.dirname(former))
         self.sync_named()
         self._close()
 

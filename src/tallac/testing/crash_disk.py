@@ -33,13 +33,17 @@ class Survival(Enum):
 
 
 @dataclass(slots=True)
-class _File:
+class DiskFile:
+    """A file's bytes: all that were written, and those that were synced."""
+
     content: bytearray = field(default_factory=bytearray)
     synced: bytes = b""
 
 
 _FOLDER = "folder"
-_Target = _File | str | None
+_Target = DiskFile | str | None
+Names = dict[str, dict[str, _Target]]
+"""By folder, what each name in it leads to."""
 
 
 @dataclass(slots=True)
@@ -90,7 +94,7 @@ class CrashDisk(WatchedFileCalls):
         self._folder = os.path.abspath(folder)
         self._crash_at = crash_at
         self._is_dead = False
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, DiskFile] = {}
         self._changes: list[_NameChange] = []
         self.boundaries = 0
 
@@ -125,7 +129,7 @@ class CrashDisk(WatchedFileCalls):
 
     def _log_create(self, call: FileCall, _data: bytes) -> None:
         if call.path not in self._files:
-            self._files[call.path] = _File()
+            self._files[call.path] = DiskFile()
             self._change(call.path, self._files[call.path])
 
     def _log_write(self, call: FileCall, data: bytes) -> None:
@@ -165,7 +169,7 @@ class CrashDisk(WatchedFileCalls):
     def surviving(self, survival: Survival, seed: int = 0) -> SurvivingState:
         """Return the contents of the disk when the power comes back; the seed decides what is left to chance."""
         chance = random.Random(seed)  # noqa: S311 - foreseeable on purpose
-        names: dict[str, dict[str, _Target]] = {}
+        names: Names = {}
         with self._lock:
             for change in self._changes:
                 if (
@@ -174,28 +178,31 @@ class CrashDisk(WatchedFileCalls):
                     or (survival is Survival.RANDOM and chance.random() < 0.5)
                 ):
                     names.setdefault(change.folder, {})[change.name] = change.target
+            if survival is not Survival.ALL:
+                self._repair(names)
             contents = {id(file): _surviving_content(file, survival, chance) for file in self._all_files()}
         state = SurvivingState()
         self._collect(self._folder, "", names, contents, state)
         return state
 
-    def _all_files(self) -> list[_File]:
-        files = {id(change.target): change.target for change in self._changes if isinstance(change.target, _File)}
+    def _repair(self, names: Names) -> None:
+        """Do to the names that have survived what a repair of the disk does before it is mounted: with a journal, nothing."""
+
+    def _all_files(self) -> list[DiskFile]:
+        files = {id(change.target): change.target for change in self._changes if isinstance(change.target, DiskFile)}
         return list(files.values())
 
-    def _collect(
-        self, folder: str, above: str, names: dict[str, dict[str, _Target]], contents: dict[int, bytes], state: SurvivingState
-    ) -> None:
+    def _collect(self, folder: str, above: str, names: Names, contents: dict[int, bytes], state: SurvivingState) -> None:
         for name, target in names.get(folder, {}).items():
             path = above + name
-            if isinstance(target, _File):
-                state.files[path] = contents[id(target)]
+            if isinstance(target, DiskFile):
+                state.files[path] = contents.get(id(target), b"")
             elif target is not None:
                 state.folders.append(path)
                 self._collect(os.path.join(folder, name), path + "/", names, contents, state)
 
 
-def _surviving_content(file: _File, survival: Survival, chance: random.Random) -> bytes:
+def _surviving_content(file: DiskFile, survival: Survival, chance: random.Random) -> bytes:
     written = bytes(file.content)
     if survival is Survival.ALL or written == file.synced:
         return written

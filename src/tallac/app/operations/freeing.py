@@ -174,5 +174,5 @@ def _damage_of(grid: Grid, entry: Entry) -> str | None:
 
 
 def _fingerprint(directory: DirectoryWriteCap) -> bytes:
-    """A key of what was taken out of a directory that was given up; what `forget` has taken out of it has another."""
+    """Return a key of what was taken out of a directory that was given up; what `forget` has taken out of it has another."""
     return hashlib.sha256(b"given up " + encode_cap(directory.read_cap)).digest()[:16]

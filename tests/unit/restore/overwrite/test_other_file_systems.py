@@ -215,10 +215,7 @@ def test_a_further_run_finds_nothing_to_do(grid: FakeGrid, restored: Restored) -
 
 
 def test_nothing_but_hard_links(grid: FakeGrid, restored: Restored) -> None:
-    """Where every file has several names, and the file system keeps no permissions, a further run writes nothing either.
-
-    What differs in more than that is written.
-    """
+    """Where every file has several names, and permissions are not kept, a further run writes what differs otherwise alone."""
     restored.system = system = Forgetful()
     system.step = 1
     restored.options = RestoreOptions(overwrite=Overwrite.IF_CHANGED)
