@@ -9,9 +9,9 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
 
 FINIT_MODULE = 313
 """The number of the system call on x86-64, the only machine that this kernel is made for."""
@@ -45,7 +45,7 @@ def main(modules: str, mount: str, commands: list[str]) -> None:
         ended = subprocess.run([sys.executable, "-m", "tallac", *command], capture_output=True, text=True, check=False)
         tell(json.dumps({"command": command, "status": ended.returncode, "out": ended.stdout, "err": ended.stderr}))
     tell("waiting")
-    time.sleep(3600)
+    signal.pause()
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ class Swapper:
         """Rename a synced file to the name of an object, whatever its state. The folder's sync is the caller's."""
         if self._exists(path) and not self._can_link(file, path):
             self._keep_former(path)
-        file.rename_to(path)
+        # Where nobody knows yet, the worst is assumed.
+        file.rename_to(path, has_one_name=not self._has_links)
 
     def swap(self, file: TemporaryFile, path: str, expect: Version | None) -> bool:
         """Rename a synced file to an object's name if the object is in the expected state, None for absent; say whether it was.
@@ -102,7 +103,7 @@ class Swapper:
             return self._swap_by_link(file, path, expect)
         if self._are_locks_trusted(file, os.path.dirname(path)):
             self._keep_former(path)
-            file.rename_to(path)
+            file.rename_to(path, has_one_name=True)
             return True
         return self._swap_by_marker(file, path, expect)
 
@@ -139,7 +140,7 @@ class Swapper:
             if self.version(path) != expect:
                 return False
             self._keep_former(path)
-            file.rename_to(path)
+            file.rename_to(path, has_one_name=True)
         finally:
             with suppress(FileNotFoundError):
                 self._files.unlink(claim)

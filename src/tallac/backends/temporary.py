@@ -59,19 +59,19 @@ class TemporaryFile:
         """Make the bytes durable."""
         self._files.fdatasync(self._open_descriptor())
 
-    def rename_to(self, path: str) -> None:
+    def rename_to(self, path: str, *, has_one_name: bool = False) -> None:
         """Rename the file to its final name, replacing what has that name; this ends the temporary file.
 
-        On FAT a name leads to the file's place on the disk. Where a lost power brings the former name back, two files have one
-        place, and who repairs the disk empties the second; so that name goes for good first. Where it is then that the power
-        fails, neither name leads to the new bytes, which nobody relies on yet.
+        Where files have one name, as on FAT, a name leads to a place on the disk. Should a lost power bring the former name back,
+        two files have one place, and who repairs the disk empties the second; so that name goes for good first. Where the power
+        fails right then, no name leads to the new bytes, which nobody relies on yet.
         """
         if sys.platform == "win32":
             self._close()  # An open file can't be renamed there.
         former = self._named()
         self._files.rename(former, path)
         self._path = None
-        if os.path.dirname(former) != os.path.dirname(path):
+        if has_one_name and os.path.dirname(former) != os.path.dirname(path):
             self._files.sync_folder(os.path.dirname(former))
         self.sync_named()
         self._close()

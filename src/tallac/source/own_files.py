@@ -121,6 +121,24 @@ class OwnFiles:
         """Do as `recognise`, for any vault, whoever it belongs to."""
         return self._recognise(descriptor, filesystem, any_vault=True)
 
+    def find_at(self, name: bytes, directory: int, filesystem: FileSystem = REAL) -> OwnPlace | None:
+        """Return what a name in an open directory is, or leads to, of Tallac's own or of any vault; None also where nothing is."""
+        try:
+            found = SourceEntry.of(name, filesystem.lstat(name, directory))
+        except OSError:
+            return None  # Whoever is to write there says what is wrong.
+        place = self.find(found, directory, filesystem) or self.find_way(found)
+        if place is not None or not found.is_directory:
+            return place
+        try:
+            descriptor = filesystem.open(name, DIRECTORY_FLAGS, directory)
+        except OSError:
+            return None
+        try:
+            return self.recognise_any(descriptor, filesystem)
+        finally:
+            filesystem.close(descriptor)
+
     def find_above(self, path: bytes) -> OwnPlace | None:
         """Return the place that a local path is or lies in, as far as it is there; links are followed."""
         path = os.path.realpath(path)

@@ -23,7 +23,7 @@ from tallac.transfer.place import Found, Place, file_of, find, readable
 from tallac.transfer.report import CopyReport
 
 if TYPE_CHECKING:
-    from tallac.source import DirectoryStack
+    from tallac.source import DirectoryStack, OwnFiles
 
 # One entry's fault, and no reason to leave out the others.
 _IMPOSSIBLE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})
@@ -38,12 +38,12 @@ _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW
 
 
 def download(
-    reader: CapReader, place: Place, path: Path, report: CopyReport | None = None, *, replaces_existing: bool = True
+    reader: CapReader, place: Place, path: Path, own: OwnFiles, report: CopyReport | None = None, *, replaces_existing: bool = True
 ) -> int:
     """Write a file's content to a local path, completely or not at all, and return its length in bytes.
 
     A folder gets it under its own name. An existing file is replaced unless that is ruled out; a device or pipe is written to.
-    A symbolic link in the path is the user's own and is followed.
+    A symbolic link in the path is the user's own and is followed. What is Tallac's own, or in it, is not written to.
 
     Raises:
         EntryError: The place is no regular file.
@@ -60,14 +60,21 @@ def download(
         is_in_the_way = not replaces_existing and path.is_file()
     if is_in_the_way:
         raise DestinationError(f"{path}: exists already; choose another name, or replace it with --force")
-    length = _download_to(reader, found, path, report)
+    length = _download_to(reader, found, path, own, report)
     report.files += 1
     return length
 
 
-def _download_to(reader: CapReader, found: Found, path: Path, report: CopyReport) -> int:
+def _require_not_own(path: Path, own: OwnFiles) -> None:
+    place = own.find_above(os.fsencode(path))
+    if place is not None:
+        raise DestinationError(f"{path}: nothing is written here: it is {place.kind.value}, or is inside it")
+
+
+def _download_to(reader: CapReader, found: Found, path: Path, own: OwnFiles, report: CopyReport) -> int:
     cap = file_of(found)
     path = Path(os.path.realpath(path))
+    _require_not_own(path, own)
     with _named_errors(path):
         if path.is_dir():
             raise DestinationError(f"{path}: a folder is in the way; give a file's name")
@@ -82,13 +89,13 @@ def _download_to(reader: CapReader, found: Found, path: Path, report: CopyReport
 
 
 def copy_to_local(
-    reader: CapReader, sources: Sequence[Place], target: Path, *, recursive: bool, into: bool, report: CopyReport
+    reader: CapReader, sources: Sequence[Place], target: Path, own: OwnFiles, *, recursive: bool, into: bool, report: CopyReport
 ) -> None:
     """Copy files and, with `recursive`, directories to a local path.
 
     A file is copied to the target, or into it if it is a folder. A directory is copied into the target under its own name, as in
     Tahoe-LAFS, whether or not the target exists; the contents of one without a name, an alias's root or a bare cap, go into it.
-    What is damaged, or can't be created without privileges, is reported and left out.
+    What is damaged, can't be created without privileges, or would be written into what is Tallac's own is reported and left out.
 
     With `into`, the target is a folder, which is created if needed.
 
@@ -104,17 +111,18 @@ def copy_to_local(
     into = into or len(found) > 1 or found[0].is_directory or target.is_dir()
     if not into:
         report.notice(str(target))
-        _download_to(reader, found[0], target, report)
+        _download_to(reader, found[0], target, own, report)
         report.files += 1
         return
     from tallac.source import DirectoryStack  # lazy import: a listing does without it
 
+    _require_not_own(target, own)
     with _named_errors(target):
         target.mkdir(exist_ok=True)
         folder = os.open(target, _FOLDER_FLAGS)
         try:
             with DirectoryStack(folder) as stack:
-                copier = _Copier(reader, stack, report)
+                copier = _Copier(reader, stack, own, report)
                 for one in found:
                     copier.copy(target, one)
         finally:
@@ -143,8 +151,9 @@ class _Level(msgspec.Struct):
 class _Copier:
     """Copies entries into an open folder, by descriptor, so that no symbolic link that appears below is followed."""
 
-    def __init__(self, reader: CapReader, stack: DirectoryStack, report: CopyReport) -> None:
+    def __init__(self, reader: CapReader, stack: DirectoryStack, own: OwnFiles, report: CopyReport) -> None:
         self._reader = reader
+        self._own = own
         self._stack = stack
         self._report = report
         # A list in place of recursion, as directories may be deeper than Python's stack.
@@ -220,6 +229,10 @@ class _Copier:
         kind = entry.metadata.file_type
         if self._levels[-1].has_another(entry.name, folder):
             self._report.skip(str(place), "something of another name is there already, and this file system takes the two for one")
+            return
+        kept = self._own.find_at(entry.name, folder)
+        if kept is not None:
+            self._report.skip(str(place), f"{path} is {kept.kind.value}, and stays as it is")
             return
         if isinstance(cap, DirectoryReadCap):
             if entry.encoded in self._ancestors:

@@ -12,7 +12,7 @@ from tests.ticks import settle
 
 import tallac
 from tallac.app.operations.key_source import KeyLocation
-from tallac.errors import AuthorityError, EntryNotFoundError, SourceError, UsageError
+from tallac.errors import AuthorityError, DestinationError, EntryNotFoundError, SourceError, UsageError
 from tallac.gateway import GatewaySettings
 from tallac.look.criteria import Comparison, Criteria, SizeLimit
 from tallac.look.snapshot_filter import SnapshotFilter
@@ -282,3 +282,25 @@ def test_gateway(client: tallac.Client) -> None:
         client.gateway.serve(GatewaySettings(host="0.0.0.0"), pytest.fail)  # noqa: S104 - it is refused.
     with pytest.raises(EntryNotFoundError, match="no such entry"):
         client.gateway.webopen("tallac:nothing")
+
+
+def test_nothing_is_copied_over_keys_and_vaults(client: tallac.Client, tmp_path: Path) -> None:
+    """Neither a file nor a tree is written over a configuration, or into a vault; what else is in the tree comes."""
+    with tallac.Client(tallac.Folders.under(tmp_path / "second")) as second:
+        second.aliases.create("tallac")
+    configuration = tallac.Folders.under(tmp_path / "home").configuration / "tallac.json"
+    before, folder, other = configuration.read_bytes(), configuration.parent, tmp_path / "second" / "vault"
+    (tmp_path / "in").write_bytes(b"{}")
+    for name in (f"{folder.name}/{configuration.name}", "vault/header", "vault/packs/x", "letter"):
+        client.files.put_path(tmp_path / "in", f"tallac:t/{name}")
+    for path in (configuration, folder / "new", other / "header", other / "packs" / "new"):
+        with pytest.raises(DestinationError, match="nothing is written here: it is"):
+            client.files.download("tallac:t/letter", path)
+        with pytest.raises(DestinationError, match="nothing is written here: it is"):
+            client.files.cp(["tallac:t/letter"], str(path))
+    for place in (folder.parent, other.parent):
+        report = client.files.cp([f"tallac:t/{name}" for name in (folder.name, "vault", "letter")], str(place), recursive=True)
+        assert not report.is_complete
+        assert (place / "letter").read_bytes() == b"{}"
+    assert configuration.read_bytes() == before
+    assert (other / "header").read_bytes() == (other / "header.copy").read_bytes()

@@ -11,6 +11,7 @@ import pytest
 from tallac.caps import DirectoryWriteCap, ImmutableFile, LiteralFile, MutableDirectoryWrite
 from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError, EntryError, EntryExistsError, EntryNotFoundError, SourceError, StoreFullError
+from tallac.source import NOTHING_OWN
 from tallac.testing.memory_grid import MemoryGrid
 from tallac.transfer import CopyReport, Place, copy_to_grid, copy_to_local, download, find, find_strongest, get_file, list_directory
 
@@ -48,7 +49,7 @@ def upload(grid: MemoryGrid, target: Place, *sources: Path | Place, recursive: b
 def fetch(grid: MemoryGrid, target: Path, *sources: Place, recursive: bool = True, into: bool = False) -> CopyReport:
     """Copy from the grid."""
     report = CopyReport()
-    copy_to_local(grid, sources, target, recursive=recursive, into=into, report=report)
+    copy_to_local(grid, sources, target, NOTHING_OWN, recursive=recursive, into=into, report=report)
     return report
 
 
@@ -223,7 +224,7 @@ def test_download_replaces_a_whole_file(grid: MemoryGrid, place: PlaceMaker, put
     put("file", b"new")
     (tmp_path / "real").write_bytes(b"old")
     (tmp_path / "link").symlink_to("real")
-    assert download(grid, place("file"), tmp_path / "link") == 3
+    assert download(grid, place("file"), tmp_path / "link", NOTHING_OWN) == 3
     assert (tmp_path / "real").read_bytes() == b"new"
     assert (tmp_path / "link").is_symlink()
 
@@ -242,13 +243,13 @@ def test_a_lost_file_is_never_half_there(grid: MemoryGrid, place: PlaceMaker, sn
 def test_download_into_a_device(grid: MemoryGrid, place: PlaceMaker, put: Put, tmp_path: Path) -> None:
     """A device is written to and stays one."""
     put("file", b"new")
-    assert download(grid, place("file"), Path("/dev/null")) == 3
+    assert download(grid, place("file"), Path("/dev/null"), NOTHING_OWN) == 3
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     (tmp_path / "folder" / "file").mkdir(parents=True)
     with pytest.raises(DestinationError, match="folder is in the way"):
-        download(grid, place("file"), tmp_path / "folder")
+        download(grid, place("file"), tmp_path / "folder", NOTHING_OWN)
     with pytest.raises(DestinationError, match="nowhere"):
-        download(grid, place("file"), tmp_path / "nowhere" / "file")
+        download(grid, place("file"), tmp_path / "nowhere" / "file", NOTHING_OWN)
 
 
 def test_links_on_disk_lead_nowhere(grid: MemoryGrid, place: PlaceMaker, put: Put, tmp_path: Path) -> None:

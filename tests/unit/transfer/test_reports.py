@@ -8,6 +8,7 @@ import pytest
 
 from tallac.dag import Metadata
 from tallac.errors import FencedError
+from tallac.source import NOTHING_OWN
 from tallac.testing.memory_grid import MemoryGrid
 from tallac.transfer import CopyReport, Place, copy_to_grid, copy_to_local, download, get_file, list_directory, put_file
 
@@ -42,7 +43,7 @@ def copy_up(grid: MemoryGrid, target: Place, source: Path) -> CopyReport:
 def copy_down(grid: MemoryGrid, source: Place, target: Path) -> CopyReport:
     """Copy from the grid."""
     report = CopyReport()
-    copy_to_local(grid, [source], target, recursive=True, into=False, report=report)
+    copy_to_local(grid, [source], target, NOTHING_OWN, recursive=True, into=False, report=report)
     return report
 
 
@@ -93,7 +94,7 @@ def test_how_far_a_copy_is(grid: MemoryGrid, place: PlaceMaker, put: Put, tmp_pa
     report = CopyReport()
     seen: list[tuple[int, int]] = []
     report.progress = lambda report: seen.append((report.bytes, report.bytes_expected))
-    download(grid, place("file"), tmp_path / "file", report)
+    download(grid, place("file"), tmp_path / "file", NOTHING_OWN, report)
     assert seen == [(1 << 20, 3_000_000), (2 << 20, 3_000_000), (3_000_000, 3_000_000)]
     assert (report.files, report.bytes) == (1, 3_000_000)
     assert copy_up(grid, place("copy"), tmp_path / "file").bytes_expected == 3_000_000

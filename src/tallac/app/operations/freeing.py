@@ -31,7 +31,7 @@ from tallac.transfer import Place, entries_of, find_writable, strongest_cap
 
 
 class GivenUp(msgspec.Struct, frozen=True):
-    """What a place leads to that can be given up.
+    """The directories and files at and below a place that can be given up.
 
     Attributes:
         directories: Mutable directories, each before those that it leads to first.

@@ -190,7 +190,7 @@ def _count_below(grid: Grid, top: Entry) -> int:
 
 
 def _described(given_up: GivenUp, snapshots: int) -> str:
-    """Say what will be emptied, and for whom."""
+    """Return in words what will be emptied, and for whom."""
     parts = []
     if given_up.directories:
         parts.append(pluralize(len(given_up.directories), "directory"))

@@ -77,7 +77,7 @@ class Files:
     def download(self, place: str, path: str | Path, report: CopyReport | None = None, *, replaces_existing: bool = True) -> int:
         """Write a file's content to a local path, or into a folder under its own name, complete or not at all."""
         grid, located = self._workspace.resolve(place)
-        return download(grid, located, Path(path), report, replaces_existing=replaces_existing)
+        return download(grid, located, Path(path), self._workspace.own_files(None), report, replaces_existing=replaces_existing)
 
     def put(
         self,
@@ -123,7 +123,8 @@ class Files:
             )
         else:
             grid, places = self._places(sources)
-            copy_to_local(grid, places, Path(target), recursive=recursive, into=into, report=report)
+            own = self._workspace.own_files(None)
+            copy_to_local(grid, places, Path(target), own, recursive=recursive, into=into, report=report)
         return report
 
     def mv(self, source: str, target: str, *, force: bool = False) -> Place:

@@ -7,7 +7,7 @@ import os
 from tallac.dag import join_path
 from tallac.restore.filesystem import DestinationSystem
 from tallac.restore.report import Tally
-from tallac.source import DIRECTORY_FLAGS, OwnFiles, OwnPlace, SourceEntry
+from tallac.source import OwnFiles, SourceEntry
 
 
 class OwnGuard:
@@ -22,9 +22,7 @@ class OwnGuard:
 
     def holds(self, found: SourceEntry, directory: int) -> bool:
         """Whether a name in an open directory is, or leads to, what is Tallac's own: nothing in it may change."""
-        place = self._own.find(found, directory, self._system) or self._own.find_way(found)
-        if place is None and found.is_directory:
-            place = self._recognise(found.name, directory)
+        place = self._own.find_at(found.name, directory, self._system)
         if place is None:
             return False
         path = join_path(_path_of(directory), found.name)
@@ -32,16 +30,6 @@ class OwnGuard:
             self._reported.add(path)
             self._tally.protect(path, place.kind.value)
         return True
-
-    def _recognise(self, name: bytes, directory: int) -> OwnPlace | None:
-        try:
-            descriptor = self._system.open(name, DIRECTORY_FLAGS, directory)
-        except OSError:
-            return None  # Whoever is to enter it says what is wrong.
-        try:
-            return self._own.recognise_any(descriptor, self._system)
-        finally:
-            self._system.close(descriptor)
 
 
 def _path_of(directory: int) -> bytes:
