@@ -82,12 +82,10 @@ def order_of(calls: list[FileCall], folder: Path) -> list[str]:
 
 
 def test_a_put_is_durable_before_it_returns(tmp_path: Path) -> None:
-    """Bytes are synced before they get their name, and the folder after it; so is a new folder's name.
-
-    The former name goes for good before the new one counts, unless it is known that a file can have two.
-    """
+    """Bytes are synced before they get their name, and the folder after it; so is a new folder's name."""
     files = RecordingFileCalls()
     LocalBackend(tmp_path, files=files).put("slots/a", b"content")
+    # The second sync of the upper folder: nobody knows yet that a file can have two names here.
     assert order_of(files.changes, tmp_path) == [
         "mkdir slots",
         "sync_folder .",
