@@ -43,6 +43,7 @@ PARTS = {
         "docs/guide/forget",
         "docs/guide/keeping",
         "docs/guide/object-stores",
+        "docs/guide/costs",
         "docs/guide/etc",
         "docs/guide/sharing",
         "docs/guide/keys",

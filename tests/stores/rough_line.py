@@ -46,6 +46,7 @@ class RoughLine:
 
     Attributes:
         most: How many requests the other server had to answer at a time, but for those about sessions.
+        received: Bytes of content in all answers of the other server.
     """
 
     def __init__(self, target: str, plan: Plan) -> None:
@@ -56,6 +57,7 @@ class RoughLine:
         self.requests: list[str] = []
         self.is_over = threading.Event()
         self.most = 0
+        self.received = 0
         self._counting = threading.Lock()
         self._under_way = 0
         line = self
@@ -106,6 +108,7 @@ class RoughLine:
                 del handler.headers[name]
         with self._counted(handler.path):
             status, headers, content = self._ask(handler, host, port, body)
+            self.received += len(content) if handler.command == "GET" else 0
         if fate is Fate.TWICE:
             status, headers, content = self._ask(handler, host, port, body)
         if fate is Fate.LOST_ANSWER:
