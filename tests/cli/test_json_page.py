@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from tallac.backends.store_cache import StoreCache, cache_path
 from tallac.cli.group import group
 
 if TYPE_CHECKING:
@@ -205,6 +206,9 @@ def _names(run: Session, target: str) -> list[str]:
 
 def _look(run: Session, folder: Path, tmp_path: Path) -> None:
     first, *_, last = _names(run, "tallac:")
+    kept = StoreCache(cache_path(run.tallac.home / "cache", "s3://bucket/vault"), "s3://bucket/vault", 1_000_000)
+    kept.put(bytes(16), b"a directory", b"")
+    kept.close()
     for command in (
         ("ls", "tallac:Latest"),
         ("find", "tallac:", "*"),
@@ -224,6 +228,9 @@ def _look(run: Session, folder: Path, tmp_path: Path) -> None:
         ("deep-check", "tallac:"),
         ("scrub", "tallac:"),
         ("check-store", tmp_path / "store"),
+        ("cache",),
+        ("cache", "limit", "1M"),
+        ("cache", "clear"),
     ):
         run(*command)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.places import InBucket, InMemory, Place
+from tests.remembering import KeptStates, remembering
 from tests.torture import scaled
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, MutableDirectoryWrite, parse
@@ -58,6 +59,7 @@ class World:
     def __init__(self, seed: int, folder: Path, make_place: type[Place] = InMemory) -> None:
         self.place = make_place()
         self.backend = self.place.straight
+        self.memories: dict[str, KeptStates] = {}
         self.schedule = Schedule(seed, switch_rate=random.Random(seed).choice([0.05, 0.3, 0.8]))
         self.random = random.Random(seed + 1)
         self.seed = seed
@@ -79,10 +81,16 @@ class World:
         randomness = SeededRandomness(self.seed * 100 + 50)
         return open_vault(self.backend, self.key, state=self.folder / client, clock=FakeClock(), randomness=randomness)
 
-    def connect(self) -> Backend:
-        """Return the store as one client sees it; in every second world it caches answers."""
+    def connect(self, client: str) -> Backend:
+        """Return the store as one client sees it; in two worlds of three it caches answers, or remembers and lists states."""
         scheduled = self.place.scheduled(self.schedule)
-        return CachingBackend(scheduled, self.backend) if self.seed % 2 else scheduled
+        match self.seed % 3:
+            case 0:
+                return scheduled
+            case 1:
+                return CachingBackend(scheduled, self.backend)
+        memory = self.memories.setdefault(client, KeptStates())
+        return remembering(scheduled, self.backend, memory, pause=self.schedule.pause, seed=self.seed)
 
     def clock(self, client: str) -> FakeClock:
         """Return a client's clock, which may be days off."""
@@ -91,7 +99,7 @@ class World:
 
     def open(self, client: str) -> Vault:
         """Open as one of the clients."""
-        backend = self.connect()
+        backend = self.connect(client)
         clock = self.clock(client)
         randomness = SeededRandomness(self.seed * 100 + len(client))
         return open_vault(backend, self.key, state=self.folder / client, clock=clock, randomness=randomness)
@@ -153,7 +161,7 @@ class World:
 
         def work() -> None:
             for number in range(rounds):
-                backend = self.connect()
+                backend = self.connect(client)
                 clock = self.clock(client)
                 options = PruneOptions(unused_max=self.random.choice([0, 0.05, 0.5]), fence_after_seconds=0.2)
                 state = self.folder / f"{client}-{number % 2}"

@@ -13,6 +13,7 @@ from tallac.app.workspace import Workspace
 if TYPE_CHECKING:
     from tallac.app.operations.aliases import Aliases
     from tallac.app.operations.backup import Backups
+    from tallac.app.operations.caches import VaultCaches
     from tallac.app.operations.gateway import GatewayRunner
     from tallac.app.operations.inspect import Inspector
     from tallac.app.operations.job_runner import JobRunner
@@ -53,6 +54,7 @@ class Client:
         limit_upload: int | None = None,
         limit_download: int | None = None,
         connections: int | None = None,
+        cache_size: int | None = None,
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
@@ -71,6 +73,7 @@ class Client:
             limit_upload: Bytes a second to such a store; None for what is remembered with the vault, 0 for no limit.
             limit_download: Bytes a second from it; likewise.
             connections: Requests to it at a time; likewise.
+            cache_size: How many bytes the cache of a distant vault may take; 0 for none, None for what the configuration says.
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
@@ -86,6 +89,7 @@ class Client:
             limit_upload=limit_upload,
             limit_download=limit_download,
             connections=connections,
+            cache_size=cache_size,
             node_directory=node_directory,
             node_url=node_url,
         )
@@ -160,6 +164,13 @@ class Client:
         from tallac.app.operations.keys import Keys  # lazy import: see above
 
         return Keys(self.workspace, self._warn)
+
+    @cached_property
+    def caches(self) -> VaultCaches:
+        """Shows and clears what is kept of distant vaults."""
+        from tallac.app.operations.caches import VaultCaches  # lazy import: see above
+
+        return VaultCaches(self.workspace)
 
     @cached_property
     def gateway(self) -> GatewayRunner:

@@ -27,6 +27,7 @@ from tallac.transfer import Place
 
 if TYPE_CHECKING:
     from tallac.app.locations.backends import Backends
+    from tallac.app.locations.caches import Caches
     from tallac.source import OwnFiles
     from tallac.vault.format.header import Header
 
@@ -70,11 +71,27 @@ class Workspace:
         """Makes what a vault is in."""
         from tallac.app.locations.backends import Backends  # lazy import: a Tahoe-LAFS grid does without it
 
-        return Backends(self.folders.state, self._options)
+        return Backends(self.folders.state, lambda: self.caches, self._options)
+
+    @cached_property
+    def caches(self) -> Caches:
+        """The caches of distant vaults."""
+        from tallac.app.locations.caches import Caches  # lazy import: a vault in a folder does without it
+
+        def size_max() -> int | None:
+            configured = self.file.read().cache_size
+            given = self._options.cache_size
+            return given if given is not None else configured if isinstance(configured, int) else None
+
+        return Caches(self.folders.caches, size_max)
 
     def traffic(self) -> TrafficCount | None:
         """Return what was sent to stores over lines by now, and received; None where nothing was."""
         return self.backends.traffic() if "backends" in vars(self) else None
+
+    def cache_warnings(self) -> list[str]:
+        """Return what was wrong with the caches of distant vaults, a sentence for each that was."""
+        return self.caches.warnings() if "caches" in vars(self) else []
 
     @property
     def configuration_path(self) -> Path:
@@ -92,6 +109,8 @@ class Workspace:
         self.nodes.close()
         if "backends" in vars(self):
             self.backends.close()
+        if "caches" in vars(self):
+            self.caches.close_all()
 
     def resolve(self, text: str) -> tuple[Grid, Place]:
         """Return the grid that a path names, written as `parse_grid_path` reads it, and where on it the path leads.

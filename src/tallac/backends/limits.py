@@ -12,7 +12,7 @@ import struct
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ import msgspec
 from tallac.backends.spooled_upload import SpooledUpload, read_spooled
 from tallac.errors import StoreError
 from tallac.file_calls import REAL
-from tallac.interfaces import Buffer, Expect, Item, RereadingBackend, Version
+from tallac.interfaces import Buffer, Expect, Item, ListedObject, ListsVersions, RereadingBackend, Version
 from tallac.local_files import locked
 
 if TYPE_CHECKING:
@@ -234,6 +234,13 @@ class LimitedBackend:
     def list(self, prefix: str) -> Iterator[Item]:
         with self._limits.request():
             return self.inner.list(prefix)
+
+    def list_versions(self) -> Sequence[ListedObject] | None:
+        """See `ListsVersions`."""
+        if not isinstance(self.inner, ListsVersions):
+            return None
+        with self._limits.request():
+            return self.inner.list_versions()
 
     def location(self) -> str:
         return self.inner.location()

@@ -8,7 +8,7 @@ state is first swapped for a *tombstone*, which counts as absence everywhere, so
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from tallac.backends.names import check_name, check_prefix
@@ -17,7 +17,7 @@ from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings
 from tallac.backends.spooled_upload import SpooledUpload, read_spooled
 from tallac.backends.traffic import Traffic
 from tallac.errors import ConflictError, ObjectNotFoundError
-from tallac.interfaces import Buffer, Expect, Item, Version
+from tallac.interfaces import Buffer, Expect, Item, ListedObject, Version
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -166,16 +166,24 @@ class ObjectStoreBackend:
 
     def list(self, prefix: str) -> Iterator[Item]:
         check_prefix(prefix)
+        return iter([found.item for found in self._list(prefix)])
+
+    def list_versions(self) -> Sequence[ListedObject]:
+        """See `tallac.interfaces.ListsVersions`. Google's listings tell no generations: there, each is unknown."""
+        return self._list("")
+
+    def _list(self, prefix: str) -> Sequence[ListedObject]:
         # Stores list below whole segments only, in any order.
         folder = prefix.rpartition("/")[0]
         above = f"{self._settings.prefix}/" if self._settings.prefix else ""
-        found: list[Item] = []
-        for item in self.calls.list((above + folder).rstrip("/")):
-            name = item.name.removeprefix(above)
-            if not name.startswith(prefix) or (item.size == TOMBSTONE_SIZE and self._is_deleted(item.name)):
+        found = []
+        for listed in self.calls.list((above + folder).rstrip("/")):
+            name = listed.path.removeprefix(above)
+            if not name.startswith(prefix) or (listed.size == TOMBSTONE_SIZE and self._is_deleted(listed.path)):
                 continue
-            found.append(Item(name, item.size))
-        return iter(found)
+            tag = "" if self._settings.kind == GOOGLE else listed.e_tag
+            found.append(ListedObject(Item(name, listed.size), tag.encode("utf-8", "surrogateescape")))
+        return found
 
     def _is_deleted(self, path: str) -> bool:
         try:

@@ -15,7 +15,7 @@ from tallac.backends.object_store_errors import OutOfRangeError, store_error
 from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings, open_store
 from tallac.backends.traffic import Traffic
 from tallac.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
-from tallac.interfaces import Buffer, Item
+from tallac.interfaces import Buffer
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -38,6 +38,20 @@ class Stored(NamedTuple):
 
     content: bytes
     tag: str
+
+
+class Listed(NamedTuple):
+    """An object in a listing.
+
+    Attributes:
+        path: Its whole name in the bucket.
+        size: Its length in bytes.
+        e_tag: Its ETag; "" where the store does not tell.
+    """
+
+    path: str
+    size: int
+    e_tag: str
 
 
 class StoreCalls:
@@ -151,15 +165,15 @@ class StoreCalls:
             raise StoreError(f"{self.settings.where}: the store gives objects no ETag, so changes can't be told apart")
         return tag
 
-    def list(self, folder: str) -> list[Item]:
+    def list(self, folder: str) -> list[Listed]:
         """List all objects whose names begin with a folder and a slash; "" for all. Complete, in no order."""
         import obstore  # lazy import: see `open_store`
 
-        found: list[Item] = []
+        found: list[Listed] = []
         with self._errors("", requests=0):
             try:
                 for chunk in obstore.list(self._store(self._read_timeout), folder or None, chunk_size=LIST_PAGE):
-                    found.extend(Item(entry["path"], entry["size"]) for entry in chunk)
+                    found.extend(Listed(entry["path"], entry["size"], entry["e_tag"] or "") for entry in chunk)
             finally:
                 self._traffic.add(requests=len(found) // LIST_PAGE + 1)
         return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Protocol, TypeVar
 
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.patience import Patience
 from tallac.backends.spooled_upload import SpooledUpload, read_spooled
 from tallac.errors import ConflictError
-from tallac.interfaces import Backend, Buffer, Expect, Item, RereadingBackend, Version
+from tallac.interfaces import Backend, Buffer, Expect, Item, ListedObject, ListsVersions, RereadingBackend, Version
 
 T = TypeVar("T")
 
@@ -109,6 +109,11 @@ class RetryingBackend:
 
     def list(self, prefix: str) -> Iterator[Item]:
         return self._insist(lambda: self.inner.list(prefix))
+
+    def list_versions(self) -> Sequence[ListedObject] | None:
+        """See `ListsVersions`."""
+        inner = self.inner
+        return self._insist(inner.list_versions) if isinstance(inner, ListsVersions) else None
 
     def location(self) -> str:
         return self.inner.location()

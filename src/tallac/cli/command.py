@@ -118,10 +118,12 @@ class TallacCommand(click.Command):
         write_examples(formatter, self.examples)
 
 
-def _tell_traffic(output: Output) -> None:
-    """Report how much a store over a line was asked, where details are wanted."""
+def _tell_traffic(output: Output, client: Client) -> None:
+    """Report how much a store over a line was asked, and what was wrong with its cache, where details are wanted."""
     traffic = output.traffic()
     if output.is_verbose and traffic is not None:
+        for warning in client.workspace.cache_warnings():
+            say(f"{warning}; the store was asked instead")
         from tallac.cli.output.display import show_size  # lazy import: few commands need it here
 
         sent, received = show_size(traffic.sent), show_size(traffic.received)
@@ -159,6 +161,7 @@ def define(
             settings = click.get_current_context().ensure_object(Settings)
             with _running(settings) as context:
                 status = function(context, **values)
+                context.output.end()
                 context.output.flush()
                 return status
 
@@ -194,11 +197,14 @@ def _running(settings: Settings) -> Iterator[CommandContext]:
         limit_upload=settings.limit_upload,
         limit_download=settings.limit_download,
         connections=settings.connections,
+        cache_size=settings.cache_size,
         node_directory=settings.node_directory,
         node_url=settings.node_url,
         standard_input=standard_input,
         warn=output.warn,
     ) as client:
         output.traffic = client.workspace.traffic
-        yield CommandContext(client, output, standard_input)
-        _tell_traffic(output)
+        try:
+            yield CommandContext(client, output, standard_input)
+        finally:
+            _tell_traffic(output, client)

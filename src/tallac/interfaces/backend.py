@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -188,4 +188,67 @@ class HighLatencyBackend(Protocol):
         That state is no older than any other answer of this backend on a name with the same first part. It serves a
         compare-and-swap, which will detect a stale one.
         """
+        ...
+
+
+class ListedObject(NamedTuple):
+    """One object in a listing that tells versions.
+
+    Attributes:
+        item: Its name and size.
+        version: What `get_versioned` would give with it.
+    """
+
+    item: Item
+    version: Version
+
+
+@runtime_checkable
+class ListsVersions(Protocol):
+    """A backend whose store may tell the versions of objects in listings."""
+
+    def list_versions(self) -> Sequence[ListedObject] | None:
+        """List all objects; None where the store tells no versions. Raises rather than returning an incomplete list."""
+        ...
+
+
+@runtime_checkable
+class RemembersStates(Protocol):
+    """A backend that remembers the mutable objects that it has seen, and can list what there is with the versions of all."""
+
+    def remembered(self, name: str) -> tuple[bytes, Version] | None:
+        """Return the last state of an object that this process has seen; None where it has seen none.
+
+        It serves a compare-and-swap, which will detect a stale one.
+        """
+        ...
+
+    def look(self) -> None:
+        """List the store once. From then on, in this thread, `get_versioned` and `list` answer as of now, until `look_away`.
+
+        What the listing does not tell is asked for. Where the store's listings tell no versions, nothing is done.
+
+        Raises:
+            VaultNotFoundError: The vault that was here is not, or another one has taken its place.
+        """
+        ...
+
+    def look_away(self) -> None:
+        """Ask the store again for what is read. Does nothing the second time."""
+        ...
+
+
+class ObjectCache(Protocol):
+    """Keeps stored objects on this machine, for as long as there is room. Thread-safe; it may lose any of them at any time."""
+
+    def get(self, stored_hash: bytes) -> tuple[bytes, bytes] | None:
+        """Return an object as it is stored, content and links, which the caller verifies; None where it is not here."""
+        ...
+
+    def put(self, stored_hash: bytes, content: bytes, links: bytes) -> None:
+        """Keep an object that was verified."""
+        ...
+
+    def drop(self, stored_hash: bytes) -> None:
+        """Throw away an object that was found to be damaged."""
         ...

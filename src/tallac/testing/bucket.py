@@ -10,12 +10,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tallac.backends.object_store import ObjectStoreBackend
-from tallac.backends.object_store_calls import StoreCalls, Stored
+from tallac.backends.object_store_calls import Listed, StoreCalls, Stored
 from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.backends.patience import Patience
 from tallac.backends.retrying import RetryingBackend
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreFullError, StorePermissionError, StoreUnavailableError
-from tallac.interfaces import Buffer, Item
+from tallac.interfaces import Buffer
 from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.schedule import Schedule
 
@@ -107,11 +107,11 @@ class Bucket:
                 raise ObjectNotFoundError(f"{SETTINGS.where} has no object {name}")
             return self._objects[name]
 
-    def list(self, folder: str) -> list[Item]:
+    def list(self, folder: str) -> list[Listed]:
         """Carry out a listing."""
         with self._lock:
             names = [name for name in self._objects if not folder or name.startswith(f"{folder}/")]
-            return [Item(name, len(self._objects[name])) for name in names]
+            return [Listed(name, len(self._objects[name]), _tag(self._objects[name])) for name in names]
 
     def delete(self, name: str) -> None:
         """Carry out a delete."""
@@ -141,7 +141,7 @@ class _Calls(StoreCalls):
     def tag(self, name: str) -> str:
         return _tag(self._line.send(Request("HEAD", name), lambda: self._bucket.get(name)))
 
-    def list(self, folder: str) -> list[Item]:
+    def list(self, folder: str) -> list[Listed]:
         return self._line.send(Request("LIST", folder), lambda: self._bucket.list(folder))
 
     def delete(self, name: str) -> None:

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from tallac.errors import AuthorityError
-from tallac.interfaces import Backend, Clock, Randomness
+from tallac.interfaces import Backend, Clock, ObjectCache, Randomness
 from tallac.vault.format.header import Header, prove
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.format.structure import Structure
-from tallac.vault.index.index import VaultIndex
+from tallac.vault.index.index import LoadedWhenAsked, VaultIndex
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.own_packs import OwnPacks
 from tallac.vault.local_state import open_state_folder, remember_header
@@ -39,6 +39,7 @@ class VaultComponents:
         clock: Clock,
         randomness: Randomness,
         client: Callable[[], str] = lambda: "",
+        cache: ObjectCache | None = None,
     ) -> None:
         """Wire a vault together, once the key has proved itself. Local state is read at once, the vault as it is needed.
 
@@ -77,13 +78,19 @@ class VaultComponents:
             self.roots = Roots(Register(backend, "roots", self.keeper_key.roots, structure, self.memory, randomness))
         self.own_packs = OwnPacks(self.state.folder)
         self.own_sessions = OwnSessions(self.state.folder, clock, is_kept=not self.state.is_temporary)
-        self.reader = ObjectReader(backend, locator, self.index)
+        self.cache = cache
+        self.reader = ObjectReader(backend, locator, self.index if cache is None else LoadedWhenAsked(self.index), cache=cache)
 
     def reader_with_index(self) -> ObjectReader:
-        """Return the reader; the index is loaded first if nobody has."""
+        """Return the reader; the index is loaded first if nobody has, but where the reader may do without it."""
+        if self.cache is None:
+            self.load_index()
+        return self.reader
+
+    def load_index(self) -> None:
+        """Load the index if nobody has."""
         if not self.index.is_loaded:
             self.index.refresh()
-        return self.reader
 
     def fit_reserve(self) -> None:
         """Bring the reserve to the size that the vault asks for, as far as there is room."""

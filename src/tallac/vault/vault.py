@@ -35,6 +35,7 @@ from tallac.interfaces import (
     FileContent,
     FileReader,
     HighLatencyBackend,
+    ObjectCache,
     Randomness,
     StoredPart,
     WorkerRecipe,
@@ -99,6 +100,7 @@ def open_vault(
     clock: Clock | None = None,
     randomness: Randomness = os.urandom,
     client: Callable[[], str] = lambda: "",
+    cache: ObjectCache | None = None,
 ) -> Vault:
     """Open a vault with one of its keys, once the key has proved that it is one.
 
@@ -111,13 +113,14 @@ def open_vault(
         clock: The time; a test bends it.
         randomness: Likewise.
         client: Gives what people call this machine: who waits for its sessions sees it.
+        cache: Keeps directories, and lists of large files, on this machine; checks do without.
 
     Raises:
         VaultNotFoundError, UnsupportedFormatError, CorruptObjectError: There is no vault that this Tallac can use.
         AuthorityError: The key is none of this vault's; nothing was remembered.
     """
     header = header or read_header(backend)
-    return Vault(VaultComponents(backend, header, key, state, clock or SystemClock(), randomness, client))
+    return Vault(VaultComponents(backend, header, key, state, clock or SystemClock(), randomness, client, cache))
 
 
 class Vault:
@@ -154,7 +157,7 @@ class Vault:
         if isinstance(components.backend, HighLatencyBackend):
             return None
         # It reads the index for the first time, if nobody has.
-        components.reader_with_index()
+        components.load_index()
         index = components.index
         recipe = VaultReaderRecipe(
             components.backend, components.locator.secret, index.run_paths(), index.absent_packs, index.pending
@@ -232,6 +235,7 @@ class Vault:
             session = VaultSession(components, key, registered)
             try:
                 with heartbeat(registered):
+                    session.look()
                     yield session
                     session.confirm()
             except BaseException:
@@ -242,6 +246,7 @@ class Vault:
                 raise
             finally:
                 components.index.pending = NO_PENDING_DELETIONS
+                session.look_away()
             if not session.is_kept:
                 registered.end()
             components.own_sessions.forget(path)

@@ -35,6 +35,7 @@ def client(tmp_path: Path) -> Iterator[tallac.Client]:
 SERVICES = {
     "aliases",
     "backups",
+    "caches",
     "files",
     "gateway",
     "inspect",

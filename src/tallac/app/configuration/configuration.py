@@ -97,12 +97,14 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         aliases: By their name, without the colon.
         unfinished: Vault keys, by location, of vaults that are being made: written before the vault, so that a run that is
             killed in between can be taken up again.
+        cache_size: How many bytes the cache of each distant vault may take; UNSET for the default.
     """
 
     format: int = FORMAT
     grids: dict[str, KnownGrid] = {}
     aliases: dict[str, Alias] = {}
     unfinished: dict[str, str] = {}
+    cache_size: int | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         """Show counts; the rest is secret."""

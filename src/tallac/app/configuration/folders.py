@@ -25,12 +25,19 @@ class Folders(msgspec.Struct, frozen=True):
         state: Whatever can be made again: local indexes, the source database, the memory of rollbacks.
         vault: Where the first backup makes a vault, if nobody said otherwise.
         system: Where the machine's own jobs are, which root runs; None for any other user.
+        cache: What was read from distant stores, which may be deleted at any time; None for a folder in `state`.
     """
 
     configuration: Path
     state: Path
     vault: Path
     system: Path | None = None
+    cache: Path | None = None
+
+    @property
+    def caches(self) -> Path:
+        """The folder of the caches of distant stores."""
+        return self.state / "cache" if self.cache is None else self.cache
 
     @property
     def job_files(self) -> tuple[Path, ...]:
@@ -62,6 +69,7 @@ class Folders(msgspec.Struct, frozen=True):
                 state=platformdirs.user_state_path("tallac"),
                 vault=platformdirs.user_data_path("tallac") / "vault",
                 system=SYSTEM_CONFIGURATION if os.name == "posix" and os.geteuid() == 0 else None,
+                cache=platformdirs.user_cache_path("tallac"),
             )
         except RuntimeError as error:
             raise LocalStateError(
@@ -70,9 +78,9 @@ class Folders(msgspec.Struct, frozen=True):
 
     @classmethod
     def under(cls, home: Path) -> Folders:
-        """Return all three below one folder."""
+        """Return all of them below one folder."""
         home = Path(os.path.abspath(home))
-        return cls(home / "config", home / "state", home / "vault")
+        return cls(home / "config", home / "state", home / "vault", cache=home / "cache")
 
 
 def host_name(environment: Mapping[str, str] = os.environ) -> str:

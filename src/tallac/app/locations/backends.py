@@ -10,9 +10,10 @@ from tallac.app.locations.grid_options import GridOptions
 from tallac.app.locations.tahoe_urls import backend_of, is_tahoe_vault
 from tallac.app.locations.urls import folder_of_url, has_strange_files, is_folder_url, is_store
 from tallac.errors import UsageError
-from tallac.interfaces import Backend, TrafficCount
+from tallac.interfaces import Backend, ObjectCache, TrafficCount
 
 if TYPE_CHECKING:
+    from tallac.app.locations.caches import Caches
     from tallac.app.locations.distant_store import DistantStore
     from tallac.backends.local import LocalBackend
     from tallac.backends.probe import Probe
@@ -22,9 +23,24 @@ if TYPE_CHECKING:
 class Backends:
     """Makes the backends that a command uses; those over a line are made once, and know what they have sent. Not thread-safe."""
 
-    def __init__(self, state: Path, options: GridOptions | None = None, *, notify: Callable[[str], None] | None = None) -> None:
-        """Make none yet. The options are those of the command; `notify` is that of `DistantStore`."""
+    def __init__(
+        self,
+        state: Path,
+        caches: Callable[[], Caches],
+        options: GridOptions | None = None,
+        *,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        """Make none yet.
+
+        Args:
+            state: The folder of local state.
+            caches: Gives the caches of distant stores.
+            options: Those of the command.
+            notify: As for `DistantStore`.
+        """
         self._state = state
+        self._caches = caches
         self._options = options or GridOptions()
         self._notify = notify
         self._stores: dict[str, DistantStore] = {}
@@ -68,6 +84,14 @@ class Backends:
 
         return self._store_at(url).probe() if is_store(url) else Probe(self.create(url)[0])
 
+    def remembered_header(self, url: str) -> bytes | None:
+        """Return the header of the vault at a location, as it was seen last from here; None where nothing is known of it."""
+        return self._store_at(url).remembered_header() if is_store(url) else None
+
+    def cache(self, url: str) -> ObjectCache | None:
+        """Return what keeps objects of the vault at a location on this machine; None where nothing does."""
+        return self._caches().at(url) if is_store(url) else None
+
     def traffic(self) -> TrafficCount | None:
         """Return what was sent and received over lines by now; None where nothing was."""
         return None if self._traffic is None else self._traffic.total()
@@ -91,6 +115,7 @@ class Backends:
                 url,
                 self._state,
                 self._traffic,
+                self._caches().at(url),
                 retry_seconds=options.retry_seconds,
                 limits=Limits(options.limit_upload, options.limit_download, options.connections),
                 notify=self._notify,

@@ -16,8 +16,10 @@ from tallac.backends.pack_parts import PackParts
 from tallac.backends.patience import Patience
 from tallac.backends.probe import Probe
 from tallac.backends.read_ahead import ReadAheadBackend
+from tallac.backends.remembering import RememberingBackend
 from tallac.backends.retrying import RetryingBackend, WholeObjectBackend
 from tallac.backends.sftp import SftpBackend
+from tallac.backends.store_cache import StoreCache
 from tallac.backends.traffic import Traffic
 from tallac.errors import StorePermissionError
 from tallac.interfaces import Backend
@@ -41,6 +43,7 @@ class DistantStore:
         url: str,
         state: Path,
         traffic: Traffic,
+        cache: StoreCache,
         *,
         retry_seconds: float | None = None,
         limits: Limits = NO_LIMITS,
@@ -52,6 +55,7 @@ class DistantStore:
             url: The location.
             state: The folder of local state, which says when a store was probed.
             traffic: What requests are added to.
+            cache: Keeps what was read.
             retry_seconds: How long a call is tried again; None for the default.
             limits: Those of the command, which come before those that the location has.
             notify: Told that the store is waited for; None for standard error.
@@ -64,7 +68,13 @@ class DistantStore:
         limited = self._inner if self._limits is None else LimitedBackend(self._inner, self._limits)
         self._patient = RetryingBackend(limited, Patience(retry_seconds, notify=notify))
         self._parts = PackParts(state / "parts")
-        self.backend: Backend = FirstWriteBackend(ReadAheadBackend(self._patient, self._parts), self._probe_if_due)
+        tried = FirstWriteBackend(ReadAheadBackend(self._patient, self._parts), self._probe_if_due)
+        self._remembering = RememberingBackend(tried, cache, self._patient.list_versions)
+        self.backend: Backend = self._remembering
+
+    def remembered_header(self) -> bytes | None:
+        """Return the header of the vault as it was seen last; see `RememberingBackend`."""
+        return self._remembering.remembered_header()
 
     def remove_shared(self) -> None:
         """Remove what the processes of this command have shared for it."""

@@ -17,6 +17,7 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
         limit_upload, limit_download: Bytes a second that a store over a line is sent and asked for; None for what is remembered
             with the vault, 0 for as many as there may be.
         connections: Requests to it at a time; likewise.
+        cache_size: How many bytes the cache of a distant vault may take; None for what the configuration says.
         node_directory, node_url: A Tahoe-LAFS node, whose grid is used instead; with a directory, its aliases are used as well.
     """
 
@@ -28,6 +29,7 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
     limit_upload: int | None = None
     limit_download: int | None = None
     connections: int | None = None
+    cache_size: int | None = None
     node_directory: str | None = None
     node_url: str | None = None
 

@@ -30,6 +30,7 @@ def own_places(
         # The folder holds a link; the keys are where that leads.
         yield OwnPlace(os.fsencode(configuration_path), OwnKind.CONFIGURATION)
     yield OwnPlace(os.fsencode(folders.state), OwnKind.STATE)
+    yield OwnPlace(os.fsencode(folders.caches), OwnKind.STATE)
     for identity, grid in configuration.grids.items():
         if is_folder_url(grid.location) and (target is None or identity != target[1]):
             yield OwnPlace(os.fsencode(folder_of_url(grid.location)), OwnKind.VAULT, identity)

@@ -29,6 +29,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     SFTP: ("identity", "known-hosts", "ssh-config", *_LIMITS),
 }
 _FILES = frozenset({"ca", "identity", "known-hosts", "ssh-config"})
+_PLACE = frozenset({"endpoint", "account"})
 _SCHEME = re.compile(rf"({'|'.join(_OPTIONS)})://(.*)", re.IGNORECASE | re.DOTALL)
 _SECRET = re.compile(r"secret|password|passphrase|token|key", re.IGNORECASE)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
@@ -141,6 +142,11 @@ def with_context(location: str) -> str:
 def with_option(location: str, key: str, value: str) -> str:
     """Return a location that has one option more, or another value of it."""
     return _join(show_store(location), {**dict(parse_qsl(location.partition("?")[2])), key: value})
+
+
+def place_of(location: str) -> str:
+    """Return a location with no more than what tells places apart: limits, credentials and what was found out do not."""
+    return _join(show_store(location), {key: value for key, value in parse_qsl(location.partition("?")[2]) if key in _PLACE})
 
 
 def complete_store(location: str, known: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ from tallac.app.locations.tahoe_urls import complete, has_cap, is_tahoe, is_taho
 from tallac.app.locations.urls import is_absent, is_store, parse_location, show_location, url_of_folder
 from tallac.app.locations.vault_keys import VaultKey, VaultKeys
 from tallac.app.secrets.secret_reader import SecretSource
-from tallac.errors import ConfigurationError, UsageError, VaultNotFoundError
+from tallac.errors import ConfigurationError, CorruptObjectError, UnsupportedFormatError, UsageError, VaultNotFoundError
 from tallac.interfaces import Backend, Grid, Randomness
 from tallac.vault.format.keys import WriterKey, make_writer_key
 
@@ -202,6 +202,7 @@ class Vaults:
             header=header,
             randomness=self._randomness,
             client=_client_name,
+            cache=self._backends().cache(self.location_of(configuration, identity)),
         )
 
     def require_copy(self, url: str, header: Header, key: VaultKey) -> None:
@@ -255,7 +256,7 @@ class Vaults:
 
     def _found(self, configuration: Configuration, identity: str) -> tuple[Backend, Header]:
         location = self.location_of(configuration, identity)
-        header = self.header_at(location)
+        header = self._header_seen(location) or self.header_at(location)
         where = show_location(location)
         if header is None:
             raise VaultNotFoundError(f"{where}: vault not found; attach its disk, or give its new location with --vault")
@@ -315,6 +316,16 @@ class Vaults:
         try:
             return None if is_absent(url) else read_header(self._backends().at(url))
         except VaultNotFoundError:
+            return None
+
+    def _header_seen(self, url: str) -> Header | None:
+        """Return the header that was seen lately at a distant location; who uses the vault finds out where it is gone."""
+        from tallac.vault.format.header import decode_header  # lazy import: a Tahoe-LAFS grid does without it
+
+        seen = self._backends().remembered_header(url)
+        try:
+            return None if seen is None else decode_header(seen, show_location(url))
+        except (CorruptObjectError, UnsupportedFormatError, VaultNotFoundError):
             return None
 
     def _make(self, configuration: Configuration, url: str) -> str:

@@ -25,6 +25,7 @@ class Settings:
         retry_for: How many seconds a store that can't be reached is waited for.
         limit_upload, limit_download: Bytes a second to and from such a store; 0 for no limit.
         connections: Requests to it at a time; 0 for no limit.
+        cache_size: How many bytes the cache of a distant vault may take.
         node_directory, node_url: A Tahoe-LAFS node.
     """
 
@@ -40,6 +41,7 @@ class Settings:
     limit_upload: int | None = None
     limit_download: int | None = None
     connections: int | None = None
+    cache_size: int | None = None
     node_directory: str | None = None
     node_url: str | None = None
 
@@ -53,6 +55,13 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
     if isinstance(value, tuple):
         value = (*getattr(settings, str(parameter.name)), *value)
     setattr(settings, str(parameter.name), value)
+
+
+def _parse_size(text: str) -> int:
+    # lazy import: likewise
+    from tallac.cli.options.sizes import parse_size
+
+    return parse_size(text)
 
 
 def _parse_rate(text: str) -> int:
@@ -106,6 +115,12 @@ def grid_options() -> list[Option]:
             metavar="NUMBER",
             type=click.IntRange(0, CONNECTIONS_MAX),
             help="Make at most so many requests to it at a time.",
+        ),
+        _option(
+            "--cache-size",
+            metavar="SIZE",
+            type=_parse_size,
+            help="Keep at most so much of a distant vault on this machine, as in 500M; 0 for nothing.",
         ),
         _option("-d", "--node-directory", metavar="FOLDER", help="Use the grid and the aliases of this Tahoe-LAFS node."),
         _option("-u", "--node-url", metavar="URL", help="Use the grid of the Tahoe-LAFS node at this URL."),

@@ -33,6 +33,15 @@ def parse_rate(text: str) -> int:
         raise click.BadParameter(f"{text!r} is no rate; write bytes a second, as in 500k, 5M or 2.5M/s") from None
 
 
+def parse_size_text(text: str) -> int:
+    """Read an argument that is a size, likewise.
+
+    Raises:
+        UsageError: It is none.
+    """
+    return criteria.parse_size(text)
+
+
 def parse_size_limit(text: str) -> SizeLimit:
     """Read `+10M` (at least), `-1k` (at most) or `123` (exactly).
 

@@ -42,6 +42,7 @@ class Output:
         self.carries_content = False
         self._hides_progress = hides_progress
         self._is_cut = False
+        self._has_reported_traffic = False
         self.traffic: Callable[[], TrafficCount | None] = lambda: None
 
     @property
@@ -110,7 +111,13 @@ class Output:
         traffic = self.traffic() if fields.get("type") == "summary" else None
         if traffic is None:
             return {}
+        self._has_reported_traffic = True
         return {"requests": traffic.requests, "bytes_sent": traffic.sent, "bytes_received": traffic.received}
+
+    def end(self) -> None:
+        """Write last, as JSON, how much a store over a line was asked, where no summary has said it."""
+        if self.is_json and not self.carries_content and not self._has_reported_traffic and (traffic := self.traffic()) is not None:
+            self.record(type="traffic", requests=traffic.requests, bytes_sent=traffic.sent, bytes_received=traffic.received)
 
     def summary(self, rows: Mapping[str, str]) -> None:
         """Write what was done, a line each, unless quiet."""

@@ -13,6 +13,7 @@ from tallac.vault.format.footers import FinishedPack, ObjectLocation
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.loader import IndexLoader, LoadedIndex, PackLister
 from tallac.vault.index.sorted_runs import SortedRun, write_run
+from tallac.vault.mutable.conditional_put import Age
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS, PendingDeletions
 from tallac.vault.mutable.registers import Register
 
@@ -51,7 +52,7 @@ class VaultIndex:
         Where index objects or their register are lost or damaged, the packs' footers are read instead, and `damage` says so. With
         `is_register_known` some register was read or swapped just now, and a state of that moment will do.
         """
-        self._refresh(allow_stale=is_register_known, known={})
+        self._refresh(Age.RECENT if is_register_known else Age.PRESENT, {})
 
     @property
     def is_loaded(self) -> bool:
@@ -196,7 +197,7 @@ class VaultIndex:
         Index objects that were found lost or damaged are replaced by what was read from the packs themselves.
         """
         added = self._loader.publish(packs, self._loaded)
-        self._refresh(allow_stale=True, known=added)
+        self._refresh(Age.ANY, added)
 
     def close(self) -> None:
         """Unmap the local copy."""
@@ -210,8 +211,8 @@ class VaultIndex:
             run.close()
         self._damaged_runs = None
 
-    def _refresh(self, *, allow_stale: bool, known: Mapping[bytes, list[FinishedPack]]) -> None:
-        state = self._loader.read_register(allow_stale=allow_stale)
+    def _refresh(self, age: Age, known: Mapping[bytes, list[FinishedPack]]) -> None:
+        state = self._loader.read_register(age)
         while self._loaded is None or self._loaded.state.version != state.version:
             self.close()
             self.generation += 1
@@ -222,3 +223,28 @@ class VaultIndex:
             if self._loaded.lost:
                 # A writer may have replaced small index objects by one, and deleted them, since the register was read.
                 state = self._loader.read_register()
+
+
+class LoadedWhenAsked:
+    """The index, for who may do without it: it is loaded with the first question."""
+
+    def __init__(self, index: VaultIndex) -> None:
+        """Load nothing yet."""
+        self._index = index
+
+    def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
+        """See `VaultIndex`."""
+        return self._loaded().find(name, stored_hash)
+
+    def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
+        """See `VaultIndex`."""
+        return self._loaded().locations(name, only_present=only_present)
+
+    def search(self) -> None:
+        """See `VaultIndex`."""
+        self._index.search()
+
+    def _loaded(self) -> VaultIndex:
+        if not self._index.is_loaded:
+            self._index.refresh()
+        return self._index

@@ -16,6 +16,7 @@ from tallac.errors import CorruptObjectError, DamageError, LocalStateError, Miss
 from tallac.vault.format.footers import INDEX_BODY_SIZE_MAX, FinishedPack, index_parts, names_in
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.sorted_runs import SortedRun, merge_runs, write_run
+from tallac.vault.mutable.conditional_put import Age
 from tallac.vault.mutable.registers import Register
 
 INDEX_OBJECTS_MAX = 32
@@ -80,10 +81,10 @@ class IndexLoader:
         self._folder = folder
         self._packs = packs
 
-    def read_register(self, *, allow_stale: bool = False) -> IndexState:
+    def read_register(self, age: Age = Age.PRESENT) -> IndexState:
         """Read what the register names; damage is reported in the state."""
         try:
-            state = self._register.read(allow_stale=allow_stale)
+            state = self._register.read(age)
             if state is None:
                 raise MissingObjectError("the register of the index is missing")
             return IndexState(frozenset(names_in(state.text)), state.version, None)

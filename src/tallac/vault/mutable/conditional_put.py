@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol, TypeVar
 
 from tallac.errors import ConflictError, CorruptObjectError, RollbackDetectedError
-from tallac.interfaces import Backend, Expect, HighLatencyBackend, RereadingBackend, Version
+from tallac.interfaces import Backend, Expect, HighLatencyBackend, RemembersStates, RereadingBackend, Version
 from tallac.vault.mutable.rollback import RollbackMemory
 
 REREADS_MAX = 10
+
+
+class Age(Enum):
+    """How old a state may be that is read.
+
+    PRESENT: It is the present one.
+    RECENT: It is as of some answer of the store about a register, just now.
+    ANY: A swap is going to prove that it is the present one, or was proved by one just now.
+    """
+
+    PRESENT = "present"
+    RECENT = "recent"
+    ANY = "any"
 
 
 class _Numbered(Protocol):
@@ -23,13 +37,15 @@ class _Numbered(Protocol):
 _State = TypeVar("_State", bound=_Numbered)
 
 
-def has_cached(backend: Backend, path: str) -> bool:
-    """Whether a backend can give a state of an object without asking its store."""
-    return isinstance(backend, HighLatencyBackend) and backend.has_cached(path)
+def is_remembered(backend: Backend, path: str) -> bool:
+    """Whether a backend can give a state of an object, perhaps a former one, without asking its store."""
+    if isinstance(backend, HighLatencyBackend):
+        return backend.has_cached(path)
+    return isinstance(backend, RemembersStates) and backend.remembered(path) is not None
 
 
 def read_checked(
-    backend: Backend, path: str, memory: RollbackMemory, decode: Callable[[bytes, Version], _State], *, allow_stale: bool = False
+    backend: Backend, path: str, memory: RollbackMemory, decode: Callable[[bytes, Version], _State], age: Age = Age.PRESENT
 ) -> _State | None:
     """Read the present state of a mutable object and compare it with what this client has seen; None where there is none.
 
@@ -41,14 +57,14 @@ def read_checked(
         path: Its name.
         memory: What this client has seen of it.
         decode: Opens it.
-        allow_stale: A swap is going to prove that it is the present one, or it does no harm if it is a former one.
+        age: How old the state may be.
 
     Raises:
         RollbackDetectedError: This client has seen a later state.
         CorruptObjectError: Its number has leapt.
         What decoding raises.
     """
-    found = _get_allowing_stale(backend, path) if allow_stale else backend.get_versioned(path)
+    found = _get(backend, path, age)
     for _ in range(REREADS_MAX):
         try:
             return _check(path, memory, decode, found)
@@ -60,9 +76,13 @@ def read_checked(
     return _check(path, memory, decode, found)
 
 
-def _get_allowing_stale(backend: Backend, path: str) -> tuple[bytes, Version] | None:
-    """Get a state of an object that is the present one, as a swap is going to prove: without asking, where the backend can."""
-    found = backend.get_cached(path) if isinstance(backend, HighLatencyBackend) and backend.has_cached(path) else None
+def _get(backend: Backend, path: str, age: Age) -> tuple[bytes, Version] | None:
+    """Get a state of an object that is no older than allowed: without asking, where the backend can."""
+    found = None
+    if age is not Age.PRESENT and isinstance(backend, HighLatencyBackend) and backend.has_cached(path):
+        found = backend.get_cached(path)
+    elif age is Age.ANY and isinstance(backend, RemembersStates):
+        found = backend.remembered(path)
     return backend.get_versioned(path) if found is None else found
 
 

@@ -20,7 +20,7 @@ from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.padding import pad_plain, unpad_plain
 from tallac.vault.format.structure import STAMP_SIZE, Structure
-from tallac.vault.mutable.conditional_put import has_cached, put_once, read_checked
+from tallac.vault.mutable.conditional_put import Age, is_remembered, put_once, read_checked
 from tallac.vault.mutable.rollback import RollbackMemory
 
 REGISTER_PREFIX = "registers/"
@@ -66,17 +66,14 @@ class Register:
         self._name = name.encode("ascii")
         self._context = _PURPOSE + bytes((FORMAT_VERSION,)) + self._name
 
-    def read(self, *, allow_stale: bool = False) -> State | None:
-        """Read the present state; None where nobody has written one.
-
-        Args:
-            allow_stale: A swap is going to prove that it is the present one, or it does no harm if it is a former one.
+    def read(self, age: Age = Age.PRESENT) -> State | None:
+        """Read the present state, or one that is no older than allowed; None where nobody has written one.
 
         Raises:
             RollbackDetectedError: This client has seen a later state.
             CorruptObjectError: It is damaged, or somebody wrote it who may not.
         """
-        return read_checked(self._backend, self.path, self._memory, self.decode, allow_stale=allow_stale)
+        return read_checked(self._backend, self.path, self._memory, self.decode, age)
 
     def decode(self, sealed: bytes, version: Version = b"") -> State:
         """Read a state that was got from somewhere; it is not compared with what this client has seen.
@@ -106,10 +103,10 @@ class Register:
     def swap_state(self, edit: Callable[[State | None], bytes | None]) -> State | None:
         """Swap as `swap` does, where the edit depends on the number too."""
         for turn in range(SWAPS_MAX):
-            is_remembered = turn == 0 and has_cached(self._backend, self.path)
-            state = self.read(allow_stale=is_remembered)
+            age = Age.ANY if turn == 0 and is_remembered(self._backend, self.path) else Age.PRESENT
+            state = self.read(age)
             text = edit(state)
-            if text is None and is_remembered:
+            if text is None and age is Age.ANY:
                 continue  # What no swap proves is to be read.
             if text is None:
                 return state

@@ -27,7 +27,7 @@ from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import links_of_entries
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.format.padding import pad_plain, unpad_plain
-from tallac.vault.mutable.conditional_put import has_cached, put_new, put_once, read_checked
+from tallac.vault.mutable.conditional_put import Age, is_remembered, put_new, put_once, read_checked
 from tallac.vault.mutable.registers import NO_PREDECESSOR, SWAPS_MAX, require_number
 from tallac.vault.mutable.rollback import RollbackMemory
 
@@ -115,8 +115,8 @@ class Slots:
         """Return the backend's name of a slot."""
         return SLOT_PREFIX + object_name_of(self._locator.naming, storage_index).hex()
 
-    def read(self, cap: MutableDirectoryVerify, *, allow_stale: bool = False) -> SlotState:
-        """Read a slot's present state and check its signature; `allow_stale` is as in `Register.read`.
+    def read(self, cap: MutableDirectoryVerify, age: Age = Age.PRESENT) -> SlotState:
+        """Read a slot's present state, or one that is no older than allowed, and check its signature.
 
         Raises:
             MissingObjectError: There is no such slot.
@@ -124,7 +124,7 @@ class Slots:
             RollbackDetectedError: This client has seen a later state.
         """
         path = self.path_of(cap.storage_index)
-        state = read_checked(self._backend, path, self._memory, partial(self.state_of, cap), allow_stale=allow_stale)
+        state = read_checked(self._backend, path, self._memory, partial(self.state_of, cap), age)
         if state is None:
             raise MissingObjectError(
                 f"the vault at {self._backend.location()} has no directory {cap}: it belongs elsewhere, or is lost"
@@ -145,14 +145,14 @@ class Slots:
         return SlotState(record.number, hash_file_bytes(sealed), version, record.root, record.content, record.links)
 
     def entries(
-        self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None, *, allow_stale: bool = False
+        self, cap: MutableDirectoryRead, write: MutableDirectoryWrite | None = None, age: Age = Age.PRESENT
     ) -> tuple[list[Entry], SlotState]:
         """Read a mutable directory; with its write cap, the children's write caps are opened too.
 
         Raises:
             As `read` does.
         """
-        state = self.read(cap.verify_cap, allow_stale=allow_stale)
+        state = self.read(cap.verify_cap, age)
         plain = open_sealed(_content_key(cap.readkey), state.content, _CONTEXT)
         entries = decode_table(unpad_plain(plain, self._codec, 0))
         if links_of_entries(entries) != self.links(cap.verify_cap, state):
@@ -176,11 +176,12 @@ class Slots:
 
     def edit(self, cap: MutableDirectoryWrite, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
         """See `tallac.interfaces.CapEditor.edit_directory`."""
+        path = self.path_of(cap.read_cap.verify_cap.storage_index)
         for turn in range(SWAPS_MAX):
-            is_remembered = turn == 0 and has_cached(self._backend, self.path_of(cap.read_cap.verify_cap.storage_index))
-            entries, state = self.entries(cap.read_cap, cap, allow_stale=is_remembered)
+            age = Age.ANY if turn == 0 and is_remembered(self._backend, path) else Age.PRESENT
+            entries, state = self.entries(cap.read_cap, cap, age)
             edited = sorted(edit(entries), key=lambda entry: entry.name)
-            if edited == entries and is_remembered:
+            if edited == entries and age is Age.ANY:
                 continue  # What no swap proves is to be read.
             if edited == entries:
                 return edited

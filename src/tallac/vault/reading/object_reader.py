@@ -8,7 +8,7 @@ from typing import Protocol
 from tallac.caps import storage_index_of
 from tallac.dag import Entry
 from tallac.errors import DamageError, MalformedObjectError, MissingObjectError
-from tallac.interfaces import Backend
+from tallac.interfaces import Backend, ObjectCache
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import LocatorKey
@@ -48,7 +48,14 @@ class ObjectReader:
     """Read objects with a locator key and a read cap, or their links with a verify cap. Not thread-safe."""
 
     def __init__(
-        self, backend: Backend, locator: LocatorKey, index: Finder, *, only_present: bool = False, check_links: bool = False
+        self,
+        backend: Backend,
+        locator: LocatorKey,
+        index: Finder,
+        *,
+        only_present: bool = False,
+        check_links: bool = False,
+        cache: ObjectCache | None = None,
     ) -> None:
         """Read from a backend, by way of the index.
 
@@ -58,7 +65,9 @@ class ObjectReader:
             index: Looks objects up.
             only_present: Leave out what lies in packs that seem to be lost or cut.
             check_links: Refuse lists and directories whose sealed links, by which prunes go, are not those of their content.
+            cache: Keeps lists and directories on this machine. None where the store itself is to be read.
         """
+        self._cache = cache
         self._backend = backend
         self._naming = locator.naming
         self._index = index
@@ -179,13 +188,27 @@ class ObjectReader:
 
     def _content(self, kind: Kind, key: bytes, cap_hash: bytes, size_max: int) -> bytes:
         storage_index = storage_index_of(key)
+        cache = None if kind is Kind.CHUNK else self._cache
 
-        def read(location: ObjectLocation) -> bytes:
-            sealed, _ = self._stored(kind, cap_hash, location)
+        def opened(sealed: bytes) -> bytes:
             content = open_content(kind, key, storage_index, sealed, size_max=size_max, codec=self._codec)
             check_content(kind, key, cap_hash, content)
             return content
 
+        def read(location: ObjectLocation) -> bytes:
+            sealed, sealed_links = self._stored(kind, cap_hash, location)
+            content = opened(sealed)
+            if cache is not None:
+                cache.put(cap_hash[:HASH_SIZE], sealed, sealed_links)
+            return content
+
+        kept = None if cache is None else cache.get(cap_hash[:HASH_SIZE])
+        if cache is not None and kept is not None:
+            try:
+                check_stored(kind, cap_hash, *kept)
+                return opened(kept[0])
+            except DamageError:
+                cache.drop(cap_hash[:HASH_SIZE])
         content = self._first_whole(object_name_of(self._naming, storage_index), cap_hash[:HASH_SIZE], read)
         if not content:
             raise MalformedObjectError("a stored object is empty")

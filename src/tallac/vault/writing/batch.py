@@ -23,6 +23,7 @@ from tallac.interfaces import (
     DirectoryBuilder,
     FileContent,
     HighLatencyBackend,
+    ObjectCache,
     Randomness,
     WorkerRecipe,
 )
@@ -141,6 +142,7 @@ class VaultWriter:
         own_packs: OwnPacks,
         claims: Claims,
         randomness: Randomness,
+        cache: ObjectCache | None = None,
     ) -> None:
         """Begin a batch; `publish` makes its caps durable."""
         self._backend = backend
@@ -152,7 +154,9 @@ class VaultWriter:
         # To open what others have stored costs little where the store is near; elsewhere `check --read-data` finds it.
         is_near = not isinstance(backend, HighLatencyBackend)
         self._foreign_packs = frozenset(index.packs().keys() - own_packs.names()) if is_near else frozenset()
-        self._objects = ObjectWriter(backend, key, structure, index, claims, randomness, foreign_packs=self._foreign_packs)
+        self._objects = ObjectWriter(
+            backend, key, structure, index, claims, randomness, foreign_packs=self._foreign_packs, cache=cache
+        )
         self._reader = ObjectReader(backend, key.locator_key, index)
         self._cutter: Cutter | None = None
         self._unpublished: list[FinishedPack] = []

@@ -8,7 +8,7 @@ from typing import Protocol
 from tallac.caps import storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import DamageError
-from tallac.interfaces import Backend, Buffer, Randomness
+from tallac.interfaces import Backend, Buffer, ObjectCache, Randomness
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, ObjectLocation
 from tallac.vault.format.keys import WriterKey
@@ -57,11 +57,14 @@ class ObjectWriter:
         randomness: Randomness,
         *,
         foreign_packs: Collection[bytes] = frozenset(),
+        cache: ObjectCache | None = None,
     ) -> None:
         """Store under a writer key; index and claims say what need not be stored again.
 
         What lies in foreign packs is opened before it is used again: a co-writer may have stored something else under its name.
+        Lists and directories enter the cache as well: they are what is read next.
         """
+        self._cache = cache
         self._convergence = writer_key.convergence
         self._naming = writer_key.locator_key.naming
         self._index = index
@@ -134,6 +137,8 @@ class ObjectWriter:
             stored_hash = own_hash
             if self._claims.claim(name, stored_hash):
                 self._nodes.add(name, stored_hash, sealed, sealed_links)
+                if self._cache is not None:
+                    self._cache.put(stored_hash, sealed, sealed_links)
         return Stored(key, stored_hash + commitment_of(kind, key, content_hash))
 
     def flush_nodes(self) -> None:

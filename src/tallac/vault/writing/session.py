@@ -9,7 +9,7 @@ from functools import partial
 from tallac.caps import MutableDirectoryRead, ReadCap
 from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
-from tallac.interfaces import CapWriter, HighLatencyBackend
+from tallac.interfaces import CapWriter, HighLatencyBackend, RemembersStates
 from tallac.vault.check.below import check_contents
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import FinishedPack, ObjectLocation
@@ -83,14 +83,18 @@ class VaultSession:
         # index before it takes it out of these, so what that index names is there or pending deletion.
         index.refresh(is_register_known=True)
         own = components.own_packs
-        found = self._adoptable(index.look_at_packs())
+        looked = index.look_at_packs()
+        self.look_away()
+        found = self._adoptable(looked)
         if found:
             index.publish(found)
         # The others' footers may stand behind other bytes: what they claim to hold is stored.
         index.distrust(index.unindexed_packs)
         own.forget_all_but(index.packs())
         with Claims() as claims:
-            writer = VaultWriter(components.backend, self._key, components.structure, index, own, claims, components.randomness)
+            writer = VaultWriter(
+                components.backend, self._key, components.structure, index, own, claims, components.randomness, components.cache
+            )
             try:
                 yield writer
                 writer.publish()
@@ -100,6 +104,16 @@ class VaultSession:
                 with suppress(StoreError):
                     writer.abort()
                 raise
+
+    def look(self) -> None:
+        """Look at once, where that can be done, at what the first batch builds on, after the session was registered."""
+        if isinstance(self._components.backend, RemembersStates):
+            self._components.backend.look()
+
+    def look_away(self) -> None:
+        """From now on, read what is in the store then; does nothing the second time."""
+        if isinstance(self._components.backend, RemembersStates):
+            self._components.backend.look_away()
 
     def _adoptable(self, found: list[FinishedPack]) -> list[FinishedPack]:
         """Return the packs that may enter the index with this writer's stamp: its own, and where the store is near, proved ones.
@@ -123,6 +137,7 @@ class VaultSession:
         Raises:
             FencedError: It took something that is linked by now; to store the same again makes that whole.
         """
+        self.look_away()
         if self._linked:
             pending = pending_deletions_of(self._register.read())
             if pending.number != self._looked_at_number:
@@ -139,6 +154,7 @@ class VaultSession:
 
     def _state(self, state: SessionState, caps: list[ReadCap], found: list[ReadCap]) -> None:
         """Write down what is needed, then look whether a prune proposes or has decided to delete some of it."""
+        self.look_away()
         self._registered.commit(b"".join(links_of_encoded(encode_cap(cap)) for cap in caps + found), state)
         pending = pending_deletions_of(self._register.read())
         if pending.number != (self._first_number or 0):

@@ -13,7 +13,7 @@ from tallac.errors import LocalStateError
 def test_one_home_for_all(tmp_path: Path) -> None:
     """TALLAC_HOME puts configuration, state and vault under one folder."""
     folders = Folders.standard({"TALLAC_HOME": str(tmp_path)})
-    assert folders == Folders(tmp_path / "config", tmp_path / "state", tmp_path / "vault")
+    assert folders == Folders(tmp_path / "config", tmp_path / "state", tmp_path / "vault", cache=tmp_path / "cache")
 
 
 def test_the_platforms_folders() -> None:

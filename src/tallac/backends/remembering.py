@@ -1,0 +1,184 @@
+"""A wrapper that remembers the mutable objects of a vault, so that a distant store is asked for them less often.
+
+A state that is remembered is used for two things only: for a compare-and-swap, which proves it; and where a listing of everything,
+which is asked for anyway, says that it is still the present one. What lies on this machine is sealed as it is in the store.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from tallac.backends.passing import ForwardingBackend
+from tallac.errors import StoreError, VaultNotFoundError
+from tallac.interfaces import Backend, Buffer, Expect, Item, ListedObject, Version
+
+HEADER = "header"
+_REGISTERS = "registers/"
+_SLOTS = "slots/"
+_REMEMBERED = (_REGISTERS, _SLOTS, HEADER)
+_PACKS = "packs/"
+
+State = tuple[bytes, Version]
+
+
+class StateMemory(Protocol):
+    """Keeps states of objects from one process to the next. Thread-safe; it may lose any of them at any time."""
+
+    def state(self, name: str) -> State | None:
+        """Return what was kept last of an object, content and version; None where nothing is."""
+        ...
+
+    def keep_state(self, name: str, state: State | None) -> None:
+        """Keep a state in place of the one before, or none."""
+        ...
+
+
+class RememberingBackend(ForwardingBackend):
+    """Another backend. Thread-safe; what is sent to another process is the other backend alone. See `RemembersStates`."""
+
+    def __init__(
+        self, inner: Backend, memory: StateMemory, list_versions: Callable[[], Sequence[ListedObject] | None] = lambda: None
+    ) -> None:
+        """Remember what passes.
+
+        Args:
+            inner: The other backend.
+            memory: Where states are kept.
+            list_versions: Lists all objects with their versions; None where the store does not tell these.
+        """
+        super().__init__(inner)
+        self._memory = memory
+        self._list_versions = list_versions
+        self._seen: dict[str, State] = {}
+        self._versions: dict[str, Version] = {}
+        self._sight = threading.local()
+        self._header_used: bytes | None = None
+
+    def __reduce__(self) -> tuple[Callable[[Backend], Backend], tuple[Backend]]:
+        """Return what another process needs, which reads and stores packs."""
+        return _itself, (self._inner,)
+
+    # What is remembered
+
+    def remembered(self, name: str) -> State | None:
+        """See `RemembersStates`. While a listing tells more, nothing is; afterwards, what it has shown to be right."""
+        if self._listed is not None:
+            return None
+        state = self._seen.get(name)
+        if state is None and name in self._versions:
+            state = self._memory.state(name)
+            if state is not None and state[1] != self._versions.get(name):
+                return None
+        return state
+
+    def remembered_header(self) -> bytes | None:
+        """Return the vault's header, as it was seen last; from then on, signs that it is not there any more are looked into."""
+        state = self._memory.state(HEADER)
+        if state is None:
+            return None
+        self._header_used = state[0]
+        return state[0]
+
+    def look(self) -> None:
+        """See `RemembersStates`."""
+        listed = self._list_versions()
+        if listed is None:
+            return
+        self._sight.listed = {found.item.name: found for found in listed}
+        self._versions = {
+            found.item.name: found.version for found in listed if found.version and found.item.name.startswith(_REMEMBERED)
+        }
+        if self._header_used is not None:
+            if not self._is_as_listed(HEADER, self._memory.state(HEADER)):
+                self._confirm_header()
+            self._header_used = None
+        for name in [name for name, state in self._seen.items() if not self._is_as_listed(name, state)]:
+            self._seen.pop(name, None)
+
+    def look_away(self) -> None:
+        """See `RemembersStates`."""
+        self._sight.listed = None
+
+    # Reading
+
+    def get_versioned(self, name: str) -> State | None:
+        if self._listed is not None and name.startswith((_REGISTERS, _SLOTS)):
+            state = self._seen.get(name) or self._memory.state(name)
+            if state is None and name not in self._listed and name.startswith(_REGISTERS):
+                return None
+            if state is not None and self._is_as_listed(name, state):
+                self._seen[name] = state
+                return state
+            if name.startswith(_REGISTERS):
+                # What is read now is newer than the listing, by which the packs, for one, must not be judged any more.
+                self.look_away()
+        found = super().get_versioned(name)
+        self._note(name, found)
+        if found is None and self._header_used is not None and name.startswith(_SLOTS):
+            self._confirm_header()
+        return found
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        listed = self._listed
+        if listed is None or prefix != _PACKS:
+            return super().list(prefix)
+        return iter([found.item for name, found in listed.items() if name.startswith(prefix)])
+
+    # Writing
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        try:
+            version = super().put(name, data, expect=expect)
+        except StoreError:
+            self._note(name, None)
+            raise
+        self._note(name, (bytes(data), version))
+        if self._listed is not None:
+            self._listed[name] = ListedObject(Item(name, len(data)), version)
+        return version
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        self._note(name, None)
+        super().delete(name, expect=expect)
+        if self._listed is not None:
+            self._listed.pop(name, None)
+
+    @property
+    def _listed(self) -> dict[str, ListedObject] | None:
+        listed: dict[str, ListedObject] | None = getattr(self._sight, "listed", None)
+        return listed
+
+    def _is_as_listed(self, name: str, state: State | None) -> bool:
+        found = None if self._listed is None else self._listed.get(name)
+        return found is not None and state is not None and found.version == state[1] != b""
+
+    def _note(self, name: str, state: State | None) -> None:
+        if not name.startswith(_REMEMBERED):
+            return
+        self._versions.pop(name, None)
+        if state is None:
+            self._seen.pop(name, None)
+        else:
+            self._seen[name] = state
+        self._memory.keep_state(name, state)
+
+    def _confirm_header(self) -> None:
+        """Read the header that was taken from memory.
+
+        Raises:
+            VaultNotFoundError: It is another one, or gone.
+        """
+        used, self._header_used = self._header_used, None
+        found = super().get_versioned(HEADER)
+        self._memory.keep_state(HEADER, found)
+        if found is None or found[0] != used:
+            where = self.location()
+            raise VaultNotFoundError(
+                f"{where}: the vault that was here is gone, or another one has taken its place; run this again"
+            )
+
+
+def _itself(backend: Backend) -> Backend:
+    return backend

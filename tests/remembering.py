@@ -1,0 +1,68 @@
+"""Backends that remember states, for tests: over a store whose listings tell versions, and are no view of one moment."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+from tallac.backends.remembering import RememberingBackend, State
+from tallac.interfaces import Backend, ListedObject
+
+PARTS = ("index/", "packs/", "registers/", "sessions/", "slots/", "header")
+
+
+class KeptStates:
+    """What is kept from one process to the next."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, State] = {}
+
+    def state(self, name: str) -> State | None:
+        """See `StateMemory`."""
+        return self.states.get(name)
+
+    def keep_state(self, name: str, state: State | None) -> None:
+        """See `StateMemory`."""
+        self.states.pop(name, None)
+        if state is not None:
+            self.states[name] = state
+
+
+def versions_in(store: Backend, pause: Callable[[], None], chance: random.Random) -> Iterator[ListedObject]:
+    """List a store part by part, in any order, with a pause before each: a large store's listing takes a while."""
+    for part in chance.sample(PARTS, len(PARTS)):
+        pause()
+        for item in list(store.list(part)):
+            found = store.get_versioned(item.name)
+            if found is not None:
+                yield ListedObject(item, found[1])
+
+
+def remembering(
+    asked: Backend,
+    store: Backend,
+    memory: KeptStates | None = None,
+    *,
+    pause: Callable[[], None] = lambda: None,
+    seed: int = 0,
+    listings: list[int] | None = None,
+) -> RememberingBackend:
+    """Make a backend that remembers.
+
+    Args:
+        asked: What is asked.
+        store: The store below, which is listed without leaving a trace in the records of `asked`.
+        memory: What is kept; by default nothing is known yet.
+        pause: Called while a listing is made.
+        seed: Decides in which order it is made.
+        listings: Gets the length of each.
+    """
+    chance = random.Random(seed)
+
+    def list_versions() -> Sequence[ListedObject]:
+        found = list(versions_in(store, pause, chance))
+        if listings is not None:
+            listings.append(len(found))
+        return found
+
+    return RememberingBackend(asked, memory or KeptStates(), list_versions)
