@@ -47,6 +47,7 @@ def test_held_means_held(kept: Tallac, tmp_path: Path) -> None:
         ["rm", "usb:t/Archives", "-f"],
         ["mv", f"usb:t/Archives/{held}", "usb:elsewhere", "--force"],
         ["mv", f"usb:t/Archives/{held}", f"usb:t/Archives/{other}x"],
+        ["mv", "usb:t/Archives", "usb:elsewhere", "--force"],
         ["cp", "-r", f"usb:renamed/{held}", "usb:t/Archives"],
     ):
         message = kept.fails(*words)
@@ -96,6 +97,7 @@ def test_a_snapshot_is_not_dropped_by_the_way(kept: Tallac, source: Path) -> Non
     kept("mv", f"usb:t/Archives/{free}", "usb:elsewhere", "-f")
     assert names(kept, "usb:t") == names(kept, "usb:t")[-1:]
     assert kept("ls", "usb:elsewhere").lines
+    assert "usb:free/Archives: it holds 2 snapshots;" in kept.fails("mv", "usb:free/Archives", "usb:free/Old")
     # A whole target loses nothing when it is moved.
     kept("mv", "usb:t", "usb:moved")
     assert len(names(kept, "usb:moved")) == 1

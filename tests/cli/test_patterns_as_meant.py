@@ -85,7 +85,9 @@ def test_lines_of_other_programs_are_refused(filled: Tallac, tmp_path: Path, lin
 def test_patterns_that_match_nothing_are_named_once(filled: Tallac, tmp_path: Path) -> None:
     """One line names the first and counts the others; a pattern that another one overrides has matched."""
     options = ["--exclude=keys", "--exclude=/keys", "--exclude=*ey*", "--exclude=/Taxes", "--exclude=*.bak", "--exclude=!/none"]
+    previewed = filled("backup", tmp_path / "ann", "usb:t", "--dry-run", *options).err
     shown = filled("backup", tmp_path / "ann", "usb:t", *options).err
+    assert previewed == shown
     assert shown == f"{tmp_path}/ann: nothing in it is excluded by '/Taxes' and 1 other pattern\n"
     assert filled("backup", tmp_path / "ann", "usb:t", *options).err == ""
     assert filled("backup", tmp_path / "ann", "usb:t", "--exclude-vcs").err == ""

@@ -96,7 +96,12 @@ def dry_run(
         )
         target = None if grid is None else find_target(grid, request.root, request.path)
         selection = request.selection.at_root(request.source, filesystem.fstat(root).st_dev, request.scope, request.own.file_inodes)
-        visited = Walk(context).run(request.source, selection, find_recorded(reader, target, request, kept, ledger))
+        recorded = find_recorded(reader, target, request, kept, ledger)
+        ledger.remark(request.remarks)
+        walk = Walk(context)
+        visited = walk.run(request.source, selection, recorded)
+        if not walk.has_passed_over and (unmatched := selection.unmatched):
+            ledger.report_unmatched(request.source, unmatched)
     _, row = outcome(visited, ledger)
     return DryRunSummary(ledger.files, ledger.directories, row.size, ledger.progress.bytes_read, ledger.unreadable, row.excluded)
 

@@ -205,9 +205,7 @@ class _Run:
                 comparison=Comparison(self._filesystem.mounts().seen_from(self._request.source), self._request.unchanged_by),
             )
             recorded = find_recorded(self._grid, target, self._request, record, ledger)
-            if not ledger.has_previous:
-                for path, remark in self._request.remarks:
-                    self._observer.notice(path, remark)
+            ledger.remark(self._request.remarks)
             device = self._filesystem.fstat(root).st_dev
             selection = self._request.selection.at_root(
                 self._request.source, device, self._request.scope, self._request.own.file_inodes

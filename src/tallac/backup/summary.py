@@ -200,6 +200,12 @@ class Ledger(msgspec.Struct):
                 others = pluralize(count - 1, "other")
                 self.observer.notice(source, f"{others} in it can't have attributes read either ({reason}); stored without them")
 
+    def remark(self, remarks: Iterable[tuple[bytes, str]]) -> None:
+        """Report what is to be said of sources when they are backed up for the first time."""
+        if not self.has_previous:
+            for path, remark in remarks:
+                self.observer.notice(path, remark)
+
     def report_unmatched(self, source: bytes, patterns: Sequence[str]) -> None:
         """Report patterns of the user's that have left nothing out."""
         first = patterns[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

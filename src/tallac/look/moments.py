@@ -9,7 +9,8 @@ from tallac.errors import UsageError
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[ T_](\d\d):(\d\d)(?::(\d\d))?(Z)?)?", re.ASCII)
 _PART = re.compile(r"(\d{1,6}|an?) ?([a-z]+)", re.ASCII)
-_SHORT = re.compile(r"(?:\d{1,6}[a-z]+)+", re.ASCII)
+# In this order and each once, as a duration for `forget` is: so 1h30m is no hour and 30 months.
+_SHORT = re.compile(r"(?=\d)(?:\d{1,6}y)?(?:\d{1,6}m)?(?:\d{1,6}w)?(?:\d{1,6}d)?(?:\d{1,6}h)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CLOCK = {"second": 1, "minute": 60, "hour": 3600}

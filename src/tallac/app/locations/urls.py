@@ -48,6 +48,11 @@ def parse_location(text: str, options: Sequence[str] = ()) -> str:
     return url_of_folder(folder)
 
 
+# What other programs write with a colon alone, and is a URL here.
+_NAMED_ELSEWHERE = {"s3": "s3", "az": "az", "azure": "az", "gs": "gs", "sftp": "sftp", "ssh": "sftp"}
+_EXAMPLES = {"s3": "BUCKET/PREFIX", "az": "CONTAINER/PREFIX", "gs": "BUCKET/PREFIX", "sftp": "USER@HOST/PATH"}
+
+
 def _require_local(text: str) -> None:
     """Refuse what other programs take for a place on another machine, a drive or a remote: as a folder it would be on this disk."""
     first = text.partition("/")[0]
@@ -57,6 +62,12 @@ def _require_local(text: str) -> None:
         beginning = first.partition(":")[0] + ":"
     else:
         return
+    kind, _, rest = text.partition(":")
+    scheme = "sftp" if "@" in kind else _NAMED_ELSEWHERE.get(kind.lower())
+    if scheme is not None and rest:
+        raise UsageError(
+            f"{text}: write it as a URL, as in {scheme}://{_EXAMPLES[scheme]}, or ./{text} if a folder here has this name"
+        )
     raise UsageError(
         f"{text}: Tallac stores in folders, and {beginning} is none; mount the other machine or disk and give its folder, "
         f"or write ./{text} if a folder here has this name"

@@ -142,6 +142,9 @@ class Files:
             link(grid, strongest_cap(entry), entry.metadata, new)
             self._removal.drop_snapshot(grid, old)
             return new
+        if old.name == ARCHIVES:
+            # Its target would have no snapshots any more.
+            self._removal.require(grid, old, force=force)
         return move(grid, old, new)
 
     def ln(self, source: str, target: str) -> None:

@@ -61,3 +61,12 @@ def test_a_place_on_another_machine_is_no_folder(place: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"./{place}")):
         parse_location(place)
     assert folder_of_url(parse_location(f"./{place}")) == Path.cwd() / place
+
+
+@pytest.mark.parametrize(
+    ("place", "url"), [("s3:bucket/b", "s3://"), ("azure:c/p", "az://"), ("sftp:ann@nas:/v", "sftp://"), ("ann@nas:/v", "sftp://")]
+)
+def test_what_is_written_with_a_colon_elsewhere_is_a_url_here(place: str, url: str) -> None:
+    """Where Tallac can store in such a place, the message says how it is written."""
+    with pytest.raises(UsageError, match=f"write it as a URL, as in {url}"):
+        parse_location(place)
