@@ -26,6 +26,7 @@ from tallac.source import (
     MountPoint,
     Scan,
     SourceEntry,
+    is_configuration_name,
     metadata_of,
     read_attributes,
     read_attributes_beneath,
@@ -207,6 +208,9 @@ class Walk:
                 request = VisitRequest(found.name, join_path(pending.path, found.name), below, listing.selection.beneath(found))
                 yield from self._add_directory(pending, found, old, request, before)
             elif self._is_own(pending.path, found):
+                if is_configuration_name(found.name):
+                    # No inode tells of it, so that another choice of the user would not be seen.
+                    pending.discard_signature()
                 if old is not None:
                     self._forget(pending.path, old)
             elif old is not None and recorded is not None and self._is_reusable(found, old, recorded):

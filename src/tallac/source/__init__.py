@@ -17,7 +17,7 @@ from tallac.source.capture import (
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem, MountPoint, Mounts
-from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace
+from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace, is_configuration_name
 from tallac.source.patterns import Patterns
 from tallac.source.scan import RUN_COUNT_MAX, ChosenScan, Scan, scan, scan_nothing
 from tallac.source.scope import Scope
@@ -58,6 +58,7 @@ __all__ = [
     "Scope",
     "Selection",
     "SourceEntry",
+    "is_configuration_name",
     "metadata_of",
     "open_beneath",
     "open_directory",

@@ -22,6 +22,7 @@ from tallac.source.filesystem import REAL, FileSystem
 
 _HEADER = b"header"
 _CONFIGURATION = b"tallac.json"
+_BESIDE = frozenset({b"lock", b"jobs.toml"})
 _SOURCE_DATABASE = b"source.db"
 OWN_MARKS = frozenset({_HEADER, _CONFIGURATION, _SOURCE_DATABASE})
 """A directory that has none of these names is nothing that `recognise` could tell."""
@@ -103,11 +104,16 @@ class OwnFiles:
         return OwnFiles([*self.places, *elsewhere], includes_own=not self.recognises)
 
     def find(self, found: SourceEntry, directory: int, filesystem: FileSystem = REAL) -> OwnPlace | None:
-        """Return the place that a name in an open directory leads to by its device and inode; None for what is not Tallac's own."""
+        """Return the place that a name in an open directory leads to by its device and inode; None for what is not Tallac's own.
+
+        A file that has a configuration's name, and is one, is Tallac's own wherever it lies.
+        """
         place = self._by_identity.get(_Identity(found.device, found.inode)) if self._by_identity else None
-        if place is None or not self._is_really(place, found, directory, filesystem):
-            return None
-        return place
+        if place is not None and self._is_really(place, found, directory, filesystem):
+            return place
+        if self.recognises and found.is_regular and is_configuration_name(found.name):
+            return OwnPlace(b"", OwnKind.CONFIGURATION) if _holds_configuration(directory, found.name, filesystem) else None
+        return None
 
     def find_way(self, found: SourceEntry) -> OwnPlace | None:
         """Return the place that a symbolic link leads to, where the configuration's own path goes through it."""
@@ -180,7 +186,8 @@ class OwnFiles:
                     return known or OwnPlace(b"", OwnKind.VAULT)
         if not self.recognises:
             return None
-        if _is_configuration(_read(descriptor, _CONFIGURATION, _CONFIGURATION_SIZE_MAX, filesystem)):
+        # Beside somebody's other settings, as in a folder of dotfiles, the file alone is Tallac's: see `find`.
+        if _holds_configuration(descriptor, _CONFIGURATION, filesystem) and _has_nothing_else(descriptor, filesystem):
             return OwnPlace(b"", OwnKind.CONFIGURATION)
         page = _read(descriptor, _SOURCE_DATABASE, _PAGE_SIZE, filesystem)
         if page.startswith(b"SQLite format 3\0") and b"CREATE TABLE provisional" in page:
@@ -231,6 +238,25 @@ def _links_on_the_way(path: bytes) -> Iterator[_Identity]:
 
 def _is_header_of(identity: str, header: bytes) -> bool:
     return header.startswith(_HEADER_BEGINNING) and b"\nid %b\n" % identity.encode() in header
+
+
+def is_configuration_name(name: bytes) -> bool:
+    """Whether a configuration, or what is kept of a former one, may have this name."""
+    return name.startswith(_CONFIGURATION)
+
+
+def _holds_configuration(directory: int, name: bytes, filesystem: FileSystem) -> bool:
+    return _is_configuration(_read(directory, name, _CONFIGURATION_SIZE_MAX, filesystem))
+
+
+def _has_nothing_else(directory: int, filesystem: FileSystem) -> bool:
+    """Whether a folder has nothing but what Tallac makes in that of its configuration."""
+    try:
+        with filesystem.scandir(directory) as listing:
+            names = [os.fsencode(entry.name) for entry in listing]
+    except OSError:
+        return True  # What can't be looked into is not proved to be anything else.
+    return all(is_configuration_name(name) or name in _BESIDE or name.startswith(b".tmp-") for name in names)
 
 
 def _is_configuration(text: bytes) -> bool:

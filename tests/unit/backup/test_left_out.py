@@ -161,6 +161,31 @@ def test_a_configuration_is_recognised_wherever_it_is(bench: Bench) -> None:
     assert bench.names(*ROOT, b"ann", b".config") == [b"new", b"tallac"]
 
 
+def test_a_configuration_among_other_settings(bench: Bench) -> None:
+    """Of a folder of dotfiles with a configuration in it all else is backed up, with former configurations left out as well."""
+    plant(bench.source)
+    dotfiles = bench.source / "ann/dotfiles"
+    plant_configuration(dotfiles)
+    (dotfiles / "vimrc").write_text("set nocompatible")
+    (dotfiles / "tallac.json.old-2").write_bytes((dotfiles / "tallac.json").read_bytes())
+    (dotfiles / "tallac.json.md").write_text("Where to put tallac.json")
+    bench.own = OwnFiles()
+    for _ in range(2):
+        bench.back_up()
+        assert bench.names(*ROOT, b"ann", b"dotfiles") == [b"tallac.json.md", b"vimrc"]
+        assert bench.entry(*ROOT, b"ann", b"dotfiles").metadata.missing == (b"tallac.json", b"tallac.json.old-2")
+    descriptor = os.open(dotfiles, os.O_RDONLY)
+    try:
+        kept = [name for name in sorted(os.listdir(dotfiles)) if bench.own.find_at(os.fsencode(name), descriptor)]
+    finally:
+        os.close(descriptor)
+    assert kept == ["tallac.json", "tallac.json.old-2"]
+    assert bench.own.find_above(os.fsencode(dotfiles / "new")) is None
+    bench.own = OwnFiles(includes_own=True)
+    bench.back_up()
+    assert len(bench.names(*ROOT, b"ann", b"dotfiles")) == 4
+
+
 def test_a_key_file_is_left_out_under_any_name(bench: Bench) -> None:
     """A file that holds a key is left out, hard links of it too, also where the directory has not changed since."""
     plant(bench.source)
