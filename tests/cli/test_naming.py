@@ -61,6 +61,9 @@ def test_commands_take_it(usb: Tallac, tmp_path: Path) -> None:
     assert len(usb("find", "usb:docs@2024-05-01", "file*").lines) == 2
     assert b"file1" not in usb("find", "usb:docs", "file*", "--snapshot", "2024-05-01").out
     assert usb("du", "-b", "usb:docs@2024-05-01").lines == [b"1\t."]
+    for listing in ("snapshots", "stats"):
+        listed = [line[:20].decode() for line in usb(listing, "usb:docs@2024-05-01").lines if line.startswith(b"2024-05-0")]
+        assert listed == [NAMES[0]]
     usb("check", "usb:docs@latest")
     for command in (("hold",), ("tag", "--add", "x"), ("release",)):
         assert NAMES[1].encode() in usb(*command, "usb:docs@2024-05-02_1").out

@@ -95,6 +95,7 @@ ELSEWHERE = {
     "download": ("get", "restore"),
     "dump": ("get", "restore"),
     "export": ("restore",),
+    "export-tar": ("restore",),
     "extract": ("restore",),
     "gc": ("prune",),
     "generate": ("completion", "man"),

@@ -33,6 +33,8 @@ class SnapshotPath(Struct, frozen=True):
 def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes], None] | None = None) -> list[Entry]:
     """Return the entries of a target's `Archives/` in order of their names, which is that of their times.
 
+    A path that leads to one of them stands for it alone.
+
     Args:
         reader: Where the target is.
         target: The target.
@@ -41,6 +43,9 @@ def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes
     Raises:
         EntryNotFoundError: The target does not exist, or is none.
     """
+    only = None
+    if len(target.path) >= 2 and target.path[-2] == ARCHIVES:
+        only, target = target.name, target.parent.parent
     archives = find_or_none(reader, target.child(ARCHIVES)) if find(reader, target).is_directory else None
     if archives is None or not isinstance(archives.cap, DirectoryReadCap):
         raise EntryNotFoundError(f"{target}: no snapshots found; `tallac backup FROM {target}` makes one")
@@ -48,7 +53,7 @@ def list_snapshots(reader: CapReader, target: Place, *, unknown: Callable[[bytes
     for entry in entries:
         if unknown is not None and (parse_snapshot_name(entry.name) is None or not entry.is_directory):
             unknown(entry.name)
-    return [entry for entry in entries if entry.is_directory]
+    return [entry for entry in entries if entry.is_directory and only in (None, entry.name)]
 
 
 def find_targets(reader: CapReader, place: Place) -> Iterator[Place]:
