@@ -25,6 +25,7 @@ from tallac.backends.patience import Patience
 from tallac.backends.retrying import RetryingBackend
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.sftp_session import SftpSettings
+from tallac.backends.traffic import Traffic
 from tallac.errors import (
     ConflictError,
     StoreError,
@@ -65,6 +66,29 @@ test_wrong_names_are_refused = suite.test_wrong_names_are_refused
 test_one_of_many_threads_creates = suite.test_one_of_many_threads_creates
 test_no_increment_is_lost_between_threads = suite.test_no_increment_is_lost_between_threads
 test_uploads_of_many_threads = suite.test_uploads_of_many_threads
+
+
+def test_few_requests(sftp_settings: SftpSettings) -> None:
+    """What each call asks of the server stays what it was measured to be; no temporary name is left."""
+    traffic = Traffic()
+    store = SftpBackend(sftp_settings, traffic)
+    content = os.urandom(300)
+    version = store.put("slots/a", content, expect=Expect.ABSENT)
+    version = store.put("slots/a", content[1:], expect=version)
+
+    def asked(call: Callable[[], object]) -> int:
+        before = traffic.total().requests
+        call()
+        return traffic.total().requests - before
+
+    assert asked(lambda: store.put("slots/b", content, expect=Expect.ABSENT)) <= 7
+    assert asked(lambda: store.put("slots/a", content, expect=version)) <= 16
+    assert asked(lambda: store.get("slots/a")) <= 4
+    store.add("packs/a", content * 1000)
+    assert store.get("packs/a", 250_000, 400_000) == (content * 1000)[250_000:]
+    assert asked(lambda: store.get("packs/a", 100, 200)) <= 1
+    assert store.get("packs/a", 299_999, 300_001) == content[-1:]
+    assert {path.name for path in Path(sftp_settings.path).iterdir()} == {"slots", "packs"}
 
 
 def test_it_is_a_vault_in_a_folder_too(store: SftpBackend, sftp_settings: SftpSettings) -> None:

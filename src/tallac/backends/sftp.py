@@ -19,7 +19,7 @@ from tallac.backends.os_errors import store_errors
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_session import SftpSession, SftpSettings
 from tallac.backends.spooled_upload import SpooledUpload, read_spooled
-from tallac.backends.temporary import PREFIX
+from tallac.backends.temporary import PREFIX, TemporaryFile
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import UnsafeStoreError, VaultNotFoundError
@@ -122,7 +122,6 @@ class SftpBackend(LocalBackend):
     def add(self, name: str, content: bytes) -> None:
         """See `WholeObjectBackend`."""
         with self._errors(writing=True):
-            self._require_folder()
             file = self._begin()
             try:
                 file.write(content)
@@ -138,6 +137,18 @@ class SftpBackend(LocalBackend):
     def _add_spooled(self, name: str, file: IO[bytes], size: int) -> None:
         self._path(name)
         self.add(name, read_spooled(file, size))
+
+    def _make_folders(self, folder: str) -> None:
+        # One that was there may be gone by now; then no file can be begun, and `_begin` finds out why.
+        if folder == self._root or folder not in self._durable_folders:
+            super()._make_folders(folder)
+
+    def _begin(self) -> TemporaryFile:
+        try:
+            return super()._begin()
+        except FileNotFoundError:
+            self._require_folder()
+            raise
 
     def _require_folder(self) -> None:
         if not self._exists(self._root):

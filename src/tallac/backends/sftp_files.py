@@ -6,6 +6,7 @@ What they build on is OpenSSH's: a file is created exclusively, gets a second na
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import posixpath
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from asyncssh import SFTPAttrs, SFTPClient, SFTPClientFile
 
 WRITE_STEP_SIZE = 1 << 20
+HEAD_SIZE = 16 << 10
+"""So much of a file is read together with its length: all of most registers, slots and sessions."""
+
 FULL_BELOW = 1 << 20
 """With less room than this, in bytes, a failure without a reason is taken for a full disk."""
 
@@ -34,7 +38,8 @@ class _Open:
     Attributes:
         path: Its path there.
         file: The library's.
-        status: What it was when it was opened for reading: named files never change.
+        status: What it was when it was opened for reading, or made: named files never change.
+        head: How it begins, as it was read when it was opened.
         size: How much was written so far.
         lock: The lock that this stands for, in place of a file.
     """
@@ -45,6 +50,14 @@ class _Open:
         self.lock = lock
         self.size = 0
         self.status: os.stat_result | None = None
+        self.head = b""
+
+    def held(self, size: int, offset: int) -> bytes | None:
+        """Return what a read would, where it is in the head, or behind the end; None where the server has to be asked."""
+        if self.status is None or self.size:
+            return None
+        stop = min(offset + size, self.status.st_size)
+        return self.head[offset:stop] if stop <= len(self.head) or stop <= offset else None
 
 
 class SftpFileCalls:
@@ -72,15 +85,31 @@ class SftpFileCalls:
             mode |= asyncssh.FXF_EXCL
         attributes = asyncssh.SFTPAttrs(permissions=FILE_MODE) if flags & os.O_CREAT else asyncssh.SFTPAttrs()
 
-        async def opened(client: SFTPClient) -> SFTPClientFile:
-            return await client.open(remote, mode, attributes, encoding=None)
+        is_read = mode == asyncssh.FXF_READ
 
-        self._traffic.add()
+        async def made(client: SFTPClient) -> tuple[SFTPClientFile, SFTPAttrs, bytes]:
+            file = await client.open(remote, mode, attributes, encoding=None)
+            if not is_read:
+                return file, asyncssh.SFTPAttrs(), b""
+            # Two at once: the way there and back takes longer than either.
+            found, read = await asyncio.gather(file.stat(), file.read(HEAD_SIZE, 0), return_exceptions=True)
+            if isinstance(found, BaseException):
+                await file.close()
+                raise found
+            # What is no file has no beginning. What can't be read says so again to whoever reads it.
+            head: object = read  # The library's types know text alone.
+            return file, found, head if isinstance(head, bytes) and len(head) == min(HEAD_SIZE, found.size or 0) else b""
+
+        self._traffic.add(requests=3 if is_read else 1)
         try:
-            file = self._session.run(opened)
+            file, found, head = self._session.run(made)
         except OSError as error:
             raise self._explained(error, path if is_new else "") from None
-        return self._add(_Open(path, file))
+        self._traffic.add(requests=0, received=len(head))
+        opened = _Open(path, file)
+        if is_read or is_new:
+            opened.status, opened.head = _status(found), head
+        return self._add(opened)
 
     def close(self, descriptor: int) -> None:
         opened = self._take(descriptor)
@@ -112,7 +141,10 @@ class SftpFileCalls:
         return len(part)
 
     def read_at(self, descriptor: int, size: int, offset: int) -> bytes:
-        file = self._get(descriptor).file
+        opened = self._get(descriptor)
+        if (held := opened.held(size, offset)) is not None:
+            return held
+        file = opened.file
         assert file is not None
 
         async def read(_client: SFTPClient) -> bytes:
@@ -132,7 +164,7 @@ class SftpFileCalls:
             self._traffic.add()
             return _status(self._session.run(looked))
         opened = self._get(file)
-        if opened.status is None:
+        if opened.status is None or opened.size:
             library_file = opened.file
             assert library_file is not None
 
@@ -140,10 +172,7 @@ class SftpFileCalls:
                 return await library_file.stat()
 
             self._traffic.add()
-            status = _status(self._session.run(looked_at_open))
-            if opened.size:
-                return status
-            opened.status = status
+            return _status(self._session.run(looked_at_open))
         return opened.status
 
     def fsync(self, descriptor: int) -> None:
