@@ -91,6 +91,10 @@ class StorePermissionError(StoreError):
     """The store does not permit this client the operation, such as deleting where it may only add."""
 
 
+class StoreLockedError(StorePermissionError):
+    """The store keeps an object locked, so that nobody can delete or replace it for now; try again when its time is over."""
+
+
 class StoreUnavailableError(StoreError):
     """The store did not answer in time, or the connection broke; try again."""
 

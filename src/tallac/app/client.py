@@ -55,6 +55,7 @@ class Client:
         limit_download: int | None = None,
         connections: int | None = None,
         cache_size: int | None = None,
+        lock_seconds: float | None = None,
         node_directory: str | None = None,
         node_url: str | None = None,
         standard_input: BinaryIO | None = None,
@@ -74,6 +75,7 @@ class Client:
             limit_download: Bytes a second from it; likewise.
             connections: Requests to it at a time; likewise.
             cache_size: How many bytes the cache of a distant vault may take; 0 for none, None for what the configuration says.
+            lock_seconds: How long the store locks what is stored, and what is there when it is checked or pruned; likewise.
             node_directory: A Tahoe-LAFS node's folder, for its grid and aliases.
             node_url: A Tahoe-LAFS node's URL, for its grid.
             standard_input: What `-` stands for.
@@ -90,6 +92,7 @@ class Client:
             limit_download=limit_download,
             connections=connections,
             cache_size=cache_size,
+            lock_seconds=lock_seconds,
             node_directory=node_directory,
             node_url=node_url,
         )

@@ -15,6 +15,7 @@ from tallac.errors import (
     StoreBusyError,
     StoreError,
     StoreFullError,
+    StoreLockedError,
     StorePermissionError,
     StoreUnavailableError,
     UnsupportedByStoreError,
@@ -113,7 +114,7 @@ def _refused(settings: ObjectStoreSettings, status: int, code: str) -> StoreErro
             f"{where}: the bucket is not in region {region!r} ({code}); give the right one with --store region=REGION"
         )
     if code in _LOCKED:
-        return StorePermissionError(f"{where}: the store keeps this object locked ({code}); try again when its time is over")
+        return StoreLockedError(f"{where}: the store keeps this object locked ({code}); try again when its time is over")
     if code in _WRONG_KEY:
         return StorePermissionError(f"{where}: {host} does not accept the key ({code}); check {_key_names(settings)}")
     if status in {401, 403}:

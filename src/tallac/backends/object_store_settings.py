@@ -48,6 +48,7 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, kw_only=True):
         storage_class: Of what is uploaded and never changed; "" for the bucket's default.
         is_virtual_hosted: Whether the bucket is named by the host in place of the path.
         has_bare_tags: Whether the store compares ETags without their quotation marks, as Ceph does.
+        is_locked: Whether objects get locks, as S3 has them.
         ca_file: Certificates that are trusted besides the system's; "" for none.
     """
 
@@ -61,6 +62,7 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     storage_class: str = ""
     is_virtual_hosted: bool = False
     has_bare_tags: bool = False
+    is_locked: bool = False
     ca_file: str = ""
 
     @property
@@ -124,6 +126,8 @@ def _open(settings: ObjectStoreSettings, read_timeout_seconds: float) -> Store:
             google["base_url"] = settings.endpoint
         return GCSStore(settings.bucket, config=cast("GCSConfig", google), client_options=client, retry_config={"max_retries": 0})
     credentials = find_s3_credentials(settings.profile, settings.where)
+    # Amazon wants a checksum with each put into a bucket that locks by itself.
+    checksum: S3Config = {"checksum_algorithm": "SHA256"} if settings.is_locked else {}
     config: S3Config = {
         # The only name that the environment can't override.
         "aws_endpoint_url_s3": s3_endpoint(settings),
@@ -133,6 +137,7 @@ def _open(settings: ObjectStoreSettings, read_timeout_seconds: float) -> Store:
         "disable_bulk_delete": True,
         "unsigned_payload": False,
         "skip_signature": False,
+        **checksum,
     }
     return S3Store(
         settings.bucket,

@@ -198,6 +198,7 @@ def _running(settings: Settings) -> Iterator[CommandContext]:
         limit_download=settings.limit_download,
         connections=settings.connections,
         cache_size=settings.cache_size,
+        lock_seconds=settings.lock_for,
         node_directory=settings.node_directory,
         node_url=settings.node_url,
         standard_input=standard_input,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,10 @@ class Backends:
         """Return what keeps objects of the vault at a location on this machine; None where nothing does."""
         return self._caches().at(url) if is_store(url) else None
 
+    def extend_locks(self, url: str, passed_over: Collection[str] = ()) -> int:
+        """See `DistantStore.extend_locks`; 0 for all other places."""
+        return self._store_at(url).extend_locks(passed_over) if is_store(url) else 0
+
     def traffic(self) -> TrafficCount | None:
         """Return what was sent and received over lines by now; None where nothing was."""
         return None if self._traffic is None else self._traffic.total()
@@ -118,6 +122,7 @@ class Backends:
                 self._caches().at(url),
                 retry_seconds=options.retry_seconds,
                 limits=Limits(options.limit_upload, options.limit_download, options.connections),
+                lock_seconds=options.lock_seconds,
                 notify=self._notify,
             )
         return self._stores[url]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from pathlib import Path
 
-from tallac.app.locations.store_urls import is_object_store, limits_of, settings_of, sftp_settings_of, with_option
+import msgspec
+
+from tallac.app.locations.store_urls import is_object_store, limits_of, lock_seconds_of, settings_of, sftp_settings_of, with_option
 from tallac.backends.first_write import FirstWriteBackend
 from tallac.backends.limits import LimitedBackend, Limits, SharedLimits
+from tallac.backends.locking import LockingBackend
 from tallac.backends.object_store import ObjectStoreBackend
 from tallac.backends.pack_parts import PackParts
 from tallac.backends.patience import Patience
@@ -18,10 +21,11 @@ from tallac.backends.probe import Probe
 from tallac.backends.read_ahead import ReadAheadBackend
 from tallac.backends.remembering import RememberingBackend
 from tallac.backends.retrying import RetryingBackend, WholeObjectBackend
+from tallac.backends.s3_lock import S3Lock
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.store_cache import StoreCache
 from tallac.backends.traffic import Traffic
-from tallac.errors import StorePermissionError
+from tallac.errors import StorePermissionError, UsageError
 from tallac.interfaces import Backend
 from tallac.local_files import make_private_folders
 
@@ -47,6 +51,7 @@ class DistantStore:
         *,
         retry_seconds: float | None = None,
         limits: Limits = NO_LIMITS,
+        lock_seconds: float | None = None,
         notify: Callable[[str], None] | None = None,
     ) -> None:
         """Ask nothing yet.
@@ -58,17 +63,23 @@ class DistantStore:
             cache: Keeps what was read.
             retry_seconds: How long a call is tried again; None for the default.
             limits: Those of the command, which come before those that the location has.
+            lock_seconds: How long objects are locked; None for what the location says.
             notify: Told that the store is waited for; None for standard error.
         """
         self._url = url
         self._folder = state / "stores"
-        self._inner = _open(url, traffic)
+        seconds = lock_seconds_of(url) if lock_seconds is None else lock_seconds
+        self._inner = _open(url, traffic, is_locked=seconds > 0)
         limits = limits.over(limits_of(url))
         self._limits = SharedLimits(limits) if limits.are_any else None
         limited = self._inner if self._limits is None else LimitedBackend(self._inner, self._limits)
-        self._patient = RetryingBackend(limited, Patience(retry_seconds, notify=notify))
+        patience = Patience(retry_seconds, notify=notify)
+        self._patient = RetryingBackend(limited, patience)
+        self._locks = _locks_at(url, traffic) if seconds > 0 else None
+        self._locking = None if self._locks is None else LockingBackend(self._patient, self._locks, seconds, patience)
+        self._lock_seconds = seconds
         self._parts = PackParts(state / "parts")
-        tried = FirstWriteBackend(ReadAheadBackend(self._patient, self._parts), self._probe_if_due)
+        tried = FirstWriteBackend(ReadAheadBackend(self._locking or self._patient, self._parts), self._probe_if_due)
         self._remembering = RememberingBackend(tried, cache, self._patient.list_versions)
         self.backend: Backend = self._remembering
 
@@ -82,6 +93,20 @@ class DistantStore:
         if self._limits is not None:
             self._limits.remove()
 
+    def extend_locks(self, passed_over: Collection[str]) -> int:
+        """Lock anew what is there and whose time less than half is left, and return up to when what was deleted may be kept.
+
+        Args:
+            passed_over: The names of what is to be deleted.
+
+        Returns:
+            Seconds since 1970; 0 where nothing is locked.
+        """
+        if self._locking is None:
+            return 0
+        self._locking.extend(item.name for item in self._locking.list("") if item.name not in passed_over)
+        return int(time.time() + self._lock_seconds)
+
     def is_empty(self) -> bool:
         """Whether there is nothing at all."""
         return self._patient.is_empty()
@@ -94,6 +119,10 @@ class DistantStore:
         """
         self._patient.create()
         self._patient.examine()
+        if self._locks is not None and not self._locks.is_on():
+            raise UsageError(
+                f"{self._patient.location()}: --lock-for needs a bucket with Object Lock, which is turned on when a bucket is made"
+            )
         return Probe(self._patient, lambda: "it compares ETags without their quotation marks" if self._has_bare_tags else "")
 
     def remembered(self) -> str:
@@ -137,8 +166,14 @@ class DistantStore:
         return self._folder / sha256(url.encode()).hexdigest()[:32]
 
 
-def _open(url: str, traffic: Traffic) -> WholeObjectBackend:
+def _locks_at(url: str, traffic: Traffic) -> S3Lock:
+    if not is_object_store(url):
+        raise UsageError(f"{url.partition('?')[0]}: only S3 has locks that Tallac can set; leave out --lock-for")
+    return S3Lock(settings_of(url), traffic)
+
+
+def _open(url: str, traffic: Traffic, *, is_locked: bool) -> WholeObjectBackend:
     """Make the backend that tries everything once."""
     if is_object_store(url):
-        return ObjectStoreBackend(settings_of(url), traffic)
+        return ObjectStoreBackend(msgspec.structs.replace(settings_of(url), is_locked=is_locked), traffic)
     return SftpBackend(sftp_settings_of(url), traffic)

@@ -18,6 +18,7 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
             with the vault, 0 for as many as there may be.
         connections: Requests to it at a time; likewise.
         cache_size: How many bytes the cache of a distant vault may take; None for what the configuration says.
+        lock_seconds: How long what is stored there is locked; likewise.
         node_directory, node_url: A Tahoe-LAFS node, whose grid is used instead; with a directory, its aliases are used as well.
     """
 
@@ -30,6 +31,7 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
     limit_download: int | None = None
     connections: int | None = None
     cache_size: int | None = None
+    lock_seconds: float | None = None
     node_directory: str | None = None
     node_url: str | None = None
 

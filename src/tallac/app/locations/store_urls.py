@@ -23,7 +23,7 @@ SFTP = "sftp"
 
 _LIMITS = ("limit-upload", "limit-download", "connections")
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    S3: ("endpoint", "region", "profile", "storage-class", "addressing", "ca", "etag", *_LIMITS),
+    S3: ("endpoint", "region", "profile", "storage-class", "addressing", "ca", "etag", "lock-for", *_LIMITS),
     AZURE: ("endpoint", "account", "storage-class", "ca", *_LIMITS),
     GOOGLE: ("endpoint", "storage-class", "ca", *_LIMITS),
     SFTP: ("identity", "known-hosts", "ssh-config", *_LIMITS),
@@ -193,6 +193,18 @@ def sftp_settings_of(location: str) -> SftpSettings:
     )
 
 
+def lock_seconds_of(location: str) -> float:
+    """Return how long objects at a location are locked, as it is remembered; 0 for not at all."""
+    return _lock_seconds(dict(parse_qsl(location.partition("?")[2])))
+
+
+def _lock_seconds(options: Mapping[str, str]) -> float:
+    found = re.fullmatch(r"([0-9]{1,5})d?", options.get("lock-for", "0"), re.ASCII)
+    if found is None:
+        raise UsageError(f"--store lock-for={options['lock-for']}: write days, as in 30d")
+    return int(found[1]) * 86400.0
+
+
 def limits_of(location: str) -> Limits:
     """Return the limits of the line that are remembered with a location."""
     options = dict(parse_qsl(location.partition("?")[2]))
@@ -201,6 +213,7 @@ def limits_of(location: str) -> Limits:
 
 
 def _check_limits(options: Mapping[str, str]) -> None:
+    _lock_seconds(options)
     for key in _LIMITS[:2]:
         try:
             parse_size(options.get(key, "0"))

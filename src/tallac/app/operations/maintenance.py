@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tallac.app.locations.urls import is_absent
+from tallac.app.locations.urls import is_absent, is_store
 from tallac.app.locations.vaults import require_vault, vault_of
 from tallac.app.operations.mirror import VaultMirror
 from tallac.app.workspace import Workspace
@@ -20,6 +20,8 @@ from tallac.vault.check.scrub import Scrub
 from tallac.vault.check.vault_check import check_vault
 from tallac.vault.format.header import read_header, repair_headers
 from tallac.vault.mirror.report import MirrorOptions, MirrorReport
+from tallac.vault.mutable.pending_deletions import pending_deletions_of
+from tallac.vault.packs.pack import pack_path
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.vault.prune.stats_report import VaultStats
@@ -72,7 +74,9 @@ class VaultMaintenance:
         if vault is not None and (is_whole or share is not None):
             if read_data and share is None:
                 share = PackSubset()
-            return check_vault(vault.components, below, CheckOptions(share, opens_content=read_data), progress)
+            found = check_vault(vault.components, below, CheckOptions(share, opens_content=read_data), progress)
+            self._extend_locks(vault)
+            return found
         if share is not None or below is None:
             raise UsageError("this grid has no packs: check an ALIAS:PATH, with or without --read-data")
         report = grid.check(below, read_data=read_data, progress=progress)
@@ -117,7 +121,21 @@ class VaultMaintenance:
             UsageError: The grid is no vault.
             DamageError: Something in use can't be followed; nothing was deleted.
         """
-        return Prune(self.require_prunable(alias).components, options or PruneOptions(), progress).run()
+        vault = self.require_prunable(alias)
+        options = options or PruneOptions()
+        report = Prune(vault.components, options, progress).run()
+        if not options.is_dry_run:
+            report.locked_until = self._extend_locks(vault)
+        return report
+
+    def _extend_locks(self, vault: Vault) -> int:
+        """Lock what is in use for longer, where that is wanted; return up to when the store may keep what was deleted."""
+        url = self._workspace.vaults.location_of(self._workspace.file.read(), vault.identity)
+        if not is_store(url):
+            return 0
+        parts = vault.components
+        pending = () if parts.keeper_key is None else pending_deletions_of(parts.pending_register().read()).packs
+        return self._workspace.backends.extend_locks(url, {pack_path(pack) for pack in pending})
 
     def require_prunable(self, alias: str = "") -> Vault:
         """Return the vault of an alias, or without one the default vault.

@@ -26,6 +26,7 @@ class Settings:
         limit_upload, limit_download: Bytes a second to and from such a store; 0 for no limit.
         connections: Requests to it at a time; 0 for no limit.
         cache_size: How many bytes the cache of a distant vault may take.
+        lock_for: How many seconds it locks what is stored; 0 for none.
         node_directory, node_url: A Tahoe-LAFS node.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     limit_download: int | None = None
     connections: int | None = None
     cache_size: int | None = None
+    lock_for: float | None = None
     node_directory: str | None = None
     node_url: str | None = None
 
@@ -121,6 +123,12 @@ def grid_options() -> list[Option]:
             metavar="SIZE",
             type=_parse_size,
             help="Keep at most so much of a distant vault on this machine, as in 500M; 0 for nothing.",
+        ),
+        _option(
+            "--lock-for",
+            metavar="TIME",
+            type=parse_waiting_time,
+            help="Lock what is stored in an S3 bucket with Object Lock for so long, as in 30d; check and prune extend it.",
         ),
         _option("-d", "--node-directory", metavar="FOLDER", help="Use the grid and the aliases of this Tahoe-LAFS node."),
         _option("-u", "--node-url", metavar="URL", help="Use the grid of the Tahoe-LAFS node at this URL."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tallac.cli.command import CommandContext
 from tallac.cli.output.display import json_report, show_size
 from tallac.cli.output.progress import ProgressLine, Work, share_of
@@ -38,6 +40,14 @@ def prune_and_report(context: CommandContext, alias: str, options: PruneOptions,
             f"{pluralize(report.unmoved_packs, 'pack')} could not be emptied, because there is no room to move what is in use; "
             f"free {show_size(report.room_needed)} on the vault's disk and prune again"
         )
+    if report.locked_packs:
+        context.output.note(
+            f"{pluralize(report.locked_packs, 'pack')} could not be deleted yet, because the store keeps them locked; "
+            "a prune deletes them when that is over"
+        )
+    if report.locked_until and report.deleted_packs:
+        day = datetime.fromtimestamp(report.locked_until).astimezone().strftime("%Y-%m-%d")
+        context.output.note(f"the store keeps former versions of what was deleted while they are locked, until {day} at the latest")
     if context.output.is_json:
         context.output.record(type=record, dry_run=options.is_dry_run, **_fields(report))
     else:

@@ -60,6 +60,8 @@ class PruneReport(msgspec.Struct):
         ignored: What lies among the vault's objects and is none, a sentence each.
         missing_objects: Objects in use that no pack has which is there.
         unmoved_packs: Packs that were left because the store has no room for what stays of them.
+        locked_packs: Packs that the store keeps locked; a later prune deletes them.
+        locked_until: Up to when the store may keep what was deleted, in seconds since 1970; 0 where it is not known to.
         room_needed: How many bytes have to be free to empty the cheapest of these.
         phase: What is being done; this and the next three are for whoever waits.
         marked_objects, objects_total: Objects found to be in use so far, and those that there are.
@@ -80,6 +82,8 @@ class PruneReport(msgspec.Struct):
     ignored: list[str] = msgspec.field(default_factory=list)
     missing_objects: int = 0
     unmoved_packs: int = 0
+    locked_packs: int = 0
+    locked_until: int = 0
     room_needed: int = 0
     phase: PrunePhase = PrunePhase.MARKING
     marked_objects: int = 0

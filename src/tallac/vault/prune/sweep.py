@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
-from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StoreFullError
+from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StoreFullError, StoreLockedError
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import FinishedPack, FooterEntry, decode_body, index_parts, names_in
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore
@@ -116,6 +116,7 @@ class Sweep:
         """Whether a writer was under way when this prune marked last. It may have entered what it has not been seen to store."""
         # Packs whose own footers were looked at, and list nothing that would be missed.
         self._agreed: set[bytes] = set()
+        self._locked: set[bytes] = set()
 
     def sweep(self, pending: PendingDeletions, survey: Survey) -> None:
         """Delete what is decided in a state of the pending deletions, as far as nothing goes with it that is in use.
@@ -138,7 +139,7 @@ class Sweep:
         self._delete_whole(whole, listed)
         deleted.update(whole)
         deleted.update(self._move([entry for entry in allowed if entry.offsets is not None], listed, pending))
-        self._empty(deleted)
+        self._empty(deleted - self._locked)
 
     def contradicted(
         self, entries: Iterable[PendingPack], listed: dict[bytes, int], pending: PendingDeletions, survey: Survey
@@ -268,7 +269,13 @@ class Sweep:
 
     def _delete(self, packs: Iterable[bytes], listed: dict[bytes, int]) -> None:
         for pack in packs:
-            self._components.backend.delete(pack_path(pack))
+            try:
+                self._components.backend.delete(pack_path(pack))
+            except StoreLockedError:
+                # It stays decided, and listed, so that a prune deletes it once its time is over.
+                self._locked.add(pack)
+                self._report.locked_packs = len(self._locked)
+                continue
             self._report.deleted_packs += 1
             self._report.packs_left -= 1
             self._progress()

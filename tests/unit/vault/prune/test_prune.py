@@ -10,7 +10,7 @@ from tallac.backends.memory import MemoryBackend
 from tallac.backends.passing import ForwardingBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.dag import Entry, encode_cap
-from tallac.errors import AuthorityError, DamageError, FencedError, MissingObjectError, StoreError, StoreFullError
+from tallac.errors import AuthorityError, DamageError, FencedError, MissingObjectError, StoreError, StoreFullError, StoreLockedError
 from tallac.interfaces import Backend, Item
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
@@ -454,4 +454,27 @@ def test_three_prunes_of_one_identity(place: Place) -> None:
     Nested().prune()
     assert depth == [2]
     assert place.prune().dead_objects == 0
+    place.look(s2=SECOND)
+
+
+def test_what_is_locked_is_left_to_a_later_prune(place: Place) -> None:
+    """A pack that the store does not give up yet is counted and no error; once it does, the next prune deletes it."""
+    locked = set(place.packs())
+
+    class Locking(ForwardingBackend):
+        def delete(self, name: str, *, expect: bytes | None = None) -> None:
+            if name in locked:
+                raise StoreLockedError(f"{name} is locked")
+            super().delete(name, expect=expect)
+
+    first = place.prune(backend=Locking(place.backend))
+    assert first.deleted_packs == 0
+    assert first.locked_packs > 0
+    assert first.skipped == []
+    assert locked <= place.packs().keys()
+    place.look(s2=SECOND)
+    again = place.prune(backend=Locking(place.backend))
+    assert (again.locked_packs, again.deleted_packs) == (first.locked_packs, 0)
+    last = place.prune()
+    assert (last.locked_packs, last.deleted_packs) == (0, first.locked_packs)
     place.look(s2=SECOND)
