@@ -13,7 +13,7 @@ from tallac.errors import ObjectNotFoundError
 from tallac.interfaces import Backend, Buffer, Expect, Upload, Version
 
 UNLOCKED = ("sessions/", "probe/")
-"""What is gone after a while by itself."""
+"""Names of objects that are gone after a while by themselves begin so."""
 
 
 class Locks(Protocol):
