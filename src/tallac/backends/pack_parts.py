@@ -24,7 +24,7 @@ PART_SIZE = 256 << 10
 FETCH_SIZE_MAX = 4 << 20
 """As much is fetched at a time as was fetched before, up to this: whoever has read much will read more."""
 
-BULK_SIZE = 16 << 20
+BULK_SIZE = 2 << 20
 """Whoever has read so much is given the next part before asking for it."""
 
 KEPT_SIZE_MAX = 256 << 20
@@ -43,25 +43,26 @@ Fetch = Callable[[int, int], bytes]
 class PackParts:
     """The parts that one command has fetched. Thread-safe, and shared with the processes to which this is sent."""
 
-    def __init__(self, parent: Path, folder: Path | None = None, *, kept_size_max: int = KEPT_SIZE_MAX) -> None:
+    def __init__(self, parent: Path, folder: Path | None = None, fetched: int = 0, *, kept_size_max: int = KEPT_SIZE_MAX) -> None:
         """Make nothing yet.
 
         Args:
             parent: Where the folder is made.
             folder: One that another process has made, and removes.
+            fetched: How many bytes that process has fetched.
             kept_size_max: From so many bytes on, what was written to least lately goes.
         """
         self._parent = parent
         self._folder = folder
         self._kept_size_max = kept_size_max
         self._removal: weakref.finalize[[Path, int], PackParts] | None = None
-        self._fetched = 0
+        self._fetched = fetched
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return what lets another process use the same parts; where there can be none, it does without as well."""
         with suppress(OSError):
             self._made()
-        return PackParts, (self._parent, self._folder)
+        return PackParts, (self._parent, self._folder, self._fetched)
 
     def read(self, pack: str, start: int, stop: int, fetch: Fetch) -> tuple[bytes, int | None]:
         """Read the bytes [start, stop) of a pack, fewer at its end; what is not there is fetched, with what lies around it.

@@ -29,7 +29,7 @@ class ReadAheadBackend(ForwardingBackend):
         return ReadAheadBackend, (self._inner, self._parts)
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        if not name.startswith(PACKS) or stop is None or start >= stop or stop - start >= FETCH_SIZE_MAX:
+        if not name.startswith(PACKS) or stop is None or start >= stop or stop - start > FETCH_SIZE_MAX:
             return self._inner.get(name, start, stop)
         try:
             content, next_start = self._parts.read(name, start, stop, lambda first, last: self._inner.get(name, first, last))

@@ -77,7 +77,7 @@ def test_what_is_no_pack_is_read_anew(backend: ReadAheadBackend, below: Recordin
     for _ in range(2):
         assert backend.get("slots/a", 1, 3) == PACK[1:3]
         assert backend.get("packs/a") == PACK
-        assert backend.get("packs/a", 0, FETCH_SIZE_MAX) == PACK[:FETCH_SIZE_MAX]
+        assert backend.get("packs/a", 0, FETCH_SIZE_MAX + 1) == PACK[: FETCH_SIZE_MAX + 1]
     assert asked(below) == 6
 
 

@@ -17,9 +17,9 @@ def max_unused_option(*, is_default_shown: bool = True) -> Option:
         metavar="PERCENT",
         default=_MAX_UNUSED if is_default_shown else None,
         show_default=is_default_shown,
-        help="Repack a pack when more than this share of it is unused."
+        help="Repack the packs with most unused bytes until no more than this share of all is unused."
         if is_default_shown
-        else f"With --prune: repack a pack when more than this share of it is unused ({_MAX_UNUSED}).",
+        else f"With --prune: repack packs until no more than this share of all is unused ({_MAX_UNUSED}).",
     )
 
 

@@ -126,16 +126,20 @@ class Survey:
 
 
 def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int, count_max: int = OFFSETS_MAX) -> Iterator[PendingPack]:
-    """Choose the packs that are worth it: those wholly dead, and those with a larger share of dead bytes than is put up with.
+    """Choose the packs that are worth it: those wholly dead, and more while a larger share of all is dead than is put up with.
 
-    Those with the largest share come first, since one round names a limited number of copies.
+    Those with the largest share come first: they free most for what is moved, and one round names a limited number of copies.
     """
     left = count_max
+    partly = [use for use in uses.values() if use.alive]
+    dead_size = sum(use.dead_size for use in partly)
+    alive_size = sum(use.alive_size for use in partly)
     for pack, use in sorted(uses.items(), key=lambda item: (-_dead_share(item[1]), item[0])):
         if not use.alive:
             yield PendingPack(pack, since, is_decided=False, offsets=None)
-        elif use.dead and _dead_share(use) > unused_max and left > 0:
+        elif use.dead and dead_size > unused_max * (alive_size + dead_size) and left > 0:
             left -= len(use.offsets)
+            dead_size -= use.dead_size
             yield PendingPack(pack, since, is_decided=False, offsets=frozenset(use.offsets))
 
 

@@ -36,7 +36,8 @@ class PruneOptions(msgspec.Struct, frozen=True):
     Attributes:
         is_dry_run: Change nothing; the report says what would be freed.
         forgotten: Counts in a dry run only.
-        unused_max: The share of dead bytes, from 0 to 1, that is put up with in a pack; above it, what is alive moves to another.
+        unused_max: The share of dead bytes, from 0 to 1, that is put up with in all packs together; above it, what is alive moves
+            out of those that have the largest share.
         fence_after_seconds: How long a session may show no sign of life before its writer has to look everything up again.
     """
 
