@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import pickle
 import threading
@@ -84,7 +85,7 @@ def test_few_requests(sftp_settings: SftpSettings) -> None:
     assert asked(lambda: store.put("slots/b", content, expect=Expect.ABSENT)) <= 7
     assert asked(lambda: store.put("slots/a", content, expect=version)) <= 16
     assert asked(lambda: store.get("slots/a")) <= 4
-    store.add("packs/a", content * 1000)
+    store.add("packs/a", io.BytesIO(content * 1000), len(content * 1000))
     assert store.get("packs/a", 250_000, 400_000) == (content * 1000)[250_000:]
     assert asked(lambda: store.get("packs/a", 100, 200)) <= 1
     assert store.get("packs/a", 299_999, 300_001) == content[-1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
 import threading
@@ -34,7 +35,7 @@ CALLS: dict[str, Callable[[ObjectStoreBackend], object]] = {
     "put": lambda store: store.put("a", b"x"),
     "create": lambda store: store.put("a", b"x", expect=Expect.ABSENT),
     "swap": lambda store: store.put("a", b"x", expect=b'"tag"'),
-    "add": lambda store: store.add("a", b"x"),
+    "add": lambda store: store.add("a", io.BytesIO(b"x"), 1),
     "delete": lambda store: store.delete("a"),
 }
 

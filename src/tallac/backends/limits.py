@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from tallac.backends.spooled_upload import SpooledUpload, read_spooled
+from tallac.backends.spooled_upload import SpooledUpload
 from tallac.errors import StoreError
 from tallac.file_calls import REAL
 from tallac.interfaces import Buffer, Expect, Item, ListedObject, ListsVersions, RereadingBackend, Version
@@ -201,12 +201,12 @@ class LimitedBackend:
             return self.inner.put(name, data, expect=expect)
 
     def upload(self) -> SpooledUpload:
-        return SpooledUpload(self.location(), self._add_spooled, SPOOLED_IN_MEMORY_MAX)
+        return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
-        with self._limits.request(name, sent=len(content)):
-            self.inner.add(name, content)
+        with self._limits.request(name, sent=size):
+            self.inner.add(name, file, size)
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         with self._limits.request(name):
@@ -259,6 +259,3 @@ class LimitedBackend:
         """See `WholeObjectBackend`."""
         with self._limits.request():
             self.inner.examine()
-
-    def _add_spooled(self, name: str, file: IO[bytes], size: int) -> None:
-        self.add(name, read_spooled(file, size))

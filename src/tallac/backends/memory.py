@@ -78,7 +78,7 @@ class MemoryBackend:
     def location(self) -> str:
         return "memory"
 
-    def add(self, name: str, content: bytes) -> None:
+    def add_content(self, name: str, content: bytes) -> None:
         """Store an object unless there is one of this name."""
         check_name(name)
         with self._lock:
@@ -101,7 +101,7 @@ class MemoryUpload:
     def commit(self, name: str) -> None:
         content = b"".join(self._require_parts())
         self.abort()
-        self._backend.add(name, content)
+        self._backend.add_content(name, content)
 
     def abort(self) -> None:
         self._parts = None

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from tallac.backends.names import check_name, check_prefix
 from tallac.backends.object_store_calls import StoreCalls
 from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings
-from tallac.backends.spooled_upload import SpooledUpload, read_spooled
+from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
 from tallac.backends.traffic import Traffic
 from tallac.errors import ConflictError, ObjectNotFoundError
 from tallac.interfaces import Buffer, Expect, Item, ListedObject, Version
@@ -85,12 +85,14 @@ class ObjectStoreBackend:
         return self.calls.put(path, data, mode="overwrite" if expect is None else "create").encode("utf-8", "surrogateescape")
 
     def upload(self) -> SpooledUpload:
-        return SpooledUpload(self.location(), self._add_spooled, SPOOLED_IN_MEMORY_MAX)
+        return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
 
-    def add(self, name: str, content: bytes) -> None:
-        """Store an object that never changes, unless there is one of this name. Calling it twice is harmless."""
+    def add(self, name: str, file: IO[bytes], size: int) -> None:
+        """See `WholeObjectBackend`."""
+        path = self._path(name)
+        content = b"".join(spooled_parts(file, size, max(size, 1)))
         try:
-            self.calls.put(self._path(name), content, mode="create", storage_class=self._settings.storage_class)
+            self.calls.put(path, content, mode="create", storage_class=self._settings.storage_class)
         except ConflictError:
             return
 
@@ -107,10 +109,6 @@ class ObjectStoreBackend:
                 raise self._conflict(name)
             self._swap(name, _TOMBSTONE + os.urandom(16), found.tag)
         self.calls.delete(path)
-
-    def _add_spooled(self, name: str, file: IO[bytes], size: int) -> None:
-        check_name(name)
-        self.add(name, read_spooled(file, size))
 
     def _swap(self, name: str, content: bytes, tag: str) -> str:
         """Replace an object that is in the state that a tag names, and return its new tag.

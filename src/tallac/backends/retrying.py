@@ -7,7 +7,7 @@ from typing import IO, Protocol, TypeVar
 
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.patience import Patience
-from tallac.backends.spooled_upload import SpooledUpload, read_spooled
+from tallac.backends.spooled_upload import SpooledUpload
 from tallac.errors import ConflictError
 from tallac.interfaces import Backend, Buffer, Expect, Item, ListedObject, ListsVersions, RereadingBackend, Version
 
@@ -17,8 +17,14 @@ T = TypeVar("T")
 class WholeObjectBackend(Backend, Protocol):
     """A backend whose store takes an object as a whole."""
 
-    def add(self, name: str, content: bytes) -> None:
-        """Store an object that never changes, unless there is one of this name. Calling it twice is harmless."""
+    def add(self, name: str, file: IO[bytes], size: int) -> None:
+        """Store an object that never changes, unless there is one of this name. Calling it twice is harmless.
+
+        Args:
+            name: The object's name.
+            file: Has all of its bytes, from its beginning on.
+            size: How many these are.
+        """
         ...
 
     def is_empty(self) -> bool:
@@ -72,11 +78,11 @@ class RetryingBackend:
         return self._patience.insist(put, where=self.location(), settle=settle)
 
     def upload(self) -> SpooledUpload:
-        return SpooledUpload(self.location(), self._add, SPOOLED_IN_MEMORY_MAX)
+        return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
-        self._insist(lambda: self.inner.add(name, content))
+        self._insist(lambda: self.inner.add(name, file, size))
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         is_settling = False
@@ -129,9 +135,6 @@ class RetryingBackend:
     def examine(self) -> None:
         """See `WholeObjectBackend`."""
         self._insist(self.inner.examine)
-
-    def _add(self, name: str, file: IO[bytes], size: int) -> None:
-        self.add(name, read_spooled(file, size))
 
     def _insist(self, function: Callable[[], T]) -> T:
         return self._patience.insist(function, where=self.location())

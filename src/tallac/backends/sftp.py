@@ -18,7 +18,7 @@ from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.os_errors import store_errors
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_session import SftpSession, SftpSettings
-from tallac.backends.spooled_upload import SpooledUpload, read_spooled
+from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
 from tallac.backends.temporary import PREFIX, TemporaryFile
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
@@ -117,26 +117,25 @@ class SftpBackend(LocalBackend):
             self._calls.close(descriptor)
 
     def upload(self) -> SpooledUpload:  # type: ignore[override]  # Both are uploads.
-        return SpooledUpload(self.location(), self._add_spooled, SPOOLED_IN_MEMORY_MAX)
+        return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
+        self._path(name)
         with self._errors(writing=True):
-            file = self._begin()
+            made = self._begin()
             try:
-                file.write(content)
-                self.add_file(file, name)
+                # A step at a time: each process of a command holds a pack here.
+                for part in spooled_parts(file, size):
+                    made.write(part)
+                self.add_file(made, name)
             finally:
-                file.discard()
+                made.discard()
 
     def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
         """See `RereadingBackend`: the server remembers nothing."""
         found = self.get_versioned(name)
         return None if found is None or found[0] == unlike else (found[0], hash_file_bytes(found[0]))
-
-    def _add_spooled(self, name: str, file: IO[bytes], size: int) -> None:
-        self._path(name)
-        self.add(name, read_spooled(file, size))
 
     def _make_folders(self, folder: str) -> None:
         # One that was there may be gone by now; then no file can be begun, and `_begin` finds out why.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from tallac.errors import StoreError
 from tallac.interfaces import Buffer
 
 SPOOLED_IN_MEMORY_MAX = 8 << 20
+_STEP_SIZE = 1 << 20
 
 
 class SpooledUpload:
@@ -55,16 +56,20 @@ class SpooledUpload:
         return self._file
 
 
-def read_spooled(file: IO[bytes], size: int) -> bytes:
-    """Read what waits in a file.
+def spooled_parts(file: IO[bytes], size: int, step_size: int = _STEP_SIZE) -> Iterator[bytes]:
+    """Iterate over what waits in a file, from its beginning on, so many bytes at a time.
 
     Raises:
         StoreError: It can't be read, or is not all there.
     """
+    left = size
+    place = tempfile.gettempdir()
     try:
-        content = file.read()
+        file.seek(0)
+        while part := file.read(step_size):
+            left -= len(part)
+            yield part
     except OSError as error:
-        raise StoreError(f"{tempfile.gettempdir()}: can't read there what is to be uploaded ({error.strerror})") from error
-    if len(content) != size:
-        raise StoreError(f"{tempfile.gettempdir()}: what was to be uploaded from there has lost bytes; check the disk")
-    return content
+        raise StoreError(f"{place}: can't read there what is to be uploaded ({error.strerror})") from error
+    if left:
+        raise StoreError(f"{place}: what was to be uploaded from there has lost bytes; check the disk")

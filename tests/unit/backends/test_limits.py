@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -48,7 +50,7 @@ class WholeMemory(MemoryBackend):
         self.under_way = 0
         self.most = 0
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, file: IO[bytes], size: int) -> None:
         """Store an object, when the gate is open."""
         with self._counting:
             self.under_way += 1
@@ -57,7 +59,7 @@ class WholeMemory(MemoryBackend):
             self._gate.wait(0.05)
         with self._counting:
             self.under_way -= 1
-        self.put(name, content, expect=Expect.ABSENT)
+        self.put(name, file.read(), expect=Expect.ABSENT)
 
     def is_empty(self) -> bool:
         """Whether there is nothing."""
@@ -80,7 +82,7 @@ def test_what_is_sent_takes_its_time_and_reading_does_not() -> None:
     time = FakeTime()
     backend = limited(Limits(upload=2 * MEGABYTE), time)
     for number in range(5):
-        backend.add(f"packs/{number}", bytes(MEGABYTE))
+        backend.add(f"packs/{number}", io.BytesIO(bytes(MEGABYTE)), MEGABYTE)
         backend.put(f"slots/{number}", bytes(MEGABYTE))
     assert time.passed == pytest.approx(5)
     assert len(backend.get("packs/1")) == MEGABYTE
@@ -137,13 +139,13 @@ def test_what_is_sent_again_counts_again() -> None:
     time = FakeTime()
 
     class Failing(WholeMemory):
-        def add(self, name: str, content: bytes) -> None:
+        def add(self, name: str, file: IO[bytes], size: int) -> None:
             raise StoreUnavailableError("the line broke")
 
     backend = limited(Limits(upload=MEGABYTE), time, Failing())
     for _ in range(3):
         with pytest.raises(StoreUnavailableError):
-            backend.add("packs/a", bytes(MEGABYTE))
+            backend.add("packs/a", io.BytesIO(bytes(MEGABYTE)), MEGABYTE)
     assert time.passed == pytest.approx(3)
 
 
@@ -188,7 +190,7 @@ def test_so_many_requests_are_under_way_and_no_more() -> None:
     inner = WholeMemory(threading.Event())
     backend = LimitedBackend(inner, SharedLimits(Limits(connections=3)))
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: backend.add(f"packs/{number}", b"x"), range(16)))
+        list(pool.map(lambda number: backend.add(f"packs/{number}", io.BytesIO(b"x"), 1), range(16)))
     assert inner.most == 3
     assert len(list(backend.list(""))) == 16
 
