@@ -103,6 +103,9 @@ def _read_again(
     """Return another state than the one that was got; None where there is none."""
     content = None if found is None else found[0]
     if isinstance(error, RollbackDetectedError):
+        if isinstance(backend, RemembersStates):
+            # Others on this machine may have seen a newer state than the listing has told.
+            backend.look_away()
         again = backend.get_versioned(path)
         if again is not None and again[0] != content:
             return again

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.remembering import remembering
 
 from tallac.backends.local import LocalBackend
 from tallac.backends.passing import ForwardingBackend
@@ -69,6 +70,21 @@ def test_an_overtaken_read_gives_the_newer_state(store: LocalBackend, tmp_path: 
     store.put(PATH, older)
     with pytest.raises(RollbackDetectedError):
         _register(overtaken, seen).read()
+
+
+def test_a_listing_that_others_overtake(store: LocalBackend, tmp_path: Path) -> None:
+    """What was listed before another client on this machine has swapped is no rollback, and is asked for again."""
+    seen = SeenStates(tmp_path, "somewhere")
+    other = _register(store, seen)
+    other.swap(lambda _: b"one")
+    backend = remembering(store, store)
+    register = _register(backend, seen)
+    register.read()
+    backend.look()
+    other.swap(lambda _: b"two")
+    state = register.read()
+    assert state is not None
+    assert state.text == b"two"
 
 
 def test_an_overtaken_read_of_a_slot(store: LocalBackend, tmp_path: Path) -> None:
