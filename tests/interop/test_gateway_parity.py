@@ -179,6 +179,52 @@ LOOKING = [
     Ask("GET", "operations/h4?output=JSON", until='"finished": true'),
     Ask("GET", "operations/h4?t=status&output=JSON&release-after-complete=true"),
 ]
+MORE = [
+    Ask("POST", "uri?t=mkdir", keep="e"),
+    Ask("POST", "uri?t=mkdir&format=mdmf", keep="em"),
+    *(form(f"uri?t=upload{suffix}", {}) for suffix in ("", "&mutable=true", "&format=mdmf", "&format=nope")),
+    form("uri", {"t": "upload", "when_done": "/x"}),
+    form("uri/{e}", {"t": "upload", "mutable": "true"}),
+    form("uri/{e}?name=mu&format=mdmf", {"t": "upload"}),
+    form("uri/{e}?name=when", {"t": "upload", "when_done": "."}),
+    Ask("POST", "uri?t=mkdir&when_done=/x"),
+    Ask("POST", "uri/{e}?t=mkdir&name=wd&when_done=/x"),
+    *(Ask("PUT", f"uri/{{e}}/{kind}?format={kind}", b"x") for kind in ("mdmf", "sdmf", "chk")),
+    Ask("PUT", "uri/{e}/mdmf?format=chk", b"y"),
+    Ask("PUT", "uri/{e}/sub?t=mkdir&format=mdmf"),
+    Ask("PUT", "uri/{e}/sub/deep/er?t=mkdir"),
+    Ask("POST", "uri/{e}?t=mkdir-p&path=a/b/c"),
+    Ask("GET", "uri?uri={f}"),
+    Ask("GET", "uri?uri={e}&t=json"),
+    Ask("GET", "named/{f}/x"),
+    Ask("HEAD", "file/{f}/x"),
+    Ask("HEAD", "uri/{e}?t=json"),
+    *(Ask("GET", f"uri/{{e}}/{name}?t={t}") for name in ("mdmf", "sub", "chk") for t in ("uri", "readonly-uri", "info")),
+    *(Ask("POST", f"uri/{{e}}?t={t}") for t in ("deep-size", "deep-stats", "deep-check", "manifest")),
+    Ask("POST", "uri/{e}?t=set-children", b"{}"),
+    Ask("POST", "uri/{f}?t=check&add-lease=true&output=JSON"),
+    Ask("POST", "uri/{e}/mdmf?t=check&output=JSON&verify=true&repair=true"),
+    Ask("PUT", "uri/{e}/lk?t=uri&replace=only-files", b"{f}"),
+    Ask("PUT", "uri/{e}/bad?t=uri", b"nonsense"),
+    Ask("POST", "uri/{e}/sub?t=uri&name=in&uri={f}&replace=false"),
+    Ask("POST", "uri/{e}/sub?t=uri&name=in&uri={f}&replace=false"),
+    Ask("POST", "uri/{e}?t=rename&from_name=sub&to_name=mdmf&replace=only-files"),
+    Ask("POST", "uri/{e}?t=relink&from_name=mdmf&to_name=sub&replace=only-files"),
+    Ask("POST", "uri/{e}?t=relink&from_name=mdmf&to_dir={em}"),
+    Ask("POST", "uri/{e}?t=relink&from_name=sdmf&to_dir={e}/sub/deep"),
+    Ask("POST", "uri/{e}/sub?t=set_children&overwrite=false", b'{"in": ["filenode", {"ro_uri": "{lit}"}]}'),
+    Ask("POST", "uri/{e}/sub?t=set_children&overwrite=only-files", b'{"in": ["filenode", {"ro_uri": "{lit}"}]}'),
+    *(Ask("GET", f"uri/{{{cap}}}?t=json") for cap in ("e", "em")),
+    Ask("GET", "uri/{f}", headers={"range": "items=0-1"}),
+    Ask("GET", "uri/{f}", headers={"range": "bytes=0-1", "if-range": "x"}),
+    Ask("GET", "uri/{m}", headers={"range": "bytes=2-"}),
+    Ask("PUT", "uri/{m}", b"new"),
+    Ask("PUT", "uri/{m}?offset=1", b"Z"),
+    Ask("GET", "uri/{m}"),
+    form("uri/{m}?t=upload", {}),
+    Ask("DELETE", "uri/{e}/sub"),
+    Ask("POST", "uri/{e}?t=mkdir"),
+]
 # A node answers these with a page where a client wants a sentence, or with 500 where nothing broke, or it breaks off.
 MISSING = [
     (Ask("GET", "uri/{d}/nope"), 404),
@@ -217,7 +263,7 @@ STRICTER = [
 @pytest.mark.usefixtures("with_tahoe")
 def test_answers_are_alike(tahoe_grid: TahoeGrid, tmp_path: Path, make_tallac: Callable[[Path], Tallac]) -> None:
     """Status, kind, ETag, headers that say something and JSON agree for all that a node answers sensibly."""
-    common = [*STORING, *READING, *CHANGING, *LOOKING]
+    common = [*STORING, *READING, *CHANGING, *LOOKING, *MORE]
     asks = [*common, *(ask for ask, _ in MISSING)]
     strict = [ask for ask, _ in STRICTER]
     with serving(make_tallac(tmp_path / "home")) as gateway:
