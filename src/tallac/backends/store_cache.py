@@ -121,7 +121,9 @@ class StoreCache:
             if whole is None:
                 row = self._row("SELECT content FROM objects WHERE hash = ?", stored_hash)
                 whole = None if row is None else row[0]
-                self._used.add(stored_hash)
+                if stored_hash not in self._used:
+                    self._used.add(stored_hash)
+                    self._add_waiting(0)
             if not isinstance(whole, bytes) or len(whole) < _LENGTH.size:
                 return None
         length = _LENGTH.size + _LENGTH.unpack_from(whole)[0]

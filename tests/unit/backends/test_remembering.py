@@ -13,7 +13,7 @@ from tests.remembering import KeptStates, remembering
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.remembering import RememberingBackend
-from tallac.errors import ConflictError, VaultNotFoundError
+from tallac.errors import ConflictError, StorePermissionError, VaultNotFoundError
 from tallac.interfaces import Expect, RemembersStates
 from tallac.testing.recording_backend import RecordingBackend
 
@@ -177,6 +177,18 @@ def test_a_store_whose_listings_tell_no_versions(asked: RecordingBackend, store:
     assert backend.get_versioned("slots/a") == store.get_versioned("slots/a")
     assert list(backend.list("packs/"))
     assert [event.operation for event in asked.events] == ["get", "list"]
+
+
+def test_a_client_that_may_not_list_everything(asked: RecordingBackend, store: MemoryBackend, memory: KeptStates) -> None:
+    """It goes on as one whose store tells no versions: a policy may allow the packs alone."""
+
+    def refuse() -> None:
+        raise StorePermissionError("this client may not do this")
+
+    backend = RememberingBackend(asked, memory, refuse)
+    backend.look()
+    assert backend.get_versioned("slots/a") == store.get_versioned("slots/a")
+    assert [item.name for item in backend.list("packs/")] == ["packs/p"]
 
 
 def test_other_processes_get_the_store_alone(tmp_path: Path) -> None:
