@@ -158,8 +158,9 @@ class PackParts:
 
 
 def _remove(folder: Path, lock: int) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+    # Windows removes no file that is open.
     os.close(lock)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_left_ones(parent: Path) -> None:
