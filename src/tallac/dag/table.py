@@ -6,6 +6,8 @@ Decoded entries are encoded again and compared, so that each directory has exact
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import ge
 
 import msgspec
 
@@ -49,9 +51,7 @@ def decode_table(table: bytes) -> list[Entry]:
         raise MalformedObjectError("a directory's table is malformed") from error
     if encoded != table:
         raise MalformedObjectError("a directory's table is not in canonical form")
-    previous = b""
-    for entry in entries:
-        if entry.name <= previous:
-            raise MalformedObjectError("a directory's names are empty, not distinct or not in order")
-        previous = entry.name
+    names = [entry.name for entry in entries]
+    if any(map(ge, chain((b"",), names), names)):
+        raise MalformedObjectError("a directory's names are empty, not distinct or not in order")
     return entries

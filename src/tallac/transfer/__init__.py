@@ -13,7 +13,7 @@ from tallac.transfer.directory_edits import (
 )
 from tallac.transfer.download import copy_to_local, download
 from tallac.transfer.files import Sink, get_file, metadata_of_file, put_file
-from tallac.transfer.place import Found, Place, find, find_or_none, list_directory, walk
+from tallac.transfer.place import Found, Place, directory_of, find, find_or_none, list_directory, walk
 from tallac.transfer.report import CopyReport, Skipped
 from tallac.transfer.upload import copy_to_grid
 
@@ -25,6 +25,7 @@ __all__ = [
     "Skipped",
     "copy_to_grid",
     "copy_to_local",
+    "directory_of",
     "download",
     "entries_of",
     "find",

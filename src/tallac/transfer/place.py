@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, ReadCap, WriteCap
-from tallac.dag import Ancestors, Entry, FileType, Metadata, display_path
+from tallac.dag import Ancestors, Components, Entry, FileType, Metadata, display_path, encode_cap
 from tallac.errors import AuthorityError, EntryError, EntryNotFoundError, NotADirectoryCapError
 from tallac.interfaces import CapReader
 
@@ -159,41 +159,43 @@ def list_directory(reader: CapReader, place: Place) -> Iterator[Entry]:
 def walk(
     reader: CapReader,
     place: Place,
-    entry: Entry,
+    directory: DirectoryReadCap,
     arrange: Callable[[Iterable[Entry]], Iterable[Entry]] = iter,
     leads_back: Callable[[Place], None] = lambda _: None,
-) -> Iterator[tuple[Place, Entry]]:
-    """Iterate over an entry and everything below it, each directory before its entries.
+) -> Iterator[tuple[Components, Entry]]:
+    """Iterate over everything below a directory, each directory before its entries.
 
     Entries whose cap can't be read are yielded and not followed.
 
     Args:
-        reader: Where they are.
-        place: The place of the entry.
-        entry: What to begin with.
+        reader: Where it is.
+        place: The place of the directory.
+        directory: Its cap.
         arrange: Sorts the entries of each directory.
         leads_back: Called with each directory that the walk is in already; it has been yielded, and is not entered again.
+
+    Returns:
+        The names that lead from the place to the entry's directory, and the entry.
     """
     # Iterators and not lists, so that a directory of any size is listed in bounded memory.
-    levels: list[Iterator[tuple[Place, Entry]]] = [iter([(place, entry)])]
+    levels: list[tuple[Components, Iterator[Entry]]] = [((), iter(arrange(reader.read_directory(directory))))]
     ancestors = Ancestors()
-    ancestors.enter(None)
+    ancestors.enter(encode_cap(directory))
     while levels:
-        found = next(levels[-1], None)
-        if found is None:
+        components, entries = levels[-1]
+        for entry in entries:
+            yield components, entry
+            # Most entries are files, whose caps nobody asks for here.
+            if not entry.is_directory:
+                continue
+            below = (*components, entry.name)
+            cap = entry.cap
+            if entry.encoded in ancestors:
+                leads_back(place.child(*below))
+            elif isinstance(cap, DirectoryReadCap):
+                levels.append((below, iter(arrange(reader.read_directory(cap)))))
+                ancestors.enter(entry.encoded)
+                break
+        else:
             levels.pop()
             ancestors.leave()
-            continue
-        yield found
-        place, entry = found
-        cap = entry.cap
-        if entry.encoded in ancestors:
-            leads_back(place)
-        elif isinstance(cap, DirectoryReadCap):
-            levels.append(_children(place, arrange(reader.read_directory(cap))))
-            ancestors.enter(entry.encoded)
-
-
-def _children(place: Place, entries: Iterable[Entry]) -> Iterator[tuple[Place, Entry]]:
-    for child in entries:
-        yield place.child(child.name), child

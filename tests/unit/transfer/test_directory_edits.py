@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tallac.caps import DirectoryWriteCap, LiteralFile, MutableDirectoryWrite
-from tallac.dag import Entry, Metadata
+from tallac.caps import DirectoryReadCap, DirectoryWriteCap, LiteralFile, MutableDirectoryWrite
+from tallac.dag import Entry, Metadata, join_components
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, EntryNotFoundError, NotADirectoryCapError, StoreFullError
 from tallac.testing.memory_grid import MemoryGrid
 from tallac.transfer import (
@@ -248,8 +248,10 @@ def test_walk_goes_all_the_way(grid: MemoryGrid, place: PlaceMaker, put: Put, sn
     put("a/b/file", b"")
     put("a/z", b"")
     snapshot("snap", [README])
-    found = [str(where) for entry in list_directory(grid, place("")) for where, _ in walk(grid, place("").child(entry.name), entry)]
-    assert found == ["home:a", "home:a/b", "home:a/b/file", "home:a/z", "home:snap", "home:snap/readme"]
+    cap = find(grid, place("")).cap
+    assert isinstance(cap, DirectoryReadCap)
+    found = [join_components(components, entry.name) for components, entry in walk(grid, place(""), cap)]
+    assert found == [b"a", b"a/b", b"a/b/file", b"a/z", b"snap", b"snap/readme"]
 
 
 def test_listing_a_file(grid: MemoryGrid, place: PlaceMaker, put: Put) -> None:

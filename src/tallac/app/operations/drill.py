@@ -12,13 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from tallac.dag import Entry, FileType, display_path
+from tallac.caps import DirectoryReadCap
+from tallac.dag import Components, Entry, FileType, display_path, join_components
 from tallac.errors import LocalStateError
 from tallac.interfaces import Grid
 from tallac.look.metadata import kind_of
 from tallac.restore import Problem, ProblemKind, RestoreObserver, RestoreOptions, restore
 from tallac.restore.path_filter import PathFilter
-from tallac.transfer import Place, find, walk
+from tallac.transfer import Place, directory_of, find, walk
 
 SIZE_MAX = 256_000_000
 """So many bytes are restored at most, unless every file is larger."""
@@ -70,7 +71,7 @@ def drill(
     """
     found = find(grid, snapshot)
     root = Entry.of(b"", found.cap, found.metadata)
-    chosen = _sample(grid, snapshot, root, count, size_max, chance or random.SystemRandom())
+    chosen = _sample(grid, snapshot, directory_of(found.cap, snapshot), count, size_max, chance or random.SystemRandom())
     report = DrillReport()
     if not chosen:
         return report
@@ -101,10 +102,12 @@ def drill(
     return report
 
 
-def _sample(grid: Grid, snapshot: Place, root: Entry, count: int, size_max: int, chance: random.Random) -> list[_Sampled]:
+def _sample(
+    grid: Grid, snapshot: Place, directory: DirectoryReadCap, count: int, size_max: int, chance: random.Random
+) -> list[_Sampled]:
     """Choose files, each one with the same chance, in one walk through the snapshot."""
     chosen: list[_Sampled] = []
-    for number, file in enumerate(_files(walk(grid, snapshot, root), len(snapshot.path))):
+    for number, file in enumerate(_files(walk(grid, snapshot, directory))):
         if number < count:
             chosen.append(file)
         elif (place := chance.randrange(number + 1)) < count:
@@ -118,10 +121,10 @@ def _sample(grid: Grid, snapshot: Place, root: Entry, count: int, size_max: int,
     return fitting or sorted(chosen, key=lambda file: file.size)[:1]
 
 
-def _files(walked: Iterable[tuple[Place, Entry]], depth: int) -> Iterable[_Sampled]:
-    for place, entry in walked:
+def _files(walked: Iterable[tuple[Components, Entry]]) -> Iterable[_Sampled]:
+    for components, entry in walked:
         if not entry.is_directory and kind_of(entry) is FileType.REGULAR:
-            yield _Sampled(b"/".join(place.path[depth:]), entry.size, entry.metadata.mtime_ns)
+            yield _Sampled(join_components(components, entry.name), entry.size, entry.metadata.mtime_ns)
 
 
 def _pattern(path: bytes) -> str:

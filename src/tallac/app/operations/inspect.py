@@ -76,15 +76,12 @@ class Inspector:
         `leads_back` is told of each directory that leads back to one that it is in: it is yielded, and what is in it is not.
         """
         grid, located = self._workspace.resolve(place)
-        start = len(located.path)
         found = find(grid, located)
-        if not found.is_directory:
+        if not isinstance(found.cap, DirectoryReadCap):
             yield from (((entry.name,), entry) for entry in list_directory(grid, located))
             return
-        top = Entry.of(located.name or b"", found.cap, found.metadata)
-        for below, entry in walk(grid, located, top, _arrange(order), leads_back):
-            if len(below.path) > start:
-                yield below.path[start:], entry
+        for components, entry in walk(grid, located, found.cap, _arrange(order), leads_back):
+            yield (*components, entry.name), entry
 
     def diff(self, old: str, new: str, report: OnReadError, *, read_data: bool = False) -> Iterator[Change]:
         """Yield all that differs between two paths, on a grid or local; `is_remote` says which is which.

@@ -60,13 +60,14 @@ def ls(
         found = ((b"/".join(path), entry) for path, entry in listed)
     else:
         found = ((entry.name, entry) for entry in context.client.inspect.ls(place, order))
+    if not context.output.is_json and (null or not long):
+        context.output.names((path for path, _ in found), b"\0" if null else b"\n")
+        return
     for path, entry in found:
         if context.output.is_json:
             context.output.record(_fields(path, entry))
-        elif null:
-            context.output.write(path + b"\0")
         else:
-            _write_line(context.output, path, entry, is_long=long, in_bytes=in_bytes)
+            _write_long_line(context.output, path, entry, in_bytes=in_bytes)
 
 
 def _fields(path: bytes, entry: Entry) -> dict[str, object]:
@@ -74,10 +75,7 @@ def _fields(path: bytes, entry: Entry) -> dict[str, object]:
     return json_name(path) | {"type": kind_of(entry)} | size | json_metadata(entry.metadata)
 
 
-def _write_line(output: Output, path: bytes, entry: Entry, *, is_long: bool, in_bytes: bool) -> None:
-    if not is_long:
-        output.name(path)
-        return
+def _write_long_line(output: Output, path: bytes, entry: Entry, *, in_bytes: bool) -> None:
     metadata = entry.metadata
     size = "-" if entry.is_directory else str(entry.size) if in_bytes else show_size(entry.size)
     time = "-" if metadata.mtime is None else show_time(metadata.mtime[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
 import msgspec
@@ -12,6 +12,8 @@ import msgspec
 from tallac.cli.output.stderr import redact, say, show_name
 from tallac.errors import OutputError
 from tallac.interfaces import Buffer, TrafficCount
+
+_NAMES_AT_ONCE = 500
 
 
 class Output:
@@ -83,6 +85,21 @@ class Output:
         """Write a line with a name in it: escaped for a terminal, as it is for anything else."""
         raw = show_name(name).encode("utf-8", "backslashreplace") if self.is_terminal else name
         self.write(before.encode() + raw + after)
+
+    def names(self, names: Iterable[bytes], end: bytes = b"\n") -> None:
+        """Write many names as `name` does, each with an end of its own; with another end than that of lines, as they are."""
+        is_shown = self.is_terminal and end == b"\n"
+        waiting: list[bytes] = []
+        try:
+            for name in names:
+                waiting.append(show_name(name).encode("utf-8", "backslashreplace") if is_shown else name)
+                if len(waiting) == _NAMES_AT_ONCE:
+                    self.write(end.join(waiting) + end)
+                    waiting.clear()
+        finally:
+            # Also those before an error.
+            if waiting:
+                self.write(end.join(waiting) + end)
 
     def line(self, text: str) -> None:
         """Write a line of plain text."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import Protocol
+from typing import Protocol, cast
 
 from tallac.caps import DirectoryReadCap, ImmutableDirectory, LiteralDirectory
 from tallac.crypto.hashing import keyed
@@ -110,11 +110,12 @@ class TableDirectory:
         return None
 
     def _entries(self, child: NodeRef) -> Iterator[Entry]:
-        for below in self._reader.read_table(child):
-            if isinstance(below, Entry):
-                yield below
-            else:
-                yield from self._entries(below)
+        below = self._reader.read_table(child)
+        if below and isinstance(below[0], NodeRef):
+            for each in below:
+                yield from self._entries(each)
+        else:
+            yield from cast("list[Entry]", below)
 
 
 def decode_table_object(content: bytes, size: int) -> list[Entry]:
