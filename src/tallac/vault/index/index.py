@@ -104,6 +104,17 @@ class VaultIndex:
 
     def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
         """Return where an object with this stored hash lies; None if all its copies are in lost packs, or are pending deletion."""
+        absent, pending = self.absent_packs, self.pending
+        for run in self._runs:
+            location = run.place_of(name, stored_hash)
+            if location is None:
+                continue
+            if location.pack not in absent and not pending.is_pending(location):
+                return location
+            break
+        else:
+            return None
+        # The first copy does not serve; another one may.
         return next((location for location in self.present(name) if location.hash == stored_hash), None)
 
     def copies(self, name: bytes) -> Iterator[ObjectLocation]:

@@ -138,6 +138,11 @@ class SortedRun:
             number += 1
         return None
 
+    def place_of(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
+        """Return the place of the first record of an object with this stored hash; None where there is none."""
+        number = self.number_of(name, stored_hash)
+        return None if number is None else self._location(self._start + RECORD_SIZE * number)
+
     def columns(self) -> Iterator[tuple[bytes, bytes, int, int, int, int]]:
         """Iterate over all records as (name, stored hash, number of the pack in `packs`, offset, length, length of the links)."""
         with memoryview(self._map) as whole, whole[self._start :] as records:

@@ -11,13 +11,13 @@ from tallac.vault.packs.damaged import damaged_path
 from tallac.vault.packs.pack import pack_path
 
 WINDOW_SIZE = 1 << 16
-KEPT_SIZE_MAX = 8 << 20
+KEPT_SIZE_MAX = 16 << 20
 HIGH_LATENCY_KEPT_SIZE_MAX = 48 << 20
 """Objects stored together are read together, but for those that were stored before; a distant store is asked for these once."""
 
 
 class PackReadCache:
-    """The ranges of packs that were read last: 8 MiB at most, of a far store 48 MiB. Not thread-safe.
+    """The ranges of packs that were read last: 16 MiB at most, of a far store 48 MiB. Not thread-safe.
 
     Windows begin at multiples of their size, so that reads in whatever order within a range of a pack fetch each byte once.
     """

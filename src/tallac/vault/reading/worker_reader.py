@@ -38,6 +38,11 @@ class RunsFinder:
 
     def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
         """Return where an object with this stored hash lies, or None."""
+        for run in self._runs:
+            location = run.place_of(name, stored_hash)
+            if location is not None and self._is_there(location):
+                return location
+        # The first copy in a run may be one that does not serve.
         return next((location for location in self.present(name) if location.hash == stored_hash), None)
 
     def locations(self, name: bytes, *, only_present: bool) -> Iterator[ObjectLocation]:
