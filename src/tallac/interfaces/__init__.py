@@ -24,7 +24,7 @@ from tallac.interfaces.backend import (
 from tallac.interfaces.checking import CapChecker, CheckProgress, CheckReport, Finding
 from tallac.interfaces.grid import BinaryReader, CapEditor, CapReader, Directory, FileReader, Grid, Session
 from tallac.interfaces.outside import Clock, Randomness
-from tallac.interfaces.sizes import StoredPart, StoredSizes
+from tallac.interfaces.sizes import StoredObject, StoredSizes
 from tallac.interfaces.writing import (
     CapWriter,
     Chunk,
@@ -75,7 +75,7 @@ __all__ = [
     "ReportsFreeSpace",
     "RereadingBackend",
     "Session",
-    "StoredPart",
+    "StoredObject",
     "StoredSizes",
     "StreamWriter",
     "TrafficCount",

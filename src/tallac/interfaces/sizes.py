@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from tallac.caps import ReadCap
 
-
-class StoredPart(NamedTuple):
+class StoredObject(NamedTuple):
     """One stored object.
 
     Attributes:
         name: Unique on its grid; not secret.
         size: Bytes of content that it holds; 0 if it only lists other objects.
-        stored_size: Bytes that it occupies in the store, compressed and sealed, without its share of padding and indexes.
     """
 
     name: bytes
     size: int
-    stored_size: int
 
 
 @runtime_checkable
 class StoredSizes(Protocol):
     """A grid that knows the objects in its store."""
 
-    def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
-        """Iterate over the objects of a file, or of a directory itself without its entries' own; one may come twice.
+    def objects_of(self, encoded: bytes) -> Sequence[StoredObject]:
+        """Return the objects of a file, or of a directory itself without its entries' own; one may come twice.
 
-        Literal caps and mutable files and directories have none.
+        Only what lists others is read, so that one that is lost may be among them. Literal caps, mutable files and directories, and
+        what is no read cap have none.
+
+        Args:
+            encoded: The encoded cap, see `tallac.dag.EncodedCap`.
 
         Raises:
-            DamageError: One of them is missing or damaged.
+            DamageError: One that lists others is missing or damaged.
             AuthorityError: The cap was issued by another grid.
+        """
+        ...
+
+    def stored_sizes(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Iterate over those of some objects that the store has, each with the bytes that it occupies, compressed and sealed.
+
+        Its share of padding and indexes is left out. One that is stored twice may come twice. The names may shrink meanwhile.
         """
         ...

@@ -15,6 +15,7 @@ from tallac.errors import UsageError
 from tallac.look.metadata import kind_of, size_of
 
 _SIZE = re.compile(r"(\d+)(?:\.(\d+))?\s*(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
+_PLAIN = re.compile(r"[^*?\[/]+")
 
 TYPES = {
     "f": FileType.REGULAR,
@@ -50,9 +51,13 @@ class PathPattern:
         # None represents any number of names.
         self._parts = [None if part == "**" else re.compile(fnmatch.translate(part), flags) for part in parts]
         self._last = self._parts[-1] if len(parts) == 2 and parts[0] == "**" else None
+        # Most searches are for one name, which need not be decoded to be compared.
+        self._name = os.fsencode(text) if self._last is not None and not ignore_case and _PLAIN.fullmatch(text) else None
 
     def matches(self, path: bytes) -> bool:
         """Whether a path below a snapshot matches."""
+        if self._name is not None:
+            return path.endswith(self._name) and path[-len(self._name) - 1 : -len(self._name)] in (b"/", b"")
         if self._last is not None:
             return self._last.match(_text(path[path.rfind(b"/") + 1 :])) is not None
         # The reachable positions in the pattern; each name moves them on by one, or leaves them at a **.
@@ -136,6 +141,8 @@ class Criteria(msgspec.Struct, frozen=True):
 
     def matches_path(self, path: bytes) -> bool:
         """Whether the path matches, regardless of the entry."""
+        if len(self.patterns) == 1:
+            return self.patterns[0].matches(path)
         return not self.patterns or any(pattern.matches(path) for pattern in self.patterns)
 
     def matches_entry(self, entry: Entry) -> bool:

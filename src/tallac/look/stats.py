@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from tallac.caps import ReadCap
 from tallac.dag import Entry, FileType
 from tallac.errors import AuthorityError, DamageError
-from tallac.interfaces import CapReader, StoredPart, StoredSizes
-from tallac.look.metadata import kind_of, size_of
+from tallac.interfaces import CapReader, StoredObject, StoredSizes
+from tallac.look.metadata import kind_of
 from tallac.look.read_errors import OnReadError, ReadError
 from tallac.look.versions import Version, walk_versions
 
 _SHARED = -1
 """Stands for several snapshots, in place of the number of one."""
+
+_OF_DIRECTORY, _IS_FILE = 1, 2
 
 _PROGRESS_STEP = 1000
 
@@ -75,80 +76,126 @@ def gather(
     Args:
         reader: The grid of the snapshots; if it is a `StoredSizes`, sizes in the store are included.
         snapshots: All of them, since the space that forgetting one frees depends on the others.
-        report: Called with each path that can't be read; the stats lack it.
+        report: Called with each path that can't be read or measured; the stats lack what it takes in the store.
         progress: Called from time to time with the number of paths read.
     """
-    stats = TargetStats([SnapshotStats() for _ in snapshots], knows_store=isinstance(reader, StoredSizes))
-    gathering = _Gathering(reader, stats, [snapshot.name for snapshot in snapshots], report)
+    sizes = reader if isinstance(reader, StoredSizes) else None
+    stats = TargetStats([SnapshotStats() for _ in snapshots], knows_store=sizes is not None)
+    gathering = _Gathering(sizes, stats, [snapshot.name for snapshot in snapshots], report)
     for number, snapshot in enumerate(snapshots):
         gathering.count_stored(b"", Version(snapshot, (number,)))
     for count, versions in enumerate(walk_versions(reader, snapshots, report)):
         for version in versions.all:
-            gathering.count(version)
-            gathering.count_stored(versions.path, version)
+            gathering.count(versions.path, version)
         if progress is not None and count % _PROGRESS_STEP == 0:
             progress(count)
-    return gathering.stats
+    if gathering.measure():
+        gathering.name_lost(b"", (Version(snapshot, (number,)) for number, snapshot in enumerate(snapshots)))
+        for versions in walk_versions(reader, snapshots, lambda _: None):
+            gathering.name_lost(versions.path, versions.all)
+    return stats
 
 
 class _Gathering(msgspec.Struct):
     """The state of the walk.
 
     Attributes:
+        sizes: The grid, if it knows the sizes of its objects.
         names: The names of the snapshots.
         report: Called with each path that can't be read.
-        owners: The number of the only snapshot that has a cap, or `_SHARED`.
-        part_owners: The same for stored objects.
+        owners: The number of the only snapshot that has a cap, or `_SHARED`; without what is one stored object.
+        objects: The same for stored objects, shifted by two bits: `_OF_DIRECTORY`, and `_IS_FILE` for what is a whole file.
     """
 
-    reader: CapReader
+    sizes: StoredSizes | None
     stats: TargetStats
     names: list[bytes]
     report: OnReadError
     owners: dict[bytes, int] = msgspec.field(default_factory=dict)
-    part_owners: dict[bytes, int] = msgspec.field(default_factory=dict)
+    objects: dict[bytes, int] = msgspec.field(default_factory=dict)
 
-    def count(self, version: Version) -> None:
+    def count(self, path: bytes, version: Version) -> None:
         """Count a path for each snapshot that has it."""
-        is_directory, size = version.entry.is_directory, size_of(version.entry)
+        entry = version.entry
+        kind = kind_of(entry)
+        size = entry.size if kind is FileType.REGULAR else 0
         for number in version.snapshots:
             snapshot = self.stats.snapshots[number]
-            snapshot.files += not is_directory
-            snapshot.directories += is_directory
-            snapshot.size += size
-        if kind_of(version.entry) is FileType.REGULAR and version.entry.encoded not in self.owners:
-            self.stats.unique_size += size
+            if kind is FileType.DIRECTORY:
+                snapshot.directories += 1
+            else:
+                snapshot.files += 1
+                snapshot.size += size
+        self.count_stored(path, version, size)
 
-    def count_stored(self, path: bytes, version: Version) -> None:
-        """Record which snapshots own the stored objects of a version, once for each change of owners."""
+    def count_stored(self, path: bytes, version: Version, unique_size: int = 0) -> None:
+        """Record which snapshots own the stored objects of a version, and its size where its content is new."""
         encoded = version.entry.encoded
         owner = version.snapshots[0] if len(version.snapshots) == 1 else _SHARED
         known = self.owners.get(encoded)
         if known in (owner, _SHARED):
             return
-        self.owners[encoded] = owner = owner if known is None else _SHARED
-        cap = version.entry.cap
-        if not isinstance(self.reader, StoredSizes) or not isinstance(cap, ReadCap):
-            return
-        try:
-            self._claim(self.reader.stored_parts(cap), owner, is_directory=version.entry.is_directory)
-        except (DamageError, AuthorityError) as error:
-            names = tuple(self.names[number] for number in version.snapshots)
-            self.report(ReadError(path, f"can't be measured: {error}", names))
+        objects = self._objects_of(path, version)
+        if len(objects) == 1:
+            is_new = self._claim(objects, owner, _OF_DIRECTORY if version.entry.is_directory else _IS_FILE)
+        else:
+            is_new = known is None
+            self.owners[encoded] = owner = owner if is_new else _SHARED
+            self._claim(objects, owner, _OF_DIRECTORY if version.entry.is_directory else 0)
+        if is_new:
+            self.stats.unique_size += unique_size
 
-    def _claim(self, parts: Iterable[StoredPart], owner: int, *, is_directory: bool) -> None:
-        stats = self.stats
-        for part in parts:
-            known = self.part_owners.get(part.name)
+    def measure(self) -> bool:
+        """Take the sizes of all stored objects from the store; return whether it has lost some, which stay in `objects`."""
+        stats, objects = self.stats, self.objects
+        for name, size in self.sizes.stored_sizes(objects) if self.sizes is not None else ():
+            value = objects.pop(name, None)
+            if value is None:
+                continue  # A copy.
+            if value & _OF_DIRECTORY:
+                stats.stored_directories += size
+            else:
+                stats.stored_files += size
+            owner = value >> 2
+            if owner != _SHARED:
+                stats.snapshots[owner].freed += size
+        return bool(objects)
+
+    def name_lost(self, path: bytes, versions: Iterable[Version]) -> None:
+        """Report the versions of a path of which the store has lost some object."""
+        for version in versions:
+            try:
+                objects = () if self.sizes is None else self.sizes.objects_of(version.entry.encoded)
+            except (DamageError, AuthorityError):
+                continue  # It was reported by the first walk.
+            lost = next((name for name, _ in objects if name in self.objects), None)
+            if lost is not None:
+                self._report(path, version, f"object {lost.hex()[:12]} is missing")
+
+    def _objects_of(self, path: bytes, version: Version) -> Sequence[StoredObject]:
+        if self.sizes is None:
+            return ()
+        try:
+            return self.sizes.objects_of(version.entry.encoded)
+        except (DamageError, AuthorityError) as error:
+            self._report(path, version, str(error))
+            return ()
+
+    def _report(self, path: bytes, version: Version, what: str) -> None:
+        names = tuple(self.names[number] for number in version.snapshots)
+        self.report(ReadError(path, f"can't be measured: {what}", names))
+
+    def _claim(self, objects: Sequence[StoredObject], owner: int, flags: int) -> bool:
+        """Note whose some objects are; return whether the last one was not known as such."""
+        is_new = False
+        for name, size in objects:
+            known = self.objects.get(name)
             if known is None:
-                self.part_owners[part.name] = owner
-                if is_directory:
-                    stats.stored_directories += part.stored_size
-                else:
-                    stats.stored_files += part.stored_size
-                    stats.deduplicated_size += part.size
-                if owner != _SHARED:
-                    stats.snapshots[owner].freed += part.stored_size
-            elif known not in (owner, _SHARED):
-                self.part_owners[part.name] = _SHARED
-                stats.snapshots[known].freed -= part.stored_size
+                self.objects[name] = owner << 2 | flags
+                if not flags & _OF_DIRECTORY:
+                    self.stats.deduplicated_size += size
+                is_new = True
+            else:
+                is_new = not known & flags
+                self.objects[name] = (owner if known >> 2 == owner else _SHARED) << 2 | known & 3 | flags
+        return is_new

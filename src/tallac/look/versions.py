@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -173,13 +173,12 @@ class _Lister(msgspec.Struct, frozen=True):
     names: list[bytes]
     report: OnReadError
 
-    def list(self, path: bytes, entry: Entry, snapshots: tuple[int, ...]) -> Iterator[Version]:
-        """Iterate over the versions of the entries of a directory, for the snapshots that have the directory."""
+    def list(self, path: bytes, entry: Entry, snapshots: tuple[int, ...]) -> Iterator[Entry]:
+        """Iterate over the entries of a directory that these snapshots have."""
         try:
             cap = entry.cap
             if isinstance(cap, DirectoryReadCap):
-                for child in self.reader.read_directory(cap):
-                    yield Version(child, snapshots)
+                yield from self.reader.read_directory(cap)
         except (DamageError, AuthorityError) as error:
             names = tuple(self.names[number] for number in snapshots)
             self.report(ReadError(path, f"can't be read: {error}", names))
@@ -187,18 +186,42 @@ class _Lister(msgspec.Struct, frozen=True):
 
 def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
     """Iterate over the entries, name by name, of the directories among some versions of a path."""
-    holders: dict[bytes, tuple[Entry, list[int]]] = {}
+    found: dict[bytes, tuple[Entry, list[int]]] = {}
     for version in versions.all:
         if version.entry.is_directory:
-            holders.setdefault(version.entry.encoded, (version.entry, []))[1].extend(version.snapshots)
-    streams = [lister.list(versions.path, entry, tuple(sorted(numbers))) for entry, numbers in holders.values()]
+            found.setdefault(version.entry.encoded, (version.entry, []))[1].extend(version.snapshots)
+    holders = [(entry, tuple(sorted(numbers))) for entry, numbers in found.values()]
+    streams = [lister.list(versions.path, entry, snapshots) for entry, snapshots in holders]
+    before = join_path(versions.path, b"")
     if len(streams) == 1:
-        for version in streams[0]:
-            yield Versions(join_path(versions.path, version.entry.name), (version,))
+        for entry in streams[0]:
+            yield Versions(before + entry.name, (Version(entry, holders[0][1]),))
         return
-    merged = heapq.merge(*streams, key=_name_of)
-    for name, group in groupby(merged, key=_name_of):
-        yield Versions(join_path(versions.path, name), _united(group))
+    everywhere = tuple(sorted(number for _, snapshots in holders for number in snapshots))
+    for group in _merged(streams):
+        first = group[0][1]
+        # Most entries are the same in all versions of a directory.
+        if len(group) == len(holders) and all(entry == first for _, entry in group):
+            yield Versions(before + first.name, (Version(first, everywhere),))
+        else:
+            yield Versions(before + first.name, _united(Version(entry, holders[place][1]) for place, entry in group))
+
+
+def _merged(streams: Sequence[Iterator[Entry]]) -> Iterator[list[tuple[int, Entry]]]:
+    """Iterate over the entries of several directories, name by name, each with the number of its stream."""
+    heap = [(entry.name, place, entry) for place, stream in enumerate(streams) if (entry := next(stream, None)) is not None]
+    heapq.heapify(heap)
+    while heap:
+        name, group = heap[0][0], []
+        while heap and heap[0][0] == name:
+            _, place, entry = heap[0]
+            group.append((place, entry))
+            following = next(streams[place], None)
+            if following is None:
+                heapq.heappop(heap)
+            else:
+                heapq.heapreplace(heap, (following.name, place, following))
+        yield group
 
 
 def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
@@ -214,10 +237,6 @@ def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
             same_cap.append((entry, list(snapshots)))
     united = [Version(entry, tuple(sorted(numbers))) for same_cap in found.values() for entry, numbers in same_cap]
     return tuple(united) if len(united) == 1 else tuple(sorted(united, key=_snapshots_of))
-
-
-def _name_of(version: Version) -> bytes:
-    return version.entry.name
 
 
 def _snapshots_of(version: Version) -> tuple[int, ...]:

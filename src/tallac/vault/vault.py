@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,6 @@ from tallac.caps import (
     MutableDirectoryRead,
     MutableDirectoryWrite,
     MutableFormat,
-    ReadCap,
 )
 from tallac.clock import SystemClock
 from tallac.dag import Entry, EntryList
@@ -37,7 +36,7 @@ from tallac.interfaces import (
     HighLatencyBackend,
     ObjectCache,
     Randomness,
-    StoredPart,
+    StoredObject,
     WorkerRecipe,
 )
 from tallac.vault.check.below import check_below
@@ -54,7 +53,7 @@ from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.sessions import RegisteredSession, heartbeat, new_session_path
 from tallac.vault.mutable.slot_contents import require_directory
 from tallac.vault.reading.files import VaultFiles
-from tallac.vault.reading.stored_sizes import stored_parts
+from tallac.vault.reading.stored_sizes import objects_of, stored_sizes
 from tallac.vault.reading.worker_reader import VaultReaderRecipe, can_be_sent
 from tallac.vault.reserve import RESERVE_PREFIX, Reserve
 from tallac.vault.writing.mutable_files import MutableFiles, create_slot
@@ -175,9 +174,14 @@ class Vault:
         require_issued(cap)
         return TableDirectory(self.components.reader_with_index(), NodeRef.root(cap))
 
-    def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
+    def objects_of(self, encoded: bytes) -> Sequence[StoredObject]:
         """See `tallac.interfaces.StoredSizes`."""
-        return stored_parts(self.components.reader_with_index(), self.components.locator.naming, cap)
+        return objects_of(self.components.reader_with_index(), encoded)
+
+    def stored_sizes(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+        """See `tallac.interfaces.StoredSizes`."""
+        self.components.reader_with_index()
+        return stored_sizes(self.components.index, names)
 
     # Editing
 

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tallac.caps import ReadCap
-from tallac.dag import Entry, encode_cap
-from tallac.errors import MissingObjectError
-from tallac.interfaces import StoredPart
+from tallac.dag import EncodedCap, Entry
+from tallac.interfaces import StoredObject
 from tallac.look.stats import gather
 from tallac.look.usage import measure
 from tallac.testing.memory_grid import MemoryGrid
@@ -19,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class MeasuredGrid(MemoryGrid):
-    """A grid in memory that stores each cap as one object of half its size, and has lost some."""
+    """A grid in memory that stores each cap as two copies of an object of half its size, and has lost some."""
 
     lost: frozenset[bytes] = frozenset()
 
-    def stored_parts(self, cap: ReadCap) -> Iterator[StoredPart]:
-        encoded = encode_cap(cap)
-        if encoded in self.lost:
-            raise MissingObjectError("it is lost")
-        if encoded[:1] in (b"C", b"D"):
-            size = int.from_bytes(encoded[49:], "big")
-            yield StoredPart(encoded, size, size // 2)
+    def objects_of(self, encoded: bytes) -> list[StoredObject]:
+        return [StoredObject(encoded, EncodedCap(encoded).size)] if EncodedCap(encoded).is_hashed else []
+
+    def stored_sizes(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+        for name in sorted({*names} - self.lost):
+            yield name, EncodedCap(name).size // 2
+            yield name, EncodedCap(name).size // 2
 
 
 @pytest.fixture
@@ -80,11 +78,12 @@ def test_a_grid_that_does_not_tell(shelf: Shelf) -> None:
 
 
 def test_what_is_lost_is_named(measured: Shelf) -> None:
-    """A file that can't be measured is named, and the rest is."""
+    """A file that can't be measured is named at each of its paths, and the rest is measured."""
     file = measured.file(b"1" * 100)
     measured.grid.lost = frozenset((file.encoded,))  # type: ignore[attr-defined]
-    found = gather(measured.grid, [measured.directory({"a": file, "b": b"2" * 100})], measured.read_errors.append)
-    assert [trouble.path for trouble in measured.read_errors] == [b"a"]
+    snapshots = [measured.directory({"a": file, "b": b"2" * 100}), measured.directory({"c": {"a": file}})]
+    found = gather(measured.grid, snapshots, measured.read_errors.append)
+    assert [(trouble.path, len(trouble.snapshots)) for trouble in measured.read_errors] == [(b"a", 1), (b"c/a", 1)]
     assert found.stored_files == 50
 
 

@@ -99,17 +99,20 @@ class VaultIndex:
     def present(self, name: bytes) -> Iterator[ObjectLocation]:
         """Iterate over the places where an object lies, whatever its stored hash is, but for lost packs and pending deletions."""
         for location in self.copies(name):
-            if location.pack not in self.absent_packs and not self.pending.is_pending(location):
+            if self.is_present(location):
                 yield location
+
+    def is_present(self, location: ObjectLocation) -> bool:
+        """Whether a copy lies in no lost pack, and is not pending deletion."""
+        return location.pack not in self.absent_packs and not self.pending.is_pending(location)
 
     def find(self, name: bytes, stored_hash: bytes) -> ObjectLocation | None:
         """Return where an object with this stored hash lies; None if all its copies are in lost packs, or are pending deletion."""
-        absent, pending = self.absent_packs, self.pending
         for run in self._runs:
             location = run.place_of(name, stored_hash)
             if location is None:
                 continue
-            if location.pack not in absent and not pending.is_pending(location):
+            if self.is_present(location):
                 return location
             break
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from tallac.caps import (
     ImmutableDirectory,
@@ -12,42 +12,68 @@ from tallac.caps import (
     MutableDirectoryRead,
     MutableFileRead,
     ReadCap,
-    storage_index_of,
 )
-from tallac.dag import Entry
+from tallac.dag import EncodedCap, Entry, decode_cap
 from tallac.errors import AuthorityError
-from tallac.interfaces import StoredPart
+from tallac.interfaces import StoredObject
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.links import SMALL_SIZE_MAX, require_issued
 from tallac.vault.format.nodes import NodeRef
-from tallac.vault.format.objects import HASH_SIZE, object_name_of
+from tallac.vault.format.objects import HASH_SIZE
 from tallac.vault.format.tables import TABLE_SIZE_MIN
+from tallac.vault.index.index import VaultIndex
 from tallac.vault.reading.object_reader import ObjectReader
 
+_WITHOUT_OBJECTS = (LiteralFile, LiteralDirectory, MutableDirectoryRead, MutableFileRead)
 
-def stored_parts(reader: ObjectReader, naming: bytes, cap: ReadCap) -> Iterator[StoredPart]:
-    """Iterate over the stored objects of a file or directory, reading only those that list others.
 
-    Args:
-        reader: Reads objects, with an index that is loaded.
-        naming: The locator key's secret that names objects.
-        cap: A read cap.
+def objects_of(reader: ObjectReader, encoded: bytes) -> Sequence[StoredObject]:
+    """Return the stored objects of a file or directory, by their stored hashes, reading only those that list others.
 
     Raises:
-        As `StoredSizes.stored_parts`.
+        As `StoredSizes.objects_of`.
     """
-    if isinstance(cap, LiteralFile | LiteralDirectory | MutableDirectoryRead | MutableFileRead):
-        return
-    if not isinstance(cap, ImmutableFile | ImmutableDirectory):
-        raise AuthorityError(f"{cap} is not in a vault: it belongs to another grid")
-    require_issued(cap)
+    known = EncodedCap(encoded)
+    if known.is_file and 0 < (size := known.size) <= SMALL_SIZE_MAX:
+        known.require_hashed()
+        return (StoredObject(known.hash[:HASH_SIZE], size),)
+    cap = known if known.is_hashed else decode_cap(known)
+    if not isinstance(cap, EncodedCap):
+        if isinstance(cap, ImmutableFile | ImmutableDirectory):
+            require_issued(cap)
+        elif isinstance(cap, ReadCap) and not isinstance(cap, _WITHOUT_OBJECTS):
+            raise AuthorityError(f"{cap} is not in a vault: it belongs to another grid")
+        return ()
+    cap.require_hashed()
+    found: list[StoredObject] = []
     waiting = [NodeRef.root(cap)]
     while waiting:
         child = waiting.pop()
-        below = _children(reader, child, is_file=isinstance(cap, ImmutableFile))
+        below = _children(reader, child, is_file=cap.is_file)
         waiting += below
-        name = object_name_of(naming, storage_index_of(child.key))
-        location = reader.locate(name, child.hash[:HASH_SIZE])
-        yield StoredPart(name, 0 if below else child.size, location.size)
+        found.append(StoredObject(child.hash[:HASH_SIZE], 0 if below else child.size))
+    return found
+
+
+def stored_sizes(index: VaultIndex, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Iterate over the sizes of stored objects, by their stored hashes, in one pass over the index.
+
+    What is not found is looked for once more, in a fresh index.
+    """
+    yield from _sizes_in(index, names)
+    if names:
+        index.search()
+        yield from _sizes_in(index, names)
+
+
+def _sizes_in(index: VaultIndex, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+    for run in index.runs():
+        packs = [name for name, _ in run.packs]
+        for _, stored_hash, pack, offset, length, links_length in run.columns():
+            if stored_hash in names:
+                location = ObjectLocation(packs[pack], offset, length, links_length, stored_hash)
+                if index.is_present(location):
+                    yield stored_hash, location.size
 
 
 def _children(reader: ObjectReader, child: NodeRef, *, is_file: bool) -> list[NodeRef]:

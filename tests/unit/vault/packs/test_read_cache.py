@@ -54,7 +54,7 @@ def test_a_far_store_is_read_in_larger_windows() -> None:
 
 def test_only_so_many_windows_are_kept() -> None:
     """The window that was used longest ago is let go."""
-    packs = [bytes([number]) * 32 for number in range(KEPT_SIZE_MAX // WINDOW_SIZE + 1)]
+    packs = [number.to_bytes(32, "big") for number in range(KEPT_SIZE_MAX // WINDOW_SIZE + 1)]
     backend = backend_of(*packs)
     windows = PackReadCache(backend)
     for pack in packs:

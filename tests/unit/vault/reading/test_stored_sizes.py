@@ -6,9 +6,9 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, ImmutableFile, LiteralDirectory, LiteralFile, ReadCap
-from tallac.dag import Entry
+from tallac.dag import encode_cap
 from tallac.errors import AuthorityError, MissingObjectError
-from tallac.interfaces import StoredPart, StoredSizes
+from tallac.interfaces import StoredObject, StoredSizes
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, noise, put_tree
 from tallac.vault.vault import Vault, create_vault, open_vault
@@ -38,59 +38,61 @@ def store(vault: Vault, tree: Tree) -> DirectoryReadCap:
     return cap
 
 
-def all_parts(vault: Vault, cap: ReadCap) -> Iterator[StoredPart]:
-    """Give the parts of everything below a cap."""
-    yield from vault.stored_parts(cap)
+def all_objects(vault: Vault, cap: ReadCap) -> Iterator[StoredObject]:
+    """Return the objects of everything below a cap."""
+    yield from vault.objects_of(encode_cap(cap))
     if isinstance(cap, DirectoryReadCap):
         for entry in vault.read_directory(cap):
             below = entry.cap
             assert isinstance(below, ReadCap)
-            yield from all_parts(vault, below)
+            yield from all_objects(vault, below)
 
 
-def test_the_parts_are_what_is_stored(vault: Vault) -> None:
-    """The parts of a tree with large files and a large directory are all objects of the vault, each with its sizes."""
+def test_the_objects_are_what_is_stored(vault: Vault) -> None:
+    """The objects of a tree with large files and a large directory are all that the vault has, each with its sizes."""
     assert isinstance(vault, StoredSizes)
     many: Tree = {b"%05d" % number: noise(number, 60) for number in range(6000)}
     cap = store(vault, {b"large": noise(1, 5 * MIB), b"zeros": bytes(3 * MIB), b"small": b"a" * 5000, b"tiny": b"a", b"many": many})
-    parts = {part.name: part for part in all_parts(vault, cap)}
-    records = {name: location.length + location.links_length for name, location in vault.components.index.records()}
-    assert {name: part.stored_size for name, part in parts.items()} == records
+    names = {each.name for each in all_objects(vault, cap)}
+    records = {location.hash: location.length + location.links_length for _, location in vault.components.index.records()}
+    assert dict(vault.stored_sizes(names)) == records
+    assert dict(vault.stored_sizes({*list(names)[:5], b"unknown"})).keys() == {*list(names)[:5]}
     directory = vault.read_directory(cap).get(b"many")
     assert directory is not None
-    assert isinstance(directory.cap, DirectoryReadCap)
-    tables = list(vault.stored_parts(directory.cap))
+    tables = vault.objects_of(directory.encoded)
     assert len(tables) > 3
-    assert sum(part.size for part in tables) == directory.size
+    assert sum(each.size for each in tables) == directory.size
 
 
 def test_sizes_of_files(vault: Vault) -> None:
-    """A file's parts hold its bytes, each once; a hole and what is in the cap have none; compression shows."""
+    """A file's objects hold its bytes, each once; a hole and what is in the cap have none; compression shows."""
     with vault.session() as session:
         with session.writing() as writer:
             caps = [writer.put_file(io.BytesIO(content)) for content in (noise(1, 5 * MIB), b"a" * 5000, b"tiny")]
         session.keep(caps)
-    large, small, tiny = (list(vault.stored_parts(cap)) for cap in caps)
-    assert sum(part.size for part in large) == 5 * MIB
+    large, small, tiny = (vault.objects_of(encode_cap(cap)) for cap in caps)
+    assert sum(each.size for each in large) == 5 * MIB
     assert len(large) > 3
-    assert [part.size for part in small] == [5000]
-    assert small[0].stored_size < 200
-    assert tiny == []
-    assert list(vault.stored_parts(LiteralDirectory(b""))) == list(vault.stored_parts(LiteralFile(b"x"))) == []
-    assert list(vault.stored_parts(vault.create_directory().read_cap)) == []
+    assert [each.size for each in small] == [5000]
+    [(_, stored_size)] = vault.stored_sizes({small[0].name})
+    assert stored_size < 200
+    assert list(tiny) == []
+    nothing = (LiteralDirectory(b""), LiteralFile(b"x"), vault.create_directory().read_cap)
+    assert [list(vault.objects_of(encode_cap(cap))) for cap in nothing] == [[], [], []]
 
 
 def test_what_is_not_there(vault: Vault) -> None:
-    """What the vault lost, or never had, is an error."""
+    """What the vault lost has no size, and where it would list others it is an error, as is what it never had."""
+    cap = ImmutableFile(bytes(16), bytes(32), 1, 1, 1000)
+    assert list(vault.stored_sizes({each.name for each in vault.objects_of(encode_cap(cap))})) == []
     with pytest.raises(MissingObjectError):
-        list(vault.stored_parts(ImmutableFile(bytes(16), bytes(32), 1, 1, 1000)))
+        vault.objects_of(encode_cap(ImmutableFile(bytes(16), bytes(32), 1, 1, 5 * MIB)))
     with pytest.raises(AuthorityError):
-        list(vault.stored_parts(ImmutableFile(bytes(16), bytes(32), 3, 10, 1000)))
+        vault.objects_of(encode_cap(ImmutableFile(bytes(16), bytes(32), 3, 10, 1000)))
 
 
 def test_an_entry_that_is_stored_twice(vault: Vault) -> None:
-    """The same content has the same parts."""
+    """The same content has the same objects."""
     first = store(vault, {b"a": b"x" * 1000, b"b": b"x" * 1000})
-    entries: list[Entry] = list(vault.read_directory(first))
-    one, other = (list(vault.stored_parts(cap)) for entry in entries if isinstance(cap := entry.cap, ReadCap))
+    one, other = (vault.objects_of(entry.encoded) for entry in vault.read_directory(first))
     assert one == other
