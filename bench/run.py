@@ -7,6 +7,8 @@ Tools that are not installed are left out; RESTIC and BORG name other commands. 
 repositories. One tool after the other does each operation, so that a machine whose speed drifts is fair to all; the
 table gives medians, and ratios to restic. CPU is of the whole process tree. Restored trees are compared with the
 source, and removed only at the end, since creating files soon after many were deleted is slower on some file systems.
+`limit` is what the operation takes without a backup: to archive, compress and encrypt all, to list the tree, to copy it.
+The table is printed, and with --write put into docs/performance.md, between its marks.
 """
 
 from __future__ import annotations
@@ -19,14 +21,20 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import DATA_SETS
 
-OPERATIONS = ("first", "unchanged", "restore")
+OPERATIONS = ("first", "unchanged", "changed", "restore", "check", "read data", "list", "diff", "find", "stats", "prune")
+"""In this order: what is listed, compared and pruned has two snapshots that differ, made before and after `changed`."""
+
 UNCHANGED_RUNS = 3
+CHANGED_EVERY = 100
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Tool:
     backup: str
     restore: str
     restored_at: str
+    others: Mapping[str, str]
 
 
 def tools() -> dict[str, Tool]:
@@ -53,6 +62,15 @@ def tools() -> dict[str, Tool]:
             backup=f"{tallac} -q backup {{source}} bench:",
             restore=f"{tallac} -q restore bench:Latest {{restored}}/out",
             restored_at="{restored}/out",
+            others={
+                "check": f"{tallac} -q check bench:",
+                "read data": f"{tallac} -q check --read-data bench:",
+                "list": f"{tallac} ls -R bench:Latest >{{cache}}/list",
+                "diff": f"{tallac} diff bench:Archives/$({tallac} ls bench:Archives | head -n 1) bench:Latest >{{cache}}/diff",
+                "find": f"{tallac} find bench: f000099.html >{{cache}}/found",
+                "stats": f"{tallac} stats bench: >{{cache}}/stats",
+                "prune": f"{tallac} -q forget bench: --keep-last 1 && {tallac} -q prune bench:",
+            },
         ),
         "restic": Tool(
             version=f"{restic} version",
@@ -61,6 +79,15 @@ def tools() -> dict[str, Tool]:
             backup=f"{restic} -q backup {{source}}",
             restore=f"{restic} -q restore latest --target {{restored}}",
             restored_at="{restored}{source}",
+            others={
+                "check": f"{restic} -q check",
+                "read data": f"{restic} -q check --read-data",
+                "list": f"{restic} -q ls latest >{{cache}}/list",
+                "diff": f"{restic} -q diff $({restic} snapshots --compact | grep -oE '^[0-9a-f]{{{{8}}}}') >{{cache}}/diff",
+                "find": f"{restic} -q find f000099.html >{{cache}}/found",
+                "stats": f"{restic} -q stats --mode raw-data >{{cache}}/stats",
+                "prune": f"{restic} -q forget --keep-last 1 --prune",
+            },
         ),
         "borg": Tool(
             version=f"{borg} --version",
@@ -69,6 +96,23 @@ def tools() -> dict[str, Tool]:
             backup=f"{borg} create --compression zstd,1 ::$(date +%s%N) {{source}}",
             restore=f"cd {{restored}} && {borg} extract ::$({borg} list --last 1 --short)",
             restored_at="{restored}{source}",
+            others={
+                "check": f"{borg} check",
+                "read data": f"{borg} check --verify-data",
+                "list": f"{borg} list ::$({borg} list --last 1 --short) >{{cache}}/list",
+                "diff": f"{borg} diff ::$({borg} list --first 1 --short) $({borg} list --last 1 --short) >{{cache}}/diff",
+                "stats": f"{borg} info >{{cache}}/stats",
+                "prune": f"{borg} prune --keep-last 1 && {borg} compact",
+            },
+        ),
+        "limit": Tool(
+            version="zstd --version",
+            environment={},
+            init="mkdir {repository}",
+            backup="tar -C {source} -c . | zstd -1 -q | openssl enc -aes-256-ctr -pbkdf2 -pass pass:bench >{repository}/all",
+            restore="cp -a {source} {restored}/out",
+            restored_at="{restored}/out",
+            others={"unchanged": "find {source} -printf '%s %T@ %C@ %i %m %U %G\\n' >{cache}/list"},
         ),
     }
     return {name: tool for name, tool in known.items() if shutil.which(tool.version.split()[0])}
@@ -91,13 +135,15 @@ class Contender:
             (folder / each).mkdir(parents=True)
         self._run(tool.init)
 
-    def first(self) -> tuple[float, float]:
-        """Back up; give seconds of wall and CPU."""
-        return self._run(self._tool.backup)
+    def run(self, operation: str) -> tuple[float, float] | None:
+        """Do one operation; return seconds of wall and CPU, or None where this tool has no such thing."""
+        if operation == "restore":
+            return self._restore()
+        if operation in self._tool.others:
+            return self._run(self._tool.others[operation])
+        return self._run(self._tool.backup) if operation in ("first", "unchanged", "changed") else None
 
-    unchanged = first
-
-    def restore(self) -> tuple[float, float]:
+    def _restore(self) -> tuple[float, float]:
         """Restore and compare."""
         figures = self._run(self._tool.restore)
         restored = self._tool.restored_at.format(**self._names)
@@ -119,22 +165,45 @@ class Contender:
         return wall, cpu
 
 
-def measure(name: str, folder: Path, chosen: Mapping[str, Tool], rounds: int) -> None:
-    """Measure all tools on one data set and print a table."""
+@contextmanager
+def _changeable(source: Path) -> Iterator[Callable[[], None]]:
+    """Yield what appends a line to each hundredth file; at the end they are as they were."""
+    sizes: dict[Path, int] = {}
+
+    def change() -> None:
+        sizes.update((path, path.stat().st_size) for path in sorted(source.rglob("f*"))[::CHANGED_EVERY])
+        for path in sizes:
+            with path.open("ab") as file:
+                file.write(b"changed\n")
+
+    try:
+        yield change
+    finally:
+        for path, size in sizes.items():
+            os.truncate(path, size)
+
+
+def measure(name: str, folder: Path, chosen: Mapping[str, Tool], rounds: int) -> list[str]:
+    """Measure all tools on one data set and return a table."""
     source = _data_set(name, folder)
     figures: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    operations = OPERATIONS if name == "S1" else tuple(each for each in OPERATIONS if each not in ("changed", "diff", "prune"))
     sizes: dict[str, int] = {}
     for number in range(rounds):
         runs = folder / f"run{os.getpid()}"
         contenders = {tool: Contender(chosen[tool], source, runs / f"{name}.{number}.{tool}") for tool in chosen}
-        for operation in OPERATIONS:
-            for _ in range(UNCHANGED_RUNS if operation == "unchanged" else 1):
-                for tool, contender in contenders.items():
-                    run: Callable[[], tuple[float, float]] = getattr(contender, operation)
-                    figures[operation, tool].append(run())
-            if operation == "first":
-                sizes = {tool: contender.repository_size() for tool, contender in contenders.items()}
-    _print_table(name, list(chosen), figures, sizes)
+        with _changeable(source) as change:
+            for operation in operations:
+                if operation == "changed":
+                    change()
+                for _ in range(UNCHANGED_RUNS if operation == "unchanged" else 1):
+                    for tool, contender in contenders.items():
+                        found = contender.run(operation)
+                        if found is not None:
+                            figures[operation, tool].append(found)
+                if operation == "first":
+                    sizes = {tool: contender.repository_size() for tool, contender in contenders.items()}
+    return _table(name, list(chosen), figures, sizes)
 
 
 def _data_set(name: str, folder: Path) -> Path:
@@ -147,44 +216,64 @@ def _data_set(name: str, folder: Path) -> Path:
     return source
 
 
-def _print_table(
+def _table(
     name: str, names: list[str], figures: Mapping[tuple[str, str], list[tuple[float, float]]], sizes: Mapping[str, int]
-) -> None:
+) -> list[str]:
     base = "restic" if "restic" in names else names[0]
-    print(f"\n{name}: seconds of wall / CPU, medians of {len(figures['first', base])}; ratios to {base}\n")
-    print("| |" + "|".join(names) + "|\n|" + "---|" * (len(names) + 1))
+    rows = [f"{name}: seconds of wall clock / CPU, medians of {len(figures['first', base])}; ratios to {base}", ""]
+    rows += ["| |" + "|".join(names) + "|", "|" + "---|" * (len(names) + 1)]
     for operation in OPERATIONS:
-        cells = [" / ".join(_cell(figures, operation, tool, base, which) for which in (0, 1)) for tool in names]
-        print(f"|{operation}|" + "|".join(cells) + "|")
-    print("|repository|" + "|".join(f"{sizes[tool] / 1e6:.1f} MB ({sizes[tool] / sizes[base]:.3f})" for tool in names) + "|")
+        if (operation, base) in figures:
+            cells = [" / ".join(_cell(figures, operation, tool, base, which) for which in (0, 1)) for tool in names]
+            rows.append(f"|{operation}|" + "|".join(cells).replace("- / -", "-") + "|")
+    return [
+        *rows,
+        "|repository|" + "|".join(f"{sizes[tool] / 1e6:.1f} MB ({sizes[tool] / sizes[base]:.3f})" for tool in names) + "|",
+        "",
+    ]
 
 
 def _cell(figures: Mapping[tuple[str, str], list[tuple[float, float]]], operation: str, tool: str, base: str, which: int) -> str:
+    if (operation, tool) not in figures:
+        return "-"
     own, other = figures[operation, tool], figures[operation, base]
     median = statistics.median(run[which] for run in own)
     ratio = statistics.median(mine[which] / theirs[which] for mine, theirs in zip(own, other, strict=True))
     return f"{median:.2f} ({ratio:.2f})"
 
 
+def write_page(rows: list[str]) -> None:
+    """Put the tables into the page, in place of those that are there."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text("\n".join([before + BEGIN, "", *rows, END]) + after)
+
+
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default=",".join(DATA_SETS), help="data sets, with commas between them")
-    parser.add_argument("--tools", default="tallac,restic,borg", help="tools, with commas between them")
+    parser.add_argument("--tools", default="tallac,restic,borg,limit", help="tools, with commas between them")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path("bench/work"), help="where data and repositories go (10 GB)")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     asked = parser.parse_args()
     available = tools()
     chosen = {name: available[name] for name in asked.tools.split(",") if name in available}
-    for name, tool in chosen.items():
-        version = subprocess.run(tool.version.split(), capture_output=True, text=True, check=True).stdout.splitlines()[0]
-        print(f"{name}: {version}")
+    rows = [f"{name}: {_version(tool)}  " for name, tool in chosen.items()] + [""]
     folder = asked.folder.resolve()
     try:
         for name in asked.sets.split(","):
-            measure(name, folder, chosen, asked.rounds)
+            rows += measure(name, folder, chosen, asked.rounds)
     finally:
         shutil.rmtree(folder / f"run{os.getpid()}", ignore_errors=True)
+    print("\n".join(rows))
+    if asked.write:
+        write_page(rows)
+
+
+def _version(tool: Tool) -> str:
+    return subprocess.run(tool.version.split(), capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class StoredSizes(Protocol):
     def stored_sizes(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
         """Iterate over those of some objects that the store has, each with the bytes that it occupies, compressed and sealed.
 
-        Its share of padding and indexes is left out. One that is stored twice may come twice. The names may shrink meanwhile.
+        Its share of padding and indexes is left out. One may come several times. Who takes out of the names what has come has the
+        others looked for more thoroughly.
         """
         ...
