@@ -83,7 +83,7 @@ def tools() -> dict[str, Tool]:
                 "check": f"{restic} -q check",
                 "read data": f"{restic} -q check --read-data",
                 "list": f"{restic} -q ls latest >{{cache}}/list",
-                "diff": f"{restic} -q diff $({restic} snapshots --compact | grep -oE '^[0-9a-f]{{{{8}}}}') >{{cache}}/diff",
+                "diff": f"{restic} -q diff $({restic} snapshots -c | grep -oE '^[0-9a-f]{{{{8}}}}' | tail -n 2) >{{cache}}/diff",
                 "find": f"{restic} -q find f000099.html >{{cache}}/found",
                 "stats": f"{restic} -q stats --mode raw-data >{{cache}}/stats",
                 "prune": f"{restic} -q forget --keep-last 1 --prune",
