@@ -144,7 +144,8 @@ def forget(
     planned = plan(order, entries, sights, now_ns)
     if dry_run:
         return planned
-    going = [entry for entry in entries if entry.name in planned.forgotten]
+    names = planned.forgotten
+    going = [entry for entry in entries if entry.name in names]
     record.keep_forgotten(target.fingerprint, going)
     recorded = {(entry.name, entry.encoded) for entry in going}
 
@@ -178,7 +179,8 @@ def forget_named(
 
     def drop(found: list[Entry]) -> list[Entry]:
         going = find_named(found, names, target.label)
-        left = [entry for entry in found if entry not in going]
+        names_going = {entry.name for entry in going}
+        left = [entry for entry in found if entry.name not in names_going]
         groups_left = {group_of(entry, group_by) for entry in left if claimed_ns(entry) is not None}
         for entry in going:
             name = display_path(entry.name)
@@ -191,7 +193,8 @@ def forget_named(
     entries = target.read(grid)
     kept = drop(entries)
     if not dry_run:
-        record.keep_forgotten(target.fingerprint, [entry for entry in entries if entry not in kept])
+        names_kept = {entry.name for entry in kept}
+        record.keep_forgotten(target.fingerprint, [entry for entry in entries if entry.name not in names_kept])
         grid.edit_directory(target.archives, drop)
         set_latest(grid, target, clock)
     return list(dict.fromkeys(names))

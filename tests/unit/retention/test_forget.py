@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +47,24 @@ def test_rules_act(bench: Bench) -> None:
     latest = bench.latest()
     assert latest is not None
     assert (latest.encoded, latest.metadata) == (kept.encoded, kept.metadata)
+
+
+def test_effort_grows_with_the_number_of_snapshots(bench: Bench) -> None:
+    """Each decision is looked at a few times, however many there are."""
+    names = bench.enter_days(60)
+    looks = 0
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal looks
+        looks += event == "call" and frame.f_code.co_name == "is_kept"
+
+    sys.setprofile(count)
+    try:
+        run(bench, order(last="3"))
+    finally:
+        sys.setprofile(None)
+    assert bench.names() == names[-3:]
+    assert len(names) <= looks <= 5 * len(names)
 
 
 def test_no_rule_is_an_error(bench: Bench) -> None:
