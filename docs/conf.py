@@ -50,7 +50,7 @@ PARTS = {
         "docs/guide/recovery",
         "docs/guide/*",
     ],
-    "Reference": ["docs/terms", "docs/format", "docs/threat-model", "docs/known-losses"],
+    "Reference": ["docs/terms", "docs/format", "docs/threat-model", "docs/known-losses", "docs/performance"],
     "Development": ["CONTRIBUTING", "docs/architecture", "docs/dependencies", "docs/decisions/000-index", "CHANGELOG"],
 }
 """The table of contents; a page that is not in it makes the build fail."""
