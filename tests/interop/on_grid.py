@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,15 @@ class OnGrid:
     def snapshots(self, target: str) -> list[str]:
         """Give the names of a target's snapshots, the oldest first."""
         return [json.loads(line)["snapshot"] for line in self("snapshots", "--json", target).lines]
+
+    def await_next_name(self, target: str) -> None:
+        """Wait until a snapshot of now is named after all that there are: `tahoe backup` would replace one of the same second.
+
+        The last may be named after a second that is still to come, where two were made in one.
+        """
+        last = self.snapshots(target)[-1]
+        while time.strftime("%Y-%m-%d_%H:%M:%SZ", time.gmtime()) <= last:
+            time.sleep(0.02)
 
     def cap(self, place: str) -> str:
         """Give the whole read cap of what is at a place."""

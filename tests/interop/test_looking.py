@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 from tests.interop.on_grid import OnGrid
@@ -14,8 +13,7 @@ def test_snapshots_of_both_tools(on_grid: OnGrid, tahoe_grid: TahoeGrid, target:
     """What `tallac` and `tahoe` backed up is searched, compared and measured as one history."""
     (source / "parent" / "large").write_bytes(b"large" * 30_000)
     on_grid("backup", source, target)
-    # `tahoe backup` takes no other name where there is a snapshot of this second.
-    time.sleep(1.1)
+    on_grid.await_next_name(target)
     tahoe_grid.tahoe("backup", str(source), target)
     (source / "parent" / "large").write_bytes(b"other" * 30_000)
     (source / "parent" / "blah.txt").unlink()

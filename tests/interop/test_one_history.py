@@ -59,8 +59,7 @@ def test_tallac_shares_what_tahoe_stored_since(on_grid: OnGrid, tahoe_grid: Taho
     (documents / "letters" / "old" / "two.txt").write_bytes(TWO + os.urandom(10))
     (documents / "letters" / "new").mkdir()
     (documents / "letters" / "new" / "three.txt").write_text(f"three {documents}")
-    # Two snapshots of one second would have one name.
-    time.sleep(1.1)
+    on_grid.await_next_name(target)
     tahoe_grid.tahoe("backup", documents, target)
     before = on_grid.cap(f"{target}/Latest")
     on_grid("backup", documents, target)
@@ -119,8 +118,7 @@ def test_tahoe_works_on_what_tallac_made(
     assert copied == {path.name: path.read_bytes() for path in documents.rglob("*") if path.is_file()}
 
     first = on_grid.cap(f"{target}/Latest/photos/ü.jpg")
-    # Two snapshots of one second would have one name.
-    time.sleep(1.1)
+    on_grid.await_next_name(target)
     tahoe("backup", documents, target)
     assert len(on_grid.snapshots(target)) == 2
     assert on_grid.cap(f"{target}/Latest/photos/ü.jpg") == first
