@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import pkgutil
+import selectors
 import socket
 import sys
 from contextlib import suppress
@@ -47,64 +48,76 @@ def prepare() -> None:
     gc.freeze()
 
 
-def run(order: dict[str, object], descriptors: list[int]) -> NoReturn:
+def run(descriptors: list[int]) -> NoReturn:
     """Turn this process into a command."""
-    for number, descriptor in enumerate(descriptors):
+    *standard, file = descriptors
+    with os.fdopen(file, encoding="utf-8") as opened:
+        order = json.load(opened)
+    for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
-    os.closerange(len(descriptors), 1 + max(descriptors))
-    arguments, environment, folder, umask = order["arguments"], order["environment"], order["folder"], order["umask"]
-    assert isinstance(arguments, list)
-    assert isinstance(environment, dict)
-    assert isinstance(folder, str)
-    assert isinstance(umask, int)
-    os.chdir(folder)
-    os.umask(umask)
+        os.close(descriptor)
+    os.chdir(order["folder"])
+    os.umask(order["umask"])
     os.environ.clear()
-    os.environ.update(environment)
-    sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
-    sys.argv = ["tallac", *arguments]
+    os.environ.update(order["environment"])
+    sys.path[:0] = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.argv = ["tallac", *order["arguments"]]
     main()
 
 
-def mind(channel: socket.socket, descriptors: list[int]) -> NoReturn:
-    """Fork a command, and tell how it ends."""
-    channel.close()
-    *standard, pipe, file = descriptors
-    with os.fdopen(file, encoding="utf-8") as opened:
-        order = json.load(opened)
-    child = os.fork()
-    if not child:
-        os.close(pipe)
-        run(order, standard)
-    for descriptor in standard:
-        os.close(descriptor)
-    os.write(pipe, f"{child}\n".encode())
-    _, status = os.waitpid(child, 0)
-    os.write(pipe, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+class Server:
+    """Forks commands, and tells how each ends.
 
+    Args:
+        channel: Where the orders come from.
+    """
 
-def serve() -> None:
-    """Answer until the other end of the socket is closed."""
-    prepare()
-    with socket.socket(fileno=int(sys.argv[1])) as channel:
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        # It has no descriptor of its own, which a command would inherit.
+        self._selector = selectors.PollSelector()
+        self._selector.register(channel, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Answer until the other end of the channel is closed."""
         while True:
-            message, descriptors, _, _ = socket.recv_fds(channel, 1, FILES)
-            if not message:
-                return
-            if not os.fork():
-                mind(channel, descriptors)
-            for descriptor in descriptors:
-                os.close(descriptor)
-            reap()
+            for key, _ in self._selector.select():
+                if key.fileobj is not self._channel:
+                    self._tell(key)
+                    continue
+                message, descriptors, _, _ = socket.recv_fds(self._channel, 1, FILES)
+                if not message:
+                    return
+                self._fork(descriptors)
 
+    def _fork(self, descriptors: list[int]) -> None:
+        *standard, pipe, file = descriptors
+        child = os.fork()
+        if not child:
+            os.close(pipe)
+            for key in self._selector.get_map().values():
+                os.close(key.fd)
+                if key.data is not None:
+                    os.close(key.data[1])
+            run([*standard, file])
+        for descriptor in (*standard, file):
+            os.close(descriptor)
+        os.write(pipe, f"{child}\n".encode())
+        self._selector.register(os.pidfd_open(child), selectors.EVENT_READ, (child, pipe))
 
-def reap() -> None:
-    """Wait for those that minded a command and have ended, so that their time counts as this process's."""
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+    def _tell(self, key: selectors.SelectorKey) -> None:
+        """Write the exit status of a command that has ended; its time counts as this process's now."""
+        child, pipe = key.data
+        self._selector.unregister(key.fileobj)
+        os.close(key.fd)
+        _, status = os.waitpid(child, 0)
+        # Whoever has given it up no longer reads.
+        with suppress(BrokenPipeError):
+            os.write(pipe, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os.close(pipe)
 
 
 if __name__ == "__main__":
-    serve()
+    prepare()
+    with socket.socket(fileno=int(sys.argv[1])) as socket_of_tests:
+        Server(socket_of_tests).serve()
