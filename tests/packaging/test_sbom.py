@@ -14,10 +14,17 @@ from tallac import __version__
 pytestmark = pytest.mark.slow
 
 
-def test_it_has_what_is_locked(release: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def made(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder in which it is, made as for a release."""
+    folder = tmp_path_factory.mktemp("bill")
+    run("scripts/release.sh", "sbom", folder)
+    return folder
+
+
+def test_it_has_what_is_locked(made: Path) -> None:
     """It is CycloneDX, names this version, and lists each locked package with its version and hashes, and no other."""
-    run("scripts/release.sh", "sbom", tmp_path)
-    bill = json.loads((tmp_path / f"tallac-{__version__}.cdx.json").read_text("utf-8"))
+    bill = json.loads((made / f"tallac-{__version__}.cdx.json").read_text("utf-8"))
     assert bill["bomFormat"] == "CycloneDX"
     main = bill["metadata"]["component"]
     assert (main["name"], main["version"], main["type"]) == ("tallac", __version__, "application")
@@ -32,9 +39,8 @@ def test_it_has_what_is_locked(release: Path, tmp_path: Path) -> None:
         assert all(each in text for each in hashes)
 
 
-def test_it_is_the_same_each_time(release: Path, tmp_path: Path) -> None:
+def test_it_is_the_same_each_time(made: Path, tmp_path: Path) -> None:
     """Nothing in it depends on the time or the machine, so that two releases can be compared."""
-    for name in ("one", "two"):
-        run("scripts/release.sh", "sbom", tmp_path / name)
-    one, two = (next((tmp_path / name).iterdir()).read_bytes() for name in ("one", "two"))
+    run("scripts/release.sh", "sbom", tmp_path)
+    one, two = (next(folder.iterdir()).read_bytes() for folder in (made, tmp_path))
     assert one == two
