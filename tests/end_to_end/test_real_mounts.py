@@ -31,6 +31,25 @@ def mount(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=False, capture_output=True)
 
 
+@pytest.fixture
+def exfat(tmp_path: Path, mount: Path) -> Iterator[Path]:
+    """Give a file system of 64 MB as memory cards and sticks have it."""
+    need("mkfs.exfat", "mount.exfat-fuse", "losetup")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.exfat", str(image)], check=True, capture_output=True)
+    device = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True, check=False).stdout.strip()
+    if not device:
+        pytest.skip("no loop device is to be had")
+    try:
+        subprocess.run(["mount.exfat-fuse", device, str(mount)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        yield mount
+        subprocess.run(["umount", str(mount)], check=True)
+    finally:
+        subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+
+
 def test_mergerfs_hides_which_names_are_one_file(tallac: Tallac, tmp_path: Path, mount: Path) -> None:
     """Restoring links again where they have inode numbers of their own leaves no temporary name behind."""
     need("mergerfs")
@@ -47,9 +66,8 @@ def test_mergerfs_hides_which_names_are_one_file(tallac: Tallac, tmp_path: Path,
         assert sorted(os.listdir(mount / "r")) == ["one", "two"]
 
 
-def test_exfat_has_no_fifos(tallac: Tallac, tmp_path: Path, mount: Path) -> None:
+def test_exfat_has_no_fifos(tallac: Tallac, tmp_path: Path, exfat: Path) -> None:
     """What exFAT can't hold is named, and the thesis is there."""
-    need("mkfs.exfat", "mount.exfat-fuse", "losetup")
     source = tmp_path / "source"
     source.mkdir()
     os.mkfifo(source / "fifo")
@@ -57,55 +75,30 @@ def test_exfat_has_no_fifos(tallac: Tallac, tmp_path: Path, mount: Path) -> None
         bound.bind(str(source / "s"))
     (source / "a:b").write_text("colon")
     (source / "thesis.txt").write_text("thesis")
-    image = tmp_path / "image"
-    with image.open("wb") as file:
-        file.truncate(64 << 20)
-    subprocess.run(["mkfs.exfat", str(image)], check=True, capture_output=True)
-    device = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True, check=False).stdout.strip()
-    if not device:
-        pytest.skip("no loop device is to be had")
-    try:
-        subprocess.run(["mount.exfat-fuse", device, str(mount)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        tallac("backup", source)
-        result = tallac("restore", "tallac:Latest", mount / "r", status=1)
-        assert os.listdir(mount / "r") == ["thesis.txt"]
-        assert "fifo: this file system can't hold it (Input/output error)" in result.err
-        assert "a:b: this file system has no such names" in result.err
-        assert "permissions of 2 files and directories are not as they were" in result.err
-        subprocess.run(["umount", str(mount)], check=True)
-    finally:
-        subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+    tallac("backup", source)
+    result = tallac("restore", "tallac:Latest", exfat / "r", status=1)
+    assert os.listdir(exfat / "r") == ["thesis.txt"]
+    assert "fifo: this file system can't hold it (Input/output error)" in result.err
+    assert "a:b: this file system has no such names" in result.err
+    assert "permissions of 2 files and directories are not as they were" in result.err
 
 
-def test_a_copy_to_exfat_replaces_nothing_of_another_name(tallac: Tallac, tmp_path: Path, mount: Path) -> None:
+def test_a_copy_to_exfat_replaces_nothing_of_another_name(tallac: Tallac, tmp_path: Path, exfat: Path) -> None:
     """Of two names that are one on exFAT, `cp -r` writes the first and names the second, in files, links and folders."""
-    need("mkfs.exfat", "mount.exfat-fuse", "losetup")
     source = tmp_path / "source"
     for folder in ("d", "D"):
         (source / folder).mkdir(parents=True)
         (source / folder / folder).write_text(folder)
     for name in ("letter", "Letter"):
         (source / name).write_text(name)
-    image = tmp_path / "image"
-    with image.open("wb") as file:
-        file.truncate(64 << 20)
-    subprocess.run(["mkfs.exfat", str(image)], check=True, capture_output=True)
-    device = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True, check=False).stdout.strip()
-    if not device:
-        pytest.skip("no loop device is to be had")
-    try:
-        subprocess.run(["mount.exfat-fuse", device, str(mount)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        tallac("-q", "backup", source)
-        for _ in range(2):
-            copied = tallac("cp", "-r", "tallac:Latest", mount / "r", status=1)
-            assert copied.err.count("takes the two for one") == 2
-            [top] = [folder for folder, _, names in os.walk(mount / "r") if "Letter" in names]
-            assert sorted(os.listdir(top)) == ["D", "Letter"]
-            assert (Path(top) / "Letter").read_text() == "Letter"
-            assert os.listdir(Path(top) / "D") == ["D"]
-        subprocess.run(["umount", str(mount)], check=True)
-    finally:
-        subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+    tallac("-q", "backup", source)
+    for _ in range(2):
+        copied = tallac("cp", "-r", "tallac:Latest", exfat / "r", status=1)
+        assert copied.err.count("takes the two for one") == 2
+        [top] = [folder for folder, _, names in os.walk(exfat / "r") if "Letter" in names]
+        assert sorted(os.listdir(top)) == ["D", "Letter"]
+        assert (Path(top) / "Letter").read_text() == "Letter"
+        assert os.listdir(Path(top) / "D") == ["D"]
 
 
 def test_a_server_that_hangs_is_not_asked(tallac: Tallac, tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from tests.formats.second_sample import (
     Made,
     forbidden_list,
     forbidden_table,
-    make_sample,
 )
 from tests.formats.second_values import CHUNK, DIRECTORY, FormatError, attenuate, encode_entries, key_text, padded_size
 from tests.formats.second_writer import KEEPER, SecondWriter, compress, entry, pack_body, pad, stream
@@ -43,18 +42,6 @@ from tallac.vault.format.footers import decode_body
 from tallac.vault.format.keys import parse_vault_key
 from tallac.vault.format.padding import unpad_plain
 from tallac.vault.vault import Vault, open_vault
-
-
-@pytest.fixture(scope="module")
-def original() -> Made:
-    """Make a vault with one object of each kind and all that a vault may hold."""
-    return make_sample()
-
-
-@pytest.fixture
-def made(original: Made) -> Made:
-    """Give that vault to a test that may change it."""
-    return original.copied()
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from tests.formats.second_sample import (
     Made,
     forbidden_list,
     forbidden_table,
-    make_sample,
 )
 from tests.formats.second_unlocking import unlock
 from tests.formats.second_values import (
@@ -53,18 +52,6 @@ from tests.formats.second_writer import (
     seal_links,
     stream,
 )
-
-
-@pytest.fixture(scope="module")
-def original() -> Made:
-    """Make a vault with one object of each kind and all that a vault may hold."""
-    return make_sample()
-
-
-@pytest.fixture
-def made(original: Made) -> Made:
-    """Give that vault to a test that may change it."""
-    return original.copied()
 
 
 def content_of(vault: Vault, cap: str) -> bytes:
