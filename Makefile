@@ -4,8 +4,9 @@
 .PHONY: help mutate backup man docs test help-texts check format torture bench clean setup test-setup oracle release-setup wheel binary sbom
 
 BIN := .venv/bin
-# Processes that run tests side by side.
-JOBS ?= 2
+# Processes that run tests side by side: one more than a small machine has processors, since now and then a test waits, for a server
+# that starts or for a package index.
+JOBS ?= 3
 # Each process gets neighbours, which share what a module sets up, and takes from another what it has not begun. Rewritten assertions
 # are kept also where the caller wants no bytecode: each process would spend five seconds on them.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -6,7 +6,6 @@ import filecmp
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,8 +46,7 @@ def _is_same(left: Path, right: Path) -> bool:
 
 def test_aliases(gateway: Gateway, tmp_path: Path) -> None:
     """An alias is made, another one added, and both are listed; `webopen` gives the browser an address that works."""
-    # In processes of its own, as users start it.
-    tahoe = replace(command_for(gateway.url, tmp_path), is_quick=False)
+    tahoe = command_for(gateway.url, tmp_path)
     tahoe("create-alias", "home")
     cap = tahoe("list-aliases").text.removeprefix("home: ")
     assert cap.startswith("URI:DIR2:")
@@ -58,6 +56,7 @@ def test_aliases(gateway: Gateway, tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
     browser.chmod(0o755)
+    # It starts in a process of its own, as a user's does.
     tahoe("webopen", "home:", browser=browser)
     answer = gateway.client.get(opened.read_text().strip())
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
