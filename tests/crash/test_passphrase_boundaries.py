@@ -14,7 +14,7 @@ from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import SeededRandomness
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
-from tallac.vault.format.header import read_identity
+from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import EnvelopeKey, WriterKey
 from tallac.vault.vault import create_vault, open_vault
 
@@ -27,9 +27,10 @@ class User:
 
     def __init__(self, backend: Backend, key: WriterKey, seed: int) -> None:
         self._key = key
-        self._identity = read_identity(backend)
+        header = read_header(backend)
+        self._identity = header.identity
         randomness = SeededRandomness(seed)
-        self.passphrases = Passphrases(backend, self._identity, randomness=randomness, clock=SystemClock(), cost=CHEAP)
+        self.passphrases = Passphrases(backend, header.signers, randomness=randomness, clock=SystemClock(), cost=CHEAP)
         self._envelope_key = EnvelopeKey(SECRET, bytes.fromhex(self._identity))
         self._file = EnvelopeFile(backend, self._identity, self._envelope_key, randomness)
 

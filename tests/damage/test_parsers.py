@@ -215,7 +215,9 @@ class Parsers:
             return EnvelopeFile(stored, self._key.vault.hex(), envelope_key, SeededRandomness(4)).read()
 
         clock, cost = SystemClock(), PassphraseCost(memory_kib=64, passes=1, lanes=1)
-        passphrases = Passphrases(backend, self._key.vault.hex(), randomness=SeededRandomness(4), clock=clock, cost=cost)
+        passphrases = Passphrases(
+            backend, Signers.of(self._key), key=self._key, randomness=SeededRandomness(4), clock=clock, cost=cost
+        )
         stored = backend.get(passphrases.add("x", "label", envelope_key))
         kit = RecoveryKit("file:///vault", self._key.vault.hex(), self._key, (("home", cap),))
         kits = ["\n".join([*kit.danger_vault_lines(), *kit.danger_alias_lines()]), kit_page(kit), kit_text(kit)]

@@ -16,7 +16,7 @@ from tallac.testing.determinism import SeededRandomness
 from tallac.vault.access.duplicates import add_check, check_duplicates, duplicate_paths, take_check
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
-from tallac.vault.format.header import read_identity
+from tallac.vault.format.header import read_header, read_identity
 from tallac.vault.format.keys import EnvelopeKey, make_writer_key
 from tallac.vault.vault import create_vault
 
@@ -35,8 +35,8 @@ class Sample:
         """Go from the passphrase to the envelope, with some objects changed or (None) gone."""
         objects = {name: content for name, content in (self.objects | changed).items() if content is not None}
         backend = MemoryBackend(objects)
-        identity = read_identity(backend)
-        passphrases = Passphrases(backend, identity, randomness=SeededRandomness(1), clock=SystemClock(), cost=CHEAP)
+        signers, identity = read_header(backend).signers, read_identity(backend)
+        passphrases = Passphrases(backend, signers, randomness=SeededRandomness(1), clock=SystemClock(), cost=CHEAP)
         return EnvelopeFile(backend, identity, passphrases.open("words"), SeededRandomness(2)).read()
 
     def findings(self, changed: dict[str, bytes | None]) -> list[str]:
@@ -54,7 +54,9 @@ def sample() -> Sample:
     key = EnvelopeKey(bytes(range(32)), bytes.fromhex(identity))
     file = EnvelopeFile(backend, identity, key, SeededRandomness(4))
     file.add(ENVELOPE)
-    passphrases = Passphrases(backend, identity, randomness=SeededRandomness(5), clock=SystemClock(), cost=CHEAP)
+    passphrases = Passphrases(
+        backend, read_header(backend).signers, randomness=SeededRandomness(5), clock=SystemClock(), cost=CHEAP
+    )
     path = passphrases.add("words", "label", key)
     return Sample(backend.snapshot(), (path, file.path))
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple
 
+import ormsgpack
 from argon2.low_level import ARGON2_VERSION, Type, hash_secret_raw
 from tests.formats.second_hash import hashed
-from tests.formats.second_reader import read_header
+from tests.formats.second_reader import Header, read_header
 from tests.formats.second_values import (
     FormatError,
     V,
     array,
     derived,
+    is_signed,
     keyed,
     many,
     number,
@@ -28,7 +31,8 @@ from tests.formats.second_values import (
 )
 
 STRENGTHS = ("locator", "keeper", "writer")
-PASSPHRASE = array(text, number(), number(1), number(1, 16), octets(16), octets(32), octets(72), octets(248))
+SHAPES = (text, number(), number(1), number(1, 16), octets(16), octets(32), octets(72), octets(248))
+UNSTAMPED, STAMPED = array(*SHAPES), array(*SHAPES, octets(65))
 ENVELOPE = array(text, many(array(text, text)))
 
 
@@ -52,15 +56,18 @@ class Passphrase(NamedTuple):
     commitment: bytes
     sealed_key: bytes
     sealed_label: bytes
+    is_stamped: bool
 
 
 def unlock(objects: Mapping[str, bytes], passphrase: str) -> Found:
-    """Try all passphrases that are set, and read the envelope that this one leads to."""
+    """Try passphrases, the stamped ones first, and read the envelope that this one leads to."""
     names = sorted(name for name in objects if re.fullmatch("passphrases/[0-9a-f]{32}", name))
-    require(0 < len(names) <= 32, "there are no passphrases, or too many")
     vault_id = read_header(objects).id
-    for name in names:
-        stored = read_passphrase(objects, name)
+    found = {name: read_passphrase(objects, name) for name in names}
+    stamped = [name for name in names if found[name].is_stamped]
+    others = [name for name in names if not found[name].is_stamped]
+    for name in affordable(found, stamped) + affordable(found, others):
+        stored = found[name]
         stretched = stretch(stored, passphrase)
         if keyed("tallac vault 2 passphrase commitment", stretched) == stored.commitment:
             place = V + vault_id + name.encode()
@@ -74,11 +81,26 @@ def unlock(objects: Mapping[str, bytes], passphrase: str) -> Found:
 
 def read_passphrase(objects: Mapping[str, bytes], name: str) -> Passphrase:
     """Read a passphrase's object, and check that it costs no more than the page allows."""
-    stored = Passphrase(*unpack(whole_copies(objects, name)[0], PASSPHRASE))
+    fields = unpack(whole_copies(objects, name)[0], lambda value: UNSTAMPED(value) or STAMPED(value))
+    stored = Passphrase._make([*fields[:8], is_stamped(read_header(objects), name, fields)])
     require(stored.algorithm == "argon2id", "an unknown algorithm")
     require(8 * stored.lanes <= stored.memory_kib <= 1_048_576, "an unreasonable passphrase")
     require(stored.passes * stored.memory_kib <= 4_194_304, "an unreasonable passphrase")
     return stored
+
+
+def is_stamped(header: Header, name: str, fields: list[Any]) -> bool:
+    """Tell whether one of the vault's signers stamped a passphrase's object."""
+    if len(fields) == 8 or fields[8][0] not in {1, 2}:
+        return False
+    message = b"passphrase" + V + header.id + ormsgpack.packb([name, *fields[:8]])
+    return is_signed(header.signers[fields[8][0] - 1], message, fields[8][1:])
+
+
+def affordable(found: Mapping[str, Passphrase], names: list[str]) -> list[str]:
+    """Give the first of these that a reader tries: 32 at the most, and as many as cost 16 GiB over all passes."""
+    costs = accumulate(found[name].passes * found[name].memory_kib for name in names)
+    return [name for name, cost in zip(names[:32], costs, strict=False) if cost <= 16 << 20]
 
 
 def stretch(stored: Passphrase, passphrase: str) -> bytes:

@@ -306,28 +306,31 @@ class SecondWriter:
 
     # Section 12.
 
-    def passphrase(self, name: str, envelope_key: bytes, passphrase: str, label: str, set_ns: int, *, memory_kib: int = 64) -> None:
-        """Put a passphrase that leads to an envelope into the vault."""
+    def passphrase(
+        self, name: str, envelope_key: bytes, passphrase: str, label: str, set_ns: int, *, signer: int | None = WRITER
+    ) -> None:
+        """Put a passphrase that leads to an envelope into the vault, with a stamp or without."""
         name, salt = f"passphrases/{name}", self._random(16)
         password = unicodedata.normalize("NFC", passphrase).encode()
-        stretched = hash_secret_raw(password, salt, 1, memory_kib, 1, 32, Type.ID, ARGON2_VERSION)
+        stretched = hash_secret_raw(password, salt, 1, 64, 1, 32, Type.ID, ARGON2_VERSION)
         place = V + self.id + name.encode()
-        body = ormsgpack.packb(
-            [
-                "argon2id",
-                memory_kib,
-                1,
-                1,
-                salt,
-                keyed("tallac vault 2 passphrase commitment", stretched),
-                self.seal(keyed("tallac vault 2 passphrase key", stretched), b"passphrase" + place, envelope_key),
-                self.seal(
-                    derived(envelope_key, "passphrase label"),
-                    b"label" + place,
-                    struct.pack(">Q", set_ns) + label.encode().ljust(200, b"\0"),
-                ),
-            ]
-        )
+        fields = [
+            "argon2id",
+            64,
+            1,
+            1,
+            salt,
+            keyed("tallac vault 2 passphrase commitment", stretched),
+            self.seal(keyed("tallac vault 2 passphrase key", stretched), b"passphrase" + place, envelope_key),
+            self.seal(
+                derived(envelope_key, "passphrase label"),
+                b"label" + place,
+                struct.pack(">Q", set_ns) + label.encode().ljust(200, b"\0"),
+            ),
+        ]
+        if signer is not None:
+            fields.append(self.stamp(b"passphrase" + V + self.id + ormsgpack.packb([name, *fields]), signer))
+        body = ormsgpack.packb(fields)
         self.objects[name] = self.objects[f"{name}.copy"] = body + hashed(body)[:16]
 
     def envelope(self, envelope_key: bytes, vault_key: str, aliases: list[tuple[str, str]]) -> None:

@@ -26,7 +26,9 @@ from tallac.testing.readonly_backend import ReadOnlyBackend
 from tallac.testing.sample_vault import Tree, create_target, enter, put_tree, read_file
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
+from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import EnvelopeKey, KeeperKey, LocatorKey, WriterKey, parse_vault_key
+from tallac.vault.format.structure import Signers
 from tallac.vault.vault import create_vault, open_vault
 
 PASSPHRASE = "a passphrase with an \N{LATIN SMALL LETTER U WITH DIAERESIS}"
@@ -88,7 +90,8 @@ def make(folder: Path) -> None:
         vault.edit_directory(target, lambda entries: _replaced(entries, Entry(b"facts", b"L", Metadata(snapshot=facts))))
         identity, envelope = key.vault.hex(), EnvelopeKey(os.urandom(32), key.vault)
         cost = PassphraseCost(memory_kib=64, passes=1, lanes=1)
-        Passphrases(backend, identity, randomness=os.urandom, clock=FakeClock(), cost=cost).add(PASSPHRASE, "label", envelope)
+        passphrases = Passphrases(backend, Signers.of(key), key=key, randomness=os.urandom, clock=FakeClock(), cost=cost)
+        passphrases.add(PASSPHRASE, "label", envelope)
         aliases = frozenset({("home", target.danger_whole_text())})
         EnvelopeFile(backend, identity, envelope, os.urandom).add(Envelope(key, aliases))
         expected = {
@@ -169,7 +172,7 @@ def test_a_passphrase_opens_an_old_vault(sample: Path) -> None:
     keys, _, _ = expected_of(sample)
     backend = ReadOnlyBackend(LocalBackend(sample / "vault"))
     identity = keys[0].vault.hex()
-    envelope = Passphrases(backend, identity, randomness=os.urandom, clock=FakeClock()).open(PASSPHRASE)
+    envelope = Passphrases(backend, read_header(backend).signers, randomness=os.urandom, clock=FakeClock()).open(PASSPHRASE)
     found = EnvelopeFile(backend, identity, envelope, os.urandom).read()
     assert found.key == keys[0]
     assert [name for name, _ in found.aliases] == ["home"]

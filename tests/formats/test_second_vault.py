@@ -39,6 +39,7 @@ from tallac.vault.access.envelopes import EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import decode_body
+from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import parse_vault_key
 from tallac.vault.format.padding import unpad_plain
 from tallac.vault.vault import Vault, open_vault
@@ -277,13 +278,15 @@ def test_a_footer_has_one_form() -> None:
 def test_a_passphrase_opens_the_envelope(made: Made) -> None:
     """A passphrase that somebody else set leads to the key and the aliases."""
     writer, envelope = made.writer, bytes(range(32))
+    # Somebody without a signer has made the first of the two.
+    writer.passphrase("0" * 32, envelope, "another", "other", 76, signer=None)
     writer.passphrase("1" * 32, envelope, "Paßwort mit ü", "label", 77)
     writer.envelope(envelope, writer.key("writer"), [("home", writer.mutable_cap(ROOT))])
     backend = MemoryBackend(writer.objects)
-    passphrases = Passphrases(backend, writer.id.hex(), randomness=os.urandom, clock=FakeClock())
+    passphrases = Passphrases(backend, read_header(backend).signers, randomness=os.urandom, clock=FakeClock())
     key = passphrases.open("Paßwort mit u\N{COMBINING DIAERESIS}")
     assert key.danger_whole_text() == key_text("envelope", envelope, writer.id)
-    assert [(info.label, info.made_ns) for info in passphrases.of(key)] == [("label", 77)]
+    assert [(info.label, info.made_ns) for info in passphrases.of(key)] == [("other", 76), ("label", 77)]
     found = EnvelopeFile(backend, writer.id.hex(), key, os.urandom).read()
     assert found.key.danger_whole_text() == writer.key("writer")
     assert found.aliases == frozenset({("home", writer.mutable_cap(ROOT))})

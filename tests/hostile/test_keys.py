@@ -132,7 +132,8 @@ def give_passphrase(folder: Path, identity: str, key: VaultKey, aliases: dict[st
     envelope_key = EnvelopeKey(os.urandom(32), bytes.fromhex(identity))
     backend = LocalBackend(folder)
     EnvelopeFile(backend, identity, envelope_key, os.urandom).add(Envelope(key, frozenset(aliases.items())))
-    passphrases = Passphrases(backend, identity, randomness=os.urandom, clock=SystemClock(), cost=CHEAP)
+    signers = Signers(bytes.fromhex(identity), bytes(32), bytes(32))
+    passphrases = Passphrases(backend, signers, randomness=os.urandom, clock=SystemClock(), cost=CHEAP)
     passphrases.add(WORDS, "given", envelope_key)
     return envelope_key
 

@@ -323,7 +323,7 @@ def stored_vault(codec: PinnedFrames) -> tuple[MemoryBackend, dict[str, Made], d
     session = RegisteredSession.register(backend, KEEPER.roots, STRUCTURE, randomness, clock, "client")
     session.commit(links_of_entries([Entry.of(b"table", caps["table"])]))
     cost = PassphraseCost(memory_kib=64, passes=2, lanes=2)
-    Passphrases(backend, WRITER.vault.hex(), randomness=randomness, clock=clock, cost=cost).add(PASSPHRASE, LABEL, ENVELOPE)
+    Passphrases(backend, Signers.of(WRITER), randomness=randomness, clock=clock, cost=cost).add(PASSPHRASE, LABEL, ENVELOPE)
     aliases = frozenset({("home", directory_write.danger_whole_text()), ("home", file_write.danger_whole_text())})
     EnvelopeFile(backend, WRITER.vault.hex(), ENVELOPE, randomness).add(Envelope(WRITER, aliases))
     return backend, objects, caps
@@ -435,7 +435,7 @@ def test_tallac_reads_the_pinned_vault(tmp_path: Path) -> None:
     assert {cap for _, cap in passphrase.aliases} == {
         caps[name].danger_whole_text() for name in ("mutable directory", "mutable file")
     }
-    passphrases = Passphrases(backend, WRITER.vault.hex(), randomness=os.urandom, clock=FakeClock())
+    passphrases = Passphrases(backend, Signers.of(WRITER), randomness=os.urandom, clock=FakeClock())
     assert passphrases.open("Paßwort mit u\N{COMBINING DIAERESIS}") == ENVELOPE
     assert [(info.label, info.made_ns) for info in passphrases.of(ENVELOPE)] == [(LABEL, 1_000_000_000)]
     with open_vault(backend, WRITER, state=tmp_path / "state") as vault:

@@ -193,7 +193,7 @@ class Vaults:
         """Return a function that opens a vault anew, for another thread; the caller closes what it returns. Raises as `open`."""
         from tallac.vault.vault import open_vault  # lazy import: a Tahoe-LAFS grid does without it
 
-        backend, header = self._found(configuration, identity)
+        backend, header = self.found(configuration, identity)
         return partial(
             open_vault,
             backend,
@@ -252,9 +252,10 @@ class Vaults:
             VaultNotFoundError: It is not where it was.
             UsageError: Another one is there.
         """
-        return self._found(configuration, identity)[0]
+        return self.found(configuration, identity)[0]
 
-    def _found(self, configuration: Configuration, identity: str) -> tuple[Backend, Header]:
+    def found(self, configuration: Configuration, identity: str) -> tuple[Backend, Header]:
+        """Return the backend that a vault is in, and its header. Raises as `backend_of`."""
         location = self.location_of(configuration, identity)
         header = self._header_seen(location) or self.header_at(location)
         where = show_location(location)

@@ -99,8 +99,10 @@ class UserPassphrases:
         return self._envelopes.key(self._workspace.file.read(), identity)
 
     def _passphrases(self, identity: str) -> Passphrases:
-        backend = self._workspace.vaults.backend_of(self._workspace.file.read(), identity)
-        return Passphrases(backend, identity, randomness=os.urandom, clock=SystemClock())
+        configuration, vaults = self._workspace.file.read(), self._workspace.vaults
+        backend, header = vaults.found(configuration, identity)
+        key = vaults.key_of(configuration, identity)
+        return Passphrases(backend, header.signers, key=key, randomness=os.urandom, clock=SystemClock())
 
     def _read_new(self, read: Callable[[], str]) -> str:
         passphrase = read()

@@ -46,7 +46,7 @@ class Recovery:
         url = self._located(location)
         header = self._header_at(url)
         backend = self._workspace.backends.at(url)
-        passphrases = Passphrases(backend, header.identity, randomness=os.urandom, clock=SystemClock())
+        passphrases = Passphrases(backend, header.signers, randomness=os.urandom, clock=SystemClock())
         # Nobody is asked for what opens nothing.
         passphrases.require_any()
         key = passphrases.open(read())

@@ -1,7 +1,8 @@
 """Passphrases: each opens an object in the vault, and in it lies the key of its user's envelope. docs/format.md, "Passphrases".
 
 Whoever reads the vault's files can try passphrases against these objects, at the price of one Argon2id each. Nothing else in a
-vault is protected by something that a person made up.
+vault is protected by something that a person made up. Who may only add files can add objects like these; so the ones that a writer
+or keeper has stamped are tried first, and of the others no more than cost a quarter of a minute.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 import struct
+from collections.abc import Iterable
 
 import msgspec
 
@@ -19,7 +21,8 @@ from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, 
 from tallac.interfaces import Backend, Clock, Expect, Randomness
 from tallac.vault.access.duplicates import add_check, duplicate_paths, read_duplicated, without_copy
 from tallac.vault.format import FORMAT_VERSION
-from tallac.vault.format.keys import KEY_SIZE, EnvelopeKey
+from tallac.vault.format.keys import KEY_SIZE, EnvelopeKey, KeeperKey, LocatorKey, WriterKey
+from tallac.vault.format.structure import Signers
 
 PASSPHRASE_PREFIX = "passphrases/"  # noqa: S105 - a place, not a secret.
 PASSPHRASES_MAX = 32
@@ -35,10 +38,11 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 _ALGORITHM = "argon2id"
 _COMMITMENT_TAG = tag_key("tallac vault 2 passphrase commitment")
 _KEY_TAG = tag_key("tallac vault 2 passphrase key")
+_PURPOSE = b"passphrase"
 _MADE = struct.Struct(">Q")
 
 
-class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     algorithm: str
     memory_kib: int
     passes: int
@@ -47,10 +51,19 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     commitment: bytes
     sealed_key: bytes
     sealed_label: bytes
+    stamp: bytes = b""
 
     @property
     def cost(self) -> PassphraseCost:
         return PassphraseCost(self.memory_kib, self.passes, self.lanes)
+
+    def fields(self) -> list[object]:
+        """Return what is stored: without a stamp where its maker has no signer."""
+        return list(msgspec.structs.astuple(self))[: None if self.stamp else -1]
+
+    def stamped(self, path: str) -> bytes:
+        """Return what a stamp is of: all else, in its place."""
+        return msgspec.msgpack.encode([path, *msgspec.structs.astuple(self)[:-1]])
 
 
 class PassphraseInfo(msgspec.Struct, frozen=True):
@@ -68,28 +81,59 @@ class PassphraseInfo(msgspec.Struct, frozen=True):
 
 
 class _Found(msgspec.Struct):
-    """All that lies among the passphrases: objects that can be tried, by path, and what is wrong with the others."""
+    """All that lies among the passphrases.
+
+    Attributes:
+        stored: Objects that can be tried, by path.
+        stamped: Those of them that a writer or keeper of the vault has made.
+        unusable: What is wrong with the others.
+    """
 
     stored: dict[str, _Stored]
+    stamped: set[str]
     unusable: list[str]
+
+    def tried(self) -> list[str]:
+        """Return those that are tried, in this order: of the stamped ones, and then of the others, no more than there may be."""
+        others = self.stored.keys() - self.stamped
+        return self._affordable(self.stamped) + self._affordable(others)
+
+    def _affordable(self, paths: Iterable[str]) -> list[str]:
+        chosen, work_kib = [], 0
+        for path in sorted(paths)[:PASSPHRASES_MAX]:
+            stored = self.stored[path]
+            work_kib += stored.memory_kib * stored.passes
+            if work_kib > PASSPHRASES_MAX * COST.memory_kib * COST.passes:
+                break
+            chosen.append(path)
+        return chosen
 
 
 class Passphrases:
     """The passphrases of one vault, of all its users."""
 
     def __init__(
-        self, backend: Backend, identity: str, *, randomness: Randomness, clock: Clock, cost: PassphraseCost = COST
+        self,
+        backend: Backend,
+        signers: Signers,
+        *,
+        key: WriterKey | KeeperKey | LocatorKey | None = None,
+        randomness: Randomness,
+        clock: Clock,
+        cost: PassphraseCost = COST,
     ) -> None:
-        """Look at the vault of this identity; the cost is for new passphrases."""
+        """Look at the vault that has these signers. New passphrases get a stamp by the key, if that has a signer."""
         self._backend = backend
-        self._identity = bytes.fromhex(identity)
+        self._signers = signers
+        self._signing_key = None if isinstance(key, LocatorKey) else key
+        self._identity = signers.vault
         self._randomness = randomness
         self._clock = clock
         self._cost = cost
 
     def _found(self) -> _Found:
         """Read all of them; what does not follow the format is passed over, since everybody may have put it there who can add."""
-        found = _Found({}, [])
+        found = _Found({}, set(), [])
         sizes: dict[str, int] = {}
         for item in self._backend.list(PASSPHRASE_PREFIX):
             path = without_copy(item.name)
@@ -105,15 +149,16 @@ class Passphrases:
             else:
                 if stored is not None:
                     found.stored[path] = stored
+                    if self._signers.have_stamped(_PURPOSE, stored.stamped(path), stored.stamp):
+                        found.stamped.add(path)
         return found
 
     def require_any(self) -> None:
-        """Require that there is something that a passphrase opens, and not too much of it to try.
+        """Require that there is something that a passphrase opens.
 
         Raises:
-            WrongPassphraseError: There is none.
-            CorruptObjectError: There is none that is whole.
-            StoreError: There are too many.
+            WrongPassphraseError: There is nothing.
+            CorruptObjectError: There is nothing that is whole.
         """
         self._require_any(self._found())
 
@@ -125,11 +170,6 @@ class Passphrases:
             raise WrongPassphraseError(
                 f"{where}: no passphrase is set on this vault; use --recovery-kit FILE, or bring back a copy of the configuration"
             )
-        if len(found.stored) > PASSPHRASES_MAX:
-            raise StoreError(
-                f"{where}: this vault holds {len(found.stored)} passphrases, more than Tallac ever sets: somebody has "
-                "added others; use --recovery-kit FILE"
-            )
 
     def add(self, passphrase: str, label: str, key: EnvelopeKey) -> str:
         """Add a passphrase that opens an envelope, and return its object's name; durable when this returns.
@@ -139,7 +179,8 @@ class Passphrases:
         """
         if not label.isprintable() or not 0 < len(label.encode("utf-8", "replace")) <= LABEL_SIZE_MAX:
             raise UsageError(f"a label has at most {LABEL_SIZE_MAX} bytes and no control characters")
-        if len(self._found().stored) >= PASSPHRASES_MAX:
+        found = self._found()
+        if len(found.stored if self._signing_key is None else found.stamped) >= PASSPHRASES_MAX:
             raise UsageError(f"this vault has {PASSPHRASES_MAX} passphrases, the maximum: remove one first")
         path = PASSPHRASE_PREFIX + self._randomness(16).hex()
         salt = self._randomness(ARGON2_SALT_SIZE)
@@ -157,8 +198,11 @@ class Passphrases:
             ),
             sealed_label=seal_checked(key.labels, self._randomness(SALT_SIZE), text, self._context("label", path)),
         )
+        if self._signing_key is not None:
+            stamp = self._signing_key.sign(self._signers.stamped(_PURPOSE, stored.stamped(path)))
+            stored = msgspec.structs.replace(stored, stamp=stamp)
         for name in duplicate_paths(path):
-            self._backend.put(name, add_check(msgspec.msgpack.encode(stored)), expect=Expect.ABSENT)
+            self._backend.put(name, add_check(msgspec.msgpack.encode(stored.fields())), expect=Expect.ABSENT)
         return path
 
     def open(self, passphrase: str) -> EnvelopeKey:
@@ -167,18 +211,26 @@ class Passphrases:
         Raises:
             WrongPassphraseError: It leads to none.
             CorruptObjectError: It leads to none, and one that it might have opened is damaged.
+            StoreError: It leads to none that was tried, and there are more than that.
         """
         found = self._found()
         self._require_any(found)
         where = self._backend.location()
-        for path, stored in found.stored.items():
+        tried = found.tried()
+        for path in tried:
             try:
-                key = self._open_one(path, stored, passphrase)
+                key = self._open_one(path, found.stored[path], passphrase)
             except CorruptObjectError as error:
                 found.unusable.append(str(error))
                 continue
             if key is not None:
                 return key
+        if len(tried) < len(found.stored):
+            raise StoreError(
+                f"{where}: this passphrase fits none of the {len(tried)} that were tried; {len(found.stored) - len(tried)} more "
+                "are there, which is more than anybody sets: somebody who has no key of this vault has added them; "
+                "use --recovery-kit FILE"
+            )
         if found.unusable:
             raise CorruptObjectError(f"{where}: this passphrase fits none that can be tried{_but(found)}")
         raise WrongPassphraseError(f"{where}: wrong passphrase")
@@ -236,7 +288,7 @@ def decode_passphrase(body: bytes, path: str) -> _Stored:
     """
     try:
         stored = msgspec.msgpack.decode(body, type=_Stored)
-        is_canonical = msgspec.msgpack.encode(stored) == body
+        is_canonical = msgspec.msgpack.encode(stored.fields()) == body
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedObjectError(f"the vault's {path} does not follow the format: {error}") from None
     memory, passes, lanes = stored.memory_kib, stored.passes, stored.lanes

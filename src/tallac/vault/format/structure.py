@@ -33,6 +33,15 @@ class Signers(msgspec.Struct, frozen=True):
         """Return those of the vault that a writer key is for."""
         return cls(key.vault, key.signer.public, key.keeper_key.signer.public)
 
+    def have_stamped(self, context: bytes, message: bytes, stamp: bytes) -> bool:
+        """Whether a stamp is one of this message, by a writer or keeper of the vault; this takes no key."""
+        public = {WRITER_SIGNER: self.writer, KEEPER_SIGNER: self.keeper}.get(stamp[0] if stamp else 0)
+        return public is not None and is_signed_by(public, stamp[1:], self.stamped(context, message))
+
+    def stamped(self, context: bytes, message: bytes) -> bytes:
+        """Return the bytes that a stamp signs."""
+        return context + bytes((FORMAT_VERSION,)) + self.vault + message
+
 
 class Structure:
     """Stamps what this vault's structure says, and checks the stamps of others. Immutable."""
@@ -50,7 +59,7 @@ class Structure:
         Raises:
             AuthorityError: The key is a locator key, which can't change a vault.
         """
-        return self._key.sign(self._whole(context, message))
+        return self._key.sign(self.signers.stamped(context, message))
 
     def check(self, context: bytes, message: bytes, stamp: bytes) -> None:
         """Require that a stamp is one of this message.
@@ -58,9 +67,5 @@ class Structure:
         Raises:
             CorruptObjectError: It is not: the message is damaged, or somebody made it who may not.
         """
-        public = {WRITER_SIGNER: self.signers.writer, KEEPER_SIGNER: self.signers.keeper}.get(stamp[0] if stamp else 0)
-        if public is None or not is_signed_by(public, stamp[1:], self._whole(context, message)):
+        if not self.signers.have_stamped(context, message, stamp):
             raise CorruptObjectError("it does not have the signature of a writer or keeper of this vault")
-
-    def _whole(self, context: bytes, message: bytes) -> bytes:
-        return context + bytes((FORMAT_VERSION,)) + self.signers.vault + message

@@ -15,6 +15,7 @@ from tallac.backends.local import LocalBackend
 from tallac.clock import SystemClock
 from tallac.errors import AliasError, WrongPassphraseError
 from tallac.vault.access.passphrases import Passphrases
+from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import WriterKey, parse_envelope_key
 
 
@@ -55,7 +56,8 @@ def test_a_change_that_was_killed(client: Client, newcomer: Client) -> None:
     vault, configuration = client.workspace.folders.vault, client.workspace.file.read()
     [identity] = configuration.grids
     key = parse_envelope_key(client.workspace.sealed.envelope_key(configuration, identity))
-    Passphrases(LocalBackend(vault), identity, randomness=os.urandom, clock=SystemClock()).add("new", "main", key)
+    backend = LocalBackend(vault)
+    Passphrases(backend, read_header(backend).signers, randomness=os.urandom, clock=SystemClock()).add("new", "main", key)
     assert [each.label for each in client.keys.passphrases.list("home:")] == ["main", "main"]
     newcomer.keys.recovery.connect(str(vault), lambda: "old")
     newcomer.keys.recovery.connect(str(vault), lambda: "new")

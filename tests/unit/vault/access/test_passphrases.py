@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from tallac.backends.memory import MemoryBackend
-from tallac.crypto.passphrases import PassphraseCost
+from tallac.crypto.passphrases import PassphraseCost, stretch
 from tallac.errors import CorruptObjectError, MalformedObjectError, StoreError, UsageError, WrongPassphraseError
 from tallac.testing.determinism import SeededRandomness
+from tallac.vault.access import passphrases as passphrases_module
 from tallac.vault.access.duplicates import add_check, check_duplicates, duplicate_paths, take_check
 from tallac.vault.access.passphrases import COST, MEMORY_KIB_MAX, PASSPHRASE_PREFIX, PASSPHRASES_MAX, Passphrases, decode_passphrase
-from tallac.vault.format.header import read_identity
+from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import EnvelopeKey, WriterKey
+from tallac.vault.format.structure import Signers
 from tallac.vault.vault import create_vault
 
 CHEAP = PassphraseCost(memory_kib=64, passes=1, lanes=1)
@@ -46,15 +49,35 @@ def backend() -> MemoryBackend:
 @pytest.fixture
 def passphrases(backend: MemoryBackend) -> Passphrases:
     """Give the vault's passphrases, of which there are none yet, cheap to try."""
-    return Passphrases(backend, read_identity(backend), randomness=SeededRandomness(2), clock=TickingClock(), cost=CHEAP)
+    return Passphrases(backend, read_header(backend).signers, randomness=SeededRandomness(2), clock=TickingClock(), cost=CHEAP)
+
+
+@pytest.fixture
+def signed(backend: MemoryBackend) -> Passphrases:
+    """Give the vault's passphrases as somebody with its writer key has them."""
+    key, signers = WriterKey(SeededRandomness(1)(32)), read_header(backend).signers
+    return Passphrases(backend, signers, key=key, randomness=SeededRandomness(3), clock=TickingClock(), cost=CHEAP)
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[PassphraseCost]:
+    """Give what each try costs from now on, without its being paid."""
+    costs: list[PassphraseCost] = []
+
+    def pay(passphrase: str, salt: bytes, cost: PassphraseCost) -> bytes:
+        costs.append(cost)
+        return stretch(passphrase, salt, cost) if cost == CHEAP else bytes(32)
+
+    monkeypatch.setattr(passphrases_module, "stretch", pay)
+    return costs
 
 
 def rewrite(backend: MemoryBackend, path: str, **changes: object) -> None:
     """Change fields of both copies of a passphrase object, with a right check."""
     for name in duplicate_paths(path):
         body = take_check(backend.get(name), name)
-        fields = dict(zip(decode_passphrase(body, path).__struct_fields__, msgspec.msgpack.decode(body), strict=True))
-        backend.put(name, add_check(msgspec.msgpack.encode([*(fields | changes).values()])))
+        stored = msgspec.structs.replace(decode_passphrase(body, path), **changes)
+        backend.put(name, add_check(msgspec.msgpack.encode(stored.fields())))
 
 
 def test_each_passphrase_opens_its_envelope(passphrases: Passphrases) -> None:
@@ -135,7 +158,9 @@ def test_an_object_counts_only_in_its_place(passphrases: Passphrases, backend: M
     with pytest.raises(CorruptObjectError):
         passphrases.open("first")
     assert passphrases.of(KEY) == []
-    elsewhere = Passphrases(backend, "0" * 32, randomness=SeededRandomness(2), clock=TickingClock(), cost=CHEAP)
+    elsewhere = Passphrases(
+        backend, Signers.of(WriterKey(bytes(32))), randomness=SeededRandomness(2), clock=TickingClock(), cost=CHEAP
+    )
     backend.delete(moved)
     backend.put(path, stored)
     with pytest.raises(CorruptObjectError):
@@ -169,16 +194,56 @@ def test_a_store_can_not_make_a_passphrase_expensive(
         passphrases.open("first")
 
 
-def test_a_store_can_not_fill_the_vault_with_passphrases(passphrases: Passphrases, backend: MemoryBackend) -> None:
-    """There is a limit for whoever sets one, and for whoever tries, on what would cost something to try."""
-    paths = [passphrases.add("first", str(number), KEY) for number in range(PASSPHRASES_MAX)]
+def test_passphrases_have_a_maximum(passphrases: Passphrases, signed: Passphrases) -> None:
+    """There is a limit for whoever sets one; what others may have added counts only for whom nothing tells it from their own."""
+    for number in range(PASSPHRASES_MAX):
+        passphrases.add("first", str(number), KEY)
     with pytest.raises(UsageError, match="the maximum"):
         passphrases.add("first", "more", KEY)
     assert passphrases.open("first") == KEY
-    for name, copy in zip(duplicate_paths(PASSPHRASE_PREFIX + "0" * 32), duplicate_paths(paths[0]), strict=True):
-        backend.put(name, backend.get(copy))
-    with pytest.raises(StoreError, match="somebody has added others"):
-        passphrases.open("first")
+    for number in range(PASSPHRASES_MAX):
+        signed.add("second", str(number), OTHER)
+    with pytest.raises(UsageError, match="the maximum"):
+        signed.add("second", "more", OTHER)
+    assert signed.open("second") == OTHER
+
+
+def _named(backend: MemoryBackend, path: str, number: int) -> str:
+    """Put a copy of a passphrase's object under the name that comes first, or nearly."""
+    name = f"{PASSPHRASE_PREFIX}{number:032x}"
+    for mine, theirs in zip(duplicate_paths(name), duplicate_paths(path), strict=True):
+        backend.put(mine, backend.get(theirs))
+    return name
+
+
+FORGED: dict[str, Callable[[str], dict[str, object]]] = {
+    "without a stamp": lambda _: {"stamp": b""},
+    "copies, with the stamp of another name": lambda _: {},
+    "with a stamp by another key": lambda path: {"stamp": WriterKey(bytes(32)).sign(path.encode())},
+    "with an empty signature": lambda _: {"stamp": b"\1" + bytes(64)},
+    "of a signer that there is not": lambda _: {"stamp": b"\3" + bytes(64)},
+    "as expensive as may be": lambda _: {"stamp": b"", "memory_kib": 1 << 20, "passes": 4},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_an_adder_makes_is_tried_last(
+    backend: MemoryBackend, signed: Passphrases, tried: list[PassphraseCost], forged: str
+) -> None:
+    """Any number of objects that follow the format, which nobody needs a key to make: a writer's own passphrase opens first."""
+    path = signed.add("first", "one", KEY)
+    for number in range(3 * PASSPHRASES_MAX):
+        rewrite(backend, _named(backend, path, number), **FORGED[forged](path))
+    del tried[:]
+    assert signed.open("first") == KEY
+    assert tried == [CHEAP]
+    del tried[:]
+    with pytest.raises(StoreError, match="more are there, which is more than anybody sets"):
+        signed.open("wrong")
+    assert len(tried) <= 1 + PASSPHRASES_MAX
+    assert sum(cost.memory_kib * cost.passes for cost in tried[1:]) <= PASSPHRASES_MAX * COST.memory_kib * COST.passes
+    signed.add("second", "two", KEY)
+    assert signed.open("second") == KEY
 
 
 NOISE = {

@@ -16,7 +16,7 @@ from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import back_up, create_target, flatten, noise, read_tree
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile
 from tallac.vault.access.passphrases import Passphrases
-from tallac.vault.format.header import read_identity
+from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import EnvelopeKey, WriterKey
 from tallac.vault.index.loader import INDEX_OBJECTS_MAX
 from tallac.vault.prune.prune import Prune
@@ -102,9 +102,10 @@ def test_what_was_cut_off_is_brought_back_with_the_older_state(backed: Backed, t
 
 def test_passphrases_can_be_set_and_not_removed(backed: Backed) -> None:
     """Such a client can set a passphrase and let aliases come behind it, and can't take one away."""
-    identity = read_identity(backed.store)
+    header = read_header(backed.store)
+    identity = header.identity
     key, cost = EnvelopeKey(bytes(32), bytes.fromhex(identity)), PassphraseCost(memory_kib=64, passes=1, lanes=1)
-    passphrases = Passphrases(backed.client, identity, randomness=SeededRandomness(3), clock=SystemClock(), cost=cost)
+    passphrases = Passphrases(backed.client, header.signers, randomness=SeededRandomness(3), clock=SystemClock(), cost=cost)
     file = EnvelopeFile(backed.client, identity, key, SeededRandomness(4))
     for name in ("one", "two"):
         file.add(Envelope(backed.key, frozenset({(name, "cap")})))
