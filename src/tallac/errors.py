@@ -131,6 +131,10 @@ class RollbackDetectedError(StoreError):
     """The vault has an older state than this client has already seen."""
 
 
+class LostStateError(RollbackDetectedError):
+    """The vault lacks a register or slot of which this client has already seen a state."""
+
+
 class FencedError(StoreError):
     """A prune ended this session while it was inactive; the objects that it refers to must be looked up again."""
 

@@ -70,7 +70,7 @@ class Register:
         """Read the present state, or one that is no older than allowed; None where nobody has written one.
 
         Raises:
-            RollbackDetectedError: This client has seen a later state.
+            RollbackDetectedError: This client has seen a later state; LostStateError where there is none any more.
             CorruptObjectError: It is damaged, or somebody wrote it who may not.
         """
         return read_checked(self._backend, self.path, self._memory, self.decode, age)

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import CorruptObjectError, LocalStateError, RollbackDetectedError
+from tallac.errors import CorruptObjectError, LocalStateError, LostStateError, RollbackDetectedError
 from tallac.local_files import Durability, locked, replace
 
 SEEN_FILE = "seen.json"
@@ -41,6 +41,7 @@ class RollbackMemory(Protocol):
 
         Raises:
             RollbackDetectedError: A later state was seen, or another one with this number.
+            LostStateError: There is none, the number being 0, and one was seen.
             CorruptObjectError: The number has leapt: whoever may write this has made it up.
         """
         ...
@@ -99,6 +100,12 @@ class SeenStates:
         with self._lock:
             self._take_in()
             seen = self._seen.get(path)
+            if seen is not None and not number:
+                raise LostStateError(
+                    f"{path} is missing from the vault at {self._location}, and this machine has seen state {seen.number} of it: "
+                    "somebody deleted it, or the vault was rolled back to an older copy. Run `tallac repair`, with --from where "
+                    f"there is a mirror; to accept the older copy, delete {self._path}, and snapshots made since are lost"
+                )
             if seen is not None and (number < seen.number or (number == seen.number and state_hash != seen.hash)):
                 raise RollbackDetectedError(
                     f"the vault at {self._location} shows state {number} of {path}, but this machine has seen state {seen.number}: "

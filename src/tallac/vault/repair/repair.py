@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 
 from tallac.caps import Cap, MutableDirectoryVerify
-from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
+from tallac.errors import DamageError, LostStateError, MissingObjectError, ObjectNotFoundError, StoreError
 from tallac.interfaces import Expect, KeepsFormerStates
 from tallac.vault.access.duplicates import check_duplicates, copy_duplicates, is_lost
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
@@ -101,8 +101,8 @@ class Repair:
             pending = pending_deletions_of(self._pending.read())
             # What a prune has decided upon is gone, or about to go.
             self._lost = {pack for pack in pending.packs if pending.is_deleted(pack)}
-        except DamageError:
-            self._did("emptied, since it was damaged: the register of pending deletions")
+        except (DamageError, LostStateError):
+            self._did("emptied, since it was damaged or lost: the register of pending deletions")
             if not is_dry_run:
                 self._pending.rewrite(b"")
         self._repair_duplicates()
@@ -152,7 +152,7 @@ class Repair:
         found = index.prove(index.look_at_packs())
         for damage in index.damage:
             self._did(f"rebuilt from the packs: the index ({damage})")
-        if found:
+        if found and not index.damage:
             self._did(f"added to the index: {pluralize(len(found), 'pack')}")
         if (found or index.damage) and not self._options.is_dry_run:
             index.publish(found)
@@ -187,7 +187,7 @@ class Repair:
         by_slots = self._slots.all_roots(self._keeper)
         try:
             known = roots.read()
-        except DamageError as error:
+        except (DamageError, LostStateError) as error:
             if self._mirror is not None:
                 by_slots += self._mirror.roots()
             known = list(dict.fromkeys(by_slots))

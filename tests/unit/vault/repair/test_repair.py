@@ -8,7 +8,7 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, DirectoryReadCap, MutableDirectoryWrite
-from tallac.errors import AuthorityError, DamageError, RollbackDetectedError, StoreError, VaultNotFoundError
+from tallac.errors import AuthorityError, DamageError, LostStateError, RollbackDetectedError, StoreError, VaultNotFoundError
 from tallac.interfaces import Backend
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
@@ -297,6 +297,34 @@ def test_the_frame_is_made_again(place: Place, name: str, breaking: Callable[[st
     with open_vault(place.backend, place.key, state=place.folder / str(1)) as vault:
         back_up(vault, create_target(vault), b"10", ONE)
     assert place.repair().done == []
+
+
+@pytest.mark.parametrize("name", ["registers/roots", "registers/quarantine"])
+def test_a_lost_register_is_made_again_by_who_has_seen_it(place: Place, name: str) -> None:
+    """What is gone is no older state: a machine that has seen it writes it anew, with a number above all that anybody has seen."""
+    early, late = place.folder / "early", place.folder / "late"
+    states = []
+    for machine in (early, late):
+        with open_vault(place.backend, place.key, state=machine) as vault:
+            vault.components.pending_register().swap(lambda text: text or b"")
+            create_target(vault)
+        states.append(place.backend.get(name))
+    place.backend.delete(name)
+    with open_vault(place.backend, place.key, state=late) as vault:
+        with pytest.raises(LostStateError, match="Run `tallac repair`"):
+            Prune(vault.components, PruneOptions()).run()
+        assert Repair(vault.components, RepairOptions()).run([]).is_healthy
+        Prune(vault.components, PruneOptions(unused_max=0)).run()
+    place.look()
+    # Who has seen less goes on as well, and what is older than that is refused by both, in a repair too.
+    with open_vault(place.backend, place.key, state=early) as vault:
+        back_up(vault, place.target, b"4", ONE)
+        create_target(vault)
+    place.backend.put(name, states[0])
+    for machine in (early, late):
+        seen = open_vault(place.backend, place.key, state=machine)
+        with seen, pytest.raises(RollbackDetectedError, match="was rolled back"):
+            Repair(seen.components, RepairOptions()).run([])
 
 
 def test_a_damaged_quarantine_is_emptied(place: Place) -> None:
