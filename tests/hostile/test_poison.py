@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from tests.hostile.crafting import FILE, Sealed, sealed_as
+from tests.hostile.crafting import FILE, Sealed, sealed_as, size_of
 
 from tallac.backends.local import LocalBackend
-from tallac.caps import DirectoryReadCap, ImmutableDirectory, ImmutableFile
+from tallac.caps import DirectoryReadCap, ImmutableDirectory, ImmutableFile, MutableDirectoryWrite, storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.dag import Entry, encode_cap
 from tallac.errors import CorruptObjectError
 from tallac.interfaces import Buffer
+from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.header import read_header
 from tallac.vault.format.keys import WriterKey
-from tallac.vault.format.objects import Kind, seal_links
+from tallac.vault.format.objects import Kind, object_name_of, read_key_of, seal_links
 from tallac.vault.format.structure import Structure
 from tallac.vault.packs.pack import OpenPack, StoredPacks, pack_path
+from tallac.vault.prune.prune import Prune
+from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import Vault, create_vault, open_vault
 from tallac.vault.writing import object_writer
 
@@ -206,6 +209,58 @@ def test_a_locator_key_adds_nothing_that_counts(store: LocalBackend, key: Writer
         assert finished.name not in other.components.index.packs()
         with pytest.raises(CorruptObjectError):
             StoredPacks(store, other.components.structure).footer(finished.name, finished.size)
+
+
+def _prune(store: LocalBackend, key: WriterKey, state: Path) -> set[bytes]:
+    """Prune on a machine; give the packs that it has made for what stays."""
+    before = {item.name for item in store.list("packs/")}
+    with open_vault(store, key, state=state) as vault:
+        report = Prune(vault.components, PruneOptions(unused_max=0)).run()
+    made = {bytes.fromhex(item.name.removeprefix("packs/")) for item in store.list("packs/") if item.name not in before}
+    assert report.repacked_packs
+    return made
+
+
+def test_what_a_machine_has_repacked_of_its_own_is_its_own(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A prune moves what this machine has stored: the next backup uses it without opening it, and others' packs stay others'."""
+    for name in (b"mine", b"theirs"):
+        state, randomness = tmp_path / name.decode(), SeededRandomness(len(name))
+        with open_vault(store, key, state=state, randomness=randomness) as vault, vault.session() as session:
+            with session.writing() as writer:
+                caps = [encode_cap(writer.put_file(io.BytesIO(name + noise(number, 5_000)))) for number in range(12)]
+            kept = [Entry(b"%d" % number, cap, FILE) for number, cap in enumerate(caps) if number % 2]
+            vault.edit_directory(make_root(vault), lambda _, kept=kept: kept)  # type: ignore[misc]
+    made = _prune(store, key, tmp_path / "mine")
+    with open_vault(store, key, state=tmp_path / "mine") as vault:
+        vault.components.index.refresh()
+        own = set(vault.components.own_packs.names())
+        for owner, is_own in ((b"mine", True), (b"theirs", False)):
+            index = storage_index_of(read_key_of(key.convergence, Kind.CHUNK, hash_file_bytes(owner + noise(1, 5_000))))
+            (location,) = vault.components.index.present(object_name_of(key.locator_key.naming, index))
+            assert location.pack in made
+            assert (location.pack in own) == is_own
+
+
+def test_poison_that_a_machine_has_repacked_stays_others(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A victim's own prune moves a co-writer's poison: it does not become what the victim's machine has made."""
+    made = sealed_as(key, Kind.CHUNK, REPORT, POISON["noise"])
+    dead = sealed_as(key, Kind.CHUNK, b"dead" * 20, POISON["one byte"])
+    _publish(store, key, [_put_pack(store, key, [(made, b""), (dead, b"")])], tmp_path / "attacker")
+    poison = Entry(b"x", b"C" + made.key + made.hash + made.commitment + size_of(len(REPORT)), FILE)
+    with open_vault(store, key, state=tmp_path / "attacker") as attacker:
+        attacker.edit_directory(make_root(attacker), lambda _: [poison])
+    moved = _prune(store, key, tmp_path / "victim")
+    with open_vault(store, key, state=tmp_path / "victim") as victim:
+        assert moved.isdisjoint(victim.components.own_packs.names())
+        cap = _put_file(victim, REPORT)
+        assert victim.open_file(cap).read() == REPORT
+
+
+def make_root(vault: Vault) -> MutableDirectoryWrite:
+    """Make a mutable directory."""
+    cap = vault.create_directory()
+    assert isinstance(cap, MutableDirectoryWrite)
+    return cap
 
 
 class _OtherCodec(Codec):

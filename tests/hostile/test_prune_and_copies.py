@@ -232,6 +232,8 @@ def test_worthless_copies(place: Place, has_writer_key: bool, only_nodes: bool, 
     if is_published:
         place.publish([pack], forger)
     report = assert_prune_harms_nothing(place)
+    # The plan itself was right: it did not take the packs' own footers to stop it.
+    assert report.skipped == []
     if not has_writer_key:
         assert any(pack.name.hex() in message for message in report.ignored)
     assert place.repair().is_healthy
@@ -271,6 +273,19 @@ def test_everything_is_decided_upon(place: Place, is_whole: bool) -> None:
     assert report.deleted_packs == len(before)
     assert not report.skipped
     assert place.check() == []
+
+
+def test_everything_is_decided_upon_and_no_footer_tells(place: Place) -> None:
+    """1c: the packs' own footers are damaged as well, so that only the index says what would go with the packs: nothing goes."""
+    packs = place.listed()
+    for pack in packs:
+        content = bytearray(place.backend.get(pack_path(pack.name)))
+        content[-1] ^= 1
+        place.backend.put(pack_path(pack.name), bytes(content))
+    place.decide([PendingPack(pack.name, 1, is_decided=True, offsets=None) for pack in packs])
+    report = place.prune()
+    assert (report.deleted_packs, len(report.skipped)) == (0, len(packs))
+    assert place.restored() == []
 
 
 def test_a_repair_withdraws_what_nobody_decided(place: Place) -> None:

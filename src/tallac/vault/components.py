@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, ObjectCache, Randomness
+from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.header import Header, prove
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.format.structure import Structure
@@ -91,6 +92,15 @@ class VaultComponents:
         """Load the index if nobody has."""
         if not self.index.is_loaded:
             self.index.refresh()
+
+    def vouched(self, packs: list[FinishedPack], *, reads_others: bool) -> list[FinishedPack]:
+        """Return those of some packs that may enter the index with this client's stamp.
+
+        These are the ones that this machine has made and, with `reads_others`, those whose every byte is what their maker stamped.
+        """
+        own = self.own_packs.names()
+        others = [pack for pack in packs if pack.name not in own]
+        return [pack for pack in packs if pack.name in own] + (self.index.prove(others) if reads_others else [])
 
     def fit_reserve(self) -> None:
         """Bring the reserve to the size that the vault asks for, as far as there is room."""

@@ -70,9 +70,10 @@ class VaultIndex:
         What lies in a pack that is lost or cut short no longer counts as there. What killed runs have stored is found again.
 
         Returns:
-            The packs that the index does not know, as their footers describe them; look-ups see them from now on. A footer can be
+            The packs that no index object names, as their footers describe them; look-ups see them from now on. A footer can be
             copied behind other bytes by whoever may add files: before `publish` makes them last, `prove` is to be asked. Packs with
-            pending deletions are not among them: they left the index for good.
+            pending deletions are not among them: they left the index for good. Where the index is damaged nobody knows which did,
+            so what is left out is deleted packs alone.
         """
         listed = self._packs.sizes()
         known = self.packs()
@@ -86,11 +87,16 @@ class VaultIndex:
             self._runs.append(write_run(self._folder, [], found))
             self.unindexed_packs |= {pack.name for pack in found}
             self.generation += 1
-        return [pack for pack in found if pack.name not in pending]
+        rescued = [pack for pack in self._rescued() if not self.pending.is_deleted(pack.name)]
+        return rescued + [pack for pack in found if pack.name not in pending]
 
     def prove(self, packs: list[FinishedPack]) -> list[FinishedPack]:
         """Read packs whole, and return those whose every byte is what their maker has stamped."""
         return self._packs.proved({pack.name: pack.size for pack in packs}) if packs else []
+
+    def count_on(self, packs: Collection[FinishedPack]) -> None:
+        """Count proved packs as if an index object named them, until the index changes: a dry run enters nothing."""
+        self.unindexed_packs -= {pack.name for pack in packs}
 
     def distrust(self, packs: Collection[bytes]) -> None:
         """Count packs as absent until the packs are looked at again: their footers claim what nobody has proved."""
@@ -208,7 +214,8 @@ class VaultIndex:
     def publish(self, packs: list[FinishedPack]) -> None:
         """Add packs to the index; durable, and seen by every later refresh, when this returns.
 
-        Index objects that were found lost or damaged are replaced by what was read from the packs themselves.
+        Index objects that were found lost or damaged leave the register. What `look_at_packs` has found in their place is added
+        only where it is among the packs given here: this is a promise that somebody has proved them.
         """
         added = self._loader.publish(packs, self._loaded)
         self._refresh(Age.ANY, added)
@@ -219,6 +226,9 @@ class VaultIndex:
             run.close()
         self._runs, self._damaged_runs = [], []
         self._loaded = None
+
+    def _rescued(self) -> list[FinishedPack]:
+        return [] if self._loaded is None else self._loaded.rescued
 
     def _forget_damaged_packs(self) -> None:
         for run in self._damaged_runs or []:
@@ -231,8 +241,8 @@ class VaultIndex:
             self.close()
             self.generation += 1
             self._has_looked_at_packs = False
-            self.unindexed_packs = frozenset()
             self._loaded = self._loader.load(state, known)
+            self.unindexed_packs = frozenset(pack.name for pack in self._loaded.rescued)
             self._runs = list(self._loaded.runs)
             if self._loaded.lost:
                 # A writer may have replaced small index objects by one, and deleted them, since the register was read.

@@ -60,7 +60,7 @@ class LoadedIndex(msgspec.Struct, frozen=True):
         state: What was loaded.
         runs: The records, in several sorted files.
         lost: The index objects that could not be read.
-        rescued: Packs that no index object could be read for, from their own footers.
+        rescued: Packs that no index object could be read for, as their own footers describe them, which nobody has proved.
         damage: All that is lost or damaged.
     """
 
@@ -128,14 +128,13 @@ class IndexLoader:
 
         Args:
             packs: What is to be added.
-            loaded: What was loaded last; index objects that it found lost or damaged are replaced by what it has rescued.
+            loaded: What was loaded last; index objects that it found lost or damaged leave the register.
 
         Returns:
             The index objects that were stored, with what they hold.
         """
         lost = [] if loaded is None else loaded.lost
-        rescued = [] if loaded is None else loaded.rescued
-        added = {self._store.put(part): part for part in index_parts(packs + rescued)}
+        added = {self._store.put(part): part for part in index_parts(packs)}
         superseded: list[bytes] = []
 
         def add(text: bytes | None) -> bytes:

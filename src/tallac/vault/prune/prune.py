@@ -122,16 +122,18 @@ class Prune:
     def _mark(self) -> Marks:
         """Mark what is in use."""
         sessions = self._watch.read()
+        self._index.refresh()
+        proved = self._components.vouched(self._index.look_at_packs(), reads_others=True) if self._index.damage else []
         if self._options.is_dry_run:
+            self._index.count_on(proved)
             now_ns = self._components.clock.now_ns()
             sessions = [session for session in sessions if not is_expired(session.record, now_ns)]
         else:
             sessions = self._watch.drop_old(sessions)
-            self._index.refresh()
             if self._index.damage:
                 # Without space the index stays as it is; what is not in it is left alone until a later round.
                 with suppress(StoreFullError):
-                    self._index.publish([])
+                    self._index.publish(proved)
         return self._mark_for(sessions)
 
     def _mark_for(self, sessions: list[FoundSession]) -> Marks:

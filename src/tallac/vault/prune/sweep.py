@@ -178,19 +178,29 @@ class Sweep:
         left = sorted(entries, key=lambda entry: kept[entry.pack])
         batch_size = BATCH_PACKS
         while left:
-            batch = left[:batch_size]
+            batch = self._of_one_origin(left)[:batch_size]
             needed = _room_for(sum(kept[entry.pack] for entry in batch)) + self._index_size()
             fits = self._reserve.make_room(needed, is_spending=batch_size == 1)
             deleted = self._try_repack(batch, listed, pending) if fits else None
             if deleted is not None:
                 yield from deleted
-                left = left[batch_size:]
+                done = {entry.pack for entry in batch}
+                left = [entry for entry in left if entry.pack not in done]
             elif batch_size > 1:
                 batch_size = 1
             else:
                 break
         self._report.unmoved_packs = len(left)
         self._report.room_needed = _room_for(kept[left[0].pack]) + self._index_size() if left else 0
+
+    def _of_one_origin(self, entries: list[PendingPack]) -> list[PendingPack]:
+        """Return those of the first packs that were made where the very first was: by this machine, or by others.
+
+        A backup uses what this machine has made without opening it; what others have made must not get among that.
+        """
+        own = self._components.own_packs.names()
+        is_own = entries[0].pack in own
+        return [entry for entry in entries[: 2 * BATCH_PACKS] if (entry.pack in own) == is_own]
 
     def _try_repack(self, batch: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> list[bytes] | None:
         """Do as `_repack` does; None where the store has no room for it."""
@@ -254,6 +264,8 @@ class Sweep:
         except BaseException:
             repacking.abort()
             raise
+        if all(entry.pack in self._components.own_packs.names() for entry in batch):
+            self._components.own_packs.add(pack.name for pack in new)
         self._replace(moved, new)
         self._delete(moved, listed)
         self._report.repacked_packs += len(moved)

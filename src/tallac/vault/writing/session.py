@@ -12,7 +12,7 @@ from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter, HighLatencyBackend, RemembersStates
 from tallac.vault.check.below import check_contents
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.footers import FinishedPack, ObjectLocation
+from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import links_of_encoded
 from tallac.vault.index.index import VaultIndex
@@ -85,7 +85,9 @@ class VaultSession:
         own = components.own_packs
         looked = index.look_at_packs()
         self.look_away()
-        found = self._adoptable(looked)
+        # Others' packs are left to them where the store is far. Where they are dead, a prune deletes them.
+        is_near = not isinstance(components.backend, HighLatencyBackend)
+        found = components.vouched(looked, reads_others=is_near)
         if found:
             index.publish(found)
         # The others' footers may stand behind other bytes: what they claim to hold is stored.
@@ -114,16 +116,6 @@ class VaultSession:
         """From now on, read what is in the store then; does nothing the second time."""
         if isinstance(self._components.backend, RemembersStates):
             self._components.backend.look_away()
-
-    def _adoptable(self, found: list[FinishedPack]) -> list[FinishedPack]:
-        """Return the packs that may enter the index with this writer's stamp: its own, and where the store is near, proved ones.
-
-        Others' are left to them. Where they are dead, a prune deletes them.
-        """
-        own = self._components.own_packs.names()
-        is_near = not isinstance(self._components.backend, HighLatencyBackend)
-        others = [pack for pack in found if pack.name not in own]
-        return [pack for pack in found if pack.name in own] + (self._components.index.prove(others) if is_near else [])
 
     def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
         """See `tallac.interfaces.Session`."""

@@ -241,3 +241,18 @@ def test_a_footer_behind_other_bytes_proves_nothing() -> None:
 def _forged(content: bytes, text: bytes) -> bytes:
     footer = seal(FRAME, RANDOM(SALT_SIZE), pad_plain(text, Codec(), len(content) + 88), b"footer\2")
     return content + footer + seal(FRAME, RANDOM(SALT_SIZE), len(footer).to_bytes(8, "big"), b"trailer\2")
+
+
+@pytest.mark.parametrize("off", [-1, 1, 40])
+def test_a_footer_fits_its_pack(off: int) -> None:
+    """A writer's footer lists fewer bytes than lie before it, or more: what it says of any object's place is not believed."""
+    backend = MemoryBackend()
+    pack = OpenPack(backend.upload())
+    pack.append(bytes(16), bytes(16), noise(1, 100), b"links")
+    pack.append(bytes([1]) * 16, bytes(16), noise(2, 60), b"")
+    pack._lengths[0] += off
+    finished = pack.finish(STRUCTURE, Codec(), RANDOM)
+    pack.upload.commit(pack_path(finished.name))
+    with pytest.raises(MalformedObjectError, match="does not fit it"):
+        read_footer(backend, finished.name, finished.size, STRUCTURE, Codec())
+    assert StoredPacks(backend, STRUCTURE).footers({finished.name: finished.size}) == []
