@@ -29,7 +29,7 @@ from tallac.vault.mutable.roots import encode_roots
 from tallac.vault.mutable.sessions import SESSION_PREFIX, SessionState, decode_session
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
 from tallac.vault.packs.pack import StoredPacks, pack_path
-from tallac.vault.packs.verifier import hash_object
+from tallac.vault.packs.verifier import hash_as_far_as_read
 from tallac.vault.prune.repack import Repacking
 from tallac.vault.prune.sweep import replace_packs
 from tallac.vault.repair.out_of_use import take_out_poison, withdraw_deletions
@@ -233,16 +233,19 @@ class Repair:
         lost: list[bytes] = []
         damaged: list[bytes] = []
         corrected: list[FinishedPack] = []
+        healed: list[FinishedPack] = []
         for name in sorted((indexed.keys() | listed.keys()) - (self._lost - listed.keys())):
             known = indexed.get(name)
             try:
                 size = listed[name] if name in listed else len(self._backend.get(pack_path(name)))
                 footer, is_whole = self._look_at(name, size, known)
                 # What is as its maker made it, the mirror has no better.
-                if not is_whole and (self._hash_of(name) == name or not self._heal(name)):
+                if not is_whole and (self._is_as_named(name) or not self._heal(name)):
                     if not self._options.is_dry_run:
                         self._components.damaged_packs.put(name, size, footer or known)
                     damaged.append(name)
+                elif not is_whole and known is None and not self._options.is_dry_run:
+                    healed += self._stored.footers({name: len(self._backend.get(pack_path(name)))})
                 elif is_whole and known is not None and footer is not None and footer != known:
                     corrected.append(footer)
             except ObjectNotFoundError:
@@ -250,6 +253,8 @@ class Repair:
                 if known is not None and name not in self._lost and not self._heal(name):
                     lost.append(name)
         self._correct(corrected)
+        if healed:
+            self._components.index.publish(healed)
         self._drop([name for name in lost + damaged if name in indexed], lost, damaged)
 
     def _correct(self, packs: list[FinishedPack]) -> None:
@@ -301,7 +306,7 @@ class Repair:
         try:
             footer = self._stored.footer(name, size).pack
         except DamageError:
-            return None, known is None and self._hash_of(name) == name
+            return None, known is None and self._is_as_named(name)
         except ObjectNotFoundError:
             raise
         except StoreError:
@@ -314,13 +319,8 @@ class Repair:
             raise ObjectNotFoundError(f"{pack_path(name)} is gone") from None
         return footer, not wrong
 
-    def _hash_of(self, name: bytes) -> bytes:
-        try:
-            return hash_object(self._backend, pack_path(name), self._count)
-        except ObjectNotFoundError:
-            raise
-        except StoreError:
-            return b""
+    def _is_as_named(self, name: bytes) -> bool:
+        return hash_as_far_as_read(self._backend, pack_path(name), self._count) == name
 
     def _heal(self, name: bytes) -> bool:
         content = None if self._mirror is None else self._mirror.pack(name)
