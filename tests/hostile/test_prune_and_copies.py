@@ -89,9 +89,10 @@ class Place:
             report = check_vault(vault.components, None if as_keeper else self.target.read_cap, options)
         return [finding.message for finding in report.findings if finding.damaged]
 
-    def mirror(self, mirror: Backend, *, deletes: bool = False) -> MirrorReport:
+    def mirror(self, mirror: Backend, *, deletes: bool = False, verifies: bool = False) -> MirrorReport:
         """Copy to a mirror, as a keeper."""
-        run = VaultCopy(self.backend, mirror, self.key.keeper_key, MirrorMemory(None), MirrorOptions(deletes=deletes))
+        options = MirrorOptions(deletes=deletes, verifies=verifies)
+        run = VaultCopy(self.backend, mirror, self.key.keeper_key, MirrorMemory(None), options)
         run.run()
         return run.report
 
@@ -382,6 +383,31 @@ def test_a_mirror_follows_an_honest_prune(place: Place) -> None:
     assert {item.name for item in mirror.list("packs/")} == place.packs()
     with place.open(mirror) as vault:
         assert dict(read_tree(vault, second)) == dict(flatten(CHANGED))
+
+
+def test_a_mirror_is_verified_from_its_roots_down(place: Place) -> None:
+    """A pack that is what its name says has worthless copies where the right ones are lost: who copies the vault is told so."""
+    of_files = [pack.name for pack in place.listed() if not any(each.links_length for each in decode_body(pack.body))]
+    pack = place.put_pack(place.structure, worthless(place, only_nodes=False, with_links=True))
+    place.publish([pack], place.structure)
+    assert place.mirror(MemoryBackend()).problems == []
+    for name in of_files:
+        place.backend.delete(pack_path(name))
+    problems = place.mirror(MemoryBackend()).problems
+    assert len(problems) == 6
+    assert all("has no copy that is whole" in problem and "check --read-data" in problem for problem in problems)
+
+
+def test_a_mirror_takes_no_copied_footer(place: Place) -> None:
+    """What has a right footer behind noise, and no index object names, is not copied; without a key nobody can tell."""
+    whole = place.backend.get(min(place.packs()))
+    forged = os.urandom(300) + whole[300:]
+    place.backend.put(pack_path(hash_file_bytes(forged)), forged)
+    mirror = MemoryBackend()
+    report = place.mirror(mirror)
+    assert len(report.ignored) == 1
+    assert {item.name for item in mirror.list("packs/")} == place.packs() - {pack_path(hash_file_bytes(forged))}
+    assert place.restored(backend=mirror) == []
 
 
 def test_noise_stops_nothing(place: Place) -> None:

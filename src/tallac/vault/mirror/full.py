@@ -35,6 +35,7 @@ from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mirror.report import MirrorOptions, MirrorProgress, MirrorReport
 from tallac.vault.mirror.rollback_guard import INDEX_STATE, PENDING_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
+from tallac.vault.mirror.verify import PackReader
 from tallac.vault.mutable.conditional_put import put_once
 from tallac.vault.mutable.pending_deletions import PendingDeletions, pending_deletions_of
 from tallac.vault.mutable.registers import Register
@@ -42,11 +43,12 @@ from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
 from tallac.vault.packs.pack import PACK_PREFIX, StoredPacks, pack_path
-from tallac.vault.packs.verifier import STEP_SIZE, hash_object
+from tallac.vault.packs.verifier import STEP_SIZE
 from tallac.vault.prune.mark import Marker
 from tallac.vault.prune.plan import Survey
 
 ROUNDS_MAX = 10
+LACKING_MAX = 20
 
 _PACK = re.compile(f"{PACK_PREFIX}[0-9a-f]{{64}}")
 _INDEX_OBJECT = re.compile(f"{INDEX_PREFIX}[0-9a-f]{{64}}")
@@ -91,6 +93,7 @@ class VaultCopy:
         header = self._copy_header()
         self._forward = ForwardCheck(self._source, self._mirror, self._key, header.signers, self._memory)
         self._structure = None if self._key is None else Structure(self._key, header.signers)
+        self._packs = PackReader(self._mirror, self._structure)
         for _ in range(ROUNDS_MAX):
             states = read_states(self._source)
             self._require_forward(states)
@@ -107,6 +110,7 @@ class VaultCopy:
             self._take_states(states)
             if self._options.deletes:
                 self._delete(header)
+            self._verify(header)
 
     def _copy_header(self) -> Header:
         """Make the mirror this vault's, or see that it is.
@@ -188,7 +192,7 @@ class VaultCopy:
                 wanted[name] = size
         missing = []
         for name, size in sorted(wanted.items()):
-            if there.get(name) != size or self._is_damaged(name):
+            if there.get(name) != size or self._is_damaged(name, size):
                 missing.append(name)
         self.report.pack_bytes_total = self.report.pack_bytes + sum(wanted[name] for name in missing)
         for name in missing:
@@ -211,28 +215,24 @@ class VaultCopy:
                 self._indexed |= {pack_path(pack.name): pack.size for pack in store.get(name)}
 
     def _is_made(self, name: str, size: int) -> bool:
-        """Whether a pack that no index names has the footer of a writer or keeper; without a key that can't be told."""
+        """Whether a pack that no index names is what a writer or keeper has stamped; without a key that can't be told."""
         if self._structure is None:
             return True
-        try:
-            StoredPacks(self._source, self._structure).footer(bytes.fromhex(_digits(name)), size)
-        except ObjectNotFoundError:
-            return False
-        except CorruptObjectError:
-            message = f"{name} is nothing that a writer or keeper of this vault has made; not copied"
-            if message not in self.report.ignored:
-                self.report.ignored.append(message)
-            return False
-        return True
+        if StoredPacks(self._source, self._structure).proved({bytes.fromhex(_digits(name)): size}):
+            return True
+        message = f"{name} is nothing that a writer or keeper of this vault has made; not copied"
+        if _is_there(self._source, name) and message not in self.report.ignored:
+            self.report.ignored.append(message)
+        return False
 
-    def _is_damaged(self, name: str) -> bool:
+    def _is_damaged(self, name: str, size: int) -> bool:
         if not self._options.verifies or name in self._looked_at:
             return False
         self._looked_at.add(name)
-        return hash_object(self._mirror, name, lambda _: None).hex() != _digits(name)
+        return not self._packs.is_whole(bytes.fromhex(_digits(name)), size)
 
     def _copy_pack(self, name: str, size: int, *, is_replaced: bool) -> None:
-        """Copy a pack, comparing its hash with its name while it is read, and again as the mirror gives it back."""
+        """Copy a pack, comparing its hash with its name while it is read, and again, with its objects' hashes, as it comes back."""
         try:
             self._transfer(name, is_replaced=is_replaced)
         except ObjectNotFoundError:
@@ -240,7 +240,7 @@ class VaultCopy:
         except DamageError as error:
             self.report.problems.append(str(error))
             return
-        if hash_object(self._mirror, name, lambda _: None).hex() != _digits(name):
+        if not self._packs.is_whole(bytes.fromhex(_digits(name)), size):
             self._mirror.delete(name)
             raise StoreError(
                 f"{self._mirror.location()} does not give back what was stored as {name}: check the disk, and copy again"
@@ -304,6 +304,21 @@ class VaultCopy:
         for item in list(self._mirror.list(INDEX_PREFIX)):
             if item.name not in left:
                 self._mirror.delete(item.name)
+
+    def _verify(self, header: Header) -> None:
+        """Follow the mirror's links from its roots, where something has changed or all was read, and name what is not there."""
+        is_changed = bool(self.report.packs or self.report.states or self._options.verifies)
+        if not isinstance(self._key, KeeperKey) or self._options.is_dry_run or not is_changed:
+            return
+        peer = PeerVault(self._mirror, header, self._key)
+        try:
+            lacking = peer.lacking(self._packs.wrong)
+        finally:
+            peer.close()
+        if len(lacking) > LACKING_MAX:
+            lacking[LACKING_MAX:] = [f"and {len(lacking) - LACKING_MAX:,} more like these"]
+        advice = "although the vault was copied: run `tallac check --read-data` on the vault, and repair it"
+        self.report.problems += [f"{message}, {advice}" for message in lacking]
 
     def _delete(self, header: Header) -> None:
         """Delete what a prune of the vault has deleted, as a prune of the mirror's own: nothing goes that is in use here.

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.marking.census import locations_of
 from tallac.vault.marking.copies import is_right
 from tallac.vault.marking.objects_in_pack import read_objects
+from tallac.vault.mirror.verify import lacking
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.slots import Slots
@@ -103,6 +104,10 @@ class PeerVault:
     def roots(self) -> list[MutableDirectoryVerify]:
         """Return the roots of all slots that the other vault has."""
         return self._slots.all_roots(self._keeper)
+
+    def lacking(self, wrong: Mapping[bytes, Collection[int]]) -> list[str]:
+        """Verify the copy from its roots down, and return what is not there, a sentence each; see `verify.lacking`."""
+        return lacking(self._backend, self._keeper, self.index(), self._slots, self.roots(), wrong)
 
     def index(self) -> VaultIndex:
         """Return its index, with a local copy in a temporary folder; it is loaded on the first call."""

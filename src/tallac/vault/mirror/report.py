@@ -37,7 +37,8 @@ class MirrorReport(msgspec.Struct):
         replaced_packs: Those of the packs that the mirror had damaged.
         deleted_packs, deleted_bytes: Packs that went from the mirror, since a prune has deleted them.
         ignored: What lies among the vault's objects and is none, a sentence each; it was not copied.
-        problems: What could not be copied, a sentence each. While there are any, the mirror's registers and slots stay as they are.
+        problems: What could not be copied, a sentence each: then the mirror's registers and slots stay as they were. Or what is
+            wrong on the mirror although all was copied, since it is wrong in the vault.
     """
 
     packs: int = 0
