@@ -600,9 +600,12 @@ def test_a_write_cap_that_leads_elsewhere_is_damage_of_that_entry(victim: Victim
     for command in (["backup", str(victim.source), "tallac:docs"], ["mkdir", "tallac:docs/new"], ["rm", "tallac:docs/new"]):
         assert "its write cap leads elsewhere than its read cap" in victim.tallac.fails(*command)
     assert b"docs" in victim.tallac("ls", "tallac:").out
+    for options in ([], ["--read-data"]):
+        assert b"its write cap leads elsewhere than its read cap" in victim.tallac("check", "tallac:", *options, status=1).out
     victim.tallac("backup", victim.source, "tallac:good")
     victim.tallac("restore", "tallac:good/Latest", tmp_path / "good")
     assert contents(tmp_path / "good") == contents(victim.source)
     victim.tallac("rm", "tallac:docs")
     victim.tallac("backup", victim.source, "tallac:docs")
+    victim.tallac("check", "tallac:")
     victim.require_unharmed(tmp_path / "restored")

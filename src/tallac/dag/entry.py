@@ -52,10 +52,15 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
         """The child's write cap, or one of unknown kind; None where there is none.
 
         Raises:
-            MalformedObjectError: It leads elsewhere than the read cap beside it: what is written there would not be read here.
+            MalformedObjectError: It leads elsewhere than the read cap beside it: what is written there would not be read here; or
+                it is empty, since what is sealed in its place does not open.
         """
         if self.write is None:
             return None
+        if not self.write:
+            raise MalformedObjectError(
+                f"the entry {display_path(self.name)} is damaged: its write cap can't be opened; unlink it, and link what is meant"
+            )
         try:
             cap = parse_lenient(self.write)
         except MalformedCapError as error:

@@ -68,9 +68,9 @@ class VaultMaintenance:
             grid, located = self._workspace.resolve(self._workspace.with_colon(place))
             cap = located.cap if located.name is None else find(grid, located).cap
             is_whole = located.name is None and isinstance(located.cap, DirectoryWriteCap)
-        # A check needs no more than reading.
-        below = cap.read_cap if isinstance(cap, WriteCap) else cap
         vault = vault_of(grid)
+        # A check needs no more than reading; in a vault it looks at the write caps, too, that somebody can open.
+        below = cap.read_cap if isinstance(cap, WriteCap) and vault is None else cap
         if vault is not None and (is_whole or share is not None):
             if read_data and share is None:
                 share = PackSubset()

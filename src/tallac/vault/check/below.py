@@ -25,15 +25,18 @@ def check_below(components: VaultComponents, cap: Cap, *, read_data: bool, progr
         AuthorityError: The cap was issued by another grid.
     """
     from tallac.vault.check.by_links import LinkCheck, top_link  # lazy import: a session, which needs what is below, does without
+    from tallac.vault.check.write_caps import check_write_caps  # lazy import: likewise
 
     components.index.refresh()
     components.index.look_at_packs()
     opens = isinstance(cap, ReadCap | WriteCap)
     links = LinkCheck(components, read_data=read_data and not opens, progress=progress)
     links.check([top_link(cap)])
-    if not opens or (links.report.is_healthy and not read_data):
-        return links.report
-    return with_paths(links.report, check_contents(components, cap, read_data=read_data, progress=progress))
+    report = links.report
+    if opens and (read_data or not report.is_healthy):
+        report = with_paths(report, check_contents(components, cap, read_data=read_data, progress=progress))
+    check_write_caps(components.slots, cap, report)
+    return report
 
 
 def check_contents(

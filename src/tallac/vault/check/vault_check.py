@@ -10,6 +10,7 @@ from tallac.vault.check.by_links import LinkCheck, top_link
 from tallac.vault.check.options import CheckOptions
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.check.structure import StructureCheck
+from tallac.vault.check.write_caps import check_write_caps
 from tallac.vault.components import VaultComponents
 
 
@@ -24,7 +25,8 @@ def check_vault(
     """Check the vault's structure, the chosen packs, and what hangs below a cap; without one, below all roots.
 
     The packs come first: what hangs below the caps is then looked up with the knowledge of what is damaged, so that each path, or
-    without a read cap each object, is named that is hit. With a keeper key this takes no cap, and opens no content.
+    without a read cap each object, is named that is hit. With a keeper key this takes no cap, and opens no content. With a write
+    cap, the write caps below it are compared with the read caps beside them.
 
     Raises:
         AuthorityError: The cap was issued by another grid.
@@ -52,6 +54,7 @@ def check_vault(
         unaffected = "no file or directory is affected" if cap is None else "nothing below what was checked is affected"
         if cap is not None or components.keeper_key is not None:
             structure.add_to_damaged_packs(unaffected)
+    check_write_caps(components.slots, cap, below)
     return below.with_structure(structure.report)
 
 

@@ -160,9 +160,7 @@ class Slots:
         if write is None:
             return [_without_write(entry) for entry in entries], state
         key = keyed(_WRITE_CAPS_KEY, write.writekey)
-        return [
-            entry if entry.write is None else _with_write(entry, open_sealed(key, entry.write, _CONTEXT)) for entry in entries
-        ], state
+        return [entry if entry.write is None else _with_write(entry, _opened(key, entry.write)) for entry in entries], state
 
     def links(self, cap: MutableDirectoryVerify, state: SlotState) -> bytes:
         """Open a state's links."""
@@ -278,6 +276,14 @@ class Slots:
 
 def _content_key(readkey: bytes) -> bytes:
     return keyed(_CONTENT_KEY, readkey)
+
+
+def _opened(key: bytes, sealed: bytes) -> bytes:
+    """Open an entry's write cap; where it does not open, which is damage of this entry alone, the text is empty, and so no cap."""
+    try:
+        return open_sealed(key, sealed, _CONTEXT)
+    except CorruptObjectError:
+        return b""
 
 
 def _with_write(entry: Entry, write: bytes | None) -> Entry:
