@@ -28,3 +28,12 @@ def test_each_test_is_there() -> None:
             for name in names.split(", "):
                 assert f"def {name}(" in source, f"{mark}: {file} has no {name}"
         assert ENTRY.sub("", tests).strip("; ") == "", mark
+
+
+def test_the_table_has_no_empty_cell() -> None:
+    """Each role has an answer for each goal: marks, or words."""
+    table = PAGE.partition("### All of it in one table")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
+    assert len(rows) > 12
+    assert {len(row) for row in rows} == {7}
+    assert all(cell.strip() for row in rows for cell in row)
