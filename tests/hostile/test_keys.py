@@ -601,7 +601,7 @@ def test_a_write_cap_that_leads_elsewhere_is_damage_of_that_entry(victim: Victim
         assert "its write cap leads elsewhere than its read cap" in victim.tallac.fails(*command)
     assert b"docs" in victim.tallac("ls", "tallac:").out
     for options in ([], ["--read-data"]):
-        assert b"its write cap leads elsewhere than its read cap" in victim.tallac("check", "tallac:", *options, status=1).out
+        assert "its write cap leads elsewhere than its read cap" in victim.tallac("check", "tallac:", *options, status=1).err
     victim.tallac("backup", victim.source, "tallac:good")
     victim.tallac("restore", "tallac:good/Latest", tmp_path / "good")
     assert contents(tmp_path / "good") == contents(victim.source)
