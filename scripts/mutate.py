@@ -392,28 +392,28 @@ MUTATIONS = [
         "src/tallac/vault/mirror/verify.py",
         "if not is_right(entry.hash, whole[: entry.length], whole[entry.length :]):",
         "if False:",
-        "tests/hostile/test_prune_and_copies.py -k mirror",
+        "tests/hostile/test_prune_and_copies.py",
     ),
     Mutation(
         "a copy is followed from its roots",
         "src/tallac/vault/mirror/full.py",
         "lacking = peer.lacking(self._packs.wrong)",
         "lacking: list[str] = []",
-        "tests/hostile/test_prune_and_copies.py -k mirror",
+        "tests/hostile/test_prune_and_copies.py",
     ),
     Mutation(
         "a copy leaves out what nobody has made",
         "src/tallac/vault/mirror/full.py",
         "if StoredPacks(self._source, self._structure).proved({bytes.fromhex(_digits(name)): size}):",
         "if True:",
-        "tests/hostile/test_prune_and_copies.py -k mirror",
+        "tests/hostile/test_prune_and_copies.py",
     ),
     Mutation(
         "a mirror is pruned for itself",
         "src/tallac/vault/mirror/full.py",
         "return survey.needed(going) | survey.contradicted(listed, going)",
         "return set()",
-        "tests/hostile/test_prune_and_copies.py -k mirror",
+        "tests/hostile/test_prune_and_copies.py",
     ),
     Mutation(
         "a mirror's states go forward",
@@ -434,7 +434,7 @@ MUTATIONS = [
         "src/tallac/vault/prune/mark.py",
         "            if path not in roots:\n                raise _stopped(",
         "            if False:\n                raise _stopped(",
-        "tests/hostile/test_keys.py -k prune_takes",
+        "tests/hostile/test_keys.py",
     ),
     Mutation(
         "names stay in their directory",
@@ -476,14 +476,14 @@ MUTATIONS = [
         "src/tallac/app/operations/recovery.py",
         "        if not may_move:\n",
         "        if False:\n",
-        "tests/hostile/test_keys.py -k known_vault",
+        "tests/hostile/test_keys.py",
     ),
     Mutation(
         "a header alone is no vault",
         "src/tallac/app/operations/recovery.py",
         "        self._workspace.vaults.require_copy(url, header, key)\n",
         "",
-        "tests/hostile/test_keys.py -k taken_for_the_vault",
+        "tests/hostile/test_keys.py",
     ),
 ]
 
