@@ -298,7 +298,7 @@ def test_a_repair_withdraws_what_nobody_decided(place: Place) -> None:
 
 
 def _junk(pack: FinishedPack) -> bytes:
-    return encode_body([os.urandom(16)], [os.urandom(16)], [pack.size - 1_000], [0])
+    return encode_body([os.urandom(16)], [os.urandom(16)], [max(1, pack.size - 1_000)], [0])
 
 
 def _without_last(pack: FinishedPack) -> bytes:
