@@ -18,7 +18,7 @@ from tallac.errors import UsageError
     examples=("tallac cache", "tallac cache clear", "tallac cache clear home:", "tallac cache limit 500M"),
 )
 def cache(context: CommandContext, action: str, what: str) -> None:
-    """Show or clear what is kept here of distant vaults.
+    """Show or clear what is kept of distant vaults.
 
     Of a vault in an object store or over SFTP, Tallac keeps directories on this machine, sealed as
     they are in the store, so that listings and searches ask the store less. `show` tells how much,

@@ -30,7 +30,7 @@ from tallac.wording import pluralize
     ),
 )
 def move_vault(context: CommandContext, vault: str, to: str, dry_run: bool, no_copy: bool) -> None:
-    """Move a vault to another place.
+    """Move a vault to another place, and use it there.
 
     Copies what the new place lacks, compares each pack there with its name, and checks that all
     that is in use is there. Only then the configuration leads to the new place, with all aliases
