@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.command import PATIENCE_SECONDS, SOURCES, clean_environment
 from tests.end_to_end import on_fat
+from tests.end_to_end.conftest import miss
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +81,7 @@ def machine(tmp_path: Path) -> Machine:
     """Give a machine that is off."""
     for tool in (KERNEL, "mkfs.vfat", "fsck.vfat"):
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
+            miss(f"{tool} is missing")
     if os.geteuid() != 0:
         pytest.skip("this takes root")
     return Machine(tmp_path)
