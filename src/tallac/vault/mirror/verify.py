@@ -49,6 +49,7 @@ class PackReader:
         while part := self._backend.get(pack_path(name), end, end + STEP_SIZE):
             hasher.update(part)
             end += len(part)
+        self.wrong.pop(name, None)  # It may have been copied anew since it was read.
         if wrong:
             self.wrong[name] = wrong
         return hasher.digest() == name
