@@ -29,8 +29,8 @@ def test_limits_are_remembered_and_lifted(
     monkeypatch.setenv("TMPDIR", str(temporary))
     url = settings_of(moto).where
     (source / "large").write_bytes(os.urandom(1_000_000))
-    tallac("init", url, "--store", f"endpoint={moto.endpoint}", "--store", "limit-upload=1", "--limit-upload", "0")
-    assert '&limit-upload=1"' in (tallac.home / "config" / "tallac.json").read_text()
+    tallac("init", url, "--store", f"endpoint={moto.endpoint}", "--store", "limit-upload=1B", "--limit-upload", "0")
+    assert '&limit-upload=1B"' in (tallac.home / "config" / "tallac.json").read_text()
     # With the limit that is remembered, a byte a second, this would take a fortnight.
     tallac("backup", source, "--limit-upload", "0", "--connections", "1")
     tallac("restore", "Latest", tmp_path / "restored", "--limit-download", "50M/s", "--connections", "2")
@@ -56,7 +56,7 @@ def test_stopping_while_it_waits(
     """A command that would wait for days ends with one line when it is interrupted."""
     (source / "large").write_bytes(os.urandom(1_000_000))
     tallac("init", settings_of(moto).where, "--store", f"endpoint={moto.endpoint}")
-    process = tallac.start("backup", source, "--limit-upload", "1", "-v")
+    process = tallac.start("backup", source, "--limit-upload", "1B", "-v")
     assert process.stdout is not None
     process.stdout.readline()  # It is reading its source.
     process.send_signal(signal.SIGINT)
@@ -69,9 +69,10 @@ def test_stopping_while_it_waits(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--limit-upload", "fast"), "'fast' is no rate; write bytes a second, as in 500k, 5M or 2.5M/s"),
+        (("--limit-upload", "fast"), "'fast' is no rate; write bytes a second with a unit, as in 500k, 5M or 2.5M/s"),
+        (("--limit-download", "500"), "'500' is no rate; write bytes a second with a unit"),
         (("--connections", "-1"), "-1 is not in the range"),
-        (("--store", "limit-download=much"), "--store limit-download=much: write bytes a second, as in 500k or 5M"),
+        (("--store", "limit-download=much"), "--store limit-download: 'much' is no rate; write bytes a second with a unit"),
         (("--store", "connections=many"), "--store connections=many: write a number, as in 4"),
     ],
 )

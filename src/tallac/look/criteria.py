@@ -6,6 +6,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from enum import Enum
 
 import msgspec
@@ -162,6 +163,21 @@ class Criteria(msgspec.Struct, frozen=True):
 
 def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
+
+
+def parse_rate(text: str) -> int:
+    """Read a rate in bytes a second: a size with its unit, with or without `/s` behind it, or 0.
+
+    A number alone is refused: elsewhere it means KiB, and a line of 500 bytes a second would be taken for a broken one.
+
+    Raises:
+        UsageError: It is no rate.
+    """
+    size = text.strip().removesuffix("/s")
+    if size == "0" or not size.isdecimal():
+        with suppress(UsageError):
+            return parse_size(size)
+    raise UsageError(f"{text!r} is no rate; write bytes a second with a unit, as in 500k, 5M or 2.5M/s")
 
 
 def parse_size(text: str) -> int:

@@ -17,7 +17,7 @@ from tallac.backends.object_store_credentials import azure_account, read_profile
 from tallac.backends.object_store_settings import AZURE, GOOGLE, S3, ObjectStoreSettings
 from tallac.backends.sftp_session import SftpSettings
 from tallac.errors import UsageError
-from tallac.look.criteria import parse_size
+from tallac.look.criteria import parse_rate
 
 SFTP = "sftp"
 
@@ -208,7 +208,7 @@ def _lock_seconds(options: Mapping[str, str]) -> float:
 def limits_of(location: str) -> Limits:
     """Return the limits of the line that are remembered with a location."""
     options = dict(parse_qsl(location.partition("?")[2]))
-    upload, download = (parse_size(options[key]) if key in options else None for key in _LIMITS[:2])
+    upload, download = (parse_rate(options[key]) if key in options else None for key in _LIMITS[:2])
     return Limits(upload, download, int(options["connections"]) if "connections" in options else None)
 
 
@@ -216,9 +216,9 @@ def _check_limits(options: Mapping[str, str]) -> None:
     _lock_seconds(options)
     for key in _LIMITS[:2]:
         try:
-            parse_size(options.get(key, "0"))
-        except UsageError:
-            raise UsageError(f"--store {key}={options[key]}: write bytes a second, as in 500k or 5M") from None
+            parse_rate(options.get(key, "0"))
+        except UsageError as error:
+            raise UsageError(f"--store {key}: {error}") from error
     if not re.fullmatch("[0-9]{1,3}", options.get("connections", "0")):
         raise UsageError(f"--store connections={options['connections']}: write a number, as in 4")
 

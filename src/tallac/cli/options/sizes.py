@@ -22,15 +22,15 @@ def parse_size(text: str) -> int:
 
 
 def parse_rate(text: str) -> int:
-    """Read bytes a second: a size, with or without `/s` behind it.
+    """Read bytes a second, likewise.
 
     Raises:
-        BadParameter: It is none.
+        BadParameter: It is no rate.
     """
     try:
-        return parse_size(text.strip().removesuffix("/s"))
-    except click.BadParameter:
-        raise click.BadParameter(f"{text!r} is no rate; write bytes a second, as in 500k, 5M or 2.5M/s") from None
+        return criteria.parse_rate(text)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def parse_size_text(text: str) -> int:
