@@ -32,6 +32,7 @@ _RECORD = struct.Struct(">16s16sIIII")
 _REST = struct.Struct(">16sIIII")
 RECORD_SIZE = _RECORD.size
 WRITE_TRIES = 20
+_PASS_SIZE = RECORD_SIZE << 16
 _PACK_START = NAME_SIZE + HASH_SIZE
 _PACK_END = _PACK_START + 4
 
@@ -144,9 +145,19 @@ class SortedRun:
         return None if number is None else self._location(self._start + RECORD_SIZE * number)
 
     def columns(self) -> Iterator[tuple[bytes, bytes, int, int, int, int]]:
-        """Iterate over all records as (name, stored hash, number of the pack in `packs`, offset, length, length of the links)."""
-        with memoryview(self._map) as whole, whole[self._start :] as records:
-            yield from _RECORD.iter_unpack(records)
+        """Iterate over all records as (name, stored hash, number of the pack in `packs`, offset, length, length of the links).
+
+        What has been passed takes no memory of this process any more, until it is looked at again.
+        """
+        with memoryview(self._map) as whole:
+            for start in range(self._start, len(whole), _PASS_SIZE):
+                with whole[start : start + _PASS_SIZE] as records:
+                    yield from _RECORD.iter_unpack(records)
+                self._let_go(start + _PASS_SIZE)
+
+    def _let_go(self, end: int) -> None:
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED, 0, min(end, len(self._map)))
 
     def records(self) -> Iterator[bytes]:
         """Iterate over all records as they are stored."""
