@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -57,6 +58,7 @@ class PackParts:
         self._kept_size_max = kept_size_max
         self._removal: weakref.finalize[[Path, int], PackParts] | None = None
         self._fetched = fetched
+        self._making = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return what lets another process use the same parts; where there can be none, it does without as well."""
@@ -145,16 +147,17 @@ class PackParts:
         return folder / pack.replace("/", "-")
 
     def _made(self) -> Path:
-        if self._folder is None:
-            self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _remove_left_ones(self._parent)
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
-            # As long as this process lives, nobody takes the folder for a killed one's.
-            lock = os.open(folder / _LOCK, _FLAGS, 0o600)
-            wait_for_lock(lock)
-            self._removal = weakref.finalize(self, _remove, folder, lock)
-            self._folder = folder
-        return self._folder
+        with self._making:
+            if self._folder is None:
+                self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _remove_left_ones(self._parent)
+                folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
+                # As long as this process lives, nobody takes the folder for a killed one's.
+                lock = os.open(folder / _LOCK, _FLAGS, 0o600)
+                wait_for_lock(lock)
+                self._removal = weakref.finalize(self, _remove, folder, lock)
+                self._folder = folder
+            return self._folder
 
 
 def _remove(folder: Path, lock: int) -> None:

@@ -119,6 +119,8 @@ def test_any_reads_give_what_is_stored(below: RecordingBackend, tmp_path: Path) 
     backend.get("packs/b", 0, 10)
     kept = sum(path.stat().st_blocks * 512 for path in tmp_path.rglob("*") if path.is_file())
     assert kept <= len(PACK) + FETCH_SIZE_MAX
+    # However many threads begin at the same moment, they have one folder.
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_processes_share_what_was_fetched(backend: ReadAheadBackend, below: RecordingBackend, parts: PackParts) -> None:
