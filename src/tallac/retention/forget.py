@@ -246,7 +246,7 @@ def _look_at(grid: Grid, target: Target, wanted: Iterable[Entry]) -> Undone:
     for entry in wanted:
         if present.get(entry.name, entry.encoded) != entry.encoded:
             found.taken.append(entry.name)
-        elif entry.name not in present and (damage := _damage_of(grid, entry)) is not None:
+        elif entry.name not in present and (damage := damage_of(grid, entry)) is not None:
             found.lost[entry.name] = damage
         else:
             found.back.append(entry.name)
@@ -258,8 +258,8 @@ def _missing(entries: Iterable[Entry], found: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.name not in names]
 
 
-def _damage_of(grid: Grid, entry: Entry) -> str | None:
-    """Return what a snapshot lacks; None where it is whole."""
+def damage_of(grid: Grid, entry: Entry) -> str | None:
+    """Return what a snapshot, or another entry that was taken out, lacks by now; None where it is whole."""
     try:
         report = grid.check(entry.cap, read_data=False)
     except DamageError as error:

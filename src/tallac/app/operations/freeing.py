@@ -24,8 +24,8 @@ from tallac.caps import (
     WriteCap,
 )
 from tallac.dag import Entry, display_path, encode_cap, require_not_held
-from tallac.errors import DamageError
 from tallac.interfaces import Grid
+from tallac.retention.forget import damage_of
 from tallac.retention.record import RetentionRecord
 from tallac.transfer import Place, entries_of, find_writable, strongest_cap
 
@@ -80,7 +80,7 @@ def empty(grid: Grid, workspace: Workspace, given_up: GivenUp, record: Retention
     going = {_identity(cap) for cap in given_up.directories}
     for directory in reversed(given_up.directories):
         dropped = [entry for entry in entries_of(grid, directory) if _identity(strongest_cap(entry)) not in going]
-        record.keep_forgotten(_fingerprint(directory), [_sealed(grid, workspace, entry) for entry in dropped])
+        record.keep_forgotten(_fingerprint(directory), [sealed(grid, workspace, entry) for entry in dropped])
         noted = {(entry.name, entry.encoded) for entry in dropped}
 
         def drop(entries: list[Entry], noted: set[tuple[bytes, bytes]] = noted) -> list[Entry]:
@@ -110,11 +110,11 @@ def refill(grid: Grid, workspace: Workspace, top: Cap, record: RetentionRecord) 
             continue
         seen.add(identity)
         waiting += [strongest_cap(entry) for entry in entries_of(grid, cap)]
-        noted = [_unsealed(grid, workspace, entry) for entry in record.all_forgotten(_fingerprint(cap))]
+        noted = [unsealed(grid, workspace, entry) for entry in record.all_forgotten(_fingerprint(cap))]
         if not noted:
             continue
         with grid.session() as session:
-            damage = {entry.name: _damage_of(grid, entry) for entry in noted}
+            damage = {entry.name: damage_of(grid, entry) for entry in noted}
             whole = [entry for entry in noted if damage[entry.name] is None]
             session.commit([read for entry in whole if isinstance(read := entry.cap, ReadCap)])
 
@@ -152,25 +152,18 @@ def _identity(cap: Cap) -> bytes | None:
     return read.storage_index if isinstance(read, MutableDirectoryRead | MutableFileRead) else None
 
 
-def _sealed(grid: Grid, workspace: Workspace, entry: Entry) -> Entry:
+def sealed(grid: Grid, workspace: Workspace, entry: Entry) -> Entry:
+    """Return an entry as it may lie in a record on this machine: its write cap is sealed."""
     if entry.write is None:
         return entry
     return Entry(entry.name, entry.encoded, entry.metadata, workspace.seal(grid, entry.write.decode()).encode())
 
 
-def _unsealed(grid: Grid, workspace: Workspace, entry: Entry) -> Entry:
+def unsealed(grid: Grid, workspace: Workspace, entry: Entry) -> Entry:
+    """Return an entry that `sealed` gave as it was."""
     if entry.write is None:
         return entry
     return Entry(entry.name, entry.encoded, entry.metadata, workspace.unseal(grid, entry.write.decode()).encode())
-
-
-def _damage_of(grid: Grid, entry: Entry) -> str | None:
-    """Return what an entry lacks; None where it is whole."""
-    try:
-        report = grid.check(entry.cap, read_data=False)
-    except DamageError as error:
-        return str(error)
-    return next((finding.message for finding in report.findings if finding.damaged), None)
 
 
 def _fingerprint(directory: DirectoryWriteCap) -> bytes:

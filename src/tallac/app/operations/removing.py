@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from tallac.app.locations.vaults import vault_of
-from tallac.app.operations.freeing import GivenUp, empty, find_given_up, refill
+from tallac.app.operations.freeing import GivenUp, empty, find_given_up, refill, sealed, unsealed
 from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryWriteCap, MutableDirectoryRead
 from tallac.clock import SystemClock
@@ -101,10 +101,8 @@ class Removal:
     def _note(self, grid: Grid, place: Place, entry: Entry) -> None:
         if entry.write is None:
             return
-        secret = self._workspace.seal(grid, entry.write.decode())
-        noted = Entry(entry.name, entry.encoded, entry.metadata, secret.encode())
         with self._open_record(grid) as record:
-            record.keep_forgotten(_fingerprint(find_writable(grid, place.parent)), [noted])
+            record.keep_forgotten(_fingerprint(find_writable(grid, place.parent)), [sealed(grid, self._workspace, entry)])
 
     def _noted(self, grid: Grid, place: Place, record: RetentionRecord) -> Entry:
         """Return an entry that was removed from this place, with its write cap.
@@ -116,8 +114,7 @@ class Removal:
         noted = {entry.name: entry for entry in record.all_forgotten(_fingerprint(find_writable(grid, place.parent)))}.get(name)
         if noted is None or noted.write is None:
             raise EntryNotFoundError(f"{place}: no such entry, and this machine has removed none that could be freed")
-        write = self._workspace.unseal(grid, noted.write.decode()).encode()
-        return Entry(noted.name, noted.encoded, noted.metadata, write)
+        return unsealed(grid, self._workspace, noted)
 
     def drop_snapshot(self, grid: Grid, place: Place) -> None:
         """Forget one snapshot by its place."""
