@@ -57,6 +57,19 @@ class Engine(msgspec.Struct, frozen=True):
     process: int
 
 
+def client_of_owner(engine: Engine) -> Any:
+    """Return Amazon's own client of an S3 store, with the credentials of the one to whom the buckets belong."""
+    import boto3  # type: ignore[import-untyped]  # lazy import: it takes long, and few tests need it
+
+    return boto3.client(
+        "s3",
+        endpoint_url=engine.endpoint,
+        aws_access_key_id=engine.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=engine.environment["AWS_SECRET_ACCESS_KEY"],
+        region_name="us-east-1",
+    )
+
+
 def missing(reason: str) -> None:
     """Say that a store can't be had here: that fails a test in CI, and skips it elsewhere."""
     if os.environ.get("CI"):

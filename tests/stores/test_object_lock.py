@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from tests.command import Tallac
-from tests.stores.engines import Engine
+from tests.stores.engines import Engine, client_of_owner
 
 from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.backends.s3_lock import S3Lock
@@ -24,13 +23,7 @@ DAY = 86400
 
 def make_bucket(engine: Engine) -> tuple[Any, str]:
     """Make a bucket with Object Lock, and give a client of its owner, and the bucket's name."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=engine.endpoint,
-        aws_access_key_id=engine.environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=engine.environment["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-    )
+    client = client_of_owner(engine)
     bucket = f"locked-{os.urandom(4).hex()}"
     client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     return client, bucket

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.command import Tallac
-from tests.stores.engines import Engine
+from tests.stores.engines import Engine, client_of_owner
 
 from tallac.backends.object_store_settings import ObjectStoreSettings
 
@@ -172,18 +172,10 @@ def test_a_vault_that_was_deleted_or_replaced(
     url: str, tallac: Tallac, few: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Though its header is remembered, one line says that the vault is gone, and nothing is written over another one."""
-    import boto3  # type: ignore[import-untyped]  # only here
-
     engine: Engine = request.getfixturevalue("moto")
     tallac("backup", few)
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    client = boto3.client(
-        "s3",
-        endpoint_url=engine.endpoint,
-        aws_access_key_id=engine.environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=engine.environment["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-    )
+    client = client_of_owner(engine)
     names = [each["Key"] for each in client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"]]
     client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": name} for name in names]})
     assert "gone, or another one has taken its place" in tallac.fails("backup", few)
