@@ -16,6 +16,7 @@ from typing import ClassVar
 import asyncssh
 import msgspec
 import pytest
+from asyncssh.sftp import SFTPClientHandler
 from tests.command import Tallac
 from tests.contract import test_backend_contract as suite
 from tests.stores.engines import free_port, stop
@@ -36,6 +37,9 @@ from tallac.errors import (
     VaultNotFoundError,
 )
 from tallac.interfaces import Backend, Expect
+
+FXP_CLOSE = 4
+"""The only request whose answer nobody ever waits for, in the protocol's numbers."""
 
 
 @pytest.fixture
@@ -90,6 +94,59 @@ def test_few_requests(sftp_settings: SftpSettings) -> None:
     assert asked(lambda: store.get("packs/a", 100, 200)) <= 1
     assert store.get("packs/a", 299_999, 300_001) == content[-1:]
     assert {path.name for path in Path(sftp_settings.path).iterdir()} == {"slots", "packs"}
+
+
+def test_few_waits(sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a long line it counts how often an answer is waited for before something else is sent: so often, and not more."""
+    events: list[str] = []
+    make_request = SFTPClientHandler._make_request
+
+    async def recorded(self: SFTPClientHandler, kind: int | bytes, *arguments: bytes) -> object:
+        if kind == FXP_CLOSE:
+            return await make_request(self, kind, *arguments)
+        events.append("sent")
+        try:
+            return await make_request(self, kind, *arguments)
+        finally:
+            events.append("answered")
+
+    monkeypatch.setattr(SFTPClientHandler, "_make_request", recorded)
+    store = SftpBackend(sftp_settings)
+
+    def waits(call: Callable[[], object]) -> int:
+        events.clear()
+        call()
+        return "".join("s" if event == "sent" else "a" for event in events).count("sa")
+
+    content = os.urandom(300)
+    store.put("slots/a", content, expect=Expect.ABSENT)
+    version = store.put("slots/a", content[1:])
+    assert waits(lambda: store.put("slots/b", content, expect=Expect.ABSENT)) <= 3
+    assert waits(lambda: store.put("slots/b", content)) <= 3
+    assert waits(lambda: store.put("slots/a", content, expect=version)) <= 5
+    assert waits(lambda: store.get("slots/a")) <= 2
+    assert store.get_versioned("slots/c") is None
+    assert waits(lambda: store.get_versioned("slots/c")) <= 1
+    assert waits(lambda: store.delete("slots/a")) <= 1
+    pack = os.urandom(3_000_000)
+    assert waits(lambda: store.add("packs/a", io.BytesIO(pack), len(pack))) <= 3
+    assert waits(lambda: store.get("packs/a", 1_000_000, 2_500_000)) <= 2
+    assert waits(lambda: store.get("packs/a", 1_000_000, 2_500_000)) <= 1
+    assert waits(lambda: list(store.list("packs/"))) <= 2
+    assert store.get("packs/a") == pack
+
+
+def test_a_long_listing_is_whole(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """A folder with more files than one answer tells is listed whole, and so are those below it."""
+    made = {f"packs/{number:04}" for number in range(1500)} | {f"packs/{number:02}-/x" for number in range(20)}
+    for name in made:
+        path = Path(sftp_settings.path) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    listed = list(store.list("packs/"))
+    assert {item.name for item in listed} == made
+    assert len(listed) == len(made)
+    assert all(item.size == len(item.name) for item in listed)
 
 
 def test_it_is_a_vault_in_a_folder_too(store: SftpBackend, sftp_settings: SftpSettings) -> None:

@@ -6,24 +6,35 @@ renames, see `swapping.py`; locks are not needed for it, and there are none.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tallac.backends.local import LocalBackend
+from tallac.backends.names import check_prefix, is_part
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
-from tallac.backends.os_errors import store_errors
+from tallac.backends.os_errors import no_name_left, store_errors
+from tallac.backends.sftp_answers import SERVER_FAILED
 from tallac.backends.sftp_files import SftpFileCalls
+from tallac.backends.sftp_sequences import NewFile, SftpSequences
 from tallac.backends.sftp_session import SftpSession, SftpSettings
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
-from tallac.backends.temporary import PREFIX, TemporaryFile
+from tallac.backends.swapping import TAKEOVER_SECONDS_REMOTE, claim_path, former_path
+from tallac.backends.temporary import PREFIX
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import UnsafeStoreError, VaultNotFoundError
-from tallac.interfaces import Version
+from tallac.errors import ObjectNotFoundError, UnsafeStoreError, VaultNotFoundError
+from tallac.interfaces import Buffer, Expect, Item, Version
+
+NAME_TRIES = 5
+"""A server says of a new name that is taken as little as of any other failure; when it is looked at, it may be free again."""
+
+WRITE_SIZE = 255 << 10
+"""OpenSSH's server takes so many bytes in one request."""
 
 
 class SftpBackend(LocalBackend):
@@ -32,16 +43,26 @@ class SftpBackend(LocalBackend):
     Nothing is tried again here: see `RetryingBackend`.
     """
 
-    def __init__(self, settings: SftpSettings, traffic: Traffic | None = None) -> None:
-        """Use a folder there; nothing is connected yet."""
+    def __init__(self, settings: SftpSettings, traffic: Traffic | None = None, *, is_first: bool = True) -> None:
+        """Use a folder there; nothing is connected yet.
+
+        Args:
+            settings: Where.
+            traffic: What requests are added to.
+            is_first: Whether no other process of this command has removed, or will remove, what killed runs left.
+        """
         self._settings = settings
         self._traffic = traffic or Traffic()
-        self._calls = SftpFileCalls(SftpSession(settings), self._traffic)
+        session = SftpSession(settings)
+        self._calls = SftpFileCalls(session, self._traffic)
+        self._sequences = SftpSequences(session, self._traffic, self._calls)
         self._root = settings.path if settings.path.startswith("/") else f"/{settings.path}"
         super().__init__(Path(self._root), files=self._calls)
+        self._has_removed_leftovers = not is_first
+        self._missing: set[str] = set()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return SftpBackend, (self._settings, self._traffic)
+        return _reopen, (self._settings, self._traffic)
 
     def location(self) -> str:
         return self._settings.where
@@ -116,47 +137,184 @@ class SftpBackend(LocalBackend):
         finally:
             self._calls.close(descriptor)
 
+    # Writing
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        path = self._path(name)
+        with self._errors(writing=True):
+            self._store(path, lambda: (data,), lambda new: self._enter(new, path, name, expect))
+        return hash_file_bytes(data)
+
     def upload(self) -> SpooledUpload:  # type: ignore[override]  # Both are uploads.
         return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
 
     def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
-        self._path(name)
-        with self._errors(writing=True):
-            made = self._begin()
+        path = self._path(name)
+        with self._errors(writing=True), suppress(FileExistsError):
+            self._store(path, lambda: spooled_parts(file, size, WRITE_SIZE), lambda new: self._link(new, path))
+
+    def delete(self, name: str, *, expect: Version | None = None) -> None:
+        path = self._path(name)
+        with self._errors(writing=True), self._locked(os.path.dirname(path)):
+            if expect is not None:
+                content = self._read_object(path)
+                if content is None:
+                    return
+                if hash_file_bytes(content) != expect:
+                    raise self._conflict(name)
+            self._cache.drop(path)
+            if not self._sequences.remove(self._root, path, former_path(path)):
+                raise self._no_folder()
+
+    def _store(self, path: str, parts: Callable[[], Iterable[Buffer]], enter: Callable[[NewFile], None]) -> None:
+        """Write a file durably under a temporary name, and enter it."""
+        for tries_left in reversed(range(NAME_TRIES)):
+            new = self._begin_file(path)
             try:
-                # A step at a time: each process of a command holds a pack here.
-                for part in spooled_parts(file, size):
-                    made.write(part)
-                self.add_file(made, name)
+                self._sequences.write(new, parts())
+                enter(new)
+            except OSError as error:
+                if error.errno != SERVER_FAILED or not new.has_ended or not tries_left:
+                    raise
+            else:
+                self._durable_folders.add(os.path.dirname(path))
+                return
             finally:
-                made.discard()
+                self._sequences.discard(new)
+
+    def _begin_file(self, path: str) -> NewFile:
+        folders: list[str] = []
+        folder = os.path.dirname(path)
+        while folder not in self._durable_folders:
+            folders.insert(0, folder)
+            folder = os.path.dirname(folder)
+        swept = None if self._has_removed_leftovers else self._root
+        try:
+            new = self._sequences.begin(os.path.join(self._root, f"{PREFIX}{os.urandom(16).hex()}"), folders, swept=swept)
+        except FileNotFoundError:
+            raise self._no_folder() from None
+        self._has_removed_leftovers = True
+        return new
+
+    def _enter(self, new: NewFile, path: str, name: str, expect: Expect | Version | None) -> None:
+        """Name a durable file after an object, if that is in the expected state."""
+        if isinstance(expect, Expect):
+            try:
+                self._link(new, path)
+            except FileExistsError:
+                raise self._conflict(name) from None
+            return
+        with self._locked(os.path.dirname(path)):
+            self._cache.drop(path)
+            if expect is None:
+                self._sequences.replace(new, path)
+            elif not self._swap(new, path, expect):
+                raise self._conflict(name)
+
+    def _link(self, new: NewFile, path: str) -> None:
+        """Name a durable file after a new object.
+
+        Raises:
+            FileExistsError: There is one. It is durable.
+        """
+        try:
+            self._sequences.link(new, path)
+        except FileExistsError:
+            # Its writer may not have come to that, and the caller will rely on it.
+            self._sequences.sync(path)
+            raise
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise no_name_left(self.location(), self._calls.room(self._root)) from error
+            raise
+
+    def _swap(self, new: NewFile, path: str, expect: Version) -> bool:
+        """Replace an object in the expected state; say whether it was. See `swapping.py`."""
+        claim = claim_path(path, expect)
+        for tries_left in reversed(range(NAME_TRIES)):
+            try:
+                found = self._sequences.claim(new, claim, path)
+            except FileExistsError:
+                self._swapper.wait_for(claim, path, expect, TAKEOVER_SECONDS_REMOTE)
+                return False
+            except OSError as error:
+                if error.errno != SERVER_FAILED or not tries_left:
+                    raise
+            else:
+                if found == expect:
+                    self._sequences.enter(new, claim, path)
+                else:
+                    # Somebody was faster, and his claim is gone by now; or this state has been followed long ago.
+                    self._sequences.remove(self._root, claim)
+                return found == expect
+        raise AssertionError("the last try ends by itself")
+
+    # Reading
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        path = self._path(name)
+        with self._errors(writing=False):
+            content = self._read_object(path) if stop is None else self._read_range(path, start, stop)
+        if content is None:
+            raise ObjectNotFoundError(f"{self.location()} has no object {name}")
+        return content[start:] if stop is None else content
+
+    def list(self, prefix: str) -> Iterator[Item]:
+        above = check_prefix(prefix).rpartition("/")[0]
+
+        def is_wanted(name: str) -> bool:
+            is_named = name.startswith(prefix) or prefix.startswith(name + "/")
+            return is_named and is_part(name.rpartition("/")[2])
+
+        with self._errors(writing=False), ExitStack() as stack:
+            # Some file systems show a name twice or not at all while it is replaced; replacing takes the lock.
+            for folder in sorted(self._durable_folders):
+                stack.enter_context(self._locked(folder))
+            items, is_there = self._sequences.list(self._root, above, is_wanted)
+        if not is_there:
+            raise self._no_folder()
+        return iter(items)
+
+    def _read_object(self, path: str) -> bytes | None:
+        """Return all of an object; None where it is missing."""
+        content, is_there = self._sequences.read(self._root, path, is_missing=path in self._missing)
+        if not is_there:
+            raise self._no_folder()
+        if content is None:
+            self._missing.add(path)
+        else:
+            self._missing.discard(path)
+        return content
+
+    def _read_range(self, path: str, start: int, stop: int) -> bytes | None:
+        try:
+            with self._cache.borrow(path) as descriptor:
+                return self._calls.read_at(descriptor, stop - start, start) if start < stop else b""
+        except FileNotFoundError:
+            self._require_folder()
+            return None
 
     def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
         """See `RereadingBackend`: the server remembers nothing."""
         found = self.get_versioned(name)
         return None if found is None or found[0] == unlike else (found[0], hash_file_bytes(found[0]))
 
-    def _make_folders(self, folder: str) -> None:
-        # One that was there may be gone by now; then no file can be begun, and `_begin` finds out why.
-        if folder == self._root or folder not in self._durable_folders:
-            super()._make_folders(folder)
-
-    def _begin(self) -> TemporaryFile:
-        try:
-            return super()._begin()
-        except FileNotFoundError:
-            self._require_folder()
-            raise
-
     def _require_folder(self) -> None:
         if not self._exists(self._root):
-            raise VaultNotFoundError(
-                f"{self.location()}: there is no folder {PurePosixPath(self._settings.path)} on that machine; "
-                "attach its disk, or create a vault there first"
-            )
+            raise self._no_folder()
+
+    def _no_folder(self) -> VaultNotFoundError:
+        return VaultNotFoundError(
+            f"{self.location()}: there is no folder {PurePosixPath(self._settings.path)} on that machine; "
+            "attach its disk, or create a vault there first"
+        )
 
     @contextmanager
     def _errors(self, *, writing: bool) -> Iterator[None]:
         with store_errors(self.location(), writing=writing):
             yield
+
+
+def _reopen(settings: SftpSettings, traffic: Traffic) -> SftpBackend:
+    return SftpBackend(settings, traffic, is_first=False)

@@ -19,21 +19,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from tallac.backends.sftp_answers import ANSWER_SECONDS
 from tallac.errors import StoreError, StorePermissionError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from asyncssh import SFTPClient, SSHClientConnection
+    from asyncssh import SSHClientConnection
 
-OPERATION_TIMEOUT_SECONDS = 60.0
+    from tallac.backends.sftp_channel import Channel
+
 CONNECT_TIMEOUT_SECONDS = 15.0
 LOGIN_TIMEOUT_SECONDS = 30.0
 KEEPALIVE_SECONDS = 15.0
 FAREWELL_SECONDS = 2.0
-
-SERVER_FAILED = getattr(errno, "EREMOTEIO", errno.EPROTO)
-"""OpenSSH's server says `Failure` to all that is neither a missing name nor a missing right."""
-
-UNSUPPORTED = errno.EPROTO
 
 T = TypeVar("T")
 
@@ -74,12 +71,12 @@ class _Link:
 
     def __init__(self) -> None:
         self.connection: SSHClientConnection | None = None
-        self.client: SFTPClient | None = None
+        self.channel: Channel | None = None
         self.ending: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
         """Break the connection off."""
-        connection, self.connection, self.client = self.connection, None, None
+        connection, self.connection, self.channel = self.connection, None, None
         if connection is not None:
             connection.abort()
 
@@ -119,20 +116,20 @@ class SftpSession:
         self._connecting: asyncio.Lock | None = None
         self._link = _Link()
 
-    def run(self, operation: Callable[[SFTPClient], Awaitable[T]]) -> T:
-        """Carry out one operation, and wait for it.
+    def run(self, operation: Callable[[Channel], Awaitable[T]], *, is_long: bool = False) -> T:
+        """Carry out one operation, and wait for it; a long one watches by itself that it goes on.
 
         Raises:
             OSError: The server refused it, or the connection broke; where the reason is not known, `SERVER_FAILED`.
             StoreError: There is no connection.
         """
-        future = asyncio.run_coroutine_threadsafe(self._run(operation), self._started())
+        future = asyncio.run_coroutine_threadsafe(self._run(operation, None if is_long else ANSWER_SECONDS), self._started())
         try:
             return future.result()
         except concurrent.futures.CancelledError:
             raise _broken() from None
 
-    def begin(self, operation: Callable[[SFTPClient], Awaitable[object]]) -> None:
+    def begin(self, operation: Callable[[Channel], Awaitable[object]]) -> None:
         """Begin an operation whose end and outcome nobody waits for. What is not connected is left so.
 
         The interpreter may call this for what it throws away, in any thread, also in one that must not wait.
@@ -140,10 +137,10 @@ class SftpSession:
         if self._loop is not None and not self._loop.is_closed():
             asyncio.run_coroutine_threadsafe(self._begin(operation), self._loop)
 
-    async def _begin(self, operation: Callable[[SFTPClient], Awaitable[object]]) -> None:
-        if self._link.client is not None:
+    async def _begin(self, operation: Callable[[Channel], Awaitable[object]]) -> None:
+        if self._link.channel is not None:
             with suppress(Exception):
-                await operation(self._link.client)
+                await operation(self._link.channel)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -154,49 +151,38 @@ class SftpSession:
                 weakref.finalize(self, self._loop.call_soon_threadsafe, _end, self._loop, self._link)
             return self._loop
 
-    async def _run(self, operation: Callable[[SFTPClient], Awaitable[T]]) -> T:
-        import asyncssh  # lazy import: it costs a start a tenth of a second, and only these locations need it
-
-        client = await self._connected()
+    async def _run(self, operation: Callable[[Channel], Awaitable[T]], seconds: float | None) -> T:
+        channel = await self._connected()
         try:
-            return await asyncio.wait_for(operation(client), OPERATION_TIMEOUT_SECONDS)
+            return await asyncio.wait_for(operation(channel), seconds)
         except TimeoutError:
-            self._drop(client)
+            self._drop(channel)
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
-        except asyncssh.SFTPNoSuchFile:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
-        except asyncssh.SFTPPermissionDenied:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
-        except asyncssh.SFTPOpUnsupported:
-            raise OSError(UNSUPPORTED, "the server does not support this operation") from None
-        except asyncssh.SFTPNoSpaceOnFilesystem:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
-        except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost, asyncssh.DisconnectError, ConnectionError):
-            self._drop(client)
+        except ConnectionError:
+            self._drop(channel)
             raise _broken() from None
-        except asyncssh.SFTPError as error:
+        except OSError:
             # What was opened on a connection that broke is unknown on the next one.
-            if isinstance(error, asyncssh.SFTPInvalidHandle) or client is not self._link.client:
+            if channel is not self._link.channel:
                 raise _broken() from None
-            raise OSError(SERVER_FAILED, f"the server says: {error.reason}") from None
-        except ValueError:
-            # A file that was opened on a connection that is closed.
-            raise _broken() from None
+            raise
 
-    def _drop(self, client: SFTPClient) -> None:
-        if self._link.client is client:
+    def _drop(self, channel: Channel) -> None:
+        if self._link.channel is channel:
             self._link.drop()
 
-    async def _connected(self) -> SFTPClient:
+    async def _connected(self) -> Channel:
         if self._connecting is None:
             self._connecting = asyncio.Lock()
         async with self._connecting:
-            if self._link.client is None:
-                self._link.client = await self._connect()
-            return self._link.client
+            if self._link.channel is None:
+                self._link.channel = await self._connect()
+            return self._link.channel
 
-    async def _connect(self) -> SFTPClient:
-        import asyncssh  # lazy import: as above
+    async def _connect(self) -> Channel:
+        import asyncssh  # lazy import: it costs a start a tenth of a second, and only these locations need it
+
+        from tallac.backends.sftp_channel import Channel  # lazy import: likewise
 
         asyncssh.set_log_level(logging.CRITICAL + 1)
         settings = self._settings
@@ -222,7 +208,7 @@ class SftpSession:
                 preferred_auth="publickey,gssapi-with-mic,hostbased",
                 **given,
             )
-            return await self._link.connection.start_sftp_client()
+            return await Channel.open(self._link.connection)
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.ConfigParseError) as error:
             raise StoreError(f"{where}: can't use a key or a setting ({_first_line(error)}); mend it, or use an agent") from error
         except (asyncssh.Error, OSError) as error:

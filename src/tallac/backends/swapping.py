@@ -155,16 +155,14 @@ class Swapper:
             is_taken = isinstance(error, FileExistsError) or (error.errno in _NO_LINKS and self._exists(claim))
             if not is_taken:
                 raise
-            self._wait_for(claim, path, expect, file)
+            seconds = TAKEOVER_SECONDS if self._are_locks_trusted(file, os.path.dirname(path)) else TAKEOVER_SECONDS_REMOTE
+            self.wait_for(claim, path, expect, seconds)
             return False
         return True
 
-    def _wait_for(self, claim: str, path: str, expect: Version | None, file: TemporaryFile) -> None:
-        """Wait until a claim is entered; enter it where its writer must be dead."""
-        seconds = self._takeover.seconds
-        if seconds is None:
-            seconds = TAKEOVER_SECONDS if self._are_locks_trusted(file, os.path.dirname(path)) else TAKEOVER_SECONDS_REMOTE
-        end = self._takeover.clock() + seconds
+    def wait_for(self, claim: str, path: str, expect: Version | None, seconds: float) -> None:
+        """Wait until somebody else's claim is entered; enter it after so many seconds, when its writer must be dead."""
+        end = self._takeover.clock() + (seconds if self._takeover.seconds is None else self._takeover.seconds)
         while self._exists(claim) and self.version(path) == expect:
             if self._takeover.clock() >= end:
                 with suppress(FileNotFoundError):

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from tallac.file_calls import READ_FLAGS, FileCalls
+from tallac.file_calls import READ_FLAGS, FileCalls, Found
 from tallac.interfaces import Buffer
 
 PREFIX = ".tmp-"
@@ -194,6 +194,11 @@ def _locked_leftover(path: str, mtime_ns: int, files: FileCalls) -> Iterator[boo
         yield is_leftover
     finally:
         files.unlock(descriptor)
+
+
+def is_leftover(found: Found) -> bool:
+    """Whether a file in a folder is a leftover where locks prove nothing."""
+    return found.name.startswith(PREFIX) and _is_old(found.mtime_ns)
 
 
 def _is_old(mtime_ns: int) -> bool:

@@ -1,0 +1,326 @@
+"""Requests over SFTP that are sent together: however long a line is, only answers that decide what comes next are waited for.
+
+What concerns one file, the server carries out in the order in which it was sent, as the protocol has it (section 6.1 of
+draft-ietf-secsh-filexfer-02); OpenSSH's does so with all that comes over a channel. So a file's bytes and their sync are one step,
+and its name, the sync of that and the end of its temporary name another. What makes a file durable and what names it are never sent
+together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tallac.backends.sftp_answers import WINDOW_SIZE, give_up, in_time, raise_first, together
+from tallac.backends.sftp_files import SftpFileCalls
+from tallac.backends.sftp_session import SftpSession
+from tallac.backends.temporary import is_leftover
+from tallac.backends.traffic import Traffic
+from tallac.crypto.hashing import hash_file_bytes
+from tallac.file_calls import Found
+from tallac.interfaces import Buffer, Item, Version
+
+if TYPE_CHECKING:
+    from tallac.backends.sftp_channel import Channel, RemoteFile
+
+T = TypeVar("T")
+
+
+class NewFile:
+    """A file that was made under a temporary name.
+
+    Attributes:
+        path: That name's path.
+        file: The file there.
+        no_folder: Why the folder that is to hold it could not be made; None where that was not tried, or it was made.
+        has_ended: Whether it was named or removed.
+    """
+
+    def __init__(self, path: str, file: RemoteFile, no_folder: OSError | None) -> None:
+        self.path = path
+        self.file = file
+        self.no_folder = no_folder
+        self.has_ended = False
+
+
+class SftpSequences:
+    """The steps of a put, a get and a delete. Thread-safe. All methods raise what `SftpSession.run` does."""
+
+    def __init__(self, session: SftpSession, traffic: Traffic, calls: SftpFileCalls) -> None:
+        """Use a connection, count what is asked, and find reasons for failures by other calls."""
+        self._session = session
+        self._traffic = traffic
+        self._calls = calls
+
+    # Writing
+
+    def begin(self, path: str, folders: Sequence[str], *, swept: str | None) -> NewFile:
+        """Make a file under a temporary name.
+
+        Args:
+            path: That name's path.
+            folders: Those to make, the outer ones first; that one is there already is no error.
+            swept: A folder whose leftovers are to be removed before anything is written.
+        """
+
+        async def begun(channel: Channel) -> NewFile:
+            making = [channel.make_folder(folder) for folder in folders]
+            *made, file, sweeping = await together(*making, channel.create(path), _sweep(channel, swept))
+            raise_first([file])
+            new = NewFile(path, file, made[-1] if made else None)
+            if isinstance(sweeping, BaseException):
+                _remove(channel, new)
+                raise sweeping
+            return new
+
+        return self._run(begun, 1 + len(folders) + (4 if swept is not None else 0), path, is_new=True)
+
+    def write(self, new: NewFile, parts: Iterable[Buffer]) -> None:
+        """Write all of a file, and make it durable. That may take long, as long as it goes on."""
+
+        async def written(channel: Channel) -> None:
+            step = channel.write_size_max
+            waiting: deque[asyncio.Task[None]] = deque()
+            offset = 0
+            try:
+                for part in parts:
+                    view = memoryview(part).cast("B")
+                    for start in range(0, len(view), step):
+                        while len(waiting) * step >= WINDOW_SIZE:
+                            await in_time(waiting.popleft())
+                        content = bytes(view[start : start + step])
+                        waiting.append(asyncio.ensure_future(new.file.write(content, offset)))
+                        offset += len(content)
+                        self._traffic.add(sent=len(content))
+                # Tasks begin in the order in which they were made.
+                waiting.append(asyncio.ensure_future(new.file.sync()))
+                while waiting:
+                    await in_time(waiting.popleft())
+            finally:
+                await give_up(waiting)
+
+        self._run(written, 1, new.path, is_long=True)
+
+    def link(self, new: NewFile, path: str) -> None:
+        """Name a durable file, durably, unless something has that name. Its temporary one goes, whatever happens.
+
+        Raises:
+            FileExistsError: Something has that name.
+        """
+
+        async def linked(channel: Channel) -> None:
+            new.has_ended = True
+            # A temporary name that can't be removed is found as a leftover.
+            raise_first((await together(channel.link(new.path, path), new.file.sync(), channel.remove(new.path)))[:2])
+            channel.leave(new.file.close())
+
+        self._name(new, linked, 4, path)
+
+    def sync(self, path: str) -> None:
+        """Make somebody else's file durable, if it is still there."""
+
+        async def synced(channel: Channel) -> None:
+            try:
+                file = await channel.open_to_read(path)
+            except FileNotFoundError:
+                return
+            try:
+                await file.sync()
+            finally:
+                channel.leave(file.close())
+
+        self._run(synced, 3)
+
+    def replace(self, new: NewFile, path: str) -> None:
+        """Rename a durable file, durably, in place of what has the name."""
+
+        async def replaced(channel: Channel) -> None:
+            raise_first(await together(channel.rename(new.path, path), new.file.sync()))
+            new.has_ended = True
+            channel.leave(new.file.close())
+
+        self._name(new, replaced, 3, new.path, is_new=False)
+
+    def claim(self, new: NewFile, claim: str, path: str) -> Version | None:
+        """Link a durable file to the name of a claim; return the state that an object has after that, None for absent.
+
+        Raises:
+            FileExistsError: Somebody has made this claim.
+        """
+
+        async def claimed(channel: Channel) -> bytes | None:
+            linking, file = await together(channel.link(new.path, claim), channel.open_to_read(path))
+            if isinstance(linking, BaseException) and not isinstance(file, BaseException):
+                channel.leave(file.close())
+            raise_first([linking])
+            if isinstance(file, FileNotFoundError):
+                return None
+            raise_first([file])
+            return await self._content(channel, file)
+
+        content = self._name(new, claimed, 5, claim)
+        return None if content is None else hash_file_bytes(content)
+
+    def enter(self, new: NewFile, claim: str, path: str) -> None:
+        """Rename a claim to its object's name, durably. One that is gone was entered by somebody who took its writer for dead."""
+
+        async def entered(channel: Channel) -> None:
+            new.has_ended = True
+            renaming, syncing, _ = await together(channel.rename(claim, path), new.file.sync(), channel.remove(new.path))
+            channel.leave(new.file.close())
+            if isinstance(renaming, BaseException) and not isinstance(renaming, FileNotFoundError):
+                channel.leave(channel.remove(claim))
+                raise renaming
+            raise_first([syncing])
+
+        self._run(entered, 4, claim)
+
+    def discard(self, new: NewFile) -> None:
+        """Remove what is left of a file after an error, without waiting. What can't be removed is found as a leftover."""
+        if not new.has_ended:
+
+            async def discarded(channel: Channel) -> None:
+                if channel is new.file.channel:
+                    _remove(channel, new)
+                else:
+                    await channel.remove(new.path)
+
+            self._traffic.add(requests=2)
+            self._session.begin(discarded)
+
+    def remove(self, root: str, *paths: str) -> bool:
+        """Remove files, of which any may be missing; return whether the folder of all of them is there."""
+
+        async def removed(channel: Channel) -> bool:
+            *removals, looking = await together(*(channel.remove(path) for path in paths), channel.look(root))
+            raise_first(each for each in removals if not isinstance(each, FileNotFoundError))
+            return _is_there(looking)
+
+        return self._run(removed, len(paths) + 1)
+
+    # Reading
+
+    def read(self, root: str, path: str, *, is_missing: bool) -> tuple[bytes | None, bool]:
+        """Return all of a file, None where it is missing; and whether the folder of all files is there.
+
+        Args:
+            root: The folder of all files.
+            path: The file's.
+            is_missing: Whether it was missing before; then it is looked for the folder at once.
+        """
+
+        async def found(channel: Channel) -> tuple[bytes | None, bool]:
+            looks = [channel.look(root)] if is_missing else []
+            file, *looking = await together(channel.open_to_read(path), *looks)
+            if isinstance(file, FileNotFoundError):
+                return None, _is_there((looking or await together(channel.look(root)))[0])
+            raise_first([file])
+            return await self._content(channel, file), True
+
+        return self._run(found, 5 if is_missing else 4)
+
+    def list(self, root: str, above: str, is_wanted: Callable[[str], bool]) -> tuple[list[Item], bool]:
+        """List the files in a folder and in those below it; say as well whether the folder of all files is there.
+
+        Args:
+            root: The folder of all files.
+            above: The folder, as a name in that one; "" for itself.
+            is_wanted: Says whether a name, of a file or a folder, is wanted.
+        """
+
+        async def listed(channel: Channel) -> tuple[list[Item], bool]:
+            first, looking = await together(channel.names_in(posixpath.join(root, above)), channel.look(root))
+            if isinstance(first, FileNotFoundError):
+                return [], _is_there(looking)
+            raise_first([first])
+            items: list[Item] = []
+            level: list[tuple[str, list[Found]]] = [(above, first)]
+            while level:
+                below: list[str] = []
+                for folder, names in level:
+                    for each in names:
+                        name = f"{folder}/{each.name}" if folder else each.name
+                        if not is_wanted(name):
+                            continue
+                        if each.is_folder:
+                            below.append(name)
+                        else:
+                            items.append(Item(name, each.size))
+                answers = await together(*(channel.names_in(posixpath.join(root, name)) for name in below))
+                raise_first(answers)
+                level = list(zip(below, answers, strict=True))
+            return items, True
+
+        return self._run(listed, 5)
+
+    async def _content(self, channel: Channel, file: RemoteFile) -> bytes:
+        """Read all of an open file, and close it without waiting."""
+        step = channel.read_size_max
+        try:
+            # The beginning is all of most files.
+            found, head = await together(file.look(), file.read(0, step))
+            raise_first([found, head])
+            size: int = found.st_size
+            content = bytes(head) + (await file.read_all(len(head), size) if head and len(head) < size else b"")
+        finally:
+            channel.leave(file.close())
+        self._traffic.add(requests=0, received=len(content))
+        return content
+
+    # Errors
+
+    def _name(
+        self, new: NewFile, operation: Callable[[Channel], Coroutine[Any, Any, T]], requests: int, path: str, *, is_new: bool = True
+    ) -> T:
+        """Carry out what gives a file a name, for which there may be no folder."""
+        try:
+            return self._run(operation, requests, path, is_new=is_new)
+        except FileNotFoundError:
+            if new.no_folder is not None:
+                raise self._calls.explained(new.no_folder, path) from None
+            raise
+
+    def _run(
+        self,
+        operation: Callable[[Channel], Coroutine[Any, Any, T]],
+        requests: int,
+        path: str = "",
+        *,
+        is_new: bool = False,
+        is_long: bool = False,
+    ) -> T:
+        """Carry out what sends so many requests; with a path, find out why it failed."""
+        self._traffic.add(requests=requests)
+        try:
+            return self._session.run(operation, is_long=is_long)
+        except OSError as error:
+            if not path:
+                raise
+            raise self._calls.explained(error, path, is_new=is_new) from None
+
+
+async def _sweep(channel: Channel, folder: str | None) -> None:
+    """Remove what killed runs have left in a folder; it may be what fills the disk."""
+    if folder is None:
+        return
+    names = [found.name for found in await channel.names_in(folder) if is_leftover(found)]
+    # It may be somebody else's file, or somebody else was faster. It costs space and nothing more.
+    await together(*(channel.remove(posixpath.join(folder, name)) for name in names))
+
+
+def _remove(channel: Channel, new: NewFile) -> None:
+    """Remove and close a file, without waiting."""
+    new.has_ended = True
+    channel.leave(channel.remove(new.path))
+    channel.leave(new.file.close())
+
+
+def _is_there(looking: object) -> bool:
+    """Whether a folder is there, from the answer to a look at it."""
+    if isinstance(looking, FileNotFoundError):
+        return False
+    raise_first([looking])
+    return True
