@@ -10,7 +10,8 @@ has one of its own. The inode does not count on file systems where the same file
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from stat import S_ISREG
 
 import msgspec
 from blake3 import blake3
@@ -33,6 +34,7 @@ UNCHANGED_BY = ("size", "mtime", "ctime", "inode")
 _WHOLE_SIZE_KEY = "whole size"
 _COARSE_TICK_NS = 10_000_000
 _SUM_SIZE = 16
+_FILE_FORMS = (b"C", b"L")
 
 
 def granularity_ns(ctime_ns: int) -> int:
@@ -71,6 +73,35 @@ class Comparison(msgspec.Struct, frozen=True):
             stamp_ns = found.ctime_ns
         return is_recorded_safely(stamp_ns, read_ns - FAR_CLOCK_NS if is_far else read_ns)
 
+    def plain_files(self, read_ns: int, may_be_own: Callable[[SourceEntry], bool]) -> Callable[[SourceEntry, Entry], bool]:
+        """Return what tells in little time that a regular file is as it was recorded.
+
+        It says so only where `is_as_recorded` and `is_safe` say so of any time from `read_ns` on, and where nothing else is to be
+        asked: the file system keeps inode numbers, has this machine's clock and no names of deleted files, the last change is long
+        past, the entry is of the common form, and the file may not be Tallac's own.
+        """
+        if self.fields != frozenset(UNCHANGED_BY):
+            return _never
+        unusual, changed_before_ns = self.mounts.unusual, read_ns - COARSE_GRANULARITY_NS
+
+        def is_unchanged(found: SourceEntry, recorded: Entry) -> bool:
+            metadata = recorded.metadata
+            return (
+                0 < found.ctime_ns < changed_before_ns
+                and metadata.ctime == divmod(found.ctime_ns, 1_000_000_000)
+                and metadata.mtime == divmod(found.mtime_ns, 1_000_000_000)
+                and metadata.inode == found.inode
+                and metadata.mode == found.mode
+                and S_ISREG(found.mode)
+                and recorded.encoded[:1] in _FILE_FORMS
+                and recorded.size == found.size
+                and not metadata.changed
+                and found.device not in unusual
+                and not may_be_own(found)
+            )
+
+        return is_unchanged
+
     def is_as_recorded(self, found: SourceEntry, recorded: Entry, read_ns: int) -> bool:
         """Whether a file, special file or directory is what was recorded of it when its directory was read at a certain time."""
         fields = self.fields - {"inode"} if self.mounts.has_moving_numbers(found.device) else self.fields
@@ -103,6 +134,10 @@ def _has_same_fields(found: SourceEntry, metadata: Metadata, fields: Collection[
         and metadata.mode == found.mode
         and not metadata.changed
     )
+
+
+def _never(_found: SourceEntry, _recorded: Entry) -> bool:
+    return False
 
 
 class Subdirectories:

@@ -18,7 +18,7 @@ from tallac.backup.summary import Change, Counts, Ledger, Observer
 from tallac.backup.target import find_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile
-from tallac.dag import Entry, decode_cap, encode_cap, encode_entry
+from tallac.dag import Entry, decode_cap, encode_cap, encode_entries, encode_entry
 from tallac.errors import DamageError, MissingObjectError
 from tallac.interfaces import BinaryReader, CapReader, Clock, Directory, FileReader, WorkerRecipe
 from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of
@@ -127,6 +127,7 @@ class _Everything:
 
     has_losses = False
     epoch = 0
+    keeps_below = True
 
     def holds(self, encoded: bytes) -> bool:
         return True
@@ -199,6 +200,9 @@ class _Builder:
 
     def add(self, entry: Entry) -> None:
         self._hasher.update(encode_entry(entry))
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        self._hasher.update(encode_entries(entries))
 
     def finish(self) -> DirectoryReadCap:
         cap = None if self._recorded is None else decode_cap(self._recorded)

@@ -27,9 +27,19 @@ BATCH_SIZE_MAX = 2 << 20
 THREAD_BATCH_FILES_MAX = 8
 """Threads wait for a far grid file by file, and share memory: small batches keep all of them busy."""
 
-INLINE_FILES_MAX = 64
-INLINE_SIZE_MAX = 4 << 20
-"""Up to so much is read in this process: starting workers takes longer."""
+
+class InlineLimit(NamedTuple):
+    """How many files, and bytes of them, are read in this process before workers are started."""
+
+    files: int
+    size: int
+
+
+INLINE_AT_FIRST = InlineLimit(64, 4 << 20)
+"""Of a source that was not backed up before, which has to be read whole."""
+
+INLINE_AGAIN = InlineLimit(2000, 16 << 20)
+"""Of one that was: to start two workers takes the processor time of so many small files, and as a rule fewer have changed."""
 
 QUEUED_MAX = 10_000
 """So many entries may wait in memory for others to be read."""
@@ -92,6 +102,7 @@ class Files:
         ledger: Ledger,
         filesystem: FileSystem,
         start_pool: Callable[[], Executor | None],
+        inline: InlineLimit = INLINE_AT_FIRST,
     ) -> None:
         """Store with a writer.
 
@@ -103,6 +114,7 @@ class Files:
             ledger: Keeps count.
             filesystem: The calls to use.
             start_pool: Starts workers, once there is enough to read; None where there can't be any.
+            inline: How much is read before that.
         """
         self._assembler = assembler
         self._record = record
@@ -114,7 +126,7 @@ class Files:
         self._is_inline = True
         self._batch_files_max = THREAD_BATCH_FILES_MAX if writer.threads else BATCH_FILES_MAX
         # Threads cost nothing to start.
-        self._inline_files_max = 0 if writer.threads else INLINE_FILES_MAX
+        self._inline_limit = InlineLimit(0, 0) if writer.threads else inline
         self._large = LargeFiles(writer, storer, self._inline, filesystem, self._add_bytes_read)
         self._linked: dict[tuple[int, int, int, int], _Linked] = {}
         self._parts: list[_Part] = []
@@ -206,7 +218,8 @@ class Files:
         self._choose_executor().submit(job, partial(self._take, parts))
 
     def _choose_executor(self) -> Executor:
-        if self._is_inline and (self._count_total > self._inline_files_max or self._size_total > INLINE_SIZE_MAX):
+        limit = self._inline_limit
+        if self._is_inline and (self._count_total > limit.files or self._size_total > limit.size):
             self._is_inline = False
             self._executor = self._start_pool() or self._inline
         return self._executor

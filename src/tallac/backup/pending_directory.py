@@ -116,6 +116,21 @@ class DirectoryAssembler:
         pending.size += entry.size
         self._append(pending, entry)
 
+    def add_files(self, pending: PendingDirectory, entries: list[Entry], size: int) -> None:
+        """Add the entries of neighbouring files that are known already; `size` is the sum of theirs."""
+        pending.files += len(entries)
+        pending.size += size
+        if not entries:
+            return
+        if not pending.runs:
+            self._builder(pending).extend(entries)
+            return
+        self.queued += len(entries)
+        if (waiting := pending.runs[-1].entries) is not None:
+            waiting.extend(entries)
+        else:
+            pending.runs.append(EntryRun(entries))
+
     def add_directory(self, pending: PendingDirectory, entry: Entry, row: DirectoryRow) -> None:
         """Add the entry of a directory that has not changed."""
         pending.files += row.files
@@ -184,9 +199,7 @@ class DirectoryAssembler:
         while runs and (entries := runs[0].entries) is not None:
             runs.popleft()
             self.queued -= len(entries)
-            add: Callable[[Entry], None] = self._builder(pending).add
-            for entry in entries:
-                add(entry)
+            self._builder(pending).extend(entries)
 
     def _builder(self, pending: PendingDirectory) -> DirectoryBuilder:
         if pending.builder is None:

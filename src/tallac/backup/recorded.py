@@ -36,6 +36,10 @@ class Recorded(NamedTuple):
     read_ns: int
     is_current: bool = False
 
+    def below(self, entry: Entry) -> Recorded | None:
+        """Return how a subdirectory was stored, by its entry in this one; None for what is no directory."""
+        return Recorded(entry.encoded, self.read_ns, self.is_current) if entry.is_directory else None
+
 
 class StoredBefore(NamedTuple):
     """An entry that a killed run has stored, and when the reading of its directory began."""

@@ -12,7 +12,7 @@ from tallac.backup.context import WalkContext
 from tallac.backup.decide import Comparison
 from tallac.backup.executor import Executor, Pool
 from tallac.backup.file_storer import FileStorer
-from tallac.backup.files import Files
+from tallac.backup.files import INLINE_AGAIN, INLINE_AT_FIRST, Files
 from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
 from tallac.backup.recorded import ForeignSnapshot, find_recorded
 from tallac.backup.request import BackupRequest, open_source
@@ -180,14 +180,15 @@ class _Run:
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
     ) -> tuple[bytes, DirectoryRow, Collection[bytes]]:
         """Store the source; return its encoded cap, what is below it, and the names that are missing from it."""
+        recorded = find_recorded(self._grid, target, self._request, record, ledger)
+        inline = INLINE_AGAIN if ledger.progress.files_expected else INLINE_AT_FIRST
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)
             pools: list[Pool] = []
             assembler = DirectoryAssembler(writer, record, ledger, ForeignSnapshot(self._grid, target).directory)
-            files = Files(
-                writer, storer, assembler, record, ledger, self._filesystem, partial(self._start_pool, root, writer, stack, pools)
-            )
+            start_pool = partial(self._start_pool, root, writer, stack, pools)
+            files = Files(writer, storer, assembler, record, ledger, self._filesystem, start_pool, inline)
             stack.callback(files.close)
             walked = stack.enter_context(DirectoryStack(root, filesystem=self._filesystem))
             context = WalkContext(
@@ -204,7 +205,6 @@ class _Run:
                 trusts_timestamps=self._request.trusts_timestamps,
                 comparison=Comparison(self._filesystem.mounts().seen_from(self._request.source), self._request.unchanged_by),
             )
-            recorded = find_recorded(self._grid, target, self._request, record, ledger)
             ledger.remark(self._request.remarks)
             device = self._filesystem.fstat(root).st_dev
             selection = self._request.selection.at_root(

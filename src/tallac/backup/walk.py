@@ -16,9 +16,10 @@ from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.pending_directory import EntrySlot, PendingDirectory, with_missing
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.removed import RemovedCounter
+from tallac.backup.reuse import DirectoryReuse, Reuse
 from tallac.backup.summary import Change, compare
 from tallac.caps import LiteralFile
-from tallac.dag import EncodedCap, Entry, Metadata, display_path, encode_cap, join_path
+from tallac.dag import Entry, Metadata, display_path, encode_cap, join_path
 from tallac.errors import SourceError
 from tallac.source import (
     ChosenScan,
@@ -34,6 +35,9 @@ from tallac.source import (
     scan_nothing,
 )
 from tallac.sourcedb import DirectoryRow
+
+UNCHANGED_MAX = 1000
+"""So many neighbouring files that have not changed are added to their directory at once."""
 
 _EMPTY_FILE = encode_cap(LiteralFile(b""))
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
@@ -52,10 +56,9 @@ class Walk:
         self._ledger = context.ledger
         self._assembler = context.assembler
         self._record = context.record
-        # What a prune takes is no loss for what hangs from a root; but records know nothing of roots.
-        self._epoch = None if context.writer.has_losses else context.writer.epoch
         self._trusts_timestamps = context.trusts_timestamps
         self._comparison = context.comparison
+        self._reuse = Reuse(context.writer, context.comparison, context.own, trusts_timestamps=context.trusts_timestamps)
         self._is_as_recorded = context.comparison.is_as_recorded
         self._removed = RemovedCounter(context.grid, context.record, context.ledger)
         self._own = OwnLeftOut(context.own, context.filesystem, context.ledger.observer)
@@ -149,22 +152,18 @@ class Walk:
         # Which sources a directory leads to is no property of the directory: of such a one the record tells nothing.
         is_traverse_only = request.selection.scope is not None
         row = None if is_traverse_only else self._record.directory(request.path)
-        recorded = request.recorded if row is None else Recorded(row.encoded, row.read_ns, row.epoch == self._epoch)
+        recorded = request.recorded if row is None else self._reuse.recorded(row)
         components = (*self._stack.components, request.name) if request.selection.is_hollow else self._stack.components
         pending = PendingDirectory(request.path, components, read_ns, None if recorded is None else recorded.encoded, signature)
         pending.is_traverse_only = is_traverse_only
         before = Before()
-        if row is not None and signature is not None and self._is_recognised(row, signature):
+        if row is not None and signature is not None and self._reuse.is_recognised(row, signature):
             before = yield from self._visit_below(request.path, listing, row)
             if before.is_unchanged:
                 self._pass_over(request.path, listing, row, before)
                 return row
         yield from self._go_through(pending, listing, recorded, before)
         return pending
-
-    def _is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
-        is_same = self._trusts_timestamps and row.signature == signature
-        return is_same and row.epoch == self._epoch and self._context.writer.holds(row.encoded)
 
     def _visit_below(self, path: bytes, listing: ChosenScan, row: DirectoryRow) -> Generator[VisitRequest, Visited, Before]:
         """Visit the subdirectories up to the first that has changed, and see whether they are those that were recorded."""
@@ -195,30 +194,35 @@ class Walk:
             on_damage=lambda error: self._ledger.observer.notice(pending.path, f"it is read again: {error}"),
         )
         provisional = ProvisionalEntries(self._record, pending.path)
+        reuse = None if recorded is None else self._reuse.in_directory(recorded, pending.read_ns)
+        unchanged: list[Entry] = []
         for found in listing.entries(partial(self._exclude, pending)):
+            old = old_entries.find(found.name)
+            is_unchanged = old is not None and reuse is not None and reuse.is_surely_unchanged(found, old)
+            if old is not None and is_unchanged:
+                unchanged.append(old)
+            if unchanged and (not is_unchanged or len(unchanged) >= UNCHANGED_MAX):
+                self._add_unchanged(pending, unchanged)
+                unchanged = []
+            if is_unchanged:
+                continue
             if self._comparison.mounts.is_deleted(found.name, found.device):
                 pending.excluded += 1
                 self._ledger.pass_by_deleted(join_path(pending.path, found.name))
+                if old is not None:
+                    self._forget(pending.path, old)
                 continue
-            old = old_entries.find(found.name)
             if not self._comparison.is_safe(found, pending.read_ns):
                 pending.discard_signature()
             if stat.S_ISDIR(found.mode):
-                below = _below(old, recorded)
+                below = None if old is None or recorded is None else recorded.below(old)
                 request = VisitRequest(found.name, join_path(pending.path, found.name), below, listing.selection.beneath(found))
                 yield from self._add_directory(pending, found, old, request, before)
-            elif self._is_own(pending.path, found):
-                if is_configuration_name(found.name):
-                    # No inode tells of it, so that another choice of the user would not be seen.
-                    pending.discard_signature()
-                if old is not None:
-                    self._forget(pending.path, old)
-            elif old is not None and recorded is not None and self._is_reusable(found, old, recorded):
-                self._add(pending, old, Change.UNCHANGED)
             else:
-                self._store(pending, found, old, provisional)
+                self._add_file(pending, found, old, reuse, provisional)
             if self._assembler.queued > QUEUED_MAX:
                 self._context.files.drain()
+        self._add_unchanged(pending, unchanged)
         old_entries.finish()
         pending.missing.update(self._own.names(pending.path))
         self._assembler.close(pending)
@@ -291,13 +295,29 @@ class Walk:
         if problem is not None:
             self._ledger.miss_attributes(path, problem.strerror or str(problem))
 
-    def _is_reusable(self, found: SourceEntry, old: Entry, recorded: Recorded) -> bool:
-        if not (self._trusts_timestamps or not found.is_regular) or not self._is_as_recorded(found, old, recorded.read_ns):
-            return False
-        if EncodedCap(old.encoded).is_literal_file:
-            return True
-        writer = self._context.writer
-        return writer.holds(old.encoded) if recorded.is_current else writer.holds_all(old.encoded)
+    def _add_file(
+        self,
+        pending: PendingDirectory,
+        found: SourceEntry,
+        old: Entry | None,
+        reuse: DirectoryReuse | None,
+        provisional: ProvisionalEntries,
+    ) -> None:
+        if self._is_own(pending.path, found):
+            if is_configuration_name(found.name):
+                # No inode tells of it, so that another choice of the user would not be seen.
+                pending.discard_signature()
+            if old is not None:
+                self._forget(pending.path, old)
+        elif old is not None and reuse is not None and reuse.is_unchanged(found, old):
+            self._add(pending, old, Change.UNCHANGED)
+        else:
+            self._store(pending, found, old, provisional)
+
+    def _add_unchanged(self, pending: PendingDirectory, entries: list[Entry]) -> None:
+        size = sum([entry.size for entry in entries])
+        self._ledger.finish_unchanged(pending.path, entries, size)
+        self._assembler.add_files(pending, entries, size)
 
     def _add(self, pending: PendingDirectory, entry: Entry, change: Change) -> None:
         self._ledger.finish_file(change, pending.path, entry.name, entry.size)
@@ -378,10 +398,3 @@ def _with_extent(metadata: Metadata, selection: DirectorySelection) -> Metadata:
     if (metadata.partial, metadata.mounted) == (is_partial, is_mounted):
         return metadata
     return msgspec.structs.replace(metadata, partial=is_partial, mounted=is_mounted)
-
-
-def _below(old: Entry | None, recorded: Recorded | None) -> Recorded | None:
-    """Return how a subdirectory was stored, by the entry in the directory above."""
-    if old is None or recorded is None or not old.is_directory:
-        return None
-    return Recorded(old.encoded, recorded.read_ns, recorded.is_current)

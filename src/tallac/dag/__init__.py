@@ -1,6 +1,6 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
-from tallac.dag.encoded import EncodedCap, decode_cap, encode_cap, encode_file_cap, encode_literal_file
+from tallac.dag.encoded import HASHED_SIZE_MIN, EncodedCap, decode_cap, encode_cap, encode_file_cap, encode_literal_file
 from tallac.dag.entry import Entry, EntryList, is_held, mark_of, require_not_held
 from tallac.dag.metadata import (
     FileType,
@@ -26,10 +26,11 @@ from tallac.dag.snapshot_name import (
     snapshot_name,
     snapshots_by_time,
 )
-from tallac.dag.table import decode_table, encode_entry, encode_table, table_of_encoded
+from tallac.dag.table import decode_table, encode_entries, encode_entry, encode_table, table_of_encoded
 
 __all__ = [
     "ARCHIVES",
+    "HASHED_SIZE_MIN",
     "LATEST",
     "LEADS_BACK",
     "Ancestors",
@@ -46,6 +47,7 @@ __all__ = [
     "decode_table",
     "display_path",
     "encode_cap",
+    "encode_entries",
     "encode_entry",
     "encode_file_cap",
     "encode_literal_file",

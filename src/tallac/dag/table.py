@@ -20,9 +20,15 @@ _decoder = msgspec.msgpack.Decoder(list[Entry])
 encode_entry = _encoder.encode
 
 
-def table_of_encoded(encoded: Sequence[bytes]) -> bytes:
-    """Join encoded entries, which come sorted by name, to a table."""
-    count = len(encoded)
+def encode_entries(entries: Sequence[Entry]) -> bytes:
+    """Encode entries one behind the other, as `table_of_encoded` takes them."""
+    count = len(entries)
+    head_size = 1 if count < 16 else 3 if count < 1 << 16 else 5
+    return _encoder.encode(entries)[head_size:]
+
+
+def table_of_encoded(encoded: Iterable[bytes], count: int) -> bytes:
+    """Join so many encoded entries, which come sorted by name, to a table."""
     if count < 16:
         head = bytes((0x90 | count,))
     elif count < 1 << 16:

@@ -28,6 +28,10 @@ class DirectoryBuilder(Protocol):
         """Append an entry. Names must come in strictly ascending byte order."""
         ...
 
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Append several entries, which takes less than one by one; see `add`."""
+        ...
+
     def finish(self) -> DirectoryReadCap:
         """Store what is left and return the directory's cap."""
         ...
@@ -145,6 +149,14 @@ class Holdings(Protocol):
     @property
     def epoch(self) -> int:
         """A number that grows when a prune may delete something: objects in records of another epoch must be looked up."""
+        ...
+
+    @property
+    def keeps_below(self) -> bool:
+        """Whether what hangs from a directory goes only with it, with a change of the epoch, or as one of the known losses.
+
+        Then what a directory of the present epoch refers to is there if the directory is; else files are looked up one by one.
+        """
         ...
 
     def holds(self, encoded: bytes) -> bool:

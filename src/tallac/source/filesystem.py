@@ -61,6 +61,7 @@ class Mounts:
     Attributes:
         kinds: By device, the file system's kind as the kernel names it.
         names: By folder, the names in it that something is mounted on, and what.
+        unusual: The devices of which one of the questions below is answered with yes.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Mounts:
         self._moving = frozenset(device for device, kind in self.kinds.items() if _base(kind) in _MOVING_NUMBERS)
         self._far = self._moving | {device for device, kind in self.kinds.items() if kind in _FAR_CLOCKS}
         self._nfs = frozenset(device for device, kind in self.kinds.items() if kind in ("nfs", "nfs4"))
+        self.unusual = self._far | self._nfs
 
     @staticmethod
     def read() -> Mounts:

@@ -97,6 +97,7 @@ class OwnFiles:
             for way in _links_on_the_way(place.path):
                 self._ways.setdefault(way, place)
         self.file_inodes = tuple(sorted(files))
+        self._inodes = frozenset(identity.inode for identity in self._by_identity)
 
     def seen_at(self, place: Callable[[bytes], bytes]) -> OwnFiles:
         """Return the same, which also knows these places where a path is really read, as in a snapshot of a file system."""
@@ -114,6 +115,10 @@ class OwnFiles:
         if self.recognises and found.is_regular and is_configuration_name(found.name):
             return OwnPlace(b"", OwnKind.CONFIGURATION) if _holds_configuration(directory, found.name, filesystem) else None
         return None
+
+    def may_be_own(self, found: SourceEntry) -> bool:
+        """Whether a file has a number or a name of something that is Tallac's own, so that `find` has to tell."""
+        return found.inode in self._inodes or is_configuration_name(found.name)
 
     def find_way(self, found: SourceEntry) -> OwnPlace | None:
         """Return the place that a symbolic link leads to, where the configuration's own path goes through it."""

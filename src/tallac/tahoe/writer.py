@@ -34,6 +34,9 @@ class TahoeDirectoryBuilder:
     def add(self, entry: Entry) -> None:
         self._entries.append(entry)
 
+    def extend(self, entries: Sequence[Entry]) -> None:
+        self._entries += entries
+
     def finish(self) -> DirectoryReadCap:
         return self._writer.store_directory(self._entries, self._recorded, self._other)
 
@@ -69,6 +72,10 @@ class TahoeWriter:
     @property
     def epoch(self) -> int:
         return 0
+
+    @property
+    def keeps_below(self) -> bool:
+        return False
 
     @property
     def bytes_stored(self) -> int:

@@ -48,6 +48,10 @@ class MemoryDirectoryBuilder:
             raise AssertionError(f"{entry.name!r} does not come after {self._entries[-1].name!r}")
         self._entries.append(entry)
 
+    def extend(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.add(entry)
+
     def finish(self) -> DirectoryReadCap:
         table = encode_table(self._entries)
         digest = hashlib.sha256(b"directory:" + table).digest()
@@ -79,6 +83,10 @@ class MemoryCapWriter:
     @property
     def epoch(self) -> int:
         return self._grid.epoch
+
+    @property
+    def keeps_below(self) -> bool:
+        return self._grid.keeps_below
 
     @property
     def bytes_stored(self) -> int:
@@ -151,7 +159,7 @@ class MemoryCapWriter:
 
     def holds(self, encoded: bytes) -> bool:
         self._grid.events.append("holds")
-        return self._grid.has(encoded)
+        return encoded not in self._grid.unheld and self._grid.has(encoded)
 
     def holds_all(self, encoded: bytes) -> bool:
         return self._grid.has(encoded)
@@ -191,7 +199,8 @@ class MemoryGrid:
         joined: The chunks of large files, by encoded cap.
         puts_left: The number of files or chunks until the grid is full.
         fences: The number of commits that will fail.
-        has_losses, epoch: The values that the writer reports.
+        has_losses, epoch, keeps_below: The values that the writer reports.
+        unheld: Encoded caps of what can be read, and is not held according to the writer.
         before_swap: Called between the read and the swap of an edit, to stage a race.
     """
 
@@ -208,6 +217,8 @@ class MemoryGrid:
         self.fences = 0
         self.has_losses = False
         self.epoch = 0
+        self.keeps_below = True
+        self.unheld: set[bytes] = set()
         self.before_swap: Callable[[], None] | None = None
 
     @property

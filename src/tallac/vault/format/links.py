@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import IntEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from tallac.caps import (
@@ -26,7 +27,7 @@ from tallac.caps import (
     VerifyCap,
     storage_index_of,
 )
-from tallac.dag import EncodedCap, Entry, decode_cap
+from tallac.dag import HASHED_SIZE_MIN, EncodedCap, Entry, decode_cap
 from tallac.errors import AuthorityError, MalformedObjectError
 from tallac.vault.format.objects import HASH_SIZE, Kind
 
@@ -37,6 +38,10 @@ _INDEX_SIZE = 16
 _FINGERPRINT_SIZE = 32
 _FILLING = 0xFF
 _CHUNK_LINK_SIZE = 1 + HASH_SIZE
+_ENCODED_OF = attrgetter("encoded")
+_HASH_START = HASHED_SIZE_MIN - 2 * HASH_SIZE
+_HASH_END = _HASH_START + HASH_SIZE
+_SHORT_FILE_MAX = HASHED_SIZE_MIN + 2
 _NODE_LINK_SIZE = 1 + _INDEX_SIZE + HASH_SIZE
 _SLOT_LINK_SIZE = 1 + _INDEX_SIZE + _FINGERPRINT_SIZE
 
@@ -93,7 +98,15 @@ def links_of_encoded(encoded: bytes) -> bytes:
 
 def links_of_entries(entries: Iterable[Entry]) -> bytes:
     """Encode the links of a directory table."""
-    return b"".join([links_of_encoded(entry.encoded) for entry in entries])
+    # Nearly all are files whose size takes two bytes at most, so that they are one chunk.
+    return b"".join(
+        [
+            b"\0" + encoded[_HASH_START:_HASH_END]
+            if encoded[:1] == b"C" and len(encoded) <= _SHORT_FILE_MAX
+            else links_of_encoded(encoded)
+            for encoded in map(_ENCODED_OF, entries)
+        ]
+    )
 
 
 def decode_links(links: bytes) -> Iterator[Link]:

@@ -5,21 +5,24 @@ docs/format.md, "Directories". A table is a level byte 0 and the canonical bytes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from operator import attrgetter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from operator import attrgetter, ge
 from typing import Protocol, cast
 
 from tallac.caps import DirectoryReadCap, ImmutableDirectory, LiteralDirectory
 from tallac.crypto.hashing import keyed
-from tallac.dag import Entry, decode_table, encode_entry, table_of_encoded
+from tallac.dag import Entry, decode_table, encode_entries, encode_entry, table_of_encoded
 from tallac.errors import MalformedObjectError, StoreError
-from tallac.vault.format.links import links_of_encoded
+from tallac.vault.format.links import links_of_encoded, links_of_entries
 from tallac.vault.format.nodes import NODE_SIZE_MAX, NodeRef, TreeBuilder
 from tallac.vault.format.objects import Kind, Stored
 
 TABLE_SIZE_MIN = 1 << 15
 TABLE_SIZE_MAX = 1 << 19
 CUT_MASK = 0x1FF
+BLOCK_COUNT = 64
+"""So many entries are encoded at a time, as long as the table is too short to end with any of them."""
 LEVEL_TABLE = b"\0"
 _WRITE_OF = attrgetter("write")
 
@@ -33,6 +36,7 @@ class TableDirectoryBuilder:
         self._store = store
         self._tree: TreeBuilder | None = None
         self._encoded: list[bytes] = []
+        self._count = 0
         self._links: list[bytes] = []
         self._size = 0
         self._first = b""
@@ -49,11 +53,33 @@ class TableDirectoryBuilder:
         encoded = encode_entry(entry)
         if len(encoded) > NODE_SIZE_MAX // 2:
             raise StoreError(f"the metadata of {name!r} is larger than a directory can hold")
-        self._encoded.append(encoded)
-        self._links.append(links_of_encoded(entry.encoded))
-        self._size += len(encoded)
+        self._append(encoded, 1, links_of_encoded(entry.encoded))
         if self._size >= TABLE_SIZE_MIN and (self._size >= TABLE_SIZE_MAX or self._is_cut(name)):
             self._close()
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """See `tallac.interfaces.DirectoryBuilder`."""
+        for start in range(0, len(entries), BLOCK_COUNT):
+            block = entries[start : start + BLOCK_COUNT]
+            encoded = encode_entries(block)
+            if self._size + len(encoded) >= TABLE_SIZE_MIN:
+                # The table may end with one of them.
+                for entry in block:
+                    self.add(entry)
+                continue
+            names = [entry.name for entry in block]
+            if any(map(ge, chain((self._last,), names), names)):
+                raise ValueError(f"one of the entries from {names[0]!r} to {names[-1]!r} does not come after the one before it")
+            if not self._encoded:
+                self._first = names[0]
+            self._last = names[-1]
+            self._append(encoded, len(block), links_of_entries(block))
+
+    def _append(self, encoded: bytes, count: int, links: bytes) -> None:
+        self._encoded.append(encoded)
+        self._count += count
+        self._links.append(links)
+        self._size += len(encoded)
 
     def finish(self) -> DirectoryReadCap:
         """See `tallac.interfaces.DirectoryBuilder`."""
@@ -69,12 +95,12 @@ class TableDirectoryBuilder:
         return int.from_bytes(keyed(self._cut_key, name, 2), "big") & CUT_MASK == 0
 
     def _close(self) -> None:
-        content = LEVEL_TABLE + table_of_encoded(self._encoded)
+        content = LEVEL_TABLE + table_of_encoded(self._encoded, self._count)
         stored = self._store(Kind.DIRECTORY, content, b"".join(self._links))
         if self._tree is None:
             self._tree = TreeBuilder(Kind.DIRECTORY, self._store)
         self._tree.add(NodeRef(self._first, stored.key + stored.hash, len(content)))
-        self._encoded, self._links, self._size = [], [], 0
+        self._encoded, self._links, self._count, self._size = [], [], 0, 0
 
 
 class NodeReader(Protocol):

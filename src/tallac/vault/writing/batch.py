@@ -167,6 +167,7 @@ class VaultWriter:
         # What a prune has taken is no loss.
         self.has_losses = any(not index.pending.is_deleted(pack) for pack in index.absent_packs)
         self.epoch = index.pending.number
+        self.keeps_below = True
 
     @property
     def small_size_max(self) -> int:

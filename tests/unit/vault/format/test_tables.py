@@ -1,3 +1,4 @@
+import random
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -102,3 +103,48 @@ def test_a_directory_does_not_depend_on_how_it_was_built(vault: Vault) -> None:
     assert stored(vault, listed)[0] == stored(vault, listed)[0]
     assert stored(vault, listed[:-1])[0] != stored(vault, listed)[0]
     assert all(one.name < other.name for one, other in pairwise(listed))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_several_entries_at_once_are_those_one_by_one(seed: int) -> None:
+    """However entries come, the objects are the same, with the same links: short tables, long ones, and large entries between."""
+    chance = random.Random(seed)
+    caps = [b"C" + noise(number, 48 + chance.randrange(1, 4)).replace(b"\0", b"\1") for number in range(40)]
+    caps += [b"D" + noise(50, 48) + b"\1", b"Lx", b"M" + b"", b"L" + bytes(55)]
+    listed = [
+        Entry(b"%05d" % number, chance.choice(caps), Metadata(target=bytes(40_000) if chance.random() < 0.01 else None))
+        for number in range(chance.choice([1, 15, 16, 150, 170, 1_000]))
+    ]
+    assert objects_of(listed, [1] * len(listed)) == objects_of(listed, [chance.choice([1, 5, 63, 64, 65, 300]) for _ in listed])
+
+
+def objects_of(listed: list[Entry], groups: list[int]) -> list[tuple[bytes, bytes]]:
+    """Build a directory of groups of entries, single ones with `add`; give the contents and links of its objects."""
+    made: list[tuple[bytes, bytes]] = []
+
+    def store(_kind: Kind, content: bytes, links: bytes) -> Stored:
+        made.append((content, links))
+        return Stored(noise(len(made), 16), noise(-len(made), 32))
+
+    builder = TableDirectoryBuilder(CUT_KEY, store)
+    start = 0
+    for count in groups:
+        group = listed[start : start + count]
+        start += count
+        if count == 1 and group:
+            builder.add(group[0])
+        else:
+            builder.extend(group)
+    builder.finish()
+    return made
+
+
+@pytest.mark.parametrize("names", [[b"a", b"a"], [b"b", b"a"], [b""], [b"a", b"c", b"b"]])
+def test_several_names_come_in_order(names: list[bytes]) -> None:
+    """The same holds of names that come together, and of the last one before them."""
+    builder = TableDirectoryBuilder(CUT_KEY, lambda *_: pytest.fail("nothing is to be stored"))
+    with pytest.raises(ValueError, match="come after"):
+        builder.extend([Entry(name, b"L") for name in names])
+    builder.extend([Entry(b"m", b"L")])
+    with pytest.raises(ValueError, match="come after"):
+        builder.extend([Entry(b"m", b"L"), Entry(b"n", b"L")])
