@@ -18,11 +18,20 @@ from tallac.sourcedb import DirectoryRow, SourceRecord
 
 
 class FileQueue(Protocol):
-    """Where a walk hands over the files that have to be read; see `Files`."""
+    """Where a walk hands over the files that have to be read; see `Files`.
+
+    Attributes:
+        small_size_max: The size in bytes up to which a file is a small one.
+    """
+
+    @property
+    def small_size_max(self) -> int: ...
 
     def read(
         self, pending: PendingDirectory, found: SourceEntry, recorded: Entry | None, stored: Sequence[StoredBefore]
     ) -> None: ...
+
+    def read_new(self, pending: PendingDirectory, found: Sequence[SourceEntry]) -> None: ...
 
     def drain(self) -> None: ...
 

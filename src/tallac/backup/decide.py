@@ -73,34 +73,26 @@ class Comparison(msgspec.Struct, frozen=True):
             stamp_ns = found.ctime_ns
         return is_recorded_safely(stamp_ns, read_ns - FAR_CLOCK_NS if is_far else read_ns)
 
-    def plain_files(self, read_ns: int, may_be_own: Callable[[SourceEntry], bool]) -> Callable[[SourceEntry, Entry], bool]:
-        """Return what tells in little time that a regular file is as it was recorded.
+    def plain_files(self, read_ns: int, may_be_own: Callable[[SourceEntry], bool]) -> Callable[[SourceEntry], bool]:
+        """Return what recognises in little time a regular file of which nothing special is to be asked.
 
-        It says so only where `is_as_recorded` and `is_safe` say so of any time from `read_ns` on, and where nothing else is to be
-        asked: the file system keeps inode numbers, has this machine's clock and no names of deleted files, the last change is long
-        past, the entry is of the common form, and the file may not be Tallac's own.
+        The file system keeps inode numbers, has this machine's clock and no names of deleted files; the last change is long past,
+        so that `is_safe` says so of any time from `read_ns` on; the file may not be Tallac's own, and has one name.
         """
         if self.fields != frozenset(UNCHANGED_BY):
-            return _never
+            return lambda _: False
         unusual, changed_before_ns = self.mounts.unusual, read_ns - COARSE_GRANULARITY_NS
 
-        def is_unchanged(found: SourceEntry, recorded: Entry) -> bool:
-            metadata = recorded.metadata
+        def is_plain(found: SourceEntry) -> bool:
             return (
                 0 < found.ctime_ns < changed_before_ns
-                and metadata.ctime == divmod(found.ctime_ns, 1_000_000_000)
-                and metadata.mtime == divmod(found.mtime_ns, 1_000_000_000)
-                and metadata.inode == found.inode
-                and metadata.mode == found.mode
                 and S_ISREG(found.mode)
-                and recorded.encoded[:1] in _FILE_FORMS
-                and recorded.size == found.size
-                and not metadata.changed
+                and found.links == 1
                 and found.device not in unusual
                 and not may_be_own(found)
             )
 
-        return is_unchanged
+        return is_plain
 
     def is_as_recorded(self, found: SourceEntry, recorded: Entry, read_ns: int) -> bool:
         """Whether a file, special file or directory is what was recorded of it when its directory was read at a certain time."""
@@ -136,8 +128,18 @@ def _has_same_fields(found: SourceEntry, metadata: Metadata, fields: Collection[
     )
 
 
-def _never(_found: SourceEntry, _recorded: Entry) -> bool:
-    return False
+def is_same_plain_file(found: SourceEntry, recorded: Entry) -> bool:
+    """Whether a plain file has all stat fields that were recorded, to the nanosecond; see `is_same_file`."""
+    metadata = recorded.metadata
+    return (
+        metadata.ctime == divmod(found.ctime_ns, 1_000_000_000)
+        and metadata.mtime == divmod(found.mtime_ns, 1_000_000_000)
+        and metadata.inode == found.inode
+        and metadata.mode == found.mode
+        and recorded.encoded[:1] in _FILE_FORMS
+        and recorded.size == found.size
+        and not metadata.changed
+    )
 
 
 class Subdirectories:

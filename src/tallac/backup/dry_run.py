@@ -18,7 +18,7 @@ from tallac.backup.summary import Change, Counts, Ledger, Observer
 from tallac.backup.target import find_target
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile
-from tallac.dag import Entry, decode_cap, encode_cap, encode_entries, encode_entry
+from tallac.dag import EncodedEntries, Entry, decode_cap, encode_cap, encode_entries, encode_entry
 from tallac.errors import DamageError, MissingObjectError
 from tallac.interfaces import BinaryReader, CapReader, Clock, Directory, FileReader, WorkerRecipe
 from tallac.source import REAL, DirectoryStack, FileSystem, SourceEntry, metadata_of
@@ -163,6 +163,8 @@ class _KeptRecord(SourceRecord):
 class _Unread:
     """Takes the files that would be read, and gives each an entry unlike any that was stored."""
 
+    small_size_max = 0
+
     def __init__(self, assembler: DirectoryAssembler, ledger: Ledger) -> None:
         self._assembler = assembler
         self._ledger = ledger
@@ -173,6 +175,10 @@ class _Unread:
         self._ledger.progress.bytes_read += found.size
         made_up = ImmutableFile(bytes(16), bytes(32), 1, 1, found.size)
         self._assembler.add(pending, Entry(found.name, encode_cap(made_up), metadata_of(found)))
+
+    def read_new(self, pending: PendingDirectory, found: Sequence[SourceEntry]) -> None:
+        for each in found:
+            self.read(pending, each, None, ())
 
     def drain(self) -> None:
         """Do nothing: nothing waits."""
@@ -203,6 +209,9 @@ class _Builder:
 
     def extend(self, entries: Sequence[Entry]) -> None:
         self._hasher.update(encode_entries(entries))
+
+    def extend_encoded(self, entries: EncodedEntries) -> None:
+        self.extend(entries.decode())
 
     def finish(self) -> DirectoryReadCap:
         cap = None if self._recorded is None else decode_cap(self._recorded)

@@ -96,7 +96,7 @@ class FileStorer:
                     self._store(read)
                     read, size = [], 0
         self._store(read)
-        return [PartResult(encode_table(each.entries), each.problems, each.unread) for each in outcomes]
+        return [_result(each) for each in outcomes]
 
     def store_chunks(self, job: ChunksJob) -> tuple[list[bytes], Problem | None]:
         """Store chunks of a large file and give their tokens, or what was wrong with the file."""
@@ -264,6 +264,12 @@ def _read(descriptor: int, size: int, offset: int = 0, *, enough: int | None = N
     while len(content) < enough and (more := os.pread(descriptor, size - len(content), offset + len(content))):
         content += more
     return content
+
+
+def _result(outcome: _Outcome) -> PartResult:
+    entries, problems, unread = outcome
+    is_plain = not problems and not any(entry.metadata.changed for entry in entries)
+    return PartResult(encode_table(entries), problems, unread, [entry.encoded for entry in entries] if is_plain else None)
 
 
 def problem_of(name: bytes, error: OSError) -> Problem:

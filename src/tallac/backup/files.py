@@ -15,8 +15,8 @@ from tallac.backup.large_files import LargeFile, LargeFiles
 from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part, PartResult, Problem
 from tallac.backup.pending_directory import DirectoryAssembler, EntryRun, PendingDirectory
 from tallac.backup.recorded import StoredBefore
-from tallac.backup.summary import Ledger, compare
-from tallac.dag import Entry, encode_table, join_path
+from tallac.backup.summary import Change, Ledger, compare
+from tallac.dag import EncodedEntries, Entry, encode_table, join_path
 from tallac.interfaces import ChunkedFileWriter
 from tallac.source import FileSystem, SourceEntry
 from tallac.sourcedb import ProvisionalRows, SourceRecord
@@ -120,7 +120,7 @@ class Files:
         self._record = record
         self._ledger = ledger
         self._start_pool = start_pool
-        self._small_size_max = writer.small_size_max
+        self.small_size_max = writer.small_size_max
         self._inline = InlineExecutor(storer)
         self._executor: Executor = self._inline
         self._is_inline = True
@@ -156,7 +156,7 @@ class Files:
                 linked = self._linked[key] = _Linked(found.links - 1)
         self._count_total += 1
         self._size_total += found.size
-        if found.size > self._small_size_max:
+        if found.size > self.small_size_max:
             part = self._begin_part(pending, found.name, recorded)
             if linked is not None:
                 part.linked[found.name] = linked
@@ -165,20 +165,38 @@ class Files:
             self._ledger.progress.path = join_path(pending.path, found.name)
             self._large.read(file, self._choose_executor())
             return
-        last = self._parts[-1] if self._parts else None
-        if last is not None and last.pending is pending and pending.runs[-1] is last.run:
-            last.names.append(found.name)
-            if recorded is not None:
-                last.recorded[found.name] = recorded
-        else:
-            last = self._begin_part(pending, found.name, recorded)
-            self._parts.append(last)
+        part = self._present_part(pending)
+        part.names.append(found.name)
+        if recorded is not None:
+            part.recorded[found.name] = recorded
         if linked is not None:
-            last.linked[found.name] = linked
+            part.linked[found.name] = linked
         self._count += 1
         self._size += found.size
         if self._count >= self._batch_files_max or self._size >= BATCH_SIZE_MAX:
             self._flush()
+
+    def read_new(self, pending: PendingDirectory, found: Sequence[SourceEntry]) -> None:
+        """Queue neighbouring small files with one name each, of which nothing is recorded; see `read`."""
+        part: _Part | None = None
+        for each in found:
+            part = part or self._present_part(pending)
+            part.names.append(each.name)
+            self._count += 1
+            self._size += each.size
+            self._count_total += 1
+            self._size_total += each.size
+            if self._count >= self._batch_files_max or self._size >= BATCH_SIZE_MAX:
+                self._flush()
+                part = None
+
+    def _present_part(self, pending: PendingDirectory) -> _Part:
+        """Return the part that the next file of a directory belongs to."""
+        last = self._parts[-1] if self._parts else None
+        if last is None or last.pending is not pending or pending.runs[-1] is not last.run:
+            last = _Part(pending, self._assembler.reserve(pending), [], {}, {})
+            self._parts.append(last)
+        return last
 
     def drain(self) -> None:
         """Wait until all files that were handed over are read."""
@@ -235,8 +253,13 @@ class Files:
         self._take_part(part, result)
 
     def _take_part(self, part: _Part, result: PartResult) -> None:
+        if result.caps is not None and not part.recorded and not part.linked:
+            self._take_new(part, EncodedEntries(part.names, result.caps, result.table))
+            self._miss_attributes(part, result)
+            self._ledger.tick()
+            return
         entries = _decode(result.table)
-        self._keep(part.pending, entries, result.table)
+        self._keep(part.pending, [entry.name for entry in entries], result.table)
         for problem in result.problems:
             if problem.error_number is None:
                 entries.extend(self._read_grown(part, problem.name))
@@ -244,20 +267,30 @@ class Files:
                 self._leave_out(part.pending, problem)
         if result.problems:
             entries.sort(key=lambda entry: entry.name)
-        for problem in result.unread_attributes:
-            self._ledger.miss_attributes(join_path(part.pending.path, problem.name), problem.reason)
+        self._miss_attributes(part, result)
         self._count_entries(part, entries)
         self._assembler.resolve(part.pending, part.run, entries)
         self._settle_linked(part, entries)
         self._ledger.tick()
 
-    def _keep(self, pending: PendingDirectory, entries: list[Entry], table: bytes) -> None:
-        if entries:
-            rows = ProvisionalRows(pending.read_ns, table)
-            self._record.keep_provisional(pending.path, entries[0].name, entries[-1].name, rows)
+    def _take_new(self, part: _Part, entries: EncodedEntries) -> None:
+        """Take files that are there for the first time, and of which nothing is to be said."""
+        size = entries.size
+        self._keep(part.pending, entries.names, entries.table)
+        self._ledger.finish_files(Change.NEW, part.pending.path, entries.names, size)
+        self._ledger.progress.bytes_read += size
+        self._assembler.resolve_encoded(part.pending, part.run, entries, size)
+
+    def _miss_attributes(self, part: _Part, result: PartResult) -> None:
+        for problem in result.unread_attributes:
+            self._ledger.miss_attributes(join_path(part.pending.path, problem.name), problem.reason)
+
+    def _keep(self, pending: PendingDirectory, names: list[bytes], table: bytes) -> None:
+        if names:
+            self._record.keep_provisional(pending.path, names[0], names[-1], ProvisionalRows(pending.read_ns, table))
 
     def _keep_beginning(self, pending: PendingDirectory, entry: Entry) -> None:
-        self._keep(pending, [entry], encode_table([entry]))
+        self._keep(pending, [entry.name], encode_table([entry]))
         # The next one comes after much more has been read.
         self._record.flush()
 
@@ -270,8 +303,7 @@ class Files:
         self._ledger.progress.bytes_begun -= file.bytes_read
         for problem in results[0].problems:
             self._leave_out(part.pending, problem)
-        for problem in results[0].unread_attributes:
-            self._ledger.miss_attributes(join_path(part.pending.path, problem.name), problem.reason)
+        self._miss_attributes(part, results[0])
         return _decode(results[0].table)
 
     def _leave_out(self, pending: PendingDirectory, problem: Problem) -> None:
@@ -292,7 +324,7 @@ class Files:
                 part.pending.discard_signature()
                 path = join_path(directory, entry.name)
                 self._ledger.observer.notice(path, "it changed while it was read; stored as read")
-            if is_read and size <= self._small_size_max:
+            if is_read and size <= self.small_size_max:
                 self._ledger.progress.bytes_read += size
 
     def _add_bytes_read(self, size: int) -> None:

@@ -67,11 +67,13 @@ class PartResult(NamedTuple):
         table: The entries of what was stored, in order, encoded as a directory's table.
         problems: What was not stored.
         unread_attributes: What was stored without some of its attributes, and why.
+        caps: The entries' encoded caps, where all files of the part were stored and none changed while it was read; else None.
     """
 
     table: bytes
     problems: list[Problem]
     unread_attributes: list[Problem]
+    caps: list[bytes] | None = None
 
 
 class BatchResult(NamedTuple):

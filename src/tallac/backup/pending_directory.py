@@ -15,7 +15,7 @@ import msgspec
 
 from tallac.backup.decide import Subdirectories
 from tallac.backup.summary import Change, Ledger
-from tallac.dag import Components, Entry, Metadata, encode_cap
+from tallac.dag import Components, EncodedEntries, Entry, Metadata, encode_cap
 from tallac.interfaces import DirectoryBuilder, DirectoryWriter
 from tallac.sourcedb import DirectoryRow, SourceRecord
 
@@ -24,12 +24,17 @@ MISSING_COUNT_MAX = 1000
 
 
 class EntryRun:
-    """Some neighbouring entries of a directory; None while they are still to come."""
+    """Some neighbouring entries of a directory; None while they are still to come.
 
-    __slots__ = ("entries",)
+    Attributes:
+        count: How many there are, once they have come.
+    """
+
+    __slots__ = ("count", "entries")
 
     def __init__(self, entries: list[Entry] | None = None) -> None:
-        self.entries = entries
+        self.entries: list[Entry] | EncodedEntries | None = entries
+        self.count = 0 if entries is None else len(entries)
 
 
 class EntrySlot(msgspec.Struct):
@@ -125,11 +130,7 @@ class DirectoryAssembler:
         if not pending.runs:
             self._builder(pending).extend(entries)
             return
-        self.queued += len(entries)
-        if (waiting := pending.runs[-1].entries) is not None:
-            waiting.extend(entries)
-        else:
-            pending.runs.append(EntryRun(entries))
+        self._queue(pending, entries)
 
     def add_directory(self, pending: PendingDirectory, entry: Entry, row: DirectoryRow) -> None:
         """Add the entry of a directory that has not changed."""
@@ -149,8 +150,16 @@ class DirectoryAssembler:
     def resolve(self, pending: PendingDirectory, run: EntryRun, entries: list[Entry]) -> None:
         """Fill a place with files. It may finish the directory, and some above it."""
         pending.files += len(entries)
-        pending.size += sum(entry.size for entry in entries)
-        self._fill(run, entries)
+        pending.size += sum([entry.size for entry in entries])
+        self._fill(run, entries, len(entries))
+        self._settle(pending)
+
+    def resolve_encoded(self, pending: PendingDirectory, run: EntryRun, entries: EncodedEntries, size: int) -> None:
+        """Fill a place with files whose entries are encoded already; `size` is the sum of theirs. See `resolve`."""
+        count = len(entries.names)
+        pending.files += count
+        pending.size += size
+        self._fill(run, entries, count)
         self._settle(pending)
 
     def put(self, pending: PendingDirectory, slot: EntrySlot) -> None:
@@ -170,15 +179,21 @@ class DirectoryAssembler:
         if not runs:
             self._builder(pending).add(entry)
             return
-        self.queued += 1
-        if (entries := runs[-1].entries) is not None:
-            entries.append(entry)
-        else:
-            runs.append(EntryRun([entry]))
+        self._queue(pending, [entry])
 
-    def _fill(self, run: EntryRun, entries: list[Entry]) -> None:
-        run.entries = entries
+    def _queue(self, pending: PendingDirectory, entries: list[Entry]) -> None:
+        """Put entries that are known behind others that are still to come."""
         self.queued += len(entries)
+        last = pending.runs[-1]
+        if isinstance(last.entries, list):
+            last.entries.extend(entries)
+            last.count += len(entries)
+        else:
+            pending.runs.append(EntryRun(entries))
+
+    def _fill(self, run: EntryRun, entries: list[Entry] | EncodedEntries, count: int) -> None:
+        run.entries, run.count = entries, count
+        self.queued += count
 
     def _settle(self, pending: PendingDirectory) -> None:
         """Build what is known of a directory; where that finishes it, go on with the one above. Trees are deep: no recursion."""
@@ -197,9 +212,11 @@ class DirectoryAssembler:
     def _build(self, pending: PendingDirectory) -> None:
         runs = pending.runs
         while runs and (entries := runs[0].entries) is not None:
-            runs.popleft()
-            self.queued -= len(entries)
-            self._builder(pending).extend(entries)
+            self.queued -= runs.popleft().count
+            if isinstance(entries, EncodedEntries):
+                self._builder(pending).extend_encoded(entries)
+            else:
+                self._builder(pending).extend(entries)
 
     def _builder(self, pending: PendingDirectory) -> DirectoryBuilder:
         if pending.builder is None:
@@ -229,7 +246,7 @@ class DirectoryAssembler:
         slot.parent.size += pending.size
         slot.parent.excluded += pending.excluded
         slot.parent.below.add(slot.name, encoded)
-        self._fill(slot.run, [Entry(slot.name, encoded, with_missing(slot.metadata, pending.missing))])
+        self._fill(slot.run, [Entry(slot.name, encoded, with_missing(slot.metadata, pending.missing))], 1)
 
 
 def with_missing(metadata: Metadata, missing: Collection[bytes]) -> Metadata:

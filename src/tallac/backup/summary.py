@@ -231,15 +231,14 @@ class Ledger(msgspec.Struct):
         self.progress.bytes_done += size
         self.name_file(change, directory, name)
 
-    def finish_unchanged(self, directory: bytes, entries: Sequence[Entry], size: int) -> None:
-        """Count files that have not changed; `size` is the sum of theirs."""
-        count = len(entries)
-        self.files.add(Change.UNCHANGED, count)
-        self.progress.files_done += count
+    def finish_files(self, change: Change, directory: bytes, names: Sequence[bytes], size: int) -> None:
+        """Count several files of one directory; `size` is the sum of theirs."""
+        self.files.add(change, len(names))
+        self.progress.files_done += len(names)
         self.progress.bytes_done += size
         if self.observer.file is not None:
-            for entry in entries:
-                self.name_file(Change.UNCHANGED, directory, entry.name)
+            for name in names:
+                self.name_file(change, directory, name)
 
     def name_file(self, change: Change, directory: bytes, name: bytes) -> None:
         """Report one file, if an observer wants each of them."""

@@ -13,6 +13,7 @@ from tallac.backup.context import Before, Visit, Visited, VisitRequest, WalkCont
 from tallac.backup.decide import Subdirectories
 from tallac.backup.files import QUEUED_MAX
 from tallac.backup.left_out import OwnLeftOut
+from tallac.backup.neighbours import Neighbours
 from tallac.backup.pending_directory import EntrySlot, PendingDirectory, with_missing
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.removed import RemovedCounter
@@ -36,9 +37,6 @@ from tallac.source import (
 )
 from tallac.sourcedb import DirectoryRow
 
-UNCHANGED_MAX = 1000
-"""So many neighbouring files that have not changed are added to their directory at once."""
-
 _EMPTY_FILE = encode_cap(LiteralFile(b""))
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 
@@ -58,7 +56,7 @@ class Walk:
         self._record = context.record
         self._trusts_timestamps = context.trusts_timestamps
         self._comparison = context.comparison
-        self._reuse = Reuse(context.writer, context.comparison, context.own, trusts_timestamps=context.trusts_timestamps)
+        self._reuse = Reuse(context.writer, context.comparison, trusts_timestamps=context.trusts_timestamps)
         self._is_as_recorded = context.comparison.is_as_recorded
         self._removed = RemovedCounter(context.grid, context.record, context.ledger)
         self._own = OwnLeftOut(context.own, context.filesystem, context.ledger.observer)
@@ -194,17 +192,11 @@ class Walk:
             on_damage=lambda error: self._ledger.observer.notice(pending.path, f"it is read again: {error}"),
         )
         provisional = ProvisionalEntries(self._record, pending.path)
-        reuse = None if recorded is None else self._reuse.in_directory(recorded, pending.read_ns)
-        unchanged: list[Entry] = []
+        reuse = self._reuse.in_directory(recorded)
+        neighbours = Neighbours(self._context, pending, reuse)
         for found in listing.entries(partial(self._exclude, pending)):
             old = old_entries.find(found.name)
-            is_unchanged = old is not None and reuse is not None and reuse.is_surely_unchanged(found, old)
-            if old is not None and is_unchanged:
-                unchanged.append(old)
-            if unchanged and (not is_unchanged or len(unchanged) >= UNCHANGED_MAX):
-                self._add_unchanged(pending, unchanged)
-                unchanged = []
-            if is_unchanged:
+            if neighbours.take(found, old):
                 continue
             if self._comparison.mounts.is_deleted(found.name, found.device):
                 pending.excluded += 1
@@ -222,7 +214,7 @@ class Walk:
                 self._add_file(pending, found, old, reuse, provisional)
             if self._assembler.queued > QUEUED_MAX:
                 self._context.files.drain()
-        self._add_unchanged(pending, unchanged)
+        neighbours.flush()
         old_entries.finish()
         pending.missing.update(self._own.names(pending.path))
         self._assembler.close(pending)
@@ -313,11 +305,6 @@ class Walk:
             self._add(pending, old, Change.UNCHANGED)
         else:
             self._store(pending, found, old, provisional)
-
-    def _add_unchanged(self, pending: PendingDirectory, entries: list[Entry]) -> None:
-        size = sum([entry.size for entry in entries])
-        self._ledger.finish_unchanged(pending.path, entries, size)
-        self._assembler.add_files(pending, entries, size)
 
     def _add(self, pending: PendingDirectory, entry: Entry, change: Change) -> None:
         self._ledger.finish_file(change, pending.path, entry.name, entry.size)

@@ -1,6 +1,14 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
-from tallac.dag.encoded import HASHED_SIZE_MIN, EncodedCap, decode_cap, encode_cap, encode_file_cap, encode_literal_file
+from tallac.dag.encoded import (
+    HASHED_SIZE_MIN,
+    EncodedCap,
+    decode_cap,
+    encode_cap,
+    encode_file_cap,
+    encode_literal_file,
+    size_of_encoded,
+)
 from tallac.dag.entry import Entry, EntryList, is_held, mark_of, require_not_held
 from tallac.dag.metadata import (
     FileType,
@@ -26,7 +34,7 @@ from tallac.dag.snapshot_name import (
     snapshot_name,
     snapshots_by_time,
 )
-from tallac.dag.table import decode_table, encode_entries, encode_entry, encode_table, table_of_encoded
+from tallac.dag.table import EncodedEntries, decode_table, encode_entries, encode_entry, encode_table, table_of_encoded
 
 __all__ = [
     "ARCHIVES",
@@ -36,6 +44,7 @@ __all__ = [
     "Ancestors",
     "Components",
     "EncodedCap",
+    "EncodedEntries",
     "Entry",
     "EntryList",
     "FileType",
@@ -64,6 +73,7 @@ __all__ = [
     "next_snapshot_name",
     "parse_snapshot_name",
     "require_not_held",
+    "size_of_encoded",
     "snapshot_name",
     "snapshots_by_time",
     "table_of_encoded",

@@ -76,6 +76,11 @@ def decode_cap(encoded: bytes) -> Cap:
     return cap
 
 
+def size_of_encoded(encoded: bytes) -> int:
+    """Return `EncodedCap(encoded).size`; it is asked of every file again and again, and nearly all are of form C."""
+    return int.from_bytes(encoded[HASHED_SIZE_MIN:], "big") if encoded[:1] == b"C" else EncodedCap(encoded).size
+
+
 class EncodedCap(bytes):
     """An encoded cap with its parts by name, for whoever wants to know one without decoding the whole.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallac.caps import Cap, DirectoryReadCap, WriteCap, parse_lenient
-from tallac.dag.encoded import HASHED_SIZE_MIN, EncodedCap, decode_cap, encode_cap
+from tallac.dag.encoded import decode_cap, encode_cap, size_of_encoded
 from tallac.dag.metadata import FileType, Metadata
 from tallac.dag.paths import display_path
 from tallac.errors import EntryError, MalformedCapError, MalformedObjectError
@@ -75,9 +75,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     @property
     def size(self) -> int:
         """Content length in bytes; 0 if the cap does not hold it."""
-        encoded = self.encoded
-        # Asked of every file again and again, so that the common form is not looked at twice.
-        return int.from_bytes(encoded[HASHED_SIZE_MIN:], "big") if encoded[:1] == b"C" else EncodedCap(encoded).size
+        return size_of_encoded(self.encoded)
 
     @property
     def is_directory(self) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import ge
+from typing import NamedTuple
 
 import msgspec
 
+from tallac.dag.encoded import size_of_encoded
 from tallac.dag.entry import Entry
 from tallac.errors import MalformedObjectError
 
@@ -20,11 +22,41 @@ _decoder = msgspec.msgpack.Decoder(list[Entry])
 encode_entry = _encoder.encode
 
 
+class EncodedEntries(NamedTuple):
+    """Some neighbouring entries of files, as a worker has encoded them: most of them nobody needs to decode.
+
+    Attributes:
+        names: Their names, ascending.
+        caps: Their encoded caps.
+        table: The entries, as a table.
+    """
+
+    names: list[bytes]
+    caps: list[bytes]
+    table: bytes
+
+    @property
+    def size(self) -> int:
+        """The sum of the files' sizes."""
+        return sum(map(size_of_encoded, self.caps))
+
+    @property
+    def encoded(self) -> bytes:
+        """The entries one behind the other, as `table_of_encoded` takes them."""
+        return _without_head(self.table, len(self.names))
+
+    def decode(self) -> list[Entry]:
+        """Return the entries. They come from this program, and need not be proved canonical as those from a store must be."""
+        return _decoder.decode(self.table)
+
+
 def encode_entries(entries: Sequence[Entry]) -> bytes:
     """Encode entries one behind the other, as `table_of_encoded` takes them."""
-    count = len(entries)
-    head_size = 1 if count < 16 else 3 if count < 1 << 16 else 5
-    return _encoder.encode(entries)[head_size:]
+    return _without_head(_encoder.encode(entries), len(entries))
+
+
+def _without_head(table: bytes, count: int) -> bytes:
+    return table[1 if count < 16 else 3 if count < 1 << 16 else 5 :]
 
 
 def table_of_encoded(encoded: Iterable[bytes], count: int) -> bytes:

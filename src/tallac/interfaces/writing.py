@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap
-from tallac.dag import Entry
+from tallac.dag import EncodedEntries, Entry
 from tallac.interfaces.backend import Buffer
 
 T_co = TypeVar("T_co", covariant=True)
@@ -30,6 +30,10 @@ class DirectoryBuilder(Protocol):
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Append several entries, which takes less than one by one; see `add`."""
+        ...
+
+    def extend_encoded(self, entries: EncodedEntries) -> None:
+        """Append several entries that are encoded already; see `add`."""
         ...
 
     def finish(self) -> DirectoryReadCap:

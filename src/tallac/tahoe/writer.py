@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, LiteralDirectory, LiteralFile, parse
-from tallac.dag import Entry, decode_cap, encode_cap
+from tallac.dag import EncodedEntries, Entry, decode_cap, encode_cap
 from tallac.errors import DamageError, MalformedCapError, StoreError
 from tallac.interfaces import Buffer, Chunk, FileContent
 from tallac.tahoe.children import child_of, is_said_by
@@ -36,6 +36,9 @@ class TahoeDirectoryBuilder:
 
     def extend(self, entries: Sequence[Entry]) -> None:
         self._entries += entries
+
+    def extend_encoded(self, entries: EncodedEntries) -> None:
+        self.extend(entries.decode())
 
     def finish(self) -> DirectoryReadCap:
         return self._writer.store_directory(self._entries, self._recorded, self._other)

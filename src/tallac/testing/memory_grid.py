@@ -28,7 +28,7 @@ from tallac.caps import (
     MutableFormat,
     ReadCap,
 )
-from tallac.dag import EncodedCap, Entry, EntryList, decode_cap, decode_table, encode_cap, encode_table
+from tallac.dag import EncodedCap, EncodedEntries, Entry, EntryList, decode_cap, decode_table, encode_cap, encode_table
 from tallac.dag.literal_table import decode_literal
 from tallac.errors import FencedError, MissingObjectError, NotADirectoryCapError, StoreError
 from tallac.interfaces import Buffer, CheckReport, Chunk, FileContent
@@ -51,6 +51,9 @@ class MemoryDirectoryBuilder:
     def extend(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self.add(entry)
+
+    def extend_encoded(self, entries: EncodedEntries) -> None:
+        self.extend(entries.decode())
 
     def finish(self) -> DirectoryReadCap:
         table = encode_table(self._entries)

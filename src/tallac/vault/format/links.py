@@ -98,13 +98,18 @@ def links_of_encoded(encoded: bytes) -> bytes:
 
 def links_of_entries(entries: Iterable[Entry]) -> bytes:
     """Encode the links of a directory table."""
+    return links_of_caps(map(_ENCODED_OF, entries))
+
+
+def links_of_caps(caps: Iterable[bytes]) -> bytes:
+    """Encode the links of a directory table whose entries have these encoded caps."""
     # Nearly all are files whose size takes two bytes at most, so that they are one chunk.
     return b"".join(
         [
             b"\0" + encoded[_HASH_START:_HASH_END]
             if encoded[:1] == b"C" and len(encoded) <= _SHORT_FILE_MAX
             else links_of_encoded(encoded)
-            for encoded in map(_ENCODED_OF, entries)
+            for encoded in caps
         ]
     )
 

@@ -12,9 +12,9 @@ from typing import Protocol, cast
 
 from tallac.caps import DirectoryReadCap, ImmutableDirectory, LiteralDirectory
 from tallac.crypto.hashing import keyed
-from tallac.dag import Entry, decode_table, encode_entries, encode_entry, table_of_encoded
+from tallac.dag import EncodedEntries, Entry, decode_table, encode_entries, encode_entry, table_of_encoded
 from tallac.errors import MalformedObjectError, StoreError
-from tallac.vault.format.links import links_of_encoded, links_of_entries
+from tallac.vault.format.links import links_of_caps, links_of_encoded, links_of_entries
 from tallac.vault.format.nodes import NODE_SIZE_MAX, NodeRef, TreeBuilder
 from tallac.vault.format.objects import Kind, Stored
 
@@ -62,18 +62,28 @@ class TableDirectoryBuilder:
         for start in range(0, len(entries), BLOCK_COUNT):
             block = entries[start : start + BLOCK_COUNT]
             encoded = encode_entries(block)
-            if self._size + len(encoded) >= TABLE_SIZE_MIN:
-                # The table may end with one of them.
-                for entry in block:
-                    self.add(entry)
+            if self._size + len(encoded) < TABLE_SIZE_MIN:
+                self._append_several([entry.name for entry in block], encoded, links_of_entries(block))
                 continue
-            names = [entry.name for entry in block]
-            if any(map(ge, chain((self._last,), names), names)):
-                raise ValueError(f"one of the entries from {names[0]!r} to {names[-1]!r} does not come after the one before it")
-            if not self._encoded:
-                self._first = names[0]
-            self._last = names[-1]
-            self._append(encoded, len(block), links_of_entries(block))
+            # The table may end with one of them.
+            for entry in block:
+                self.add(entry)
+
+    def extend_encoded(self, entries: EncodedEntries) -> None:
+        """See `tallac.interfaces.DirectoryBuilder`."""
+        encoded = entries.encoded
+        if self._size + len(encoded) < TABLE_SIZE_MIN:
+            self._append_several(entries.names, encoded, links_of_caps(entries.caps))
+        else:
+            self.extend(entries.decode())
+
+    def _append_several(self, names: Sequence[bytes], encoded: bytes, links: bytes) -> None:
+        if any(map(ge, chain((self._last,), names), names)):
+            raise ValueError(f"one of the entries from {names[0]!r} to {names[-1]!r} does not come after the one before it")
+        if not self._encoded:
+            self._first = names[0]
+        self._last = names[-1]
+        self._append(encoded, len(names), links)
 
     def _append(self, encoded: bytes, count: int, links: bytes) -> None:
         self._encoded.append(encoded)
