@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import pickle
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from tests.contract import test_backend_contract as suite
 from tests.stores.engines import free_port, stop
 from tests.stores.ssh_server import SshServer, make_key, start_sshd
 
+from tallac.backends import sftp_session
 from tallac.backends.local import LocalBackend
 from tallac.backends.patience import Patience
 from tallac.backends.retrying import RetryingBackend
@@ -366,6 +368,31 @@ def test_a_connection_that_breaks_is_made_anew(tmp_path: Path) -> None:
         assert backend.get("packs/a", 4, 6) == b"45"
     finally:
         stop(server.process)
+
+
+def test_a_connection_is_made_while_an_object_is_collected(sftp_settings: SftpSettings) -> None:
+    """Whoever begins an upload is connected, or about to be, before the first byte is to be sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        backend = RetryingBackend(SftpBackend(msgspec.structs.replace(sftp_settings, port=listener.getsockname()[1])), Patience(0))
+        upload = backend.upload()
+        listener.accept()[0].close()
+        upload.abort()
+
+
+@pytest.mark.parametrize(("config", "cipher"), [("", "aes256-gcm@openssh.com"), ("Ciphers aes128-ctr\n", "aes128-ctr")])
+def test_the_users_ciphers_come_first(
+    sftp_settings: SftpSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, cipher: str
+) -> None:
+    """A cipher that the processor is made for is asked for, unless the user's configuration names others."""
+    monkeypatch.setattr(sftp_session, "_has_aes", lambda: True)
+    path = tmp_path / "config"
+    path.write_text(config)
+    store = SftpBackend(msgspec.structs.replace(sftp_settings, ssh_config=str(path)))
+    assert store.is_empty()
+    connection = store._session._link.connection
+    assert connection is not None
+    assert connection.get_extra_info("send_cipher") == cipher
 
 
 # Commands

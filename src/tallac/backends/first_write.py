@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from tallac.backends.passing import ForwardingBackend
+from tallac.backends.passing import BoundedBackend
 from tallac.interfaces import Backend, Buffer, Expect, Upload, Version
 
 
-class FirstWriteBackend(ForwardingBackend):
+class FirstWriteBackend(BoundedBackend):
     """Another backend. Thread-safe; what is sent to another process is the other backend alone."""
 
     def __init__(self, inner: Backend, prepare: Callable[[], None]) -> None:

@@ -23,11 +23,11 @@ import msgspec
 from tallac.backends.spooled_upload import SpooledUpload
 from tallac.errors import StoreError
 from tallac.file_calls import REAL
-from tallac.interfaces import Buffer, Expect, Item, ListedObject, ListsVersions, RereadingBackend, Version
+from tallac.interfaces import Buffer, Expect, Item, ListedObject, ListsVersions, ReportsFreeSpace, RereadingBackend, Version
 from tallac.local_files import locked
 
 if TYPE_CHECKING:
-    from tallac.backends.retrying import WholeObjectBackend
+    from tallac.backends.retrying import ConnectsAhead, WholeObjectBackend
 
 SMALL_SIZE = 64 << 10
 """So little is counted and not waited for: a sign of life of a session must not stand behind a pack for minutes."""
@@ -241,6 +241,18 @@ class LimitedBackend:
             return None
         with self._limits.request():
             return self.inner.list_versions()
+
+    def connect_ahead(self) -> None:
+        """See `ConnectsAhead`."""
+        if isinstance(self.inner, ConnectsAhead):
+            self.inner.connect_ahead()
+
+    def room(self) -> int | None:
+        """See `ReportsFreeSpace`."""
+        if not isinstance(self.inner, ReportsFreeSpace):
+            return None
+        with self._limits.request():
+            return self.inner.room()
 
     def location(self) -> str:
         return self.inner.location()

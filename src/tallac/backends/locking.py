@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
-from tallac.backends.passing import ForwardingBackend
+from tallac.backends.passing import BoundedBackend
 from tallac.backends.patience import Patience
 from tallac.errors import ObjectNotFoundError
 from tallac.interfaces import Backend, Buffer, Expect, Upload, Version
@@ -50,7 +50,7 @@ class LockedUpload:
         self._inner.abort()
 
 
-class LockingBackend(ForwardingBackend):
+class LockingBackend(BoundedBackend):
     """Another backend, which locks each object for so many seconds after it was stored. Thread-safe.
 
     Killed between the two, an object is left without a lock, until `extend` comes to it.

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tallac.interfaces import Backend, Buffer, Expect, Item, KeepsFormerStates, RereadingBackend, Upload, Version
+from tallac.interfaces import (
+    Backend,
+    Buffer,
+    Expect,
+    Item,
+    KeepsFormerStates,
+    ReportsFreeSpace,
+    RereadingBackend,
+    Upload,
+    Version,
+)
 
 
 class ForwardingBackend:
@@ -39,3 +49,11 @@ class ForwardingBackend:
 
     def location(self) -> str:
         return self._inner.location()
+
+
+class BoundedBackend(ForwardingBackend):
+    """Another backend, whose store may have bounds."""
+
+    def room(self) -> int | None:
+        """See `ReportsFreeSpace`."""
+        return self._inner.room() if isinstance(self._inner, ReportsFreeSpace) else None

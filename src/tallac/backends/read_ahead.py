@@ -6,14 +6,14 @@ import threading
 from contextlib import suppress
 
 from tallac.backends.pack_parts import FETCH_SIZE_MAX, PackParts
-from tallac.backends.passing import ForwardingBackend
+from tallac.backends.passing import BoundedBackend
 from tallac.errors import StoreError
 from tallac.interfaces import Backend
 
 PACKS = "packs/"
 
 
-class ReadAheadBackend(ForwardingBackend):
+class ReadAheadBackend(BoundedBackend):
     """Another backend. Thread-safe; what was read is shared with the processes to which this is sent.
 
     Only packs are read ahead: their names are hashes of their bytes, so what was read stays right.

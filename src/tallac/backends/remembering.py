@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from tallac.backends.passing import ForwardingBackend
+from tallac.backends.passing import BoundedBackend
 from tallac.errors import StoreError, StorePermissionError, VaultNotFoundError
 from tallac.interfaces import Backend, Buffer, Expect, Item, ListedObject, Version
 
@@ -35,7 +35,7 @@ class StateMemory(Protocol):
         ...
 
 
-class RememberingBackend(ForwardingBackend):
+class RememberingBackend(BoundedBackend):
     """Another backend. Thread-safe; what is sent to another process is the other backend alone. See `RemembersStates`."""
 
     def __init__(

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Protocol, TypeVar
+from typing import IO, Protocol, TypeVar, runtime_checkable
 
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.patience import Patience
 from tallac.backends.spooled_upload import SpooledUpload
 from tallac.errors import ConflictError
-from tallac.interfaces import Backend, Buffer, Expect, Item, ListedObject, ListsVersions, RereadingBackend, Version
+from tallac.interfaces import (
+    Backend,
+    Buffer,
+    Expect,
+    Item,
+    ListedObject,
+    ListsVersions,
+    ReportsFreeSpace,
+    RereadingBackend,
+    Version,
+)
 
 T = TypeVar("T")
 
@@ -41,6 +51,15 @@ class WholeObjectBackend(Backend, Protocol):
         Raises:
             UnsafeStoreError: It does not.
         """
+        ...
+
+
+@runtime_checkable
+class ConnectsAhead(Protocol):
+    """A backend whose store is reached by a connection that takes a while to make."""
+
+    def connect_ahead(self) -> None:
+        """Begin to connect, without waiting: something is about to be stored. Does nothing where that was begun before."""
         ...
 
 
@@ -78,6 +97,8 @@ class RetryingBackend:
         return self._patience.insist(put, where=self.location(), settle=settle)
 
     def upload(self) -> SpooledUpload:
+        if isinstance(self.inner, ConnectsAhead):
+            self.inner.connect_ahead()
         return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
 
     def add(self, name: str, file: IO[bytes], size: int) -> None:
@@ -120,6 +141,11 @@ class RetryingBackend:
         """See `ListsVersions`."""
         inner = self.inner
         return self._insist(inner.list_versions) if isinstance(inner, ListsVersions) else None
+
+    def room(self) -> int | None:
+        """See `ReportsFreeSpace`."""
+        inner = self.inner
+        return self._insist(inner.room) if isinstance(inner, ReportsFreeSpace) else None
 
     def location(self) -> str:
         return self.inner.location()

@@ -53,16 +53,20 @@ class SftpBackend(LocalBackend):
         """
         self._settings = settings
         self._traffic = traffic or Traffic()
-        session = SftpSession(settings)
-        self._calls = SftpFileCalls(session, self._traffic)
-        self._sequences = SftpSequences(session, self._traffic, self._calls)
+        self._session = SftpSession(settings)
+        self._calls = SftpFileCalls(self._session, self._traffic)
+        self._sequences = SftpSequences(self._session, self._traffic, self._calls)
         self._root = settings.path if settings.path.startswith("/") else f"/{settings.path}"
         super().__init__(Path(self._root), files=self._calls)
         self._has_removed_leftovers = not is_first
-        self._missing: set[str] = set()
+        self._known: set[str] = set()
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopen, (self._settings, self._traffic)
+
+    def connect_ahead(self) -> None:
+        """See `ConnectsAhead`."""
+        self._session.connect_ahead()
 
     def location(self) -> str:
         return self._settings.where
@@ -179,6 +183,7 @@ class SftpBackend(LocalBackend):
                     raise
             else:
                 self._durable_folders.add(os.path.dirname(path))
+                self._known.add(path)
                 return
             finally:
                 self._sequences.discard(new)
@@ -278,13 +283,13 @@ class SftpBackend(LocalBackend):
 
     def _read_object(self, path: str) -> bytes | None:
         """Return all of an object; None where it is missing."""
-        content, is_there = self._sequences.read(self._root, path, is_missing=path in self._missing)
+        content, is_there = self._sequences.read(self._root, path, is_known=path in self._known)
         if not is_there:
             raise self._no_folder()
         if content is None:
-            self._missing.add(path)
+            self._known.discard(path)
         else:
-            self._missing.discard(path)
+            self._known.add(path)
         return content
 
     def _read_range(self, path: str, start: int, stop: int) -> bytes | None:

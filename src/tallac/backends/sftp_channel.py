@@ -167,10 +167,16 @@ class Channel:
 
 
 class RemoteFile:
-    """An open file. It ends with its channel."""
+    """An open file. It ends with its channel.
+
+    Attributes:
+        channel: That channel.
+        size: How long a file is that was opened to be read; None as long as nobody has looked.
+    """
 
     def __init__(self, channel: Channel, handler: SFTPClientHandler, handle: bytes) -> None:
         self.channel = channel
+        self.size: int | None = None
         self._handler = handler
         self._handle = handle
 
@@ -198,6 +204,8 @@ class RemoteFile:
                 while part:
                     parts.append(part)
                     begin += len(part)
+                    # Who looks meanwhile asks first, and knows by now.
+                    end = end if self.size is None else min(end, self.size)
                     part = await in_time(self.read(begin, end)) if begin < end else b""
                 if begin < end:
                     break
@@ -217,8 +225,10 @@ class RemoteFile:
 
     @_with_os_errors
     async def look(self) -> os.stat_result:
-        """Look at the file."""
-        return _status(await self._handler.fstat(self._handle, 0))
+        """Look at the file, which is not written to."""
+        status = _status(await self._handler.fstat(self._handle, 0))
+        self.size = status.st_size
+        return status
 
     @_with_os_errors
     async def close(self) -> None:

@@ -203,24 +203,24 @@ class SftpSequences:
 
     # Reading
 
-    def read(self, root: str, path: str, *, is_missing: bool) -> tuple[bytes | None, bool]:
+    def read(self, root: str, path: str, *, is_known: bool) -> tuple[bytes | None, bool]:
         """Return all of a file, None where it is missing; and whether the folder of all files is there.
 
         Args:
             root: The folder of all files.
             path: The file's.
-            is_missing: Whether it was missing before; then it is looked for the folder at once.
+            is_known: Whether the file was there before; if not, the folder is looked at at once.
         """
 
         async def found(channel: Channel) -> tuple[bytes | None, bool]:
-            looks = [channel.look(root)] if is_missing else []
+            looks = [] if is_known else [channel.look(root)]
             file, *looking = await together(channel.open_to_read(path), *looks)
             if isinstance(file, FileNotFoundError):
                 return None, _is_there((looking or await together(channel.look(root)))[0])
             raise_first([file])
             return await self._content(channel, file), True
 
-        return self._run(found, 5 if is_missing else 4)
+        return self._run(found, 4 if is_known else 5)
 
     def list(self, root: str, above: str, is_wanted: Callable[[str], bool]) -> tuple[list[Item], bool]:
         """List the files in a folder and in those below it; say as well whether the folder of all files is there.

@@ -11,10 +11,12 @@ import errno
 import logging
 import os
 import socket
+import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -31,6 +33,9 @@ CONNECT_TIMEOUT_SECONDS = 15.0
 LOGIN_TIMEOUT_SECONDS = 30.0
 KEEPALIVE_SECONDS = 15.0
 FAREWELL_SECONDS = 2.0
+
+FAST_CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
+"""With AES in the processor they take half as long as the one that SSH prefers."""
 
 T = TypeVar("T")
 
@@ -60,6 +65,14 @@ class SftpSettings(msgspec.Struct, frozen=True, kw_only=True):
     def where(self) -> str:
         """The place as messages show it."""
         return f"sftp://{self.user + '@' if self.user else ''}{self.host}{f':{self.port}' if self.port else ''}{_slash(self.path)}"
+
+
+def _has_aes() -> bool:
+    """Whether the processor is known to have instructions for AES."""
+    try:
+        return " aes " in Path("/proc/cpuinfo").read_text("ascii", "replace")
+    except OSError:
+        return sys.platform == "darwin"
 
 
 def _slash(path: str) -> str:
@@ -128,6 +141,11 @@ class SftpSession:
             return future.result()
         except concurrent.futures.CancelledError:
             raise _broken() from None
+
+    def connect_ahead(self) -> None:
+        """Begin to connect, without waiting. What goes wrong shows when there is something to ask."""
+        if self._loop is None:
+            asyncio.run_coroutine_threadsafe(self._connected(), self._started())
 
     def begin(self, operation: Callable[[Channel], Awaitable[object]]) -> None:
         """Begin an operation whose end and outcome nobody waits for. What is not connected is left so.
@@ -200,6 +218,9 @@ class SftpSession:
             given["config"] = [settings.ssh_config]
         self._link.drop()
         try:
+            options = await asyncssh.SSHClientConnectionOptions.construct(host=host, **given)
+            if options.config.get("Ciphers") is None and _has_aes():
+                given["encryption_algs"] = FAST_CIPHERS
             self._link.connection = await asyncssh.connect(
                 host,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,

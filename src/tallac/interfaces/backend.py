@@ -121,10 +121,10 @@ class Backend(Protocol):
 
 @runtime_checkable
 class ReportsFreeSpace(Backend, Protocol):
-    """A backend whose store can be full, and where deleted space is free at once."""
+    """A backend whose store can be full, and where deleted space is free at once; or a wrapper of any."""
 
-    def room(self) -> int:
-        """Return how many bytes can still be written, as far as that is known.
+    def room(self) -> int | None:
+        """Return how many bytes can still be written, as far as that is known; None where the store has no bounds.
 
         Raises:
             StoreError: The store can't be asked.

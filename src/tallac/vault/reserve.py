@@ -14,7 +14,7 @@ from typing import TypeVar
 from tallac.backends.passing import ForwardingBackend
 from tallac.crypto.hashing import Hasher
 from tallac.errors import ObjectNotFoundError, StoreError, StoreFullError
-from tallac.interfaces import Backend, Buffer, Expect, Finding, Item, Randomness, ReportsFreeSpace, Upload, Version
+from tallac.interfaces import Backend, Buffer, Expect, Finding, Item, Randomness, RemembersStates, ReportsFreeSpace, Upload, Version
 from tallac.vault.packs.verifier import hash_object
 
 RESERVE_PREFIX = "reserve/"
@@ -94,17 +94,18 @@ class Reserve:
 
     def make_room(self, size: int, *, is_spending: bool) -> bool:
         """Whether so many bytes are free, after giving up parts of the reserve if it may be spent. Unbounded stores fit all."""
-        while self._bounded is not None and self._bounded.room() < size:
+        while (room := self._room()) is not None and room < size:
             if not (is_spending and self.give_up()):
                 return False
         return True
 
     def fit(self, packs_size: int) -> None:
         """Add the pieces that are missing for packs of so many bytes, as far as there is room, and delete what is too much."""
-        if self._bounded is None:
-            return
         # A vault does without a reserve; whatever is wrong with the store shows where it matters.
         with suppress(StoreError):
+            room = self._room()
+            if room is None:
+                return
             pieces = list(self._pieces())
             missing = Counter(piece_sizes(packs_size)) - Counter(item.size for item in pieces)
             surplus = Counter(item.size for item in pieces) - Counter(piece_sizes(packs_size))
@@ -113,9 +114,13 @@ class Reserve:
                     surplus[item.size] -= 1
                     self._backend.delete(item.name)
             for size in sorted(missing.elements()):
-                if self._bounded.room() < 2 * size:
+                if room < 2 * size:
                     break
                 self._add(size)
+                room = self._room() or 0
+
+    def _room(self) -> int | None:
+        return None if self._bounded is None else self._bounded.room()
 
     def _pieces(self) -> Iterator[Item]:
         return self._backend.list(RESERVE_PREFIX)
@@ -149,6 +154,20 @@ class ReservedBackend(ForwardingBackend):
 
     def upload(self) -> Upload:
         return self._with_room(super().upload)
+
+    def remembered(self, name: str) -> tuple[bytes, Version] | None:
+        """See `RemembersStates`; the other backend may remember nothing."""
+        return self._inner.remembered(name) if isinstance(self._inner, RemembersStates) else None
+
+    def look(self) -> None:
+        """See `RemembersStates`."""
+        if isinstance(self._inner, RemembersStates):
+            self._inner.look()
+
+    def look_away(self) -> None:
+        """See `RemembersStates`."""
+        if isinstance(self._inner, RemembersStates):
+            self._inner.look_away()
 
     def _with_room(self, call: Callable[[], T]) -> T:
         """Call again as long as the store is full and there is a piece of the reserve to give up."""
