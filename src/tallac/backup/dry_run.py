@@ -112,7 +112,7 @@ class _NoGrid:
     def open_file(self, cap: FileReadCap) -> BinaryReader:
         raise MissingObjectError("there is no grid yet")
 
-    def read_small(self, encoded: bytes) -> bytes | None:
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
         raise MissingObjectError("there is no grid yet")
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:

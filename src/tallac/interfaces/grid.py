@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -41,8 +41,12 @@ class FileReader(Protocol):
 
     def open_file(self, cap: FileReadCap) -> BinaryReader: ...
 
-    def read_small(self, encoded: bytes) -> bytes | None:
-        """Return the content of a small file, given its encoded cap, without opening a reader; None leaves it to `open_file`."""
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
+        """Return the contents of small files, given their encoded caps, each step for all of them before the next one.
+
+        None leaves a file to `open_file`, which reads it in whatever way it can be read, or says what is wrong. The caller sees to
+        it that their contents can be in memory together; of files that are not small nothing is read.
+        """
         ...
 
 

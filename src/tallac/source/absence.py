@@ -76,7 +76,7 @@ class Absence:
 
 
 def _read(grid: FileReader, entry: Entry, size: int) -> bytes:
-    small = grid.read_small(entry.encoded)
+    (small,) = grid.read_small_files((entry.encoded,))
     if small is not None:
         return small[:size]
     cap = entry.cap

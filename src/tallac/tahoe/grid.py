@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -112,8 +112,8 @@ class TahoeGrid:
     def open_file(self, cap: FileReadCap) -> BinaryReader:
         return self._reader.open_file(cap)
 
-    def read_small(self, encoded: bytes) -> bytes | None:
-        return self._reader.read_small(encoded)
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
+        return self._reader.read_small_files(encoded)
 
     def reader_recipe(self) -> TahoeReaderRecipe:
         return TahoeReaderRecipe(self.client.url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -40,9 +40,8 @@ class TahoeReader:
             raise StoreError(f"{where}: the Tahoe-LAFS node does not know the size of this file")
         return WebReader(self._client, text, size, where)
 
-    def read_small(self, encoded: bytes) -> bytes | None:
-        cap = EncodedCap(encoded)
-        return cap.data if cap.is_literal_file else None
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
+        return [cap.data if cap.is_literal_file else None for cap in map(EncodedCap, encoded)]
 
     def read_directory(self, cap: DirectoryReadCap) -> TahoeDirectory:
         if isinstance(cap, LiteralDirectory):

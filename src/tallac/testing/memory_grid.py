@@ -249,9 +249,8 @@ class MemoryGrid:
             raise MissingObjectError(f"the memory grid has no file {cap!r}")
         return BytesIO(content)
 
-    def read_small(self, encoded: bytes) -> bytes | None:
-        cap = EncodedCap(encoded)
-        return cap.data if cap.is_literal_file else None
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
+        return [cap.data if cap.is_literal_file else None for cap in map(EncodedCap, encoded)]
 
     def reader_recipe(self) -> None:
         """Return None: worker processes can't read this process's memory."""

@@ -146,9 +146,9 @@ class Vault:
         """See `tallac.interfaces.CapReader`."""
         return self._files.open_file(cap)
 
-    def read_small(self, encoded: bytes) -> bytes | None:
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
         """See `tallac.interfaces.FileReader`."""
-        return self._files.read_small(encoded)
+        return self._files.read_small_files(encoded)
 
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """See `tallac.interfaces.CapReader`."""

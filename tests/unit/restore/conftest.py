@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -85,9 +85,9 @@ class FakeGrid:
             raise MissingObjectError("a chunk is missing")
         return FakeReader(self._files[cap], self.damaged_files.get(cap))
 
-    def read_small(self, encoded: bytes) -> bytes | None:
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
         """Leave all that is not in its cap to open_file, whose readers can be damaged."""
-        return encoded[1:] if encoded[:1] == b"L" else None
+        return [cap[1:] if cap[:1] == b"L" else None for cap in encoded]
 
     def reader_recipe(self) -> None:
         """Have no worker processes read: memory is one process's own."""

@@ -196,7 +196,7 @@ class ArchiveWalk(ReadOnlyWalk):
             self._tally.add(unset_problem(path, unset))
 
     def _content(self, entry: Entry, path: bytes) -> tuple[int, Iterator[bytes]]:
-        small = self._grid.read_small(entry.encoded)
+        (small,) = self._grid.read_small_files((entry.encoded,))
         if small is not None:
             return len(small), iter((small,))
         cap = entry.cap

@@ -53,7 +53,7 @@ class Comparer:
         """
         if self.reads_disk:
             self._system.drop_cached(descriptor)
-        small = self._grid.read_small(entry.encoded)
+        (small,) = self._grid.read_small_files((entry.encoded,))
         if small is not None:
             return self._has_next(descriptor, small) and not self._system.read(descriptor, 1)
         cap = entry.cap

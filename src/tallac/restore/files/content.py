@@ -22,11 +22,6 @@ def write_content(system: DestinationSystem, grid: FileReader, entry: Entry, des
         CapError: The cap leads to no file, or was issued by another grid.
         OSError: The destination failed.
     """
-    encoded = entry.encoded
-    small = None if entry.metadata.holes else grid.read_small(encoded)
-    if small is not None:
-        write_all(system, descriptor, small)
-        return len(small)
     cap = entry.cap
     if not isinstance(cap, FileReadCap):
         raise CapError("the cap leads to no file that can be read")
@@ -36,7 +31,7 @@ def write_content(system: DestinationSystem, grid: FileReader, entry: Entry, des
         else:
             size = _copy(system, reader, descriptor)
     # Only these caps tell a size; a text cap's size is not known beforehand.
-    if EncodedCap(encoded).is_file and size != entry.size:
+    if EncodedCap(entry.encoded).is_file and size != entry.size:
         raise CorruptObjectError(f"the content has {size} bytes instead of {entry.size}")
     return size
 

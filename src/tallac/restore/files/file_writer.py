@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from tallac.dag import Components, Entry, display_path, encode_table, join_components
 from tallac.errors import CapError, DamageError, DestinationError, EntryError
 from tallac.interfaces import FileReader
-from tallac.restore.files.content import write_content
+from tallac.restore.files.content import write_all, write_content
 from tallac.restore.files.kept_names import KeptNames
 from tallac.restore.files.metadata import Attributes
 from tallac.restore.filesystem import ContentError, DestinationSystem, FileIdentity, identity_of
@@ -23,6 +23,9 @@ from tallac.source import open_beneath
 
 CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
 """Errors of one entry, after which the others are still restored, unless `problem_of` raises."""
+
+READ_TOGETHER_SIZE = 1 << 20
+"""Small files are read, up to so many bytes of them, before the first of them is written."""
 
 # By these, file systems refuse names. Each may mean something else too, so it counts only where the name is unusual.
 _NAME_REFUSED = frozenset(
@@ -97,8 +100,12 @@ class FileWriter:
     def write_batch(self, batch: Batch, directory: int) -> BatchResult:
         """Write a batch, given its directory's descriptor. Raises as `write_beneath` does."""
         result = BatchResult()
-        for entry in batch.entries:
-            self.write(entry, directory, batch.components, result, is_new=entry.name not in batch.replaced)
+        unset_before = self._attributes.owners_unset
+        for entries in _divided(batch.entries):
+            contents = self._grid.read_small_files([entry.encoded for entry in entries])
+            for entry, content in zip(entries, contents, strict=True):
+                self._add(entry, directory, batch.components, result, content, is_new=entry.name not in batch.replaced)
+        self._count_metadata(result, unset_before)
         return result
 
     def write(
@@ -116,18 +123,36 @@ class FileWriter:
         What is new takes nobody's place, not even where something answers to its name by now.
         """
         unset_before = self._attributes.owners_unset
+        (content,) = self._grid.read_small_files((entry.encoded,))
+        is_there = self._add(entry, directory, components, result, content, with_flags=with_flags, is_new=is_new)
+        self._count_metadata(result, unset_before)
+        return is_there
+
+    def _add(
+        self,
+        entry: Entry,
+        directory: int,
+        components: Components,
+        result: BatchResult,
+        content: bytes | None,
+        *,
+        with_flags: bool = True,
+        is_new: bool = True,
+    ) -> bool:
         try:
-            size, unset = self._write(entry, directory, with_flags, is_new)
+            size, unset = self._write(entry, directory, content, with_flags, is_new)
         except CHILD_ERRORS as error:
             result.problems.append(problem_of(error, join_components(components, entry.name), self._settings))
             return False
         result.files += 1
         result.bytes += size
-        result.owners_unset += self._attributes.owners_unset - unset_before
-        result.unkept.add(self._attributes.take_unkept())
         if unset:
             result.problems.append(unset_problem(join_components(components, entry.name), unset))
         return True
+
+    def _count_metadata(self, result: BatchResult, unset_before: int) -> None:
+        result.owners_unset += self._attributes.owners_unset - unset_before
+        result.unkept.add(self._attributes.take_unkept())
 
     def finish(self, entry: Entry, descriptor: int, components: Components, result: BatchResult) -> None:
         """Set the metadata of a file whose content others have written, and add it to a result. Raises as `write_beneath` does.
@@ -143,12 +168,11 @@ class FileWriter:
             return
         result.files += 1
         result.bytes += entry.size
-        result.owners_unset += self._attributes.owners_unset - unset_before
-        result.unkept.add(self._attributes.take_unkept())
+        self._count_metadata(result, unset_before)
         if unset:
             result.problems.append(unset_problem(path, unset))
 
-    def _write(self, entry: Entry, directory: int, with_flags: bool, is_new: bool) -> tuple[int, list[str]]:
+    def _write(self, entry: Entry, directory: int, content: bytes | None, with_flags: bool, is_new: bool) -> tuple[int, list[str]]:
         system = self._system
         replaces = self._settings.replaces
         name = temporary_name() if replaces else entry.name
@@ -159,7 +183,7 @@ class FileWriter:
                     self._names.require(entry.name, directory)
                 if entry.metadata.flags:
                     self._attributes.set_early_flags(descriptor, entry.metadata)
-                size = self._write_content(entry, descriptor)
+                size = self._write_content(entry, descriptor, content)
                 # Flags may forbid to rename.
                 unset = self._attributes.set_all(descriptor, entry.metadata, with_flags=with_flags and not replaces)
                 if not with_flags:
@@ -210,8 +234,11 @@ class FileWriter:
         """Whether the destination as a whole fails."""
         return self._settings.is_fatal(error)
 
-    def _write_content(self, entry: Entry, descriptor: int) -> int:
+    def _write_content(self, entry: Entry, descriptor: int, content: bytes | None) -> int:
         try:
+            if content is not None and not entry.metadata.holes:
+                write_all(self._system, descriptor, content)
+                return len(content)
             return write_content(self._system, self._grid, entry, descriptor)
         except OSError as error:
             raise ContentError(error.errno, error.strerror) from error
@@ -223,6 +250,18 @@ class FileWriter:
         except FileNotFoundError:
             return
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def _divided(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Divide files into groups whose small ones can be in memory together."""
+    start = size = 0
+    for number, entry in enumerate(entries):
+        size += entry.size
+        if size >= READ_TOGETHER_SIZE:
+            yield entries[start : number + 1]
+            start, size = number + 1, 0
+    if start < len(entries):
+        yield entries[start:]
 
 
 def problem_of(error: Exception, path: bytes, settings: RestoreSettings) -> Problem:

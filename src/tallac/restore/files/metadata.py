@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import stat
+from typing import NamedTuple
 
 from tallac.dag import Metadata
 from tallac.restore.filesystem import DestinationSystem, Place
@@ -40,6 +41,17 @@ _NO_XATTR = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP})
 _XATTR_TOO_LARGE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
+_USUAL_MAX = 1024
+"""So many combinations of owner and mode are remembered; a tree has a few dozen."""
+
+
+class _Usual(NamedTuple):
+    """The owner and mode of a file that has these, a time, and nothing else."""
+
+    owner: tuple[int, int]
+    mode: int
+
+
 class Attributes:
     """Sets metadata on what has been made.
 
@@ -56,6 +68,8 @@ class Attributes:
         self._owners = Owners(numeric=settings.numeric_owners, user_rules=settings.user_rules, group_rules=settings.group_rules)
         self.owners_unset = 0
         self._unkept = Unkept()
+        self._may_inherit = settings.inherits_acls or settings.inherits_flags
+        self._usual: dict[tuple[object, ...], _Usual | None] = {}
 
     @property
     def is_root(self) -> bool:
@@ -68,6 +82,8 @@ class Attributes:
 
     def set_all(self, place: Place, metadata: Metadata, *, is_directory: bool = False, with_flags: bool = True) -> list[str]:
         """Set everything and give the names of what could not be set."""
+        if isinstance(place, int) and not is_directory and self._set_usual(place, metadata):
+            return []
         unset: list[str] = []
         is_symlink = metadata.mode is not None and stat.S_ISLNK(metadata.mode)
         is_owned = self._set_owner(place, metadata, unset)
@@ -88,6 +104,42 @@ class Attributes:
         if metadata.mode is not None:
             self._notice_unkept(place, metadata, is_owned, unset)
         return unset
+
+    def _set_usual(self, descriptor: int, metadata: Metadata) -> bool:
+        """Set owner, mode and time of an open file that has nothing else, and return whether it has them now.
+
+        Where it has not, everything is to be set the long way, which tells what is wrong.
+        """
+        mtime = metadata.mtime
+        if mtime is None or mtime[0] not in _SECONDS_SAFE or metadata.xattrs or metadata.flags or self._may_inherit:
+            return False
+        key = metadata.mode, metadata.uid, metadata.gid, metadata.user, metadata.group
+        usual = self._usual.get(key)
+        if usual is None:
+            if key in self._usual or len(self._usual) >= _USUAL_MAX:
+                return False
+            usual = self._usual[key] = self._usual_of(metadata)
+            if usual is None:
+                return False
+        owner, mode = usual
+        mtime_ns = mtime[0] * 1_000_000_000 + mtime[1]
+        system = self._system
+        try:
+            system.set_owner(descriptor, *owner)
+            system.set_mode(descriptor, mode)
+            system.set_time(descriptor, mtime_ns)
+            found = system.look(descriptor)
+        except OSError:
+            return False
+        is_kept = found.st_mode & 0o7777 == mode and (found.st_uid, found.st_gid) == owner
+        return is_kept and abs(found.st_mtime_ns - mtime_ns) < _TIME_STEP_MAX_NS
+
+    def _usual_of(self, metadata: Metadata) -> _Usual | None:
+        """Return what is to be set of files with this owner and mode; None where it takes the long way to find out."""
+        owner = self._owners.owner_of(metadata)
+        if owner is None or metadata.mode is None or not self._owners.may_set(*owner):
+            return None
+        return None if has_privileges(metadata, is_directory=False) else _Usual(owner, stat.S_IMODE(metadata.mode))
 
     def take_unkept(self) -> Unkept:
         """Return the counts of what was set and not kept since the last call."""

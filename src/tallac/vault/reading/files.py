@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tallac.caps import FileReadCap, ImmutableFile, LiteralFile, MutableFileRead
 from tallac.dag import EncodedCap
+from tallac.dag.encoded import HASHED_SIZE_MIN
 from tallac.errors import AuthorityError, MissingObjectError
 from tallac.interfaces import BinaryReader
 from tallac.vault.format.links import SMALL_SIZE_MAX, require_issued
@@ -45,15 +46,21 @@ class VaultFiles:
             return io.BytesIO(reader.read_chunk(cap.key, cap.hash, cap.size))
         return VaultFile(reader, NodeRef.root(cap))
 
-    def read_small(self, encoded: bytes) -> bytes | None:
+    def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
         """See `tallac.interfaces.FileReader`."""
-        cap = EncodedCap(encoded)
-        if cap.is_literal_file:
-            return cap.data
-        if not cap.is_file:
-            return None
-        cap.require_hashed()
-        return self._reader().read_chunk(cap.key, cap.hash, cap.size) if 0 < cap.size <= SMALL_SIZE_MAX else None
+        caps = list(map(EncodedCap, encoded))
+        contents = [cap.data if cap.is_literal_file else None for cap in caps]
+        numbers = [number for number, cap in enumerate(caps) if cap.is_file and _is_small(cap)]
+        if numbers:
+            chunks = self._reader().read_chunks([(caps[number].key, caps[number].hash, caps[number].size) for number in numbers])
+            for number, content in zip(numbers, chunks, strict=True):
+                contents[number] = content
+        return contents
+
+
+def _is_small(cap: EncodedCap) -> bool:
+    """Whether a file is one chunk, by a cap that is well-formed."""
+    return cap[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] > b"\0" and cap.size <= SMALL_SIZE_MAX
 
 
 def chunks_from(reader: ObjectReader, root: NodeRef, offset: int) -> Iterator[tuple[int, NodeRef]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from tallac.caps import storage_index_of
+from tallac.crypto.hashing import hash_file_bytes
 from tallac.dag import Entry
 from tallac.errors import DamageError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import Backend, ObjectCache
@@ -20,6 +21,8 @@ from tallac.vault.format.objects import (
     Kind,
     check_content,
     check_stored,
+    chunk_hash_of,
+    commitment_of,
     object_name_of,
     open_content,
     open_links,
@@ -89,6 +92,43 @@ class ObjectReader:
         if len(content) != size:
             raise MalformedObjectError("a chunk has another size than its cap says")
         return content
+
+    def read_chunks(self, wanted: Sequence[tuple[bytes, bytes, int]]) -> list[bytes | None]:
+        """Read chunks of known sizes, given (key, hash, size) of each; every step is done for all of them before the next one.
+
+        None stands for a chunk that is not right where it lies first: `read_chunk` tries all places, or says what is wrong.
+        """
+        indexes = [storage_index_of(key) for key, _, _ in wanted]
+        names = [object_name_of(self._naming, index) for index in indexes]
+        places = [self._index.find(name, cap_hash[:HASH_SIZE]) for name, (_, cap_hash, _) in zip(names, wanted, strict=True)]
+        read = self._read_in_order(places)
+        right = [(number, sealed) for number, sealed in read if chunk_hash_of(sealed) == wanted[number][1][:HASH_SIZE]]
+        opened: list[tuple[int, bytes]] = []
+        for number, sealed in right:
+            key, _, size = wanted[number]
+            try:
+                content = open_content(Kind.CHUNK, key, indexes[number], sealed, size_max=size, codec=self._codec)
+            except DamageError:
+                continue
+            opened.append((number, content))
+        contents: list[bytes | None] = [None] * len(wanted)
+        for number, content in opened:
+            key, cap_hash, size = wanted[number]
+            if len(content) == size and commitment_of(Kind.CHUNK, key, hash_file_bytes(content)) == cap_hash[HASH_SIZE:]:
+                contents[number] = content
+        return contents
+
+    def _read_in_order(self, places: Sequence[ObjectLocation | None]) -> list[tuple[int, bytes]]:
+        """Read the content of objects in the order in which they lie; give each that is there with its number among the places."""
+        found = []
+        for place, number in sorted((place, number) for number, place in enumerate(places) if place is not None):
+            try:
+                sealed = self._windows.read(place.pack, place.offset, place.offset + place.length)
+            except DamageError:
+                continue
+            self.bytes_read += len(sealed)
+            found.append((number, sealed))
+        return found
 
     def read_list(self, node: NodeRef) -> tuple[int, list[NodeRef]]:
         """Read a node of a large file's list: its level and children, whose sizes add up to the node's."""

@@ -8,7 +8,8 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import ImmutableFile, LiteralFile
-from tallac.dag import decode_cap
+from tallac.dag import decode_cap, encode_cap
+from tallac.errors import DamageError, MalformedObjectError
 from tallac.interfaces import FileContent
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.links import SMALL_SIZE_MAX
@@ -117,6 +118,61 @@ def test_the_pieces_of_a_file_are_given_back_as_far_as_they_are_held(vault: Vaul
         assert writer.chunks_held(beginning) == joined[:-2]
         assert writer.chunks_held(broken) == joined[:-2]
         assert writer.chunks_held(b"C" + bytes(48) + whole[49:]) == []
+
+
+def test_small_files_are_read_together(vault: Vault) -> None:
+    """Contents come in the order asked for, each as often as it is asked for; what is not small is left to `open_file`."""
+    contents = [noise(number, size) for number, size in enumerate((56, 1, 9000, SMALL_SIZE_MAX, SMALL_SIZE_MAX + 1, 0, 300))]
+    encoded = [encode_cap(stored(vault, io.BytesIO(content))) for content in contents]
+    small = [content if len(content) <= SMALL_SIZE_MAX else None for content in contents]
+    assert vault.read_small_files(encoded) == small
+    assert vault.read_small_files(encoded[::-1] + encoded) == small[::-1] + small
+    assert vault.read_small_files([]) == []
+
+
+@pytest.mark.parametrize("place", [1, 16, 17, 32, 33, 48, 49])
+def test_a_cap_that_is_not_right_spoils_nothing_beside_it(vault: Vault, place: int) -> None:
+    """With another key, hash or size the content is not believed, and that of its neighbours is there."""
+    contents = [noise(number, 5000 + number) for number in range(3)]
+    encoded = [encode_cap(stored(vault, io.BytesIO(content))) for content in contents]
+    bent = bytearray(encoded[1])
+    bent[place] ^= 1
+    assert vault.read_small_files([encoded[0], bytes(bent), encoded[2]]) == [contents[0], None, contents[2]]
+    cap = decode_cap(bytes(bent))
+    assert isinstance(cap, ImmutableFile)
+    with pytest.raises(DamageError):
+        vault.open_file(cap).read()
+
+
+def test_a_cap_in_a_second_form_is_read_by_nobody(vault: Vault) -> None:
+    """A size that begins with a zero byte is left to what says so."""
+    encoded = encode_cap(stored(vault, io.BytesIO(noise(1, 300))))
+    bent = encoded[:49] + b"\0" + encoded[49:]
+    assert vault.read_small_files([bent, encoded[:49], b"C"]) == [None, None, None]
+    with pytest.raises(MalformedObjectError):
+        decode_cap(bent)
+
+
+@pytest.mark.parametrize("damage", ["lost", "cut", "changed"])
+def test_damage_in_one_pack_costs_only_what_is_in_it(tmp_path: Path, damage: str) -> None:
+    """Files of a pack that is lost, cut short or changed are left to `open_file`, which names the damage; others are there."""
+    backend = MemoryBackend()
+    secret = create_vault(backend)
+    with open_vault(backend, secret, state=tmp_path / "state") as vault:
+        contents = [noise(number, 5000) for number in range(2)]
+        caps = [stored(vault, io.BytesIO(contents[0]))]
+        kept = {item.name for item in backend.list("packs/")}
+        caps.append(stored(vault, io.BytesIO(contents[1])))
+        encoded = [encode_cap(cap) for cap in caps]
+        for item in list(backend.list("packs/")):
+            if item.name not in kept:
+                whole = backend.get(item.name)
+                backend.delete(item.name)
+                if damage != "lost":
+                    backend.put(item.name, whole[:100] if damage == "cut" else bytes(byte ^ 1 for byte in whole))
+        assert vault.read_small_files(encoded) == [contents[0], None]
+        with pytest.raises(DamageError):
+            vault.open_file(caps[1]).read()
 
 
 def test_a_hole_needs_no_memory(vault: Vault, tmp_path: Path) -> None:
