@@ -26,6 +26,10 @@ INLINE_FILES_MAX = 64
 INLINE_SIZE_MAX = 4 << 20
 """Up to so much is written in this process: starting workers takes longer."""
 
+JOB_FILES_MIN = 200
+JOB_SIZE_MIN = 2 << 20
+"""Batches of small directories go to a worker together, until they come to so much: each message costs as much as some files."""
+
 LARGE_SIZE_MIN = 32 << 20
 RANGE_SIZE = 16 << 20
 
@@ -71,17 +75,25 @@ class PoolRunner:
         self._is_inline = True
         self._files = self._size = 0
         self._waiting: deque[_Waiting] = deque()
+        # What goes into the next job.
+        self._gathered: list[_Waiting] = []
+        self._gathered_files = self._gathered_size = 0
 
     def submit(self, batch: Batch, directory: int) -> None:
         waiting = _Waiting(batch)
         self._waiting.append(waiting)
-        pool = self._choose_pool(batch)
+        size = sum(entry.size for entry in batch.entries)
+        pool = self._choose_pool(len(batch.entries), size)
         if pool is None:
             waiting.result = self._writer.write_batch(batch, directory)
         elif len(batch.entries) == 1 and not self._task.settings.replaces and _is_divisible(batch.entries[0]):
             self._submit_large(pool, waiting, batch.entries[0], directory)
         else:
-            pool.submit(batch, partial(self._take_batch, waiting))
+            self._gathered.append(waiting)
+            self._gathered_files += len(batch.entries)
+            self._gathered_size += size
+            if self._gathered_files >= JOB_FILES_MIN or self._gathered_size >= JOB_SIZE_MIN:
+                self._submit_gathered(pool)
 
     def results(self) -> list[BatchResult]:
         if self._pool is not None:
@@ -94,6 +106,7 @@ class PoolRunner:
 
     def drain(self) -> list[BatchResult]:
         if self._pool is not None:
+            self._submit_gathered(self._pool)
             self._pool.drain()
         return self.results()
 
@@ -103,9 +116,9 @@ class PoolRunner:
         for waiting in self._waiting:
             waiting.close_file()
 
-    def _choose_pool(self, batch: Batch) -> WorkerPool[Job, Answer] | None:
-        self._files += len(batch.entries)
-        self._size += sum(entry.size for entry in batch.entries)
+    def _choose_pool(self, files: int, size: int) -> WorkerPool[Job, Answer] | None:
+        self._files += files
+        self._size += size
         if self._is_inline and (self._files > INLINE_FILES_MAX or self._size > INLINE_SIZE_MAX):
             self._is_inline = False
             try:
@@ -114,15 +127,25 @@ class PoolRunner:
                 return None  # No more processes can be had; this one does without.
         return self._pool
 
-    def _take_batch(self, waiting: _Waiting, answer: Answer) -> None:
-        assert isinstance(answer, BatchResult)
-        doubtful = {problem.path for problem in answer.problems if problem.kind is ProblemKind.DAMAGED}
+    def _submit_gathered(self, pool: WorkerPool[Job, Answer]) -> None:
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._gathered_files = self._gathered_size = 0
+            pool.submit([waiting.batch for waiting in gathered], partial(self._take_batches, gathered))
+
+    def _take_batches(self, gathered: list[_Waiting], answer: Answer) -> None:
+        assert isinstance(answer, list)
+        for waiting, result in zip(gathered, answer, strict=True):
+            waiting.result = self._settled(waiting.batch, result)
+
+    def _settled(self, batch: Batch, result: BatchResult) -> BatchResult:
+        """Return a worker's result, after what it has found damaged was read again."""
+        doubtful = {problem.path for problem in result.problems if problem.kind is ProblemKind.DAMAGED}
         if doubtful:
-            answer.problems = [problem for problem in answer.problems if problem.path not in doubtful]
-            components = waiting.batch.components
-            entries = [entry for entry in waiting.batch.entries if join_components(components, entry.name) in doubtful]
-            answer.add(self._writer.write_beneath(self._task.root, Batch(components, entries, waiting.batch.replaced)))
-        waiting.result = answer
+            result.problems = [problem for problem in result.problems if problem.path not in doubtful]
+            entries = [entry for entry in batch.entries if join_components(batch.components, entry.name) in doubtful]
+            result.add(self._writer.write_beneath(self._task.root, Batch(batch.components, entries, batch.replaced)))
+        return result
 
     def _submit_large(self, pool: WorkerPool[Job, Answer], waiting: _Waiting, entry: Entry, directory: int) -> None:
         components = waiting.batch.components
@@ -141,7 +164,7 @@ class PoolRunner:
             pool.submit(job, partial(self._take_range, waiting, entry))
 
     def _take_range(self, waiting: _Waiting, entry: Entry, answer: Answer) -> None:
-        assert not isinstance(answer, BatchResult)
+        assert not isinstance(answer, list)
         waiting.error = waiting.error or answer
         waiting.missing -= 1
         if not waiting.missing:

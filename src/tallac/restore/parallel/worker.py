@@ -47,9 +47,9 @@ class RangeJob:
     length: int
 
 
-Job: TypeAlias = Batch | RangeJob
-Answer: TypeAlias = BatchResult | Exception | None
-"""The result of a batch; or of a range: its error, or None."""
+Job: TypeAlias = list[Batch] | RangeJob
+Answer: TypeAlias = list[BatchResult] | Exception | None
+"""The results of batches; or of a range: its error, or None."""
 
 
 class WriteTask(msgspec.Struct, frozen=True):
@@ -78,8 +78,8 @@ class WriteTask(msgspec.Struct, frozen=True):
             yield partial(self._carry_out, reader, FileWriter(reader, self.settings, DESTINATION))
 
     def _carry_out(self, reader: FileReader, writer: FileWriter, job: Job) -> Answer:
-        if isinstance(job, Batch):
-            return writer.write_beneath(self.root, job)
+        if isinstance(job, list):
+            return [writer.write_beneath(self.root, batch) for batch in job]
         try:
             write_range(reader, self.root, job)
         except (DamageError, CapError, OSError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from tallac.dag import Entry, Metadata
 from tallac.errors import WorkerCrashedError
 from tallac.restore import Problem, RestoreObserver, RestoreSummary, restore
 from tallac.restore.parallel.process_pool import LARGE_SIZE_MIN, PoolRunner
+from tallac.restore.parallel.worker import Answer, Job
 from tallac.vault.vault import Vault, create_vault, open_vault
+from tallac.workers.pool import WorkerPool
 
 FILE = Metadata(mode=0o100640, mtime=(1, 2))
 LARGE_SIZE = LARGE_SIZE_MIN + (5 << 20) + 7
@@ -100,14 +102,38 @@ def test_workers_see_what_was_stored_after_their_index(vault: Vault, tmp_path: P
     assert _read(tmp_path / "out") == contents
 
 
+@pytest.mark.slow
+def test_small_directories_go_to_workers_together(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 directories with six files a job has what comes to 200 files, and each directory has its own time in the end."""
+    with vault.session() as session, session.writing() as writer:
+        files = [Entry.of(b"f%d" % number, writer.put_file(BytesIO(b"%d" % number * 100)), FILE) for number in range(6)]
+        below = [
+            Entry.of(b"d%02d" % number, writer.put_directory(files), Metadata(mode=0o40750, mtime=(5, 6))) for number in range(100)
+        ]
+        cap: DirectoryReadCap = writer.put_directory(below)
+    jobs: list[list[int]] = []
+    submit = WorkerPool.submit
+
+    def note(self: WorkerPool[Job, Answer], job: Job, take: Callable[[Answer], None]) -> None:
+        assert isinstance(job, list)
+        jobs.append([len(batch.entries) for batch in job])
+        submit(self, job, take)
+
+    monkeypatch.setattr(WorkerPool, "submit", note)
+    summary = restore(vault, Entry.of(b"s", cap, Metadata(mode=0o40755, mtime=(3, 4))), tmp_path / "out", workers=2)
+    assert summary == RestoreSummary(files=600, directories=101, bytes=100 * 6 * 100)
+    assert [sum(job) for job in jobs] == [204, 204, 132], "ten directories are written before there are workers"
+    assert {path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == {5_000_000_006}
+
+
 def test_a_worker_that_dies_ends_the_restore(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to do; no worker is left over."""
     entry, _ = _store(vault)
     processes: list[int] = []
     choose = PoolRunner._choose_pool
 
-    def kill_one(self: PoolRunner, batch: object) -> object:
-        pool = choose(self, batch)  # type: ignore[arg-type]
+    def kill_one(self: PoolRunner, files: int, size: int) -> object:
+        pool = choose(self, files, size)
         if pool is not None and not processes:
             processes.extend(worker.process.pid for worker in pool._workers)
             os.kill(processes[0], signal.SIGKILL)
