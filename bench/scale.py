@@ -115,7 +115,7 @@ def _multiply(folder: Path, count: int) -> None:
     """Enter snapshots an hour apart into a target that has one: what a directory's edit does, for all of them at once."""
     import tallac  # lazy import: it is configured by the environment, see below
     from tallac.caps import MutableDirectoryWrite  # lazy import: as above
-    from tallac.transfer import find_strongest  # lazy import: as above
+    from tallac.transfer.directory_edits import find_strongest  # lazy import: as above
 
     with tallac.Client(tallac.Folders.under(folder / "home")) as client:
         grid, located = client.inspect._workspace.resolve("bench:Archives")  # noqa: SLF001  A bench may look behind the front.

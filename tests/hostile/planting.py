@@ -13,7 +13,8 @@ from tallac.app.configuration.folders import Folders
 from tallac.caps import DirectoryWriteCap
 from tallac.dag import ARCHIVES, LATEST, Entry, Metadata, SnapshotFacts
 from tallac.testing.sample_vault import create_target, enter
-from tallac.transfer import Place, find_writable
+from tallac.transfer.directory_edits import find_writable
+from tallac.transfer.place import Place
 
 DIRECTORY = Metadata(mode=0o40755)
 NAME = b"2026-01-02_03:04:05Z"

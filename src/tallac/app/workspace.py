@@ -23,7 +23,7 @@ from tallac.app.secrets.secret_reader import SecretSource
 from tallac.caps import Cap, DirectoryWriteCap, parse
 from tallac.errors import AliasError, ConfigurationError, MalformedCapError, UsageError
 from tallac.interfaces import Grid, Randomness, TrafficCount
-from tallac.transfer import Place
+from tallac.transfer.place import Place
 
 if TYPE_CHECKING:
     from tallac.app.locations.backends import Backends

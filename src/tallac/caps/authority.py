@@ -5,8 +5,10 @@ A write cap is not a read cap: code that reads asks for its `read_cap`, so that 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from hashlib import sha256
+
+import msgspec
 
 from tallac.caps import base32
 
@@ -20,10 +22,12 @@ def short_fingerprint_of(text: str) -> str:
     return base32.encode(digest[:_SHORT_FINGERPRINT_SIZE])
 
 
-class Cap(ABC):
-    """A capability string: the location and the key of a file or directory. Immutable, hashable; its `repr` is redacted."""
+class _AbstractStruct(msgspec.StructMeta, ABCMeta):
+    """The class of structs that may have abstract methods."""
 
-    __slots__ = ()
+
+class Cap(msgspec.Struct, frozen=True, metaclass=_AbstractStruct):
+    """A capability string: the location and the key of a file or directory. Immutable, hashable; its `repr` is redacted."""
 
     @property
     @abstractmethod
@@ -53,10 +57,8 @@ class Cap(ABC):
         return f"<{type(self).__name__} {self}>"
 
 
-class VerifyCap(Cap):
+class VerifyCap(Cap, frozen=True):
     """Allows checking that an object is there and intact, not reading it."""
-
-    __slots__ = ()
 
     @property
     def verify_cap(self) -> VerifyCap:
@@ -64,28 +66,20 @@ class VerifyCap(Cap):
         return self
 
 
-class ReadCap(Cap):
+class ReadCap(Cap, frozen=True):
     """Allows reading one file, or one directory and everything below it."""
 
-    __slots__ = ()
 
-
-class FileReadCap(ReadCap):
+class FileReadCap(ReadCap, frozen=True):
     """Allows reading one file."""
 
-    __slots__ = ()
 
-
-class DirectoryReadCap(ReadCap):
+class DirectoryReadCap(ReadCap, frozen=True):
     """Allows reading one directory and everything below it."""
 
-    __slots__ = ()
 
-
-class WriteCap(Cap):
+class WriteCap(Cap, frozen=True):
     """Allows changing one mutable file or directory."""
-
-    __slots__ = ()
 
     @property
     @abstractmethod
@@ -93,10 +87,8 @@ class WriteCap(Cap):
         """The cap that allows reading the same file or directory without changing it."""
 
 
-class FileWriteCap(WriteCap):
+class FileWriteCap(WriteCap, frozen=True):
     """Allows changing one mutable file."""
-
-    __slots__ = ()
 
     @property
     @abstractmethod
@@ -104,10 +96,8 @@ class FileWriteCap(WriteCap):
         """The cap that allows reading the same file without changing it."""
 
 
-class DirectoryWriteCap(WriteCap):
+class DirectoryWriteCap(WriteCap, frozen=True):
     """Allows changing one mutable directory, and everything that its entries hold write caps of."""
-
-    __slots__ = ()
 
     @property
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
@@ -43,12 +42,10 @@ def _require_shares(needed: int, total: int, size: int) -> None:
         raise ValueError(f"the size is impossible: it has to be from 0 to {SIZE_MAX}")
 
 
-# Field sets. These classes have the fields and the text; the subclasses below add the authority. Subclasses add
-# no fields, so they need no decorator of their own, which would cost start-up time.
+# Field sets. These classes have the fields and the text; the subclasses below add the authority, and no fields.
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Literal(Cap):
+class _Literal(Cap, frozen=True):
     """A file or directory that is so small that its cap holds its content."""
 
     _kind: ClassVar[str]
@@ -81,8 +78,7 @@ class _Literal(Cap):
         return f"{self._kind} of {len(self.data)} bytes"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Immutable(Cap):
+class _Immutable(Cap, frozen=True):
     """The read cap of an immutable object: key (16 bytes), hash (32 bytes), shares needed and total, and content size in bytes."""
 
     _kind: ClassVar[str]
@@ -112,8 +108,7 @@ class _Immutable(Cap):
         return f"URI:{self._kind}:{secrets}:{self.needed}:{self.total}:{self.size}"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _ImmutableVerify(VerifyCap):
+class _ImmutableVerify(VerifyCap, frozen=True):
     """The verify cap of an immutable object: like its read cap, with the storage index in place of the key."""
 
     _kind: ClassVar[str]
@@ -138,8 +133,7 @@ class _ImmutableVerify(VerifyCap):
         return f"URI:{self._kind}:{secrets}:{self.needed}:{self.total}:{self.size}"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _MutableWrite(Cap):
+class _MutableWrite(Cap, frozen=True):
     """The write cap of a mutable object: write key (16 bytes) and fingerprint of the public key (32 bytes)."""
 
     _sdmf_kind: ClassVar[str]
@@ -171,8 +165,7 @@ class _MutableWrite(Cap):
         return f"URI:{self.kind}:{base32.encode(self.writekey)}:{base32.encode(self.fingerprint)}"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _MutableRead(Cap):
+class _MutableRead(Cap, frozen=True):
     """The read cap of a mutable object: read key (16 bytes) and fingerprint of the public key (32 bytes)."""
 
     _sdmf_kind: ClassVar[str]
@@ -199,8 +192,7 @@ class _MutableRead(Cap):
         return f"URI:{self.kind}:{base32.encode(self.readkey)}:{base32.encode(self.fingerprint)}"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _MutableVerify(VerifyCap):
+class _MutableVerify(VerifyCap, frozen=True):
     """The verify cap of a mutable object: storage index (16 bytes) and fingerprint of the public key (32 bytes)."""
 
     _sdmf_kind: ClassVar[str]
@@ -225,24 +217,21 @@ class _MutableVerify(VerifyCap):
 # Files
 
 
-class LiteralFile(_Literal, FileReadCap):
+class LiteralFile(_Literal, FileReadCap, frozen=True):
     """A file whose content is in its cap (`LIT`)."""
 
-    __slots__ = ()
     _kind = "LIT"
 
 
-class ImmutableFileVerify(_ImmutableVerify):
+class ImmutableFileVerify(_ImmutableVerify, frozen=True):
     """The verify cap of an immutable file (`CHK-Verifier`)."""
 
-    __slots__ = ()
     _kind = "CHK-Verifier"
 
 
-class ImmutableFile(_Immutable, FileReadCap):
+class ImmutableFile(_Immutable, FileReadCap, frozen=True):
     """The read cap of an immutable file (`CHK`)."""
 
-    __slots__ = ()
     _kind = "CHK"
 
     @property
@@ -251,18 +240,16 @@ class ImmutableFile(_Immutable, FileReadCap):
         return ImmutableFileVerify(self.storage_index, self.hash, self.needed, self.total, self.size)
 
 
-class MutableFileVerify(_MutableVerify):
+class MutableFileVerify(_MutableVerify, frozen=True):
     """The verify cap of a mutable file (`SSK-Verifier`, `MDMF-Verifier`)."""
 
-    __slots__ = ()
     _sdmf_kind = "SSK-Verifier"
     _mdmf_kind = "MDMF-Verifier"
 
 
-class MutableFileRead(_MutableRead, FileReadCap):
+class MutableFileRead(_MutableRead, FileReadCap, frozen=True):
     """The read cap of a mutable file (`SSK-RO`, `MDMF-RO`)."""
 
-    __slots__ = ()
     _sdmf_kind = "SSK-RO"
     _mdmf_kind = "MDMF-RO"
 
@@ -272,10 +259,9 @@ class MutableFileRead(_MutableRead, FileReadCap):
         return MutableFileVerify(self.storage_index, self.fingerprint, self.format)
 
 
-class MutableFileWrite(_MutableWrite, FileWriteCap):
+class MutableFileWrite(_MutableWrite, FileWriteCap, frozen=True):
     """The write cap of a mutable file (`SSK`, `MDMF`)."""
 
-    __slots__ = ()
     _sdmf_kind = "SSK"
     _mdmf_kind = "MDMF"
 
@@ -293,24 +279,21 @@ class MutableFileWrite(_MutableWrite, FileWriteCap):
 # Directories
 
 
-class LiteralDirectory(_Literal, DirectoryReadCap):
+class LiteralDirectory(_Literal, DirectoryReadCap, frozen=True):
     """A directory whose table is in its cap (`DIR2-LIT`); `data` is the encoded table."""
 
-    __slots__ = ()
     _kind = "DIR2-LIT"
 
 
-class ImmutableDirectoryVerify(_ImmutableVerify):
+class ImmutableDirectoryVerify(_ImmutableVerify, frozen=True):
     """The verify cap of an immutable directory (`DIR2-CHK-Verifier`)."""
 
-    __slots__ = ()
     _kind = "DIR2-CHK-Verifier"
 
 
-class ImmutableDirectory(_Immutable, DirectoryReadCap):
+class ImmutableDirectory(_Immutable, DirectoryReadCap, frozen=True):
     """The read cap of an immutable directory (`DIR2-CHK`)."""
 
-    __slots__ = ()
     _kind = "DIR2-CHK"
 
     @property
@@ -319,18 +302,16 @@ class ImmutableDirectory(_Immutable, DirectoryReadCap):
         return ImmutableDirectoryVerify(self.storage_index, self.hash, self.needed, self.total, self.size)
 
 
-class MutableDirectoryVerify(_MutableVerify):
+class MutableDirectoryVerify(_MutableVerify, frozen=True):
     """The verify cap of a mutable directory (`DIR2-Verifier`, `DIR2-MDMF-Verifier`)."""
 
-    __slots__ = ()
     _sdmf_kind = "DIR2-Verifier"
     _mdmf_kind = "DIR2-MDMF-Verifier"
 
 
-class MutableDirectoryRead(_MutableRead, DirectoryReadCap):
+class MutableDirectoryRead(_MutableRead, DirectoryReadCap, frozen=True):
     """The read cap of a mutable directory (`DIR2-RO`, `DIR2-MDMF-RO`)."""
 
-    __slots__ = ()
     _sdmf_kind = "DIR2-RO"
     _mdmf_kind = "DIR2-MDMF-RO"
 
@@ -340,10 +321,9 @@ class MutableDirectoryRead(_MutableRead, DirectoryReadCap):
         return MutableDirectoryVerify(self.storage_index, self.fingerprint, self.format)
 
 
-class MutableDirectoryWrite(_MutableWrite, DirectoryWriteCap):
+class MutableDirectoryWrite(_MutableWrite, DirectoryWriteCap, frozen=True):
     """The write cap of a mutable directory (`DIR2`, `DIR2-MDMF`)."""
 
-    __slots__ = ()
     _sdmf_kind = "DIR2"
     _mdmf_kind = "DIR2-MDMF"
 
@@ -361,8 +341,7 @@ class MutableDirectoryWrite(_MutableWrite, DirectoryWriteCap):
 # Kinds that a later version may know
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class UnknownCap(Cap):
+class UnknownCap(Cap, frozen=True):
     """A cap of a kind that this version does not know. It is stored and passed on unchanged, prefix included."""
 
     text: str

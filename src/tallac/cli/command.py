@@ -12,7 +12,6 @@ import msgspec
 from click.core import ParameterSource
 
 from tallac.app.client import Client
-from tallac.cli.completion.candidates import make_completed
 from tallac.cli.group import CONTEXT_SETTINGS, write_examples
 from tallac.cli.options.global_options import Settings, global_options_line, grid_options, output_options
 from tallac.cli.options.option import Option
@@ -49,6 +48,11 @@ class TallacCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments, and note how many stand behind a `--`, which click does not tell."""
+        if ctx.resilient_parsing:
+            # lazy import: only a shell that completes needs it
+            from tallac.cli.completion.candidates import make_completed
+
+            make_completed(self.params)
         ctx.meta[_BEHIND_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
         self._require_values(ctx, args)
         try:
@@ -166,7 +170,6 @@ def define(
                 return status
 
         all_parameters = [*parameters, *output_options(), *grid_options()]
-        make_completed(all_parameters)
         return TallacCommand(
             name=name,
             callback=callback,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -18,12 +19,16 @@ COMPLETION_VARIABLE = "_TALLAC_COMPLETE"
 """Set by the scripts that `tallac completion` prints."""
 
 FAILED = 1
+OBJECTS_PER_COLLECTION = 50_000
+"""The interpreter looks for garbage after this many new objects, not after 700: what a start defines stays to the end."""
+
 SIGNALLED = 128
 """Shells add a signal's number to this."""
 
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and end with its exit status."""
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
     try:
         _end(_run())
     except BaseException as error:

@@ -6,7 +6,6 @@ import io
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -68,16 +67,22 @@ def _is_folder_deleted() -> bool:
 
 def _tell_of_thread(found: threading.ExceptHookArgs) -> None:
     """Report an error that ended a thread, as the interpreter does, without secrets that the error may name."""
+    import traceback  # lazy import: few commands meet with this
+
     say_lines("".join(traceback.format_exception(found.exc_type, found.exc_value, found.exc_traceback)))
 
 
 def _tell_of_unraisable(found: sys.UnraisableHookArgs) -> None:
     """Report an error that could not be raised, likewise."""
+    import traceback  # lazy import: few commands meet with this
+
     say_lines("".join(traceback.format_exception(found.exc_type, found.exc_value, found.exc_traceback)))
 
 
 def _failed(message: str, status: int) -> int:
     if os.environ.get("TALLAC_DEBUG"):
+        import traceback  # lazy import: few want to see this
+
         say_lines(traceback.format_exc())
     say(f"tallac: {message}")
     # What could not be written is still in the buffer; the interpreter would try again, and complain.

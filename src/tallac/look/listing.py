@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from enum import Enum
@@ -69,6 +67,8 @@ class SortOrder(msgspec.Struct, frozen=True):
         if len(run) < self.run_count_max:
             yield from run
             return
+        import heapq  # lazy import: few directories are as long
+
         with ExitStack() as opened:
             runs = []
             while run:
@@ -79,6 +79,8 @@ class SortOrder(msgspec.Struct, frozen=True):
 
 def _spilled(run: Iterable[Entry], opened: ExitStack) -> Iterator[Entry]:
     """Write a run to disk, and return an iterator that reads it again."""
+    import tempfile  # lazy import: few directories are as long
+
     try:
         file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it.
         for entry in run:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, ObjectCache, Randomness
@@ -16,16 +17,17 @@ from tallac.vault.index.index import LoadedWhenAsked, VaultIndex
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.own_packs import OwnPacks
 from tallac.vault.local_state import open_state_folder, remember_header
-from tallac.vault.mutable.own_sessions import OwnSessions
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import MemoryOfPlace, SeenStates
 from tallac.vault.mutable.roots import Roots
-from tallac.vault.mutable.sessions import RegisteredSession
 from tallac.vault.mutable.slots import Slots
 from tallac.vault.packs.damaged import DamagedPacks
 from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.reading.object_reader import ObjectReader
 from tallac.vault.reserve import Reserve
+
+if TYPE_CHECKING:
+    from tallac.vault.mutable.own_sessions import OwnSessions
 
 
 class VaultComponents:
@@ -78,9 +80,15 @@ class VaultComponents:
         if self.keeper_key is not None:
             self.roots = Roots(Register(backend, "roots", self.keeper_key.roots, structure, self.memory, randomness))
         self.own_packs = OwnPacks(self.state.folder)
-        self.own_sessions = OwnSessions(self.state.folder, clock, is_kept=not self.state.is_temporary)
         self.cache = cache
         self.reader = ObjectReader(backend, locator, self.index if cache is None else LoadedWhenAsked(self.index), cache=cache)
+
+    @cached_property
+    def own_sessions(self) -> OwnSessions:
+        """The sessions that this machine's processes have begun."""
+        from tallac.vault.mutable.own_sessions import OwnSessions  # lazy import: what only reads has no session
+
+        return OwnSessions(self.state.folder, self.clock, is_kept=not self.state.is_temporary)
 
     def reader_with_index(self) -> ObjectReader:
         """Return the reader; the index is loaded first if nobody has, but where the reader may do without it."""
@@ -138,6 +146,8 @@ class VaultComponents:
 
     def end_dead_sessions(self) -> None:
         """End in the vault what killed runs on this machine have left open. Takes the keeper key."""
+        from tallac.vault.mutable.sessions import RegisteredSession  # lazy import: what only reads has no session
+
         key = self.require_keeper_key().roots
         self.own_sessions.end_dead(
             self.backend, partial(RegisteredSession.load, self.backend, key, self.structure, self.randomness)

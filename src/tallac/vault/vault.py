@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tallac.caps import (
     Cap,
@@ -22,7 +22,6 @@ from tallac.caps import (
 )
 from tallac.clock import SystemClock
 from tallac.dag import Entry, EntryList
-from tallac.dag.literal_table import decode_literal
 from tallac.errors import AuthorityError, ConflictError, StoreError, StoreFullError, VaultNotFoundError
 from tallac.interfaces import (
     Backend,
@@ -39,7 +38,6 @@ from tallac.interfaces import (
     StoredObject,
     WorkerRecipe,
 )
-from tallac.vault.check.below import check_below
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.header import HEADER_NAMES, Header, prove, read_header, write_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
@@ -50,14 +48,13 @@ from tallac.vault.format.tables import TableDirectory
 from tallac.vault.mutable.pending_deletions import NO_PENDING_DELETIONS
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
-from tallac.vault.mutable.sessions import RegisteredSession, heartbeat, new_session_path
 from tallac.vault.mutable.slot_contents import require_directory
 from tallac.vault.reading.files import VaultFiles
-from tallac.vault.reading.stored_sizes import objects_of, stored_sizes
-from tallac.vault.reading.worker_reader import VaultReaderRecipe, can_be_sent
 from tallac.vault.reserve import RESERVE_PREFIX, Reserve
-from tallac.vault.writing.mutable_files import MutableFiles, create_slot
-from tallac.vault.writing.session import VaultSession
+
+if TYPE_CHECKING:
+    from tallac.vault.writing.mutable_files import MutableFiles
+    from tallac.vault.writing.session import VaultSession
 
 _MADE_FIRST = {f"{REGISTER_PREFIX}roots", f"{REGISTER_PREFIX}index", *HEADER_NAMES}
 
@@ -129,11 +126,12 @@ class Vault:
         components: For the jobs on a vault as a whole: `Prune`, `Repair`, `check_vault` and `vault_stats` take them.
     """
 
+    # A listing reads directories and no more: what writes, checks, measures and starts workers is imported where it is used.
+
     def __init__(self, components: VaultComponents) -> None:
         """Use `open_vault`."""
         self.components = components
         self._files = VaultFiles(components.reader_with_index, components.slots)
-        self._mutable_files = MutableFiles(components, self._files)
 
     @property
     def identity(self) -> str:
@@ -155,6 +153,8 @@ class Vault:
         components = self.components
         if isinstance(components.backend, HighLatencyBackend):
             return None
+        from tallac.vault.reading.worker_reader import VaultReaderRecipe, can_be_sent  # lazy import: see above
+
         # It reads the index for the first time, if nobody has.
         components.load_index()
         index = components.index
@@ -166,6 +166,8 @@ class Vault:
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
         """See `tallac.interfaces.CapReader`."""
         if isinstance(cap, LiteralDirectory):
+            from tallac.dag.literal_table import decode_literal  # lazy import: few directories are in their caps
+
             return EntryList(decode_literal(cap.data))
         if isinstance(cap, MutableDirectoryRead):
             return EntryList(require_directory(self.components.slots.entries(cap)[0]))
@@ -176,10 +178,14 @@ class Vault:
 
     def objects_of(self, encoded: bytes) -> Sequence[StoredObject]:
         """See `tallac.interfaces.StoredSizes`."""
+        from tallac.vault.reading.stored_sizes import objects_of  # lazy import: see above
+
         return objects_of(self.components.reader_with_index(), encoded)
 
     def stored_sizes(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
         """See `tallac.interfaces.StoredSizes`."""
+        from tallac.vault.reading.stored_sizes import stored_sizes  # lazy import: see above
+
         self.components.reader_with_index()
         return stored_sizes(self.components.index, names)
 
@@ -187,6 +193,8 @@ class Vault:
 
     def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
         """See `tallac.interfaces.CapEditor`."""
+        from tallac.vault.writing.mutable_files import create_slot  # lazy import: see above
+
         return create_slot(self.components, mutable_format)
 
     def edit_directory(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
@@ -210,18 +218,26 @@ class Vault:
     def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
         """See `tallac.interfaces.CapEditor`."""
         with self.session() as session:
-            return self._mutable_files.create(session, content, mutable_format)
+            return self._mutable_files().create(session, content, mutable_format)
 
     def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
         """See `tallac.interfaces.CapEditor`."""
         with self.session() as session:
-            self._mutable_files.write(session, cap, content, offset)
+            self._mutable_files().write(session, cap, content, offset)
+
+    def _mutable_files(self) -> MutableFiles:
+        from tallac.vault.writing.mutable_files import MutableFiles  # lazy import: see above
+
+        return MutableFiles(self.components, self._files)
 
     # Writing
 
     @contextmanager
     def session(self) -> Iterator[VaultSession]:
         """See `tallac.interfaces.Grid`."""
+        from tallac.vault.mutable.sessions import RegisteredSession, heartbeat, new_session_path  # lazy import: see above
+        from tallac.vault.writing.session import VaultSession  # lazy import: see above
+
         components = self.components
         key = components.require_writer_key()
         components.end_dead_sessions()
@@ -261,13 +277,15 @@ class Vault:
 
     def check(self, cap: Cap, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
+        from tallac.vault.check.below import check_below  # lazy import: see above
+
         return check_below(self.components, cap, read_data=read_data, progress=progress)
 
     def check_structure(self, *, read_data: bool, progress: CheckProgress | None = None) -> CheckReport:
         """See `tallac.interfaces.CapChecker`."""
-        from tallac.vault.check.options import PackSubset  # lazy import: only a check needs it
-        from tallac.vault.check.read_data_progress import ReadDataProgress  # lazy import: likewise
-        from tallac.vault.check.vault_check import structure_check  # lazy import: likewise
+        from tallac.vault.check.options import PackSubset  # lazy import: see above
+        from tallac.vault.check.read_data_progress import ReadDataProgress  # lazy import: see above
+        from tallac.vault.check.vault_check import structure_check  # lazy import: see above
 
         check = structure_check(self.components, progress)
         check.check(ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None)

@@ -7,13 +7,13 @@ task, which may hold secrets, comes with the first message and never appears in 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle  # It only tries whether an error can be sent.
 import queue
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import FrameType
@@ -23,6 +23,9 @@ from tallac.workers.messages import Done, Ended, Failed, Work, receive, send
 
 STOP_SECONDS_MAX = 5
 """How long a stopped worker may take to discard unfinished work."""
+
+OBJECTS_PER_COLLECTION = 50_000
+"""As in the command, which says why."""
 
 
 class _StoppedError(BaseException):
@@ -35,6 +38,7 @@ class _Task(Protocol):
 
 def main() -> None:
     """Work until `End`, until stopped, or until the process that sends the orders has died."""
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
     # Ctrl-C is for the process that sends the orders; it reports to the user, and stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
@@ -95,6 +99,8 @@ def _sendable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # It was made just here.
     except Exception:  # noqa: BLE001  # An error's constructor may raise anything.
+        import traceback  # lazy import: few errors need it
+
         return RuntimeError("".join(traceback.format_exception(error)))
     return error
 

@@ -15,7 +15,7 @@ from tallac.app.workspace import Workspace
 from tallac.backends.local import LocalBackend
 from tallac.caps import DirectoryWriteCap, LiteralFile
 from tallac.errors import AliasError, CapError, MalformedCapError, UsageError, VaultNotFoundError
-from tallac.transfer import make_directory
+from tallac.transfer.directory_edits import make_directory
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import WriterKey, parse_vault_key
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
 
@@ -62,8 +61,7 @@ ALL_CAPS: list[Cap] = [
 
 
 def _field_names(cap: Cap) -> list[str]:
-    assert is_dataclass(cap)
-    return [field.name for field in fields(cap)]
+    return list(cap.__struct_fields__)
 
 
 every_cap = pytest.mark.parametrize("cap", ALL_CAPS, ids=lambda cap: cap.kind)
@@ -141,7 +139,7 @@ def test_different_caps_differ() -> None:
 @every_cap
 def test_caps_can_not_be_changed(cap: Cap) -> None:
     """No field can be set, and there is no place for another attribute."""
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         setattr(cap, _field_names(cap)[0], b"")
     assert not hasattr(cap, "__dict__")
 

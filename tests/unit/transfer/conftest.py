@@ -8,7 +8,8 @@ import pytest
 from tallac.caps import DirectoryWriteCap
 from tallac.dag import Entry, Metadata
 from tallac.testing.memory_grid import MemoryGrid
-from tallac.transfer import Place, put_file
+from tallac.transfer.files import put_file
+from tallac.transfer.place import Place
 
 PlaceMaker = Callable[[str], Place]
 

@@ -13,7 +13,12 @@ from tallac.dag import Entry, Metadata
 from tallac.errors import DestinationError, EntryError, EntryExistsError, EntryNotFoundError, SourceError, StoreFullError
 from tallac.source import NOTHING_OWN
 from tallac.testing.memory_grid import MemoryGrid
-from tallac.transfer import CopyReport, Place, copy_to_grid, copy_to_local, download, find, find_strongest, get_file, list_directory
+from tallac.transfer.directory_edits import find_strongest
+from tallac.transfer.download import copy_to_local, download
+from tallac.transfer.files import get_file
+from tallac.transfer.place import Place, find, list_directory
+from tallac.transfer.report import CopyReport
+from tallac.transfer.upload import copy_to_grid
 
 PlaceMaker = Callable[[str], Place]
 Put = Callable[[str, bytes], None]

@@ -9,19 +9,9 @@ from tallac.caps import DirectoryReadCap, DirectoryWriteCap, LiteralFile, Mutabl
 from tallac.dag import Entry, Metadata, join_components
 from tallac.errors import AuthorityError, EntryError, EntryExistsError, EntryNotFoundError, NotADirectoryCapError, StoreFullError
 from tallac.testing.memory_grid import MemoryGrid
-from tallac.transfer import (
-    Place,
-    find,
-    find_strongest,
-    get_file,
-    link,
-    list_directory,
-    make_directory,
-    move,
-    put_file,
-    unlink,
-    walk,
-)
+from tallac.transfer.directory_edits import find_strongest, link, make_directory, move, unlink
+from tallac.transfer.files import get_file, put_file
+from tallac.transfer.place import Place, find, list_directory, walk
 
 PlaceMaker = Callable[[str], Place]
 Put = Callable[[str, bytes], None]

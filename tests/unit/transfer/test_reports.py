@@ -10,7 +10,11 @@ from tallac.dag import Metadata
 from tallac.errors import FencedError
 from tallac.source import NOTHING_OWN
 from tallac.testing.memory_grid import MemoryGrid
-from tallac.transfer import CopyReport, Place, copy_to_grid, copy_to_local, download, get_file, list_directory, put_file
+from tallac.transfer.download import copy_to_local, download
+from tallac.transfer.files import get_file, put_file
+from tallac.transfer.place import Place, list_directory
+from tallac.transfer.report import CopyReport
+from tallac.transfer.upload import copy_to_grid
 
 PlaceMaker = Callable[[str], Place]
 Put = Callable[[str, bytes], None]

@@ -7,7 +7,6 @@ settings that is kept elsewhere: then what it leads to is replaced. It holds sec
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -234,6 +233,8 @@ class ConfigurationFile:
             _require_own(place, status, mode)
         self._is_judged = True
         if stat.S_IMODE(file.st_mode) & 0o066:
+            import shlex  # lazy import: only rights that are wrong need it
+
             remedy = f"`chmod 600 {shlex.quote(str(self.path))}`"
             self._warn(f"{self.path}: others on this machine can read the keys in it; run {remedy}")
 
@@ -264,8 +265,9 @@ def _require_own(place: Path, status: os.stat_result, mode: str) -> None:
     is_open = bool(status.st_mode & stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
     if not (is_foreign or is_open):
         return
-    # lazy import: only rights that are wrong need it
-    from tallac.mounts import file_system_kind
+    import shlex  # lazy import: only rights that are wrong need it
+
+    from tallac.mounts import file_system_kind  # lazy import: likewise
 
     if file_system_kind(str(place)) in _WITHOUT_MODES:
         return

@@ -11,7 +11,7 @@ from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, Entry, display_path, newest_snapshot, parse_snapshot_name
 from tallac.errors import AuthorityError, EntryNotFoundError, NotADirectoryCapError, UsageError
 from tallac.interfaces import CapReader
-from tallac.transfer import Place, find_or_none
+from tallac.transfer.place import Place, find_or_none
 
 _SHOWN_MAX = 3
 _BEGINNING_OF_NAME = re.compile(rb"[0-9]{4}(-.*)?", re.DOTALL)

@@ -13,7 +13,7 @@ from tallac.dag import ARCHIVES, LATEST, Entry, parse_snapshot_name
 from tallac.errors import EntryNotFoundError
 from tallac.interfaces import CapReader
 from tallac.look.snapshot_filter import SnapshotFilter, select_snapshots
-from tallac.transfer import Place, find, find_or_none
+from tallac.transfer.place import Place, find, find_or_none
 
 
 class SnapshotPath(Struct, frozen=True):

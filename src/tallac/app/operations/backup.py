@@ -37,8 +37,8 @@ from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import FileContent, Grid
 from tallac.source import NOTHING_OWN, REAL, OwnFiles, Selection
 from tallac.sourcedb import SourceDatabase, SourceRecord
-from tallac.transfer import Place
 from tallac.transfer.directory_edits import new_name
+from tallac.transfer.place import Place
 
 if TYPE_CHECKING:
     from tallac.backup.dry_run import DryRunSummary

@@ -19,7 +19,7 @@ from tallac.interfaces import Grid
 from tallac.look.metadata import kind_of
 from tallac.restore import Problem, ProblemKind, RestoreObserver, RestoreOptions, restore
 from tallac.restore.path_filter import PathFilter
-from tallac.transfer import Place, directory_of, find, walk
+from tallac.transfer.place import Place, directory_of, find, walk
 
 SIZE_MAX = 256_000_000
 """So many bytes are restored at most, unless every file is larger."""

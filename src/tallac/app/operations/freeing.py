@@ -27,7 +27,8 @@ from tallac.dag import Entry, display_path, encode_cap, require_not_held
 from tallac.interfaces import Grid
 from tallac.retention.forget import damage_of
 from tallac.retention.record import RetentionRecord
-from tallac.transfer import Place, entries_of, find_writable, strongest_cap
+from tallac.transfer.directory_edits import entries_of, find_writable, strongest_cap
+from tallac.transfer.place import Place
 
 
 class GivenUp(msgspec.Struct, frozen=True):

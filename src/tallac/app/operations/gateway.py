@@ -15,7 +15,7 @@ from tallac.dag import display_path
 from tallac.errors import LocalStateError
 from tallac.interfaces import Grid
 from tallac.local_files import Durability, replace
-from tallac.transfer import Place, find
+from tallac.transfer.place import Place, find
 
 if TYPE_CHECKING:
     from tallac.gateway import GatewaySettings

@@ -10,27 +10,26 @@ import msgspec
 from msgspec.structs import replace
 
 from tallac.app.locations.grid_path import is_remote
-from tallac.app.locations.snapshot_paths import SnapshotPath, choose_snapshots, find_targets, list_snapshots, locate_in_snapshots
 from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryReadCap
 from tallac.dag import ARCHIVES, Entry
 from tallac.errors import AliasError, EntryNotFoundError, MalformedCapError, NotADirectoryCapError, UsageError
 from tallac.interfaces import Grid
-from tallac.look.deep_stats import deep_stats
-from tallac.look.manifest import Listed, manifest
-from tallac.look.snapshot_filter import ALL, SnapshotFilter
-from tallac.look.usage import Usage, measure
-from tallac.transfer import Place, find, find_or_none, list_directory, walk
+from tallac.transfer.place import Place, find, find_or_none, list_directory, walk
 
 if TYPE_CHECKING:
+    from tallac.app.locations.snapshot_paths import SnapshotPath
     from tallac.look.criteria import Criteria
     from tallac.look.diff import Change
     from tallac.look.find import FoundPath
     from tallac.look.history import Period
     from tallac.look.listing import SortOrder
+    from tallac.look.manifest import Listed
     from tallac.look.read_errors import OnReadError
     from tallac.look.sides import Side
+    from tallac.look.snapshot_filter import SnapshotFilter
     from tallac.look.stats import TargetStats
+    from tallac.look.usage import Usage
 
 
 class PathHistory(msgspec.Struct, frozen=True):
@@ -103,6 +102,7 @@ class Inspector:
 
         Above targets, all that are below the path are searched.
         """
+        from tallac.app.locations.snapshot_paths import list_snapshots  # lazy import: see above
         from tallac.look.find import find_versions  # lazy import: see above
 
         grid, places = self._located_below(place)
@@ -123,6 +123,7 @@ class Inspector:
         Raises:
             EntryNotFoundError: It is in none of them.
         """
+        from tallac.app.locations.snapshot_paths import choose_snapshots, list_snapshots  # lazy import: see above
         from tallac.look.history import history  # lazy import: see above
 
         grid, located = self._located(place)
@@ -136,6 +137,8 @@ class Inspector:
         self, target: str, report: OnReadError, progress: Callable[[int], None] | None = None
     ) -> tuple[list[tuple[Place, Entry]], TargetStats]:
         """Report what all snapshots of a target, or of all below a path, hold and take, and each of them, in the same order."""
+        from tallac.app.locations.snapshot_paths import choose_snapshots, find_targets, list_snapshots  # lazy import: see above
+        from tallac.look.snapshot_filter import ALL  # lazy import: see above
         from tallac.look.stats import gather  # lazy import: see above
 
         grid, located = self._workspace.resolve(target)
@@ -145,15 +148,20 @@ class Inspector:
 
     def du(self, place: str, report: OnReadError, *, depth_max: int | None = None) -> Iterator[Usage]:
         """Report how much is in each directory below a path, down to so many levels, and at the path itself last."""
+        from tallac.look.usage import measure  # lazy import: see above
+
         return measure(*self._found(place), report, depth_max=depth_max)
 
     def manifest(self, place: str) -> Iterator[Listed]:
         """List all that is reachable from a path, each object once."""
+        from tallac.look.manifest import manifest  # lazy import: see above
+
         grid, located = self._workspace.resolve(place)
         return manifest(grid, find(grid, located).cap)
 
     def deep_stats(self, place: str) -> dict[str, int]:
         """Count all that is reachable from a path, each object once; the keys are those of Tahoe-LAFS."""
+        from tallac.look.deep_stats import deep_stats  # lazy import: see above
         from tallac.tahoe.grid import TahoeGrid  # lazy import: a command on a vault does without the web
 
         grid, located = self._workspace.resolve(place)
@@ -164,11 +172,15 @@ class Inspector:
 
     def _located_below(self, place: str) -> tuple[Grid, list[SnapshotPath]]:
         """Return where a path leads in snapshots; above targets, all of those that are below it."""
+        from tallac.app.locations.snapshot_paths import SnapshotPath, find_targets, locate_in_snapshots  # lazy import: see above
+
         grid, located = self._workspace.resolve(place)
         targets = list(find_targets(grid, located)) if find_or_none(grid, located) is not None else []
         return grid, [SnapshotPath(target, ()) for target in targets] or [locate_in_snapshots(grid, located)]
 
     def _located(self, place: str) -> tuple[Grid, SnapshotPath]:
+        from tallac.app.locations.snapshot_paths import locate_in_snapshots  # lazy import: see above
+
         grid, located = self._workspace.resolve(place)
         return grid, locate_in_snapshots(grid, located)
 
@@ -193,5 +205,7 @@ def _arrange(order: SortOrder | None) -> Callable[[Iterable[Entry]], Iterable[En
 
 def _choose_at(snapshots: Sequence[Entry], choice: SnapshotFilter, located: SnapshotPath) -> list[Entry]:
     """Choose snapshots; if the path names one, that one only."""
+    from tallac.app.locations.snapshot_paths import choose_snapshots  # lazy import: a listing does without
+
     names = choice.names if located.snapshot is None else (*choice.names, located.snapshot)
     return choose_snapshots(snapshots, replace(choice, names=names))

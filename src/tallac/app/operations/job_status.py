@@ -20,7 +20,7 @@ from tallac.interfaces import Clock, Grid
 from tallac.jobs.job import Job
 from tallac.jobs.records import RunRecord
 from tallac.jobs.status import GROWTH_DAYS, Held, JobStatus, judge, judge_target
-from tallac.transfer import Place
+from tallac.transfer.place import Place
 
 _DAY_NS = 86_400 * 1_000_000_000
 

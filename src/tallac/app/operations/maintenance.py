@@ -14,7 +14,7 @@ from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryWriteCap, WriteCap
 from tallac.errors import CorruptObjectError, UsageError, VaultNotFoundError
 from tallac.interfaces import CheckReport
-from tallac.transfer import find
+from tallac.transfer.place import find
 from tallac.vault.check.options import CheckOptions, PackSubset
 from tallac.vault.check.scrub import Scrub
 from tallac.vault.check.vault_check import check_vault

@@ -14,7 +14,7 @@ from tallac.caps import Cap, VerifyCap
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import Backend
 from tallac.local_files import make_private_folders
-from tallac.transfer import find
+from tallac.transfer.place import find
 from tallac.vault.format.header import read_identity
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
 from tallac.vault.mirror.full import VaultCopy

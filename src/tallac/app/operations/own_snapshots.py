@@ -6,7 +6,8 @@ from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryWriteCap
 from tallac.dag import ARCHIVES, LATEST, mutable_identity
 from tallac.interfaces import Grid
-from tallac.transfer import Place, entries_of, strongest_cap
+from tallac.transfer.directory_edits import entries_of, strongest_cap
+from tallac.transfer.place import Place
 
 
 def is_own_snapshot(workspace: Workspace, written: str, grid: Grid, located: Place) -> bool:

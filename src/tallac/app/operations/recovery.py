@@ -20,7 +20,7 @@ from tallac.app.workspace import Workspace
 from tallac.caps import parse
 from tallac.clock import SystemClock
 from tallac.errors import AuthorityError, LocalStateError, MalformedKitError, StoreError, UsageError, VaultNotFoundError
-from tallac.transfer import Place
+from tallac.transfer.place import Place
 from tallac.vault.access.envelopes import Envelope, EnvelopeFile, NamedCap
 from tallac.vault.access.passphrases import Passphrases
 from tallac.vault.format.header import Header, prove

@@ -17,7 +17,8 @@ from tallac.interfaces import Grid
 from tallac.retention.forget import Undone, forget_named
 from tallac.retention.record import RetentionRecord
 from tallac.retention.target import Target
-from tallac.transfer import Place, entries_of, find_writable, new_name, strongest_cap, unlink
+from tallac.transfer.directory_edits import entries_of, find_writable, new_name, strongest_cap, unlink
+from tallac.transfer.place import Place
 from tallac.wording import pluralize
 
 OpenRecord = Callable[[Grid], AbstractContextManager[RetentionRecord]]

@@ -24,7 +24,7 @@ from tallac.errors import EntryNotFoundError
 from tallac.interfaces import Grid
 from tallac.restore import ArchiveKind, Overwrite, RestoreObserver, RestoreOptions, RestoreSummary, restore, write_archive
 from tallac.restore.archive.archive import Sink
-from tallac.transfer import Place, find, find_or_none
+from tallac.transfer.place import Place, find, find_or_none
 
 
 class Restores:

@@ -17,7 +17,7 @@ from tallac.errors import LocalStateError, UsageError
 from tallac.interfaces import Grid
 from tallac.local_files import Durability, replace as replace_file
 from tallac.source.absence import Absence
-from tallac.transfer import Place, find
+from tallac.transfer.place import Place, find
 
 FILLED_COUNT_MAX = 100
 

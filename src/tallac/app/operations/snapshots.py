@@ -28,7 +28,8 @@ from tallac.retention.forget import Plan, RetentionPolicy, Undone, forget, forge
 from tallac.retention.marks import TagChange, hold, release, tag
 from tallac.retention.record import RetentionRecord
 from tallac.retention.target import Target
-from tallac.transfer import Place, find_or_none, find_writable
+from tallac.transfer.directory_edits import find_writable
+from tallac.transfer.place import Place, find_or_none
 from tallac.vault.format.links import links_of_entries, split_links
 from tallac.vault.local_state import open_state_folder
 from tallac.vault.prune.report import Forgotten

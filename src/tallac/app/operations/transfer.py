@@ -14,24 +14,12 @@ from tallac.caps import FileReadCap, ReadCap, WriteCap
 from tallac.dag import ARCHIVES, Entry, Metadata
 from tallac.errors import AuthorityError, SourceError, UsageError
 from tallac.interfaces import FileContent, Grid
-from tallac.transfer import (
-    CopyReport,
-    Place,
-    Sink,
-    copy_to_grid,
-    copy_to_local,
-    download,
-    find,
-    find_or_none,
-    find_strongest,
-    get_file,
-    link,
-    make_directory,
-    metadata_of_file,
-    move,
-    put_file,
-    strongest_cap,
-)
+from tallac.transfer.directory_edits import find_strongest, link, make_directory, move, strongest_cap
+from tallac.transfer.download import copy_to_local, download
+from tallac.transfer.files import Sink, get_file, metadata_of_file, put_file
+from tallac.transfer.place import Place, find, find_or_none
+from tallac.transfer.report import CopyReport
+from tallac.transfer.upload import copy_to_grid
 
 if TYPE_CHECKING:
     from tallac.app.operations.freeing import GivenUp

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,7 +54,8 @@ class SecretSource:
         Raises:
             UsageError: It can't be run, or fails, or prints nothing.
         """
-        import subprocess  # lazy import: few keys are behind a command
+        import shlex  # lazy import: few keys are behind a command
+        import subprocess  # lazy import: likewise
 
         self._require_loud()
         try:

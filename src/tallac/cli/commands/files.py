@@ -17,7 +17,7 @@ from tallac.cli.output.progress import ProgressLine, copy_progress
 from tallac.cli.output.stderr import show_name
 from tallac.cli.output.terminal_sink import TerminalSink
 from tallac.errors import SnapshotsLostError, UsageError
-from tallac.transfer import CopyReport
+from tallac.transfer.report import CopyReport
 from tallac.wording import pluralize
 
 _Outcome = TypeVar("_Outcome")

@@ -19,7 +19,7 @@ from tallac.look.criteria import Criteria, PathPattern, parse_types
 from tallac.look.find import FoundPath
 from tallac.look.moments import parse_moment
 from tallac.look.versions import Version
-from tallac.transfer import Place
+from tallac.transfer.place import Place
 from tallac.wording import pluralize
 
 

@@ -12,7 +12,7 @@ from tallac.cli.reports.inspect import shell_word, show_snapshots
 from tallac.dag import Entry
 from tallac.look.history import Period, Turn
 from tallac.look.read_errors import ReadError
-from tallac.transfer import Place
+from tallac.transfer.place import Place
 
 
 @define(

@@ -18,7 +18,7 @@ from tallac.errors import UsageError
 from tallac.look.deep_stats import DEEP_STATS
 from tallac.look.stats import TargetStats
 from tallac.look.usage import Usage
-from tallac.transfer import Place
+from tallac.transfer.place import Place
 from tallac.wording import pluralize
 
 

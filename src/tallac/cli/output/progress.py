@@ -13,7 +13,7 @@ import msgspec
 from tallac.cli.output.display import show_size
 from tallac.cli.output.output import Output
 from tallac.cli.output.stderr import redact, show_name
-from tallac.transfer import CopyReport
+from tallac.transfer.report import CopyReport
 from tallac.wording import pluralize
 
 if TYPE_CHECKING:

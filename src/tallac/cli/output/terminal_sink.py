@@ -6,7 +6,7 @@ import re
 
 from tallac.errors import OutputError
 from tallac.interfaces import Buffer
-from tallac.transfer import Sink
+from tallac.transfer.files import Sink
 
 # What text has of control characters: tab, line feed, form feed, carriage return.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")

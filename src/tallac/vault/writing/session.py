@@ -10,7 +10,6 @@ from tallac.caps import MutableDirectoryRead, ReadCap
 from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter, HighLatencyBackend, RemembersStates
-from tallac.vault.check.below import check_contents
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import WriterKey
@@ -182,6 +181,8 @@ class VaultSession:
 
     def _require(self, cap: ReadCap, finder: ProposalRecorder) -> None:
         try:
+            from tallac.vault.check.below import check_contents  # lazy import: few sessions link what they have not stored
+
             report = check_contents(self._components, cap, read_data=False, finder=finder)
         except DamageError as error:
             raise FencedError(f"{error}: a prune deleted it during this run; run the command again") from error

@@ -16,7 +16,10 @@ from tallac.errors import FencedError
 from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import back_up, create_target, noise, put_tree
-from tallac.transfer import CopyReport, Place as Target, copy_to_grid, put_file
+from tallac.transfer.files import put_file
+from tallac.transfer.place import Place as Target
+from tallac.transfer.report import CopyReport
+from tallac.transfer.upload import copy_to_grid
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
 from tallac.vault.vault import Vault, create_vault, open_vault

@@ -11,7 +11,8 @@ from tallac.caps import DirectoryWriteCap, FileWriteCap, MutableDirectoryWrite, 
 from tallac.dag import Entry, Metadata
 from tallac.errors import AuthorityError, MalformedObjectError, MissingObjectError, NotADirectoryCapError, RollbackDetectedError
 from tallac.testing.sample_vault import noise, read_file
-from tallac.transfer import Place, put_file
+from tallac.transfer.files import put_file
+from tallac.transfer.place import Place
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions
@@ -119,7 +120,7 @@ def test_caps_of_others(vault: Vault) -> None:
     with pytest.raises(MissingObjectError):
         vault.write_file(elsewhere, io.BytesIO(SMALL))
 
-    class Foreign(FileWriteCap):
+    class Foreign(FileWriteCap, frozen=True):
         kind = "foreign"
         verify_cap = None
         read_cap = elsewhere.read_cap
