@@ -11,6 +11,8 @@ Each cap has exactly one encoded form, so that equal directories have equal byte
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tallac.caps import LITERAL_SIZE_MAX, Cap, ImmutableDirectory, ImmutableFile, LiteralDirectory, LiteralFile, parse_lenient
 from tallac.errors import MalformedCapError, MalformedObjectError
 
@@ -158,3 +160,11 @@ class EncodedCap(bytes):
         length = len(self) - HASHED_SIZE_MIN
         if not 0 <= length <= SIZE_LENGTH_MAX or self[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] == b"\0":
             raise MalformedObjectError("a directory holds a cap of a wrong length")
+
+
+def sizes_of(caps: Iterable[bytes]) -> dict[bytes, int]:
+    """Return the sizes of what some encoded caps refer to, as `EncodedCap.size` has them."""
+    return {
+        encoded: int.from_bytes(encoded[HASHED_SIZE_MIN:], "big") if encoded[:1] == b"C" else EncodedCap(encoded).size
+        for encoded in caps
+    }

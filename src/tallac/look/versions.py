@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import islice, pairwise
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -15,6 +17,14 @@ from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader
 from tallac.look.metadata import is_alike
 from tallac.look.read_errors import OnReadError, ReadError
+
+STEP_NAMES_MAX = 10_000
+"""So many names of a directory are in memory at a time in a walk over tables."""
+
+_MAY_BE_DIRECTORY = frozenset((b"D", b"M", b"T"))
+
+_Entries: TypeAlias = list[Entry]
+_name_of = attrgetter("name")
 
 
 class Version(NamedTuple):
@@ -121,6 +131,63 @@ def walk_versions(
             above.enter(directories)
 
 
+class Table(NamedTuple):
+    """Some neighbouring entries of one version of a directory.
+
+    Attributes:
+        snapshots: The snapshots that have it, as positions in the given list, ascending.
+        directories, others: The entries, in order of their names.
+    """
+
+    snapshots: tuple[int, ...]
+    directories: list[Entry]
+    others: list[Entry]
+
+
+class Tables(NamedTuple):
+    """The entries of all versions of a directory, between two names: what is the same in them is seen without merging names.
+
+    Attributes:
+        path: The path below the snapshots.
+        all: The versions that have entries there.
+    """
+
+    path: bytes
+    all: list[Table]
+
+
+def walk_tables(
+    reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, *, names_max: int = STEP_NAMES_MAX
+) -> Iterator[Tables]:
+    """Iterate over all directories in some snapshots as `walk_versions` does, a table at a time and not a name.
+
+    Memory holds, for each level of the path, up to twice `names_max` names of each version of the directory.
+    """
+    names = [snapshot.name for snapshot in snapshots]
+    above, lister = _Above(report, names), _Lister(reader, names, report)
+    levels: list[tuple[Iterator[Tables], Iterator[Versions]]] = []
+    waiting: Iterator[Versions] = iter([Versions(b"", _roots(reader, snapshots, report, ()))])
+    steps: Iterator[Tables] = iter(())
+    while True:
+        found = next(waiting, None)
+        if found is not None:
+            directories = above.without_ancestors(found.path, found.all)
+            if directories:
+                levels.append((steps, waiting))
+                above.enter(directories)
+                steps, waiting = _steps(lister, Versions(found.path, directories), names_max), iter(())
+            continue
+        tables = next(steps, None)
+        if tables is not None:
+            yield tables
+            waiting = _directories_in(tables)
+        elif levels:
+            steps, waiting = levels.pop()
+            above.leave()
+        else:
+            return
+
+
 class _Above:
     """The mutable directories that a walk is in, each with the snapshots in which it lies there. See `Ancestors`."""
 
@@ -180,17 +247,33 @@ class _Lister(msgspec.Struct, frozen=True):
             if isinstance(cap, DirectoryReadCap):
                 yield from self.reader.read_directory(cap)
         except (DamageError, AuthorityError) as error:
-            names = tuple(self.names[number] for number in snapshots)
-            self.report(ReadError(path, f"can't be read: {error}", names))
+            self._tell(path, snapshots, error)
+
+    def steps(self, path: bytes, entry: Entry, snapshots: tuple[int, ...], names_max: int) -> Iterator[_Entries]:
+        """Do as `list` does, so many entries at a time, and at last fewer or none; what precedes damage is among them."""
+        taken: _Entries = []
+        try:
+            cap = entry.cap
+            if isinstance(cap, DirectoryReadCap):
+                entries = iter(self.reader.read_directory(cap))
+                while True:
+                    taken = []
+                    taken.extend(islice(entries, names_max))
+                    if len(taken) < names_max:
+                        break
+                    yield taken
+        except (DamageError, AuthorityError) as error:
+            self._tell(path, snapshots, error)
+        yield taken
+
+    def _tell(self, path: bytes, snapshots: tuple[int, ...], error: Exception) -> None:
+        names = tuple(self.names[number] for number in snapshots)
+        self.report(ReadError(path, f"can't be read: {error}", names))
 
 
 def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
     """Iterate over the entries, name by name, of the directories among some versions of a path."""
-    found: dict[bytes, tuple[Entry, list[int]]] = {}
-    for version in versions.all:
-        if version.entry.is_directory:
-            found.setdefault(version.entry.encoded, (version.entry, []))[1].extend(version.snapshots)
-    holders = [(entry, tuple(sorted(numbers))) for entry, numbers in found.values()]
+    holders = _holders(versions)
     streams = [lister.list(versions.path, entry, snapshots) for entry, snapshots in holders]
     before = join_path(versions.path, b"")
     if len(streams) == 1:
@@ -205,6 +288,48 @@ def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
             yield Versions(before + first.name, (Version(first, everywhere),))
         else:
             yield Versions(before + first.name, _united(Version(entry, holders[place][1]) for place, entry in group))
+
+
+def _holders(versions: Versions) -> list[tuple[Entry, tuple[int, ...]]]:
+    """Return the distinct directories among some versions of a path, each with its snapshots."""
+    found: dict[bytes, tuple[Entry, list[int]]] = {}
+    for version in versions.all:
+        if version.entry.is_directory:
+            found.setdefault(version.entry.encoded, (version.entry, []))[1].extend(version.snapshots)
+    return [(entry, tuple(sorted(numbers))) for entry, numbers in found.values()]
+
+
+def _steps(lister: _Lister, versions: Versions, names_max: int) -> Iterator[Tables]:
+    """Iterate over the entries of the directories among some versions of a path, in step: equal names come together."""
+    holders = _holders(versions)
+    streams = [lister.steps(versions.path, entry, snapshots, names_max) for entry, snapshots in holders]
+    held = [next(stream) for stream in streams]
+    while any(held):
+        # What is not full has ended.
+        lasts = [entries[-1].name for entries in held if len(entries) >= names_max]
+        counts = [bisect_right(entries, min(lasts), key=_name_of) if lasts else len(entries) for entries in held]
+        taken = [entries[:count] for entries, count in zip(held, counts, strict=True)]
+        yield Tables(versions.path, [_table(snapshots, part) for (_, snapshots), part in zip(holders, taken, strict=True) if part])
+        held = [
+            entries[count:] + (next(stream, []) if len(entries) >= names_max and count else [])
+            for entries, count, stream in zip(held, counts, streams, strict=True)
+        ]
+
+
+def _table(snapshots: tuple[int, ...], entries: list[Entry]) -> Table:
+    directories = [entry for entry in entries if entry.encoded[:1] in _MAY_BE_DIRECTORY and entry.is_directory]
+    others = [entry for entry in entries if not entry.is_directory] if directories else entries
+    return Table(snapshots, directories, others)
+
+
+def _directories_in(tables: Tables) -> Iterator[Versions]:
+    before = join_path(tables.path, b"")
+    found: dict[bytes, list[Version]] = {}
+    for table in tables.all:
+        for entry in table.directories:
+            found.setdefault(entry.name, []).append(Version(entry, table.snapshots))
+    for name in sorted(found):
+        yield Versions(before + name, _united(found[name]))
 
 
 def _merged(streams: Sequence[Iterator[Entry]]) -> Iterator[list[tuple[int, Entry]]]:

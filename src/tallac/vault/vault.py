@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -175,6 +175,12 @@ class Vault:
             raise AuthorityError(f"{cap} can't be read from a vault: it belongs to another grid")
         require_issued(cap)
         return TableDirectory(self.components.reader_with_index(), NodeRef.root(cap))
+
+    def sole_objects(self, caps: Mapping[bytes, int]) -> tuple[dict[bytes, int], list[bytes]]:
+        """See `tallac.interfaces.StoredSizes`."""
+        from tallac.vault.reading.stored_sizes import sole_objects  # lazy import: see above
+
+        return sole_objects(caps)
 
     def objects_of(self, encoded: bytes) -> Sequence[StoredObject]:
         """See `tallac.interfaces.StoredSizes`."""

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,17 +18,29 @@ if TYPE_CHECKING:
 
 
 class MeasuredGrid(MemoryGrid):
-    """A grid in memory that stores each cap as two copies of an object of half its size, and has lost some."""
+    """A grid in memory that stores each cap as two copies of an object of half its size, and has lost some.
+
+    Files of an even size show their object, as small files of a vault do.
+    """
 
     lost: frozenset[bytes] = frozenset()
 
     def objects_of(self, encoded: bytes) -> list[StoredObject]:
-        return [StoredObject(encoded, EncodedCap(encoded).size)] if EncodedCap(encoded).is_hashed else []
+        return [StoredObject(name_of(encoded), EncodedCap(encoded).size)] if EncodedCap(encoded).is_hashed else []
+
+    def sole_objects(self, caps: Mapping[bytes, int]) -> tuple[dict[bytes, int], list[bytes]]:
+        showing = {encoded for encoded, size in caps.items() if encoded[:1] == b"C" and size % 2 == 0}
+        return {name_of(encoded): caps[encoded] for encoded in showing}, [encoded for encoded in caps if encoded not in showing]
 
     def stored_sizes(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
-        for name in sorted({*names} - self.lost):
-            yield name, EncodedCap(name).size // 2
-            yield name, EncodedCap(name).size // 2
+        for name in sorted({*names} - {name_of(encoded) for encoded in self.lost}):
+            yield name, int.from_bytes(name[-4:], "big") // 2
+            yield name, int.from_bytes(name[-4:], "big") // 2
+
+
+def name_of(encoded: bytes) -> bytes:
+    """Return the name of a cap's object, which tells its size."""
+    return sha256(encoded).digest()[:12] + EncodedCap(encoded).size.to_bytes(4, "big")
 
 
 @pytest.fixture

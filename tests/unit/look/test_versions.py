@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallac.dag import Entry
+from tallac.dag import Entry, join_path
 from tallac.look.criteria import Criteria, PathPattern
 from tallac.look.find import find_versions
-from tallac.look.versions import runs, walk_versions
+from tallac.look.versions import runs, walk_tables, walk_versions
 
 if TYPE_CHECKING:
     from tests.unit.look.conftest import Shelf
@@ -47,6 +47,45 @@ def test_a_walk_is_a_listing_of_each(shelf: Shelf, chance: random.Random) -> Non
     assert paths == sorted(paths)
     assert len({tuple(path) for path in paths}) == len(paths)
     assert shelf.read_errors == []
+
+
+@pytest.mark.parametrize("names_max", [1, 2, 3, 100])
+def test_a_walk_over_tables_sees_the_same(shelf: Shelf, chance: random.Random, names_max: int) -> None:
+    """However few names are taken at a time, all come in order, equal names of a directory's versions together."""
+
+    def tree(depth: int) -> dict[str, object]:
+        names = chance.sample(["a", "a-b", "a.b", "b", "c", "d", "e"], chance.randrange(8))
+        return {name: tree(depth - 1) if depth and chance.random() < 0.6 else b"%d" % chance.randrange(3) for name in names}
+
+    snapshots = [shelf.directory(tree(3)) for _ in range(5)]  # type: ignore[arg-type]
+    found: list[dict[bytes, bytes]] = [{} for _ in snapshots]
+    last: dict[bytes, bytes] = {}
+    for tables in walk_tables(shelf.grid, snapshots, shelf.read_errors.append, names_max=names_max):
+        names = set()
+        for table in tables.all:
+            for entry in (*table.directories, *table.others):
+                names.add(entry.name)
+                assert entry.is_directory == (entry in table.directories)
+                path = join_path(tables.path, entry.name)
+                for number in table.snapshots:
+                    assert path not in found[number]
+                    found[number][path] = entry.encoded
+        assert min(names) > last.get(tables.path, b"")
+        last[tables.path] = max(names)
+    assert found == [listing(shelf, snapshot) for snapshot in snapshots]
+    assert shelf.read_errors == []
+
+
+@pytest.mark.parametrize("names_max", [1, 100])
+def test_a_walk_over_tables_names_what_is_lost(shelf: Shelf, names_max: int) -> None:
+    """A directory that can't be read is named once, with the snapshots that have it, and the rest is walked."""
+    snapshots = [shelf.directory({"a": {"f": b"1"}, "z": {"g": b"%d" % number}}) for number in range(3)]
+    del shelf.grid.tables[shelf.directory({"f": b"1"}).encoded]
+    del shelf.grid.tables[shelf.directory({"g": b"2"}).encoded]
+    walked = walk_tables(shelf.grid, snapshots, shelf.read_errors.append, names_max=names_max)
+    paths = {join_path(tables.path, entry.name) for tables in walked for table in tables.all for entry in table.others}
+    assert paths == {b"z/g"}
+    assert [(error.path, len(error.snapshots)) for error in shelf.read_errors] == [(b"a", 3), (b"z", 1)]
 
 
 def test_what_is_shared_is_read_once(shelf: Shelf) -> None:

@@ -131,7 +131,7 @@ class TableDirectory:
 
     def __iter__(self) -> Iterator[Entry]:
         """Iterate over the entries in order, holding one table at a time."""
-        return self._entries(self._root)
+        return chain.from_iterable(self._tables())
 
     def get(self, name: bytes) -> Entry | None:
         """Find one entry by way of the first names in the nodes."""
@@ -145,13 +145,14 @@ class TableDirectory:
                     return each
         return None
 
-    def _entries(self, child: NodeRef) -> Iterator[Entry]:
-        below = self._reader.read_table(child)
-        if below and isinstance(below[0], NodeRef):
-            for each in below:
-                yield from self._entries(each)
-        else:
-            yield from cast("list[Entry]", below)
+    def _tables(self) -> Iterator[list[Entry]]:
+        waiting = [self._root]
+        while waiting:
+            below = self._reader.read_table(waiting.pop())
+            if below and isinstance(below[0], NodeRef):
+                waiting += reversed(below)
+            else:
+                yield cast("list[Entry]", below)
 
 
 def decode_table_object(content: bytes, size: int) -> list[Entry]:

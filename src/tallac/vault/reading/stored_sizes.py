@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tallac.caps import (
     ImmutableDirectory,
@@ -14,6 +14,7 @@ from tallac.caps import (
     ReadCap,
 )
 from tallac.dag import EncodedCap, Entry, decode_cap
+from tallac.dag.encoded import HASHED_SIZE_MIN
 from tallac.errors import AuthorityError
 from tallac.interfaces import StoredObject
 from tallac.vault.format.footers import ObjectLocation
@@ -24,7 +25,24 @@ from tallac.vault.format.tables import TABLE_SIZE_MIN
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.reading.object_reader import ObjectReader
 
+_HASH = slice(17, 17 + HASH_SIZE)
+"""Where the encoded cap of a file has the stored hash of its chunk."""
+
 _WITHOUT_OBJECTS = (LiteralFile, LiteralDirectory, MutableDirectoryRead, MutableFileRead)
+
+
+def sole_objects(caps: Mapping[bytes, int]) -> tuple[dict[bytes, int], list[bytes]]:
+    """Divide caps into files of one chunk, each as the chunk's stored hash and size, and others: `StoredSizes.sole_objects`."""
+    # A size that begins with a zero byte is refused where others are looked at.
+    others = [
+        encoded
+        for encoded, size in caps.items()
+        if not 0 < size <= SMALL_SIZE_MAX or encoded[:1] != b"C" or not encoded[HASHED_SIZE_MIN]
+    ]
+    if others:
+        left_out = {*others}
+        return {encoded[_HASH]: size for encoded, size in caps.items() if encoded not in left_out}, others
+    return {encoded[_HASH]: size for encoded, size in caps.items()}, others
 
 
 def objects_of(reader: ObjectReader, encoded: bytes) -> Sequence[StoredObject]:
@@ -60,20 +78,22 @@ def stored_sizes(index: VaultIndex, names: Collection[bytes]) -> Iterator[tuple[
 
     What is not found is looked for once more, in a fresh index.
     """
-    yield from _sizes_in(index, names)
-    if names:
-        index.search()
-        yield from _sizes_in(index, names)
-
-
-def _sizes_in(index: VaultIndex, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
-    for run in index.runs():
-        packs = [name for name, _ in run.packs]
-        for _, stored_hash, pack, offset, length, links_length in run.columns():
-            if stored_hash in names:
-                location = ObjectLocation(packs[pack], offset, length, links_length, stored_hash)
-                if index.is_present(location):
-                    yield stored_hash, location.size
+    is_second_look = False
+    while names:
+        for run in index.runs():
+            packs = [name for name, _ in run.packs]
+            is_there = [name not in index.absent_packs for name in packs]
+            is_pending = [name in index.pending.packs for name in packs]
+            for _, stored_hash, pack, offset, length, links_length in run.columns():
+                if stored_hash in names and is_there[pack]:
+                    location = ObjectLocation(packs[pack], offset, length, links_length, stored_hash) if is_pending[pack] else None
+                    if location is None or index.is_present(location):
+                        yield stored_hash, length + links_length
+        if is_second_look:
+            return
+        is_second_look = True
+        if names:
+            index.search()
 
 
 def _children(reader: ObjectReader, child: NodeRef, *, is_file: bool) -> list[NodeRef]:

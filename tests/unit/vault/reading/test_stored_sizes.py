@@ -6,8 +6,8 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, ImmutableFile, LiteralDirectory, LiteralFile, ReadCap
-from tallac.dag import encode_cap
-from tallac.errors import AuthorityError, MissingObjectError
+from tallac.dag import EncodedCap, encode_cap
+from tallac.errors import AuthorityError, MalformedObjectError, MissingObjectError
 from tallac.interfaces import StoredObject, StoredSizes
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, noise, put_tree
@@ -95,3 +95,20 @@ def test_an_entry_that_is_stored_twice(vault: Vault) -> None:
     first = store(vault, {b"a": b"x" * 1000, b"b": b"x" * 1000})
     one, other = (vault.objects_of(entry.encoded) for entry in vault.read_directory(first))
     assert one == other
+
+
+def test_what_shows_its_object(vault: Vault) -> None:
+    """A file of one chunk shows the object that it has; what has several or none, and what is malformed, is looked at."""
+    with vault.session() as session:
+        with session.writing() as writer:
+            kept = [writer.put_file(io.BytesIO(noise(1, size))) for size in (5000, 5 * MIB, 10)]
+        session.keep(kept)
+    small, large, tiny = map(encode_cap, kept)
+    malformed = small[:49] + b"\0" + small[49:]
+    directory = encode_cap(store(vault, {b"a": b"b" * 100}))
+    caps = [small, large, tiny, malformed, directory, encode_cap(vault.create_directory().read_cap), b"C", b""]
+    names, others = vault.sole_objects({encoded: EncodedCap(encoded).size for encoded in caps})
+    assert list(names.items()) == [tuple(each) for each in vault.objects_of(small)]
+    assert others == caps[1:]
+    with pytest.raises(MalformedObjectError):
+        vault.objects_of(malformed)
