@@ -25,7 +25,6 @@ ALLOWED = {
     "gateway/grid_pool.GridPool.close": _OTHER,
     "vault/format/nodes.TreeBuilder._add": _LEVELS,
     "vault/format/nodes.TreeBuilder._close": _LEVELS,
-    "vault/format/tables.TableDirectory._entries": _LEVELS,
     "vault/index/index.VaultIndex.close": _OTHER,
     "vault/index/index.VaultIndex.count": _OTHER,
     "vault/index/index.VaultIndex.number_of": _OTHER,

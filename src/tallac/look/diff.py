@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from typing import TypeVar
 
 import msgspec
 
-from tallac.dag import LEADS_BACK, Ancestors, FileType, Metadata, join_path
+from tallac.dag import LEADS_BACK, Ancestors, Entry, FileType, Metadata, join_path
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import BinaryReader
 from tallac.look.metadata import differing
 from tallac.look.read_errors import OnReadError, ReadError
-from tallac.look.sides import Side, StoredSide, Thing
+from tallac.look.sides import Side, StoredSide, Thing, thing_of
 
 STEP_SIZE = 1 << 20
 
@@ -100,6 +101,7 @@ def diff(old: Side, new: Side, report: OnReadError, *, read_data: bool = False) 
 
 
 Pair = tuple[Thing | None, Thing | None]
+_Named = TypeVar("_Named", Thing, Entry)
 
 
 class _Level(msgspec.Struct):
@@ -169,15 +171,8 @@ class _Walk:
             self._report(ReadError(path, LEADS_BACK, is_missing=back != others))
             return []
         entered: list[Side] = []
-        listings: list[Iterator[Thing]] = []
         try:
-            for side, thing, other in ((self._old, old, new), (self._new, new, old)):
-                is_directory = thing is not None and thing.is_directory
-                if not is_directory and other is not None and other.is_directory and isinstance(side, StoredSide):
-                    side.pass_by(other)
-                    entered += [side]
-                listings.append(side.enter(thing) if thing is not None and is_directory else iter(()))
-                entered += [side] if is_directory else []
+            pairs = self._enter(old, new, entered)
         except _READING_ERRORS as error:
             # To go on with one side alone would report all of it as added or removed.
             for side in entered:
@@ -188,7 +183,30 @@ class _Walk:
             return []
         for cap, ancestors in zip(caps, self._ancestors, strict=True):
             ancestors.enter(cap)
-        return [_Level(path, _pairs(*listings), entered)]
+        return [_Level(path, pairs, entered)]
+
+    def _enter(self, old: Thing | None, new: Thing | None, entered: list[Side]) -> Iterator[Pair]:
+        """Enter the directories of a pair, note the sides that were entered, and return the pairs of entries."""
+        if self._is_one_grid and old is not None and old.is_directory and new is not None and new.is_directory:
+            return self._enter_stored(old, new, entered)
+        listings: list[Iterator[Thing]] = []
+        for side, thing, other in ((self._old, old, new), (self._new, new, old)):
+            is_directory = thing is not None and thing.is_directory
+            if not is_directory and other is not None and other.is_directory and isinstance(side, StoredSide):
+                side.pass_by(other)
+                entered += [side]
+            listings.append(side.enter(thing) if thing is not None and is_directory else iter(()))
+            entered += [side] if is_directory else []
+        return _pairs(*listings)
+
+    def _enter_stored(self, old: Thing, new: Thing, entered: list[Side]) -> Iterator[Pair]:
+        """Do as `_enter` does for two directories of one grid; entries that are the same on both sides are left out."""
+        listings: list[Iterator[Entry]] = []
+        for side, thing in ((self._old, old), (self._new, new)):
+            assert isinstance(side, StoredSide)
+            listings.append(side.enter_stored(thing))
+            entered += [side]
+        return ((_thing_or_none(one), _thing_or_none(other)) for one, other in _pairs(*listings) if one != other)
 
     def _compare(self, path: bytes, old: Thing | None, new: Thing | None) -> Change | None:
         if old is None or new is None:
@@ -234,7 +252,7 @@ def _may_be_left_out(level: _Level, old: Thing | None, new: Thing | None) -> boo
     return local is not None and any(isinstance(side, StoredSide) and side.may_have_had(local) for side in level.entered)
 
 
-def _pairs(old: Iterator[Thing], new: Iterator[Thing]) -> Iterator[Pair]:
+def _pairs(old: Iterator[_Named], new: Iterator[_Named]) -> Iterator[tuple[_Named | None, _Named | None]]:
     """Pair the entries of equal names; both sequences come sorted."""
     one, other = next(old, None), next(new, None)
     while one is not None or other is not None:
@@ -247,6 +265,10 @@ def _pairs(old: Iterator[Thing], new: Iterator[Thing]) -> Iterator[Pair]:
         else:
             yield one, other
             one, other = next(old, None), next(new, None)
+
+
+def _thing_or_none(entry: Entry | None) -> Thing | None:
+    return None if entry is None else thing_of(entry)
 
 
 def _name_of(old: Thing | None, new: Thing | None) -> bytes:

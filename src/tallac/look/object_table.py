@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 NAME_SIZE = 16
 
 OF_DIRECTORY, IS_FILE, NOT_STORED = 1, 2, 4
-"""What is known of an object: it belongs to a directory; it is a whole regular file; it stands for a file that takes no object."""
+"""The flags of an object: it belongs to a directory; it is a whole regular file; it stands for a file that takes no object."""
 
 SHARED = -1
 """Several snapshots, in place of the number of one."""
@@ -20,7 +20,7 @@ _RECORD = struct.Struct("=16sQI")
 _FLAGS, _OWNER_SHIFT, _SIZE_SHIFT = 7, 3, 32
 _TAG = (1 << _SIZE_SHIFT) - 1
 IS_OWNED = _TAG & ~_FLAGS
-"""What `owner_of` looks at: 0 for `SHARED`."""
+"""The bits that `owner_of` looks at: 0 for `SHARED`."""
 
 _BUCKETS = 256
 _CLEANED_SIZE_MIN = _RECORD.size << 8

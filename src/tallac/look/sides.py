@@ -103,10 +103,14 @@ class StoredSide:
         self._absences = [] if absence is None else [absence]
         self._depth = 0
         self.reader = reader
-        self.root = _thing_of(entry)
+        self.root = thing_of(entry)
 
     def enter(self, thing: Thing) -> Iterator[Thing]:
         """See `Side`."""
+        return map(thing_of, self.enter_stored(thing))
+
+    def enter_stored(self, thing: Thing) -> Iterator[Entry]:
+        """Do as `enter` does, and return the entries as they are stored."""
         assert thing.encoded is not None
         cap = decode_cap(thing.encoded)
         if not isinstance(cap, DirectoryReadCap):
@@ -120,7 +124,7 @@ class StoredSide:
                 self._absences.append(
                     self._absences[-1].entered(Entry(thing.name, thing.encoded, thing.metadata), self.reader, stored)
                 )
-        return map(_thing_of, stored)
+        return iter(stored)
 
     def pass_by(self, thing: Thing) -> None:
         """Go down beside a local directory that the current one has not, so that its rules are known; `leave` goes up again."""
@@ -230,7 +234,8 @@ class LocalSide:
             self._stack.leave()
 
 
-def _thing_of(entry: Entry) -> Thing:
+def thing_of(entry: Entry) -> Thing:
+    """Return an entry on a grid as a comparison sees it."""
     return Thing(entry.name, kind_of(entry), size_of(entry), entry.metadata, entry.encoded)
 
 
