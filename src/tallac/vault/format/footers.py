@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import add
@@ -12,7 +14,7 @@ import msgspec
 
 from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
 from tallac.errors import CorruptObjectError, MalformedObjectError
-from tallac.interfaces import Randomness
+from tallac.interfaces import Buffer, Randomness
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.objects import HASH_SIZE, NAME_SIZE
@@ -23,6 +25,9 @@ PACK_NAME_SIZE = 32
 LENGTH_MAX = (1 << 31) - 1
 PACK_SIZE_BOUND = (1 << 32) - 1
 """Offsets in a pack have 32 bits. A writer closes packs long before."""
+
+COLUMN_LENGTH_MAX = 1 << 13
+"""Of so many objects at a time the columns are in memory."""
 
 _HEAD = struct.Struct(">IB")
 _PURPOSE = b"index"
@@ -66,49 +71,60 @@ class FooterEntry(msgspec.Struct, frozen=True):
         return self.offset + self.length + self.links_length
 
 
-def encode_body(names: Sequence[bytes], hashes: Sequence[bytes], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:
-    """Encode a footer's content."""
-    count = len(names)
+def encode_body(names: Iterable[Buffer], hashes: Iterable[Buffer], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:
+    """Encode a footer's content. Names and hashes may come one by one, or several in one piece."""
     has_links = any(links_lengths)
-    body = _HEAD.pack(count, has_links) + b"".join(names) + b"".join(hashes) + struct.pack(f">{count}I", *lengths)
-    return body + struct.pack(f">{count}I", *links_lengths) if has_links else body
+    parts = [_HEAD.pack(len(lengths), has_links), *names, *hashes, _encode_numbers(lengths)]
+    return b"".join([*parts, _encode_numbers(links_lengths)] if has_links else parts)
+
+
+def _encode_numbers(numbers: Sequence[int]) -> bytes:
+    encoded = array("I", numbers)
+    if sys.byteorder == "little":
+        encoded.byteswap()
+    return encoded.tobytes()
 
 
 class Columns(NamedTuple):
-    """A footer's content column by column: what FooterEntry says of each object."""
+    """What FooterEntry says of some neighbouring objects, column by column."""
 
     names: list[bytes]
     hashes: list[bytes]
     offsets: list[int]
-    lengths: tuple[int, ...]
-    links_lengths: tuple[int, ...]
+    lengths: Sequence[int]
+    links_lengths: Sequence[int]
 
 
-def decode_columns(body: bytes) -> Columns:
-    """Read a footer's content; five times as fast as object by object, which counts where there are 100,000.
+def objects_end(body: bytes) -> int:
+    """Return where the last object of a pack ends, as a footer's content says.
 
     Raises:
         MalformedObjectError: It does not follow the format.
     """
-    if len(body) < _HEAD.size:
-        raise MalformedObjectError("a pack's footer is cut short")
-    count, has_links = _HEAD.unpack_from(body)
-    names_end = _HEAD.size + NAME_SIZE * count
-    hashes_end = names_end + HASH_SIZE * count
-    if has_links > 1 or len(body) != hashes_end + 4 * count * (1 + has_links):
-        raise MalformedObjectError("a pack's footer has a wrong length")
-    names = [body[start : start + NAME_SIZE] for start in range(_HEAD.size, names_end, NAME_SIZE)]
-    hashes = [body[start : start + HASH_SIZE] for start in range(names_end, hashes_end, HASH_SIZE)]
-    lengths = struct.unpack_from(f">{count}I", body, hashes_end)
-    links_lengths = struct.unpack_from(f">{count}I", body, hashes_end + 4 * count) if has_links else (0,) * count
-    if has_links and not any(links_lengths):
-        raise MalformedObjectError("a pack's footer lists links where there are none")
-    if max(lengths, default=0) > LENGTH_MAX or max(links_lengths, default=0) > LENGTH_MAX:
-        raise MalformedObjectError("a pack's footer has an impossible length")
-    offsets = list(accumulate(map(add, lengths, links_lengths), initial=0))
-    if offsets[-1] > PACK_SIZE_BOUND:
-        raise MalformedObjectError("a pack's footer lists more than a pack can hold")
-    return Columns(names, hashes, offsets[:count], lengths, links_lengths)
+    return _read_shape(body).end
+
+
+def decode_columns(body: bytes) -> Iterator[Columns]:
+    """Read a footer's content, some thousand objects at a time; five times as fast as object by object.
+
+    Raises:
+        MalformedObjectError: It does not follow the format. Nothing is given then.
+    """
+    shape = _read_shape(body)
+    start = 0
+    for first in range(0, shape.objects, COLUMN_LENGTH_MAX):
+        numbers = range(first, min(first + COLUMN_LENGTH_MAX, shape.objects))
+        lengths = shape.lengths[first : numbers.stop]
+        links_lengths = shape.links_lengths[first : numbers.stop] if shape.links_lengths else (0,) * len(numbers)
+        offsets = list(accumulate(map(add, lengths, links_lengths), initial=start))
+        start = offsets.pop()
+        yield Columns(
+            [body[at : at + NAME_SIZE] for at in range(*_places(_HEAD.size, NAME_SIZE, numbers))],
+            [body[at : at + HASH_SIZE] for at in range(*_places(_HEAD.size + NAME_SIZE * shape.objects, HASH_SIZE, numbers))],
+            offsets,
+            lengths,
+            links_lengths,
+        )
 
 
 def decode_body(body: bytes) -> Iterator[FooterEntry]:
@@ -117,8 +133,49 @@ def decode_body(body: bytes) -> Iterator[FooterEntry]:
     Raises:
         MalformedObjectError: It does not follow the format.
     """
-    for entry in zip(*decode_columns(body), strict=True):
-        yield FooterEntry(*entry)
+    for columns in decode_columns(body):
+        for entry in zip(*columns, strict=True):
+            yield FooterEntry(*entry)
+
+
+class _Shape(NamedTuple):
+    """The numbers of a footer; `links_lengths` is empty where no object has links."""
+
+    objects: int
+    lengths: array[int]
+    links_lengths: array[int]
+    end: int
+
+
+def _read_shape(body: bytes) -> _Shape:
+    if len(body) < _HEAD.size:
+        raise MalformedObjectError("a pack's footer is cut short")
+    count, has_links = _HEAD.unpack_from(body)
+    hashes_end = _HEAD.size + (NAME_SIZE + HASH_SIZE) * count
+    lengths_end = hashes_end + 4 * count
+    if has_links > 1 or len(body) != lengths_end + 4 * count * has_links:
+        raise MalformedObjectError("a pack's footer has a wrong length")
+    lengths, links_lengths = _decode_numbers(body[hashes_end:lengths_end]), _decode_numbers(body[lengths_end:])
+    if has_links and not any(links_lengths):
+        raise MalformedObjectError("a pack's footer lists links where there are none")
+    if max(lengths, default=0) > LENGTH_MAX or max(links_lengths, default=0) > LENGTH_MAX:
+        raise MalformedObjectError("a pack's footer has an impossible length")
+    end = sum(lengths) + sum(links_lengths)
+    if end > PACK_SIZE_BOUND:
+        raise MalformedObjectError("a pack's footer lists more than a pack can hold")
+    return _Shape(count, lengths, links_lengths, end)
+
+
+def _places(start: int, size: int, numbers: range) -> tuple[int, int, int]:
+    """Return the places of some fields of one size in a column, as arguments of `range`."""
+    return start + size * numbers.start, start + size * numbers.stop, size
+
+
+def _decode_numbers(encoded: bytes) -> array[int]:
+    numbers = array("I", encoded)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
 
 
 class ObjectLocation(NamedTuple):
@@ -160,9 +217,7 @@ def require_fitting(pack: FinishedPack) -> None:
     Raises:
         MalformedObjectError: They do not, or the footer does not follow the format.
     """
-    columns = decode_columns(pack.body)
-    end = columns.offsets[-1] + columns.lengths[-1] + columns.links_lengths[-1] if columns.names else 0
-    if end >= pack.size:
+    if objects_end(pack.body) >= pack.size:
         raise MalformedObjectError(f"pack {pack.name.hex()[:12]} would hold more than its size")
 
 
@@ -227,12 +282,15 @@ def seal_entries(packs: Iterable[FinishedPack], structure: Structure, codec: Cod
     Raises:
         AuthorityError: The key is a locator key.
     """
-    entries = encode_index(packs)
-    stamped = structure.stamp(_PURPOSE, entries) + entries
+    stamped = _stamped(structure, encode_index(packs))
     plain = pad_plain(stamped, codec, SEAL_OVERHEAD)
     if unpad_plain(plain, codec, SEAL_OVERHEAD) != stamped:
         raise CorruptObjectError("an index object came out as something else: this machine's memory or processor is failing")
     return seal_checked(structure.secret, randomness(SALT_SIZE), plain, _CONTEXT)
+
+
+def _stamped(structure: Structure, entries: bytes) -> bytes:
+    return structure.stamp(_PURPOSE, entries) + entries
 
 
 def open_entries(sealed: bytes, structure: Structure, codec: Codec) -> list[FinishedPack]:

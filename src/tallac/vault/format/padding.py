@@ -26,8 +26,9 @@ def pad_plain(body: bytes, codec: Codec, beside: int) -> bytes:
         )
     compressed = codec.compress(body)
     stored = body if compressed is None else compressed
-    plain = struct.pack(">BII", compressed is not None, len(body), len(stored)) + stored
-    return plain + bytes(padme(beside + len(plain)) - beside - len(plain))
+    head = struct.pack(">BII", compressed is not None, len(body), len(stored))
+    size = len(head) + len(stored)
+    return b"".join((head, stored, bytes(padme(beside + size) - beside - size)))
 
 
 def unpad_plain(plain: bytes, codec: Codec, beside: int) -> bytes:

@@ -30,6 +30,7 @@ _HEAD = struct.Struct("<8sIII")
 _PACK = struct.Struct("<32sQ")
 _RECORD = struct.Struct(">16s16sIIII")
 _REST = struct.Struct(">16sIIII")
+_WHOLE = struct.Struct(f"{_RECORD.size}s")
 RECORD_SIZE = _RECORD.size
 WRITE_TRIES = 20
 _PASS_SIZE = RECORD_SIZE << 16
@@ -63,11 +64,23 @@ class SortedRun:
         ]
 
     def find(self, name: bytes) -> int:
-        """Return the number of the first record whose name is not below this one (which may be another name's)."""
-        number = self._find_nearby(name)
-        if number is not None:
-            return number
-        low, high = 0, self.count
+        """Return the number of the first record whose name is not below this one (which may be another name's).
+
+        Names are uniformly distributed. So a guess by proportion is off by the square root of the count at most, as a rule; from
+        the name that is found there a second one is off by the square root of that. What lies around it is searched by halves,
+        which proves the answer unless it comes out at an end; then everything is searched.
+        """
+        count, view, start = self.count, self._map, self._start
+        wanted = int.from_bytes(name[:6], "big")
+        guess = wanted * count >> 48
+        place = start + RECORD_SIZE * guess
+        guess += (off := (wanted - int.from_bytes(view[place : place + 6], "big")) * count >> 48)
+        width = 2 * isqrt(abs(off)) + 2
+        first, last = max(0, guess - width), min(count, guess + width)
+        number = self._search(name, first, last)
+        return number if first < number < last else self._search(name, 0, count)
+
+    def _search(self, name: bytes, low: int, high: int) -> int:
         view, start = self._map, self._start
         while low < high:
             middle = (low + high) // 2
@@ -77,24 +90,6 @@ class SortedRun:
             else:
                 high = middle
         return low
-
-    def _find_nearby(self, name: bytes) -> int | None:
-        """Search for a name where it should be, since names are uniformly distributed; None says nothing.
-
-        A guess by proportion is off by the square root of the count at most, as a rule; from the name that is found there a
-        second one is off by the square root of that.
-        """
-        wanted = int.from_bytes(name[:6], "big")
-        guess = wanted * self.count >> 48
-        place = self._start + RECORD_SIZE * guess
-        off = (wanted - int.from_bytes(self._map[place : place + 6], "big")) * self.count >> 48
-        width = 4 * isqrt(abs(off)) + 4
-        first = max(0, guess + off - width)
-        start = self._start + RECORD_SIZE * first
-        found = self._map.find(name, start, self._start + RECORD_SIZE * min(self.count, guess + off + width))
-        number, rest = divmod(found - self._start, RECORD_SIZE)
-        # Elsewhere than at a beginning, bytes happen to look alike; another may have this name before the first one searched.
-        return number if found >= 0 and not rest and (number > first or not number) else None
 
     def name_at(self, number: int) -> bytes:
         """Return the name in a record; empty behind the last."""
@@ -149,10 +144,15 @@ class SortedRun:
 
         What has been passed takes no memory of this process any more, until it is looked at again.
         """
+        for records in self._passed():
+            yield from _RECORD.iter_unpack(records)
+
+    def _passed(self) -> Iterator[memoryview]:
+        """Iterate over all of the records, many at a time; each part is good until the next one."""
         with memoryview(self._map) as whole:
             for start in range(self._start, len(whole), _PASS_SIZE):
                 with whole[start : start + _PASS_SIZE] as records:
-                    yield from _RECORD.iter_unpack(records)
+                    yield records
                 self._let_go(start + _PASS_SIZE)
 
     def _let_go(self, end: int) -> None:
@@ -160,10 +160,10 @@ class SortedRun:
             self._map.madvise(mmap.MADV_DONTNEED, 0, min(end, len(self._map)))
 
     def records(self) -> Iterator[bytes]:
-        """Iterate over all records as they are stored."""
-        for number in range(self.count):
-            place = self._start + RECORD_SIZE * number
-            yield self._map[place : place + RECORD_SIZE]
+        """Iterate over all records as they are stored, as `columns` does."""
+        for records in self._passed():
+            for (record,) in _WHOLE.iter_unpack(records):
+                yield record
 
     def close(self) -> None:
         """Unmap the file."""
@@ -173,15 +173,19 @@ class SortedRun:
 def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPack]) -> SortedRun:
     """Make a run of some packs' footers; its file appears whole or not at all."""
     tables: list[tuple[bytes, int]] = []
-    records: list[bytes] = []
+    # By their first byte: as Python's own objects, two hundred thousand records at once would take twice the memory.
+    buckets = [bytearray() for _ in range(256)]
     for number, pack in enumerate(packs):
         tables.append((pack.name, pack.size))
-        columns = decode_columns(pack.body)
-        records += map(
-            _RECORD.pack, columns.names, columns.hashes, repeat(number), columns.offsets, columns.lengths, columns.links_lengths
-        )
-    records.sort()
-    return _opened(lambda: _write(folder, sorted(covers), tables, records, len(records)))
+        for names, hashes, *places in decode_columns(pack.body):
+            for record in map(_RECORD.pack, names, hashes, repeat(number), *places):
+                buckets[record[0]] += record
+    count = sum(map(len, buckets)) // RECORD_SIZE
+    return _opened(lambda: _write(folder, sorted(covers), tables, chain.from_iterable(map(_sorted_records, buckets)), count))
+
+
+def _sorted_records(bucket: bytearray) -> list[bytes]:
+    return sorted(record for (record,) in _WHOLE.iter_unpack(bucket))
 
 
 def merge_runs(folder: Path, runs: list[SortedRun]) -> SortedRun:

@@ -21,7 +21,8 @@ PACK_SHARE = 4
 """A pack is large enough with a fourth of what was stored before it: few are small, and little is left to be sent at the end."""
 
 SHUFFLED_SIZE = 4 << 20
-"""So many bytes of objects are collected and shuffled before they are written: their order tells little of the source's."""
+SHUFFLED_COUNT = 1 << 13
+"""So many bytes or objects are collected and shuffled before they are written: their order tells little of the source's."""
 
 COMMITS_WAITING_MAX = 2
 
@@ -135,7 +136,7 @@ class PackWriter:
         """
         self._waiting.append(_Waiting(name, stored_hash, content, links))
         self._waiting_size += len(content) + len(links)
-        if self._waiting_size >= SHUFFLED_SIZE:
+        if self._waiting_size >= SHUFFLED_SIZE or len(self._waiting) >= SHUFFLED_COUNT:
             self._write()
 
     def finish(self) -> None:

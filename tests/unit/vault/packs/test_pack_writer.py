@@ -95,6 +95,23 @@ def test_objects_go_to_either_open_pack() -> None:
     assert {pack.name for pack in stored.footers(stored.sizes())} == {pack.name for pack in packs}
 
 
+def test_few_objects_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small objects are, no more than a number of them wait to be shuffled: what comes later is written later."""
+    monkeypatch.setattr("tallac.vault.packs.pack_writer.SHUFFLED_COUNT", 10)
+    committer = PackUploader()
+    packing = PackWriter(MemoryBackend(), STRUCTURE, Codec(), SeededRandomness(1), committer)
+    names = [number.to_bytes(16, "big") for number in range(40)]
+    for name in names:
+        packing.add(name, name, b"x", b"")
+    packing.finish()
+    committer.finish()
+    orders = [[int.from_bytes(stored.name, "big") for stored in decode_body(pack.body)] for pack in committer.durable()]
+    assert sorted(number for order in orders for number in order) == list(range(40))
+    for order in orders:
+        assert [number // 10 for number in order] == sorted(number // 10 for number in order)
+        assert order != sorted(order)
+
+
 def test_what_is_thrown_away_is_not_stored() -> None:
     """After an abort the store has nothing of the open packs."""
     backend, committer = MemoryBackend(), PackUploader()
