@@ -14,23 +14,25 @@ from typing import Self
 
 from tallac.errors import LocalStateError
 
-LEVELS = (1 << 16, 1 << 18, 1 << 20)
-"""Slots of the tables, which are used one after the other: a small batch touches little memory."""
+LEVELS = (1 << 16, 1 << 19)
+"""Slots of the tables, of which a batch uses the second once the first is nearly full: a small one touches little memory."""
 
-SLOT_WORDS = 5
-PROBES_MAX = 256
+SLOT_WORDS = 4
+BUCKET_SLOTS = 8
+_BUCKET_WORDS = BUCKET_SLOTS * SLOT_WORDS
 _WORDS = struct.Struct("=QQ")
 
 
 class Claims:
-    """Open addressing over whole object names, which are uniformly distributed already.
+    """Two tables of buckets, in 18 MiB of memory that are touched as they are needed. Names are uniformly distributed already.
 
-    A process claims in the first table until that has three eighths of its slots from it, then in the next; the last takes six
-    eighths. So a process has some 900,000 claims, in 53 MiB that are touched as they are needed. Beyond that, and where a table is
-    nearly full, every object counts as new.
+    The first table is used until some process has filled three eighths of it, then the second. Where a bucket is full, a claim
+    takes the place of another one: some half a million objects are remembered, younger ones rather than older ones. What is
+    forgotten counts as new again.
 
-    A slot is a name, the object's stored hash and a check of both, five words. Where two processes write one slot at once, it
-    does not hold: the slot is nobody's then, which costs a duplicate, and never gives one object another's hash.
+    A slot is half of an object's name, its stored hash, and a check of these and of the other half: four words. Where two processes
+    write one slot at once, the check does not hold: the slot is nobody's then, which costs a duplicate, and never gives one object
+    another's hash.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -38,10 +40,9 @@ class Claims:
         self._descriptor = _new_file() if path is None else os.open(path, os.O_RDWR)
         self._map = mmap.mmap(self._descriptor, _size())
         self._slots = memoryview(self._map).cast("Q")
-        self._counts = [0] * len(LEVELS)
-        # Where each table begins, and how many slots it has. Before them stands a word for each: whether anybody uses it.
-        starts = (len(LEVELS) + SLOT_WORDS * sum(LEVELS[:number]) for number in range(len(LEVELS)))
-        self._tables = list(zip(starts, LEVELS, strict=True))
+        self._count = 0
+        # Before the tables stands a word: whether anybody uses the second.
+        self._tables = ((1, LEVELS[0] // BUCKET_SLOTS), (1 + LEVELS[0] * SLOT_WORDS, LEVELS[1] // BUCKET_SLOTS))
 
     @property
     def path(self) -> str:
@@ -52,21 +53,18 @@ class Claims:
         """Return the stored hash of an object that somebody has claimed, 16 bytes; None for any other."""
         low, high = _words(name)
         slots = self._slots
-        for number, (start, count) in enumerate(self._tables):
-            if number and not slots[number]:
-                break
-            at = low % count
-            # Each process counts its own claims alone, so together they may fill a table: the search must end all the same.
-            for _ in range(PROBES_MAX):
-                place = start + at * SLOT_WORDS
+        for start, buckets in self._tables:
+            first = start + low % buckets * _BUCKET_WORDS
+            for place in range(first, first + _BUCKET_WORDS, SLOT_WORDS):
                 held = slots[place]
-                if not held:
+                if held == low:
+                    hash_low, hash_high = slots[place + 1], slots[place + 2]
+                    if slots[place + 3] == _check(low, high, hash_low, hash_high):
+                        return _WORDS.pack(hash_low, hash_high)
+                elif not held:
                     break
-                if held == low and slots[place + 1] == high:
-                    first, second = slots[place + 2], slots[place + 3]
-                    if slots[place + 4] == _check(low, high, first, second):
-                        return _WORDS.pack(first, second)
-                at = (at + 1) % count
+            if not slots[0]:
+                break
         return None
 
     def claim(self, name: bytes, stored_hash: bytes) -> bool:
@@ -74,30 +72,28 @@ class Claims:
         found = self.find(name)
         if found is not None:
             return found != stored_hash
-        for number, (start, count) in enumerate(self._tables):
-            share = 6 if number == len(LEVELS) - 1 else 3
-            if self._counts[number] < count * share // 8:
-                self._counts[number] += 1
-                self._slots[number] = 1
-                self._write(start, count, name, stored_hash)
-                break
+        self._count += 1
+        if self._count == LEVELS[0] * 3 // 8:
+            self._slots[0] = 1
+        self._write(*self._tables[self._slots[0]], name, stored_hash)
         return True
 
-    def _write(self, start: int, count: int, name: bytes, stored_hash: bytes) -> None:
-        """Write into the first free slot of a table, if there is one near."""
+    def _write(self, start: int, buckets: int, name: bytes, stored_hash: bytes) -> None:
+        """Write into a free slot of a name's bucket, or over one of its slots."""
         low, high = _words(name)
         slots = self._slots
-        at = low % count
-        for _ in range(PROBES_MAX):
-            place = start + at * SLOT_WORDS
+        first = start + low % buckets * _BUCKET_WORDS
+        for place in range(first, first + _BUCKET_WORDS, SLOT_WORDS):
             if not slots[place]:
-                first, second = _WORDS.unpack(stored_hash)
-                slots[place + 4] = _check(low, high, first, second)
-                slots[place + 2], slots[place + 3] = first, second
-                slots[place + 1] = high
-                slots[place] = low
-                return
-            at = (at + 1) % count
+                break
+        else:
+            # How many claims there were has nothing to do with the name.
+            place = first + self._count % BUCKET_SLOTS * SLOT_WORDS
+        hash_low, hash_high = _WORDS.unpack(stored_hash)
+        # Who reads meanwhile finds a slot whose check does not hold.
+        slots[place + 3] = _check(low, high, hash_low, hash_high)
+        slots[place + 1], slots[place + 2] = hash_low, hash_high
+        slots[place] = low
 
     def close(self) -> None:
         """Unmap the memory."""
@@ -126,7 +122,7 @@ def _check(low: int, high: int, first: int, second: int) -> int:
 
 
 def _size() -> int:
-    return (len(LEVELS) + sum(LEVELS) * SLOT_WORDS) * 8
+    return (1 + sum(LEVELS) * SLOT_WORDS) * 8
 
 
 def _new_file() -> int:

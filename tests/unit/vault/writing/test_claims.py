@@ -27,24 +27,50 @@ def test_other_bytes_are_stored() -> None:
 
 
 def test_names_that_begin_alike() -> None:
-    """Names that fall into the same place, or whose first half is zero, are kept apart."""
-    names = [low.to_bytes(8, "little") + high.to_bytes(8, "little") for low in (0, 2, 3) for high in range(20)]
+    """Names that fall into the same bucket, or whose first half is zero, are kept apart; of too many the younger are known."""
+    names = [low.to_bytes(8, "little") + high.to_bytes(8, "little") for low in (0, 2, 3) for high in range(module.BUCKET_SLOTS)]
+    further = [bytes(8) + high.to_bytes(8, "little") for high in range(100, 120)]
     with Claims() as claims:
         assert all(claims.claim(name, name) for name in names)
         assert not any(claims.claim(name, name) for name in names)
+        assert all(claims.claim(name, name) for name in further)
+        assert claims.find(further[-1]) == further[-1]
+        assert all(claims.find(name) in (None, name) for name in names + further)
 
 
-def test_full_tables_claim_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One table after the other is used; where several processes fill all, every further object is new, and no search hangs."""
-    monkeypatch.setattr(module, "LEVELS", (1 << 6, 1 << 8, 1 << 10))
+def test_tables_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where several processes fill both tables, most of what was claimed last is known, of what came long before most is not."""
+    monkeypatch.setattr(module, "LEVELS", (1 << 6, 1 << 10))
     chance = random.Random(1)
-    names = [chance.randbytes(16) for _ in range(3_000)]
+    names = [chance.randbytes(16) for _ in range(6_000)]
     with Claims() as one, Claims(one.path) as other:
         assert all((one, other)[number % 2].claim(name, name) for number, name in enumerate(names))
-        claimed = sum(not one.claim(name, name) for name in names)
-        assert claimed > 1_000
-        assert all(one.find(name) in (None, name) for name in names)
-        assert one.find(chance.randbytes(16)) is None
+        assert all(one.find(name) == other.find(name) and one.find(name) in (None, name) for name in names)
+        known = [one.find(name) is not None for name in names]
+        assert 700 < sum(known) <= sum(module.LEVELS)
+        assert sum(known[-400:]) > 250
+        assert sum(known[:2_000]) < 200
+        forgotten = names[known.index(False)]
+        assert one.claim(forgotten, forgotten[::-1])
+        assert other.find(forgotten) == forgotten[::-1]
+
+
+def words_of_second_table(claims: Claims) -> int:
+    """Count the words of the second table that are in use."""
+    with claims._slots[1 + module.LEVELS[0] * module.SLOT_WORDS :] as words:
+        return sum(map(bool, words))
+
+
+def test_a_small_batch_touches_the_first_table_alone() -> None:
+    """What neither process has filled to three eighths lies before the second table, which stays empty."""
+    chance = random.Random(1)
+    with Claims() as one, Claims(one.path) as other:
+        for _ in range(module.LEVELS[0] * 3 // 8 - 1):
+            one.claim(chance.randbytes(16), bytes(16))
+            other.claim(chance.randbytes(16), bytes(16))
+        assert words_of_second_table(one) == 0
+        one.claim(chance.randbytes(16), b"x" * 16)
+        assert words_of_second_table(one) == 4
 
 
 def test_a_slot_that_two_have_written_is_nobodys() -> None:
@@ -52,16 +78,17 @@ def test_a_slot_that_two_have_written_is_nobodys() -> None:
     low = 5
     names = [low.to_bytes(8, "little") + bytes([number] * 8) for number in (1, 2)]
     hashes = [bytes([number] * 16) for number in (3, 4)]
+    start = 1 + low * module.BUCKET_SLOTS * module.SLOT_WORDS
     slots = []
     for name, stored_hash in zip(names, hashes, strict=True):
         with Claims() as claims:
             assert claims.claim(name, stored_hash)
-            start = len(module.LEVELS) + low * module.SLOT_WORDS
             slots.append(list(claims._slots[start : start + module.SLOT_WORDS]))
+            assert all(slots[-1])
     for mixture in range(1 << module.SLOT_WORDS):
         with Claims() as claims:
             for word in range(module.SLOT_WORDS):
-                claims._slots[len(module.LEVELS) + low * module.SLOT_WORDS + word] = slots[mixture >> word & 1][word]
+                claims._slots[start + word] = slots[mixture >> word & 1][word]
             assert all(claims.find(name) in (None, stored_hash) for name, stored_hash in zip(names, hashes, strict=True))
             assert all(
                 claims.claim(name, stored_hash) or claims.find(name) for name, stored_hash in zip(names, hashes, strict=True)
