@@ -351,16 +351,17 @@ def _merged(streams: Sequence[Iterator[Entry]]) -> Iterator[list[tuple[int, Entr
 
 def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
     """Merge the versions whose entries are identical."""
-    found: dict[bytes, list[tuple[Entry, list[int]]]] = {}
+    found: dict[object, list[tuple[Entry, list[int]]]] = {}
     for entry, snapshots in versions:
-        same_cap = found.setdefault(entry.encoded, [])
-        for known, numbers in same_cap:
+        # Entries have no hash. What differs, differs in one of these as a rule: the roots of 10,000 snapshots in their names.
+        alike = found.setdefault((entry.name, entry.encoded, entry.metadata.ctime), [])
+        for known, numbers in alike:
             if known == entry:
                 numbers.extend(snapshots)
                 break
         else:
-            same_cap.append((entry, list(snapshots)))
-    united = [Version(entry, tuple(sorted(numbers))) for same_cap in found.values() for entry, numbers in same_cap]
+            alike.append((entry, list(snapshots)))
+    united = [Version(entry, tuple(sorted(numbers))) for alike in found.values() for entry, numbers in alike]
     return tuple(united) if len(united) == 1 else tuple(sorted(united, key=_snapshots_of))
 
 

@@ -86,7 +86,7 @@ def _encode_numbers(numbers: Sequence[int]) -> bytes:
 
 
 class Columns(NamedTuple):
-    """What FooterEntry says of some neighbouring objects, column by column."""
+    """Some neighbouring objects of a footer column by column, as FooterEntry has them one by one."""
 
     names: list[bytes]
     hashes: list[bytes]
