@@ -101,6 +101,7 @@ class FileWriter:
         """Write a batch, given its directory's descriptor. Raises as `write_beneath` does."""
         result = BatchResult()
         unset_before = self._attributes.owners_unset
+        self._attributes.begin_directory()
         for entries in _divided(batch.entries):
             contents = self._grid.read_small_files([entry.encoded for entry in entries])
             for entry, content in zip(entries, contents, strict=True):
@@ -123,6 +124,7 @@ class FileWriter:
         What is new takes nobody's place, not even where something answers to its name by now.
         """
         unset_before = self._attributes.owners_unset
+        self._attributes.begin_directory()
         (content,) = self._grid.read_small_files((entry.encoded,))
         is_there = self._add(entry, directory, components, result, content, with_flags=with_flags, is_new=is_new)
         self._count_metadata(result, unset_before)

@@ -70,11 +70,17 @@ class Attributes:
         self._unkept = Unkept()
         self._may_inherit = settings.inherits_acls or settings.inherits_flags
         self._usual: dict[tuple[object, ...], _Usual | None] = {}
+        # Whom a file belongs to that was just made; None before the first one in a directory.
+        self._made_for: tuple[int, int] | None = None
 
     @property
     def is_root(self) -> bool:
         """Whether this user may do what only root may."""
         return self._owners.is_root
+
+    def begin_directory(self) -> None:
+        """Expect new files of another directory: there they may belong to another group from the beginning."""
+        self._made_for = None
 
     def owner_of(self, metadata: Metadata) -> tuple[int, int] | None:
         """Return the owner that `set_all` would set; None for none."""
@@ -125,7 +131,12 @@ class Attributes:
         mtime_ns = mtime[0] * 1_000_000_000 + mtime[1]
         system = self._system
         try:
-            system.set_owner(descriptor, *owner)
+            if self._made_for is None:
+                found = system.look(descriptor)
+                self._made_for = found.st_uid, found.st_gid
+            # Where it is not so after all, the look at the end shows it.
+            if owner != self._made_for:
+                system.set_owner(descriptor, *owner)
             system.set_mode(descriptor, mode)
             system.set_time(descriptor, mtime_ns)
             found = system.look(descriptor)

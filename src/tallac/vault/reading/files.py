@@ -6,8 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 
 from tallac.caps import FileReadCap, ImmutableFile, LiteralFile, MutableFileRead
-from tallac.dag import EncodedCap
-from tallac.dag.encoded import HASHED_SIZE_MIN
+from tallac.dag import HASHED_SIZE_MIN
 from tallac.errors import AuthorityError, MissingObjectError
 from tallac.interfaces import BinaryReader
 from tallac.vault.format.links import SMALL_SIZE_MAX, require_issued
@@ -48,19 +47,27 @@ class VaultFiles:
 
     def read_small_files(self, encoded: Sequence[bytes]) -> list[bytes | None]:
         """See `tallac.interfaces.FileReader`."""
-        caps = list(map(EncodedCap, encoded))
-        contents = [cap.data if cap.is_literal_file else None for cap in caps]
-        numbers = [number for number, cap in enumerate(caps) if cap.is_file and _is_small(cap)]
-        if numbers:
-            chunks = self._reader().read_chunks([(caps[number].key, caps[number].hash, caps[number].size) for number in numbers])
-            for number, content in zip(numbers, chunks, strict=True):
+        contents: list[bytes | None] = [None] * len(encoded)
+        numbers, wanted = [], []
+        for number, cap in enumerate(encoded):
+            if cap[:1] == b"L":
+                contents[number] = cap[1:]
+            elif (parts := _small_file(cap)) is not None:
+                numbers.append(number)
+                wanted.append(parts)
+        if wanted:
+            for number, content in zip(numbers, self._reader().read_chunks(wanted), strict=True):
                 contents[number] = content
         return contents
 
 
-def _is_small(cap: EncodedCap) -> bool:
-    """Whether a file is one chunk, by a cap that is well-formed."""
-    return cap[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] > b"\0" and cap.size <= SMALL_SIZE_MAX
+def _small_file(encoded: bytes) -> tuple[bytes, bytes, int] | None:
+    """Return key, hash and size of a file that is one chunk; None for any other cap, and for what is no cap."""
+    # A size that begins with a zero byte is no size.
+    if encoded[:1] != b"C" or encoded[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] <= b"\0":
+        return None
+    size = int.from_bytes(encoded[HASHED_SIZE_MIN:], "big")
+    return (encoded[1:17], encoded[17:HASHED_SIZE_MIN], size) if size <= SMALL_SIZE_MAX else None
 
 
 def chunks_from(reader: ObjectReader, root: NodeRef, offset: int) -> Iterator[tuple[int, NodeRef]]:
