@@ -17,7 +17,7 @@ import msgspec
 from blake3 import blake3
 
 from tallac.dag import Entry, Metadata, is_time
-from tallac.source import Mounts, SourceEntry, metadata_of
+from tallac.source import CONFIGURATION_NAME, Mounts, SourceEntry, metadata_of
 
 FINE_GRANULARITY_NS = 20_000_000
 """The kernel's own clock for timestamps ticks every 1 to 10 ms."""
@@ -73,11 +73,11 @@ class Comparison(msgspec.Struct, frozen=True):
             stamp_ns = found.ctime_ns
         return is_recorded_safely(stamp_ns, read_ns - FAR_CLOCK_NS if is_far else read_ns)
 
-    def plain_files(self, read_ns: int, may_be_own: Callable[[SourceEntry], bool]) -> Callable[[SourceEntry], bool]:
+    def plain_files(self, read_ns: int, own_inodes: Collection[int]) -> Callable[[SourceEntry], bool]:
         """Return what recognises in little time a regular file of which nothing special is to be asked.
 
         The file system keeps inode numbers, has this machine's clock and no names of deleted files; the last change is long past,
-        so that `is_safe` says so of any time from `read_ns` on; the file may not be Tallac's own, and has one name.
+        so that `is_safe` says so of any time from `read_ns` on; the file has one name, and no number or name of Tallac's own.
         """
         if self.fields != frozenset(UNCHANGED_BY):
             return lambda _: False
@@ -89,7 +89,8 @@ class Comparison(msgspec.Struct, frozen=True):
                 and S_ISREG(found.mode)
                 and found.links == 1
                 and found.device not in unusual
-                and not may_be_own(found)
+                and found.inode not in own_inodes
+                and not found.name.startswith(CONFIGURATION_NAME)
             )
 
         return is_plain

@@ -22,13 +22,14 @@ class Neighbours:
         self._context = context
         self._pending = pending
         read_ns = pending.read_ns if reuse is None else min(pending.read_ns, reuse.read_ns)
-        self._is_plain = context.comparison.plain_files(read_ns, context.own.may_be_own)
+        self._is_plain = context.comparison.plain_files(read_ns, context.own.inodes)
         self._takes_unchanged = reuse is not None and reuse.is_whole
         # What a killed run has stored is looked for file by file.
         self._takes_new = not context.record.has_provisional
         self._small_size_max = context.files.small_size_max
         self._unchanged: list[Entry] = []
         self._new: list[SourceEntry] = []
+        self._size = 0
 
     def take(self, found: SourceEntry, old: Entry | None) -> bool:
         """Take a file that is plain, and new or as it was recorded, and return True; else return False, with nothing left here."""
@@ -42,6 +43,7 @@ class Neighbours:
             if self._new or len(self._unchanged) >= TOGETHER_MAX:
                 self.flush()
             self._unchanged.append(old)
+            self._size += found.size
             return True
         self.flush()
         return False
@@ -53,8 +55,7 @@ class Neighbours:
             new, self._new = self._new, []
             context.files.read_new(self._pending, new)
         elif self._unchanged:
-            unchanged, self._unchanged = self._unchanged, []
-            size = sum([entry.size for entry in unchanged])
+            unchanged, size, self._unchanged, self._size = self._unchanged, self._size, [], 0
             context.ledger.finish_files(Change.UNCHANGED, self._pending.path, [entry.name for entry in unchanged], size)
             context.assembler.add_files(self._pending, unchanged, size)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 
 import msgspec
@@ -12,7 +14,18 @@ from tallac.dag import SnapshotFacts, display_path
 from tallac.errors import SourceError, UsageError
 from tallac.source import NOTHING_OWN, FileSystem, OwnFiles, Scope, Selection, open_root
 
-WORKERS = 2
+WORKERS_MAX = 4
+"""One process that lists and stores directories keeps so many busy. docs/decisions/043-backups-in-less-time.md has the figures."""
+
+
+def workers_for(processors: int) -> int:
+    """Return how many worker processes a backup starts where it may use so many processors: as many, up to `WORKERS_MAX`."""
+    return max(1, min(processors, WORKERS_MAX))
+
+
+def workers_here() -> int:
+    """Return how many worker processes a backup starts on this machine."""
+    return workers_for(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
 
 
 class BackupRequest(msgspec.Struct, frozen=True):
@@ -45,7 +58,7 @@ class BackupRequest(msgspec.Struct, frozen=True):
     facts: SnapshotFacts = msgspec.field(default_factory=SnapshotFacts)
     selection: Selection = msgspec.field(default_factory=Selection)
     own: OwnFiles = NOTHING_OWN
-    workers: int = WORKERS
+    workers: int = msgspec.field(default_factory=workers_here)
     scope: Scope | None = None
     sources: tuple[bytes, ...] = ()
     missing: tuple[tuple[bytes, str], ...] = ()

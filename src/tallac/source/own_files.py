@@ -21,10 +21,12 @@ from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
 
 _HEADER = b"header"
-_CONFIGURATION = b"tallac.json"
+CONFIGURATION_NAME = b"tallac.json"
+"""The beginning of the names of a configuration and of what is kept of a former one."""
+
 _BESIDE = frozenset({b"lock", b"jobs.toml"})
 _SOURCE_DATABASE = b"source.db"
-OWN_MARKS = frozenset({_HEADER, _CONFIGURATION, _SOURCE_DATABASE})
+OWN_MARKS = frozenset({_HEADER, CONFIGURATION_NAME, _SOURCE_DATABASE})
 """A directory that has none of these names is nothing that `recognise` could tell."""
 
 _HEADER_BEGINNING = b"tallac vault\n"
@@ -70,6 +72,7 @@ class OwnFiles:
     Attributes:
         places: What the configuration knows of.
         recognises: Whether keys, configuration and state are looked for at all.
+        inodes: Their inodes. What has another one, and is no configuration by its name, is nothing that `find` could find.
         file_inodes: The inodes of single files among them. What is recorded of an unchanged directory depends on them.
     """
 
@@ -97,7 +100,7 @@ class OwnFiles:
             for way in _links_on_the_way(place.path):
                 self._ways.setdefault(way, place)
         self.file_inodes = tuple(sorted(files))
-        self._inodes = frozenset(identity.inode for identity in self._by_identity)
+        self.inodes = frozenset(identity.inode for identity in self._by_identity)
 
     def seen_at(self, place: Callable[[bytes], bytes]) -> OwnFiles:
         """Return the same, which also knows these places where a path is really read, as in a snapshot of a file system."""
@@ -115,10 +118,6 @@ class OwnFiles:
         if self.recognises and found.is_regular and is_configuration_name(found.name):
             return OwnPlace(b"", OwnKind.CONFIGURATION) if _holds_configuration(directory, found.name, filesystem) else None
         return None
-
-    def may_be_own(self, found: SourceEntry) -> bool:
-        """Whether a file has a number or a name of something that is Tallac's own, so that `find` has to tell."""
-        return found.inode in self._inodes or is_configuration_name(found.name)
 
     def find_way(self, found: SourceEntry) -> OwnPlace | None:
         """Return the place that a symbolic link leads to, where the configuration's own path goes through it."""
@@ -192,7 +191,7 @@ class OwnFiles:
         if not self.recognises:
             return None
         # Beside somebody's other settings, as in a folder of dotfiles, the file alone is Tallac's: see `find`.
-        if _holds_configuration(descriptor, _CONFIGURATION, filesystem) and _has_nothing_else(descriptor, filesystem):
+        if _holds_configuration(descriptor, CONFIGURATION_NAME, filesystem) and _has_nothing_else(descriptor, filesystem):
             return OwnPlace(b"", OwnKind.CONFIGURATION)
         page = _read(descriptor, _SOURCE_DATABASE, _PAGE_SIZE, filesystem)
         if page.startswith(b"SQLite format 3\0") and b"CREATE TABLE provisional" in page:
@@ -247,7 +246,7 @@ def _is_header_of(identity: str, header: bytes) -> bool:
 
 def is_configuration_name(name: bytes) -> bool:
     """Whether a configuration, or what is kept of a former one, may have this name."""
-    return name.startswith(_CONFIGURATION)
+    return name.startswith(CONFIGURATION_NAME)
 
 
 def _holds_configuration(directory: int, name: bytes, filesystem: FileSystem) -> bool:

@@ -27,7 +27,7 @@ from tallac.app.operations.user_envelopes import UserEnvelopes
 from tallac.app.workspace import Workspace
 from tallac.backup import BackupSummary, Observer
 from tallac.backup.decide import UNCHANGED_BY
-from tallac.backup.request import WORKERS, BackupRequest
+from tallac.backup.request import BackupRequest, workers_here
 from tallac.backup.run import back_up
 from tallac.backup.stream import back_up_stream
 from tallac.caps import DirectoryWriteCap, MutableDirectoryWrite
@@ -198,7 +198,7 @@ class Backups:
         *,
         options: BackupOptions | None = None,
         observer: Observer | None = None,
-        workers: int = WORKERS,
+        workers: int | None = None,
         elsewhere: Callable[[bytes], bytes] | None = None,
     ) -> BackupSummary:
         """Add a snapshot of a folder, or of other sources, to a target, which is made where it is missing.
@@ -210,7 +210,7 @@ class Backups:
             target: Where the snapshot goes.
             options: How.
             observer: Told what happens.
-            workers: How many worker processes may be started.
+            workers: How many worker processes may be started; None for what the machine's processors are good for.
             elsewhere: Returns where an absolute path of the sources is really read, as in a snapshot of its file system.
 
         Raises:
@@ -227,7 +227,8 @@ class Backups:
 
             own = own.seen_at(elsewhere)
             filesystem = ElsewhereFileSystem(found.root, elsewhere(found.real_root))
-        request = _request(found, located, options, own=own, vault=self._workspace.folder_of(grid), workers=workers)
+        count = workers_here() if workers is None else workers
+        request = _request(found, located, options, own=own, vault=self._workspace.folder_of(grid), workers=count)
         observer = observer or Observer()
         with SourceDatabase(self._database, _notice(observer, self._database)) as database:
             summary = back_up(grid, request, database, SystemClock(), observer=observer, filesystem=filesystem)
