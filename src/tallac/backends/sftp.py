@@ -68,6 +68,10 @@ class SftpBackend(LocalBackend):
         """See `ConnectsAhead`."""
         self._session.connect_ahead()
 
+    def leave(self) -> None:
+        """Remove what was made ahead, at the end of a command; what another process leaves is found as a leftover."""
+        self._sequences.remove_spare()
+
     def location(self) -> str:
         return self._settings.where
 
@@ -156,7 +160,7 @@ class SftpBackend(LocalBackend):
         """See `WholeObjectBackend`."""
         path = self._path(name)
         with self._errors(writing=True), suppress(FileExistsError):
-            self._store(path, lambda: spooled_parts(file, size, WRITE_SIZE), lambda new: self._link(new, path))
+            self._store(path, lambda: spooled_parts(file, size, WRITE_SIZE), lambda new: self._link(new, path, spare=None))
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         path = self._path(name)
@@ -174,12 +178,14 @@ class SftpBackend(LocalBackend):
     def _store(self, path: str, parts: Callable[[], Iterable[Buffer]], enter: Callable[[NewFile], None]) -> None:
         """Write a file durably under a temporary name, and enter it."""
         for tries_left in reversed(range(NAME_TRIES)):
-            new = self._begin_file(path)
+            new = self._begin_file()
             try:
-                self._sequences.write(new, parts())
+                self._sequences.write(new, parts(), self._missing_folders(path))
                 enter(new)
             except OSError as error:
-                if error.errno != SERVER_FAILED or not new.has_ended or not tries_left:
+                is_swept = new.is_spare and isinstance(error, FileNotFoundError)
+                is_refused = error.errno == SERVER_FAILED and new.has_ended
+                if not (is_swept or is_refused) or not tries_left:
                     raise
             else:
                 self._durable_folders.add(os.path.dirname(path))
@@ -188,15 +194,22 @@ class SftpBackend(LocalBackend):
             finally:
                 self._sequences.discard(new)
 
-    def _begin_file(self, path: str) -> NewFile:
+    def _missing_folders(self, path: str) -> list[str]:
+        """Return those folders above a file that may have to be made, the outer ones first."""
         folders: list[str] = []
         folder = os.path.dirname(path)
         while folder not in self._durable_folders:
             folders.insert(0, folder)
             folder = os.path.dirname(folder)
+        return folders
+
+    def _temporary_path(self) -> str:
+        return os.path.join(self._root, f"{PREFIX}{os.urandom(16).hex()}")
+
+    def _begin_file(self) -> NewFile:
         swept = None if self._has_removed_leftovers else self._root
         try:
-            new = self._sequences.begin(os.path.join(self._root, f"{PREFIX}{os.urandom(16).hex()}"), folders, swept=swept)
+            new = self._sequences.begin(self._temporary_path(), swept=swept)
         except FileNotFoundError:
             raise self._no_folder() from None
         self._has_removed_leftovers = True
@@ -206,25 +219,25 @@ class SftpBackend(LocalBackend):
         """Name a durable file after an object, if that is in the expected state."""
         if isinstance(expect, Expect):
             try:
-                self._link(new, path)
+                self._link(new, path, spare=self._temporary_path())
             except FileExistsError:
                 raise self._conflict(name) from None
             return
         with self._locked(os.path.dirname(path)):
             self._cache.drop(path)
             if expect is None:
-                self._sequences.replace(new, path)
+                self._sequences.replace(new, path, spare=self._temporary_path())
             elif not self._swap(new, path, expect):
                 raise self._conflict(name)
 
-    def _link(self, new: NewFile, path: str) -> None:
+    def _link(self, new: NewFile, path: str, *, spare: str | None) -> None:
         """Name a durable file after a new object.
 
         Raises:
             FileExistsError: There is one. It is durable.
         """
         try:
-            self._sequences.link(new, path)
+            self._sequences.link(new, path, spare=spare)
         except FileExistsError:
             # Its writer may not have come to that, and the caller will rely on it.
             self._sequences.sync(path)
@@ -248,7 +261,7 @@ class SftpBackend(LocalBackend):
                     raise
             else:
                 if found == expect:
-                    self._sequences.enter(new, claim, path)
+                    self._sequences.enter(new, claim, path, spare=self._temporary_path())
                 else:
                     # Somebody was faster, and his claim is gone by now; or this state has been followed long ago.
                     self._sequences.remove(self._root, claim)

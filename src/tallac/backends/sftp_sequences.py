@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tallac.backends.sftp_answers import WINDOW_SIZE, give_up, in_time, raise_first, together
+from tallac.backends.sftp_answers import ANSWER_SECONDS, WINDOW_SIZE, give_up, in_time, raise_first, together
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_session import SftpSession
 from tallac.backends.temporary import is_leftover
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
+from tallac.errors import StoreError
 from tallac.file_calls import Found
 from tallac.interfaces import Buffer, Item, Version
 
@@ -35,14 +38,16 @@ class NewFile:
     Attributes:
         path: That name's path.
         file: The file there.
+        is_spare: Whether it was made ahead; then somebody else may have swept it since.
         no_folder: Why the folder that is to hold it could not be made; None where that was not tried, or it was made.
         has_ended: Whether it was named or removed.
     """
 
-    def __init__(self, path: str, file: RemoteFile, no_folder: OSError | None) -> None:
+    def __init__(self, path: str, file: RemoteFile, *, is_spare: bool = False) -> None:
         self.path = path
         self.file = file
-        self.no_folder = no_folder
+        self.is_spare = is_spare
+        self.no_folder: OSError | None = None
         self.has_ended = False
 
 
@@ -54,35 +59,45 @@ class SftpSequences:
         self._session = session
         self._traffic = traffic
         self._calls = calls
+        self._lock = threading.Lock()
+        self._spare: NewFile | None = None
 
     # Writing
 
-    def begin(self, path: str, folders: Sequence[str], *, swept: str | None) -> NewFile:
-        """Make a file under a temporary name.
+    def begin(self, path: str, *, swept: str | None) -> NewFile:
+        """Make a file under a temporary name, or take the spare one.
 
         Args:
             path: That name's path.
-            folders: Those to make, the outer ones first; that one is there already is no error.
             swept: A folder whose leftovers are to be removed before anything is written.
         """
+        spare = self._take_spare()
+        if spare is not None and swept is None:
+            return spare
 
         async def begun(channel: Channel) -> NewFile:
-            making = [channel.make_folder(folder) for folder in folders]
-            *made, file, sweeping = await together(*making, channel.create(path), _sweep(channel, swept))
+            file, sweeping = await together(channel.create(path), _sweep(channel, swept))
             raise_first([file])
-            new = NewFile(path, file, made[-1] if made else None)
+            new = NewFile(path, file)
             if isinstance(sweeping, BaseException):
                 _remove(channel, new)
                 raise sweeping
             return new
 
-        return self._run(begun, 1 + len(folders) + (4 if swept is not None else 0), path, is_new=True)
+        return self._run(begun, 5 if swept is not None else 1, path, is_new=True)
 
-    def write(self, new: NewFile, parts: Iterable[Buffer]) -> None:
-        """Write all of a file, and make it durable. That may take long, as long as it goes on."""
+    def write(self, new: NewFile, parts: Iterable[Buffer], folders: Sequence[str]) -> None:
+        """Write all of a file, and make it durable. That may take long, as long as it goes on.
+
+        Args:
+            new: The file.
+            parts: What is written.
+            folders: Those to make for it, the outer ones first; that one is there already is no error.
+        """
 
         async def written(channel: Channel) -> None:
             step = channel.write_size_max
+            making = [asyncio.ensure_future(channel.make_folder(folder)) for folder in folders]
             waiting: deque[asyncio.Task[None]] = deque()
             offset = 0
             try:
@@ -99,13 +114,20 @@ class SftpSequences:
                 waiting.append(asyncio.ensure_future(new.file.sync()))
                 while waiting:
                     await in_time(waiting.popleft())
+                made = await asyncio.gather(*making, return_exceptions=True)
+                new.no_folder = next((error for error in made[-1:] if isinstance(error, OSError)), None)
             finally:
-                await give_up(waiting)
+                await give_up([*making, *waiting])
 
-        self._run(written, 1, new.path, is_long=True)
+        self._run(written, 1 + len(folders), new.path, seconds=None)
 
-    def link(self, new: NewFile, path: str) -> None:
+    def link(self, new: NewFile, path: str, *, spare: str | None) -> None:
         """Name a durable file, durably, unless something has that name. Its temporary one goes, whatever happens.
+
+        Args:
+            new: The file.
+            path: The name's path.
+            spare: The path of a file that is made ahead for whatever is written next; None for none.
 
         Raises:
             FileExistsError: Something has that name.
@@ -114,10 +136,11 @@ class SftpSequences:
         async def linked(channel: Channel) -> None:
             new.has_ended = True
             # A temporary name that can't be removed is found as a leftover.
-            raise_first((await together(channel.link(new.path, path), new.file.sync(), channel.remove(new.path)))[:2])
+            naming = channel.link(new.path, path), new.file.sync(), channel.remove(new.path), self._prepare(channel, spare)
+            raise_first((await together(*naming))[:2])
             channel.leave(new.file.close())
 
-        self._name(new, linked, 4, path)
+        self._name(new, linked, 5, path)
 
     def sync(self, path: str) -> None:
         """Make somebody else's file durable, if it is still there."""
@@ -134,15 +157,15 @@ class SftpSequences:
 
         self._run(synced, 3)
 
-    def replace(self, new: NewFile, path: str) -> None:
-        """Rename a durable file, durably, in place of what has the name."""
+    def replace(self, new: NewFile, path: str, *, spare: str) -> None:
+        """Rename a durable file, durably, in place of what has the name. See `link` for the arguments."""
 
         async def replaced(channel: Channel) -> None:
-            raise_first(await together(channel.rename(new.path, path), new.file.sync()))
+            raise_first(await together(channel.rename(new.path, path), new.file.sync(), self._prepare(channel, spare)))
             new.has_ended = True
             channel.leave(new.file.close())
 
-        self._name(new, replaced, 3, new.path, is_new=False)
+        self._name(new, replaced, 4, new.path, is_new=False)
 
     def claim(self, new: NewFile, claim: str, path: str) -> Version | None:
         """Link a durable file to the name of a claim; return the state that an object has after that, None for absent.
@@ -164,19 +187,21 @@ class SftpSequences:
         content = self._name(new, claimed, 5, claim)
         return None if content is None else hash_file_bytes(content)
 
-    def enter(self, new: NewFile, claim: str, path: str) -> None:
+    def enter(self, new: NewFile, claim: str, path: str, *, spare: str) -> None:
         """Rename a claim to its object's name, durably. One that is gone was entered by somebody who took its writer for dead."""
 
         async def entered(channel: Channel) -> None:
             new.has_ended = True
-            renaming, syncing, _ = await together(channel.rename(claim, path), new.file.sync(), channel.remove(new.path))
+            renaming, syncing, _, _ = await together(
+                channel.rename(claim, path), new.file.sync(), channel.remove(new.path), self._prepare(channel, spare)
+            )
             channel.leave(new.file.close())
             if isinstance(renaming, BaseException) and not isinstance(renaming, FileNotFoundError):
                 channel.leave(channel.remove(claim))
                 raise renaming
             raise_first([syncing])
 
-        self._run(entered, 4, claim)
+        self._run(entered, 5, claim)
 
     def discard(self, new: NewFile) -> None:
         """Remove what is left of a file after an error, without waiting. What can't be removed is found as a leftover."""
@@ -192,14 +217,47 @@ class SftpSequences:
             self._session.begin(discarded)
 
     def remove(self, root: str, *paths: str) -> bool:
-        """Remove files, of which any may be missing; return whether the folder of all of them is there."""
+        """Remove files, of which any may be missing, and the spare one; return whether the folder of all of them is there."""
+        spare = self._take_spare()
 
         async def removed(channel: Channel) -> bool:
+            if spare is not None:
+                _remove(channel, spare)
             *removals, looking = await together(*(channel.remove(path) for path in paths), channel.look(root))
             raise_first(each for each in removals if not isinstance(each, FileNotFoundError))
             return _is_there(looking)
 
         return self._run(removed, len(paths) + 1)
+
+    def remove_spare(self) -> None:
+        """Remove the spare file, if there is one, without waiting for the answer."""
+        spare = self._take_spare()
+        if spare is None:
+            return
+
+        async def removed(channel: Channel) -> None:
+            _remove(channel, spare)
+            # Both requests are sent before this goes on.
+            await asyncio.sleep(0)
+
+        with suppress(OSError, StoreError):
+            self._run(removed, 2)
+
+    def _take_spare(self) -> NewFile | None:
+        with self._lock:
+            spare, self._spare = self._spare, None
+        return spare if spare is not None and self._session.is_current(spare.file.channel) else None
+
+    async def _prepare(self, channel: Channel, path: str | None) -> None:
+        """Make a spare file. Where that fails, the next file is made when it is needed, which shows why."""
+        if path is None:
+            return
+        with suppress(OSError):
+            spare = NewFile(path, await channel.create(path), is_spare=True)
+            with self._lock:
+                former, self._spare = self._spare, spare
+            if former is not None:
+                _remove(channel, former)
 
     # Reading
 
@@ -290,12 +348,12 @@ class SftpSequences:
         path: str = "",
         *,
         is_new: bool = False,
-        is_long: bool = False,
+        seconds: float | None = ANSWER_SECONDS,
     ) -> T:
         """Carry out what sends so many requests; with a path, find out why it failed."""
         self._traffic.add(requests=requests)
         try:
-            return self._session.run(operation, is_long=is_long)
+            return self._session.run(operation, seconds=seconds)
         except OSError as error:
             if not path:
                 raise

@@ -67,6 +67,11 @@ class SftpSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"sftp://{self.user + '@' if self.user else ''}{self.host}{f':{self.port}' if self.port else ''}{_slash(self.path)}"
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message of the event loop tells more than that a connection has broken, which is found out and mended anyway."""
+    return not record.getMessage().startswith("socket.send() raised")
+
+
 def _has_aes() -> bool:
     """Whether the processor is known to have instructions for AES."""
     try:
@@ -129,14 +134,14 @@ class SftpSession:
         self._connecting: asyncio.Lock | None = None
         self._link = _Link()
 
-    def run(self, operation: Callable[[Channel], Awaitable[T]], *, is_long: bool = False) -> T:
-        """Carry out one operation, and wait for it; a long one watches by itself that it goes on.
+    def run(self, operation: Callable[[Channel], Awaitable[T]], *, seconds: float | None = ANSWER_SECONDS) -> T:
+        """Carry out one operation, and wait for it; with None for a time, it watches by itself that it goes on.
 
         Raises:
             OSError: The server refused it, or the connection broke; where the reason is not known, `SERVER_FAILED`.
             StoreError: There is no connection.
         """
-        future = asyncio.run_coroutine_threadsafe(self._run(operation, None if is_long else ANSWER_SECONDS), self._started())
+        future = asyncio.run_coroutine_threadsafe(self._run(operation, seconds), self._started())
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -146,6 +151,10 @@ class SftpSession:
         """Begin to connect, without waiting. What goes wrong shows when there is something to ask."""
         if self._loop is None:
             asyncio.run_coroutine_threadsafe(self._connected(), self._started())
+
+    def is_current(self, channel: Channel) -> bool:
+        """Whether a channel is the one that operations are given, as far as is known."""
+        return channel is self._link.channel
 
     def begin(self, operation: Callable[[Channel], Awaitable[object]]) -> None:
         """Begin an operation whose end and outcome nobody waits for. What is not connected is left so.
@@ -203,6 +212,7 @@ class SftpSession:
         from tallac.backends.sftp_channel import Channel  # lazy import: likewise
 
         asyncssh.set_log_level(logging.CRITICAL + 1)
+        logging.getLogger("asyncio").addFilter(_is_news)
         settings = self._settings
         where, host = settings.where, settings.host
         given: dict[str, object] = {}

@@ -90,6 +90,8 @@ class DistantStore:
     def remove_shared(self) -> None:
         """Remove what the processes of this command have shared for it."""
         self._parts.remove()
+        if isinstance(self._inner, SftpBackend):
+            self._inner.leave()
         if self._limits is not None:
             self._limits.remove()
 
