@@ -17,6 +17,7 @@ import pkgutil
 import selectors
 import socket
 import sys
+import tempfile
 from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
@@ -43,6 +44,8 @@ def prepare() -> None:
     assert defaults is not None
     assert "cost" in defaults
     defaults["cost"] = CHEAP
+    # asyncssh looks for libraries while it is imported, in which a compiler takes part; each command has its own temporary folder.
+    tempfile.tempdir = None
     # A collection would write to all pages that forked processes share.
     gc.collect()
     gc.freeze()

@@ -25,6 +25,7 @@ from tests.stores.engines import free_port, stop
 from tests.stores.ssh_server import SshServer, make_key, start_sshd
 
 from tallac.backends import sftp_session
+from tallac.backends.limits import LimitedBackend, Limits, SharedLimits
 from tallac.backends.local import LocalBackend
 from tallac.backends.patience import Patience
 from tallac.backends.retrying import RetryingBackend
@@ -151,7 +152,8 @@ def test_a_file_made_ahead_is_used_or_removed(store: SftpBackend, sftp_settings:
     assert made[0].stat().st_size == 0
     suite.store(store, "packs/a", b"pack")
     assert temporary_files(sftp_settings) == []
-    for end in (lambda: store.delete("slots/b"), store.leave):
+    ends: tuple[Callable[[], None], ...] = (lambda: store.delete("slots/b"), store.leave)
+    for end in ends:
         store.put("slots/a", b"second")
         assert len(temporary_files(sftp_settings)) == 1
         end()
@@ -409,13 +411,16 @@ def test_the_event_loop_says_nothing_of_a_broken_connection(store: SftpBackend, 
 
 
 def test_a_connection_is_made_while_an_object_is_collected(sftp_settings: SftpSettings) -> None:
-    """Whoever begins an upload is connected, or about to be, before the first byte is to be sent."""
+    """Whoever begins an upload is connected, or about to be, before the first byte is to be sent, within limits too."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
-        backend = RetryingBackend(SftpBackend(msgspec.structs.replace(sftp_settings, port=listener.getsockname()[1])), Patience(0))
+        store = SftpBackend(msgspec.structs.replace(sftp_settings, port=listener.getsockname()[1]))
+        limits = SharedLimits(Limits(connections=2))
+        backend = RetryingBackend(LimitedBackend(store, limits), Patience(0))
         upload = backend.upload()
         listener.accept()[0].close()
         upload.abort()
+        limits.remove()
 
 
 @pytest.mark.parametrize(("config", "cipher"), [("", "aes256-gcm@openssh.com"), ("Ciphers aes128-ctr\n", "aes128-ctr")])

@@ -23,11 +23,21 @@ import msgspec
 from tallac.backends.spooled_upload import SpooledUpload
 from tallac.errors import StoreError
 from tallac.file_calls import REAL
-from tallac.interfaces import Buffer, Expect, Item, ListedObject, ListsVersions, ReportsFreeSpace, RereadingBackend, Version
+from tallac.interfaces import (
+    Buffer,
+    ConnectsAhead,
+    Expect,
+    Item,
+    ListedObject,
+    ListsVersions,
+    ReportsFreeSpace,
+    RereadingBackend,
+    Version,
+)
 from tallac.local_files import locked
 
 if TYPE_CHECKING:
-    from tallac.backends.retrying import ConnectsAhead, WholeObjectBackend
+    from tallac.backends.retrying import WholeObjectBackend
 
 SMALL_SIZE = 64 << 10
 """So little is counted and not waited for: a sign of life of a session must not stand behind a pack for minutes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Protocol, TypeVar, runtime_checkable
+from typing import IO, Protocol, TypeVar
 
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.patience import Patience
@@ -12,6 +12,7 @@ from tallac.errors import ConflictError
 from tallac.interfaces import (
     Backend,
     Buffer,
+    ConnectsAhead,
     Expect,
     Item,
     ListedObject,
@@ -51,15 +52,6 @@ class WholeObjectBackend(Backend, Protocol):
         Raises:
             UnsafeStoreError: It does not.
         """
-        ...
-
-
-@runtime_checkable
-class ConnectsAhead(Protocol):
-    """A backend whose store is reached by a connection that takes a while to make."""
-
-    def connect_ahead(self) -> None:
-        """Begin to connect, without waiting: something is about to be stored. Does nothing where that was begun before."""
         ...
 
 

@@ -133,6 +133,15 @@ class ReportsFreeSpace(Backend, Protocol):
 
 
 @runtime_checkable
+class ConnectsAhead(Protocol):
+    """A backend whose store is reached by a connection that takes a while to make; or a wrapper of any."""
+
+    def connect_ahead(self) -> None:
+        """Begin to connect, without waiting: something is about to be stored. Does nothing where that was begun before."""
+        ...
+
+
+@runtime_checkable
 class RereadingBackend(Protocol):
     """A backend whose store may show what an object was before, or a part of it: a folder that a network file system remembers."""
 
