@@ -5,8 +5,8 @@
     .venv/bin/python bench/scale.py snapshots 100 1000 10000         snapshots of one target
     .venv/bin/python bench/scale.py objects 1000000 10000000         the local copy of an index
 
-Writes a row for each size: seconds of CPU and the peak of resident memory of each command, its start included. The last
-column of a command is the slope between this size and the one before, on logarithmic scales: 1 is linear.
+Writes a row for each size as it is measured, and at the end the table of docs/performance.md: seconds of CPU and the peak of
+resident memory of each command, its start included, and the slope between the last two sizes, on logarithmic scales: 1 is linear.
 """
 
 from __future__ import annotations
@@ -26,25 +26,40 @@ from pathlib import Path
 from tallac.backends.local import LocalBackend
 from tallac.caps import LiteralFile
 from tallac.dag import Entry, Metadata
+from tallac.vault.format.footers import FinishedPack, encode_body
+from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.sorted_runs import MAGIC, SortedRun
 from tallac.vault.vault import create_vault, open_vault
 
 FILES_IN_DIRECTORY = 50
 LOOK_UPS = 100_000
+NEW_OBJECTS = 10_000
 _TALLAC = Path(sys.executable).with_name("tallac")
 
 
 def main() -> None:
     """Measure one kind at some sizes."""
     kind, sizes = sys.argv[1], [int(text) for text in sys.argv[2:]]
-    before: tuple[int, Mapping[str, tuple[float, float]]] | None = None
+    measured: list[Mapping[str, tuple[float, float]]] = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            found = KINDS[kind](size, Path(folder))
-        for name, (seconds, megabytes) in found.items():
-            slope = "" if before is None else f"{_slope(before[0], size, before[1][name][0], seconds):.2f}"
-            print(f"|{kind}|{size:,}|{name}|{seconds:.3g} s|{megabytes:.0f} MB|{slope}|", flush=True)
-        before = size, found
+            measured.append(KINDS[kind](size, Path(folder)))
+        for name, figures in measured[-1].items():
+            print(f"{kind} {size:,}: {name}: {_shown(figures)}", flush=True)
+    print(*_table(kind, sizes, measured), sep="\n")
+
+
+def _table(kind: str, sizes: list[int], measured: list[Mapping[str, tuple[float, float]]]) -> Iterator[str]:
+    yield f"| {' | '.join([kind, *(f'{size:,}' for size in sizes), 'slope of the last step'])} |"
+    yield "|---" * (len(sizes) + 2) + "|"
+    for name in measured[0]:
+        row = [figures[name] for figures in measured]
+        slope = f"{_slope(*sizes[-2:], row[-2][0], row[-1][0]):.2f}" if len(row) > 1 else ""
+        yield f"| {' | '.join([name, *map(_shown, row), slope])} |"
+
+
+def _shown(figures: tuple[float, float]) -> str:
+    return f"{figures[0]:.3g} s, {figures[1]:.0f} MB"
 
 
 def _slope(size: int, larger: int, seconds: float, more: float) -> float:
@@ -140,7 +155,7 @@ def objects(count: int, folder: Path) -> dict[str, tuple[float, float]]:
     path = folder / "index.run"
     chance = random.Random(1)
     with path.open("wb") as file:
-        file.write(struct.pack("<8sIII", MAGIC, 0, 1, count) + struct.pack("<32sQ", b"p" * 32, 1 << 24))
+        file.write(struct.pack("<8sIII", MAGIC, 1, 1, count) + b"i" * 32 + struct.pack("<32sQ", b"p" * 32, 1 << 24))
         file.writelines(_records(count, chance))
     started = time.process_time()
     run = SortedRun(path)
@@ -151,7 +166,44 @@ def objects(count: int, folder: Path) -> dict[str, tuple[float, float]]:
         found[name] = _timed(lambda wanted=wanted: [run.number_of(each, b"h" * 16) for each in wanted])
     found["all records, in order"] = _timed(lambda: sum(1 for _ in run.columns()))
     run.close()
+    register = _Register(b"i" * 32)
+    index = VaultIndex(register, _NewPack(), folder, _NoPacks())
+    index.refresh()
+    register.text += b"n" * 32
+    found["refresh with 10,000 more"] = _timed(index.refresh)
+    assert index.count() == count + NEW_OBJECTS
+    index.close()
     return found
+
+
+class _Register:
+    """The register of an index, without a vault."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def read(self, age: object) -> _Register:
+        """Return this state."""
+        return self
+
+    @property
+    def version(self) -> bytes:
+        """Another one for each text."""
+        return self.text
+
+
+class _NewPack:
+    """An index object with one pack."""
+
+    def get(self, name: bytes) -> list[FinishedPack]:
+        """Make it up."""
+        chance = random.Random(2)
+        columns = [[chance.randbytes(16) for _ in range(NEW_OBJECTS)] for _ in ("names", "hashes")]
+        return [FinishedPack(name, 1 << 24, encode_body(*columns, [100] * NEW_OBJECTS, [0] * NEW_OBJECTS))]
+
+
+class _NoPacks:
+    """A store that nobody looks into."""
 
 
 def _records(count: int, chance: random.Random) -> Iterator[bytes]:

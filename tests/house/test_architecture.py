@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+GROWTH = runpy.run_path(str(ROOT / "scripts" / "draw_growth.py"))
 DRAWING = runpy.run_path(str(ROOT / "scripts" / "draw_layers.py"))
 
 
@@ -39,6 +40,17 @@ def test_the_page_shows_the_picture() -> None:
     assert "](layers.svg)" in (ROOT / "docs" / "architecture.md").read_text("utf-8")
     first_link = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("](")[2].partition(")")[0]
     assert first_link == "docs/architecture.md"
+
+
+def test_the_picture_of_growth_is_of_the_tables() -> None:
+    """Drawing the picture anew from the page's tables gives the committed one, with a line for each row; the page shows it."""
+    page = GROWTH["PAGE"].read_text("utf-8")
+    assert GROWTH["PICTURE"].read_text("utf-8") == GROWTH["draw"](page), "run scripts/draw_growth.py"
+    tables = GROWTH["read_tables"](page)
+    assert len(tables) > 3
+    assert all(len(row) > 1 for table in tables for row in table.rows.values())
+    assert GROWTH["draw"](page).count("<polyline") == sum(len(table.rows) for table in tables)
+    assert "](growth.svg)" in page
 
 
 SOURCE_PATH = re.compile(r"(?<![\w./:-])((?:[\w-]+/)+[\w-]+\.(?:py|sh))\b")
