@@ -330,6 +330,14 @@ def _serve(run: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         gateway.communicate()
 
 
+def _move(run: Session, folder: Path, tmp_path: Path) -> None:
+    file = run.tallac.home / "config" / "jobs.toml"
+    file.write_text(f'[job.a]\nsources = ["{folder}"]\ntarget = "tallac:"\ncopies = ["{tmp_path}/moved"]\n')
+    run("move-vault", "tallac:", tmp_path / "moved")
+    run("move-vault", "tallac:", run.tallac.vault)
+    file.unlink()
+
+
 def _damage(run: Session, tmp_path: Path) -> None:
     """Have everything that can go wrong be told: a large pack is damaged, and the others are gone."""
     largest, *others = sorted(
@@ -355,7 +363,6 @@ def _damage(run: Session, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_page_on_json(run: Session, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command prints the objects, keys and types that the page describes; and each that it describes is printed by one."""
     run("backup", folder, "--dry-run")
@@ -371,8 +378,7 @@ def test_the_page_on_json(run: Session, folder: Path, tmp_path: Path, monkeypatc
     _look(run, folder, tmp_path)
     _change(run, folder, tmp_path)
     run("mirror", "tallac:", tmp_path / "mirror")
-    run("move-vault", "tallac:", tmp_path / "moved")
-    run("move-vault", "tallac:", tmp_path / "home" / "vault")
+    _move(run, folder, tmp_path)
     run("repair", "tallac:")
     _forget(run, folder)
     _hand_on(run, tmp_path)

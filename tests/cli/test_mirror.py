@@ -61,7 +61,7 @@ def test_what_is_refused(tallac: Tallac, source: Path, mirror: Path, tmp_path: P
     tallac("-q", "backup", source)
     other = type(tallac)(tmp_path / "other")
     other("-q", "backup", source)
-    assert "can't be its mirror" in tallac.fails("mirror", "tallac:", tallac.vault, status=2)
+    assert "can't be its own copy" in tallac.fails("mirror", "tallac:", tallac.vault, status=2)
     assert "another vault" in tallac.fails("mirror", "tallac:", other.vault)
     assert "other than a vault" in tallac.fails("mirror", "tallac:", source / "parent")
     assert "keeper key" in other.fails("mirror", "--delete", tallac.vault, mirror)

@@ -197,6 +197,41 @@ def test_a_backup_under_way_holds_a_move_up(tallac: Tallac, source: Path, new: P
     assert location(tallac) == str(tallac.vault if is_alive else new)
 
 
+def test_a_copy_that_becomes_the_vault_is_named(tallac: Tallac, source: Path, new: Path, tmp_path: Path) -> None:
+    """A job's copy at the new place is none any more: the move says what to edit, the job fails until then, and then goes on."""
+    link = tmp_path / "link"
+    link.symlink_to(new)
+    file = tallac.home / "config" / "jobs.toml"
+    file.parent.mkdir(parents=True)
+
+    def write(*copies: Path | str) -> None:
+        places = ", ".join(f'"{place}"' for place in copies)
+        file.write_text(f'[job.docs]\nsources = ["{source}"]\ntarget = "tallac:docs"\ncopies = [{places}]\n')
+
+    write(new, link, tmp_path / "third", "nobody:")
+    tallac("init")
+    tallac("-q", "run", "docs", status=1)
+    foretold = tallac("move-vault", "--json", "-n", "tallac:", new)
+    assert "job docs keeps a copy at" in foretold.err
+    moved = tallac("move-vault", "--json", "tallac:", new)
+    misplaced = [{"job": "docs", "file": str(file), "place": str(place)} for place in (new, link)]
+    assert json.loads(foretold.lines[-1])["misplaced_copies"] == misplaced
+    assert json.loads(moved.lines[-1])["misplaced_copies"] == misplaced
+    assert f"where the vault itself is from now on: edit `copies` in {file}, and give {tallac.vault} or another" in moved.err
+    for place in (new, link):
+        write(place)
+        assert f"{place}: the vault itself is there" in tallac("run", "docs", status=1).err
+    write(tallac.vault)
+    (source / "added").write_text("later")
+    tallac("-q", "run", "docs")
+    shutil.rmtree(new)
+    tallac("-q", "move-vault", "--no-copy", "tallac:", tallac.vault)
+    assert tallac("ls", "docs/Latest").lines.count(b"added") == 1
+    file.write_text("[job.docs")
+    assert "is not known: " in tallac("move-vault", "tallac:", new).err
+    assert location(tallac) == str(new)
+
+
 def _begin_session(vault: Vault) -> RegisteredSession:
     parts = vault.components
     assert parts.keeper_key is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -102,6 +103,20 @@ def show_location(url: str) -> str:
     if is_store(url):
         return url.partition("?")[0]
     return str(folder_of_url(url)) if is_folder_url(url) else url
+
+
+def is_same_place(first: str, second: str) -> bool:
+    """Whether two locations are one: in a store as far as their texts tell, and of folders also under two names."""
+    if is_store(first) and is_store(second):
+        from tallac.app.locations.store_urls import place_of  # lazy import: a folder does without them
+
+        return place_of(first) == place_of(second)
+    if is_folder_url(first) and is_folder_url(second):
+        folders = folder_of_url(first), folder_of_url(second)
+        # What can't be looked at is the same by its name alone; whoever opens it says what is wrong.
+        with suppress(OSError):
+            return os.path.samefile(*folders)
+    return first == second
 
 
 def is_absent(url: str) -> bool:

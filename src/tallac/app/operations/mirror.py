@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from msgspec.structs import replace
 
-from tallac.app.locations.urls import is_absent, is_store
+from tallac.app.locations.urls import is_absent, is_same_place, is_store
 from tallac.app.workspace import Workspace
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, VerifyCap
@@ -46,8 +46,8 @@ class VaultMirror:
         """
         options = replace(options, only=tuple(self._verify_cap(place) for place in only))
         source_url, mirror_url = self._workspace.location_of(source), self._workspace.location_of(mirror)
-        if source_url == mirror_url:
-            raise UsageError(f"{mirror}: the vault itself can't be its mirror; give another folder")
+        if is_same_place(source_url, mirror_url):
+            raise UsageError(f"{mirror}: the vault itself is there, and can't be its own copy; give another place")
         key = self._workspace.key_at(source_url)
         keeper = key.keeper_key if isinstance(key, WriterKey) else key
         if options.only:

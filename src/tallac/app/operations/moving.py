@@ -10,15 +10,27 @@ from contextlib import suppress
 import msgspec
 
 from tallac.app.locations.tahoe_urls import has_cap, is_tahoe_vault
-from tallac.app.locations.urls import is_absent, is_store, parse_location, show_location
+from tallac.app.locations.urls import is_absent, is_same_place, is_store, parse_location, show_location
 from tallac.app.locations.vault_keys import VaultKey
+from tallac.app.operations.job_values import vault_of_target
+from tallac.app.operations.jobs import Jobs
 from tallac.app.operations.mirror import VaultMirror
 from tallac.app.workspace import Workspace
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.probe import PROBE_FOLDER
 from tallac.clock import SystemClock
-from tallac.errors import ConflictError, DamageError, RollbackDetectedError, StoreError, UsageError, VaultNotFoundError
+from tallac.errors import (
+    AliasError,
+    ConfigurationError,
+    ConflictError,
+    DamageError,
+    RollbackDetectedError,
+    StoreError,
+    UsageError,
+    VaultNotFoundError,
+)
 from tallac.interfaces import Backend, CheckReport, Expect
+from tallac.jobs.loader import JobFileError
 from tallac.vault.check.options import CheckOptions
 from tallac.vault.check.vault_check import check_vault
 from tallac.vault.format.keys import KeeperKey, WriterKey
@@ -31,6 +43,20 @@ from tallac.vault.vault import open_vault
 LOOK_AGAIN_SECONDS = HEARTBEAT_INTERVAL_SECONDS + 5.0
 
 
+class MisplacedCopy(msgspec.Struct, frozen=True):
+    """A copy that a job keeps at the place that its vault moves to, where it would be none any more.
+
+    Attributes:
+        job: The job's name.
+        file: Where the job is written.
+        place: The copy's place, as it is written there.
+    """
+
+    job: str
+    file: str
+    place: str
+
+
 class MoveReport(msgspec.Struct):
     """The outcome of a move.
 
@@ -38,6 +64,8 @@ class MoveReport(msgspec.Struct):
         old, new: The places, as users write them.
         old_url: The old one with its options.
         aliases: The aliases in this vault, which lead to the new place.
+        misplaced: The copies that jobs keep at the new place.
+        unread_jobs: Why it is not known which copies jobs keep; "" where it is.
         copied: What was copied.
         checked: What was found at the new place.
         is_same_place: Whether both are one place, so that only the way to it is another.
@@ -48,6 +76,8 @@ class MoveReport(msgspec.Struct):
     new: str
     old_url: str
     aliases: list[str]
+    misplaced: list[MisplacedCopy] = []
+    unread_jobs: str = ""
     copied: MirrorReport = msgspec.field(default_factory=MirrorReport)
     checked: CheckReport = msgspec.field(default_factory=CheckReport)
     is_same_place: bool = False
@@ -102,6 +132,7 @@ class VaultMove:
             raise UsageError(f"{report.new}: say which directory of the grid; create one there, and give its cap as well")
         if new == old:
             raise UsageError(f"{report.new}: the vault is there already; give the place where it is to go")
+        self._find_misplaced(report, new)
         there = vaults.header_at(new)
         if there is not None and there.identity != identity:
             raise VaultNotFoundError(f"{report.new} contains another vault: give an empty place, or the one of an earlier try")
@@ -142,6 +173,25 @@ class VaultMove:
 
     def _aliases(self, identity: str) -> list[str]:
         return sorted(name for name, alias in self._workspace.file.read().aliases.items() if alias.grid == identity)
+
+    def _find_misplaced(self, report: MoveReport, new: str) -> None:
+        """Find the copies that jobs keep at the new place. Jobs that can't be read keep no vault from moving."""
+        try:
+            jobs = Jobs(self._workspace.folders).read()
+        except JobFileError as error:
+            report.unread_jobs = str(error)
+            return
+        for job in jobs.values():
+            if vault_of_target(job).removesuffix(":") in report.aliases:
+                report.misplaced += [
+                    MisplacedCopy(job.name, str(job.file), place) for place in job.keys.copies if self._is_at(place, new)
+                ]
+
+    def _is_at(self, place: str, url: str) -> bool:
+        try:
+            return is_same_place(self._workspace.location_of(place), url)
+        except (AliasError, ConfigurationError, UsageError):
+            return False  # It leads nowhere, as each run of the job says.
 
     def _require_empty(self, url: str, *, is_dry_run: bool) -> None:
         """Refuse a place with other things; what a try that was killed has left of its probe goes.

@@ -46,6 +46,13 @@ def move_vault(context: CommandContext, vault: str, to: str, dry_run: bool, no_c
         report = context.client.vault.move(vault, to, copies=not no_copy, is_dry_run=dry_run, progress=progress)
     for message in report.copied.ignored:
         context.output.note(message)
+    if report.unread_jobs:
+        context.output.note(f"whether a job keeps a copy at {report.new} is not known: {report.unread_jobs}")
+    for copy in report.misplaced:
+        context.output.note(
+            f"job {copy.job} keeps a copy at {copy.place}, where the vault itself is from {'then' if dry_run else 'now'} on: "
+            f"edit `copies` in {copy.file}, and give {report.old} or another place"
+        )
     command = "" if report.is_same_place or dry_run or no_copy else how_to_delete(report.old_url)
     if context.output.is_json:
         copied = json_report(report.copied)
@@ -57,6 +64,7 @@ def move_vault(context: CommandContext, vault: str, to: str, dry_run: bool, no_c
             new=report.new,
             same_place=report.is_same_place,
             aliases=report.aliases,
+            misplaced_copies=report.misplaced,
             delete_command=command,
             objects=report.checked.objects,
             **{key: copied[key] for key in ("packs", "pack_bytes", "index_objects", "states")},
