@@ -47,7 +47,7 @@ class Survey:
         self._index = index
         self._marks = marks
         self._verifier = verifier
-        self._there = index.packs().keys() - marks.unindexed - index.absent_packs
+        self._there = frozenset(index.packs().keys() - marks.unindexed - index.absent_packs)
 
     def uses(self, pending: PendingDeletions) -> dict[bytes, PackUse]:
         """Count each pack's use; packs with pending deletions are left out."""
@@ -72,9 +72,12 @@ class Survey:
         # What is in no index is left to its writer, unless nothing in it is in use.
         return {pack: use for pack, use in uses.items() if not use.alive or (pack in self._there and pack not in unindexed)}
 
-    def needed(self, pending: PendingDeletions) -> set[bytes]:
-        """Return the packs with a pending deletion of a copy that is in use, and of which no other copy is right and stays."""
-        spares, in_use = self.spares(pending), self._marks.census.in_use
+    def needed(self, pending: PendingDeletions, *, counts_unindexed: bool = False) -> set[bytes]:
+        """Return the packs with a pending deletion of a copy that is in use, and of which no other copy is right and stays.
+
+        With `counts_unindexed`, one may also lie in a pack that its writer has yet to enter in the index.
+        """
+        spares, in_use = self.spares(pending, counts_unindexed=counts_unindexed), self._marks.census.in_use
         needed: set[bytes] = set()
         number = 0
         for run in self._index.runs():
@@ -109,12 +112,16 @@ class Survey:
 
         return {pack for pack, entries in going.items() if not all(entry.hash not in used or stays(entry) for entry in entries)}
 
-    def spares(self, pending: PendingDeletions) -> set[int]:
-        """Return the records of copies that are in use, and which can go since another copy stays whose bytes are right."""
+    def spares(self, pending: PendingDeletions, *, counts_unindexed: bool = False) -> set[int]:
+        """Return the records of copies that are in use, and which can go since another copy stays whose bytes are right.
+
+        With `counts_unindexed`, that one may also lie in a pack that no index names.
+        """
+        packs = self._there | self._marks.unindexed if counts_unindexed else self._there
         spares: set[int] = set()
         for group in self._marks.census.repeated:
             copies = [(number, self._index.location_of(number)) for number in group]
-            there = [copy for copy in copies if copy[1].pack in self._there and not pending.is_pending(copy[1])]
+            there = [copy for copy in copies if copy[1].pack in packs and not pending.is_pending(copy[1])]
             # Who empties a pack may leave behind what another pack has, so packs with pending deletions are counted on last.
             there.sort(key=lambda copy: (copy[1].pack in pending.packs, copy[1].pack, copy[1].offset))
             kept = next((location for _, location in there if self._verifier.is_right(location)), None)

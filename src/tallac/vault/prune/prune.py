@@ -93,20 +93,20 @@ class Prune:
                 return
             before = self.report.deleted_packs
             try:
-                pending = self._propose(survey)
+                proposals = self._propose(survey)
             except StoreFullError as error:
                 # What is decided already can be carried out first, and makes room.
                 self._sweep_decided()
                 if self.report.deleted_packs == before:
                     raise self._explained(error) from error
                 continue
-            proposed = pending.number
-            if all(entry.is_decided for entry in pending.packs.values()):
+            proposed = proposals.number
+            if all(entry.is_decided for entry in proposals.packs.values()):
                 self._sweep_decided()
                 return
             self._wait()
             pending, survey = self._decide(proposed)
-            self._sweep(pending, survey)
+            self._sweep(pending, survey, proposals)
             if not any(entry.is_decided and entry.since == proposed for entry in pending.packs.values()):
                 return
 
@@ -180,7 +180,11 @@ class Prune:
         survey = self._survey(self._mark_for(self._watch.read()))
         # What the packs themselves say is looked at before anything is decided: the index may have been falsified.
         before = pending_deletions_of(self._register.read())
-        undecided = [entry for entry in before.packs.values() if not entry.is_decided and entry.since <= proposed]
+        # What a writer has entered since the proposal is in use by the index too: that is no contradiction.
+        alive = survey.needed(before)
+        undecided = [
+            entry for entry in before.packs.values() if not entry.is_decided and entry.since <= proposed and entry.pack not in alive
+        ]
         contradicted = self._sweeper.contradicted(
             undecided, StoredPacks(self._components.backend, self._components.structure).sizes(), before, survey
         )
@@ -204,15 +208,15 @@ class Prune:
         pending = pending_deletions_of(self._register.read())
         if any(self._is_to_be_done(entry) for entry in pending.packs.values()):
             self._wait()
-            self._sweep(pending, self._survey(self._mark_for(self._watch.read())))
+            self._sweep(pending, self._survey(self._mark_for(self._watch.read())), pending)
 
     def _is_to_be_done(self, entry: PendingPack) -> bool:
         """Whether a pack that is decided upon may still be there."""
         return entry.is_decided and (entry.pack in self._index.packs() or entry.pack in self._index.listed_packs)
 
-    def _sweep(self, pending: PendingDeletions, survey: Survey) -> None:
+    def _sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> None:
         self.report.phase = PrunePhase.DELETING
-        self._sweeper.sweep(pending, survey)
+        self._sweeper.sweep(pending, survey, before)
         self._report_progress()
 
     def _foresee(self, survey: Survey) -> None:

@@ -118,21 +118,28 @@ class Sweep:
         self._agreed: set[bytes] = set()
         self._locked: set[bytes] = set()
 
-    def sweep(self, pending: PendingDeletions, survey: Survey) -> None:
+    def sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> None:
         """Delete what is decided in a state of the pending deletions, as far as nothing goes with it that is in use.
 
         Args:
             pending: What this prune and others have decided.
-            survey: What is in use, by a mark that is later than the proposals.
+            survey: What is in use, by a mark that is later than the proposals of this prune.
+            before: A state that is older than that mark.
         """
         listed = self._stored.sizes()
         indexed = self._indexed()
         decided = [entry for entry in pending.packs.values() if entry.is_decided]
         present = [entry for entry in decided if entry.pack in listed or entry.pack in indexed]
         deleted = {entry.pack for entry in decided} - {entry.pack for entry in present}
-        refused = survey.needed(pending)
-        refused |= self.contradicted((entry for entry in present if entry.pack not in refused), listed, pending, survey)
-        self.refuse(entry.pack for entry in present if entry.pack in refused)
+        needed = survey.needed(pending)
+        contradicted = self.contradicted((entry for entry in present if entry.pack not in needed), listed, pending, survey)
+        refused = needed | contradicted
+        # What was decided since then may have been forgotten since then: another prune has seen that, and carries it out.
+        known = refused & before.decided().packs.keys()
+        if known & needed:
+            # A writer may have stored anew what is decided upon, and have yet to say where.
+            known -= needed - survey.needed(pending, counts_unindexed=True)
+        self.refuse(entry.pack for entry in present if entry.pack in known)
         allowed = [entry for entry in present if entry.pack not in refused]
         self._report.packs_left = len(allowed)
         whole = [entry.pack for entry in allowed if entry.offsets is None]
@@ -250,8 +257,11 @@ class Sweep:
 
         try:
             for entry in batch:
+                size = listed.get(entry.pack) or self._index.packs().get(entry.pack)
+                if size is None:
+                    continue  # It is gone from both by now: another prune was faster.
                 try:
-                    repacking.move(entry, listed.get(entry.pack, self._index.packs().get(entry.pack, 0)), is_elsewhere)
+                    repacking.move(entry, size, is_elsewhere)
                     moved.append(entry.pack)
                 except MissingObjectError as error:
                     # Where it has left the index, another prune was faster.

@@ -1,7 +1,7 @@
 import io
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from tallac.backends.passing import ForwardingBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.dag import Entry, encode_cap
 from tallac.errors import AuthorityError, DamageError, FencedError, MissingObjectError, StoreError, StoreFullError, StoreLockedError
-from tallac.interfaces import Backend, Item
+from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
@@ -293,6 +293,42 @@ def test_a_writer_rescues_what_is_merely_proposed(place: Place) -> None:
         with place.open(key=place.key.keeper_key, clock=Waiting()) as keeper:
             Prune(keeper.components, EVERYTHING).run()
         vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
+    place.look(s2=SECOND, s3=FIRST)
+
+
+class Proposing(ForwardingBackend):
+    """Another backend, where something is done just before a prune's first proposal is stored."""
+
+    def __init__(self, inner: Backend, action: Callable[[], None]) -> None:
+        super().__init__(inner)
+        self.actions = [action]
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        while name == "registers/quarantine" and self.actions:
+            self.actions.pop()()
+        return super().put(name, data, expect=expect)
+
+
+def test_what_came_alive_before_it_was_proposed_is_no_alarm(place: Place) -> None:
+    """A writer that has ended between a prune's look and its proposal is never asked again: its packs stay, without a word."""
+    with place.open() as vault, ExitStack() as stack:
+        session = stack.enter_context(vault.session())
+        with session.writing() as writer:
+            cap = put_tree(writer, FIRST)
+        packs = set(place.packs())
+
+        def enter() -> None:
+            session.commit([cap])
+            vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
+            session.confirm()
+            stack.close()
+            assert not list(place.backend.list("sessions/"))
+
+        backend = Proposing(place.backend, enter)
+        report = place.prune(backend=backend)
+        assert not backend.actions
+        assert report.skipped == []
+        assert report.deleted_packs < len(packs)
     place.look(s2=SECOND, s3=FIRST)
 
 
