@@ -28,7 +28,7 @@ def prune_and_report(context: CommandContext, alias: str, options: PruneOptions,
         report = context.client.vault.prune(alias, options, progress=show)
     for message in report.skipped:
         context.output.warn(message)
-    for message in report.ignored:
+    for message in (*report.ignored, *report.lasting_sessions):
         context.output.note(message)
     if report.missing_objects:
         context.output.warn(

@@ -242,7 +242,11 @@ class StructureCheck:
             except DamageError as error:
                 self._note(f"{error}; ignored")
             else:
-                self._note(f"{path} is {record.state}: a run was interrupted, or another one is running")
+                of = f", of {record.client}," if record.client else ""
+                self._note(
+                    f"{path}{of} is {record.state}: a run was interrupted, or another one is running; "
+                    "`tallac repair --remove-stale-sessions` ends those of dead runs"
+                )
 
     def _find(self, message: str) -> None:
         self.report.findings.append(Finding(None, message))

@@ -24,7 +24,7 @@ from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import PackUse, Survey, propose, total
 from tallac.vault.prune.report import NOTHING_FORGOTTEN, PruneOptions, PrunePhase, PruneReport
-from tallac.vault.prune.session_watch import FoundSession, SessionWatch, is_expired, links_in_use
+from tallac.vault.prune.session_watch import FoundSession, SessionWatch, is_expired, lasting_sessions, links_in_use
 from tallac.vault.prune.sweep import Sweep
 from tallac.wording import pluralize
 
@@ -122,6 +122,7 @@ class Prune:
     def _mark(self) -> Marks:
         """Mark what is in use."""
         sessions = self._watch.read()
+        self.report.lasting_sessions = lasting_sessions(sessions, self._components.clock.now_ns())
         self._index.refresh()
         proved = self._components.vouched(self._index.look_at_packs(), reads_others=True) if self._index.damage else []
         if self._options.is_dry_run:

@@ -59,6 +59,7 @@ class PruneReport(msgspec.Struct):
         waiting_sessions: How many sessions are being waited for.
         skipped: Packs that were left, because they are damaged or what is in use would have gone with them, a sentence each.
         ignored: What lies among the vault's objects and is none, a sentence each.
+        lasting_sessions: Sessions that have been committing for more than a day, and keep what they name, a sentence each.
         missing_objects: Objects in use that no pack has which is there.
         unmoved_packs: Packs that were left because the store has no room for what stays of them.
         locked_packs: Packs that the store keeps locked; a later prune deletes them.
@@ -81,6 +82,7 @@ class PruneReport(msgspec.Struct):
     waiting_sessions: int = 0
     skipped: list[str] = msgspec.field(default_factory=list)
     ignored: list[str] = msgspec.field(default_factory=list)
+    lasting_sessions: list[str] = msgspec.field(default_factory=list)
     missing_objects: int = 0
     unmoved_packs: int = 0
     locked_packs: int = 0

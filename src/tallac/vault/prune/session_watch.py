@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -14,6 +15,9 @@ from tallac.vault.mutable.conditional_put import put_once
 from tallac.vault.mutable.sessions import SESSION_PREFIX, SessionRecord, SessionState, decode_session, seal_session
 
 KEPT_SECONDS = 30 * 24 * 3600
+LASTING_SECONDS = 24 * 3600
+"""A snapshot is entered within seconds; a machine may sleep over it."""
+
 POLL_SECONDS_MAX = 10.0
 _NS = 1_000_000_000
 
@@ -134,6 +138,20 @@ def links_in_use(found: list[FoundSession]) -> Iterator[bytes]:
     for session in found:
         if session.record.state in (SessionState.COMMITTING, SessionState.KEPT):
             yield session.record.links
+
+
+def lasting_sessions(found: list[FoundSession], now_ns: int) -> list[str]:
+    """Name the sessions whose writers began to enter a snapshot long ago, a sentence each. No prune may end them by itself.
+
+    Such a writer may yet wake up, and link what it has stored. Two clocks are compared: that decides what is said, and no more.
+    """
+    return [
+        f"{session.path}, of {session.record.client or 'a client'}, is {session.record.state} since "
+        f"{datetime.fromtimestamp(session.record.started_ns // _NS, UTC):%Y-%m-%d}, and keeps what it names: if its run is dead, "
+        "`tallac repair --remove-stale-sessions` ends it"
+        for session in found
+        if session.record.state is SessionState.COMMITTING and now_ns - session.record.started_ns > LASTING_SECONDS * _NS
+    ]
 
 
 def is_expired(record: SessionRecord, now_ns: int) -> bool:

@@ -24,6 +24,8 @@ from tallac.vault.mutable.sessions import RegisteredSession, SessionState, decod
 from tallac.vault.packs.pack import pack_path
 from tallac.vault.prune.prune import Prune
 from tallac.vault.prune.report import PruneOptions, PruneReport
+from tallac.vault.repair.repair import Repair
+from tallac.vault.repair.report import RepairOptions
 from tallac.vault.vault import Vault, create_vault, open_vault
 
 FIRST: Tree = {b"a": noise(1, 100_000), b"d": {b"large": noise(2, 1_200_000)}, b"same": noise(3, 500)}
@@ -278,6 +280,34 @@ def test_a_committing_session_keeps_what_it_needs(place: Place) -> None:
             place.prune()
         vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
     place.look(s2=SECOND, s3=FIRST)
+
+
+def test_a_session_of_a_dead_machine_is_named_and_ended(place: Place) -> None:
+    """A session that was left behind while its snapshot was entered is named once it is a day old, and a repair can end it."""
+    clock, started = FakeClock(), FakeClock()
+    session = RegisteredSession.register(
+        place.backend, place.key.keeper_key.roots, place.structure, os.urandom, started, "an old machine"
+    )
+    session.commit(links_of_encoded(encode_cap(place.first)))
+
+    def prune() -> PruneReport:
+        with place.open(key=place.key.keeper_key, clock=clock) as keeper:
+            return Prune(keeper.components, EVERYTHING).run()
+
+    clock.advance(23 * 3600)
+    assert prune().lasting_sessions == []
+    clock.advance(2 * 3600)
+    report = prune()
+    assert report.deleted_packs == 0
+    [said] = report.lasting_sessions
+    assert session.path in said
+    assert "of an old machine, is committing since 20" in said
+    with place.open() as vault:
+        Repair(vault.components, RepairOptions(ends_sessions=True)).run([])
+    report = prune()
+    assert report.lasting_sessions == []
+    assert report.deleted_packs > 0
+    place.look(s2=SECOND)
 
 
 def test_a_writer_rescues_what_is_merely_proposed(place: Place) -> None:
