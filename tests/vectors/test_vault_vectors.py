@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import pytest
 from blake3 import blake3
 from tests.formats.second_reader import Session as SecondSession, Vault as SecondVault
-from tests.formats.second_unlocking import unlock
+from tests.formats.second_unlocking import read_passphrase, unlock
 from tests.formats.second_values import Link, join_links, links_of
 
 from tallac.backends.memory import MemoryBackend
@@ -329,6 +329,16 @@ def stored_vault(codec: PinnedFrames) -> tuple[MemoryBackend, dict[str, Made], d
     return backend, objects, caps
 
 
+def stamped_passphrases() -> Vectors:
+    """Set a passphrase with each key that has a signer; give what is stored of both."""
+    backend, randomness, clock = MemoryBackend(), Nonces("stamped passphrases"), FakeClock(2_000_000_000)
+    cost = PassphraseCost(memory_kib=64, passes=1, lanes=1)
+    for label, key in (("writer's", WRITER), ("keeper's", KEEPER)):
+        passphrases = Passphrases(backend, Signers.of(WRITER), key=key, randomness=randomness, clock=clock, cost=cost)
+        passphrases.add(f"{PASSPHRASE}: the {label}", label, ENVELOPE)
+    return {item.name: backend.get(item.name).hex() for item in sorted(backend.list(""), key=lambda item: item.name)}
+
+
 def put_pack(backend: MemoryBackend, objects: list[Made], randomness: Nonces) -> FinishedPack:
     """Put objects into a pack."""
     opened = OpenPack(backend.upload())
@@ -351,7 +361,13 @@ def whole(codec: PinnedFrames) -> Vectors:
     }
 
 
-PARTS = {"keys": keys, "cuts": cuts, "directory": directory, "left out": left_out}
+PARTS = {
+    "keys": keys,
+    "cuts": cuts,
+    "directory": directory,
+    "left out": left_out,
+    "stamped passphrases": stamped_passphrases,
+}
 
 
 def pinned() -> Vectors:
@@ -476,6 +492,22 @@ def test_the_second_reader_reads_the_pinned_vault() -> None:
         keys["writer key"],
         sorted(("home", caps[f"mutable {kind}"]) for kind in ("directory", "file")),
     )
+
+
+@pytest.mark.parametrize("label", ["writer's", "keeper's"])
+def test_both_readers_open_stamped_passphrases(label: str) -> None:
+    """Whichever signer made it, a pinned stamp is right in its place alone, and the passphrase opens for both readers."""
+    stamped = {name: bytes.fromhex(stored) for name, stored in texts(pinned(), "stamped passphrases").items()}
+    stored = pinned_objects() | stamped
+    passphrase = f"{PASSPHRASE}: the {label}"
+    assert unlock(stored, passphrase)[:2] == (label, 2_000_000_000)
+    passphrases = Passphrases(MemoryBackend(stored), Signers.of(WRITER), randomness=os.urandom, clock=FakeClock())
+    assert passphrases.open(passphrase) == ENVELOPE
+    names = [name for name in stamped if not name.endswith(".copy")]
+    assert [read_passphrase(stored, name).is_stamped for name in names] == [True, True]
+    [other] = [name for name in pinned_objects() if name.startswith("passphrases/") and not name.endswith(".copy")]
+    assert not read_passphrase(stored, other).is_stamped
+    assert not read_passphrase(stored | {names[0]: stored[names[1]]}, names[0]).is_stamped
 
 
 def test_the_second_reader_verifies_the_pinned_vault() -> None:
