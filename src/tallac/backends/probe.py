@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from enum import Enum
+from itertools import cycle
+from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
+from tallac.backends.probe_report import CHECKS, Outcome, ProbeReport, ProbeRow
 from tallac.errors import (
+    ConfigurationError,
     ConflictError,
     ObjectNotFoundError,
     StoreError,
     StorePermissionError,
     StoreUnavailableError,
-    UnsafeStoreError,
+    TallacError,
     UnsupportedByStoreError,
 )
 from tallac.interfaces import Backend, Expect, Version
+
+if TYPE_CHECKING:
+    from tallac.backends.races import RaceOf
 
 PROBE_FOLDER = "probe"
 """The objects of a probe are below this name, and are removed at its end, as far as that is allowed."""
@@ -35,97 +40,47 @@ RACES = ((2, 20), (8, 20))
 """Clients at a time, and rounds."""
 
 LARGE_RACES = (4, 3)
+PROCESS_RACES = (4, 20)
+LOCK_SECONDS = 60
 NAMES_MANY = 1100
 """More than a server of S3 lists in one answer."""
 
-CHECKS = {
-    "create": "an object is created only where there is none",
-    "swap": "an object is replaced only in the state that was read",
-    "range": "a part of an object is read, right after it was written",
-    "list": "listings are complete, and right at once",
-    "delete": "a deleted object is absent at once",
-    "create_races": "of clients that create at once, one succeeds",
-    "swap_races": "of clients that replace at once, one succeeds",
-    "large": "an object of 8 MiB comes back as it was",
-    "large_races": "of clients that create 8 MiB at once, one succeeds",
-    "list_long": "a listing of more than 1,000 names is complete",
-    "list_busy": "a listing is complete while others write and delete",
-}
-
-
 ONE_CLIENT = ("create", "swap", "range", "list", "delete")
 """The checks before a vault is made."""
-
-
-class Outcome(Enum):
-    """The outcome of one check."""
-
-    YES = "yes"
-    WORKAROUND = "workaround"
-    NO = "NO"
-    UNKNOWN = "unknown"
-
-
-class ProbeRow(msgspec.Struct, frozen=True):
-    """A finding about one thing that a vault relies on.
-
-    Attributes:
-        check: A key of `CHECKS`.
-        outcome: Whether the store does it.
-        detail: What was seen, a sentence without a full stop; "" where there is nothing to say.
-    """
-
-    check: str
-    outcome: Outcome
-    detail: str = ""
-
-
-class ProbeReport(msgspec.Struct):
-    """The findings about a store.
-
-    Attributes:
-        location: Where.
-        rows: In the order of the checks.
-    """
-
-    location: str
-    rows: list[ProbeRow] = []
-
-    @property
-    def is_safe(self) -> bool:
-        """Whether a vault can be kept there."""
-        return all(row.outcome is not Outcome.NO for row in self.rows)
-
-    def require_safe(self) -> None:
-        """Refuse the store where it isn't.
-
-        Raises:
-            UnsafeStoreError: It fails in something; the first one is named.
-        """
-        for row in self.rows:
-            if row.outcome is Outcome.NO:
-                raise UnsafeStoreError(
-                    f"{self.location}: a vault would not be safe in this store: {row.detail}; "
-                    "use another store, `tallac check-store` tells more"
-                )
 
 
 class _Failure(Exception):  # noqa: N818 - it is no error of the program.
     """The store does not do what was tried."""
 
 
+class _Untried(Exception):  # noqa: N818 - likewise.
+    """This can't be tried here."""
+
+
+class LockKeeper(Protocol):
+    """Sets locks on objects, and asks for them; see `tallac.backends.s3_lock.S3Lock`."""
+
+    def is_on(self) -> bool: ...
+
+    def until(self, name: str) -> float | None: ...
+
+    def lock(self, name: str, until: float) -> None: ...
+
+
 class Probe:
     """Tries out one store, below a name of its own. Use it in a `with` block: what it has stored goes at its end."""
 
-    def __init__(self, backend: Backend, workaround: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, backend: Backend, workaround: Callable[[], str] = lambda: "", lock_keeper: LockKeeper | None = None) -> None:
         """Store nothing yet.
 
         Args:
             backend: The store, as a vault would use it.
             workaround: Says after the checks what the backend had to do differently here; "" for nothing.
+            lock_keeper: Sets locks in this store; None where none can be set.
         """
         self._backend = backend
         self._workaround = workaround
+        self._lock_keeper = lock_keeper
         self._folder = f"{PROBE_FOLDER}/{os.urandom(8).hex()}"
         self._lock = threading.Lock()
         self._stored: set[str] = set()
@@ -150,6 +105,8 @@ class Probe:
         """Try all of it, with races. Takes some thousand requests. Raises as `run`."""
         with self._tidying():
             for check, sentence in CHECKS.items():
+                if check == "locks" and not self._has_locks():
+                    continue
                 progress(sentence)
                 if check in ONE_CLIENT or self.report.is_safe or not check.endswith("_races"):
                     self._try(check)
@@ -162,6 +119,8 @@ class Probe:
             detail = getattr(self, f"_{check}")() or ""
         except _Failure as failure:
             self.report.rows.append(ProbeRow(check, Outcome.NO, str(failure)))
+        except _Untried as untried:
+            self.report.rows.append(ProbeRow(check, Outcome.UNKNOWN, f"not tried: {untried}"))
         except (StoreUnavailableError, StorePermissionError):
             raise
         except StoreError as error:
@@ -264,33 +223,63 @@ class Probe:
         return ", ".join(f"{rounds} of {rounds} races of {clients}" for clients, rounds in races)
 
     def _create_race(self, clients: int, tail: bytes = b"") -> int:
-        name = self._name(f"race-{os.urandom(4).hex()}")
-        return self._race(name, clients, Expect.ABSENT, tail)
+        from tallac.backends.races import race_threads  # lazy import: only `check-store` has races
+
+        return self._race(race_threads, clients, None, tail)
 
     def _swap_race(self, clients: int) -> int:
+        from tallac.backends.races import race_threads  # lazy import: likewise
+
+        return self._race(race_threads, clients, _unique(b"start"))
+
+    def _process_races(self) -> str:
+        from tallac.backends.races import can_race_processes, racing_processes  # lazy import: likewise
+
+        if not can_race_processes(self._backend):
+            raise _Untried("this store lives in this process alone")
+        with racing_processes(self._backend, PROCESS_RACES[0]) as race:
+            starts = cycle([None, b"start"])
+            return self._races((PROCESS_RACES,), lambda count: self._race(race, count, next(starts)))
+
+    def _race(self, race: RaceOf, clients: int, start: bytes | None, tail: bytes = b"") -> int:
+        """Have several put at once, where nothing is or in place of a start; return how many won, and 2 where another is there."""
         name = self._name(f"race-{os.urandom(4).hex()}")
-        return self._race(name, clients, self._put(name, _unique(b"start")), b"")
-
-    def _race(self, name: str, clients: int, expect: Expect | Version, tail: bytes) -> int:
-        """Put from several clients at once; return how many won, and 2 where another's content is there than the winner's."""
-        start = threading.Barrier(clients)
-        contents = [_unique(b"%d" % number) + tail for number in range(clients)]
-
-        def put(content: bytes) -> bool:
-            start.wait()
-            try:
-                self._put(name, content, expect)
-            except ConflictError:
-                return False
-            return True
-
-        with ThreadPoolExecutor(clients) as pool:
-            won = list(pool.map(put, contents))
+        with self._lock:
+            self._stored.add(name)
+        expect = Expect.ABSENT if start is None else self._put(name, start)
+        won = race(self._backend, name, expect, [_unique(b"%d" % number) + tail for number in range(clients)])
         stored = self._backend.get(name)
         self._remove_if_allowed(name)
-        if won.count(True) == 1 and stored != contents[won.index(True)]:
-            return 2
-        return won.count(True)
+        return 2 if len(won) == 1 and stored != won[0] else len(won)
+
+    # Locks
+
+    def _has_locks(self) -> bool:
+        """Whether the store has locks. Where that may not be asked it counts as so, and the reason is found when it is tried."""
+        try:
+            return self._lock_keeper is not None and self._lock_keeper.is_on()
+        except (ConfigurationError, StorePermissionError):
+            return True
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            return False  # The server does not know what it was asked.
+
+    def _locks(self) -> str:
+        assert self._lock_keeper is not None
+        try:
+            self._try_lock(self._lock_keeper)
+        except (ConfigurationError, StorePermissionError) as error:
+            raise _Untried(_without_place(error, self._backend)) from error
+        return f"for {LOCK_SECONDS} s; a hidden version of a few bytes is left"
+
+    def _try_lock(self, keeper: LockKeeper) -> None:
+        name, until = self._name("locked"), time.time() + LOCK_SECONDS
+        self._put(name, b"locked")
+        for seconds in (until, until - LOCK_SECONDS / 2):
+            keeper.lock(name, seconds)
+            if (keeper.until(name) or 0) < int(until):
+                raise _Failure("it accepts a lock, and does not keep it for as long as it was told")
 
     # Much at a time
 
@@ -379,5 +368,5 @@ def _unique(beginning: bytes) -> bytes:
     return beginning + b" " + os.urandom(16).hex().encode("ascii")
 
 
-def _without_place(error: StoreError, backend: Backend) -> str:
+def _without_place(error: TallacError, backend: Backend) -> str:
     return str(error).removeprefix(f"{backend.location()}: ")

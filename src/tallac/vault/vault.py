@@ -153,7 +153,8 @@ class Vault:
         components = self.components
         if isinstance(components.backend, HighLatencyBackend):
             return None
-        from tallac.vault.reading.worker_reader import VaultReaderRecipe, can_be_sent  # lazy import: see above
+        from tallac.vault.reading.worker_reader import VaultReaderRecipe  # lazy import: see above
+        from tallac.workers.task import can_be_sent  # lazy import: likewise
 
         # It reads the index for the first time, if nobody has.
         components.load_index()

@@ -24,3 +24,14 @@ class WorkerTask(Protocol[Job_contra, Answer_co]):
         If the block is left by an exception, nobody waits for results any more, and unfinished work is to be discarded.
         """
         ...
+
+
+def can_be_sent(thing: object) -> bool:
+    """Whether a worker can be sent this: what holds something that lives in one process alone can't be pickled."""
+    import pickle  # lazy import: who starts no workers does without it
+
+    try:
+        pickle.dumps(thing)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        return False
+    return True

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.passing import ForwardingBackend
-from tallac.backends.probe import CHECKS, ONE_CLIENT, Outcome, Probe, ProbeReport
+from tallac.backends.probe import ONE_CLIENT, Probe
+from tallac.backends.probe_report import CHECKS, Outcome, ProbeReport
 from tallac.errors import (
+    ConfigurationError,
     ConflictError,
     StoreError,
     StorePermissionError,
@@ -19,7 +26,7 @@ from tallac.errors import (
     UnsafeStoreError,
     UnsupportedByStoreError,
 )
-from tallac.interfaces import Buffer, Expect, Item, Version
+from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.recording_backend import RecordingBackend
 
 
@@ -114,6 +121,25 @@ class ListsWrongSizes(ForwardingBackend):
 
     def list(self, prefix: str) -> Iterator[Item]:
         return (Item(item.name, item.size + 1) for item in super().list(prefix))
+
+
+class LooksFirst(ForwardingBackend):
+    """Keeps the threads of one process apart, and looks before it writes: processes that begin at once all win."""
+
+    def __init__(self, inner: Backend) -> None:
+        super().__init__(inner)
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[LooksFirst], tuple[Backend]]:
+        return LooksFirst, (self._inner,)
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        with self._lock:
+            found = self._inner.get_versioned(name)
+            if (expect is Expect.ABSENT and found is not None) or (isinstance(expect, bytes) and (not found or found[1] != expect)):
+                raise ConflictError("no")
+            time.sleep(0.01)
+            return super().put(name, data)
 
 
 class NeverDeletes(ForwardingBackend):
@@ -215,10 +241,62 @@ def test_at_length_a_good_store_passes_all() -> None:
     """All checks are made, races included, and nothing is left."""
     memory = MemoryBackend()
     said: list[str] = []
-    report = Probe(memory).run_at_length(said.append)
-    assert outcomes(report) == dict.fromkeys(CHECKS, Outcome.YES)
+    report = Probe(memory, lock_keeper=Locks()).run_at_length(said.append)
+    # What lives in one process has no others that could race.
+    assert outcomes(report) == dict.fromkeys(CHECKS, Outcome.YES) | {"process_races": Outcome.UNKNOWN}
     assert said == list(CHECKS.values())
     assert memory.snapshot() == {}
+
+
+@pytest.mark.slow
+def test_processes_race_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between processes lies no lock in memory: a folder is exclusive all the same, and one that looks first is found."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    report = Probe(LocalBackend(tmp_path)).run_at_length()
+    assert outcomes(report) == dict.fromkeys(CHECKS.keys() - {"locks"}, Outcome.YES)
+    assert "20 of 20 races of 4" in next(row.detail for row in report.rows if row.check == "process_races")
+    careless = Probe(LooksFirst(LocalBackend(tmp_path))).run_at_length()
+    assert {check for check, outcome in outcomes(careless).items() if outcome is Outcome.NO} == {"process_races"}
+
+
+class Locks:
+    """Keeps locks as S3 does: a longer one stays."""
+
+    def __init__(self, error: Exception | None = None, *, keeps: bool = True) -> None:
+        self.error = error
+        self.keeps = keeps
+        self.locked: dict[str, float] = {}
+
+    def is_on(self) -> bool:
+        if self.error is not None:
+            raise self.error
+        return True
+
+    def until(self, name: str) -> float | None:
+        return self.locked.get(name)
+
+    def lock(self, name: str, until: float) -> None:
+        if self.error is not None:
+            raise self.error
+        self.locked[name] = max(until, self.locked.get(name, 0)) if self.keeps else until
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("locks", "outcome", "words"),
+    [
+        (Locks(), Outcome.YES, "for 60 s"),
+        (Locks(keeps=False), Outcome.NO, "does not keep it for as long as it was told"),
+        (Locks(StorePermissionError("memory: allow s3:PutObjectRetention")), Outcome.UNKNOWN, "not tried: allow s3:Put"),
+        (Locks(ConfigurationError("no keys")), Outcome.UNKNOWN, "not tried: no keys"),
+        (Locks(StoreError("501")), None, ""),
+    ],
+)
+def test_locks(locks: Locks, outcome: Outcome | None, words: str) -> None:
+    """A lock that can be shortened is found; who may not lock is told; a store that knows none has no such row."""
+    rows = [row for row in Probe(MemoryBackend(), lock_keeper=locks).run_at_length().rows if row.check == "locks"]
+    assert [row.outcome for row in rows] == ([] if outcome is None else [outcome])
+    assert all(words in row.detail for row in rows)
 
 
 @pytest.mark.slow

@@ -67,6 +67,7 @@ class DistantStore:
             notify: Told that the store is waited for; None for standard error.
         """
         self._url = url
+        self._traffic = traffic
         self._folder = state / "stores"
         seconds = lock_seconds_of(url) if lock_seconds is None else lock_seconds
         self._inner = _open(url, traffic, is_locked=seconds > 0)
@@ -125,7 +126,10 @@ class DistantStore:
             raise UsageError(
                 f"{self._patient.location()}: --lock-for needs a bucket with Object Lock, which is turned on when a bucket is made"
             )
-        return Probe(self._patient, lambda: "it compares ETags without their quotation marks" if self._has_bare_tags else "")
+        keeper = S3Lock(settings_of(self._url), self._traffic) if self._url.startswith("s3://") else None
+        return Probe(
+            self._patient, lambda: "it compares ETags without their quotation marks" if self._has_bare_tags else "", keeper
+        )
 
     def remembered(self) -> str:
         """Return the location with what was found out about its store."""

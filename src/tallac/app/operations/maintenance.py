@@ -32,7 +32,7 @@ from tallac.vault.vault import Vault
 
 if TYPE_CHECKING:
     from tallac.app.operations.moving import MoveProgress, MoveReport
-    from tallac.backends.probe import ProbeReport
+    from tallac.backends.probe_report import ProbeReport
 
 
 class VaultMaintenance:

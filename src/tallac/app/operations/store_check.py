@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tallac.app.workspace import Workspace
-from tallac.backends.probe import CHECKS, Outcome, ProbeReport, ProbeRow
+from tallac.backends.probe_report import CHECKS, Outcome, ProbeReport, ProbeRow
 
 __all__ = ["CHECKS", "Outcome", "ProbeReport", "ProbeRow", "StoreCheck"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -72,12 +71,3 @@ class VaultReaderRecipe:
         finder = RunsFinder(self.run_paths, self.absent_packs, self.pending)
         reader = ObjectReader(self.backend, LocatorKey(self.secret, b""), finder)
         yield VaultFiles(lambda: reader)
-
-
-def can_be_sent(recipe: object) -> bool:
-    """Whether a recipe can be pickled; a backend that can't be lives in this process alone."""
-    try:
-        pickle.dumps(recipe)
-    except (TypeError, AttributeError, pickle.PicklingError):
-        return False
-    return True

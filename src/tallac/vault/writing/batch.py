@@ -39,10 +39,11 @@ from tallac.vault.index.own_packs import OwnPacks
 from tallac.vault.mutable.pending_deletions import PendingDeletions
 from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
-from tallac.vault.reading.worker_reader import RunsFinder, can_be_sent
+from tallac.vault.reading.worker_reader import RunsFinder
 from tallac.vault.writing.chunker import Cutter
 from tallac.vault.writing.claims import Claims
 from tallac.vault.writing.object_writer import ObjectWriter
+from tallac.workers.task import can_be_sent
 
 LITERAL_SIZE_MAX = 55
 PUBLISH_BODY_SIZE = 4 << 20
