@@ -74,6 +74,14 @@ def test_empty_ranges_of_an_empty_object(store: ObjectStoreBackend) -> None:
     assert store.get("a") == store.get("a", 0, 1) == store.get("a", 3) == store.get("a", 0, 0) == b""
 
 
+def test_a_listing_tells_the_versions_that_reads_tell(store: ObjectStoreBackend) -> None:
+    """By a listing a client knows what has not changed since it was read: an ETag that is written otherwise there never says so."""
+    first = store.put("slots/a", b"first", expect=Expect.ABSENT)
+    versions = {"slots/a": store.put("slots/a", b"second", expect=first), "registers/b": store.put("registers/b", b"b")}
+    assert {listed.item.name: listed.version for listed in store.list_versions()} == versions
+    assert {name: found[1] for name in versions if (found := store.get_versioned(name)) is not None} == versions
+
+
 def test_another_process_reads_and_swaps(store: ObjectStoreBackend) -> None:
     """What was sent to another process is the same place, and what is sent holds no secret."""
     if store.settings.kind == MEMORY:

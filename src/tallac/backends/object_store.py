@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from tallac.backends.names import check_name, check_prefix
 from tallac.backends.object_store_calls import StoreCalls
-from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings
+from tallac.backends.object_store_settings import AZURE, GOOGLE, ObjectStoreSettings
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
 from tallac.backends.traffic import Traffic
 from tallac.errors import ConflictError, ObjectNotFoundError
@@ -167,7 +167,10 @@ class ObjectStoreBackend:
         return iter([found.item for found in self._list(prefix)])
 
     def list_versions(self) -> Sequence[ListedObject]:
-        """See `tallac.interfaces.ListsVersions`. Google's listings tell no generations: there, each is unknown."""
+        """See `tallac.interfaces.ListsVersions`. Google's listings tell no generations: there, each is unknown.
+
+        Azure's have ETags without the quotation marks that its other answers have, as its documentation shows them too.
+        """
         return self._list("")
 
     def _list(self, prefix: str) -> Sequence[ListedObject]:
@@ -180,6 +183,8 @@ class ObjectStoreBackend:
             if not name.startswith(prefix) or (listed.size == TOMBSTONE_SIZE and self._is_deleted(listed.path)):
                 continue
             tag = "" if self._settings.kind == GOOGLE else listed.e_tag
+            if self._settings.kind == AZURE and tag and not tag.startswith('"'):
+                tag = f'"{tag}"'
             found.append(ListedObject(Item(name, listed.size), tag.encode("utf-8", "surrogateescape")))
         return found
 

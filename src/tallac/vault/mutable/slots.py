@@ -159,7 +159,7 @@ class Slots:
             raise CorruptObjectError("a slot's links are not those of its content")
         if write is None:
             return [_without_write(entry) for entry in entries], state
-        key = keyed(_WRITE_CAPS_KEY, write.writekey)
+        key = _write_caps_key(write.writekey)
         return [entry if entry.write is None else _with_write(entry, _opened(key, entry.write)) for entry in entries], state
 
     def links(self, cap: MutableDirectoryVerify, state: SlotState) -> bytes:
@@ -226,7 +226,7 @@ class Slots:
 
     def _put(self, cap: MutableDirectoryWrite, entries: list[Entry], state: SlotState | None, root: bytes) -> None:
         verify = cap.read_cap.verify_cap
-        write_key = keyed(_WRITE_CAPS_KEY, cap.writekey)
+        write_key = _write_caps_key(cap.writekey)
         table = encode_table(
             [
                 entry
@@ -276,6 +276,10 @@ class Slots:
 
 def _content_key(readkey: bytes) -> bytes:
     return keyed(_CONTENT_KEY, readkey)
+
+
+def _write_caps_key(writekey: bytes) -> bytes:
+    return keyed(_WRITE_CAPS_KEY, writekey)
 
 
 def _opened(key: bytes, sealed: bytes) -> bytes:
