@@ -232,7 +232,7 @@ class Probe:
 
         return self._race(race_threads, clients, _unique(b"start"))
 
-    def _process_races(self) -> str:
+    def _multiprocess_races(self) -> str:
         from tallac.backends.races import can_race_processes, racing_processes  # lazy import: likewise
 
         if not can_race_processes(self._backend):
@@ -242,7 +242,7 @@ class Probe:
             return self._races((PROCESS_RACES,), lambda count: self._race(race, count, next(starts)))
 
     def _race(self, race: RaceOf, clients: int, start: bytes | None, tail: bytes = b"") -> int:
-        """Have several put at once, where nothing is or in place of a start; return how many won, and 2 where another is there."""
+        """Put several contents at once, where nothing is or over a start; return how many won, and 2 where another is there."""
         name = self._name(f"race-{os.urandom(4).hex()}")
         with self._lock:
             self._stored.add(name)

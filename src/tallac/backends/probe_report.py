@@ -16,7 +16,7 @@ CHECKS = {
     "delete": "a deleted object is absent at once",
     "create_races": "of clients that create at once, one succeeds",
     "swap_races": "of clients that replace at once, one succeeds",
-    "process_races": "of processes that create or replace at once, one succeeds",
+    "multiprocess_races": "of processes that create or replace at once, one succeeds",
     "large": "an object of 8 MiB comes back as it was",
     "large_races": "of clients that create 8 MiB at once, one succeeds",
     "list_long": "a listing of more than 1,000 names is complete",

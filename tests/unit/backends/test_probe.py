@@ -243,20 +243,20 @@ def test_at_length_a_good_store_passes_all() -> None:
     said: list[str] = []
     report = Probe(memory, lock_keeper=Locks()).run_at_length(said.append)
     # What lives in one process has no others that could race.
-    assert outcomes(report) == dict.fromkeys(CHECKS, Outcome.YES) | {"process_races": Outcome.UNKNOWN}
+    assert outcomes(report) == dict.fromkeys(CHECKS, Outcome.YES) | {"multiprocess_races": Outcome.UNKNOWN}
     assert said == list(CHECKS.values())
     assert memory.snapshot() == {}
 
 
 @pytest.mark.slow
-def test_processes_race_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_races_of_processes_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between processes lies no lock in memory: a folder is exclusive all the same, and one that looks first is found."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     report = Probe(LocalBackend(tmp_path)).run_at_length()
     assert outcomes(report) == dict.fromkeys(CHECKS.keys() - {"locks"}, Outcome.YES)
-    assert "20 of 20 races of 4" in next(row.detail for row in report.rows if row.check == "process_races")
+    assert "20 of 20 races of 4" in next(row.detail for row in report.rows if row.check == "multiprocess_races")
     careless = Probe(LooksFirst(LocalBackend(tmp_path))).run_at_length()
-    assert {check for check, outcome in outcomes(careless).items() if outcome is Outcome.NO} == {"process_races"}
+    assert {check for check, outcome in outcomes(careless).items() if outcome is Outcome.NO} == {"multiprocess_races"}
 
 
 class Locks:
