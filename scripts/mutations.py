@@ -641,25 +641,26 @@ MUTATIONS = [
         "",
         "tests/hostile/test_odd_metadata.py",
     ),
+    # Without any end, the memory would be all that ends these.
     Mutation(
         "a restore ends where a directory contains itself (R6)",
         "src/tallac/restore/walk.py",
         "if identity is not None and any(level.identity == identity for level in self._levels):",
-        "if False:",
+        "if len(self._levels) > 200:",
         "tests/unit/restore/test_hostile.py",
     ),
     Mutation(
         "an archive ends where a directory contains itself (R6)",
         "src/tallac/restore/read_only/walk.py",
         "if identity is not None and any(level.identity == identity for level in self._levels):",
-        "if False:",
+        "if len(self._levels) > 200:",
         "tests/unit/restore",
     ),
     Mutation(
         "a walk ends where a directory contains itself (R6)",
         "src/tallac/dag/paths.py",
         "return bool(self._within) and mutable_identity(encoded) in self._within",
-        "return False",
+        "return len(self._levels) > 200",
         "tests/unit/look",
     ),
 ]
