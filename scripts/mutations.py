@@ -654,7 +654,7 @@ MUTATIONS = [
         "src/tallac/restore/read_only/walk.py",
         "if identity is not None and any(level.identity == identity for level in self._levels):",
         "if len(self._levels) > 200:",
-        "tests/unit/restore",
+        "tests/hostile/test_archives.py",
     ),
     Mutation(
         "a walk ends where a directory contains itself (R6)",

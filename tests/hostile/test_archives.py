@@ -15,7 +15,7 @@ from itertools import permutations
 import pytest
 from tests.unit.restore.conftest import FakeGrid
 
-from tallac.caps import ImmutableDirectory
+from tallac.caps import ImmutableDirectory, MutableDirectoryRead, MutableFormat
 from tallac.dag import Entry, Metadata
 from tallac.restore import ArchiveKind, Problem, RestoreObserver, RestoreOptions, write_archive
 
@@ -89,6 +89,17 @@ def test_names_out_of_order_are_refused(grid: FakeGrid, kind: ArchiveKind) -> No
     assert_harmless(members, str)
     assert {"a/passwd", "m/x", "m/y", "m/z", "n/passwd"} <= {name for name, _ in members}
     assert [problem.path for problem in problems] == [b"m/x", b"a", b"b"]
+
+
+@pytest.mark.parametrize("kind", ArchiveKind)
+def test_a_directory_that_contains_itself_ends(grid: FakeGrid, kind: ArchiveKind) -> None:
+    """A mutable directory can be its own descendant: that is named, and all else is in the archive once."""
+    cap = MutableDirectoryRead(bytes(16), bytes(32), MutableFormat.SDMF)
+    middle = Entry.of(b"middle", grid.put_directory([Entry.of(b"again", cap, DIRECTORY)]), DIRECTORY)
+    grid.put_at(cap, [middle, Entry(b"z", b"Lmine", FILE)])
+    raw, problems = written(grid, [Entry.of(b"a", cap, DIRECTORY)], kind)
+    assert [name for name, _ in members_of(raw, kind) if name.strip("./")] == ["a", "a/middle", "a/z"]
+    assert [problem.path for problem in problems] == [b"a/middle/again"]
 
 
 ONE_ELSEWHERE = {
