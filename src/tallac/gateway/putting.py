@@ -105,9 +105,7 @@ def put_directory(grid: Grid, target: Target, mutable_format: MutableFormat, chi
     """Return the directory at a path; if it is missing, create it with its first entries, and its parents."""
     walked = target.walk(grid)
     if not walked.missing:
-        if not walked.node.is_directory:
-            raise RequestError("POST to a file: bad t=mkdir, a directory can't be made in its place")
-        return walked.node
+        return _required_directory(walked.node)
     parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
     if not children:
         return make_directory(grid, parent, walked.missing[-1], mutable_format, target.now)
@@ -120,13 +118,17 @@ def put_immutable_directory(grid: Grid, target: Target, children: Sequence[NewEn
     """Return the node at a path; if there is none, store an immutable directory there, and create its parents."""
     walked = target.walk(grid)
     if not walked.missing:
-        if not walked.node.is_directory:
-            raise RequestError("POST to a file: bad t=mkdir, a directory can't be made in its place")
-        return walked.node
+        return _required_directory(walked.node)
     parent = make_parents(grid, walked.node.cap, walked.missing[:-1], target.now)
     made = store_directory(grid, children)
     set_children(grid, parent, [new_entry(walked.missing[-1], made)], Replace.NEVER, target.now)
     return Node(made)
+
+
+def _required_directory(node: Node) -> Node:
+    if not node.is_directory:
+        raise RequestError("POST to a file: bad t=mkdir, a directory can't be made in its place")
+    return node
 
 
 def delete(grid: Grid, root: Cap, path: Sequence[str]) -> Cap:

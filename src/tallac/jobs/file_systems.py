@@ -168,18 +168,22 @@ class _Btrfs:
         return place
 
 
-class _Zfs:
-    """Snapshots of datasets, which ZFS shows below each one's own folder."""
-
-    kinds = ("zfs",)
+class _OfWholeMounts:
+    """Snapshots of all that is mounted at a folder."""
 
     def __init__(self, name: str, run: Run) -> None:
         self._name = name
         self._run = run
 
     def folders(self, _source: str, covering: Mounted) -> list[str]:
-        """Return the dataset's folder; others below it are mounted there."""
+        """Return that folder; what lies below it is mounted there."""
         return [covering.folder]
+
+
+class _Zfs(_OfWholeMounts):
+    """Snapshots of datasets, which ZFS shows below each one's own folder."""
+
+    kinds = ("zfs",)
 
     def take(self, folder: str, mounted: Mounted, stack: ExitStack) -> str:
         """Make a snapshot of a dataset, and return its folder."""
@@ -191,18 +195,10 @@ class _Zfs:
         return os.path.join(folder, ".zfs", "snapshot", self._name)
 
 
-class _Lvm:
+class _Lvm(_OfWholeMounts):
     """Snapshots of logical volumes, mounted read-only."""
 
     kinds = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs")
-
-    def __init__(self, name: str, run: Run) -> None:
-        self._name = name
-        self._run = run
-
-    def folders(self, _source: str, covering: Mounted) -> list[str]:
-        """Return the volume's folder."""
-        return [covering.folder]
 
     def take(self, folder: str, mounted: Mounted, stack: ExitStack) -> str:
         """Make a snapshot of a volume, mount it, and return its folder; the folder itself where it is on no volume."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from tallac.cli.reports.findings import check_work, json_counts, report_findings
 from tallac.errors import UsageError
 from tallac.vault.check.options import PackSubset
 from tallac.wording import pluralize
+
+if TYPE_CHECKING:
+    from tallac.interfaces import CheckReport
 
 
 @define(
@@ -56,6 +60,11 @@ def check(context: CommandContext, place: str, read_data: bool, read_data_subset
             share=share,
             progress=lambda report: line.show(check_work(report), json_counts(report)),
         )
+    return _summarize(context, report)
+
+
+def _summarize(context: CommandContext, report: CheckReport) -> int:
+    """Print what was found, and return the exit status."""
     report_findings(context, report)
     if context.output.is_json:
         context.output.record(type="summary", healthy=report.is_healthy, **json_counts(report))
@@ -100,12 +109,7 @@ def deep_check(context: CommandContext, place: str, read_data: bool, repair: boo
             add_lease=add_lease,
             progress=lambda report: line.show(check_work(report), json_counts(report)),
         )
-    report_findings(context, report)
-    if context.output.is_json:
-        context.output.record(type="summary", healthy=report.is_healthy, **json_counts(report))
-    else:
-        context.output.summary({"checked": show_counts(report), "result": "no damage found" if report.is_healthy else "damaged"})
-    return 0 if report.is_healthy else 1
+    return _summarize(context, report)
 
 
 @define(
