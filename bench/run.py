@@ -8,6 +8,7 @@ repositories. One tool after the other does each operation, so that a machine wh
 table gives medians, and ratios to restic. CPU is of the whole process tree. Restored trees are compared with the
 source, and removed only at the end, since creating files soon after many were deleted is slower on some file systems.
 `limit` is what the operation takes without a backup: to archive, compress and encrypt all, to list the tree, to copy it.
+`tallac-off`, `tallac-fast` and `tallac-max` are first backups with that compression, for their time and their size.
 The table is printed, and with --write put into docs/performance.md, between its marks.
 """
 
@@ -23,7 +24,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets import DATA_SETS
@@ -48,6 +49,8 @@ class Tool:
     restore: str
     restored_at: str
     others: Mapping[str, str]
+    is_for_first: bool = False
+    """Whether it only makes the first backup."""
 
 
 def tools() -> dict[str, Tool]:
@@ -115,6 +118,10 @@ def tools() -> dict[str, Tool]:
             others={"unchanged": "find {source} -printf '%s %T@ %C@ %i %m %U %G\\n' >{cache}/list"},
         ),
     }
+    own = known["tallac"]
+    for how in ("off", "fast", "max"):
+        backup = f"{tallac} -q backup --compression {how} {{source}} bench:"
+        known[f"tallac-{how}"] = replace(own, backup=backup, is_for_first=True)
     return {name: tool for name, tool in known.items() if shutil.which(tool.version.split()[0])}
 
 
@@ -137,6 +144,8 @@ class Contender:
 
     def run(self, operation: str) -> tuple[float, float] | None:
         """Do one operation; return seconds of wall and CPU, or None where this tool has no such thing."""
+        if self._tool.is_for_first and operation != "first":
+            return None
         if operation == "restore":
             return self._restore()
         if operation in self._tool.others:
@@ -253,7 +262,9 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default=",".join(DATA_SETS), help="data sets, with commas between them")
-    parser.add_argument("--tools", default="tallac,restic,borg,limit", help="tools, with commas between them")
+    parser.add_argument(
+        "--tools", default="tallac,tallac-fast,tallac-max,restic,borg,limit", help="tools, with commas between them"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path("bench/work"), help="where data and repositories go (10 GB)")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
