@@ -269,7 +269,7 @@ class Vault:
 
     def register(self, name: str) -> Register:
         """Read a register."""
-        key = self.key("structure key" if name == "index" else "roots key")
+        key = self.key("structure key" if name in {"index", "settings"} else "roots key")
         data = unpad(unseal(key, b"register" + V + name.encode(), self._read(f"registers/{name}")), 40)
         require(len(data) >= 105, "a register is too short")
         message = b"register" + V + self.header.id + name.encode() + b"\0" + data[:40] + data[105:]
@@ -279,6 +279,8 @@ class Vault:
         require(register.number > 1 or register.predecessor == bytes(32), "a register's first state has a predecessor")
         if name == "quarantine":
             check_pending_deletions(register)
+        elif name == "settings":
+            check_settings(register.text)
         else:
             require(len(register.text) % {"roots": 48, "index": 32}[name] == 0, "a register's text is cut off")
         return register
@@ -624,6 +626,16 @@ def check_pending_deletions(register: Register) -> None:
         packs.append(text[9:41])
         text = text[45 + 4 * count :]
     require(packs == sorted(set(packs)), "the pending deletions are out of order")
+
+
+def check_settings(encoded: bytes) -> None:
+    """Check the text of the register `settings`."""
+    settings = unpack(encoded, _is_settings) if encoded else {}
+    require(list(settings) == sorted(settings, key=str.encode), "the settings are out of order")
+
+
+def _is_settings(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for pair in value.items() for each in pair)
 
 
 def first_name(content: bytes) -> bytes:

@@ -83,6 +83,7 @@ def make_sample() -> Made:
     links = [writer.slot(ROOT, root), writer.slot(BELOW, []), writer.slot(FILE, [entry(b"\0", chunk.cap(len(TEXT)))])]
     writer.register("roots", b"".join(link.storage_index + link.digest for link in links), compressed=True)
     writer.register("quarantine", pending_deletion(1, bytes(32), []) + pending_deletion(1, b"\1" * 32, [0, 5], is_decided=True))
+    writer.register("settings", ormsgpack.packb({"compression": "max", "of another": "value"}))
     writer.session("0" * 32, "committing", 10**18, "client", join_links([link for link in [link_of(snapshot)] if link]))
     return Made(writer, pack, objects, chunk.cap(len(TEXT)), listed.cap(size), snapshot)
 

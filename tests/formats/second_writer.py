@@ -256,7 +256,7 @@ class SecondWriter:
         """Put a register's state into the vault."""
         state = struct.pack(">Q", number) + predecessor
         stamp = self.stamp(b"register" + V + self.id + name.encode() + b"\0" + state + text, signer)
-        key = self.structure_key if name == "index" else self.roots_key
+        key = self.structure_key if name in {"index", "settings"} else self.roots_key
         plain = pad(state + stamp + text, 40, compressed=compressed)
         self.objects[f"registers/{name}"] = self.seal(key, b"register" + V + name.encode(), plain)
 

@@ -215,7 +215,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     _fill(source)
     _tallac(home, "create-alias", "home", "--vault", folder)
     trees = []
-    for _ in range(2):
+    for compression in ("fast", "max"):
+        _tallac(home, "compression", "home:", compression)
         trees.append(_describe(source))
         _tallac(home, "backup", source, "home:")
         large = (source / "large").read_bytes()

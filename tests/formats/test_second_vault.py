@@ -33,6 +33,7 @@ from tallac.backends.memory import MemoryBackend
 from tallac.caps import Cap, DirectoryReadCap, FileReadCap, MutableDirectoryWrite, MutableFileRead, parse
 from tallac.errors import DamageError, TallacError
 from tallac.interfaces import CapReader
+from tallac.interfaces.compressing import Compression
 from tallac.testing.determinism import FakeClock
 from tallac.testing.sample_vault import read_file
 from tallac.vault.access.envelopes import EnvelopeFile
@@ -93,6 +94,7 @@ def test_all_is_read(made: Made, tmp_path: Path, kind: str) -> None:
         file = parse(attenuate(made.writer.mutable_cap(FILE, "MDMF")))
         assert isinstance(file, MutableFileRead)
         assert vault.check(root, read_data=True).findings == []
+        assert vault.components.settings.compression() is Compression.MAX
 
 
 def test_a_structure_check_is_content(made: Made, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_a_keeper_verifies_from_the_roots_down(made: Made) -> None:
     assert keeper.register("quarantine").number == 1
     with pytest.raises(FormatError):
         keeper.key("convergence secret")
+    assert b"max" in made.open("locator").register("settings").text
     with pytest.raises(FormatError):
         made.open("locator").roots()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tallac.app.operations.scheduling import Scheduling
     from tallac.app.operations.snapshots import Snapshots
     from tallac.app.operations.transfer import Files
+    from tallac.app.operations.vault_settings import VaultSettings
 
 
 class Client:
@@ -174,6 +175,13 @@ class Client:
         from tallac.app.operations.caches import VaultCaches  # lazy import: see above
 
         return VaultCaches(self.workspace)
+
+    @cached_property
+    def settings(self) -> VaultSettings:
+        """Reads and changes what writers find in a vault."""
+        from tallac.app.operations.vault_settings import VaultSettings  # lazy import: see above
+
+        return VaultSettings(self.workspace)
 
     @cached_property
     def gateway(self) -> GatewayRunner:

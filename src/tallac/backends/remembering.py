@@ -81,6 +81,11 @@ class RememberingBackend(BoundedBackend):
         self._header_used = state[0]
         return state[0]
 
+    @property
+    def is_looking(self) -> bool:
+        """See `RemembersStates`."""
+        return self._listed is not None
+
     def look(self) -> None:
         """See `RemembersStates`."""
         try:

@@ -131,6 +131,12 @@ MANNER = (
         OptionKind.TEXT,
         "FIELDS",
     ),
+    BackupOption(
+        "compression",
+        "Compress so much in place of what the vault's settings say: off, fast, auto or max.",
+        OptionKind.TEXT,
+        "HOW",
+    ),
     BackupOption("skip-if-unchanged", "Do not create a snapshot if nothing changed."),
     BackupOption(
         "no-scan",

@@ -67,7 +67,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "--no-cache": "--cache-size 0 keeps nothing of a distant vault on this machine",
         "--cache-dir": "TALLAC_HOME moves all of Tallac's folders",
         "--cleanup-cache": "the cache is bounded by itself; `tallac cache clear` deletes it",
-        "--compression": _NOT_ADJUSTABLE,
+        "--compression": "`tallac compression` sets it for a vault, and `backup --compression` for one run",
         "--pack-size": _NOT_ADJUSTABLE,
         "--option": _NOT_ADJUSTABLE,
         "--no-extra-verify": _NOT_ADJUSTABLE,

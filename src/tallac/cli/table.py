@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "move-vault": ("move:move_vault", "Move a vault to another place, and use it there."),
     "vault-stats": ("vault_stats:vault_stats", "Show what uses the space of a vault."),
     "check-store": ("check_store:check_store", "Check whether a store is safe for a vault."),
+    "compression": ("compression:compression", "Show or change how much a vault's clients compress."),
     "cache": ("cache:cache", "Show or clear what is kept of distant vaults."),
     "scrub": ("check:scrub", "Find damage in a vault without any key."),
     "deep-check": ("check:deep_check", "Check everything below a path, on any grid."),

@@ -232,6 +232,11 @@ class RemembersStates(Protocol):
         """
         ...
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether this thread has such a listing now."""
+        ...
+
     def look(self) -> None:
         """List the store once. From then on, in this thread, `get_versioned` and `list` answer as of now, until `look_away`.
 

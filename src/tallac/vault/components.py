@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tallac.errors import AuthorityError
 from tallac.interfaces import Backend, Clock, ObjectCache, Randomness
+from tallac.interfaces.compressing import Compression
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.header import Header, prove
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey
@@ -28,6 +29,7 @@ from tallac.vault.reserve import Reserve
 
 if TYPE_CHECKING:
     from tallac.vault.mutable.own_sessions import OwnSessions
+    from tallac.vault.mutable.settings import Settings
 
 
 class VaultComponents:
@@ -64,8 +66,8 @@ class VaultComponents:
         self.state = open_state_folder(state / self.identity)
         remember_header(self.state, header)
         self.memory = SeenStates.shared(state / self.identity, self.state.folder, backend.location())
-        index_memory = MemoryOfPlace(self.memory, backend.location())
-        self.index_register = Register(backend, "index", structure.secret, structure, index_memory, randomness)
+        place_memory = MemoryOfPlace(self.memory, backend.location())
+        self.index_register = Register(backend, "index", structure.secret, structure, place_memory, randomness)
         self.index_store = IndexStore(backend, structure, randomness)
         self.damaged_packs = DamagedPacks(backend, structure, randomness)
         self.index = VaultIndex(
@@ -79,6 +81,9 @@ class VaultComponents:
         self.roots: Roots | None = None
         if self.keeper_key is not None:
             self.roots = Roots(Register(backend, "roots", self.keeper_key.roots, structure, self.memory, randomness))
+        self._place_memory = place_memory
+        self.chosen_compression: Compression | None = None
+        """How much this client compresses, if its user has said so; otherwise the settings tell."""
         self.own_packs = OwnPacks(self.state.folder)
         self.cache = cache
         self.reader = ObjectReader(backend, locator, self.index if cache is None else LoadedWhenAsked(self.index), cache=cache)
@@ -109,6 +114,18 @@ class VaultComponents:
         own = self.own_packs.names()
         others = [pack for pack in packs if pack.name not in own]
         return [pack for pack in packs if pack.name in own] + (self.index.prove(others) if reads_others else [])
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that the vault's writers go by."""
+        from tallac.vault.mutable.settings import Settings  # lazy import: only writers and checks look at them
+
+        secret, structure = self.structure.secret, self.structure
+        return Settings(Register(self.backend, "settings", secret, structure, self._place_memory, self.randomness))
+
+    def compression(self) -> Compression:
+        """Return how much a writer compresses. Raises as `Settings.compression`."""
+        return self.settings.compression() if self.chosen_compression is None else self.chosen_compression
 
     def fit_reserve(self) -> None:
         """Bring the reserve to the size that the vault asks for, as far as there is room."""

@@ -159,6 +159,11 @@ class ReservedBackend(ForwardingBackend):
         """See `RemembersStates`; the other backend may remember nothing."""
         return self._inner.remembered(name) if isinstance(self._inner, RemembersStates) else None
 
+    @property
+    def is_looking(self) -> bool:
+        """See `RemembersStates`."""
+        return isinstance(self._inner, RemembersStates) and self._inner.is_looking
+
     def look(self) -> None:
         """See `RemembersStates`."""
         if isinstance(self._inner, RemembersStates):

@@ -38,6 +38,7 @@ from tallac.interfaces import (
     StoredObject,
     WorkerRecipe,
 )
+from tallac.interfaces.compressing import Compression
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.header import HEADER_NAMES, Header, prove, read_header, write_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
@@ -238,6 +239,10 @@ class Vault:
         return MutableFiles(self.components, self._files)
 
     # Writing
+
+    def choose_compression(self, compression: Compression | None) -> None:
+        """See `tallac.interfaces.compressing.CompressingGrid`."""
+        self.components.chosen_compression = compression
 
     @contextmanager
     def session(self) -> Iterator[VaultSession]:

@@ -45,6 +45,7 @@ SERVICES = {
     "notices",
     "restores",
     "scheduling",
+    "settings",
     "snapshots",
     "status",
     "vault",

@@ -10,9 +10,11 @@ from tallac.app.locations.tahoe_nodes import identity_of
 from tallac.app.locations.tahoe_urls import is_tahoe
 from tallac.app.locations.urls import show_location
 from tallac.app.operations.user_envelopes import UserEnvelopes
+from tallac.app.operations.vault_settings import set_compression
 from tallac.app.workspace import Workspace
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap
 from tallac.errors import AliasError, UsageError
+from tallac.interfaces.compressing import Compression
 
 
 class Aliases:
@@ -37,12 +39,13 @@ class Aliases:
         self._publish(name)
         return made
 
-    def init(self, location: str | None = None, name: str = DEFAULT_ALIAS) -> str:
+    def init(self, location: str | None = None, name: str = DEFAULT_ALIAS, *, compression: Compression = Compression.AUTO) -> str:
         """Make a vault, and an alias for a new directory in it.
 
         Args:
             location: A new or empty folder, or a URL; None for the user's data folder.
             name: The alias.
+            compression: How much its writers compress.
 
         Returns:
             Where the vault is.
@@ -61,7 +64,10 @@ class Aliases:
         with workspace.file.updating() as configuration:
             _require_free(configuration, name)
             identity, made = workspace.vaults.make(configuration, location)
-            root = workspace.open(configuration, identity).create_directory()
+            grid = workspace.open(configuration, identity)
+            if compression is not Compression.AUTO:
+                set_compression(grid, compression)
+            root = grid.create_directory()
             workspace.sealed.set_alias(configuration, name, identity, root.danger_whole_text())
         return made
 

@@ -24,6 +24,7 @@ from tallac.app.operations.backup_sources import (
 )
 from tallac.app.operations.exclusions import read_list
 from tallac.app.operations.user_envelopes import UserEnvelopes
+from tallac.app.operations.vault_settings import choose_compression
 from tallac.app.workspace import Workspace
 from tallac.backup import BackupSummary, Observer
 from tallac.backup.decide import UNCHANGED_BY
@@ -35,6 +36,7 @@ from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, LATEST, SnapshotFacts, display_path
 from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import FileContent, Grid
+from tallac.interfaces.compressing import Compression
 from tallac.source import NOTHING_OWN, REAL, OwnFiles, Selection
 from tallac.sourcedb import SourceDatabase, SourceRecord
 from tallac.transfer.directory_edits import new_name
@@ -61,6 +63,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
         allow_empty: Make a snapshot also where a source is empty that had files before.
         removed_share_max: The share of the files of before that may have been removed, from 0 to 1; None for any.
         include_own: Back up Tallac's own keys, configuration, state and vaults as well, save for the vault that this goes into.
+        compression: How much to compress; None for what the vault's settings say.
         counts_ahead: Count a source of which nothing is known while it is backed up, if an observer is told the progress.
     """
 
@@ -74,6 +77,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_empty: bool = False
     removed_share_max: float | None = None
     include_own: bool = False
+    compression: Compression | None = None
     counts_ahead: bool = True
 
     def require_sense(self, now_ns: int) -> None:
@@ -220,7 +224,7 @@ class Backups:
         """
         found = self._sources(sources)
         self.prepare(target)
-        grid, located = self._workspace.resolve(target)
+        grid, located = self._resolve(target, options)
         own, filesystem = self._own(grid, options), REAL
         if elsewhere is not None:
             from tallac.source.elsewhere import ElsewhereFileSystem  # lazy import: few backups read a source elsewhere
@@ -268,7 +272,7 @@ class Backups:
         """Add a snapshot that holds a stream as its only file."""
         source = stream_source(name)
         self.prepare(target)
-        grid, located = self._workspace.resolve(target)
+        grid, located = self._resolve(target, options)
         request = _request(source, located, options, own=NOTHING_OWN, vault=None, workers=0)
         summary = back_up_stream(grid, request, os.fsencode(name), content, SystemClock())
         self._envelopes.refresh(grid.identity)
@@ -282,6 +286,12 @@ class Backups:
             raise UsageError("no command given: write it after --, as in -- pg_dump mydb")
         with command_output(command) as content:
             return self.run_stream(name, content, target, options=options)
+
+    def _resolve(self, target: str, options: BackupOptions | None) -> tuple[Grid, Place]:
+        """Find the target, and choose how much its grid compresses in this backup."""
+        grid, located = self._workspace.resolve(target)
+        choose_compression(grid, None if options is None else options.compression)
+        return grid, located
 
     def _own(self, grid: Grid | None, options: BackupOptions | None) -> OwnFiles:
         return self._workspace.own_files(grid, includes_own=options is not None and options.include_own)

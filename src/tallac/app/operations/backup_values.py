@@ -12,6 +12,7 @@ from tallac.app.operations.backup import BackupOptions
 from tallac.app.operations.exclusions import Exclusions
 from tallac.backup.decide import UNCHANGED_BY
 from tallac.errors import UsageError
+from tallac.interfaces.compressing import parse_compression
 from tallac.look.moments import parse_moment
 
 
@@ -38,6 +39,7 @@ def options_of(values: Mapping[str, Any], standard_input: BinaryIO | None) -> Ba
         allow_empty=values["allow_empty"],
         removed_share_max=_share(values["max_removed"]),
         include_own=values["include_own"],
+        compression=None if values["compression"] is None else parse_compression(values["compression"]),
         counts_ahead=values["scan"],
     )
     options.require_sense(now_ns)

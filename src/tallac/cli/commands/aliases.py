@@ -8,6 +8,7 @@ from tallac.cli.options.option import argument, flag, option
 from tallac.cli.output.display import table
 from tallac.cli.output.stderr import show_name
 from tallac.cli.reports.new_vault import created_vault, ways_back
+from tallac.interfaces.compressing import COMPRESSIONS, Compression, parse_compression
 
 
 @define(
@@ -15,10 +16,11 @@ from tallac.cli.reports.new_vault import created_vault, ways_back
     [
         argument("location", "[LOCATION]", is_optional=True),
         option("--alias", metavar="NAME", text="Create this alias instead of the default one."),
+        option("--compression", metavar="HOW", text=f"How much every client compresses: {COMPRESSIONS}. Default: auto."),
     ],
-    examples=("tallac init", "tallac init /media/usb/vault --alias usb"),
+    examples=("tallac init", "tallac init /media/usb/vault --alias usb", "tallac init s3://bucket/vault --compression max"),
 )
-def init(context: CommandContext, location: str | None, alias: str | None) -> None:
+def init(context: CommandContext, location: str | None, alias: str | None, compression: str | None) -> None:
     """Create a vault and the default alias.
 
     LOCATION is a folder or URL; without it the vault is created in your data folder, as the first
@@ -26,7 +28,8 @@ def init(context: CommandContext, location: str | None, alias: str | None) -> No
     tallac:. A vault that exists already is left alone.
     """
     name = DEFAULT_ALIAS if alias is None else alias
-    _report_created(context, name, context.client.aliases.init(location, name))
+    how = Compression.AUTO if compression is None else parse_compression(compression)
+    _report_created(context, name, context.client.aliases.init(location, name, compression=how))
 
 
 @define(

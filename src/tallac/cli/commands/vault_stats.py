@@ -44,6 +44,7 @@ def _write(context: CommandContext, stats: VaultStats) -> None:
         for text in table([(heading, "number", "bytes"), *rows], right=(1, 2)):
             context.output.line(text)
         context.output.line("")
+    context.output.line(f"compression        {stats.compression or 'unknown'}")
     context.output.line(f"roots              {stats.roots}")
     context.output.line(f"pending deletions  {pluralize(stats.proposed_packs, 'pack')} proposed, {stats.decided_packs:,} decided")
     context.output.line(f"sessions           {len(stats.sessions):,}")

@@ -54,6 +54,7 @@ class StructureCheck:
             self._find(f"{wrong}; the other copy is used meanwhile")
         duplicated = [*_under(PASSPHRASE_PREFIX, listed), *_under(ENVELOPE_PREFIX, listed)]
         self.report.findings.extend(check_duplicates(self._backend, duplicated))
+        self._check_settings()
         indexed = self._check_index(listed)
         keeper, roots = self._components.keeper_key, self._components.roots
         deleted = frozenset() if keeper is None else self._check_pending()
@@ -103,6 +104,13 @@ class StructureCheck:
             if path not in {index_path(name) for name in names}:
                 self._note(f"{path} is named by no register: a run was interrupted, or another one is running")
         return indexed
+
+    def _check_settings(self) -> None:
+        """Check the register of settings, which few vaults have."""
+        try:
+            self._components.settings.compression()
+        except DamageError as error:
+            self._find(str(error))
 
     def _packs_in(self, listed: Mapping[str, int]) -> dict[bytes, int]:
         """Return the sizes of the packs that are there, by name."""

@@ -5,39 +5,64 @@ Compressor and decompressor are reused, which is what makes them fast on small f
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import zstandard
 
 from tallac.errors import CorruptObjectError
 from tallac.interfaces import Buffer
+from tallac.interfaces.compressing import Compression
 
 PROBE_SIZE = 1 << 14
 PROBE_FROM_SIZE = 1 << 17
 PLAIN_SIZE_MIN = 32
 
-LEVEL = 3
-LEVEL_SMALL = 1
-SMALL_SIZE_MAX = 1 << 15
-"""Up to this size level 3 costs two fifths more time than level 1 and saves 3 % (docs/decisions/004-workers.md)."""
+LEVEL_LOW = 1
+
+
+class _Levels(NamedTuple):
+    """Levels of zstd: that of contents of up to a size, and that of larger ones."""
+
+    small: int
+    small_size_max: int
+    large: int
+
+
+_LEVELS = {
+    Compression.FAST: _Levels(LEVEL_LOW, 1 << 15, LEVEL_LOW),
+    Compression.AUTO: _Levels(LEVEL_LOW, 1 << 15, 3),
+    Compression.MAX: _Levels(15, 1 << 17, 19),
+}
+"""Why these: docs/decisions/047-compression.md."""
+
+WINDOW_SIZE_MAX = 1 << 20
+"""Where `MAX` looks no further back, a codec takes 20 MB; over a whole chunk of 4 MiB it would take 55."""
 
 
 class Codec:
     """Compress and decompress single buffers. Not thread-safe."""
 
-    def __init__(self) -> None:
-        """Make a codec."""
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
-        self._compressor_small = zstandard.ZstdCompressor(level=LEVEL_SMALL)
+    def __init__(self, compression: Compression = Compression.AUTO) -> None:
+        """Make a codec that compresses so much. It takes memory when it is first used."""
+        self._is_off = compression is Compression.OFF
+        levels = _LEVELS.get(compression, _LEVELS[Compression.AUTO])
+        self._small_size_max = levels.small_size_max
+        self._probe = zstandard.ZstdCompressor(level=LEVEL_LOW)
+        self._compressor_small = self._probe if levels.small == LEVEL_LOW else zstandard.ZstdCompressor(level=levels.small)
+        self._compressor = (
+            _bounded(levels.large) if compression is Compression.MAX else zstandard.ZstdCompressor(level=levels.large)
+        )
         self._decompressor = zstandard.ZstdDecompressor()
 
     def compress(self, plain: Buffer) -> bytes | None:
-        """Compress, or give None where that saves less than a 32nd.
+        """Compress, or give None where that saves less than a 32nd, or nothing is to be compressed.
 
         Of a large buffer a few samples are tried first, so that what does not compress costs little.
         """
         size = len(plain)
-        if size < PLAIN_SIZE_MIN or (size >= PROBE_FROM_SIZE and not self._promises(memoryview(plain))):
+        if self._is_off or size < PLAIN_SIZE_MIN or (size >= PROBE_FROM_SIZE and not self._promises(memoryview(plain))):
             return None
-        compressor = self._compressor if size > SMALL_SIZE_MAX else self._compressor_small
+        compressor = self._compressor if size > self._small_size_max else self._compressor_small
         compressed = compressor.compress(plain)
         return compressed if len(compressed) < size - (size >> 5) else None
 
@@ -46,7 +71,7 @@ class Codec:
         last = len(plain) - PROBE_SIZE
         for start in (0, last // 2, last):
             sample = plain[start : start + PROBE_SIZE]
-            if len(self._compressor_small.compress(sample)) < PROBE_SIZE - (PROBE_SIZE >> 5):
+            if len(self._probe.compress(sample)) < PROBE_SIZE - (PROBE_SIZE >> 5):
                 return True
         return False
 
@@ -63,3 +88,9 @@ class Codec:
             return self._decompressor.decompress(compressed, max_output_size=size_max, allow_extra_data=False)
         except zstandard.ZstdError:
             raise CorruptObjectError("compressed bytes do not decompress") from None
+
+
+def _bounded(level: int) -> zstandard.ZstdCompressor:
+    """Make a compressor of a high level whose memory does not grow with the content."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=WINDOW_SIZE_MAX)
+    return zstandard.ZstdCompressor(compression_params=parameters)

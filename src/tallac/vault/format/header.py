@@ -37,7 +37,7 @@ from tallac.vault.format.structure import Signers
 
 HEADER_NAMES = ("header", "header.copy")
 _MAGIC = b"tallac vault\n"
-_NAMES = re.compile(r"(?:slots|sessions)/[0-9a-f]{32}|(?:packs|index)/[0-9a-f]{64}|registers/(?:index|roots|quarantine)")
+_NAMES = re.compile(r"(?:slots|sessions)/[0-9a-f]{32}|(?:packs|index)/[0-9a-f]{64}|registers/(?:index|roots|quarantine|settings)")
 _FOLDERS = ("slots/", "sessions/", "packs/", "index/", "registers/")
 _LINES = re.compile(
     rb"tallac vault\nformat 2\nid ([0-9a-f]{32})\nwriter ([0-9a-f]{64})\nkeeper ([0-9a-f]{64})\nlocator ([0-9a-f]{32})\n"

@@ -35,6 +35,7 @@ class VaultStats(msgspec.Struct):
         objects: In use: `chunks`, `lists`, `directories`; and `unused`, to which nothing leads or which are stored twice. Their
             bytes are those of the sealed objects, without the packs' footers and padding.
         stored: What lies in the backend: `packs`, `index`, `slots`, `aside`, `other`.
+        compression: How much the vault's clients compress, by its settings.
         roots: How many mutable directories and files there are.
         sessions: The writers that are under way, or were killed.
         proposed_packs, decided_packs: Packs with pending deletions; those that are decided are deleted, or about to be.
@@ -48,6 +49,7 @@ class VaultStats(msgspec.Struct):
     stored: dict[str, Amount] = msgspec.field(
         default_factory=lambda: {kind: Amount() for kind in ("packs", "index", "slots", "aside", "other")}
     )
+    compression: str = ""
     roots: int = 0
     sessions: list[SessionStats] = msgspec.field(default_factory=list)
     proposed_packs: int = 0

@@ -29,6 +29,7 @@ def vault_stats(components: VaultComponents) -> VaultStats:
     keeper = components.require_keeper_key()
     stats = VaultStats(components.identity)
     _count_stored(components, stats)
+    _try(stats, lambda: _read_settings(components, stats))
     _try(stats, lambda: _count_pending(components, stats))
     _try(stats, lambda: _count_objects(components, keeper, stats))
     return stats
@@ -47,6 +48,10 @@ def _count_stored(components: VaultComponents, stats: VaultStats) -> None:
     for item in components.backend.list(""):
         kind = next((kind for prefix, kind in places.items() if item.name.startswith(prefix)), "other")
         stats.stored[kind].add(item.size)
+
+
+def _read_settings(components: VaultComponents, stats: VaultStats) -> None:
+    stats.compression = str(components.settings.compression())
 
 
 def _count_pending(components: VaultComponents, stats: VaultStats) -> None:

@@ -105,6 +105,7 @@ class Repair:
             self._did("emptied, since it was damaged or lost: the register of pending deletions")
             if not is_dry_run:
                 self._pending.rewrite(b"")
+        self.report.done += self._components.settings.repair(is_dry_run=is_dry_run)
         self._repair_duplicates()
         self._repair_reserve()
         self._repair_sessions()
@@ -259,11 +260,10 @@ class Repair:
 
     def _correct(self, packs: list[FinishedPack]) -> None:
         """Replace in the index what it says of packs by their own footers, which their makers have stamped, and which fit them."""
-        if packs:
-            self._did(
-                f"corrected in the index, which said something else than the packs themselves: {pluralize(len(packs), 'pack')}"
-            )
-        if packs and not self._options.is_dry_run:
+        if not packs:
+            return
+        self._did(f"corrected in the index, which said something else than the packs themselves: {pluralize(len(packs), 'pack')}")
+        if not self._options.is_dry_run:
             replace_packs(self._components.index_register, self._components.index_store, {pack.name for pack in packs}, packs)
 
     def _drop(self, dropped: list[bytes], lost: list[bytes], damaged: list[bytes]) -> None:

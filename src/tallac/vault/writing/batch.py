@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from tallac.interfaces import (
     Randomness,
     WorkerRecipe,
 )
+from tallac.interfaces.compressing import Compression
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import SMALL_SIZE_MAX
@@ -115,6 +116,7 @@ class VaultRecipe:
     claims_path: str
     signers: Signers
     foreign_packs: frozenset[bytes]
+    compression: Compression
 
     @contextmanager
     def open(self) -> Iterator[ChunkWriter]:
@@ -123,7 +125,16 @@ class VaultRecipe:
             finder = RunsFinder(self.run_paths, self.absent_packs, self.pending)
             key = WriterKey(self.secret)
             structure = Structure(key, self.signers)
-            objects = ObjectWriter(self.backend, key, structure, finder, claims, os.urandom, foreign_packs=self.foreign_packs)
+            objects = ObjectWriter(
+                self.backend,
+                key,
+                structure,
+                finder,
+                claims,
+                os.urandom,
+                foreign_packs=self.foreign_packs,
+                compression=lambda: self.compression,
+            )
             try:
                 yield VaultChunkWriter(objects)
             except BaseException:
@@ -144,8 +155,9 @@ class VaultWriter:
         claims: Claims,
         randomness: Randomness,
         cache: ObjectCache | None = None,
+        compression: Callable[[], Compression] = lambda: Compression.AUTO,
     ) -> None:
-        """Begin a batch; `publish` makes its caps durable."""
+        """Begin a batch; `publish` makes its caps durable. What tells how much to compress is asked when it is needed."""
         self._backend = backend
         self._key = key
         self._structure = structure
@@ -156,8 +168,17 @@ class VaultWriter:
         is_near = not isinstance(backend, HighLatencyBackend)
         self._foreign_packs = frozenset(index.packs().keys() - own_packs.names()) if is_near else frozenset()
         self._objects = ObjectWriter(
-            backend, key, structure, index, claims, randomness, foreign_packs=self._foreign_packs, cache=cache
+            backend,
+            key,
+            structure,
+            index,
+            claims,
+            randomness,
+            foreign_packs=self._foreign_packs,
+            cache=cache,
+            compression=compression,
         )
+        self._compression = compression
         self._reader = ObjectReader(backend, key.locator_key, index)
         self._cutter: Cutter | None = None
         self._unpublished: list[FinishedPack] = []
@@ -258,6 +279,7 @@ class VaultWriter:
             self._claims.path,
             self._structure.signers,
             self._foreign_packs,
+            self._compression(),
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from tallac.caps import storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import DamageError
 from tallac.interfaces import Backend, Buffer, ObjectCache, Randomness
+from tallac.interfaces.compressing import Compression
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, ObjectLocation
 from tallac.vault.format.keys import WriterKey
@@ -58,11 +60,12 @@ class ObjectWriter:
         *,
         foreign_packs: Collection[bytes] = frozenset(),
         cache: ObjectCache | None = None,
+        compression: Callable[[], Compression] = lambda: Compression.AUTO,
     ) -> None:
         """Store under a writer key; index and claims say what need not be stored again.
 
         What lies in foreign packs is opened before it is used again: a co-writer may have stored something else under its name.
-        Lists and directories enter the cache as well: they are what is read next.
+        Lists and directories enter the cache as well: they are what is read next. How much to compress is asked once.
         """
         self._cache = cache
         self._convergence = writer_key.convergence
@@ -72,6 +75,7 @@ class ObjectWriter:
         self._foreign_packs = foreign_packs
         self._windows = PackReadCache(backend)
         self._codec = Codec()
+        self._compression = compression
         self._committer = PackUploader(uploads_max(backend))
         self._files = PackWriter(backend, structure, self._codec, randomness, self._committer)
         self._nodes = PackWriter(backend, structure, self._codec, randomness, self._committer)
@@ -80,6 +84,11 @@ class ObjectWriter:
     def bytes_stored(self) -> int:
         """Bytes that went into packs so far."""
         return self._files.size + self._nodes.size
+
+    @cached_property
+    def _compressing(self) -> Codec:
+        """The codec of contents; all else is compressed as ever."""
+        return Codec(self._compression())
 
     def store_chunk(self, content: Buffer) -> Stored:
         """Store one chunk; see `store_chunks`."""
@@ -108,7 +117,7 @@ class ObjectWriter:
                 new[name] = number
             else:
                 stored[name] = held
-        compressed = [compress_checked(contents[number], self._codec) for number in new.values()]
+        compressed = [compress_checked(contents[number], self._compressing) for number in new.values()]
         sealed = [
             seal_compressed(Kind.CHUNK, keys[number], indexes[number], contents[number], hashes[number], text)
             for number, text in zip(new.values(), compressed, strict=True)
@@ -129,7 +138,7 @@ class ObjectWriter:
         key = read_key_of(self._convergence, kind, content_hash)
         storage_index = storage_index_of(key)
         name = object_name_of(self._naming, storage_index)
-        sealed = seal_content(kind, key, storage_index, content, content_hash, self._codec)
+        sealed = seal_content(kind, key, storage_index, content, content_hash, self._compressing)
         sealed_links = seal_links(kind, storage_index, links)
         own_hash = stored_hash_of(kind, sealed, sealed_links)
         stored_hash = self._same_node(kind, name, own_hash, content, key, storage_index, sealed_links)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 
 from tallac.caps import MutableDirectoryRead, ReadCap
 from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
 from tallac.interfaces import CapWriter, HighLatencyBackend, RemembersStates
+from tallac.interfaces.compressing import Compression
 from tallac.vault.components import VaultComponents
 from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import WriterKey
@@ -83,6 +84,7 @@ class VaultSession:
         index.refresh(is_register_known=True)
         own = components.own_packs
         looked = index.look_at_packs()
+        compression = self._compression()
         self.look_away()
         # Others' packs are left to them where the store is far. Where they are dead, a prune deletes them.
         is_near = not isinstance(components.backend, HighLatencyBackend)
@@ -94,7 +96,15 @@ class VaultSession:
         own.forget_all_but(index.packs())
         with Claims() as claims:
             writer = VaultWriter(
-                components.backend, self._key, components.structure, index, own, claims, components.randomness, components.cache
+                components.backend,
+                self._key,
+                components.structure,
+                index,
+                own,
+                claims,
+                components.randomness,
+                components.cache,
+                compression,
             )
             try:
                 yield writer
@@ -105,6 +115,14 @@ class VaultSession:
                 with suppress(StoreError):
                     writer.abort()
                 raise
+
+    def _compression(self) -> Callable[[], Compression]:
+        """Return what tells how much to compress: at once where that asks for nothing, else when something is to be stored."""
+        backend = self._components.backend
+        if isinstance(backend, RemembersStates) and backend.is_looking:
+            found = self._components.compression()
+            return lambda: found
+        return cache(self._components.compression)
 
     def look(self) -> None:
         """Look at once, where that can be done, at what the first batch builds on, after the session was registered."""

@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import pytest
 import zstandard
 from hypothesis import given, strategies as st
 
+import tallac
 from tallac.errors import CorruptObjectError
+from tallac.interfaces.compressing import Compression
 from tallac.testing.sample_vault import noise
-from tallac.vault.format.compression import PROBE_FROM_SIZE, Codec
+from tallac.vault.format.compression import PROBE_FROM_SIZE, WINDOW_SIZE_MAX, Codec
 
 CODEC = Codec()
 
@@ -60,3 +64,35 @@ def test_anything_else_is_refused(junk: bytes) -> None:
     for candidate in (junk, frame[:-1], frame + b"x" + junk, frame + frame):
         with pytest.raises(CorruptObjectError):
             CODEC.decompress(candidate, 100)
+
+
+WORDS = b"".join(path.read_bytes() for path in sorted(Path(tallac.__file__).parent.rglob("*.py")))[:1_400_000]
+"""Real text, 1.4 MB of it: more than the largest window."""
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+@pytest.mark.parametrize("size", [31, 3_000, 1 << 15, 1 << 17, 1_400_000])
+def test_one_codec_reads_all(compression: Compression, size: int) -> None:
+    """Whatever a writer chose, every reader reads it; with `off` it lies there as it is."""
+    compressed = Codec(compression).compress(WORDS[:size])
+    assert (compressed is None) == (compression is Compression.OFF or size < 32)
+    if compressed is not None:
+        assert CODEC.decompress(compressed, size) == WORDS[:size]
+
+
+def test_more_takes_less_space() -> None:
+    """Small and large contents are no larger with `auto` than with `fast`, and clearly smaller with `max`."""
+    for size in (20_000, 1_400_000):
+        fast, auto, most = (
+            len(Codec(compression).compress(WORDS[:size]) or WORDS)
+            for compression in (Compression.FAST, Compression.AUTO, Compression.MAX)
+        )
+        assert most < 0.97 * auto
+        assert auto <= fast
+
+
+def test_windows_stay_within_bounds() -> None:
+    """In a chunk of the largest size `max` looks back no further than a window by which its memory is bounded."""
+    compressed = Codec(Compression.MAX).compress(WORDS * 2 + bytes((4 << 20) - 2 * len(WORDS)))
+    assert compressed is not None
+    assert zstandard.get_frame_parameters(compressed).window_size <= WINDOW_SIZE_MAX
