@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 from datasets import large_file, small_files
 from memory import FIELDS, memory_of, tree_of
 from slow_line import Shape, SlowLine, slow_line
+from timeline import Timeline, table
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -118,7 +119,7 @@ class Contender:
             "ls -R": [[*tallac, "ls", "-R", "bench:Latest"]],
             "restore": [[*tallac, "restore", "bench:Latest", str(self.restored())]],
             "check": [[*tallac, "check", "bench:"]],
-            "prune": [[*tallac, "forget", "bench:", "--keep-last", "1"], [*tallac, "prune", "bench:"]],
+            "prune": [[*tallac, "forget", "bench:", "--keep-last", "1", "--prune"]],
         }[operation]
 
     def _restic(self, operation: str) -> list[list[str]]:
@@ -178,7 +179,12 @@ def measure(
                         run(contender, "first", line)
             for tool, contender in contenders.items():
                 os.sync()
+                began = time.monotonic()
                 figures = run(contender, operation, line, has_memory=options.large)
+                if line and line.timeline is not None:
+                    name = f"{here.name}-{operation.replace(' ', '')}-{tool}.txt"
+                    requests = [each for each in line.timeline.requests if each.began >= began]
+                    (options.timelines / name).write_text(table(requests, began, began + figures.wall) + "\n")
                 found[operation, tool].append(figures)
                 print(f"  {operation:10} {tool:7} {figures.wall:7.2f} s", file=sys.stderr)
                 if operation == "restore":
@@ -253,6 +259,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="one file of 1 GB in their place, and memory")
     parser.add_argument("--delay", type=float, default=20, help="milliseconds each way (default: %(default)s)")
     parser.add_argument("--width", type=float, default=100, help="Mbit/s each way (default: %(default)s)")
+    parser.add_argument("--timelines", type=Path, help="a folder for lists of all requests over S3, with their times")
     parser.add_argument("--folder", type=Path, help="where everything goes (default: a temporary folder)")
     options = parser.parse_args()
     options.operations = options.operations or (LARGE_OPERATIONS if options.large else OPERATIONS)
@@ -269,7 +276,9 @@ def main() -> None:
             with opened(kind, folder) as store:
                 for line_name in options.lines:
                     with ExitStack() as stack:
-                        line = stack.enter_context(slow_line("127.0.0.1", store.port, shape)) if line_name == "slow" else None
+                        timeline = Timeline() if options.timelines and kind == "s3" else None
+                        slow = slow_line("127.0.0.1", store.port, shape, timeline=timeline) if line_name == "slow" else None
+                        line = None if slow is None else stack.enter_context(slow)
                         if line and store.key:
                             known = store.key.with_name("known_hosts")
                             key = known.read_text().split(" ", 1)[1].splitlines()[0]

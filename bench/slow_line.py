@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from timeline import Timeline
+
 READ_SIZE = 64 << 10
 WAITING_MAX = 64
 """So many reads of one connection may be on their way; then the sender waits, as it does for TCP's window."""
@@ -60,10 +62,12 @@ class SlowLine:
         port: Where clients connect.
         connections: How many have.
         broken: How many connections the line has broken.
+        timeline: What has passed, where that is asked for.
     """
 
-    def __init__(self, host: str, port: int, shape: Shape, seed: int = 0) -> None:
+    def __init__(self, host: str, port: int, shape: Shape, seed: int = 0, timeline: Timeline | None = None) -> None:
         """Pass bytes on to a server, which need not be there yet."""
+        self.timeline = timeline
         self._target = (host, port)
         self._shape = shape
         self._chance = random.Random(seed)
@@ -116,6 +120,7 @@ class SlowLine:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         try:
             await asyncio.sleep(2 * self._shape.delay_seconds)
             far_reader, far_writer = await asyncio.open_connection(*self._target, limit=READ_SIZE)
@@ -123,19 +128,25 @@ class SlowLine:
             writer.transport.abort()
             return
         try:
-            await _first_to_fail(self._pass_on(reader, far_writer, self._there), self._pass_on(far_reader, writer, self._back))
+            there = self._pass_on(reader, far_writer, self._there, number)
+            await _first_to_fail(there, self._pass_on(far_reader, writer, self._back, number))
         except ConnectionError:
             pass
         finally:
             writer.transport.abort()
             far_writer.transport.abort()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, width: _Width) -> None:
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, width: _Width, number: int) -> None:
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WAITING_MAX)
-        await _first_to_fail(self._take(reader, waiting, width), self._deliver(waiting, writer))
+        deliver = self._deliver(waiting, writer, number if width is self._back else 0)
+        await _first_to_fail(self._take(reader, waiting, width, number if width is self._there else 0), deliver)
 
-    async def _take(self, reader: asyncio.StreamReader, waiting: asyncio.Queue[tuple[float, bytes]], width: _Width) -> None:
+    async def _take(
+        self, reader: asyncio.StreamReader, waiting: asyncio.Queue[tuple[float, bytes]], width: _Width, number: int
+    ) -> None:
         while part := await reader.read(READ_SIZE):
+            if number and self.timeline is not None:
+                self.timeline.note_sent(number, part)
             due = width.arrival(len(part), self._loop.time())
             fate = self._chance.random()
             if fate < self._shape.reset_share:
@@ -151,7 +162,7 @@ class SlowLine:
             await waiting.put((due, part))
         await waiting.put((self._loop.time() + self._shape.delay_seconds, b""))
 
-    async def _deliver(self, waiting: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+    async def _deliver(self, waiting: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter, number: int) -> None:
         while True:
             due, part = await waiting.get()
             await asyncio.sleep(due - self._loop.time())
@@ -161,6 +172,8 @@ class SlowLine:
                     writer.write_eof()
                 return
             writer.write(part)
+            if number and self.timeline is not None:
+                self.timeline.note_received(number, part)
             await writer.drain()
 
 
@@ -176,9 +189,11 @@ async def _first_to_fail(*both: Coroutine[Any, Any, None]) -> None:
 
 
 @contextmanager
-def slow_line(host: str, port: int, shape: Shape | None = None, seed: int = 0) -> Iterator[SlowLine]:
+def slow_line(
+    host: str, port: int, shape: Shape | None = None, seed: int = 0, timeline: Timeline | None = None
+) -> Iterator[SlowLine]:
     """Give such a line for the length of the block."""
-    line = SlowLine(host, port, shape or Shape(), seed)
+    line = SlowLine(host, port, shape or Shape(), seed, timeline)
     line.start()
     try:
         yield line
