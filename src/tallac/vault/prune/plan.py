@@ -57,10 +57,12 @@ class Survey:
         number = 0
         for run in self._index.runs():
             by_pack = [uses.get(name) for name, _ in run.packs]
+            # Of a pack that is in no index yet, its writer may be about to delete the copies that it was made from.
+            is_new = [name in unindexed for name, _ in run.packs]
             for _, _, pack, offset, length, links_length in run.columns():
                 use = by_pack[pack]
                 if use is not None:
-                    if number in in_use and number not in spares:
+                    if number in in_use and (number not in spares or is_new[pack]):
                         use.alive += 1
                         use.alive_size += length + links_length
                     else:

@@ -16,13 +16,26 @@ from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.recording_backend import RecordingBackend
-from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, flatten, noise, put_tree, read_file, read_tree
+from tallac.testing.sample_vault import (
+    ARCHIVES,
+    Tree,
+    back_up,
+    create_target,
+    enter,
+    flatten,
+    noise,
+    put_tree,
+    read_file,
+    read_tree,
+)
 from tallac.vault.format.keys import KeeperKey, WriterKey
 from tallac.vault.format.links import links_of_encoded
 from tallac.vault.format.structure import Signers, Structure
+from tallac.vault.mutable.pending_deletions import PendingPack
 from tallac.vault.mutable.sessions import RegisteredSession, SessionState, decode_session
-from tallac.vault.packs.pack import pack_path
+from tallac.vault.packs.pack import StoredPacks, pack_path
 from tallac.vault.prune.prune import Prune
+from tallac.vault.prune.repack import Repacking
 from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.vault.repair.repair import Repair
 from tallac.vault.repair.report import RepairOptions
@@ -544,3 +557,17 @@ def test_what_is_locked_is_left_to_a_later_prune(place: Place) -> None:
     last = place.prune()
     assert (last.locked_packs, last.deleted_packs) == (0, first.locked_packs)
     place.look(s2=SECOND)
+
+
+def test_what_another_prune_has_moved_is_left_to_it(place: Place) -> None:
+    """New packs of a prune that is under way stay, though all in them lies elsewhere too: it is about to delete that."""
+    with place.open() as vault:
+        enter(vault, place.target, b"1", place.first)
+        components = vault.components
+        repacking = Repacking(components.backend, components.structure, components.randomness)
+        for name, size in StoredPacks(components.backend, components.structure).sizes().items():
+            repacking.move(PendingPack(name, 1, is_decided=True, offsets=frozenset()), size, lambda _: False)
+        moved = {pack_path(pack.name) for pack in repacking.finish()}
+    place.prune()
+    assert moved <= place.packs().keys()
+    place.look(s1=FIRST, s2=SECOND)
