@@ -46,7 +46,7 @@ VAULT_PURPOSES = {
     "reading": "objects and files, verified",
     "access": "who gets in; which pack; what this client knows",
     "mutable": "what may change; where objects are kept",
-    "format": "which bytes",
+    "format": "which bytes; what need not wait over a line",
 }
 """What a layer inside the vault is for, by the first of its names."""
 

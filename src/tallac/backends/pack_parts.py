@@ -7,6 +7,7 @@ verified where it is used. The files go with the command; those of one that was 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -58,6 +59,7 @@ class PackParts:
         self._kept_size_max = kept_size_max
         self._removal: weakref.finalize[[Path, int], PackParts] | None = None
         self._fetched = fetched
+        self._is_removed = False
         self._making = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -87,6 +89,20 @@ class PackParts:
             is_bulk = self._fetched >= BULK_SIZE and end + 1 <= PACK_SIZE_MAX and not file.has(end, end + 1)
             return file.read(start, stop), end if is_bulk else None
 
+    def fetch(self, pack: str, start: int, stop: int, fetch: Fetch) -> None:
+        """Fetch what is missing of the bytes [start, stop) of a pack, and no more than the parts in which they lie.
+
+        Raises:
+            As `read` does.
+        """
+        with self._opened(pack) as file:
+            wait_for_lock(file.descriptor)
+            file.load()
+            while (first := file.first_missing(start, min(stop, PACK_SIZE_MAX))) is not None:
+                first, last = file.missing_around(first, first, -(-stop // PART_SIZE))
+                file.write(first, last, fetch(first * PART_SIZE, last * PART_SIZE))
+            self._make_room()
+
     def forget(self, pack: str) -> None:
         """Forget a pack that was deleted."""
         if self._folder is not None:
@@ -95,9 +111,11 @@ class PackParts:
 
     def remove(self) -> None:
         """Remove the folder, if this object has made one; that happens as well when nobody uses this object any more."""
-        if self._removal is not None:
-            self._removal()
-            self._removal = self._folder = None
+        with self._making:
+            self._is_removed = True
+            if self._removal is not None:
+                self._removal()
+                self._removal = self._folder = None
 
     def _fetch_missing(self, file: _PackFile, start: int, stop: int, fetch: Fetch) -> int:
         """Fetch what is missing of a range; return where the last window that was fetched has ended."""
@@ -148,6 +166,8 @@ class PackParts:
 
     def _made(self) -> Path:
         with self._making:
+            if self._is_removed:
+                raise FileNotFoundError(errno.ENOENT, "the parts of this command were removed")
             if self._folder is None:
                 self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _remove_left_ones(self._parent)

@@ -7,12 +7,16 @@ which is asked for anyway, says that it is still the present one. What lies on t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Protocol, TypeVar, cast
 
 from tallac.backends.passing import BoundedBackend
 from tallac.errors import StoreError, StorePermissionError, VaultNotFoundError
-from tallac.interfaces import Backend, Buffer, Expect, Item, ListedObject, Version
+from tallac.interfaces import Backend, Buffer, Expect, Extent, Item, ListedObject, Version
+from tallac.together import one_by_one
 
 HEADER = "header"
 _REGISTERS = "registers/"
@@ -21,6 +25,17 @@ _REMEMBERED = (_REGISTERS, _SLOTS, HEADER)
 _PACKS = "packs/"
 
 State = tuple[bytes, Version]
+T = TypeVar("T")
+
+
+class Together(Protocol):
+    """Carries out calls, perhaps several at a time; see `tallac.together.run_together`."""
+
+    def __call__(self, calls: Sequence[Callable[[], T]], /) -> list[T]: ...
+
+
+def _expect_nothing(_extents: Iterable[Extent]) -> None:
+    """Read nothing ahead."""
 
 
 class StateMemory(Protocol):
@@ -36,10 +51,19 @@ class StateMemory(Protocol):
 
 
 class RememberingBackend(BoundedBackend):
-    """Another backend. Thread-safe; what is sent to another process is the other backend alone. See `RemembersStates`."""
+    """Another backend. Thread-safe; what is sent to another process is the other backend alone.
+
+    See `RemembersStates` and `DistantBackend`.
+    """
 
     def __init__(
-        self, inner: Backend, memory: StateMemory, list_versions: Callable[[], Sequence[ListedObject] | None] = lambda: None
+        self,
+        inner: Backend,
+        memory: StateMemory,
+        list_versions: Callable[[], Sequence[ListedObject] | None] = lambda: None,
+        *,
+        together: Together = one_by_one,
+        expect: Callable[[Iterable[Extent]], None] = _expect_nothing,
     ) -> None:
         """Remember what passes.
 
@@ -47,10 +71,14 @@ class RememberingBackend(BoundedBackend):
             inner: The other backend.
             memory: Where states are kept.
             list_versions: Lists all objects with their versions; None where the store does not tell these.
+            together: Carries out calls that need not wait for each other.
+            expect: Reads ahead; see `DistantBackend`.
         """
         super().__init__(inner)
         self._memory = memory
         self._list_versions = list_versions
+        self._together = together
+        self._expect = expect
         self._seen: dict[str, State] = {}
         self._versions: dict[str, Version] = {}
         self._sight = threading.local()
@@ -108,10 +136,60 @@ class RememberingBackend(BoundedBackend):
     def look_away(self) -> None:
         """See `RemembersStates`."""
         self._sight.listed = None
+        self._ready.clear()
+
+    # Several requests at a time
+
+    def run_together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """See `DistantBackend`."""
+        return self._together(calls)
+
+    def expect(self, extents: Iterable[Extent]) -> None:
+        """See `DistantBackend`."""
+        self._expect(extents)
+
+    @contextmanager
+    def fetched(self, names: Sequence[str] = (), prefixes: Sequence[str] = ()) -> Iterator[None]:
+        """See `DistantBackend`."""
+        ready = self._ready
+        # What a block around this one has fetched serves here as well.
+        wanted = Counter([*(f"/{name}" for name in names), *prefixes])
+        missing = [key for key in wanted if not ready.get(key)]
+        answers = self._together([partial(self._ask, key) for key in missing])
+        for key, answer in zip(missing, answers, strict=True):
+            ready[key] = answer * wanted[key]
+        try:
+            yield
+        finally:
+            for key in missing:
+                ready.pop(key, None)
+
+    def _ask(self, key: str) -> list[object]:
+        """Return what the store says, alone in a list; an empty one where it has failed. The key is one of `_ready`."""
+        with suppress(StoreError):
+            return [self.get_versioned(key[1:]) if key.startswith("/") else list(super().list(key))]
+        return []
+
+    @property
+    def _ready(self) -> dict[str, list[object]]:
+        """The answers that this thread has fetched: those about objects by their name after a slash, listings by their prefix."""
+        ready: dict[str, list[object]] | None = getattr(self._sight, "ready", None)
+        if ready is None:
+            ready = self._sight.ready = {}
+        return ready
 
     # Reading
 
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        if start == 0 and stop is None and (answers := self._ready.get(f"/{name}")):
+            found = cast("State | None", answers.pop())
+            if found is not None:
+                return found[0]
+        return super().get(name, start, stop)
+
     def get_versioned(self, name: str) -> State | None:
+        if answers := self._ready.get(f"/{name}"):
+            return cast("State | None", answers.pop())
         if self._listed is not None and name.startswith((_REGISTERS, _SLOTS)):
             state = self._seen.get(name) or self._memory.state(name)
             if state is None and name not in self._listed and name.startswith(_REGISTERS):
@@ -129,6 +207,8 @@ class RememberingBackend(BoundedBackend):
         return found
 
     def list(self, prefix: str) -> Iterator[Item]:
+        if answers := self._ready.get(prefix):
+            return iter(cast("list[Item]", answers.pop()))
         listed = self._listed
         if listed is None or prefix != _PACKS:
             return super().list(prefix)
@@ -137,6 +217,7 @@ class RememberingBackend(BoundedBackend):
     # Writing
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        self._ready.pop(f"/{name}", None)
         try:
             version = super().put(name, data, expect=expect)
         except StoreError:
@@ -148,6 +229,7 @@ class RememberingBackend(BoundedBackend):
         return version
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
+        self._ready.pop(f"/{name}", None)
         self._note(name, None)
         super().delete(name, expect=expect)
         if self._listed is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 Buffer = bytes | bytearray | memoryview
+T = TypeVar("T")
 
 
 class Expect(Enum):
@@ -197,6 +199,35 @@ class HighLatencyBackend(Protocol):
         That state is no older than any other answer of this backend on a name with the same first part. It serves a
         compare-and-swap, which will detect a stale one.
         """
+        ...
+
+
+class Extent(NamedTuple):
+    """The bytes [start, stop) of an object that never changes."""
+
+    name: str
+    start: int
+    stop: int
+
+
+@runtime_checkable
+class DistantBackend(Protocol):
+    """A backend over a line: the way there and back takes long, and several requests at a time hardly longer than one."""
+
+    def run_together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Carry out calls that need not wait for each other, and return what they return; see `tallac.together`."""
+        ...
+
+    def fetched(self, names: Sequence[str] = (), prefixes: Sequence[str] = ()) -> AbstractContextManager[None]:
+        """Ask for whole objects and for listings, all at a time, and have the answers ready for the length of a block.
+
+        As many times as they are named, objects are read and prefixes listed with what the store said when the block began, in
+        this thread alone. What has failed is asked for anew then; so is everything after `RemembersStates.look_away`.
+        """
+        ...
+
+    def expect(self, extents: Iterable[Extent]) -> None:
+        """Begin to read parts of packs that are soon asked for, in this order, as far as there is room; return at once."""
         ...
 
 

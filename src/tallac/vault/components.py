@@ -18,6 +18,7 @@ from tallac.vault.index.index import LoadedWhenAsked, VaultIndex
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.own_packs import OwnPacks
 from tallac.vault.local_state import open_state_folder, remember_header
+from tallac.vault.mutable.pending_deletions import PENDING_REGISTER
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import MemoryOfPlace, SeenStates
 from tallac.vault.mutable.roots import Roots
@@ -177,7 +178,7 @@ class VaultComponents:
             AuthorityError: Only a locator key is configured.
         """
         key = self.require_keeper_key().roots
-        return Register(self.backend, "quarantine", key, self.structure, self.memory, self.randomness)
+        return Register(self.backend, PENDING_REGISTER, key, self.structure, self.memory, self.randomness)
 
     def _lacks(self, needed: str, present: str) -> AuthorityError:
         return AuthorityError(

@@ -7,14 +7,27 @@ byte it gives up pieces of the reserve for that, the smallest first. Nothing ref
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeVar
 
 from tallac.backends.passing import ForwardingBackend
 from tallac.crypto.hashing import Hasher
 from tallac.errors import ObjectNotFoundError, StoreError, StoreFullError
-from tallac.interfaces import Backend, Buffer, Expect, Finding, Item, Randomness, RemembersStates, ReportsFreeSpace, Upload, Version
+from tallac.interfaces import (
+    Backend,
+    Buffer,
+    DistantBackend,
+    Expect,
+    Extent,
+    Finding,
+    Item,
+    Randomness,
+    RemembersStates,
+    ReportsFreeSpace,
+    Upload,
+    Version,
+)
 from tallac.vault.packs.verifier import hash_object
 
 RESERVE_PREFIX = "reserve/"
@@ -68,7 +81,11 @@ class Reserve:
 
     def backend(self) -> Backend:
         """Return the vault's backend, whose puts make use of the reserve while it is being spent."""
-        return self._backend if self._bounded is None else ReservedBackend(self._backend, self)
+        if self._bounded is None:
+            return self._backend
+        if isinstance(self._backend, DistantBackend):
+            return ReservedDistantBackend(self._backend, self, self._backend)
+        return ReservedBackend(self._backend, self)
 
     @contextmanager
     def spending(self) -> Iterator[None]:
@@ -182,6 +199,27 @@ class ReservedBackend(ForwardingBackend):
             except StoreFullError:
                 if not (self._reserve.is_spent and self._reserve.give_up()):
                     raise
+
+
+class ReservedDistantBackend(ReservedBackend):
+    """The same where the store is behind a line."""
+
+    def __init__(self, inner: Backend, reserve: Reserve, distant: DistantBackend) -> None:
+        """`distant` is the other backend as one of these."""
+        super().__init__(inner, reserve)
+        self._distant = distant
+
+    def run_together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """See `DistantBackend`."""
+        return self._distant.run_together(calls)
+
+    def fetched(self, names: Sequence[str] = (), prefixes: Sequence[str] = ()) -> AbstractContextManager[None]:
+        """See `DistantBackend`."""
+        return self._distant.fetched(names, prefixes)
+
+    def expect(self, extents: Iterable[Extent]) -> None:
+        """See `DistantBackend`."""
+        self._distant.expect(extents)
 
 
 def _inner(backend: Backend) -> Backend:

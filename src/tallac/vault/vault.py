@@ -300,7 +300,7 @@ class Vault:
         from tallac.vault.check.vault_check import structure_check  # lazy import: see above
 
         check = structure_check(self.components, progress)
-        check.check(ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None)
+        check.check(check.look(), ReadDataProgress(PackSubset(), self.components.state.folder) if read_data else None)
         return check.report
 
     def close(self) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.pack_parts import FETCH_SIZE_MAX, PART_SIZE, PackParts
-from tallac.backends.read_ahead import ReadAheadBackend
+from tallac.backends.read_ahead import EXPECTED_SIZE_MAX, STEP_SIZE, ReadAheadBackend
 from tallac.errors import ObjectNotFoundError
+from tallac.interfaces import Extent
 from tallac.testing.recording_backend import RecordingBackend
 
 PACK = random.Random(1).randbytes((10 << 20) + 77)
@@ -177,3 +178,38 @@ def test_another_process_has_a_wrapper_of_its_own(parts: PackParts) -> None:
     """A wrapper is sent with its backend, and not where that one can't be."""
     with pytest.raises(TypeError):
         pickle.dumps(ReadAheadBackend(MemoryBackend({}), parts))  # As the store in memory, which is this process's alone.
+
+
+def test_what_is_expected_is_read_before_it_is_asked_for(backend: ReadAheadBackend, below: RecordingBackend) -> None:
+    """Parts that were announced are there when they are asked for, and no part is fetched twice."""
+    wanted = [Extent(name, start, start + 3_000_000) for start in (1_000_000, 7_000_000) for name in ("packs/a", "packs/b")]
+    backend.expect(wanted)
+    for name, start, stop in wanted:
+        for place in range(start, stop, 60_000):
+            expected = (PACK if name == "packs/a" else OTHER)[place : place + 60_000]
+            assert backend.get(name, place, place + 60_000)[: stop - place] == expected[: stop - place]
+    assert asked(below) <= sum(-(-(each.stop - each.start + PART_SIZE) // STEP_SIZE) for each in wanted)
+
+
+def test_what_is_expected_in_vain_is_no_error(backend: ReadAheadBackend, below: RecordingBackend) -> None:
+    """A pack that is not there is missed by who asks for it, and others are read."""
+    backend.expect([Extent("packs/none", 0, 10), Extent("packs/a", 0, 10)])
+    with pytest.raises(ObjectNotFoundError):
+        backend.get("packs/none", 0, 10)
+    assert backend.get("packs/a", 0, 10) == PACK[:10]
+
+
+def test_so_much_is_expected_and_no_more(backend: ReadAheadBackend, below: RecordingBackend, parts: PackParts) -> None:
+    """Whoever announces a whole vault does not have it fetched."""
+    backend.expect(Extent(f"packs/{number}", 0, 1 << 20) for number in range(2 * (EXPECTED_SIZE_MAX >> 20)))
+    backend.expect([Extent("packs/a", 0, 10)])
+    assert backend.get("packs/a", 0, 10) == PACK[:10]
+
+
+def test_parts_that_were_removed_are_not_begun_anew(backend: ReadAheadBackend, parts: PackParts, tmp_path: Path) -> None:
+    """What is read ahead when a command ends leaves nothing behind."""
+    backend.get("packs/a", 0, 10)
+    parts.remove()
+    backend.expect([Extent("packs/b", 0, 10)])
+    assert backend.get("packs/b", 0, 10) == OTHER[:10]
+    assert list((tmp_path / "parts").iterdir()) == []

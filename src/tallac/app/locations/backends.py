@@ -92,7 +92,7 @@ class Backends:
         """Return what keeps objects of the vault at a location on this machine; None where nothing does."""
         return self._caches().at(url) if is_store(url) else None
 
-    def extend_locks(self, url: str, passed_over: Collection[str] = ()) -> int:
+    def extend_locks(self, url: str, passed_over: Callable[[], Collection[str]]) -> int:
         """See `DistantStore.extend_locks`; 0 for all other places."""
         return self._store_at(url).extend_locks(passed_over) if is_store(url) else 0
 

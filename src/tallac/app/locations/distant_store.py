@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -28,8 +30,13 @@ from tallac.backends.traffic import Traffic
 from tallac.errors import StorePermissionError, UsageError
 from tallac.interfaces import Backend
 from tallac.local_files import make_private_folders
+from tallac.together import run_together
 
 NO_LIMITS = Limits()
+T = TypeVar("T")
+
+REQUESTS_MAX = 8
+"""So many requests of one command are under way at a time, of those that need not wait for each other."""
 
 PROBE_EVERY_SECONDS = 30 * 24 * 3600
 """A store may be upgraded, or a location may come to lead to another one."""
@@ -80,8 +87,13 @@ class DistantStore:
         self._locking = None if self._locks is None else LockingBackend(self._patient, self._locks, seconds, patience)
         self._lock_seconds = seconds
         self._parts = PackParts(state / "parts")
-        tried = FirstWriteBackend(ReadAheadBackend(self._locking or self._patient, self._parts), self._probe_if_due)
-        self._remembering = RememberingBackend(tried, cache, self._patient.list_versions)
+        ahead = ReadAheadBackend(self._locking or self._patient, self._parts)
+        tried = FirstWriteBackend(ahead, self._probe_if_due)
+
+        def together(calls: Sequence[Callable[[], T]]) -> list[T]:
+            return patience.call(partial(run_together, calls, REQUESTS_MAX))
+
+        self._remembering = RememberingBackend(tried, cache, self._patient.list_versions, together=together, expect=ahead.expect)
         self.backend: Backend = self._remembering
 
     def remembered_header(self) -> bytes | None:
@@ -96,18 +108,19 @@ class DistantStore:
         if self._limits is not None:
             self._limits.remove()
 
-    def extend_locks(self, passed_over: Collection[str]) -> int:
+    def extend_locks(self, passed_over: Callable[[], Collection[str]]) -> int:
         """Lock anew what is there and whose time less than half is left, and return up to when what was deleted may be kept.
 
         Args:
-            passed_over: The names of what is to be deleted.
+            passed_over: Gives the names of what is to be deleted; it is asked where something is locked.
 
         Returns:
             Seconds since 1970; 0 where nothing is locked.
         """
         if self._locking is None:
             return 0
-        self._locking.extend(item.name for item in self._locking.list("") if item.name not in passed_over)
+        going = passed_over()
+        self._locking.extend(item.name for item in self._locking.list("") if item.name not in going)
         return int(time.time() + self._lock_seconds)
 
     def is_empty(self) -> bool:

@@ -134,8 +134,12 @@ class VaultMaintenance:
         if not is_store(url):
             return 0
         parts = vault.components
-        pending = () if parts.keeper_key is None else pending_deletions_of(parts.pending_register().read()).packs
-        return self._workspace.backends.extend_locks(url, {pack_path(pack) for pack in pending})
+
+        def passed_over() -> set[str]:
+            pending = () if parts.keeper_key is None else pending_deletions_of(parts.pending_register().read()).packs
+            return {pack_path(pack) for pack in pending}
+
+        return self._workspace.backends.extend_locks(url, passed_over)
 
     def require_prunable(self, alias: str = "") -> Vault:
         """Return the vault of an alias, or without one the default vault.

@@ -14,6 +14,7 @@ from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CheckProgress, CheckReport, Finding
 from tallac.vault.check.reachable import limit_findings
 from tallac.vault.components import VaultComponents
+from tallac.vault.distance import ask_anew
 from tallac.vault.format.footers import FooterEntry
 from tallac.vault.format.links import Link, LinkKind, encode_link, link_of
 from tallac.vault.format.objects import object_name_of
@@ -72,13 +73,14 @@ class LinkCheck:
         """Check everything below some links, as `top_link` gives them; once more where something is missing and the index moved."""
         tops = list(tops)
         for _ in range(TRIES_MAX):
-            generation = self._index.generation
+            before = self._index.generation, self._index.absent_packs
             self._check(tops)
             if self.report.is_healthy:
                 return
+            ask_anew(self._components.backend)
             self._index.refresh()
             self._index.look_at_packs()
-            if self._index.generation == generation:
+            if (self._index.generation, self._index.absent_packs) == before:
                 return
 
     def _check(self, tops: list[bytes]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import DamageError, MissingObjectError, ObjectNotFoundError, StoreError
@@ -12,12 +13,13 @@ from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.components import VaultComponents
+from tallac.vault.distance import ask_anew
 from tallac.vault.format.footers import FinishedPack, decode_body, names_in
 from tallac.vault.format.header import HEADER_NAMES, check_headers, is_stored_name
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.index.index_objects import INDEX_PREFIX, index_path
 from tallac.vault.marking.objects_in_pack import wrong_objects
-from tallac.vault.mutable.pending_deletions import pending_deletions_of
+from tallac.vault.mutable.pending_deletions import PENDING_PATH, pending_deletions_of
 from tallac.vault.mutable.registers import REGISTER_PREFIX
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.sessions import SESSION_PREFIX, decode_session
@@ -27,6 +29,12 @@ from tallac.vault.packs.pack import PACK_PREFIX, StoredPacks, pack_path
 from tallac.vault.packs.verifier import hash_object
 from tallac.vault.reserve import RESERVE_PREFIX, check_reserve
 from tallac.wording import pluralize
+
+INDEX_SIZE_MAX = 8 << 20
+"""So many bytes of index objects are in memory at a time, besides what is kept of them."""
+
+READS_MAX = 6
+"""At most so many steps of a check look at one slot, which is asked for once."""
 
 
 class StructureCheck:
@@ -43,11 +51,22 @@ class StructureCheck:
         self.damaged_packs: set[bytes] = set()
         self.wrong_objects: dict[bytes, set[int]] = {}
         """For packs that were read, the offsets of the objects whose bytes are not those that their hash says."""
+        self.listed_packs: dict[bytes, int] = {}
+        """The packs that were there, with their sizes."""
+        self.listed_slots: list[str] = []
         self.report = CheckReport(phase="reading packs")
 
-    def check(self, round_: ReadDataProgress | None) -> None:
-        """Check everything, going on after each finding. The round says which packs to read whole; None for none of them."""
-        listed = {item.name: item.size for item in self._backend.list("")}
+    def look(self) -> dict[str, int]:
+        """List all that is there, with sizes."""
+        return {item.name: item.size for item in self._backend.list("")}
+
+    def check(self, listed: dict[str, int], round_: ReadDataProgress | None) -> None:
+        """Check everything, going on after each finding.
+
+        Args:
+            listed: What `look` has given.
+            round_: Says which packs to read whole; None for none of them.
+        """
         self._check_names(listed)
         listed = {name: size for name, size in listed.items() if is_stored_name(name)}
         for wrong in check_headers(self._backend, self._components.identity):
@@ -58,8 +77,12 @@ class StructureCheck:
         indexed = self._check_index(listed)
         keeper, roots = self._components.keeper_key, self._components.roots
         deleted = frozenset() if keeper is None else self._check_pending()
-        self._check_packs(indexed, self._packs_in(listed), deleted, round_)
+        self.listed_packs = self._packs_in(listed)
+        self.listed_slots = _under(SLOT_PREFIX, listed)
+        self._check_packs(indexed, self.listed_packs, deleted, round_)
         if round_ is not None:
+            # That may have taken hours.
+            ask_anew(self._backend)
             self.report.findings.extend(check_reserve(self._backend))
         if keeper is not None and roots is not None:
             self._check_slots(keeper, roots, listed)
@@ -95,7 +118,7 @@ class StructureCheck:
         except DamageError as error:
             self._find(f"{error}: the next backup rebuilds it from the packs")
             names = []
-        for name in names:
+        for name in self._components.index_store.at_hand(names):
             try:
                 indexed.update((pack.name, pack) for pack in self._components.index_store.get(name))
             except DamageError as error:
@@ -265,6 +288,22 @@ class StructureCheck:
 
     def _note(self, message: str) -> None:
         self.report.findings.append(Finding(None, message, damaged=False))
+
+
+def asked_together(listed: Mapping[str, int]) -> Iterator[str]:
+    """Iterate over what can be asked for before the first answer is there: all that is small, as often as a check looks at it."""
+    left = INDEX_SIZE_MAX
+    # These may be missing, and are not listed then.
+    yield from (PENDING_PATH, f"{REGISTER_PREFIX}settings")
+    for name, size in listed.items():
+        if name.startswith(INDEX_PREFIX) and size <= left:
+            left -= size
+            yield name
+        elif name.startswith(REGISTER_PREFIX):
+            # The structure check, and who opens the index or the roots. Whoever looks again after that wants the present state.
+            yield from (name, name)
+        elif not name.startswith((PACK_PREFIX, INDEX_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)):
+            yield from repeat(name, READS_MAX)
 
 
 def _under(prefix: str, names: Iterable[str]) -> list[str]:

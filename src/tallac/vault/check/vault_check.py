@@ -9,9 +9,10 @@ from tallac.vault.check.below import check_contents, with_paths
 from tallac.vault.check.by_links import LinkCheck, top_link
 from tallac.vault.check.options import CheckOptions
 from tallac.vault.check.read_data_progress import ReadDataProgress
-from tallac.vault.check.structure import StructureCheck
+from tallac.vault.check.structure import StructureCheck, asked_together
 from tallac.vault.check.write_caps import check_write_caps
 from tallac.vault.components import VaultComponents
+from tallac.vault.distance import fetched
 
 
 def structure_check(components: VaultComponents, progress: CheckProgress | None = None) -> StructureCheck:
@@ -33,13 +34,24 @@ def check_vault(
         StoreError: The store can't be asked.
     """
     structure = structure_check(components, progress)
-    structure.check(None if options.share is None else ReadDataProgress(options.share, components.state.folder))
+    listed = structure.look()
+    with fetched(components.backend, list(asked_together(listed))):
+        structure.check(listed, None if options.share is None else ReadDataProgress(options.share, components.state.folder))
+        return _check_links(components, cap, options, progress, structure)
+
+
+def _check_links(
+    components: VaultComponents, cap: Cap | None, options: CheckOptions, progress: CheckProgress | None, structure: StructureCheck
+) -> CheckReport:
+    """Check what hangs below a cap, or below all roots, and add what the structure check has found."""
     components.index.refresh()
-    components.index.look_at_packs()
+    # Where packs were stored since the listing was made, or it is old, `LinkCheck` looks again.
+    components.index.look_at_packs(structure.listed_packs if options.share is None else None)
+    tops = [top_link(each) for each in (_roots(components, structure) if cap is None else [cap])]
     links = LinkCheck(components, wrong=structure.wrong_objects, progress=progress)
     # At most: some may hang from elsewhere, or from nothing.
     links.report.objects_total = components.index.count()
-    links.check([top_link(each) for each in (_roots(components) if cap is None else [cap])])
+    links.check(tops)
     below = links.report
     # That bytes are those that were stored, the packs have shown. Whether they were the right ones only others can be asked.
     foreign = components.index.packs().keys() - set(components.own_packs.names())
@@ -58,7 +70,7 @@ def check_vault(
     return below.with_structure(structure.report)
 
 
-def _roots(components: VaultComponents) -> list[Cap]:
+def _roots(components: VaultComponents, structure: StructureCheck) -> list[Cap]:
     """Return the verify caps of all mutable directories; none without a keeper key."""
     if components.keeper_key is None or components.roots is None:
         return []
@@ -67,5 +79,5 @@ def _roots(components: VaultComponents) -> list[Cap]:
     except DamageError:
         known = []  # The structure check has named it.
     roots: dict[MutableDirectoryVerify, None] = dict.fromkeys(known)
-    roots.update(dict.fromkeys(components.slots.all_roots(components.keeper_key)))
+    roots.update(dict.fromkeys(components.slots.all_roots(components.keeper_key, structure.listed_slots)))
     return list(roots)

@@ -55,6 +55,11 @@ class VaultIndex:
         self._refresh(Age.RECENT if is_register_known else Age.PRESENT, {})
 
     @property
+    def register_path(self) -> str:
+        """The name of the register, for who asks for it together with other things."""
+        return self._loader.register_path
+
+    @property
     def is_loaded(self) -> bool:
         """Whether `refresh` has been called."""
         return self._loaded is not None
@@ -64,8 +69,8 @@ class VaultIndex:
         """The parts of the index that were found lost or damaged."""
         return [] if self._loaded is None else self._loaded.damage
 
-    def look_at_packs(self) -> list[FinishedPack]:
-        """Compare the index with the packs that are there, after a refresh.
+    def look_at_packs(self, listed: dict[bytes, int] | None = None) -> list[FinishedPack]:
+        """Compare the index with the packs that are there, after a refresh; these are listed unless somebody has just done so.
 
         What lies in a pack that is lost or cut short no longer counts as there. What killed runs have stored is found again.
 
@@ -75,7 +80,7 @@ class VaultIndex:
             pending deletions are not among them: they left the index for good. Where the index is damaged nobody knows which did,
             so what is left out is deleted packs alone.
         """
-        listed = self._packs.sizes()
+        listed = self._packs.sizes() if listed is None else listed
         known = self.packs()
         self.listed_packs = frozenset(listed)
         self._has_looked_at_packs = True

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StorePermissionError
 from tallac.interfaces import Backend, Randomness
+from tallac.vault.distance import fetched, run_together
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, open_entries, seal_entries
 from tallac.vault.format.structure import Structure
 from tallac.vault.mutable.conditional_put import put_new
 
 INDEX_PREFIX = "index/"
+TOGETHER_MAX = 4
+"""So many index objects, which have some megabytes at most, are in memory at a time."""
 
 
 def index_path(name: bytes) -> str:
@@ -56,7 +60,17 @@ class IndexStore:
         except CorruptObjectError as error:
             raise type(error)(f"{place} is damaged: {error}") from None
 
-    def delete(self, name: bytes) -> None:
-        """Remove an index object that no register names any more. A client that may not delete leaves it: it does no harm."""
+    def at_hand(self, names: Sequence[bytes]) -> Iterator[bytes]:
+        """Iterate over the names of index objects, a few of which are asked for together, so that `get` need not wait for each."""
+        for start in range(0, len(names), TOGETHER_MAX):
+            some = names[start : start + TOGETHER_MAX]
+            with fetched(self._backend, [index_path(name) for name in some]):
+                yield from some
+
+    def delete(self, names: Iterable[bytes]) -> None:
+        """Remove index objects that no register names any more. A client that may not delete leaves them: they do no harm."""
+        run_together(self._backend, [partial(self._delete, name) for name in names])
+
+    def _delete(self, name: bytes) -> None:
         with contextlib.suppress(StorePermissionError):
             self._backend.delete(index_path(name))

@@ -81,6 +81,11 @@ class IndexLoader:
         self._folder = folder
         self._packs = packs
 
+    @property
+    def register_path(self) -> str:
+        """The name of the register."""
+        return self._register.path
+
     def read_register(self, age: Age = Age.PRESENT) -> IndexState:
         """Read what the register names; damage is reported in the state."""
         try:
@@ -150,8 +155,7 @@ class IndexLoader:
             self._register.rewrite(add(None))
         else:
             self._register.swap(add)
-        for name in superseded:
-            self._store.delete(name)
+        self._store.delete(superseded)
         return added
 
     def _present_runs(self, names: frozenset[bytes]) -> list[SortedRun]:

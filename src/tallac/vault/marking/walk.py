@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from tallac.errors import DamageError
-from tallac.interfaces import Backend
+from tallac.interfaces import Backend, Extent
+from tallac.vault.distance import expect
 from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import LocatorKey
 from tallac.vault.format.links import Link, LinkKind, link_from, split_links
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.marking.hash_set import HashSet
+from tallac.vault.packs.pack import pack_path
 from tallac.vault.reading.object_reader import ObjectReader
 
 BATCH_NODES = 8192
+PACK_SIZE_SMALL = 1 << 20
 _NUMBER_SIZE = 4
 _NODE_SIZE = 33
 _WAITING_SIZE = _NUMBER_SIZE + _NODE_SIZE
@@ -93,6 +96,7 @@ class LinkWalk:
             open_slot: Reads a slot's links; without it links to slots are passed over.
             only_present: Do without packs that seem to be lost or cut, and without damaged packs.
         """
+        self._backend = backend
         self._reader = ObjectReader(backend, locator, FixedIndex(index), only_present=only_present)
         self._naming = locator.naming
         self._index = index
@@ -104,6 +108,7 @@ class LinkWalk:
         self._unknown: set[bytes] = set()
         self._waiting_unknown: list[bytes] = []
         self._waiting = bytearray()
+        self._sizes: dict[bytes, int] | None = None
         self._slots_seen: set[bytes] = set()
         self._waiting_slots: list[bytes] = []
         self.hashes = HashSet()
@@ -172,11 +177,20 @@ class LinkWalk:
         found = []
         for place in range(0, len(batch), _WAITING_SIZE):
             location = self._index.location_of(int.from_bytes(batch[place : place + _NUMBER_SIZE], "big"))
-            found.append((location.pack, location.offset, batch[place + _NUMBER_SIZE : place + _WAITING_SIZE]))
-        found.sort()
-        for _, _, raw in found:
+            found.append((location, batch[place + _NUMBER_SIZE : place + _WAITING_SIZE]))
+        found.sort(key=lambda each: each[0][:2])
+        expect(self._backend, (self._extent_of(location) for location, _ in found))
+        for _, raw in found:
             yield raw
         yield from unknown
+
+    def _extent_of(self, location: ObjectLocation) -> Extent:
+        """Return what to read for an object: of a small pack all, since more of it is wanted at the next level."""
+        if self._sizes is None:
+            self._sizes = self._index.packs()
+        size = self._sizes.get(location.pack, PACK_SIZE_SMALL + 1)
+        start, stop = (0, size) if size <= PACK_SIZE_SMALL else (location.offset, location.offset + location.size)
+        return Extent(pack_path(location.pack), start, stop)
 
     def _follow_node(self, raw: bytes) -> None:
         link = link_from(raw)

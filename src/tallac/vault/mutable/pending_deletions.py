@@ -15,7 +15,10 @@ import msgspec
 
 from tallac.errors import MalformedObjectError
 from tallac.vault.format.footers import ObjectLocation
-from tallac.vault.mutable.registers import NUMBER_MAX, State
+from tallac.vault.mutable.registers import NUMBER_MAX, REGISTER_PREFIX, State
+
+PENDING_REGISTER = "quarantine"
+PENDING_PATH = REGISTER_PREFIX + PENDING_REGISTER
 
 _HEAD = struct.Struct(">QB32sI")
 

@@ -33,6 +33,11 @@ class Roots:
         """Take the register, sealed under the keeper key; nothing is read yet."""
         self._register = register
 
+    @property
+    def path(self) -> str:
+        """The register's name."""
+        return self._register.path
+
     def add(self, cap: MutableDirectoryVerify, rescue: Callable[[], list[MutableDirectoryVerify]]) -> None:
         """Add a root; durable when this returns.
 

@@ -7,7 +7,7 @@ the roots be found again should the register of roots be lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -216,12 +216,15 @@ class Slots:
         """
         return self._open(path, sealed).number
 
-    def all_roots(self, keeper: KeeperKey) -> list[MutableDirectoryVerify]:
-        """Read the roots from the slots themselves, for when their register is lost; damaged slots are left out."""
+    def all_roots(self, keeper: KeeperKey, paths: Iterable[str] | None = None) -> list[MutableDirectoryVerify]:
+        """Read the roots from the slots themselves, for when their register is lost; damaged slots are left out.
+
+        The slots are listed, unless somebody has just done so.
+        """
         roots = []
-        for item in list_objects(self._backend, SLOT_PREFIX):
+        for path in paths if paths is not None else [item.name for item in list_objects(self._backend, SLOT_PREFIX)]:
             with suppress(DamageError):
-                roots.append(self.open_root(item.name, keeper))
+                roots.append(self.open_root(path, keeper))
         return roots
 
     def _put(self, cap: MutableDirectoryWrite, entries: list[Entry], state: SlotState | None, root: bytes) -> None:

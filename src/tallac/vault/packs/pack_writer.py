@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tallac.errors import StoreError
-from tallac.interfaces import Backend, HighLatencyBackend, Randomness, Upload
+from tallac.interfaces import Backend, DistantBackend, HighLatencyBackend, Randomness, Upload
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.structure import Structure
@@ -27,9 +27,15 @@ SHUFFLED_COUNT = 1 << 13
 COMMITS_WAITING_MAX = 2
 
 
+DISTANT_UPLOADS = 2
+"""While the answer about one pack is on its way, the line has the next one to take."""
+
+
 def uploads_max(backend: Backend) -> int:
     """Return how many packs a backend takes at the same time."""
-    return backend.uploads_max if isinstance(backend, HighLatencyBackend) else 1
+    if isinstance(backend, HighLatencyBackend):
+        return backend.uploads_max
+    return DISTANT_UPLOADS if isinstance(backend, DistantBackend) else 1
 
 
 class PackUploader:

@@ -10,6 +10,7 @@ import msgspec
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import ConflictError, CorruptObjectError, DamageError, MissingObjectError
 from tallac.interfaces import Backend
+from tallac.vault.distance import fetched
 from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import Link, leave_out
@@ -21,7 +22,7 @@ from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
-from tallac.vault.packs.pack import pack_path
+from tallac.vault.packs.pack import PACK_PREFIX, pack_path
 from tallac.vault.prune.report import NOTHING_FORGOTTEN, Forgotten
 
 MARKS_MAX = 10
@@ -82,9 +83,7 @@ class Marker:
         session_links = list(session_links)
         seen: tuple[int, list[bytes]] | None = None
         for _ in range(MARKS_MAX):
-            self._index.refresh()
-            self._index.look_at_packs()
-            roots = list(self._root_links())
+            roots = self._look()
             before, seen = seen, (self._index.generation, roots)
             try:
                 # Sessions were read before the roots. They are followed last, since they may miss what a root may not.
@@ -103,6 +102,20 @@ class Marker:
             return Marks(walk, Census(self._index, walk.hashes, there), unindexed, [*self._ignored, *self._noise()])
         raise ConflictError(f"{self._backend.location()} changed {MARKS_MAX} times during a prune: try again")
 
+    def _look(self) -> list[bytes]:
+        """Look at the index, then at the packs, and at the roots beside; return the links of all roots.
+
+        The packs are listed once the index was read: what it names was stored before.
+        """
+        registers = (self._index.register_path, self._roots.path)
+        with fetched(self._backend, (*registers, *self._slots.seen_paths()), (SLOT_PREFIX,)):
+            slots = [item.name for item in list_objects(self._backend, SLOT_PREFIX)]
+            self._index.refresh()
+            others = set(slots).difference(self._slots.seen_paths())
+            with fetched(self._backend, (self._pending.path, *sorted(others)), (PACK_PREFIX,)):
+                self._index.look_at_packs()
+                return list(self._root_links(slots))
+
     def _walk(self) -> LinkWalk:
         return LinkWalk(self._backend, self._locator, self._index, damaged=self._stop_or_pass)
 
@@ -117,29 +130,29 @@ class Marker:
         if self._index.number_of(name, link.hash) is not None and not self._is_taken(name, link.hash):
             raise _stopped(error) from error
 
-    def _root_links(self) -> Iterator[bytes]:
-        for cap in self._all_roots():
+    def _root_links(self, listed: list[str]) -> Iterator[bytes]:
+        for cap in self._all_roots(listed):
             links = self._slots.links(cap, self._slots.read(cap))
             yield leave_out(links, self._forgotten.links) if cap.storage_index in self._forgotten.directories else links
 
-    def _all_roots(self) -> list[MutableDirectoryVerify]:
-        """Return the roots of the register, and of slots that it does not name: too many do no harm.
+    def _all_roots(self, listed: list[str]) -> list[MutableDirectoryVerify]:
+        """Return the roots of the register, and of listed slots that it does not name: too many do no harm.
 
         A slot that no register names has been linked nowhere yet; one that is damaged was made by nobody, and is passed over.
         """
         self._ignored = []
         roots = {self._slots.path_of(cap.storage_index): cap for cap in self._roots.read()}
-        for item in list_objects(self._backend, SLOT_PREFIX):
-            if item.name not in roots:
+        for path in listed:
+            if path not in roots:
                 try:
-                    cap = self._slots.open_root(item.name, self._keeper)
+                    cap = self._slots.open_root(path, self._keeper)
                     self._slots.read(cap)
                 except CorruptObjectError:
-                    self._ignored.append(f"{item.name} {PASSED_OVER}")
+                    self._ignored.append(f"{path} {PASSED_OVER}")
                 except MissingObjectError:
                     continue  # It was listed, and is gone.
                 else:
-                    roots[item.name] = cap
+                    roots[path] = cap
         for path in self._slots.seen_paths():
             if path not in roots:
                 raise _stopped(

@@ -9,6 +9,7 @@ import msgspec
 
 from tallac.errors import ConflictError, CorruptObjectError, StoreError, StoreFullError
 from tallac.interfaces import Backend, Clock, Randomness, Version
+from tallac.vault.distance import fetched
 from tallac.vault.format.header import list_objects
 from tallac.vault.format.structure import Structure
 from tallac.vault.mutable.conditional_put import put_once
@@ -19,6 +20,7 @@ LASTING_SECONDS = 24 * 3600
 """A snapshot is entered within seconds; a machine may sleep over it."""
 
 POLL_SECONDS_MAX = 10.0
+BOTH_LISTINGS = (SESSION_PREFIX, SESSION_PREFIX)
 _NS = 1_000_000_000
 
 
@@ -52,7 +54,8 @@ class SessionWatch:
         Raises:
             StoreError: A listing left out a session that is there.
         """
-        listings = [{item.name for item in list_objects(self._backend, SESSION_PREFIX)} for _ in range(2)]
+        with fetched(self._backend, prefixes=BOTH_LISTINGS):
+            listings = [{item.name for item in list_objects(self._backend, SESSION_PREFIX)} for _ in range(2)]
         self._seen |= listings[0] | listings[1]
         found = [session for path in sorted(self._seen) if (session := self._get(path)) is not None]
         for session in found:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StoreFullError, StoreLockedError
+from tallac.interfaces import Extent
 from tallac.vault.components import VaultComponents
+from tallac.vault.distance import expect, run_together
 from tallac.vault.format.footers import FinishedPack, FooterEntry, decode_body, index_parts, names_in
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore
 from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.marking.hash_set import PART_SIZE
+from tallac.vault.mutable.conditional_put import Age
 from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack, decode_pending, encode_pending
 from tallac.vault.mutable.registers import Register
 from tallac.vault.packs.pack import StoredPacks, pack_path
@@ -22,8 +26,14 @@ from tallac.vault.prune.report import PruneReport
 BATCH_PACKS = 8
 """So many packs are moved before the old ones go: what a repack needs of space meanwhile."""
 
+FOOTER_SIZE_LIKELY = 128 << 10
+"""Most footers are smaller, with the trailer."""
+
 REGISTERS_SIZE = 64 << 10
 """Left free beside new packs, for the registers."""
+
+DELETED_TOGETHER = 16
+"""So many packs are deleted between two reports of progress."""
 
 DELETED_MAX = 1000
 """So many names of deleted packs stay pending, lest a writer that slept meanwhile bring them back into the index."""
@@ -41,7 +51,7 @@ def replace_packs(register: Register, store: IndexStore, dropped: Collection[byt
     def edit(text: bytes | None) -> bytes | None:
         superseded.clear()
         names, packs = [], list(added)
-        for name in names_in(text):
+        for name in store.at_hand(names_in(text)):
             held = store.get(name)
             if any(pack.name in dropped for pack in held):
                 superseded.append(name)
@@ -52,7 +62,8 @@ def replace_packs(register: Register, store: IndexStore, dropped: Collection[byt
             return None
         return b"".join([*names, *_put_all(store, packs)])
 
-    state = register.read()
+    # The swap proves it, whatever it is.
+    state = register.read(Age.ANY)
     while True:
         try:
             register.swap(edit)
@@ -62,8 +73,7 @@ def replace_packs(register: Register, store: IndexStore, dropped: Collection[byt
             before, state = state, register.read()
             if before == state:
                 raise
-    for name in superseded:
-        store.delete(name)
+    store.delete(superseded)
 
 
 def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
@@ -75,8 +85,7 @@ def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
             stored.append(name)
     except StoreFullError:
         # No register names them, and they would take what little room there is.
-        for name in stored:
-            store.delete(name)
+        store.delete(stored)
         raise
     return stored
 
@@ -153,11 +162,11 @@ class Sweep:
     ) -> set[bytes]:
         """Read packs' own footers, and return the packs of which something in use would go that the index says nothing of."""
         contradicted: set[bytes] = set()
+        entries = [entry for entry in entries if entry.pack in listed and entry.pack not in self._agreed]
+        self._expect_footers([entry.pack for entry in entries], listed)
         going: dict[bytes, list[FooterEntry]] = {}
         count = 0
         for entry in entries:
-            if entry.pack not in listed or entry.pack in self._agreed:
-                continue
             try:
                 footer = self._stored.footer(entry.pack, listed[entry.pack])
             except (CorruptObjectError, ObjectNotFoundError):
@@ -171,6 +180,10 @@ class Sweep:
         contradicted |= survey.contradicted(going, pending)
         self._agreed |= going.keys() - contradicted
         return contradicted
+
+    def _expect_footers(self, packs: Iterable[bytes], listed: dict[bytes, int]) -> None:
+        ends = ((pack_path(pack), listed[pack]) for pack in packs)
+        expect(self._components.backend, (Extent(path, max(end - FOOTER_SIZE_LIKELY, 0), end) for path, end in ends))
 
     def refuse(self, packs: Iterable[bytes]) -> None:
         """Report packs that are left because something in use would go with them; beside writers, leave them to the next prune."""
@@ -255,6 +268,7 @@ class Sweep:
             copies = self._index.copies(stored.name)
             return any(copy.pack in others and copy.hash == stored.hash and self._verifier.is_right(copy) for copy in copies)
 
+        expect(self._components.backend, (Extent(pack_path(entry.pack), 0, listed.get(entry.pack, 0)) for entry in batch))
         try:
             for entry in batch:
                 size = listed.get(entry.pack) or self._index.packs().get(entry.pack)
@@ -290,18 +304,28 @@ class Sweep:
         replace_packs(self._components.index_register, self._components.index_store, set(dropped), added)
 
     def _delete(self, packs: Iterable[bytes], listed: dict[bytes, int]) -> None:
-        for pack in packs:
-            try:
-                self._components.backend.delete(pack_path(pack))
-            except StoreLockedError:
-                # It stays decided, and listed, so that a prune deletes it once its time is over.
-                self._locked.add(pack)
-                self._report.locked_packs = len(self._locked)
-                continue
-            self._report.deleted_packs += 1
-            self._report.packs_left -= 1
+        left = list(packs)
+        while left:
+            some, left = left[:DELETED_TOGETHER], left[DELETED_TOGETHER:]
+            deletions = [partial(self._is_deleted, pack) for pack in some]
+            for pack, is_deleted in zip(some, run_together(self._components.backend, deletions), strict=True):
+                if is_deleted:
+                    self._report.deleted_packs += 1
+                    self._report.packs_left -= 1
+                    self._report.deleted_bytes += listed.get(pack, 0)
+                else:
+                    # It stays decided, and listed, so that a prune deletes it once its time is over.
+                    self._locked.add(pack)
+                    self._report.locked_packs = len(self._locked)
             self._progress()
-            self._report.deleted_bytes += listed.get(pack, 0)
+
+    def _is_deleted(self, pack: bytes) -> bool:
+        """Delete a pack; False where a lock forbids it."""
+        try:
+            self._components.backend.delete(pack_path(pack))
+        except StoreLockedError:
+            return False
+        return True
 
     def _empty(self, deleted: set[bytes]) -> None:
         """Take what was deleted out of the pending deletions, but for the names of the last packs."""
