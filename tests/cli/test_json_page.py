@@ -263,6 +263,7 @@ def _forget(run: Session, folder: Path) -> None:
     run("prune", "tallac:", "--max-unused", "0")
     run("forget", "--undo", "tallac:", status=1)
     run("vault-stats", "tallac:")
+    run("compression", "tallac:", "max", "-n")
 
 
 def _hand_on(run: Session, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def gather(
         for encoded, problem in gathering.note(sizes_of(caps), owner, OF_DIRECTORY).items():
             having = [number for number, snapshot in enumerate(snapshots) if snapshot.encoded == encoded]
             gathering.report_at(b"", having, problem)
-    count, shown = 0, 0
+    count, shown = 0, -_PROGRESS_STEP
     for tables in walk_tables(reader, snapshots, report):
         gathering.count(tables)
         count += max(len(table.directories) + len(table.others) for table in tables.all)

@@ -44,7 +44,6 @@ from tallac.vault.reading.worker_reader import RunsFinder
 from tallac.vault.writing.chunker import Cutter
 from tallac.vault.writing.claims import Claims
 from tallac.vault.writing.object_writer import ObjectWriter
-from tallac.workers.task import can_be_sent
 
 LITERAL_SIZE_MAX = 55
 PUBLISH_BODY_SIZE = 4 << 20
@@ -269,6 +268,8 @@ class VaultWriter:
         """See `tallac.interfaces.WorkerHost`."""
         if isinstance(self._backend, HighLatencyBackend):
             return None
+        from tallac.workers.task import can_be_sent  # lazy import: a small backup starts no worker
+
         index = self._index
         recipe = VaultRecipe(
             self._backend,
