@@ -182,7 +182,7 @@ MUTATIONS = [
     Mutation(
         "others' packs are opened before they are used again",
         "src/tallac/vault/writing/object_writer.py",
-        "if location.pack not in self._foreign_packs or self._opens_to(",
+        "if not self._is_foreign(location.pack) or self._opens_to(",
         "if True or self._opens_to(",
         "tests/hostile/test_poison.py",
     ),

@@ -102,6 +102,19 @@ def test_a_poisoned_file_is_stored_anew(store: LocalBackend, key: WriterKey, tmp
     assert len(list(store.list("packs/"))) == before
 
 
+def test_poison_that_comes_during_a_backup_is_not_used(store: LocalBackend, key: WriterKey, tmp_path: Path) -> None:
+    """A co-writer's pack that enters a running backup's index, with its own packs, is opened as those that were there before."""
+    with open_vault(store, key, state=tmp_path / "victim") as victim, victim.session() as session:
+        with session.writing() as writer:
+            poisoned = _put_pack(store, key, [(sealed_as(key, Kind.CHUNK, REPORT, POISON["one byte"]), b"")])
+            _publish(store, key, [poisoned], tmp_path / "attacker")
+            victim.components.index.publish([])
+            assert poisoned.name in victim.components.index.packs()
+            cap = writer.put_file(io.BytesIO(REPORT))
+        assert isinstance(cap, ImmutableFile)
+        assert victim.open_file(cap).read() == REPORT
+
+
 @pytest.mark.parametrize("poison", POISON)
 def test_poison_that_was_used_is_an_alarm(
     store: LocalBackend, key: WriterKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poison: str

@@ -43,5 +43,5 @@ def parse_compression(text: str) -> Compression:
         UsageError: It is none.
     """
     if text not in Compression.__members__.values():
-        raise UsageError(f"no way of compressing is called {text!r}: write {', '.join(list(Compression)[:-1])} or {Compression.MAX}")
+        raise UsageError(f"{text!r} is no compression: write {', '.join(list(Compression)[:-1])} or {Compression.MAX}")
     return Compression(text)

@@ -131,7 +131,7 @@ class VaultRecipe:
                 finder,
                 claims,
                 os.urandom,
-                foreign_packs=self.foreign_packs,
+                is_foreign=self.foreign_packs.__contains__,
                 compression=lambda: self.compression,
             )
             try:
@@ -164,8 +164,7 @@ class VaultWriter:
         self._own_packs = own_packs
         self._claims = claims
         # To open what others have stored costs little where the store is near; elsewhere `check --read-data` finds it.
-        is_near = not isinstance(backend, HighLatencyBackend)
-        self._foreign_packs = frozenset(index.packs().keys() - own_packs.names()) if is_near else frozenset()
+        self._opens_foreign = not isinstance(backend, HighLatencyBackend)
         self._objects = ObjectWriter(
             backend,
             key,
@@ -173,7 +172,7 @@ class VaultWriter:
             index,
             claims,
             randomness,
-            foreign_packs=self._foreign_packs,
+            is_foreign=self._is_foreign,
             cache=cache,
             compression=compression,
         )
@@ -279,7 +278,7 @@ class VaultWriter:
             index.pending,
             self._claims.path,
             self._structure.signers,
-            self._foreign_packs,
+            frozenset(filter(self._is_foreign, index.packs())),
             self._compression(),
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
@@ -354,6 +353,10 @@ class VaultWriter:
         """Take over packs that have become durable."""
         self._own_packs.add(pack.name for pack in packs)
         self._unpublished += packs
+
+    def _is_foreign(self, pack: bytes) -> bool:
+        """Whether what is used again of a pack is opened first. Each time the index is published, others' new packs enter it."""
+        return self._opens_foreign and pack not in self._own_packs.names()
 
     def _has(self, key: bytes, cap_hash: bytes) -> bool:
         name, stored_hash = object_name_of(self._key.locator_key.naming, storage_index_of(key)), cap_hash[:HASH_SIZE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -58,7 +58,7 @@ class ObjectWriter:
         claims: Claims,
         randomness: Randomness,
         *,
-        foreign_packs: Collection[bytes] = frozenset(),
+        is_foreign: Callable[[bytes], bool] = lambda _: False,
         cache: ObjectCache | None = None,
         compression: Callable[[], Compression] = lambda: Compression.AUTO,
     ) -> None:
@@ -72,7 +72,7 @@ class ObjectWriter:
         self._naming = writer_key.locator_key.naming
         self._index = index
         self._claims = claims
-        self._foreign_packs = foreign_packs
+        self._is_foreign = is_foreign
         self._windows = PackReadCache(backend)
         self._codec = Codec()
         self._compression = compression
@@ -191,7 +191,7 @@ class ObjectWriter:
     def _reusable(self, name: bytes, content: Buffer, key: bytes, storage_index: bytes) -> bytes | None:
         """Return the stored hash of a chunk that the vault has, if that may be believed."""
         for location in self._index.present(name):
-            if location.pack not in self._foreign_packs or self._opens_to(Kind.CHUNK, location, content, key, storage_index, b""):
+            if not self._is_foreign(location.pack) or self._opens_to(Kind.CHUNK, location, content, key, storage_index, b""):
                 return location.hash
         return None
 
