@@ -76,6 +76,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             file.write(f"{taken:8.2f} {'slow' if nodeid in slow else '    '} {nodeid}\n")
 
 
+@pytest.fixture
+def null_device(tmp_path: Path) -> Path:
+    """Give a device that swallows everything; root, who could replace the machine's own, gets another one."""
+    if os.geteuid():
+        return Path("/dev/null")
+    path = tmp_path / "null device"
+    os.mknod(path, 0o20666, os.stat("/dev/null").st_rdev)
+    return path
+
+
 @pytest.fixture(scope="session")
 def make_tallac() -> Callable[[Path], Tallac]:
     """Give the command for a home."""

@@ -142,7 +142,7 @@ def test_what_is_no_regular_file_is_not_got(docs: Tallac, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_get_replaces_only_when_told(docs: Tallac, tmp_path: Path) -> None:
+def test_get_replaces_only_when_told(docs: Tallac, tmp_path: Path, null_device: Path) -> None:
     """An existing file, named or found in a folder, is replaced with --force alone."""
     (tmp_path / "notes.txt").write_text("newer")
     for target in (tmp_path / "notes.txt", tmp_path):
@@ -150,7 +150,7 @@ def test_get_replaces_only_when_told(docs: Tallac, tmp_path: Path) -> None:
         assert (tmp_path / "notes.txt").read_text() == "newer"
     docs("get", "usb:docs/Latest/notes.txt", tmp_path, "--force")
     assert (tmp_path / "notes.txt").read_text() == "notes"
-    docs("get", "usb:docs/Latest/notes.txt", "/dev/null")
+    docs("get", "usb:docs/Latest/notes.txt", null_device)
 
 
 @pytest.mark.slow

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 
 from tallac.caps import ReadCap
-from tallac.dag import Entry, Metadata, display_path
+from tallac.dag import Entry, Metadata, display_path, join_path
 from tallac.errors import DestinationError, EntryError
 from tallac.interfaces import CapReader
 from tallac.restore.count import expect
@@ -80,11 +82,13 @@ def restore(
         with open_folder_if_there(path, must_be_empty=must_be_empty, system=system) as there:
             if there is not None:
                 _guard_home(there, path, options)
+                _guard_device(there, path, entry, system)
             settings = _settings(options, there, path, entry, system)
             DryRun(grid, there.descriptor if there else None, options, settings, tally).run(entry, absence_at_top(options, entry))
         return tally.summary
     with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
         _guard_home(folder, path, options)
+        _guard_device(folder, path, entry, system)
         if must_be_empty:
             _stop_inheritance(folder, path)
         settings = _settings(options, folder, path, entry, system)
@@ -137,6 +141,18 @@ def _guard_own(path: bytes, options: RestoreOptions) -> None:
     place = options.own.find_above(path)
     if place is not None:
         raise DestinationError(f"{display_path(path)}: nothing is restored here: it is {place.kind.value}, or is inside it")
+
+
+def _guard_device(folder: Folder, path: bytes, entry: Entry, system: DestinationSystem) -> None:
+    """Refuse to put a single file in the place of a device, FIFO or socket that the user has named, as in `/dev/null`."""
+    if entry.is_directory:
+        return
+    with suppress(OSError):  # Nothing is there, or it can't be looked at: then nothing is replaced either.
+        kind = stat.S_IFMT(system.lstat(entry.name, folder.descriptor).st_mode)
+        wanted = stat.S_IFMT(entry.metadata.mode or stat.S_IFREG)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, wanted):
+            place = display_path(join_path(path, entry.name))
+            raise DestinationError(f"{place}: a device, FIFO or socket is there, and stays; `tallac get` writes into it")
 
 
 def _guard_home(folder: Folder, path: bytes, options: RestoreOptions) -> None:

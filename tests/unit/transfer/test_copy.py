@@ -245,11 +245,11 @@ def test_a_lost_file_is_never_half_there(grid: MemoryGrid, place: PlaceMaker, sn
     assert (tmp_path / "out/snap/lost").read_bytes() == b"mine"
 
 
-def test_download_into_a_device(grid: MemoryGrid, place: PlaceMaker, put: Put, tmp_path: Path) -> None:
+def test_download_into_a_device(grid: MemoryGrid, place: PlaceMaker, put: Put, tmp_path: Path, null_device: Path) -> None:
     """A device is written to and stays one."""
     put("file", b"new")
-    assert download(grid, place("file"), Path("/dev/null"), NOTHING_OWN) == 3
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert download(grid, place("file"), null_device, NOTHING_OWN) == 3
+    assert stat.S_ISCHR(null_device.stat().st_mode)
     (tmp_path / "folder" / "file").mkdir(parents=True)
     with pytest.raises(DestinationError, match="folder is in the way"):
         download(grid, place("file"), tmp_path / "folder", NOTHING_OWN)

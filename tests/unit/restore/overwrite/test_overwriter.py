@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -373,3 +374,16 @@ def test_a_second_name_outside_shares_nothing_where_names_are_missing(
         assert outside.stat().st_ino not in numbers
         assert names[0].stat().st_nlink == 3
     assert restored.changes == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_named_device_is_not_replaced(grid: FakeGrid, restored: Restored, dry_run: bool) -> None:
+    """A single file does not take the place of a FIFO, device or socket; one of the same kind may be restored over it."""
+    restored.out.mkdir()
+    os.mkfifo(restored.out / "null", 0o600)
+    restored.options = RestoreOptions(overwrite=Overwrite.ALWAYS, dry_run=dry_run)
+    with pytest.raises(DestinationError, match="stays; `tallac get` writes into it"):
+        restored(entry(grid, b"null", CONTENT))
+    assert stat.S_ISFIFO((restored.out / "null").lstat().st_mode)
+    restored(Entry.of(b"null", grid.put(b""), Metadata(mode=0o10640, mtime=AT)))
+    assert (restored.out / "null").lstat().st_mode == (0o10600 if dry_run else 0o10640)
