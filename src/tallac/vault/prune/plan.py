@@ -54,25 +54,33 @@ class Survey:
         unindexed, in_use = self._marks.unindexed, self._marks.census.in_use
         uses = {pack: PackUse() for pack in self._index.packs() if pack not in pending.packs}
         spares = self.spares(pending)
+        spares_in_new: dict[bytes, list[int]] = {}
         number = 0
         for run in self._index.runs():
             by_pack = [uses.get(name) for name, _ in run.packs]
-            # Of a pack that is in no index yet, its writer may be about to delete the copies that it was made from.
-            is_new = [name in unindexed for name, _ in run.packs]
+            new = [spares_in_new.setdefault(name, []) if name in unindexed else None for name, _ in run.packs]
             for _, _, pack, offset, length, links_length in run.columns():
                 use = by_pack[pack]
                 if use is not None:
-                    if number in in_use and (number not in spares or is_new[pack]):
+                    if number in in_use and number not in spares:
                         use.alive += 1
                         use.alive_size += length + links_length
                     else:
                         use.dead += 1
                         use.dead_size += length + links_length
                         use.offsets.append(offset)
+                        if number in in_use and (found := new[pack]) is not None:
+                            found.append(number)
                 number += 1
+        # The writer of a pack that is in no index yet may be about to delete the copies that it was made from. Where one of its own
+        # copies is wrong, it is no such pack.
+        left = {pack for pack, numbers in spares_in_new.items() if numbers and all(map(self._is_right, numbers))}
         # Of a pack that is not there nothing can be moved; it stays in the index, so that it is there again when it comes back.
         # What is in no index is left to its writer, unless nothing in it is in use.
-        return {pack: use for pack, use in uses.items() if not use.alive or (pack in self._there and pack not in unindexed)}
+        return {pack: use for pack, use in uses.items() if pack not in left and (pack in self._there or not use.alive)}
+
+    def _is_right(self, number: int) -> bool:
+        return self._verifier.is_right(self._index.location_of(number))
 
     def needed(self, pending: PendingDeletions, *, counts_unindexed: bool = False) -> set[bytes]:
         """Return the packs with a pending deletion of a copy that is in use, and of which no other copy is right and stays.
