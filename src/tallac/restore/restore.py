@@ -81,14 +81,12 @@ def restore(
     if options.dry_run:
         with open_folder_if_there(path, must_be_empty=must_be_empty, system=system) as there:
             if there is not None:
-                _guard_home(there, path, options)
-                _guard_device(there, path, entry, system)
+                _guard(there, path, entry, options, system)
             settings = _settings(options, there, path, entry, system)
             DryRun(grid, there.descriptor if there else None, options, settings, tally).run(entry, absence_at_top(options, entry))
         return tally.summary
     with open_folder(path, must_be_empty=must_be_empty, system=system) as folder:
-        _guard_home(folder, path, options)
-        _guard_device(folder, path, entry, system)
+        _guard(folder, path, entry, options, system)
         if must_be_empty:
             _stop_inheritance(folder, path)
         settings = _settings(options, folder, path, entry, system)
@@ -141,6 +139,12 @@ def _guard_own(path: bytes, options: RestoreOptions) -> None:
     place = options.own.find_above(path)
     if place is not None:
         raise DestinationError(f"{display_path(path)}: nothing is restored here: it is {place.kind.value}, or is inside it")
+
+
+def _guard(folder: Folder, path: bytes, entry: Entry, options: RestoreOptions, system: DestinationSystem) -> None:
+    """Refuse what nobody means. Raises DestinationError."""
+    _guard_home(folder, path, options)
+    _guard_device(folder, path, entry, system)
 
 
 def _guard_device(folder: Folder, path: bytes, entry: Entry, system: DestinationSystem) -> None:
