@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Protocol
 
 from tallac.caps import storage_index_of
@@ -76,6 +75,7 @@ class ObjectWriter:
         self._windows = PackReadCache(backend)
         self._codec = Codec()
         self._compression = compression
+        self._chosen: Codec | None = None
         self._committer = PackUploader(uploads_max(backend))
         self._files = PackWriter(backend, structure, self._codec, randomness, self._committer)
         self._nodes = PackWriter(backend, structure, self._codec, randomness, self._committer)
@@ -85,10 +85,14 @@ class ObjectWriter:
         """Bytes that went into packs so far."""
         return self._files.size + self._nodes.size
 
-    @cached_property
     def _compressing(self) -> Codec:
-        """The codec of contents; all else is compressed as ever."""
-        return Codec(self._compression())
+        """Return the codec of contents; all else is compressed as ever.
+
+        No cached property: in Python 3.11 all instances of all threads share one lock for these, and this one may ask a store.
+        """
+        if self._chosen is None:
+            self._chosen = Codec(self._compression())
+        return self._chosen
 
     def store_chunk(self, content: Buffer) -> Stored:
         """Store one chunk; see `store_chunks`."""
@@ -117,7 +121,8 @@ class ObjectWriter:
                 new[name] = number
             else:
                 stored[name] = held
-        compressed = [compress_checked(contents[number], self._compressing) for number in new.values()]
+        codec = self._compressing() if new else self._codec
+        compressed = [compress_checked(contents[number], codec) for number in new.values()]
         sealed = [
             seal_compressed(Kind.CHUNK, keys[number], indexes[number], contents[number], hashes[number], text)
             for number, text in zip(new.values(), compressed, strict=True)
@@ -138,7 +143,7 @@ class ObjectWriter:
         key = read_key_of(self._convergence, kind, content_hash)
         storage_index = storage_index_of(key)
         name = object_name_of(self._naming, storage_index)
-        sealed = seal_content(kind, key, storage_index, content, content_hash, self._compressing)
+        sealed = seal_content(kind, key, storage_index, content, content_hash, self._compressing())
         sealed_links = seal_links(kind, storage_index, links)
         own_hash = stored_hash_of(kind, sealed, sealed_links)
         stored_hash = self._same_node(kind, name, own_hash, content, key, storage_index, sealed_links)
