@@ -284,7 +284,7 @@ def main() -> None:
 
 
 def _version(tool: Tool) -> str:
-    return subprocess.run(tool.version.split(), capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    return subprocess.run(tool.version.split(), capture_output=True, text=True, check=True).stdout.splitlines()[0].strip("* ")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ _WORDS = struct.Struct("=QQ")
 class Claims:
     """Two tables of buckets, in 18 MiB of memory that are touched as they are needed. Names are uniformly distributed already.
 
-    The first table is used until some process has filled three eighths of it, then the second. Where a bucket is full, a claim
+    The first table is used until some process has filled an eighth of it, then the second. Where a bucket is full, a claim
     takes the place of another one: some half a million objects are remembered, younger ones rather than older ones. What is
     forgotten counts as new again.
 
@@ -73,7 +73,7 @@ class Claims:
         if found is not None:
             return found != stored_hash
         self._count += 1
-        if self._count == LEVELS[0] * 3 // 8:
+        if self._count == LEVELS[0] // 8:
             self._slots[0] = 1
         self._write(*self._tables[self._slots[0]], name, stored_hash)
         return True

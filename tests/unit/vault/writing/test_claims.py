@@ -62,10 +62,10 @@ def words_of_second_table(claims: Claims) -> int:
 
 
 def test_a_small_batch_touches_the_first_table_alone() -> None:
-    """What neither process has filled to three eighths lies before the second table, which stays empty."""
+    """What neither process has filled to an eighth lies before the second table, which stays empty."""
     chance = random.Random(1)
     with Claims() as one, Claims(one.path) as other:
-        for _ in range(module.LEVELS[0] * 3 // 8 - 1):
+        for _ in range(module.LEVELS[0] // 8 - 1):
             one.claim(chance.randbytes(16), bytes(16))
             other.claim(chance.randbytes(16), bytes(16))
         assert words_of_second_table(one) == 0
