@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tallac.backup.request import BackupRequest
 from tallac.backup.run import back_up
 from tallac.caps import Cap, MutableDirectoryWrite
 from tallac.dag import Entry
+from tallac.errors import MissingObjectError
 from tallac.sourcedb import SourceDatabase
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.sample_vault import noise, read_tree
@@ -140,5 +143,67 @@ def test_what_has_gone_is_stored_again(tmp_path: Path, damage: Callable[[Machine
         packs = len(names)
         machine.change()
         damage(machine, names[number])
+        assert machine.back_up() == machine.content()
+    assert packs >= 2
+
+
+def lose_the_index_objects(machine: Machine) -> None:
+    """Lose what named the packs."""
+    for name in [name for name in machine.backend.snapshot() if name.startswith("index/")]:
+        machine.exchange(name, None)
+
+
+def lose_the_register(machine: Machine) -> None:
+    """Lose what names the index objects."""
+    machine.exchange("registers/index", None)
+
+
+def nobody(_machine: Machine) -> None:
+    """Leave it."""
+
+
+def another_writes(machine: Machine) -> None:
+    """Store something from another machine, which mends the index."""
+    vault = open_vault(machine.backend, machine.key, state=machine.folder / "other", clock=machine.clock)
+    with vault, vault.session() as session, session.writing() as writer:
+        writer.put_file(io.BytesIO(noise(99, 5_000)))
+
+
+def another_prunes(machine: Machine) -> None:
+    """Prune from another machine; where directories are lost, it mends the index and then stops."""
+    vault = open_vault(machine.backend, machine.key, state=machine.folder / "other", clock=machine.clock)
+    with vault, suppress(MissingObjectError):
+        Prune(vault.components, PruneOptions()).run()
+
+
+def another_repairs(machine: Machine) -> None:
+    """Repair from another machine."""
+    with open_vault(machine.backend, machine.key, state=machine.folder / "other", clock=machine.clock) as vault:
+        Repair(vault.components, RepairOptions()).run([])
+
+
+@pytest.mark.parametrize("keeps_runs", [True, False])
+@pytest.mark.parametrize("mend", [nobody, another_writes, another_prunes, another_repairs], ids=lambda mend: mend.__name__)
+@pytest.mark.parametrize("lose", [lose_the_index_objects, lose_the_register], ids=lambda lose: lose.__name__)
+def test_what_no_index_names_any_more_is_stored_again(
+    tmp_path: Path, lose: Callable[[Machine], None], mend: Callable[[Machine], None], keeps_runs: bool
+) -> None:
+    """A pack is lost together with what named it, so that nothing tells of it: the next snapshot is whole all the same."""
+    packs = 1
+    for number in range(10):
+        if number >= packs:
+            break
+        (tmp_path / f"{number}").mkdir()
+        machine = Machine(tmp_path / f"{number}")
+        machine.back_up()
+        names = sorted(name for name in machine.backend.snapshot() if name.startswith("packs/"))
+        packs = len(names)
+        machine.change()
+        lose_a_pack(machine, names[number])
+        lose(machine)
+        if not keeps_runs:
+            for path in list((machine.folder / "state").rglob("*.run")):
+                path.unlink()
+        mend(machine)
         assert machine.back_up() == machine.content()
     assert packs >= 2

@@ -100,6 +100,10 @@ class Register:
         """
         return self.swap_state(lambda state: edit(None if state is None else state.text))
 
+    def renumber(self) -> State | None:
+        """Swap in the same text under the next number. Durable when this returns."""
+        return self.swap(lambda text: text or b"")
+
     def swap_state(self, edit: Callable[[State | None], bytes | None]) -> State | None:
         """Swap as `swap` does, where the edit depends on the number too."""
         for turn in range(SWAPS_MAX):

@@ -44,7 +44,7 @@ class Settings:
 
         def edit(text: bytes | None) -> bytes | None:
             settings = {} if text is None else _decode(text)
-            if _compression_in(settings) is compression:
+            if settings.get(_COMPRESSION, Compression.AUTO) == compression:
                 return None
             return msgspec.msgpack.encode(settings | {_COMPRESSION: str(compression)}, order="deterministic")
 

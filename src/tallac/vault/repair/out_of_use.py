@@ -52,7 +52,7 @@ def take_out_poison(components: VaultComponents, pending: Register, caps: Iterab
     replace_packs(components.index_register, components.index_store, set(packs), new)
     for pack in packs:
         components.backend.delete(pack_path(pack))
-    pending.swap(lambda text: text or b"")
+    pending.renumber()
     return len(poison)
 
 

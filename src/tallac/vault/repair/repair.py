@@ -156,6 +156,7 @@ class Repair:
         if found and not index.damage:
             self._did(f"added to the index: {pluralize(len(found), 'pack')}")
         if (found or index.damage) and not self._options.is_dry_run:
+            self._pending.renumber()  # As in `VaultSession.writing`.
             index.publish(found)
             index.look_at_packs()
 
@@ -267,10 +268,9 @@ class Repair:
             replace_packs(self._components.index_register, self._components.index_store, {pack.name for pack in packs}, packs)
 
     def _drop(self, dropped: list[bytes], lost: list[bytes], damaged: list[bytes]) -> None:
-        report = self.report
-        report.lost_packs, report.aside_packs = len(lost), len(damaged)
-        if report.healed_packs:
-            self._did(f"restored from the mirror: {pluralize(report.healed_packs, 'pack')}")
+        self.report.lost_packs, self.report.aside_packs = len(lost), len(damaged)
+        if self.report.healed_packs:
+            self._did(f"restored from the mirror: {pluralize(self.report.healed_packs, 'pack')}")
         if lost:
             self._did(f"removed from the index, because they are missing: {pluralize(len(lost), 'pack')}")
         if damaged:
@@ -282,7 +282,7 @@ class Repair:
         for name in damaged:
             self._backend.delete(pack_path(name))
         # Records of what is stored belong to the number of this register: the next backup looks everything up, chunk by chunk.
-        self._pending.swap(lambda text: text or b"")
+        self._pending.renumber()
 
     def _indexed(self) -> dict[bytes, FinishedPack]:
         """Return what the index knows; in a dry run, without what is damaged of it."""

@@ -82,6 +82,10 @@ class VaultSession:
         # An index of the moment at which the pending deletions were read will do, and no older one: a prune takes a pack out of the
         # index before it takes it out of these, so what that index names is there or pending deletion.
         index.refresh(is_register_known=True)
+        if index.damage:
+            # What the lost part named, nobody knows, and once the index is whole again nobody sees that there was more: records of
+            # this number say nothing from now on, on no machine.
+            index.pending = pending_deletions_of(self._register.renumber())
         own = components.own_packs
         looked = index.look_at_packs()
         compression = self._compression()
