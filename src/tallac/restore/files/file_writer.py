@@ -162,6 +162,7 @@ class FileWriter:
         It is an open file, since another one may have its name by now.
         """
         path = join_components(components, entry.name)
+        self._attributes.begin_directory()
         unset_before = self._attributes.owners_unset
         try:
             unset = self._attributes.set_all(descriptor, entry.metadata)

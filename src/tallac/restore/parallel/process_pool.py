@@ -30,6 +30,10 @@ JOB_FILES_MIN = 200
 JOB_SIZE_MIN = 2 << 20
 """Batches of small directories go to a worker together, until they come to so much: each message costs as much as some files."""
 
+JOB_TURNS_MAX = 256
+"""Or until results have been asked for so many times: few files may come from here on, and until these are written no directory is
+finished."""
+
 LARGE_SIZE_MIN = 32 << 20
 RANGE_SIZE = 16 << 20
 
@@ -77,7 +81,7 @@ class PoolRunner:
         self._waiting: deque[_Waiting] = deque()
         # What goes into the next job.
         self._gathered: list[_Waiting] = []
-        self._gathered_files = self._gathered_size = 0
+        self._gathered_files = self._gathered_size = self._gathered_turns = 0
 
     def submit(self, batch: Batch, directory: int) -> None:
         waiting = _Waiting(batch)
@@ -98,6 +102,9 @@ class PoolRunner:
     def results(self) -> list[BatchResult]:
         if self._pool is not None:
             self._pool.poll()
+            self._gathered_turns += bool(self._gathered)
+            if self._gathered_turns >= JOB_TURNS_MAX:
+                self._submit_gathered(self._pool)
         done = []
         while self._waiting and (result := self._waiting[0].result) is not None:
             self._waiting.popleft()
@@ -130,7 +137,7 @@ class PoolRunner:
     def _submit_gathered(self, pool: WorkerPool[Job, Answer]) -> None:
         if self._gathered:
             gathered, self._gathered = self._gathered, []
-            self._gathered_files = self._gathered_size = 0
+            self._gathered_files = self._gathered_size = self._gathered_turns = 0
             pool.submit([waiting.batch for waiting in gathered], partial(self._take_batches, gathered))
 
     def _take_batches(self, gathered: list[_Waiting], answer: Answer) -> None:
