@@ -371,6 +371,23 @@ def test_what_is_wrong_with_a_machine(sftp_settings: SftpSettings, sshd: SshServ
     assert "there is no folder /no/such/folder on that machine" in message_of(get(path="/no/such/folder"), VaultNotFoundError)
 
 
+def test_what_was_open_over_a_broken_connection_is_opened_anew(store: SftpBackend) -> None:
+    """A pack that was read before is read again over a new connection, which stays."""
+    suite.store(store, "packs/a", b"0123456789")
+    assert store.get("packs/a", 2, 4) == b"23"
+    session = store._calls._session
+    connection = session._link.connection
+    assert connection is not None
+    loop = session._loop
+    assert loop is not None
+    loop.call_soon_threadsafe(connection.abort)
+    backend = RetryingBackend(store, Patience(20))
+    assert backend.get_versioned("packs/a") is not None
+    channel = session._link.channel
+    assert backend.get("packs/a", 4, 6) == b"45"
+    assert session._link.channel is channel
+
+
 def test_a_connection_that_breaks_is_made_anew(tmp_path: Path) -> None:
     """A server that is gone for a moment costs no write, and doubles none."""
     folder = tmp_path / "server"

@@ -111,10 +111,13 @@ class ReadAheadBackend(BoundedBackend):
             with suppress(OSError, StoreError):
                 self._parts.fetch(part.name, part.start, part.stop, partial(self._inner.get, part.name))
         finally:
-            with self._lock:
-                self._under_way.remove(part)
-                self._expected_size -= part.size
-            part.has_ended.set()
+            self._end(part)
+
+    def _end(self, part: _Expected) -> None:
+        with self._lock:
+            self._under_way.remove(part)
+            self._expected_size -= part.size
+        part.has_ended.set()
 
     def _await_expected(self, name: str, start: int, stop: int) -> None:
         """Wait for what was expected of a range, or read it at once where nobody has begun to."""
@@ -124,8 +127,14 @@ class ReadAheadBackend(BoundedBackend):
             for each in own:
                 self._expected.remove(each)
             self._under_way += own
-        for each in own:
-            self._fetch(each)
+        left = list(own)
+        try:
+            while left:
+                self._fetch(left.pop(0))
+        finally:
+            # After an interruption nobody else is to wait for these.
+            for each in left:
+                self._end(each)
         for each in under_way:
             each.has_ended.wait()
 

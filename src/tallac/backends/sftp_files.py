@@ -85,11 +85,11 @@ class SftpFileCalls:
 
     def write(self, descriptor: int, data: Buffer) -> int:
         opened = self._get(descriptor)
-        view = memoryview(data)
+        view, file = memoryview(data), self._current(opened)
 
         async def written(channel: Channel) -> int:
             part = bytes(view[: channel.write_size_max])
-            await _file(opened).write(part, opened.size)
+            await file.write(part, opened.size)
             return len(part)
 
         size = self._run(written, opened.path)
@@ -100,7 +100,7 @@ class SftpFileCalls:
     def read_at(self, descriptor: int, size: int, offset: int) -> bytes:
         """Read all that is asked for, fewer bytes only at the end."""
         opened = self._get(descriptor)
-        file = _file(opened)
+        file = self._current(opened)
 
         async def read(_channel: Channel) -> bytes:
             if opened.status is None:
@@ -119,13 +119,15 @@ class SftpFileCalls:
             path = file
             return self._ask(lambda channel: channel.look(path))
         opened = self._get(file)
+        current = self._current(opened)
         if opened.status is None:
-            opened.status = self._ask(lambda _channel: _file(opened).look())
+            opened.status = self._ask(lambda _channel: current.look())
         return opened.status
 
     def fsync(self, descriptor: int) -> None:
         opened = self._get(descriptor)
-        self._run(lambda _channel: _file(opened).sync(), opened.path)
+        file = self._current(opened)
+        self._run(lambda _channel: file.sync(), opened.path)
 
     def fdatasync(self, descriptor: int) -> None:
         self.fsync(descriptor)
@@ -208,6 +210,12 @@ class SftpFileCalls:
         self._traffic.add()
         return self._session.run(operation)
 
+    def _current(self, opened: _Open) -> RemoteFile:
+        """Return an open file. One of a connection that broke is gone, and asking for it would break the present one too."""
+        assert opened.file is not None
+        self._session.require_current(opened.file.channel)
+        return opened.file
+
     def _add(self, opened: _Open) -> int:
         with self._lock:
             descriptor, self._next = self._next, self._next + 1
@@ -221,11 +229,6 @@ class SftpFileCalls:
     def _take(self, descriptor: int) -> _Open:
         with self._lock:
             return self._open.pop(descriptor)
-
-
-def _file(opened: _Open) -> RemoteFile:
-    assert opened.file is not None
-    return opened.file
 
 
 def _room(found: SFTPVFSAttrs) -> int:

@@ -156,6 +156,15 @@ class SftpSession:
         """Whether a channel is the one that operations are given, as far as is known."""
         return channel is self._link.channel
 
+    def require_current(self, channel: Channel) -> None:
+        """Refuse what was opened over a connection that broke.
+
+        Raises:
+            ConnectionResetError: It was.
+        """
+        if not self.is_current(channel):
+            raise _broken()
+
     def begin(self, operation: Callable[[Channel], Awaitable[object]]) -> None:
         """Begin an operation whose end and outcome nobody waits for. What is not connected is left so.
 
