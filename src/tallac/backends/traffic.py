@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 import shutil
 import struct
 import tempfile
@@ -21,7 +20,7 @@ _ROW = struct.Struct("<QQQ")
 
 
 class Traffic:
-    """A count that processes share: each has a file of its own, so that none waits for another. Thread-safe.
+    """A count that processes share: each object has a file of its own, so that none waits for another. Thread-safe.
 
     What a process has counted is there also when it was killed. The folder goes with the object that made it.
     """
@@ -31,6 +30,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._folder = folder
         self._own: mmap.mmap | None = None
+        self._own_path = ""
         self._count = TrafficCount()
         self._remove: Callable[[], object] = lambda: None
 
@@ -60,7 +60,7 @@ class Traffic:
             count, folder = self._count, self._folder
         requests, sent, received = msgspec.structs.astuple(count)
         for path in Path(folder).glob("*.count") if folder else ():
-            if path.name == f"{os.getpid()}.count":
+            if str(path) == self._own_path:
                 continue
             with suppress(OSError, struct.error):
                 row = _ROW.unpack(path.read_bytes())
@@ -74,7 +74,9 @@ class Traffic:
 
     def _row(self) -> mmap.mmap | None:
         try:
-            with open(os.path.join(self._folder, f"{os.getpid()}.count"), "w+b") as file:
+            # A name of its own: another object of this process may count into the same folder, and a mapped file must not shrink.
+            descriptor, self._own_path = tempfile.mkstemp(suffix=".count", dir=self._folder)
+            with open(descriptor, "r+b") as file:
                 file.write(bytes(_ROW.size))
                 file.flush()
                 return mmap.mmap(file.fileno(), _ROW.size)
