@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tallac.backends.sftp_answers import SERVER_FAILED, raise_first, together
+from tallac.backends.sftp_answers import ANSWER_SECONDS, SERVER_FAILED, raise_first, together
 from tallac.backends.sftp_session import SftpSession
 from tallac.backends.traffic import Traffic
 from tallac.file_calls import Buffer, Found
@@ -70,7 +70,7 @@ class SftpFileCalls:
         async def opened(channel: Channel) -> RemoteFile:
             return await (channel.create(path) if is_new else channel.open_to_read(path))
 
-        return self._add(_Open(path, self._run(opened, path, is_new=is_new)))
+        return self._add(_Open(path, self.ask(opened, path, is_new=is_new)))
 
     def close(self, descriptor: int) -> None:
         opened = self._take(descriptor)
@@ -92,7 +92,7 @@ class SftpFileCalls:
             await file.write(part, opened.size)
             return len(part)
 
-        size = self._run(written, opened.path)
+        size = self.ask(written, opened.path)
         self._traffic.add(requests=0, sent=size)
         opened.size += size
         return size
@@ -127,7 +127,7 @@ class SftpFileCalls:
     def fsync(self, descriptor: int) -> None:
         opened = self._get(descriptor)
         file = self._current(opened)
-        self._run(lambda _channel: file.sync(), opened.path)
+        self.ask(lambda _channel: file.sync(), opened.path)
 
     def fdatasync(self, descriptor: int) -> None:
         self.fsync(descriptor)
@@ -139,13 +139,13 @@ class SftpFileCalls:
         self._ask(lambda channel: channel.rename(source, destination))
 
     def link(self, source: str, destination: str) -> None:
-        self._run(lambda channel: channel.link(source, destination), destination, is_new=True)
+        self.ask(lambda channel: channel.link(source, destination), destination, is_new=True)
 
     def unlink(self, path: str) -> None:
         self._ask(lambda channel: channel.remove(path))
 
     def mkdir(self, folder: str) -> None:
-        self._run(lambda channel: channel.make_folder(folder), folder, is_new=True)
+        self.ask(lambda channel: channel.make_folder(folder), folder, is_new=True)
 
     def share(self, file: str | int, folder: str) -> None:
         """Do nothing: the server's umask and the folder's own bits say what others may."""
@@ -198,17 +198,28 @@ class SftpFileCalls:
             return False
         return True
 
-    def _run(self, operation: Callable[[Channel], Coroutine[Any, Any, T]], path: str, *, is_new: bool = False) -> T:
-        """Carry out one request, and find out why it failed."""
+    def ask(
+        self,
+        operation: Callable[[Channel], Coroutine[Any, Any, T]],
+        path: str = "",
+        *,
+        requests: int = 1,
+        is_new: bool = False,
+        seconds: float | None = ANSWER_SECONDS,
+    ) -> T:
+        """Carry out what sends so many requests; with a path, find out why it failed. Raises as `SftpSession.run` does."""
         try:
-            return self._ask(operation)
+            return self._ask(operation, requests, seconds)
         except OSError as error:
+            if not path:
+                raise
             raise self.explained(error, path, is_new=is_new) from None
 
-    def _ask(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:
-        """Carry out one request."""
-        self._traffic.add()
-        return self._session.run(operation)
+    def _ask(
+        self, operation: Callable[[Channel], Coroutine[Any, Any, T]], requests: int = 1, seconds: float | None = ANSWER_SECONDS
+    ) -> T:
+        self._traffic.add(requests=requests)
+        return self._session.run(operation, seconds=seconds)
 
     def _current(self, opened: _Open) -> RemoteFile:
         """Return an open file. One of a connection that broke is gone, and asking for it would break the present one too."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tallac.backends.sftp_answers import ANSWER_SECONDS, WINDOW_SIZE, give_up, in_time, raise_first, together
+from tallac.backends.sftp_answers import WINDOW_SIZE, give_up, in_time, raise_first, together
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_session import SftpSession
 from tallac.backends.temporary import is_leftover
@@ -84,7 +84,7 @@ class SftpSequences:
                 raise sweeping
             return new
 
-        return self._run(begun, 5 if swept is not None else 1, path, is_new=True)
+        return self._calls.ask(begun, path, requests=5 if swept is not None else 1, is_new=True)
 
     def write(self, new: NewFile, parts: Iterable[Buffer], folders: Sequence[str]) -> None:
         """Write all of a file, and make it durable. That may take long, as long as it goes on.
@@ -119,7 +119,7 @@ class SftpSequences:
             finally:
                 await give_up([*making, *waiting])
 
-        self._run(written, 1 + len(folders), new.path, seconds=None)
+        self._calls.ask(written, new.path, requests=1 + len(folders), seconds=None)
 
     def link(self, new: NewFile, path: str, *, spare: str | None) -> None:
         """Name a durable file, durably, unless something has that name. Its temporary one goes, whatever happens.
@@ -155,7 +155,7 @@ class SftpSequences:
             finally:
                 channel.leave(file.close())
 
-        self._run(synced, 3)
+        self._calls.ask(synced, requests=3)
 
     def replace(self, new: NewFile, path: str, *, spare: str) -> None:
         """Rename a durable file, durably, in place of what has the name. See `link` for the arguments."""
@@ -201,7 +201,7 @@ class SftpSequences:
                 raise renaming
             raise_first([syncing])
 
-        self._run(entered, 5, claim)
+        self._calls.ask(entered, claim, requests=5)
 
     def discard(self, new: NewFile) -> None:
         """Remove what is left of a file after an error, without waiting. What can't be removed is found as a leftover."""
@@ -227,7 +227,7 @@ class SftpSequences:
             raise_first(each for each in removals if not isinstance(each, FileNotFoundError))
             return _is_there(looking)
 
-        return self._run(removed, len(paths) + 1)
+        return self._calls.ask(removed, requests=len(paths) + 1)
 
     def remove_spare(self) -> None:
         """Remove the spare file, if there is one, without waiting for the answer."""
@@ -241,7 +241,7 @@ class SftpSequences:
             await asyncio.sleep(0)
 
         with suppress(OSError, StoreError):
-            self._run(removed, 2)
+            self._calls.ask(removed, requests=2)
 
     def _take_spare(self) -> NewFile | None:
         with self._lock:
@@ -278,7 +278,7 @@ class SftpSequences:
             raise_first([file])
             return await self._content(channel, file), True
 
-        return self._run(found, 4 if is_known else 5)
+        return self._calls.ask(found, requests=4 if is_known else 5)
 
     def list(self, root: str, above: str, is_wanted: Callable[[str], bool]) -> tuple[list[Item], bool]:
         """List the files in a folder and in those below it; say as well whether the folder of all files is there.
@@ -312,7 +312,7 @@ class SftpSequences:
                 level = list(zip(below, answers, strict=True))
             return items, True
 
-        return self._run(listed, 5)
+        return self._calls.ask(listed, requests=5)
 
     async def _content(self, channel: Channel, file: RemoteFile) -> bytes:
         """Read all of an open file, and close it without waiting."""
@@ -335,29 +335,11 @@ class SftpSequences:
     ) -> T:
         """Carry out what gives a file a name, for which there may be no folder."""
         try:
-            return self._run(operation, requests, path, is_new=is_new)
+            return self._calls.ask(operation, path, requests=requests, is_new=is_new)
         except FileNotFoundError:
             if new.no_folder is not None:
                 raise self._calls.explained(new.no_folder, path) from None
             raise
-
-    def _run(
-        self,
-        operation: Callable[[Channel], Coroutine[Any, Any, T]],
-        requests: int,
-        path: str = "",
-        *,
-        is_new: bool = False,
-        seconds: float | None = ANSWER_SECONDS,
-    ) -> T:
-        """Carry out what sends so many requests; with a path, find out why it failed."""
-        self._traffic.add(requests=requests)
-        try:
-            return self._session.run(operation, seconds=seconds)
-        except OSError as error:
-            if not path:
-                raise
-            raise self._calls.explained(error, path, is_new=is_new) from None
 
 
 async def _sweep(channel: Channel, folder: str | None) -> None:
