@@ -17,7 +17,7 @@ import msgspec
 from blake3 import blake3
 
 from tallac.dag import Entry, Metadata, is_time
-from tallac.source import CONFIGURATION_NAME, Mounts, SourceEntry, metadata_of
+from tallac.source import Mounts, SourceEntry, is_configuration_name, metadata_of
 
 FINE_GRANULARITY_NS = 20_000_000
 """The kernel's own clock for timestamps ticks every 1 to 10 ms."""
@@ -90,7 +90,7 @@ class Comparison(msgspec.Struct, frozen=True):
                 and found.links == 1
                 and found.device not in unusual
                 and found.inode not in own_inodes
-                and not found.name.startswith(CONFIGURATION_NAME)
+                and not is_configuration_name(found.name)
             )
 
         return is_plain

@@ -164,7 +164,4 @@ class EncodedCap(bytes):
 
 def sizes_of(caps: Iterable[bytes]) -> dict[bytes, int]:
     """Return the sizes of what some encoded caps refer to, as `EncodedCap.size` has them."""
-    return {
-        encoded: int.from_bytes(encoded[HASHED_SIZE_MIN:], "big") if encoded[:1] == b"C" else EncodedCap(encoded).size
-        for encoded in caps
-    }
+    return {encoded: size_of_encoded(encoded) for encoded in caps}

@@ -17,7 +17,7 @@ from tallac.source.capture import (
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem, MountPoint, Mounts
-from tallac.source.own_files import CONFIGURATION_NAME, NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace, is_configuration_name
+from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace, is_configuration_name
 from tallac.source.patterns import Patterns
 from tallac.source.scan import RUN_COUNT_MAX, ChosenScan, Scan, scan, scan_nothing
 from tallac.source.scope import Scope
@@ -34,7 +34,6 @@ from tallac.source.stack import DirectoryStack
 
 __all__ = [
     "CACHE_MARKER",
-    "CONFIGURATION_NAME",
     "DIRECTORY_FLAGS",
     "FLAGS_KEPT",
     "IGNORE_FILE",

@@ -21,12 +21,10 @@ from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
 
 _HEADER = b"header"
-CONFIGURATION_NAME = b"tallac.json"
-"""The beginning of the names of a configuration and of what is kept of a former one."""
-
+_CONFIGURATION = b"tallac.json"
 _BESIDE = frozenset({b"lock", b"jobs.toml"})
 _SOURCE_DATABASE = b"source.db"
-OWN_MARKS = frozenset({_HEADER, CONFIGURATION_NAME, _SOURCE_DATABASE})
+OWN_MARKS = frozenset({_HEADER, _CONFIGURATION, _SOURCE_DATABASE})
 """A directory that has none of these names is nothing that `recognise` could tell."""
 
 _HEADER_BEGINNING = b"tallac vault\n"
@@ -191,7 +189,7 @@ class OwnFiles:
         if not self.recognises:
             return None
         # Beside somebody's other settings, as in a folder of dotfiles, the file alone is Tallac's: see `find`.
-        if _holds_configuration(descriptor, CONFIGURATION_NAME, filesystem) and _has_nothing_else(descriptor, filesystem):
+        if _holds_configuration(descriptor, _CONFIGURATION, filesystem) and _has_nothing_else(descriptor, filesystem):
             return OwnPlace(b"", OwnKind.CONFIGURATION)
         page = _read(descriptor, _SOURCE_DATABASE, _PAGE_SIZE, filesystem)
         if page.startswith(b"SQLite format 3\0") and b"CREATE TABLE provisional" in page:
@@ -246,7 +244,7 @@ def _is_header_of(identity: str, header: bytes) -> bool:
 
 def is_configuration_name(name: bytes) -> bool:
     """Whether a configuration, or what is kept of a former one, may have this name."""
-    return name.startswith(CONFIGURATION_NAME)
+    return name.startswith(_CONFIGURATION)
 
 
 def _holds_configuration(directory: int, name: bytes, filesystem: FileSystem) -> bool:

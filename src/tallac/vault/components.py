@@ -119,10 +119,11 @@ class VaultComponents:
     @cached_property
     def settings(self) -> Settings:
         """The settings that the vault's writers go by."""
-        from tallac.vault.mutable.settings import Settings  # lazy import: only writers and checks look at them
+        # lazy import: only writers and checks look at them
+        from tallac.vault.mutable.settings import SETTINGS_REGISTER, Settings
 
         secret, structure = self.structure.secret, self.structure
-        return Settings(Register(self.backend, "settings", secret, structure, self._place_memory, self.randomness))
+        return Settings(Register(self.backend, SETTINGS_REGISTER, secret, structure, self._place_memory, self.randomness))
 
     def compression(self) -> Compression:
         """Return how much a writer compresses. Raises as `Settings.compression`."""

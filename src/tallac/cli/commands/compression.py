@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tallac.cli.command import CommandContext, define
 from tallac.cli.options.option import argument, flag
-from tallac.interfaces.compressing import parse_compression
+from tallac.interfaces.compressing import COMPRESSIONS, parse_compression
 
 
 @define(
     "compression",
     [
         argument("vault", "[ALIAS:]", default=""),
-        argument("how", "[off|fast|auto|max]", default=""),
+        argument("how", f"[{COMPRESSIONS}]", default=""),
         flag("-n", "--dry-run", text="Only show what would be set."),
     ],
     examples=("tallac compression home:", "tallac compression home: max", "tallac compression fast"),

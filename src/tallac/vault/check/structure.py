@@ -23,6 +23,7 @@ from tallac.vault.mutable.pending_deletions import PENDING_PATH, pending_deletio
 from tallac.vault.mutable.registers import REGISTER_PREFIX
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.sessions import SESSION_PREFIX, decode_session
+from tallac.vault.mutable.settings import SETTINGS_PATH
 from tallac.vault.mutable.slots import SLOT_PREFIX
 from tallac.vault.packs.damaged import DAMAGED_PREFIX
 from tallac.vault.packs.pack import PACK_PREFIX, StoredPacks, pack_path
@@ -294,7 +295,7 @@ def asked_together(listed: Mapping[str, int]) -> Iterator[str]:
     """Iterate over what can be asked for before the first answer is there: all that is small, as often as a check looks at it."""
     left = INDEX_SIZE_MAX
     # These may be missing, and are not listed then.
-    yield from (PENDING_PATH, f"{REGISTER_PREFIX}settings")
+    yield from (PENDING_PATH, SETTINGS_PATH)
     for name, size in listed.items():
         if name.startswith(INDEX_PREFIX) and size <= left:
             left -= size

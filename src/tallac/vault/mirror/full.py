@@ -34,10 +34,10 @@ from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore, index_pat
 from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.mirror.peer import PeerVault
 from tallac.vault.mirror.report import MirrorOptions, MirrorProgress, MirrorReport
-from tallac.vault.mirror.rollback_guard import INDEX_STATE, PENDING_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
+from tallac.vault.mirror.rollback_guard import INDEX_STATE, ForwardCheck, MirrorMemory, list_twice, read_states
 from tallac.vault.mirror.verify import PackReader
 from tallac.vault.mutable.conditional_put import put_once
-from tallac.vault.mutable.pending_deletions import PendingDeletions, pending_deletions_of
+from tallac.vault.mutable.pending_deletions import PENDING_PATH, PendingDeletions, pending_deletions_of
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
 from tallac.vault.mutable.roots import Roots
@@ -178,7 +178,7 @@ class VaultCopy:
         """Whether nothing was taken away since the states were read: who deletes swaps one of these before."""
         return all(
             (None if (found := self._source.get_versioned(name)) is None else found[0]) == states.get(name)
-            for name in (INDEX_STATE, PENDING_STATE)
+            for name in (INDEX_STATE, PENDING_PATH)
         )
 
     # Packs and index objects

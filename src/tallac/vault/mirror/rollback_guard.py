@@ -20,16 +20,16 @@ from tallac.local_files import Durability, replace
 from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.structure import Signers, Structure
+from tallac.vault.mutable.pending_deletions import PENDING_PATH, PENDING_REGISTER
 from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import NoMemory
+from tallac.vault.mutable.settings import SETTINGS_PATH, SETTINGS_REGISTER
 from tallac.vault.mutable.slots import SLOT_PREFIX, Slots
 
 INDEX_STATE = f"{REGISTER_PREFIX}index"
 ROOTS_STATE = f"{REGISTER_PREFIX}roots"
-PENDING_STATE = f"{REGISTER_PREFIX}quarantine"
-SETTINGS_STATE = f"{REGISTER_PREFIX}settings"
 # A slot comes before the roots that name it, and pending deletions before what may rely on what is deleted.
-_ORDER = {INDEX_STATE: 0, PENDING_STATE: 1, ROOTS_STATE: 3}
+_ORDER = {INDEX_STATE: 0, PENDING_PATH: 1, ROOTS_STATE: 3}
 
 READS_MAX = 10
 
@@ -43,7 +43,7 @@ def list_twice(backend: Backend, prefix: str) -> dict[str, int]:
 
 def read_states(backend: Backend) -> dict[str, bytes]:
     """Read all registers and slots, in the order in which a mirror takes them."""
-    names = {INDEX_STATE, PENDING_STATE, ROOTS_STATE, SETTINGS_STATE, *list_twice(backend, SLOT_PREFIX)}
+    names = {INDEX_STATE, PENDING_PATH, ROOTS_STATE, SETTINGS_PATH, *list_twice(backend, SLOT_PREFIX)}
     found = {name: _read_twice(backend, name) for name in sorted(names, key=lambda name: (_ORDER.get(name, 2), name))}
     return {name: state for name, state in found.items() if state is not None}
 
@@ -69,10 +69,10 @@ class Numbers:
             return
         memory, structure = NoMemory(), Structure(key, signers)
         self._slots = Slots(backend, key.locator_key, memory, os.urandom)
-        for name in ("index", "settings"):
+        for name in ("index", SETTINGS_REGISTER):
             self._registers[REGISTER_PREFIX + name] = Register(backend, name, structure.secret, structure, memory, os.urandom)
         if isinstance(key, KeeperKey):
-            for name in ("roots", "quarantine"):
+            for name in ("roots", PENDING_REGISTER):
                 self._registers[REGISTER_PREFIX + name] = Register(backend, name, key.roots, structure, memory, os.urandom)
 
     def number_of(self, name: str, content: bytes) -> int | None:

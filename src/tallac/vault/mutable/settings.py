@@ -6,7 +6,10 @@ import msgspec
 
 from tallac.errors import CorruptObjectError, DamageError, MalformedObjectError
 from tallac.interfaces.compressing import Compression
-from tallac.vault.mutable.registers import Register
+from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
+
+SETTINGS_REGISTER = "settings"
+SETTINGS_PATH = REGISTER_PREFIX + SETTINGS_REGISTER
 
 _COMPRESSION = "compression"
 _decoder = msgspec.msgpack.Decoder(dict[str, str])
