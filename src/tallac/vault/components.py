@@ -77,6 +77,9 @@ class VaultComponents:
             self.state.folder,
             StoredPacks(backend, structure),
             self.damaged_packs.read,
+            # What the lost part named nobody knows, and once the index is whole again nobody sees that there was more: so what was
+            # recorded before says nothing from then on, on any machine.
+            before_mending=lambda: self.pending_register().renumber(),
         )
         self.slots = Slots(backend, locator, self.memory, randomness)
         self.roots: Roots | None = None

@@ -28,12 +28,23 @@ class VaultIndex:
         folder: Path,
         packs: PackLister,
         read_damaged_packs: Callable[[], list[FinishedPack]] = list,
+        before_mending: Callable[[], object] = lambda: None,
     ) -> None:
-        """Keep the local copy in folder. `packs` lists the packs; `read_damaged_packs` reads those that a repair has moved away."""
+        """Keep the local copy in folder.
+
+        Args:
+            register: Names the index objects.
+            store: Has them.
+            folder: Where the local copy lies.
+            packs: Lists the packs.
+            read_damaged_packs: Reads those that a repair has moved away.
+            before_mending: Called before a `publish` makes a damaged index whole.
+        """
         self._loader = IndexLoader(register, store, folder, packs)
         self._folder = folder
         self._packs = packs
         self._read_damaged_packs = read_damaged_packs
+        self._before_mending = before_mending
         self._loaded: LoadedIndex | None = None
         self._runs: list[SortedRun] = []
         # None until they are looked at, which is seldom.
@@ -222,6 +233,8 @@ class VaultIndex:
         Index objects that were found lost or damaged leave the register. What `look_at_packs` has found in their place is added
         only where it is among the packs given here: this is a promise that somebody has proved them.
         """
+        if self.damage:
+            self._before_mending()
         added = self._loader.publish(packs, self._loaded)
         self._refresh(Age.ANY, added)
 

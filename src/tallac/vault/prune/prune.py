@@ -134,8 +134,6 @@ class Prune:
             if self._index.damage:
                 # Without space the index stays as it is; what is not in it is left alone until a later round.
                 with suppress(StoreFullError):
-                    # As a writer does it: see `VaultSession.writing`.
-                    self._register.renumber()
                     self._index.publish(proved)
         return self._mark_for(sessions)
 

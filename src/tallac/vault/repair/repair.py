@@ -156,7 +156,6 @@ class Repair:
         if found and not index.damage:
             self._did(f"added to the index: {pluralize(len(found), 'pack')}")
         if (found or index.damage) and not self._options.is_dry_run:
-            self._pending.renumber()  # As in `VaultSession.writing`.
             index.publish(found)
             index.look_at_packs()
 

@@ -75,17 +75,10 @@ class VaultSession:
     def writing(self) -> Iterator[CapWriter]:
         """See `tallac.interfaces.Session`."""
         components, index = self._components, self._components.index
-        index.pending = pending_deletions_of(self._register.read())
+        self._look()
         if self._first_number is None:
             # Later batches look at a later state, but what the first one relied on was looked up under this one.
             self._first_number = index.pending.number
-        # An index of the moment at which the pending deletions were read will do, and no older one: a prune takes a pack out of the
-        # index before it takes it out of these, so what that index names is there or pending deletion.
-        index.refresh(is_register_known=True)
-        if index.damage:
-            # What the lost part named, nobody knows, and once the index is whole again nobody sees that there was more: records of
-            # this number say nothing from now on, on no machine.
-            index.pending = pending_deletions_of(self._register.renumber())
         own = components.own_packs
         looked = index.look_at_packs()
         compression = self._compression()
@@ -93,8 +86,12 @@ class VaultSession:
         # Others' packs are left to them where the store is far. Where they are dead, a prune deletes them.
         is_near = not isinstance(components.backend, HighLatencyBackend)
         found = components.vouched(looked, reads_others=is_near)
-        if found:
+        if found or index.damage:
+            is_mended = bool(index.damage)
             index.publish(found)
+            if is_mended:
+                # The number has moved.
+                self._look()
         # The others' footers may stand behind other bytes: what they claim to hold is stored.
         index.distrust(index.unindexed_packs)
         own.forget_all_but(index.packs())
@@ -119,6 +116,16 @@ class VaultSession:
                 with suppress(StoreError):
                     writer.abort()
                 raise
+
+    def _look(self) -> None:
+        """Read the pending deletions, and then the index: one of that moment will do, and no older one.
+
+        A prune takes a pack out of the index before it takes it out of the pending deletions, so what that index names is there or
+        pending deletion.
+        """
+        index = self._components.index
+        index.pending = pending_deletions_of(self._register.read())
+        index.refresh(is_register_known=True)
 
     def _compression(self) -> Callable[[], Compression]:
         """Return what tells how much to compress: at once where that asks for nothing, else when something is to be stored."""
