@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -94,6 +94,22 @@ class Machine:
                     vault.edit_directory(cap, take_all)
 
 
+def machines(folder: Path) -> Iterator[tuple[Machine, str]]:
+    """Give a machine for each pack of its first snapshot, with that pack's name, after a file of its source has changed."""
+    packs = 1
+    for number in range(10):
+        if number >= packs:
+            break
+        (folder / f"{number}").mkdir()
+        machine = Machine(folder / f"{number}")
+        machine.back_up()
+        names = sorted(name for name in machine.backend.snapshot() if name.startswith("packs/"))
+        packs = len(names)
+        machine.change()
+        yield machine, names[number]
+    assert packs >= 2
+
+
 def lose_a_pack(machine: Machine, pack: str) -> None:
     """Delete a pack behind the vault's back."""
     machine.exchange(pack, None)
@@ -132,19 +148,9 @@ def prune_all(machine: Machine, pack: str) -> None:
 )
 def test_what_has_gone_is_stored_again(tmp_path: Path, damage: Callable[[Machine, str], None]) -> None:
     """Each pack once, in each way: the next snapshot of a tree in which something has changed is whole (row 21)."""
-    packs = 1
-    for number in range(10):
-        if number >= packs:
-            break
-        (tmp_path / f"{number}").mkdir()
-        machine = Machine(tmp_path / f"{number}")
-        machine.back_up()
-        names = sorted(name for name in machine.backend.snapshot() if name.startswith("packs/"))
-        packs = len(names)
-        machine.change()
-        damage(machine, names[number])
+    for machine, pack in machines(tmp_path):
+        damage(machine, pack)
         assert machine.back_up() == machine.content()
-    assert packs >= 2
 
 
 def lose_the_index_objects(machine: Machine) -> None:
@@ -189,21 +195,11 @@ def test_what_no_index_names_any_more_is_stored_again(
     tmp_path: Path, lose: Callable[[Machine], None], mend: Callable[[Machine], None], keeps_runs: bool
 ) -> None:
     """A pack is lost together with what named it, so that nothing tells of it: the next snapshot is whole all the same."""
-    packs = 1
-    for number in range(10):
-        if number >= packs:
-            break
-        (tmp_path / f"{number}").mkdir()
-        machine = Machine(tmp_path / f"{number}")
-        machine.back_up()
-        names = sorted(name for name in machine.backend.snapshot() if name.startswith("packs/"))
-        packs = len(names)
-        machine.change()
-        lose_a_pack(machine, names[number])
+    for machine, pack in machines(tmp_path):
+        lose_a_pack(machine, pack)
         lose(machine)
         if not keeps_runs:
             for path in list((machine.folder / "state").rglob("*.run")):
                 path.unlink()
         mend(machine)
         assert machine.back_up() == machine.content()
-    assert packs >= 2

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
 from tests.stores.engines import Engine
+from tests.stores.snapshots import assert_whole
 from tests.torture import SCALE
 
 from tallac.backends.object_store_settings import ObjectStoreSettings
@@ -60,13 +61,7 @@ def test_killed_backups(
             expected.append(possible)
         expected.append(change(source, chance))
         tallac("-q", "backup", source)
-    tallac("-q", "check", "--read-data", "tallac:")
-    names = tallac("ls", "Archives").lines
-    assert len(names) == len(expected)
-    for name, content in zip(names, expected, strict=True):
-        out = tmp_path / "out" / name.decode()
-        tallac("-q", "restore", f"tallac:Archives/{name.decode()}", out)
-        assert {path.name: path.read_bytes() for path in out.iterdir()} == content
+    assert_whole(tallac, expected, tmp_path / "out")
     tallac("-q", "prune", "--max-unused", "0")
     tallac("-q", "check", "--read-data", "tallac:")
     assert not list((tallac.home / "state").glob("parts/*"))

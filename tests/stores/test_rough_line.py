@@ -10,6 +10,7 @@ import pytest
 from tests.command import Tallac
 from tests.stores.engines import Engine
 from tests.stores.rough_line import Fate, rough_line
+from tests.stores.snapshots import assert_whole
 from tests.torture import SCALE
 
 from tallac.backends.object_store_settings import ObjectStoreSettings
@@ -69,12 +70,6 @@ def test_commands_over_a_rough_line(
                 contents = contents[-KEPT:]
         assert plan.met > rounds
         plan.is_on = False
-        tallac("-q", "check", "--read-data", "tallac:")
-        names = tallac("ls", "Archives").lines
-        assert len(names) == len(contents)
-        for name, content in zip(names, contents, strict=True):
-            out = tmp_path / "out" / name.decode()
-            tallac("-q", "restore", f"tallac:Archives/{name.decode()}", out)
-            assert {path.name: path.read_bytes() for path in out.iterdir()} == content
+        assert_whole(tallac, contents, tmp_path / "out")
         foretold = tallac("--json", "prune", "-n", "--max-unused", "0")
         assert foretold.summary("deleted_packs") == 0
