@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import asyncssh
 import msgspec
@@ -24,7 +24,7 @@ from tests.contract import test_backend_contract as suite
 from tests.stores.engines import free_port, stop
 from tests.stores.ssh_server import SshServer, make_key, start_sshd
 
-from tallac.backends import sftp_session
+from tallac.backends import sftp_login
 from tallac.backends.limits import LimitedBackend, Limits, SharedLimits
 from tallac.backends.local import LocalBackend
 from tallac.backends.patience import Patience
@@ -246,8 +246,11 @@ def flawed(flaw: str) -> type[asyncssh.SFTPServer]:
             fails_if("no posix-rename")
             return super().posix_rename(oldpath, newpath)
 
-        def fsync(self, file_obj: object) -> Awaitable[None] | None:
+        def fsync(self, file_obj: Any) -> Awaitable[None] | None:
             fails_if("no fsync")
+            if flaw == "hangs":
+                file_obj.close()
+                return asyncio.get_running_loop().create_future()
             return super().fsync(file_obj)
 
     return Flawed
@@ -445,7 +448,7 @@ def test_the_users_ciphers_come_first(
     sftp_settings: SftpSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, cipher: str
 ) -> None:
     """A cipher that the processor is made for is asked for, unless the user's configuration names others."""
-    monkeypatch.setattr(sftp_session, "_has_aes", lambda: True)
+    monkeypatch.setattr(sftp_login, "_has_aes", lambda: True)
     path = tmp_path / "config"
     path.write_text(config)
     store = SftpBackend(msgspec.structs.replace(sftp_settings, ssh_config=str(path)))

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import asyncssh
 from asyncssh.sftp import SFTPClientHandler
+from asyncssh.stream import SSHClientStreamSession
 
-from tallac.backends.sftp_answers import SERVER_FAILED, UNSUPPORTED, WINDOW_SIZE, give_up, in_time, together
+from tallac.backends.sftp_answers import SERVER_FAILED, UNSUPPORTED, WINDOW_SIZE, Hearing, give_up, together
 from tallac.file_calls import FILE_MODE, FOLDER_MODE, Found
 
 if TYPE_CHECKING:
@@ -64,22 +65,45 @@ def _os_error(error: asyncssh.Error) -> OSError:
     return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
-class Channel:
-    """An open channel. Its methods, and those of its files, raise OSError; where the reason is not known, `SERVER_FAILED`."""
+class _HeardSession(SSHClientStreamSession[bytes]):
+    """The receiver of a channel's bytes. What is heard of the connection beside that does not count."""
 
-    def __init__(self, connection: SSHClientConnection, handler: SFTPClientHandler) -> None:
+    def __init__(self, hearing: Hearing) -> None:
+        super().__init__()
+        self._hearing = hearing
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        self._hearing.note()
+        super().data_received(data, datatype)
+
+
+class Channel:
+    """An open channel. Its methods, and those of its files, raise OSError; where the reason is not known, `SERVER_FAILED`.
+
+    Attributes:
+        connection: Its connection.
+        hearing: When something of it was heard last.
+    """
+
+    def __init__(self, connection: SSHClientConnection, handler: SFTPClientHandler, hearing: Hearing) -> None:
         self.connection = connection
+        self.hearing = hearing
         self._handler = handler
         self._unwaited: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(cls, connection: SSHClientConnection) -> Channel:
         """Open a channel over a connection."""
-        writer, reader, _ = await connection.open_session(subsystem="sftp", encoding=None)
+        hearing = Hearing()
+        session = _HeardSession(hearing)
+        stream, _ = await connection.create_session(lambda: session, subsystem="sftp", encoding=None)
+        # The server allows more as soon as it has taken some, a hundred kilobytes at a time; answers come less often.
+        hearing.watch_unsent(lambda: stream.get_write_buffer_size() - stream._send_window)  # noqa: SLF001 - it tells nowhere else.
+        reader, writer = asyncssh.SSHReader(session, stream), asyncssh.SSHWriter(session, stream)
         handler = SFTPClientHandler(asyncio.get_running_loop(), "strict", reader, writer, _VERSION)
         await handler.start()
         connection.create_task(handler.recv_packets(), handler.logger)
-        channel = cls(connection, handler)
+        channel = cls(connection, handler, hearing)
         # Until the answer is there, less is asked for at a time.
         channel.leave(handler.request_limits())
         return channel
@@ -200,13 +224,13 @@ class RemoteFile:
                     waiting.append((start, end, asyncio.ensure_future(self.read(start, end))))
                     start = end
                 begin, end, task = waiting.popleft()
-                part = await in_time(task)
+                part = await task
                 while part:
                     parts.append(part)
                     begin += len(part)
                     # Who looks meanwhile asks first, and knows by now.
                     end = end if self.size is None else min(end, self.size)
-                    part = await in_time(self.read(begin, end)) if begin < end else b""
+                    part = await self.read(begin, end) if begin < end else b""
                 if begin < end:
                     break
         finally:

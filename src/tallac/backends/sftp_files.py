@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tallac.backends.sftp_answers import ANSWER_SECONDS, SERVER_FAILED, raise_first, together
+from tallac.backends.sftp_answers import SERVER_FAILED, raise_first, together
 from tallac.backends.sftp_session import SftpSession
 from tallac.backends.traffic import Traffic
 from tallac.file_calls import Buffer, Found
@@ -205,21 +205,18 @@ class SftpFileCalls:
         *,
         requests: int = 1,
         is_new: bool = False,
-        seconds: float | None = ANSWER_SECONDS,
     ) -> T:
         """Carry out what sends so many requests; with a path, find out why it failed. Raises as `SftpSession.run` does."""
         try:
-            return self._ask(operation, requests, seconds)
+            return self._ask(operation, requests)
         except OSError as error:
             if not path:
                 raise
             raise self.explained(error, path, is_new=is_new) from None
 
-    def _ask(
-        self, operation: Callable[[Channel], Coroutine[Any, Any, T]], requests: int = 1, seconds: float | None = ANSWER_SECONDS
-    ) -> T:
+    def _ask(self, operation: Callable[[Channel], Coroutine[Any, Any, T]], requests: int = 1) -> T:
         self._traffic.add(requests=requests)
-        return self._session.run(operation, seconds=seconds)
+        return self._session.run(operation)
 
     def _current(self, opened: _Open) -> RemoteFile:
         """Return an open file. One of a connection that broke is gone, and asking for it would break the present one too."""

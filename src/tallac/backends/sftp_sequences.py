@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tallac.backends.sftp_answers import WINDOW_SIZE, give_up, in_time, raise_first, together
+from tallac.backends.sftp_answers import WINDOW_SIZE, give_up, raise_first, together
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_session import SftpSession
 from tallac.backends.temporary import is_leftover
@@ -87,7 +87,7 @@ class SftpSequences:
         return self._calls.ask(begun, path, requests=5 if swept is not None else 1, is_new=True)
 
     def write(self, new: NewFile, parts: Iterable[Buffer], folders: Sequence[str]) -> None:
-        """Write all of a file, and make it durable. That may take long, as long as it goes on.
+        """Write all of a file, and make it durable.
 
         Args:
             new: The file.
@@ -105,7 +105,7 @@ class SftpSequences:
                     view = memoryview(part).cast("B")
                     for start in range(0, len(view), step):
                         while len(waiting) * step >= WINDOW_SIZE:
-                            await in_time(waiting.popleft())
+                            await waiting.popleft()
                         content = bytes(view[start : start + step])
                         waiting.append(asyncio.ensure_future(new.file.write(content, offset)))
                         offset += len(content)
@@ -113,13 +113,13 @@ class SftpSequences:
                 # Tasks begin in the order in which they were made.
                 waiting.append(asyncio.ensure_future(new.file.sync()))
                 while waiting:
-                    await in_time(waiting.popleft())
+                    await waiting.popleft()
                 made = await asyncio.gather(*making, return_exceptions=True)
                 new.no_folder = next((error for error in made[-1:] if isinstance(error, OSError)), None)
             finally:
                 await give_up([*making, *waiting])
 
-        self._calls.ask(written, new.path, requests=1 + len(folders), seconds=None)
+        self._calls.ask(written, new.path, requests=1 + len(folders))
 
     def link(self, new: NewFile, path: str, *, spare: str | None) -> None:
         """Name a durable file, durably, unless something has that name. Its temporary one goes, whatever happens.

@@ -8,34 +8,23 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import errno
-import logging
 import os
-import socket
-import sys
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tallac.backends.sftp_answers import ANSWER_SECONDS
-from tallac.errors import StoreError, StorePermissionError, StoreUnavailableError
+from tallac.backends.sftp_answers import while_heard
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
 
     from tallac.backends.sftp_channel import Channel
 
-CONNECT_TIMEOUT_SECONDS = 15.0
-LOGIN_TIMEOUT_SECONDS = 30.0
-KEEPALIVE_SECONDS = 15.0
 FAREWELL_SECONDS = 2.0
-
-FAST_CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
-"""With AES in the processor they take half as long as the one that SSH prefers."""
 
 T = TypeVar("T")
 
@@ -65,19 +54,6 @@ class SftpSettings(msgspec.Struct, frozen=True, kw_only=True):
     def where(self) -> str:
         """The place as messages show it."""
         return f"sftp://{self.user + '@' if self.user else ''}{self.host}{f':{self.port}' if self.port else ''}{_slash(self.path)}"
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a message of the event loop tells more than that a connection has broken, which is found out and mended anyway."""
-    return not record.getMessage().startswith("socket.send() raised")
-
-
-def _has_aes() -> bool:
-    """Whether the processor is known to have instructions for AES."""
-    try:
-        return " aes " in Path("/proc/cpuinfo").read_text("ascii", "replace")
-    except OSError:
-        return sys.platform == "darwin"
 
 
 def _slash(path: str) -> str:
@@ -134,14 +110,14 @@ class SftpSession:
         self._connecting: asyncio.Lock | None = None
         self._link = _Link()
 
-    def run(self, operation: Callable[[Channel], Awaitable[T]], *, seconds: float | None = ANSWER_SECONDS) -> T:
-        """Carry out one operation, and wait for it; with None for a time, it watches by itself that it goes on.
+    def run(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:
+        """Carry out one operation, and wait for it as long as something is heard of the server.
 
         Raises:
             OSError: The server refused it, or the connection broke; where the reason is not known, `SERVER_FAILED`.
             StoreError: There is no connection.
         """
-        future = asyncio.run_coroutine_threadsafe(self._run(operation, seconds), self._started())
+        future = asyncio.run_coroutine_threadsafe(self._run(operation), self._started())
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -165,7 +141,7 @@ class SftpSession:
         if not self.is_current(channel):
             raise _broken()
 
-    def begin(self, operation: Callable[[Channel], Awaitable[object]]) -> None:
+    def begin(self, operation: Callable[[Channel], Coroutine[Any, Any, object]]) -> None:
         """Begin an operation whose end and outcome nobody waits for. What is not connected is left so.
 
         The interpreter may call this for what it throws away, in any thread, also in one that must not wait.
@@ -173,7 +149,7 @@ class SftpSession:
         if self._loop is not None and not self._loop.is_closed():
             asyncio.run_coroutine_threadsafe(self._begin(operation), self._loop)
 
-    async def _begin(self, operation: Callable[[Channel], Awaitable[object]]) -> None:
+    async def _begin(self, operation: Callable[[Channel], Coroutine[Any, Any, object]]) -> None:
         if self._link.channel is not None:
             with suppress(Exception):
                 await operation(self._link.channel)
@@ -187,10 +163,10 @@ class SftpSession:
                 weakref.finalize(self, self._loop.call_soon_threadsafe, _end, self._loop, self._link)
             return self._loop
 
-    async def _run(self, operation: Callable[[Channel], Awaitable[T]], seconds: float | None) -> T:
+    async def _run(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:
         channel = await self._connected()
         try:
-            return await asyncio.wait_for(operation(channel), seconds)
+            return await while_heard(operation(channel), channel.hearing)
         except TimeoutError:
             self._drop(channel)
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
@@ -216,92 +192,11 @@ class SftpSession:
             return self._link.channel
 
     async def _connect(self) -> Channel:
-        import asyncssh  # lazy import: it costs a start a tenth of a second, and only these locations need it
+        from tallac.backends.sftp_login import log_in  # lazy import: it costs a start a tenth of a second, only SFTP needs it
 
-        from tallac.backends.sftp_channel import Channel  # lazy import: likewise
-
-        asyncssh.set_log_level(logging.CRITICAL + 1)
-        logging.getLogger("asyncio").addFilter(_is_news)
-        settings = self._settings
-        where, host = settings.where, settings.host
-        given: dict[str, object] = {}
-        if settings.user:
-            given["username"] = settings.user
-        if settings.port:
-            given["port"] = settings.port
-        if settings.identity:
-            given["client_keys"] = [settings.identity]
-        if settings.known_hosts:
-            given["known_hosts"] = settings.known_hosts
-        if settings.ssh_config:
-            given["config"] = [settings.ssh_config]
         self._link.drop()
-        try:
-            options = await asyncssh.SSHClientConnectionOptions.construct(host=host, **given)
-            if options.config.get("Ciphers") is None and _has_aes():
-                given["encryption_algs"] = FAST_CIPHERS
-            self._link.connection = await asyncssh.connect(
-                host,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                login_timeout=LOGIN_TIMEOUT_SECONDS,
-                keepalive_interval=KEEPALIVE_SECONDS,
-                preferred_auth="publickey,gssapi-with-mic,hostbased",
-                **given,
-            )
-            return await Channel.open(self._link.connection)
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.ConfigParseError) as error:
-            raise StoreError(f"{where}: can't use a key or a setting ({_first_line(error)}); mend it, or use an agent") from error
-        except (asyncssh.Error, OSError) as error:
-            raise _connect_error(error, settings) from error
-
-
-def _connect_error(error: Exception, settings: SftpSettings) -> StoreError:
-    """Return the error for a connection that could not be made."""
-    import asyncssh  # lazy import: as above
-
-    where, host, detail = settings.where, settings.host, _first_line(error)
-    if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return StorePermissionError(_key_message(error, settings))
-    if isinstance(error, asyncssh.PermissionDenied):
-        return StorePermissionError(
-            f"{where}: {host} accepts none of your keys for this user; `ssh-copy-id` puts one there, `ssh-add` into the agent"
-        )
-    if isinstance(error, asyncssh.SFTPError | asyncssh.ChannelOpenError | asyncssh.ProcessError):
-        return StoreError(f"{where}: {host} offers no SFTP ({detail}); have it turned on there")
-    kinds: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-        ((ConnectionRefusedError,), f"nothing answers at {host} (connection refused); check host and port"),
-        ((socket.gaierror,), f"there is no host {host}, or its name can't be looked up now"),
-        ((TimeoutError, asyncssh.ConnectionLost), f"{host} does not answer, or breaks off; check the line and the machine"),
-    )
-    for types, message in kinds:
-        if isinstance(error, types):
-            return StoreUnavailableError(f"{where}: {message}")
-    if isinstance(error, FileNotFoundError | PermissionError):
-        return StoreError(f"{where}: can't read a key or a setting ({error.filename}); mend it, or use an agent")
-    return StoreUnavailableError(f"{where}: can't connect to {host} ({detail}); try `ssh` to see more")
-
-
-def _key_message(error: Exception, settings: SftpSettings) -> str:
-    """Return the message for a machine that is not known yet, or for one that shows another key than before."""
-    import asyncssh  # lazy import: as above
-
-    host, where = settings.host, settings.where
-    name = f"[{host}]:{settings.port}" if settings.port not in {0, 22} else host
-    path = settings.known_hosts or os.path.expanduser("~/.ssh/known_hosts")
-    try:
-        known = asyncssh.match_known_hosts(path, host, "", settings.port or 22)[0]
-    except (OSError, ValueError, asyncssh.Error):
-        known = []
-    if known:
-        return (
-            f"{where}: {host} shows another key than the known one: somebody may pretend to be it; "
-            f"if it was set up anew, `ssh-keygen -R '{name}' -f {path}` forgets the old key"
-        )
-    return f"{where}: the key of {host} is not known; connect once with `ssh`, compare it, and accept it ({_first_line(error)})"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        self._link.connection, channel = await log_in(self._settings)
+        return channel
 
 
 def _broken() -> OSError:
