@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,9 @@ from tallac.dag import Entry
 from tallac.interfaces import CapReader, Clock, Holdings
 from tallac.source import DirectorySelection, DirectoryStack, FileSystem, OwnFiles, SourceEntry
 from tallac.sourcedb import DirectoryRow, SourceRecord
+
+if TYPE_CHECKING:
+    from tallac.backup.look_ahead import LookAhead
 
 
 class FileQueue(Protocol):
@@ -42,6 +45,7 @@ class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         trusts_timestamps: Whether files that look as they did are taken to be what they were.
         comparison: How such files are recognised.
+        ahead: Another process that looks at the source, if there is one.
         stack: At the source.
         own: Tells what is Tallac's own, which is left out.
     """
@@ -58,6 +62,7 @@ class WalkContext(msgspec.Struct, frozen=True, kw_only=True):
     own: OwnFiles
     trusts_timestamps: bool = True
     comparison: Comparison = msgspec.field(default_factory=Comparison)
+    ahead: LookAhead | None = None
 
 
 class VisitRequest(NamedTuple):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from tallac.backup.decide import Comparison
+import time
+from typing import TYPE_CHECKING
+
+from tallac.backup.decide import Comparison, Subdirectories
 from tallac.backup.recorded import Recorded
 from tallac.dag import EncodedCap, Entry
 from tallac.interfaces import Holdings
-from tallac.source import SourceEntry
-from tallac.sourcedb import DirectoryRow
+from tallac.source import DirectorySelection, SourceEntry
+from tallac.sourcedb import DirectoryRow, SourceRecord
+
+if TYPE_CHECKING:
+    from tallac.backup.look_ahead import LookAhead
+
+_NO_SUBDIRECTORIES = Subdirectories().digest()
 
 
 class Reuse:
@@ -64,3 +72,25 @@ class DirectoryReuse:
         if self.is_whole or EncodedCap(old.encoded).is_literal_file:
             return True
         return self._writer.holds(old.encoded) if self._recorded.is_current else self._writer.holds_all(old.encoded)
+
+
+class LeafRecognition:
+    """Recognises directories without subdirectories by what another process has reported of them."""
+
+    def __init__(self, ahead: LookAhead | None, record: SourceRecord, reuse: Reuse) -> None:
+        """Begin; `ahead` is None where there is no such process."""
+        self._ahead = ahead
+        self._record = record
+        self._reuse = reuse
+
+    def find(self, path: bytes, selection: DirectorySelection) -> tuple[DirectoryRow, int] | None:
+        """Return the row of a directory that is as it was recorded, and how many names it has; None where it has to be listed."""
+        if self._ahead is None or selection.is_hollow or selection.scope is not None:
+            return None
+        leaf = self._ahead.find(path, time.monotonic_ns())
+        if leaf is None or leaf.rules != selection.digest:
+            return None
+        row = self._record.directory(path)
+        if row is None or row.below != _NO_SUBDIRECTORIES or not self._reuse.is_recognised(row, leaf.signature):
+            return None
+        return row, leaf.count

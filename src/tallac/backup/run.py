@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import ExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -34,6 +35,9 @@ from tallac.source import (
 from tallac.sourcedb import DirectoryRow, SourceDatabase, SourceRecord
 from tallac.wording import pluralize
 
+if TYPE_CHECKING:
+    from tallac.backup.look_ahead import LookAhead
+
 
 class _Stored(msgspec.Struct, frozen=True):
     """The result of a writing() block."""
@@ -52,6 +56,7 @@ def back_up(
     *,
     observer: Observer | None = None,
     filesystem: FileSystem = REAL,
+    ahead: LookAhead | None = None,
 ) -> BackupSummary:
     """Back up a source into a target, as one more snapshot.
 
@@ -65,6 +70,7 @@ def back_up(
         clock: The time.
         observer: Called with what happens.
         filesystem: The calls through which the source is read.
+        ahead: Another process that looks at the same source with the same rules; it stays the caller's.
 
     Raises:
         SourceError: The source can't be read as a whole.
@@ -73,11 +79,12 @@ def back_up(
         StoreError: The store failed.
         WorkerCrashedError: A worker process was killed.
     """
-    run = _Run(grid, request, database, clock, observer or Observer(), filesystem)
+    run = _Run(grid, request, database, clock, observer or Observer(), filesystem, ahead)
     try:
         return run.once()
     except FencedError:
         # A second run looks up everything that it refers to again, and stores what is missing.
+        run = _Run(grid, request, database, clock, observer or Observer(), filesystem, None)
         return run.once()
 
 
@@ -92,7 +99,9 @@ class _Run:
         clock: Clock,
         observer: Observer,
         filesystem: FileSystem,
+        ahead: LookAhead | None,
     ) -> None:
+        self._ahead = ahead
         self._grid = grid
         self._request = request
         self._database = database
@@ -103,7 +112,7 @@ class _Run:
 
     def once(self) -> BackupSummary:
         """Back up."""
-        started_ns = self._clock.now_ns()
+        started_ns = self._clock.now_ns() if self._ahead is None else self._ahead.started_ns
         record = self._database.record(self._grid.identity, *self._sources)
         with ExitStack() as stack:
             root = open_source(self._request.source, self._filesystem)
@@ -191,6 +200,7 @@ class _Run:
             files = Files(writer, storer, assembler, record, ledger, self._filesystem, start_pool, inline)
             stack.callback(files.close)
             walked = stack.enter_context(DirectoryStack(root, filesystem=self._filesystem))
+            is_named = ledger.observer.file is not None  # Each file is, so that each has to be listed.
             context = WalkContext(
                 grid=self._grid,
                 writer=writer,
@@ -203,6 +213,7 @@ class _Run:
                 stack=walked,
                 own=self._request.own,
                 trusts_timestamps=self._request.trusts_timestamps,
+                ahead=None if is_named or self._ahead is None or not self._ahead.fits(root, self._request) else self._ahead,
                 comparison=Comparison(self._filesystem.mounts().seen_from(self._request.source), self._request.unchanged_by),
             )
             ledger.remark(self._request.remarks)

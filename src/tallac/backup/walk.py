@@ -17,7 +17,7 @@ from tallac.backup.neighbours import Neighbours
 from tallac.backup.pending_directory import EntrySlot, PendingDirectory, with_missing
 from tallac.backup.recorded import ProvisionalEntries, Recorded, RecordedEntries
 from tallac.backup.removed import RemovedCounter
-from tallac.backup.reuse import DirectoryReuse, Reuse
+from tallac.backup.reuse import DirectoryReuse, LeafRecognition, Reuse
 from tallac.backup.summary import Change, compare
 from tallac.caps import LiteralFile
 from tallac.dag import Entry, Metadata, display_path, encode_cap, join_path
@@ -57,6 +57,7 @@ class Walk:
         self._trusts_timestamps = context.trusts_timestamps
         self._comparison = context.comparison
         self._reuse = Reuse(context.writer, context.comparison, trusts_timestamps=context.trusts_timestamps)
+        self._leaves = LeafRecognition(context.ahead, context.record, self._reuse)
         self._is_as_recorded = context.comparison.is_as_recorded
         self._removed = RemovedCounter(context.grid, context.record, context.ledger)
         self._own = OwnLeftOut(context.own, context.filesystem, context.ledger.observer)
@@ -97,6 +98,11 @@ class Walk:
         return visited.missing if isinstance(visited, PendingDirectory) else self._own.names(path)
 
     def _visit(self, request: VisitRequest) -> Visit:
+        if (leaf := self._leaves.find(request.path, request.selection)) is not None:
+            row, count = leaf
+            self._report_progress(request, count)
+            self._count_passed_over(row, Before())
+            return row
         read_ns = self._context.clock.now_ns()
         if request.selection.is_hollow:
             # Nothing is asked of what is mounted there, whose server may have gone.
@@ -351,14 +357,17 @@ class Walk:
 
     def _pass_over(self, path: bytes, listing: ChosenScan, row: DirectoryRow, before: Before) -> None:
         """Go on from an unchanged directory; name its files where anybody wants that. They are counted with the directory."""
-        self.has_passed_over = True
-        self._ledger.progress.files_done += row.files - before.files
-        self._ledger.progress.bytes_done += row.size - before.size
+        self._count_passed_over(row, before)
         if self._ledger.observer.file is None:
             return
         for found in listing.entries(lambda found: self._ledger.exclude(join_path(path, found.name))):
             if not stat.S_ISDIR(found.mode):
                 self._ledger.name_file(Change.UNCHANGED, path, found.name)
+
+    def _count_passed_over(self, row: DirectoryRow, before: Before) -> None:
+        self.has_passed_over = True
+        self._ledger.progress.files_done += row.files - before.files
+        self._ledger.progress.bytes_done += row.size - before.size
 
     def _forget(self, path: bytes, gone: Entry) -> None:
         self._removed.add(path, gone)

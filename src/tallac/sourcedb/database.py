@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -55,6 +55,10 @@ _UPGRADE_FROM_2 = (
     "DROP TABLE epochs",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+
+# An index for a path alone is not worth its space: there are few grids.
+_NEXT_GRID = "SELECT min(grid) FROM directories WHERE grid > ?"
+_FILES = "SELECT files FROM directories WHERE grid = ? AND path = ?"
 
 Notice = Callable[[str], None]
 
@@ -148,6 +152,27 @@ class SourceDatabase:
             f"the source database can't be used ({reason}); it was renamed to {renamed} and a "
             "new one created, so this backup takes longer"
         )
+
+
+def recorded_files(path: Path, sources: Sequence[bytes]) -> int:
+    """Return about how many files some sources had in their last backup; 0 where that is not known. Nothing is made or changed.
+
+    Args:
+        path: The file of the source database.
+        sources: Their absolute paths.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0)) as connection:
+            most, grid = 0, ""
+            while (found := connection.execute(_NEXT_GRID, (grid,)).fetchone()[0]) is not None:
+                grid = found
+                rows = (connection.execute(_FILES, (grid, source)).fetchone() for source in sources)
+                most = max(most, sum(row[0] for row in rows if row is not None))
+            return most
+    except (sqlite3.Error, TypeError, ValueError):
+        return 0  # Whatever is wrong with it is said when it is opened to be used.
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

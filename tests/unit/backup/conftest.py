@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,10 +17,13 @@ from tests.ticks import AHEAD_NS, pass_a_tick
 from tallac.backup import BackupSummary, Change, Observer, Progress
 from tallac.backup.decide import UNCHANGED_BY
 from tallac.backup.dry_run import DryRunSummary, dry_run
+from tallac.backup.leaves import Leaf, LookTask
+from tallac.backup.look_ahead import LookAhead
 from tallac.backup.request import BackupRequest
 from tallac.backup.run import back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
 from tallac.dag import Entry, SnapshotFacts
+from tallac.interfaces import Clock
 from tallac.source import NOTHING_OWN, FileSystem, Scope, Selection
 from tallac.sourcedb import SourceDatabase
 from tallac.testing.determinism import FakeClock
@@ -102,6 +105,36 @@ class Wishes:
     counts_ahead: bool = True
 
 
+class ReportedBefore(LookAhead):
+    """What another process would report that has seen the whole source before the backup begins.
+
+    Attributes:
+        reported: What it has reported; a test may change it.
+        taken: The paths that were asked for and found.
+    """
+
+    def __init__(self, task: LookTask, started_ns: int) -> None:
+        self.task, self.started_ns = task, started_ns
+        self.reported = {leaf.path: leaf for leaf in task.leaves()}
+        self.taken: list[bytes] = []
+
+    @staticmethod
+    @contextmanager
+    def of(order: BackupRequest, clock: Clock) -> Iterator[ReportedBefore]:
+        """Look at the source of a request."""
+        root = os.open(order.source, os.O_RDONLY)
+        try:
+            yield ReportedBefore(LookTask(root, order.source, order.selection, order.scope, order.own), clock.now_ns())
+        finally:
+            os.close(root)
+
+    def find(self, path: bytes, now_ns: int) -> Leaf | None:
+        leaf = self.reported.pop(path, None)
+        if leaf is not None:
+            self.taken.append(path)
+        return leaf
+
+
 class Bench:
     """Backs a source up and looks at what came of it. The clock is ahead of the file system's, so that files count as settled."""
 
@@ -123,6 +156,8 @@ class Bench:
         self.excluded: list[bytes] = []
         self.own = NOTHING_OWN
         self.wishes = Wishes()
+        self.looks_ahead = False
+        self.reported: ReportedBefore | None = None
 
     def back_up(self, *, path: tuple[bytes, ...] = (b"backups",), host: str = "here") -> BackupSummary:
         """Make a snapshot, a minute after the last one; what changes after that has other timestamps."""
@@ -131,7 +166,13 @@ class Bench:
         self.grid.events.clear()
         with SourceDatabase(self.database_path, self.database_notices.append) as database:
             order = self._order(path, host)
-            summary = back_up(self.grid, order, database, self.clock, observer=self._observer(), filesystem=self.filesystem)
+            with ReportedBefore.of(order, self.clock) if self.looks_ahead else nullcontext() as self.reported:
+                summary = back_up(
+                    *(self.grid, order, database, self.clock),
+                    observer=self._observer(),
+                    filesystem=self.filesystem,
+                    ahead=self.reported,
+                )
         pass_a_tick(self.database_path.parent)
         return summary
 
@@ -148,7 +189,7 @@ class Bench:
         return Observer(
             unreadable=lambda path, reason: self.unreadable.append((path, reason)),
             notice=lambda path, message: self.notices.append((path, message)),
-            file=lambda change, path: self.changes.append((change, path)),
+            file=None if self.looks_ahead else lambda change, path: self.changes.append((change, path)),
             excluded=self.excluded.append,
             progress=self.progress.append,
         )

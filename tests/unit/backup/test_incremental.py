@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("looks_ahead", [False, True], ids=["alone", "ahead"])
 @pytest.mark.parametrize("seed", range(6))
-def test_an_incremental_backup_equals_a_full_one(bench: Bench, seed: int) -> None:
-    """Whatever changed, a backup that reuses what it can gives the very cap of one that reads everything."""
+def test_an_incremental_backup_equals_a_full_one(bench: Bench, seed: int, looks_ahead: bool) -> None:
+    """Whatever changed, a backup that reuses what it can, or what another process saw, gives the cap of one that reads all."""
+    bench.looks_ahead = looks_ahead
     gardener = Gardener(bench.source, seed)
     full_path = bench.database_path.with_name("full.db")
     for round_number in range(12):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -38,12 +39,16 @@ from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import FileContent, Grid
 from tallac.interfaces.compressing import Compression
 from tallac.source import NOTHING_OWN, REAL, OwnFiles, Selection
-from tallac.sourcedb import SourceDatabase, SourceRecord
+from tallac.sourcedb import SourceDatabase, SourceRecord, recorded_files
 from tallac.transfer.directory_edits import new_name
 from tallac.transfer.place import Place
 
 if TYPE_CHECKING:
     from tallac.backup.dry_run import DryRunSummary
+    from tallac.backup.look_ahead import LookAhead
+
+LOOK_AHEAD_FILES_MIN = 5_000
+"""A source that had fewer files in its last backup is looked at by one process: another takes as long as a thousand names."""
 
 _DEFAULT_TARGET = f"{DEFAULT_ALIAS}:"
 _NOWHERE = MutableDirectoryWrite(bytes(16), bytes(32))
@@ -224,18 +229,21 @@ class Backups:
         """
         found = self._sources(sources)
         self.prepare(target)
-        grid, located = self._resolve(target, options)
-        own, filesystem = self._own(grid, options), REAL
-        if elsewhere is not None:
-            from tallac.source.elsewhere import ElsewhereFileSystem  # lazy import: few backups read a source elsewhere
+        observer, options = observer or Observer(), options or BackupOptions()
+        # Before the target is opened: once a store was used there may be threads, and then nothing is forked.
+        is_plain = elsewhere is None and not options.ignore_timestamps
+        with self._look_ahead(found, options) if is_plain else nullcontext() as ahead:
+            grid, located = self._resolve(target, options)
+            own, filesystem = self._own(grid, options), REAL
+            if elsewhere is not None:
+                from tallac.source.elsewhere import ElsewhereFileSystem  # lazy import: few backups read a source elsewhere
 
-            own = own.seen_at(elsewhere)
-            filesystem = ElsewhereFileSystem(found.root, elsewhere(found.real_root))
-        count = workers_here() if workers is None else workers
-        request = _request(found, located, options, own=own, vault=self._workspace.folder_of(grid), workers=count)
-        observer = observer or Observer()
-        with SourceDatabase(self._database, _notice(observer, self._database)) as database:
-            summary = back_up(grid, request, database, SystemClock(), observer=observer, filesystem=filesystem)
+                own = own.seen_at(elsewhere)
+                filesystem = ElsewhereFileSystem(found.root, elsewhere(found.real_root))
+            count = workers_here() if workers is None else workers
+            request = _request(found, located, options, own=own, vault=self._workspace.folder_of(grid), workers=count)
+            with SourceDatabase(self._database, _notice(observer, self._database)) as database:
+                summary = back_up(grid, request, database, SystemClock(), observer=observer, filesystem=filesystem, ahead=ahead)
         self._envelopes.refresh(grid.identity)
         return summary
 
@@ -292,6 +300,13 @@ class Backups:
         grid, located = self._workspace.resolve(target)
         choose_compression(grid, None if options is None else options.compression)
         return grid, located
+
+    def _look_ahead(self, found: Sources, options: BackupOptions) -> AbstractContextManager[LookAhead | None]:
+        if recorded_files(self._database, found.named or (found.root,)) < LOOK_AHEAD_FILES_MIN:
+            return nullcontext()
+        from tallac.app.operations.looking_ahead import looking_ahead  # lazy import: a small source does without
+
+        return looking_ahead(found, options.selection, self._own(None, options))
 
     def _own(self, grid: Grid | None, options: BackupOptions | None) -> OwnFiles:
         return self._workspace.own_files(grid, includes_own=options is not None and options.include_own)

@@ -1,0 +1,190 @@
+"""A second process that looks at the source from its end on, while the walk comes from its beginning.
+
+Of an unchanged source nearly all time goes into asking the kernel for each name. Two processors do that in half the time: a process
+goes through the source in the opposite order and reports the signatures of directories that have no subdirectories. Where the walk
+meets the first directory that was reported, the other process has done the rest, and is ended.
+
+A report stands for nothing but a listing that was made a moment before; whether the directory is as it was recorded is for the walk
+to decide. It takes a report only for the same rules, and only for a minute: what was looked at before that is looked at again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Self
+
+import msgspec
+
+from tallac.backup.leaves import Leaf, LookTask
+from tallac.backup.request import BackupRequest
+
+AGE_MAX_NS = 60_000_000_000
+"""So long a report counts."""
+
+LEAVES_MAX = 50_000
+"""So many reports wait in memory (about 20 MB); the other process waits until some are taken."""
+
+_READ_SIZE = 1 << 16
+_LENGTH_SIZE = 4
+_THREADS = "/proc/self/task"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
+
+
+class LookAhead:
+    """The other process, and what it has reported. Close it.
+
+    Attributes:
+        task: What it looks at; the descriptor in it is the caller's.
+        started_ns: The wall clock before it began.
+    """
+
+    def __init__(self, task: LookTask, started_ns: int) -> None:
+        """Fork the process. This one must have no other thread: a fork copies the locks that threads hold; see `may_fork`.
+
+        Raises:
+            OSError: It can't be started.
+        """
+        self.task = task
+        self.started_ns = started_ns
+        self._leaves: dict[bytes, Leaf] = {}
+        self._buffer = b""
+        self._reports, reports = os.pipe()
+        try:
+            os.set_blocking(self._reports, False)
+            self._process = _fork(task, reports)
+        except BaseException:
+            os.close(self._reports)
+            raise
+        finally:
+            os.close(reports)
+
+    def fits(self, root: int, request: BackupRequest) -> bool:
+        """Whether a request is for what the process looks at, in an open directory."""
+        task, status, own = self.task, os.fstat(root), os.fstat(self.task.root)
+        return (
+            (status.st_dev, status.st_ino) == (own.st_dev, own.st_ino)
+            and (task.source, task.selection, task.scope) == (request.source, request.selection, request.scope)
+            and task.own.file_inodes == request.own.file_inodes
+            and request.trusts_timestamps
+        )
+
+    def find(self, path: bytes, now_ns: int) -> Leaf | None:
+        """Return what was reported of a directory, once; the walk asks in ascending order.
+
+        Args:
+            path: Its absolute path.
+            now_ns: The monotonic clock.
+        """
+        self._receive()
+        leaf = self._leaves.pop(path, None)
+        if leaf is None:
+            return None
+        # All that comes after it was looked at before it.
+        self._end()
+        return leaf if now_ns - leaf.looked_ns < AGE_MAX_NS else None
+
+    def close(self) -> None:
+        """End the other process. Doing so twice does nothing."""
+        self._end()
+        self._leaves.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _receive(self) -> None:
+        """Take the reports that have come, without waiting, as far as there is room for them."""
+        while self._process and len(self._leaves) < LEAVES_MAX:
+            try:
+                more = os.read(self._reports, _READ_SIZE)
+            except BlockingIOError:
+                return
+            if not more:
+                self._end()
+                return
+            self._take(more)
+
+    def _take(self, more: bytes) -> None:
+        buffer, start = self._buffer + more, 0
+        while len(buffer) >= (begin := start + _LENGTH_SIZE):
+            end = begin + int.from_bytes(buffer[start:begin], "big")
+            if len(buffer) < end:
+                break
+            leaf = _decode(buffer[begin:end])
+            self._leaves[leaf.path] = leaf
+            start = end
+        self._buffer = buffer[start:]
+
+    def _end(self) -> None:
+        """End the process, and take what it has reported until then."""
+        if not self._process:
+            return
+        process, self._process = self._process, 0
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process, 0)
+        try:
+            while len(self._leaves) < LEAVES_MAX and (more := os.read(self._reports, _READ_SIZE)):
+                self._take(more)
+        finally:
+            os.close(self._reports)
+
+
+def may_fork() -> bool:
+    """Whether this process can be forked without harm, and the machine has a second processor for its child.
+
+    No other thread may run, not one of a library either. The kernel counts them, on Linux.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        return len(os.listdir(_THREADS)) == 1 and len(os.sched_getaffinity(0)) > 1
+    except OSError:
+        return False
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Leaf).decode
+
+
+def _fork(task: LookTask, reports: int) -> int:
+    """Fork a process that reports and ends, and return its number."""
+    # A signal is answered by the parent alone: in the child its handler would go up the parent's stack.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        process = os.fork()
+        if process == 0:
+            _live_as_child(lambda: _report(task, reports), {task.root, reports})
+        return process
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _live_as_child(do: Callable[[], None], kept: set[int]) -> None:
+    """Do something in the forked process, with no descriptors but some, and end it whatever happens."""
+    try:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        gc.disable()
+        first = 0
+        for descriptor in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
+            os.closerange(first, descriptor)
+            first = descriptor + 1
+        do()
+    finally:
+        os._exit(0)
+
+
+def _report(task: LookTask, reports: int) -> None:
+    for leaf in task.leaves():
+        report = _encode(leaf)
+        os.write(reports, len(report).to_bytes(_LENGTH_SIZE, "big") + report)

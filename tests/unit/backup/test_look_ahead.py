@@ -1,0 +1,351 @@
+"""A second process looks at the source from its end on: what it reports is what the walk would see, and decides nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.command import PATIENCE_SECONDS, Tallac
+from tests.ticks import settle
+from tests.unit.backup.conftest import Bench, ReportedBefore
+
+from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
+from tallac.app.operations.backup_sources import find_sources
+from tallac.app.operations.looking_ahead import looking_ahead
+from tallac.backup.leaves import Leaf, LookTask
+from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead, may_fork
+from tallac.backup.reuse import LeafRecognition
+from tallac.backup.run import back_up
+from tallac.source import CACHE_MARKER, NOTHING_OWN, OwnFiles, OwnKind, OwnPlace, Patterns, Scope, Selection
+from tallac.sourcedb import DirectoryRow, SourceDatabase, recorded_files
+
+SELECTIONS = {
+    "none": Selection(),
+    "patterns": Selection(patterns=Patterns.of_options(["*.iso", "/b/c/d"])),
+    "caches": Selection(markers=(CACHE_MARKER,), ignore_file=None),
+    "size": Selection(size_max=400),
+    "file-system": Selection(one_file_system=True),
+}
+
+
+def plant(source: Path) -> None:
+    """Make a tree with something of each kind."""
+    for name, size in (("a/one", 10), ("a/two.iso", 500), ("a/cache/x", 7), ("b/c/d/three", 3000), ("b/e/f", 1), ("own/key", 40)):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(b"x" * size)
+    (source / "a" / "cache" / "CACHEDIR.TAG").write_bytes(CACHE_MARKER.header)
+    (source / "b" / ".tallacignore").write_text("*.tmp\n")
+    (source / "b" / "c" / "gone.tmp").write_text("not wanted")
+    (source / "link").symlink_to("a")
+    (source / "empty").mkdir()
+
+
+def leaves_of(source: Path, selection: Selection, *, own: OwnFiles = NOTHING_OWN, scope: Scope | None = None) -> list[Leaf]:
+    """Look at a source in this process."""
+    root = os.open("/" if scope else source, os.O_RDONLY)
+    try:
+        return list(LookTask(root, b"/" if scope else os.fsencode(source), selection, scope, own).leaves())
+    finally:
+        os.close(root)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
+@pytest.mark.parametrize("named", [(), ("a", "b/c")], ids=["one", "several"])
+def test_what_is_reported_is_what_the_walk_records(bench: Bench, selection: Selection, named: tuple[str, ...]) -> None:
+    """With any rules, and one source or several, each directory is reported by the signature that the backup records of it."""
+    plant(bench.source)
+    bench.selection, bench.wishes.sources = selection, named
+    bench.own = OwnFiles([OwnPlace(os.fsencode(bench.source / "own"), OwnKind.CONFIGURATION)])
+    bench.back_up()
+    scope = Scope.of([os.fsencode(bench.source / name) for name in named]) if named else None
+    leaves = leaves_of(bench.source, selection, own=bench.own, scope=scope)
+    paths = [leaf.path for leaf in leaves]
+    assert paths == sorted(paths, reverse=True)
+    assert os.fsencode(bench.source / "own") not in paths
+    assert {os.fsencode(bench.source / name) for name in ("a/cache", "b/c/d")} & set(paths)
+    with SourceDatabase(bench.database_path, print) as database:
+        record = database.record(bench.grid.identity, os.fsencode(bench.source))
+        for leaf in leaves:
+            row = record.directory(leaf.path)
+            assert row is not None
+            assert row.signature == leaf.signature
+
+
+@pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
+def test_what_was_reported_is_not_listed(bench: Bench, selection: Selection) -> None:
+    """An unchanged directory that was reported is passed over, and counted as one that was listed."""
+    plant(bench.source)
+    bench.selection = selection
+    bench.back_up()
+    alone = bench.back_up()
+    bench.looks_ahead = True
+    summary = bench.back_up()
+    assert bench.reported is not None
+    assert bench.reported.taken == sorted(bench.reported.taken) != []
+    assert not bench.reported.reported
+    assert (summary.cap, summary.files, summary.directories) == (alone.cap, alone.files, alone.directories)
+    assert (summary.size, summary.excluded) == (alone.size, alone.excluded)
+    again = bench.back_up()
+    assert again.cap == alone.cap
+
+
+def test_what_has_changed_since_is_seen_by_the_next_backup(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change between report and visit is missed by this backup, whose time is that of the first look, and found by the next."""
+    plant(bench.source)
+    bench.back_up()
+    bench.looks_ahead = True
+    store = bench.grid.session
+
+    def change_and_go_on() -> object:
+        (bench.source / "b" / "c" / "d" / "three").write_bytes(b"y" * 3000)
+        bench.clock.advance(5)
+        return store()
+
+    monkeypatch.setattr(bench.grid, "session", change_and_go_on)
+    begun_ns = bench.clock.now_ns() + 60_000_000_000
+    missed = bench.back_up()
+    monkeypatch.undo()
+    assert missed.files.changed == 0
+    facts = bench.entry(b"backups", b"Archives", missed.name).metadata.snapshot
+    assert facts is not None
+    assert facts.started_ns == begun_ns
+    assert bench.back_up().files.changed == 1
+    assert bench.latest(b"b", b"c", b"d", b"three") == b"y" * 3000
+
+
+def test_a_report_under_other_rules_is_not_taken(bench: Bench) -> None:
+    """Where an ignore file above has changed since, a directory is listed, as it would be without the other process."""
+    plant(bench.source)
+    bench.back_up()
+    (bench.source / "b" / ".tallacignore").write_text("three\n")
+    assert bench.back_up().files.gone == 1
+    bench.looks_ahead = True
+    bench.back_up()
+    assert bench.reported is not None
+    path = os.fsencode(bench.source / "b" / "c" / "d")
+    assert path in bench.reported.taken
+    leaf = next(leaf for leaf in leaves_of(bench.source, Selection()) if leaf.path == path)
+    with SourceDatabase(bench.database_path, print) as database:
+        row = database.record(bench.grid.identity, os.fsencode(bench.source)).directory(path)
+    assert row is not None
+    selection = Selection().at_root(os.fsencode(bench.source), 0)
+    taken = _Always(leaf), _Row(row), _Recognises()
+    assert LeafRecognition(*taken).find(path, selection) is None  # type: ignore[arg-type]
+    same = msgspec.structs.replace(selection, digest=leaf.rules)
+    assert LeafRecognition(*taken).find(path, same) == (row, leaf.count)  # type: ignore[arg-type]
+    for other in (msgspec.structs.replace(same, is_hollow=True), msgspec.structs.replace(same, scope=Scope())):
+        assert LeafRecognition(*taken).find(path, other) is None  # type: ignore[arg-type]
+    had_some = _Always(leaf), _Row(row._replace(below=b"others")), _Recognises()
+    assert LeafRecognition(*had_some).find(path, same) is None  # type: ignore[arg-type]
+
+
+class _Always:
+    def __init__(self, leaf: Leaf) -> None:
+        self._leaf = leaf
+
+    def find(self, path: bytes, now_ns: int) -> Leaf:
+        return self._leaf
+
+
+class _Row:
+    def __init__(self, row: DirectoryRow) -> None:
+        self._row = row
+
+    def directory(self, path: bytes) -> DirectoryRow:
+        return self._row
+
+
+class _Recognises:
+    def is_recognised(self, row: DirectoryRow, signature: bytes) -> bool:
+        return row.signature == signature
+
+
+@pytest.mark.parametrize("what", ["source", "selection", "own", "timestamps", "names"])
+def test_reports_of_something_else_are_not_asked_for(bench: Bench, tmp_path: Path, what: str) -> None:
+    """Reports count only for the same directory, rules and files of Tallac's own, and where no unchanged file is named."""
+    plant(bench.source)
+    bench.back_up()
+    bench.looks_ahead = True
+    order = bench._order((b"backups",), "here")
+    if what == "own":
+        key = tmp_path / "key"
+        key.write_text("")
+        order = msgspec.structs.replace(order, own=OwnFiles([OwnPlace(os.fsencode(key), OwnKind.KEY)]))
+    with ReportedBefore.of(order, bench.clock) as ahead, SourceDatabase(bench.database_path, print) as database:
+        if what == "source":
+            bench.source.rename(tmp_path / "elsewhere")
+            bench.source.mkdir()
+            plant(bench.source)
+        elif what == "selection":
+            order = msgspec.structs.replace(order, selection=Selection(size_max=5000))
+        elif what == "own":
+            order = msgspec.structs.replace(order, own=NOTHING_OWN)
+        elif what == "timestamps":
+            order = msgspec.structs.replace(order, trusts_timestamps=False)
+        bench.looks_ahead = what != "names"
+        back_up(bench.grid, order, database, bench.clock, observer=bench._observer(), ahead=ahead)
+        assert ahead.reported
+        assert not ahead.taken
+
+
+def test_a_deep_tree(tmp_path: Path) -> None:
+    """A tree may be deeper than Python's stack; a path too long for a report is passed over."""
+    folder = tmp_path
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(2000):
+        os.mkdir("d", dir_fd=descriptor)
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    (tmp_path / "beside").mkdir()
+    leaves = leaves_of(tmp_path, Selection())
+    # pytest would remove it by recursion.
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
+    assert [leaf.path for leaf in leaves] == [os.fsencode(tmp_path / "beside")]
+
+
+# A process of its own: one that runs tests has threads, and is not to be forked.
+SCRIPT = """
+import json, os, signal, sys, time
+from tallac.backup.leaves import LookTask
+from tallac.backup.look_ahead import LookAhead, may_fork
+from tallac.source import NOTHING_OWN, Selection
+
+source, what = os.fsencode(sys.argv[1]), sys.argv[2]
+assert may_fork() == (len(os.sched_getaffinity(0)) > 1)
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"handled"))
+root = os.open(source, os.O_RDONLY)
+before = os.listdir("/proc/self/fd")
+ahead = LookAhead(LookTask(root, source, Selection(), None, NOTHING_OWN), 1)
+child = ahead._process
+def has_ended():
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+if what == "whole":
+    while not has_ended():
+        time.sleep(0.001)
+    paths = [path for path in sorted(sys.argv[3:]) if ahead.find(os.fsencode(path), time.monotonic_ns())]
+elif what == "terminated":
+    os.kill(child, signal.SIGTERM)
+    while not has_ended():
+        time.sleep(0.001)
+    paths = []
+else:
+    paths = []
+ahead.close()
+ahead.close()
+try:
+    os.kill(child, 0)
+    left = True
+except ProcessLookupError:
+    left = False
+print(json.dumps([paths, left, sorted(os.listdir("/proc/self/fd")) == sorted(before)]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
+@pytest.mark.parametrize("what", ["whole", "terminated", "closed"])
+def test_in_a_process_of_its_own(tmp_path: Path, what: str) -> None:
+    """Reports come over a pipe, in whatever order they are asked for; a signal is the parent's; nothing is left of the process."""
+    plant(tmp_path)
+    paths = [os.fsdecode(leaf.path) for leaf in leaves_of(tmp_path, Selection())]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, tmp_path, what, *paths], capture_output=True, check=True, timeout=PATIENCE_SECONDS
+    )
+    found, is_left, is_tidy = json.loads(done.stdout)
+    assert found == (sorted(paths) if what == "whole" else [])
+    assert not is_left
+    assert is_tidy
+
+
+def test_no_process_beside_threads() -> None:
+    """Where another thread runs, nothing is forked: the child would have its locks."""
+    ends = threading.Event()
+    thread = threading.Thread(target=ends.wait)
+    thread.start()
+    try:
+        assert not may_fork()
+    finally:
+        ends.set()
+        thread.join()
+
+
+def test_an_old_report_does_not_count(bench: Bench) -> None:
+    """What was looked at more than a minute ago is looked at again."""
+    plant(bench.source)
+    leaf = leaves_of(bench.source, Selection())[0]
+    for age_ns, is_taken in ((AGE_MAX_NS - 1_000_000_000, True), (AGE_MAX_NS + 1, False)):
+        ahead = LookAhead.__new__(LookAhead)
+        ahead._leaves, ahead._process = {leaf.path: leaf}, 0
+        assert (ahead.find(leaf.path, leaf.looked_ns + age_ns) == leaf) is is_taken
+
+
+def test_many_files_are_worth_a_process(bench: Bench) -> None:
+    """How many files a source had is asked of its last backups to all grids; without a readable record there were none."""
+    source, other = os.fsencode(bench.source), b"/other"
+    assert recorded_files(bench.database_path, (source,)) == 0
+    assert not bench.database_path.exists()
+    with SourceDatabase(bench.database_path, print) as database:
+        for grid, files in (("one", 7), ("two", 9000), ("three", 20)):
+            record = database.record(grid, source, other)
+            record.stage(source, DirectoryRow(b"s", b"D", b"b", 1, files, 0, 0))
+            record.stage(other, DirectoryRow(b"s", b"D", b"b", 1, 5, 0, 0))
+            record.commit(1)
+        assert recorded_files(bench.database_path, (source,)) == 9000
+        assert recorded_files(bench.database_path, (source, other)) == 9005
+        assert recorded_files(bench.database_path, (b"/unknown",)) == 0
+    bench.database_path.write_bytes(b"something else" * 1000)
+    assert recorded_files(bench.database_path, (source,)) == 0
+
+
+@pytest.mark.parametrize("reason", ["threads", "gone", "none left"])
+def test_a_backup_does_without(bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """In a process with threads, of a source that is gone, or where no process can be started, there is none."""
+
+    def no_more(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("tallac.app.operations.looking_ahead.LookAhead", no_more if reason == "none left" else pytest.fail)
+    monkeypatch.setattr("tallac.app.operations.looking_ahead.may_fork", lambda: reason != "threads")
+    found = find_sources([bench.source])
+    if reason == "gone":
+        bench.source.rmdir()
+    with looking_ahead(found, Selection(), NOTHING_OWN) as ahead:
+        assert ahead is None
+
+
+STARTS = """
+import os, sys
+from tallac.backup import look_ahead
+from tallac.cli import main
+fork = os.fork
+def noted():
+    os.write(2, b"forked\\n")
+    return fork()
+os.fork = noted
+sys.argv[:4] = ["tallac"]
+main()
+"""
+
+
+@pytest.mark.slow
+def test_the_command_looks_ahead_in_a_large_source(tallac: Tallac, tmp_path: Path) -> None:
+    """The first backup of a source forks nothing; the next ones do where it is large, and give the same snapshot."""
+    source = tmp_path / "large"
+    for directory in range(60):
+        (source / f"{directory}").mkdir(parents=True)
+        for number in range(LOOK_AHEAD_FILES_MIN // 60 + 1):
+            (source / f"{directory}" / f"{number}").touch()
+    settle(source)
+    command = Tallac(tallac.home, [sys.executable, "-c", STARTS])
+    assert "forked" not in command("backup", source, "--json").err
+    for extra, times in (((), 1), (("--ignore-timestamps",), 0), (("--exclude", "nothing"), 1)):
+        done = command("backup", source, "--json", *extra)
+        assert done.err.count("forked") == (times if len(os.sched_getaffinity(0)) > 1 else 0)
