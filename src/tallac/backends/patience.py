@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tallac.errors import StoreUnavailableError
+from tallac.together import STEP_SECONDS, STOP, Stop
 
 FIRST_CONTACT_SECONDS = 10.0
 """So long a store is asked that has never answered: it is more likely a wrong name than a bad moment."""
@@ -22,8 +23,11 @@ SILENCE_SECONDS = 3.0
 """After so long a wait is mentioned, and then every minute."""
 
 NOTICE_INTERVAL_SECONDS = 60.0
-FAREWELL_SECONDS = 2.0
-"""So long a call may take that tidies up after an interrupt."""
+FAREWELL_SECONDS = 0.3
+"""So long one call may take that tidies up after an interrupt; a store that needs longer for one is told nothing more."""
+
+FAREWELLS_SECONDS = 2.0
+"""So long all of them may take, where the store answers."""
 
 T = TypeVar("T")
 
@@ -55,7 +59,7 @@ class _Job:
 class InterruptibleCalls:
     """Carries out calls that can't be interrupted, in threads of its own, so that the main thread can be.
 
-    Only the main thread gets signals: a call of any other one is carried out by itself.
+    Only the main thread gets signals: a call of any other one is carried out by itself. So is one within a call.
     """
 
     def __init__(self) -> None:
@@ -64,6 +68,12 @@ class InterruptibleCalls:
         self._free = 0
         self._waiting: deque[_Job] = deque()
         self._arrived = threading.Semaphore(0)
+        self._own = threading.local()
+
+    @property
+    def is_within(self) -> bool:
+        """Whether this thread carries out such a call."""
+        return getattr(self._own, "is_within", False)
 
     def __call__(self, function: Callable[[], T], timeout: float | None = None) -> T:
         """Return what a function returns; with a timeout in seconds, give up on it and let it go on by itself.
@@ -72,7 +82,7 @@ class InterruptibleCalls:
             StoreUnavailableError: It took longer than the timeout.
             What the function raises.
         """
-        if timeout is None and threading.current_thread() is not threading.main_thread():
+        if self.is_within or (timeout is None and threading.current_thread() is not threading.main_thread()):
             return function()
         job = _Job(function)
         with self._lock:
@@ -95,6 +105,7 @@ class InterruptibleCalls:
                 raise StoreUnavailableError("the store did not answer in time")
 
     def _work(self) -> None:
+        self._own.is_within = True
         while True:
             self._arrived.acquire()
             with self._lock:
@@ -121,6 +132,7 @@ class Patience:
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        stop: Stop = STOP,
     ) -> None:
         """Wait so many seconds in all for one call; None for a quarter of an hour, and for less until the store has answered once.
 
@@ -130,6 +142,7 @@ class Patience:
             sleep: Waits so many seconds; by default until then or until a signal.
             clock: Seconds that only grow.
             chance: Numbers from 0 to 1.
+            stop: Says that this process is to end.
         """
         self._seconds = seconds
         self._notify = notify
@@ -137,7 +150,9 @@ class Patience:
         self._clock = clock
         self._chance = chance
         self._has_answered = False
-        self._stopping = threading.Event()
+        self._stop = stop
+        self._interrupted_until = 0.0
+        self._farewells_until: float | None = None
         self._call = InterruptibleCalls()
 
     def __reduce__(self) -> tuple[type[Patience], tuple[float | None]]:
@@ -146,20 +161,48 @@ class Patience:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether a signal has ended a call: from then on nothing is waited for that can be left."""
-        return self._stopping.is_set()
+        """Whether this process is to end, or a call was interrupted just now: nothing is waited for that can be left."""
+        return self._stop.is_asked_for or time.monotonic() < self._interrupted_until
 
     def call(self, function: Callable[[], T]) -> T:
-        """Carry out one call so that a signal ends the wait for it at once. Raises what the call raises."""
+        """Carry out one call so that a signal ends the wait for it at once.
+
+        Once this process is to end, only the main thread begins calls, to tidy up, and each is given little time; after one that
+        takes longer no other is begun.
+
+        Raises:
+            StoreUnavailableError: The call was not begun, or not waited for any more, since this process is to end.
+            What the call raises.
+        """
+        if self.is_stopping and not self._call.is_within:
+            return self._say_farewell(function)
         try:
-            return self._call(function, FAREWELL_SECONDS if self.is_stopping else None)
+            return self._call(function)
         except Exception:
             raise
         except BaseException as error:
             if type(error).__name__ == "PanicException":
                 raise StoreUnavailableError("the library that talks to the store has failed; please report it") from None
-            self._stopping.set()
+            self._interrupt()
             raise
+
+    def _say_farewell(self, function: Callable[[], T]) -> T:
+        now = time.monotonic()
+        if self._farewells_until is None:
+            self._farewells_until = now + FAREWELLS_SECONDS
+        left = min(FAREWELL_SECONDS, self._farewells_until - now)
+        if left <= 0 or threading.current_thread() is not threading.main_thread():
+            raise StoreUnavailableError("the store is asked for nothing any more, since this process is to end")
+        try:
+            return self._call(function, left)
+        except StoreUnavailableError:
+            self._farewells_until = now
+            raise
+
+    def _interrupt(self) -> None:
+        """Begin to leave off. Who has no signals of a command's goes on after a while: a notebook, for one, stays."""
+        self._interrupted_until = time.monotonic() + FAREWELLS_SECONDS
+        self._farewells_until = None
 
     def insist(self, function: Callable[[], T], *, where: str, settle: Callable[[], T | None] | None = None) -> T:
         """Carry out a call, and again while the store can't be reached, as long as there is patience.
@@ -214,11 +257,13 @@ class Patience:
 
     def _pause(self, seconds: float) -> None:
         try:
-            if self._sleep is None:
-                self._stopping.wait(seconds)
-            else:
+            if self._sleep is not None:
                 self._sleep(seconds)
+                return
+            end = time.monotonic() + seconds
+            while (left := end - time.monotonic()) > 0 and not self.is_stopping:
+                self._stop.wait(min(left, STEP_SECONDS))
         except BaseException as error:
             if not isinstance(error, Exception):
-                self._stopping.set()
+                self._interrupt()
             raise

@@ -10,8 +10,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +27,7 @@ from tallac.errors import (
     UnsupportedByStoreError,
 )
 from tallac.interfaces import Backend, Expect, Version
+from tallac.together import run_together
 
 if TYPE_CHECKING:
     from tallac.backends.races import RaceOf
@@ -44,6 +45,8 @@ PROCESS_RACES = (4, 20)
 LOCK_SECONDS = 60
 NAMES_MANY = 1100
 """More than a server of S3 lists in one answer."""
+
+THREADS = 8
 
 ONE_CLIENT = ("create", "swap", "range", "list", "delete")
 """The checks before a vault is made."""
@@ -296,10 +299,9 @@ class Probe:
     def _list_long(self) -> str:
         folder = self._name("long")
         names = {f"{folder}/{number:05}" for number in range(NAMES_MANY)}
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda name: self._put(name, b"x"), names))
-            listed = [item.name for item in self._backend.list(f"{folder}/")]
-            list(pool.map(self._remove_if_allowed, names))
+        run_together([partial(self._put, name, b"x") for name in names], THREADS)
+        listed = [item.name for item in self._backend.list(f"{folder}/")]
+        run_together([partial(self._remove_if_allowed, name) for name in names], THREADS)
         if len(set(listed)) != NAMES_MANY:
             raise _Failure(f"a listing of {NAMES_MANY} names gives {len(set(listed))} of them")
         if len(listed) != NAMES_MANY:
@@ -313,22 +315,23 @@ class Probe:
             self._put(name, b"x")
         is_over = threading.Event()
 
-        def change() -> None:
+        def change() -> list[set[str]]:
             number = 0
             while not is_over.is_set():
                 name = f"{folder}/pass-{number % 50}"
                 self._put(name, b"x")
                 self._remove_if_allowed(name)
                 number += 1
+            return []
 
-        with ThreadPoolExecutor(1) as pool:
-            changing = pool.submit(change)
+        def look() -> list[set[str]]:
             try:
-                listings = [{item.name for item in self._backend.list(f"{folder}/")} for _ in range(20)]
+                return [{item.name for item in self._backend.list(f"{folder}/")} for _ in range(20)]
             finally:
                 is_over.set()
-            changing.result()
-        if any(not stay <= listed for listed in listings):
+
+        calls: list[Callable[[], list[set[str]]]] = [look, change]
+        if any(not stay <= listed for listed in run_together(calls, len(calls))[0]):
             raise _Failure("a listing lacks objects that were there all the time, while others wrote and deleted")
 
     # What is stored

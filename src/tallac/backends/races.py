@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from tallac.errors import ConflictError
 from tallac.interfaces import Backend, Expect, Version
+from tallac.together import run_together
 from tallac.workers.pool import WorkerPool, can_start_workers
 from tallac.workers.task import can_be_sent
 
@@ -30,8 +31,7 @@ def race_threads(backend: Backend, name: str, expect: Expect | Version, contents
         start.wait()
         return _has_won(backend, name, expect, content)
 
-    with ThreadPoolExecutor(len(contents)) as pool:
-        won = list(pool.map(put, contents))
+    won = run_together([partial(put, content) for content in contents], len(contents))
     return [content for content, is_won in zip(contents, won, strict=True) if is_won]
 
 

@@ -6,6 +6,8 @@ import os
 import signal
 from types import FrameType
 
+from tallac.together import STOP
+
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else (signal.SIGTERM,)
 
 
@@ -18,7 +20,12 @@ class TerminatedError(BaseException):
 
 
 def expect_signals() -> None:
-    """Raise TerminatedError wherever the process is when one of `ENDING_SIGNALS` comes."""
+    """Have everybody leave off when a signal comes that ends the process, and raise an exception wherever the process is.
+
+    It is a TerminatedError, or for Ctrl-C a KeyboardInterrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     for number in ENDING_SIGNALS:
         # nohup and its like start a command that is to outlive its terminal.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -44,5 +51,11 @@ def interruption_behind(error: BaseException) -> BaseException | None:
     return None
 
 
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    STOP.ask()
+    raise KeyboardInterrupt
+
+
 def _terminate(number: int, _frame: FrameType | None) -> None:
+    STOP.ask()
     raise TerminatedError(number)

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Protocol
 
+from tallac.together import STOP
 from tallac.workers.messages import Done, Ended, Failed, Work, receive, send
 
 STOP_SECONDS_MAX = 5
@@ -82,6 +83,7 @@ def _listen(orders: int, jobs: queue.SimpleQueue[object]) -> None:
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # What a signal's function is given.
     # Once is enough: from here on, unfinished work is being discarded.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    STOP.ask()
     raise _StoppedError
 
 

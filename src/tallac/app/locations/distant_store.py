@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +28,7 @@ from tallac.backends.s3_lock import S3Lock
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.store_cache import StoreCache
 from tallac.backends.traffic import Traffic
-from tallac.errors import StorePermissionError, UsageError
+from tallac.errors import StoreError, StorePermissionError, UsageError
 from tallac.interfaces import Backend
 from tallac.local_files import make_private_folders
 from tallac.together import run_together
@@ -81,7 +82,7 @@ class DistantStore:
         limits = limits.over(limits_of(url))
         self._limits = SharedLimits(limits) if limits.are_any else None
         limited = self._inner if self._limits is None else LimitedBackend(self._inner, self._limits)
-        patience = Patience(retry_seconds, notify=notify)
+        self._patience = patience = Patience(retry_seconds, notify=notify)
         self._patient = RetryingBackend(limited, patience)
         self._locks = _locks_at(url, traffic) if seconds > 0 else None
         self._locking = None if self._locks is None else LockingBackend(self._patient, self._locks, seconds, patience)
@@ -91,7 +92,7 @@ class DistantStore:
         tried = FirstWriteBackend(ahead, self._probe_if_due)
 
         def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-            return patience.call(partial(run_together, calls, REQUESTS_MAX))
+            return patience.call(partial(run_together, calls, REQUESTS_MAX, lambda: patience.is_stopping))
 
         self._remembering = RememberingBackend(tried, cache, self._patient.list_versions, together=together, expect=ahead.expect)
         self.backend: Backend = self._remembering
@@ -104,7 +105,8 @@ class DistantStore:
         """Remove what the processes of this command have shared for it."""
         self._parts.remove()
         if isinstance(self._inner, SftpBackend):
-            self._inner.leave()
+            with suppress(StoreError):
+                self._patience.call(self._inner.leave)
         if self._limits is not None:
             self._limits.remove()
 

@@ -17,6 +17,7 @@ import msgspec
 from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_checked
 from tallac.errors import ConflictError, CorruptObjectError, FencedError, MalformedObjectError, StoreError, StorePermissionError
 from tallac.interfaces import Backend, Clock, Randomness, Version
+from tallac.together import STEP_SECONDS, STOP
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.padding import pad_plain, unpad_plain
@@ -259,4 +260,6 @@ def heartbeat(session: RegisteredSession) -> Iterator[None]:
         yield
     finally:
         over.set()
-        thread.join()
+        # A store may not answer any more. A sign of life that comes late finds another state, and changes nothing.
+        while thread.is_alive() and not STOP.is_asked_for:
+            thread.join(STEP_SECONDS)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from tallac.errors import StoreError
+from tallac.errors import StoreError, StoreUnavailableError
 from tallac.interfaces import Backend, DistantBackend, HighLatencyBackend, Randomness, Upload
+from tallac.together import STEP_SECONDS, STOP
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.structure import Structure
@@ -26,6 +27,8 @@ SHUFFLED_COUNT = 1 << 13
 
 COMMITS_WAITING_MAX = 2
 
+FAREWELL_SECONDS = 0.2
+"""So long a pack that is under way is waited for after an interrupt."""
 
 DISTANT_UPLOADS = 2
 """While the answer about one pack is on its way, the line has the next one to take."""
@@ -61,7 +64,7 @@ class PackUploader:
         if len(self._threads) < self._count:
             self._threads.append(threading.Thread(target=self._run, name="tallac-committer", daemon=True))
             self._threads[-1].start()
-        self._waiting.put((upload, pack))
+        self._hand_over((upload, pack))
 
     def durable(self) -> Iterator[FinishedPack]:
         """Iterate over the packs that have become durable since the last call."""
@@ -69,16 +72,34 @@ class PackUploader:
             yield self._durable.get()
 
     def finish(self) -> None:
-        """Wait until all packs are durable.
+        """Wait until all packs are durable; once the process is to end, only a moment for those under way.
 
         Raises:
-            StoreError: One of them failed.
+            StoreError: One of them failed, or was left.
         """
         for _ in self._threads:
-            self._waiting.put(None)
+            self._hand_over(None)
+        left = FAREWELL_SECONDS
         while self._threads:
-            self._threads.pop().join()
+            thread = self._threads.pop()
+            while thread.is_alive():
+                if left <= 0:
+                    raise StoreUnavailableError("what was being stored is left, since this process is to end")
+                thread.join(STEP_SECONDS)
+                left -= STEP_SECONDS * STOP.is_asked_for
         self._check()
+
+    def _hand_over(self, item: tuple[Upload, FinishedPack] | None) -> None:
+        """Have a thread take something, in place of what waits where the process is to end."""
+        while True:
+            try:
+                self._waiting.put(item, timeout=STEP_SECONDS)
+            except queue.Full:
+                with suppress(queue.Empty):
+                    if STOP.is_asked_for and (waiting := self._waiting.get_nowait()) is not None:
+                        _give_up(waiting[0])
+            else:
+                return
 
     def _check(self) -> None:
         if self._error is not None:
@@ -87,7 +108,7 @@ class PackUploader:
     def _run(self) -> None:
         while (item := self._waiting.get()) is not None:
             upload, pack = item
-            if self._error is not None:
+            if self._error is not None or STOP.is_asked_for:
                 _give_up(upload)
                 continue
             try:

@@ -1,0 +1,81 @@
+"""How a store is waited for once a signal has asked the process to end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from tallac.backends.patience import Patience
+from tallac.errors import StoreUnavailableError
+from tallac.together import Stop
+
+
+def test_one_silent_farewell_is_the_last_one() -> None:
+    """What tidies up is given little time, and a store that takes longer is told nothing more."""
+    stop, never = Stop(), threading.Event()
+    patience = Patience(600, stop=stop)
+    assert patience.insist(lambda: 1, where="s3://bucket") == 1
+    stop.ask()
+    assert patience.insist(lambda: 2, where="s3://bucket") == 2
+    begun: list[int] = []
+
+    def hang(number: int) -> None:
+        begun.append(number)
+        never.wait(300)
+
+    for number in range(100):
+        with pytest.raises(StoreUnavailableError, match=r"in time|this process is to end"):
+            patience.insist(partial(hang, number), where="s3://bucket")
+    assert begun == [0]
+    never.set()
+
+
+def test_other_threads_begin_nothing_any_more() -> None:
+    """What waited for its turn in another thread does not begin, and pauses between two tries end."""
+    stop = Stop()
+    patience = Patience(600, stop=stop, notify=lambda _: None)
+    calls: list[None] = []
+    errors: list[StoreUnavailableError] = []
+
+    def fail() -> None:
+        calls.append(None)
+        raise StoreUnavailableError("down")
+
+    def insist() -> None:
+        try:
+            patience.insist(fail, where="s3://bucket")
+        except StoreUnavailableError as error:
+            errors.append(error)
+
+    patience.insist(lambda: None, where="s3://bucket")
+    thread = threading.Thread(target=insist)
+    thread.start()
+    while len(calls) < 2:
+        time.sleep(0.01)
+    stop.ask()
+    thread.join()
+    asked = len(calls)
+    insist()  # In the main thread, which may still tidy up.
+    assert len(calls) == asked + 1
+    thread = threading.Thread(target=insist)
+    thread.start()
+    thread.join()
+    assert (len(calls), len(errors)) == (asked + 1, 3)
+
+
+def test_an_interrupted_call_of_a_library_is_soon_forgotten() -> None:
+    """Without a command's signals an interrupt ends what is called right after it, and not what is called later."""
+    patience = Patience(600)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        patience.call(interrupt)
+    assert patience.is_stopping
+    while patience.is_stopping:
+        time.sleep(0.05)
+    assert patience.call(lambda: threading.current_thread().name) == "tallac-store"
