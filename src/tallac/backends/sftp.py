@@ -20,14 +20,15 @@ from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.os_errors import no_name_left, store_errors
 from tallac.backends.sftp_answers import SERVER_FAILED
 from tallac.backends.sftp_files import SftpFileCalls
-from tallac.backends.sftp_sequences import NewFile, SftpSequences
+from tallac.backends.sftp_new_file import NewFile
+from tallac.backends.sftp_sequences import SftpSequences
 from tallac.backends.sftp_session import SftpSession, SftpSettings
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
 from tallac.backends.swapping import TAKEOVER_SECONDS_REMOTE, claim_path, former_path
 from tallac.backends.temporary import PREFIX
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ObjectNotFoundError, UnsafeStoreError, VaultNotFoundError
+from tallac.errors import ConflictError, ObjectNotFoundError, UnsafeStoreError, VaultNotFoundError
 from tallac.interfaces import Buffer, Expect, Item, Version
 
 NAME_TRIES = 5
@@ -60,6 +61,7 @@ class SftpBackend(LocalBackend):
         super().__init__(Path(self._root), files=self._calls)
         self._has_removed_leftovers = not is_first
         self._known: set[str] = set()
+        self._unsettled: set[str] = set()
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopen, (self._settings, self._traffic)
@@ -70,7 +72,7 @@ class SftpBackend(LocalBackend):
 
     def leave(self) -> None:
         """Remove what was made ahead, at the end of a command; what another process leaves is found as a leftover."""
-        self._sequences.remove_spare()
+        self._sequences.leave()
 
     def location(self) -> str:
         return self._settings.where
@@ -148,10 +150,15 @@ class SftpBackend(LocalBackend):
     # Writing
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
-        path = self._path(name)
+        path, version = self._path(name), hash_file_bytes(data)
+
+        def enter(new: NewFile) -> None:
+            new.version = version
+            self._enter(new, path, name, expect)
+
         with self._errors(writing=True):
-            self._store(path, lambda: (data,), lambda new: self._enter(new, path, name, expect))
-        return hash_file_bytes(data)
+            self._store(path, lambda: (data,), enter)
+        return version
 
     def upload(self) -> SpooledUpload:  # type: ignore[override]  # Both are uploads.
         return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
@@ -159,8 +166,13 @@ class SftpBackend(LocalBackend):
     def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
         path = self._path(name)
-        with self._errors(writing=True), suppress(FileExistsError):
-            self._store(path, lambda: spooled_parts(file, size, WRITE_SIZE), lambda new: self._link(new, path, spare=None))
+
+        def enter(new: NewFile) -> None:
+            with suppress(FileExistsError):
+                self._link(new, path, spare=None)
+
+        with self._errors(writing=True):
+            self._store(path, lambda: spooled_parts(file, size, WRITE_SIZE), enter)
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         path = self._path(name)
@@ -178,13 +190,14 @@ class SftpBackend(LocalBackend):
     def _store(self, path: str, parts: Callable[[], Iterable[Buffer]], enter: Callable[[NewFile], None]) -> None:
         """Write a file durably under a temporary name, and enter it."""
         for tries_left in reversed(range(NAME_TRIES)):
+            self._sequences.remains.remove()
             new = self._begin_file()
             try:
                 self._sequences.write(new, parts(), self._missing_folders(path))
                 enter(new)
             except OSError as error:
                 is_swept = new.is_spare and isinstance(error, FileNotFoundError)
-                is_refused = error.errno == SERVER_FAILED and new.has_ended
+                is_refused = error.errno == SERVER_FAILED and new.has_ended and not new.is_named
                 if not (is_swept or is_refused) or not tries_left:
                     raise
             else:
@@ -223,7 +236,7 @@ class SftpBackend(LocalBackend):
             except FileExistsError:
                 raise self._conflict(name) from None
             return
-        with self._locked(os.path.dirname(path)):
+        with self._locked(os.path.dirname(path)), self._unsettled_where_it_fails(path):
             self._cache.drop(path)
             if expect is None:
                 self._sequences.replace(new, path, spare=self._temporary_path())
@@ -237,7 +250,8 @@ class SftpBackend(LocalBackend):
             FileExistsError: There is one. It is durable.
         """
         try:
-            self._sequences.link(new, path, spare=spare)
+            with self._unsettled_where_it_fails(path):
+                self._sequences.link(new, path, spare=spare)
         except FileExistsError:
             # Its writer may not have come to that, and the caller will rely on it.
             self._sequences.sync(path)
@@ -245,6 +259,17 @@ class SftpBackend(LocalBackend):
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise no_name_left(self.location(), self._calls.room(self._root)) from error
+            raise
+
+    @contextmanager
+    def _unsettled_where_it_fails(self, path: str) -> Iterator[None]:
+        """Note what may have its name, and not durably: who finds that it has, and takes it for stored, relies on that."""
+        try:
+            yield
+        except (FileExistsError, ConflictError):
+            raise
+        except BaseException:
+            self._unsettled.add(path)
             raise
 
     def _swap(self, new: NewFile, path: str, expect: Version) -> bool:
@@ -296,6 +321,9 @@ class SftpBackend(LocalBackend):
 
     def _read_object(self, path: str) -> bytes | None:
         """Return all of an object; None where it is missing."""
+        if path in self._unsettled:
+            self._sequences.sync(path)
+            self._unsettled.discard(path)
         content, is_there = self._sequences.read(self._root, path, is_known=path in self._known)
         if not is_there:
             raise self._no_folder()

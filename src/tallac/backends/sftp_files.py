@@ -185,6 +185,8 @@ class SftpFileCalls:
             if is_new and self._is_there(path):
                 return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             found = self._ask(lambda channel: channel.file_system(folder))
+        except (ConnectionError, TimeoutError) as broken:
+            return broken
         except OSError:
             return error
         if (found.flags or 0) & _READ_ONLY:

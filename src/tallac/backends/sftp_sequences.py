@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tallac.backends.sftp_answers import WINDOW_SIZE, give_up, raise_first, together
 from tallac.backends.sftp_files import SftpFileCalls
-from tallac.backends.sftp_session import SftpSession
+from tallac.backends.sftp_new_file import NewFile, require_named
+from tallac.backends.sftp_remains import SftpRemains
+from tallac.backends.sftp_session import FAREWELL_SECONDS, SftpSession
 from tallac.backends.temporary import is_leftover
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
@@ -32,25 +34,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class NewFile:
-    """A file that was made under a temporary name.
-
-    Attributes:
-        path: That name's path.
-        file: The file there.
-        is_spare: Whether it was made ahead; then somebody else may have swept it since.
-        no_folder: Why the folder that is to hold it could not be made; None where that was not tried, or it was made.
-        has_ended: Whether it was named or removed.
-    """
-
-    def __init__(self, path: str, file: RemoteFile, *, is_spare: bool = False) -> None:
-        self.path = path
-        self.file = file
-        self.is_spare = is_spare
-        self.no_folder: OSError | None = None
-        self.has_ended = False
-
-
 class SftpSequences:
     """The steps of a put, a get and a delete. Thread-safe. All methods raise what `SftpSession.run` does."""
 
@@ -61,6 +44,7 @@ class SftpSequences:
         self._calls = calls
         self._lock = threading.Lock()
         self._spare: NewFile | None = None
+        self.remains = SftpRemains(calls)
 
     # Writing
 
@@ -84,7 +68,11 @@ class SftpSequences:
                 raise sweeping
             return new
 
-        return self._calls.ask(begun, path, requests=5 if swept is not None else 1, is_new=True)
+        try:
+            return self._calls.ask(begun, path, requests=5 if swept is not None else 1)
+        except BaseException:
+            self.remains.note(path)
+            raise
 
     def write(self, new: NewFile, parts: Iterable[Buffer], folders: Sequence[str]) -> None:
         """Write all of a file, and make it durable.
@@ -136,9 +124,14 @@ class SftpSequences:
         async def linked(channel: Channel) -> None:
             new.has_ended = True
             # A temporary name that can't be removed is found as a leftover.
-            naming = channel.link(new.path, path), new.file.sync(), channel.remove(new.path), self._prepare(channel, spare)
-            raise_first((await together(*naming))[:2])
-            channel.leave(new.file.close())
+            linking, syncing, _, _ = await together(
+                channel.link(new.path, path), new.file.sync(), channel.remove(new.path), self._prepare(channel, spare)
+            )
+            try:
+                await require_named(new, path, linking)
+                raise_first([syncing])
+            finally:
+                channel.leave(new.file.close())
 
         self._name(new, linked, 5, path)
 
@@ -175,16 +168,25 @@ class SftpSequences:
         """
 
         async def claimed(channel: Channel) -> bytes | None:
+            new.is_named = False
             linking, file = await together(channel.link(new.path, claim), channel.open_to_read(path))
-            if isinstance(linking, BaseException) and not isinstance(file, BaseException):
-                channel.leave(file.close())
-            raise_first([linking])
-            if isinstance(file, FileNotFoundError):
-                return None
-            raise_first([file])
-            return await self._content(channel, file)
+            try:
+                await require_named(new, claim, linking)
+            except OSError:
+                if not isinstance(file, BaseException):
+                    channel.leave(file.close())
+                raise
+            try:
+                if isinstance(file, FileNotFoundError):
+                    return None
+                raise_first([file])
+                return await self._content(file)
+            except OSError:
+                # The object could not be looked at. Nobody is to enter what its writer is told to have failed.
+                channel.leave(channel.remove(claim))
+                raise
 
-        content = self._name(new, claimed, 5, claim)
+        content = self._naming(new, claim, lambda: self._name(new, claimed, 5, claim))
         return None if content is None else hash_file_bytes(content)
 
     def enter(self, new: NewFile, claim: str, path: str, *, spare: str) -> None:
@@ -195,23 +197,30 @@ class SftpSequences:
             renaming, syncing, _, _ = await together(
                 channel.rename(claim, path), new.file.sync(), channel.remove(new.path), self._prepare(channel, spare)
             )
-            channel.leave(new.file.close())
-            if isinstance(renaming, BaseException) and not isinstance(renaming, FileNotFoundError):
-                channel.leave(channel.remove(claim))
-                raise renaming
-            raise_first([syncing])
+            try:
+                if not isinstance(renaming, FileNotFoundError):
+                    await require_named(new, path, renaming)
+                raise_first([syncing])
+            except OSError:
+                if isinstance(renaming, BaseException):
+                    channel.leave(channel.remove(claim))
+                raise
+            finally:
+                channel.leave(new.file.close())
 
-        self._calls.ask(entered, claim, requests=5)
+        self._naming(new, claim, lambda: self._calls.ask(entered, claim, requests=5))
 
     def discard(self, new: NewFile) -> None:
         """Remove what is left of a file after an error, without waiting. What can't be removed is found as a leftover."""
-        if not new.has_ended:
+        if not self._session.is_current(new.file.channel):
+            self.remains.note(new.path)
+        elif not new.has_ended:
 
             async def discarded(channel: Channel) -> None:
                 if channel is new.file.channel:
                     _remove(channel, new)
                 else:
-                    await channel.remove(new.path)
+                    self.remains.note(new.path)
 
             self._traffic.add(requests=2)
             self._session.begin(discarded)
@@ -227,37 +236,50 @@ class SftpSequences:
             raise_first(each for each in removals if not isinstance(each, FileNotFoundError))
             return _is_there(looking)
 
-        return self._calls.ask(removed, requests=len(paths) + 1)
+        try:
+            return self._calls.ask(removed, requests=len(paths) + 1)
+        except OSError:
+            if spare is not None:
+                self.remains.note(spare.path)
+            raise
 
-    def remove_spare(self) -> None:
-        """Remove the spare file, if there is one, without waiting for the answer."""
+    def leave(self) -> None:
+        """Remove the spare file, and what broken connections have left, as far as there is a connection."""
         spare = self._take_spare()
-        if spare is None:
-            return
 
         async def removed(channel: Channel) -> None:
-            _remove(channel, spare)
+            if spare is not None:
+                _remove(channel, spare)
             # Both requests are sent before this goes on.
             await asyncio.sleep(0)
 
         with suppress(OSError, StoreError):
-            self._calls.ask(removed, requests=2)
+            if spare is not None:
+                self._calls.ask(removed, requests=2)
+            if self._session.is_connected:
+                self.remains.remove(FAREWELL_SECONDS)
 
     def _take_spare(self) -> NewFile | None:
         with self._lock:
             spare, self._spare = self._spare, None
-        return spare if spare is not None and self._session.is_current(spare.file.channel) else None
+        if spare is not None and not self._session.is_current(spare.file.channel):
+            self.remains.note(spare.path)
+            return None
+        return spare
 
     async def _prepare(self, channel: Channel, path: str | None) -> None:
         """Make a spare file. Where that fails, the next file is made when it is needed, which shows why."""
         if path is None:
             return
-        with suppress(OSError):
+        try:
             spare = NewFile(path, await channel.create(path), is_spare=True)
-            with self._lock:
-                former, self._spare = self._spare, spare
-            if former is not None:
-                _remove(channel, former)
+        except OSError:
+            self.remains.note(path)
+            return
+        with self._lock:
+            former, self._spare = self._spare, spare
+        if former is not None:
+            _remove(channel, former)
 
     # Reading
 
@@ -276,7 +298,7 @@ class SftpSequences:
             if isinstance(file, FileNotFoundError):
                 return None, _is_there((looking or await together(channel.look(root)))[0])
             raise_first([file])
-            return await self._content(channel, file), True
+            return await self._content(file), True
 
         return self._calls.ask(found, requests=4 if is_known else 5)
 
@@ -314,32 +336,37 @@ class SftpSequences:
 
         return self._calls.ask(listed, requests=5)
 
-    async def _content(self, channel: Channel, file: RemoteFile) -> bytes:
-        """Read all of an open file, and close it without waiting."""
-        step = channel.read_size_max
-        try:
-            # The beginning is all of most files.
-            found, head = await together(file.look(), file.read(0, step))
-            raise_first([found, head])
-            size: int = found.st_size
-            content = bytes(head) + (await file.read_all(len(head), size) if head and len(head) < size else b"")
-        finally:
-            channel.leave(file.close())
+    async def _content(self, file: RemoteFile) -> bytes:
+        content = await file.read_whole()
         self._traffic.add(requests=0, received=len(content))
         return content
 
     # Errors
+
+    def _naming(self, new: NewFile, claim: str, call: Callable[[], T]) -> T:
+        """Make a claim, or enter it. Where nobody knows what became of it, it goes before its writer tries once more."""
+        try:
+            return call()
+        except FileExistsError:
+            raise
+        except BaseException:
+            if not self._session.is_current(new.file.channel):
+                self.remains.note(claim, new.version)
+            raise
 
     def _name(
         self, new: NewFile, operation: Callable[[Channel], Coroutine[Any, Any, T]], requests: int, path: str, *, is_new: bool = True
     ) -> T:
         """Carry out what gives a file a name, for which there may be no folder."""
         try:
-            return self._calls.ask(operation, path, requests=requests, is_new=is_new)
+            return self._calls.ask(operation, requests=requests)
         except FileNotFoundError:
             if new.no_folder is not None:
                 raise self._calls.explained(new.no_folder, path) from None
             raise
+        except OSError as error:
+            # What failed after that did not fail for a name that is taken.
+            raise self._calls.explained(error, path, is_new=is_new and not new.is_named) from None
 
 
 async def _sweep(channel: Channel, folder: str | None) -> None:

@@ -128,6 +128,11 @@ class SftpSession:
         if self._loop is None:
             asyncio.run_coroutine_threadsafe(self._connected(), self._started())
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._link.channel is not None
+
     def is_current(self, channel: Channel) -> bool:
         """Whether a channel is the one that operations are given, as far as is known."""
         return channel is self._link.channel
