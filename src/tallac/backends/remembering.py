@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar, cast
 
 from tallac.backends.passing import BoundedBackend
 from tallac.errors import StoreError, StorePermissionError, VaultNotFoundError
-from tallac.interfaces import Backend, Buffer, Expect, Extent, Item, ListedObject, Version
+from tallac.interfaces import Backend, Buffer, Expect, Extent, Item, ListedObject, Upload, Version
 from tallac.together import one_by_one
 
 HEADER = "header"
@@ -23,6 +23,9 @@ _REGISTERS = "registers/"
 _SLOTS = "slots/"
 _REMEMBERED = (_REGISTERS, _SLOTS, HEADER)
 _PACKS = "packs/"
+
+FETCHED_SIZE_MAX = 16 << 20
+"""So many bytes of answers are kept for one block, and those under way then; what goes beyond is asked for when it is read."""
 
 State = tuple[bytes, Version]
 T = TypeVar("T")
@@ -82,6 +85,7 @@ class RememberingBackend(BoundedBackend):
         self._seen: dict[str, State] = {}
         self._versions: dict[str, Version] = {}
         self._sight = threading.local()
+        self._answers: dict[int, dict[str, list[object]]] = {}
         self._header_used: bytes | None = None
 
     def __reduce__(self) -> tuple[Callable[[Backend], Backend], tuple[Backend]]:
@@ -151,32 +155,40 @@ class RememberingBackend(BoundedBackend):
     @contextmanager
     def fetched(self, names: Sequence[str] = (), prefixes: Sequence[str] = ()) -> Iterator[None]:
         """See `DistantBackend`."""
-        ready = self._ready
+        thread = threading.get_ident()
+        ready = self._answers.setdefault(thread, {})
         # What a block around this one has fetched serves here as well.
         wanted = Counter([*(f"/{name}" for name in names), *prefixes])
         missing = [key for key in wanted if not ready.get(key)]
-        answers = self._together([partial(self._ask, key) for key in missing])
-        for key, answer in zip(missing, answers, strict=True):
-            ready[key] = answer * wanted[key]
+        found = _Found()
+        if missing:
+            self._together([partial(self._ask, key, found) for key in missing])
+        ready.update((key, [answer] * wanted[key]) for key, answer in found.answers.items())
         try:
             yield
         finally:
             for key in missing:
                 ready.pop(key, None)
+            if not ready:
+                self._answers.pop(thread, None)
 
-    def _ask(self, key: str) -> list[object]:
-        """Return what the store says, alone in a list; an empty one where it has failed. The key is one of `_ready`."""
-        with suppress(StoreError):
-            return [self.get_versioned(key[1:]) if key.startswith("/") else list(super().list(key))]
-        return []
+    def _ask(self, key: str, found: _Found) -> None:
+        """Ask the store, and add what it says; nothing where it has failed, or enough is there. The key is one of `_ready`."""
+        if found.size < FETCHED_SIZE_MAX:
+            with suppress(StoreError):
+                found.add(key, self.get_versioned(key[1:]) if key.startswith("/") else list(super().list(key)))
 
     @property
     def _ready(self) -> dict[str, list[object]]:
         """The answers that this thread has fetched: those about objects by their name after a slash, listings by their prefix."""
-        ready: dict[str, list[object]] | None = getattr(self._sight, "ready", None)
-        if ready is None:
-            ready = self._sight.ready = {}
-        return ready
+        return self._answers.get(threading.get_ident(), {})
+
+    def _forget(self, name: str) -> None:
+        """Forget what any thread has fetched about an object that this process changes, and the listings that may show it."""
+        for ready in list(self._answers.values()):
+            for key in list(ready):
+                if key == f"/{name}" or name.startswith(key):
+                    ready.pop(key, None)
 
     # Reading
 
@@ -217,21 +229,27 @@ class RememberingBackend(BoundedBackend):
     # Writing
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
-        self._ready.pop(f"/{name}", None)
         try:
             version = super().put(name, data, expect=expect)
         except StoreError:
             self._note(name, None)
             raise
+        finally:
+            self._forget(name)
         self._note(name, (bytes(data), version))
         if self._listed is not None:
             self._listed[name] = ListedObject(Item(name, len(data)), version)
         return version
 
+    def upload(self) -> Upload:
+        return _NotedUpload(super().upload(), self._forget)
+
     def delete(self, name: str, *, expect: Version | None = None) -> None:
-        self._ready.pop(f"/{name}", None)
         self._note(name, None)
-        super().delete(name, expect=expect)
+        try:
+            super().delete(name, expect=expect)
+        finally:
+            self._forget(name)
         if self._listed is not None:
             self._listed.pop(name, None)
 
@@ -260,14 +278,58 @@ class RememberingBackend(BoundedBackend):
         Raises:
             VaultNotFoundError: It is another one, or gone.
         """
-        used, self._header_used = self._header_used, None
+        used = self._header_used
+        if used is None:
+            return
         found = super().get_versioned(HEADER)
         self._memory.keep_state(HEADER, found)
+        # Who asks for several things together takes no error for an answer, and asks again: so it comes again as well.
         if found is None or found[0] != used:
             where = self.location()
             raise VaultNotFoundError(
                 f"{where}: the vault that was here is gone, or another one has taken its place; run this again"
             )
+        self._header_used = None
+
+
+class _Found:
+    """The answers that are gathered for one block, by the threads that ask.
+
+    Attributes:
+        answers: What the store has said.
+        size: Bytes in it.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, object] = {}
+        self.size = 0
+        self._lock = threading.Lock()
+
+    def add(self, key: str, answer: State | list[Item] | None) -> None:
+        """Add what the store has said."""
+        with self._lock:
+            self.answers[key] = answer
+            self.size += len(answer[0]) if isinstance(answer, tuple) else 0
+
+
+class _NotedUpload:
+    """An upload of which is told what name it has got."""
+
+    def __init__(self, inner: Upload, tell: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._tell = tell
+
+    def write(self, data: Buffer) -> None:
+        self._inner.write(data)
+
+    def commit(self, name: str) -> None:
+        try:
+            self._inner.commit(name)
+        finally:
+            self._tell(name)
+
+    def abort(self) -> None:
+        self._inner.abort()
 
 
 def _itself(backend: Backend) -> Backend:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
@@ -14,10 +14,31 @@ T = TypeVar("T")
 GAP_SIZE_MAX = 128 << 10
 """So many bytes between two parts are read along with them: a request of their own takes longer."""
 
+BATCH_SIZE_MAX = 8 << 20
+"""So many bytes of objects are asked for together."""
+
 
 def fetched(backend: Backend, names: Sequence[str] = (), prefixes: Sequence[str] = ()) -> AbstractContextManager[None]:
     """See `DistantBackend.fetched`; elsewhere nothing is read before it is asked for."""
     return backend.fetched(names, prefixes) if isinstance(backend, DistantBackend) else nullcontext()
+
+
+def at_hand(backend: Backend, sizes: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """Iterate over the names of objects, given with their sizes, of which some are asked for together, so that none is waited for.
+
+    Each can be read once by `get` or `get_versioned` until the next name is asked for. What is in memory is bounded.
+    """
+    batch: list[str] = []
+    size = 0
+    for name, length in sizes:
+        if batch and size + length > BATCH_SIZE_MAX:
+            with fetched(backend, batch):
+                yield from batch
+            batch, size = [], 0
+        batch.append(name)
+        size += length
+    with fetched(backend, batch):
+        yield from batch
 
 
 def ask_anew(backend: Backend) -> None:

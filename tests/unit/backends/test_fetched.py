@@ -7,9 +7,10 @@ import threading
 import pytest
 from tests.remembering import KeptStates
 
+from tallac.backends import remembering
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.remembering import RememberingBackend
-from tallac.errors import ObjectNotFoundError
+from tallac.errors import ObjectNotFoundError, VaultNotFoundError
 from tallac.interfaces import DistantBackend
 from tallac.testing.faulty_backend import FaultAt, FaultyBackend
 from tallac.testing.recording_backend import RecordingBackend
@@ -92,3 +93,45 @@ def test_other_threads_are_not_answered(backend: RememberingBackend, asked: Reco
         thread.start()
         thread.join()
         assert len(asked.events) == count + 1
+
+
+def test_what_another_thread_changes_is_asked_for(backend: RememberingBackend) -> None:
+    """A change by any thread of this process, an upload among them, is seen by all, in objects and in listings."""
+
+    def change() -> None:
+        backend.put("slots/a", b"another thread's")
+        upload = backend.upload()
+        upload.write(b"q")
+        upload.commit("packs/q")
+        backend.delete("index/a")
+
+    with backend.fetched(NAMES, ("packs/", "index/", "registers/")):
+        thread = threading.Thread(target=change)
+        thread.start()
+        thread.join()
+        assert (backend.get_versioned("slots/a") or (b"",))[0] == b"another thread's"
+        assert [item.name for item in backend.list("packs/")] == ["packs/p", "packs/q"]
+        assert list(backend.list("index/")) == []
+
+
+def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many large objects so many are asked for as fit, the others when they are read, and all are right."""
+    monkeypatch.setattr(remembering, "FETCHED_SIZE_MAX", 10_000)
+    objects = {f"slots/{number:02}": bytes([number]) * 3000 for number in range(50)}
+    asked = RecordingBackend(MemoryBackend(objects))
+    backend = RememberingBackend(asked, KeptStates())
+    with backend.fetched(list(objects)):
+        assert len(asked.events) == 4
+        for name, content in objects.items():
+            assert (backend.get_versioned(name) or (b"",))[0] == content
+    assert len(asked.events) == len(objects)
+
+
+def test_a_vault_that_is_gone_is_noticed(store: MemoryBackend) -> None:
+    """That the vault is gone shows to a thread that asks for something alone too, and is not forgotten there."""
+    memory = KeptStates()
+    memory.keep_state("header", (b"what it was", b"version"))
+    backend = RememberingBackend(store, memory)
+    assert backend.remembered_header() == b"what it was"
+    with backend.fetched(("slots/none",)), pytest.raises(VaultNotFoundError, match="is gone"):
+        backend.get_versioned("slots/none")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from tests.remembering import KeptStates
 
+from tallac.backends import remembering
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.passing import ForwardingBackend
 from tallac.backends.remembering import RememberingBackend
 from tallac.caps import DirectoryWriteCap, parse
+from tallac.dag import Entry
 from tallac.interfaces import Expect, Item, Version
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.sample_vault import ARCHIVES, Tree, back_up, create_target, noise
+from tallac.vault import distance
+from tallac.vault.check import structure
 from tallac.vault.check.options import CheckOptions
 from tallac.vault.check.vault_check import check_vault
 from tallac.vault.prune.prune import Prune
@@ -77,6 +82,7 @@ class Place:
         store = MemoryBackend()
         self._folder = folder
         self.waits = Waits(store)
+        self._seeds = count(2)
         self._key = create_vault(store, randomness=SeededRandomness(1))
         with self.open() as vault:
             self.target: DirectoryWriteCap = create_target(vault)
@@ -91,10 +97,10 @@ class Place:
         assert isinstance(archives, DirectoryWriteCap)
         vault.edit_directory(archives, lambda entries: [entry for entry in entries if entry.name != name])
 
-    def open(self) -> Vault:
+    def open(self, backend: RememberingBackend | None = None) -> Vault:
         """Open as the client that has made it."""
-        backend = RememberingBackend(self.waits, KeptStates(), together=self.waits.together)
-        return open_vault(backend, self._key, state=self._folder, clock=FakeClock(), randomness=SeededRandomness(2))
+        backend = backend or RememberingBackend(self.waits, KeptStates(), together=self.waits.together)
+        return open_vault(backend, self._key, state=self._folder, clock=FakeClock(), randomness=SeededRandomness(next(self._seeds)))
 
 
 @pytest.fixture
@@ -120,3 +126,40 @@ def test_a_prune_waits_for_few_answers(place: Place) -> None:
         report = Prune(vault.components, PruneOptions(unused_max=0)).run()
     assert report.deleted_packs > 1
     assert place.waits.count - before <= 35
+
+
+class Holding(RememberingBackend):
+    """Notes how many bytes of answers are kept at a time for what is read next."""
+
+    most = 0
+
+    def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
+        answers = [answer for ready in self._answers.values() for kept in ready.values() for answer in kept[:1]]
+        self.most = max(self.most, sum(len(answer[0]) for answer in answers if isinstance(answer, tuple)))
+        return super().get_versioned(name)
+
+
+@pytest.mark.parametrize("job", ["check", "prune"])
+def test_many_directories_are_not_in_memory_at_once(place: Place, monkeypatch: pytest.MonkeyPatch, job: str) -> None:
+    """Of a vault with more directories than fit into memory, a check and a prune hold some at a time, and wait for batches."""
+    budget = 60_000
+    monkeypatch.setattr(remembering, "FETCHED_SIZE_MAX", budget)
+    monkeypatch.setattr(distance, "BATCH_SIZE_MAX", budget)
+    monkeypatch.setattr(structure, "BATCH_SIZE_MAX", budget)
+    with place.open() as vault:
+        entries = [Entry.of(noise(number, 20).hex().encode(), place.target) for number in range(60)]
+        for _ in range(30):
+            vault.edit_directory(vault.create_directory(), lambda old: [*old, *entries])
+        place.forget(vault, b"1")
+    holding = Holding(place.waits, KeptStates(), together=place.waits.together)
+    sizes = [item.size for item in place.waits.list("slots/")]
+    assert sum(sizes) > 6 * budget
+    with place.open(holding) as vault:
+        before = place.waits.count
+        if job == "check":
+            assert check_vault(vault.components, None, CheckOptions()).is_healthy
+        else:
+            assert Prune(vault.components, PruneOptions(unused_max=0)).run().deleted_packs > 1
+    assert 0 < holding.most <= 3 * budget
+    # One by one they would be waited for each time that they are looked at.
+    assert place.waits.count - before < len(sizes) + 35

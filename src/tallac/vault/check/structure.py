@@ -13,7 +13,7 @@ from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.components import VaultComponents
-from tallac.vault.distance import ask_anew
+from tallac.vault.distance import BATCH_SIZE_MAX, ask_anew, at_hand
 from tallac.vault.format.footers import FinishedPack, decode_body, names_in
 from tallac.vault.format.header import HEADER_NAMES, check_headers, is_stored_name
 from tallac.vault.format.keys import KeeperKey
@@ -54,7 +54,8 @@ class StructureCheck:
         """For packs that were read, the offsets of the objects whose bytes are not those that their hash says."""
         self.listed_packs: dict[bytes, int] = {}
         """The packs that were there, with their sizes."""
-        self.listed_slots: list[str] = []
+        self.listed_slots: dict[str, int] = {}
+        """The slots that were there, with their sizes."""
         self.report = CheckReport(phase="reading packs")
 
     def look(self) -> dict[str, int]:
@@ -79,14 +80,14 @@ class StructureCheck:
         keeper, roots = self._components.keeper_key, self._components.roots
         deleted = frozenset() if keeper is None else self._check_pending()
         self.listed_packs = self._packs_in(listed)
-        self.listed_slots = _under(SLOT_PREFIX, listed)
+        self.listed_slots = {name: listed[name] for name in _under(SLOT_PREFIX, listed)}
         self._check_packs(indexed, self.listed_packs, deleted, round_)
         if round_ is not None:
             # That may have taken hours.
             ask_anew(self._backend)
             self.report.findings.extend(check_reserve(self._backend))
         if keeper is not None and roots is not None:
-            self._check_slots(keeper, roots, listed)
+            self._check_slots(keeper, roots)
             self._check_sessions(keeper, listed)
         else:
             self._note("roots and sessions were not checked: that requires a keeper key")
@@ -234,14 +235,15 @@ class StructureCheck:
         if self._progress is not None:
             self._progress(self.report)
 
-    def _check_slots(self, keeper: KeeperKey, roots: Roots, listed: Iterable[str]) -> None:
+    def _check_slots(self, keeper: KeeperKey, roots: Roots) -> None:
         try:
             expected = roots.read()
         except DamageError as error:
             self._find(str(error))
             expected = []
         known = {self._slots.path_of(cap.storage_index): cap for cap in expected}
-        for path in sorted({*_under(SLOT_PREFIX, listed), *known}):
+        paths = sorted({*self.listed_slots, *known})
+        for path in at_hand(self._backend, ((path, self.listed_slots.get(path, 0)) for path in paths)):
             try:
                 cap = known.get(path) or self._slots.open_root(path, keeper)
                 self._slots.read(MutableDirectoryVerify(cap.storage_index, cap.fingerprint))
@@ -292,18 +294,22 @@ class StructureCheck:
 
 
 def asked_together(listed: Mapping[str, int]) -> Iterator[str]:
-    """Iterate over what can be asked for before the first answer is there: all that is small, as often as a check looks at it."""
-    left = INDEX_SIZE_MAX
+    """Iterate over what can be asked for before the first answer is there: all that is small, as often as a check looks at it.
+
+    Of index objects, and of all that grows with the vault besides, no more than fits into memory; `at_hand` asks for the rest.
+    """
+    index_left, left = INDEX_SIZE_MAX, BATCH_SIZE_MAX
     # These may be missing, and are not listed then.
     yield from (PENDING_PATH, SETTINGS_PATH)
     for name, size in listed.items():
-        if name.startswith(INDEX_PREFIX) and size <= left:
-            left -= size
-            yield name
-        elif name.startswith(REGISTER_PREFIX):
+        if name.startswith(REGISTER_PREFIX):
             # The structure check, and who opens the index or the roots. Whoever looks again after that wants the present state.
             yield from (name, name)
-        elif not name.startswith((PACK_PREFIX, INDEX_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)):
+        elif name.startswith(INDEX_PREFIX) and size <= index_left:
+            index_left -= size
+            yield name
+        elif not name.startswith((PACK_PREFIX, INDEX_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)) and size <= left:
+            left -= size
             yield from repeat(name, READS_MAX)
 
 

@@ -12,7 +12,7 @@ from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.check.structure import StructureCheck, asked_together
 from tallac.vault.check.write_caps import check_write_caps
 from tallac.vault.components import VaultComponents
-from tallac.vault.distance import fetched
+from tallac.vault.distance import at_hand, fetched
 
 
 def structure_check(components: VaultComponents, progress: CheckProgress | None = None) -> StructureCheck:
@@ -79,5 +79,6 @@ def _roots(components: VaultComponents, structure: StructureCheck) -> list[Cap]:
     except DamageError:
         known = []  # The structure check has named it.
     roots: dict[MutableDirectoryVerify, None] = dict.fromkeys(known)
-    roots.update(dict.fromkeys(components.slots.all_roots(components.keeper_key, structure.listed_slots)))
+    paths = at_hand(components.backend, structure.listed_slots.items())
+    roots.update(dict.fromkeys(components.slots.all_roots(components.keeper_key, paths)))
     return list(roots)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from tallac.caps import MutableDirectoryVerify
 from tallac.errors import ConflictError, CorruptObjectError, DamageError, MissingObjectError
 from tallac.interfaces import Backend
-from tallac.vault.distance import fetched
+from tallac.vault.distance import at_hand, fetched
 from tallac.vault.format.header import list_objects
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import Link, leave_out
@@ -109,7 +109,7 @@ class Marker:
         """
         registers = (self._index.register_path, self._roots.path)
         with fetched(self._backend, (*registers, *self._slots.seen_paths()), (SLOT_PREFIX,)):
-            slots = [item.name for item in list_objects(self._backend, SLOT_PREFIX)]
+            slots = {item.name: item.size for item in list_objects(self._backend, SLOT_PREFIX)}
             self._index.refresh()
             others = set(slots).difference(self._slots.seen_paths())
             with fetched(self._backend, (self._pending.path, *sorted(others)), (PACK_PREFIX,)):
@@ -130,19 +130,21 @@ class Marker:
         if self._index.number_of(name, link.hash) is not None and not self._is_taken(name, link.hash):
             raise _stopped(error) from error
 
-    def _root_links(self, listed: list[str]) -> Iterator[bytes]:
-        for cap in self._all_roots(listed):
+    def _root_links(self, listed: Mapping[str, int]) -> Iterator[bytes]:
+        roots = self._all_roots(listed)
+        for path in at_hand(self._backend, ((path, listed.get(path, 0)) for path in roots)):
+            cap = roots[path]
             links = self._slots.links(cap, self._slots.read(cap))
             yield leave_out(links, self._forgotten.links) if cap.storage_index in self._forgotten.directories else links
 
-    def _all_roots(self, listed: list[str]) -> list[MutableDirectoryVerify]:
-        """Return the roots of the register, and of listed slots that it does not name: too many do no harm.
+    def _all_roots(self, listed: Mapping[str, int]) -> dict[str, MutableDirectoryVerify]:
+        """Return the roots of the register by their paths, and of listed slots that it does not name: too many do no harm.
 
         A slot that no register names has been linked nowhere yet; one that is damaged was made by nobody, and is passed over.
         """
         self._ignored = []
         roots = {self._slots.path_of(cap.storage_index): cap for cap in self._roots.read()}
-        for path in listed:
+        for path in at_hand(self._backend, [each for each in listed.items() if each[0] not in roots]):
             if path not in roots:
                 try:
                     cap = self._slots.open_root(path, self._keeper)
@@ -161,7 +163,7 @@ class Marker:
                         "took it out of the roots, and replaced or deleted it. Bring it back from a mirror or an older version"
                     )
                 )
-        return list(roots.values())
+        return roots
 
     def _noise(self) -> Iterator[str]:
         """Name what lies among the packs, is no pack that the index knows, and has no footer with a right stamp."""
