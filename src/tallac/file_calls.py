@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from tallac.mounts import is_of_this_machine
@@ -61,6 +62,10 @@ class FileCalls(Protocol):
         ...
 
     def read_at(self, descriptor: int, size: int, offset: int) -> bytes: ...
+
+    def read_ahead(self, descriptor: int, start: int, stop: int) -> None:
+        """Begin to read the bytes [start, stop) into the system's memory, without waiting; where that can't be told, do nothing."""
+        ...
 
     def stat(self, file: str | int) -> os.stat_result:
         """Look at a path, without following a symbolic link, or at an open file."""
@@ -146,6 +151,16 @@ class RealFileCalls:
 
         def read_at(self, descriptor: int, size: int, offset: int) -> bytes:
             return os.pread(descriptor, size, offset)
+
+    if sys.platform == "linux":
+
+        def read_ahead(self, descriptor: int, start: int, stop: int) -> None:
+            with suppress(OSError):  # It is advice.
+                os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
+    else:
+
+        def read_ahead(self, descriptor: int, start: int, stop: int) -> None:
+            """Do nothing."""
 
     def stat(self, file: str | int) -> os.stat_result:
         return os.stat(file) if isinstance(file, int) else os.lstat(file)

@@ -11,7 +11,14 @@ from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.os_errors import printable, store_error
 from tallac.backends.temporary import PREFIX
-from tallac.errors import ConflictError, StoreError, StoreFullError, StorePermissionError, StoreUnavailableError
+from tallac.errors import (
+    ConflictError,
+    ObjectNotFoundError,
+    StoreError,
+    StoreFullError,
+    StorePermissionError,
+    StoreUnavailableError,
+)
 from tallac.interfaces import Expect
 from tallac.testing.crash_disk import CrashDisk, Survival
 from tallac.testing.crashing_backend import SimulatedCrash
@@ -150,6 +157,8 @@ def test_a_file_that_ends_before_its_size(tmp_path: Path) -> None:
     for stop in (None, 5):
         with pytest.raises(StoreError, match="ends before its own size"):
             backend.get("a", 0, stop)
+    with pytest.raises(StoreError, match="ends before its own size"):
+        backend.get_ranges("a", [(0, 5)])
 
 
 def test_short_writes_and_reads_are_continued(tmp_path: Path) -> None:
@@ -169,6 +178,9 @@ def test_short_writes_and_reads_are_continued(tmp_path: Path) -> None:
     upload(backend, "b", NEW)
     assert (tmp_path / "a").read_bytes() == backend.get("a") == OLD
     assert backend.get("b", 1, 9) == NEW[1:9]
+    assert backend.get_ranges("b", [(1, 9), (2, 4), (8, 99)]) == [NEW[1:9], NEW[2:4], NEW[8:]]
+    with pytest.raises(ObjectNotFoundError):
+        backend.get_ranges("c", [(1, 9)])
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tallac.backends.descriptors import DescriptorCache
+from tallac.backends.descriptors import DescriptorCache, FileReads
 from tallac.backends.names import check_name, check_prefix, is_part
 from tallac.backends.os_errors import no_name_left, printable, store_errors
-from tallac.backends.swapping import Swapper, Takeover, former_path, read_to_end
+from tallac.backends.swapping import Swapper, Takeover, former_path
 from tallac.backends.temporary import PREFIX, Leftover, TemporaryFile, find_leftovers, remove_leftovers
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreError
-from tallac.file_calls import READ_FLAGS, REAL, FileCalls
+from tallac.file_calls import REAL, FileCalls
 from tallac.interfaces import Buffer, Expect, Item, Version
 
 STALE_SECONDS = 25.0
@@ -41,6 +42,7 @@ class LocalBackend:
         self._takeover = takeover or Takeover()
         self._swapper = Swapper(files, self._takeover)
         self._cache = DescriptorCache(files)
+        self._reads = FileReads(files, self._folder, self._place)
         self._durable_folders = {self._folder}
         self._has_removed_leftovers = False
 
@@ -236,12 +238,26 @@ class LocalBackend:
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         path = self._path(name)
+        with self._found(name):
+            if start == 0 and stop is None:
+                return self._reads.whole(path)
+            with self._cache.borrow(path) as descriptor:
+                return self._reads.part(descriptor, start, stop)
+
+    if sys.platform == "linux":
+        # Elsewhere the system can't be told what is soon read: a disk that turns would seek for each range.
+
+        def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+            """See `ReadsRanges`."""
+            path = self._path(name)
+            with self._found(name), self._cache.borrow_file(path) as file:
+                return self._reads.parts(file, ranges)
+
+    @contextmanager
+    def _found(self, name: str) -> Iterator[None]:
         with self._errors(writing=False):
             try:
-                if start == 0 and stop is None:
-                    return self._read_whole(path)
-                with self._cache.borrow(path) as descriptor:
-                    return self._read(descriptor, start, stop)
+                yield
             except FileNotFoundError:
                 self._require_folder()
                 raise ObjectNotFoundError(f"{self.location()} has no object {name}") from None
@@ -281,29 +297,6 @@ class LocalBackend:
                 else:
                     yield Item(name, each.size)
 
-    def _read_whole(self, path: str) -> bytes:
-        descriptor = self._files.open(path, READ_FLAGS)
-        try:
-            return self._read(descriptor, 0, None)
-        finally:
-            self._files.close(descriptor)
-
-    def _read(self, descriptor: int, start: int, stop: int | None) -> bytes:
-        size = self._files.stat(descriptor).st_size
-        content = read_to_end(self._files, descriptor, start) if stop is None else self._read_up_to(descriptor, start, stop)
-        is_short = start + len(content) < (size if stop is None else min(stop, size))
-        # Over a network it may be the size that the file had before; whether its bytes are all there, their seal says.
-        if is_short and self._files.locks_reach_all(self._folder):
-            raise StoreError(f"a file in {self.location()} ends before its own size: check the disk, and run this again")
-        return content
-
-    def _read_up_to(self, descriptor: int, start: int, stop: int) -> bytes:
-        parts: list[bytes] = []
-        while start < stop and (part := self._files.read_at(descriptor, stop - start, start)):
-            parts.append(part)
-            start += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
     def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
         """See `RereadingBackend`."""
         path = self._path(name)
@@ -324,13 +317,13 @@ class LocalBackend:
         except OSError:
             return None  # No links, or nothing may be written here.
         try:
-            return self._read_whole(name)
+            return self._reads.whole(name)
         finally:
             self._files.unlink(name)
 
     def _read_until_unlike(self, path: str, unlike: bytes) -> bytes:
         end = self._takeover.clock() + STALE_SECONDS
-        while (content := self._read_whole(path)) == unlike and self._takeover.clock() < end:
+        while (content := self._reads.whole(path)) == unlike and self._takeover.clock() < end:
             self._takeover.sleep(1.0)
         return content
 
@@ -338,7 +331,7 @@ class LocalBackend:
         """See `KeepsFormerStates`."""
         with self._errors(writing=False):
             try:
-                return self._read_whole(former_path(self._path(name)))
+                return self._reads.whole(former_path(self._path(name)))
             except FileNotFoundError:
                 return None
 

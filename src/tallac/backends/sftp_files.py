@@ -97,6 +97,9 @@ class SftpFileCalls:
         opened.size += size
         return size
 
+    def read_ahead(self, descriptor: int, start: int, stop: int) -> None:
+        """Do nothing: a server can't be told."""
+
     def read_at(self, descriptor: int, size: int, offset: int) -> bytes:
         """Read all that is asked for, fewer bytes only at the end."""
         opened = self._get(descriptor)

@@ -144,6 +144,15 @@ class ConnectsAhead(Protocol):
 
 
 @runtime_checkable
+class ReadsRanges(Protocol):
+    """A backend whose store answers at once: many short ranges cost less than what lies between them would."""
+
+    def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read ranges [start, stop) of an object, in their order, each as `Backend.get` does. Raises as that does."""
+        ...
+
+
+@runtime_checkable
 class RereadingBackend(Protocol):
     """A backend whose store may show what an object was before, or a part of it: a folder that a network file system remembers."""
 

@@ -80,6 +80,10 @@ class WatchedFileCalls:
         with self._watched(FileCall("read_at", self.path_of(descriptor))):
             return self._inner.read_at(descriptor, size, offset)
 
+    def read_ahead(self, descriptor: int, start: int, stop: int) -> None:
+        # It gives nothing, and never fails.
+        self._inner.read_ahead(descriptor, start, stop)
+
     def stat(self, file: str | int) -> os.stat_result:
         with self._watched(FileCall("stat", file if isinstance(file, str) else self.path_of(file))):
             return self._inner.stat(file)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
-from tallac.interfaces import Backend, HighLatencyBackend
+from tallac.interfaces import Backend, HighLatencyBackend, ReadsRanges
 from tallac.vault.packs.damaged import damaged_path
 from tallac.vault.packs.pack import pack_path
+
+T = TypeVar("T")
 
 WINDOW_SIZE = 1 << 16
 KEPT_SIZE_MAX = 16 << 20
@@ -30,6 +34,7 @@ class PackReadCache:
             self._size, kept_size_max = backend.read_size, HIGH_LATENCY_KEPT_SIZE_MAX
         self._count_max = kept_size_max // self._size
         self._windows: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self._ranges = backend if isinstance(backend, ReadsRanges) else None
 
     def read(self, pack: bytes, start: int, stop: int) -> bytes:
         """Read bytes [start, stop) of a pack.
@@ -50,6 +55,25 @@ class PackReadCache:
             raise CorruptObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is cut short")
         return content
 
+    def read_several(self, pack: bytes, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read ranges [start, stop) of a pack, in ascending order; one that the pack has not all of comes out short.
+
+        Where the store answers at once, nothing is kept: the system has in its memory what lies beside them.
+
+        Raises:
+            MissingObjectError: There is no such pack.
+        """
+        backend = self._ranges
+        if backend is not None:
+            return self._at_either_place(pack, lambda path: backend.get_ranges(path, ranges))
+        contents = []
+        for start, stop in ranges:
+            try:
+                contents.append(self.read(pack, start, stop))
+            except CorruptObjectError:
+                contents.append(b"")
+        return contents
+
     def _window(self, pack: bytes, number: int) -> bytes:
         key = pack, number
         window = self._windows.get(key)
@@ -63,8 +87,11 @@ class PackReadCache:
         return window
 
     def _get(self, pack: bytes, start: int, stop: int) -> bytes:
+        return self._at_either_place(pack, lambda path: self._backend.get(path, start, stop))
+
+    def _at_either_place(self, pack: bytes, get: Callable[[str], T]) -> T:
         # A damaged pack, which a repair has moved away, is read where nothing else is left.
         for path in (pack_path(pack), damaged_path(pack)):
             with suppress(ObjectNotFoundError):
-                return self._backend.get(path, start, stop)
+                return get(path)
         raise MissingObjectError(f"pack {pack.hex()[:12]} in {self._backend.location()} is missing")
