@@ -28,7 +28,7 @@ from tallac.caps import LiteralFile
 from tallac.dag import Entry, Metadata
 from tallac.vault.format.footers import FinishedPack, encode_body
 from tallac.vault.index.index import VaultIndex
-from tallac.vault.index.sorted_runs import MAGIC, SortedRun
+from tallac.vault.index.sorted_runs import SortedRun, write_records
 from tallac.vault.vault import create_vault, open_vault
 
 FILES_IN_DIRECTORY = 50
@@ -152,11 +152,8 @@ def _shifted(entry: Entry, hours: int) -> Entry:
 
 def objects(count: int, folder: Path) -> dict[str, tuple[float, float]]:
     """Write the local copy of an index, and look objects up in it that are there and that are not."""
-    path = folder / "index.run"
     chance = random.Random(1)
-    with path.open("wb") as file:
-        file.write(struct.pack("<8sIII", MAGIC, 1, 1, count) + b"i" * 32 + struct.pack("<32sQ", b"p" * 32, 1 << 24))
-        file.writelines(_records(count, chance))
+    path = write_records(folder, [b"i" * 32], [(b"p" * 32, 1 << 24)], _records(count, chance), count)
     started = time.process_time()
     run = SortedRun(path)
     found = {"open": (max(time.process_time() - started, 1e-6), _own_peak())}

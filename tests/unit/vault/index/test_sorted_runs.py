@@ -58,7 +58,7 @@ def assert_finds(run: SortedRun, model: Model, absent: list[bytes]) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 66, 100, 1000, 5000])
 def test_uniform_names_are_found(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 0 to 5,000 records each is found, and no other name is; a pass lets go of them 64 at a time."""
-    monkeypatch.setattr("tallac.vault.index.sorted_runs._PASS_SIZE", 64 * RECORD_SIZE)
+    monkeypatch.setattr("tallac.vault.index.sorted_runs._PASS_COUNT", 64)
     chance = random.Random(count)
     pack, model = pack_of(1, [chance.randbytes(16) for _ in range(count)])
     run = write_run(tmp_path, [bytes(32)], [pack])
