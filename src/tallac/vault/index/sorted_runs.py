@@ -20,7 +20,7 @@ import weakref
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, repeat, starmap
+from itertools import chain, islice, repeat, starmap
 from operator import itemgetter
 from pathlib import Path
 
@@ -41,6 +41,7 @@ WRITE_TRIES = 20
 _PASS_COUNT = 1 << 14
 """A pass reads so many records at a time, 768 KiB; one over several runs reads as many of all of them together."""
 
+_WRITE_COUNT = 1 << 12
 _BLOCK_COUNT = 16
 _BLOCK_SIZE = RECORD_SIZE * _BLOCK_COUNT
 _FENCE_SIZE = 4
@@ -262,10 +263,10 @@ def write_records(folder: Path, covers: list[bytes], tables: list[tuple[bytes, i
 
 
 def _fenced(records: Iterable[bytes]) -> Iterator[bytes]:
-    """Give records, and behind them their fences."""
+    """Iterate over records, and after them over their fences in one piece."""
     fences = bytearray()
-    for number, record in enumerate(records):
-        if not number % _BLOCK_COUNT:
-            fences += record[:_FENCE_SIZE]
-        yield record
+    left = iter(records)
+    while some := list(islice(left, _WRITE_COUNT)):
+        fences += b"".join([record[:_FENCE_SIZE] for record in some[::_BLOCK_COUNT]])
+        yield from some
     yield bytes(fences)

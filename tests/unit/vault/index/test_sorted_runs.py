@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from tallac.errors import LocalStateError
 from tallac.file_calls import RealFileCalls
 from tallac.vault.format.footers import FinishedPack, ObjectLocation, encode_body
-from tallac.vault.index.sorted_runs import RECORD_SIZE, WRITE_TRIES, SortedRun, merge_runs, write_run
+from tallac.vault.index.sorted_runs import WRITE_TRIES, SortedRun, merge_runs, write_run
 
 Model = dict[bytes, set[ObjectLocation]]
 
