@@ -53,7 +53,8 @@ def open_sealed(key: bytes, sealed: _Buffer, associated: bytes) -> bytes:
     """
     if len(sealed) < SEAL_OVERHEAD:
         raise CorruptObjectError("sealed bytes are cut short")
-    return _open(keyed(key, _PURPOSE + bytes(sealed[:SALT_SIZE])), _NO_NONCE, sealed[SALT_SIZE:], associated)
+    # What is sealed has megabytes now and then: no copy of it.
+    return _open(keyed(key, _PURPOSE + bytes(sealed[:SALT_SIZE])), _NO_NONCE, memoryview(sealed)[SALT_SIZE:], associated)
 
 
 def seal_object(key: bytes, nonce: bytes, plain: _Buffer, associated: bytes) -> bytes:

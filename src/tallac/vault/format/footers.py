@@ -228,7 +228,7 @@ _PACK_HEAD = struct.Struct(">32sQI")
 
 def encode_index(packs: Iterable[FinishedPack]) -> bytes:
     """Encode the footers of some packs, one after the other."""
-    return b"".join(_PACK_HEAD.pack(pack.name, pack.size, len(pack.body)) + pack.body for pack in packs)
+    return b"".join(part for pack in packs for part in (_PACK_HEAD.pack(pack.name, pack.size, len(pack.body)), pack.body))
 
 
 def decode_index(body: bytes) -> list[FinishedPack]:
@@ -282,15 +282,19 @@ def seal_entries(packs: Iterable[FinishedPack], structure: Structure, codec: Cod
     Raises:
         AuthorityError: The key is a locator key.
     """
-    stamped = _stamped(structure, encode_index(packs))
+    return seal_checked(structure.secret, randomness(SALT_SIZE), _padded(_stamped(structure, packs), codec), _CONTEXT)
+
+
+def _stamped(structure: Structure, packs: Iterable[FinishedPack]) -> bytes:
+    entries = encode_index(packs)
+    return structure.stamp(_PURPOSE, entries) + entries
+
+
+def _padded(stamped: bytes, codec: Codec) -> bytes:
     plain = pad_plain(stamped, codec, SEAL_OVERHEAD)
     if unpad_plain(plain, codec, SEAL_OVERHEAD) != stamped:
         raise CorruptObjectError("an index object came out as something else: this machine's memory or processor is failing")
-    return seal_checked(structure.secret, randomness(SALT_SIZE), plain, _CONTEXT)
-
-
-def _stamped(structure: Structure, entries: bytes) -> bytes:
-    return structure.stamp(_PURPOSE, entries) + entries
+    return plain
 
 
 def open_entries(sealed: bytes, structure: Structure, codec: Codec) -> list[FinishedPack]:

@@ -81,16 +81,26 @@ class OpenPack:
 
     def finish(self, structure: Structure, codec: Codec, randomness: Randomness) -> FinishedPack:
         """Write footer and trailer. The pack still has to be committed under the name that this gives."""
-        body = encode_body([self._names], [self._hashes], self._lengths, self._links_lengths)
         self._flush()
-        region = self._hasher.digest()
-        text = region + structure.stamp(_FOOTER, region + body) + body
-        footer = pad_plain(text, codec, self.size + SEAL_OVERHEAD + TRAILER_SIZE)
+        body = self._take_body()
+        footer = self._footer(body, structure, codec)
         self._write(seal(structure.secret, randomness(SALT_SIZE), footer, _FOOTER_CONTEXT))
         length = (len(footer) + SEAL_OVERHEAD).to_bytes(8, "big")
         self._write(seal(structure.secret, randomness(SALT_SIZE), length, _TRAILER_CONTEXT))
         self._flush()
         return FinishedPack(self._hasher.digest(), self.size, body)
+
+    def _take_body(self) -> bytes:
+        """Return the footer's content, and forget what it was made of: it has megabytes, and copies of it follow."""
+        body = encode_body([self._names], [self._hashes], self._lengths, self._links_lengths)
+        self._names, self._hashes = bytearray(), bytearray()
+        self._lengths, self._links_lengths = array("I"), array("I")
+        return body
+
+    def _footer(self, body: bytes, structure: Structure, codec: Codec) -> bytes:
+        region = self._hasher.digest()
+        stamp = structure.stamp(_FOOTER, region + body)
+        return pad_plain(b"".join((region, stamp, body)), codec, self.size + SEAL_OVERHEAD + TRAILER_SIZE)
 
     def _write(self, data: bytes) -> None:
         self.size += len(data)
