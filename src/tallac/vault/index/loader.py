@@ -6,7 +6,7 @@ The local copy (sorted runs, in the user's state folder) can be rebuilt from the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -80,6 +80,8 @@ class IndexLoader:
         self._store = store
         self._folder = folder
         self._packs = packs
+        # Index objects that were seen to be too large to be united with others. What has a name never changes.
+        self._large: set[bytes] = set()
 
     @property
     def register_path(self) -> str:
@@ -139,7 +141,7 @@ class IndexLoader:
             The index objects that were stored, with what they hold.
         """
         lost = [] if loaded is None else loaded.lost
-        added = {self._store.put(part): part for part in index_parts(packs)}
+        added = {self._put(part): part for part in index_parts(packs)}
         superseded: list[bytes] = []
 
         def add(text: bytes | None) -> bytes:
@@ -171,19 +173,49 @@ class IndexLoader:
         return runs
 
     def _compacted(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-        """Store one index object in place of all small ones; return the names to keep and those that it replaces."""
-        small: list[bytes] = []
-        packs: dict[bytes, FinishedPack] = {}
+        """Store few index objects in place of all small ones; return the names to keep and those that these replace."""
+        replaced: list[bytes] = []
+        united: list[bytes] = []
+        for part in self._small_together(names):
+            if len(part) > 1:
+                packs = {pack.name: pack for held in part.values() for pack in held}
+                united.append(self._put(list(packs.values())))
+                replaced += part
+        return [name for name in names if name not in replaced] + united, replaced
+
+    def _small_together(self, names: list[bytes]) -> Iterator[dict[bytes, list[FinishedPack]]]:
+        """Iterate over the small index objects with what they hold, as many at a time as fit into one."""
+        part: dict[bytes, list[FinishedPack]] = {}
+        size = 0
         for name in names:
+            if name in self._large:
+                continue
             try:
                 held = self._store.get(name)
             except (CorruptObjectError, MissingObjectError):
                 continue  # It stays in the register, where the next refresh finds it and says so.
-            if sum(len(pack.body) for pack in held) < INDEX_BODY_SIZE_MAX // 2:
-                small.append(name)
-                packs.update((pack.name, pack) for pack in held)
-        merged = [self._store.put(part) for part in index_parts(list(packs.values()))]
-        return [name for name in names if name not in small] + merged, small
+            if self._is_large(name, held):
+                continue
+            added = _body_size(held)
+            if size + added > INDEX_BODY_SIZE_MAX:
+                yield part
+                part, size = {}, 0
+            part[name] = held
+            size += added
+        if part:
+            yield part
+
+    def _put(self, packs: list[FinishedPack]) -> bytes:
+        name = self._store.put(packs)
+        self._is_large(name, packs)
+        return name
+
+    def _is_large(self, name: bytes, packs: list[FinishedPack]) -> bool:
+        """Whether an index object has half of what one can hold, or more; such a one is remembered."""
+        is_large = _body_size(packs) >= INDEX_BODY_SIZE_MAX // 2
+        if is_large:
+            self._large.add(name)
+        return is_large
 
     def _merged(self, runs: list[SortedRun]) -> list[SortedRun]:
         """Keep the runs few: merge all but the largest, and that one too once the others together are half as large."""
@@ -198,6 +230,10 @@ class IndexLoader:
             run.close()
             _discard(run.path)
         return [merged] if largest in runs else [largest, merged]
+
+
+def _body_size(packs: Iterable[FinishedPack]) -> int:
+    return sum(len(pack.body) for pack in packs)
 
 
 def _open_run(path: Path) -> SortedRun | None:

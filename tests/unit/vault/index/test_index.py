@@ -1,5 +1,6 @@
 import os
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from tallac.backends.memory import MemoryBackend
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, seal
 from tallac.errors import CorruptObjectError
+from tallac.interfaces import Backend
+from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, ObjectLocation, encode_body, encode_index, names_in
@@ -32,7 +35,7 @@ Model = dict[bytes, set[bytes]]
 class Client:
     """One client's index, with a local copy of its own."""
 
-    def __init__(self, backend: MemoryBackend, folder: Path) -> None:
+    def __init__(self, backend: Backend, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.register = Register(backend, "index", FRAME, STRUCTURE, NoMemory(), os.urandom)
@@ -121,6 +124,31 @@ def test_small_index_objects_are_compacted(backend: MemoryBackend, tmp_path: Pat
         client.assert_is(model)
         assert len(client.index._runs) <= RUNS_MAX
         assert len(list(client.folder.glob("*.run"))) == len(client.index._runs)
+
+
+def test_index_objects_are_united_a_part_at_a_time(backend: MemoryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is united at a time than one index object holds, and what is known to be large is not read again (row 12)."""
+    size_max = 4 * len(stored(MemoryBackend(), 1, {}, count=20).body)
+    monkeypatch.setattr("tallac.vault.index.loader.INDEX_BODY_SIZE_MAX", size_max)
+    recording, model = RecordingBackend(backend), Model()
+    one, store = Client(recording, tmp_path / "one"), IndexStore(backend, STRUCTURE, os.urandom)
+    for number in range(INDEX_OBJECTS_MAX + 1):
+        one.index.publish([stored(backend, number, model, count=20)])
+    named = [bytes.fromhex(name.removeprefix("index/")) for name in index_objects(backend)]
+    sizes = {index_path(name): sum(len(pack.body) for pack in store.get(name)) for name in named}
+    assert max(sizes.values()) <= size_max
+    large = {name for name, size in sizes.items() if size >= size_max // 2}
+    assert len(large) in range(INDEX_OBJECTS_MAX // 4, INDEX_OBJECTS_MAX // 2)
+    before = len(recording.events)
+    for number in range(100, 100 + INDEX_OBJECTS_MAX):
+        one.index.publish([stored(backend, number, model, count=20)])
+    read = Counter(event.name for event in recording.events[before:] if event.operation == "get")
+    # Once, since the local copy is made anew where what it was made of was replaced.
+    assert {read[name] for name in large} == {1}
+    assert large <= set(index_objects(backend))
+    for client in (one, Client(backend, tmp_path / "two")):
+        client.index.refresh()
+        client.assert_is(model)
 
 
 def test_an_interrupted_compaction(backend: MemoryBackend, tmp_path: Path) -> None:
