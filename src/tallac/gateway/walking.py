@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from math import isqrt
 
 import msgspec
 
 from tallac.caps import (
-    Cap,
     ImmutableDirectory,
     LiteralDirectory,
     LiteralFile,
@@ -23,6 +23,7 @@ from tallac.gateway.edge_metadata import Json
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, entries_of, node_of_entry
 from tallac.interfaces import Grid
+from tallac.look.digest_set import DIGEST_SIZE, DigestSet
 
 
 class Visited(msgspec.Struct, frozen=True):
@@ -39,7 +40,7 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
     A node that is linked twice is visited once; literal files, which cost nothing, as often as they are linked. Raises as
     `tallac.interfaces.CapReader` does; the directory that can't be read is the last that was visited.
     """
-    seen: set[Cap | bytes] = set()
+    seen = DigestSet()
     if root.cap.verify_cap is not None:
         seen.add(_identity(root.cap.verify_cap))
     waiting: list[Visited] = [Visited(root, ())]
@@ -56,11 +57,8 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
         for name, entry in sorted((name_to_text(entry.name), entry) for entry in entries):
             child = node_of_entry(entry, directory.node.cap)
             verify = child.cap.verify_cap
-            if verify is not None:
-                identity = _identity(verify)
-                if identity in seen:
-                    continue
-                seen.add(identity)
+            if verify is not None and not seen.add(_identity(verify)):
+                continue
             found = Visited(child, (*directory.path, name))
             if child.is_directory:
                 below.append(found)
@@ -72,9 +70,10 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
         waiting += reversed(below)
 
 
-def _identity(cap: VerifyCap) -> Cap | bytes:
-    """Return what tells a node from all others: a mutable one has a verify cap for each format that its caps can be written in."""
-    return cap.storage_index if isinstance(cap, MutableDirectoryVerify | MutableFileVerify) else cap
+def _identity(cap: VerifyCap) -> bytes:
+    """Return a digest that tells a node from all others: a mutable one has a verify cap for each format of its caps."""
+    text = cap.storage_index if isinstance(cap, MutableDirectoryVerify | MutableFileVerify) else cap.danger_whole_text().encode()
+    return blake2b(text, digest_size=DIGEST_SIZE).digest()
 
 
 # What a node counts (`dirnode.DeepStats` of Tahoe-LAFS). `tallac.look.deep_stats` follows `tahoe stats`, whose list differs: it has

@@ -10,8 +10,7 @@ import msgspec
 from tallac.caps import Cap, DirectoryReadCap
 from tallac.dag import Entry, encode_cap, mutable_identity
 from tallac.interfaces import CapReader
-
-_KEY_SIZE = 12
+from tallac.look.digest_set import DIGEST_SIZE, DigestSet
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -30,7 +29,8 @@ def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
         DamageError: A directory is missing or damaged.
         StoreError: The grid failed.
     """
-    seen = {_key(encode_cap(root))}
+    seen = DigestSet()
+    seen.add(_key(encode_cap(root)))
     yield Listed((), root)
     levels = [_entries(reader, root)]
     path: list[bytes] = []
@@ -41,10 +41,8 @@ def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
             if path:
                 path.pop()
             continue
-        key = _key(entry.encoded)
-        if key in seen:
+        if not seen.add(_key(entry.encoded)):
             continue
-        seen.add(key)
         cap = entry.cap
         yield Listed((*path, entry.name), cap)
         if isinstance(cap, DirectoryReadCap):
@@ -58,4 +56,4 @@ def _entries(reader: CapReader, cap: Cap) -> Iterator[Entry]:
 
 def _key(encoded: bytes) -> bytes:
     # One mutable directory has several caps.
-    return hashlib.blake2b(mutable_identity(encoded) or encoded, digest_size=_KEY_SIZE).digest()
+    return hashlib.blake2b(mutable_identity(encoded) or encoded, digest_size=DIGEST_SIZE).digest()
