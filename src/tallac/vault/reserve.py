@@ -87,6 +87,11 @@ class Reserve:
             return ReservedDistantBackend(self._backend, self, self._backend)
         return ReservedBackend(self._backend, self)
 
+    @property
+    def has_bounds(self) -> bool:
+        """Whether the store is known to be able to be full; elsewhere there is no reserve."""
+        return self._room() is not None
+
     @contextmanager
     def spending(self) -> Iterator[None]:
         """Allow puts to give up parts of the reserve for the length of the block."""

@@ -8,7 +8,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from tallac.errors import StoreFullError
+from tallac.errors import StoreError, StoreFullError
 from tallac.vault.components import VaultComponents
 from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.mutable.pending_deletions import (
@@ -22,7 +22,7 @@ from tallac.vault.mutable.registers import State
 from tallac.vault.mutable.sessions import SessionState
 from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.prune.mark import Marker, Marks
-from tallac.vault.prune.plan import PackUse, Survey, propose, total
+from tallac.vault.prune.plan import OFFSETS_MAX, PackUse, Survey, is_all_of, propose, total
 from tallac.vault.prune.report import NOTHING_FORGOTTEN, PruneOptions, PrunePhase, PruneReport
 from tallac.vault.prune.session_watch import FoundSession, SessionWatch, is_expired, lasting_sessions, links_in_use
 from tallac.vault.prune.sweep import Sweep
@@ -78,8 +78,15 @@ class Prune:
             self._components.end_dead_sessions()
             with self._components.reserve.spending():
                 self._run_rounds()
-            self._components.fit_reserve()
+            self._fit_reserve()
         return self.report
+
+    def _fit_reserve(self) -> None:
+        """Bring the reserve to the size for what is left. A vault does without one, so a failure is none of a prune."""
+        with suppress(StoreError):
+            if self._components.reserve.has_bounds:
+                self._index.refresh()
+                self._components.fit_reserve()
 
     def _run_rounds(self) -> None:
         is_first = True
@@ -93,7 +100,7 @@ class Prune:
                 return
             before = self.report.deleted_packs
             try:
-                proposals = self._propose(survey)
+                proposals, names_all = self._propose(survey)
             except StoreFullError as error:
                 # What is decided already can be carried out first, and makes room.
                 self._sweep_decided()
@@ -106,8 +113,10 @@ class Prune:
                 return
             self._wait()
             pending, survey = self._decide(proposed)
-            self._sweep(pending, survey, proposals)
+            gone = self._sweep(pending, survey, proposals)
             if not any(entry.is_decided and entry.since == proposed for entry in pending.packs.values()):
+                return
+            if names_all and is_all_of(proposals, gone):
                 return
 
     def _wait(self) -> None:
@@ -146,8 +155,12 @@ class Prune:
         self.report.phase = PrunePhase.MARKING
         return self._marker.mark(links_in_use(sessions), self._report_marking)
 
-    def _propose(self, survey: Survey) -> PendingDeletions:
-        """Propose to delete what is not in use, durably: all of it, or on a full store as much as can be written down."""
+    def _propose(self, survey: Survey) -> tuple[PendingDeletions, bool]:
+        """Propose to delete what is not in use, durably: all of it, or as much as one round takes, or a full store.
+
+        Returns:
+            The pending deletions, and whether all that is to go is among them.
+        """
         proposed: list[PendingPack] = []
         count: int | None = None
 
@@ -158,12 +171,15 @@ class Prune:
 
         while True:
             try:
-                return pending_deletions_of(self._register.swap_state(add))
+                state = self._register.swap_state(add)
             except StoreFullError:
                 # Those that come first free the most; the next round takes the others.
                 count = len(proposed) // 2
                 if not count:
                     raise
+            else:
+                named = sum(len(entry.offsets or ()) for entry in proposed)
+                return pending_deletions_of(state), count is None and named < OFFSETS_MAX
 
     def _explained(self, error: StoreFullError) -> StoreFullError:
         deleted = pluralize(self.report.deleted_packs, "pack") if self.report.deleted_packs else "nothing"
@@ -215,10 +231,12 @@ class Prune:
         """Whether a pack that is decided upon may still be there."""
         return entry.is_decided and (entry.pack in self._index.packs() or entry.pack in self._index.listed_packs)
 
-    def _sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> None:
+    def _sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> set[bytes]:
+        """Carry out what is decided; return the packs that are gone."""
         self.report.phase = PrunePhase.DELETING
-        self._sweeper.sweep(pending, survey, before)
+        gone = self._sweeper.sweep(pending, survey, before)
         self._report_progress()
+        return gone
 
     def _foresee(self, survey: Survey) -> None:
         """Report what would be deleted and moved: by this prune's own plan, and of what is pending already."""

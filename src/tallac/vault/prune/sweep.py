@@ -127,8 +127,10 @@ class Sweep:
         self._agreed: set[bytes] = set()
         self._locked: set[bytes] = set()
 
-    def sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> None:
+    def sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> set[bytes]:
         """Delete what is decided in a state of the pending deletions, as far as nothing goes with it that is in use.
+
+        Returns the packs that are gone, now or by then.
 
         Args:
             pending: What this prune and others have decided.
@@ -155,7 +157,9 @@ class Sweep:
         self._delete_whole(whole, listed)
         deleted.update(whole)
         deleted.update(self._move([entry for entry in allowed if entry.offsets is not None], listed, pending))
-        self._empty(deleted - self._locked)
+        gone = deleted - self._locked
+        self._empty(gone)
+        return gone
 
     def contradicted(
         self, entries: Iterable[PendingPack], listed: dict[bytes, int], pending: PendingDeletions, survey: Survey
