@@ -111,17 +111,17 @@ class Prune:
             if all(entry.is_decided for entry in proposals.packs.values()):
                 self._sweep_decided()
                 return
-            self._wait()
-            pending, survey = self._decide(proposed)
+            pending, survey = self._decide(proposed, self._wait())
             gone = self._sweep(pending, survey, proposals)
             if not any(entry.is_decided and entry.since == proposed for entry in pending.packs.values()):
                 return
             if names_all and is_all_of(proposals, gone):
                 return
 
-    def _wait(self) -> None:
-        self._watch.wait(self._options.fence_after_seconds, self._report_waiting)
+    def _wait(self) -> list[FoundSession]:
+        sessions = self._watch.wait(self._options.fence_after_seconds, self._report_waiting)
         self._report_waiting(0)
+        return sessions
 
     def _survey(self, marks: Marks) -> Survey:
         self.report.missing_objects = len(marks.census.missing)
@@ -188,13 +188,17 @@ class Prune:
             "Make that much room beside the vault and prune again"
         )
 
-    def _decide(self, proposed: int) -> tuple[PendingDeletions, Survey]:
+    def _decide(self, proposed: int, sessions: list[FoundSession]) -> tuple[PendingDeletions, Survey]:
         """Look again at what was proposed by then; take out what came alive, and decide upon the rest.
+
+        Args:
+            proposed: The number by which it was.
+            sessions: All there are, after a wait for those that were open then.
 
         Returns:
             The pending deletions, and what is in use as of this second look.
         """
-        survey = self._survey(self._mark_for(self._watch.read()))
+        survey = self._survey(self._mark_for(sessions))
         # What the packs themselves say is looked at before anything is decided: the index may have been falsified.
         before = pending_deletions_of(self._register.read())
         # What a writer has entered since the proposal is in use by the index too: that is no contradiction.
@@ -224,8 +228,7 @@ class Prune:
         """Carry out what others have decided, or an earlier round, after a mark of this prune's own that comes after theirs."""
         pending = pending_deletions_of(self._register.read())
         if any(self._is_to_be_done(entry) for entry in pending.packs.values()):
-            self._wait()
-            self._sweep(pending, self._survey(self._mark_for(self._watch.read())), pending)
+            self._sweep(pending, self._survey(self._mark_for(self._wait())), pending)
 
     def _is_to_be_done(self, entry: PendingPack) -> bool:
         """Whether a pack that is decided upon may still be there."""

@@ -75,16 +75,22 @@ class SessionWatch:
                 left.append(session)
         return left
 
-    def wait(self, fence_after_seconds: float, waiting: Callable[[int], None]) -> None:
-        """Return when each session that is open now has ended, or states what it needs, or is fenced.
+    def wait(self, fence_after_seconds: float, waiting: Callable[[int], None]) -> list[FoundSession]:
+        """Return all sessions, once each that is open now has ended, or states what it needs, or is fenced.
+
+        Where none is open, they are as they were found then. One that begins after that need not be among them: it looks at the
+        pending deletions after it was stored, and so after all that was proposed before this was called.
 
         A session is fenced when its object has not changed for so long while this client was looking; writers that live change
         theirs every few seconds. No two clocks are compared.
         """
         looked_at: dict[str, tuple[Version, int]] = {}
-        for session in self.read():
+        found = self.read()
+        for session in found:
             if session.record.state is SessionState.OPEN:
                 looked_at[session.path] = (session.version, self._clock.now_ns())
+        if not looked_at:
+            return found
         pause = 0.05
         while looked_at:
             waiting(len(looked_at))
@@ -99,6 +105,7 @@ class SessionWatch:
             if looked_at:
                 self._clock.sleep(pause)
                 pause = min(pause * 2, POLL_SECONDS_MAX)
+        return self.read()
 
     def _fence(self, session: FoundSession) -> bool:
         """Swap a session to fenced; False where its writer was faster."""

@@ -36,6 +36,11 @@ def test_two_marks_are_enough(place: Place) -> None:
     assert (again.dead_objects, again.deleted_packs) == (0, 0)
 
 
+def test_sessions_are_read_twice(place: Place) -> None:
+    """Before the first mark, and once more before the second one where nobody had to be waited for, by two listings each."""
+    assert asked(place).count("list sessions") == 4
+
+
 def entry(pack: bytes, since: int, *, is_decided: bool = False, offsets: frozenset[int] | None = None) -> PendingPack:
     """Make an entry of the pending deletions."""
     return PendingPack(pack, since, is_decided=is_decided, offsets=offsets)
