@@ -53,7 +53,7 @@ class VaultIndex:
         self.absent_packs: frozenset[bytes] = frozenset()
         self.pending: PendingDeletions = NO_PENDING_DELETIONS
         self.unindexed_packs: frozenset[bytes] = frozenset()
-        self.listed_packs: frozenset[bytes] = frozenset()
+        self.listed_packs: Mapping[bytes, int] = {}
         self.generation = 0
         """Grows whenever the numbers of the records change."""
 
@@ -93,7 +93,7 @@ class VaultIndex:
         """
         listed = self._packs.sizes() if listed is None else listed
         known = self.packs()
-        self.listed_packs = frozenset(listed)
+        self.listed_packs = listed
         self._has_looked_at_packs = True
         self.absent_packs = frozenset(name for name, size in known.items() if listed.get(name) != size)
         pending = self.pending.packs

@@ -168,7 +168,7 @@ class Marker:
     def _noise(self) -> Iterator[str]:
         """Name what lies among the packs, is no pack that the index knows, and has no footer with a right stamp."""
         known = self._index.packs()
-        for name in self._index.listed_packs - known.keys():
+        for name in self._index.listed_packs.keys() - known.keys():
             if not pending_deletions_of(self._pending.read()).is_deleted(name):
                 yield f"{pack_path(name)} {PASSED_OVER}"
 

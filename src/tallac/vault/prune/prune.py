@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from tallac.errors import StoreError, StoreFullError
 from tallac.vault.components import VaultComponents
+from tallac.vault.distance import fetched
 from tallac.vault.marking.copies import CopyVerifier
+from tallac.vault.mutable.conditional_put import Age
 from tallac.vault.mutable.pending_deletions import (
     NO_PENDING_DELETIONS,
     PendingDeletions,
@@ -20,11 +22,10 @@ from tallac.vault.mutable.pending_deletions import (
 )
 from tallac.vault.mutable.registers import State
 from tallac.vault.mutable.sessions import SessionState
-from tallac.vault.packs.pack import StoredPacks
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import OFFSETS_MAX, PackUse, Survey, is_all_of, propose, total
 from tallac.vault.prune.report import NOTHING_FORGOTTEN, PruneOptions, PrunePhase, PruneReport
-from tallac.vault.prune.session_watch import FoundSession, SessionWatch, is_expired, lasting_sessions, links_in_use
+from tallac.vault.prune.session_watch import BOTH_LISTINGS, FoundSession, SessionWatch, is_expired, lasting_sessions, links_in_use
 from tallac.vault.prune.sweep import Sweep
 from tallac.wording import pluralize
 
@@ -129,10 +130,11 @@ class Prune:
         return Survey(self._index, marks, self._verifier)
 
     def _mark(self) -> Marks:
-        """Mark what is in use."""
-        sessions = self._watch.read()
+        """Mark what is in use. The mark reads the index again, after the sessions; here it is asked for its damage alone."""
+        with fetched(self._components.backend, (self._index.register_path,), BOTH_LISTINGS):
+            sessions = self._watch.read()
+            self._index.refresh()
         self.report.lasting_sessions = lasting_sessions(sessions, self._components.clock.now_ns())
-        self._index.refresh()
         proved = self._components.vouched(self._index.look_at_packs(), reads_others=True) if self._index.damage else []
         if self._options.is_dry_run:
             self._index.count_on(proved)
@@ -199,16 +201,16 @@ class Prune:
             The pending deletions, and what is in use as of this second look.
         """
         survey = self._survey(self._mark_for(sessions))
-        # What the packs themselves say is looked at before anything is decided: the index may have been falsified.
-        before = pending_deletions_of(self._register.read())
+        # What the packs themselves say is looked at before anything is decided: the index may have been falsified. Of what was
+        # proposed by then some may have been taken out since, and nothing comes back under the same number: so any state since then
+        # names all that can be decided, and the listing of the mark has all of it that is there.
+        before = pending_deletions_of(self._register.read(Age.ANY))
         # What a writer has entered since the proposal is in use by the index too: that is no contradiction.
         alive = survey.needed(before)
         undecided = [
             entry for entry in before.packs.values() if not entry.is_decided and entry.since <= proposed and entry.pack not in alive
         ]
-        contradicted = self._sweeper.contradicted(
-            undecided, StoredPacks(self._components.backend, self._components.structure).sizes(), before, survey
-        )
+        contradicted = self._sweeper.contradicted(undecided, self._index.listed_packs, before, survey)
         self._sweeper.refuse(sorted(contradicted))
 
         def decide(state: State | None) -> bytes | None:

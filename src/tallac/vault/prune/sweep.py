@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 
 from msgspec.structs import replace
@@ -137,11 +137,12 @@ class Sweep:
             survey: What is in use, by a mark that is later than the proposals of this prune.
             before: A state that is older than that mark.
         """
-        listed = self._stored.sizes()
+        listed = self._index.listed_packs
         indexed = self._indexed()
         decided = [entry for entry in pending.packs.values() if entry.is_decided]
         present = [entry for entry in decided if entry.pack in listed or entry.pack in indexed]
-        deleted = {entry.pack for entry in decided} - {entry.pack for entry in present}
+        # A pack that was stored since the mark is not listed yet, and others may have decided upon it.
+        deleted = before.packs.keys() & ({entry.pack for entry in decided} - {entry.pack for entry in present})
         needed = survey.needed(pending)
         contradicted = self.contradicted((entry for entry in present if entry.pack not in needed), listed, pending, survey)
         refused = needed | contradicted
@@ -162,7 +163,7 @@ class Sweep:
         return gone
 
     def contradicted(
-        self, entries: Iterable[PendingPack], listed: dict[bytes, int], pending: PendingDeletions, survey: Survey
+        self, entries: Iterable[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions, survey: Survey
     ) -> set[bytes]:
         """Read packs' own footers, and return the packs of which something in use would go that the index says nothing of."""
         contradicted: set[bytes] = set()
@@ -185,7 +186,7 @@ class Sweep:
         self._agreed |= going.keys() - contradicted
         return contradicted
 
-    def _expect_footers(self, packs: Iterable[bytes], listed: dict[bytes, int]) -> None:
+    def _expect_footers(self, packs: Iterable[bytes], listed: Mapping[bytes, int]) -> None:
         ends = ((pack_path(pack), listed[pack]) for pack in packs)
         expect(self._components.backend, (Extent(path, max(end - FOOTER_SIZE_LIKELY, 0), end) for path, end in ends))
 
@@ -196,7 +197,7 @@ class Sweep:
         said = [refusal(pack) for pack in packs]
         self._report.skipped += [message for message in said if message not in self._report.skipped]
 
-    def _move(self, entries: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> Iterator[bytes]:
+    def _move(self, entries: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions) -> Iterator[bytes]:
         """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
         kept = self._kept_sizes(entries)
         left = sorted(entries, key=lambda entry: kept[entry.pack])
@@ -226,7 +227,7 @@ class Sweep:
         is_own = entries[0].pack in own
         return [entry for entry in entries[: 2 * BATCH_PACKS] if (entry.pack in own) == is_own]
 
-    def _try_repack(self, batch: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> list[bytes] | None:
+    def _try_repack(self, batch: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions) -> list[bytes] | None:
         """Do as `_repack` does; None where the store has no room for it."""
         try:
             return self._repack(batch, listed, pending)
@@ -249,7 +250,7 @@ class Sweep:
         """Return the size of the largest index object: what it may take to rewrite one."""
         return max((item.size for item in self._components.backend.list(INDEX_PREFIX)), default=0)
 
-    def _delete_whole(self, packs: list[bytes], listed: dict[bytes, int]) -> None:
+    def _delete_whole(self, packs: list[bytes], listed: Mapping[bytes, int]) -> None:
         if not packs:
             return
         try:
@@ -261,7 +262,7 @@ class Sweep:
         else:
             self._delete(packs, listed)
 
-    def _repack(self, batch: list[PendingPack], listed: dict[bytes, int], pending: PendingDeletions) -> list[bytes]:
+    def _repack(self, batch: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions) -> list[bytes]:
         """Move what stays of some packs, and delete them; give those that could be read whole."""
         repacking = Repacking(self._components.backend, self._components.structure, self._components.randomness)
         moved: list[bytes] = []
@@ -307,7 +308,7 @@ class Sweep:
     def _replace(self, dropped: list[bytes], added: list[FinishedPack]) -> None:
         replace_packs(self._components.index_register, self._components.index_store, set(dropped), added)
 
-    def _delete(self, packs: Iterable[bytes], listed: dict[bytes, int]) -> None:
+    def _delete(self, packs: Iterable[bytes], listed: Mapping[bytes, int]) -> None:
         left = list(packs)
         while left:
             some, left = left[:DELETED_TOGETHER], left[DELETED_TOGETHER:]

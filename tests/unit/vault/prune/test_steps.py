@@ -41,6 +41,14 @@ def test_sessions_are_read_twice(place: Place) -> None:
     assert asked(place).count("list sessions") == 4
 
 
+def test_packs_are_listed_by_the_marks_alone(place: Place) -> None:
+    """What a mark has listed serves the decision and the deletions; each mark reads the pending deletions no more than once."""
+    steps = asked(place)
+    assert steps.count("list packs") == 2
+    # Before each of the three swaps the state is read, as this store remembers none; and before the decision.
+    assert steps.count("get registers/quarantine") <= 5
+
+
 def entry(pack: bytes, since: int, *, is_decided: bool = False, offsets: frozenset[int] | None = None) -> PendingPack:
     """Make an entry of the pending deletions."""
     return PendingPack(pack, since, is_decided=is_decided, offsets=offsets)
