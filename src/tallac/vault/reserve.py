@@ -114,9 +114,9 @@ class Reserve:
         self._given_up.add(pieces[0].name)
         return True
 
-    def make_room(self, size: int, *, is_spending: bool) -> bool:
+    def make_room(self, size: Callable[[], int], *, is_spending: bool) -> bool:
         """Whether so many bytes are free, after giving up parts of the reserve if it may be spent. Unbounded stores fit all."""
-        while (room := self._room()) is not None and room < size:
+        while (room := self._room()) is not None and room < size():
             if not (is_spending and self.give_up()):
                 return False
         return True

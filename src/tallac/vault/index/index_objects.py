@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
@@ -69,8 +68,12 @@ class IndexStore:
 
     def delete(self, names: Iterable[bytes]) -> None:
         """Remove index objects that no register names any more. A client that may not delete leaves them: they do no harm."""
-        run_together(self._backend, [partial(self._delete, name) for name in names])
+        run_together(self._backend, [partial(self.is_deleted, name) for name in names])
 
-    def _delete(self, name: bytes) -> None:
-        with contextlib.suppress(StorePermissionError):
+    def is_deleted(self, name: bytes) -> bool:
+        """Remove one, as `delete` does; False where this client may not."""
+        try:
             self._backend.delete(index_path(name))
+        except StorePermissionError:
+            return False
+        return True

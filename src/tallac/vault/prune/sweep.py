@@ -40,7 +40,15 @@ DELETED_MAX = 1000
 
 
 def replace_packs(register: Register, store: IndexStore, dropped: Collection[bytes], added: Iterable[FinishedPack]) -> None:
+    """Take packs out of the index and enter others, in one swap; durable when this returns. Raises as `swap_packs`."""
+    store.delete(swap_packs(register, store, dropped, added))
+
+
+def swap_packs(register: Register, store: IndexStore, dropped: Collection[bytes], added: Iterable[FinishedPack]) -> list[bytes]:
     """Take packs out of the index and enter others, in one swap; durable when this returns.
+
+    Returns:
+        The index objects that the register no longer names, which the caller deletes.
 
     Raises:
         DamageError: An index object is lost or damaged: the next backup writes it anew.
@@ -73,7 +81,7 @@ def replace_packs(register: Register, store: IndexStore, dropped: Collection[byt
             before, state = state, register.read()
             if before == state:
                 raise
-    store.delete(superseded)
+    return superseded
 
 
 def _put_all(store: IndexStore, packs: list[FinishedPack]) -> list[bytes]:
@@ -155,9 +163,7 @@ class Sweep:
         allowed = [entry for entry in present if entry.pack not in refused]
         self._report.packs_left = len(allowed)
         whole = [entry.pack for entry in allowed if entry.offsets is None]
-        self._delete_whole(whole, listed)
-        deleted.update(whole)
-        deleted.update(self._move([entry for entry in allowed if entry.offsets is not None], listed, pending))
+        deleted.update(self._carry_out(whole, [entry for entry in allowed if entry.offsets is not None], listed, pending))
         gone = deleted - self._locked
         self._empty(gone)
         return gone
@@ -197,26 +203,47 @@ class Sweep:
         said = [refusal(pack) for pack in packs]
         self._report.skipped += [message for message in said if message not in self._report.skipped]
 
-    def _move(self, entries: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions) -> Iterator[bytes]:
-        """Empty packs, several at a time, or where room is scarce one by one, the cheapest first; give those that are gone."""
+    def _carry_out(
+        self, whole: list[bytes], entries: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions
+    ) -> Iterator[bytes]:
+        """Delete packs and empty others, several at a time, or where room is scarce one by one, the cheapest first.
+
+        Those that go whole go along with the first that are emptied, in one swap of the index; where room is scarce, before them.
+
+        Args:
+            whole: The packs that go whole.
+            entries: What is to be emptied.
+            listed: The packs that are there.
+            pending: All that is decided.
+
+        Returns:
+            The packs that are gone.
+        """
         kept = self._kept_sizes(entries)
         left = sorted(entries, key=lambda entry: kept[entry.pack])
         batch_size = BATCH_PACKS
         while left:
             batch = self._of_one_origin(left)[:batch_size]
-            needed = _room_for(sum(kept[entry.pack] for entry in batch)) + self._index_size()
+            needed = partial(self._room_for, sum(kept[entry.pack] for entry in batch))
             fits = self._reserve.make_room(needed, is_spending=batch_size == 1)
-            deleted = self._try_repack(batch, listed, pending) if fits else None
+            deleted = self._try_repack(whole, batch, listed, pending) if fits else None
             if deleted is not None:
                 yield from deleted
+                whole = []
                 done = {entry.pack for entry in batch}
                 left = [entry for entry in left if entry.pack not in done]
+            elif whole:
+                self._delete_whole(whole, listed)
+                yield from whole
+                whole = []
             elif batch_size > 1:
                 batch_size = 1
             else:
                 break
+        self._delete_whole(whole, listed)
+        yield from whole
         self._report.unmoved_packs = len(left)
-        self._report.room_needed = _room_for(kept[left[0].pack]) + self._index_size() if left else 0
+        self._report.room_needed = self._room_for(kept[left[0].pack]) if left else 0
 
     def _of_one_origin(self, entries: list[PendingPack]) -> list[PendingPack]:
         """Return those of the first packs that were made where the very first was: by this machine, or by others.
@@ -227,10 +254,12 @@ class Sweep:
         is_own = entries[0].pack in own
         return [entry for entry in entries[: 2 * BATCH_PACKS] if (entry.pack in own) == is_own]
 
-    def _try_repack(self, batch: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions) -> list[bytes] | None:
+    def _try_repack(
+        self, whole: list[bytes], batch: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions
+    ) -> list[bytes] | None:
         """Do as `_repack` does; None where the store has no room for it."""
         try:
-            return self._repack(batch, listed, pending)
+            return self._repack(whole, batch, listed, pending)
         except StoreFullError:
             return None
 
@@ -246,26 +275,30 @@ class Sweep:
                     kept[entry.pack] += length + links_length
         return kept
 
-    def _index_size(self) -> int:
-        """Return the size of the largest index object: what it may take to rewrite one."""
-        return max((item.size for item in self._components.backend.list(INDEX_PREFIX)), default=0)
+    def _room_for(self, kept_size: int) -> int:
+        """Return the room that new packs need for so many bytes, with footers, padding, registers, and the largest index object."""
+        index_size = max((item.size for item in self._components.backend.list(INDEX_PREFIX)), default=0)
+        return kept_size + kept_size // 8 + REGISTERS_SIZE + index_size
 
     def _delete_whole(self, packs: list[bytes], listed: Mapping[bytes, int]) -> None:
         if not packs:
             return
         try:
-            self._replace(packs, [])
+            superseded = self._replace(packs, [])
         except StoreFullError:
             # Nobody relies on what is pending deletion, so the index may name these packs until there is space to swap it.
-            self._delete(packs, listed)
-            self._replace(packs, [])
+            self._delete(packs, listed, [])
+            self._delete([], listed, self._replace(packs, []))
         else:
-            self._delete(packs, listed)
+            self._delete(packs, listed, superseded)
 
-    def _repack(self, batch: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions) -> list[bytes]:
-        """Move what stays of some packs, and delete them; give those that could be read whole."""
+    def _repack(
+        self, whole: list[bytes], batch: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions
+    ) -> list[bytes]:
+        """Move what stays of some packs; delete those of them that could be read whole, and others beside; return what is gone."""
         repacking = Repacking(self._components.backend, self._components.structure, self._components.randomness)
         moved: list[bytes] = []
+        expect(self._components.backend, (Extent(pack_path(entry.pack), 0, listed.get(entry.pack, 0)) for entry in batch))
         self._index.refresh()
         others = (self._indexed() & listed.keys()) - pending.packs.keys()
 
@@ -273,7 +306,6 @@ class Sweep:
             copies = self._index.copies(stored.name)
             return any(copy.pack in others and copy.hash == stored.hash and self._verifier.is_right(copy) for copy in copies)
 
-        expect(self._components.backend, (Extent(pack_path(entry.pack), 0, listed.get(entry.pack, 0)) for entry in batch))
         try:
             for entry in batch:
                 size = listed.get(entry.pack) or self._index.packs().get(entry.pack)
@@ -295,25 +327,30 @@ class Sweep:
             raise
         if all(entry.pack in self._components.own_packs.names() for entry in batch):
             self._components.own_packs.add(pack.name for pack in new)
-        self._replace(moved, new)
-        self._delete(moved, listed)
+        gone = [*whole, *moved]
+        self._delete(gone, listed, self._replace(gone, new))
         self._report.repacked_packs += len(moved)
         self._report.written_packs += len(new)
         self._report.written_bytes += sum(pack.size for pack in new)
-        return moved
+        return gone
 
     def _indexed(self) -> set[bytes]:
         return self._index.packs().keys() - self._index.unindexed_packs
 
-    def _replace(self, dropped: list[bytes], added: list[FinishedPack]) -> None:
-        replace_packs(self._components.index_register, self._components.index_store, set(dropped), added)
+    def _replace(self, dropped: list[bytes], added: list[FinishedPack]) -> list[bytes]:
+        return swap_packs(self._components.index_register, self._components.index_store, set(dropped), added)
 
-    def _delete(self, packs: Iterable[bytes], listed: Mapping[bytes, int]) -> None:
+    def _delete(self, packs: Iterable[bytes], listed: Mapping[bytes, int], index_objects: list[bytes]) -> None:
+        """Delete packs, and the index objects that named them, once the register of the index names neither."""
         left = list(packs)
-        while left:
+        store = self._components.index_store
+        others = [partial(store.is_deleted, name) for name in index_objects]
+        while left or others:
             some, left = left[:DELETED_TOGETHER], left[DELETED_TOGETHER:]
-            deletions = [partial(self._is_deleted, pack) for pack in some]
-            for pack, is_deleted in zip(some, run_together(self._components.backend, deletions), strict=True):
+            deletions = [*others, *(partial(self._is_deleted, pack) for pack in some)]
+            answers = run_together(self._components.backend, deletions)[len(others) :]
+            others = []
+            for pack, is_deleted in zip(some, answers, strict=True):
                 if is_deleted:
                     self._report.deleted_packs += 1
                     self._report.packs_left -= 1
@@ -346,8 +383,3 @@ class Sweep:
             return None if after == before else encode_pending(after)
 
         self._register.swap(edit)
-
-
-def _room_for(kept_size: int) -> int:
-    """Return the room that new packs need for so many bytes, with footers, padding, and the registers that name them."""
-    return kept_size + kept_size // 8 + REGISTERS_SIZE

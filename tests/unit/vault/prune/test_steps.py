@@ -49,6 +49,31 @@ def test_packs_are_listed_by_the_marks_alone(place: Place) -> None:
     assert steps.count("get registers/quarantine") <= 5
 
 
+def test_one_swap_of_the_index(place: Place) -> None:
+    """Packs that go whole go along with those that are emptied, and what named them with them, once the register names neither."""
+    steps = asked(place)
+    assert steps.count("put registers/index") == steps.count("put index") == 1
+    assert "list index" not in steps
+    swapped = steps.index("put registers/index")
+    assert set(steps[swapped + 1 : -2]) == {"delete index", "delete packs"}
+
+
+def test_what_goes_whole_makes_room(place: Place) -> None:
+    """Where there is no room to move anything, packs that go whole go first; then there is."""
+    whole = {item.name for item in place.backend.list("packs/")}
+
+    class Small(RecordingBackend):
+        def room(self) -> int:
+            return 1 << 30 if whole - place.packs().keys() else 1 << 10
+
+    recording = Small(place.backend)
+    report = place.prune(backend=recording)
+    assert report.repacked_packs
+    writes = [f"{event.operation} {event.name.partition('/')[0]}" for event in recording.writes]
+    assert writes.index("delete packs") < writes.index("commit packs")
+    place.look(s2=SECOND)
+
+
 def entry(pack: bytes, since: int, *, is_decided: bool = False, offsets: frozenset[int] | None = None) -> PendingPack:
     """Make an entry of the pending deletions."""
     return PendingPack(pack, since, is_decided=is_decided, offsets=offsets)
