@@ -125,7 +125,7 @@ def test_a_prune_waits_for_few_answers(place: Place) -> None:
         before = place.waits.count
         report = Prune(vault.components, PruneOptions(unused_max=0)).run()
     assert report.deleted_packs > 1
-    assert place.waits.count - before <= 35
+    assert place.waits.count - before <= 17
 
 
 class Holding(RememberingBackend):

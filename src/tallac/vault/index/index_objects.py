@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StorePermissionError
-from tallac.interfaces import Backend, Randomness
+from tallac.interfaces import Backend, DistantBackend, Randomness
 from tallac.vault.distance import fetched, run_together
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import FinishedPack, open_entries, seal_entries
+from tallac.vault.format.footers import FinishedPack, names_in, open_entries, seal_entries
 from tallac.vault.format.structure import Structure
-from tallac.vault.mutable.conditional_put import put_new
+from tallac.vault.mutable.conditional_put import Age, put_new
+from tallac.vault.mutable.registers import Register
 
 INDEX_PREFIX = "index/"
 TOGETHER_MAX = 4
@@ -65,6 +67,18 @@ class IndexStore:
             some = names[start : start + TOGETHER_MAX]
             with fetched(self._backend, [index_path(name) for name in some]):
                 yield from some
+
+    @contextmanager
+    def fetched(self, register: Register) -> Iterator[None]:
+        """Have the first index objects that a register names ready for the length of the block, where the store is distant.
+
+        These are those of the state that was seen last; who uses them reads the register, or swaps it.
+        """
+        names: list[bytes] = []
+        if isinstance(self._backend, DistantBackend) and (state := register.read(Age.ANY)) is not None:
+            names = names_in(state.text)[:TOGETHER_MAX]
+        with fetched(self._backend, [index_path(name) for name in names]):
+            yield
 
     def delete(self, names: Iterable[bytes]) -> None:
         """Remove index objects that no register names any more. A client that may not delete leaves them: they do no harm."""

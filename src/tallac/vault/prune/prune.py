@@ -112,6 +112,8 @@ class Prune:
             if all(entry.is_decided for entry in proposals.packs.values()):
                 self._sweep_decided()
                 return
+            # What the packs say of themselves does not change, so it can be read while sessions are waited for.
+            self._sweeper.expect_footers(proposals.packs, self._index.listed_packs)
             pending, survey = self._decide(proposed, self._wait())
             gone = self._sweep(pending, survey, proposals)
             if not any(entry.is_decided and entry.since == proposed for entry in pending.packs.values()):

@@ -174,7 +174,7 @@ class Sweep:
         """Read packs' own footers, and return the packs of which something in use would go that the index says nothing of."""
         contradicted: set[bytes] = set()
         entries = [entry for entry in entries if entry.pack in listed and entry.pack not in self._agreed]
-        self._expect_footers([entry.pack for entry in entries], listed)
+        self.expect_footers((entry.pack for entry in entries), listed)
         going: dict[bytes, list[FooterEntry]] = {}
         count = 0
         for entry in entries:
@@ -192,8 +192,9 @@ class Sweep:
         self._agreed |= going.keys() - contradicted
         return contradicted
 
-    def _expect_footers(self, packs: Iterable[bytes], listed: Mapping[bytes, int]) -> None:
-        ends = ((pack_path(pack), listed[pack]) for pack in packs)
+    def expect_footers(self, packs: Iterable[bytes], listed: Mapping[bytes, int]) -> None:
+        """Begin to read the footers of packs that are soon looked into, as far as these are there; return at once."""
+        ends = ((pack_path(pack), listed[pack]) for pack in packs if pack in listed)
         expect(self._components.backend, (Extent(path, max(end - FOOTER_SIZE_LIKELY, 0), end) for path, end in ends))
 
     def refuse(self, packs: Iterable[bytes]) -> None:
@@ -297,7 +298,6 @@ class Sweep:
     ) -> list[bytes]:
         """Move what stays of some packs; delete those of them that could be read whole, and others beside; return what is gone."""
         repacking = Repacking(self._components.backend, self._components.structure, self._components.randomness)
-        moved: list[bytes] = []
         expect(self._components.backend, (Extent(pack_path(entry.pack), 0, listed.get(entry.pack, 0)) for entry in batch))
         self._index.refresh()
         others = (self._indexed() & listed.keys()) - pending.packs.keys()
@@ -307,32 +307,47 @@ class Sweep:
             return any(copy.pack in others and copy.hash == stored.hash and self._verifier.is_right(copy) for copy in copies)
 
         try:
-            for entry in batch:
-                size = listed.get(entry.pack) or self._index.packs().get(entry.pack)
-                if size is None:
-                    continue  # It is gone from both by now: another prune was faster.
-                try:
-                    repacking.move(entry, size, is_elsewhere)
-                    moved.append(entry.pack)
-                except MissingObjectError as error:
-                    # Where it has left the index, another prune was faster.
-                    self._index.refresh()
-                    if entry.pack in self._indexed():
-                        self._report.skipped.append(str(error))
-                except CorruptObjectError as error:
-                    self._report.skipped.append(f"{error}: left unchanged; `tallac check --read-data` names what is damaged")
-            new = repacking.finish()
+            moved = self._move(repacking, batch, listed, is_elsewhere)
+            # The index objects come while packs are on their way to the store.
+            with self._components.index_store.fetched(self._components.index_register):
+                new = repacking.finish()
+                if all(entry.pack in self._components.own_packs.names() for entry in batch):
+                    self._components.own_packs.add(pack.name for pack in new)
+                gone = [*whole, *moved]
+                superseded = self._replace(gone, new)
         except BaseException:
             repacking.abort()
             raise
-        if all(entry.pack in self._components.own_packs.names() for entry in batch):
-            self._components.own_packs.add(pack.name for pack in new)
-        gone = [*whole, *moved]
-        self._delete(gone, listed, self._replace(gone, new))
+        self._delete(gone, listed, superseded)
         self._report.repacked_packs += len(moved)
         self._report.written_packs += len(new)
         self._report.written_bytes += sum(pack.size for pack in new)
         return gone
+
+    def _move(
+        self,
+        repacking: Repacking,
+        batch: list[PendingPack],
+        listed: Mapping[bytes, int],
+        is_elsewhere: Callable[[FooterEntry], bool],
+    ) -> list[bytes]:
+        """Move what stays of some packs, and return those that could be read whole."""
+        moved: list[bytes] = []
+        for entry in batch:
+            size = listed.get(entry.pack) or self._index.packs().get(entry.pack)
+            if size is None:
+                continue  # It is gone from both by now: another prune was faster.
+            try:
+                repacking.move(entry, size, is_elsewhere)
+                moved.append(entry.pack)
+            except MissingObjectError as error:
+                # Where it has left the index, another prune was faster.
+                self._index.refresh()
+                if entry.pack in self._indexed():
+                    self._report.skipped.append(str(error))
+            except CorruptObjectError as error:
+                self._report.skipped.append(f"{error}: left unchanged; `tallac check --read-data` names what is damaged")
+        return moved
 
     def _indexed(self) -> set[bytes]:
         return self._index.packs().keys() - self._index.unindexed_packs
