@@ -46,6 +46,7 @@ def remembering(
     pause: Callable[[], None] = lambda: None,
     seed: int = 0,
     listings: list[int] | None = None,
+    tells_versions: bool = True,
 ) -> RememberingBackend:
     """Make a backend that remembers.
 
@@ -56,6 +57,7 @@ def remembering(
         pause: Called while a listing is made.
         seed: Decides in which order it is made.
         listings: Gets the length of each.
+        tells_versions: Whether listings do that.
     """
     chance = random.Random(seed)
 
@@ -65,4 +67,4 @@ def remembering(
             listings.append(len(found))
         return found
 
-    return RememberingBackend(asked, memory or KeptStates(), list_versions)
+    return RememberingBackend(asked, memory or KeptStates(), list_versions if tells_versions else None)

@@ -82,7 +82,10 @@ class World:
         return open_vault(self.backend, self.key, state=self.folder / client, clock=FakeClock(), randomness=randomness)
 
     def connect(self, client: str) -> Backend:
-        """Return the store as one client sees it; in two worlds of three it caches answers, or remembers and lists states."""
+        """Return the store as one client sees it; in two worlds of three it caches answers, or remembers states.
+
+        These are confirmed by listings that tell versions, or by reads beside such as do not.
+        """
         scheduled = self.place.scheduled(self.schedule)
         match self.seed % 3:
             case 0:
@@ -90,7 +93,10 @@ class World:
             case 1:
                 return CachingBackend(scheduled, self.backend)
         memory = self.memories.setdefault(client, KeptStates())
-        return remembering(scheduled, self.backend, memory, pause=self.schedule.pause, seed=self.seed)
+        tells_versions = self.seed % 2 == 0
+        return remembering(
+            scheduled, self.backend, memory, pause=self.schedule.pause, seed=self.seed, tells_versions=tells_versions
+        )
 
     def clock(self, client: str) -> FakeClock:
         """Return a client's clock, which may be days off."""

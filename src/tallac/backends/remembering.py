@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Protocol, TypeVar, cast
@@ -63,7 +63,7 @@ class RememberingBackend(BoundedBackend):
         self,
         inner: Backend,
         memory: StateMemory,
-        list_versions: Callable[[], Sequence[ListedObject] | None] = lambda: None,
+        list_versions: Callable[[], Sequence[ListedObject] | None] | None = None,
         *,
         together: Together = one_by_one,
         expect: Callable[[Iterable[Extent]], None] = _expect_nothing,
@@ -73,7 +73,7 @@ class RememberingBackend(BoundedBackend):
         Args:
             inner: The other backend.
             memory: Where states are kept.
-            list_versions: Lists all objects with their versions; None where the store does not tell these.
+            list_versions: Lists all objects with their versions; None where the store's listings do not tell these.
             together: Carries out calls that need not wait for each other.
             expect: Reads ahead; see `DistantBackend`.
         """
@@ -118,12 +118,10 @@ class RememberingBackend(BoundedBackend):
         """See `RemembersStates`."""
         return self._listed is not None
 
-    def look(self) -> None:
+    def look(self, names: Collection[str] = (), beside: Callable[[], object] = lambda: None) -> None:
         """See `RemembersStates`."""
-        try:
-            listed = self._list_versions()
-        except StorePermissionError:
-            return  # A client that may list the packs alone does that, as it is asked to.
+        answers: list[object] = self._together([beside, partial(self._ask_what_is_there, names)])
+        listed = cast("Sequence[ListedObject] | None", answers[1])
         if listed is None:
             return
         self._sight.listed = {found.item.name: found for found in listed}
@@ -136,6 +134,31 @@ class RememberingBackend(BoundedBackend):
             self._header_used = None
         for name in [name for name, state in self._seen.items() if not self._is_as_listed(name, state)]:
             self._seen.pop(name, None)
+
+    def _ask_what_is_there(self, names: Collection[str]) -> Sequence[ListedObject] | None:
+        """List all objects with their versions, or read those that may be as they are remembered; None where that is forbidden."""
+        try:
+            return self._list_versions() if self._list_versions is not None else self._read_versions(names)
+        except StorePermissionError:
+            return None  # A client that may list the packs alone does that, as it is asked to.
+
+    def _read_versions(self, names: Collection[str]) -> Sequence[ListedObject]:
+        """List registers and packs, without versions, and read some objects for these, all at once.
+
+        What has the version that is remembered from before has not changed since then, in whatever order the answers were given.
+        """
+        before = {name: state for name in dict.fromkeys((HEADER, *names)) if (state := self._memory.state(name)) is not None}
+        listings = [partial(self._listed_now, prefix) for prefix in (_REGISTERS, _PACKS)]
+        answers: list[object] = self._together([*listings, *(partial(self._inner.get_versioned, name) for name in before)])
+        items = [item for listing in cast("list[list[Item]]", answers[: len(listings)]) for item in listing]
+        listed = {item.name: ListedObject(item, b"") for item in items if item.name not in before}
+        for (name, state), now in zip(before.items(), cast("list[State | None]", answers[len(listings) :]), strict=True):
+            if now is not None:
+                listed[name] = ListedObject(Item(name, len(now[0])), now[1] if now == state else b"")
+        return list(listed.values())
+
+    def _listed_now(self, prefix: str) -> list[Item]:
+        return list(self._inner.list(prefix))
 
     def look_away(self) -> None:
         """See `RemembersStates`."""

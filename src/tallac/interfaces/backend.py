@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -277,13 +277,18 @@ class RemembersStates(Protocol):
         """Whether this thread has such a listing now."""
         ...
 
-    def look(self) -> None:
-        """List the store once. From then on, in this thread, `get_versioned` and `list` answer as of now, until `look_away`.
+    def look(self, names: Collection[str] = (), beside: Callable[[], object] = lambda: None) -> None:
+        """Look once at what there is. From then on, in this thread, `get_versioned` and `list` answer as of now, until `look_away`.
 
-        What the listing does not tell is asked for. Where the store's listings tell no versions, nothing is done.
+        What this does not tell is asked for.
+
+        Args:
+            names: Objects that are going to be read; where the store's listings tell no versions, these are read in their place.
+            beside: What need not wait for the look, nor the look for it; it is carried out in any case, perhaps in another thread.
 
         Raises:
             VaultNotFoundError: The vault that was here is not, or another one has taken its place.
+            What `beside` raises.
         """
         ...
 

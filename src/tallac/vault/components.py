@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallac.errors import AuthorityError
-from tallac.interfaces import Backend, Clock, ObjectCache, Randomness
+from tallac.interfaces import Backend, Clock, ObjectCache, Randomness, RemembersStates
 from tallac.interfaces.compressing import Compression
 from tallac.vault.format.footers import FinishedPack
 from tallac.vault.format.header import Header, prove
@@ -18,8 +19,8 @@ from tallac.vault.index.index import LoadedWhenAsked, VaultIndex
 from tallac.vault.index.index_objects import IndexStore
 from tallac.vault.index.own_packs import OwnPacks
 from tallac.vault.local_state import open_state_folder, remember_header
-from tallac.vault.mutable.pending_deletions import PENDING_REGISTER
-from tallac.vault.mutable.registers import Register
+from tallac.vault.mutable.pending_deletions import PENDING_PATH, PENDING_REGISTER
+from tallac.vault.mutable.registers import REGISTER_PREFIX, Register
 from tallac.vault.mutable.rollback import MemoryOfPlace, SeenStates
 from tallac.vault.mutable.roots import Roots
 from tallac.vault.mutable.slots import Slots
@@ -31,6 +32,9 @@ from tallac.vault.reserve import Reserve
 if TYPE_CHECKING:
     from tallac.vault.mutable.own_sessions import OwnSessions
     from tallac.vault.mutable.settings import Settings
+
+SLOTS_READ_MAX = 16
+"""So many slots that were seen before are read at the beginning of a session where a store lists no versions."""
 
 
 class VaultComponents:
@@ -135,6 +139,18 @@ class VaultComponents:
     def fit_reserve(self) -> None:
         """Bring the reserve to the size that the vault asks for, as far as there is room."""
         self.reserve.fit(sum(self.index.packs().values()))
+
+    def look(self, beside: Callable[[], object]) -> None:
+        """Look at once, where that can be done, at what a batch builds on. Raises as `RemembersStates.look`, also elsewhere.
+
+        Args:
+            beside: What is done beside that, or where nothing is looked at yet, at once.
+        """
+        if not isinstance(self.backend, RemembersStates):
+            beside()
+            return
+        slots = islice(self.slots.seen_paths(), SLOTS_READ_MAX)
+        self.backend.look((PENDING_PATH, self.index.register_path, f"{REGISTER_PREFIX}settings", *slots), beside)
 
     def require_writer_key(self) -> WriterKey:
         """Return the writer key.

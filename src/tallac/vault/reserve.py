@@ -7,7 +7,7 @@ byte it gives up pieces of the reserve for that, the smallest first. Nothing ref
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeVar
 
@@ -186,10 +186,12 @@ class ReservedBackend(ForwardingBackend):
         """See `RemembersStates`."""
         return isinstance(self._inner, RemembersStates) and self._inner.is_looking
 
-    def look(self) -> None:
+    def look(self, names: Collection[str] = (), beside: Callable[[], object] = lambda: None) -> None:
         """See `RemembersStates`."""
         if isinstance(self._inner, RemembersStates):
-            self._inner.look()
+            self._inner.look(names, beside)
+        else:
+            beside()
 
     def look_away(self) -> None:
         """See `RemembersStates`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -40,6 +41,7 @@ from tallac.interfaces import (
 )
 from tallac.interfaces.compressing import Compression
 from tallac.vault.components import VaultComponents
+from tallac.vault.distance import ask_anew
 from tallac.vault.format.header import HEADER_NAMES, Header, prove, read_header, write_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey, WriterKey, make_writer_key
 from tallac.vault.format.links import require_issued
@@ -254,33 +256,35 @@ class Vault:
         key = components.require_writer_key()
         components.end_dead_sessions()
         path = new_session_path(components.randomness)
+        register = partial(
+            RegisteredSession.register,
+            components.backend,
+            key.keeper_key.roots,
+            components.structure,
+            components.randomness,
+            components.clock,
+            components.client(),
+            path,
+        )
+        begun: list[RegisteredSession] = []
         with components.own_sessions.noted(path):
-            registered = RegisteredSession.register(
-                components.backend,
-                key.keeper_key.roots,
-                components.structure,
-                components.randomness,
-                components.clock,
-                components.client(),
-                path,
-            )
-            session = VaultSession(components, key, registered)
             try:
-                with heartbeat(registered):
-                    session.look()
+                components.look(lambda: begun.append(register()))
+                session = VaultSession(components, key, begun[0])
+                with heartbeat(begun[0]):
                     yield session
                     session.confirm()
             except BaseException:
                 # The error that led here is the one to report; a session that stays is ended by the next run here, or by a prune.
                 with suppress(StoreError):
-                    registered.end()
-                    components.own_sessions.forget(path)
+                    for registered in begun:
+                        registered.end()
+                        components.own_sessions.forget(path)
                 raise
             finally:
                 components.index.pending = NO_PENDING_DELETIONS
-                session.look_away()
-            if not session.is_kept:
-                registered.end()
+                ask_anew(components.backend)
+            session.end()
             components.own_sessions.forget(path)
         if session.has_stored:
             components.fit_reserve()

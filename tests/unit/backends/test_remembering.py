@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.remembering import KeptStates, remembering
@@ -14,7 +15,7 @@ from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.remembering import RememberingBackend
 from tallac.errors import ConflictError, StorePermissionError, VaultNotFoundError
-from tallac.interfaces import Expect, RemembersStates
+from tallac.interfaces import Expect, Item, ListedObject, RemembersStates
 from tallac.testing.recording_backend import RecordingBackend
 
 OBJECTS = {
@@ -24,6 +25,8 @@ OBJECTS = {
     "slots/a": b"a slot",
     "packs/p": b"p",
 }
+
+Listed = Callable[[], Sequence[ListedObject] | None]
 
 
 @pytest.fixture
@@ -171,12 +174,55 @@ def test_a_missing_slot_in_a_vault_that_is_there_is_no_more_than_that(
 
 
 def test_a_store_whose_listings_tell_no_versions(asked: RecordingBackend, store: MemoryBackend, memory: KeptStates) -> None:
-    """Nothing is answered from memory, as over SFTP, and nothing is wrong."""
+    """As over SFTP: what is named is read once, beside the listings of registers and packs; what is as it was is read no more."""
     backend = RememberingBackend(asked, memory)
-    backend.look()
-    assert backend.get_versioned("slots/a") == store.get_versioned("slots/a")
-    assert list(backend.list("packs/"))
-    assert [event.operation for event in asked.events] == ["get", "list"]
+    backend.look(("registers/index", "slots/a", "slots/unknown"))
+    before = len(asked.events)
+    for name in ("registers/index", "slots/a"):
+        assert backend.get_versioned(name) == store.get_versioned(name)
+    assert backend.get_versioned("registers/quarantine") is None
+    assert [item.name for item in backend.list("packs/")] == ["packs/p"]
+    assert len(asked.events) == before
+    assert sorted(event.name for event in asked.events) == ["header", "packs/", "registers/", "registers/index", "slots/a"]
+    # What was not named is asked for, and with a register that ends the look.
+    assert backend.get_versioned("registers/roots") == store.get_versioned("registers/roots")
+    assert not backend.is_looking
+    backend.put("slots/a", b"another", expect=backend.get_versioned("slots/a")[1])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("is_remembered", [False, True])
+def test_what_has_changed_while_versions_are_read(store: MemoryBackend, memory: KeptStates, *, is_remembered: bool) -> None:
+    """A register that is no more what it was before the look is read anew, even if another process has remembered it by then."""
+
+    class Changing(RecordingBackend):
+        def list(self, prefix: str) -> Iterator[Item]:
+            if prefix == "registers/" and not self.events:
+                store.put("registers/index", b"a new index")
+                if is_remembered:
+                    memory.keep_state("registers/index", store.get_versioned("registers/index"))
+            return super().list(prefix)
+
+    asked = Changing(store)
+    backend = RememberingBackend(asked, memory)
+    backend.look(("registers/index",))
+    before = len(asked.events)
+    assert backend.get_versioned("registers/index") == store.get_versioned("registers/index")
+    assert [event.name for event in asked.events[before:]] == ["registers/index"]
+    assert not backend.is_looking
+
+
+def test_what_is_done_beside_a_look(asked: RecordingBackend, memory: KeptStates) -> None:
+    """It is done once, in any case, and its error is raised."""
+    done: list[int] = []
+    for listed in (None, list[ListedObject], lambda: None):
+        RememberingBackend(asked, memory, cast("Listed | None", listed)).look(beside=lambda: done.append(1))
+    assert done == [1, 1, 1]
+
+    def fail() -> None:
+        raise ConflictError("it failed")
+
+    with pytest.raises(ConflictError):
+        RememberingBackend(asked, memory).look(beside=fail)
 
 
 def test_a_client_that_may_not_list_everything(asked: RecordingBackend, store: MemoryBackend, memory: KeptStates) -> None:

@@ -83,6 +83,7 @@ class Place:
         self._folder = folder
         self.waits = Waits(store)
         self._seeds = count(2)
+        self._memory = KeptStates()
         self._key = create_vault(store, randomness=SeededRandomness(1))
         with self.open() as vault:
             self.target: DirectoryWriteCap = create_target(vault)
@@ -98,8 +99,8 @@ class Place:
         vault.edit_directory(archives, lambda entries: [entry for entry in entries if entry.name != name])
 
     def open(self, backend: RememberingBackend | None = None) -> Vault:
-        """Open as the client that has made it."""
-        backend = backend or RememberingBackend(self.waits, KeptStates(), together=self.waits.together)
+        """Open as the client that has made it, in another process."""
+        backend = backend or RememberingBackend(self.waits, self._memory, together=self.waits.together)
         return open_vault(backend, self._key, state=self._folder, clock=FakeClock(), randomness=SeededRandomness(next(self._seeds)))
 
 
@@ -163,3 +164,12 @@ def test_many_directories_are_not_in_memory_at_once(place: Place, monkeypatch: p
     assert 0 < holding.most <= 3 * budget
     # One by one they would be waited for each time that they are looked at.
     assert place.waits.count - before < len(sizes) + 35
+
+
+def test_a_backup_waits_for_few_answers(place: Place) -> None:
+    """One wait for the session and what it begins with, one each for commit, look and two swaps, and one for last look and end."""
+    with place.open() as vault:
+        before = place.waits.count
+        back_up(vault, place.target, b"3", FIRST)
+    # And one for `Archives`, which this looks up among what is linked.
+    assert place.waits.count - before <= 6 + 1

@@ -29,7 +29,7 @@ from tallac.backends.sftp import SftpBackend
 from tallac.backends.store_cache import StoreCache
 from tallac.backends.traffic import Traffic
 from tallac.errors import StoreError, StorePermissionError, UsageError
-from tallac.interfaces import Backend
+from tallac.interfaces import Backend, ListsVersions
 from tallac.local_files import make_private_folders
 from tallac.together import run_together
 
@@ -94,7 +94,8 @@ class DistantStore:
         def together(calls: Sequence[Callable[[], T]]) -> list[T]:
             return patience.call(partial(run_together, calls, REQUESTS_MAX, lambda: patience.is_stopping))
 
-        self._remembering = RememberingBackend(tried, cache, self._patient.list_versions, together=together, expect=ahead.expect)
+        list_versions = self._patient.list_versions if isinstance(self._inner, ListsVersions) else None
+        self._remembering = RememberingBackend(tried, cache, list_versions, together=together, expect=ahead.expect)
         self.backend: Backend = self._remembering
 
     def remembered_header(self) -> bytes | None:

@@ -9,14 +9,16 @@ from functools import cache, partial
 from tallac.caps import MutableDirectoryRead, ReadCap
 from tallac.dag import encode_cap
 from tallac.errors import DamageError, FencedError, StoreError
-from tallac.interfaces import CapWriter, HighLatencyBackend, RemembersStates
+from tallac.interfaces import CapWriter, DistantBackend, HighLatencyBackend, RemembersStates
 from tallac.interfaces.compressing import Compression
 from tallac.vault.components import VaultComponents
+from tallac.vault.distance import ask_anew
 from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import links_of_encoded
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.mutable.pending_deletions import PendingDeletions, decode_pending, encode_pending, pending_deletions_of
+from tallac.vault.mutable.registers import State
 from tallac.vault.mutable.sessions import RegisteredSession, SessionState
 from tallac.vault.writing.batch import VaultWriter
 from tallac.vault.writing.claims import Claims
@@ -68,6 +70,7 @@ class VaultSession:
         self._first_number: int | None = None
         self._linked: list[ReadCap] = []
         self._looked_at_number = 0
+        self._has_ended = False
         self.has_stored = False
         """Whether some batch has added to the store."""
 
@@ -82,7 +85,7 @@ class VaultSession:
         own = components.own_packs
         looked = index.look_at_packs()
         compression = self._compression()
-        self.look_away()
+        ask_anew(self._components.backend)
         # Others' packs are left to them where the store is far. Where they are dead, a prune deletes them.
         is_near = not isinstance(components.backend, HighLatencyBackend)
         found = components.vouched(looked, reads_others=is_near)
@@ -135,16 +138,6 @@ class VaultSession:
             return lambda: found
         return cache(self._components.compression)
 
-    def look(self) -> None:
-        """Look at once, where that can be done, at what the first batch builds on, after the session was registered."""
-        if isinstance(self._components.backend, RemembersStates):
-            self._components.backend.look()
-
-    def look_away(self) -> None:
-        """From now on, read what is in the store then; does nothing the second time."""
-        if isinstance(self._components.backend, RemembersStates):
-            self._components.backend.look_away()
-
     def commit(self, caps: Iterable[ReadCap], *, found: Iterable[ReadCap] = ()) -> None:
         """See `tallac.interfaces.Session`."""
         self._state(SessionState.COMMITTING, list(caps), list(found))
@@ -152,29 +145,39 @@ class VaultSession:
     def confirm(self) -> None:
         """Check, after the edits, that no prune has come between them and the look at the pending deletions.
 
-        Such a prune has waited for this session, unless all listings have hidden it from that prune.
+        Such a prune has waited for this session, unless all listings have hidden it from that prune. Over a line, the session ends
+        beside the look: what it has linked hangs from the edited directories by now, as every mark finds that has not seen it any
+        more, and from those that have not seen it at all it protects nothing.
 
         Raises:
             FencedError: It took something that is linked by now; to store the same again makes that whole.
         """
-        self.look_away()
-        if self._linked:
-            pending = pending_deletions_of(self._register.read())
-            if pending.number != self._looked_at_number:
-                self._require_all(self._linked, pending)
+        ask_anew(self._components.backend)
+        if not self._linked:
+            return
+        backend = self._components.backend
+        if isinstance(backend, DistantBackend):
+            calls: list[Callable[[], State | None]] = [self._register.read, self.end]
+            state, _ = backend.run_together(calls)
+        else:
+            state = self._register.read()
+        pending = pending_deletions_of(state)
+        if pending.number != self._looked_at_number:
+            self._require_all(self._linked, pending)
+
+    def end(self) -> None:
+        """End the session, unless it has ended, or is to stay."""
+        if self._registered.record.state is not SessionState.KEPT and not self._has_ended:
+            self._registered.end()
+            self._has_ended = True
 
     def keep(self, caps: Iterable[ReadCap]) -> None:
         """See `tallac.interfaces.Session`."""
         self._state(SessionState.KEPT, list(caps), [])
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether the session object is to stay."""
-        return self._registered.record.state is SessionState.KEPT
-
     def _state(self, state: SessionState, caps: list[ReadCap], found: list[ReadCap]) -> None:
         """Write down what is needed, then look whether a prune proposes or has decided to delete some of it."""
-        self.look_away()
+        ask_anew(self._components.backend)
         self._registered.commit(b"".join(links_of_encoded(encode_cap(cap)) for cap in caps + found), state)
         pending = pending_deletions_of(self._register.read())
         if pending.number != (self._first_number or 0):

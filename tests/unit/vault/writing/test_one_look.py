@@ -72,6 +72,7 @@ def test_a_listing_of_long_ago_is_no_harm(place: Place) -> None:
     memory = KeptStates()
     backend = remembering(place.backend, place.backend, memory)
     fresh = backend._list_versions
+    assert fresh is not None
     with place.open(backend) as vault:
         back_up(vault, place.target, b"4", noise_tree(1))
         stale = fresh()
