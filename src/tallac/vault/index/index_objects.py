@@ -70,7 +70,7 @@ class IndexStore:
 
     @contextmanager
     def fetched(self, register: Register) -> Iterator[None]:
-        """Have the first index objects that a register names ready for the length of the block, where the store is distant.
+        """Keep the first index objects that a register names ready for the length of the block, where the store is distant.
 
         These are those of the state that was seen last; who uses them reads the register, or swaps it.
         """

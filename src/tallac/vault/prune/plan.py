@@ -160,15 +160,15 @@ def propose(uses: Mapping[bytes, PackUse], unused_max: float, since: int, count_
             yield PendingPack(pack, since, is_decided=False, offsets=frozenset(use.offsets))
 
 
-def is_all_of(proposals: PendingDeletions, gone: Collection[bytes]) -> bool:
-    """Whether no other round would find more to delete than was proposed in this state, once some packs are gone.
+def is_all_of(proposals: PendingDeletions, deleted: Collection[bytes]) -> bool:
+    """Whether no other round would find more to delete than was proposed in this state, once some packs are deleted.
 
     That is so where nobody else has proposed packs, or begun to empty some: of these it could not be told what else in them is
     unused. What became unused since then is left to the next prune.
     """
     own = {pack for pack, entry in proposals.packs.items() if entry.since == proposals.number}
     others = [entry for pack, entry in proposals.packs.items() if pack not in own]
-    return own <= set(gone) and all(entry.is_decided and entry.offsets is None for entry in others)
+    return own <= set(deleted) and all(entry.is_decided and entry.offsets is None for entry in others)
 
 
 def total(uses: Iterable[PackUse]) -> PackUse:

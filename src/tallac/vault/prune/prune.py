@@ -115,10 +115,10 @@ class Prune:
             # What the packs say of themselves does not change, so it can be read while sessions are waited for.
             self._sweeper.expect_footers(proposals.packs, self._index.listed_packs)
             pending, survey = self._decide(proposed, self._wait())
-            gone = self._sweep(pending, survey, proposals)
+            deleted = self._sweep(pending, survey, proposals)
             if not any(entry.is_decided and entry.since == proposed for entry in pending.packs.values()):
                 return
-            if names_all and is_all_of(proposals, gone):
+            if names_all and is_all_of(proposals, deleted):
                 return
 
     def _wait(self) -> list[FoundSession]:
@@ -239,11 +239,11 @@ class Prune:
         return entry.is_decided and (entry.pack in self._index.packs() or entry.pack in self._index.listed_packs)
 
     def _sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> set[bytes]:
-        """Carry out what is decided; return the packs that are gone."""
+        """Carry out what is decided; return the packs that are deleted."""
         self.report.phase = PrunePhase.DELETING
-        gone = self._sweeper.sweep(pending, survey, before)
+        deleted = self._sweeper.sweep(pending, survey, before)
         self._report_progress()
-        return gone
+        return deleted
 
     def _foresee(self, survey: Survey) -> None:
         """Report what would be deleted and moved: by this prune's own plan, and of what is pending already."""

@@ -164,9 +164,9 @@ class Sweep:
         self._report.packs_left = len(allowed)
         whole = [entry.pack for entry in allowed if entry.offsets is None]
         deleted.update(self._carry_out(whole, [entry for entry in allowed if entry.offsets is not None], listed, pending))
-        gone = deleted - self._locked
-        self._empty(gone)
-        return gone
+        deleted -= self._locked
+        self._empty(deleted)
+        return deleted
 
     def contradicted(
         self, entries: Iterable[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions, survey: Survey
@@ -313,16 +313,16 @@ class Sweep:
                 new = repacking.finish()
                 if all(entry.pack in self._components.own_packs.names() for entry in batch):
                     self._components.own_packs.add(pack.name for pack in new)
-                gone = [*whole, *moved]
-                superseded = self._replace(gone, new)
+                dropped = [*whole, *moved]
+                superseded = self._replace(dropped, new)
         except BaseException:
             repacking.abort()
             raise
-        self._delete(gone, listed, superseded)
+        self._delete(dropped, listed, superseded)
         self._report.repacked_packs += len(moved)
         self._report.written_packs += len(new)
         self._report.written_bytes += sum(pack.size for pack in new)
-        return gone
+        return dropped
 
     def _move(
         self,
