@@ -31,7 +31,7 @@ LEAVES_MAX = 50_000
 
 _READ_SIZE = 1 << 16
 _LENGTH_SIZE = 4
-_THREADS = "/proc/self/task"
+_THREADS, _DESCRIPTORS = "/proc/self/task", "/proc/self/fd"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
 
 
@@ -175,10 +175,10 @@ def _live_as_child(do: Callable[[], None], kept: set[int]) -> None:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         gc.disable()
-        first = 0
-        for descriptor in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
-            os.closerange(first, descriptor)
-            first = descriptor + 1
+        for descriptor in map(int, os.listdir(_DESCRIPTORS)):
+            if descriptor not in kept:
+                with contextlib.suppress(OSError):  # That of the listing itself is closed already.
+                    os.close(descriptor)
         do()
     finally:
         os._exit(0)
