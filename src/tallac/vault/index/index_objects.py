@@ -80,6 +80,11 @@ class IndexStore:
         with fetched(self._backend, [index_path(name) for name in names]):
             yield
 
+    def sizes(self, names: Iterable[bytes]) -> dict[bytes, int]:
+        """Return the bytes that some index objects take in the store, by one listing; those that it lacks are left out."""
+        listed = {item.name: item.size for item in self._backend.list(INDEX_PREFIX)}
+        return {name: listed[path] for name in names if (path := index_path(name)) in listed}
+
     def delete(self, names: Iterable[bytes]) -> None:
         """Remove index objects that no register names any more. A client that may not delete leaves them: they do no harm."""
         run_together(self._backend, [partial(self.is_deleted, name) for name in names])

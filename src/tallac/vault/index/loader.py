@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +22,12 @@ from tallac.vault.mutable.conditional_put import Age
 from tallac.vault.mutable.registers import Register
 
 INDEX_OBJECTS_MAX = 32
+"""So many small index objects are named at most; when one more comes they become one."""
+SMALL_SIZE_MAX = INDEX_BODY_SIZE_MAX * 3 // 8
+"""An index object that takes fewer bytes in the store is a small one. Four fifths of it, names and hashes, do not compress:
+so two always fit into one."""
+LARGE_COUNT = SMALL_SIZE_MAX // 40
+"""So many records a large index object has at least."""
 RUNS_MAX = 6
 
 
@@ -80,8 +88,6 @@ class IndexLoader:
         self._store = store
         self._folder = folder
         self._packs = packs
-        # Index objects that were seen to be too large to be united with others. What has a name never changes.
-        self._large: set[bytes] = set()
 
     @property
     def register_path(self) -> str:
@@ -141,15 +147,15 @@ class IndexLoader:
             The index objects that were stored, with what they hold.
         """
         lost = [] if loaded is None else loaded.lost
-        added = {self._put(part): part for part in index_parts(packs)}
+        added = {self._store.put(part): part for part in index_parts(packs)}
         superseded: list[bytes] = []
 
         def add(text: bytes | None) -> bytes:
             nonlocal superseded
             names = [name for name in names_in(text) if name not in lost]
             superseded = list(lost)
-            if len(names) + len(added) > INDEX_OBJECTS_MAX:
-                names, replaced = self._compacted(names)
+            if len(names) + len(added) > INDEX_OBJECTS_MAX and len(small := self._small(names)) + len(added) > INDEX_OBJECTS_MAX:
+                names, replaced = self._compacted(names, small)
                 superseded += replaced
             return b"".join([*names, *added])
 
@@ -172,30 +178,30 @@ class IndexLoader:
                 _discard(path)
         return runs
 
-    def _compacted(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-        """Store few index objects in place of all small ones; return the names to keep and those that these replace."""
+    def _small(self, names: list[bytes]) -> list[bytes]:
+        """Return the names of small index objects; none is read, since a large vault has one for each 200,000 objects."""
+        return [name for name, size in self._store.sizes(names).items() if size < SMALL_SIZE_MAX]
+
+    def _compacted(self, names: list[bytes], small: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Store few index objects in place of small ones; return the names to keep and those that these replace."""
         replaced: list[bytes] = []
         united: list[bytes] = []
-        for part in self._small_together(names):
+        for part in self._together(small):
             if len(part) > 1:
                 packs = {pack.name: pack for held in part.values() for pack in held}
-                united.append(self._put(list(packs.values())))
+                united.append(self._store.put(list(packs.values())))
                 replaced += part
         return [name for name in names if name not in replaced] + united, replaced
 
-    def _small_together(self, names: list[bytes]) -> Iterator[dict[bytes, list[FinishedPack]]]:
-        """Iterate over the small index objects with what they hold, as many at a time as fit into one."""
+    def _together(self, names: list[bytes]) -> Iterator[dict[bytes, list[FinishedPack]]]:
+        """Iterate over index objects with what they hold, as many at a time as fit into one."""
         part: dict[bytes, list[FinishedPack]] = {}
         size = 0
         for name in names:
-            if name in self._large:
-                continue
             try:
                 held = self._store.get(name)
             except (CorruptObjectError, MissingObjectError):
                 continue  # It stays in the register, where the next refresh finds it and says so.
-            if self._is_large(name, held):
-                continue
             added = _body_size(held)
             if size + added > INDEX_BODY_SIZE_MAX:
                 yield part
@@ -205,26 +211,23 @@ class IndexLoader:
         if part:
             yield part
 
-    def _put(self, packs: list[FinishedPack]) -> bytes:
-        name = self._store.put(packs)
-        self._is_large(name, packs)
-        return name
-
-    def _is_large(self, name: bytes, packs: list[FinishedPack]) -> bool:
-        """Whether an index object has half of what one can hold, or more; such a one is remembered."""
-        is_large = _body_size(packs) >= INDEX_BODY_SIZE_MAX // 2
-        if is_large:
-            self._large.add(name)
-        return is_large
-
     def _merged(self, runs: list[SortedRun]) -> list[SortedRun]:
-        """Keep the runs few: merge all but the largest, and that one too once the others together are half as large."""
+        """Keep the runs few. Those of small index objects, useless once these become one, are merged apart from large ones."""
         if len(runs) <= RUNS_MAX:
+            return runs
+        is_large = [run.count >= LARGE_COUNT * len(run.covers) for run in runs]
+        return [*self._merged_alike(list(compress(runs, is_large))), *self._merged_alike(list(compress(runs, map(not_, is_large))))]
+
+    def _merged_alike(self, runs: list[SortedRun]) -> list[SortedRun]:
+        """Merge all runs but the largest, and that one too once the others together are half as large."""
+        if len(runs) < 2:
             return runs
         runs.sort(key=lambda run: run.count)
         largest = runs.pop()
         if sum(run.count for run in runs) * 2 >= largest.count:
             runs.append(largest)
+        if len(runs) == 1:
+            return [largest, *runs]
         merged = merge_runs(self._folder, runs)
         for run in runs:
             run.close()

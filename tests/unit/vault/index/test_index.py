@@ -18,6 +18,7 @@ from tallac.vault.format.footers import FinishedPack, ObjectLocation, encode_bod
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.padding import pad_plain
 from tallac.vault.format.structure import Signers, Structure
+from tallac.vault.index import loader
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore, index_path
 from tallac.vault.index.loader import INDEX_OBJECTS_MAX, RUNS_MAX
@@ -129,11 +130,14 @@ def test_small_index_objects_are_compacted(backend: MemoryBackend, tmp_path: Pat
 def test_index_objects_are_united_a_part_at_a_time(backend: MemoryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more is united at a time than one index object holds, and what is known to be large is not read again (row 12)."""
     size_max = 4 * len(stored(MemoryBackend(), 1, {}, count=20).body)
-    monkeypatch.setattr("tallac.vault.index.loader.INDEX_BODY_SIZE_MAX", size_max)
+    monkeypatch.setattr(loader, "INDEX_BODY_SIZE_MAX", size_max)
     recording, model = RecordingBackend(backend), Model()
     one, store = Client(recording, tmp_path / "one"), IndexStore(backend, STRUCTURE, os.urandom)
-    for number in range(INDEX_OBJECTS_MAX + 1):
+    for number in range(INDEX_OBJECTS_MAX):
         one.index.publish([stored(backend, number, model, count=20)])
+    # Each holds one pack; two together are large.
+    monkeypatch.setattr(loader, "SMALL_SIZE_MAX", max(item.size for item in backend.list("index/")) * 5 // 4)
+    one.index.publish([stored(backend, INDEX_OBJECTS_MAX, model, count=20)])
     named = [bytes.fromhex(name.removeprefix("index/")) for name in index_objects(backend)]
     sizes = {index_path(name): sum(len(pack.body) for pack in store.get(name)) for name in named}
     assert max(sizes.values()) <= size_max
@@ -149,6 +153,30 @@ def test_index_objects_are_united_a_part_at_a_time(backend: MemoryBackend, tmp_p
     for client in (one, Client(backend, tmp_path / "two")):
         client.index.refresh()
         client.assert_is(model)
+
+
+def test_large_index_objects_are_read_once(backend: MemoryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each client reads large index objects once, however many there are, while small ones beside them become one."""
+    store, model = RecordingBackend(backend), Model()
+    one, other = Client(store, tmp_path / "one"), Client(store, tmp_path / "two")
+    monkeypatch.setattr(loader, "LARGE_COUNT", 10)
+    monkeypatch.setattr(loader, "SMALL_SIZE_MAX", 0)
+    for number in range(INDEX_OBJECTS_MAX + 5):
+        one.index.publish([stored(backend, number, model, 40)])
+    large = set(index_objects(backend))
+    assert len(large) == INDEX_OBJECTS_MAX + 5
+    monkeypatch.setattr(loader, "SMALL_SIZE_MAX", min(item.size for item in backend.list("index/")))
+    for number in range(2 * INDEX_OBJECTS_MAX + 1):
+        one.index.publish([stored(backend, 100 + number, model, 2)])
+        other.index.refresh()
+    assert large < set(index_objects(backend))
+    assert len(index_objects(backend)) <= len(large) + INDEX_OBJECTS_MAX
+    reads = [event.name for event in store.events if event.operation == "get" and event.name in large]
+    assert sorted(reads) == sorted(large)
+    for client in (one, other, Client(backend, tmp_path / "three")):
+        client.index.refresh()
+        client.assert_is(model)
+        assert len(client.index.runs()) <= RUNS_MAX
 
 
 def test_an_interrupted_compaction(backend: MemoryBackend, tmp_path: Path) -> None:
