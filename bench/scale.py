@@ -2,6 +2,10 @@
 
     .venv/bin/python bench/scale.py names 10000 100000 1000000       trees that are made in the vault, not on disk
     .venv/bin/python bench/scale.py directory 10000 1000000          the same, all in one directory
+    .venv/bin/python bench/scale.py files 10000 100000               backups of real files of some 90 bytes
+    .venv/bin/python bench/scale.py flat 10000 100000                the same, all in one directory
+    .venv/bin/python bench/scale.py gigabytes 1 10                   a file of random bytes: backup, check, restore
+    .venv/bin/python bench/scale.py streams 1 10 50                  a stream of them that no disk has to hold
     .venv/bin/python bench/scale.py snapshots 100 1000 10000         snapshots of one target
     .venv/bin/python bench/scale.py objects 1000000 10000000         the local copy of an index
 
@@ -11,129 +15,101 @@ resident memory of each command, its start included, and the slope between the l
 
 from __future__ import annotations
 
-import math
-import os
 import random
 import resource
-import struct
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tallac.backends.local import LocalBackend
-from tallac.caps import LiteralFile
-from tallac.dag import Entry, Metadata
-from tallac.vault.format.footers import FinishedPack, encode_body
-from tallac.vault.index.index import VaultIndex
-from tallac.vault.index.sorted_runs import SortedRun, write_records
-from tallac.vault.vault import create_vault, open_vault
+from made_files import emptied, make_files, pseudo_random, write_pseudo_random
+from made_index import NEW_OBJECTS, MadeIndex, write_run
+from made_trees import SNAPSHOT_TIMES
+from measured import Figures, Rows, run, table, timed
+
+import tallac
+from tallac.caps import MutableDirectoryWrite
+from tallac.dag import Entry, snapshot_name
+from tallac.transfer.directory_edits import find_strongest
+from tallac.vault.index.sorted_runs import SortedRun
 
 FILES_IN_DIRECTORY = 50
 LOOK_UPS = 100_000
-NEW_OBJECTS = 10_000
-_TALLAC = Path(sys.executable).with_name("tallac")
+MAKER = Path(__file__).with_name("made_trees.py")
 
 
 def main() -> None:
     """Measure one kind at some sizes."""
     kind, sizes = sys.argv[1], [int(text) for text in sys.argv[2:]]
-    measured: list[Mapping[str, tuple[float, float]]] = []
+    measured: list[Rows] = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             measured.append(KINDS[kind](size, Path(folder)))
         for name, figures in measured[-1].items():
-            print(f"{kind} {size:,}: {name}: {_shown(figures)}", flush=True)
-    print(*_table(kind, sizes, measured), sep="\n")
+            print(f"{kind} {size:,}: {name}: {figures}", flush=True)
+    print(*table(kind, sizes, measured), sep="\n")
 
 
-def _table(kind: str, sizes: list[int], measured: list[Mapping[str, tuple[float, float]]]) -> Iterator[str]:
-    yield f"| {' | '.join([kind, *(f'{size:,}' for size in sizes), 'slope of the last step'])} |"
-    yield "|---" * (len(sizes) + 2) + "|"
-    for name in measured[0]:
-        row = [figures[name] for figures in measured]
-        slope = f"{_slope(*sizes[-2:], row[-2][0], row[-1][0]):.2f}" if len(row) > 1 else ""
-        yield f"| {' | '.join([name, *map(_shown, row), slope])} |"
-
-
-def _shown(figures: tuple[float, float]) -> str:
-    return f"{figures[0]:.3g} s, {figures[1]:.0f} MB"
-
-
-def _slope(size: int, larger: int, seconds: float, more: float) -> float:
-    return math.log(more / seconds) / math.log(larger / size)
-
-
-def names(count: int, folder: Path, *, in_directory: int = FILES_IN_DIRECTORY) -> dict[str, tuple[float, float]]:
-    """Make a tree of small files, and measure what reads all of it."""
-    (folder / "vault").mkdir()
-    key = create_vault(LocalBackend(folder / "vault"))
-    started = time.process_time()
-    with open_vault(LocalBackend(folder / "vault"), key, state=folder / "state") as vault, vault.session() as session:
-        with session.writing() as writer:
-            top = writer.build_directory()
-            for first in range(0, count, in_directory):
-                below = writer.build_directory()
-                for number in range(first, min(first + in_directory, count)):
-                    metadata = Metadata(mode=0o100644, uid=0, gid=0, mtime=(1_700_000_000 + number, number), inode=number)
-                    below.add(Entry.of(b"f%09d.txt" % number, LiteralFile(b"content of %d" % number), metadata))
-                top.add(Entry.of(b"d%09d" % first, below.finish(), Metadata(mode=0o040755, uid=0, gid=0, mtime=(1_700_000_000, 0))))
-            cap = top.finish()
-        session.keep([cap])
-    found = {"make": (time.process_time() - started, _own_peak())}
-    cap_file = folder / "cap"
-    cap_file.write_text(cap.danger_whole_text())
-    key_file = folder / "key"
-    key_file.write_text(key.danger_whole_text())
-    place = f"@{cap_file}:"
-    commands = {
-        "ls -R": ["ls", "-R", place],
-        "du": ["du", place],
-        "manifest": ["manifest", place],
-        "restore --dry-run": ["restore", "--dry-run", "-q", place, str(folder / "out")],
-        "check": ["check", "-q", place],
-        "check --read-data": ["check", "-q", "--read-data", place],
-        "vault-stats": ["vault-stats"],
+def names(count: int, folder: Path, *, in_directory: int = FILES_IN_DIRECTORY) -> Rows:
+    """Make two snapshots of a tree of small files that differ in a hundredth of them, and measure what reads all of it."""
+    run(["-q", "create-alias", "bench", "--vault", folder / "vault"], folder)
+    found = {"make": run([MAKER, folder, str(count), str(in_directory)], folder, program=sys.executable)}
+    older, newer = (f"bench:Archives/{snapshot_name(time_ns).decode()}" for time_ns in SNAPSHOT_TIMES)
+    commands: dict[str, list[str | Path]] = {
+        "check": ["check", "-q", newer],
+        "vault-stats": ["vault-stats", "bench:"],
+        "diff": ["diff", older, newer],
+        "ls -R": ["ls", "-R", newer],
+        "find, two snapshots": ["find", "bench:", "f000000099.txt"],
+        "restore --dry-run": ["restore", "--dry-run", "-q", newer, folder / "out"],
+        "stats, two snapshots": ["stats", "bench:"],
+        "du": ["du", newer],
+        "check --read-data": ["check", "-q", "--read-data", newer],
+        "manifest": ["manifest", newer],
     }
+    return {**found, **_run_all(commands, folder)}
+
+
+def _run_all(commands: Mapping[str, Sequence[str | Path]], folder: Path) -> Rows:
+    found: dict[str, Figures] = {}
     for name, arguments in commands.items():
-        found[name] = _run(["--vault", str(folder / "vault"), "--vault-key", str(key_file), *arguments], folder)
+        found[name] = run(arguments, folder)
+        print(f"  {name}: {found[name]}", flush=True)
     return found
 
 
-def directory(count: int, folder: Path) -> dict[str, tuple[float, float]]:
+def directory(count: int, folder: Path) -> Rows:
     """Do as `names` does with all files in one directory."""
     return names(count, folder, in_directory=count)
 
 
-def snapshots(count: int, folder: Path) -> dict[str, tuple[float, float]]:
+def snapshots(count: int, folder: Path) -> Rows:
     """Make snapshots of one file that changes, by linking them, and measure what lists, thins and searches them."""
     source = folder / "source"
     source.mkdir()
     (source / "file").write_text("one")
-    for arguments in (["create-alias", "bench", "--vault", str(folder / "vault")], ["-q", "backup", str(source), "bench:"]):
-        _run(arguments, folder)
-    _multiply(folder, count)
-    commands = {
-        "backup": ["-q", "backup", str(source), "bench:"],
+    run(["-q", "create-alias", "bench", "--vault", folder / "vault"], folder)
+    run(["-q", "backup", source, "bench:"], folder)
+    oldest = _multiply(folder, count)
+    commands: dict[str, list[str | Path]] = {
+        "unchanged backup": ["-q", "backup", source, "bench:"],
+        "ls Archives": ["ls", "bench:Archives"],
+        "history": ["history", "bench:file"],
+        "diff": ["diff", f"bench:Archives/{oldest}", "bench:Latest"],
         "snapshots": ["snapshots", "bench:"],
         "find": ["find", "bench:", "file"],
         "stats": ["stats", "bench:"],
         "forget": ["-q", "forget", "bench:", "--keep-daily", "7"],
         "prune": ["-q", "prune", "bench:"],
     }
-    return {name: _run(arguments, folder) for name, arguments in commands.items()}
+    return _run_all(commands, folder)
 
 
-def _multiply(folder: Path, count: int) -> None:
-    """Enter snapshots an hour apart into a target that has one: what a directory's edit does, for all of them at once."""
-    import tallac  # lazy import: it is configured by the environment, see below
-    from tallac.caps import MutableDirectoryWrite  # lazy import: as above
-    from tallac.transfer.directory_edits import find_strongest  # lazy import: as above
-
+def _multiply(folder: Path, count: int) -> str:
+    """Enter snapshots an hour apart into a target that has one, by one edit for all; return the oldest one's name."""
     with tallac.Client(tallac.Folders.under(folder / "home")) as client:
-        grid, located = client.inspect._workspace.resolve("bench:Archives")  # noqa: SLF001  A bench may look behind the front.
+        grid, located = client.workspace.resolve("bench:Archives")
         archives, _ = find_strongest(grid, located)
         assert isinstance(archives, MutableDirectoryWrite)
 
@@ -142,7 +118,7 @@ def _multiply(folder: Path, count: int) -> None:
             made = [_shifted(last, hours) for hours in range(1, count)]
             return sorted([*made, last], key=lambda entry: entry.name)
 
-        grid.edit_directory(archives, multiplied)
+        return grid.edit_directory(archives, multiplied)[0].name.decode()
 
 
 def _shifted(entry: Entry, hours: int) -> Entry:
@@ -150,90 +126,74 @@ def _shifted(entry: Entry, hours: int) -> Entry:
     return Entry(time.strftime("%Y-%m-%d_%H:%M:%SZ", moment).encode(), entry.encoded, entry.metadata)
 
 
-def objects(count: int, folder: Path) -> dict[str, tuple[float, float]]:
+def objects(count: int, folder: Path) -> Rows:
     """Write the local copy of an index, and look objects up in it that are there and that are not."""
+    path = write_run(folder, count)
+    opened: list[SortedRun] = []
+    found = {"open": timed(lambda: opened.append(SortedRun(path)))}
+    [own] = opened
     chance = random.Random(1)
-    path = write_records(folder, [b"i" * 32], [(b"p" * 32, 1 << 24)], _records(count, chance), count)
-    started = time.process_time()
-    run = SortedRun(path)
-    found = {"open": (max(time.process_time() - started, 1e-6), _own_peak())}
-    present = [run.name_at(chance.randrange(count)) for _ in range(LOOK_UPS)]
+    present = [own.name_at(chance.randrange(count)) for _ in range(LOOK_UPS)]
     absent = [chance.randbytes(16) for _ in range(LOOK_UPS)]
     for name, wanted in (("100,000 look-ups", present), ("100,000 look-ups in vain", absent)):
-        found[name] = _timed(lambda wanted=wanted: [run.number_of(each, b"h" * 16) for each in wanted])
-    found["all records, in order"] = _timed(lambda: sum(1 for _ in run.columns()))
-    run.close()
-    register = _Register(b"i" * 32)
-    index = VaultIndex(register, _NewPack(), folder, _NoPacks())
-    index.refresh()
-    register.text += b"n" * 32
-    found["refresh with 10,000 more"] = _timed(index.refresh)
+        found[name] = timed(lambda wanted=wanted: [own.number_of(each, b"h" * 16) for each in wanted])
+    found["all records, in order"] = timed(lambda: sum(1 for _ in own.columns()))
+    own.close()
+    index = MadeIndex(folder)
+    index.add()
+    found["refresh with 10,000 more"] = timed(index.refresh)
     assert index.count() == count + NEW_OBJECTS
     index.close()
     return found
 
 
-class _Register:
-    """The register of an index, without a vault."""
-
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-
-    def read(self, age: object) -> _Register:
-        """Return this state."""
-        return self
-
-    @property
-    def version(self) -> bytes:
-        """Another one for each text."""
-        return self.text
+def files(count: int, folder: Path, *, in_directory: int = FILES_IN_DIRECTORY) -> Rows:
+    """Make small files on the disk, and back them up twice."""
+    make_files(folder / "source", count, in_directory)
+    run(["-q", "create-alias", "bench", "--vault", folder / "vault"], folder)
+    backup: list[str | Path] = ["-q", "backup", folder / "source", "bench:"]
+    return {name: run(backup, folder) for name in ("first backup", "unchanged backup")}
 
 
-class _NewPack:
-    """An index object with one pack."""
-
-    def get(self, name: bytes) -> list[FinishedPack]:
-        """Make it up."""
-        chance = random.Random(2)
-        columns = [[chance.randbytes(16) for _ in range(NEW_OBJECTS)] for _ in ("names", "hashes")]
-        return [FinishedPack(name, 1 << 24, encode_body(*columns, [100] * NEW_OBJECTS, [0] * NEW_OBJECTS))]
+def flat(count: int, folder: Path) -> Rows:
+    """Do as `files` does with all files in one directory."""
+    return files(count, folder, in_directory=count)
 
 
-class _NoPacks:
-    """A store that nobody looks into."""
+def gigabytes(count: int, folder: Path) -> Rows:
+    """Back up a file that neither compresses nor repeats, check it, and restore it."""
+    (folder / "source").mkdir()
+    write_pseudo_random(folder / "source" / "file", count)
+    run(["-q", "create-alias", "bench", "--vault", folder / "vault"], folder)
+    found = {"first backup": run(["-q", "backup", folder / "source", "bench:"], folder)}
+    (folder / "source" / "file").unlink()
+    found["check --read-data"] = run(["check", "-q", "--read-data", "bench:"], folder)
+    found["restore"] = run(["-q", "restore", "bench:Latest", folder / "out"], folder)
+    return found
 
 
-def _records(count: int, chance: random.Random) -> Iterator[bytes]:
-    step = (1 << 64) // count
-    for number in range(count):
-        yield struct.pack(">Q8s16sIIII", number * step + chance.randrange(step), chance.randbytes(8), b"h" * 16, 0, number, 100, 0)
+def streams(count: int, folder: Path) -> Rows:
+    """Back up such a stream, and look at what became of it; the space of the packs is taken away as they are finished."""
+    vault = folder / "vault"
+    run(["-q", "create-alias", "bench", "--vault", vault], folder)
+    with emptied(vault), pseudo_random(count) as stream:
+        found = {"backup of a stream": run(["-q", "backup", "bench:", "--stdin-name", "file"], folder, standard_input=stream)}
+    found["check"] = run(["check", "-q", "bench:"], folder)
+    found["stats"] = run(["stats", "bench:"], folder)
+    found["prune --dry-run"] = run(["-q", "prune", "--dry-run", "bench:"], folder)
+    return found
 
 
-def _timed(work: Callable[[], object]) -> tuple[float, float]:
-    started = time.process_time()
-    work()
-    return time.process_time() - started, _own_peak()
-
-
-def _own_peak() -> float:
-    """Return the peak of memory that is not of mapped files, in MB: those the kernel can take back."""
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(fields["RssAnon"].split()[0]) / 1000
-
-
-def _run(arguments: Iterable[str], folder: Path) -> tuple[float, float]:
-    """Run a command; return seconds of CPU and MB of its peak of resident memory."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    environment["TALLAC_HOME"] = str(folder / "home")
-    with subprocess.Popen([_TALLAC, *arguments], stdout=subprocess.DEVNULL, env=environment) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(arguments)}: exit status {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
-
-
-KINDS = {"names": names, "directory": directory, "snapshots": snapshots, "objects": objects}
+KINDS: dict[str, Callable[[int, Path], Rows]] = {
+    "names": names,
+    "directory": directory,
+    "files": files,
+    "flat": flat,
+    "gigabytes": gigabytes,
+    "streams": streams,
+    "snapshots": snapshots,
+    "objects": objects,
+}
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
