@@ -1,8 +1,9 @@
 """Parts of packs that were fetched over a line, kept in files that the processes of one command share.
 
-A file holds one pack: which parts of it are there, and behind that the parts, each in its place. Whoever fetches parts holds the
-file's lock meanwhile; who waits for it finds them there afterwards. What lies here is as it lies in the store, sealed, and is
-verified where it is used. The files go with the command; those of one that was killed go with the next one.
+A file holds one pack: which parts of it are there, a checksum of each block of them, and behind that the parts, each in its place.
+Whoever fetches parts holds the file's lock meanwhile; who waits for it finds them there afterwards. What lies here is as it lies in
+the store, sealed, and is verified where it is used. Blocks that this machine's disk has damaged are fetched once more, so that what
+does not verify then is damaged in the store. The files go with the command; those of one that was killed go with the next one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tallac.crypto.hashing import hash_file_bytes
 from tallac.file_calls import REAL
 from tallac.local_files import wait_for_lock
 
@@ -32,7 +34,14 @@ BULK_SIZE = 2 << 20
 KEPT_SIZE_MAX = 256 << 20
 HEADER_SIZE = 8 << 10
 _SIZE_BYTES = 8
+
+BLOCK_SIZE = 16 << 10
+CHECKSUM_SIZE = 8
+_BLOCKS = PART_SIZE // BLOCK_SIZE
 PACK_SIZE_MAX = (HEADER_SIZE - _SIZE_BYTES) * PART_SIZE
+
+CONTENT_START = HEADER_SIZE + PACK_SIZE_MAX // BLOCK_SIZE * CHECKSUM_SIZE
+"""There the parts begin; a file has holes where nothing was written."""
 
 _PREFIX = "parts-"
 _LOCK = "lock"
@@ -81,13 +90,19 @@ class PackParts:
         if stop > PACK_SIZE_MAX:
             return fetch(start, stop), None
         with self._opened(pack) as file:
-            if file.has(start, stop):
-                return file.read(start, stop), None
+            if file.has(start, stop) and (content := file.read(start, stop)) is not None:
+                return content, None
             wait_for_lock(file.descriptor)
             file.load()
             end = self._fetch_missing(file, start, stop, fetch)
             is_bulk = self._fetched >= BULK_SIZE and end + 1 <= PACK_SIZE_MAX and not file.has(end, end + 1)
-            return file.read(start, stop), end if is_bulk else None
+            content = file.read(start, stop)
+            if content is None:
+                # The disk has damaged it, since it was fetched or at once; what the store says counts.
+                file.drop(start, stop)
+                self._fetch_missing(file, start, stop, fetch)
+                content = file.read(start, stop)
+            return fetch(start, stop) if content is None else content, end if is_bulk else None
 
     def fetch(self, pack: str, start: int, stop: int, fetch: Fetch) -> None:
         """Fetch what is missing of the bytes [start, stop) of a pack, and no more than the parts in which they lie.
@@ -238,7 +253,8 @@ class _PackFile:
     def write(self, first: int, last: int, content: bytes) -> None:
         """Keep parts [first, last) of the pack, which ends with them where they are shorter than that."""
         start = first * PART_SIZE
-        self._write_at(content, HEADER_SIZE + start)
+        self._write_at(content, CONTENT_START + start)
+        self._write_at(_checksums(content), _checksum_place(start))
         if len(content) < (last - first) * PART_SIZE:
             self._size = start + len(content)
             self._write_at((self._size + 1).to_bytes(_SIZE_BYTES, "little"), 0)
@@ -246,11 +262,25 @@ class _PackFile:
         self._write_at(b"\1" * (last - first), _SIZE_BYTES + first)
         self.load()
 
-    def read(self, start: int, stop: int) -> bytes:
-        """Read a range that is there."""
+    def read(self, start: int, stop: int) -> bytes | None:
+        """Read a range that is there; None where it is not any more what was written."""
         if self._size is not None:
             stop = min(stop, self._size)
-        return self._read_at(stop - start, HEADER_SIZE + start) if start < stop else b""
+        if start >= stop:
+            return b""
+        first = start // BLOCK_SIZE * BLOCK_SIZE
+        last = min(-(-stop // BLOCK_SIZE) * BLOCK_SIZE, PACK_SIZE_MAX if self._size is None else self._size)
+        content = self._read_at(last - first, CONTENT_START + first)
+        expected = self._read_at(-(-(last - first) // BLOCK_SIZE) * CHECKSUM_SIZE, _checksum_place(first))
+        if len(content) < last - first or _checksums(content) != expected:
+            return None
+        return content[start - first : stop - first]
+
+    def drop(self, start: int, stop: int) -> None:
+        """Have the parts in which a range lies not be there; whoever looks for them fetches them."""
+        first, last = start // PART_SIZE, min(-(-stop // PART_SIZE), len(self._parts))
+        self._write_at(bytes(last - first), _SIZE_BYTES + first)
+        self.load()
 
     def _read_at(self, size: int, offset: int) -> bytes:
         # Windows has no `pread`, and nobody else has this descriptor.
@@ -262,3 +292,13 @@ class _PackFile:
         left = memoryview(content)
         while left:
             left = left[os.write(self.descriptor, left) :]
+
+
+def _checksum_place(start: int) -> int:
+    return HEADER_SIZE + start // BLOCK_SIZE * CHECKSUM_SIZE
+
+
+def _checksums(content: bytes) -> bytes:
+    """Return the checksums of the blocks of some content, one after the other."""
+    view = memoryview(content)
+    return b"".join(hash_file_bytes(view[at : at + BLOCK_SIZE])[:CHECKSUM_SIZE] for at in range(0, len(content), BLOCK_SIZE))

@@ -9,7 +9,7 @@ from functools import partial
 
 from tallac.backends.pack_parts import FETCH_SIZE_MAX, PART_SIZE, PackParts
 from tallac.backends.passing import BoundedBackend
-from tallac.errors import StoreError
+from tallac.errors import TallacError
 from tallac.interfaces import Backend, Extent
 
 PACKS = "packs/"
@@ -108,7 +108,7 @@ class ReadAheadBackend(BoundedBackend):
     def _fetch(self, part: _Expected) -> None:
         try:
             # Whoever needs it fetches it then, and learns what the matter is.
-            with suppress(OSError, StoreError):
+            with suppress(OSError, TallacError):
                 self._parts.fetch(part.name, part.start, part.stop, partial(self._inner.get, part.name))
         finally:
             self._end(part)
@@ -140,6 +140,8 @@ class ReadAheadBackend(BoundedBackend):
 
     def _fetch_ahead(self, name: str, start: int) -> None:
         # Whoever needs it fetches it then, and learns what the matter is.
-        with suppress(OSError, StoreError):
-            self._parts.read(name, start, start + 1, lambda first, last: self._inner.get(name, first, last))
-        self._is_fetching_ahead.release()
+        try:
+            with suppress(OSError, TallacError):
+                self._parts.read(name, start, start + 1, lambda first, last: self._inner.get(name, first, last))
+        finally:
+            self._is_fetching_ahead.release()

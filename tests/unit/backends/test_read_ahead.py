@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tallac.backends.memory import MemoryBackend
-from tallac.backends.pack_parts import FETCH_SIZE_MAX, PART_SIZE, PackParts
+from tallac.backends.pack_parts import CONTENT_START, FETCH_SIZE_MAX, PART_SIZE, PackParts, _PackFile
 from tallac.backends.read_ahead import EXPECTED_SIZE_MAX, STEP_SIZE, ReadAheadBackend
 from tallac.errors import ObjectNotFoundError
 from tallac.interfaces import Extent
@@ -213,3 +213,49 @@ def test_parts_that_were_removed_are_not_begun_anew(backend: ReadAheadBackend, p
     backend.expect([Extent("packs/b", 0, 10)])
     assert backend.get("packs/b", 0, 10) == OTHER[:10]
     assert list((tmp_path / "parts").iterdir()) == []
+
+
+def spoil(folder: Path) -> None:
+    """Flip a bit in each byte of what is kept of packs."""
+    for path in folder.rglob("packs-*"):
+        with path.open("r+b") as file:
+            content = file.read()[CONTENT_START:]
+            file.seek(CONTENT_START)
+            file.write(bytes(byte ^ 1 for byte in content))
+
+
+def test_what_the_disk_has_damaged_is_fetched_once_more(backend: ReadAheadBackend, below: RecordingBackend, tmp_path: Path) -> None:
+    """A kept part that is not what it was is taken from the store anew, for all who read it afterwards."""
+    assert backend.get("packs/a", 1000, 2000) == PACK[1000:2000]
+    spoil(tmp_path)
+    before = asked(below)
+    for start in (1000, 1500, 100_000):
+        assert backend.get("packs/a", start, start + 1000) == PACK[start : start + 1000]
+    assert asked(below) == before + 1
+    end = len(PACK) - 10
+    assert backend.get("packs/a", end, end + 100) == PACK[end:]
+    spoil(tmp_path)
+    assert backend.get("packs/a", end, end + 100) == PACK[end:]
+
+
+def test_a_disk_that_keeps_nothing_right_costs_requests_alone(
+    backend: ReadAheadBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what is written comes back otherwise each time, what the store says counts."""
+    write = _PackFile.write
+
+    def write_wrongly(self: _PackFile, first: int, last: int, content: bytes) -> None:
+        write(self, first, last, content)
+        spoil(tmp_path)
+
+    monkeypatch.setattr(_PackFile, "write", write_wrongly)
+    for start in (0, 1000, 3_000_000):
+        assert backend.get("packs/a", start, start + 1000) == PACK[start : start + 1000]
+
+
+def test_what_the_store_has_damaged_stays_so(below: RecordingBackend, backend: ReadAheadBackend) -> None:
+    """Nobody is asked again about what came as the store has it: whoever verifies it says that it is damaged."""
+    below.put("packs/a", OTHER)
+    for _ in range(2):
+        assert backend.get("packs/a", 0, 1000) == OTHER[:1000]
+    assert asked(below) == 2  # The put, and one request.
