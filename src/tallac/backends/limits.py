@@ -10,6 +10,7 @@ import os
 import shutil
 import struct
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,8 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from tallac.backends.spooled_upload import SpooledUpload
-from tallac.errors import StoreError
+from tallac.backends.traffic import PacedBackend
+from tallac.errors import StoreError, StoreUnavailableError
 from tallac.file_calls import REAL
 from tallac.interfaces import (
     Buffer,
@@ -35,6 +37,7 @@ from tallac.interfaces import (
     Version,
 )
 from tallac.local_files import locked
+from tallac.together import STOP
 
 if TYPE_CHECKING:
     from tallac.backends.retrying import WholeObjectBackend
@@ -47,6 +50,16 @@ _PAUSE_SECONDS = 0.005
 SPOOLED_IN_MEMORY_MAX = 1 << 20
 SIGNS_OF_LIFE = "sessions/"
 """Others take a session that shows none for dead, so these go beside all other requests."""
+
+
+def pause(seconds: float) -> None:
+    """Wait for a turn.
+
+    Raises:
+        StoreUnavailableError: This process is to end: what waits is not begun.
+    """
+    if STOP.wait(seconds) and threading.current_thread() is not threading.main_thread():
+        raise StoreUnavailableError("nothing more is sent or received, since this process is to end")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -88,7 +101,7 @@ class RateLimit:
         path: Path,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pause,
     ) -> None:
         """Keep to `rate` bytes a second; the file holds up to when the line is taken."""
         self._rate = rate
@@ -96,10 +109,10 @@ class RateLimit:
         self._clock = clock
         self._sleep = sleep
 
-    def wait(self, size: int) -> None:
-        """Wait until so many bytes may have passed, behind all that others wait for."""
+    def reserve(self, size: int) -> float:
+        """Take the next turn for so many bytes, behind all others; return in how many seconds they may have passed."""
         if size == 0:
-            return
+            return 0.0
         with locked(self._path):
             now = self._clock()
             descriptor = os.open(self._path, os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -109,14 +122,23 @@ class RateLimit:
                 until = max(taken, now) + size / self._rate
                 file.seek(0)
                 file.write(_MOMENT.pack(until))
+        return until - now
+
+    def wait(self, size: int) -> None:
+        """Wait until so many bytes may have passed, behind all that others wait for.
+
+        Raises:
+            StoreUnavailableError: This process is to end.
+        """
+        seconds = self.reserve(size)
         if size > SMALL_SIZE:
-            self._sleep(until - now)
+            self._sleep(seconds)
 
 
 class ConnectionLimit:
     """A number of requests at a time that all processes with the same folder keep to. Thread-safe."""
 
-    def __init__(self, number: int, folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, number: int, folder: Path, *, sleep: Callable[[float], None] = pause) -> None:
         """Each of `number` files in the folder stands for one request."""
         self._number = number
         self._folder = folder
@@ -153,7 +175,7 @@ class SharedLimits:
         folder: str = "",
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pause,
     ) -> None:
         """Begin with a line that is free; with a folder, share what another process has begun.
 
@@ -193,6 +215,19 @@ class SharedLimits:
         with self._connections.one():
             yield
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether a line is held to a rate."""
+        return self._upload is not None or self._download is not None
+
+    def sending(self, size: int) -> float:
+        """See `Pace`."""
+        return 0.0 if self._upload is None else self._upload.reserve(size)
+
+    def receiving(self, size: int) -> float:
+        """See `Pace`."""
+        return 0.0 if self._download is None else self._download.reserve(size)
+
     def received(self, size: int) -> None:
         """Wait until so many bytes may have come."""
         if self._download is not None:
@@ -205,9 +240,17 @@ class LimitedBackend:
     def __init__(self, inner: WholeObjectBackend, limits: SharedLimits) -> None:
         self.inner = inner
         self._limits = limits
+        self._sends_in_steps = self._receives_in_steps = False
+        if limits.has_rates and isinstance(inner, PacedBackend):
+            inner.keep_pace(limits)
+            self._sends_in_steps, self._receives_in_steps = inner.sends_in_steps, True
+
+    def __reduce__(self) -> tuple[type[LimitedBackend], tuple[WholeObjectBackend, SharedLimits]]:
+        """Return what another process needs."""
+        return LimitedBackend, (self.inner, self._limits)
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
-        with self._limits.request(name, sent=memoryview(data).nbytes):
+        with self._limits.request(name, sent=0 if self._sends_in_steps else memoryview(data).nbytes):
             return self.inner.put(name, data, expect=expect)
 
     def upload(self) -> SpooledUpload:
@@ -215,7 +258,7 @@ class LimitedBackend:
 
     def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
-        with self._limits.request(name, sent=size):
+        with self._limits.request(name, sent=0 if self._sends_in_steps else size):
             self.inner.add(name, file, size)
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
@@ -225,14 +268,18 @@ class LimitedBackend:
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         with self._limits.request(name):
             content = self.inner.get(name, start, stop)
-        self._limits.received(len(content))
+        self._received(len(content))
         return content
 
     def get_versioned(self, name: str) -> tuple[bytes, Version] | None:
         with self._limits.request(name):
             found = self.inner.get_versioned(name)
-        self._limits.received(0 if found is None else len(found[0]))
+        self._received(0 if found is None else len(found[0]))
         return found
+
+    def _received(self, size: int) -> None:
+        if not self._receives_in_steps:
+            self._limits.received(size)
 
     def get_again(self, name: str, unlike: bytes) -> tuple[bytes, Version] | None:
         """See `RereadingBackend`."""

@@ -15,7 +15,7 @@ from tallac.backends.names import check_name, check_prefix
 from tallac.backends.object_store_calls import StoreCalls
 from tallac.backends.object_store_settings import AZURE, GOOGLE, ObjectStoreSettings
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
-from tallac.backends.traffic import Traffic
+from tallac.backends.traffic import Pace, Traffic
 from tallac.errors import ConflictError, ObjectNotFoundError
 from tallac.interfaces import Buffer, Expect, Item, ListedObject, Version
 
@@ -62,6 +62,13 @@ class ObjectStoreBackend:
     def settings(self) -> ObjectStoreSettings:
         """Where it is."""
         return self._settings
+
+    sends_in_steps = False
+    """The library takes the whole body of a put at once."""
+
+    def keep_pace(self, pace: Pace) -> None:
+        """See `PacedBackend`."""
+        self.calls.pace = pace
 
     def location(self) -> str:
         return self._settings.where

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tallac.backends.object_store_errors import OutOfRangeError, store_error
 from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings, open_store
-from tallac.backends.traffic import Traffic
+from tallac.backends.traffic import STEP_SIZE, Pace, Traffic
 from tallac.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
 from tallac.interfaces import Buffer
+from tallac.together import STOP
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -28,6 +29,9 @@ RATE_MIN_FIRST = 64 << 10
 
 RATE_SHARE = 16
 """A line may become so many times slower than it was before a put is taken for one that hangs."""
+
+RANGE_SIZE = 256 << 10
+"""So much is asked for at a time where the line is held to a rate."""
 
 LIST_PAGE = 1000
 """Names that a server gives in one answer; the library does not tell how many requests it made."""
@@ -77,6 +81,7 @@ class StoreCalls:
         self._traffic = traffic or Traffic()
         self._read_timeout = read_timeout_seconds
         self._opened = opened
+        self.pace: Pace | None = None
         self._lock = threading.Lock()
         self._stores: dict[float, Store] = {}
         self._rate_min = float(RATE_MIN_FIRST)
@@ -123,6 +128,7 @@ class StoreCalls:
             meta = result.meta
             content = bytes(result.bytes())
         self._traffic.add(requests=0, received=len(content))
+        self._pace(len(content))
         if len(content) != meta["size"]:
             raise StoreUnavailableError(f"{self.settings.where}: an answer of the store was cut short; try again")
         tag = meta["version"] if self.settings.kind == GOOGLE else meta["e_tag"]
@@ -136,6 +142,13 @@ class StoreCalls:
         Raises:
             ObjectNotFoundError: There is none.
         """
+        if stop is not None and self.pace is not None and stop - start > STEP_SIZE:
+            return self._get_in_steps(name, start, stop, self.pace)
+        content = self._get_once(name, start, stop)
+        self._pace(len(content))
+        return content
+
+    def _get_once(self, name: str, start: int, stop: int | None) -> bytes:
         import obstore  # lazy import: see `open_store`
 
         store = self._store(self._read_timeout)
@@ -187,6 +200,34 @@ class StoreCalls:
                 obstore.delete(self._store(self._read_timeout), name)
         except ObjectNotFoundError:
             return
+
+    def _get_in_steps(self, name: str, start: int, stop: int, pace: Pace) -> bytes:
+        """Read a range by several requests, each in its turn, which is taken before the request ahead of it is sent.
+
+        To take an answer slowly would not do: the system takes some megabytes of it ahead of who reads it.
+        """
+        parts: list[bytes] = []
+        ends = [*range(start + RANGE_SIZE, stop, RANGE_SIZE), stop]
+        turn_at = time.monotonic() + pace.receiving(ends[0] - start)
+        for number, end in enumerate(ends):
+            self._wait(turn_at - time.monotonic())
+            for following in ends[number + 1 : number + 2]:
+                turn_at = time.monotonic() + pace.receiving(following - end)
+            begin = start + number * RANGE_SIZE
+            parts.append(self._get_once(name, begin, end))
+            if len(parts[-1]) < end - begin:
+                break
+        return b"".join(parts)
+
+    def _pace(self, size: int) -> None:
+        """Wait until what came in one piece may have come; what is small takes its turn and is not waited for."""
+        if self.pace is not None:
+            seconds = self.pace.receiving(size)
+            self._wait(seconds if size > STEP_SIZE else 0.0)
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0 and STOP.wait(seconds):
+            raise StoreUnavailableError(f"{self.settings.where}: nothing more is received, since this process is to end")
 
     def _store(self, timeout_seconds: float) -> Store:
         with self._lock:

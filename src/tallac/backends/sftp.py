@@ -26,7 +26,7 @@ from tallac.backends.sftp_session import SftpSession, SftpSettings
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
 from tallac.backends.swapping import TAKEOVER_SECONDS_REMOTE, claim_path, former_path
 from tallac.backends.temporary import PREFIX
-from tallac.backends.traffic import Traffic
+from tallac.backends.traffic import Pace, Traffic
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, ObjectNotFoundError, UnsafeStoreError, VaultNotFoundError
 from tallac.interfaces import Buffer, Expect, Item, Version
@@ -69,6 +69,12 @@ class SftpBackend(LocalBackend):
     def connect_ahead(self) -> None:
         """See `ConnectsAhead`."""
         self._session.connect_ahead()
+
+    sends_in_steps = True
+
+    def keep_pace(self, pace: Pace) -> None:
+        """See `PacedBackend`."""
+        self._session.pace = pace
 
     def leave(self) -> None:
         """Remove what was made ahead, at the end of a command; what another process leaves is found as a leftover."""

@@ -23,6 +23,7 @@ from asyncssh.sftp import SFTPClientHandler
 from asyncssh.stream import SSHClientStreamSession
 
 from tallac.backends.sftp_answers import SERVER_FAILED, UNSUPPORTED, WINDOW_SIZE, Hearing, give_up, raise_first, together
+from tallac.backends.traffic import STEP_SIZE, Pace
 from tallac.file_calls import FILE_MODE, FOLDER_MODE, Found
 
 if TYPE_CHECKING:
@@ -85,11 +86,13 @@ class Channel:
     Attributes:
         connection: Its connection.
         hearing: When something of it was heard last.
+        pace: What the line is held to; None for nothing.
     """
 
     def __init__(self, connection: SSHClientConnection, handler: SFTPClientHandler, hearing: Hearing) -> None:
         self.connection = connection
         self.hearing = hearing
+        self.pace: Pace | None = None
         self._handler = handler
         self._unwaited: set[asyncio.Task[None]] = set()
 
@@ -115,6 +118,19 @@ class Channel:
         task = asyncio.ensure_future(_quietly(request))
         self._unwaited.add(task)
         task.add_done_callback(self._unwaited.discard)
+
+    def step(self, size_max: int) -> int:
+        """Return how many bytes to send or to ask for at a time, where the server takes so many."""
+        return size_max if self.pace is None else min(size_max, STEP_SIZE)
+
+    async def wait_for_turn(self, seconds: float) -> None:
+        """Wait on purpose, which is no silence of the server's."""
+        while seconds > 0:
+            self.hearing.note()
+            pause = min(seconds, self.hearing.seconds / 2)
+            await asyncio.sleep(pause)
+            seconds -= pause
+        self.hearing.note()
 
     # Files
 
@@ -216,13 +232,21 @@ class RemoteFile:
 
     async def read_all(self, start: int, stop: int) -> bytes:
         """Read the bytes [start, stop), fewer at the end, with as many requests on their way as the window takes."""
-        step = self.channel.read_size_max
+        step, pace, is_first = self.channel.step(self.channel.read_size_max), self.channel.pace, True
         waiting: deque[tuple[int, int, asyncio.Task[bytes]]] = deque()
         parts: list[bytes] = []
         try:
             while waiting or start < stop:
                 while start < stop and len(waiting) * step < WINDOW_SIZE:
+                    if pace is not None and self.size is not None and start >= self.size:
+                        # What lies behind the end takes no turn.
+                        stop = start
+                        break
                     end = min(start + step, stop)
+                    if pace is not None:
+                        seconds = pace.receiving(end - start)
+                        await self.channel.wait_for_turn(0.0 if is_first else seconds)
+                        is_first = False
                     waiting.append((start, end, asyncio.ensure_future(self.read(start, end))))
                     start = end
                 begin, end, task = waiting.popleft()
@@ -241,11 +265,13 @@ class RemoteFile:
 
     async def read_whole(self) -> bytes:
         """Read all of the file, and close it without waiting."""
-        step = self.channel.read_size_max
+        step, pace = self.channel.step(self.channel.read_size_max), self.channel.pace
         try:
             # The beginning is all of most files.
             found, head = await together(self.look(), self.read(0, step))
             raise_first([found, head])
+            if pace is not None:
+                pace.receiving(len(head))
             size: int = found.st_size
             return bytes(head) + (await self.read_all(len(head), size) if head and len(head) < size else b"")
         finally:

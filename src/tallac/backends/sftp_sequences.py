@@ -84,7 +84,7 @@ class SftpSequences:
         """
 
         async def written(channel: Channel) -> None:
-            step = channel.write_size_max
+            step, pace = channel.step(channel.write_size_max), channel.pace
             making = [asyncio.ensure_future(channel.make_folder(folder)) for folder in folders]
             waiting: deque[asyncio.Task[None]] = deque()
             offset = 0
@@ -95,6 +95,9 @@ class SftpSequences:
                         while len(waiting) * step >= WINDOW_SIZE:
                             await waiting.popleft()
                         content = bytes(view[start : start + step])
+                        if pace is not None:
+                            seconds = pace.sending(len(content))
+                            await channel.wait_for_turn(seconds if offset else 0.0)
                         waiting.append(asyncio.ensure_future(new.file.write(content, offset)))
                         offset += len(content)
                         self._traffic.add(sent=len(content))

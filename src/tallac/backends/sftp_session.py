@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
 
     from tallac.backends.sftp_channel import Channel
+    from tallac.backends.traffic import Pace
 
 FAREWELL_SECONDS = 2.0
 
@@ -109,6 +110,7 @@ class SftpSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connecting: asyncio.Lock | None = None
         self._link = _Link()
+        self.pace: Pace | None = None
 
     def run(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:
         """Carry out one operation, and wait for it as long as something is heard of the server.
@@ -194,6 +196,7 @@ class SftpSession:
         async with self._connecting:
             if self._link.channel is None:
                 self._link.channel = await self._connect()
+                self._link.channel.pace = self.pace
             return self._link.channel
 
     async def _connect(self) -> Channel:

@@ -11,12 +11,43 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from tallac.interfaces import TrafficCount
 
+STEP_SIZE = 64 << 10
+"""What a line is held to a rate by: who sends or receives more than this does so step by step."""
+
 _ROW = struct.Struct("<QQQ")
+
+
+class Pace(Protocol):
+    """The rates that a line is held to; see `tallac.backends.limits`. Thread-safe."""
+
+    def sending(self, size: int) -> float:
+        """Take the next turn for so many bytes, and return in how many seconds they may be sent."""
+        ...
+
+    def receiving(self, size: int) -> float:
+        """Take the next turn for so many bytes, and return in how many seconds they may have come."""
+        ...
+
+
+@runtime_checkable
+class PacedBackend(Protocol):
+    """A backend that can hold to a rate within an object. The first step of each goes at once, and counts.
+
+    Attributes:
+        sends_in_steps: Whether it does so also with what it sends.
+    """
+
+    sends_in_steps: bool
+
+    def keep_pace(self, pace: Pace) -> None:
+        """Hold to a rate from now on."""
+        ...
 
 
 class Traffic:
