@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -12,12 +15,32 @@ from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.summary import Observer
 from tallac.dag import join_path
 from tallac.errors import TallacError
-from tallac.source import REAL, ChosenScan, DirectorySelection, DirectoryStack, FileSystem, Mounts, OwnFiles, Scan, Scope, Selection
+from tallac.source import ChosenScan, DirectorySelection, DirectoryStack, FileSystem, Mounts, OwnFiles, Scan, Scope, Selection
 
-DIRECTORY_NAMES_MAX = 10_000
-"""A longer directory, and what is below it, is passed over."""
+DIRECTORY_NAMES_MAX = 9_000
+"""A longer directory, and what is below it, is passed over: its listing would go to disk twice, where there may be no room."""
 
 _PATH_SIZE_MAX = 3_000
+
+
+class ShortListings(FileSystem):
+    """The real file system, in which a long directory can't be listed."""
+
+    @contextmanager
+    def scandir(self, descriptor: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        """See `FileSystem`; the listing raises OSError where it is too long."""
+        with super().scandir(descriptor) as listing:
+            yield _at_most(listing, DIRECTORY_NAMES_MAX)
+
+
+def _at_most(listing: Iterator[os.DirEntry[str]], count_max: int) -> Iterator[os.DirEntry[str]]:
+    for number, listed in enumerate(listing):
+        if number >= count_max:
+            raise OSError(errno.EFBIG, "the directory is too long")
+        yield listed
+
+
+_SHORT = ShortListings()
 
 
 class Leaf(msgspec.Struct, frozen=True, array_like=True):
@@ -52,7 +75,7 @@ class LookTask(msgspec.Struct, frozen=True):
     scope: Scope | None
     own: OwnFiles
 
-    def leaves(self, filesystem: FileSystem = REAL) -> Iterator[Leaf]:
+    def leaves(self, filesystem: FileSystem = _SHORT) -> Iterator[Leaf]:
         """Go through the source backwards and yield its directories without subdirectories.
 
         What can't be looked at, or is Tallac's own, is passed over, with all that is below it.
@@ -116,8 +139,6 @@ class _Looking:
 
     def _look(self, directory: _Below, listing: Scan, looked_ns: int) -> Iterator[_Below | Leaf]:
         descriptor, path, is_passage = self._stack.descriptor, directory.path, directory.selection.scope is not None
-        if len(listing) > DIRECTORY_NAMES_MAX:
-            return
         if directory.name and not is_passage and self._own.recognises(path, directory.name, descriptor, listing):
             return
         mounted = self._mounts.names.get(path)

@@ -19,11 +19,11 @@ from tests.unit.backup.conftest import Bench, ReportedBefore
 from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
 from tallac.app.operations.backup_sources import find_sources
 from tallac.app.operations.looking_ahead import looking_ahead
-from tallac.backup.leaves import Leaf, LookTask
+from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LookTask
 from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead, may_fork
 from tallac.backup.reuse import LeafRecognition
 from tallac.backup.run import back_up
-from tallac.source import CACHE_MARKER, NOTHING_OWN, OwnFiles, OwnKind, OwnPlace, Patterns, Scope, Selection
+from tallac.source import CACHE_MARKER, NOTHING_OWN, RUN_COUNT_MAX, OwnFiles, OwnKind, OwnPlace, Patterns, Scope, Selection
 from tallac.sourcedb import DirectoryRow, SourceDatabase, recorded_files
 
 SELECTIONS = {
@@ -210,6 +210,16 @@ def test_a_deep_tree(tmp_path: Path) -> None:
     # pytest would remove it by recursion.
     subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
     assert [leaf.path for leaf in leaves] == [os.fsencode(tmp_path / "beside")]
+
+
+def test_a_long_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long directory is passed over before its listing goes to disk, with what is below it."""
+    assert DIRECTORY_NAMES_MAX < RUN_COUNT_MAX
+    for name in ("a/1", "a/2", "a/3", "a/4", "a/5/6", "b/1", "b/2", "b/3"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr("tallac.backup.leaves.DIRECTORY_NAMES_MAX", 3)
+    assert [leaf.path for leaf in leaves_of(tmp_path, Selection())] == [os.fsencode(tmp_path / "b")]
 
 
 # A process of its own: one that runs tests has threads, and is not to be forked.
