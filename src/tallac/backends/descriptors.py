@@ -28,13 +28,13 @@ class OpenFile(msgspec.Struct, eq=False):
         descriptor: Reads it.
         readers: How many are reading from it.
         is_kept: Whether it stays open when they are done.
-        told: Of which stretches of `AHEAD_SIZE` bytes the system knows that they are soon read.
+        announced: Of which stretches of `AHEAD_SIZE` bytes the system knows that they are soon read.
     """
 
     descriptor: int
     readers: int = 0
     is_kept: bool = True
-    told: set[int] = msgspec.field(default_factory=set)
+    announced: set[int] = msgspec.field(default_factory=set)
 
 
 class DescriptorCache:
@@ -170,8 +170,8 @@ class FileReads:
         """Read many parts of an open file, each as `part` does. The system is told of all of them before the first is read."""
         files, descriptor = self._files, file.descriptor
         stretches = {start // AHEAD_SIZE for start, _ in ranges} | {(stop - 1) // AHEAD_SIZE for _, stop in ranges}
-        for number in sorted(stretches - file.told):
-            file.told.add(number)
+        for number in sorted(stretches - file.announced):
+            file.announced.add(number)
             files.read_ahead(descriptor, number * AHEAD_SIZE, (number + 1) * AHEAD_SIZE)
         read_at = files.read_at
         contents = [read_at(descriptor, stop - start, start) for start, stop in ranges]
