@@ -16,7 +16,7 @@ STEP_SECONDS = 0.1
 
 
 class Stop:
-    """Says whether to leave off: then nothing new is begun, and no wait goes on that can be left.
+    """A note on whether to leave off: then nothing new is begun, and no wait goes on that can be left.
 
     A signal may ask for it at any moment, so no lock is involved; once asked for, it stays.
     """
@@ -31,7 +31,7 @@ class Stop:
         return self._is_asked_for
 
     def ask(self) -> None:
-        """Have everybody leave off. A function of a signal may call this."""
+        """Ask everybody to leave off. A function of a signal may call this."""
         self._is_asked_for = True
 
     def wait(self, seconds: float) -> bool:

@@ -277,7 +277,7 @@ class _PackFile:
         return content[start - first : stop - first]
 
     def drop(self, start: int, stop: int) -> None:
-        """Have the parts in which a range lies not be there; whoever looks for them fetches them."""
+        """Drop the parts in which a range lies; whoever looks for them fetches them."""
         first, last = start // PART_SIZE, min(-(-stop // PART_SIZE), len(self._parts))
         self._write_at(bytes(last - first), _SIZE_BYTES + first)
         self.load()

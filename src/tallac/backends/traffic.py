@@ -18,7 +18,7 @@ import msgspec
 from tallac.interfaces import TrafficCount
 
 STEP_SIZE = 64 << 10
-"""What a line is held to a rate by: who sends or receives more than this does so step by step."""
+"""Where a line is held to a rate, more than this is sent and received step by step."""
 
 _ROW = struct.Struct("<QQQ")
 

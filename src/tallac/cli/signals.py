@@ -20,7 +20,7 @@ class TerminatedError(BaseException):
 
 
 def expect_signals() -> None:
-    """Have everybody leave off when a signal comes that ends the process, and raise an exception wherever the process is.
+    """Raise an exception wherever the process is when a signal comes that ends it, once everybody was told to leave off.
 
     It is a TerminatedError, or for Ctrl-C a KeyboardInterrupt.
     """

@@ -90,7 +90,7 @@ class PackUploader:
         self._check()
 
     def _hand_over(self, item: tuple[Upload, FinishedPack] | None) -> None:
-        """Have a thread take something, in place of what waits where the process is to end."""
+        """Hand something to a thread, in place of what waits where the process is to end."""
         while True:
             try:
                 self._waiting.put(item, timeout=STEP_SECONDS)
