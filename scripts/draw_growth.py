@@ -24,7 +24,7 @@ LEFT_MARGIN, TOP, LEGEND_WIDTH, PLOT_GAP, ROW_GAP = 56, 48, 160, 30, 72
 SVG = "http://www.w3.org/2000/svg"
 INK = "#1f2933"
 MUTED = "#52606d"
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#7f7f7f")
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#7f7f7f", "#ff7f0e", "#bcbd22", "#000000")
 _CELL = re.compile(r"([\d.e-]+) s, (\d+) MB")
 
 
