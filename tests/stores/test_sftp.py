@@ -28,6 +28,7 @@ from tallac.backends import sftp_login
 from tallac.backends.limits import LimitedBackend, Limits, SharedLimits
 from tallac.backends.local import LocalBackend
 from tallac.backends.patience import Patience
+from tallac.backends.races import racing_processes
 from tallac.backends.retrying import RetryingBackend
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.sftp_session import SftpSettings
@@ -211,6 +212,30 @@ def test_clients_of_both_kinds_count_every_step(store: SftpBackend, sftp_setting
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(count_to_ten, clients))
     assert store.get("counter") == b"30"
+
+
+def test_what_killed_commands_left_is_nobodys_data(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """A place with folders and files of a probe, and files in the making, is empty; one with anything else is not."""
+    root = Path(sftp_settings.path)
+    (root / "probe" / "0123456789abcdef").mkdir(parents=True)
+    (root / f".tmp-{'0f' * 16}").write_bytes(b"")
+    (root / "lost+found").mkdir()
+    assert store.is_empty()
+    (root / "probe" / "0123456789abcdef" / "a").write_bytes(b"first")
+    assert store.is_empty()
+    for strange in ("probe/letter", ".tmp-letter", "letter"):
+        (root / strange).write_bytes(b"")
+        assert not store.is_empty()
+        (root / strange).unlink()
+    assert store.is_empty()
+
+
+def test_racing_processes_leave_nothing(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """What each of them has made ahead goes at its end."""
+    with racing_processes(RetryingBackend(store, Patience()), 2) as race:
+        assert len(race(store, "probe/x", Expect.ABSENT, [b"one", b"two"])) == 1
+    assert store.get("probe/x") in {b"one", b"two"}
+    assert temporary_files(sftp_settings) == []
 
 
 def test_a_good_server_is_accepted(store: SftpBackend, sftp_settings: SftpSettings) -> None:

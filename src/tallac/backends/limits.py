@@ -32,6 +32,7 @@ from tallac.interfaces import (
     Item,
     ListedObject,
     ListsVersions,
+    MakesAhead,
     ReportsFreeSpace,
     RereadingBackend,
     Version,
@@ -303,6 +304,11 @@ class LimitedBackend:
         """See `ConnectsAhead`."""
         if isinstance(self.inner, ConnectsAhead):
             self.inner.connect_ahead()
+
+    def leave(self) -> None:
+        """See `MakesAhead`."""
+        if isinstance(self.inner, MakesAhead):
+            self.inner.leave()
 
     def room(self) -> int | None:
         """See `ReportsFreeSpace`."""

@@ -5,11 +5,36 @@ Every backend checks them, so that a name can neither leave a folder nor hit a t
 
 from __future__ import annotations
 
+import os
 import re
+import time
 
+PROBE_FOLDER = "probe"
+"""What is tried out in a store is below this name, and is removed at its end, as far as that is allowed."""
+
+PROBE_AGE_SECONDS = 24 * 3600
+"""From this age on nobody is trying out anything any more."""
+
+_PROBE = re.compile(rf"{PROBE_FOLDER}/([0-9a-f]{{8}})[0-9a-f]{{8}}(?:/.*)?")
 _PART = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
 _NAME = re.compile(rf"{_PART.pattern}(?:/{_PART.pattern})*")
 _PREFIX = re.compile(rf"(?:{_PART.pattern}/)*(?:{_PART.pattern})?")
+
+
+def new_probe_name() -> str:
+    """Return a name below which something is tried out, by nobody else; it tells since when."""
+    return f"{PROBE_FOLDER}/{int(time.time()):08x}{os.urandom(4).hex()}"
+
+
+def is_of_probe(name: str) -> bool:
+    """Whether an object was stored to try out a store, and is nobody's data."""
+    return _PROBE.fullmatch(name) is not None
+
+
+def is_left_by_probe(name: str) -> bool:
+    """Whether an object was stored to try out a store by somebody who must have been killed since."""
+    found = _PROBE.fullmatch(name)
+    return found is not None and time.time() - int(found[1], 16) > PROBE_AGE_SECONDS
 
 
 def is_part(part: str) -> bool:

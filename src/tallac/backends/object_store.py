@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
-from tallac.backends.names import check_name, check_prefix
+from tallac.backends.names import check_name, check_prefix, is_of_probe
 from tallac.backends.object_store_calls import StoreCalls
 from tallac.backends.object_store_settings import AZURE, GOOGLE, ObjectStoreSettings
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
@@ -80,8 +80,8 @@ class ObjectStoreBackend:
         """Do nothing: all that this builds on is tried by `Probe`."""
 
     def is_empty(self) -> bool:
-        """Whether there is nothing at all."""
-        return not any(True for _ in self.list(""))
+        """Whether there is nothing at all, but for what a killed probe has left."""
+        return all(is_of_probe(item.name) for item in self.list(""))
 
     # Writing
 

@@ -10,11 +10,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Protocol
 
+from tallac.backends.names import PROBE_FOLDER, is_left_by_probe, new_probe_name
 from tallac.backends.probe_report import CHECKS, Outcome, ProbeReport, ProbeRow
 from tallac.errors import (
     ConfigurationError,
@@ -31,9 +32,6 @@ from tallac.together import run_together
 
 if TYPE_CHECKING:
     from tallac.backends.races import RaceOf
-
-PROBE_FOLDER = "probe"
-"""The objects of a probe are below this name, and are removed at its end, as far as that is allowed."""
 
 RANGE_SIZE = 1000
 LARGE_SIZE = 8 << 20
@@ -84,7 +82,7 @@ class Probe:
         self._backend = backend
         self._workaround = workaround
         self._lock_keeper = lock_keeper
-        self._folder = f"{PROBE_FOLDER}/{os.urandom(8).hex()}"
+        self._folder = new_probe_name()
         self._lock = threading.Lock()
         self._stored: set[str] = set()
         self._version: Version = b""
@@ -360,11 +358,21 @@ class Probe:
         try:
             yield
         finally:
-            for name in sorted(self._stored):
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what this probe has stored, and what others left that were killed. The rest costs a few bytes."""
+        with suppress(StoreUnavailableError):
+            names = sorted(self._stored)
+            with suppress(StoreError):
+                names += [item.name for item in self._backend.list(f"{PROBE_FOLDER}/") if is_left_by_probe(item.name)]
+            for name in names:
                 try:
                     self._remove(name)
+                except StoreUnavailableError:
+                    raise
                 except StoreError:
-                    break  # It costs a few bytes; what matters was found out.
+                    continue
 
 
 def _unique(beginning: bytes) -> bytes:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from tallac.errors import ConflictError
-from tallac.interfaces import Backend, Expect, Version
+from tallac.interfaces import Backend, Expect, MakesAhead, Version
 from tallac.together import run_together
 from tallac.workers.pool import WorkerPool, can_start_workers
 from tallac.workers.task import can_be_sent
@@ -51,7 +51,11 @@ class _Racer:
 
     @contextmanager
     def open(self) -> Iterator[Callable[[_Start], bytes]]:
-        yield self._put
+        try:
+            yield self._put
+        finally:
+            if isinstance(self.backend, MakesAhead):
+                self.backend.leave()
 
     def _put(self, start: _Start) -> bytes:
         time.sleep(max(0.0, start.at - time.monotonic()))

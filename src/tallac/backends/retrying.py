@@ -17,6 +17,7 @@ from tallac.interfaces import (
     Item,
     ListedObject,
     ListsVersions,
+    MakesAhead,
     ReportsFreeSpace,
     RereadingBackend,
     Version,
@@ -138,6 +139,11 @@ class RetryingBackend:
         """See `ReportsFreeSpace`."""
         inner = self.inner
         return self._insist(inner.room) if isinstance(inner, ReportsFreeSpace) else None
+
+    def leave(self) -> None:
+        """See `MakesAhead`."""
+        if isinstance(self.inner, MakesAhead):
+            self.inner.leave()
 
     def location(self) -> str:
         return self.inner.location()

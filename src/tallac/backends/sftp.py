@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tallac.backends.local import LocalBackend
-from tallac.backends.names import check_prefix, is_part
+from tallac.backends.names import PROBE_FOLDER, check_prefix, is_of_probe, is_part
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.os_errors import no_name_left, store_errors
 from tallac.backends.sftp_answers import SERVER_FAILED
@@ -25,7 +25,7 @@ from tallac.backends.sftp_sequences import SftpSequences
 from tallac.backends.sftp_session import SftpSession, SftpSettings
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
 from tallac.backends.swapping import TAKEOVER_SECONDS_REMOTE, claim_path, former_path
-from tallac.backends.temporary import PREFIX
+from tallac.backends.temporary import PREFIX, is_nothing
 from tallac.backends.traffic import Pace, Traffic
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import ConflictError, ObjectNotFoundError, UnsafeStoreError, VaultNotFoundError
@@ -77,19 +77,23 @@ class SftpBackend(LocalBackend):
         self._session.pace = pace
 
     def leave(self) -> None:
-        """Remove what was made ahead, at the end of a command; what another process leaves is found as a leftover."""
+        """See `MakesAhead`; what a killed process leaves is found as a leftover."""
         self._sequences.leave()
 
     def location(self) -> str:
         return self._settings.where
 
     def is_empty(self) -> bool:
-        """Whether there is nothing at all, or no such folder."""
+        """Whether there is nothing at all, or no such folder; what killed commands have left of theirs is nothing."""
         with self._errors(writing=False):
             try:
-                return all(found.name == "lost+found" for found in self._calls.list_folder(self._root))
+                found = [each for each in self._calls.list_folder(self._root) if not is_nothing(each)]
             except FileNotFoundError:
                 return True
+            if any(each.name != PROBE_FOLDER for each in found):
+                return False
+            items, _ = self._sequences.list(self._root, PROBE_FOLDER, lambda _name: True) if found else ([], True)
+        return all(is_of_probe(item.name) for item in items)
 
     def examine(self) -> None:
         """Find out whether the server does what this backend builds on, by trying it in the folder, which exists.

@@ -8,6 +8,7 @@ writing looks like a leftover: there only one that nobody has written to for a d
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 import time
@@ -20,6 +21,7 @@ from tallac.file_calls import READ_FLAGS, FileCalls, Found
 from tallac.interfaces import Buffer
 
 PREFIX = ".tmp-"
+_NAME = re.compile(r"\.tmp-(?:[0-9a-f]{32}|probe-[0-9a-f]{16})")
 
 LEFTOVER_AGE_SECONDS = 24 * 3600
 """From this age on a file is a leftover where locks prove nothing. No writer pauses for so long in the middle of a file."""
@@ -199,6 +201,12 @@ def _locked_leftover(path: str, mtime_ns: int, files: FileCalls) -> Iterator[boo
 def is_leftover(found: Found) -> bool:
     """Whether a file in a folder is a leftover where locks prove nothing."""
     return found.name.startswith(PREFIX) and _is_old(found.mtime_ns)
+
+
+def is_nothing(found: Found) -> bool:
+    """Whether what lies in a folder is nobody's data: the file system's own folder, or a file in the making."""
+    is_being_made = not found.is_folder and _NAME.fullmatch(found.name) is not None
+    return is_being_made or (found.is_folder and found.name == "lost+found")
 
 
 def _is_old(mtime_ns: int) -> bool:

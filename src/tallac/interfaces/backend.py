@@ -153,6 +153,15 @@ class ReadsRanges(Protocol):
 
 
 @runtime_checkable
+class MakesAhead(Protocol):
+    """A backend that makes something in its store before that is needed; or a wrapper of any."""
+
+    def leave(self) -> None:
+        """Remove what was made ahead and not used; nothing more is stored by this process."""
+        ...
+
+
+@runtime_checkable
 class RereadingBackend(Protocol):
     """A backend whose store may show what an object was before, or a part of it: a folder that a network file system remembers."""
 

@@ -334,3 +334,14 @@ def test_names_that_are_lost_between_pages_are_found() -> None:
     found = outcomes(Probe(LosesOneAPage(MemoryBackend())).run_at_length())
     assert found["list"] is Outcome.YES
     assert found["list_long"] is Outcome.NO
+
+
+def test_what_a_killed_probe_left_goes_a_day_later() -> None:
+    """The next probe removes it; what another one is trying at the same time stays, and so does what is no probe's."""
+    backend = MemoryBackend()
+    now = int(time.time())
+    old, young, other = f"probe/{now - 90_000:08x}01234567/a", f"probe/{now - 80_000:08x}01234567/a", "probe/letter"
+    for name in (old, young, other):
+        backend.put(name, b"left")
+    assert Probe(backend).run().is_safe
+    assert {item.name for item in backend.list("")} == {young, other}

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tallac.app.locations.tahoe_urls import has_cap, is_tahoe_vault, parse_tahoe_location, show_tahoe_vault
+from tallac.backends.names import PROBE_FOLDER, is_of_probe
 from tallac.errors import StoreError, UsageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -135,9 +136,13 @@ def is_absent(url: str) -> bool:
 
 
 def has_strange_files(folder: Path) -> bool:
-    """Whether a folder holds anything beside what a file system puts there itself."""
+    """Whether a folder holds anything beside what a file system puts there itself, and what killed commands have left of theirs."""
     try:
-        return any(name != "lost+found" for name in os.listdir(folder))
+        found = [name for name in os.listdir(folder) if name != "lost+found"]
+        if found != [PROBE_FOLDER]:
+            return bool(found)
+        below = [path for path in (folder / PROBE_FOLDER).rglob("*") if path.is_symlink() or not path.is_dir()]
+        return any(not is_of_probe(path.relative_to(folder).as_posix()) for path in below)
     except (FileNotFoundError, NotADirectoryError):
         return folder.is_file()
     except OSError as error:

@@ -17,7 +17,7 @@ from tallac.app.operations.jobs import Jobs
 from tallac.app.operations.mirror import VaultMirror
 from tallac.app.workspace import Workspace
 from tallac.backends.memory import MemoryBackend
-from tallac.backends.probe import PROBE_FOLDER
+from tallac.backends.names import new_probe_name
 from tallac.clock import SystemClock
 from tallac.errors import (
     AliasError,
@@ -140,7 +140,7 @@ class VaultMove:
         if there is None:
             if not copies:
                 raise VaultNotFoundError(f"{report.new}: no vault found; leave out --no-copy to have it copied there")
-            self._require_empty(new, is_dry_run=is_dry_run)
+            self._require_empty(new)
         if is_dry_run:
             backend: Backend = MemoryBackend() if there is None else self._workspace.backends.at(new)
             report.copied = self._copy(old, new, backend, key, progress, MirrorOptions(is_dry_run=True))
@@ -193,26 +193,20 @@ class VaultMove:
         except (AliasError, ConfigurationError, UsageError):
             return False  # It leads nowhere, as each run of the job says.
 
-    def _require_empty(self, url: str, *, is_dry_run: bool) -> None:
-        """Refuse a place with other things; what a try that was killed has left of its probe goes.
+    def _require_empty(self, url: str) -> None:
+        """Refuse a place with other things.
 
         Raises:
             VaultNotFoundError: There are some.
         """
-        if is_absent(url) or not self._workspace.backends.has_other_things(url):
-            return
-        backend = self._workspace.backends.at(url)
-        names = [item.name for item in backend.list("")] if is_store(url) else []
-        if not names or any(not name.startswith(f"{PROBE_FOLDER}/") for name in names):
+        if not is_absent(url) and self._workspace.backends.has_other_things(url):
             raise VaultNotFoundError(f"{show_location(url)}: not a vault, and not empty; give a new or empty place")
-        for name in names if not is_dry_run else ():
-            backend.delete(name)
 
     def _is_same_place(self, old: str, new: Backend) -> bool:
         """Whether two locations lead to one place, as two names of a folder do: what is stored at one shows at the other."""
         if is_absent(old):
             return False
-        name, content = f"{PROBE_FOLDER}/{os.urandom(8).hex()}", os.urandom(16)
+        name, content = new_probe_name(), os.urandom(16)
         new.put(name, content, expect=Expect.ABSENT)
         try:
             with suppress(VaultNotFoundError):
