@@ -10,7 +10,7 @@ import re
 import time
 
 PROBE_FOLDER = "probe"
-"""What is tried out in a store is below this name, and is removed at its end, as far as that is allowed."""
+"""The objects that try out a store are below this name, and are removed at its end, as far as that is allowed."""
 
 PROBE_AGE_SECONDS = 24 * 3600
 """From this age on nobody is trying out anything any more."""
