@@ -8,7 +8,7 @@ S3 is a Ceph RADOS gateway with its objects in memory, SFTP is OpenSSH's server,
 and has 100 Mbit/s (`slow_line.py`); --delay and --width change that. A round begins with an empty vault and repository, and without
 caches; `prune` follows on a snapshot in which a tenth of the files are others, and leaves that one. The tables give medians of
 seconds, with ratios to restic, and what one run sent and received in MB. Restored trees are compared with the source, and removed
-only at the end: see `run.py`. With --folder /dev/shm no disk is in it.
+only at the end: see `run.py`. With --folder /dev/shm no disk is in it. TALLAC, as RESTIC, names another program than this one's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 from datasets import large_file, small_files
 from memory import FIELDS, memory_of, tree_of
 from slow_line import Shape, SlowLine, slow_line
-from timeline import Timeline, table
+from timeline import Timeline, filling, table
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -111,7 +111,7 @@ class Contender:
             url, options = f"s3://{BUCKET}/{self._name}", ["--store", f"endpoint=http://127.0.0.1:{self._port}"]
         else:
             url, options = f"sftp://{getpass.getuser()}@127.0.0.1:{self._port}{stored}", list(self._store.options)
-        tallac = [str(Path(sys.executable).with_name("tallac")), "-q"]
+        tallac = [os.environ.get("TALLAC") or str(Path(sys.executable).with_name("tallac")), "-q"]
         return {
             "init": [[*tallac, "init", url, *options, "--alias", "bench"]],
             "first": [[*tallac, "backup", str(self._source), "bench:"]],
@@ -181,15 +181,22 @@ def measure(
                 os.sync()
                 began = time.monotonic()
                 figures = run(contender, operation, line, has_memory=options.large)
-                if line and line.timeline is not None:
+                if line and options.timelines:
                     name = f"{here.name}-{operation.replace(' ', '')}-{tool}.txt"
-                    requests = [each for each in line.timeline.requests if each.began >= began]
-                    (options.timelines / name).write_text(table(requests, began, began + figures.wall) + "\n")
+                    (options.timelines / name).write_text(timeline_of(line, began, began + figures.wall))
                 found[operation, tool].append(figures)
                 print(f"  {operation:10} {tool:7} {figures.wall:7.2f} s", file=sys.stderr)
                 if operation == "restore":
                     subprocess.run(["diff", "-r", "--no-dereference", contender.restored_at(), source], check=True)
     return found
+
+
+def timeline_of(line: SlowLine, began: float, ended: float) -> str:
+    """Return what has passed a line during a command: how full it was each way, and all requests over HTTP."""
+    parts = [f"{way}\n{filling(taken, began, ended)}" for way, taken in zip(("there", "back"), line.taken, strict=True)]
+    if line.timeline is not None:
+        parts.append(table([each for each in line.timeline.requests if each.began >= began], began, ended))
+    return "\n\n".join(parts) + "\n"
 
 
 @contextmanager
@@ -259,7 +266,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="one file of 1 GB in their place, and memory")
     parser.add_argument("--delay", type=float, default=20, help="milliseconds each way (default: %(default)s)")
     parser.add_argument("--width", type=float, default=100, help="Mbit/s each way (default: %(default)s)")
-    parser.add_argument("--timelines", type=Path, help="a folder for lists of all requests over S3, with their times")
+    parser.add_argument("--timelines", type=Path, help="a folder for how full the line was, and all requests over S3")
     parser.add_argument("--folder", type=Path, help="where everything goes (default: a temporary folder)")
     options = parser.parse_args()
     options.operations = options.operations or (LARGE_OPERATIONS if options.large else OPERATIONS)

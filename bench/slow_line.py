@@ -41,17 +41,27 @@ class Shape:
 
 
 class _Width:
-    """One direction, which all connections share."""
+    """One direction, which all connections share.
+
+    Attributes:
+        passed: How many bytes have passed.
+        taken: When it was in use without a break, in seconds of the monotonic clock.
+    """
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._free_at = 0.0
         self.passed = 0
+        self.taken: list[tuple[float, float]] = []
 
     def arrival(self, size: int, now: float) -> float:
         """Take the next turn for so many bytes, and return when they arrive."""
-        self._free_at = max(self._free_at, now) + size / self._shape.bytes_per_second
+        began = max(self._free_at, now)
+        self._free_at = began + size / self._shape.bytes_per_second
         self.passed += size
+        if self.taken and began <= self.taken[-1][1]:
+            began = self.taken.pop()[0]
+        self.taken.append((began, self._free_at))
         return self._free_at + self._shape.delay_seconds
 
 
@@ -89,6 +99,11 @@ class SlowLine:
     def received(self) -> int:
         """The bytes that came back by now."""
         return self._back.passed
+
+    @property
+    def taken(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """When the line was in use without a break, there and back, in seconds of the monotonic clock."""
+        return self._there.taken, self._back.taken
 
     def start(self) -> None:
         """Take connections from now on."""

@@ -1,4 +1,4 @@
-"""What passes a line, request by request: when each began and ended, as the client sees it, and the bytes each way. HTTP alone.
+"""What passes a line: how full it is; and of HTTP, when each request began and ended, as the client sees it, and its bytes.
 
 A request begins with the first byte that its client sends, and ends with the last byte that reaches the client before the next
 request of the same connection. So a timeline shows which requests wait for each other, and when nothing is under way.
@@ -6,6 +6,7 @@ request of the same connection. So a timeline shows which requests wait for each
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from urllib.parse import unquote
 
 _HEAD = re.compile(rb"(GET|PUT|HEAD|DELETE|POST) (\S+) HTTP/1\.1\r\n")
 _RANGE = re.compile(rb"(?i)\r\nrange: bytes=([0-9-]+)")
+STEP_SECONDS = 0.1
+STEPS_IN_ROW = 100
 
 
 @dataclass
@@ -75,3 +78,15 @@ def table(requests: Sequence[Request], began: float, ended: float) -> str:
         lines.append(f"{number:4} {times} {each.sent:9} {each.received:9} c{each.connection:<3} {each.what}")
     lines.append(f"{len(requests)} requests; {ended - began:.3f} s, of which {ended - began - busy:.3f} s with none under way")
     return "\n".join(lines)
+
+
+def filling(taken: Sequence[tuple[float, float]], began: float, ended: float) -> str:
+    """Return how full one way of a line was: a digit for each tenth of a second, of tenths of it; ten seconds a line."""
+    digits = []
+    for step in range(math.ceil((ended - began) / STEP_SECONDS)):
+        start, stop = began + step * STEP_SECONDS, began + (step + 1) * STEP_SECONDS
+        busy = sum(max(min(last, stop) - max(first, start), 0) for first, last in taken)
+        digits.append("." if not busy else str(min(int(10 * busy / STEP_SECONDS), 9)))
+    total = sum(max(min(last, ended) - max(first, began), 0) for first, last in taken)
+    rows = ["".join(digits[row : row + STEPS_IN_ROW]) for row in range(0, len(digits), STEPS_IN_ROW)]
+    return "\n".join([*rows, f"in use for {total:.3f} s"])
