@@ -27,7 +27,17 @@ from tallac.interfaces.backend import (
     Version,
 )
 from tallac.interfaces.checking import CapChecker, CheckProgress, CheckReport, Finding
-from tallac.interfaces.grid import BinaryReader, CapEditor, CapReader, Directory, FileReader, Grid, Session
+from tallac.interfaces.grid import (
+    Announce,
+    AnnouncingReader,
+    BinaryReader,
+    CapEditor,
+    CapReader,
+    Directory,
+    FileReader,
+    Grid,
+    Session,
+)
 from tallac.interfaces.outside import Clock, Randomness
 from tallac.interfaces.sizes import StoredObject, StoredSizes
 from tallac.interfaces.writing import (
@@ -46,6 +56,8 @@ from tallac.interfaces.writing import (
 )
 
 __all__ = [
+    "Announce",
+    "AnnouncingReader",
     "Backend",
     "BinaryReader",
     "Buffer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, FileReadCap, FileWriteCap, MutableFormat, ReadCap
 from tallac.dag import Entry
@@ -62,6 +62,19 @@ class CapReader(FileReader, Protocol):
 
     def reader_recipe(self) -> WorkerRecipe[FileReader] | None:
         """Return a recipe for reading in worker processes; None if they can't. Read again here what they report as damaged."""
+        ...
+
+
+Announce: TypeAlias = Callable[[Sequence[bytes]], Callable[[], None]]
+"""Takes encoded caps of files that are read soon, and begins to fetch small ones; what it returns waits until these are here."""
+
+
+@runtime_checkable
+class AnnouncingReader(Protocol):
+    """A `CapReader` that can be told what its workers will read."""
+
+    def announcer(self) -> Announce | None:
+        """Return what takes announcements; None where they are of no use. What was announced need not be read, and the reverse."""
         ...
 
 

@@ -25,12 +25,14 @@ from tallac.clock import SystemClock
 from tallac.dag import Entry, EntryList
 from tallac.errors import AuthorityError, ConflictError, StoreError, StoreFullError, VaultNotFoundError
 from tallac.interfaces import (
+    Announce,
     Backend,
     BinaryReader,
     CheckProgress,
     CheckReport,
     Clock,
     Directory,
+    DistantBackend,
     FileContent,
     FileReader,
     HighLatencyBackend,
@@ -166,6 +168,17 @@ class Vault:
             components.backend, components.locator.secret, index.run_paths(), index.absent_packs, index.pending
         )
         return recipe if can_be_sent(recipe) else None
+
+    def announcer(self) -> Announce | None:
+        """See `tallac.interfaces.AnnouncingReader`: of use where the store is behind a line."""
+        components = self.components
+        if not isinstance(components.backend, DistantBackend):
+            return None
+        from tallac.vault.reading.announced import AnnouncedFiles  # lazy import: see above
+
+        components.load_index()
+        index = components.index
+        return AnnouncedFiles(components.backend, components.locator, index, index.packs()).announce
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
         """See `tallac.interfaces.CapReader`."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from tallac.dag import Components, EncodedCap, Entry, join_components
-from tallac.interfaces import CapReader
+from tallac.interfaces import Announce, AnnouncingReader, CapReader
 from tallac.restore.files.file_writer import Batch, FileWriter
 from tallac.restore.filesystem import DESTINATION
 from tallac.restore.options import RestoreSettings
@@ -33,6 +34,10 @@ JOB_SIZE_MIN = 2 << 20
 JOB_TURNS_MAX = 256
 """Or until results have been asked for so many times: few files may come from here on, and until these are written no directory is
 finished."""
+
+JOBS_AHEAD = 24
+"""Over a line so many jobs wait until what they read is here. Files that follow each other lie in some 8 MiB of packs, of which
+each job of small files needs something: the next ones are on their way while these are written."""
 
 LARGE_SIZE_MIN = 32 << 20
 RANGE_SIZE = 16 << 20
@@ -70,8 +75,8 @@ class PoolRunner:
     A worker looks into the grid without looking twice; what it finds damaged is read again here, so that only this process says so.
     """
 
-    def __init__(self, task: WriteTask, writer: FileWriter, workers: int = WORKERS) -> None:
-        """Write with workers, and what is too little for them, or too odd, with a writer of this process."""
+    def __init__(self, task: WriteTask, writer: FileWriter, workers: int = WORKERS, announce: Announce | None = None) -> None:
+        """Write with workers, and what is too little for them, or too odd, with a writer of this process; announce what is read."""
         self._task = task
         self._writer = writer
         self._workers = workers
@@ -82,6 +87,9 @@ class PoolRunner:
         # What goes into the next job.
         self._gathered: list[_Waiting] = []
         self._gathered_files = self._gathered_size = self._gathered_turns = 0
+        self._announce = announce
+        # Jobs, each with what waits until they can be read at once.
+        self._announced: deque[tuple[list[_Waiting], Callable[[], None]]] = deque()
 
     def submit(self, batch: Batch, directory: int) -> None:
         waiting = _Waiting(batch)
@@ -89,6 +97,8 @@ class PoolRunner:
         size = sum(entry.size for entry in batch.entries)
         pool = self._choose_pool(len(batch.entries), size)
         if pool is None:
+            if self._announce is not None:
+                self._announce([entry.encoded for entry in batch.entries])
             waiting.result = self._writer.write_batch(batch, directory)
         elif len(batch.entries) == 1 and not self._task.settings.replaces and _is_divisible(batch.entries[0]):
             self._submit_large(pool, waiting, batch.entries[0], directory)
@@ -102,9 +112,9 @@ class PoolRunner:
     def results(self) -> list[BatchResult]:
         if self._pool is not None:
             self._pool.poll()
-            self._gathered_turns += bool(self._gathered)
+            self._gathered_turns += bool(self._gathered or self._announced)
             if self._gathered_turns >= JOB_TURNS_MAX:
-                self._submit_gathered(self._pool)
+                self._submit_all(self._pool)
         done = []
         while self._waiting and (result := self._waiting[0].result) is not None:
             self._waiting.popleft()
@@ -113,7 +123,7 @@ class PoolRunner:
 
     def drain(self) -> list[BatchResult]:
         if self._pool is not None:
-            self._submit_gathered(self._pool)
+            self._submit_all(self._pool)
             self._pool.drain()
         return self.results()
 
@@ -138,7 +148,27 @@ class PoolRunner:
         if self._gathered:
             gathered, self._gathered = self._gathered, []
             self._gathered_files = self._gathered_size = self._gathered_turns = 0
-            pool.submit([waiting.batch for waiting in gathered], partial(self._take_batches, gathered))
+            if self._announce is None:
+                self._hand_out(pool, gathered)
+                return
+            caps = [entry.encoded for waiting in gathered for entry in waiting.batch.entries]
+            self._announced.append((gathered, self._announce(caps)))
+            self._hand_out_announced(pool, JOBS_AHEAD)
+
+    def _submit_all(self, pool: WorkerPool[Job, Answer]) -> None:
+        self._submit_gathered(pool)
+        self._hand_out_announced(pool, 0)
+        self._gathered_turns = 0
+
+    def _hand_out_announced(self, pool: WorkerPool[Job, Answer], left: int) -> None:
+        """Hand out jobs as soon as what they read is here, until so many are left."""
+        while len(self._announced) > left:
+            gathered, wait = self._announced.popleft()
+            wait()
+            self._hand_out(pool, gathered)
+
+    def _hand_out(self, pool: WorkerPool[Job, Answer], gathered: list[_Waiting]) -> None:
+        pool.submit([waiting.batch for waiting in gathered], partial(self._take_batches, gathered))
 
     def _take_batches(self, gathered: list[_Waiting], answer: Answer) -> None:
         assert isinstance(answer, list)
@@ -217,7 +247,10 @@ def _make_file(entry: Entry, directory: int) -> int:
 def make_runner(grid: CapReader, root: int, settings: RestoreSettings, writer: FileWriter, workers: int) -> PoolRunner | None:
     """Make a runner with worker processes below an open destination; None where there can't be any."""
     recipe = grid.reader_recipe() if workers and can_start_workers() else None
-    return None if recipe is None else PoolRunner(WriteTask(recipe, root, settings), writer, workers)
+    if recipe is None:
+        return None
+    announce = grid.announcer() if isinstance(grid, AnnouncingReader) else None
+    return PoolRunner(WriteTask(recipe, root, settings), writer, workers, announce)
 
 
 def _is_divisible(entry: Entry) -> bool:

@@ -52,7 +52,7 @@ class VaultFiles:
         for number, cap in enumerate(encoded):
             if cap[:1] == b"L":
                 contents[number] = cap[1:]
-            elif (parts := _small_file(cap)) is not None:
+            elif (parts := small_file_of(cap)) is not None:
                 numbers.append(number)
                 wanted.append(parts)
         if wanted:
@@ -61,7 +61,7 @@ class VaultFiles:
         return contents
 
 
-def _small_file(encoded: bytes) -> tuple[bytes, bytes, int] | None:
+def small_file_of(encoded: bytes) -> tuple[bytes, bytes, int] | None:
     """Return key, hash and size of a file that is one chunk; None for any other cap, and for what is no cap."""
     # A size that begins with a zero byte is no size.
     if encoded[:1] != b"C" or encoded[HASHED_SIZE_MIN : HASHED_SIZE_MIN + 1] <= b"\0":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry, Metadata
 from tallac.errors import WorkerCrashedError
 from tallac.restore import Problem, RestoreObserver, RestoreSummary, restore
+from tallac.restore.parallel import process_pool
 from tallac.restore.parallel.process_pool import LARGE_SIZE_MIN, PoolRunner
 from tallac.restore.parallel.worker import Answer, Job
 from tallac.vault.vault import Vault, create_vault, open_vault
@@ -124,6 +125,61 @@ def test_small_directories_go_to_workers_together(vault: Vault, tmp_path: Path, 
     assert summary == RestoreSummary(files=600, directories=101, bytes=100 * 6 * 100)
     assert [sum(job) for job in jobs] == [204, 204, 132], "ten directories are written before there are workers"
     assert {path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == {5_000_000_006}
+
+
+def test_jobs_are_handed_out_once_what_they_read_is_here(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a grid takes announcements, jobs are announced ahead, and each is waited for in its turn before a worker has it."""
+    entry, contents = _store(vault)
+    monkeypatch.setattr(process_pool, "JOBS_AHEAD", 1)
+    monkeypatch.setattr(process_pool, "JOB_FILES_MIN", 60)
+    monkeypatch.setattr(process_pool, "INLINE_FILES_MAX", 0)
+    events: list[tuple[str, bytes]] = []
+    submit = WorkerPool.submit
+
+    def note(self: WorkerPool[Job, Answer], job: Job, take: Callable[[Answer], None]) -> None:
+        if isinstance(job, list):
+            events.append(("handed out", job[0].entries[0].encoded))
+        submit(self, job, take)
+
+    def announce(caps: Sequence[bytes]) -> Callable[[], None]:
+        events.append(("announced", caps[0]))
+        return lambda: events.append(("waited for", caps[0]))
+
+    monkeypatch.setattr(WorkerPool, "submit", note)
+    monkeypatch.setattr(Vault, "announcer", lambda _: announce)
+    assert restore(vault, entry, tmp_path / "out", workers=2).is_complete
+    assert _read(tmp_path / "out") == contents
+    assert [what for what, _ in events] == ["announced", *["announced", "waited for", "handed out"] * 2, "waited for", "handed out"]
+    told = [[cap for what, cap in events if what == kind] for kind in ("announced", "waited for", "handed out")]
+    assert told[0] == told[1] == told[2]
+
+
+def test_what_was_announced_is_handed_out_although_little_follows(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs do not wait for ever for others to be announced: directories could not be finished meanwhile."""
+    entry, contents = _store(vault)
+    for name in ("JOB_TURNS_MAX", "JOB_FILES_MIN"):
+        monkeypatch.setattr(process_pool, name, 1)
+    monkeypatch.setattr(process_pool, "INLINE_FILES_MAX", 0)
+    left: list[int] = []
+    announced = 0
+
+    def announce(caps: Sequence[bytes]) -> Callable[[], None]:
+        nonlocal announced
+        announced += len(caps)
+        left.append(announced)
+
+        def wait() -> None:
+            nonlocal announced
+            announced -= len(caps)
+
+        return wait
+
+    monkeypatch.setattr(Vault, "announcer", lambda _: announce)
+    assert restore(vault, entry, tmp_path / "out", workers=2).is_complete
+    assert _read(tmp_path / "out") == contents
+    assert max(left) < 300, "all of them were waiting at the end"
 
 
 def test_a_worker_that_dies_ends_the_restore(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
