@@ -12,8 +12,10 @@ from tests.ticks import settle
 
 import tallac
 from tallac.app.operations.key_source import KeyLocation
+from tallac.caps import DirectoryReadCap, MutableDirectoryRead
 from tallac.errors import AuthorityError, DestinationError, EntryNotFoundError, SourceError, UsageError
 from tallac.gateway import GatewaySettings
+from tallac.interfaces import Directory
 from tallac.look.criteria import Comparison, Criteria, SizeLimit
 from tallac.look.snapshot_filter import SnapshotFilter
 from tallac.restore import ArchiveKind
@@ -22,6 +24,7 @@ from tallac.retention.marks import TagChange
 from tallac.retention.rules import parse_rules
 from tallac.testing.sample_vault import noise
 from tallac.vault.prune.report import PruneOptions
+from tallac.vault.vault import Vault
 
 
 @pytest.fixture
@@ -58,6 +61,26 @@ def test_the_services(client: tallac.Client) -> None:
     for name in SERVICES:
         assert getattr(client, name) is getattr(client, name)
     assert [name for name, value in vars(tallac.Client).items() if callable(value) and not name.startswith("_")] == ["close"]
+
+
+def test_a_restore_looks_once_at_its_target(client: tallac.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a snapshot lies, what it is, and where it came from is told by one reading of each directory that may change."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_bytes(b"content")
+    client.backups.run(source, "docs", workers=0)
+    read: list[MutableDirectoryRead] = []
+    read_directory = Vault.read_directory
+
+    def note(self: Vault, cap: DirectoryReadCap) -> Directory:
+        if isinstance(cap, MutableDirectoryRead):
+            read.append(cap)
+        return read_directory(self, cap)
+
+    monkeypatch.setattr(Vault, "read_directory", note)
+    client.restores.restore("docs/Latest", tmp_path / "out")
+    assert (tmp_path / "out" / "file").read_bytes() == b"content"
+    assert len(read) == len(set(read)) > 0
 
 
 def test_what_the_package_offers() -> None:

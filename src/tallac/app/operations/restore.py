@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tallac.app.operations.own_snapshots import is_own_snapshot
+from tallac.app.operations.read_once import ReadOnce
 from tallac.app.operations.snapshot_origin import (
     FilledFolders,
     Origin,
@@ -21,7 +22,7 @@ from tallac.app.workspace import Workspace
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Entry
 from tallac.errors import EntryNotFoundError
-from tallac.interfaces import Grid
+from tallac.interfaces import CapReader, Grid
 from tallac.restore import ArchiveKind, Overwrite, RestoreObserver, RestoreOptions, RestoreSummary, restore, write_archive
 from tallac.restore.archive.archive import Sink
 from tallac.transfer.place import Place, find, find_or_none
@@ -58,17 +59,17 @@ class Restores:
             EntryNotFoundError: Nothing matches the patterns.
             UsageError: The place is a target, or the folder would be overwritten by what came from elsewhere.
         """
-        grid, located, entry = self._find_stored(place)
+        grid, reader, located, entry = self._find_stored(place)
         is_foreign = not trust_source and not is_own_snapshot(self._workspace, place, grid, located)
         options = replace(options or RestoreOptions(), own=self._workspace.own_files(None), is_foreign=is_foreign)
         if options.delete:
-            options = replace(options, absence=absence_at(grid, located))
-        options = _by_paths_of_source(grid, located, entry, options)
+            options = replace(options, absence=absence_at(reader, located))
+        options = _by_paths_of_source(reader, located, entry, options)
         if not entry.is_directory and options.selection.is_everything:
             entry, folder = _named_by(folder, entry)
         else:
-            require_snapshot(grid, located, entry)
-            self._require_own(grid, located, os.fsencode(folder), options, place, any_source=any_source)
+            require_snapshot(reader, located, entry)
+            self._require_own(reader, located, os.fsencode(folder), options, place, any_source=any_source)
         summary = restore(grid, entry, folder, options=options, observer=observer)
         _require_match(place, options)
         return summary
@@ -87,17 +88,17 @@ class Restores:
 
         Patterns are read, matches required, and privileges left out, as above.
         """
-        grid, located, entry = self._find_stored(place)
-        options = _by_paths_of_source(grid, located, entry, options or RestoreOptions())
+        grid, reader, located, entry = self._find_stored(place)
+        options = _by_paths_of_source(reader, located, entry, options or RestoreOptions())
         is_foreign = not trust_source and not is_own_snapshot(self._workspace, place, grid, located)
         options = replace(options, is_foreign=is_foreign)
-        require_snapshot(grid, located, entry)
+        require_snapshot(reader, located, entry)
         summary = write_archive(grid, entry, sink, kind, options=options, observer=observer)
         _require_match(place, options)
         return summary
 
     def _require_own(
-        self, grid: Grid, located: Place, folder: bytes, options: RestoreOptions, place: str, *, any_source: bool
+        self, grid: CapReader, located: Place, folder: bytes, options: RestoreOptions, place: str, *, any_source: bool
     ) -> None:
         """Refuse to overwrite a folder by what came from elsewhere; note one that is filled now."""
         found = snapshot_of(grid, located)
@@ -112,10 +113,12 @@ class Restores:
         elif not any_source and _overwrites(options) and not filled.holds(folder, origin):
             require_own_source(origin, folder, place)
 
-    def _find_stored(self, place: str) -> tuple[Grid, Place, Entry]:
+    def _find_stored(self, place: str) -> tuple[Grid, ReadOnce, Place, Entry]:
+        """Find what is to be restored; return the grid, and what answers further questions about the place."""
         grid, located = self._workspace.resolve(place)
-        found = find(grid, located)
-        return grid, located, Entry.of(located.name or b"", found.cap, found.metadata)
+        reader = ReadOnce(grid)
+        found = find(reader, located)
+        return grid, reader, located, Entry.of(located.name or b"", found.cap, found.metadata)
 
 
 def _overwrites(options: RestoreOptions) -> bool:
@@ -139,7 +142,7 @@ def _require_match(place: str, options: RestoreOptions) -> None:
         )
 
 
-def _by_paths_of_source(grid: Grid, place: Place, entry: Entry, options: RestoreOptions) -> RestoreOptions:
+def _by_paths_of_source(grid: CapReader, place: Place, entry: Entry, options: RestoreOptions) -> RestoreOptions:
     """Read patterns that begin with the path of the source, as of `/home/ann/docs/*.txt`, as paths in the snapshot."""
     if not any(text.lstrip("!").startswith("/") for text in options.selection.texts):
         return options
@@ -161,7 +164,7 @@ def _by_paths_of_source(grid: Grid, place: Place, entry: Entry, options: Restore
     return replace(options, selection=options.selection.rewritten(rewrite))
 
 
-def _path_in_source(grid: Grid, place: Place) -> bytes | None:
+def _path_in_source(grid: CapReader, place: Place) -> bytes | None:
     """Return the path that a directory in a snapshot had in the source; None where that is not known."""
     for length in range(len(place.path), -1, -1):
         snapshot = Place(place.cap, place.path[:length], place.label)
@@ -176,7 +179,7 @@ def _path_in_source(grid: Grid, place: Place) -> bytes | None:
     return None
 
 
-def _root_of(grid: Grid, snapshot: Place, source: bytes) -> bytes:
+def _root_of(grid: CapReader, snapshot: Place, source: bytes) -> bytes:
     """Return what a snapshot's root was: a source is the root, or lies in the snapshot under its path from there."""
     names = source.split(b"/")[1:]
     for length in range(len(names)):

@@ -14,7 +14,7 @@ from tallac.caps import DirectoryReadCap
 from tallac.clock import SystemClock
 from tallac.dag import ARCHIVES, Entry, display_path, mutable_identity, newest_snapshot
 from tallac.errors import LocalStateError, UsageError
-from tallac.interfaces import Grid
+from tallac.interfaces import CapReader
 from tallac.local_files import Durability, replace as replace_file
 from tallac.source.absence import Absence
 from tallac.transfer.place import Place, find
@@ -22,7 +22,7 @@ from tallac.transfer.place import Place, find
 FILLED_COUNT_MAX = 100
 
 
-def snapshot_of(grid: Grid, located: Place) -> tuple[Entry, int] | None:
+def snapshot_of(grid: CapReader, located: Place) -> tuple[Entry, int] | None:
     """Return the snapshot that a place lies in, and how many names lead to it; None where it lies in none."""
     for length in range(1, len(located.path) + 1):
         found = find(grid, Place(located.cap, located.path[:length], located.label))
@@ -31,7 +31,7 @@ def snapshot_of(grid: Grid, located: Place) -> tuple[Entry, int] | None:
     return None
 
 
-def absence_at(grid: Grid, located: Place) -> Absence | None:
+def absence_at(grid: CapReader, located: Place) -> Absence | None:
     """Return what a snapshot knows of the names that a directory in it has not; None where the place lies in no snapshot."""
     found = snapshot_of(grid, located)
     if found is None:
@@ -50,7 +50,7 @@ def absence_at(grid: Grid, located: Place) -> Absence | None:
     return absence
 
 
-def require_snapshot(grid: Grid, located: Place, entry: Entry) -> None:
+def require_snapshot(grid: CapReader, located: Place, entry: Entry) -> None:
     """Refuse to restore a target, or what holds targets: that would write every snapshot.
 
     Raises:
@@ -74,7 +74,7 @@ def require_snapshot(grid: Grid, located: Place, entry: Entry) -> None:
             _refuse(grid, located.child(child.name), archives)
 
 
-def _refuse(grid: Grid, target: Place, archives: Entry) -> None:
+def _refuse(grid: CapReader, target: Place, archives: Entry) -> None:
     cap = archives.cap
     newest = newest_snapshot(grid.read_directory(cap), SystemClock().now_ns()) if isinstance(cap, DirectoryReadCap) else None
     if newest is not None:
