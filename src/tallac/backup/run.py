@@ -228,6 +228,8 @@ class _Run:
                 ledger.report_unmatched(self._request.source, unmatched)
             files.drain()
             ledger.begin(Phase.LAST_PACKS)
+            if pools:
+                writer.send_rest()
             for pool in pools:
                 pool.finish()
             return *outcome(visited, ledger), walk.missing_from(visited, self._request.source)

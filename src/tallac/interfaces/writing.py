@@ -179,6 +179,10 @@ class WorkerHost(Protocol):
         """Return a recipe for storing in worker processes for this batch; None if they can't."""
         ...
 
+    def send_rest(self) -> None:
+        """Send what this process has stored and not sent yet, beside the workers' last packs. Little is to follow."""
+        ...
+
     def adopt(self, receipt: bytes) -> None:
         """Make what a worker process has stored part of this batch."""
         ...

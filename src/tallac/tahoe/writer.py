@@ -132,6 +132,9 @@ class TahoeWriter:
     def worker_recipe(self) -> None:
         """Return None: a gateway is used from threads, not from worker processes."""
 
+    def send_rest(self) -> None:
+        """Do nothing: nothing waits here."""
+
     def adopt(self, receipt: bytes) -> None:
         raise StoreError("a Tahoe-LAFS grid has no worker processes; this is a mistake in Tallac")
 

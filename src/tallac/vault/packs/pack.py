@@ -26,8 +26,9 @@ from tallac.vault.format.structure import STAMP_SIZE, Structure
 
 PACK_PREFIX = "packs/"
 PACK_SIZE_MIN = 16 << 20
-PACK_SIZE_MIN_FIRST = 4 << 20
-"""The first packs of a run are smaller: they are on their way to the store while the next ones are being made."""
+PACK_SIZE_MIN_FIRST = 3 << 19
+"""The first packs of a run are smaller: they are on their way to the store while the next ones are being made. Of what is collected
+and shuffled first each of two packs gets somewhat more, so both leave as soon as that is written."""
 
 WRITE_SIZE = 1 << 20
 TRAILER_SIZE = SEAL_OVERHEAD + 8

@@ -148,6 +148,8 @@ class PackWriter:
         self._waiting: list[_Waiting] = []
         self._waiting_size = 0
         self._open: list[OpenPack | None] = [None] * OPEN_PACKS
+        self._has_begun = False
+        self._ahead: Upload | None = None
         self._finished_size = 0
 
     @property
@@ -161,6 +163,8 @@ class PackWriter:
         Raises:
             StoreError: Writing failed, now or earlier; the batch is lost.
         """
+        if not self._has_begun:
+            self._begin()
         self._waiting.append(_Waiting(name, stored_hash, content, links))
         self._waiting_size += len(content) + len(links)
         if self._waiting_size >= SHUFFLED_SIZE or len(self._waiting) >= SHUFFLED_COUNT:
@@ -175,6 +179,9 @@ class PackWriter:
     def abort(self) -> None:
         """Throw the open packs away."""
         self._waiting, self._waiting_size = [], 0
+        if self._ahead is not None:
+            upload, self._ahead = self._ahead, None
+            upload.abort()
         for slot, pack in enumerate(self._open):
             if pack is not None:
                 self._open[slot] = None
@@ -188,10 +195,20 @@ class PackWriter:
             slot = self._order.getrandbits(1)
             pack = self._open[slot]
             if pack is None:
-                pack = self._open[slot] = OpenPack(self._backend.upload())
+                pack = self._open[slot] = OpenPack(self._upload())
             pack.append(*each)
             if pack.is_full(pack_size_min):
                 self._close(slot)
+
+    def _begin(self) -> None:
+        """Begin the first pack's upload before there is anything to write: a distant store is connected to meanwhile."""
+        self._has_begun = True
+        if isinstance(self._backend, DistantBackend):
+            self._ahead = self._backend.upload()
+
+    def _upload(self) -> Upload:
+        upload, self._ahead = self._ahead, None
+        return self._backend.upload() if upload is None else upload
 
     def _close(self, slot: int) -> None:
         pack = self._open[slot]

@@ -283,6 +283,10 @@ class VaultWriter:
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 
+    def send_rest(self) -> None:
+        """See `tallac.interfaces.WorkerHost`."""
+        self._objects.send_open()
+
     def adopt(self, receipt: bytes) -> None:
         """See `tallac.interfaces.WorkerHost`."""
         received = _receipt_decoder.decode(receipt)

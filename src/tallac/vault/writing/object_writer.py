@@ -159,14 +159,18 @@ class ObjectWriter:
         """Finish the packs of lists and directories, whether they are full or not, so that they become durable soon."""
         self._nodes.finish()
 
+    def send_open(self) -> None:
+        """Finish all packs, full or not, without waiting until they are durable."""
+        self._files.finish()
+        self._nodes.finish()
+
     def durable(self) -> list[FinishedPack]:
         """Return the packs that have become durable since the last call."""
         return list(self._committer.durable())
 
     def finish(self) -> list[FinishedPack]:
         """Make everything durable; give the packs that `durable` has not given yet."""
-        self._files.finish()
-        self._nodes.finish()
+        self.send_open()
         self._committer.finish()
         return self.durable()
 

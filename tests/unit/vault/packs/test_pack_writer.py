@@ -10,7 +10,7 @@ from tallac.vault.format.footers import FinishedPack, decode_body
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.structure import Signers, Structure
 from tallac.vault.packs.pack import StoredPacks
-from tallac.vault.packs.pack_writer import COMMITS_WAITING_MAX, PackUploader, PackWriter
+from tallac.vault.packs.pack_writer import COMMITS_WAITING_MAX, SHUFFLED_SIZE, PackUploader, PackWriter
 
 KEY = WriterKey(bytes(range(32)))
 STRUCTURE = Structure(KEY, Signers.of(KEY))
@@ -110,6 +110,54 @@ def test_few_objects_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     for order in orders:
         assert [number // 10 for number in order] == sorted(number // 10 for number in order)
         assert order != sorted(order)
+
+
+class Distant(MemoryBackend):
+    """A distant store that counts the uploads that were begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[Upload] = []
+
+    def upload(self) -> Upload:  # type: ignore[override]  # Both are uploads.
+        """Begin one."""
+        self.begun.append(Upload())
+        return self.begun[-1]
+
+    def expect(self, extents: object) -> None:
+        """Be there: this and the next two make it a distant backend."""
+
+    def run_together(self, calls: object) -> None:
+        """Be there."""
+
+    def fetched(self, names: object = (), prefixes: object = ()) -> None:
+        """Be there."""
+
+
+def test_a_distant_store_is_told_of_the_first_object() -> None:
+    """An upload is begun, and so a connection, before there is enough to write; it is the first pack's, or is given up."""
+    for is_kept in (True, False):
+        backend, committer = Distant(), PackUploader()
+        packing = PackWriter(backend, STRUCTURE, Codec(), SeededRandomness(1), committer)
+        assert not backend.begun
+        packing.add(bytes(16), bytes(16), b"content", b"")
+        assert len(backend.begun) == 1
+        if is_kept:
+            packing.finish()
+        packing.abort()
+        committer.finish()
+        assert [(upload.committed, upload.aborted) for upload in backend.begun] == [(1, 0) if is_kept else (0, 1)]
+
+
+def test_the_first_pack_leaves_with_what_was_collected_first() -> None:
+    """As soon as the first objects were shuffled and written, a pack of them is handed over."""
+    committer = PackUploader()
+    packing = PackWriter(MemoryBackend(), STRUCTURE, Codec(), SeededRandomness(1), committer)
+    for number in range(SHUFFLED_SIZE // 10_000 + 1):
+        packing.add(noise(number, 16), noise(number, 32), bytes(10_000), b"")
+    committer.finish()
+    assert list(committer.durable())
+    packing.abort()
 
 
 def test_what_is_thrown_away_is_not_stored() -> None:
