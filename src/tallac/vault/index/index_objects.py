@@ -81,8 +81,14 @@ class IndexStore:
             yield
 
     def sizes(self, names: Iterable[bytes]) -> dict[bytes, int]:
-        """Return the bytes that some index objects take in the store, by one listing; those that it lacks are left out."""
-        listed = {item.name: item.size for item in self._backend.list(INDEX_PREFIX)}
+        """Return the bytes that some index objects take in the store, by one listing; those that it lacks are left out.
+
+        All are, where this client may list nothing but the packs.
+        """
+        try:
+            listed = {item.name: item.size for item in self._backend.list(INDEX_PREFIX)}
+        except StorePermissionError:
+            return {}
         return {name: listed[path] for name in names if (path := index_path(name)) in listed}
 
     def delete(self, names: Iterable[bytes]) -> None:

@@ -179,7 +179,10 @@ class IndexLoader:
         return runs
 
     def _small(self, names: list[bytes]) -> list[bytes]:
-        """Return the names of small index objects; none is read, since a large vault has one for each 200,000 objects."""
+        """Return the names of small index objects; none is read, since a large vault has one for each 200,000 objects.
+
+        A client that may not list them leaves them to others.
+        """
         return [name for name, size in self._store.sizes(names).items() if size < SMALL_SIZE_MAX]
 
     def _compacted(self, names: list[bytes], small: list[bytes]) -> tuple[list[bytes], list[bytes]]:
@@ -242,10 +245,12 @@ def _body_size(packs: Iterable[FinishedPack]) -> int:
 def _open_run(path: Path) -> SortedRun | None:
     try:
         return SortedRun(path)
-    except LocalStateError:
-        _discard(path)
     except FileNotFoundError:
-        pass  # Another process has merged it away; its records come again with the index objects.
+        return None  # Another process has merged it away; its records come again with the index objects.
+    except LocalStateError:
+        pass
+    # The error holds the file open, and what is open can't be removed on Windows.
+    _discard(path)
     return None
 
 

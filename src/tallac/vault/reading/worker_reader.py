@@ -20,7 +20,7 @@ class RunsFinder:
     """Look-ups in the local copy of the index, as another process of this machine made it."""
 
     def __init__(self, paths: list[Path], absent_packs: frozenset[bytes], pending: PendingDeletions) -> None:
-        """Map the runs. One that has been merged away meanwhile is left out: what it listed is not found."""
+        """Open the runs. One that has been merged away meanwhile is left out: what it listed is not found."""
         self._runs: list[SortedRun] = []
         for path in paths:
             with suppress(FileNotFoundError):

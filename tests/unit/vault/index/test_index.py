@@ -1,16 +1,19 @@
 import os
 import random
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from tallac.backends.memory import MemoryBackend
+from tallac.backends.passing import ForwardingBackend
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, seal
-from tallac.errors import CorruptObjectError
-from tallac.interfaces import Backend
+from tallac.errors import CorruptObjectError, StorePermissionError
+from tallac.file_calls import RealFileCalls
+from tallac.interfaces import Backend, Item
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
@@ -179,6 +182,30 @@ def test_large_index_objects_are_read_once(backend: MemoryBackend, tmp_path: Pat
         assert len(client.index.runs()) <= RUNS_MAX
 
 
+class PacksListedAlone(ForwardingBackend):
+    """Another backend, as a client sees it whose policy allows to list the packs alone."""
+
+    def list(self, prefix: str = "") -> Iterator[Item]:
+        if not prefix.startswith("packs/"):
+            raise StorePermissionError("this client may not list that")
+        return super().list(prefix)
+
+
+def test_a_client_that_may_list_the_packs_alone(backend: MemoryBackend, tmp_path: Path) -> None:
+    """Its packs are entered, however many index objects there are; that these become one is left to a client that may list them."""
+    one, other, model = Client(PacksListedAlone(backend), tmp_path / "one"), Client(backend, tmp_path / "two"), Model()
+    for number in range(INDEX_OBJECTS_MAX + 5):
+        one.index.publish([stored(backend, number, model)])
+    one.index.refresh()
+    one.assert_is(model)
+    assert len(index_objects(backend)) == INDEX_OBJECTS_MAX + 5
+    other.index.publish([stored(backend, 100, model)])
+    assert len(index_objects(backend)) < 10
+    for client in (one, other):
+        client.index.refresh()
+        client.assert_is(model)
+
+
 def test_an_interrupted_compaction(backend: MemoryBackend, tmp_path: Path) -> None:
     """Index objects that a killed run left beside the new one change nothing (row 11)."""
     one, model = Client(backend, tmp_path / "one"), Model()
@@ -191,6 +218,29 @@ def test_an_interrupted_compaction(backend: MemoryBackend, tmp_path: Path) -> No
     for client in (one, Client(backend, tmp_path / "two")):
         client.index.refresh()
         client.assert_is(model)
+
+
+def test_a_run_is_closed_before_it_is_thrown_away(backend: MemoryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of an earlier form goes on Windows too, which removes no file that is open."""
+    one = Client(backend, tmp_path / "one")
+    path = one.folder / "earlier.run"
+    path.write_bytes(b"tlcrun02" + bytes(100))
+    done: list[str] = []
+
+    def note(owner: type, name: str) -> None:
+        call = getattr(owner, name)
+
+        def noted(*args: object) -> object:
+            done.append(name)
+            return call(*args)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    for owner, name in ((RealFileCalls, "open"), (RealFileCalls, "close"), (Path, "unlink")):
+        note(owner, name)
+    one.index.refresh()
+    assert done[:3] == ["open", "close", "unlink"]
+    assert not path.exists()
 
 
 def disturb(backend: MemoryBackend, step: str) -> None:
