@@ -171,7 +171,7 @@ def test_what_was_stored_before_a_crash_is_used(tmp_path: Path) -> None:
     assert isinstance(target, MutableDirectoryWrite)
     tree: Tree = {b"%d" % number: noise(number, 1 << 20) for number in range(50)}
     with pytest.raises(SimulatedCrash):
-        back_up(fresh(CrashingBackend(backend, 6), key, tmp_path, 2), target, b"1", tree)
+        back_up(fresh(CrashingBackend(backend, 9), key, tmp_path, 2), target, b"1", tree)
     kept = sum(item.size for item in backend.list("packs/"))
     assert kept > 10 << 20
     back_up(fresh(backend, key, tmp_path), target, b"1", tree)

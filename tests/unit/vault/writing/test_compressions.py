@@ -12,7 +12,7 @@ from tallac.caps import DirectoryReadCap, FileReadCap
 from tallac.dag import Entry
 from tallac.interfaces.compressing import Compression
 from tallac.testing.sample_vault import Tree, put_tree, read_file
-from tallac.vault.format.keys import WriterKey
+from tallac.vault.format.keys import WriterKey, make_writer_key
 from tallac.vault.vault import create_vault, open_vault
 
 TEXT = b"".join(path.read_bytes() for path in sorted(Path(tallac.__file__).parent.rglob("*.py")))[:1_200_000]
@@ -27,10 +27,10 @@ TREE: dict[bytes, bytes | Tree] = {
 class Clients:
     """Machines with the writer key of one vault, each of which compresses in its own way."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make the vault."""
+    def __init__(self, folder: Path, key: WriterKey | None = None) -> None:
+        """Make the vault; with the same key, files are cut into the same chunks."""
         self.backend = MemoryBackend()
-        self._key: WriterKey = create_vault(self.backend)
+        self._key = create_vault(self.backend, key=key)
         self._folder = folder
 
     def store(self, compression: Compression | None) -> tuple[DirectoryReadCap, int]:
@@ -76,16 +76,16 @@ def test_what_others_compressed_otherwise_is_not_stored_again(clients: Clients, 
 
 def test_each_client_goes_by_the_settings(tmp_path: Path) -> None:
     """A client that was told nothing compresses as the vault's settings say; one that was told something does that."""
-    sizes = {}
+    sizes, key = {}, make_writer_key()
     for compression in Compression:
         (tmp_path / compression).mkdir()
-        clients = Clients(tmp_path / compression)
+        clients = Clients(tmp_path / compression, key)
         clients.set_compression(compression)
         sizes[compression] = clients.store(None)[1]
     assert sizes[Compression.OFF] > len(TEXT)
     assert sizes[Compression.MAX] < sizes[Compression.AUTO] < sizes[Compression.FAST] < len(TEXT)
     (tmp_path / "told").mkdir()
-    clients = Clients(tmp_path / "told")
+    clients = Clients(tmp_path / "told", key)
     clients.set_compression(Compression.OFF)
-    # Packs end where padding is cheap, after objects in random order.
-    assert clients.store(Compression.FAST)[1] == pytest.approx(sizes[Compression.FAST], rel=0.02)
+    # Objects go into one of two packs at random, and padding of these takes up to 3 %. What the others store differs by 8 % and more.
+    assert clients.store(Compression.FAST)[1] == pytest.approx(sizes[Compression.FAST], rel=0.03)
