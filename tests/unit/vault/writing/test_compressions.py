@@ -87,5 +87,5 @@ def test_each_client_goes_by_the_settings(tmp_path: Path) -> None:
     (tmp_path / "told").mkdir()
     clients = Clients(tmp_path / "told", key)
     clients.set_compression(Compression.OFF)
-    # Objects go into one of two packs at random, and padding of these takes up to 3 %. What the others store differs by 8 % and more.
+    # Objects go into one of two packs at random, whose padding takes up to 3 %. What the others store differs by 8 % and more.
     assert clients.store(Compression.FAST)[1] == pytest.approx(sizes[Compression.FAST], rel=0.03)
