@@ -353,6 +353,23 @@ def test_a_temporary_file_that_was_taken_for_a_leftover(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_claim_that_somebody_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A put whose claim was removed, rather than entered by somebody else, is a conflict, and not taken for done."""
+    backend = LocalBackend(tmp_path)
+    version = backend.put("slots/a", b"before")
+    rename = type(REAL).rename
+
+    def rename_too_late(files: object, source: str, target: str) -> None:
+        if ".next-" in source:
+            os.unlink(source)
+        rename(REAL, source, target)
+
+    monkeypatch.setattr(type(REAL), "rename", rename_too_late)
+    with pytest.raises(ConflictError):
+        backend.put("slots/a", b"after", expect=version)
+    assert backend.get("slots/a") == b"before"
+
+
 def test_without_links(tmp_path: Path) -> None:
     """On a file system without hard links the lock keeps the promise: nothing that exists is replaced."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import threading
+import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -12,14 +15,18 @@ import asyncssh
 import pytest
 from asyncssh.sftp import SFTPClientHandler
 
+from tallac.backends import sftp_remains
 from tallac.backends.local import LocalBackend
 from tallac.backends.patience import Patience
 from tallac.backends.retrying import RetryingBackend
 from tallac.backends.sftp import SftpBackend
+from tallac.backends.sftp_channel import Channel
+from tallac.backends.sftp_new_file import NewFile
+from tallac.backends.sftp_sequences import SftpSequences
 from tallac.backends.sftp_session import SftpSettings
-from tallac.backends.swapping import Takeover
+from tallac.backends.swapping import Takeover, claim_path
 from tallac.errors import ConflictError, StoreError
-from tallac.interfaces import Backend, Expect
+from tallac.interfaces import Backend, Expect, Version
 
 FXP_CLOSE = 4
 NAME = "slots/a"
@@ -217,3 +224,50 @@ def test_each_request_of_a_look_fails(
             assert way in {Way.REFUSED, Way.DONE_AND_REFUSED}
         has_failed = failing.end()
     assert at > 1
+
+
+
+def test_no_thread_removes_what_another_one_has_just_claimed(
+    sftp_settings: SftpSettings, failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another thread is about to remove what a broken connection may have left of a put, the put waits for that."""
+    there = LocalBackend(Path(sftp_settings.path))
+    before = there.put(NAME, BEFORE)
+    claim = Path(claim_path(f"{sftp_settings.path}/{NAME}", before))
+    store = SftpBackend(sftp_settings)
+    has_begun = threading.Event()
+    threads: list[threading.Thread] = []
+    remove, link, enter = sftp_remains._remove, Channel.link, SftpSequences.enter
+
+    async def link_or_break(channel: Channel, source: str, destination: str) -> None:
+        if destination == str(claim) and not failing.at:
+            failing.begin(store, 1, Way.GONE_BEFORE)
+        await link(channel, source, destination)
+
+    async def remove_late(channel: Channel, left: dict[str, Version | None]) -> None:
+        has_begun.set()
+        for _ in range(50):
+            if not claim.exists():
+                await asyncio.sleep(0.02)
+        await remove(channel, left)
+
+    def enter_late(sequences: SftpSequences, new: NewFile, name: str, path: str, *, spare: str) -> bool:
+        for _ in range(50):
+            if claim.exists():
+                time.sleep(0.02)
+        return enter(sequences, new, name, path, spare=spare)
+
+    def store_beside(_seconds: float) -> None:
+        threads.append(threading.Thread(target=lambda: backend.put("slots/other", b"beside")))
+        threads[-1].start()
+        assert has_begun.wait(30)
+
+    backend = RetryingBackend(store, Patience(60, sleep=store_beside))
+    backend.put("slots/first", b"first")
+    monkeypatch.setattr(Channel, "link", link_or_break)
+    monkeypatch.setattr(sftp_remains, "_remove", remove_late)
+    monkeypatch.setattr(SftpSequences, "enter", enter_late)
+    backend.put(NAME, OURS, expect=before)
+    for thread in threads:
+        thread.join()
+    assert content_of(there) == OURS

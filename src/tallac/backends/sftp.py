@@ -296,11 +296,12 @@ class SftpBackend(LocalBackend):
                     raise
             else:
                 if found == expect:
-                    self._sequences.enter(new, claim, path, spare=self._temporary_path())
-                else:
-                    # Somebody was faster, and his claim is gone by now; or this state has been followed long ago.
-                    self._sequences.remove(self._root, claim)
-                return found == expect
+                    is_entered = self._sequences.enter(new, claim, path, spare=self._temporary_path())
+                    # Whoever took this claim for a dead writer's has entered it. Where the state is still there, it was removed.
+                    return is_entered or self._swapper.version(path) != expect
+                # Somebody was faster, and his claim is gone by now; or this state has been followed long ago.
+                self._sequences.remove(self._root, claim)
+                return False
         raise AssertionError("the last try ends by itself")
 
     # Reading

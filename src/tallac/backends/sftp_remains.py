@@ -44,9 +44,7 @@ class SftpRemains:
         Raises:
             OSError, StoreError: There is no connection, or it broke; then all of it stays noted.
         """
-        if not self._left:
-            return
-        # Who tries once more what was cut off must not meet what is just being removed.
+        # Who tries once more what was cut off must not meet what is just being removed, by whichever thread.
         with self._removing:
             with self._lock:
                 left, self._left = self._left, {}

@@ -192,10 +192,10 @@ class SftpSequences:
         content = self._naming(new, claim, lambda: self._name(new, claimed, 5, claim))
         return None if content is None else hash_file_bytes(content)
 
-    def enter(self, new: NewFile, claim: str, path: str, *, spare: str) -> None:
-        """Rename a claim to its object's name, durably. One that is gone was entered by somebody who took its writer for dead."""
+    def enter(self, new: NewFile, claim: str, path: str, *, spare: str) -> bool:
+        """Rename a claim to its object's name, durably; False where it is gone, as after somebody took its writer for dead."""
 
-        async def entered(channel: Channel) -> None:
+        async def entered(channel: Channel) -> bool:
             new.has_ended = True
             renaming, syncing, _, _ = await together(
                 channel.rename(claim, path), new.file.sync(), channel.remove(new.path), self._prepare(channel, spare)
@@ -210,8 +210,9 @@ class SftpSequences:
                 raise
             finally:
                 channel.leave(new.file.close())
+            return not isinstance(renaming, FileNotFoundError)
 
-        self._naming(new, claim, lambda: self._calls.ask(entered, claim, requests=5))
+        return self._naming(new, claim, lambda: self._calls.ask(entered, claim, requests=5))
 
     def discard(self, new: NewFile) -> None:
         """Remove what is left of a file after an error, without waiting. What can't be removed is found as a leftover."""

@@ -124,7 +124,9 @@ class Swapper:
         try:
             self._files.rename(claim, path)
         except FileNotFoundError:
-            pass  # Whoever took this claim for a dead writer's has entered it.
+            # Whoever took this claim for a dead writer's has entered it. Where the state is still there, it was removed.
+            if self.version(path) == expect:
+                return False
         except OSError:
             with suppress(OSError):
                 self._files.unlink(claim)
