@@ -154,8 +154,8 @@ class Sweep:
         needed = survey.needed(pending)
         contradicted = self.contradicted((entry for entry in present if entry.pack not in needed), listed, pending, survey)
         refused = needed | contradicted
-        # What was decided since then may have been forgotten since then: another prune has seen that, and carries it out.
-        known = refused & before.decided().packs.keys()
+        # What has come in since then was forgotten since then, for all that is known here, or emptied: others have seen to that.
+        known = {pack for pack in refused if pending.packs[pack] == before.decided().packs.get(pack)}
         if known & needed:
             # A writer may have stored anew what is decided upon, and have yet to say where.
             known -= needed - survey.needed(pending, counts_unindexed=True)

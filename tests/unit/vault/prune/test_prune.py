@@ -11,7 +11,7 @@ from tallac.backends.passing import ForwardingBackend
 from tallac.caps import DirectoryReadCap, DirectoryWriteCap, parse
 from tallac.dag import Entry, encode_cap
 from tallac.errors import AuthorityError, DamageError, FencedError, MissingObjectError, StoreError, StoreFullError, StoreLockedError
-from tallac.interfaces import Backend, Buffer, Expect, Item, Version
+from tallac.interfaces import Backend, Buffer, Expect, Item, Upload, Version
 from tallac.testing.crashing_backend import CrashingBackend, SimulatedCrash
 from tallac.testing.determinism import FakeClock, SeededRandomness
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
@@ -571,3 +571,33 @@ def test_what_another_prune_has_moved_is_left_to_it(place: Place) -> None:
     place.prune()
     assert moved <= place.packs().keys()
     place.look(s1=FIRST, s2=SECOND)
+
+
+def test_what_another_prune_has_emptied_since_the_mark_is_no_alarm(place: Place) -> None:
+    """Where another prune carries out what both have found decided, nothing is said of packs that were needed until it moved them."""
+
+    class Killed(ForwardingBackend):
+        def upload(self) -> Upload:
+            raise SimulatedCrash
+
+    class Beside(ForwardingBackend):
+        swaps = 0
+
+        def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+            if name == "registers/quarantine":
+                self.swaps += 1
+                if self.swaps == 2:
+                    reports.append(place.prune())
+            return super().put(name, data, expect=expect)
+
+    reports: list[PruneReport] = []
+    with pytest.raises(SimulatedCrash):
+        place.prune(backend=Killed(place.backend))
+    with place.open() as vault:
+        back_up(vault, place.target, b"3", FIRST)
+        back_up(vault, place.target, b"4", SECOND)
+        place.forget(vault, b"3")
+    reports.append(place.prune(backend=Beside(place.backend)))
+    assert reports[0].repacked_packs
+    assert [report.skipped for report in reports] == [[], []]
+    place.look(s2=SECOND, s4=SECOND)
