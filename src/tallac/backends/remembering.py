@@ -185,8 +185,10 @@ class RememberingBackend(BoundedBackend):
         missing = [key for key in wanted if not ready.get(key)]
         found = _Found()
         if missing:
-            self._together([partial(self._ask, key, found) for key in missing])
-        ready.update((key, [answer] * wanted[key]) for key, answer in found.answers.items())
+            # Who wants two listings does not believe a single one.
+            asked = [key for key in missing for _ in range(1 if key.startswith("/") else wanted[key])]
+            self._together([partial(self._ask, key, found) for key in asked])
+        ready.update((key, answers * wanted[key] if key.startswith("/") else answers) for key, answers in found.answers.items())
         try:
             yield
         finally:
@@ -319,19 +321,19 @@ class _Found:
     """The answers that are gathered for one block, by the threads that ask.
 
     Attributes:
-        answers: What the store has said.
+        answers: What the store has said, as often as it was asked.
         size: Bytes in it.
     """
 
     def __init__(self) -> None:
-        self.answers: dict[str, object] = {}
+        self.answers: dict[str, list[object]] = {}
         self.size = 0
         self._lock = threading.Lock()
 
     def add(self, key: str, answer: State | list[Item] | None) -> None:
         """Add what the store has said."""
         with self._lock:
-            self.answers[key] = answer
+            self.answers.setdefault(key, []).append(answer)
             self.size += len(answer[0]) if isinstance(answer, tuple) else 0
 
 

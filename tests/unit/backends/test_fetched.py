@@ -12,7 +12,7 @@ from tallac.backends.memory import MemoryBackend
 from tallac.backends.remembering import RememberingBackend
 from tallac.errors import ObjectNotFoundError, VaultNotFoundError
 from tallac.interfaces import DistantBackend
-from tallac.testing.faulty_backend import FaultAt, FaultyBackend
+from tallac.testing.faulty_backend import Fault, FaultAt, FaultyBackend
 from tallac.testing.recording_backend import RecordingBackend
 
 OBJECTS = {"index/a": b"an index object", "registers/index": b"an index", "slots/a": b"a slot", "packs/p": b"p"}
@@ -62,6 +62,14 @@ def test_an_answer_serves_as_often_as_it_was_asked_for(backend: RememberingBacke
     found = backend.get_versioned("slots/a")
     assert found is not None
     assert found[0] == b"a third"
+
+
+def test_two_listings_are_two(store: MemoryBackend) -> None:
+    """Who wants two listings, since one may leave something out, gets no single one twice."""
+    faulty = FaultyBackend(store, FaultAt(0, Fault.CUT_LISTING))
+    backend = RememberingBackend(faulty, KeptStates())
+    with backend.fetched(prefixes=("packs/", "packs/")):
+        assert sorted([item.name for item in backend.list("packs/")] for _ in range(2)) == [[], ["packs/p"]]
 
 
 def test_own_changes_and_a_second_look_are_seen(backend: RememberingBackend, store: MemoryBackend) -> None:
