@@ -226,7 +226,6 @@ def test_each_request_of_a_look_fails(
     assert at > 1
 
 
-
 def test_no_thread_removes_what_another_one_has_just_claimed(
     sftp_settings: SftpSettings, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,16 +243,19 @@ def test_no_thread_removes_what_another_one_has_just_claimed(
             failing.begin(store, 1, Way.GONE_BEFORE)
         await link(channel, source, destination)
 
+    def is_claimed() -> bool:
+        return claim.exists()
+
     async def remove_late(channel: Channel, left: dict[str, Version | None]) -> None:
         has_begun.set()
         for _ in range(50):
-            if not claim.exists():
+            if not is_claimed():
                 await asyncio.sleep(0.02)
         await remove(channel, left)
 
     def enter_late(sequences: SftpSequences, new: NewFile, name: str, path: str, *, spare: str) -> bool:
         for _ in range(50):
-            if claim.exists():
+            if is_claimed():
                 time.sleep(0.02)
         return enter(sequences, new, name, path, spare=spare)
 

@@ -574,7 +574,7 @@ def test_what_another_prune_has_moved_is_left_to_it(place: Place) -> None:
 
 
 def test_what_another_prune_has_emptied_since_the_mark_is_no_alarm(place: Place) -> None:
-    """Where another prune carries out what both have found decided, nothing is said of packs that were needed until it moved them."""
+    """Where another prune carries out what both have found decided, nothing is said of packs needed until then."""
 
     class Killed(ForwardingBackend):
         def upload(self) -> Upload:
