@@ -116,18 +116,20 @@ class Swapper:
         claim = claim_path(path, expect)
         if not self._claim(lambda: file.link_to(claim), claim, path, expect, file):
             return False
-        # Somebody who got the lock of another machine may have been faster, and his claim gone by now.
-        if self.version(path) != expect:
-            with suppress(FileNotFoundError):
-                self._files.unlink(claim)
-            return False
         try:
-            self._files.rename(claim, path)
-        except FileNotFoundError:
-            # Whoever took this claim for a dead writer's has entered it. Where the state is still there, it was removed.
-            if self.version(path) == expect:
+            # Somebody who got the lock of another machine may have been faster, and his claim gone by now.
+            if self.version(path) != expect:
+                with suppress(FileNotFoundError):
+                    self._files.unlink(claim)
                 return False
+            try:
+                self._files.rename(claim, path)
+            except FileNotFoundError:
+                # Whoever took this claim for a dead writer's has entered it. Where the state is still there, it was removed.
+                if self.version(path) == expect:
+                    return False
         except OSError:
+            # Nobody is to enter what its writer is told to have failed.
             with suppress(OSError):
                 self._files.unlink(claim)
             raise
