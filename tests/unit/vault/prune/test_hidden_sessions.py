@@ -12,7 +12,7 @@ from tests.unit.vault.prune.test_prune import FIRST, SECOND, Place
 from tallac.backends.local import LocalBackend
 from tallac.caps import MutableDirectoryWrite
 from tallac.dag import Entry, Metadata
-from tallac.errors import FencedError
+from tallac.errors import FencedError, StoreFullError
 from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import back_up, create_target, noise, put_tree
@@ -140,3 +140,33 @@ def test_a_copy_in_a_folder_that_a_prune_fenced(folder_vault: tuple[Vault, Targe
 def _write(root: Target) -> MutableDirectoryWrite:
     assert isinstance(root.cap, MutableDirectoryWrite)
     return root.cap
+
+
+def test_a_session_that_is_removed_though_it_was_committed(place: Place) -> None:
+    """Where a full store takes no fence, and the removal in its place comes after the commit: nothing that is linked is missing."""
+    removed: list[str] = []
+
+    class Late(RecordingBackend):
+        """A store that reads what is to be deleted in a certain state, and removes it without looking again."""
+
+        def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+            if name.startswith("sessions/"):
+                raise StoreFullError("full")
+            return super().put(name, data, expect=expect)
+
+        def delete(self, name: str, *, expect: Version | None = None) -> None:
+            if name.startswith("sessions/"):
+                session.commit([cap])
+                removed.append(name)
+                expect = None
+            super().delete(name, expect=expect)
+
+    with place.open() as vault, vault.session() as session:
+        with session.writing() as writer:
+            cap = put_tree(writer, FIRST)
+        # What it found is what the prune proposes; it is taken out again before anything is decided.
+        place.prune(backend=Late(place.backend))
+        vault.edit_directory(place.archives(vault), lambda entries: [*entries, Entry.of(b"3", cap)])
+        session.confirm()
+    assert removed
+    place.look(s2=SECOND, s3=FIRST)
