@@ -6,17 +6,23 @@ import asyncio
 import io
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from tests.stores.engines import Engine
 from tests.stores.narrow_line import NarrowLine, narrow_line
-from tests.stores.rough_line import wait_until
+from tests.stores.rough_line import Fate, rough_line, wait_until
 from tests.stores.test_sftp import other_server
 
-from tallac.backends import sftp_answers, sftp_login
+from tallac.backends import object_store_calls, object_store_watch, sftp_answers, sftp_login
+from tallac.backends.object_store import ObjectStoreBackend
+from tallac.backends.object_store_calls import LARGE_SIZE, StoreCalls
+from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.sftp_session import SftpSettings
 from tallac.errors import StoreUnavailableError
@@ -139,3 +145,112 @@ def test_waiting_on_while_something_is_heard() -> None:
         assert asyncio.run(wait_long(sftp_answers.Hearing(0.4), sign)) == "answer"
     with pytest.raises(TimeoutError):
         asyncio.run(wait_long(sftp_answers.Hearing(0.4), "none"))
+
+
+class Buckets:
+    """Opens this test's place in an object store at other ports, with little time for silence."""
+
+    def __init__(self, moto: Engine, settings_of: Callable[..., ObjectStoreSettings]) -> None:
+        self.port = urlsplit(moto.endpoint).port or 80
+        self.url = moto.endpoint
+        self._settings = settings_of(moto)
+
+    def at(self, url: str) -> ObjectStoreBackend:
+        """Open it at a URL; nothing is tried again."""
+        settings = msgspec.structs.replace(self._settings, endpoint=url)
+        return ObjectStoreBackend(
+            settings, make_calls=lambda settings, traffic: StoreCalls(settings, traffic, read_timeout_seconds=ANSWER_SECONDS)
+        )
+
+
+@pytest.fixture
+def buckets(moto: Engine, settings_of: Callable[..., ObjectStoreSettings]) -> Buckets:
+    """Return what opens this test's place in an object store."""
+    return Buckets(moto, settings_of)
+
+
+@pytest.mark.slow
+def test_bodies_for_an_object_store_that_take_many_times_the_limit(buckets: Buckets) -> None:
+    """Two packs at a time are sent at a rate far below what anybody expects, and nothing is given up."""
+    rate = 16 << 10
+    packs = {f"packs/{number}": os.urandom(BODY_SECONDS * rate // 2) for number in range(2)}
+    with narrow_line(buckets.port, rate) as line, ThreadPoolExecutor(2) as pool:
+        store = buckets.at(f"http://127.0.0.1:{line.port}")
+        list(pool.map(lambda name: store.add(name, io.BytesIO(packs[name]), len(packs[name])), packs))
+    assert {name: buckets.at(buckets.url).get(name) for name in packs} == packs
+
+
+@pytest.mark.slow
+def test_an_object_store_that_goes_silent(buckets: Buckets) -> None:
+    """It is noticed in the middle of a body, of which no more is sent, and a call after it connects anew."""
+    content = os.urandom(16 << 20)
+    with narrow_line(buckets.port, RATE) as line, ThreadPoolExecutor(1) as pool:
+        store = buckets.at(f"http://127.0.0.1:{line.port}")
+        store.put("slots/a", b"first", expect=Expect.ABSENT)
+        adding = pool.submit(store.add, "packs/a", io.BytesIO(content), len(content))
+        wait_until(lambda: line.passed > 2 * RATE, 60)
+        line.go_silent()
+        with pytest.raises(StoreUnavailableError, match="did not answer in time"):
+            adding.result()
+        line.flow()
+        assert store.get("slots/a") == b"first"
+    assert [item.name for item in buckets.at(buckets.url).list("")] == ["slots/a"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fate", [Fate.PASS, Fate.BUSY, Fate.LOST_REQUEST, Fate.STALLED])
+def test_what_shows_that_an_object_store_lives(buckets: Buckets, fate: Fate) -> None:
+    """While a body takes long the store is asked for something small: any answer counts, and none does not."""
+    content = bytes(LARGE_SIZE + 1)
+
+    def plan(method: str, _path: str) -> Fate:
+        if method == "PUT":
+            time.sleep(ANSWER_SECONDS * 2)  # longer than a silence may last
+        return fate if method == "HEAD" else Fate.PASS
+
+    with rough_line(buckets.url, plan) as line:
+        store = buckets.at(line.url)
+        if fate in {Fate.PASS, Fate.BUSY}:
+            store.put("a", content, expect=Expect.ABSENT)
+            assert store.get("a") == content
+        else:
+            with pytest.raises(StoreUnavailableError, match="did not answer in time"):
+                store.put("a", content, expect=Expect.ABSENT)
+
+
+@pytest.mark.slow
+def test_an_object_store_that_forgets_a_body(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that takes far longer than any line would is given up though the store answers; the next one gets more time."""
+    monkeypatch.setattr(object_store_calls, "RATE_MIN_FIRST", 256 << 10)
+    content = bytes(1 << 20)
+
+    def plan(method: str, _path: str) -> Fate:
+        if method == "PUT":
+            time.sleep(ANSWER_SECONDS + 5)  # more than the first one has, and less than the second one
+        return Fate.PASS
+
+    with rough_line(buckets.url, plan) as line:
+        store = buckets.at(line.url)
+        with pytest.raises(StoreUnavailableError, match="did not answer in time"):
+            store.put("a", content)
+        store.put("b", content)
+
+
+def test_a_body_that_is_given_up_is_sent_no_further() -> None:
+    """The request ends with the wait for it; so does what asks whether the store lives."""
+    ended: list[str] = []
+
+    async def hang(name: str) -> bool:
+        try:
+            await asyncio.sleep(3600)  # for ever
+        finally:
+            ended.append(name)
+        return True
+
+    async def put() -> None:
+        await object_store_watch.while_it_lives(hang("body"), lambda: hang("look"), silence_seconds=0.2, seconds_max=3600)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(put())
+    assert ended[0] == "body"
+    assert "look" in ended

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from tallac.backends.object_store_errors import OutOfRangeError, store_error
+from tallac.backends.object_store_errors import OutOfRangeError, has_answered, silent_store, store_error
 from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings, open_store
 from tallac.backends.traffic import STEP_SIZE, Pace, Traffic
 from tallac.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
@@ -19,16 +19,21 @@ from tallac.interfaces import Buffer
 from tallac.together import STOP
 
 if TYPE_CHECKING:
-    from obstore import PutMode
+    from obstore import Attributes, PutMode, PutResult
 
     from tallac.backends.object_store_settings import Store
 
 READ_TIMEOUT_SECONDS = 60.0
-RATE_MIN_FIRST = 64 << 10
-"""Bytes a second. A put that is slower by far is taken for one that hangs, until the line is known to be slow."""
+LARGE_SIZE = 64 << 10
+"""A larger body is waited for as long as the store answers anything; a smaller one is given the time of any request."""
 
-RATE_SHARE = 16
-"""A line may become so many times slower than it was before a put is taken for one that hangs."""
+RATE_MIN_FIRST = 1 << 10
+"""Bytes a second. A put that is slower, though the store answers, is taken for forgotten, until the line is known to be slow."""
+
+RATE_SHARE = 64
+"""A line may become so many times slower than it was before a put is taken for forgotten."""
+
+UNLIMITED_SECONDS = 3650.0 * 24 * 3600
 
 RANGE_SIZE = 256 << 10
 """So much is asked for at a time where the line is held to a rate."""
@@ -74,7 +79,7 @@ class StoreCalls:
         Args:
             settings: Where.
             traffic: What requests are added to.
-            read_timeout_seconds: How long nothing may arrive.
+            read_timeout_seconds: How long nothing may be heard of the store.
             opened: Makes a client with a time-out.
         """
         self.settings = settings
@@ -95,25 +100,56 @@ class StoreCalls:
         """
         import obstore  # lazy import: see `open_store`
 
-        started = time.monotonic()
         # A buffer of another kind than bytes would be taken for a file or for an iterator.
         content = bytes(data)
-        try:
+        attributes: Attributes | None = {"Storage-Class": storage_class} if storage_class else None
+        if len(content) > LARGE_SIZE:
+            result = self._put_large(name, content, mode, attributes)
+        else:
             with self._errors(name, sent=len(content)):
-                result = obstore.put(
-                    self._store(self._time_for(len(content))),
-                    name,
-                    content,
-                    mode=mode,
-                    use_multipart=False,
-                    attributes={"Storage-Class": storage_class} if storage_class else None,
-                )
-        except StoreUnavailableError:
-            self._learn_rate(len(content), time.monotonic() - started, has_failed=True)
-            raise
-        self._learn_rate(len(content), time.monotonic() - started, has_failed=False)
+                store = self._store(self._read_timeout)
+                result = obstore.put(store, name, content, mode=mode, use_multipart=False, attributes=attributes)
         tag = result["version"] if self.settings.kind == GOOGLE else result["e_tag"]
         return tag or self.tag(name)
+
+    def _put_large(self, name: str, content: bytes, mode: PutMode, attributes: Attributes | None) -> PutResult:
+        """Store an object whose body may take long. The library's limit would run while it is sent."""
+        import asyncio  # lazy import: few calls need it
+
+        import obstore  # lazy import: see `open_store`
+
+        from tallac.backends.object_store_watch import while_it_lives  # lazy import: as above
+
+        async def put() -> PutResult:
+            store = self._store(UNLIMITED_SECONDS)
+            return await obstore.put_async(store, name, content, mode=mode, use_multipart=False, attributes=attributes)
+
+        async def put_while_it_lives() -> PutResult:
+            seconds = self._read_timeout + len(content) / self._rate_min
+            silence = self._read_timeout
+            return await while_it_lives(put(), lambda: self._answers(name), silence_seconds=silence, seconds_max=seconds)
+
+        started = time.monotonic()
+        with self._errors(name, sent=len(content)):
+            try:
+                result = asyncio.run(put_while_it_lives())
+            except TimeoutError:
+                self._learn_rate(len(content), time.monotonic() - started, has_failed=True)
+                raise silent_store(self.settings) from None
+        self._learn_rate(len(content), time.monotonic() - started, has_failed=False)
+        return result
+
+    async def _answers(self, name: str) -> bool:
+        """Whether the store answers at all, whatever it says."""
+        import obstore  # lazy import: see `open_store`
+        from obstore.exceptions import BaseError  # lazy import: as above
+
+        self._traffic.add()
+        try:
+            await obstore.head_async(self._store(self._read_timeout), name)
+        except (BaseError, OSError, ValueError) as error:
+            return has_answered(error, self.settings, name)
+        return True
 
     def get(self, name: str) -> Stored:
         """Read a whole object.
@@ -234,14 +270,6 @@ class StoreCalls:
             if timeout_seconds not in self._stores:
                 self._stores[timeout_seconds] = self._opened(self.settings, timeout_seconds)
             return self._stores[timeout_seconds]
-
-    def _time_for(self, size: int) -> float:
-        """Return a time-out in seconds for a put: nothing arrives while it is sent. Few different ones, each has a client."""
-        needed = self._read_timeout + size / self._rate_min
-        seconds = self._read_timeout
-        while seconds < needed and size > LIST_PAGE * 64:
-            seconds *= 2
-        return seconds
 
     def _learn_rate(self, size: int, seconds: float, *, has_failed: bool) -> None:
         if size < 1 << 20:

@@ -82,6 +82,16 @@ def store_error(error: BaseException, settings: ObjectStoreSettings, name: str =
     return _refused(settings, status, code) or _failed(text, settings, name)
 
 
+def has_answered(error: BaseException, settings: ObjectStoreSettings, name: str) -> bool:
+    """Whether an error of the library is what the store itself has said, of an object in the backend."""
+    return status_of(str(error)) is not None or not isinstance(store_error(error, settings, name), StoreUnavailableError)
+
+
+def silent_store(settings: ObjectStoreSettings) -> StoreUnavailableError:
+    """Return the error where a store said nothing for too long."""
+    return StoreUnavailableError(f"{settings.where}: {_SILENT.format(host=settings.host)}")
+
+
 def _failed(text: str, settings: ObjectStoreSettings, name: str) -> StoreError:
     """Return the error where the store knows this client, and could not carry out the request."""
     status, code, where = status_of(text) or 0, code_of(text), settings.where
@@ -155,6 +165,8 @@ def _without_answer(error: BaseException, settings: ObjectStoreSettings) -> Stor
 
 _CREDENTIAL_PLACES = ("169.254.169.254", "latest/api/token", "metadata/identity", "metadata.google.internal")
 
+_SILENT = "{host} did not answer in time; check the line and the server"
+
 _WITHOUT_ANSWER: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
     (("non-partial response",), StoreError, "the store ignores ranges, so a vault can't be read from it"),
     (
@@ -182,7 +194,7 @@ _WITHOUT_ANSWER: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
         StoreUnavailableError,
         "nothing answers at {host} (connection refused); check that the server runs",
     ),
-    (("TimedOut", "kind: Timeout"), StoreUnavailableError, "{host} did not answer in time; check the line and the server"),
+    (("TimedOut", "kind: Timeout"), StoreUnavailableError, _SILENT),
     (("kind: Connect",), StoreUnavailableError, "{host} can't be reached; check the line and the endpoint"),
     (("HTTP error", "error decoding", "reqwest"), StoreUnavailableError, "the connection to {host} broke; try again"),
 )

@@ -1,0 +1,61 @@
+"""Waits for a request with a large body as long as its store lives, however long the body takes.
+
+The library tells nothing of a body on its way. So the store is asked something small now and then, over another connection. That a
+single connection is dead, the system notices, and the library says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from tallac.backends.sftp_answers import give_up
+
+_LOOKS = 4
+"""So many times in the time that a silence may last a store is asked. A body that is through before the first one costs none."""
+
+T = TypeVar("T")
+
+
+async def while_it_lives(
+    request: Coroutine[Any, Any, T],
+    is_alive: Callable[[], Coroutine[Any, Any, bool]],
+    *,
+    silence_seconds: float,
+    seconds_max: float,
+) -> T:
+    """Return the answer to a request. One that is given up is sent no further.
+
+    Args:
+        request: Sends the body.
+        is_alive: Asks the store something small, and says whether it answers. Errors of the request's own are not its business.
+        silence_seconds: How long none of these may be answered.
+        seconds_max: How long all of it may take though the store lives, which may have forgotten this request.
+
+    Raises:
+        TimeoutError: The store is silent, or it took too long.
+        What the request raises.
+    """
+    sending = asyncio.ensure_future(request)
+    looks: list[asyncio.Task[None]] = []
+    began = heard = time.monotonic()
+
+    async def look() -> None:
+        nonlocal heard
+        if await is_alive():
+            heard = time.monotonic()
+
+    try:
+        while True:
+            left = min(heard + silence_seconds, began + seconds_max) - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            await asyncio.wait((sending,), timeout=min(left, silence_seconds / _LOOKS))
+            if sending.done():
+                return sending.result()
+            # Also while an earlier one is under way: it may have been lost.
+            looks.append(asyncio.ensure_future(look()))
+    finally:
+        await give_up((sending, *looks))
