@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 KERNEL = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
 EXPORTED = ("TALLAC_HOME", "PYTHONPATH", "LC_ALL", "PATH")
+PROCESSOR = Path("/proc/cpuinfo")
 
 
 class Machine:
@@ -84,6 +85,9 @@ def machine(tmp_path: Path) -> Machine:
             miss(f"{tool} is missing")
     if os.geteuid() != 0:
         pytest.skip("this takes root")
+    if " amx_tile " in PROCESSOR.read_text("ascii", "replace"):
+        # No package mends that: it sets registers by a size that is fixed in it, and a kernel above takes no other than its own.
+        pytest.skip(f"{KERNEL} 6.1 starts no program on a processor with AMX, whose registers are more than it has room for")
     return Machine(tmp_path)
 
 
