@@ -6,7 +6,7 @@ The local copy (sorted runs, in the user's state folder) can be rebuilt from the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import compress
 from operator import not_
 from pathlib import Path
@@ -148,12 +148,16 @@ class IndexLoader:
         """
         lost = [] if loaded is None else loaded.lost
         added = {self._store.put(part): part for part in index_parts(packs)}
+        former: list[bytes] = []
         superseded: list[bytes] = []
+        is_again = False
 
         def add(text: bytes | None) -> bytes:
-            nonlocal superseded
-            names = [name for name in names_in(text) if name not in lost]
-            superseded = list(lost)
+            nonlocal superseded, is_again
+            former.extend(self._store_anew(added, names_in(text)) if is_again else ())
+            is_again = True
+            names = [name for name in names_in(text) if name not in lost and name not in added]
+            superseded = [*lost, *former]
             if len(names) + len(added) > INDEX_OBJECTS_MAX and len(small := self._small(names)) + len(added) > INDEX_OBJECTS_MAX:
                 names, replaced = self._compacted(names, small)
                 superseded += replaced
@@ -165,6 +169,18 @@ class IndexLoader:
             self._register.swap(add)
         self._store.delete(superseded)
         return added
+
+    def _store_anew(self, added: dict[bytes, list[FinishedPack]], named: Collection[bytes]) -> list[bytes]:
+        """Store once more what a former try has stored and the register does not name; return the names that it had.
+
+        That try may have been carried out without an answer. Then another client has united what it entered with others, and is
+        about to delete it, or has done so.
+        """
+        gone = [name for name in added if name not in named]
+        for name in gone:
+            part = added.pop(name)
+            added[self._store.put(part)] = part
+        return gone
 
     def _present_runs(self, names: frozenset[bytes]) -> list[SortedRun]:
         """Open the runs that hold nothing but what is named, and delete the others."""

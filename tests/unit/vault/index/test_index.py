@@ -1,7 +1,7 @@
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ from tallac.backends.memory import MemoryBackend
 from tallac.backends.passing import ForwardingBackend
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, seal
-from tallac.errors import CorruptObjectError, StorePermissionError
-from tallac.file_calls import RealFileCalls
-from tallac.interfaces import Backend, Item
+from tallac.errors import ConflictError, CorruptObjectError, StorePermissionError
+from tallac.file_calls import Buffer, RealFileCalls
+from tallac.interfaces import Backend, Expect, Item, Version
 from tallac.testing.recording_backend import RecordingBackend
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
@@ -204,6 +204,48 @@ def test_a_client_that_may_list_the_packs_alone(backend: MemoryBackend, tmp_path
     for client in (one, other):
         client.index.refresh()
         client.assert_is(model)
+
+
+class Unanswered(ForwardingBackend):
+    """Another backend, whose first answer about the index register comes when others have changed it once more."""
+
+    def __init__(self, inner: Backend, change: Callable[[], object]) -> None:
+        super().__init__(inner)
+        self._changes = [change]
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        version = super().put(name, data, expect=expect)
+        if name == "registers/index" and self._changes:
+            self._changes.pop()()
+            raise ConflictError("it is another version by now")
+        return version
+
+
+def test_what_was_entered_without_an_answer_and_united_meanwhile(backend: MemoryBackend, tmp_path: Path) -> None:
+    """A client that enters its packs a second time names no index object that another has united with its own and deleted."""
+    other, model = Client(backend, tmp_path / "two"), Model()
+    for number in range(INDEX_OBJECTS_MAX - 1):
+        other.index.publish([stored(backend, number, model)])
+    unanswered = Unanswered(backend, lambda: other.index.publish([stored(backend, 98, model)]))
+    one = Client(unanswered, tmp_path / "one")
+    one.index.publish([stored(backend, 99, model)])
+    state = one.register.read()
+    assert state is not None
+    assert sorted(f"index/{name.hex()}" for name in names_in(state.text)) == index_objects(backend)
+    for client in (one, Client(backend, tmp_path / "three")):
+        client.index.refresh()
+        client.assert_is(model)
+        assert client.index.damage == []
+
+
+def test_what_was_entered_without_an_answer_is_entered_once(backend: MemoryBackend, tmp_path: Path) -> None:
+    """A client that enters its packs a second time, and finds that the register names them, adds nothing."""
+    model = Model()
+    one = Client(Unanswered(backend, lambda: None), tmp_path / "one")
+    one.index.publish([stored(backend, 99, model)])
+    assert len(index_objects(backend)) == 1
+    one.index.refresh()
+    one.assert_is(model)
 
 
 def test_an_interrupted_compaction(backend: MemoryBackend, tmp_path: Path) -> None:
