@@ -2,8 +2,8 @@
 # obstore 0.12.1 on Linux: a put ends after 30 seconds, whatever time-out is set, where the server takes the body in small bites.
 #
 # strace shows that TCP_USER_TIMEOUT is set to 30 s on its connections; none of ClientConfig's options is named for that. It takes effect
-# although bytes go all the while, most likely since the window of such a server is smaller than one segment of loopback. Seen with obstore 0.12.1 on Python 3.11 and Linux 6.18, a body of 4 MiB to a server that takes 64 KiB a second, timeout
-# an hour, no retries:
+# although bytes go all the while, most likely since the window of such a server is smaller than one segment of loopback. Seen with
+# obstore 0.12.1 on Python 3.11 and Linux 6.18, a body of 4 MiB to a server that takes 64 KiB a second, timeout an hour, no retries:
 #
 #   the server's receive buffer      obstore.put                                            http.client
 #   16 KiB                           an error after 30 s, with 2 MB of the body taken       whole after 64 s
