@@ -176,11 +176,11 @@ class IndexLoader:
         That try may have been carried out without an answer. Then another client has united what it entered with others, and is
         about to delete it, or has done so.
         """
-        gone = [name for name in added if name not in named]
-        for name in gone:
+        unnamed = [name for name in added if name not in named]
+        for name in unnamed:
             part = added.pop(name)
             added[self._store.put(part)] = part
-        return gone
+        return unnamed
 
     def _present_runs(self, names: frozenset[bytes]) -> list[SortedRun]:
         """Open the runs that hold nothing but what is named, and delete the others."""
