@@ -7,18 +7,16 @@ the end unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 
-from tallac.backup.left_out import OwnLeftOut
-from tallac.backup.summary import Observer, Progress
-from tallac.dag import join_path
-from tallac.errors import LocalStateError, TallacError
-from tallac.source import REAL, ChosenScan, DirectorySelection, DirectoryStack, FileSystem, Mounts, OwnFiles, Scan, Scope, Selection
+from tallac.backup.quick_look import Looked, LookTask
+from tallac.backup.summary import Progress
+from tallac.errors import TallacError
+from tallac.source import REAL, FileSystem, SourceEntry
 from tallac.workers.pool import WorkerPool, can_start_workers
 
 START_AFTER_NS = 1_000_000_000
@@ -45,19 +43,8 @@ class SourceCount(msgspec.Struct, frozen=True):
     is_complete: bool = False
 
 
-class CountTask(msgspec.Struct, frozen=True):
-    """The task of the process that counts; it has no secrets, and each job is to go on for `STEP_FILES`.
-
-    Attributes:
-        root: The descriptor of the source, which the process inherits.
-        source, selection, scope, own: As in the request.
-    """
-
-    root: int
-    source: bytes
-    selection: Selection
-    scope: Scope | None
-    own: OwnFiles
+class CountTask(LookTask, frozen=True):
+    """The task of the process that counts; it has no secrets, and each job is to go on for `STEP_FILES`."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -85,78 +72,17 @@ class CountTask(msgspec.Struct, frozen=True):
         Yields:
             The count so far, after each directory; the last one is complete.
         """
-        with DirectoryStack(self.root, filesystem=filesystem) as stack:
-            yield from _Counting(self.own, stack, filesystem).run(
-                self.source,
-                self.selection.at_root(self.source, filesystem.fstat(self.root).st_dev, self.scope, self.own.file_inodes),
-            )
+        files = size = 0
 
+        def look(looked: Looked) -> Iterator[SourceEntry]:
+            nonlocal files, size
+            for found in looked.files():
+                files += 1
+                size += found.size if found.is_regular else 0
+            return looked.chosen.directories()
 
-class _Below(NamedTuple):
-    """A directory that is to be counted; one without a name is the source itself."""
-
-    name: bytes
-    path: bytes
-    selection: DirectorySelection
-
-
-class _Counting:
-    """One walk that counts; it leaves out what a backup leaves out."""
-
-    def __init__(self, own: OwnFiles, stack: DirectoryStack, filesystem: FileSystem) -> None:
-        self._own = OwnLeftOut(own, filesystem, Observer())
-        self._mounts = Mounts()
-        self._stack = stack
-        self._filesystem = filesystem
-        self._files = self._size = 0
-
-    def run(self, source: bytes, selection: DirectorySelection) -> Iterator[SourceCount]:
-        """Go through the source; as `CountTask.count`. Trees may be deeper than Python's stack, so visits have one of their own."""
-        self._mounts = self._filesystem.mounts().seen_from(source)
-        visits = [self._visit(_Below(b"", source, selection))]
-        try:
-            while visits:
-                below = next(visits[-1], None)
-                if below is not None:
-                    visits.append(self._visit(below))
-                    continue
-                visits.pop()
-                yield SourceCount(self._files, self._size, is_complete=not visits)
-        finally:
-            while visits:
-                visits.pop().close()
-
-    def _visit(self, directory: _Below) -> Generator[_Below, None, None]:
-        try:
-            if directory.name:
-                self._stack.enter(directory.name, to_pass=directory.selection.scope is not None)
-        except OSError:
-            return
-        try:
-            mounted = self._mounts.names.get(directory.path, {})
-            with directory.selection.scan(self._stack.descriptor, self._filesystem, mounted) as listing:
-                yield from self._count(directory, listing)
-        except (OSError, LocalStateError):
-            return
-        finally:
-            if directory.name:
-                self._stack.leave()
-
-    def _count(self, directory: _Below, listing: Scan) -> Iterator[_Below]:
-        descriptor, path, is_passage = self._stack.descriptor, directory.path, directory.selection.scope is not None
-        if directory.name and not is_passage and self._own.recognises(path, directory.name, descriptor, listing):
-            return
-        mounted = self._mounts.names.get(path)
-        selection = directory.selection.reading(listing, descriptor, path, _ignore, self._filesystem, mounted)
-        chosen = ChosenScan(listing, selection)
-        for found in chosen.entries(_ignore):
-            if not found.is_directory and not self._own.holds(path, found, descriptor):
-                self._files += 1
-                self._size += found.size if found.is_regular else 0
-        for found in chosen.directories():
-            below = selection.beneath(found)
-            if not below.is_hollow and not self._own.holds(path, found, self._stack.descriptor):
-                yield _Below(found.name, join_path(path, found.name), below)
+        for is_complete in self.walk(look, filesystem):
+            yield SourceCount(files, size, is_complete)
 
 
 class CountAhead:
@@ -203,7 +129,3 @@ class CountAhead:
             progress.files_expected, progress.bytes_expected = count.files, count.size
             progress.is_counting = False
             self._has_ended = True
-
-
-def _ignore(*_: object) -> None:
-    """Do nothing."""

@@ -20,7 +20,7 @@ from typing import Self
 
 import msgspec
 
-from tallac.backup.leaves import Leaf, LookTask
+from tallac.backup.leaves import Leaf, LeafTask
 from tallac.backup.request import BackupRequest
 
 AGE_MAX_NS = 60_000_000_000
@@ -43,7 +43,7 @@ class LookAhead:
         started_ns: The wall clock before it began.
     """
 
-    def __init__(self, task: LookTask, started_ns: int) -> None:
+    def __init__(self, task: LeafTask, started_ns: int) -> None:
         """Fork the process. This one must have no other thread: a fork copies the locks that threads hold; see `may_fork`.
 
         Raises:
@@ -155,7 +155,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Leaf).decode
 
 
-def _fork(task: LookTask, reports: int) -> int:
+def _fork(task: LeafTask, reports: int) -> int:
     """Fork a process that reports and ends, and return its number."""
     # A signal is answered by the parent alone: in the child its handler would go up the parent's stack.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -184,7 +184,7 @@ def _live_as_child(do: Callable[[], None], kept: set[int]) -> None:
         os._exit(0)
 
 
-def _report(task: LookTask, reports: int) -> None:
+def _report(task: LeafTask, reports: int) -> None:
     for leaf in task.leaves():
         report = _encode(leaf)
         os.write(reports, len(report).to_bytes(_LENGTH_SIZE, "big") + report)

@@ -17,7 +17,7 @@ from tests.ticks import AHEAD_NS, pass_a_tick
 from tallac.backup import BackupSummary, Change, Observer, Progress
 from tallac.backup.decide import UNCHANGED_BY
 from tallac.backup.dry_run import DryRunSummary, dry_run
-from tallac.backup.leaves import Leaf, LookTask
+from tallac.backup.leaves import Leaf, LeafTask
 from tallac.backup.look_ahead import LookAhead
 from tallac.backup.request import BackupRequest
 from tallac.backup.run import back_up
@@ -113,7 +113,7 @@ class ReportedBefore(LookAhead):
         taken: The paths that were asked for and found.
     """
 
-    def __init__(self, task: LookTask, started_ns: int) -> None:
+    def __init__(self, task: LeafTask, started_ns: int) -> None:
         self.task, self.started_ns = task, started_ns
         self.reported = {leaf.path: leaf for leaf in task.leaves()}
         self.taken: list[bytes] = []
@@ -124,7 +124,7 @@ class ReportedBefore(LookAhead):
         """Look at the source of a request."""
         root = os.open(order.source, os.O_RDONLY)
         try:
-            yield ReportedBefore(LookTask(root, order.source, order.selection, order.scope, order.own), clock.now_ns())
+            yield ReportedBefore(LeafTask(root, order.source, order.selection, order.scope, order.own), clock.now_ns())
         finally:
             os.close(root)
 

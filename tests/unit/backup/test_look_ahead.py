@@ -19,7 +19,7 @@ from tests.unit.backup.conftest import Bench, ReportedBefore
 from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
 from tallac.app.operations.backup_sources import find_sources
 from tallac.app.operations.looking_ahead import looking_ahead
-from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LookTask
+from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafTask
 from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead, may_fork
 from tallac.backup.reuse import LeafRecognition
 from tallac.backup.run import back_up
@@ -51,7 +51,7 @@ def leaves_of(source: Path, selection: Selection, *, own: OwnFiles = NOTHING_OWN
     """Look at a source in this process."""
     root = os.open("/" if scope else source, os.O_RDONLY)
     try:
-        return list(LookTask(root, b"/" if scope else os.fsencode(source), selection, scope, own).leaves())
+        return list(LeafTask(root, b"/" if scope else os.fsencode(source), selection, scope, own).leaves())
     finally:
         os.close(root)
 
@@ -225,7 +225,7 @@ def test_a_long_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 # A process of its own: one that runs tests has threads, and is not to be forked.
 SCRIPT = """
 import json, os, signal, sys, time
-from tallac.backup.leaves import LookTask
+from tallac.backup.leaves import LeafTask
 from tallac.backup.look_ahead import LookAhead, may_fork
 from tallac.source import NOTHING_OWN, Selection
 
@@ -234,7 +234,7 @@ assert may_fork() == (len(os.sched_getaffinity(0)) > 1)
 signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"handled"))
 root = os.open(source, os.O_RDONLY)
 before = os.listdir("/proc/self/fd")
-ahead = LookAhead(LookTask(root, source, Selection(), None, NOTHING_OWN), 1)
+ahead = LookAhead(LeafTask(root, source, Selection(), None, NOTHING_OWN), 1)
 child = ahead._process
 def has_ended():
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

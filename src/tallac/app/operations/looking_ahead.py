@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from tallac.app.operations.backup_sources import Sources
-from tallac.backup.leaves import LookTask
+from tallac.backup.leaves import LeafTask
 from tallac.backup.look_ahead import LookAhead, may_fork
 from tallac.clock import SystemClock
 from tallac.errors import TallacError
@@ -32,13 +32,13 @@ def looking_ahead(sources: Sources, selection: Selection, own: OwnFiles) -> Iter
         yield None  # The backup says so.
         return
     try:
-        with _start(LookTask(root, sources.root, selection, sources.scope, own)) as ahead:
+        with _start(LeafTask(root, sources.root, selection, sources.scope, own)) as ahead:
             yield ahead
     finally:
         os.close(root)
 
 
-def _start(task: LookTask) -> AbstractContextManager[LookAhead | None]:
+def _start(task: LeafTask) -> AbstractContextManager[LookAhead | None]:
     try:
         return LookAhead(task, SystemClock().now_ns())
     except OSError:
