@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from math import isqrt
 
 import msgspec
@@ -23,7 +22,7 @@ from tallac.gateway.edge_metadata import Json
 from tallac.gateway.names import name_to_text
 from tallac.gateway.nodes import Node, entries_of, node_of_entry
 from tallac.interfaces import Grid
-from tallac.look.digest_set import DIGEST_SIZE, DigestSet
+from tallac.look.digest_set import DigestSet, digest_of
 
 
 class Visited(msgspec.Struct, frozen=True):
@@ -73,7 +72,7 @@ def walk_below(grid: Grid, root: Node) -> Iterator[Visited]:
 def _identity(cap: VerifyCap) -> bytes:
     """Return a digest that tells a node from all others: a mutable one has a verify cap for each format of its caps."""
     text = cap.storage_index if isinstance(cap, MutableDirectoryVerify | MutableFileVerify) else cap.danger_whole_text().encode()
-    return blake2b(text, digest_size=DIGEST_SIZE).digest()
+    return digest_of(text)
 
 
 # What a node counts (`dirnode.DeepStats` of Tahoe-LAFS). `tallac.look.deep_stats` follows `tahoe stats`, whose list differs: it has

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 DIGEST_SIZE = 12
 _PREFIX_SIZE = 2
 _REST_SIZE = DIGEST_SIZE - _PREFIX_SIZE
@@ -29,3 +31,8 @@ class DigestSet:
             place = text.find(rest, place + 1)
         self._texts[number] = text + rest
         return True
+
+
+def digest_of(text: bytes) -> bytes:
+    """Return the digest of what tells something from all else."""
+    return blake2b(text, digest_size=DIGEST_SIZE).digest()

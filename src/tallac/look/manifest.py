@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from tallac.caps import Cap, DirectoryReadCap
 from tallac.dag import Entry, encode_cap, mutable_identity
 from tallac.interfaces import CapReader
-from tallac.look.digest_set import DIGEST_SIZE, DigestSet
+from tallac.look.digest_set import DigestSet, digest_of
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -56,4 +55,4 @@ def _entries(reader: CapReader, cap: Cap) -> Iterator[Entry]:
 
 def _key(encoded: bytes) -> bytes:
     # One mutable directory has several caps.
-    return hashlib.blake2b(mutable_identity(encoded) or encoded, digest_size=DIGEST_SIZE).digest()
+    return digest_of(mutable_identity(encoded) or encoded)
