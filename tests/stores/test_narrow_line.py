@@ -19,7 +19,7 @@ from tests.stores.narrow_line import NarrowLine, narrow_line
 from tests.stores.rough_line import Fate, rough_line, wait_until
 from tests.stores.test_sftp import other_server
 
-from tallac.backends import object_store_calls, object_store_watch, sftp_answers, sftp_login
+from tallac.backends import object_store_calls, object_store_watch, sftp_login, silence
 from tallac.backends.object_store import ObjectStoreBackend
 from tallac.backends.object_store_calls import LARGE_SIZE, StoreCalls
 from tallac.backends.object_store_settings import ObjectStoreSettings
@@ -39,7 +39,7 @@ BODY_SIZE = BODY_SECONDS * RATE
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a server be silent for no more than this."""
-    monkeypatch.setattr(sftp_answers, "ANSWER_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(silence, "ANSWER_SECONDS", ANSWER_SECONDS)
     monkeypatch.setattr(sftp_login, "KEEPALIVE_SECONDS", ANSWER_SECONDS / 10)
 
 
@@ -120,7 +120,7 @@ def test_a_machine_that_takes_a_connection_and_says_nothing(sftp_settings: SftpS
 def test_waiting_on_while_something_is_heard() -> None:
     """An answer is waited for longer than a silence may last, as long as bytes come in, or are taken."""
 
-    async def wait_long(hearing: sftp_answers.Hearing, sign: str) -> str:
+    async def wait_long(hearing: silence.Hearing, sign: str) -> str:
         unsent = 10
 
         def live() -> None:
@@ -139,12 +139,12 @@ def test_waiting_on_while_something_is_heard() -> None:
                 live()
             return "answer"
 
-        return await sftp_answers.while_heard(answer(), hearing)
+        return await silence.while_heard(answer(), hearing)
 
     for sign in ("bytes", "taken"):
-        assert asyncio.run(wait_long(sftp_answers.Hearing(0.4), sign)) == "answer"
+        assert asyncio.run(wait_long(silence.Hearing(0.4), sign)) == "answer"
     with pytest.raises(TimeoutError):
-        asyncio.run(wait_long(sftp_answers.Hearing(0.4), "none"))
+        asyncio.run(wait_long(silence.Hearing(0.4), "none"))
 
 
 class Buckets:

@@ -7,11 +7,10 @@ single connection is dead, the system notices, and the library says so.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from tallac.backends.sftp_answers import give_up
+from tallac.backends.silence import Hearing, give_up, while_heard
 
 _LOOKS = 4
 """So many times in the time that a silence may last a store is asked. A body that is through before the first one costs none."""
@@ -38,24 +37,25 @@ async def while_it_lives(
         TimeoutError: The store is silent, or it took too long.
         What the request raises.
     """
-    sending = asyncio.ensure_future(request)
-    looks: list[asyncio.Task[None]] = []
-    began = heard = time.monotonic()
+    hearing = Hearing(silence_seconds)
+    asking = asyncio.ensure_future(_ask_again_and_again(is_alive, hearing))
+    try:
+        return await asyncio.wait_for(while_heard(request, hearing), seconds_max)
+    finally:
+        await give_up((asking,))
 
-    async def look() -> None:
-        nonlocal heard
+
+async def _ask_again_and_again(is_alive: Callable[[], Coroutine[Any, Any, bool]], hearing: Hearing) -> None:
+    asked: list[asyncio.Task[None]] = []
+
+    async def ask() -> None:
         if await is_alive():
-            heard = time.monotonic()
+            hearing.note()
 
     try:
         while True:
-            left = min(heard + silence_seconds, began + seconds_max) - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            await asyncio.wait((sending,), timeout=min(left, silence_seconds / _LOOKS))
-            if sending.done():
-                return sending.result()
+            await asyncio.sleep(hearing.seconds / _LOOKS)
             # Also while an earlier one is under way: it may have been lost.
-            looks.append(asyncio.ensure_future(look()))
+            asked.append(asyncio.ensure_future(ask()))
     finally:
-        await give_up((sending, *looks))
+        await give_up(asked)

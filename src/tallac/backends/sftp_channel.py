@@ -22,7 +22,8 @@ import asyncssh
 from asyncssh.sftp import SFTPClientHandler
 from asyncssh.stream import SSHClientStreamSession
 
-from tallac.backends.sftp_answers import SERVER_FAILED, UNSUPPORTED, WINDOW_SIZE, Hearing, give_up, raise_first, together
+from tallac.backends.sftp_answers import SERVER_FAILED, UNSUPPORTED, WINDOW_SIZE, raise_first, together
+from tallac.backends.silence import Hearing, give_up
 from tallac.backends.traffic import STEP_SIZE, Pace
 from tallac.file_calls import FILE_MODE, FOLDER_MODE, Found
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import asyncssh
 
-from tallac.backends.sftp_answers import Hearing, while_heard
 from tallac.backends.sftp_channel import Channel
 from tallac.backends.sftp_session import SftpSettings
+from tallac.backends.silence import Hearing, while_heard
 from tallac.errors import StoreError, StorePermissionError, StoreUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 15.0

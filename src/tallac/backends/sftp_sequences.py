@@ -16,11 +16,12 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tallac.backends.sftp_answers import WINDOW_SIZE, give_up, raise_first, together
+from tallac.backends.sftp_answers import WINDOW_SIZE, raise_first, together
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_new_file import NewFile, require_named
 from tallac.backends.sftp_remains import SftpRemains
 from tallac.backends.sftp_session import FAREWELL_SECONDS, SftpSession
+from tallac.backends.silence import give_up
 from tallac.backends.temporary import is_leftover
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tallac.backends.sftp_answers import while_heard
+from tallac.backends.silence import while_heard
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
