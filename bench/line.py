@@ -31,12 +31,12 @@ from urllib.parse import urlsplit
 
 from datasets import large_file, small_files
 from memory import FIELDS, memory_of, tree_of
-from slow_line import Shape, SlowLine, slow_line
 from timeline import Timeline, filling, table
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.stores.engines import BUCKET, start_ceph, stop  # noqa: E402 - the path comes first.
+from slow_line import Shape, SlowLine, slow_line  # noqa: E402 - the path comes first.
+from tests.stores.engines import BUCKET, start_ceph, stop  # noqa: E402 - as above.
 from tests.stores.ssh_server import start_sshd  # noqa: E402 - as above.
 
 OPERATIONS = ("first", "unchanged", "ls -R", "restore", "check", "prune")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from tests.stores.relay import Relay
 from timeline import Timeline
 
 READ_SIZE = 64 << 10
@@ -65,11 +65,10 @@ class _Width:
         return self._free_at + self._shape.delay_seconds
 
 
-class SlowLine:
-    """A server in front of another one, at a port of loopback. It runs in a thread of its own.
+class SlowLine(Relay):
+    """A line between two that is of some shape.
 
     Attributes:
-        port: Where clients connect.
         connections: How many have.
         broken: How many connections the line has broken.
         timeline: What has passed, where that is asked for.
@@ -77,16 +76,12 @@ class SlowLine:
 
     def __init__(self, host: str, port: int, shape: Shape, seed: int = 0, timeline: Timeline | None = None) -> None:
         """Pass bytes on to a server, which need not be there yet."""
+        super().__init__(READ_SIZE)
         self.timeline = timeline
         self._target = (host, port)
         self._shape = shape
         self._chance = random.Random(seed)
         self._there, self._back = _Width(shape), _Width(shape)
-        self._loop = asyncio.new_event_loop()
-        self._stopping = asyncio.Event()
-        self._is_ready = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
-        self.port = 0
         self.connections = 0
         self.broken = 0
 
@@ -105,50 +100,16 @@ class SlowLine:
         """When the line was in use without a break, there and back, in seconds of the monotonic clock."""
         return self._there.taken, self._back.taken
 
-    def start(self) -> None:
-        """Take connections from now on."""
-        self._thread.start()
-        self._is_ready.wait()
-
-    def stop(self) -> None:
-        """Break off all connections, and take none any more."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        running: set[asyncio.Task[None]] = set()
-
-        def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = self._loop.create_task(self._connect(reader, writer))
-            running.add(task)
-            task.add_done_callback(running.discard)
-
-        server = await asyncio.start_server(begin, "127.0.0.1", 0, limit=READ_SIZE)
-        self.port = server.sockets[0].getsockname()[1]
-        self._is_ready.set()
-        await self._stopping.wait()
-        server.close()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what comes, either way, as the line's shape says."""
         self.connections += 1
         number = self.connections
-        try:
-            await asyncio.sleep(2 * self._shape.delay_seconds)
-            far_reader, far_writer = await asyncio.open_connection(*self._target, limit=READ_SIZE)
-        except OSError:
-            writer.transport.abort()
-            return
+        await asyncio.sleep(2 * self._shape.delay_seconds)
+        far_reader, far_writer = await asyncio.open_connection(*self._target, limit=READ_SIZE)
         try:
             there = self._pass_on(reader, far_writer, self._there, number)
             await _first_to_fail(there, self._pass_on(far_reader, writer, self._back, number))
-        except ConnectionError:
-            pass
         finally:
-            writer.transport.abort()
             far_writer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, width: _Width, number: int) -> None:
@@ -162,7 +123,7 @@ class SlowLine:
         while part := await reader.read(READ_SIZE):
             if number and self.timeline is not None:
                 self.timeline.note_sent(number, part)
-            due = width.arrival(len(part), self._loop.time())
+            due = width.arrival(len(part), self.loop.time())
             fate = self._chance.random()
             if fate < self._shape.reset_share:
                 self.broken += 1
@@ -175,12 +136,12 @@ class SlowLine:
             if fate - self._shape.cut_share < self._shape.stall_share:
                 due += self._shape.stall_seconds
             await waiting.put((due, part))
-        await waiting.put((self._loop.time() + self._shape.delay_seconds, b""))
+        await waiting.put((self.loop.time() + self._shape.delay_seconds, b""))
 
     async def _deliver(self, waiting: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter, number: int) -> None:
         while True:
             due, part = await waiting.get()
-            await asyncio.sleep(due - self._loop.time())
+            await asyncio.sleep(due - self.loop.time())
             if not part:
                 # Some clients end their half first and still want an answer.
                 with suppress(OSError):
@@ -209,8 +170,5 @@ def slow_line(
 ) -> Iterator[SlowLine]:
     """Give such a line for the length of the block."""
     line = SlowLine(host, port, shape or Shape(), seed, timeline)
-    line.start()
-    try:
+    with line.running():
         yield line
-    finally:
-        line.stop()
