@@ -24,7 +24,7 @@ from tallac.backup.run import back_up
 from tallac.caps import DirectoryReadCap, MutableDirectoryRead, MutableDirectoryWrite
 from tallac.dag import Entry, SnapshotFacts
 from tallac.interfaces import Clock
-from tallac.source import NOTHING_OWN, FileSystem, Scope, Selection
+from tallac.source import CACHE_MARKER, NOTHING_OWN, FileSystem, Scope, Selection
 from tallac.sourcedb import SourceDatabase
 from tallac.testing.determinism import FakeClock
 from tallac.testing.memory_grid import MemoryGrid
@@ -257,3 +257,14 @@ def shared_bench(tmp_path: Path) -> Bench:
     bench = Bench(tmp_path, MemoryGrid(folder, small_size_max=100_000, chunk_size=30_000))
     bench.workers = 2
     return bench
+
+
+def plant(source: Path, *more: tuple[str, int]) -> None:
+    """Make a tree with something of each kind that a selection may leave out, and further files with these sizes."""
+    for name, size in (("a/one", 10), ("a/two.iso", 500), ("a/cache/x", 7), ("b/c/d/three", 3000), ("own/key", 40), *more):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(b"x" * size)
+    (source / "a" / "cache" / "CACHEDIR.TAG").write_bytes(CACHE_MARKER.header)
+    (source / "b" / ".tallacignore").write_text("*.tmp\n")
+    (source / "b" / "c" / "gone.tmp").write_text("not wanted")
+    (source / "empty").mkdir()

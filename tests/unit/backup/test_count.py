@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.command import PATIENCE_SECONDS
-from tests.unit.backup.conftest import Bench
+from tests.unit.backup.conftest import Bench, plant
 
 from tallac.backup.count import START_AFTER_NS, CountAhead, CountTask, SourceCount
 from tallac.backup.summary import Phase, Progress
@@ -19,17 +19,11 @@ from tallac.source import CACHE_MARKER, NOTHING_OWN, OwnFiles, OwnKind, OwnPlace
 from tallac.testing.determinism import FakeClock
 
 
-def plant(source: Path) -> None:
+def plant_all(source: Path) -> None:
     """Make a tree with something of each kind."""
-    for name, size in (("a/one", 10), ("a/two.iso", 500), ("a/cache/x", 7), ("b/c/d/three", 3000), ("own/key", 40), ("top", 1)):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes(b"x" * size)
-    (source / "a" / "cache" / "CACHEDIR.TAG").write_bytes(CACHE_MARKER.header)
-    (source / "b" / ".tallacignore").write_text("*.tmp\n")
-    (source / "b" / "c" / "gone.tmp").write_text("not wanted")
+    plant(source, ("top", 1))
     (source / "link").symlink_to("top")
     (source / "again").hardlink_to(source / "top")
-    (source / "empty").mkdir()
 
 
 def count(source: Path, selection: Selection, scope: Scope | None, own: OwnFiles) -> SourceCount:
@@ -59,7 +53,7 @@ def count(source: Path, selection: Selection, scope: Scope | None, own: OwnFiles
 @pytest.mark.parametrize("named", [(), ("a", "b/c")], ids=["one", "several"])
 def test_the_count_is_what_is_stored(bench: Bench, selection: Selection, named: tuple[str, ...]) -> None:
     """With any rules, one source or several, and what is Tallac's own, as many files and bytes are counted as are then stored."""
-    plant(bench.source)
+    plant_all(bench.source)
     bench.selection = selection
     bench.own = OwnFiles([OwnPlace(os.fsencode(bench.source / "own"), OwnKind.CONFIGURATION)])
     bench.wishes.sources = named
@@ -72,7 +66,7 @@ def test_the_count_is_what_is_stored(bench: Bench, selection: Selection, named: 
 
 def test_what_can_not_be_looked_at_is_passed_over(bench: Bench) -> None:
     """A directory that can't be listed is not counted, and nothing is raised."""
-    plant(bench.source)
+    plant_all(bench.source)
     whole = count(bench.source, Selection(), None, NOTHING_OWN)
     root = os.open(bench.source, os.O_RDONLY)
     bench.filesystem.forbidden = b"c"
@@ -109,7 +103,7 @@ def run(ahead: CountAhead, progress: Progress, until: Callable[[], bool]) -> Non
 
 def test_in_a_process_of_its_own(tmp_path: Path) -> None:
     """Nothing is started in the first second; then what is to be expected becomes known, and the process ends."""
-    plant(tmp_path)
+    plant_all(tmp_path)
     root = os.open(tmp_path, os.O_RDONLY)
     ahead = CountAhead(CountTask(root, os.fsencode(tmp_path), Selection(), None, NOTHING_OWN), 0)
     progress = Progress()
@@ -161,7 +155,7 @@ class Copies(list[Progress]):
 @pytest.mark.parametrize("is_wanted", [True, False])
 def test_only_a_first_backup_is_counted(bench: Bench, is_wanted: bool) -> None:
     """The first backup of a source counts it, if that is wanted; the second one knows what to expect. At the end none goes on."""
-    plant(bench.source)
+    plant_all(bench.source)
     bench.workers = 1
     bench.wishes.counts_ahead = is_wanted
     bench.clock = SteppingClock(bench.clock.now_ns())

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
 from tests.ticks import settle
-from tests.unit.backup.conftest import Bench, ReportedBefore
+from tests.unit.backup.conftest import Bench, ReportedBefore, plant
 
 from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
 from tallac.app.operations.backup_sources import find_sources
@@ -35,16 +35,10 @@ SELECTIONS = {
 }
 
 
-def plant(source: Path) -> None:
+def plant_all(source: Path) -> None:
     """Make a tree with something of each kind."""
-    for name, size in (("a/one", 10), ("a/two.iso", 500), ("a/cache/x", 7), ("b/c/d/three", 3000), ("b/e/f", 1), ("own/key", 40)):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes(b"x" * size)
-    (source / "a" / "cache" / "CACHEDIR.TAG").write_bytes(CACHE_MARKER.header)
-    (source / "b" / ".tallacignore").write_text("*.tmp\n")
-    (source / "b" / "c" / "gone.tmp").write_text("not wanted")
+    plant(source, ("b/e/f", 1))
     (source / "link").symlink_to("a")
-    (source / "empty").mkdir()
 
 
 def leaves_of(source: Path, selection: Selection, *, own: OwnFiles = NOTHING_OWN, scope: Scope | None = None) -> list[Leaf]:
@@ -60,7 +54,7 @@ def leaves_of(source: Path, selection: Selection, *, own: OwnFiles = NOTHING_OWN
 @pytest.mark.parametrize("named", [(), ("a", "b/c")], ids=["one", "several"])
 def test_what_is_reported_is_what_the_walk_records(bench: Bench, selection: Selection, named: tuple[str, ...]) -> None:
     """With any rules, and one source or several, each directory is reported by the signature that the backup records of it."""
-    plant(bench.source)
+    plant_all(bench.source)
     bench.selection, bench.wishes.sources = selection, named
     bench.own = OwnFiles([OwnPlace(os.fsencode(bench.source / "own"), OwnKind.CONFIGURATION)])
     bench.back_up()
@@ -81,7 +75,7 @@ def test_what_is_reported_is_what_the_walk_records(bench: Bench, selection: Sele
 @pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
 def test_what_was_reported_is_not_listed(bench: Bench, selection: Selection) -> None:
     """An unchanged directory that was reported is passed over, and counted as one that was listed."""
-    plant(bench.source)
+    plant_all(bench.source)
     bench.selection = selection
     bench.back_up()
     alone = bench.back_up()
@@ -98,7 +92,7 @@ def test_what_was_reported_is_not_listed(bench: Bench, selection: Selection) -> 
 
 def test_what_has_changed_since_is_seen_by_the_next_backup(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change between report and visit is missed by this backup, whose time is that of the first look, and found by the next."""
-    plant(bench.source)
+    plant_all(bench.source)
     bench.back_up()
     bench.looks_ahead = True
     store = bench.grid.session
@@ -122,7 +116,7 @@ def test_what_has_changed_since_is_seen_by_the_next_backup(bench: Bench, monkeyp
 
 def test_a_report_under_other_rules_is_not_taken(bench: Bench) -> None:
     """Where an ignore file above has changed since, a directory is listed, as it would be without the other process."""
-    plant(bench.source)
+    plant_all(bench.source)
     bench.back_up()
     (bench.source / "b" / ".tallacignore").write_text("three\n")
     assert bench.back_up().files.gone == 1
@@ -170,7 +164,7 @@ class _Recognises:
 @pytest.mark.parametrize("what", ["source", "selection", "own", "timestamps", "names"])
 def test_reports_of_something_else_are_not_asked_for(bench: Bench, tmp_path: Path, what: str) -> None:
     """Reports count only for the same directory, rules and files of Tallac's own, and where no unchanged file is named."""
-    plant(bench.source)
+    plant_all(bench.source)
     bench.back_up()
     bench.looks_ahead = True
     order = bench._order((b"backups",), "here")
@@ -182,7 +176,7 @@ def test_reports_of_something_else_are_not_asked_for(bench: Bench, tmp_path: Pat
         if what == "source":
             bench.source.rename(tmp_path / "elsewhere")
             bench.source.mkdir()
-            plant(bench.source)
+            plant_all(bench.source)
         elif what == "selection":
             order = msgspec.structs.replace(order, selection=Selection(size_max=5000))
         elif what == "own":
@@ -264,7 +258,7 @@ print(json.dumps([paths, left, sorted(os.listdir("/proc/self/fd")) == sorted(bef
 @pytest.mark.parametrize("what", ["whole", "terminated", "closed"])
 def test_in_a_process_of_its_own(tmp_path: Path, what: str) -> None:
     """Reports come over a pipe, in whatever order they are asked for; a signal is the parent's; nothing is left of the process."""
-    plant(tmp_path)
+    plant_all(tmp_path)
     paths = [os.fsdecode(leaf.path) for leaf in leaves_of(tmp_path, Selection())]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, tmp_path, what, *paths], capture_output=True, check=True, timeout=PATIENCE_SECONDS
@@ -289,7 +283,7 @@ def test_no_process_beside_threads() -> None:
 
 def test_an_old_report_does_not_count(bench: Bench) -> None:
     """What was looked at more than a minute ago is looked at again."""
-    plant(bench.source)
+    plant_all(bench.source)
     leaf = leaves_of(bench.source, Selection())[0]
     for age_ns, is_taken in ((AGE_MAX_NS - 1_000_000_000, True), (AGE_MAX_NS + 1, False)):
         ahead = LookAhead.__new__(LookAhead)
