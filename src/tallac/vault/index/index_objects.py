@@ -9,7 +9,7 @@ from functools import partial
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError, StorePermissionError
 from tallac.interfaces import Backend, DistantBackend, Randomness
-from tallac.vault.distance import fetched, run_together
+from tallac.vault.distance import BATCH_SIZE_MAX, at_hand, fetched, run_together
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.footers import FinishedPack, names_in, open_entries, seal_entries
 from tallac.vault.format.structure import Structure
@@ -63,10 +63,9 @@ class IndexStore:
 
     def at_hand(self, names: Sequence[bytes]) -> Iterator[bytes]:
         """Iterate over the names of index objects, a few of which are asked for together, so that `get` need not wait for each."""
-        for start in range(0, len(names), TOGETHER_MAX):
-            some = names[start : start + TOGETHER_MAX]
-            with fetched(self._backend, [index_path(name) for name in some]):
-                yield from some
+        paths = ((index_path(name), BATCH_SIZE_MAX // TOGETHER_MAX) for name in names)
+        for _, name in zip(at_hand(self._backend, paths), names, strict=True):
+            yield name
 
     @contextmanager
     def fetched(self, register: Register) -> Iterator[None]:
