@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
-from tallac.backends.remembering import RememberingBackend, State
+from tallac.backends.remembering import RememberingBackend, State, Together
 from tallac.interfaces import Backend, ListedObject
+
+T = TypeVar("T")
 
 PARTS = ("index/", "packs/", "registers/", "sessions/", "slots/", "header")
 
@@ -38,6 +41,29 @@ def versions_in(store: Backend, pause: Callable[[], None], chance: random.Random
                 yield ListedObject(item, found[1])
 
 
+class InAnyOrder:
+    """Carries out calls that are given together one after the other, in an order that a seed decides. See `Together`."""
+
+    def __init__(self, seed: int) -> None:
+        """Begin."""
+        self._chance = random.Random(seed)
+
+    def __call__(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Carry out calls; where one raises, some others may have been under way."""
+        results: dict[int, T] = {}
+        errors: dict[int, BaseException] = {}
+        for number in self._chance.sample(range(len(calls)), len(calls)):
+            if errors and self._chance.random() < 0.5:
+                continue
+            try:
+                results[number] = calls[number]()
+            except BaseException as error:  # noqa: BLE001 - it is raised again below.
+                errors[number] = error
+        if errors:
+            raise min(errors.items(), key=lambda each: (isinstance(each[1], Exception), each[0]))[1]
+        return [results[number] for number in range(len(calls))]
+
+
 def remembering(
     asked: Backend,
     store: Backend,
@@ -47,6 +73,7 @@ def remembering(
     seed: int = 0,
     listings: list[int] | None = None,
     tells_versions: bool = True,
+    together: Together | None = None,
 ) -> RememberingBackend:
     """Make a backend that remembers.
 
@@ -58,6 +85,7 @@ def remembering(
         seed: Decides in which order it is made.
         listings: Gets the length of each.
         tells_versions: Whether listings do that.
+        together: Carries out calls that need not wait for each other; by default in an order that the seed decides.
     """
     chance = random.Random(seed)
 
@@ -67,4 +95,6 @@ def remembering(
             listings.append(len(found))
         return found
 
-    return RememberingBackend(asked, memory or KeptStates(), list_versions if tells_versions else None)
+    return RememberingBackend(
+        asked, memory or KeptStates(), list_versions if tells_versions else None, together=together or InAnyOrder(seed)
+    )

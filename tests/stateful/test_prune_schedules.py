@@ -95,7 +95,13 @@ class World:
         memory = self.memories.setdefault(client, KeptStates())
         tells_versions = self.seed % 2 == 0
         return remembering(
-            scheduled, self.backend, memory, pause=self.schedule.pause, seed=self.seed, tells_versions=tells_versions
+            scheduled,
+            self.backend,
+            memory,
+            pause=self.schedule.pause,
+            seed=self.seed,
+            tells_versions=tells_versions,
+            together=self.schedule.run_together,
         )
 
     def clock(self, client: str) -> FakeClock:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Condition, get_ident
+from typing import Generic, TypeVar
 
 from tallac.backends.passing import ForwardingBackend
 from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.crashing_backend import SimulatedCrash
+from tallac.together import one_by_one
+
+T = TypeVar("T")
+
+TOGETHER_MAX = 8
+"""So many calls of one client are under way at a time."""
 
 
 class Schedule:
@@ -27,6 +34,8 @@ class Schedule:
         self._names: dict[int, str] = {}
         self._killed: set[str] = set()
         self._suspended: dict[str, int] = {}
+        self._parts: dict[str, set[str]] = {}
+        self._owners: dict[str, str] = {}
         self.errors: dict[str, BaseException] = {}
 
     def run(self, clients: Mapping[str, Callable[[], object]]) -> None:
@@ -63,12 +72,39 @@ class Schedule:
         name = self._names.get(get_ident())
         if name is None:
             return
-        if name in self._killed:
+        owner = self._owner_of(name)
+        if owner in self._killed:
             raise SimulatedCrash
-        if always or self.random.random() < self._rate or name in self._suspended:
+        if always or self.random.random() < self._rate or owner in self._suspended:
             self._wait_for_turn(name)
-            if name in self._killed:
+            if owner in self._killed:
                 raise SimulatedCrash
+
+    def run_together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Carry out calls of a client that need not wait for each other, and return what they return.
+
+        The seed decides in which order they begin, and after which requests another one goes on, this client's or another client's.
+        They are suspended and killed with their client. Raises as `tallac.together.run_together` does.
+        """
+        name = self._names.get(get_ident())
+        if name is None or len(calls) <= 1:
+            return one_by_one(calls)
+        import threading  # lazy import: only a run needs threads
+
+        together = _Together(calls, self.random.sample(range(len(calls)), len(calls)))
+        parts = [f"{name}+{number}" for number in range(min(len(calls), TOGETHER_MAX))]
+        with self._turn:
+            self._parts[name] = set(parts)
+            self._owners |= dict.fromkeys(parts, self._owner_of(name))
+            self._clients += parts
+        for part in parts:
+            threading.Thread(target=self._client, args=(part, together.work), daemon=True).start()
+        self._wait_for_turn(name)
+        return together.results()
+
+    def _owner_of(self, name: str) -> str:
+        """Return the client that a name is a part of, or is."""
+        return self._owners.get(name, name)
 
     def _client(self, name: str, work: Callable[[], object]) -> None:
         self._names[get_ident()] = name
@@ -83,6 +119,11 @@ class Schedule:
             del self._names[get_ident()]
             with self._turn:
                 self._clients.remove(name)
+                self._owners.pop(name, None)
+                for whole in [whole for whole, parts in self._parts.items() if name in parts]:
+                    self._parts[whole].discard(name)
+                    if not self._parts[whole]:
+                        del self._parts[whole]
                 self._running = self._choose()
                 self._turn.notify_all()
 
@@ -97,8 +138,35 @@ class Schedule:
             self._suspended[name] = left - 1
             if left <= 1 or name not in self._clients:
                 del self._suspended[name]
-        awake = [name for name in self._clients if name not in self._suspended] or self._clients
+        # Who waits for its parts has no turn before they have ended.
+        able = [name for name in self._clients if name not in self._parts]
+        awake = [name for name in able if self._owner_of(name) not in self._suspended] or able
         return self.random.choice(awake) if awake else None
+
+
+class _Together(Generic[T]):
+    """Some calls in the order in which they begin, and what has become of them."""
+
+    def __init__(self, calls: Sequence[Callable[[], T]], order: Sequence[int]) -> None:
+        self._calls = calls
+        self._waiting = list(order)
+        self._results: dict[int, T] = {}
+        self._errors: dict[int, BaseException] = {}
+
+    def work(self) -> None:
+        """Carry out one after the other, until there are no more or one has failed."""
+        while self._waiting and not self._errors:
+            number = self._waiting.pop(0)
+            try:
+                self._results[number] = self._calls[number]()
+            except BaseException as error:  # noqa: BLE001 - it is raised again by the client that waits.
+                self._errors[number] = error
+
+    def results(self) -> list[T]:
+        """Return what the calls have returned, or raise the error that counts."""
+        if self._errors:
+            raise min(self._errors.items(), key=lambda each: (isinstance(each[1], Exception), each[0]))[1]
+        return [self._results[number] for number in range(len(self._calls))]
 
 
 class ScheduledBackend(ForwardingBackend):
