@@ -287,12 +287,11 @@ class Vault:
                 with heartbeat(begun[0]):
                     yield session
                     session.confirm()
-            except BaseException:
-                # The error that led here is the one to report; a session that stays is ended by the next run here, or by a prune.
+            except BaseException as error:
+                # The error that led here is the one to report; a session that stays is ended by a later run here, or by a prune.
                 with suppress(StoreError):
                     for registered in begun:
-                        registered.end()
-                        components.own_sessions.forget(path)
+                        components.own_sessions.end_or_leave(registered, components.backend, error)
                 raise
             finally:
                 components.index.pending = NO_PENDING_DELETIONS

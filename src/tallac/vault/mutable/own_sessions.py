@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tallac.errors import ConflictError, CorruptObjectError, StoreError
+from tallac.errors import ConflictError, CorruptObjectError, FencedError, StoreError
 from tallac.file_calls import READ_FLAGS, REAL
-from tallac.interfaces import Backend, Clock, HighLatencyBackend
+from tallac.interfaces import Backend, Clock, DistantBackend, HighLatencyBackend
 from tallac.local_files import make_private_folders
 from tallac.vault.mutable.sessions import SESSION_PREFIX, RegisteredSession, SessionState
 
 OWN_SESSIONS_FOLDER = "sessions"
 ON_THE_WAY_SECONDS = 600
-"""How long a request of a killed process may be on its way to a distant store: so long its session protects what it may link."""
+"""How long a request that nobody waits for may be on its way to a distant store: so long its session protects what it may link."""
 
 _SEEN_DEAD = b"\0dead"
 _CONTENT_MAX = 1024
@@ -49,6 +49,23 @@ class OwnSessions:
         finally:
             if descriptor is not None:
                 REAL.unlock(descriptor)
+
+    def end_or_leave(self, session: RegisteredSession, backend: Backend, error: BaseException) -> None:
+        """End the session of a block that an error ends, or leave it to a later run, as a killed run's is.
+
+        What an edit has sent to a distant store may be carried out yet where nobody has waited for its answer, or none came. What
+        it links then has to be there.
+
+        Raises:
+            StoreError: The store does not take the end; a later run ends it.
+        """
+        # Who is told of a fence has sent no edit yet, or has all answers.
+        may_link = session.record.state is SessionState.COMMITTING and not isinstance(error, FencedError)
+        if may_link and _carries_out_late(backend):
+            self._note_death_of(session.path)
+            return
+        session.end()
+        self.forget(session.path)
 
     def forget(self, path: str) -> None:
         """Remove the file of a session that is over, or that is to stay."""
@@ -79,8 +96,7 @@ class OwnSessions:
             session = None  # Checks and prunes name it.
         state = None if session is None else session.record.state
         # A link that it has sent to a distant store may arrive yet.
-        may_link = state is SessionState.COMMITTING and isinstance(backend, HighLatencyBackend)
-        if may_link and not self._was_dead_long(descriptor):
+        if state is SessionState.COMMITTING and _carries_out_late(backend) and not self._was_dead_long(descriptor):
             return
         if session is not None and state in (SessionState.OPEN, SessionState.COMMITTING):
             with suppress(ConflictError):  # A prune was faster.
@@ -90,10 +106,23 @@ class OwnSessions:
     def _was_dead_long(self, descriptor: int) -> bool:
         """Whether some run has found the process dead long ago; the first one to find it so notes it."""
         if not os.pread(descriptor, _CONTENT_MAX, 0).endswith(_SEEN_DEAD):
-            os.pwrite(descriptor, _machine() + _SEEN_DEAD, 0)
-            os.utime(descriptor, ns=(self._clock.now_ns(), self._clock.now_ns()))
+            self._note_death(descriptor)
             return False
         return self._clock.now_ns() - os.fstat(descriptor).st_mtime_ns >= ON_THE_WAY_SECONDS * 1_000_000_000
+
+    def _note_death(self, descriptor: int) -> None:
+        """Note in a session's file that by now nobody waits for what it has sent."""
+        os.pwrite(descriptor, _machine() + _SEEN_DEAD, 0)
+        os.utime(descriptor, ns=(self._clock.now_ns(), self._clock.now_ns()))
+
+    def _note_death_of(self, path: str) -> None:
+        # Without a file, or where it takes nothing, a run that finds it, or the user, ends the session later.
+        with suppress(OSError):
+            descriptor = os.open(self._path_of(path), os.O_RDWR)
+            try:
+                self._note_death(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _names(self) -> list[str]:
         try:
@@ -131,6 +160,11 @@ class OwnSessions:
 
     def _path_of(self, path: str) -> str:
         return str(self._folder / path.removeprefix(SESSION_PREFIX))
+
+
+def _carries_out_late(backend: Backend) -> bool:
+    """Whether a store may carry out a request when nobody waits for it any more."""
+    return isinstance(backend, (DistantBackend, HighLatencyBackend))
 
 
 def _machine() -> bytes:

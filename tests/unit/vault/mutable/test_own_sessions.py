@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.remembering import remembering
 
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
+from tallac.backends.passing import ForwardingBackend
+from tallac.caps import DirectoryReadCap
 from tallac.errors import StoreUnavailableError
 from tallac.file_calls import RealFileCalls
-from tallac.interfaces import Backend
+from tallac.interfaces import Backend, Buffer, Expect, Version
 from tallac.testing.determinism import FakeClock
 from tallac.testing.frugal_backend import CachingBackend
-from tallac.testing.sample_vault import back_up, create_target, noise, put_tree
+from tallac.testing.sample_vault import ARCHIVES, back_up, create_target, noise, put_tree, read_tree
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.mutable import own_sessions
 from tallac.vault.prune.prune import Prune
@@ -157,6 +161,52 @@ def test_a_distant_store_may_have_a_link_on_its_way(place: Place) -> None:
             assert len(place.sessions()) == left
 
 
+@pytest.mark.parametrize("distant", [lambda store: CachingBackend(store, MemoryBackend()), lambda store: remembering(store, store)])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreUnavailableError("no answer")])
+def test_an_edit_that_nobody_waits_for_may_be_carried_out_later(
+    place: Place, distant: Callable[[Backend], Backend], error: BaseException
+) -> None:
+    """What a backup has committed outlasts a prune though its edit was interrupted, and the snapshot is whole once that arrives."""
+    late = LateEdits(place.backend)
+    clock = FakeClock()
+    with place.open(distant(late), clock) as vault:
+        target = create_target(vault)
+        late.error = error
+        with pytest.raises(type(error)):
+            back_up(vault, target, b"1", {b"a": noise(1, 100_000)})
+    assert len(place.sessions()) == len(place.notes()) == 1
+    for state in ("another machine", "state"):
+        with place.open(distant(place.backend), clock, state) as vault:
+            Prune(vault.components, PruneOptions(unused_max=0, fence_after_seconds=1)).run()
+    assert late.held is not None
+    late.held()
+    with place.open() as vault:
+        archives = next(entry for entry in vault.edit_directory(target, lambda entries: entries) if entry.name == ARCHIVES)
+        assert isinstance(archives.cap, DirectoryReadCap)
+        (snapshot,) = vault.read_directory(archives.cap)
+        assert isinstance(snapshot.cap, DirectoryReadCap)
+        assert dict(read_tree(vault, snapshot.cap)) == {b"a": noise(1, 100_000)}
+    clock.sleep(own_sessions.ON_THE_WAY_SECONDS)
+    with place.open(distant(place.backend), clock) as vault, vault.session():
+        pass
+    assert place.sessions() == place.notes() == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreUnavailableError("no answer")])
+def test_an_interrupted_session_that_has_sent_no_edit_ends_at_once(place: Place, error: BaseException) -> None:
+    """An open session protects nothing that may be linked yet; and a store that is near carries out nothing later."""
+    with place.open(remembering(place.backend, place.backend)) as vault, pytest.raises(type(error)), vault.session():
+        raise error
+    assert place.sessions() == place.notes() == []
+    late = LateEdits(place.backend)
+    with place.open(late) as vault:
+        target = create_target(vault)
+        late.error = error
+        with pytest.raises(type(error)):
+            back_up(vault, target, b"1", {b"a": noise(1, 1000)})
+    assert place.sessions() == place.notes() == []
+
+
 def test_a_session_whose_end_fails_is_ended_later(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the store does not take the end of a session, the process's own next session ends it."""
     with place.open() as vault:
@@ -176,6 +226,27 @@ def test_a_state_folder_that_takes_no_files(place: Place) -> None:
         with vault.session():
             assert len(place.sessions()) == 1
     assert place.sessions() == []
+
+
+class LateEdits(ForwardingBackend):
+    """Another backend, whose next swap of a slot raises an error, and is carried out when `held` is called.
+
+    Attributes:
+        error: What is raised; None for nothing yet.
+        held: Carries out the swap.
+    """
+
+    def __init__(self, inner: Backend) -> None:
+        super().__init__(inner)
+        self.error: BaseException | None = None
+        self.held: Callable[[], object] | None = None
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        if self.error is not None and self.held is None and name.startswith("slots/") and expect is not Expect.ABSENT:
+            self.held = partial(super().put, name, bytes(data), expect=expect)
+        if self.held is not None and self.error is not None and name.startswith("slots/"):
+            raise self.error
+        return super().put(name, data, expect=expect)
 
 
 def _fail(*_: object, **__: object) -> None:
