@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -56,13 +57,18 @@ def test_tallac_shares_what_tahoe_stored_since(on_grid: OnGrid, tahoe_grid: Taho
     """After a change that `tahoe backup` has stored first, Tallac, which knows the source, comes to the same directories."""
     tahoe_grid.tahoe("backup", documents, target)
     on_grid("backup", documents, target)
-    (documents / "letters" / "old" / "two.txt").write_bytes(TWO + os.urandom(10))
+    # `tahoe backup` takes a file for unchanged that has its old size and changed within the second that it was stored in.
+    (documents / "letters" / "old" / "two.txt").write_bytes(TWO + os.urandom(11))
     (documents / "letters" / "new").mkdir()
     (documents / "letters" / "new" / "three.txt").write_text(f"three {documents}")
     on_grid.await_next_name(target)
     tahoe_grid.tahoe("backup", documents, target)
     before = on_grid.cap(f"{target}/Latest")
     on_grid("backup", documents, target)
+    # What is in them says more of a difference than their caps do.
+    for path in ("/letters/new", "/letters/old", "/letters", ""):
+        found, wanted = (json.loads(tahoe_grid.tahoe("ls", "--json", place + path).out) for place in (f"{target}/Latest", before))
+        assert found == wanted, path
     assert on_grid.cap(f"{target}/Latest") == before
 
     # A change in one directory leaves the others shared, wherever they were stored first.
