@@ -1,9 +1,12 @@
-"""Objects of the store with the snapshot that each belongs to: what is in use in snapshots of a million files fits into memory."""
+"""Objects of the store with the snapshot that each belongs to: those of any number of files take a few MB of memory."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import starmap
+
+from tallac.buckets import COUNT, Buckets
 
 NAME_SIZE = 16
 
@@ -22,9 +25,6 @@ _TAG = (1 << _SIZE_SHIFT) - 1
 IS_OWNED = _TAG & ~_FLAGS
 """The bits that `owner_of` looks at: 0 for `SHARED`."""
 
-_BUCKETS = 256
-_CLEANED_SIZE_MIN = _RECORD.size << 8
-
 
 def owner_of(fact: int) -> int:
     """Return the number of the only snapshot that has an object, or `SHARED`."""
@@ -40,15 +40,17 @@ class ObjectTable:
     """Objects by their names, which are uniformly distributed. What is added several times belongs to all that it was added for.
 
     What is known of one is a single number: the size of its content, its owner, and flags. The newest are in a dictionary; when it
-    is full, they move into arrays, one for each first byte, where an object takes 28 bytes.
+    is full, they move into buckets, where an object takes 28 bytes, on the disk from some 100,000 on.
+
+    Raises (all methods):
+        LocalStateError: What was put into a temporary file can't be read again, or is something else.
     """
 
     def __init__(self, part_size: int = PART_SIZE) -> None:
         """Make an empty table, which holds so many objects at a time as Python's own."""
         self._part_size = part_size
         self._recent: dict[bytes, int] = {}
-        self._buckets: list[bytearray] = []
-        self._cleaned_at = [_CLEANED_SIZE_MIN] * _BUCKETS
+        self._buckets: Buckets | None = None
 
     def add(self, objects: Mapping[bytes, int], owner: int, flags: int) -> None:
         """Add objects by their names of 16 bytes, each with the size of its content."""
@@ -58,36 +60,40 @@ class ObjectTable:
             facts[name] = _both(self._recent[name], facts[name])
         self._recent |= facts
         if len(self._recent) >= self._part_size:
-            self._put_away()
+            self._buckets = self._buckets or Buckets(lambda records: b"".join(starmap(_encoded, _united(records).items())))
+            self._put_away(self._buckets)
 
     def parts(self) -> Iterator[dict[bytes, int]]:
         """Iterate over parts of the table, each of a size that memory takes easily; they belong to the caller."""
-        if self._buckets:
-            self._put_away()
-        part, self._recent = self._recent, {}
-        for bucket in self._buckets:
-            part |= _united(bucket)
+        if self._buckets is None:
+            if self._recent:
+                yield self._recent
+            return
+        self._put_away(self._buckets)
+        part: dict[bytes, int] = {}
+        for first in range(COUNT):
+            part |= _united(self._buckets.starting_with(first))
             if len(part) >= self._part_size:
                 yield part
                 part = {}
         if part:
             yield part
 
-    def _put_away(self) -> None:
-        """Move what is in the dictionary into the arrays."""
-        self._buckets = self._buckets or [bytearray() for _ in range(_BUCKETS)]
-        buckets, record = self._buckets, _RECORD.pack
+    def _put_away(self, buckets: Buckets) -> None:
+        """Move what is in the dictionary into the buckets."""
+        recent = buckets.recent
         for name, fact in self._recent.items():
-            buckets[name[0]] += record(name, fact >> _SIZE_SHIFT, fact & _TAG)
+            recent[name[0]] += _encoded(name, fact)
         self._recent = {}
-        for first, bucket in enumerate(buckets):
-            if len(bucket) >= self._cleaned_at[first]:
-                distinct = b"".join(record(name, fact >> _SIZE_SHIFT, fact & _TAG) for name, fact in _united(bucket).items())
-                buckets[first] = bytearray(distinct)
-                self._cleaned_at[first] = max(_CLEANED_SIZE_MIN, 2 * len(distinct))
+        if max(map(len, recent)) >= buckets.full_size:
+            buckets.settle()
 
 
-def _united(bucket: bytearray) -> dict[bytes, int]:
+def _encoded(name: bytes, fact: int) -> bytes:
+    return _RECORD.pack(name, fact >> _SIZE_SHIFT, fact & _TAG)
+
+
+def _united(bucket: bytes) -> dict[bytes, int]:
     """Return what is in an array, each object once."""
     found: dict[bytes, int] = {}
     for name, size, tag in _RECORD.iter_unpack(bucket):

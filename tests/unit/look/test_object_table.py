@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 
+from tallac import buckets
 from tallac.look.object_table import IS_FILE, IS_OWNED, NAME_SIZE, OF_DIRECTORY, SHARED, ObjectTable, owner_of, size_of
 
 
-@pytest.mark.parametrize("part_size", [1, 100, 1 << 17])
-def test_a_table_holds_what_sets_hold(chance: random.Random, part_size: int) -> None:
+@pytest.mark.parametrize(("part_size", "full_size"), [(1, 100), (100, 500), (100, 1 << 14), (1 << 17, 1 << 14)])
+def test_a_table_holds_what_sets_hold(
+    chance: random.Random, monkeypatch: pytest.MonkeyPatch, part_size: int, full_size: int
+) -> None:
     """Whatever is added how often, an object has its size, its only owner if there is one, and all of its flags."""
+    monkeypatch.setattr(buckets, "FULL_SIZE", full_size)
     # Three first bytes, so that arrays grow long enough to be cleaned.
     names = [bytes((chance.randrange(3),)) + chance.randbytes(NAME_SIZE - 1) for _ in range(2_000)]
     sizes = {name: chance.randrange(1 << 30) for name in names}
@@ -41,3 +46,21 @@ def test_parts_are_small() -> None:
     assert sum(lengths) == 10_000
     assert max(lengths) < 1_100
     assert min(lengths[:-1]) >= 1_000
+
+
+def test_memory_is_bounded(chance: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 90,000 objects more, added and taken part by part, each takes less than two bytes more: where they are on the disk."""
+    monkeypatch.setattr(buckets, "FULL_SIZE", 2_800)
+    peaks = []
+    for count in (30_000, 120_000):
+        names = [chance.randbytes(NAME_SIZE) for _ in range(count)]
+        table = ObjectTable(1_000)
+        tracemalloc.start()
+        try:
+            for start in range(0, count, 500):
+                table.add(dict.fromkeys(names[start : start + 500], 7), 0, IS_FILE)
+            assert sum(map(len, table.parts())) == count
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 90_000 * 2

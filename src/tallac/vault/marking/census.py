@@ -6,6 +6,7 @@ import struct
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
+from tallac.buckets import COUNT, Buckets
 from tallac.vault.format.footers import ObjectLocation
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.sorted_runs import SortedRun
@@ -41,20 +42,24 @@ class Census:
             hashes: What is in use.
             there: The names of the packs that count as there.
             wrong: For some packs the offsets of the copies in them that are known to have other bytes.
+
+        Raises:
+            LocalStateError: What was put into a temporary file can't be read again, or is something else.
         """
         self.in_use = Bits(index.count())
         self.repeated: list[list[int]] = []
         self.missing: set[bytes] = set()
         self.found = 0
         bits = self.in_use.raw
-        for first, records in enumerate(_by_first_byte(index, there, wrong)):
+        records = _by_first_byte(index, there, wrong)
+        for first in range(COUNT):
             unserved = hashes.starting_with(first)
             if not unserved:
                 continue
             # What is in use, with the first record of it; and those of which there are more.
             found: dict[bytes, int] = dict.fromkeys(unserved, -1)
             again: dict[bytes, list[int]] = {}
-            for stored_hash, tagged in _RECORD.iter_unpack(records):
+            for stored_hash, tagged in _RECORD.iter_unpack(records.starting_with(first)):
                 before = found.get(stored_hash)
                 if before is not None:
                     number = tagged & _NUMBER
@@ -71,9 +76,10 @@ class Census:
                 self.repeated += _copies(index, numbers)
 
 
-def _by_first_byte(index: VaultIndex, there: Collection[bytes], wrong: Mapping[bytes, Collection[int]]) -> list[bytearray]:
+def _by_first_byte(index: VaultIndex, there: Collection[bytes], wrong: Mapping[bytes, Collection[int]]) -> Buckets:
     """Divide all records by the first byte of their hash: hash, number, and whether the copy serves, in 20 bytes each."""
-    divided = [bytearray() for _ in range(256)]
+    divided = Buckets()
+    buckets, full_size = divided.recent, divided.full_size
     number, pack_record = 0, _RECORD.pack
     for run in index.runs():
         serves = [_SERVES if name in there else 0 for name, _ in run.packs]
@@ -82,7 +88,11 @@ def _by_first_byte(index: VaultIndex, there: Collection[bytes], wrong: Mapping[b
             tag = serves[pack]
             if wrong_offsets[pack] and offset in wrong_offsets[pack]:
                 tag = 0
-            divided[stored_hash[0]] += pack_record(stored_hash, number | tag)
+            bucket = buckets[stored_hash[0]]
+            bucket += pack_record(stored_hash, number | tag)
+            if len(bucket) >= full_size:
+                divided.settle()
+                full_size = divided.full_size
             number += 1
     return divided
 
