@@ -69,13 +69,17 @@ def gather(
 ) -> TargetStats:
     """Walk all snapshots of a target and return their stats. Shared directories are read once, contents of files never.
 
-    Memory holds 28 bytes for each distinct file and each stored object, twice as many at worst.
+    Memory holds some hundred bytes for each file that is long enough to have several chunks. What is known of each distinct file
+    and each stored object, 28 bytes, goes to a temporary file from some 100,000 of them on, and the sizes in the store, 24 bytes.
 
     Args:
         reader: The grid of the snapshots; if it is a `StoredSizes`, sizes in the store are included.
         snapshots: All of them, since the space that forgetting one frees depends on the others.
         report: Called with each path that can't be read or measured; the stats lack what it takes in the store.
         progress: Called from time to time with the number of paths read.
+
+    Raises:
+        LocalStateError: What was put into a temporary file can't be read again, or is something else.
     """
     sizes = reader if isinstance(reader, StoredSizes) else None
     stats = TargetStats([SnapshotStats() for _ in snapshots], knows_store=sizes is not None)

@@ -58,6 +58,7 @@ from tallac.vault.reading.files import VaultFiles
 from tallac.vault.reserve import RESERVE_PREFIX, Reserve
 
 if TYPE_CHECKING:
+    from tallac.vault.reading.stored_sizes import StoredSizesTable
     from tallac.vault.writing.mutable_files import MutableFiles
     from tallac.vault.writing.session import VaultSession
 
@@ -137,6 +138,7 @@ class Vault:
         """Use `open_vault`."""
         self.components = components
         self._files = VaultFiles(components.reader_with_index, components.slots)
+        self._sizes: StoredSizesTable | None = None
 
     @property
     def identity(self) -> str:
@@ -207,10 +209,11 @@ class Vault:
 
     def stored_sizes(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
         """See `tallac.interfaces.StoredSizes`."""
-        from tallac.vault.reading.stored_sizes import stored_sizes  # lazy import: see above
+        from tallac.vault.reading.stored_sizes import StoredSizesTable  # lazy import: see above
 
         self.components.reader_with_index()
-        return stored_sizes(self.components.index, names)
+        self._sizes = self._sizes or StoredSizesTable(self.components.index)
+        return self._sizes.of(names)
 
     # Editing
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from tallac.buckets import Buckets
 from tallac.caps import (
     ImmutableDirectory,
     ImmutableFile,
@@ -28,6 +30,7 @@ from tallac.vault.reading.object_reader import ObjectReader
 _HASH = slice(17, 17 + HASH_SIZE)
 """Where the encoded cap of a file has the stored hash of its chunk."""
 
+_SIZE_RECORD = struct.Struct(f"={HASH_SIZE}sQ")
 _WITHOUT_OBJECTS = (LiteralFile, LiteralDirectory, MutableDirectoryRead, MutableFileRead)
 
 
@@ -73,27 +76,73 @@ def objects_of(reader: ObjectReader, encoded: bytes) -> Sequence[StoredObject]:
     return found
 
 
-def stored_sizes(index: VaultIndex, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Iterate over the sizes of stored objects, by their stored hashes, in one pass over the index.
+class StoredSizesTable:
+    """The sizes of all objects in an index, asked for any number of times: the index is passed over once, or twice."""
 
-    What is not found is looked for once more, in a fresh index.
-    """
-    is_second_look = False
-    while names:
-        for run in index.runs():
-            packs = [name for name, _ in run.packs]
-            is_there = [name not in index.absent_packs for name in packs]
-            is_pending = [name in index.pending.packs for name in packs]
-            for _, stored_hash, pack, offset, length, links_length in run.columns():
-                if stored_hash in names and is_there[pack]:
-                    location = ObjectLocation(packs[pack], offset, length, links_length, stored_hash) if is_pending[pack] else None
-                    if location is None or index.is_present(location):
-                        yield stored_hash, length + links_length
-        if is_second_look:
+    def __init__(self, index: VaultIndex) -> None:
+        """Read nothing yet."""
+        self._index = index
+        self._state: object = None
+        self._divided: Buckets | None = None
+
+    def of(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Iterate over the sizes of stored objects, by their stored hashes.
+
+        What is not found is looked for once more, in a fresh index.
+
+        Raises:
+            LocalStateError: What was put into a temporary file can't be read again, or is something else.
+        """
+        is_second_look = False
+        while names:
+            yield from self._found(names)
+            if is_second_look:
+                return
+            is_second_look = True
+            if names:
+                self._index.search()
+
+    def _found(self, names: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Look once: whoever asks for the first time may well have asked for everything."""
+        index = self._index
+        state = index.generation, index.absent_packs, index.pending
+        if state != self._state:
+            self._state, self._divided = state, None
+            yield from ((stored_hash, size) for stored_hash, size in _sizes(index) if stored_hash in names)
             return
-        is_second_look = True
-        if names:
-            index.search()
+        if self._divided is None:
+            self._divided = _by_first_byte(index)
+        # The caller takes what has come out of the names.
+        for first in sorted({name[0] for name in names}):
+            for stored_hash, size in _SIZE_RECORD.iter_unpack(self._divided.starting_with(first)):
+                if stored_hash in names:
+                    yield stored_hash, size
+
+
+def _by_first_byte(index: VaultIndex) -> Buckets:
+    """Divide the sizes of all objects by the first byte of their hash, in 24 bytes each."""
+    divided = Buckets()
+    buckets, full_size, pack_record = divided.recent, divided.full_size, _SIZE_RECORD.pack
+    for stored_hash, size in _sizes(index):
+        bucket = buckets[stored_hash[0]]
+        bucket += pack_record(stored_hash, size)
+        if len(bucket) >= full_size:
+            divided.settle()
+            full_size = divided.full_size
+    return divided
+
+
+def _sizes(index: VaultIndex) -> Iterator[tuple[bytes, int]]:
+    """Iterate over the sizes of all copies that are present."""
+    for run in index.runs():
+        packs = [name for name, _ in run.packs]
+        is_there = [name not in index.absent_packs for name in packs]
+        is_pending = [name in index.pending.packs for name in packs]
+        for _, stored_hash, pack, offset, length, links_length in run.columns():
+            if is_there[pack]:
+                location = ObjectLocation(packs[pack], offset, length, links_length, stored_hash) if is_pending[pack] else None
+                if location is None or index.is_present(location):
+                    yield stored_hash, length + links_length
 
 
 def _children(reader: ObjectReader, child: NodeRef, *, is_file: bool) -> list[NodeRef]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tallac import buckets
 from tallac.backends.memory import MemoryBackend
 from tallac.caps import DirectoryReadCap, ImmutableFile, LiteralDirectory, LiteralFile, ReadCap
 from tallac.dag import EncodedCap, encode_cap
@@ -11,6 +12,7 @@ from tallac.errors import AuthorityError, MalformedObjectError, MissingObjectErr
 from tallac.interfaces import StoredObject, StoredSizes
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import Tree, noise, put_tree
+from tallac.vault.index.sorted_runs import SortedRun
 from tallac.vault.vault import Vault, create_vault, open_vault
 
 MIB = 1 << 20
@@ -62,6 +64,37 @@ def test_the_objects_are_what_is_stored(vault: Vault) -> None:
     tables = vault.objects_of(directory.encoded)
     assert len(tables) > 3
     assert sum(each.size for each in tables) == directory.size
+
+
+@pytest.mark.parametrize("full_size", [48, 1 << 14])
+def test_an_index_is_passed_over_twice(vault: Vault, monkeypatch: pytest.MonkeyPatch, full_size: int) -> None:
+    """Whoever asks for many sizes part by part gets all of them, and the index is passed over twice."""
+    monkeypatch.setattr(buckets, "FULL_SIZE", full_size)
+    store(vault, {b"%05d" % number: noise(number, 60) for number in range(3000)})
+    index = vault.components.index
+    index.refresh()
+    records = {location.hash: location.size for _, location in index.records()}
+    passes: list[int] = []
+    runs = index.runs
+
+    def counted() -> list[SortedRun]:
+        passes.append(1)
+        return runs()
+
+    monkeypatch.setattr(index, "runs", counted)
+    names, found = sorted(records), dict[bytes, int]()
+    for start in range(0, len(names), 100):
+        part = {*names[start : start + 100]}
+        for name, size in vault.stored_sizes(part):
+            found[name] = size
+            part.discard(name)
+    assert found == records
+    assert len(passes) == 2
+    # What is stored meanwhile is seen.
+    store(vault, {b"new": noise(9, 70_000)})
+    index.refresh()
+    [new] = [location for _, location in index.records() if location.hash not in records and location.size > 60_000]
+    assert dict(vault.stored_sizes({new.hash, names[0]})) == {new.hash: new.size, names[0]: records[names[0]]}
 
 
 def test_sizes_of_files(vault: Vault) -> None:
