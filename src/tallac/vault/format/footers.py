@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import add
-from typing import NamedTuple
+from typing import NamedTuple, Self, overload
 
 import msgspec
 
@@ -69,6 +69,73 @@ class FooterEntry(msgspec.Struct, frozen=True):
     def end(self) -> int:
         """Where the object ends in the pack."""
         return self.offset + self.length + self.links_length
+
+
+class FooterEntries(Sequence[FooterEntry]):
+    """Objects of one pack, in columns of 44 bytes for each; one by one, as Python's own, they take some 250."""
+
+    def __init__(self, entries: Iterable[FooterEntry] = ()) -> None:
+        """Take some."""
+        self._names, self._hashes = bytearray(), bytearray()
+        self._offsets, self._lengths, self._links_lengths = array("I"), array("I"), array("I")
+        for entry in entries:
+            self._names += entry.name
+            self._hashes += entry.hash
+            self._offsets.append(entry.offset)
+            self._lengths.append(entry.length)
+            self._links_lengths.append(entry.links_length)
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        """Read a footer's content.
+
+        Raises:
+            MalformedObjectError: It does not follow the format.
+        """
+        entries = cls()
+        for names, hashes, *numbers in decode_columns(body):
+            entries._extend(b"".join(names), b"".join(hashes), *numbers)
+        return entries
+
+    def _extend(self, names: Buffer, hashes: Buffer, offsets: Iterable[int], lengths: Iterable[int], links: Iterable[int]) -> None:
+        self._names += names
+        self._hashes += hashes
+        self._offsets.extend(offsets)
+        self._lengths.extend(lengths)
+        self._links_lengths.extend(links)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, place: int) -> FooterEntry: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> FooterEntries: ...
+
+    def __getitem__(self, place: int | slice) -> FooterEntry | FooterEntries:
+        """Return one of them, or neighbours."""
+        first, stop, step = (slice(place, place + 1 or None) if isinstance(place, int) else place).indices(len(self))
+        if step != 1:
+            raise ValueError("only neighbours can be taken")
+        if isinstance(place, int) and first == stop:
+            raise IndexError("there is no such object")
+        some = FooterEntries()
+        some._extend(
+            self._names[NAME_SIZE * first : NAME_SIZE * stop],
+            self._hashes[HASH_SIZE * first : HASH_SIZE * stop],
+            self._offsets[first:stop],
+            self._lengths[first:stop],
+            self._links_lengths[first:stop],
+        )
+        return next(iter(some)) if isinstance(place, int) else some
+
+    def __iter__(self) -> Iterator[FooterEntry]:
+        """Iterate over them."""
+        for number, places in enumerate(zip(self._offsets, self._lengths, self._links_lengths, strict=True)):
+            name = bytes(self._names[NAME_SIZE * number : NAME_SIZE * (number + 1)])
+            yield FooterEntry(name, bytes(self._hashes[HASH_SIZE * number : HASH_SIZE * (number + 1)]), *places)
 
 
 def encode_body(names: Iterable[Buffer], hashes: Iterable[Buffer], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:

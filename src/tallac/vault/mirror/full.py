@@ -26,7 +26,7 @@ from tallac.interfaces import Backend, Expect, Version
 from tallac.vault.access.duplicates import copy_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
-from tallac.vault.format.footers import decode_body, names_in
+from tallac.vault.format.footers import FooterEntries, names_in
 from tallac.vault.format.header import HEADER_NAMES, Header, prove, read_header
 from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.structure import Structure
@@ -366,9 +366,7 @@ class VaultCopy:
             marks = Marker(self._mirror, self._key, index, slots, roots, pending).mark([])
             survey = Survey(index, marks, CopyVerifier(self._mirror))
             packs = StoredPacks(self._mirror, self._structure)
-            listed = {
-                pack.name: list(decode_body(pack.body)) for pack in packs.footers({pack: sizes[pack] for pack in going.packs})
-            }
+            listed = {pack.name: FooterEntries.of(pack.body) for pack in packs.footers({pack: sizes[pack] for pack in going.packs})}
             return survey.needed(going) | survey.contradicted(listed, going)
         finally:
             peer.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tallac.caps import MutableDirectoryVerify
 from tallac.crypto.hashing import Hasher
 from tallac.errors import CorruptObjectError, DamageError, ObjectNotFoundError
 from tallac.interfaces import Backend
-from tallac.vault.format.footers import FooterEntry, decode_body
+from tallac.vault.format.footers import FooterEntries, FooterEntry
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.format.links import Link, encode_link, link_of
 from tallac.vault.format.structure import Structure
@@ -54,11 +54,11 @@ class PackReader:
             self.wrong[name] = wrong
         return hasher.digest() == name
 
-    def _entries(self, name: bytes, size: int) -> list[FooterEntry]:
+    def _entries(self, name: bytes, size: int) -> Sequence[FooterEntry]:
         if self._stored is None:
             return []
         try:
-            return list(decode_body(self._stored.footer(name, size).pack.body))
+            return FooterEntries.of(self._stored.footer(name, size).pack.body)
         except (CorruptObjectError, ObjectNotFoundError):
             return []  # What nobody has made who may counts for nobody, whatever is in it.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFoundError
 from tallac.interfaces import Backend, Randomness
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import FinishedPack, FooterEntry, decode_body
+from tallac.vault.format.footers import FinishedPack, FooterEntries, FooterEntry, decode_body
 from tallac.vault.format.structure import Structure
 from tallac.vault.marking.copies import is_right
 from tallac.vault.marking.objects_in_pack import read_objects
@@ -40,9 +40,9 @@ class Repacking:
             footer = read_footer(self._backend, entry.pack, size, self._structure, self._codec)
         except ObjectNotFoundError:
             raise MissingObjectError(f"pack {entry.pack.hex()[:12]} in {self._backend.location()} is missing") from None
-        staying = [
+        staying = FooterEntries(
             stored for stored in decode_body(footer.pack.body) if not entry.is_pending(stored.offset) and not is_elsewhere(stored)
-        ]
+        )
         for stored, content, links in read_objects(self._backend, entry.pack, staying):
             if not is_right(stored.hash, content, links):
                 raise CorruptObjectError(

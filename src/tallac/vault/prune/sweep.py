@@ -11,7 +11,7 @@ from tallac.errors import CorruptObjectError, MissingObjectError, ObjectNotFound
 from tallac.interfaces import Extent
 from tallac.vault.components import VaultComponents
 from tallac.vault.distance import expect, run_together
-from tallac.vault.format.footers import FinishedPack, FooterEntry, decode_body, index_parts, names_in
+from tallac.vault.format.footers import FinishedPack, FooterEntries, FooterEntry, decode_body, index_parts, names_in
 from tallac.vault.index.index_objects import INDEX_PREFIX, IndexStore
 from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.marking.hash_set import PART_SIZE
@@ -175,14 +175,14 @@ class Sweep:
         contradicted: set[bytes] = set()
         entries = [entry for entry in entries if entry.pack in listed and entry.pack not in self._agreed]
         self.expect_footers((entry.pack for entry in entries), listed)
-        going: dict[bytes, list[FooterEntry]] = {}
+        going: dict[bytes, FooterEntries] = {}
         count = 0
         for entry in entries:
             try:
                 footer = self._stored.footer(entry.pack, listed[entry.pack])
             except (CorruptObjectError, ObjectNotFoundError):
                 continue  # It says nothing any more; what the index says of it is not in use.
-            going[entry.pack] = [stored for stored in decode_body(footer.pack.body) if entry.is_pending(stored.offset)]
+            going[entry.pack] = FooterEntries(each for each in decode_body(footer.pack.body) if entry.is_pending(each.offset))
             count += len(going[entry.pack])
             if count >= PART_SIZE:
                 contradicted |= survey.contradicted(going, pending)

@@ -17,7 +17,7 @@ from tallac.vault.access.duplicates import check_duplicates, copy_duplicates, is
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
 from tallac.vault.components import VaultComponents
-from tallac.vault.format.footers import FinishedPack, decode_body, names_in
+from tallac.vault.format.footers import FinishedPack, FooterEntries, names_in
 from tallac.vault.format.header import list_objects, repair_headers
 from tallac.vault.marking.census import locations_in
 from tallac.vault.marking.objects_in_pack import wrong_objects
@@ -311,7 +311,7 @@ class Repair:
         except StoreError:
             return None, False  # The disk does not give it out as a whole.
         try:
-            entries = list(decode_body(footer.body))
+            entries = FooterEntries.of(footer.body)
             wrong = wrong_objects(self._backend, name, entries, self._count)
             self._count(size - (entries[-1].end if entries else 0))
         except MissingObjectError:

@@ -11,7 +11,15 @@ from tallac.errors import AuthorityError, CorruptObjectError, MalformedObjectErr
 from tallac.testing.determinism import SeededRandomness
 from tallac.testing.sample_vault import noise
 from tallac.vault.format.compression import Codec
-from tallac.vault.format.footers import LENGTH_MAX, FinishedPack, decode_body, decode_index, encode_body, encode_index
+from tallac.vault.format.footers import (
+    LENGTH_MAX,
+    FinishedPack,
+    FooterEntries,
+    decode_body,
+    decode_index,
+    encode_body,
+    encode_index,
+)
 from tallac.vault.format.keys import LocatorKey, WriterKey
 from tallac.vault.format.padding import FOOTER_BODY_SIZE_MAX, pad_plain, unpad_plain
 from tallac.vault.format.structure import Signers, Structure
@@ -39,6 +47,25 @@ def stored_pack(backend: MemoryBackend, objects: list[Object], structure: Struct
     finished = pack.finish(structure, Codec(), RANDOM)
     pack.upload.commit(pack_path(finished.name))
     return finished
+
+
+@given(OBJECTS, st.integers(0, 20), st.integers(0, 20))
+def test_entries_in_columns_are_entries(objects: list[Object], first: int, stop: int) -> None:
+    """Entries in columns are a sequence of those of the footer, and so are neighbours among them."""
+    names, hashes, contents, links = ([each[column] for each in objects] for column in range(4))
+    body = encode_body(names, hashes, list(map(len, contents)), list(map(len, links)))
+    entries = list(decode_body(body))
+    for columns in (FooterEntries.of(body), FooterEntries(entries)):
+        assert list(columns) == entries
+        assert len(columns) == len(entries)
+        assert list(columns[first:stop]) == entries[first:stop]
+        assert list(columns[first:]) == entries[first:]
+        assert [columns[place] for place in range(-len(entries), len(entries))] == [*entries, *entries]
+        for place in (len(entries), -len(entries) - 1):
+            with pytest.raises(IndexError):
+                columns[place]
+        with pytest.raises(ValueError, match="neighbours"):
+            columns[::2]
 
 
 @given(OBJECTS)
