@@ -5,25 +5,30 @@ No content is opened, so a keeper or the holder of a verify cap can do it. What 
 
 from __future__ import annotations
 
-from array import array
+import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 
+from tallac.buckets import COUNT, Buckets
 from tallac.caps import Cap, LiteralDirectory, LiteralFile, MutableDirectoryVerify, ReadCap, VerifyCap, WriteCap
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CheckProgress, CheckReport, Finding
 from tallac.vault.check.reachable import limit_findings
 from tallac.vault.components import VaultComponents
 from tallac.vault.distance import ask_anew
-from tallac.vault.format.footers import FooterEntry
+from tallac.vault.format.footers import FooterEntries, FooterEntry
 from tallac.vault.format.links import Link, LinkKind, encode_link, link_of
-from tallac.vault.format.objects import object_name_of
+from tallac.vault.format.objects import HASH_SIZE, NAME_SIZE, object_name_of
 from tallac.vault.marking.census import Census, locations_of
 from tallac.vault.marking.copies import CopyVerifier
 from tallac.vault.marking.objects_in_pack import wrong_objects
 from tallac.vault.marking.walk import Bits, LinkWalk
 
 TRIES_MAX = 3
+_PLACED = struct.Struct(f">IIII{HASH_SIZE}s")
+_WHOLE = struct.Struct(f"{_PLACED.size}s")
 
 
 def top_link(cap: Cap) -> bytes:
@@ -156,19 +161,26 @@ class LinkCheck:
         limit_findings(self.report)
 
 
-def _entries_by_pack(
-    components: VaultComponents, in_use: Bits, there: Collection[bytes]
-) -> Iterator[tuple[bytes, list[FooterEntry]]]:
-    """Iterate over the packs that are there, each with its objects in use as the index lists them, in their order."""
-    numbers: dict[bytes, array[int]] = {}
-    number = 0
+def _entries_by_pack(components: VaultComponents, in_use: Bits, there: Collection[bytes]) -> Iterator[tuple[bytes, FooterEntries]]:
+    """Iterate over the packs that are there, with its objects in use as the index lists them, in their order, without names."""
+    names = sorted(there)
+    numbers = {name: number for number, name in enumerate(names)}
+    divided = Buckets()
+    buckets, full_size = divided.recent, divided.full_size
+    record = 0
     for run in components.index.runs():
-        names = [name if name in there else None for name, _ in run.packs]
-        for _, _, pack, _, _, _ in run.columns():
-            name = names[pack]
-            if name is not None and number in in_use:
-                numbers.setdefault(name, array("I")).append(number)
-            number += 1
-    for each_pack, chosen in sorted(numbers.items()):
-        locations = sorted((components.index.location_of(each) for each in chosen), key=lambda location: location.offset)
-        yield each_pack, [FooterEntry(b"", each.hash, each.offset, each.length, each.links_length) for each in locations]
+        packs = [numbers.get(name) for name, _ in run.packs]
+        for _, stored_hash, pack, offset, length, links_length in run.columns():
+            number = packs[pack]
+            if number is not None and record in in_use:
+                # A pack's name is a hash, too.
+                bucket = buckets[names[number][0]]
+                bucket += _PLACED.pack(number, offset, length, links_length, stored_hash)
+                if len(bucket) >= full_size:
+                    divided.settle()
+                    full_size = divided.full_size
+            record += 1
+    for first in range(COUNT):
+        records = sorted(each for (each,) in _WHOLE.iter_unpack(divided.starting_with(first)))
+        for number, placed in groupby(map(_PLACED.unpack, records), itemgetter(0)):
+            yield names[number], FooterEntries(FooterEntry(bytes(NAME_SIZE), each[-1], *each[1:-1]) for each in placed)

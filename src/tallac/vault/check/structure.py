@@ -11,13 +11,15 @@ from tallac.interfaces import CheckProgress, CheckReport, Finding
 from tallac.vault.access.duplicates import check_duplicates
 from tallac.vault.access.envelopes import ENVELOPE_PREFIX
 from tallac.vault.access.passphrases import PASSPHRASE_PREFIX
+from tallac.vault.check.indexed_packs import IndexedPacks
 from tallac.vault.check.read_data_progress import ReadDataProgress
 from tallac.vault.components import VaultComponents
 from tallac.vault.distance import BATCH_SIZE_MAX, ask_anew, at_hand
-from tallac.vault.format.footers import FinishedPack, decode_body, names_in
+from tallac.vault.format.footers import FinishedPack, FooterEntries, decode_columns, names_in
 from tallac.vault.format.header import HEADER_NAMES, check_headers, is_stored_name
 from tallac.vault.format.keys import KeeperKey
 from tallac.vault.index.index_objects import INDEX_PREFIX, index_path
+from tallac.vault.marking.hash_set import PART_SIZE
 from tallac.vault.marking.objects_in_pack import wrong_objects
 from tallac.vault.mutable.pending_deletions import PENDING_PATH, pending_deletions_of
 from tallac.vault.mutable.registers import REGISTER_PREFIX
@@ -109,9 +111,9 @@ class StructureCheck:
             if (name not in HEADER_NAMES and not name.startswith(known)) or not is_stored_name(name):
                 self._note(f"{name} does not belong to a vault; ignored")
 
-    def _check_index(self, listed: Iterable[str]) -> dict[bytes, FinishedPack]:
+    def _check_index(self, listed: Iterable[str]) -> IndexedPacks:
         """Check register and index objects; give all packs that they know."""
-        indexed: dict[bytes, FinishedPack] = {}
+        indexed = IndexedPacks()
         try:
             state = self._components.index_register.read()
             if state is None:
@@ -122,7 +124,7 @@ class StructureCheck:
             names = []
         for name in self._components.index_store.at_hand(names):
             try:
-                indexed.update((pack.name, pack) for pack in self._components.index_store.get(name))
+                indexed.add(self._components.index_store.get(name))
             except DamageError as error:
                 self._find(f"{error}: the next backup rebuilds it from the packs")
         for path in _under(INDEX_PREFIX, listed):
@@ -149,16 +151,17 @@ class StructureCheck:
 
     def _check_packs(
         self,
-        indexed: dict[bytes, FinishedPack],
+        indexed: IndexedPacks,
         listed: dict[bytes, int],
         deleted: frozenset[bytes],
         round_: ReadDataProgress | None,
     ) -> None:
         self._check_lost_packs(indexed, listed, deleted)
-        for name, pack in indexed.items():
-            if listed.get(name, pack.size) != pack.size:
-                self._find_pack(name, f"has {listed[name]} bytes instead of {pack.size}: it was cut short or grew")
-        for name in sorted(listed.keys() - indexed.keys()):
+        sizes = indexed.sizes()
+        for name, size in sizes.items():
+            if listed.get(name, size) != size:
+                self._find_pack(name, f"has {listed[name]} bytes instead of {size}: it was cut short or grew")
+        for name in sorted(listed.keys() - sizes.keys()):
             self._note(f"pack {name.hex()[:12]} is not in the index: a run was interrupted, or another one is running")
         self.report.objects += len(listed)
         if round_ is not None:
@@ -166,7 +169,7 @@ class StructureCheck:
 
     def _read_packs(
         self,
-        indexed: dict[bytes, FinishedPack],
+        indexed: IndexedPacks,
         listed: dict[bytes, int],
         deleted: frozenset[bytes],
         round_: ReadDataProgress,
@@ -174,19 +177,36 @@ class StructureCheck:
         chosen = round_.begin(listed)
         self.report.bytes_total = sum(listed[name] for name in chosen)
         for name in chosen:
-            self._check_pack(name, listed[name], indexed.get(name), may_vanish=name in deleted)
+            self._check_pack(name, listed[name], indexed, may_vanish=name in deleted)
             round_.note(name, is_whole=name not in self.damaged_packs)
         round_.finish()
 
-    def _check_lost_packs(self, indexed: dict[bytes, FinishedPack], listed: dict[bytes, int], deleted: frozenset[bytes]) -> None:
+    def _check_lost_packs(self, indexed: IndexedPacks, listed: dict[bytes, int], deleted: frozenset[bytes]) -> None:
         """Find the packs that are missing; one whose objects all lie in other packs too is merely worth knowing."""
-        lost = {name: {stored.name for stored in decode_body(pack.body)} for name, pack in indexed.items() if name not in listed}
-        if not lost:
-            return
+        sizes = indexed.sizes()
+        lost: dict[bytes, set[bytes]] = {}
+        count = 0
+        for name in [name for name in sizes if name not in listed]:
+            lost[name] = _names_in(indexed.get(name))
+            count += len(lost[name])
+            if count >= PART_SIZE:
+                self._check_some_lost_packs(lost, indexed, sizes, listed, deleted)
+                lost, count = {}, 0
+        if lost:
+            self._check_some_lost_packs(lost, indexed, sizes, listed, deleted)
+
+    def _check_some_lost_packs(
+        self,
+        lost: Mapping[bytes, set[bytes]],
+        indexed: IndexedPacks,
+        sizes: Mapping[bytes, int],
+        listed: Mapping[bytes, int],
+        deleted: frozenset[bytes],
+    ) -> None:
         missing = set().union(*lost.values())
-        for name, pack in indexed.items():
-            if listed.get(name) == pack.size:
-                missing.difference_update(stored.name for stored in decode_body(pack.body))
+        for name, size in sizes.items():
+            if listed.get(name) == size:
+                missing -= _names_in(indexed.get(name))
         for name, objects in lost.items():
             if name in deleted:
                 self._note(f"pack {name.hex()[:12]} was deleted by a prune, and the index names it still")
@@ -195,7 +215,7 @@ class StructureCheck:
             else:
                 self._find_pack(name, "is missing: the next backup stores again what its source still has")
 
-    def _check_pack(self, name: bytes, size: int, known: FinishedPack | None, *, may_vanish: bool) -> None:
+    def _check_pack(self, name: bytes, size: int, indexed: IndexedPacks, *, may_vanish: bool) -> None:
         """Read a pack once: its objects are compared with their hashes, and footer and trailer open only as they were sealed."""
         try:
             footer: FinishedPack | None = None
@@ -204,8 +224,8 @@ class StructureCheck:
                 footer = self._packs.footer(name, size).pack
             except DamageError as error:
                 damage = f"has no footer that can be read: {error}"
-            listed = footer or known
-            entries = [] if listed is None else list(decode_body(listed.body))
+            listed = footer or indexed.get(name)
+            entries = FooterEntries() if listed is None else FooterEntries.of(listed.body)
             wrong = wrong_objects(self._backend, name, entries, self._count)
             self._count(size - (entries[-1].end if entries else 0))
             if wrong:
@@ -214,12 +234,12 @@ class StructureCheck:
                 what = f"{pluralize(len(wrong), 'object')} in it {'has' if len(wrong) == 1 else 'have'} other bytes than"
                 said = "its own footer says: whoever stored it stored something else" if is_whole else "it should"
                 damage = f"is damaged: {what} {said}"
-            elif damage and known is None and hash_object(self._backend, pack_path(name), lambda _: None) == name:
+            elif damage and listed is None and hash_object(self._backend, pack_path(name), lambda _: None) == name:
                 self._note(f"pack {name.hex()[:12]} is none that a writer or keeper of this vault has made; ignored")
                 return
             if damage:
                 self._find_pack(name, damage)
-            elif known is not None and footer is not None and footer.body != known.body:
+            elif footer is not None and indexed.has_other_footer(footer):
                 self._find_pack(name, "has another footer than the index says: `tallac repair` corrects the index")
         except ObjectNotFoundError:
             if not may_vanish:
@@ -311,6 +331,10 @@ def asked_together(listed: Mapping[str, int]) -> Iterator[str]:
         elif not name.startswith((PACK_PREFIX, INDEX_PREFIX, DAMAGED_PREFIX, RESERVE_PREFIX)) and size <= left:
             left -= size
             yield from repeat(name, READS_MAX)
+
+
+def _names_in(pack: FinishedPack | None) -> set[bytes]:
+    return set() if pack is None else {name for columns in decode_columns(pack.body) for name in columns.names}
 
 
 def _under(prefix: str, names: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 from tallac.backends.memory import MemoryBackend
 from tallac.interfaces import Grid
 from tallac.testing.sample_vault import Tree, back_up, create_target, flatten, noise, read_tree
+from tallac.vault.check import structure
 from tallac.vault.format.keys import WriterKey
 from tallac.vault.vault import create_vault, open_vault
 
@@ -89,3 +90,27 @@ def test_a_pack_that_is_cut_short_gives_what_is_left(backend: MemoryBackend, key
     # What a backup may rely on is judged more strictly than what may be read.
     assert not reader.check(cap, read_data=True).is_healthy
     assert dict(read_tree(reader, cap)) == dict(flatten(TREE))
+
+
+def test_lost_packs_are_looked_at_in_groups(
+    backend: MemoryBackend, key: WriterKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few objects a check looks for at a time, each lost pack is named, with what is known of it."""
+    vault = fresh(backend, key, tmp_path / "one")
+    target = create_target(vault)
+    for number in range(4):
+        back_up(vault, target, b"%d" % number, {b"a": noise(number, 90_000)})
+    lost = packs(backend)
+    for name in lost:
+        backend.delete(name)
+    # What the last of these had is stored anew.
+    back_up(fresh(backend, key, tmp_path / "two"), target, b"9", {b"a": noise(3, 90_000)})
+    found = {}
+    for part_size in (1, 1 << 18):
+        monkeypatch.setattr(structure, "PART_SIZE", part_size)
+        report = fresh(backend, key, tmp_path / f"check {part_size}").check_structure(read_data=False)
+        found[part_size] = [each.message for each in report.findings if "is missing" in each.message]
+        assert len(found[part_size]) == len(lost)
+    assert found[1] == found[1 << 18]
+    assert any("stored elsewhere" in each for each in found[1])
+    assert any("next backup" in each for each in found[1])
