@@ -2,6 +2,7 @@
 
     .venv/bin/python bench/scale.py names 10000 100000 1000000       trees that are made in the vault, not on disk
     .venv/bin/python bench/scale.py directory 10000 1000000          the same, all in one directory
+    .venv/bin/python bench/scale.py stored 100000 1000000            the same in directories, of 90 bytes: each is an object
     .venv/bin/python bench/scale.py files 10000 100000               backups of real files of some 90 bytes
     .venv/bin/python bench/scale.py flat 10000 100000                the same, all in one directory
     .venv/bin/python bench/scale.py gigabytes 1 10                   a file of random bytes: backup, check, restore
@@ -51,10 +52,11 @@ def main() -> None:
     print(*table(kind, sizes, measured), sep="\n")
 
 
-def names(count: int, folder: Path, *, in_directory: int = FILES_IN_DIRECTORY) -> Rows:
+def names(count: int, folder: Path, *, in_directory: int = FILES_IN_DIRECTORY, is_stored: bool = False) -> Rows:
     """Make two snapshots of a tree of small files that differ in a hundredth of them, and measure what reads all of it."""
     run(["-q", "create-alias", "bench", "--vault", folder / "vault"], folder)
-    found = {"make": run([MAKER, folder, str(count), str(in_directory)], folder, program=sys.executable)}
+    making: list[str | Path] = [MAKER, folder, str(count), str(in_directory), *(["stored"] if is_stored else [])]
+    found = {"make": run(making, folder, program=sys.executable)}
     older, newer = (f"bench:Archives/{snapshot_name(time_ns).decode()}" for time_ns in SNAPSHOT_TIMES)
     commands: dict[str, list[str | Path]] = {
         "check": ["check", "-q", newer],
@@ -67,6 +69,8 @@ def names(count: int, folder: Path, *, in_directory: int = FILES_IN_DIRECTORY) -
         "du": ["du", newer],
         "check --read-data": ["check", "-q", "--read-data", newer],
         "manifest": ["manifest", newer],
+        "check --read-data, all of the vault": ["check", "-q", "--read-data", "bench:"],
+        "prune --dry-run": ["-q", "prune", "--dry-run", "bench:"],
     }
     return {**found, **_run_all(commands, folder)}
 
@@ -82,6 +86,11 @@ def _run_all(commands: Mapping[str, Sequence[str | Path]], folder: Path) -> Rows
 def directory(count: int, folder: Path) -> Rows:
     """Do as `names` does with all files in one directory."""
     return names(count, folder, in_directory=count)
+
+
+def stored(count: int, folder: Path) -> Rows:
+    """Do as `names` does with files that do not lie in their directories."""
+    return names(count, folder, is_stored=True)
 
 
 def snapshots(count: int, folder: Path) -> Rows:
@@ -187,6 +196,7 @@ def streams(count: int, folder: Path) -> Rows:
 KINDS: dict[str, Callable[[int, Path], Rows]] = {
     "names": names,
     "directory": directory,
+    "stored": stored,
     "files": files,
     "flat": flat,
     "gigabytes": gigabytes,
