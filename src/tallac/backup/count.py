@@ -15,6 +15,7 @@ import msgspec
 
 from tallac.backup.quick_look import Looked, LookTask
 from tallac.backup.summary import Progress
+from tallac.clock import SystemClock
 from tallac.errors import TallacError
 from tallac.source import REAL, FileSystem, SourceEntry
 from tallac.workers.pool import WorkerPool, can_start_workers
@@ -81,7 +82,7 @@ class CountTask(LookTask, frozen=True):
                 size += found.size if found.is_regular else 0
             return looked.chosen.directories()
 
-        for is_complete in self.walk(look, filesystem):
+        for is_complete in self.walk(look, filesystem, SystemClock()):
             yield SourceCount(files, size, is_complete)
 
 

@@ -1,19 +1,29 @@
-"""A walk through a source from its end on, which yields the directories that have no subdirectories."""
+"""A walk through a source from its end on, which yields the directories that have no subdirectories.
+
+Of a directory in which something has changed since the last backup the listing is given, too: it will be gone through name by name.
+The times of change tell, or guess: where they don't, the walk lists the directory again.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import msgspec
 
 from tallac.backup.quick_look import Looked, LookTask
-from tallac.source import FileSystem, SourceEntry
+from tallac.interfaces import Clock
+from tallac.source import FileSystem, Scan, SourceEntry
+from tallac.source.scan import Failure
 
 DIRECTORY_NAMES_MAX = 9_000
 """A longer directory, and what is below it, is passed over: its listing would go to disk twice, where there may be no room."""
+
+LISTINGS_SIZE_MAX = 16 << 20
+"""So many bytes of listings are given in all, some 300,000 names; they may all wait in memory at once."""
 
 _PATH_SIZE_MAX = 3_000
 
@@ -38,6 +48,78 @@ def _at_most(listing: Iterator[os.DirEntry[str]], count_max: int) -> Iterator[os
 _SHORT = ShortListings()
 
 
+class MadeScan:
+    """A listing that was made before, with its signature, and all of whose names could be looked at."""
+
+    def __init__(self, entries: list[SourceEntry], signature: bytes) -> None:
+        """Take the entries, which are sorted by name."""
+        self._entries = entries
+        self._signature = signature
+        self.failures: list[Failure] = []
+        self.waiting: list[bytes] = []
+
+    def __iter__(self) -> Iterator[SourceEntry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def directories(self) -> Iterator[SourceEntry]:
+        """See `Scan`."""
+        return (entry for entry in self._entries if entry.is_directory)
+
+    def find(self, names: Collection[bytes]) -> dict[bytes, SourceEntry]:
+        """See `Scan`."""
+        return {entry.name: entry for entry in self._entries if entry.name in names}
+
+    def look_at(self, name: bytes, descriptor: int, filesystem: FileSystem) -> None:
+        """Refuse, since no name waits: ValueError."""
+        raise ValueError(f"{name!r} does not wait")
+
+    def changed_ns(self) -> int:
+        """See `Scan`."""
+        return max((entry.ctime_ns for entry in self._entries), default=0)
+
+    def signature(self) -> bytes:
+        """See `Scan`."""
+        return self._signature
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+class LeafListing(msgspec.Struct, frozen=True, array_like=True):
+    """The listing of a directory, all of whose names could be looked at.
+
+    Attributes:
+        device, inode: The directory's.
+        read_ns: Wall clock, taken before it was listed: any change earlier than this is included.
+        signature: The listing's own, whatever is left out of it.
+        entries: Its names, ascending, with their stat fields.
+    """
+
+    device: int
+    inode: int
+    read_ns: int
+    signature: bytes
+    entries: list[SourceEntry]
+
+    def scan(self, status: os.stat_result, mounted: Collection[bytes]) -> Scan | None:
+        """Return this as a scan of the open directory with these stat fields.
+
+        None where it is of another directory, or something is mounted on names in it by now.
+        """
+        is_same = (self.device, self.inode) == (status.st_dev, status.st_ino)
+        return MadeScan(self.entries, self.signature) if is_same and not mounted else None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(LeafListing).decode
+
+
 class Leaf(msgspec.Struct, frozen=True, array_like=True):
     """A directory without subdirectories, as it was when it was looked at.
 
@@ -47,6 +129,7 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True):
         signature: See `ChosenScan.signature`.
         count: How many names it has.
         looked_ns: When its listing began, by the monotonic clock that all processes share.
+        encoded_listing: The listing, where it was wanted; else empty.
     """
 
     path: bytes
@@ -54,10 +137,24 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True):
     signature: bytes
     count: int
     looked_ns: int
+    encoded_listing: bytes = b""
+
+    @property
+    def listing(self) -> LeafListing | None:
+        """The listing, if there is one."""
+        return _decode(self.encoded_listing) if self.encoded_listing else None
 
 
 class LeafTask(LookTask, frozen=True):
-    """The task of the process that looks for directories without subdirectories."""
+    """The task of the process that looks for directories without subdirectories.
+
+    Attributes:
+        changed_after_ns: Listings are wanted of directories in which something has changed later than this, by the wall clock.
+        clock: The wall clock.
+    """
+
+    changed_after_ns: int
+    clock: Clock
 
     def leaves(self, filesystem: FileSystem = _SHORT) -> Iterator[Leaf]:
         """Go through the source backwards and yield its directories without subdirectories.
@@ -65,15 +162,31 @@ class LeafTask(LookTask, frozen=True):
         What can't be looked at, or is Tallac's own, is passed over, with all that is below it.
         """
         found: list[Leaf] = []
+        room = LISTINGS_SIZE_MAX
 
         def look(looked: Looked) -> Iterator[SourceEntry]:
+            nonlocal room
             directories = list(looked.chosen.directories())
             if not directories and looked.is_ordinary and len(looked.path) <= _PATH_SIZE_MAX:
                 signature = looked.chosen.signature()
                 if signature is not None:
-                    found.append(Leaf(looked.path, looked.above.digest, signature, looked.names_count, looked.looked_ns))
+                    listing = self._listing(looked) if room > 0 else b""
+                    room -= len(listing)
+                    count = len(looked.listing)
+                    found.append(Leaf(looked.path, looked.above.digest, signature, count, looked.looked_ns, listing))
             return reversed(directories)
 
-        for _ in self.walk(look, filesystem):
+        for _ in self.walk(look, filesystem, self.clock):
             yield from found
             found.clear()
+
+    def _listing(self, looked: Looked) -> bytes:
+        """Encode a directory's listing, if something has changed and all of it is known; else return b""."""
+        listing = looked.listing
+        status = looked.status
+        if max(status.st_ctime_ns, listing.changed_ns()) <= self.changed_after_ns or listing.failures or listing.waiting:
+            return b""
+        try:
+            return _encode(LeafListing(status.st_dev, status.st_ino, looked.read_ns, listing.signature(), list(listing)))
+        except OverflowError:
+            return b""  # Some file systems keep times that MessagePack's integers can't hold.

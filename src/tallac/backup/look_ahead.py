@@ -6,6 +6,8 @@ meets the first directory that was reported, the other process has done the rest
 
 A report stands for nothing but a listing that was made a moment before; whether the directory is as it was recorded is for the walk
 to decide. It takes a report only for the same rules, and only for a minute: what was looked at before that is looked at again.
+Where something has changed, the listing itself is reported, and the directory is gone through by it, as of the time at which it was
+made.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ AGE_MAX_NS = 60_000_000_000
 """So long a report counts."""
 
 LEAVES_MAX = 50_000
-"""So many reports wait in memory (about 20 MB); the other process waits until some are taken."""
+"""So many reports wait in memory (about 20 MB, and the listings); the other process waits until some are taken."""
 
 _READ_SIZE = 1 << 16
 _LENGTH_SIZE = 4
@@ -187,4 +189,6 @@ def _live_as_child(do: Callable[[], None], kept: set[int]) -> None:
 def _report(task: LeafTask, reports: int) -> None:
     for leaf in task.leaves():
         report = _encode(leaf)
-        os.write(reports, len(report).to_bytes(_LENGTH_SIZE, "big") + report)
+        rest = memoryview(len(report).to_bytes(_LENGTH_SIZE, "big") + report)
+        while rest:
+            rest = rest[os.write(reports, rest) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.summary import Observer
 from tallac.dag import join_path
 from tallac.errors import LocalStateError
+from tallac.interfaces import Clock
 from tallac.source import (
     ChosenScan,
     DirectorySelection,
@@ -33,9 +35,10 @@ class Looked(NamedTuple):
         is_ordinary: Whether it is neither the source itself nor only on the way to something in a scope.
         above: The rules of the directory above, as far as they hold in it.
         chosen: What of it is chosen.
-        names_count: How many names it has.
-        looked_ns: When its listing began, by the monotonic clock.
+        listing: All that is in it.
+        looked_ns, read_ns: When its listing began, by the monotonic clock and by the wall clock.
         descriptor: Its descriptor.
+        status: Its stat fields, from before it was listed.
         own: Tells what is Tallac's own.
     """
 
@@ -43,9 +46,11 @@ class Looked(NamedTuple):
     is_ordinary: bool
     above: DirectorySelection
     chosen: ChosenScan
-    names_count: int
+    listing: Scan
     looked_ns: int
+    read_ns: int
     descriptor: int
+    status: os.stat_result
     own: OwnLeftOut
 
     def files(self) -> Iterator[SourceEntry]:
@@ -73,7 +78,7 @@ class LookTask(msgspec.Struct, frozen=True):
     scope: Scope | None
     own: OwnFiles
 
-    def walk(self, look: Look, filesystem: FileSystem) -> Iterator[bool]:
+    def walk(self, look: Look, filesystem: FileSystem, clock: Clock) -> Iterator[bool]:
         """Look at the source and at what is below it.
 
         Yields:
@@ -82,7 +87,7 @@ class LookTask(msgspec.Struct, frozen=True):
         device = filesystem.fstat(self.root).st_dev
         selection = self.selection.at_root(self.source, device, self.scope, self.own.file_inodes)
         with DirectoryStack(self.root, filesystem=filesystem) as stack:
-            yield from _QuickLook(self, look, stack, filesystem).run(selection)
+            yield from _QuickLook(self, look, stack, filesystem, clock).run(selection)
 
 
 class _Below(NamedTuple):
@@ -100,13 +105,14 @@ class _Below(NamedTuple):
 class _QuickLook:
     """One walk."""
 
-    def __init__(self, task: LookTask, look: Look, stack: DirectoryStack, filesystem: FileSystem) -> None:
+    def __init__(self, task: LookTask, look: Look, stack: DirectoryStack, filesystem: FileSystem, clock: Clock) -> None:
         self._source = task.source
         self._own = OwnLeftOut(task.own, filesystem, Observer())
         self._mounts = filesystem.mounts().seen_from(task.source)
         self._look = look
         self._stack = stack
         self._filesystem = filesystem
+        self._clock = clock
 
     def run(self, selection: DirectorySelection) -> Iterator[bool]:
         """As `LookTask.walk`. Trees may be deeper than Python's stack, so visits have one of their own."""
@@ -131,16 +137,17 @@ class _QuickLook:
         except OSError:
             return
         try:
+            read_ns = self._clock.now_ns()
             mounted = self._mounts.names.get(directory.path, {})
             with directory.selection.scan(self._stack.descriptor, self._filesystem, mounted) as listing:
-                yield from self._below(directory, listing, looked_ns)
+                yield from self._below(directory, listing, looked_ns, read_ns)
         except (OSError, LocalStateError):
             return
         finally:
             if directory.name:
                 self._stack.leave()
 
-    def _below(self, directory: _Below, listing: Scan, looked_ns: int) -> Iterator[_Below]:
+    def _below(self, directory: _Below, listing: Scan, looked_ns: int, read_ns: int) -> Iterator[_Below]:
         descriptor, path = self._stack.descriptor, directory.path
         is_ordinary = bool(directory.name) and not directory.is_passage
         if is_ordinary and self._own.recognises(path, directory.name, descriptor, listing):
@@ -148,7 +155,8 @@ class _QuickLook:
         mounted = self._mounts.names.get(path)
         selection = directory.selection.reading(listing, descriptor, path, _ignore, self._filesystem, mounted)
         chosen = ChosenScan(listing, selection)
-        looked = Looked(path, is_ordinary, directory.selection, chosen, len(listing), looked_ns, descriptor, self._own)
+        status, own = self._stack.status, self._own
+        looked = Looked(path, is_ordinary, directory.selection, chosen, listing, looked_ns, read_ns, descriptor, status, own)
         for found in self._look(looked):
             below = selection.beneath(found)
             if not below.is_hollow and not self._own.holds(path, found, self._stack.descriptor):

@@ -13,6 +13,7 @@ from tallac.source import DirectorySelection, SourceEntry
 from tallac.sourcedb import DirectoryRow, SourceRecord
 
 if TYPE_CHECKING:
+    from tallac.backup.leaves import LeafListing
     from tallac.backup.look_ahead import LookAhead
 
 _NO_SUBDIRECTORIES = Subdirectories().digest()
@@ -83,8 +84,8 @@ class LeafRecognition:
         self._record = record
         self._reuse = reuse
 
-    def find(self, path: bytes, selection: DirectorySelection) -> tuple[DirectoryRow, int] | None:
-        """Return the row of a directory that is as it was recorded, and how many names it has; None where it has to be listed."""
+    def find(self, path: bytes, selection: DirectorySelection) -> tuple[DirectoryRow, int] | LeafListing | None:
+        """Return the row of a directory that is as it was recorded, and how many names it has; else its listing, if that came."""
         if self._ahead is None or selection.is_hollow or selection.scope is not None:
             return None
         leaf = self._ahead.find(path, time.monotonic_ns())
@@ -92,5 +93,5 @@ class LeafRecognition:
             return None
         row = self._record.directory(path)
         if row is None or row.below != _NO_SUBDIRECTORIES or not self._reuse.is_recognised(row, leaf.signature):
-            return None
+            return leaf.listing
         return row, leaf.count

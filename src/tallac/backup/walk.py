@@ -98,7 +98,8 @@ class Walk:
         return visited.missing if isinstance(visited, PendingDirectory) else self._own.names(path)
 
     def _visit(self, request: VisitRequest) -> Visit:
-        if (leaf := self._leaves.find(request.path, request.selection)) is not None:
+        leaf = self._leaves.find(request.path, request.selection)
+        if isinstance(leaf, tuple):
             row, count = leaf
             self._report_progress(request, count)
             self._count_passed_over(row, Before())
@@ -117,7 +118,10 @@ class Walk:
             return None
         try:
             try:
-                listing = request.selection.scan(self._stack.descriptor, self._context.filesystem, mounted)
+                listing = None if leaf is None else leaf.scan(self._stack.status, mounted)
+                read_ns = read_ns if leaf is None or listing is None else leaf.read_ns
+                if listing is None:
+                    listing = request.selection.scan(self._stack.descriptor, self._context.filesystem, mounted)
             except OSError as error:
                 if not request.name:
                     raise SourceError(f"{display_path(request.path)}: can't be listed: {error.strerror}") from error

@@ -8,7 +8,7 @@ import stat
 import msgspec
 
 
-class SourceEntry(msgspec.Struct, frozen=True, gc=False):
+class SourceEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A name in a directory of the source, with the stat fields that are kept or compared.
 
     A struct of msgspec because a first backup makes one a file: it costs a third of a NamedTuple.

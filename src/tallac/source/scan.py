@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _ENCODING = sys.getfilesystemencoding()
 _ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
+_CTIME_NS, _STATUS_CTIME_NS = attrgetter("ctime_ns"), attrgetter("st_ctime_ns")
+
 RUN_COUNT_MAX = 10_000
 """So many names are kept in memory (about 8 MB); a longer listing goes to disk."""
 
@@ -62,6 +64,10 @@ class Scan(Protocol):
 
     def look_at(self, name: bytes, descriptor: int, filesystem: FileSystem) -> None:
         """Look at one of the names that wait, in the open directory, before anything is iterated."""
+        ...
+
+    def changed_ns(self) -> int:
+        """Return the latest ctime of all names, in nanoseconds; 0 where there are none."""
         ...
 
     def signature(self) -> bytes:
@@ -107,6 +113,10 @@ class ShortScan:
             self._statuses[name] = status
             self._names = sorted(self._statuses)
 
+    def changed_ns(self) -> int:
+        """See `Scan`."""
+        return max(map(_STATUS_CTIME_NS, self._statuses.values()), default=0)
+
     def signature(self) -> bytes:
         """See `Scan`."""
         return signature_of_statuses(self._names, self._statuses)
@@ -148,6 +158,10 @@ class LongScan:
         if status is not None:
             self._spill.add_run([SourceEntry.of(name, status)])
             self._count += 1
+
+    def changed_ns(self) -> int:
+        """See `Scan`."""
+        return max(map(_CTIME_NS, self._spill), default=0)
 
     def signature(self) -> bytes:
         """See `Scan`."""

@@ -15,11 +15,12 @@ OPEN_COUNT_MAX = 128
 class _Level:
     """One directory on the way down; its descriptor is None while it is closed to save descriptors."""
 
-    __slots__ = ("descriptor", "identity", "name")
+    __slots__ = ("descriptor", "identity", "name", "status")
 
     def __init__(self, name: bytes, descriptor: int, status: os.stat_result) -> None:
         self.name = name
         self.descriptor: int | None = descriptor
+        self.status = status
         self.identity = (status.st_dev, status.st_ino)
 
 
@@ -49,6 +50,11 @@ class DirectoryStack:
     def components(self) -> tuple[bytes, ...]:
         """The names that lead from the root to the present directory."""
         return tuple(level.name for level in self._levels[1:])
+
+    @property
+    def status(self) -> os.stat_result:
+        """The stat fields of the present directory, as they were when it was entered."""
+        return self._levels[-1].status
 
     @property
     def descriptor(self) -> int:

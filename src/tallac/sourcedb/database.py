@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from tallac.local_files import make_private_folders
 from tallac.sourcedb.record import EPOCH_UNKNOWN, SourceRecord, Transaction
@@ -58,7 +58,7 @@ _UPGRADE_FROM_2 = (
 
 # An index for a path alone is not worth its space: there are few grids.
 _NEXT_GRID = "SELECT min(grid) FROM directories WHERE grid > ?"
-_FILES = "SELECT files FROM directories WHERE grid = ? AND path = ?"
+_FILES = "SELECT files, read_ns FROM directories WHERE grid = ? AND path = ?"
 
 Notice = Callable[[str], None]
 
@@ -154,25 +154,38 @@ class SourceDatabase:
         )
 
 
-def recorded_files(path: Path, sources: Sequence[bytes]) -> int:
-    """Return about how many files some sources had in their last backup; 0 where that is not known. Nothing is made or changed.
+class LastBackup(NamedTuple):
+    """The last backup of some sources, to the grid on which most of their files are recorded.
+
+    Attributes:
+        files: About how many files they had; 0 where that is not known.
+        read_ns: Wall clock, before the first of them was read; what is as it was recorded has not changed since.
+    """
+
+    files: int = 0
+    read_ns: int = 0
+
+
+def last_backup(path: Path, sources: Sequence[bytes]) -> LastBackup:
+    """Return what is known of the last backup of some sources. Nothing is made or changed.
 
     Args:
         path: The file of the source database.
         sources: Their absolute paths.
     """
     if not path.exists():
-        return 0
+        return LastBackup()
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0)) as connection:
-            most, grid = 0, ""
+            most, grid = LastBackup(), ""
             while (found := connection.execute(_NEXT_GRID, (grid,)).fetchone()[0]) is not None:
                 grid = found
-                rows = (connection.execute(_FILES, (grid, source)).fetchone() for source in sources)
-                most = max(most, sum(row[0] for row in rows if row is not None))
+                asked = (connection.execute(_FILES, (grid, source)).fetchone() for source in sources)
+                rows = [row for row in asked if row is not None]
+                most = max(most, LastBackup(sum(row[0] for row in rows), min((row[1] for row in rows), default=0)))
             return most
     except (sqlite3.Error, TypeError, ValueError):
-        return 0  # Whatever is wrong with it is said when it is opened to be used.
+        return LastBackup()  # Whatever is wrong with it is said when it is opened to be used.
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

@@ -120,11 +120,12 @@ class ReportedBefore(LookAhead):
 
     @staticmethod
     @contextmanager
-    def of(order: BackupRequest, clock: Clock) -> Iterator[ReportedBefore]:
-        """Look at the source of a request."""
+    def of(order: BackupRequest, clock: Clock, changed_after_ns: int = 0) -> Iterator[ReportedBefore]:
+        """Look at the source of a request, and take the listings of what has changed since a time."""
         root = os.open(order.source, os.O_RDONLY)
         try:
-            yield ReportedBefore(LeafTask(root, order.source, order.selection, order.scope, order.own), clock.now_ns())
+            task = LeafTask(root, order.source, order.selection, order.scope, order.own, changed_after_ns, clock)
+            yield ReportedBefore(task, clock.now_ns())
         finally:
             os.close(root)
 

@@ -8,23 +8,44 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
-from tests.ticks import settle
+from tests.ticks import AHEAD_NS, pass_a_tick, settle
 from tests.unit.backup.conftest import Bench, ReportedBefore, plant
 
 from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
 from tallac.app.operations.backup_sources import find_sources
 from tallac.app.operations.looking_ahead import looking_ahead
-from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafTask
+from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafTask, MadeScan
+from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead, may_fork
+from tallac.backup.quick_look import Looked
 from tallac.backup.reuse import LeafRecognition
 from tallac.backup.run import back_up
-from tallac.source import CACHE_MARKER, NOTHING_OWN, RUN_COUNT_MAX, OwnFiles, OwnKind, OwnPlace, Patterns, Scope, Selection
-from tallac.sourcedb import DirectoryRow, SourceDatabase, recorded_files
+from tallac.backup.summary import Observer
+from tallac.clock import SystemClock
+from tallac.source import (
+    CACHE_MARKER,
+    NOTHING_OWN,
+    RUN_COUNT_MAX,
+    ChosenScan,
+    OwnFiles,
+    OwnKind,
+    OwnPlace,
+    Patterns,
+    Scope,
+    Selection,
+    SourceEntry,
+    scan,
+)
+from tallac.source.scan import Failure
+from tallac.sourcedb import DirectoryRow, LastBackup, SourceDatabase, last_backup
 
 SELECTIONS = {
     "none": Selection(),
@@ -41,11 +62,14 @@ def plant_all(source: Path) -> None:
     (source / "link").symlink_to("a")
 
 
-def leaves_of(source: Path, selection: Selection, *, own: OwnFiles = NOTHING_OWN, scope: Scope | None = None) -> list[Leaf]:
+def leaves_of(
+    source: Path, selection: Selection, *, own: OwnFiles = NOTHING_OWN, scope: Scope | None = None, changed_after_ns: int = 0
+) -> list[Leaf]:
     """Look at a source in this process."""
     root = os.open("/" if scope else source, os.O_RDONLY)
     try:
-        return list(LeafTask(root, b"/" if scope else os.fsencode(source), selection, scope, own).leaves())
+        path = b"/" if scope else os.fsencode(source)
+        return list(LeafTask(root, path, selection, scope, own, changed_after_ns, SystemClock()).leaves())
     finally:
         os.close(root)
 
@@ -114,6 +138,117 @@ def test_what_has_changed_since_is_seen_by_the_next_backup(bench: Bench, monkeyp
     assert bench.latest(b"b", b"c", b"d", b"three") == b"y" * 3000
 
 
+@pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
+def test_what_has_changed_is_gone_through_by_the_reported_listing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, selection: Selection
+) -> None:
+    """A changed directory whose listing was reported is not listed again, and comes out as one that was."""
+    plant_all(bench.source)
+    bench.selection = selection
+    bench.back_up()
+    (bench.source / "b" / "c" / "d" / "three").write_bytes(b"y" * 3000)
+    (bench.source / "b" / "c" / "d" / "new").write_bytes(b"z")
+    listed: list[str] = []
+    scandir = bench.filesystem.scandir
+
+    def noted(descriptor: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        listed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        return scandir(descriptor)
+
+    monkeypatch.setattr(bench.filesystem, "scandir", noted)
+    bench.looks_ahead = True
+    ahead = bench.back_up()
+    assert str(bench.source) in listed
+    assert str(bench.source / "b" / "c" / "d") not in listed
+    bench.looks_ahead, bench.database_path = False, bench.database_path.with_name("full.db")
+    full = bench.back_up(path=(b"full",))
+    assert (ahead.cap, ahead.files.total, ahead.size) == (full.cap, full.files.total, full.size)
+
+
+def test_a_change_after_a_reported_listing_is_seen_by_the_next_backup(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of a listing is when it was made, so that what is changed and read after it is read again by the next backup."""
+    path = bench.source / "b" / "c" / "d" / "three"
+    plant_all(bench.source)
+    bench.back_up()
+    path.write_bytes(b"y" * 3000)
+    bench.looks_ahead = True
+    store = bench.grid.session
+
+    def change_and_go_on() -> object:
+        pass_a_tick(bench.database_path.parent)
+        path.write_bytes(b"z" * 3000)
+        bench.clock.advance(600)
+        return store()
+
+    monkeypatch.setattr(bench.grid, "session", change_and_go_on)
+    bench.clock.advance(-AHEAD_NS // 1_000_000_000 - 300)
+    assert bench.back_up().files.changed == 1
+    monkeypatch.undo()
+    bench.filesystem.opened.clear()
+    bench.back_up()
+    assert b"three" in bench.filesystem.opened
+    assert bench.latest(b"b", b"c", b"d", b"three") == b"z" * 3000
+
+
+def test_a_listing_counts_for_its_directory_alone(bench: Bench) -> None:
+    """Where another directory has taken its place, or something is mounted in it, a directory is listed."""
+    plant_all(bench.source)
+    leaf = next(leaf for leaf in leaves_of(bench.source, Selection()) if leaf.path.endswith(b"/b/c/d"))
+    listing = leaf.listing
+    assert listing is not None
+    status = (bench.source / "b" / "c" / "d").stat()
+    descriptor = os.open(leaf.path, os.O_RDONLY)
+    try:
+        made, again = listing.scan(status, ()), scan(descriptor)
+    finally:
+        os.close(descriptor)
+    assert made is not None
+    assert (list(made), len(made), made.signature()) == (list(again), len(again), again.signature())
+    assert made.changed_ns() == again.changed_ns() == max(found.ctime_ns for found in again)
+    assert made.find([b"three", b"other"]) == again.find([b"three", b"other"])
+    assert not list(made.directories())
+    with pytest.raises(ValueError, match="does not wait"):
+        made.look_at(b"three", 0, bench.filesystem)
+    assert listing.scan((bench.source / "b" / "c").stat(), ()) is None
+    assert listing.scan(status, (b"three",)) is None
+
+
+def test_listings_are_of_what_has_changed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing is reported where a name, or the directory itself, has changed since the last backup, and while there is room."""
+    for name in ("kept/1", "written/1", "written/2", "removed/1", "removed/2"):
+        (bench.source / name).parent.mkdir(exist_ok=True)
+        (bench.source / name).touch()
+    pass_a_tick(bench.source)
+    before_ns = time.time_ns()
+    pass_a_tick(bench.source)
+    (bench.source / "written" / "1").write_text("1")
+    (bench.source / "removed" / "1").unlink()
+
+    def listed() -> set[str]:
+        leaves = leaves_of(bench.source, Selection(), changed_after_ns=before_ns)
+        assert len(leaves) == 3
+        return {Path(os.fsdecode(leaf.path)).name for leaf in leaves if leaf.listing is not None}
+
+    assert listed() == {"written", "removed"}
+    monkeypatch.setattr("tallac.backup.leaves.LISTINGS_SIZE_MAX", 1)
+    assert listed() == {"written"}
+
+
+def test_what_no_listing_holds(bench: Bench) -> None:
+    """Of a directory with a time beyond 64 bits, or with a name that can't be looked at, no listing is reported."""
+    task = LeafTask(0, b"/s", Selection(), None, NOTHING_OWN, 0, SystemClock())
+    found = SourceEntry(b"name", 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0)
+    far = msgspec.structs.replace(found, mtime_ns=1 << 70)
+    broken = MadeScan([found], b"")
+    broken.failures.append(Failure(b"other", OSError(errno.EIO, "broken"), False))
+    selection = Selection().at_root(b"/s", 0)
+    own = OwnLeftOut(NOTHING_OWN, bench.filesystem, Observer())
+    for listing, is_held in ((MadeScan([found], b""), True), (MadeScan([far], b""), False), (broken, False)):
+        chosen = ChosenScan(listing, selection)
+        looked = Looked(b"/s/d", True, selection, chosen, listing, 0, 0, 0, bench.source.stat(), own)
+        assert bool(task._listing(looked)) is is_held
+
+
 def test_a_report_under_other_rules_is_not_taken(bench: Bench) -> None:
     """Where an ignore file above has changed since, a directory is listed, as it would be without the other process."""
     plant_all(bench.source)
@@ -137,7 +272,7 @@ def test_a_report_under_other_rules_is_not_taken(bench: Bench) -> None:
     for other in (msgspec.structs.replace(same, is_hollow=True), msgspec.structs.replace(same, scope=Scope())):
         assert LeafRecognition(*taken).find(path, other) is None  # type: ignore[arg-type]
     had_some = _Always(leaf), _Row(row._replace(below=b"others")), _Recognises()
-    assert LeafRecognition(*had_some).find(path, same) is None  # type: ignore[arg-type]
+    assert LeafRecognition(*had_some).find(path, same) == leaf.listing is not None  # type: ignore[arg-type]
 
 
 class _Always:
@@ -221,6 +356,7 @@ SCRIPT = """
 import json, os, signal, sys, time
 from tallac.backup.leaves import LeafTask
 from tallac.backup.look_ahead import LookAhead, may_fork
+from tallac.clock import SystemClock
 from tallac.source import NOTHING_OWN, Selection
 
 source, what = os.fsencode(sys.argv[1]), sys.argv[2]
@@ -228,7 +364,7 @@ assert may_fork() == (len(os.sched_getaffinity(0)) > 1)
 signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"handled"))
 root = os.open(source, os.O_RDONLY)
 before = os.listdir("/proc/self/fd")
-ahead = LookAhead(LeafTask(root, source, Selection(), None, NOTHING_OWN), 1)
+ahead = LookAhead(LeafTask(root, source, Selection(), None, NOTHING_OWN, 0, SystemClock()), 1)
 child = ahead._process
 def has_ended():
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -292,21 +428,21 @@ def test_an_old_report_does_not_count(bench: Bench) -> None:
 
 
 def test_many_files_are_worth_a_process(bench: Bench) -> None:
-    """How many files a source had is asked of its last backups to all grids; without a readable record there were none."""
+    """How many files a source had, and since when, is asked of its last backups to all grids; without a record there were none."""
     source, other = os.fsencode(bench.source), b"/other"
-    assert recorded_files(bench.database_path, (source,)) == 0
+    assert last_backup(bench.database_path, (source,)) == LastBackup()
     assert not bench.database_path.exists()
     with SourceDatabase(bench.database_path, print) as database:
-        for grid, files in (("one", 7), ("two", 9000), ("three", 20)):
+        for read_ns, (grid, files) in enumerate((("one", 7), ("two", 9000), ("three", 20)), 1):
             record = database.record(grid, source, other)
-            record.stage(source, DirectoryRow(b"s", b"D", b"b", 1, files, 0, 0))
-            record.stage(other, DirectoryRow(b"s", b"D", b"b", 1, 5, 0, 0))
+            record.stage(source, DirectoryRow(b"s", b"D", b"b", 10 * read_ns, files, 0, 0))
+            record.stage(other, DirectoryRow(b"s", b"D", b"b", 9 * read_ns, 5, 0, 0))
             record.commit(1)
-        assert recorded_files(bench.database_path, (source,)) == 9000
-        assert recorded_files(bench.database_path, (source, other)) == 9005
-        assert recorded_files(bench.database_path, (b"/unknown",)) == 0
+        assert last_backup(bench.database_path, (source,)) == LastBackup(9000, 20)
+        assert last_backup(bench.database_path, (source, other)) == LastBackup(9005, 18)
+        assert last_backup(bench.database_path, (b"/unknown",)) == LastBackup()
     bench.database_path.write_bytes(b"something else" * 1000)
-    assert recorded_files(bench.database_path, (source,)) == 0
+    assert last_backup(bench.database_path, (source,)) == LastBackup()
 
 
 @pytest.mark.parametrize("reason", ["threads", "gone", "none left"])
@@ -321,7 +457,7 @@ def test_a_backup_does_without(bench: Bench, monkeypatch: pytest.MonkeyPatch, re
     found = find_sources([bench.source])
     if reason == "gone":
         bench.source.rmdir()
-    with looking_ahead(found, Selection(), NOTHING_OWN) as ahead:
+    with looking_ahead(found, Selection(), NOTHING_OWN, 0) as ahead:
         assert ahead is None
 
 

@@ -39,7 +39,7 @@ from tallac.errors import AuthorityError, UsageError
 from tallac.interfaces import FileContent, Grid
 from tallac.interfaces.compressing import Compression
 from tallac.source import NOTHING_OWN, REAL, OwnFiles, Selection
-from tallac.sourcedb import SourceDatabase, SourceRecord, recorded_files
+from tallac.sourcedb import SourceDatabase, SourceRecord, last_backup
 from tallac.transfer.directory_edits import new_name
 from tallac.transfer.place import Place
 
@@ -302,11 +302,11 @@ class Backups:
         return grid, located
 
     def _look_ahead(self, found: Sources, options: BackupOptions) -> AbstractContextManager[LookAhead | None]:
-        if recorded_files(self._database, found.named or (found.root,)) < LOOK_AHEAD_FILES_MIN:
+        if (last := last_backup(self._database, found.named or (found.root,))).files < LOOK_AHEAD_FILES_MIN:
             return nullcontext()
         from tallac.app.operations.looking_ahead import looking_ahead  # lazy import: a small source does without
 
-        return looking_ahead(found, options.selection, self._own(None, options))
+        return looking_ahead(found, options.selection, self._own(None, options), last.read_ns)
 
     def _own(self, grid: Grid | None, options: BackupOptions | None) -> OwnFiles:
         return self._workspace.own_files(grid, includes_own=options is not None and options.include_own)

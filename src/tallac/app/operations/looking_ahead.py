@@ -15,13 +15,14 @@ from tallac.source import OwnFiles, Selection, open_root
 
 
 @contextmanager
-def looking_ahead(sources: Sources, selection: Selection, own: OwnFiles) -> Iterator[LookAhead | None]:
+def looking_ahead(sources: Sources, selection: Selection, own: OwnFiles, changed_after_ns: int) -> Iterator[LookAhead | None]:
     """Look at the sources of a backup in a second process, which ends with the block; None where there can't be one.
 
     Args:
         sources: What is to be backed up.
         selection: What of them.
         own: Tells what is Tallac's own, as far as it is known before the target is opened.
+        changed_after_ns: When the last backup began, by the wall clock.
     """
     if not may_fork():
         yield None
@@ -32,7 +33,7 @@ def looking_ahead(sources: Sources, selection: Selection, own: OwnFiles) -> Iter
         yield None  # The backup says so.
         return
     try:
-        with _start(LeafTask(root, sources.root, selection, sources.scope, own)) as ahead:
+        with _start(LeafTask(root, sources.root, selection, sources.scope, own, changed_after_ns, SystemClock())) as ahead:
             yield ahead
     finally:
         os.close(root)
