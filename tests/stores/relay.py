@@ -27,6 +27,8 @@ class Relay(ABC):
         self.read_size = read_size
         self.loop = asyncio.new_event_loop()
         self._listener = socket.create_server(("127.0.0.1", 0))
+        # Connections take it over. The loop asks for it by itself only where a socket names its protocol, as this one does not.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if buffer_size is not None:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_size)
         self.port: int = self._listener.getsockname()[1]
