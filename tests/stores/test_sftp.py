@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import socket
+import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from typing import Any, ClassVar
 import asyncssh
 import msgspec
 import pytest
+from asyncssh.connection import SSHConnection
+from asyncssh.constants import MSG_SERVICE_ACCEPT, MSG_USERAUTH_REQUEST
 from asyncssh.sftp import SFTPClientHandler
 from tests.command import Tallac
 from tests.contract import test_backend_contract as suite
@@ -466,6 +469,48 @@ def test_a_connection_is_made_while_an_object_is_collected(sftp_settings: SftpSe
         listener.accept()[0].close()
         upload.abort()
         limits.remove()
+
+
+@pytest.mark.parametrize(("names", "sent"), [(("client",), 1), (("stranger", "client"), 3)])
+def test_the_first_key_signs_at_once(
+    sftp_settings: SftpSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], sent: int
+) -> None:
+    """A key that the server knows is one request, before it has answered the one for the service; it is asked about other keys."""
+    folder = Path(sftp_settings.identity).parent
+    make_key(tmp_path / "stranger")
+    config = tmp_path / "config"
+    paths = [folder / name if name == "client" else tmp_path / name for name in names]
+    config.write_text("".join(f"IdentityFile {path}\n" for path in paths))
+    packets: list[int] = []
+    send, granted = SSHConnection.send_packet, SSHConnection._process_service_accept
+
+    def recorded(self: SSHConnection, kind: int, *arguments: bytes, **named: Any) -> None:
+        packets.append(kind)
+        send(self, kind, *arguments, **named)
+
+    def granting(self: SSHConnection, *arguments: Any) -> None:
+        packets.append(MSG_SERVICE_ACCEPT)
+        granted(self, *arguments)
+
+    monkeypatch.setattr(SSHConnection, "send_packet", recorded)
+    monkeypatch.setitem(SSHConnection._packet_handlers, MSG_SERVICE_ACCEPT, granting)
+    store = SftpBackend(msgspec.structs.replace(sftp_settings, identity="", ssh_config=str(config)))
+    assert store.is_empty()
+    assert packets.count(MSG_USERAUTH_REQUEST) == sent
+    assert packets.index(MSG_USERAUTH_REQUEST) < packets.index(MSG_SERVICE_ACCEPT)
+
+
+def test_a_key_that_the_server_must_choose_for_is_asked_about(sftp_settings: SftpSettings, sshd: SshServer, tmp_path: Path) -> None:
+    """RSA keys sign in several ways, and what the server takes has not been heard when a key would sign at once."""
+    key = tmp_path / "rsa"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", key], check=True, stdin=subprocess.DEVNULL)
+    known = sshd.folder / "authorized_keys"
+    before = known.read_text()
+    known.write_text(before + key.with_suffix(".pub").read_text())
+    try:
+        assert SftpBackend(msgspec.structs.replace(sftp_settings, identity=str(key))).is_empty()
+    finally:
+        known.write_text(before)
 
 
 @pytest.mark.parametrize(("config", "cipher"), [("", "aes256-gcm@openssh.com"), ("Ciphers aes128-ctr\n", "aes128-ctr")])

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncssh
 
 from tallac.backends.sftp_channel import Channel
+from tallac.backends.sftp_first_key import may_sign_at_once, sign_at_once
 from tallac.backends.sftp_session import SftpSettings
 from tallac.backends.silence import Hearing, while_heard
 from tallac.errors import StoreError, StorePermissionError, StoreUnavailableError
@@ -43,9 +44,10 @@ def _has_aes() -> bool:
 class _Client(asyncssh.SSHClient):
     """The receiver of what the library tells of a connection; here, that something comes in while it is made."""
 
-    def __init__(self, hearing: Hearing, answer_seconds: float) -> None:
+    def __init__(self, hearing: Hearing, answer_seconds: float, *, signs_at_once: bool) -> None:
         self._hearing = hearing
         self._answer_seconds = answer_seconds
+        self._signs_at_once = signs_at_once
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         hearing, received = self._hearing, conn.data_received
@@ -57,6 +59,8 @@ class _Client(asyncssh.SSHClient):
         conn.data_received = heard  # type: ignore[method-assign]  # A connection is asyncio's protocol, and tells nobody else.
         hearing.seconds = self._answer_seconds
         hearing.note()
+        if self._signs_at_once:
+            sign_at_once(conn)
 
 
 async def log_in(settings: SftpSettings) -> tuple[asyncssh.SSHClientConnection, Channel]:
@@ -104,7 +108,7 @@ async def _connect(settings: SftpSettings) -> asyncssh.SSHClientConnection:
     async def connect() -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(
             settings.host,
-            client_factory=lambda: _Client(hearing, answer_seconds),
+            client_factory=lambda: _Client(hearing, answer_seconds, signs_at_once=may_sign_at_once(options)),
             # Of the library's own limits, none is on silence.
             connect_timeout=None,
             login_timeout=0,
