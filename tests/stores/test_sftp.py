@@ -471,6 +471,28 @@ def test_a_connection_is_made_while_an_object_is_collected(sftp_settings: SftpSe
         limits.remove()
 
 
+def test_what_goes_wrong_ahead_is_said_once(sftp_settings: SftpSettings) -> None:
+    """The first call after a connection was begun ahead waits for that, and fails as it did; the next one tries anew."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        store = SftpBackend(msgspec.structs.replace(sftp_settings, port=listener.getsockname()[1]))
+        store.connect_ahead()
+        connection, _ = listener.accept()
+        with ThreadPoolExecutor() as executor:
+            call = executor.submit(store.is_empty)
+            connection.close()
+            with pytest.raises(StoreUnavailableError):
+                call.result()
+            listener.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+            listener.settimeout(30)
+            call = executor.submit(store.is_empty)
+            listener.accept()[0].close()
+            with pytest.raises(StoreUnavailableError):
+                call.result()
+
+
 @pytest.mark.parametrize(("names", "sent"), [(("client",), 1), (("stranger", "client"), 3)])
 def test_the_first_key_signs_at_once(
     sftp_settings: SftpSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], sent: int

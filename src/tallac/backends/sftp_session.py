@@ -109,6 +109,7 @@ class SftpSession:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connecting: asyncio.Lock | None = None
+        self._ahead: asyncio.Task[Channel] | None = None
         self._link = _Link()
         self.pace: Pace | None = None
 
@@ -126,9 +127,18 @@ class SftpSession:
             raise _broken() from None
 
     def connect_ahead(self) -> None:
-        """Begin to connect, without waiting. What goes wrong shows when there is something to ask."""
+        """Begin to connect, without waiting. What goes wrong, the first operation says, which waits for this attempt."""
         if self._loop is None:
-            asyncio.run_coroutine_threadsafe(self._connected(), self._started())
+            # Not in the thread of the loop: what the caller imports meanwhile may belong to the same packages.
+            from tallac.backends import sftp_login  # noqa: F401  # lazy import: see below
+
+            self._started().call_soon_threadsafe(self._begin_to_connect)
+
+    def _begin_to_connect(self) -> None:
+        if self._ahead is None and self._link.channel is None:
+            self._ahead = asyncio.ensure_future(self._connected_anew())
+            # The error is somebody's who asks for something; it is none of the loop's where nobody does.
+            self._ahead.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     @property
     def is_connected(self) -> bool:
@@ -191,6 +201,14 @@ class SftpSession:
             self._link.drop()
 
     async def _connected(self) -> Channel:
+        if (ahead := self._ahead) is not None:
+            try:
+                await asyncio.shield(ahead)
+            finally:
+                self._ahead = None
+        return await self._connected_anew()
+
+    async def _connected_anew(self) -> Channel:
         if self._connecting is None:
             self._connecting = asyncio.Lock()
         async with self._connecting:

@@ -139,7 +139,7 @@ class ConnectsAhead(Protocol):
     """A backend whose store is reached by a connection that takes a while to make; or a wrapper of any."""
 
     def connect_ahead(self) -> None:
-        """Begin to connect, without waiting: something is about to be stored. Does nothing where that was begun before."""
+        """Begin to connect, without waiting: the store is about to be used. Does nothing where that was begun before."""
         ...
 
 

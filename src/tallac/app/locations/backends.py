@@ -78,6 +78,11 @@ class Backends:
             return not self._store_at(url).is_empty()
         return not backend_of(url).is_empty() if is_tahoe_vault(url) else has_strange_files(folder_of_url(url))
 
+    def connect_ahead(self, url: str) -> None:
+        """Begin to connect to what is at a location, without waiting; see `ConnectsAhead`."""
+        if is_store(url):
+            self._store_at(url).connect_ahead()
+
     def probe(self, url: str) -> Probe:
         """Return what tries out the store at a location, which is made where it is a missing folder; see `Probe`."""
         from tallac.backends.probe import Probe  # lazy import: few commands need it

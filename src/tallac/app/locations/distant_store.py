@@ -29,7 +29,7 @@ from tallac.backends.sftp import SftpBackend
 from tallac.backends.store_cache import StoreCache
 from tallac.backends.traffic import Traffic
 from tallac.errors import StoreError, StorePermissionError, UsageError
-from tallac.interfaces import Backend, ListsVersions
+from tallac.interfaces import Backend, ConnectsAhead, ListsVersions
 from tallac.local_files import make_private_folders
 from tallac.together import run_together
 
@@ -101,6 +101,11 @@ class DistantStore:
     def remembered_header(self) -> bytes | None:
         """Return the header of the vault as it was seen last; see `RememberingBackend`."""
         return self._remembering.remembered_header()
+
+    def connect_ahead(self) -> None:
+        """See `ConnectsAhead`."""
+        if isinstance(self._inner, ConnectsAhead):
+            self._inner.connect_ahead()
 
     def remove_shared(self) -> None:
         """Remove what the processes of this command have shared for it."""

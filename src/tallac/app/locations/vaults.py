@@ -191,6 +191,8 @@ class Vaults:
 
     def opener(self, configuration: Configuration, identity: str) -> Callable[[], Grid]:
         """Return a function that opens a vault anew, for another thread; the caller closes what it returns. Raises as `open`."""
+        # A login takes as long as all that is loaded and read here meanwhile.
+        self._backends().connect_ahead(self.location_of(configuration, identity))
         from tallac.vault.vault import open_vault  # lazy import: a Tahoe-LAFS grid does without it
 
         backend, header = self.found(configuration, identity)
