@@ -49,10 +49,13 @@ def make_key(path: Path) -> str:
 
 
 def start_sshd(folder: Path, port: int = 0) -> SshServer:
-    """Start OpenSSH's server with its sftp-server; a folder that was used before keeps its keys."""
+    """Start OpenSSH's server; a folder that was used before keeps its keys.
+
+    It is its own sftp-server, the same code: for the program of that name it starts the user's shell first, whose start-up files
+    may take longer than all that a test does.
+    """
     sshd = shutil.which("sshd", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
-    server = next((path for path in ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server") if os.path.exists(path)), None)
-    if sshd is None or server is None or shutil.which("ssh-keygen") is None:
+    if sshd is None or shutil.which("ssh-keygen") is None:
         missing("OpenSSH's server is not installed: scripts/system-packages.sh does it on Debian")
     assert sshd is not None
     port = port or free_port()
@@ -66,7 +69,7 @@ def start_sshd(folder: Path, port: int = 0) -> SshServer:
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'authorized_keys'}\n"
         f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPidFile {folder / 'pid'}\n"
-        f"PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp {server}\n"
+        f"PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
     )
     process = start([sshd, "-D", "-e", "-f", str(folder / "sshd_config")], port, folder / "log")
     return SshServer(port, process.pid, folder)

@@ -249,18 +249,13 @@ class SftpSequences:
             raise
 
     def leave(self) -> None:
-        """Remove the spare file, and what broken connections have left, as far as there is a connection."""
-        spare = self._take_spare()
+        """Remove the spare file, and what broken connections have left, as far as there is a connection.
 
-        async def removed(channel: Channel) -> None:
-            if spare is not None:
-                _remove(channel, spare)
-            # Both requests are sent before this goes on.
-            await asyncio.sleep(0)
-
+        The answers are waited for: a server whose connection breaks off need not carry out what it has been sent.
+        """
+        if (spare := self._take_spare()) is not None:
+            self.remains.note(spare.path)
         with suppress(OSError, StoreError):
-            if spare is not None:
-                self._calls.ask(removed, requests=2)
             if self._session.is_connected:
                 self.remains.remove(FAREWELL_SECONDS)
 
