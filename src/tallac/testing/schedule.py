@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import Condition, get_ident
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from threading import Lock, get_ident
 from typing import Generic, TypeVar
 
 from tallac.backends.passing import ForwardingBackend
@@ -28,9 +28,9 @@ class Schedule:
         """Switch clients at a share, 0 to 1, of all calls."""
         self.random = random.Random(seed)  # noqa: S311 - foreseeable on purpose
         self._rate = switch_rate
-        self._turn = Condition()
         self._clients: list[str] = []
-        self._running: str | None = None
+        # Each waits at a gate of its own: who has the turn opens that of the next, and nobody else wakes up.
+        self._gates: dict[str, Lock] = {}
         self._names: dict[int, str] = {}
         self._killed: set[str] = set()
         self._suspended: dict[str, int] = {}
@@ -44,12 +44,10 @@ class Schedule:
         import threading  # lazy import: only a run needs threads
 
         threads = [threading.Thread(target=self._client, args=(name, work), daemon=True) for name, work in clients.items()]
-        self._clients = list(clients)
+        self._enter(clients)
         for thread in threads:
             thread.start()
-        with self._turn:
-            self._running = self._choose()
-            self._turn.notify_all()
+        self._open(self._choose())
         for thread in threads:
             # In steps of a second: a machine that is suspended meanwhile loses one of them, and not the whole wait.
             for _ in range(120):
@@ -93,10 +91,9 @@ class Schedule:
 
         together = _Together(calls, self.random.sample(range(len(calls)), len(calls)))
         parts = [f"{name}+{number}" for number in range(min(len(calls), TOGETHER_MAX))]
-        with self._turn:
-            self._parts[name] = set(parts)
-            self._owners |= dict.fromkeys(parts, self._owner_of(name))
-            self._clients += parts
+        self._parts[name] = set(parts)
+        self._owners |= dict.fromkeys(parts, self._owner_of(name))
+        self._enter(parts)
         for part in parts:
             threading.Thread(target=self._client, args=(part, together.work), daemon=True).start()
         self._wait_for_turn(name)
@@ -108,8 +105,7 @@ class Schedule:
 
     def _client(self, name: str, work: Callable[[], object]) -> None:
         self._names[get_ident()] = name
-        with self._turn:
-            self._turn.wait_for(lambda: self._running == name)
+        self._gates[name].acquire()
         try:
             work()
         except BaseException as error:  # noqa: BLE001 - it is for whoever started the schedule.
@@ -117,21 +113,31 @@ class Schedule:
         finally:
             # A thread that a client starts later may get this one's number, and passes.
             del self._names[get_ident()]
-            with self._turn:
-                self._clients.remove(name)
-                self._owners.pop(name, None)
-                for whole in [whole for whole, parts in self._parts.items() if name in parts]:
-                    self._parts[whole].discard(name)
-                    if not self._parts[whole]:
-                        del self._parts[whole]
-                self._running = self._choose()
-                self._turn.notify_all()
+            self._clients.remove(name)
+            self._owners.pop(name, None)
+            for whole in [whole for whole, parts in self._parts.items() if name in parts]:
+                self._parts[whole].discard(name)
+                if not self._parts[whole]:
+                    del self._parts[whole]
+            self._open(self._choose())
+
+    def _enter(self, names: Iterable[str]) -> None:
+        """Have more clients take part, each with a closed gate. Who has the turn does this, and all else here."""
+        for name in names:
+            gate = self._gates[name] = Lock()
+            gate.acquire()
+            self._clients.append(name)
+
+    def _open(self, name: str | None) -> None:
+        """Give the turn to a client; None where there is none left."""
+        if name is not None:
+            self._gates[name].release()
 
     def _wait_for_turn(self, name: str) -> None:
-        with self._turn:
-            self._running = self._choose()
-            self._turn.notify_all()
-            self._turn.wait_for(lambda: self._running == name)
+        chosen = self._choose()
+        if chosen != name:
+            self._open(chosen)
+            self._gates[name].acquire()
 
     def _choose(self) -> str | None:
         for name, left in list(self._suspended.items()):
