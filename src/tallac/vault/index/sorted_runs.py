@@ -208,7 +208,8 @@ def write_run(folder: Path, covers: Iterable[bytes], packs: Iterable[FinishedPac
             for record in map(_RECORD.pack, names, hashes, repeat(number), *places):
                 buckets[record[0]] += record
     count = sum(map(len, buckets)) // RECORD_SIZE
-    return _opened(lambda: write_records(folder, sorted(covers), tables, chain.from_iterable(map(_sorted_records, buckets)), count))
+    used = [bucket for bucket in buckets if bucket]
+    return _opened(lambda: write_records(folder, sorted(covers), tables, chain.from_iterable(map(_sorted_records, used)), count))
 
 
 def _sorted_records(bucket: bytearray) -> list[bytes]:
