@@ -19,6 +19,7 @@ import click
 import pytest
 from hypothesis import given, strategies as st
 from tests.command import Result, Tallac
+from tests.in_memory import folder_in_memory
 
 from tallac.caps import LiteralFile, MutableDirectoryWrite, parse
 from tallac.caps.redaction import redact
@@ -133,14 +134,14 @@ class Debugged(Tallac):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a home with a vault, a snapshot and a write cap that is known nowhere else."""
-    home = tmp_path_factory.mktemp("home")
-    tallac = Tallac(home)
-    (home / "source").mkdir()
-    (home / "source" / "file").write_text("content" * 100)
-    tallac("-q", "backup", home / "source", "tallac:docs")
-    return home
+def home() -> Iterator[Path]:
+    """Give a home with a vault, a snapshot and a write cap that is known nowhere else; thousands of commands wait for no disk."""
+    with folder_in_memory() as home:
+        tallac = Tallac(home)
+        (home / "source").mkdir()
+        (home / "source" / "file").write_text("content" * 100)
+        tallac("-q", "backup", home / "source", "tallac:docs")
+        yield home
 
 
 @pytest.fixture(autouse=True)
