@@ -218,14 +218,8 @@ class StructureCheck:
     def _check_pack(self, name: bytes, size: int, indexed: IndexedPacks, *, may_vanish: bool) -> None:
         """Read a pack once: its objects are compared with their hashes, and footer and trailer open only as they were sealed."""
         try:
-            footer: FinishedPack | None = None
-            damage = ""
-            try:
-                footer = self._packs.footer(name, size).pack
-            except DamageError as error:
-                damage = f"has no footer that can be read: {error}"
-            listed = footer or indexed.get(name)
-            entries = FooterEntries() if listed is None else FooterEntries.of(listed.body)
+            listed, damage, is_other = self._look_at_footer(name, size, indexed)
+            entries = FooterEntries() if listed is None else listed
             wrong = wrong_objects(self._backend, name, entries, self._count)
             self._count(size - (entries[-1].end if entries else 0))
             if wrong:
@@ -239,7 +233,7 @@ class StructureCheck:
                 return
             if damage:
                 self._find_pack(name, damage)
-            elif footer is not None and indexed.has_other_footer(footer):
+            elif is_other:
                 self._find_pack(name, "has another footer than the index says: `tallac repair` corrects the index")
         except ObjectNotFoundError:
             if not may_vanish:
@@ -249,6 +243,19 @@ class StructureCheck:
                 self._find_pack(name, "disappeared during the check: check again")
         except StoreError as error:
             self._find_pack(name, f"can't be read: {error}")
+
+    def _look_at_footer(self, name: bytes, size: int, indexed: IndexedPacks) -> tuple[FooterEntries | None, str, bool]:
+        """Return what a pack's footer lists, or else the index, what is wrong with it, and whether the index differs."""
+        damage = ""
+        known: FinishedPack | None
+        try:
+            known = self._packs.footer(name, size).pack
+        except DamageError as error:
+            damage = f"has no footer that can be read: {error}"
+            known = indexed.get(name)
+        if known is None:
+            return None, damage, False
+        return FooterEntries.of(known.body), damage, not damage and indexed.has_other_footer(known)
 
     def _count(self, size: int) -> None:
         self.report.bytes_read += size

@@ -53,7 +53,7 @@ def wrong_objects(
     Args, and raises MissingObjectError: As `read_objects`.
     """
     wrong: set[int] = set()
-    left = list(entries)
+    left = entries
     while left:
         done = 0
         try:

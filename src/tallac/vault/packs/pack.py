@@ -152,7 +152,10 @@ def read_footer(backend: Backend, name: bytes, size: int, structure: Structure, 
     start = size - TRAILER_SIZE - length
     footer = open_sealed(structure.secret, backend.get(path, start, start + length), _FOOTER_CONTEXT)
     text = unpad_plain(footer, codec, start + SEAL_OVERHEAD + TRAILER_SIZE)
+    # Of a pack of small files each of these has several megabytes.
+    del footer
     region, stamp, body = text[:_REGION_SIZE], text[_REGION_SIZE:_BODY_START], text[_BODY_START:]
+    del text
     structure.check(_FOOTER, region + body, stamp)
     if objects_end(body) != start:
         raise MalformedObjectError(f"pack {name.hex()[:12]} has a footer that does not fit it")
