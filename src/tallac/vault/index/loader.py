@@ -29,6 +29,8 @@ so two always fit into one."""
 LARGE_COUNT = SMALL_SIZE_MAX // 40
 """So many records a large index object has at least."""
 RUNS_MAX = 6
+RUNS_OPEN_MAX = 128
+"""So many runs, each of which is an open file, there are at most while an index is loaded. Some systems allow 256 files."""
 
 
 class PackLister(Protocol):
@@ -128,6 +130,8 @@ class IndexLoader:
                 lost.append(name)
             else:
                 runs.append(write_run(self._folder, [name], packs))
+                if len(runs) >= RUNS_OPEN_MAX:
+                    runs = self._merged(runs)
         runs = self._merged(runs)
         rescued: list[FinishedPack] = []
         if damage:

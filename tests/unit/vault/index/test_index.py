@@ -25,6 +25,7 @@ from tallac.vault.index import loader
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.index_objects import IndexStore, index_path
 from tallac.vault.index.loader import INDEX_OBJECTS_MAX, RUNS_MAX
+from tallac.vault.index.sorted_runs import SortedRun, merge_runs
 from tallac.vault.mutable.pending_deletions import PendingDeletions, PendingPack
 from tallac.vault.mutable.registers import Register
 from tallac.vault.mutable.rollback import NoMemory
@@ -90,6 +91,32 @@ def backend() -> MemoryBackend:
 def index_objects(backend: MemoryBackend) -> list[str]:
     """List the index objects."""
     return sorted(item.name for item in backend.list("index/"))
+
+
+@pytest.mark.parametrize("open_max", [8, 9, 20])
+def test_few_files_are_open_while_an_index_is_loaded(
+    backend: MemoryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_max: int
+) -> None:
+    """A new client that reads many index objects merges their runs on the way, and finds all of them."""
+    model: Model = {}
+    writer = Client(backend, tmp_path / "writer")
+    for number in range(30):
+        writer.index.publish([stored(backend, number, model)])
+    merged: list[int] = []
+    merge = merge_runs
+
+    def counted(folder: Path, runs: list[SortedRun]) -> SortedRun:
+        merged.append(len(runs))
+        return merge(folder, runs)
+
+    monkeypatch.setattr(loader, "merge_runs", counted)
+    monkeypatch.setattr(loader, "RUNS_OPEN_MAX", open_max)
+    reader = Client(backend, tmp_path / "reader")
+    reader.index.refresh()
+    reader.assert_is(model)
+    assert len(merged) > 1
+    assert max(merged) <= open_max
+    assert len(list((tmp_path / "reader").glob("*.run"))) == len(reader.index.runs()) <= RUNS_MAX
 
 
 def test_what_one_publishes_the_other_finds(backend: MemoryBackend, tmp_path: Path) -> None:
