@@ -29,6 +29,7 @@ PACK_SIZE_BOUND = (1 << 32) - 1
 COLUMN_LENGTH_MAX = 1 << 13
 """Of so many objects at a time the columns are in memory."""
 
+_TAKEN_TOGETHER = 1 << 10
 _HEAD = struct.Struct(">IB")
 _PURPOSE = b"index"
 _CONTEXT = _PURPOSE + bytes((FORMAT_VERSION,))
@@ -133,9 +134,18 @@ class FooterEntries(Sequence[FooterEntry]):
 
     def __iter__(self) -> Iterator[FooterEntry]:
         """Iterate over them."""
-        for number, places in enumerate(zip(self._offsets, self._lengths, self._links_lengths, strict=True)):
-            name = bytes(self._names[NAME_SIZE * number : NAME_SIZE * (number + 1)])
-            yield FooterEntry(name, bytes(self._hashes[HASH_SIZE * number : HASH_SIZE * (number + 1)]), *places)
+        for first in range(0, len(self), _TAKEN_TOGETHER):
+            numbers = range(first, min(first + _TAKEN_TOGETHER, len(self)))
+            names = bytes(self._names[NAME_SIZE * first : NAME_SIZE * numbers.stop])
+            hashes = bytes(self._hashes[HASH_SIZE * first : HASH_SIZE * numbers.stop])
+            yield from map(
+                FooterEntry,
+                [names[at : at + NAME_SIZE] for at in range(0, len(names), NAME_SIZE)],
+                [hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE)],
+                self._offsets[first : numbers.stop],
+                self._lengths[first : numbers.stop],
+                self._links_lengths[first : numbers.stop],
+            )
 
 
 def encode_body(names: Iterable[Buffer], hashes: Iterable[Buffer], lengths: Sequence[int], links_lengths: Sequence[int]) -> bytes:
