@@ -138,9 +138,30 @@ class RememberingBackend(BoundedBackend):
     def _ask_what_is_there(self, names: Collection[str]) -> Sequence[ListedObject] | None:
         """List all objects with their versions, or read those that may be as they are remembered; None where that is forbidden."""
         try:
-            return self._list_versions() if self._list_versions is not None else self._read_versions(names)
+            return self._read_versions(names) if self._list_versions is None else self._all_versions(self._list_versions, names)
         except StorePermissionError:
             return None  # A client that may list the packs alone does that, as it is asked to.
+
+    def _all_versions(
+        self, list_versions: Callable[[], Sequence[ListedObject] | None], names: Collection[str]
+    ) -> Sequence[ListedObject] | None:
+        """List all objects, without the versions of named registers that may have changed since the listing began.
+
+        A long listing is no view of one moment: a register that was remembered meanwhile, by another process, may be newer than the
+        packs that were listed. No version comes back, so one that was remembered before has been the present one up to here.
+        """
+        before = {name: state[1] for name in names if name.startswith(_REGISTERS) and (state := self._known(name)) is not None}
+        changing = {name for name in names if name.startswith(_REGISTERS)}
+        listed = list_versions()
+        if listed is None:
+            return None
+        return [
+            ListedObject(found.item, b"") if (name := found.item.name) in changing and found.version != before.get(name) else found
+            for found in listed
+        ]
+
+    def _known(self, name: str) -> State | None:
+        return self._seen.get(name) or self._memory.state(name)
 
     def _read_versions(self, names: Collection[str]) -> Sequence[ListedObject]:
         """List registers and packs, without versions, and read some objects for these, all at once.
@@ -228,7 +249,7 @@ class RememberingBackend(BoundedBackend):
         if answers := self._ready.get(f"/{name}"):
             return cast("State | None", answers.pop())
         if self._listed is not None and name.startswith((_REGISTERS, _SLOTS)):
-            state = self._seen.get(name) or self._memory.state(name)
+            state = self._known(name)
             if state is None and name not in self._listed and name.startswith(_REGISTERS):
                 return None
             if state is not None and self._is_as_listed(name, state):

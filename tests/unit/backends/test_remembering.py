@@ -211,6 +211,31 @@ def test_what_has_changed_while_versions_are_read(store: MemoryBackend, memory: 
     assert not backend.is_looking
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_what_has_changed_while_everything_is_listed(store: MemoryBackend, memory: KeptStates, *, is_known: bool) -> None:
+    """A register that another process has changed and remembered since the listing began is read anew, and the packs are listed."""
+    asked = RecordingBackend(store)
+    if not is_known:
+        memory.keep_state("registers/index", None)
+
+    def list_versions() -> list[ListedObject]:
+        packs = [ListedObject(item, b"") for item in store.list("packs/")]
+        store.delete("packs/p")
+        store.put("registers/index", b"an index without it")
+        found = store.get_versioned("registers/index")
+        assert found is not None
+        memory.keep_state("registers/index", found)
+        registers = {item.name: store.get_versioned(item.name) for item in store.list("registers/")}
+        return packs + [ListedObject(Item(name, len(state[0])), state[1]) for name, state in registers.items() if state]
+
+    backend = RememberingBackend(asked, memory, list_versions)
+    backend.look(("registers/index",))
+    assert backend.get_versioned("registers/index") == store.get_versioned("registers/index")
+    assert [event.name for event in asked.events] == ["registers/index"]
+    assert not backend.is_looking
+    assert list(backend.list("packs/")) == []
+
+
 def test_what_is_done_beside_a_look(asked: RecordingBackend, memory: KeptStates) -> None:
     """It is done once, in any case, and its error is raised."""
     done: list[int] = []
