@@ -6,6 +6,7 @@ The library works with an event loop, which has a thread of its own here; caller
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import errno
 import os
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tallac.backends.traffic import Pace
 
 FAREWELL_SECONDS = 2.0
+SETTLING_STEPS = 4
 
 T = TypeVar("T")
 
@@ -62,12 +64,19 @@ def _slash(path: str) -> str:
 
 
 class _Link:
-    """The connection that there is, if there is one."""
+    """The connection that there is, if there is one.
+
+    Attributes:
+        begun: Operations that nobody waits for; the loop itself remembers no task.
+        is_ending: Whether nothing is begun any more.
+    """
 
     def __init__(self) -> None:
         self.connection: SSHClientConnection | None = None
         self.channel: Channel | None = None
+        self.begun: set[asyncio.Task[None]] = set()
         self.ending: asyncio.Task[None] | None = None
+        self.is_ending = False
 
     def drop(self) -> None:
         """Break the connection off."""
@@ -78,7 +87,18 @@ class _Link:
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
+    loop.run_until_complete(_settle())
     loop.close()
+
+
+async def _settle() -> None:
+    """End all that is left, what was begun in the last moment as well. Sockets are closed by what the loop does next."""
+    for _ in range(SETTLING_STEPS):
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=FAREWELL_SECONDS / SETTLING_STEPS)
+        await asyncio.sleep(0)
 
 
 def _end(loop: asyncio.AbstractEventLoop, link: _Link) -> None:
@@ -90,14 +110,20 @@ def _end(loop: asyncio.AbstractEventLoop, link: _Link) -> None:
         if connection is not None:
             with suppress(Exception):
                 await asyncio.wait_for(connection.wait_closed(), FAREWELL_SECONDS)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        # Sockets are closed by what the loop does next.
-        loop.call_soon(lambda: loop.call_soon(loop.stop))
+        loop.stop()
 
+    link.is_ending = True
     link.ending = loop.create_task(stop())
+
+
+_SESSIONS: weakref.WeakSet[SftpSession] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """End all loops before the interpreter ends: it would stop their threads in the middle of what they do."""
+    for session in list(_SESSIONS):
+        session.end()
 
 
 class SftpSession:
@@ -108,6 +134,8 @@ class SftpSession:
         self._settings = settings
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._ends: weakref.finalize[..., SftpSession] | None = None
         self._connecting: asyncio.Lock | None = None
         self._ahead: asyncio.Task[Channel] | None = None
         self._link = _Link()
@@ -163,21 +191,38 @@ class SftpSession:
 
         The interpreter may call this for what it throws away, in any thread, also in one that must not wait.
         """
-        if self._loop is not None and not self._loop.is_closed():
-            asyncio.run_coroutine_threadsafe(self._begin(operation), self._loop)
+        if self._loop is not None:
+            # Once the loop is closed, so is all that was open.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._begin, operation)
 
-    async def _begin(self, operation: Callable[[Channel], Coroutine[Any, Any, object]]) -> None:
-        if self._link.channel is not None:
-            with suppress(Exception):
-                await operation(self._link.channel)
+    def _begin(self, operation: Callable[[Channel], Coroutine[Any, Any, object]]) -> None:
+        if self._link.channel is not None and not self._link.is_ending:
+            task = asyncio.ensure_future(self._quietly(operation(self._link.channel)))
+            self._link.begun.add(task)
+            task.add_done_callback(self._link.begun.discard)
+
+    async def _quietly(self, operation: Coroutine[Any, Any, object]) -> None:
+        # This session is held until then: its end would break the connection off.
+        with suppress(Exception):
+            await operation
+
+    def end(self) -> None:
+        """Break the connection off, at the end of the process; there will be no other one."""
+        if self._loop is not None and self._thread is not None and self._ends is not None and self._ends.detach() is not None:
+            self._loop.call_soon_threadsafe(_end, self._loop, self._link)
+            self._thread.join(FAREWELL_SECONDS)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_run_loop, args=(self._loop,), name="tallac-sftp", daemon=True).start()
+                self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name="tallac-sftp", daemon=True)
+                self._thread.start()
                 # Nobody closes a backend; its connection ends with it.
-                weakref.finalize(self, self._loop.call_soon_threadsafe, _end, self._loop, self._link)
+                self._ends = weakref.finalize(self, self._loop.call_soon_threadsafe, _end, self._loop, self._link)
+                self._ends.atexit = False
+                _SESSIONS.add(self)
             return self._loop
 
     async def _run(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:

@@ -1,0 +1,73 @@
+"""The thread of a connection ends without leaving anything behind, whatever is begun at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from tests.command import PATIENCE_SECONDS
+
+from tallac.backends import sftp_session
+from tallac.backends.sftp_session import SftpSession, SftpSettings
+
+if TYPE_CHECKING:
+    from tallac.backends.sftp_channel import Channel
+
+SETTINGS = SftpSettings(host="localhost", path="/nowhere")
+
+SCRIPT = """
+import asyncio
+from tallac.backends.sftp_session import SftpSession, SftpSettings
+session = SftpSession(SftpSettings(host="localhost", path="/nowhere"))
+loop = session._started()
+session._link.channel = object()
+
+async def never(_channel):
+    await asyncio.Event().wait()
+
+for _ in range(200):
+    session.begin(never)
+"""
+
+
+async def never(_channel: Channel) -> None:
+    """Wait for what does not come."""
+    await asyncio.Event().wait()
+
+
+def test_what_is_begun_in_the_last_moment_leaves_no_task(caplog: pytest.LogCaptureFixture) -> None:
+    """Of operations under way when a connection ends, and of those begun while its loop is about to stop, none is left."""
+    session = SftpSession(SETTINGS)
+    loop, link = session._started(), session._link
+    assert session._ends is not None
+    session._ends.detach()
+    link.channel = cast("Channel", object())
+    thread = session._thread
+    assert thread is not None
+    session.begin(never)
+
+    def end_and_begin() -> None:
+        sftp_session._end(loop, link)
+        assert link.ending is not None
+        link.ending.add_done_callback(lambda _task: session.begin(never))
+
+    with caplog.at_level(logging.ERROR, "asyncio"):
+        loop.call_soon_threadsafe(end_and_begin)
+        thread.join(PATIENCE_SECONDS)
+        session.begin(never)
+        gc.collect()
+    assert not thread.is_alive()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_a_process_ends_in_silence() -> None:
+    """A process that ends while requests are under way whose answer nobody waits for says nothing of it."""
+    finished = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", SCRIPT], capture_output=True, check=False, text=True, timeout=PATIENCE_SECONDS
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
