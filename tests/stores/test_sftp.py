@@ -10,6 +10,7 @@ import pickle
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -215,6 +216,19 @@ def test_clients_of_both_kinds_count_every_step(store: SftpBackend, sftp_setting
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(count_to_ten, clients))
     assert store.get("counter") == b"30"
+
+
+def test_empty_folders_of_former_probes_go(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """A day after a probe its folder goes, when the place is examined again; one with an object stays, and so does a young one."""
+    now = int(time.time())
+    empty, full, young = (f"{now - age:08x}01234567" for age in (90_000, 100_000, 80_000))
+    folder = Path(sftp_settings.path, "probe")
+    for name in (empty, full, young, "letter"):
+        (folder / name).mkdir(parents=True)
+    (folder / full / "a").write_bytes(b"first")
+    store.examine()
+    assert {path.name for path in folder.iterdir()} == {full, young, "letter"}
+    assert (folder / full / "a").read_bytes() == b"first"
 
 
 def test_what_killed_commands_left_is_nobodys_data(store: SftpBackend, sftp_settings: SftpSettings) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tallac.backends.local import LocalBackend
-from tallac.backends.names import PROBE_FOLDER, check_prefix, is_of_probe, is_part
+from tallac.backends.names import PROBE_FOLDER, check_prefix, is_left_by_probe, is_of_probe, is_part
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.os_errors import no_name_left, store_errors
 from tallac.backends.sftp_answers import SERVER_FAILED
@@ -98,6 +98,8 @@ class SftpBackend(LocalBackend):
     def examine(self) -> None:
         """Find out whether the server does what this backend builds on, by trying it in the folder, which exists.
 
+        Empty folders that former probes have left go, a day later; a folder over SFTP stays when its last object goes.
+
         Raises:
             UnsafeStoreError: It does not; the reason is told.
         """
@@ -109,6 +111,19 @@ class SftpBackend(LocalBackend):
                 for name in names:
                     with suppress(OSError):
                         self._calls.unlink(name)
+            self._remove_old_probes()
+
+    def _remove_old_probes(self) -> None:
+        folder = posixpath.join(self._root, PROBE_FOLDER)
+        try:
+            found = self._calls.list_folder(folder)
+        except OSError:
+            return  # Mostly there is none. What can't be looked at stays, and is no reason to refuse the place.
+        for each in found:
+            if is_left_by_probe(f"{PROBE_FOLDER}/{each.name}"):
+                # One that is not empty yet stays for the next time: its objects go at the end of this probe.
+                with suppress(OSError):
+                    self._calls.remove_folder(posixpath.join(folder, each.name))
 
     def _examine(self, first: str, second: str, third: str) -> None:
         self._refuse_where_it_fails(lambda: self._make(first, b"first"), "files can't be created and made durable (fsync)")

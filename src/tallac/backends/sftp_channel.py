@@ -171,6 +171,11 @@ class Channel:
         await self._handler.mkdir(_bytes(path), asyncssh.SFTPAttrs(permissions=FOLDER_MODE))
 
     @_with_os_errors
+    async def remove_folder(self, path: str) -> None:
+        """Remove an empty folder."""
+        await self._handler.rmdir(_bytes(path))
+
+    @_with_os_errors
     async def look(self, path: str) -> os.stat_result:
         """Look at a path, without following a symbolic link."""
         return _status(await self._handler.lstat(_bytes(path), 0))

@@ -150,6 +150,10 @@ class SftpFileCalls:
     def mkdir(self, folder: str) -> None:
         self.ask(lambda channel: channel.make_folder(folder), folder, is_new=True)
 
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder. Raises OSError where it is not empty."""
+        self._ask(lambda channel: channel.remove_folder(folder))
+
     def share(self, file: str | int, folder: str) -> None:
         """Do nothing: the server's umask and the folder's own bits say what others may."""
 
