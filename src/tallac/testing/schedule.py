@@ -61,6 +61,10 @@ class Schedule:
         """Kill a client at its next call."""
         self._killed.add(client)
 
+    def revive(self, client: str) -> None:
+        """Run a client on that was killed, as the next process of its machine."""
+        self._killed.discard(client)
+
     def suspend(self, client: str, switches: int) -> None:
         """Suspend a client for a number of switches between the others."""
         self._suspended[client] = switches
