@@ -126,14 +126,14 @@ class Schedule:
             self._open(self._choose())
 
     def _enter(self, names: Iterable[str]) -> None:
-        """Have more clients take part, each with a closed gate. Who has the turn does this, and all else here."""
+        """Add clients, each with a closed gate. Who has the turn does this, and all else here."""
         for name in names:
             gate = self._gates[name] = Lock()
             gate.acquire()
             self._clients.append(name)
 
     def _open(self, name: str | None) -> None:
-        """Give the turn to a client; None where there is none left."""
+        """Pass the turn to a client; None where there is none left."""
         if name is not None:
             self._gates[name].release()
 
