@@ -183,6 +183,7 @@ def measure(
                 figures = run(contender, operation, line, has_memory=options.large)
                 if line and options.timelines:
                     name = f"{here.name}-{operation.replace(' ', '')}-{tool}.txt"
+                    options.timelines.mkdir(parents=True, exist_ok=True)
                     (options.timelines / name).write_text(timeline_of(line, began, began + figures.wall))
                 found[operation, tool].append(figures)
                 print(f"  {operation:10} {tool:7} {figures.wall:7.2f} s", file=sys.stderr)
