@@ -189,14 +189,15 @@ class IndexLoader:
     def _present_runs(self, names: frozenset[bytes]) -> list[SortedRun]:
         """Open the runs that hold nothing but what is named, and delete the others."""
         runs = []
-        for path in sorted(self._folder.glob("*.run")):
+        for path in self._folder.glob("*.run"):
             run = _open_run(path)
             if run is not None and run.covers and run.covers <= names:
                 runs.append(run)
             elif run is not None:
                 run.close()
                 _discard(path)
-        return runs
+        # Their files have made-up names. Which copy of an object is found first is to hang from the index alone.
+        return sorted(runs, key=lambda run: sorted(run.covers))
 
     def _small(self, names: list[bytes]) -> list[bytes]:
         """Return the names of small index objects; none is read, since a large vault has one for each 200,000 objects.

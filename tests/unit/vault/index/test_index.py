@@ -119,6 +119,25 @@ def test_few_files_are_open_while_an_index_is_loaded(
     assert len(list((tmp_path / "reader").glob("*.run"))) == len(reader.index.runs()) <= RUNS_MAX
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_which_copy_comes_first_hangs_from_the_index_alone(backend: MemoryBackend, tmp_path: Path, reverse: bool) -> None:
+    """Files of a local copy have made-up names; whatever these are, a client that begins anew finds the same copy first."""
+    model: Model = {}
+    writer = Client(backend, tmp_path / "writer")
+    for number in range(RUNS_MAX):
+        pack = stored(backend, number, model)
+        writer.index.publish([pack])
+        writer.index.refresh()
+    files = sorted(writer.folder.glob("*.run"), key=lambda path: path.read_bytes(), reverse=reverse)
+    assert len(files) > 1
+    for place, path in enumerate(files):
+        path.rename(path.with_name(f"{place}.run"))
+    again = Client(backend, writer.folder)
+    again.index.refresh()
+    assert [run.covers for run in again.index.runs()] == sorted((run.covers for run in again.index.runs()), key=sorted)
+    again.assert_is(model)
+
+
 def test_what_one_publishes_the_other_finds(backend: MemoryBackend, tmp_path: Path) -> None:
     """A client finds after a refresh what another has published, and before that what it knew."""
     one, other = Client(backend, tmp_path / "one"), Client(backend, tmp_path / "two")
