@@ -7,6 +7,8 @@ after a refusal is left to the library: it asks about every other key, and says 
 
 from __future__ import annotations
 
+import os
+
 import asyncssh
 from asyncssh.auth import _ClientPublicKeyAuth
 
@@ -35,7 +37,9 @@ def may_sign_at_once(options: asyncssh.SSHClientConnectionOptions) -> bool:
 
     A key of an agent may want its user's consent, and is used only after the server has said that it would do.
     """
-    if options.agent_path or options.pkcs11_provider or not options.public_key_auth or not options.client_keys:
+    # Without a path, the library looks for an agent on Windows alone, where there is a usual place for it.
+    may_have_agent = bool(options.agent_path) or os.name != "posix"
+    if may_have_agent or options.pkcs11_provider or not options.public_key_auth or not options.client_keys:
         return False
     key = options.client_keys[0]
     return key.get_key_type() == "local" and key.algorithm in _PLAIN_ALGORITHMS
