@@ -6,11 +6,13 @@ from the disk has the hash that it went there with, since it may decide what is 
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import accumulate
 
@@ -19,6 +21,9 @@ from tallac.file_calls import REAL, Buffer, FileCalls
 
 FULL_SIZE = 16 << 10
 """A bucket has so many bytes in memory before all go to the file: 4 MiB of them together."""
+
+ROOM_MIN = 128 << 20
+"""So many bytes are left free on the disk: a vault may lie there, and a prune writes a pack and registers before it makes room."""
 
 COUNT = 256
 _UNITED_SIZE_MIN = 16 << 20
@@ -42,14 +47,21 @@ class Spill:
         """Write some parts, and return the place of each, 28 bytes: where it is, and its hash.
 
         Raises:
-            OSError: There is no room; nothing of them counts as written, and what was written before is whole.
+            OSError: There is no room, or little more; nothing of them takes any, and what was written before is whole.
         """
         lengths = list(map(len, parts))
         left = memoryview(b"".join(parts))
-        # What an error has left of something, or a read has moved, is none of this.
+        if self._calls.room(tempfile.gettempdir()) < len(left) + ROOM_MIN:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        # A read may have moved it.
         os.lseek(self._descriptor, self._end, os.SEEK_SET)
-        while left:
-            left = left[self._calls.write(self._descriptor, left) :]
+        try:
+            while left:
+                left = left[self._calls.write(self._descriptor, left) :]
+        except OSError:
+            with suppress(OSError):  # What led here is the one to report.
+                os.ftruncate(self._descriptor, self._end)
+            raise
         starts = list(accumulate(lengths, initial=self._end))
         self._end = starts.pop()
         return list(map(_PLACE.pack, starts, lengths, map(_hash_of, parts)))
@@ -79,7 +91,7 @@ class Spill:
 class Buckets:
     """Records of some bytes, by the first of them. It is for who adds the records to see that they have one length.
 
-    Where the disk has no room for them they stay in memory, and a full disk stops nobody: it is a prune that makes room there.
+    Where the disk has little room they stay in memory, and a full disk stops nobody: it is a prune that makes room there.
 
     Attributes:
         recent: The records in memory, for each first byte. Who adds to one of them asks for `settle` once it has `full_size`.

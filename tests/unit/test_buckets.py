@@ -1,4 +1,5 @@
 import errno
+import os
 import random
 import tracemalloc
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tallac import buckets
-from tallac.buckets import COUNT, Buckets, Spill
+from tallac.buckets import COUNT, ROOM_MIN, Buckets, Spill
 from tallac.errors import LocalStateError
 from tallac.file_calls import Buffer, RealFileCalls
 
@@ -21,6 +22,7 @@ class Disk(RealFileCalls):
         mask: Each byte that is read comes with these bits turned.
         cut: So many bytes are missing from what is read.
         is_broken: Whether reading fails.
+        free: What the disk says of its room.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,11 @@ class Disk(RealFileCalls):
         self.mask = 0
         self.cut = 0
         self.is_broken = False
+        self.free = 1 << 40
+
+    def room(self, folder: str) -> int:
+        """See `FileCalls`."""
+        return self.free
 
     def write(self, descriptor: int, data: Buffer) -> int:
         """See `FileCalls`."""
@@ -122,6 +129,29 @@ def test_a_full_disk_stops_nobody(disk: Disk, room: int, is_united: bool) -> Non
     add_all(made, records_of(2, 20_000))
     assert all_in(made) == sorted([*records_of(1, 10_000), *records_of(2, 20_000)])
     assert sum(map(len, made.recent)) <= 2 * COUNT * buckets.FULL_SIZE
+
+
+def test_others_have_room(disk: Disk) -> None:
+    """A disk is not filled to its end: what is left is for others, such as the prune that is about to make room."""
+    disk.free = ROOM_MIN
+    made = Buckets(calls=disk)
+    add_all(made, records_of(1, 10_000))
+    assert disk.left == 1 << 30
+    disk.free = ROOM_MIN + (1 << 20)
+    add_all(made, records_of(2, 20_000))
+    assert disk.left < 1 << 30
+    assert all_in(made) == sorted([*records_of(1, 10_000), *records_of(2, 20_000)])
+
+
+def test_what_failed_takes_no_room(disk: Disk) -> None:
+    """What a full disk did not take as a whole takes nothing of it."""
+    spill = Spill(disk)
+    place = spill.add([b"a" * 1000])[0]
+    disk.left = 300
+    with pytest.raises(OSError, match="No space left"):
+        spill.add([b"b" * 1000])
+    assert os.fstat(spill._descriptor).st_size == 1000
+    assert spill.read(place) == b"a" * 1000
 
 
 def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, disk: Disk) -> None:
