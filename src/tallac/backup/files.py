@@ -16,7 +16,7 @@ from tallac.backup.messages import BatchJob, BatchResult, ChunksResult, Part, Pa
 from tallac.backup.pending_directory import DirectoryAssembler, EntryRun, PendingDirectory
 from tallac.backup.recorded import StoredBefore
 from tallac.backup.summary import Change, Ledger, compare
-from tallac.dag import EncodedEntries, Entry, encode_table, join_path
+from tallac.dag import EncodedEntries, Entry, encode_table, is_time, join_path
 from tallac.interfaces import ChunkedFileWriter
 from tallac.source import FileSystem, SourceEntry
 from tallac.sourcedb import ProvisionalRows, SourceRecord
@@ -60,15 +60,24 @@ class _Linked(msgspec.Struct, eq=False):
 
     Attributes:
         names_left: How many of its names are still to come.
-        entry: The entry of the first name, once it is stored.
+        inode, ctime_ns: What it was listed with.
+        entry: The entry of the first name, once it is stored, and if that is still the file that was listed.
         is_read: Whether reading has ended, with or without an entry.
         waiting: Further names, each a part of its own.
     """
 
     names_left: int
+    inode: int
+    ctime_ns: int
     entry: Entry | None = None
     is_read: bool = False
     waiting: list[_Part] = msgspec.field(default_factory=list)
+
+    def is_in(self, entry: Entry) -> bool:
+        """Whether an entry is of the file as it was listed. Since a change of it, its other names may lead to other files."""
+        metadata = entry.metadata
+        is_same = metadata.inode == self.inode and is_time(metadata.ctime, divmod(self.ctime_ns, 1_000_000_000))
+        return is_same and not metadata.changed
 
 
 class _Part(NamedTuple):
@@ -153,7 +162,7 @@ class Files:
                 self._link(self._begin_part(pending, found.name, recorded), linked)
                 return
             if len(self._linked) < LINKS_MAX:
-                linked = self._linked[key] = _Linked(found.links - 1)
+                linked = self._linked[key] = _Linked(found.links - 1, found.inode, found.ctime_ns)
         self._count_total += 1
         self._size_total += found.size
         if found.size > self.small_size_max:
@@ -211,7 +220,7 @@ class Files:
         return _Part(pending, self._assembler.reserve(pending), [name], {} if recorded is None else {name: recorded}, {})
 
     def _link(self, part: _Part, linked: _Linked) -> None:
-        """Resolve a further name of a file with the entry of the first one; where that one can't be read, try this name."""
+        """Resolve a further name of a file with the entry of the first one; where that does not tell of it, read this name."""
         if not linked.is_read:
             linked.waiting.append(part)
             return
@@ -222,7 +231,7 @@ class Files:
 
     def _settle_linked(self, part: _Part, entries: list[Entry]) -> None:
         for name, linked in part.linked.items():
-            linked.entry = next((entry for entry in entries if entry.name == name and not entry.metadata.changed), None)
+            linked.entry = next((entry for entry in entries if entry.name == name and linked.is_in(entry)), None)
             linked.is_read = True
             waiting, linked.waiting = linked.waiting, []
             for other in waiting:

@@ -28,11 +28,10 @@ from tallac.source import (
     MountPoint,
     Scan,
     SourceEntry,
+    describe_special,
     is_configuration_name,
     metadata_of,
     read_attributes,
-    read_attributes_beneath,
-    read_link,
     scan_nothing,
 )
 from tallac.sourcedb import DirectoryRow
@@ -336,20 +335,18 @@ class Walk:
 
     def _store_special(self, pending: PendingDirectory, found: SourceEntry, old: Entry | None) -> None:
         """Store a symbolic link, FIFO, socket or device: its metadata is all there is."""
-        filesystem = self._context.filesystem
         try:
-            directory = self._stack.descriptor
-            target = read_link(directory, found.name, filesystem=filesystem) if found.is_symlink else None
-            xattrs, _, problem = read_attributes_beneath(directory, found.name, filesystem=filesystem)
+            metadata, problem = describe_special(self._stack.descriptor, found, filesystem=self._context.filesystem)
         except OSError as error:
             pending.discard_signature()
             self._leave_out_of(pending, found.name, error)
             return
         path = join_path(pending.path, found.name)
         self._check_attributes(path, problem)
+        target = metadata.target
         if target is not None and (old is None or old.metadata.target != target):
             self._ledger.outward.add(path, target)
-        entry = Entry(found.name, _EMPTY_FILE, metadata_of(found, xattrs=xattrs, target=target))
+        entry = Entry(found.name, _EMPTY_FILE, metadata)
         self._add(pending, entry, compare(entry, old))
 
     def _is_own(self, path: bytes, found: SourceEntry) -> bool:

@@ -5,9 +5,9 @@ Nothing here takes a path longer than one component, except `open_root`; so no d
 
 from tallac.source.capture import (
     FLAGS_KEPT,
+    describe_special,
     metadata_of,
     read_attributes,
-    read_attributes_beneath,
     read_flags,
     read_holes,
     read_link,
@@ -58,6 +58,7 @@ __all__ = [
     "Scope",
     "Selection",
     "SourceEntry",
+    "describe_special",
     "is_configuration_name",
     "metadata_of",
     "open_beneath",
@@ -65,7 +66,6 @@ __all__ = [
     "open_regular",
     "open_root",
     "read_attributes",
-    "read_attributes_beneath",
     "read_flags",
     "read_holes",
     "read_link",

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from stat import S_IFMT
 from typing import NamedTuple
 
 from tallac.dag import Metadata, time_from_ns
@@ -93,11 +94,28 @@ def read_attributes(descriptor: int, *, filesystem: FileSystem = REAL) -> Attrib
     return Attributes(xattrs, flags, problems[0] if problems else None)
 
 
-def read_attributes_beneath(parent: int, name: bytes, *, filesystem: FileSystem = REAL) -> Attributes:
-    """Read the extended attributes of what must not be opened as far as that goes; see `read_xattrs_beneath`."""
+class Special(NamedTuple):
+    """The metadata of a symbolic link, FIFO, socket or device; `problem` as for `Attributes`."""
+
+    metadata: Metadata
+    problem: OSError | None
+
+
+def describe_special(parent: int, listed: SourceEntry, *, filesystem: FileSystem = REAL) -> Special:
+    """Describe a symbolic link, FIFO, socket or device as it is now; it may have been listed a while ago.
+
+    The stat fields are read first: whatever replaces it later has others.
+
+    Raises:
+        OSError: It can't be read; ESTALE where something of another kind has taken its place.
+    """
+    found = SourceEntry.of(listed.name, filesystem.lstat(listed.name, parent))
+    if S_IFMT(found.mode) != S_IFMT(listed.mode):
+        raise OSError(errno.ESTALE, "something else has taken its place")
+    target = read_link(parent, found.name, filesystem=filesystem) if found.is_symlink else None
     problems: list[OSError] = []
-    found = _read_xattrs_beneath(parent, name, filesystem, problems.append)
-    return Attributes(found, 0, problems[0] if problems else None)
+    xattrs = _read_xattrs_beneath(parent, found.name, filesystem, problems.append)
+    return Special(metadata_of(found, xattrs=xattrs, target=target), problems[0] if problems else None)
 
 
 def read_xattrs(descriptor: int, *, filesystem: FileSystem = REAL) -> Xattrs:

@@ -30,6 +30,7 @@ from tallac.backup.reuse import LeafRecognition
 from tallac.backup.run import back_up
 from tallac.backup.summary import Observer
 from tallac.clock import SystemClock
+from tallac.dag import time_from_ns
 from tallac.source import (
     CACHE_MARKER,
     NOTHING_OWN,
@@ -188,6 +189,59 @@ def test_a_change_after_a_reported_listing_is_seen_by_the_next_backup(bench: Ben
     bench.back_up()
     assert b"three" in bench.filesystem.opened
     assert bench.latest(b"b", b"c", b"d", b"three") == b"z" * 3000
+
+
+def test_a_link_that_is_another_one_since_is_stored_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that was replaced after a reported listing has its own times; where it is no link any more it counts as vanished."""
+    plant_all(bench.source)
+    bench.back_up()
+    folder = bench.source / "b" / "c" / "d"
+    for name in ("current", "turned"):
+        (folder / name).symlink_to("old")
+        os.utime(folder / name, ns=(10**18, 10**18), follow_symlinks=False)
+    bench.looks_ahead = True
+    store = bench.grid.session
+
+    def change_and_go_on() -> object:
+        for name in ("current", "turned"):
+            (folder / name).unlink()
+        (folder / "current").symlink_to("new")
+        (folder / "turned").write_bytes(b"a file")
+        return store()
+
+    monkeypatch.setattr(bench.grid, "session", change_and_go_on)
+    summary = bench.back_up()
+    monkeypatch.undo()
+    place = (b"backups", b"Latest", b"b", b"c", b"d")
+    stored, link = bench.entry(*place, b"current").metadata, (folder / "current").lstat()
+    assert (stored.target, stored.mtime) == (b"new", time_from_ns(link.st_mtime_ns))
+    assert (summary.unreadable, summary.vanished, b"turned" in bench.names(*place)) == (0, 1, False)
+    bench.back_up()
+    assert bench.latest(b"b", b"c", b"d", b"turned") == b"a file"
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["written", "replaced"])
+def test_names_that_were_parted_since_are_read_each(bench: Bench, monkeypatch: pytest.MonkeyPatch, is_replaced: bool) -> None:
+    """Two names of one file in a reported listing get no content in common where they are of two files since."""
+    plant_all(bench.source)
+    bench.back_up()
+    folder = bench.source / "b" / "c" / "d"
+    (folder / "first").write_bytes(b"old")
+    (folder / "second").hardlink_to(folder / "first")
+    bench.looks_ahead = True
+    store = bench.grid.session
+
+    def change_and_go_on() -> object:
+        parted = folder / ("first" if is_replaced else "second")
+        parted.unlink()
+        parted.write_bytes(b"another")
+        (folder / "first").write_bytes(b"new")
+        return store()
+
+    monkeypatch.setattr(bench.grid, "session", change_and_go_on)
+    bench.back_up()
+    assert bench.latest(b"b", b"c", b"d", b"first") == b"new"
+    assert bench.latest(b"b", b"c", b"d", b"second") == (b"old" if is_replaced else b"another")
 
 
 def test_a_listing_counts_for_its_directory_alone(bench: Bench) -> None:
@@ -357,6 +411,7 @@ import json, os, signal, sys, time
 from tallac.backup.leaves import LeafTask
 from tallac.backup.look_ahead import LookAhead, may_fork
 from tallac.clock import SystemClock
+from tallac.dag import time_from_ns
 from tallac.source import NOTHING_OWN, Selection
 
 source, what = os.fsencode(sys.argv[1]), sys.argv[2]
