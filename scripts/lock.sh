@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 compile() {
     out="requirements/$1.txt"
     shift
-    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
         --no-config --custom-compile-command "scripts/lock.sh" "$@" --output-file "$out"
 }
 
