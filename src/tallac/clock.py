@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from tallac.errors import LocalStateError
 
 NOW_NS_MAX = 1 << 63
+
+
+def since_start_ns() -> int:
+    """Return nanoseconds since the machine was started, the same in all its processes; on Linux also those for which it slept."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic_ns()
 
 
 class SystemClock:

@@ -128,7 +128,7 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True):
         rules: The digest of the rules of the directory above, as far as they hold in it.
         signature: See `ChosenScan.signature`.
         count: How many names it has.
-        looked_ns: When its listing began, by the monotonic clock that all processes share.
+        looked_ns: When its listing began, by `since_start_ns`.
         encoded_listing: The listing, where it was wanted; else empty.
     """
 

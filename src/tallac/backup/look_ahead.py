@@ -80,7 +80,7 @@ class LookAhead:
 
         Args:
             path: Its absolute path.
-            now_ns: The monotonic clock.
+            now_ns: The time, by `since_start_ns`.
         """
         self._receive()
         leaf = self._leaves.pop(path, None)

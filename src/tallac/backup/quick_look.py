@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import msgspec
 
 from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.summary import Observer
+from tallac.clock import since_start_ns
 from tallac.dag import join_path
 from tallac.errors import LocalStateError
 from tallac.interfaces import Clock
@@ -36,7 +36,7 @@ class Looked(NamedTuple):
         above: The rules of the directory above, as far as they hold in it.
         chosen: What of it is chosen.
         listing: All that is in it.
-        looked_ns, read_ns: When its listing began, by the monotonic clock and by the wall clock.
+        looked_ns, read_ns: When its listing began, by `since_start_ns` and by the wall clock.
         descriptor: Its descriptor.
         status: Its stat fields, from before it was listed.
         own: Tells what is Tallac's own.
@@ -130,7 +130,7 @@ class _QuickLook:
                 visits.pop().close()
 
     def _visit(self, directory: _Below) -> Generator[_Below, None, None]:
-        looked_ns = time.monotonic_ns()
+        looked_ns = since_start_ns()
         try:
             if directory.name:
                 self._stack.enter(directory.name, to_pass=directory.is_passage)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tallac.backup.decide import Comparison, Subdirectories
 from tallac.backup.recorded import Recorded
+from tallac.clock import since_start_ns
 from tallac.dag import EncodedCap, Entry
 from tallac.interfaces import Holdings
 from tallac.source import DirectorySelection, SourceEntry
@@ -88,7 +88,7 @@ class LeafRecognition:
         """Return the row of a directory that is as it was recorded, and how many names it has; else its listing, if that came."""
         if self._ahead is None or selection.is_hollow or selection.scope is not None:
             return None
-        leaf = self._ahead.find(path, time.monotonic_ns())
+        leaf = self._ahead.find(path, since_start_ns())
         if leaf is None or leaf.rules != selection.digest:
             return None
         row = self._record.directory(path)

@@ -410,7 +410,7 @@ SCRIPT = """
 import json, os, signal, sys, time
 from tallac.backup.leaves import LeafTask
 from tallac.backup.look_ahead import LookAhead, may_fork
-from tallac.clock import SystemClock
+from tallac.clock import SystemClock, since_start_ns
 from tallac.dag import time_from_ns
 from tallac.source import NOTHING_OWN, Selection
 
@@ -426,7 +426,7 @@ def has_ended():
 if what == "whole":
     while not has_ended():
         time.sleep(0.001)
-    paths = [path for path in sorted(sys.argv[3:]) if ahead.find(os.fsencode(path), time.monotonic_ns())]
+    paths = [path for path in sorted(sys.argv[3:]) if ahead.find(os.fsencode(path), since_start_ns())]
 elif what == "terminated":
     os.kill(child, signal.SIGTERM)
     while not has_ended():

@@ -38,7 +38,7 @@ class IndexedPacks:
         self._spill: Spill | None = None
 
     def add(self, packs: Iterable[FinishedPack]) -> None:
-        """Take packs, which share what memory they have."""
+        """Take packs; their footers are in memory as long as there is room for all."""
         for pack in packs:
             self._kept[pack.name] = _Kept(pack.size, _hash_of(pack.body), None)
             self._held[pack.name] = pack.body
