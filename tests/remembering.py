@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tallac.backends.remembering import RememberingBackend, State, Together
 from tallac.interfaces import Backend, ListedObject
+from tallac.together import outcome
 
 T = TypeVar("T")
 
@@ -59,9 +60,7 @@ class InAnyOrder:
                 results[number] = calls[number]()
             except BaseException as error:  # noqa: BLE001 - it is raised again below.
                 errors[number] = error
-        if errors:
-            raise min(errors.items(), key=lambda each: (isinstance(each[1], Exception), each[0]))[1]
-        return [results[number] for number in range(len(calls))]
+        return outcome(results, errors)
 
 
 def remembering(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from tallac.errors import StoreUnavailableError
@@ -49,6 +49,13 @@ STOP = Stop()
 def one_by_one(calls: Sequence[Callable[[], T]]) -> list[T]:
     """Carry out calls one after the other, and return what they return."""
     return [call() for call in calls]
+
+
+def outcome(results: Mapping[int, T], errors: Mapping[int, BaseException]) -> list[T]:
+    """Return what calls have returned, by their numbers; or raise the error that counts, see `run_together`."""
+    if errors:
+        raise min(errors.items(), key=lambda each: (isinstance(each[1], Exception), each[0]))[1]
+    return [results[number] for number in sorted(results)]
 
 
 def run_together(
@@ -96,11 +103,10 @@ class _Together(Generic[T]):
         finally:
             # Nobody waits for what has not begun.
             self._is_left = True
-        if self._errors:
-            raise min(self._errors.items(), key=lambda each: (isinstance(each[1], Exception), each[0]))[1]
-        if len(self._results) < len(self._calls):
+        results = outcome(self._results, self._errors)
+        if len(results) < len(self._calls):
             raise StoreUnavailableError("what was asked of the store was left, since this process is to end")
-        return [self._results[number] for number in range(len(self._calls))]
+        return results
 
     def _started(self, count: int) -> list[threading.Thread]:
         threads: list[threading.Thread] = []

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from tallac.backends.passing import ForwardingBackend
 from tallac.interfaces import Backend, Buffer, Expect, Item, Version
 from tallac.testing.crashing_backend import SimulatedCrash
-from tallac.together import one_by_one
+from tallac.together import one_by_one, outcome
 
 T = TypeVar("T")
 
@@ -174,9 +174,7 @@ class _Together(Generic[T]):
 
     def results(self) -> list[T]:
         """Return what the calls have returned, or raise the error that counts."""
-        if self._errors:
-            raise min(self._errors.items(), key=lambda each: (isinstance(each[1], Exception), each[0]))[1]
-        return [self._results[number] for number in range(len(self._calls))]
+        return outcome(self._results, self._errors)
 
 
 class ScheduledBackend(ForwardingBackend):
