@@ -258,6 +258,20 @@ def eight(world: World) -> dict[str, Callable[[], None]]:
     return clients | {"suspender": world.suspender(12)}
 
 
+def run_and_look(world: World, clients: dict[str, Callable[[], None]], settle: Callable[[], None] = lambda: None) -> None:
+    """Run clients beside each other, and see that nothing is lost, before and after a last prune, once what is late has settled."""
+    world.schedule.run(clients)
+    assert not world.schedule.errors, f"seed {world.seed}: {world.schedule.errors}"
+    try:
+        settle()
+        world.look()
+        world.prune_alone()
+        world.look()
+    except BaseException as error:
+        raise AssertionError(f"seed {world.seed}: {error}") from error
+    shutil.rmtree(world.folder)
+
+
 def assert_nothing_is_lost(
     folder: Path,
     seed: int,
@@ -266,15 +280,7 @@ def assert_nothing_is_lost(
 ) -> None:
     """Run some clients beside each other, as a seed decides."""
     world = World(seed, folder, make_place)
-    world.schedule.run(make_clients(world))
-    assert not world.schedule.errors, f"seed {seed}: {world.schedule.errors}"
-    try:
-        world.look()
-        world.prune_alone()
-        world.look()
-    except BaseException as error:
-        raise AssertionError(f"seed {seed}: {error}") from error
-    shutil.rmtree(folder)
+    run_and_look(world, make_clients(world))
 
 
 @pytest.mark.parametrize("chunk", range(30))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
@@ -12,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 from tests.places import InBucket
-from tests.stateful.test_prune_schedules import World, few, tree
+from tests.stateful.test_prune_schedules import World, few, run_and_look, tree
 from tests.torture import scaled
 
 from tallac.backends.passing import BoundedBackend
@@ -233,16 +232,7 @@ def assert_nothing_is_lost(folder: Path, seed: int, misfortune: Misfortune) -> N
     clients = few(world)
     if misfortune.kills:
         clients["killer"] = world.killer(list(clients))
-    world.schedule.run(clients)
-    assert not world.schedule.errors, f"seed {seed}: {world.schedule.errors}"
-    try:
-        world.place.settle()
-        world.look()
-        world.prune_alone()
-        world.look()
-    except BaseException as error:
-        raise AssertionError(f"seed {seed}: {error}") from error
-    shutil.rmtree(folder)
+    run_and_look(world, clients, world.place.settle)
 
 
 def is_at_a_distance(seed: int) -> bool:
