@@ -40,9 +40,9 @@ class IndexedPacks:
     def add(self, packs: Iterable[FinishedPack]) -> None:
         """Take packs; their footers are in memory as long as there is room for all."""
         for pack in packs:
+            self._held_size += len(pack.body) - len(self._held.get(pack.name, b""))
             self._kept[pack.name] = _Kept(pack.size, _hash_of(pack.body), None)
             self._held[pack.name] = pack.body
-        self._held_size = sum(map(len, self._held.values()))
         if self._held_size > self._held_size_max:
             self._put_away()
 
