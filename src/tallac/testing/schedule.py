@@ -17,6 +17,9 @@ T = TypeVar("T")
 TOGETHER_MAX = 8
 """So many calls of one client are under way at a time."""
 
+_PART = "+"
+"""Stands before the number of a client's part, in its name."""
+
 
 class Schedule:
     """Runs clients in threads of their own, one at a time, in an order determined by a seed.
@@ -34,8 +37,6 @@ class Schedule:
         self._names: dict[int, str] = {}
         self._killed: set[str] = set()
         self._suspended: dict[str, int] = {}
-        self._parts: dict[str, set[str]] = {}
-        self._owners: dict[str, str] = {}
         self.errors: dict[str, BaseException] = {}
 
     def run(self, clients: Mapping[str, Callable[[], object]]) -> None:
@@ -74,7 +75,7 @@ class Schedule:
         name = self._names.get(get_ident())
         if name is None:
             return
-        owner = self._owner_of(name)
+        owner = _owner_of(name)
         if owner in self._killed:
             raise SimulatedCrash
         if always or self.random.random() < self._rate or owner in self._suspended:
@@ -94,18 +95,12 @@ class Schedule:
         import threading  # lazy import: only a run needs threads
 
         together = _Together(calls, self.random.sample(range(len(calls)), len(calls)))
-        parts = [f"{name}+{number}" for number in range(min(len(calls), TOGETHER_MAX))]
-        self._parts[name] = set(parts)
-        self._owners |= dict.fromkeys(parts, self._owner_of(name))
+        parts = [f"{name}{_PART}{number}" for number in range(min(len(calls), TOGETHER_MAX))]
         self._enter(parts)
         for part in parts:
             threading.Thread(target=self._client, args=(part, together.work), daemon=True).start()
         self._wait_for_turn(name)
         return together.results()
-
-    def _owner_of(self, name: str) -> str:
-        """Return the client that a name is a part of, or is."""
-        return self._owners.get(name, name)
 
     def _client(self, name: str, work: Callable[[], object]) -> None:
         self._names[get_ident()] = name
@@ -118,11 +113,6 @@ class Schedule:
             # A thread that a client starts later may get this one's number, and passes.
             del self._names[get_ident()]
             self._clients.remove(name)
-            self._owners.pop(name, None)
-            for whole in [whole for whole, parts in self._parts.items() if name in parts]:
-                self._parts[whole].discard(name)
-                if not self._parts[whole]:
-                    del self._parts[whole]
             self._open(self._choose())
 
     def _enter(self, names: Iterable[str]) -> None:
@@ -149,9 +139,15 @@ class Schedule:
             if left <= 1 or name not in self._clients:
                 del self._suspended[name]
         # Who waits for its parts has no turn before they have ended.
-        able = [name for name in self._clients if name not in self._parts]
-        awake = [name for name in able if self._owner_of(name) not in self._suspended] or able
+        waiting = {name.rpartition(_PART)[0] for name in self._clients}
+        able = [name for name in self._clients if name not in waiting]
+        awake = [name for name in able if _owner_of(name) not in self._suspended] or able
         return self.random.choice(awake) if awake else None
+
+
+def _owner_of(name: str) -> str:
+    """Return the client that a name is a part of, or is."""
+    return name.partition(_PART)[0]
 
 
 class _Together(Generic[T]):
