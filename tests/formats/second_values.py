@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import ormsgpack
-from backports import zstd
 from Crypto.Cipher import AES
 from Crypto.Signature import eddsa
 from tests.formats.second_hash import hashed
+from tests.formats.second_zstd import zstd
 
 V = b"\x02"
 CHUNK, LIST, DIRECTORY, SLOT = 1, 2, 3, 4

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import ormsgpack
 from argon2.low_level import ARGON2_VERSION, Type, hash_secret_raw
-from backports import zstd
 from Crypto.Cipher import AES
 from Crypto.Signature import eddsa
 from tests.formats.second_hash import hashed
@@ -42,6 +41,7 @@ from tests.formats.second_values import (
     storage_index,
     tahoe_hash,
 )
+from tests.formats.second_zstd import zstd
 
 Randomness = Callable[[int], bytes]
 WRITER, KEEPER = 1, 2
