@@ -203,8 +203,7 @@ class PackWriter:
     def _begin(self) -> None:
         """Begin the first pack's upload before there is anything to write: a distant store is connected to meanwhile."""
         self._has_begun = True
-        if isinstance(self._backend, DistantBackend):
-            self._ahead = self._backend.upload()
+        self._ahead = self._backend.upload()
 
     def _upload(self) -> Upload:
         upload, self._ahead = self._ahead, None

@@ -1,4 +1,4 @@
-"""Batches of immutable things: the vault's `CapWriter`, and what worker processes store with."""
+"""Batches of immutable things: the vault's `CapWriter`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import msgspec
 
 from tallac.caps import DirectoryReadCap, FileReadCap, storage_index_of
-from tallac.dag import EncodedCap, Entry, decode_cap, encode_file_cap, encode_literal_file
+from tallac.dag import EncodedCap, Entry, decode_cap, encode_file_cap
 from tallac.errors import DamageError
 from tallac.interfaces import (
     Backend,
@@ -33,112 +28,20 @@ from tallac.vault.format.keys import WriterKey
 from tallac.vault.format.links import SMALL_SIZE_MAX
 from tallac.vault.format.nodes import NodeRef, TreeBuilder
 from tallac.vault.format.objects import HASH_SIZE, Kind, object_name_of
-from tallac.vault.format.structure import Signers, Structure
+from tallac.vault.format.structure import Structure
 from tallac.vault.format.tables import TableDirectoryBuilder
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.own_packs import OwnPacks
-from tallac.vault.mutable.pending_deletions import PendingDeletions
+from tallac.vault.packs.pack_writer import uploads_max
 from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
-from tallac.vault.reading.worker_reader import RunsFinder
 from tallac.vault.writing.chunker import Cutter
 from tallac.vault.writing.claims import Claims
 from tallac.vault.writing.object_writer import ObjectWriter
 
-LITERAL_SIZE_MAX = 55
 PUBLISH_BODY_SIZE = 4 << 20
 FLUSH_SIZE = 64 << 20
 """After so many bytes of large files their lists are made durable: only by these are the chunks of a killed run found again."""
-
-
-class _Receipt(msgspec.Struct, array_like=True):
-    bytes_stored: int
-    packs: list[tuple[bytes, int, bytes]]
-
-
-_receipt_decoder = msgspec.msgpack.Decoder(_Receipt)
-
-
-def put_several(objects: ObjectWriter, contents: Sequence[Buffer]) -> list[bytes]:
-    """Store small files, or keep them in their caps; return the encoded caps."""
-    stored = iter(objects.store_chunks([data for data in contents if len(data) > LITERAL_SIZE_MAX]))
-    return [
-        encode_file_cap(b"".join(next(stored)), len(data)) if len(data) > LITERAL_SIZE_MAX else encode_literal_file(bytes(data))
-        for data in contents
-    ]
-
-
-class VaultChunkWriter:
-    """Stores contents in a worker process. See `tallac.interfaces.ChunkWriter`."""
-
-    def __init__(self, objects: ObjectWriter) -> None:
-        """Store through an object writer of this process."""
-        self._objects = objects
-        self._bytes_reported = 0
-
-    def put_small(self, data: Buffer) -> bytes:
-        """See `tallac.interfaces.ContentWriter`."""
-        return self.put_several((data,))[0]
-
-    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
-        """See `tallac.interfaces.ContentWriter`."""
-        return put_several(self._objects, contents)
-
-    def put_chunk(self, data: Buffer) -> bytes:
-        """See `tallac.interfaces.ContentWriter`."""
-        return b"".join(self._objects.store_chunk(data))
-
-    def collect(self) -> bytes | None:
-        """See `tallac.interfaces.ChunkWriter`."""
-        packs = self._objects.durable()
-        return self._receipt(packs) if packs else None
-
-    def finish(self) -> bytes:
-        """See `tallac.interfaces.ChunkWriter`."""
-        return self._receipt(self._objects.finish())
-
-    def _receipt(self, packs: list[FinishedPack]) -> bytes:
-        stored = self._objects.bytes_stored
-        reported, self._bytes_reported = self._bytes_reported, stored
-        return msgspec.msgpack.encode(_Receipt(stored - reported, [(pack.name, pack.size, pack.body) for pack in packs]))
-
-
-@dataclass(frozen=True)
-class VaultRecipe:
-    """How a worker process opens a `ChunkWriter` for a batch of this machine's. Holds the writer key."""
-
-    backend: Backend
-    secret: bytes = field(repr=False)
-    run_paths: list[Path]
-    absent_packs: frozenset[bytes]
-    pending: PendingDeletions
-    claims_path: str
-    signers: Signers
-    foreign_packs: frozenset[bytes]
-    compression: Compression
-
-    @contextmanager
-    def open(self) -> Iterator[ChunkWriter]:
-        """See `tallac.interfaces.WorkerRecipe`."""
-        with Claims(self.claims_path) as claims:
-            finder = RunsFinder(self.run_paths, self.absent_packs, self.pending)
-            key = WriterKey(self.secret)
-            structure = Structure(key, self.signers)
-            objects = ObjectWriter(
-                self.backend,
-                key,
-                structure,
-                finder,
-                claims,
-                os.urandom,
-                is_foreign=self.foreign_packs.__contains__,
-                compression=lambda: self.compression,
-            )
-            try:
-                yield VaultChunkWriter(objects)
-            except BaseException:
-                objects.abort()
-                raise
 
 
 class VaultWriter:
@@ -175,6 +78,7 @@ class VaultWriter:
             is_foreign=self._is_foreign,
             cache=cache,
             compression=compression,
+            uploads=uploads_max(backend),
         )
         self._compression = compression
         self._reader = ObjectReader(backend, key.locator_key, index)
@@ -205,7 +109,7 @@ class VaultWriter:
 
     def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
         """See `tallac.interfaces.ContentWriter`."""
-        return put_several(self._objects, contents)
+        return self._objects.put_several(contents)
 
     def cut(self, descriptor: int, size: int, start: int = 0) -> Iterator[Chunk]:
         """See `tallac.interfaces.ChunkedFileWriter`."""
@@ -267,7 +171,9 @@ class VaultWriter:
         """See `tallac.interfaces.WorkerHost`."""
         if isinstance(self._backend, HighLatencyBackend):
             return None
-        from tallac.workers.task import can_be_sent  # lazy import: a small backup starts no worker
+        # lazy import: a small backup starts no worker
+        from tallac.vault.writing.worker_batch import VaultRecipe
+        from tallac.workers.task import can_be_sent
 
         index = self._index
         recipe = VaultRecipe(
@@ -280,6 +186,7 @@ class VaultWriter:
             self._structure.signers,
             frozenset(filter(self._is_foreign, index.packs())),
             self._compression(),
+            uploads_max(self._backend),
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 
@@ -289,7 +196,9 @@ class VaultWriter:
 
     def adopt(self, receipt: bytes) -> None:
         """See `tallac.interfaces.WorkerHost`."""
-        received = _receipt_decoder.decode(receipt)
+        from tallac.vault.writing.worker_batch import decode_receipt  # lazy import: as above
+
+        received = decode_receipt(receipt)
         self._workers_stored += received.bytes_stored
         self._take([FinishedPack(*pack) for pack in received.packs])
         self._publish_some()

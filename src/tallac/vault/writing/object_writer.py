@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tallac.caps import storage_index_of
 from tallac.crypto.hashing import hash_file_bytes
+from tallac.dag import encode_file_cap, encode_literal_file
 from tallac.errors import DamageError
 from tallac.interfaces import Backend, Buffer, ObjectCache, Randomness
 from tallac.interfaces.compressing import Compression
@@ -28,9 +29,11 @@ from tallac.vault.format.objects import (
     stored_hash_of,
 )
 from tallac.vault.format.structure import Structure
-from tallac.vault.packs.pack_writer import PackUploader, PackWriter, uploads_max
+from tallac.vault.packs.pack_writer import PackUploader, PackWriter
 from tallac.vault.packs.read_cache import PackReadCache
 from tallac.vault.writing.claims import Claims
+
+LITERAL_SIZE_MAX = 55
 
 
 class Finder(Protocol):
@@ -60,11 +63,13 @@ class ObjectWriter:
         is_foreign: Callable[[bytes], bool] = lambda _: False,
         cache: ObjectCache | None = None,
         compression: Callable[[], Compression] = lambda: Compression.AUTO,
+        uploads: int = 1,
     ) -> None:
         """Store under a writer key; index and claims say what need not be stored again.
 
         What lies in foreign packs is opened before it is used again: a co-writer may have stored something else under its name.
-        Lists and directories enter the cache as well: they are what is read next. How much to compress is asked once.
+        Lists and directories enter the cache as well: they are what is read next. How much to compress is asked once. So many
+        packs are uploaded at the same time.
         """
         self._cache = cache
         self._convergence = writer_key.convergence
@@ -76,7 +81,7 @@ class ObjectWriter:
         self._codec = Codec()
         self._compression = compression
         self._chosen: Codec | None = None
-        self._committer = PackUploader(uploads_max(backend))
+        self._committer = PackUploader(uploads)
         self._files = PackWriter(backend, structure, self._codec, randomness, self._committer)
         self._nodes = PackWriter(backend, structure, self._codec, randomness, self._committer)
 
@@ -135,6 +140,14 @@ class ObjectWriter:
         return [
             Stored(key, stored[name] + commitment_of(Kind.CHUNK, key, content_hash))
             for key, name, content_hash in zip(keys, names, hashes, strict=True)
+        ]
+
+    def put_several(self, contents: Sequence[Buffer]) -> list[bytes]:
+        """Store small files as `store_chunks` does, or keep them in their caps; return the encoded caps."""
+        stored = iter(self.store_chunks([data for data in contents if len(data) > LITERAL_SIZE_MAX]))
+        return [
+            encode_file_cap(b"".join(next(stored)), len(data)) if len(data) > LITERAL_SIZE_MAX else encode_literal_file(bytes(data))
+            for data in contents
         ]
 
     def store_node(self, kind: Kind, content: Buffer, links: bytes) -> Stored:

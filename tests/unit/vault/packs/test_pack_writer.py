@@ -112,8 +112,8 @@ def test_few_objects_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         assert order != sorted(order)
 
 
-class Distant(MemoryBackend):
-    """A distant store that counts the uploads that were begun."""
+class Counting(MemoryBackend):
+    """A store that counts the uploads that were begun."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,20 +124,11 @@ class Distant(MemoryBackend):
         self.begun.append(Upload())
         return self.begun[-1]
 
-    def expect(self, extents: object) -> None:
-        """Be there: this and the next two make it a distant backend."""
 
-    def run_together(self, calls: object) -> None:
-        """Be there."""
-
-    def fetched(self, names: object = (), prefixes: object = ()) -> None:
-        """Be there."""
-
-
-def test_a_distant_store_is_told_of_the_first_object() -> None:
+def test_a_store_is_told_of_the_first_object() -> None:
     """An upload is begun, and so a connection, before there is enough to write; it is the first pack's, or is given up."""
     for is_kept in (True, False):
-        backend, committer = Distant(), PackUploader()
+        backend, committer = Counting(), PackUploader()
         packing = PackWriter(backend, STRUCTURE, Codec(), SeededRandomness(1), committer)
         assert not backend.begun
         packing.add(bytes(16), bytes(16), b"content", b"")
