@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +35,7 @@ from tallac.backends.patience import Patience
 from tallac.backends.races import racing_processes
 from tallac.backends.retrying import RetryingBackend
 from tallac.backends.sftp import SftpBackend
+from tallac.backends.sftp_channel import Channel
 from tallac.backends.sftp_session import SftpSettings
 from tallac.backends.traffic import Traffic
 from tallac.errors import (
@@ -45,10 +46,11 @@ from tallac.errors import (
     UnsafeStoreError,
     VaultNotFoundError,
 )
+from tallac.file_calls import Found
 from tallac.interfaces import Backend, Expect
 
-FXP_CLOSE = 4
-"""The only request whose answer nobody ever waits for, in the protocol's numbers."""
+FXP_CLOSE, FXP_WRITE, FXP_OPENDIR = 4, 6, 11
+"""Requests in the protocol's numbers; the first is the only one whose answer nobody ever waits for."""
 
 
 @pytest.fixture
@@ -142,6 +144,134 @@ def test_few_waits(sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch)
     assert waits(lambda: store.get("packs/a", 1_000_000, 2_500_000)) <= 1
     assert waits(lambda: list(store.list("packs/"))) <= 2
     assert store.get("packs/a") == pack
+
+
+class Rounds:
+    """A line on which all that is sent before anything is answered is answered together.
+
+    Attributes:
+        count: How often answers were waited for, but for those to what closes a file, which nobody waits for.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._sent: list[tuple[asyncio.Future[object], Coroutine[Any, Any, object]]] = []
+        self._answering: asyncio.Task[None] | None = None
+        make_request = SFTPClientHandler._make_request
+
+        async def made(handler: SFTPClientHandler, kind: int | bytes, *arguments: bytes) -> object:
+            request = make_request(handler, kind, *arguments)
+            if kind == FXP_CLOSE:
+                return await request
+            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            self._sent.append((answer, request))
+            if self._answering is None or self._answering.done():
+                self._answering = asyncio.ensure_future(self._answer())
+            return await answer
+
+        monkeypatch.setattr(SFTPClientHandler, "_make_request", made)
+
+    async def _answer(self) -> None:
+        while self._sent:
+            for _ in range(50):
+                await asyncio.sleep(0)  # Whoever sends something without waiting has done so by then.
+            sent, self._sent = self._sent, []
+            self.count += 1
+            answers = await asyncio.gather(*(request for _, request in sent), return_exceptions=True)
+            for (waiting, _), answer in zip(sent, answers, strict=True):
+                if isinstance(answer, BaseException):
+                    waiting.set_exception(answer)
+                else:
+                    waiting.set_result(answer)
+
+
+def leave_behind(settings: SftpSettings) -> Path:
+    """Make a file as a killed run leaves it, a day later."""
+    left = Path(settings.path) / f".tmp-{'0f' * 16}"
+    left.write_bytes(b"left")
+    os.utime(left, (1_700_000_000, 1_700_000_000))
+    return left
+
+
+@pytest.mark.parametrize("leftovers", [False, True])
+def test_a_first_put_does_not_wait_for_the_look_for_leftovers(
+    sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch, *, leftovers: bool
+) -> None:
+    """What killed runs left goes while the first file is made and written, which waits for no more than the end of that."""
+    store = SftpBackend(sftp_settings)
+    left = leave_behind(sftp_settings) if leftovers else None
+    assert store.get_versioned("slots/a") is None
+    rounds = Rounds(monkeypatch)
+    store.put("slots/a", b"first", expect=Expect.ABSENT)
+    assert rounds.count <= 3 + leftovers
+    assert left is None or not left.exists()
+
+
+def test_what_leftovers_leave_no_room_for_is_written_once_they_are_removed(
+    sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that killed runs have filled takes the first file as soon as what they left was removed."""
+    left, refused = leave_behind(sftp_settings), asyncio.Event()
+    make_request = SFTPClientHandler._make_request
+
+    async def full(handler: SFTPClientHandler, kind: int | bytes, *arguments: bytes) -> object:
+        if kind == FXP_WRITE and left.exists():
+            refused.set()
+            raise asyncssh.SFTPFailure("there is no room")
+        if kind == FXP_OPENDIR:
+            await refused.wait()
+        return await make_request(handler, kind, *arguments)
+
+    monkeypatch.setattr(SFTPClientHandler, "_make_request", full)
+    store = SftpBackend(sftp_settings)
+    store.put("slots/a", b"first", expect=Expect.ABSENT)
+    assert refused.is_set()
+    assert store.get("slots/a") == b"first"
+    store.leave()
+    assert temporary_files(sftp_settings) == []
+
+
+def test_a_failed_look_for_leftovers_fails_the_put_and_is_made_again(
+    sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where leftovers can't be looked for, nothing is stored, and the next put looks again."""
+    left = leave_behind(sftp_settings)
+    store = SftpBackend(sftp_settings)
+    with monkeypatch.context() as patch:
+        make_request = SFTPClientHandler._make_request
+
+        async def blind(handler: SFTPClientHandler, kind: int | bytes, *arguments: bytes) -> object:
+            if kind == FXP_OPENDIR:
+                raise asyncssh.SFTPPermissionDenied("it can't be read")
+            return await make_request(handler, kind, *arguments)
+
+        patch.setattr(SFTPClientHandler, "_make_request", blind)
+        with pytest.raises(StoreError):
+            store.put("slots/a", b"first", expect=Expect.ABSENT)
+    assert store.get_versioned("slots/a") is None
+    assert left.exists()
+    store.put("slots/a", b"second", expect=Expect.ABSENT)
+    store.leave()
+    assert temporary_files(sftp_settings) == []
+
+
+def test_listings_do_not_wait_for_each_other(store: SftpBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two listings are under way at a time."""
+    store.put("slots/a", b"first")
+    names_in, both, events = Channel.names_in, asyncio.Barrier(2), list[str]()
+
+    async def met(channel: Channel, folder: str) -> list[Found]:
+        await asyncio.wait_for(both.wait(), 60)
+        events.append("listing")
+        found = await names_in(channel, folder)
+        events.append("listed")
+        return found
+
+    monkeypatch.setattr(Channel, "names_in", met)
+    with ThreadPoolExecutor(3) as threads:
+        listings = [threads.submit(lambda: [item.name for item in store.list("slots/")]) for _ in range(2)]
+        assert [each.result() for each in listings] == [["slots/a"]] * 2
+    assert events[:2] == ["listing"] * 2
 
 
 def temporary_files(settings: SftpSettings) -> list[Path]:

@@ -23,6 +23,7 @@ from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_new_file import NewFile
 from tallac.backends.sftp_sequences import SftpSequences
 from tallac.backends.sftp_session import SftpSession, SftpSettings
+from tallac.backends.sftp_sweep import was_crowded
 from tallac.backends.spooled_upload import SpooledUpload, spooled_parts
 from tallac.backends.swapping import TAKEOVER_SECONDS_REMOTE, claim_path, former_path
 from tallac.backends.temporary import PREFIX, is_nothing
@@ -223,7 +224,8 @@ class SftpBackend(LocalBackend):
             except OSError as error:
                 is_swept = new.is_spare and isinstance(error, FileNotFoundError)
                 is_refused = error.errno == SERVER_FAILED and new.has_ended and not new.is_named
-                if not (is_swept or is_refused) or not tries_left:
+                if not (is_swept or is_refused or was_crowded(new, error)) or not tries_left:
+                    self._has_removed_leftovers &= new.sweeping is None
                     raise
             else:
                 self._durable_folders.add(os.path.dirname(path))
@@ -339,7 +341,7 @@ class SftpBackend(LocalBackend):
         with self._errors(writing=False), ExitStack() as stack:
             # Some file systems show a name twice or not at all while it is replaced; replacing takes the lock.
             for folder in sorted(self._durable_folders):
-                stack.enter_context(self._locked(folder))
+                stack.enter_context(self._locked(folder, shared=True))
             items, is_there = self._sequences.list(self._root, above, is_wanted)
         if not is_there:
             raise self._no_folder()

@@ -11,10 +11,12 @@ import os
 import posixpath
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tallac.backends.sftp_answers import SERVER_FAILED, raise_first, together
 from tallac.backends.sftp_session import SftpSession
+from tallac.backends.shared_lock import SharedLock
 from tallac.backends.traffic import Traffic
 from tallac.file_calls import Buffer, Found
 
@@ -40,13 +42,13 @@ class _Open:
         file: The file there.
         size: How much was written so far.
         status: What it was when it was looked at; what is read never changes.
-        lock: The lock that this stands for, in place of a file.
+        unlock: Gives back the lock that this stands for, in place of a file.
     """
 
-    def __init__(self, path: str, file: RemoteFile | None = None, lock: threading.Lock | None = None) -> None:
+    def __init__(self, path: str, file: RemoteFile | None = None, unlock: Callable[[], None] | None = None) -> None:
         self.path = path
         self.file = file
-        self.lock = lock
+        self.unlock = unlock
         self.size = 0
         self.status: os.stat_result | None = None
 
@@ -61,7 +63,7 @@ class SftpFileCalls:
         self._lock = threading.Lock()
         self._open: dict[int, _Open] = {}
         self._next = 1
-        self._folder_locks: dict[str, threading.Lock] = {}
+        self._folder_locks: dict[str, SharedLock] = {}
 
     def open(self, path: str, flags: int) -> int:
         """See `FileCalls`; a file is opened for reading, or created where there is none."""
@@ -159,20 +161,20 @@ class SftpFileCalls:
 
     def lock_folder(self, folder: str, *, shared: bool) -> int:
         with self._lock:
-            lock = self._folder_locks.setdefault(folder, threading.Lock())
-        lock.acquire()
-        return self._add(_Open(folder, lock=lock))
+            lock = self._folder_locks.setdefault(folder, SharedLock())
+        lock.acquire(shared=shared)
+        return self._add(_Open(folder, unlock=partial(lock.release, shared=shared)))
 
     def try_lock(self, descriptor: int, *, shared: bool) -> bool:
         return True
 
     def unlock(self, descriptor: int) -> None:
-        lock = self._get(descriptor).lock
-        if lock is None:
+        unlock = self._get(descriptor).unlock
+        if unlock is None:
             self.close(descriptor)
         else:
             self._take(descriptor)
-            lock.release()
+            unlock()
 
     def list_folder(self, folder: str) -> list[Found]:
         return self._ask(lambda channel: channel.names_in(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from tallac.backends.sftp_answers import SERVER_FAILED, raise_first
@@ -20,6 +21,7 @@ class NewFile:
         is_spare: Whether it was made ahead; then somebody else may have swept it since.
         no_folder: Why the folder that is to hold it could not be made; None where that was not tried, or it was made.
         version: The state of an object that its content is; b"" where it is not to follow another one.
+        sweeping: The look for what killed runs have left that was under way when it was begun; None where there was none.
         is_named: Whether it is known to have got the name it was made for, or that of a claim.
         has_ended: Whether its temporary name was removed, or was about to be.
     """
@@ -30,6 +32,7 @@ class NewFile:
         self.is_spare = is_spare
         self.no_folder: OSError | None = None
         self.version: Version = b""
+        self.sweeping: asyncio.Task[None] | None = None
         self.is_named = False
         self.has_ended = False
 

@@ -21,8 +21,8 @@ from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_new_file import NewFile, require_named
 from tallac.backends.sftp_remains import SftpRemains
 from tallac.backends.sftp_session import FAREWELL_SECONDS, SftpSession
+from tallac.backends.sftp_sweep import Sweep, wait_for_sweep
 from tallac.backends.silence import give_up
-from tallac.backends.temporary import is_leftover
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import StoreError
@@ -45,6 +45,7 @@ class SftpSequences:
         self._calls = calls
         self._lock = threading.Lock()
         self._spare: NewFile | None = None
+        self._sweep = Sweep()
         self.remains = SftpRemains(calls)
 
     # Writing
@@ -54,19 +55,19 @@ class SftpSequences:
 
         Args:
             path: That name's path.
-            swept: A folder whose leftovers are to be removed before anything is written.
+            swept: A folder whose leftovers are to be removed before the file gets a name; `write` waits for that.
         """
         spare = self._take_spare()
         if spare is not None and swept is None:
             return spare
 
         async def begun(channel: Channel) -> NewFile:
-            file, sweeping = await together(channel.create(path), _sweep(channel, swept))
-            raise_first([file])
-            new = NewFile(path, file)
-            if isinstance(sweeping, BaseException):
-                _remove(channel, new)
-                raise sweeping
+            creating = asyncio.ensure_future(channel.create(path))
+            if swept is not None:
+                self._sweep.begin(channel, swept)
+            sweeping = self._sweep.under_way
+            new = NewFile(path, await creating)
+            new.sweeping = sweeping
             return new
 
         try:
@@ -108,8 +109,14 @@ class SftpSequences:
                     await waiting.popleft()
                 made = await asyncio.gather(*making, return_exceptions=True)
                 new.no_folder = next((error for error in made[-1:] if isinstance(error, OSError)), None)
+            except OSError:
+                # Whether it fits once leftovers are removed can be known only then.
+                with suppress(OSError):
+                    await wait_for_sweep(new)
+                raise
             finally:
                 await give_up([*making, *waiting])
+            await wait_for_sweep(new)
 
         self._calls.ask(written, new.path, requests=1 + len(folders))
 
@@ -367,15 +374,6 @@ class SftpSequences:
         except OSError as error:
             # What failed after that did not fail for a name that is taken.
             raise self._calls.explained(error, path, is_new=is_new and not new.is_named) from None
-
-
-async def _sweep(channel: Channel, folder: str | None) -> None:
-    """Remove what killed runs have left in a folder; it may be what fills the disk."""
-    if folder is None:
-        return
-    names = [found.name for found in await channel.names_in(folder) if is_leftover(found)]
-    # It may be somebody else's file, or somebody else was faster. It costs space and nothing more.
-    await together(*(channel.remove(posixpath.join(folder, name)) for name in names))
 
 
 def _remove(channel: Channel, new: NewFile) -> None:
