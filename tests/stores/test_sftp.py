@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import asyncssh
 import msgspec
 import pytest
+from asyncssh.channel import SSHChannel
 from asyncssh.connection import SSHConnection
 from asyncssh.constants import MSG_SERVICE_ACCEPT, MSG_USERAUTH_REQUEST
 from asyncssh.sftp import SFTPClientHandler
@@ -692,6 +693,29 @@ def test_the_users_ciphers_come_first(
     connection = store._session._link.connection
     assert connection is not None
     assert connection.get_extra_info("send_cipher") == cipher
+
+
+def test_what_is_configured_for_shells_is_left_out(
+    sftp_settings: SftpSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a configuration for shells no command runs on the server, and no terminal, display or agent is asked for or lent."""
+    path = tmp_path / "config"
+    path.write_text(
+        f"RemoteCommand touch {tmp_path}/was-run\nRequestTTY force\nForwardX11 yes\nForwardX11Trusted yes\nForwardAgent yes\n"
+    )
+    monkeypatch.setenv("DISPLAY", "127.0.0.1:99")
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    requests: list[bytes] = []
+    send = SSHChannel._send_request
+
+    def recorded(self: SSHChannel[Any], request: bytes, *arguments: bytes, **named: Any) -> None:
+        requests.append(request)
+        send(self, request, *arguments, **named)
+
+    monkeypatch.setattr(SSHChannel, "_send_request", recorded)
+    assert SftpBackend(msgspec.structs.replace(sftp_settings, ssh_config=str(path))).is_empty()
+    assert requests == [b"subsystem"]
+    assert not (tmp_path / "was-run").exists()
 
 
 # Commands

@@ -99,10 +99,16 @@ class Channel:
 
     @classmethod
     async def open(cls, connection: SSHClientConnection) -> Channel:
-        """Open a channel over a connection."""
+        """Open a channel over a connection.
+
+        What the user's configuration says of shells is not for it: a command would run in place of the server's SFTP, and a
+        terminal would change bytes.
+        """
         hearing = Hearing()
         session = _HeardSession(hearing)
-        stream, _ = await connection.create_session(lambda: session, subsystem="sftp", encoding=None)
+        stream, _ = await connection.create_session(
+            lambda: session, command=None, subsystem="sftp", request_pty=False, x11_forwarding=False, encoding=None
+        )
         # The server allows more as soon as it has taken some, a hundred kilobytes at a time; answers come less often.
         hearing.watch_unsent(lambda: stream.get_write_buffer_size() - stream._send_window)  # noqa: SLF001 - it tells nowhere else.
         reader, writer = asyncssh.SSHReader(session, stream), asyncssh.SSHWriter(session, stream)

@@ -86,7 +86,8 @@ async def log_in(settings: SftpSettings) -> tuple[asyncssh.SSHClientConnection, 
 
 
 async def _connect(settings: SftpSettings) -> asyncssh.SSHClientConnection:
-    given: dict[str, object] = {}
+    # Nothing there is to use this user's keys, whatever the configuration says of shells.
+    given: dict[str, object] = {"agent_forwarding": False}
     if settings.user:
         given["username"] = settings.user
     if settings.port:
