@@ -96,6 +96,7 @@ class LeafListing(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         device, inode: The directory's.
+        changed_ns: Its ctime, from before it was listed.
         read_ns: Wall clock, taken before it was listed: any change earlier than this is included.
         signature: The listing's own, whatever is left out of it.
         entries: Its names, ascending, with their stat fields.
@@ -103,6 +104,7 @@ class LeafListing(msgspec.Struct, frozen=True, array_like=True):
 
     device: int
     inode: int
+    changed_ns: int
     read_ns: int
     signature: bytes
     entries: list[SourceEntry]
@@ -110,9 +112,10 @@ class LeafListing(msgspec.Struct, frozen=True, array_like=True):
     def scan(self, status: os.stat_result, mounted: Collection[bytes]) -> Scan | None:
         """Return this as a scan of the open directory with these stat fields.
 
-        None where it is of another directory, or something is mounted on names in it by now.
+        None where it is of another directory, or something is mounted on names in it by now; or where names have come, gone or
+        changed since: a file that was renamed would be looked for under its former name, and be missing from the snapshot.
         """
-        is_same = (self.device, self.inode) == (status.st_dev, status.st_ino)
+        is_same = (self.device, self.inode, self.changed_ns) == (status.st_dev, status.st_ino, status.st_ctime_ns)
         return MadeScan(self.entries, self.signature) if is_same and not mounted else None
 
 
@@ -187,6 +190,8 @@ class LeafTask(LookTask, frozen=True):
         if max(status.st_ctime_ns, listing.changed_ns()) <= self.changed_after_ns or listing.failures or listing.waiting:
             return b""
         try:
-            return _encode(LeafListing(status.st_dev, status.st_ino, looked.read_ns, listing.signature(), list(listing)))
+            return _encode(
+                LeafListing(status.st_dev, status.st_ino, status.st_ctime_ns, looked.read_ns, listing.signature(), list(listing))
+            )
         except OverflowError:
             return b""  # Some file systems keep times that MessagePack's integers can't hold.

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tests.unit.backup.conftest import Bench, ReportedBefore, plant
 from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
 from tallac.app.operations.backup_sources import find_sources
 from tallac.app.operations.looking_ahead import looking_ahead
-from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafTask, MadeScan
+from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafListing, LeafTask, MadeScan
 from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead, may_fork
 from tallac.backup.quick_look import Looked
@@ -40,6 +40,7 @@ from tallac.source import (
     OwnKind,
     OwnPlace,
     Patterns,
+    Scan,
     Scope,
     Selection,
     SourceEntry,
@@ -191,6 +192,42 @@ def test_a_change_after_a_reported_listing_is_seen_by_the_next_backup(bench: Ben
     assert bench.latest(b"b", b"c", b"d", b"three") == b"z" * 3000
 
 
+def do_once_taken(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+    """Change something between a reported listing's being taken and its being gone through."""
+    take = LeafListing.scan
+
+    def take_and_change(listing: LeafListing, status: os.stat_result, mounted: Collection[bytes]) -> Scan | None:
+        taken = take(listing, status, mounted)
+        if taken is not None:
+            change()
+        return taken
+
+    monkeypatch.setattr(LeafListing, "scan", take_and_change)
+
+
+@pytest.mark.parametrize("into", ["four", "1"])
+def test_what_was_renamed_after_a_report_is_in_the_snapshot(bench: Bench, monkeypatch: pytest.MonkeyPatch, into: str) -> None:
+    """A report may be a minute old: where names in a directory have changed since, it is listed, and what was renamed is found."""
+    plant_all(bench.source)
+    bench.back_up()
+    folder = bench.source / "b" / "c" / "d"
+    (folder / "new").write_bytes(b"n" * 3000)
+    bench.looks_ahead = True
+    store = bench.grid.session
+
+    def rename_and_go_on() -> object:
+        pass_a_tick(bench.database_path.parent)
+        (folder / "three").rename(folder / into)
+        return store()
+
+    monkeypatch.setattr(bench.grid, "session", rename_and_go_on)
+    summary = bench.back_up()
+    assert bench.reported is not None
+    assert os.fsencode(folder) in bench.reported.taken
+    assert bench.latest(b"b", b"c", b"d", into.encode()) == (folder / into).read_bytes()
+    assert summary.vanished == 0
+
+
 def test_a_link_that_is_another_one_since_is_stored_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A link that was replaced after a reported listing has its own times; where it is no link any more it counts as vanished."""
     plant_all(bench.source)
@@ -200,16 +237,14 @@ def test_a_link_that_is_another_one_since_is_stored_as_it_is(bench: Bench, monke
         (folder / name).symlink_to("old")
         os.utime(folder / name, ns=(10**18, 10**18), follow_symlinks=False)
     bench.looks_ahead = True
-    store = bench.grid.session
 
-    def change_and_go_on() -> object:
+    def change() -> None:
         for name in ("current", "turned"):
             (folder / name).unlink()
         (folder / "current").symlink_to("new")
         (folder / "turned").write_bytes(b"a file")
-        return store()
 
-    monkeypatch.setattr(bench.grid, "session", change_and_go_on)
+    do_once_taken(monkeypatch, change)
     summary = bench.back_up()
     monkeypatch.undo()
     place = (b"backups", b"Latest", b"b", b"c", b"d")
@@ -229,16 +264,14 @@ def test_names_that_were_parted_since_are_read_each(bench: Bench, monkeypatch: p
     (folder / "first").write_bytes(b"old")
     (folder / "second").hardlink_to(folder / "first")
     bench.looks_ahead = True
-    store = bench.grid.session
 
-    def change_and_go_on() -> object:
+    def change() -> None:
         parted = folder / ("first" if is_replaced else "second")
         parted.unlink()
         parted.write_bytes(b"another")
         (folder / "first").write_bytes(b"new")
-        return store()
 
-    monkeypatch.setattr(bench.grid, "session", change_and_go_on)
+    do_once_taken(monkeypatch, change)
     bench.back_up()
     assert bench.latest(b"b", b"c", b"d", b"first") == b"new"
     assert bench.latest(b"b", b"c", b"d", b"second") == (b"old" if is_replaced else b"another")
