@@ -21,6 +21,8 @@ from tallac.errors import (
     ObjectNotFoundError,
     StoreBusyError,
     StoreError,
+    StoreFullError,
+    StoreLockedError,
     StorePermissionError,
     StoreUnavailableError,
     TallacError,
@@ -201,9 +203,21 @@ ANSWERS: dict[str, tuple[int, bytes, type[StoreError], str]] = {
     "moved": (301, b"<Error><Code>PermanentRedirect</Code></Error>", StoreError, "--store region=REGION"),
     "clock": (403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>", StorePermissionError, "set the clock"),
     "not allowed": (403, b"<Error><Code>AccessDenied</Code></Error>", StorePermissionError, "these credentials may not do this"),
-    "locked": (403, b"<Error><Code>ObjectLocked</Code></Error>", StorePermissionError, "keeps this object locked"),
-    "full": (507, b"", StoreError, "the store is full"),
-    "quota": (403, b"<Error><Code>QuotaExceeded</Code></Error>", StoreError, "quota"),
+    "locked": (403, b"<Error><Code>ObjectLocked</Code></Error>", StoreLockedError, "keeps this object locked"),
+    "locked, as Azure says it": (
+        409,
+        b"<Error><Code>BlobImmutableDueToPolicy</Code></Error>",
+        StoreLockedError,
+        "keeps this object locked",
+    ),
+    "full": (507, b"", StoreFullError, "the store is full"),
+    "quota, as Ceph says it": (403, b"<Error><Code>QuotaExceeded</Code></Error>", StoreFullError, "your quota is used up"),
+    "quota, as MinIO says it": (
+        400,
+        b"<Error><Code>XMinioAdminBucketQuotaExceeded</Code></Error>",
+        StoreFullError,
+        "your quota is used up",
+    ),
     "damaged": (400, b"<Error><Code>XAmzContentSHA256Mismatch</Code></Error>", StoreUnavailableError, "damaged on their way"),
     "busy": (503, b"<Error><Code>SlowDown</Code></Error>", StoreBusyError, "busy (503, SlowDown)"),
     "too many": (429, b"", StoreBusyError, "busy (429)"),
@@ -224,7 +238,8 @@ def test_what_servers_answer(
     port = other_server(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
     for name in ("get", "list", "create", "delete"):
         message = fails(lambda name=name: CALLS[name](store_of(moto, endpoint=f"http://127.0.0.1:{port}")), kind)  # type: ignore[misc]
-        assert words in message
+        # The place is named after this test's case.
+        assert words in message.partition(": ")[2]
         assert message.startswith(f"s3://{BUCKET}/")
 
 

@@ -36,7 +36,14 @@ _WRONG_KEY = {
 _EXPIRED = {"ExpiredToken", "TokenRefreshRequired", "InvalidToken", "ExpiredTokenException"}
 _WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "TemporaryRedirect"}
 _WRONG_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
-_FULL = {"QuotaExceeded", "InsufficientStorage", "QuotaExceededException", "StorageQuotaExceeded", "AccountBeingCreated"}
+_FULL = {
+    "QuotaExceeded",
+    "QuotaExceededException",
+    "InsufficientStorage",
+    "StorageQuotaExceeded",
+    "XMinioStorageFull",
+    "XMinioAdminBucketQuotaExceeded",
+}
 _LOCKED = {"ObjectLocked", "BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold", "InvalidObjectState", "WORMProtected"}
 _DAMAGED = {"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "Md5Mismatch"}
 _BUSY_STATUSES = {408, 425, 429, 500, 502, 503, 504}
@@ -72,6 +79,9 @@ def store_error(error: BaseException, settings: ObjectStoreSettings, name: str =
     if code in _NO_BUCKET or (status == 404 and not name) or "specified container does not exist" in text:
         word = settings.bucket_word
         return StoreError(f"{where}: no {word} {settings.bucket!r} at {settings.host}; make it there, or correct its name")
+    if code in _LOCKED:
+        # Azure says so with the status that a conflict has.
+        return StoreLockedError(f"{where}: the store keeps this object locked ({code}); try again when its time is over")
     # Some servers answer a conditional put of a name that was deleted with 404, which the library takes for a failed condition.
     if kind in {"AlreadyExistsError", "PreconditionError"}:
         return ConflictError(f"{name} in {where} was changed by somebody else meanwhile: run this again")
@@ -123,11 +133,10 @@ def _refused(settings: ObjectStoreSettings, status: int, code: str) -> StoreErro
         return StoreError(
             f"{where}: the bucket is not in region {region!r} ({code}); give the right one with --store region=REGION"
         )
-    if code in _LOCKED:
-        return StoreLockedError(f"{where}: the store keeps this object locked ({code}); try again when its time is over")
     if code in _WRONG_KEY:
         return StorePermissionError(f"{where}: {host} does not accept the key ({code}); check {_key_names(settings)}")
-    if status in {401, 403}:
+    # Ceph says with 403 that a quota is used up.
+    if status in {401, 403} and code not in _FULL:
         return StorePermissionError(
             f"{where}: these credentials may not do this ({code or status}); "
             f"give them the right to it, or check {_key_names(settings)}"
