@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,40 @@ def test_a_full_disk_is_pruned(
     tallac("-q", "check", "--read-data", "tallac:")
     tallac("-q", "restore", "Latest", tmp_path / "out")
     assert differences(look(source), look(tmp_path / "out")) == {}
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_pruned_by_who_has_yet_to_try_its_server(
+    tallac: Tallac, sshd: SshServer, small_disk: Callable[[int], Path], source: Path
+) -> None:
+    """A server that has no room to be tried out is no unsafe one: a prune makes room, tries it, and goes on."""
+    disk = small_disk(24)
+    (disk / "vault").mkdir()
+    tallac("init", sshd.url(disk / "vault"), *sshd.options)
+    write_noise(source / "old", 4 * SIZE)
+    tallac("-q", "backup", source)
+    (source / "old").unlink()
+    write_noise(source / "new", SIZE)
+    tallac("-q", "backup", source)
+    fill(disk)
+    shutil.rmtree(tallac.home / "state" / "stores")
+    assert "no space left" in tallac("-q", "backup", source.parent, status=1).err
+    tallac("forget", "tallac:", "--keep-last", "1")
+    assert tallac("--json", "prune", "tallac:").summary("unmoved_packs") == 0
+    assert free_on(disk) > 3 * SIZE
+    assert os.listdir(tallac.home / "state" / "stores")
+    tallac("-q", "check", "--read-data", "tallac:")
+
+
+@pytest.mark.slow
+def test_a_read_only_disk_is_no_unsafe_server(sshd: SshServer, small_disk: Callable[[int], Path], tallac: Tallac) -> None:
+    """Where nothing can be written, that is said, and nothing of the server."""
+    disk = small_disk(8)
+    (disk / "vault").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    error = tallac("init", sshd.url(disk / "vault"), *sshd.options, status=1).err
+    assert error.count("\n") == 1
+    assert "lies on a read-only file system" in error
 
 
 @pytest.mark.slow

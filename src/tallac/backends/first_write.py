@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from tallac.backends.passing import BoundedBackend
+from tallac.errors import StoreFullError
 from tallac.interfaces import Backend, Buffer, Expect, Upload, Version
 
 
@@ -13,7 +15,10 @@ class FirstWriteBackend(BoundedBackend):
     """Another backend. Thread-safe; what is sent to another process is the other backend alone."""
 
     def __init__(self, inner: Backend, prepare: Callable[[], None]) -> None:
-        """Call `prepare` once, before the first write. Where it raises, nothing is written, and the next write calls it again."""
+        """Call `prepare` once, before the first write. Where it raises, nothing is written, and the next write calls it again.
+
+        Where it has no room, what is to be deleted is deleted all the same: that makes room, and rests on what was written before.
+        """
         super().__init__(inner)
         self._prepare: Callable[[], None] | None = prepare
         self._lock = threading.Lock()
@@ -31,7 +36,8 @@ class FirstWriteBackend(BoundedBackend):
         return super().upload()
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
-        self._before_writing()
+        with suppress(StoreFullError):
+            self._before_writing()
         super().delete(name, expect=expect)
 
     def _before_writing(self) -> None:

@@ -22,6 +22,7 @@ from tallac.errors import (
     ConflictError,
     ObjectNotFoundError,
     StoreError,
+    StoreFullError,
     StorePermissionError,
     StoreUnavailableError,
     TallacError,
@@ -93,7 +94,8 @@ class Probe:
         """Try what a vault relies on, in some fifteen requests.
 
         Raises:
-            StoreUnavailableError, StorePermissionError, StoreError: The store can't be asked at all, or may not be written to.
+            StoreUnavailableError, StorePermissionError, StoreFullError, StoreError: The store can't be asked at all, or may not be
+                written to, or is full.
         """
         with self._tidying():
             for check in ONE_CLIENT:
@@ -122,7 +124,7 @@ class Probe:
             self.report.rows.append(ProbeRow(check, Outcome.NO, str(failure)))
         except _Untried as untried:
             self.report.rows.append(ProbeRow(check, Outcome.UNKNOWN, f"not tried: {untried}"))
-        except (StoreUnavailableError, StorePermissionError):
+        except (StoreUnavailableError, StorePermissionError, StoreFullError):
             raise
         except StoreError as error:
             if check == "create" and not isinstance(error, UnsupportedByStoreError):

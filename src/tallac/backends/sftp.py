@@ -150,6 +150,8 @@ class SftpBackend(LocalBackend):
         except (ConnectionError, TimeoutError, PermissionError, FileNotFoundError):
             raise
         except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EROFS}:  # That is the disk, and not the server.
+                raise
             raise self._unsafe(f"{reason}: {error.strerror}") from error
 
     def _unsafe(self, reason: str) -> UnsafeStoreError:

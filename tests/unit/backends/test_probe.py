@@ -21,6 +21,7 @@ from tallac.errors import (
     ConfigurationError,
     ConflictError,
     StoreError,
+    StoreFullError,
     StorePermissionError,
     StoreUnavailableError,
     UnsafeStoreError,
@@ -234,6 +235,19 @@ def test_a_store_that_cannot_be_asked_is_no_unsafe_one(kind: type[StoreError]) -
 
     with pytest.raises(kind, match="as it is"):
         Probe(Fails(MemoryBackend())).run()
+
+
+def test_a_store_that_becomes_full_is_no_unsafe_one() -> None:
+    """What has no room any more after its first object says nothing of the store."""
+
+    class BecomesFull(ForwardingBackend):
+        def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+            if expect is not Expect.ABSENT:
+                raise StoreFullError("no room")
+            return super().put(name, data, expect=expect)
+
+    with pytest.raises(StoreFullError, match="no room"):
+        Probe(BecomesFull(MemoryBackend())).run()
 
 
 @pytest.mark.slow
