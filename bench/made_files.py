@@ -11,6 +11,7 @@ from pathlib import Path
 
 GIGABYTE = 10**9
 EMPTY_SECONDS = 0.5
+WHOLE_PACKS = 4
 _KEPT_SIZE = 1 << 20
 
 
@@ -46,14 +47,16 @@ def pseudo_random(gigabytes: int) -> Iterator[int]:
 def emptied(vault: Path) -> Iterator[None]:
     """Take the space of finished packs away while a backup runs: their middle becomes a hole, and their size stays (Linux).
 
-    So what is stored may be larger than the disk. All that a backup reads of packs is their footers.
+    So what is stored may be larger than the disk. All that a backup reads of packs is their footers. The newest ones stay whole:
+    the lists of a long stream's chunks, which a check reads, are stored last.
     """
     stopped = threading.Event()
 
     def empty() -> None:
         seen: set[Path] = set()
         while not stopped.wait(EMPTY_SECONDS):
-            for pack in [path for path in (vault / "packs").rglob("*") if path.is_file() and not path.name.startswith(".")]:
+            packs = [path for path in (vault / "packs").rglob("*") if path.is_file() and not path.name.startswith(".")]
+            for pack in sorted(packs, key=lambda path: path.stat().st_mtime_ns)[:-WHOLE_PACKS]:
                 length = pack.stat().st_size - 2 * _KEPT_SIZE
                 if pack not in seen and length > 0:
                     subprocess.run(["fallocate", "-p", "-o", str(_KEPT_SIZE), "-l", str(length), pack], check=True)
