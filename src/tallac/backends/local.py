@@ -253,6 +253,10 @@ class LocalBackend:
             with self._found(name), self._cache.borrow_file(path) as file:
                 return self._reads.parts(file, ranges)
 
+    def may_be_forked(self) -> bool:
+        """See `ForkableBackend`: open files are read at offsets."""
+        return True
+
     @contextmanager
     def _found(self, name: str) -> Iterator[None]:
         with self._errors(writing=False):

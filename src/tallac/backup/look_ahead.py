@@ -15,15 +15,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import signal
-import sys
-from collections.abc import Callable
 from typing import Self
 
 import msgspec
 
 from tallac.backup.leaves import Leaf, LeafTask
 from tallac.backup.request import BackupRequest
+from tallac.forked import end, fork
 
 AGE_MAX_NS = 60_000_000_000
 """So long a report counts."""
@@ -33,8 +31,7 @@ LEAVES_MAX = 50_000
 
 _READ_SIZE = 1 << 16
 _LENGTH_SIZE = 4
-_THREADS, _DESCRIPTORS = "/proc/self/task", "/proc/self/fd"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
+_DESCRIPTORS = "/proc/self/fd"
 
 
 class LookAhead:
@@ -58,7 +55,7 @@ class LookAhead:
         self._reports, reports = os.pipe()
         try:
             os.set_blocking(self._reports, False)
-            self._process = _fork(task, reports)
+            self._process = fork(lambda: _live_as_child(task, reports))
         except BaseException:
             os.close(self._reports)
             raise
@@ -129,10 +126,7 @@ class LookAhead:
         if not self._process:
             return
         process, self._process = self._process, 0
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(process, 0)
+        end(process)
         try:
             while len(self._leaves) < LEAVES_MAX and (more := os.read(self._reports, _READ_SIZE)):
                 self._take(more)
@@ -140,50 +134,18 @@ class LookAhead:
             os.close(self._reports)
 
 
-def may_fork() -> bool:
-    """Whether this process can be forked without harm, and the machine has a second processor for its child.
-
-    No other thread may run, not one of a library either. The kernel counts them, on Linux.
-    """
-    if sys.platform != "linux":
-        return False
-    try:
-        return len(os.listdir(_THREADS)) == 1 and len(os.sched_getaffinity(0)) > 1
-    except OSError:
-        return False
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Leaf).decode
 
 
-def _fork(task: LeafTask, reports: int) -> int:
-    """Fork a process that reports and ends, and return its number."""
-    # A signal is answered by the parent alone: in the child its handler would go up the parent's stack.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        process = os.fork()
-        if process == 0:
-            _live_as_child(lambda: _report(task, reports), {task.root, reports})
-        return process
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _live_as_child(do: Callable[[], None], kept: set[int]) -> None:
-    """Do something in the forked process, with no descriptors but some, and end it whatever happens."""
-    try:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        gc.disable()
-        for descriptor in map(int, os.listdir(_DESCRIPTORS)):
-            if descriptor not in kept:
-                with contextlib.suppress(OSError):  # That of the listing itself is closed already.
-                    os.close(descriptor)
-        do()
-    finally:
-        os._exit(0)
+def _live_as_child(task: LeafTask, reports: int) -> None:
+    """Report with no descriptors but those that are needed: of others some may be locked."""
+    gc.disable()
+    for descriptor in map(int, os.listdir(_DESCRIPTORS)):
+        if descriptor not in (task.root, reports):
+            with contextlib.suppress(OSError):  # That of the listing itself is closed already.
+                os.close(descriptor)
+    _report(task, reports)
 
 
 def _report(task: LeafTask, reports: int) -> None:

@@ -153,6 +153,15 @@ class ReadsRanges(Protocol):
 
 
 @runtime_checkable
+class ForkableBackend(Protocol):
+    """A backend by which a forked process may be able to read."""
+
+    def may_be_forked(self) -> bool:
+        """Whether both may read at the same time: nothing of it has a position or a connection, which they would share."""
+        ...
+
+
+@runtime_checkable
 class MakesAhead(Protocol):
     """A backend that makes something in its store before that is needed; or a wrapper of any."""
 

@@ -78,6 +78,18 @@ class AnnouncingReader(Protocol):
         ...
 
 
+@runtime_checkable
+class ForkableReader(Protocol):
+    """A `CapReader` that a forked process may be able to use."""
+
+    def prepare_fork(self) -> bool:
+        """Load what all reading takes, so that a child has it; return whether a child may read directories beside this process.
+
+        That is so where nothing that it reads by has a position or a connection, which both would use.
+        """
+        ...
+
+
 class Session(Protocol):
     """The session of one writer: no prune deletes what it stores or reuses until the session ends."""
 

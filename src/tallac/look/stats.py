@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 import msgspec
 
-from tallac.dag import Entry, FileType, file_type_of, join_path
+from tallac.dag import Entry, join_path
 from tallac.dag.encoded import sizes_of
 from tallac.errors import AuthorityError, DamageError
 from tallac.interfaces import CapReader, StoredSizes
-from tallac.look.object_table import IS_FILE, IS_OWNED, NAME_SIZE, NOT_STORED, OF_DIRECTORY, SHARED, ObjectTable, owner_of, size_of
+from tallac.look.counting_back import counting_back
+from tallac.look.object_table import IS_FILE, IS_OWNED, NOT_STORED, OF_DIRECTORY, ObjectTable, owner_of, size_of
 from tallac.look.read_errors import OnReadError, ReadError
-from tallac.look.versions import Tables, Version, walk_tables, walk_versions
+from tallac.look.tables import Tables, walk_tables
+from tallac.look.tally import Noted, Owners, Tally, by_owner, note_owner, noted_of, tally_of
+from tallac.look.versions import Version, walk_versions
 
 _PROGRESS_STEP = 1000
 
@@ -84,17 +86,19 @@ def gather(
     sizes = reader if isinstance(reader, StoredSizes) else None
     stats = TargetStats([SnapshotStats() for _ in snapshots], knows_store=sizes is not None)
     gathering = _Gathering(sizes, stats, [snapshot.name for snapshot in snapshots], report)
-    for owner, caps in _by_owner([((number,), {snapshot.encoded}) for number, snapshot in enumerate(snapshots)]):
-        for encoded, problem in gathering.note(sizes_of(caps), owner, OF_DIRECTORY).items():
+    for owner, caps in by_owner([((number,), {snapshot.encoded}) for number, snapshot in enumerate(snapshots)]):
+        problems: dict[bytes, str] = {}
+        gathering.note(noted_of(sizes_of(caps), owner, OF_DIRECTORY, sizes, gathering.owners, problems))
+        for encoded, problem in problems.items():
             having = [number for number, snapshot in enumerate(snapshots) if snapshot.encoded == encoded]
             gathering.report_at(b"", having, problem)
-    count, shown = 0, -_PROGRESS_STEP
-    for tables in walk_tables(reader, snapshots, report):
-        gathering.count(tables)
-        count += max(len(table.directories) + len(table.others) for table in tables.all)
-        if progress is not None and count - shown >= _PROGRESS_STEP:
-            progress(count)
-            shown = count
+    shown = -_PROGRESS_STEP
+    with counting_back(reader, snapshots, gathering.add) as other:
+        for tables in walk_tables(reader, snapshots, report, ends_at=other.has_counted):
+            gathering.count(tables)
+            if progress is not None and gathering.paths - shown >= _PROGRESS_STEP:
+                progress(gathering.paths)
+                shown = gathering.paths
     gathering.add_up()
     if gathering.lost:
         gathering.name_lost(b"", (Version(snapshot, (number,)) for number, snapshot in enumerate(snapshots)))
@@ -112,8 +116,9 @@ class _Gathering(msgspec.Struct):
         report: Called with each path that can't be read.
         counts: For snapshots that have a directory in common: how many directories and others, and bytes of regular files.
         objects: Each stored object, and each file that takes none.
-        owners: What consists of several objects, by its cap: the only snapshot that has it, or `SHARED`.
+        owners: What consists of several objects.
         lost: The names of the objects that the store has lost.
+        paths: How many were counted.
     """
 
     sizes: StoredSizes | None
@@ -122,61 +127,38 @@ class _Gathering(msgspec.Struct):
     report: OnReadError
     counts: dict[tuple[int, ...], tuple[int, int, int]] = msgspec.field(default_factory=dict)
     objects: ObjectTable = msgspec.field(default_factory=ObjectTable)
-    owners: dict[bytes, int] = msgspec.field(default_factory=dict)
+    owners: Owners = msgspec.field(default_factory=dict)
     lost: set[bytes] = msgspec.field(default_factory=set)
+    paths: int = 0
 
     def count(self, tables: Tables) -> None:
         """Count the entries of directories for each snapshot that has them, and note their objects."""
-        caps: dict[int, list[tuple[tuple[int, ...], set[bytes]]]] = {OF_DIRECTORY: [], IS_FILE: [], 0: []}
-        sizes: dict[bytes, int] = {}
-        for snapshots, directories, others in tables.all:
-            regular, special = _divided(others)
-            contents = [entry.encoded for entry in regular]
-            sizes |= sizes_of(set(contents) - sizes.keys())
-            before = self.counts.get(snapshots, (0, 0, 0))
-            size = sum(map(sizes.__getitem__, contents))
-            self.counts[snapshots] = (before[0] + len(directories), before[1] + len(others), before[2] + size)
-            for flags, found in ((OF_DIRECTORY, directories), (0, special)):
-                if found:
-                    caps[flags].append((snapshots, {entry.encoded for entry in found}))
-            caps[IS_FILE].append((snapshots, set(contents)))
-        problems: dict[bytes, str] = {}
-        for flags, versions in caps.items():
-            for owner, owned in _by_owner(versions):
-                problems |= self.note({each: sizes[each] for each in owned} if flags & IS_FILE else sizes_of(owned), owner, flags)
+        tally, problems = tally_of(tables, self.sizes, self.owners)
+        self.add(tally)
         if problems:
             self._name(tables, problems)
 
-    def note(self, caps: Mapping[bytes, int], owner: int, flags: int) -> dict[bytes, str]:
-        """Note the objects of files or directories, whose sizes are given.
+    def add(self, tally: Tally) -> None:
+        """Take in what a part of a directory comes to."""
+        for snapshots, directories, others, size in tally.counts:
+            before = self.counts.get(snapshots, (0, 0, 0))
+            self.counts[snapshots] = (before[0] + directories, before[1] + others, before[2] + size)
+        for noted in tally.noted:
+            self.note(noted)
+        self.paths += max(directories + others for _, directories, others, _ in tally.counts)
 
-        Returns:
-            What is wrong with those of which some objects can't be told.
-        """
-        sole, others = ({}, list(caps)) if self.sizes is None else self.sizes.sole_objects(caps)
-        without: dict[bytes, int] = {}
-        problems: dict[bytes, str] = {}
-        for encoded in others:
+    def note(self, noted: Noted) -> None:
+        """Take in the objects of some files or directories."""
+        owner, flags = noted.owner, noted.flags
+        for encoded, size, objects in noted.several:
             known = self.owners.get(encoded)
-            if known in (owner, SHARED):
-                continue
-            try:
-                objects = dict(self.sizes.objects_of(encoded)) if self.sizes is not None else {}
-            except (DamageError, AuthorityError) as error:
-                problems[encoded] = str(error)
-                objects = {}
-            if len(objects) == 1:
-                sole |= objects
-            elif not objects:
-                without[blake2b(encoded, digest_size=NAME_SIZE).digest()] = caps[encoded]
-            else:
+            if note_owner(self.owners, encoded, owner):
                 self.objects.add(objects, owner, flags & OF_DIRECTORY)
-                self.owners[encoded] = owner if known is None else SHARED
-                if known is None and flags & IS_FILE:
-                    self.stats.unique_size += caps[encoded]
-        self.objects.add(sole, owner, flags)
-        self.objects.add(without, owner, flags | NOT_STORED)
-        return problems
+            if known is None and flags & IS_FILE:
+                self.stats.unique_size += size
+        for objects, of_these in ((noted.sole, flags), (noted.without, flags | NOT_STORED)):
+            if objects:
+                self.objects.add(objects, owner, of_these)
 
     def add_up(self) -> None:
         """Take the sizes of all stored objects from the store; what it has lost is in `lost` then."""
@@ -236,28 +218,3 @@ class _Gathering(msgspec.Struct):
                     found.setdefault((entry.name, entry.encoded), []).extend(snapshots)
         for name, encoded in sorted(found):
             self.report_at(join_path(tables.path, name), sorted(found[name, encoded]), problems[encoded])
-
-
-def _divided(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Divide what is no directory into regular files, and others."""
-    # Files of one directory have few modes between them.
-    kinds = {mode: None if mode is None else file_type_of(mode) for mode in {entry.metadata.mode for entry in entries}}
-    special = {mode for mode, kind in kinds.items() if kind not in (None, FileType.DIRECTORY, FileType.REGULAR)}
-    if not special:
-        return entries, []
-    return [each for each in entries if each.metadata.mode not in special], [
-        each for each in entries if each.metadata.mode in special
-    ]
-
-
-def _by_owner(versions: list[tuple[tuple[int, ...], set[bytes]]]) -> Iterator[tuple[int, set[bytes]]]:
-    """Iterate over the caps in versions of a directory with the only snapshot that has them there, or `SHARED`."""
-    seen: set[bytes] = set()
-    shared: set[bytes] = set()
-    for _, caps in versions[1:] and versions:
-        shared |= seen & caps
-        seen |= caps
-    for snapshots, caps in versions:
-        yield snapshots[0] if len(snapshots) == 1 else SHARED, caps - shared if shared else caps
-    if shared:
-        yield SHARED, shared

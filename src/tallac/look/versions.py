@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -18,13 +16,7 @@ from tallac.interfaces import CapReader
 from tallac.look.metadata import is_alike
 from tallac.look.read_errors import OnReadError, ReadError
 
-STEP_NAMES_MAX = 10_000
-"""So many names of a directory are in memory at a time in a walk over tables."""
-
-_MAY_BE_DIRECTORY = frozenset((b"D", b"M", b"T"))
-
-_Entries: TypeAlias = list[Entry]
-_name_of = attrgetter("name")
+Entries: TypeAlias = list[Entry]
 
 
 class Version(NamedTuple):
@@ -109,9 +101,9 @@ def walk_versions(
         path: Limits the walk to this path and everything below it.
     """
     levels: list[Iterator[Versions]] = []
-    above = _Above(report, [snapshot.name for snapshot in snapshots])
-    lister = _Lister(reader, [snapshot.name for snapshot in snapshots], report)
-    roots = _roots(reader, snapshots, report, path)
+    above = Above(report, [snapshot.name for snapshot in snapshots])
+    lister = Lister(reader, [snapshot.name for snapshot in snapshots], report)
+    roots = find_roots(reader, snapshots, report, path)
     if path and roots:
         levels.append(iter([Versions(b"/".join(path), roots)]))
         above.enter(())
@@ -131,64 +123,7 @@ def walk_versions(
             above.enter(directories)
 
 
-class Table(NamedTuple):
-    """Some neighbouring entries of one version of a directory.
-
-    Attributes:
-        snapshots: The snapshots that have it, as positions in the given list, ascending.
-        directories, others: The entries, in order of their names.
-    """
-
-    snapshots: tuple[int, ...]
-    directories: list[Entry]
-    others: list[Entry]
-
-
-class Tables(NamedTuple):
-    """The entries of all versions of a directory, between two names: what is the same in them is seen without merging names.
-
-    Attributes:
-        path: The path below the snapshots.
-        all: The versions that have entries there.
-    """
-
-    path: bytes
-    all: list[Table]
-
-
-def walk_tables(
-    reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, *, names_max: int = STEP_NAMES_MAX
-) -> Iterator[Tables]:
-    """Iterate over all directories in some snapshots as `walk_versions` does, a table at a time and not a name.
-
-    Memory holds, for each level of the path, up to twice `names_max` names of each version of the directory.
-    """
-    names = [snapshot.name for snapshot in snapshots]
-    above, lister = _Above(report, names), _Lister(reader, names, report)
-    levels: list[tuple[Iterator[Tables], Iterator[Versions]]] = []
-    waiting: Iterator[Versions] = iter([Versions(b"", _roots(reader, snapshots, report, ()))])
-    steps: Iterator[Tables] = iter(())
-    while True:
-        found = next(waiting, None)
-        if found is not None:
-            directories = above.without_ancestors(found.path, found.all)
-            if directories:
-                levels.append((steps, waiting))
-                above.enter(directories)
-                steps, waiting = _steps(lister, Versions(found.path, directories), names_max), iter(())
-            continue
-        tables = next(steps, None)
-        if tables is not None:
-            yield tables
-            waiting = _directories_in(tables)
-        elif levels:
-            steps, waiting = levels.pop()
-            above.leave()
-        else:
-            return
-
-
-class _Above:
+class Above:
     """The mutable directories that a walk is in, each with the snapshots in which it lies there. See `Ancestors`."""
 
     def __init__(self, report: OnReadError, names: list[bytes]) -> None:
@@ -224,16 +159,17 @@ class _Above:
         return tuple(kept)
 
 
-def _roots(reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, path: Sequence[bytes]) -> tuple[Version, ...]:
+def find_roots(reader: CapReader, snapshots: Sequence[Entry], report: OnReadError, path: Sequence[bytes]) -> tuple[Version, ...]:
+    """Return the versions of a path in some snapshots; report those in which it can't be read."""
     finder = PathFinder(reader)
     states = [(finder.find(snapshot, path), number) for number, snapshot in enumerate(snapshots)]
     for error in dict.fromkeys(state for state, _ in states if isinstance(state, ReadError)):
         names = tuple(snapshots[number].name for state, number in states if state == error)
         report(ReadError(error.path, error.message, names))
-    return _united(Version(state, (number,)) for state, number in states if isinstance(state, Entry))
+    return unite(Version(state, (number,)) for state, number in states if isinstance(state, Entry))
 
 
-class _Lister(msgspec.Struct, frozen=True):
+class Lister(msgspec.Struct, frozen=True):
     """Lists directories, and reports those that can't be read."""
 
     reader: CapReader
@@ -249,9 +185,9 @@ class _Lister(msgspec.Struct, frozen=True):
         except (DamageError, AuthorityError) as error:
             self._tell(path, snapshots, error)
 
-    def steps(self, path: bytes, entry: Entry, snapshots: tuple[int, ...], names_max: int) -> Iterator[_Entries]:
+    def steps(self, path: bytes, entry: Entry, snapshots: tuple[int, ...], names_max: int) -> Iterator[Entries]:
         """Do as `list` does, so many entries at a time, and at last fewer or none; what precedes damage is among them."""
-        taken: _Entries = []
+        taken: Entries = []
         try:
             cap = entry.cap
             if isinstance(cap, DirectoryReadCap):
@@ -271,9 +207,9 @@ class _Lister(msgspec.Struct, frozen=True):
         self.report(ReadError(path, f"can't be read: {error}", names))
 
 
-def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
+def _below(lister: Lister, versions: Versions) -> Iterator[Versions]:
     """Iterate over the entries, name by name, of the directories among some versions of a path."""
-    holders = _holders(versions)
+    holders = find_holders(versions)
     streams = [lister.list(versions.path, entry, snapshots) for entry, snapshots in holders]
     before = join_path(versions.path, b"")
     if len(streams) == 1:
@@ -287,49 +223,16 @@ def _below(lister: _Lister, versions: Versions) -> Iterator[Versions]:
         if len(group) == len(holders) and all(entry == first for _, entry in group):
             yield Versions(before + first.name, (Version(first, everywhere),))
         else:
-            yield Versions(before + first.name, _united(Version(entry, holders[place][1]) for place, entry in group))
+            yield Versions(before + first.name, unite(Version(entry, holders[place][1]) for place, entry in group))
 
 
-def _holders(versions: Versions) -> list[tuple[Entry, tuple[int, ...]]]:
+def find_holders(versions: Versions) -> list[tuple[Entry, tuple[int, ...]]]:
     """Return the distinct directories among some versions of a path, each with its snapshots."""
     found: dict[bytes, tuple[Entry, list[int]]] = {}
     for version in versions.all:
         if version.entry.is_directory:
             found.setdefault(version.entry.encoded, (version.entry, []))[1].extend(version.snapshots)
     return [(entry, tuple(sorted(numbers))) for entry, numbers in found.values()]
-
-
-def _steps(lister: _Lister, versions: Versions, names_max: int) -> Iterator[Tables]:
-    """Iterate over the entries of the directories among some versions of a path, in step: equal names come together."""
-    holders = _holders(versions)
-    streams = [lister.steps(versions.path, entry, snapshots, names_max) for entry, snapshots in holders]
-    held = [next(stream) for stream in streams]
-    while any(held):
-        # What is not full has ended.
-        lasts = [entries[-1].name for entries in held if len(entries) >= names_max]
-        counts = [bisect_right(entries, min(lasts), key=_name_of) if lasts else len(entries) for entries in held]
-        taken = [entries[:count] for entries, count in zip(held, counts, strict=True)]
-        yield Tables(versions.path, [_table(snapshots, part) for (_, snapshots), part in zip(holders, taken, strict=True) if part])
-        held = [
-            entries[count:] + (next(stream, []) if len(entries) >= names_max and count else [])
-            for entries, count, stream in zip(held, counts, streams, strict=True)
-        ]
-
-
-def _table(snapshots: tuple[int, ...], entries: list[Entry]) -> Table:
-    directories = [entry for entry in entries if entry.encoded[:1] in _MAY_BE_DIRECTORY and entry.is_directory]
-    others = [entry for entry in entries if not entry.is_directory] if directories else entries
-    return Table(snapshots, directories, others)
-
-
-def _directories_in(tables: Tables) -> Iterator[Versions]:
-    before = join_path(tables.path, b"")
-    found: dict[bytes, list[Version]] = {}
-    for table in tables.all:
-        for entry in table.directories:
-            found.setdefault(entry.name, []).append(Version(entry, table.snapshots))
-    for name in sorted(found):
-        yield Versions(before + name, _united(found[name]))
 
 
 def _merged(streams: Sequence[Iterator[Entry]]) -> Iterator[list[tuple[int, Entry]]]:
@@ -349,7 +252,7 @@ def _merged(streams: Sequence[Iterator[Entry]]) -> Iterator[list[tuple[int, Entr
         yield group
 
 
-def _united(versions: Iterable[Version]) -> tuple[Version, ...]:
+def unite(versions: Iterable[Version]) -> tuple[Version, ...]:
     """Merge the versions whose entries are identical."""
     found: dict[object, list[tuple[Entry, list[int]]]] = {}
     for entry, snapshots in versions:

@@ -21,6 +21,7 @@ from tallac.interfaces import (
     Expect,
     Extent,
     Finding,
+    ForkableBackend,
     Item,
     Randomness,
     RemembersStates,
@@ -176,6 +177,10 @@ class ReservedBackend(ForwardingBackend):
 
     def upload(self) -> Upload:
         return self._with_room(super().upload)
+
+    def may_be_forked(self) -> bool:
+        """See `ForkableBackend`."""
+        return isinstance(self._inner, ForkableBackend) and self._inner.may_be_forked()
 
     def remembered(self, name: str) -> tuple[bytes, Version] | None:
         """See `RemembersStates`; the other backend may remember nothing."""

@@ -35,6 +35,7 @@ from tallac.interfaces import (
     DistantBackend,
     FileContent,
     FileReader,
+    ForkableBackend,
     HighLatencyBackend,
     ObjectCache,
     Randomness,
@@ -181,6 +182,14 @@ class Vault:
         components.load_index()
         index = components.index
         return AnnouncedFiles(components.backend, components.locator, index, index.packs()).announce
+
+    def prepare_fork(self) -> bool:
+        """See `tallac.interfaces.ForkableReader`."""
+        backend = self.components.backend
+        if not isinstance(backend, ForkableBackend) or not backend.may_be_forked():
+            return False
+        self.components.load_index()
+        return True
 
     def read_directory(self, cap: DirectoryReadCap) -> Directory:
         """See `tallac.interfaces.CapReader`."""

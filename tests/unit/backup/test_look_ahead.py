@@ -24,13 +24,14 @@ from tallac.app.operations.backup_sources import find_sources
 from tallac.app.operations.looking_ahead import looking_ahead
 from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafListing, LeafTask, MadeScan
 from tallac.backup.left_out import OwnLeftOut
-from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead, may_fork
+from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead
 from tallac.backup.quick_look import Looked
 from tallac.backup.reuse import LeafRecognition
 from tallac.backup.run import back_up
 from tallac.backup.summary import Observer
 from tallac.clock import SystemClock
 from tallac.dag import time_from_ns
+from tallac.forked import may_fork
 from tallac.source import (
     CACHE_MARKER,
     NOTHING_OWN,
@@ -442,7 +443,8 @@ def test_a_long_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 SCRIPT = """
 import json, os, signal, sys, time
 from tallac.backup.leaves import LeafTask
-from tallac.backup.look_ahead import LookAhead, may_fork
+from tallac.backup.look_ahead import LookAhead
+from tallac.forked import may_fork
 from tallac.clock import SystemClock, since_start_ns
 from tallac.dag import time_from_ns
 from tallac.source import NOTHING_OWN, Selection

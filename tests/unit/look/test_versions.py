@@ -9,7 +9,8 @@ import pytest
 from tallac.dag import Entry, join_path
 from tallac.look.criteria import Criteria, PathPattern
 from tallac.look.find import find_versions
-from tallac.look.versions import runs, walk_tables, walk_versions
+from tallac.look.tables import walk_tables
+from tallac.look.versions import runs, walk_versions
 
 if TYPE_CHECKING:
     from tests.unit.look.conftest import Shelf

@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from tallac.app.operations.backup_sources import Sources
 from tallac.backup.leaves import LeafTask
-from tallac.backup.look_ahead import LookAhead, may_fork
+from tallac.backup.look_ahead import LookAhead
 from tallac.clock import SystemClock
 from tallac.errors import TallacError
+from tallac.forked import may_fork
 from tallac.source import OwnFiles, Selection, open_root
 
 
