@@ -78,9 +78,9 @@ class Spill:
         try:
             content = self._calls.read_at(self._descriptor, length, at)
         except OSError as error:
-            raise _failure(f"can't be read: {error.strerror}") from error
+            raise temporary_file_failure(f"can't be read: {error.strerror}") from error
         if len(content) != length or _hash_of(content) != hash_:
-            raise _failure("has other bytes than were written to it")
+            raise temporary_file_failure("has other bytes than were written to it")
         return content
 
     def close(self) -> None:
@@ -181,7 +181,8 @@ def _hash_of(content: Buffer) -> bytes:
     return blake2b(content, digest_size=_HASH_SIZE).digest()
 
 
-def _failure(what: str) -> LocalStateError:
+def temporary_file_failure(what: str) -> LocalStateError:
+    """Return the error that says what is wrong with a temporary file."""
     return LocalStateError(
         f"{tempfile.gettempdir()}: a temporary file there {what}; run this again, or set TMPDIR to another folder"
     )
