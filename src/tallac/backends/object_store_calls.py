@@ -219,12 +219,12 @@ class StoreCalls:
         import obstore  # lazy import: see `open_store`
 
         found: list[Listed] = []
-        with self._errors("", requests=0):
-            try:
-                for chunk in obstore.list(self._store(self._read_timeout), folder or None, chunk_size=LIST_PAGE):
-                    found.extend(Listed(entry["path"], entry["size"], entry["e_tag"] or "") for entry in chunk)
-            finally:
-                self._traffic.add(requests=len(found) // LIST_PAGE + 1)
+        with self._errors(""):
+            for chunk in obstore.list(self._store(self._read_timeout), folder or None, chunk_size=LIST_PAGE):
+                before = len(found)
+                found.extend(Listed(entry["path"], entry["size"], entry["e_tag"] or "") for entry in chunk)
+                # Page by page, which shows that something comes.
+                self._traffic.add(requests=len(found) // LIST_PAGE - before // LIST_PAGE)
         return found
 
     def delete(self, name: str) -> None:

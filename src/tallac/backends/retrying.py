@@ -8,6 +8,7 @@ from typing import IO, Protocol, TypeVar
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.patience import Patience
 from tallac.backends.spooled_upload import SpooledUpload
+from tallac.backends.traffic import STEP_SIZE
 from tallac.errors import ConflictError
 from tallac.interfaces import (
     Backend,
@@ -87,7 +88,7 @@ class RetryingBackend:
                     return settled
                 raise
 
-        return self._patience.insist(put, where=self.location(), settle=settle)
+        return self._patience.insist(put, where=self.location(), settle=settle, sends_much=len(content) > STEP_SIZE)
 
     def upload(self) -> SpooledUpload:
         if isinstance(self.inner, ConnectsAhead):
@@ -96,7 +97,7 @@ class RetryingBackend:
 
     def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
-        self._insist(lambda: self.inner.add(name, file, size))
+        self._patience.insist(lambda: self.inner.add(name, file, size), where=self.location(), sends_much=size > STEP_SIZE)
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         is_settling = False

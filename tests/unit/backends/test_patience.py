@@ -79,3 +79,53 @@ def test_an_interrupted_call_of_a_library_is_soon_forgotten() -> None:
     while patience.is_stopping:
         time.sleep(0.05)
     assert patience.call(lambda: threading.current_thread().name) == "tallac-store"
+
+
+def test_a_call_that_nothing_comes_of_is_mentioned() -> None:
+    """While the main thread waits for one call and nothing moves, a line says so, though the call has not failed."""
+    was_told = threading.Event()
+    told: list[str] = []
+
+    def notify(text: str) -> None:
+        told.append(text)
+        was_told.set()
+
+    patience = Patience(600, notify=notify, slow_seconds=0.01)
+    assert patience.insist(lambda: was_told.wait(300), where="s3://bucket")
+    assert told == ["waiting for the store: s3://bucket: nothing has come for 0.01 seconds"]
+
+
+def test_a_call_is_not_mentioned_while_anything_moves() -> None:
+    """What takes long, since much is sent or received, is not taken for a wait."""
+    told: list[str] = []
+    moves = iter(range(10**9))
+    looks = threading.Semaphore(0)
+
+    def moved() -> int:
+        looks.release()
+        return next(moves)
+
+    def wait_for_looks() -> bool:
+        return all(looks.acquire(timeout=300) for _ in range(5))
+
+    patience = Patience(600, notify=told.append, moved=moved, slow_seconds=0.01)
+    assert patience.insist(wait_for_looks, where="s3://bucket")
+    assert patience.insist(lambda: time.sleep(0.1), where="s3://bucket", sends_much=True) is None
+    assert told == []
+
+
+def test_a_pause_is_mentioned_before_it_is_made() -> None:
+    """The first notice does not wait for the end of a pause that lasts beyond the time for it."""
+    now = [0.0]
+    told: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def fail() -> None:
+        raise StoreUnavailableError("down")
+
+    patience = Patience(60, notify=lambda _: told.append(now[0]), sleep=sleep, clock=lambda: now[0], chance=lambda: 0.999)
+    with pytest.raises(StoreUnavailableError):
+        patience.insist(fail, where="s3://bucket")
+    assert told[0] <= 3

@@ -82,7 +82,7 @@ class DistantStore:
         limits = limits.over(limits_of(url))
         self._limits = SharedLimits(limits) if limits.are_any else None
         limited = self._inner if self._limits is None else LimitedBackend(self._inner, self._limits)
-        self._patience = patience = Patience(retry_seconds, notify=notify)
+        self._patience = patience = Patience(retry_seconds, notify=notify, moved=traffic.total)
         self._patient = RetryingBackend(limited, patience)
         self._locks = _locks_at(url, traffic) if seconds > 0 else None
         self._locking = None if self._locks is None else LockingBackend(self._patient, self._locks, seconds, patience)
@@ -92,7 +92,8 @@ class DistantStore:
         tried = FirstWriteBackend(ahead, self._probe_if_due)
 
         def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-            return patience.call(partial(run_together, calls, REQUESTS_MAX, lambda: patience.is_stopping))
+            calls_together = partial(run_together, calls, REQUESTS_MAX, lambda: patience.is_stopping)
+            return patience.call(calls_together, self._inner.location())
 
         list_versions = self._patient.list_versions if isinstance(self._inner, ListsVersions) else None
         self._remembering = RememberingBackend(tried, cache, list_versions, together=together, expect=ahead.expect)
