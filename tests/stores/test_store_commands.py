@@ -90,6 +90,27 @@ def test_the_environment_does_not_send_a_vault_elsewhere(
     assert "nothing answers" in tallac.fails("init", f"{url}-other", "--alias", "other", "--retry-for", "0s")
 
 
+@pytest.mark.parametrize("place", ["azurite"], indirect=True)
+def test_a_connection_string_of_azure(
+    place: tuple[Engine, str], tallac: Tallac, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives the account, the key and the server of a new vault; later on the server in another one counts no more."""
+    engine, url = place
+    key = engine.environment["AZURE_STORAGE_ACCOUNT_KEY"]
+    account = engine.environment["AZURE_STORAGE_ACCOUNT_NAME"]
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_KEY")
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME")
+    string = f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};BlobEndpoint={{}};"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", string.format(engine.endpoint))
+    tallac("init", url)
+    assert key not in (tallac.home / "config" / "tallac.json").read_text()
+    elsewhere = f"http://127.0.0.1:{free_port()}/{account}"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", string.format(elsewhere))
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", elsewhere)
+    tallac("backup", source)
+    assert "nothing answers" in tallac.fails("init", f"{url}-other", "--alias", "other", "--retry-for", "0s")
+
+
 @pytest.mark.parametrize("place", ["moto"], indirect=True)
 def test_keys_in_a_profile(
     place: tuple[Engine, str], tallac: Tallac, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,23 +10,58 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tallac.errors import ConfigurationError
 
 COMMAND_TIMEOUT_SECONDS = 60
+RENEWED_BEFORE = timedelta(minutes=5)
+"""The library asks for new keys so long before the old ones expire as well."""
+
+GOOGLE_ENDPOINT = "https://storage.googleapis.com"
+_GOOGLE_KINDS = ("service_account", "authorized_user")
 _KINDS_UNKNOWN = ("sso_session", "sso_start_url", "role_arn", "source_profile")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A pair of keys for S3, and a session's token; "" where there is none."""
+    """A pair of keys for S3.
+
+    Attributes:
+        key_id: Its public part.
+        secret: Its secret part.
+        token: A session's token; "" where there is none.
+        expires_at: Up to when they are valid, where whoever gave them gives new ones then; None for as long as a command runs.
+    """
 
     key_id: str
     secret: str = field(repr=False)
     token: str = field(default="", repr=False)
+    expires_at: datetime | None = None
+
+
+class S3Keys:
+    """The keys of one place, found when they are first needed, and anew shortly before they expire. Thread-safe."""
+
+    def __init__(self, profile: str, where: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Look for nothing yet; see `find_s3_credentials`."""
+        self._profile = profile
+        self._where = where
+        self._now = now
+        self._lock = threading.Lock()
+        self._found: Credentials | None = None
+
+    def __call__(self) -> Credentials | None:
+        """Return them, as `find_s3_credentials` does, and with its errors."""
+        with self._lock:
+            expires_at = None if self._found is None else self._found.expires_at
+            if self._found is None or (expires_at is not None and self._now() > expires_at - RENEWED_BEFORE):
+                self._found = find_s3_credentials(self._profile, self._where)
+            return self._found
 
 
 @dataclass(frozen=True)
@@ -139,7 +174,11 @@ def _ask_process(command: str, profile: str, where: str) -> Credentials:
             shlex.split(command), capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=COMMAND_TIMEOUT_SECONDS
         )
         answer = json.loads(finished.stdout)
-        return Credentials(str(answer["AccessKeyId"]), str(answer["SecretAccessKey"]), str(answer.get("SessionToken") or ""))
+        expires_at = datetime.fromisoformat(answer["Expiration"]) if answer.get("Expiration") else None
+        if expires_at is not None and expires_at.tzinfo is None:
+            expires_at = expires_at.replace(tzinfo=UTC)
+        token = str(answer.get("SessionToken") or "")
+        return Credentials(str(answer["AccessKeyId"]), str(answer["SecretAccessKey"]), token, expires_at)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, subprocess.SubprocessError):
         # What it printed may hold secrets.
         raise ConfigurationError(
@@ -147,25 +186,28 @@ def _ask_process(command: str, profile: str, where: str) -> Credentials:
         ) from None
 
 
-def azure_options(account: str, where: str) -> dict[str, str]:
+def azure_options(account: str, endpoint: str, where: str) -> dict[str, str]:
     """Return what the library is told of an Azure account; keys and tokens in the usual variables it finds by itself.
 
+    Args:
+        account: The one that was named; "" for the environment's.
+        endpoint: The server's URL; "" for Azure's own, whatever the environment says.
+        where: The place as messages show it.
+
     Raises:
-        ConfigurationError: The account is not named anywhere, or the connection string is malformed.
+        ConfigurationError: The account is not named anywhere.
     """
     connection = _connection_string()
     name = account or connection.get("accountname", "")
     if not name:
         raise ConfigurationError(f"{where}: which storage account? Set AZURE_STORAGE_ACCOUNT_NAME, or give --store account=NAME")
-    options = {"account_name": name}
+    options = {"account_name": name, "endpoint": endpoint or _azure_endpoint(name)}
     # A connection string is for one account; what another one's says must not be mixed into this one.
     if connection.get("accountname", "") == name:
         if connection.get("accountkey"):
             options["account_key"] = connection["accountkey"]
         if connection.get("sharedaccesssignature"):
             options["sas_key"] = connection["sharedaccesssignature"].removeprefix("?")
-        if connection.get("blobendpoint"):
-            options["endpoint"] = connection["blobendpoint"].rstrip("/")
     return options
 
 
@@ -174,19 +216,52 @@ def azure_account() -> str:
     return os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "") or _connection_string().get("accountname", "")
 
 
+def azure_endpoint(account: str) -> str:
+    """Return the URL that the environment's connection string gives for an account; "" for Azure's own, or none."""
+    connection = _connection_string()
+    if not account or connection.get("accountname", "") != account:
+        return ""
+    endpoint = connection.get("blobendpoint", "").rstrip("/")
+    if not endpoint and "endpointsuffix" in connection:
+        protocol = connection.get("defaultendpointsprotocol", "") or "https"
+        endpoint = f"{protocol}://{account}.blob.{connection['endpointsuffix']}"
+    return "" if endpoint == _azure_endpoint(account) else endpoint
+
+
+def _azure_endpoint(account: str) -> str:
+    return f"https://{account}.blob.core.windows.net"
+
+
 def _connection_string() -> dict[str, str]:
     text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     parts = (part.partition("=") for part in text.split(";") if part)
     return {key.strip().lower(): value.strip() for key, _, value in parts}
 
 
-def google_options(where: str) -> dict[str, str]:
-    """Return what the library is told of Google's credentials, where it would not look by itself.
+def google_options(endpoint: str, where: str) -> dict[str, str]:
+    """Return what the library is told of Google's store and credentials.
+
+    Args:
+        endpoint: The server's URL; "" for Google's own, whatever the environment says.
+        where: The place as messages show it.
 
     Raises:
-        ConfigurationError: The file that the environment names is missing.
+        ConfigurationError: The file that the environment names is missing, or holds no credentials of a kind that is known.
     """
+    options = {"base_url": endpoint or GOOGLE_ENDPOINT}
     path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
-    if path and not os.path.exists(path):
-        raise ConfigurationError(f"{where}: GOOGLE_APPLICATION_CREDENTIALS names {path}, which is not there; mend it")
-    return {"application_credentials": path} if path else {}
+    if not path:
+        return options
+    try:
+        with open(path, "rb") as file:
+            found = json.load(file)
+    except FileNotFoundError:
+        raise ConfigurationError(f"{where}: GOOGLE_APPLICATION_CREDENTIALS names {path}, which is not there; mend it") from None
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or found.get("type") not in _GOOGLE_KINDS:
+        raise ConfigurationError(
+            f"{where}: GOOGLE_APPLICATION_CREDENTIALS names {path}, which holds no credentials that Tallac can read; "
+            "give a service account's key, as a JSON file"
+        )
+    return options | {"application_credentials": path}

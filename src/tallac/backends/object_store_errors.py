@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tallac.backends.object_store_settings import AZURE, GOOGLE, ObjectStoreSettings
+from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.errors import (
     ConflictError,
     ObjectNotFoundError,
@@ -134,34 +134,24 @@ def _refused(settings: ObjectStoreSettings, status: int, code: str) -> StoreErro
             f"{where}: the bucket is not in region {region!r} ({code}); give the right one with --store region=REGION"
         )
     if code in _WRONG_KEY:
-        return StorePermissionError(f"{where}: {host} does not accept the key ({code}); check {_key_names(settings)}")
+        return StorePermissionError(f"{where}: {host} does not accept the key ({code}); check {settings.key_names}")
     # Ceph says with 403 that a quota is used up.
     if status in {401, 403} and code not in _FULL:
         return StorePermissionError(
             f"{where}: these credentials may not do this ({code or status}); "
-            f"give them the right to it, or check {_key_names(settings)}"
+            f"give them the right to it, or check {settings.key_names}"
         )
     return None
-
-
-def _key_names(settings: ObjectStoreSettings) -> str:
-    if settings.kind == AZURE:
-        return "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
-    if settings.kind == GOOGLE:
-        return "GOOGLE_APPLICATION_CREDENTIALS"
-    if settings.profile:
-        return f"profile {settings.profile!r} in ~/.aws/credentials"
-    return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws/credentials"
 
 
 def _without_answer(error: BaseException, settings: ObjectStoreSettings) -> StoreError:
     """Return the error where no answer came."""
     text, where, host = str(error), settings.where, settings.host
     if type(error).__name__ in {"PermissionDeniedError", "UnauthenticatedError"}:
-        return StorePermissionError(f"{where}: {host} does not accept the credentials; check {_key_names(settings)}")
+        return StorePermissionError(f"{where}: {host} does not accept the credentials; check {settings.key_names}")
     if any(part in text for part in _CREDENTIAL_PLACES):
         # It was not the store that failed to answer, but the place where the library looked for credentials.
-        return StorePermissionError(f"{where}: no credentials found; set {_key_names(settings)}")
+        return StorePermissionError(f"{where}: no credentials found; set {settings.key_names}")
     # A range that begins behind the end of what is in no object at all.
     if "Failed to parse value for CONTENT_RANGE" in text or "Wanted range starting at" in text:
         return OutOfRangeError(f"{where}: an object ends before the range that was asked for")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from tallac.backends.object_store_credentials import Credentials, azure_options, find_s3_credentials, google_options
+from tallac.backends.object_store_credentials import S3Keys, azure_options, google_options
 from tallac.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -77,6 +77,17 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.endpoint.partition("://")[2].strip("/") if self.endpoint else f"the servers of {_PROVIDERS[self.kind]}"
 
     @property
+    def key_names(self) -> str:
+        """Where the credentials come from, as messages show it."""
+        if self.kind == AZURE:
+            return "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+        if self.kind == GOOGLE:
+            return "GOOGLE_APPLICATION_CREDENTIALS"
+        if self.profile:
+            return f"profile {self.profile!r} in ~/.aws/credentials"
+        return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws/credentials"
+
+    @property
     def bucket_word(self) -> str:
         """The word for a bucket there."""
         return "container" if self.kind == AZURE else "bucket"
@@ -101,7 +112,8 @@ def open_store(settings: ObjectStoreSettings, read_timeout_seconds: float) -> St
     try:
         return _open(settings, read_timeout_seconds)
     except (BaseError, ValueError, TypeError) as error:
-        raise StoreError(f"{settings.where}: can't be used ({str(error).splitlines()[0]}); check the location") from error
+        reason = str(error).splitlines()[0]
+        raise StoreError(f"{settings.where}: can't be used ({reason}); check the location, and {settings.key_names}") from error
 
 
 def _open(settings: ObjectStoreSettings, read_timeout_seconds: float) -> Store:
@@ -111,9 +123,7 @@ def _open(settings: ObjectStoreSettings, read_timeout_seconds: float) -> Store:
     if settings.kind == MEMORY:
         return MemoryStore()
     if settings.kind == AZURE:
-        azure = azure_options(settings.account, settings.where)
-        if settings.endpoint:
-            azure["endpoint"] = settings.endpoint
+        azure = azure_options(settings.account, settings.endpoint, settings.where)
         return AzureStore(
             settings.bucket,
             config=cast("AzureConfig", {**azure, "use_emulator": False}),
@@ -121,11 +131,9 @@ def _open(settings: ObjectStoreSettings, read_timeout_seconds: float) -> Store:
             retry_config={"max_retries": 0},
         )
     if settings.kind == GOOGLE:
-        google = google_options(settings.where)
-        if settings.endpoint:
-            google["base_url"] = settings.endpoint
+        google = google_options(settings.endpoint, settings.where)
         return GCSStore(settings.bucket, config=cast("GCSConfig", google), client_options=client, retry_config={"max_retries": 0})
-    credentials = find_s3_credentials(settings.profile, settings.where)
+    keys = S3Keys(settings.profile, settings.where)
     # Amazon wants a checksum with each put into a bucket that locks by itself.
     checksum: S3Config = {"checksum_algorithm": "SHA256"} if settings.is_locked else {}
     config: S3Config = {
@@ -144,24 +152,25 @@ def _open(settings: ObjectStoreSettings, read_timeout_seconds: float) -> Store:
         config=config,
         client_options=client,
         retry_config={"max_retries": 0},
-        credential_provider=None if credentials is None else cast("S3CredentialProvider", StaticCredentials(credentials)),
+        credential_provider=None if keys() is None else cast("S3CredentialProvider", KeyProvider(keys)),
     )
 
 
-class StaticCredentials:
-    """A provider of one pair of keys: the library would mix those that it is told with a session token in the environment."""
+class KeyProvider:
+    """A provider of one place's keys: the library would mix those that it is told with a session token in the environment."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    def __init__(self, keys: S3Keys) -> None:
+        self._keys = keys
 
     def __call__(self) -> dict[str, object]:
-        """Return them as the library wants them."""
-        found = self._credentials
+        """Return them as the library wants them, which asks again when they expire."""
+        found = self._keys()
+        assert found is not None, "there were keys when the store was opened, or an error is raised"
         return {
             "access_key_id": found.key_id,
             "secret_access_key": found.secret,
             "token": found.token or None,
-            "expires_at": None,
+            "expires_at": found.expires_at,
         }
 
 

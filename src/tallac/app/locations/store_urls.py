@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from tallac.backends.limits import Limits
-from tallac.backends.object_store_credentials import azure_account, read_profile
+from tallac.backends.object_store_credentials import azure_account, azure_endpoint, read_profile
 from tallac.backends.object_store_settings import AZURE, GOOGLE, S3, ObjectStoreSettings
 from tallac.backends.sftp_session import SftpSettings
 from tallac.errors import UsageError
@@ -135,6 +135,7 @@ def with_context(location: str) -> str:
         _add_missing(options, endpoint=endpoint, region=region)
     elif scheme == AZURE:
         _add_missing(options, account=azure_account())
+        _add_missing(options, endpoint=azure_endpoint(options.get("account", "")))
     _check_options(options)
     return _join(show_store(location), options)
 
