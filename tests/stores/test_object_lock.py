@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from tests.command import Tallac
 from tests.stores.engines import Engine, client_of_owner
+from tests.stores.rough_line import Fate, rough_line
 
 from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.backends.s3_lock import S3Lock
@@ -58,7 +59,7 @@ def test_ceph_accepts_the_requests(ceph: Engine, settings_of: SettingsOf, monkey
             call("packs/missing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StorePermissionError, match=r"may not lock objects \(SignatureDoesNotMatch\)"):
-        lock.lock("packs/a-b_c.d", now + 9 * DAY)
+        S3Lock(settings).lock("packs/a-b_c.d", now + 9 * DAY)
     client.close()
 
 
@@ -107,6 +108,13 @@ def test_where_there_are_no_locks(moto: Engine, settings_of: SettingsOf, tallac:
     assert "write days, as in 30d" in tallac.fails("init", where, "--store", "lock-for=long", status=2)
     tallac("init", where, "--store", f"endpoint={moto.endpoint}")
     assert "see whether its bucket has Object Lock" in tallac.fails("backup", source, "--lock-for", "30d")
+
+
+def test_a_line_that_cuts_answers(settings_of: SettingsOf, moto: Engine) -> None:
+    """An answer whose end is missing is a broken line, which is waited for, as one that never came."""
+    for fate in (Fate.CUT, Fate.LOST_ANSWER, Fate.LOST_REQUEST):
+        with rough_line(moto.endpoint, lambda _method, _path, fate=fate: fate) as line, pytest.raises(StoreUnavailableError):  # type: ignore[misc]
+            S3Lock(settings_of(moto, endpoint=line.url)).is_on()
 
 
 def test_what_the_store_may_answer(settings_of: SettingsOf, moto: Engine) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import http.client
 import re
 import ssl
 import time
@@ -17,9 +18,10 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import cast
 from urllib.parse import quote, urlsplit
 
-from tallac.backends.object_store_credentials import Credentials, find_s3_credentials
+from tallac.backends.object_store_credentials import Credentials, S3Keys
 from tallac.backends.object_store_settings import REGION_DEFAULT, S3, ObjectStoreSettings, s3_endpoint
 from tallac.backends.traffic import Traffic
 from tallac.errors import (
@@ -56,6 +58,7 @@ class S3Lock:
         self._settings = settings
         self._traffic = traffic or Traffic()
         self._clock = clock
+        self._keys = S3Keys(settings.profile, settings.where)
 
     def __reduce__(self) -> tuple[type[S3Lock], tuple[ObjectStoreSettings, Traffic]]:
         """Return what another process needs; no secret is in it."""
@@ -119,7 +122,7 @@ class S3Lock:
             path += f"/{settings.prefix}/{name}" if settings.prefix else f"/{name}"
         url = s3_endpoint(settings)
         base = urlsplit(url)
-        credentials = find_s3_credentials(settings.profile, settings.where)
+        credentials = self._keys()
         if credentials is None:
             raise ConfigurationError(
                 f"{settings.where}: --lock-for needs keys in the environment or in a profile, and not those of the machine"
@@ -137,15 +140,21 @@ class S3Lock:
         if settings.ca_file:
             context.load_verify_locations(settings.ca_file)
         try:
-            with urllib.request.urlopen(  # noqa: S310 - as above.
-                request, timeout=TIMEOUT_SECONDS, context=context if base.scheme == "https" else None
-            ) as answer:
+            with self._answer(request, context if base.scheme == "https" else None) as answer:
                 return answer.status, answer.headers.get(_UNTIL, "").encode() if method == "HEAD" else answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise StoreUnavailableError(f"{settings.where}: {settings.host} can't be reached ({error}); check the line") from error
+
+    @staticmethod
+    def _answer(request: urllib.request.Request, context: ssl.SSLContext | None) -> http.client.HTTPResponse:
+        """Return the answer to a request, also where its status says that it failed."""
+        try:
+            return cast(
+                "http.client.HTTPResponse",
+                urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context),  # noqa: S310 - as above.
+            )
+        except urllib.error.HTTPError as error:
+            return cast("http.client.HTTPResponse", error)
 
     def _signed(self, method: str, host: str, path: str, query: str, body: bytes, credentials: Credentials) -> dict[str, str]:
         """Return the headers of a request, with its signature."""
