@@ -22,8 +22,8 @@ class Listed(msgspec.Struct, frozen=True):
 def manifest(reader: CapReader, root: Cap) -> Iterator[Listed]:
     """Iterate over a file or directory and everything below it, each directory before its entries, everything once.
 
-    A cap that can't be read is listed and not followed. Of files and directories memory keeps a few MB; beyond some 260,000 of them a
-    digest of each, 12 bytes, goes to a temporary file.
+    A cap that can't be read is listed and not followed. Of files and directories memory keeps a few MB; beyond some 260,000 of them
+    a digest of each, 12 bytes, goes to a temporary file.
 
     Raises:
         LocalStateError: What was put into the temporary file can't be read again, or is something else.
