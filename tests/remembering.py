@@ -95,5 +95,10 @@ def remembering(
         return found
 
     return RememberingBackend(
-        asked, memory or KeptStates(), list_versions if tells_versions else None, together=together or InAnyOrder(seed)
+        asked,
+        memory or KeptStates(),
+        list_versions if tells_versions else None,
+        together=together or InAnyOrder(seed),
+        # Bytes that were given ahead are put as they are. To nobody else does it make a difference.
+        prepare=None if tells_versions else lambda _name, _data: None,
     )

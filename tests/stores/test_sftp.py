@@ -256,6 +256,61 @@ def test_a_failed_look_for_leftovers_fails_the_put_and_is_made_again(
     assert temporary_files(sftp_settings) == []
 
 
+def test_what_was_prepared_is_put_in_fewer_waits(sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are sent and synced beside another swap spare the wait for that."""
+    store = SftpBackend(sftp_settings)
+    versions = [store.put(name, b"first", expect=Expect.ABSENT) for name in ("slots/a", "slots/b", "sessions/c")]
+    rounds, counts = Rounds(monkeypatch), list[int]()
+    store.prepare("slots/a", b"second a")
+    store.prepare("slots/b", b"second b")
+    puts = (("sessions/c", b"second c", versions[2]), ("slots/a", b"second a", versions[0]), ("slots/b", b"second b", versions[1]))
+    for name, content, version in puts:
+        before = rounds.count
+        store.put(name, content, expect=version)
+        counts.append(rounds.count - before)
+    assert counts[0] <= 4 + 1
+    assert counts[1:] == [3, 3]
+    assert [store.get(name) for name, _, _ in puts] == [content for _, content, _ in puts]
+    store.leave()
+    assert temporary_files(sftp_settings) == []
+
+
+def test_what_was_prepared_and_not_put_is_removed(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """What was prepared is no object, is put by nothing else than its bytes, and goes with the end."""
+    version = store.put("slots/a", b"first", expect=Expect.ABSENT)
+    store.prepare("slots/a", b"second")
+    store.put("slots/b", b"other")
+    assert {item.name for item in store.list("")} == {"slots/a", "slots/b"}
+    version = store.put("slots/a", b"third", expect=version)
+    with pytest.raises(ConflictError):
+        store.put("slots/a", b"second", expect=b"another state")
+    assert store.get_versioned("slots/a") == (b"third", version)
+    store.prepare("slots/a", b"fourth")
+    store.prepare("slots/a", b"fifth")
+    store.leave()
+    assert temporary_files(sftp_settings) == []
+
+
+def test_what_was_prepared_is_written_anew_where_it_was_swept(store: SftpBackend, sftp_settings: SftpSettings) -> None:
+    """A process that slept for so long that its file was taken for a leftover writes it once more."""
+    version = store.put("slots/a", b"first", expect=Expect.ABSENT)
+    store.prepare("slots/a", b"second")
+    store.put("slots/b", b"other")
+    wait_for_all(store)
+    for path in temporary_files(sftp_settings):
+        path.unlink()
+    assert store.put("slots/a", b"second", expect=version)
+    assert store.get("slots/a") == b"second"
+    store.leave()
+    assert temporary_files(sftp_settings) == []
+
+
+def wait_for_all(store: SftpBackend) -> None:
+    """Wait until all that is prepared has been written."""
+    for _, making in list(store._sequences._prepared._making.values()):
+        making.result()
+
+
 def test_listings_do_not_wait_for_each_other(store: SftpBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two listings are under way at a time."""
     store.put("slots/a", b"first")

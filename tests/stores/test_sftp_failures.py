@@ -112,6 +112,15 @@ def add(backend: RetryingBackend, _there: Backend) -> None:
     backend.add(NAME, io.BytesIO(OURS), len(OURS))
 
 
+def prepare_and_swap(backend: RetryingBackend, there: Backend) -> None:
+    """Replace one in a certain state, with bytes that were given ahead."""
+    found, store = there.get_versioned(NAME), backend.inner
+    assert found is not None
+    assert isinstance(store, SftpBackend)
+    store.prepare(NAME, OURS)
+    backend.put(NAME, OURS, expect=found[1])
+
+
 def delete(backend: RetryingBackend, _there: Backend) -> None:
     """Delete one in whatever state."""
     backend.delete(NAME)
@@ -128,6 +137,7 @@ Call = Callable[[RetryingBackend, Backend], None]
 CALLS: tuple[tuple[Call, bytes | None, bytes | None], ...] = (
     (create, None, OURS),
     (swap, BEFORE, OURS),
+    (prepare_and_swap, BEFORE, OURS),
     (replace, BEFORE, OURS),
     (add, None, OURS),
     (delete, BEFORE, None),

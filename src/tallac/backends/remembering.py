@@ -67,6 +67,7 @@ class RememberingBackend(BoundedBackend):
         *,
         together: Together = one_by_one,
         expect: Callable[[Iterable[Extent]], None] = _expect_nothing,
+        prepare: Callable[[str, Buffer], None] | None = None,
     ) -> None:
         """Remember what passes.
 
@@ -76,12 +77,14 @@ class RememberingBackend(BoundedBackend):
             list_versions: Lists all objects with their versions; None where the store's listings do not tell these.
             together: Carries out calls that need not wait for each other.
             expect: Reads ahead; see `DistantBackend`.
+            prepare: Takes bytes ahead; see `PreparesPuts`. None where that is no use.
         """
         super().__init__(inner)
         self._memory = memory
         self._list_versions = list_versions
         self._together = together
         self._expect = expect
+        self._prepare = prepare
         self._seen: dict[str, State] = {}
         self._versions: dict[str, Version] = {}
         self._sight = threading.local()
@@ -195,6 +198,16 @@ class RememberingBackend(BoundedBackend):
     def expect(self, extents: Iterable[Extent]) -> None:
         """See `DistantBackend`."""
         self._expect(extents)
+
+    @property
+    def prepares_puts(self) -> bool:
+        """See `PreparesPuts`."""
+        return self._prepare is not None
+
+    def prepare(self, name: str, data: Buffer) -> None:
+        """See `PreparesPuts`."""
+        if self._prepare is not None:
+            self._prepare(name, data)
 
     @contextmanager
     def fetched(self, names: Sequence[str] = (), prefixes: Sequence[str] = ()) -> Iterator[None]:

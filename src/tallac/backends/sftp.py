@@ -19,6 +19,7 @@ from tallac.backends.names import PROBE_FOLDER, check_prefix, is_left_by_probe, 
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.os_errors import no_name_left, store_errors
 from tallac.backends.sftp_answers import SERVER_FAILED
+from tallac.backends.sftp_examining import examine
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_new_file import NewFile
 from tallac.backends.sftp_sequences import SftpSequences
@@ -29,7 +30,7 @@ from tallac.backends.swapping import TAKEOVER_SECONDS_REMOTE, claim_path, former
 from tallac.backends.temporary import PREFIX, is_nothing
 from tallac.backends.traffic import Pace, Traffic
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ConflictError, ObjectNotFoundError, UnsafeStoreError, VaultNotFoundError
+from tallac.errors import ConflictError, ObjectNotFoundError, VaultNotFoundError
 from tallac.interfaces import Buffer, Expect, Item, Version
 
 NAME_TRIES = 5
@@ -72,6 +73,7 @@ class SftpBackend(LocalBackend):
         self._session.connect_ahead()
 
     sends_in_steps = True
+    prepares_puts = True
 
     def keep_pace(self, pace: Pace) -> None:
         """See `PacedBackend`."""
@@ -105,9 +107,10 @@ class SftpBackend(LocalBackend):
             UnsafeStoreError: It does not; the reason is told.
         """
         with self._errors(writing=True):
-            names = [posixpath.join(self._root, f"{PREFIX}probe-{os.urandom(8).hex()}") for _ in range(3)]
+            first, second, third = (posixpath.join(self._root, f"{PREFIX}probe-{os.urandom(8).hex()}") for _ in range(3))
+            names = (first, second, third)
             try:
-                self._examine(*names)
+                examine(self._calls, self.location(), names)
             finally:
                 for name in names:
                     with suppress(OSError):
@@ -126,55 +129,6 @@ class SftpBackend(LocalBackend):
                 with suppress(OSError):
                     self._calls.remove_folder(posixpath.join(folder, each.name))
 
-    def _examine(self, first: str, second: str, third: str) -> None:
-        self._refuse_where_it_fails(lambda: self._make(first, b"first"), "files can't be created and made durable (fsync)")
-        with suppress(FileExistsError):
-            self._make(first, b"")
-            raise self._unsafe("it opens a file that exists as if it were new")
-        if self._content(first) != b"first":
-            raise self._unsafe("it empties a file that was to be opened only if it did not exist")
-        self._make(second, b"second")
-        with suppress(FileExistsError):
-            self._refuse_where_it_fails(lambda: self._calls.link(second, first), "files can't have second names (hardlink)")
-            raise self._unsafe("it gives a file a name that another one has")
-        self._refuse_where_it_fails(lambda: self._calls.link(second, third), "files can't have second names (hardlink)")
-        self._refuse_where_it_fails(lambda: self._calls.rename(third, first), "files can't replace others (posix-rename)")
-        if self._content(first) != b"second" or self._content(second) != b"second":
-            raise self._unsafe("a renamed file has not replaced the one that had its name")
-
-    def _refuse_where_it_fails(self, try_it: Callable[[], object], reason: str) -> None:
-        try:
-            try_it()
-        except FileExistsError:
-            raise
-        except (ConnectionError, TimeoutError, PermissionError, FileNotFoundError):
-            raise
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EROFS}:  # That is the disk, and not the server.
-                raise
-            raise self._unsafe(f"{reason}: {error.strerror}") from error
-
-    def _unsafe(self, reason: str) -> UnsafeStoreError:
-        return UnsafeStoreError(
-            f"{self.location()}: a vault would not be safe on this SFTP server: {reason}; use OpenSSH's, or mount the folder"
-        )
-
-    def _make(self, path: str, content: bytes) -> None:
-        descriptor = self._calls.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        try:
-            if content:
-                self._calls.write(descriptor, content)
-            self._calls.fsync(descriptor)
-        finally:
-            self._calls.close(descriptor)
-
-    def _content(self, path: str) -> bytes:
-        descriptor = self._calls.open(path, os.O_RDONLY)
-        try:
-            return self._calls.read_at(descriptor, 100, 0)
-        finally:
-            self._calls.close(descriptor)
-
     # Writing
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
@@ -185,8 +139,14 @@ class SftpBackend(LocalBackend):
             self._enter(new, path, name, expect)
 
         with self._errors(writing=True):
-            self._store(path, lambda: (data,), enter)
+            self._store(path, lambda: (data,), enter, version)
         return version
+
+    def prepare(self, name: str, data: Buffer) -> None:
+        """See `PreparesPuts`: the bytes are written under a temporary name, and synced."""
+        path = self._path(name)
+        version = hash_file_bytes(data)
+        self._sequences.prepare(self._temporary_path(), version, bytes(data), self._missing_folders(path))
 
     def upload(self) -> SpooledUpload:  # type: ignore[override]  # Both are uploads.
         return SpooledUpload(self.location(), self.add, SPOOLED_IN_MEMORY_MAX)
@@ -215,13 +175,21 @@ class SftpBackend(LocalBackend):
             if not self._sequences.remove(self._root, path, former_path(path)):
                 raise self._no_folder()
 
-    def _store(self, path: str, parts: Callable[[], Iterable[Buffer]], enter: Callable[[NewFile], None]) -> None:
-        """Write a file durably under a temporary name, and enter it."""
+    def _store(
+        self,
+        path: str,
+        parts: Callable[[], Iterable[Buffer]],
+        enter: Callable[[NewFile], None],
+        version: Version | None = None,
+    ) -> None:
+        """Write a file durably under a temporary name, unless that was done ahead for this state of an object, and enter it."""
         for tries_left in reversed(range(NAME_TRIES)):
             self._sequences.remains.remove()
-            new = self._begin_file()
+            prepared = None if version is None else self._sequences.prepared(version)
+            new = prepared or self._begin_file()
             try:
-                self._sequences.write(new, parts(), self._missing_folders(path))
+                if prepared is None:
+                    self._sequences.write(new, parts(), self._missing_folders(path))
                 enter(new)
             except OSError as error:
                 is_swept = new.is_spare and isinstance(error, FileNotFoundError)

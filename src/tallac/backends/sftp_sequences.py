@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import threading
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tallac.backends.sftp_answers import WINDOW_SIZE, raise_first, together
+from tallac.backends.sftp_answers import raise_first, together
 from tallac.backends.sftp_files import SftpFileCalls
 from tallac.backends.sftp_new_file import NewFile, require_named
+from tallac.backends.sftp_prepared import PreparedFiles
 from tallac.backends.sftp_remains import SftpRemains
 from tallac.backends.sftp_session import FAREWELL_SECONDS, SftpSession
-from tallac.backends.sftp_sweep import Sweep, wait_for_sweep
-from tallac.backends.silence import give_up
+from tallac.backends.sftp_sweep import Sweep
+from tallac.backends.sftp_writing import write_durably
 from tallac.backends.traffic import Traffic
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.errors import StoreError
@@ -47,6 +47,7 @@ class SftpSequences:
         self._spare: NewFile | None = None
         self._sweep = Sweep()
         self.remains = SftpRemains(calls)
+        self._prepared = PreparedFiles(session, self.remains)
 
     # Writing
 
@@ -62,19 +63,45 @@ class SftpSequences:
             return spare
 
         async def begun(channel: Channel) -> NewFile:
-            creating = asyncio.ensure_future(channel.create(path))
-            if swept is not None:
-                self._sweep.begin(channel, swept)
-            sweeping = self._sweep.under_way
-            new = NewFile(path, await creating)
-            new.sweeping = sweeping
-            return new
+            return await self._begun(channel, path, swept)
 
         try:
             return self._calls.ask(begun, path, requests=5 if swept is not None else 1)
         except BaseException:
             self.remains.note(path)
             raise
+
+    async def _begun(self, channel: Channel, path: str, swept: str | None = None) -> NewFile:
+        creating = asyncio.ensure_future(channel.create(path))
+        if swept is not None:
+            self._sweep.begin(channel, swept)
+        sweeping = self._sweep.under_way
+        new = NewFile(path, await creating)
+        new.sweeping = sweeping
+        return new
+
+    def prepare(self, path: str, version: Version, content: bytes, folders: Sequence[str]) -> None:
+        """Begin to make a file under a temporary name, with all of its bytes, durably, and return at once; see `prepared`.
+
+        Args:
+            path: That name's path.
+            version: Which state of an object it is.
+            content: The bytes.
+            folders: Those to make for it, as for `write`.
+        """
+
+        async def made(channel: Channel) -> NewFile:
+            new = await self._begun(channel, path)
+            new.is_spare = True
+            await write_durably(channel, new, (content,), folders, self._traffic)
+            return new
+
+        self._traffic.add(requests=2 + len(folders))
+        self._prepared.add(version, path, self._session.start(made))
+
+    def prepared(self, version: Version) -> NewFile | None:
+        """Return the file that was made ahead for a state of an object, once; None where there is none, or that has failed."""
+        return self._prepared.take(version)
 
     def write(self, new: NewFile, parts: Iterable[Buffer], folders: Sequence[str]) -> None:
         """Write all of a file, and make it durable.
@@ -86,37 +113,7 @@ class SftpSequences:
         """
 
         async def written(channel: Channel) -> None:
-            step, pace = channel.step(channel.write_size_max), channel.pace
-            making = [asyncio.ensure_future(channel.make_folder(folder)) for folder in folders]
-            waiting: deque[asyncio.Task[None]] = deque()
-            offset = 0
-            try:
-                for part in parts:
-                    view = memoryview(part).cast("B")
-                    for start in range(0, len(view), step):
-                        while len(waiting) * step >= WINDOW_SIZE:
-                            await waiting.popleft()
-                        content = bytes(view[start : start + step])
-                        if pace is not None:
-                            seconds = pace.sending(len(content))
-                            await channel.wait_for_turn(seconds if offset else 0.0)
-                        waiting.append(asyncio.ensure_future(new.file.write(content, offset)))
-                        offset += len(content)
-                        self._traffic.add(sent=len(content))
-                # Tasks begin in the order in which they were made.
-                waiting.append(asyncio.ensure_future(new.file.sync()))
-                while waiting:
-                    await waiting.popleft()
-                made = await asyncio.gather(*making, return_exceptions=True)
-                new.no_folder = next((error for error in made[-1:] if isinstance(error, OSError)), None)
-            except OSError:
-                # Whether it fits once leftovers are removed can be known only then.
-                with suppress(OSError):
-                    await wait_for_sweep(new)
-                raise
-            finally:
-                await give_up([*making, *waiting])
-            await wait_for_sweep(new)
+            await write_durably(channel, new, parts, folders, self._traffic)
 
         self._calls.ask(written, new.path, requests=1 + len(folders))
 
@@ -262,6 +259,7 @@ class SftpSequences:
         """
         if (spare := self._take_spare()) is not None:
             self.remains.note(spare.path)
+        self._prepared.leave()
         with suppress(OSError, StoreError):
             if self._session.is_connected:
                 self.remains.remove(FAREWELL_SECONDS)
@@ -276,7 +274,7 @@ class SftpSequences:
 
     async def _prepare(self, channel: Channel, path: str | None) -> None:
         """Make a spare file. Where that fails, the next file is made when it is needed, which shows why."""
-        if path is None:
+        if path is None or (self._spare is not None and self._session.is_current(self._spare.file.channel)):
             return
         try:
             spare = NewFile(path, await channel.create(path), is_spare=True)

@@ -148,11 +148,14 @@ class SftpSession:
             OSError: The server refused it, or the connection broke; where the reason is not known, `SERVER_FAILED`.
             StoreError: There is no connection.
         """
-        future = asyncio.run_coroutine_threadsafe(self._run(operation), self._started())
         try:
-            return future.result()
+            return self.start(operation).result()
         except concurrent.futures.CancelledError:
             raise _broken() from None
+
+    def start(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
+        """Begin what `run` carries out; the future raises as that does, or CancelledError where the connection was ended."""
+        return asyncio.run_coroutine_threadsafe(self._run(operation), self._started())
 
     def connect_ahead(self) -> None:
         """Begin to connect, without waiting. What goes wrong, the first operation says, which waits for this attempt."""

@@ -18,7 +18,7 @@ from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_mi
 from tallac.backup.recorded import ForeignSnapshot, find_recorded
 from tallac.backup.request import BackupRequest, open_source
 from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks, Phase
-from tallac.backup.target import Target, enter_snapshot, is_latest, latest_snapshot, open_target
+from tallac.backup.target import Naming, Target, enter_snapshot, is_latest, latest_snapshot, open_target, prepare_snapshot
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Metadata, SnapshotFacts, decode_cap, display_path
@@ -178,12 +178,11 @@ class _Run:
         """Enter the snapshot and give its name; b"" where it is not wanted beside the latest one."""
         if self._request.skips_unchanged and is_latest(self._grid, target, stored.encoded):
             return b""
-        session.commit([_directory_cap(stored.encoded)])
         entered = msgspec.structs.replace(stored.metadata, snapshot=facts)
-        notice = self._observer.notice
-        return enter_snapshot(
-            self._grid, session, target, stored.encoded, entered, self._clock, self._request.time_ns, notice=notice
-        )
+        naming = Naming(self._clock, self._request.time_ns)
+        prepare_snapshot(self._grid, target, stored.encoded, entered, naming)
+        session.commit([_directory_cap(stored.encoded)])
+        return enter_snapshot(self._grid, session, target, stored.encoded, entered, naming, notice=self._observer.notice)
 
     def _store(
         self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger

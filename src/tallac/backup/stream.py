@@ -10,7 +10,7 @@ import msgspec
 
 from tallac.backup.request import BackupRequest
 from tallac.backup.summary import BackupSummary, Counts
-from tallac.backup.target import Target, enter_snapshot, open_target
+from tallac.backup.target import Naming, Target, enter_snapshot, open_target
 from tallac.caps import DirectoryReadCap
 from tallac.dag import LATEST, Entry, Metadata, encode_cap, time_from_ns
 from tallac.errors import FencedError, SourceError
@@ -55,7 +55,7 @@ def back_up_stream(grid: Grid, request: BackupRequest, name: bytes, content: Fil
                 session.commit([root])
             except FencedError as error:
                 raise SourceError("a prune took over while this was stored, and no snapshot was made; start it again") from error
-            entered = enter_snapshot(grid, session, target, encoded, metadata, clock, request.time_ns)
+            entered = enter_snapshot(grid, session, target, encoded, metadata, Naming(clock, request.time_ns))
     return BackupSummary(
         name=entered,
         cap=root,

@@ -21,7 +21,10 @@ from tallac.dag import (
     snapshots_by_time,
 )
 from tallac.errors import FencedError, NotADirectoryCapError
-from tallac.interfaces import CapReader, Clock, Grid, Session
+from tallac.interfaces import CapReader, Clock, Grid, PreparesEdits, Session
+
+PREPARED_NS_MAX = 60 * 10**9
+"""For so long a snapshot keeps the name that it was about to be entered by."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -34,6 +37,25 @@ class Target(msgspec.Struct, frozen=True):
 
     directory: DirectoryWriteCap
     archives: DirectoryWriteCap
+
+
+class Naming:
+    """The time that a snapshot is named by: a given one, or that at which it was about to be entered."""
+
+    def __init__(self, clock: Clock, time_ns: int | None = None) -> None:
+        """Name it by a time, UTC; None for now."""
+        self.clock = clock
+        self._time_ns = time_ns
+        self._begun_ns = clock.now_ns()
+
+    def name_among(self, entries: list[Entry]) -> bytes:
+        """Return its name: the time, or the first second after the snapshots that are there; a given time's next free second."""
+        if self._time_ns is not None:
+            return free_snapshot_name(self._time_ns, {entry.name for entry in entries})
+        # A wait or two later it has the name that it was prepared with. After a longer one that would belie its order.
+        now_ns = self.clock.now_ns()
+        is_recent = 0 <= now_ns - self._begun_ns <= PREPARED_NS_MAX
+        return next_snapshot_name(self._begun_ns if is_recent else now_ns, entries)
 
 
 def open_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> Target:
@@ -72,8 +94,7 @@ def enter_snapshot(
     target: Target,
     encoded: bytes,
     metadata: Metadata,
-    clock: Clock,
-    time_ns: int | None = None,
+    naming: Naming,
     *,
     notice: Callable[[bytes, str], None] = _ignore,
 ) -> bytes:
@@ -88,32 +109,61 @@ def enter_snapshot(
         target: Where it is entered.
         encoded: The snapshot's encoded cap.
         metadata: Its root's, with its facts.
-        clock: The time.
-        time_ns: What it is named by, UTC; None for now.
+        naming: What it is named by.
         notice: Called with each name beside it that is no snapshot's.
 
     Returns:
-        The snapshot's name: the time, or the first second after the snapshots that are there; with `time_ns` the next free second.
+        The snapshot's name; see `Naming`.
     """
-
-    def choose_name(entries: list[Entry]) -> bytes:
-        if time_ns is None:
-            return next_snapshot_name(clock.now_ns(), entries)
-        return free_snapshot_name(time_ns, {entry.name for entry in entries})
-
-    def add(entries: list[Entry]) -> list[Entry]:
-        # The answer to an earlier swap may have been lost: what stands there already is not entered twice.
-        if any(_is_same(entry, encoded, metadata) for entry in entries):
-            return entries
-        return [*entries, Entry(choose_name(entries), encoded, metadata)]
-
-    entries = grid.edit_directory(target.archives, add)
-    _set_latest(grid, session, target, entries, Entry(LATEST, encoded, metadata), clock)
+    entries = grid.edit_directory(target.archives, _adding(encoded, metadata, naming))
+    _set_latest(grid, session, target, entries, Entry(LATEST, encoded, metadata), naming.clock)
     _notice_second_source(entries, metadata, notice)
     for entry in entries:
         if parse_snapshot_name(entry.name) is None:
             notice(join_path(ARCHIVES, entry.name), "not a snapshot's name; ignored")
     return next(entry.name for entry in entries if _is_same(entry, encoded, metadata))
+
+
+def prepare_snapshot(grid: Grid, target: Target, encoded: bytes, metadata: Metadata, naming: Naming) -> None:
+    """Make a grid begin to store what `enter_snapshot` is going to, where it can; nothing is entered by that, and nobody sees it.
+
+    So it may be called before the session has committed. The arguments are those of `enter_snapshot`.
+    """
+    if not isinstance(grid, PreparesEdits):
+        return
+    archived = grid.prepare_edit(target.archives, _adding(encoded, metadata, naming))
+    if archived is None:
+        return
+    newest = newest_snapshot(archived, naming.clock.now_ns())
+    if newest is not None and _is_same(newest, encoded, metadata):
+        latest = Entry(LATEST, encoded, metadata)
+
+        def replace(entries: list[Entry]) -> list[Entry]:
+            before = _find(entries, LATEST)
+            # Somebody else's, which is not there yet as far as is known, is looked into once the snapshot is entered.
+            return _replaced(entries, latest) if before is None or _is_among(archived, before) else entries
+
+        grid.prepare_edit(target.directory, replace)
+
+
+def _adding(encoded: bytes, metadata: Metadata, naming: Naming) -> Callable[[list[Entry]], list[Entry]]:
+    """Return the edit of `Archives/` that enters a snapshot."""
+
+    def add(entries: list[Entry]) -> list[Entry]:
+        # The answer to an earlier swap may have been lost: what stands there already is not entered twice.
+        if any(_is_same(entry, encoded, metadata) for entry in entries):
+            return entries
+        return [*entries, Entry(naming.name_among(entries), encoded, metadata)]
+
+    return add
+
+
+def _is_among(archived: Iterable[Entry], latest: Entry) -> bool:
+    return any(_is_same(entry, latest.encoded, latest.metadata) for entry in archived)
+
+
+def _replaced(entries: Iterable[Entry], latest: Entry) -> list[Entry]:
+    return [entry for entry in entries if entry.name != LATEST] + [latest]
 
 
 def _notice_second_source(entries: list[Entry], metadata: Metadata, notice: Callable[[bytes, str], None]) -> None:
@@ -160,14 +210,14 @@ def _set_latest(grid: Grid, session: Session, target: Target, archived: list[Ent
 
     def replace(entries: list[Entry]) -> list[Entry]:
         before = _find(entries, LATEST)
-        is_known = before is None or any(_is_same(entry, before.encoded, before.metadata) for entry in archived)
+        is_known = before is None or _is_among(archived, before)
         newest = newest_snapshot(archived if is_known else grid.read_directory(target.archives.read_cap), clock.now_ns())
         if newest is None:
             return entries
         latest = Entry(LATEST, newest.encoded, newest.metadata)
         if latest.encoded != own.encoded and latest not in entries and not _is_committed(session, latest):
             latest = own
-        return [entry for entry in entries if entry.name != LATEST] + [latest]
+        return _replaced(entries, latest)
 
     grid.edit_directory(target.directory, replace)
 

@@ -19,6 +19,7 @@ from tallac.interfaces.backend import (
     ListsVersions,
     MakesAhead,
     ObjectCache,
+    PreparesPuts,
     ReadsRanges,
     RemembersStates,
     ReportsFreeSpace,
@@ -38,6 +39,7 @@ from tallac.interfaces.grid import (
     FileReader,
     ForkableReader,
     Grid,
+    PreparesEdits,
     Session,
 )
 from tallac.interfaces.outside import Clock, Randomness
@@ -95,6 +97,8 @@ __all__ = [
     "ListsVersions",
     "MakesAhead",
     "ObjectCache",
+    "PreparesEdits",
+    "PreparesPuts",
     "Randomness",
     "ReadsRanges",
     "RemembersStates",

@@ -171,6 +171,28 @@ class MakesAhead(Protocol):
 
 
 @runtime_checkable
+class PreparesPuts(Protocol):
+    """A backend that can take bytes before it is known whether they become an object; or a wrapper of any."""
+
+    @property
+    def prepares_puts(self) -> bool:
+        """Whether that spares a wait here."""
+        ...
+
+    def prepare(self, name: str, data: Buffer) -> None:
+        """Begin to make bytes durable, and return at once. Nobody sees them: only the put of the same bytes makes them an object.
+
+        That put waits for what was begun, and does without it where it has failed. What is not put is removed as what was made
+        ahead is, or, of a killed process, as a file in the making. What prepares nothing ignores this.
+
+        Args:
+            name: The object's.
+            data: The bytes, which nothing else was made of: another state of the object has others.
+        """
+        ...
+
+
+@runtime_checkable
 class RereadingBackend(Protocol):
     """A backend whose store may show what an object was before, or a part of it: a folder that a network file system remembers."""
 

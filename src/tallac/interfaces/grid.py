@@ -143,6 +143,23 @@ class CapEditor(Protocol):
 
 
 @runtime_checkable
+class PreparesEdits(Protocol):
+    """A `CapEditor` that can begin to store what an edit is going to come to, before that may be linked."""
+
+    def prepare_edit(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry] | None:
+        """Begin to store, and return, the entries that an edit comes to in the last state that is known; None where that is no use.
+
+        Nothing is changed by it, and nobody sees it. `edit_directory` uses what was stored where it comes to the same entries in
+        the same state, and stores them itself where it does not, or anything has failed.
+
+        Raises:
+            MissingObjectError, CorruptObjectError: The directory was lost or damaged.
+            What `edit` raises.
+        """
+        ...
+
+
+@runtime_checkable
 class Grid(CapReader, CapEditor, CapChecker, Protocol):
     """A capability store."""
 

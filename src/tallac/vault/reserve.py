@@ -23,6 +23,7 @@ from tallac.interfaces import (
     Finding,
     ForkableBackend,
     Item,
+    PreparesPuts,
     Randomness,
     RemembersStates,
     ReportsFreeSpace,
@@ -202,6 +203,16 @@ class ReservedBackend(ForwardingBackend):
         """See `RemembersStates`."""
         if isinstance(self._inner, RemembersStates):
             self._inner.look_away()
+
+    @property
+    def prepares_puts(self) -> bool:
+        """See `PreparesPuts`."""
+        return isinstance(self._inner, PreparesPuts) and self._inner.prepares_puts
+
+    def prepare(self, name: str, data: Buffer) -> None:
+        """See `PreparesPuts`. The reserve is not spent for it: what finds no room is put as elsewhere."""
+        if isinstance(self._inner, PreparesPuts):
+            self._inner.prepare(name, data)
 
     def _with_room(self, call: Callable[[], T]) -> T:
         """Call again as long as the store is full and there is a piece of the reserve to give up."""

@@ -250,6 +250,10 @@ class Vault:
             with self.components.reserve.spending():
                 return self.components.slots.edit(mutable, edit_directory)
 
+    def prepare_edit(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry] | None:
+        """See `tallac.interfaces.PreparesEdits`: of use where a put takes several waits."""
+        return self.components.slots.prepare(_require_mutable(cap), lambda entries: edit(require_directory(entries)))
+
     def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
         """See `tallac.interfaces.CapEditor`."""
         with self.session() as session:

@@ -29,7 +29,7 @@ from tallac.backends.sftp import SftpBackend
 from tallac.backends.store_cache import StoreCache
 from tallac.backends.traffic import Traffic
 from tallac.errors import StoreError, StorePermissionError, UsageError
-from tallac.interfaces import Backend, ConnectsAhead, ListsVersions
+from tallac.interfaces import Backend, ConnectsAhead, ListsVersions, PreparesPuts
 from tallac.local_files import make_private_folders
 from tallac.together import run_together
 
@@ -96,7 +96,9 @@ class DistantStore:
             return patience.call(calls_together, self._inner.location())
 
         list_versions = self._patient.list_versions if isinstance(self._inner, ListsVersions) else None
-        self._remembering = RememberingBackend(tried, cache, list_versions, together=together, expect=ahead.expect)
+        # What may have so many connections at a time, or send so much, asks for each request beforehand.
+        prepare = self._inner.prepare if isinstance(self._inner, PreparesPuts) and self._limits is None else None
+        self._remembering = RememberingBackend(tried, cache, list_versions, together=together, expect=ahead.expect, prepare=prepare)
         self.backend: Backend = self._remembering
 
     def remembered_header(self) -> bytes | None:

@@ -19,7 +19,7 @@ from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, open_sealed, seal_ch
 from tallac.crypto.signing import SigningKey, is_signed_by
 from tallac.dag import Entry, decode_table, encode_table
 from tallac.errors import ConflictError, CorruptObjectError, DamageError, MalformedObjectError, MissingObjectError
-from tallac.interfaces import Backend, Randomness, Version
+from tallac.interfaces import Backend, PreparesPuts, Randomness, Version
 from tallac.vault.format import FORMAT_VERSION
 from tallac.vault.format.compression import Codec
 from tallac.vault.format.header import list_objects
@@ -100,6 +100,20 @@ class SlotState(msgspec.Struct, frozen=True):
     links: bytes
 
 
+class _Prepared(msgspec.Struct, frozen=True):
+    """A state that the backend was given ahead of an edit.
+
+    Attributes:
+        before: The hash of the state that it follows.
+        entries: The entries in it.
+        sealed: The whole state.
+    """
+
+    before: bytes
+    entries: list[Entry]
+    sealed: bytes
+
+
 class Slots:
     """All slots of one vault."""
 
@@ -110,6 +124,7 @@ class Slots:
         self._memory = memory
         self._randomness = randomness
         self._codec = Codec()
+        self._prepared: dict[str, _Prepared] = {}
 
     def path_of(self, storage_index: bytes) -> str:
         """Return the backend's name of a slot."""
@@ -190,6 +205,19 @@ class Slots:
             return edited
         raise ConflictError(f"the directory {cap} was changed by others {SWAPS_MAX} times in a row: try again")
 
+    def prepare(self, cap: MutableDirectoryWrite, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry] | None:
+        """See `tallac.interfaces.PreparesEdits.prepare_edit`."""
+        backend, path = self._backend, self.path_of(cap.read_cap.verify_cap.storage_index)
+        if not isinstance(backend, PreparesPuts) or not backend.prepares_puts or not is_remembered(backend, path):
+            return None
+        entries, state = self.entries(cap.read_cap, cap, Age.ANY)
+        edited = sorted(edit(entries), key=lambda entry: entry.name)
+        if edited != entries:
+            sealed = self._sealed(cap, edited, state, state.root)
+            self._prepared[path] = _Prepared(state.hash, edited, sealed)
+            backend.prepare(path, sealed)
+        return edited
+
     def open_root(self, path: str, keeper: KeeperKey) -> MutableDirectoryVerify:
         """Return the verify cap of the slot at a path, for a keeper, who knows nothing else of it.
 
@@ -228,6 +256,21 @@ class Slots:
         return roots
 
     def _put(self, cap: MutableDirectoryWrite, entries: list[Entry], state: SlotState | None, root: bytes) -> None:
+        path = self.path_of(cap.read_cap.verify_cap.storage_index)
+        # Once: what is put again after an error is another state, whatever became of the first one.
+        prepared = self._prepared.pop(path, None)
+        if prepared is not None and state is not None and (prepared.before, prepared.entries) == (state.hash, entries):
+            sealed = prepared.sealed
+        else:
+            sealed = self._sealed(cap, entries, state, root)
+        if state is None:
+            put_new(self._backend, path, sealed)
+        else:
+            put_once(self._backend, path, sealed, state.version)
+        self._memory.remember(path, 1 if state is None else state.number + 1, hash_file_bytes(sealed))
+
+    def _sealed(self, cap: MutableDirectoryWrite, entries: list[Entry], state: SlotState | None, root: bytes) -> bytes:
+        """Return the state that follows another one, as it is stored."""
         verify = cap.read_cap.verify_cap
         write_key = _write_caps_key(cap.writekey)
         table = encode_table(
@@ -255,12 +298,7 @@ class Slots:
         inside = pad_plain(msgspec.msgpack.encode(msgspec.structs.replace(record, signature=signature)), self._codec, SEAL_OVERHEAD)
         require_number(record.number)
         path = self.path_of(verify.storage_index)
-        sealed = seal_checked(self._locator.structure_key, self._randomness(SALT_SIZE), inside, _CONTEXT + path.encode())
-        if state is None:
-            put_new(self._backend, path, sealed)
-        else:
-            put_once(self._backend, path, sealed, state.version)
-        self._memory.remember(path, record.number, hash_file_bytes(sealed))
+        return seal_checked(self._locator.structure_key, self._randomness(SALT_SIZE), inside, _CONTEXT + path.encode())
 
     def _open(self, path: str, sealed: bytes) -> _Record:
         try:

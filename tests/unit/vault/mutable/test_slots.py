@@ -4,9 +4,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.remembering import KeptStates
 
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
+from tallac.backends.remembering import RememberingBackend
 from tallac.caps import LiteralFile, MutableDirectoryWrite
 from tallac.crypto.sealing import SALT_SIZE, SEAL_OVERHEAD, seal
 from tallac.dag import Entry
@@ -19,7 +21,7 @@ from tallac.errors import (
     RollbackDetectedError,
     StoreUnavailableError,
 )
-from tallac.interfaces import Backend
+from tallac.interfaces import Backend, Buffer, Expect, Version
 from tallac.testing.faulty_backend import Fault, FaultyBackend, Operation
 from tallac.testing.sample_vault import back_up, create_target, noise
 from tallac.vault.format.compression import Codec
@@ -573,3 +575,66 @@ class MirrorBackend(MemoryBackend):
 
     def location(self) -> str:
         return "another place"
+
+
+class Preparing(RememberingBackend):
+    """Notes what is prepared and what is put.
+
+    Attributes:
+        given, stored: Names, and their bytes.
+    """
+
+    def __init__(self, inner: Backend) -> None:
+        self.given: list[tuple[str, bytes]] = []
+        self.stored: list[tuple[str, bytes]] = []
+        super().__init__(inner, KeptStates(), prepare=lambda name, data: self.given.append((name, bytes(data))))
+
+    def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
+        self.stored.append((name, bytes(data)))
+        return super().put(name, data, expect=expect)
+
+
+def test_an_edit_puts_what_was_prepared(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """What was prepared is put byte for byte where the edit comes to the same, once, and changes nothing before."""
+    preparing = Preparing(backend)
+    vault, cap = opened(preparing, key, tmp_path)
+    preparing.look_away()
+    add(vault, cap, named(1))
+    before = backend.snapshot()
+    assert vault.prepare_edit(cap, lambda entries: [*entries, named(2)]) == [named(1), named(2)]
+    assert backend.snapshot() == before
+    add(vault, cap, named(2))
+    assert preparing.given == preparing.stored[-1:]
+    vault.edit_directory(cap, lambda _entries: [named(1)])
+    add(vault, cap, named(2))
+    assert preparing.stored[-1] not in preparing.given
+    assert list(open_vault(backend, key, state=tmp_path / "other").read_directory(cap.read_cap)) == [named(1), named(2)]
+
+
+def test_an_edit_that_comes_to_something_else_does_without(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """Other entries, or another state than the one that was known, are not what was prepared."""
+    preparing = Preparing(backend)
+    vault, cap = opened(preparing, key, tmp_path)
+    preparing.look_away()
+    add(vault, cap, named(1))
+    vault.prepare_edit(cap, lambda entries: [*entries, named(2)])
+    add(vault, cap, named(3))
+    vault.prepare_edit(cap, lambda entries: [*entries, named(4)])
+    add(open_vault(backend, key, state=tmp_path / "other"), cap, named(5))
+    add(vault, cap, named(4))
+    assert len(preparing.given) == 2
+    # The second was put against the state that it follows, which was there no more.
+    assert [each in preparing.stored for each in preparing.given] == [False, True]
+    entries = list(open_vault(backend, key, state=tmp_path / "third").read_directory(cap.read_cap))
+    assert entries == [named(1), named(3), named(4), named(5)]
+
+
+def test_nothing_is_prepared_without_use(backend: MemoryBackend, key: WriterKey, tmp_path: Path) -> None:
+    """What changes nothing is not stored, and what is not remembered, or where puts are not prepared, is not read for it."""
+    preparing = Preparing(backend)
+    vault, cap = opened(preparing, key, tmp_path)
+    preparing.look_away()
+    assert vault.prepare_edit(cap, list) == []
+    assert open_vault(backend, key, state=tmp_path / "other").prepare_edit(cap, list) is None
+    assert open_vault(Preparing(backend), key, state=tmp_path / "third").prepare_edit(cap, list) is None
+    assert preparing.given == []
