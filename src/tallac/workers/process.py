@@ -63,6 +63,8 @@ def _work(task: _Task, orders: int, answers: int) -> None:
     with task.open() as carry_out:
         while isinstance(order := jobs.get(), Work):
             send(answers, Done(carry_out(order.job)))
+    # All is done. The signal that the closed pipe brings would only interrupt the closing of what is open still.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     send(answers, Ended())
 
 
