@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +26,9 @@ from tallac.source import (
     Selection,
     SourceEntry,
 )
+
+DIRECTORIES_SEEN_MAX = 200
+"""After so many directories a source is taken to hold no more than it has shown: `holds_more` is to be over in milliseconds."""
 
 
 class Looked(NamedTuple):
@@ -88,6 +92,32 @@ class LookTask(msgspec.Struct, frozen=True):
         selection = self.selection.at_root(self.source, device, self.scope, self.own.file_inodes)
         with DirectoryStack(self.root, filesystem=filesystem) as stack:
             yield from _QuickLook(self, look, stack, filesystem, clock).run(selection)
+
+
+class _EnoughError(Exception):
+    """What was seen answers the question."""
+
+
+def holds_more(task: LookTask, files: int, size: int, filesystem: FileSystem, clock: Clock) -> bool:
+    """Whether a source holds more than so many files, or bytes in them, as far as its first directories tell."""
+    directories_seen = files_seen = size_seen = 0
+
+    def look(looked: Looked) -> Iterable[SourceEntry]:
+        nonlocal directories_seen, files_seen, size_seen
+        directories_seen += 1
+        for found in looked.files():
+            files_seen += 1
+            size_seen += found.size if found.is_regular else 0
+            if files_seen > files or size_seen > size:
+                raise _EnoughError
+        if directories_seen >= DIRECTORIES_SEEN_MAX:
+            raise _EnoughError
+        return looked.chosen.directories()
+
+    with suppress(_EnoughError):
+        for _ in task.walk(look, filesystem, clock):
+            pass
+    return files_seen > files or size_seen > size
 
 
 class _Below(NamedTuple):

@@ -123,7 +123,7 @@ class ForeignSnapshot:
     Nothing is read before a directory is asked for: an unchanged backup does without.
     """
 
-    def __init__(self, grid: CapReader, target: Target) -> None:
+    def __init__(self, grid: CapReader, target: Target | None) -> None:
         self._grid = grid
         self._target = target
         self._below: dict[Components, dict[bytes, bytes]] = {}
@@ -139,6 +139,8 @@ class ForeignSnapshot:
 
     @cached_property
     def _root(self) -> bytes | None:
+        if self._target is None:
+            return None
         # `Latest` does not tell: where another program points it at its snapshot, a node keeps the metadata of the one before.
         snapshots = snapshots_by_time(self._grid.read_directory(self._target.archives.read_cap))
         newest = snapshots[-1][1] if snapshots else None

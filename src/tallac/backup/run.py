@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tallac.backup.context import WalkContext
 from tallac.backup.decide import Comparison
-from tallac.backup.executor import Executor, Pool
+from tallac.backup.executor import Pools
 from tallac.backup.file_storer import FileStorer
 from tallac.backup.files import INLINE_AGAIN, INLINE_AT_FIRST, Files
 from tallac.backup.pending_directory import DirectoryAssembler, outcome, with_missing
 from tallac.backup.recorded import ForeignSnapshot, find_recorded
 from tallac.backup.request import BackupRequest, open_source
 from tallac.backup.summary import BackupSummary, Ledger, Observer, OutwardLinks, Phase
-from tallac.backup.target import Naming, Target, enter_snapshot, is_latest, latest_snapshot, open_target, prepare_snapshot
+from tallac.backup.target import (
+    Naming,
+    Target,
+    enter_snapshot,
+    is_latest,
+    latest_snapshot,
+    open_existing_target,
+    open_target,
+    prepare_snapshot,
+)
 from tallac.backup.walk import Walk
 from tallac.caps import DirectoryReadCap
 from tallac.dag import Metadata, SnapshotFacts, decode_cap, display_path
@@ -118,16 +126,17 @@ class _Run:
             root = open_source(self._request.source, self._filesystem)
             stack.callback(self._filesystem.close, root)
             session = stack.enter_context(self._grid.session())
-            target = open_target(self._grid, self._request.root, self._request.path)
-            with session.writing() as writer:
+            before = open_existing_target(self._grid, self._request.root, self._request.path)
+            with session.writing() as writer, closing(self._pools(root, writer)) as pools:
                 epoch = writer.epoch
+                target = before or self._make_target(root, writer, pools)
                 outward = OutwardLinks(self._request.named_sources)
                 ledger = Ledger(self._observer, self._clock, lambda: writer.bytes_stored, outward=outward)
                 for path, reason in self._request.missing:
                     ledger.leave_out(path, reason)
-                self._note_files_before(target, record, ledger)
+                self._note_files_before(before, record, ledger)
                 try:
-                    encoded, row, missing = self._store(root, target, writer, record, ledger)
+                    encoded, row, missing = self._store(root, before, writer, pools, record, ledger)
                 finally:
                     record.flush()
                 metadata = with_missing(self._root_metadata(root, ledger), missing)
@@ -141,13 +150,28 @@ class _Run:
             record.commit(epoch)
         return _summarize(name, _directory_cap(encoded), facts, row, ledger)
 
-    def _note_files_before(self, target: Target, record: SourceRecord, ledger: Ledger) -> None:
+    def _pools(self, root: int, writer: CapWriter) -> Pools:
+        return Pools(root, writer, self._request, self._observer, self._filesystem)
+
+    def _make_target(self, root: int, writer: CapWriter, pools: Pools) -> Target:
+        """Make a new target. Over a line workers start and connect meanwhile, where the source will have work for them."""
+        if writer.is_distant:
+            # lazy import: a target is made once
+            from tallac.backup.quick_look import LookTask, holds_more
+
+            request = self._request
+            task = LookTask(root, request.source, request.selection, request.scope, request.own)
+            if holds_more(task, *INLINE_AT_FIRST, self._filesystem, self._clock):
+                pools.start()
+        return open_target(self._grid, self._request.root, self._request.path)
+
+    def _note_files_before(self, target: Target | None, record: SourceRecord, ledger: Ledger) -> None:
         """Note how many files each source had; for a single source without a record the snapshot of before tells it."""
         if self._request.allows_empty:
             return
         rows = {source: record.directory(source) for source in self._sources}
         ledger.files_before = {source: row.files for source, row in rows.items() if row is not None and row.files}
-        if self._request.scope is None and rows.get(self._request.source) is None:
+        if target is not None and self._request.scope is None and rows.get(self._request.source) is None:
             before = latest_snapshot(self._grid, target, self._request.facts.host, self._sources)
             facts = None if before is None else before.metadata.snapshot
             if facts is not None and facts.sources == self._sources:
@@ -185,18 +209,19 @@ class _Run:
         return enter_snapshot(self._grid, session, target, stored.encoded, entered, naming, notice=self._observer.notice)
 
     def _store(
-        self, root: int, target: Target, writer: CapWriter, record: SourceRecord, ledger: Ledger
+        self, root: int, target: Target | None, writer: CapWriter, pools: Pools, record: SourceRecord, ledger: Ledger
     ) -> tuple[bytes, DirectoryRow, Collection[bytes]]:
-        """Store the source; return its encoded cap, what is below it, and the names that are missing from it."""
+        """Store the source; return its encoded cap, what is below it, and the names that are missing from it.
+
+        A target that was not there before has nothing to compare with, and need not be read.
+        """
         recorded = find_recorded(self._grid, target, self._request, record, ledger)
         inline = INLINE_AGAIN if ledger.progress.files_expected else INLINE_AT_FIRST
         storer = FileStorer(root, writer, writer.small_size_max, self._filesystem)
         with ExitStack() as stack:
             stack.callback(storer.close)
-            pools: list[Pool] = []
             assembler = DirectoryAssembler(writer, record, ledger, ForeignSnapshot(self._grid, target).directory)
-            start_pool = partial(self._start_pool, root, writer, stack, pools)
-            files = Files(writer, storer, assembler, record, ledger, self._filesystem, start_pool, inline)
+            files = Files(writer, storer, assembler, record, ledger, self._filesystem, pools.start, inline)
             stack.callback(files.close)
             walked = stack.enter_context(DirectoryStack(root, filesystem=self._filesystem))
             is_named = ledger.observer.file is not None  # Each file is, so that each has to be listed.
@@ -227,10 +252,7 @@ class _Run:
                 ledger.report_unmatched(self._request.source, unmatched)
             files.drain()
             ledger.begin(Phase.LAST_PACKS)
-            if pools:
-                writer.send_rest()
-            for pool in pools:
-                pool.finish()
+            pools.finish()
             return *outcome(visited, ledger), walk.missing_from(visited, self._request.source)
 
     def _count_ahead(self, root: int, ledger: Ledger, stack: ExitStack) -> None:
@@ -246,34 +268,6 @@ class _Run:
         ahead = CountAhead(task, self._clock.now_ns())
         stack.callback(ahead.close)
         ledger.count_ahead = ahead.look
-
-    def _start_pool(self, root: int, writer: CapWriter, stack: ExitStack, pools: list[Pool]) -> Executor | None:
-        pool = self._make_threads(root, writer) if writer.threads else self._make_workers(root, writer)
-        if pool is not None:
-            stack.callback(pool.stop)
-            pools.append(pool)
-        return pool
-
-    def _make_threads(self, root: int, writer: CapWriter) -> Pool:
-        # lazy import: a backup of what has hardly changed starts none
-        from tallac.backup.threads import Threads
-
-        return Threads(lambda: FileStorer(root, writer, writer.small_size_max, self._filesystem), writer.threads)
-
-    def _make_workers(self, root: int, writer: CapWriter) -> Pool | None:
-        # lazy import: a backup of what has hardly changed starts none
-        from tallac.backup.worker import StoreTask
-        from tallac.backup.worker_processes import Workers
-        from tallac.workers.pool import can_start_workers
-
-        recipe = writer.worker_recipe()
-        if recipe is None or self._request.workers == 0 or not can_start_workers():
-            return None
-        try:
-            return Workers(StoreTask(recipe, root, writer.small_size_max), self._request.workers, writer.adopt)
-        except OSError as error:
-            self._observer.notice(self._request.source, f"can't start worker processes ({error.strerror}); continuing without them")
-            return None
 
     def _root_metadata(self, root: int, ledger: Ledger) -> Metadata:
         xattrs, flags, problem = read_attributes(root, filesystem=self._filesystem)

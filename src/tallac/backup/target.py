@@ -64,12 +64,14 @@ def open_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> T
     Raises:
         NotADirectoryCapError: Something on the way is a file, or a directory that can't be changed.
     """
-    directory = root
-    walked: list[bytes] = []
-    for name in path:
-        walked.append(name)
-        directory = _open_or_create(grid, directory, walked)
-    return Target(directory, _open_or_create(grid, directory, [*walked, ARCHIVES]))
+    target = _go_down(grid, root, path, _open_or_create)
+    assert target is not None, "whatever is missing is made"
+    return target
+
+
+def open_existing_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> Target | None:
+    """As `open_target`, but None where something on the way, or `Archives/`, is missing."""
+    return _go_down(grid, root, path, _open)
 
 
 def find_target(grid: CapReader, root: DirectoryWriteCap, path: Sequence[bytes]) -> Target | None:
@@ -235,6 +237,27 @@ def _is_same(entry: Entry, encoded: bytes, metadata: Metadata) -> bool:
     return entry.encoded == encoded and entry.metadata == metadata
 
 
+_Step = Callable[[Grid, DirectoryWriteCap, Sequence[bytes]], DirectoryWriteCap | None]
+
+
+def _go_down(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes], step: _Step) -> Target | None:
+    directory: DirectoryWriteCap | None = root
+    below = root
+    for length in range(1, len(path) + 1):
+        directory = step(grid, below, path[:length])
+        if directory is None:
+            return None
+        below = directory
+    archives = step(grid, below, [*path, ARCHIVES])
+    return None if archives is None else Target(below, archives)
+
+
+def _open(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[bytes]) -> DirectoryWriteCap | None:
+    """Return the last directory of a way, None where there is none. It is looked for by an edit, as it may be edited soon."""
+    entry = _find(grid.edit_directory(parent, lambda entries: entries), walked[-1])
+    return None if entry is None else _require_directory(entry, walked)
+
+
 def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[bytes]) -> DirectoryWriteCap:
     name = walked[-1]
     created: list[Entry] = []
@@ -248,10 +271,15 @@ def _open_or_create(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[byte
         return [*entries, *created]
 
     entry = _find(grid.edit_directory(parent, add_missing), name)
-    cap = None if entry is None else entry.write_cap
+    assert entry is not None, "the edit has added it"
+    return _require_directory(entry, walked)
+
+
+def _require_directory(entry: Entry, walked: Sequence[bytes]) -> DirectoryWriteCap:
+    cap = entry.write_cap
     if isinstance(cap, DirectoryWriteCap):
         return cap
-    message = "an immutable directory" if entry is not None and isinstance(entry.cap, DirectoryReadCap) else "no directory"
+    message = "an immutable directory" if isinstance(entry.cap, DirectoryReadCap) else "no directory"
     place = "/".join(part.decode(errors="backslashreplace") for part in walked)
     raise NotADirectoryCapError(f"{place!r} in the target is {message}; choose another target, or move it away")
 

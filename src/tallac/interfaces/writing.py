@@ -175,6 +175,11 @@ class Holdings(Protocol):
 class WorkerHost(Protocol):
     """Takes part of a batch from worker processes."""
 
+    @property
+    def is_distant(self) -> bool:
+        """Whether workers have to connect to the store, and had better begin with that before there is work."""
+        ...
+
     def worker_recipe(self) -> WorkerRecipe[ChunkWriter] | None:
         """Return a recipe for storing in worker processes for this batch; None if they can't."""
         ...

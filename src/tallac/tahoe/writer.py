@@ -69,6 +69,10 @@ class TahoeWriter:
         return THREADS
 
     @property
+    def is_distant(self) -> bool:
+        return False
+
+    @property
     def has_losses(self) -> bool:
         return False
 

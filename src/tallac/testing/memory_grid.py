@@ -69,6 +69,7 @@ class MemoryCapWriter:
 
     takes_chunks = True
     threads = 0
+    is_distant = False
 
     def __init__(self, grid: MemoryGrid) -> None:
         self._grid = grid

@@ -157,14 +157,19 @@ class PackWriter:
         """Bytes taken so far, finished packs included."""
         return self._finished_size + self._waiting_size + sum(pack.size for pack in self._open if pack is not None)
 
+    def begin(self) -> None:
+        """Begin the first pack's upload before there is anything to write: a distant store is connected to meanwhile."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._ahead = self._backend.upload()
+
     def add(self, name: bytes, stored_hash: bytes, content: bytes, links: bytes) -> None:
         """Take a sealed object, which goes into one of the open packs, at random.
 
         Raises:
             StoreError: Writing failed, now or earlier; the batch is lost.
         """
-        if not self._has_begun:
-            self._begin()
+        self.begin()
         self._waiting.append(_Waiting(name, stored_hash, content, links))
         self._waiting_size += len(content) + len(links)
         if self._waiting_size >= SHUFFLED_SIZE or len(self._waiting) >= SHUFFLED_COUNT:
@@ -175,13 +180,12 @@ class PackWriter:
         self._write()
         for slot in range(OPEN_PACKS):
             self._close(slot)
+        self._give_up_ahead()
 
     def abort(self) -> None:
         """Throw the open packs away."""
         self._waiting, self._waiting_size = [], 0
-        if self._ahead is not None:
-            upload, self._ahead = self._ahead, None
-            upload.abort()
+        self._give_up_ahead()
         for slot, pack in enumerate(self._open):
             if pack is not None:
                 self._open[slot] = None
@@ -200,10 +204,10 @@ class PackWriter:
             if pack.is_full(pack_size_min):
                 self._close(slot)
 
-    def _begin(self) -> None:
-        """Begin the first pack's upload before there is anything to write: a distant store is connected to meanwhile."""
-        self._has_begun = True
-        self._ahead = self._backend.upload()
+    def _give_up_ahead(self) -> None:
+        upload, self._ahead = self._ahead, None
+        if upload is not None:
+            upload.abort()
 
     def _upload(self) -> Upload:
         upload, self._ahead = self._ahead, None

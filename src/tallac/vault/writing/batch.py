@@ -16,6 +16,7 @@ from tallac.interfaces import (
     Chunk,
     ChunkWriter,
     DirectoryBuilder,
+    DistantBackend,
     FileContent,
     HighLatencyBackend,
     ObjectCache,
@@ -88,6 +89,7 @@ class VaultWriter:
         self._joined_size = 0
         self.takes_chunks = True
         self.threads = 0
+        self.is_distant = isinstance(backend, DistantBackend)
         # What a prune has taken is no loss.
         self.has_losses = any(not index.pending.is_deleted(pack) for pack in index.absent_packs)
         self.epoch = index.pending.number

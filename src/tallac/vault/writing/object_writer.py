@@ -99,6 +99,10 @@ class ObjectWriter:
             self._chosen = Codec(self._compression())
         return self._chosen
 
+    def begin(self) -> None:
+        """Connect to a distant store before there is anything to store."""
+        self._files.begin()
+
     def store_chunk(self, content: Buffer) -> Stored:
         """Store one chunk; see `store_chunks`."""
         return self.store_chunks((content,))[0]

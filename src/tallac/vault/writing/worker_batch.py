@@ -110,6 +110,8 @@ class VaultRecipe:
                 uploads=self.uploads,
             )
             try:
+                if self.uploads > 1:
+                    objects.begin()
                 yield VaultChunkWriter(objects)
             except BaseException:
                 objects.abort()

@@ -140,6 +140,21 @@ def test_a_store_is_told_of_the_first_object() -> None:
         assert [(upload.committed, upload.aborted) for upload in backend.begun] == [(1, 0) if is_kept else (0, 1)]
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_what_was_begun_for_nothing_is_given_up(is_finished: bool) -> None:
+    """An upload that was begun before there was anything to write, and got nothing, leaves nothing behind."""
+    backend, committer = Counting(), PackUploader()
+    packing = PackWriter(backend, STRUCTURE, Codec(), SeededRandomness(1), committer)
+    packing.begin()
+    packing.begin()
+    if is_finished:
+        packing.finish()
+    else:
+        packing.abort()
+    committer.finish()
+    assert [(upload.committed, upload.aborted) for upload in backend.begun] == [(0, 1)]
+
+
 def test_the_first_pack_leaves_with_what_was_collected_first() -> None:
     """As soon as the first objects were shuffled and written, a pack of them is handed over."""
     committer = PackUploader()
