@@ -147,6 +147,10 @@ def test_few_waits(sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch)
     assert store.get("packs/a") == pack
 
 
+SETTLING_SECONDS = 0.2
+"""A test under load is slow, and threads take turns."""
+
+
 class Rounds:
     """A line on which all that is sent before anything is answered is answered together.
 
@@ -174,8 +178,7 @@ class Rounds:
 
     async def _answer(self) -> None:
         while self._sent:
-            for _ in range(50):
-                await asyncio.sleep(0)  # Whoever sends something without waiting has done so by then.
+            await asyncio.sleep(SETTLING_SECONDS)  # Whoever sends something without waiting, from any thread, has done so by then.
             sent, self._sent = self._sent, []
             self.count += 1
             answers = await asyncio.gather(*(request for _, request in sent), return_exceptions=True)
