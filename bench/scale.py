@@ -3,7 +3,7 @@
     .venv/bin/python bench/scale.py names 10000 100000 1000000       trees that are made in the vault, not on disk
     .venv/bin/python bench/scale.py directory 10000 1000000          the same, all in one directory
     .venv/bin/python bench/scale.py stored 100000 1000000            the same in directories, of 90 bytes: each is an object
-    .venv/bin/python bench/scale.py files 10000 100000               backups of real files of some 90 bytes
+    .venv/bin/python bench/scale.py files 10000 100000               real files of some 90 bytes: backups, checks, restore
     .venv/bin/python bench/scale.py flat 10000 100000                the same, all in one directory
     .venv/bin/python bench/scale.py gigabytes 1 10                   a file of random bytes: backup, check, restore
     .venv/bin/python bench/scale.py streams 1 10 50                  a stream of them that no disk has to hold
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -157,11 +158,20 @@ def objects(count: int, folder: Path) -> Rows:
 
 
 def files(count: int, folder: Path, *, in_directory: int = FILES_IN_DIRECTORY) -> Rows:
-    """Make small files on the disk, and back them up twice."""
+    """Make small files on the disk, back them up twice, check the vault, and restore them."""
     make_files(folder / "source", count, in_directory)
     run(["-q", "create-alias", "bench", "--vault", folder / "vault"], folder)
     backup: list[str | Path] = ["-q", "backup", folder / "source", "bench:"]
-    return {name: run(backup, folder) for name in ("first backup", "unchanged backup")}
+    commands: dict[str, Sequence[str | Path]] = {
+        "first backup": backup,
+        "unchanged backup": backup,
+        "check": ["check", "-q", "bench:"],
+        "check --read-data": ["check", "-q", "--read-data", "bench:"],
+    }
+    found = _run_all(commands, folder)
+    # In memory there may be no room for both.
+    shutil.rmtree(folder / "source")
+    return {**found, **_run_all({"restore": ["-q", "restore", "bench:Latest", folder / "out"]}, folder)}
 
 
 def flat(count: int, folder: Path) -> Rows:
