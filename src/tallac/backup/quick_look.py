@@ -95,7 +95,7 @@ class LookTask(msgspec.Struct, frozen=True):
 
 
 class _EnoughError(Exception):
-    """What was seen answers the question."""
+    """The question is answered by what was seen."""
 
 
 def holds_more(task: LookTask, files: int, size: int, filesystem: FileSystem, clock: Clock) -> bool:
