@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import tzinfo
 from enum import Enum
+from functools import partial
 
 import msgspec
 
-from tallac.caps import ReadCap
+from tallac.caps import DirectoryWriteCap, ReadCap
 from tallac.dag import Entry, display_path, is_held
-from tallac.errors import DamageError, EntryError, UsageError
+from tallac.errors import DamageError, EntryError, FencedError, UsageError
 from tallac.interfaces import Clock, Grid
 from tallac.retention.decide import Candidate, Decision, decide
 from tallac.retention.record import RetentionRecord, Sight, claimed_ns
@@ -221,7 +223,7 @@ def undo(
 
     Raises:
         EntryError: Nothing was forgotten here by this machine, or not these.
-        FencedError: A prune is deleting some of it right now.
+        FencedError: A prune is deleting some of it right now; nothing is back.
     """
     forgotten = record.all_forgotten(target.fingerprint) if names else record.last_forgotten(target.fingerprint)
     if not forgotten:
@@ -229,12 +231,12 @@ def undo(
     wanted = find_named(forgotten, names, target.label) if names else forgotten
     if dry_run:
         return _look_at(grid, target, wanted)
-    with grid.session() as session:
+    with without_lost_entries(grid, target.archives, lambda: set_latest(grid, target, clock)) as enter, grid.session() as session:
         found = _look_at(grid, target, wanted)
         back = [entry for entry in wanted if entry.name in found.back]
         # Whatever a prune has begun with since the look is looked up again here.
         session.commit([cap for entry in back if isinstance(cap := entry.cap, ReadCap)])
-        grid.edit_directory(target.archives, lambda entries: [*entries, *_missing(back, entries)])
+        enter(back)
         set_latest(grid, target, clock)
     record.drop_forgotten(target.fingerprint, [*found.back, *found.lost])
     return found
@@ -246,16 +248,48 @@ def _look_at(grid: Grid, target: Target, wanted: Iterable[Entry]) -> Undone:
     for entry in wanted:
         if present.get(entry.name, entry.encoded) != entry.encoded:
             found.taken.append(entry.name)
-        elif entry.name not in present and (damage := damage_of(grid, entry)) is not None:
+        elif (damage := damage_of(grid, entry)) is not None:
             found.lost[entry.name] = damage
         else:
             found.back.append(entry.name)
     return found
 
 
-def _missing(entries: Iterable[Entry], found: Iterable[Entry]) -> list[Entry]:
-    names = {entry.name for entry in found}
-    return [entry for entry in entries if entry.name not in names]
+@contextmanager
+def without_lost_entries(
+    grid: Grid, directory: DirectoryWriteCap, after: Callable[[], object] = lambda: None
+) -> Iterator[Callable[[list[Entry]], None]]:
+    """Return a function that enters entries in a directory, but for names that are there; where a prune has come between, they go.
+
+    That shows at the end of the session in which they are entered, so that is to be within this block. Nobody has stored what they
+    lead to, so nobody can store it anew.
+
+    Args:
+        grid: Where the directory is.
+        directory: The directory.
+        after: Called when they went.
+
+    Raises:
+        FencedError: A prune has taken some of what they lead to; none of them is there.
+    """
+    entered: list[Entry] = []
+
+    def add(entries: list[Entry], wanted: list[Entry]) -> list[Entry]:
+        names = {entry.name for entry in entries}
+        entered[:] = [entry for entry in wanted if entry.name not in names]
+        return [*entries, *entered]
+
+    def enter(wanted: list[Entry]) -> None:
+        grid.edit_directory(directory, partial(add, wanted=wanted))
+
+    try:
+        yield enter
+    except FencedError:
+        if entered:
+            # What somebody has changed meanwhile, as by holding it, is his.
+            grid.edit_directory(directory, lambda entries: [entry for entry in entries if entry not in entered])
+            after()
+        raise
 
 
 def damage_of(grid: Grid, entry: Entry) -> str | None:

@@ -25,7 +25,7 @@ from tallac.caps import (
 )
 from tallac.dag import Entry, display_path, encode_cap, require_not_held
 from tallac.interfaces import Grid
-from tallac.retention.forget import damage_of
+from tallac.retention.forget import damage_of, without_lost_entries
 from tallac.retention.record import RetentionRecord
 from tallac.transfer.directory_edits import entries_of, find_writable, strongest_cap
 from tallac.transfer.place import Place
@@ -101,6 +101,9 @@ def refill(grid: Grid, workspace: Workspace, top: Cap, record: RetentionRecord) 
 
     Returns:
         What is lost, by name, with what is missing of it.
+
+    Raises:
+        FencedError: A prune has taken some of it meanwhile; of the directory in which that was nothing is put back.
     """
     lost: dict[bytes, str] = {}
     waiting = [top]
@@ -114,16 +117,11 @@ def refill(grid: Grid, workspace: Workspace, top: Cap, record: RetentionRecord) 
         noted = [unsealed(grid, workspace, entry) for entry in record.all_forgotten(_fingerprint(cap))]
         if not noted:
             continue
-        with grid.session() as session:
+        with without_lost_entries(grid, cap) as enter, grid.session() as session:
             damage = {entry.name: damage_of(grid, entry) for entry in noted}
             whole = [entry for entry in noted if damage[entry.name] is None]
             session.commit([read for entry in whole if isinstance(read := entry.cap, ReadCap)])
-
-            def add(entries: list[Entry], whole: list[Entry] = whole) -> list[Entry]:
-                there = {entry.name for entry in entries}
-                return [*entries, *(entry for entry in whole if entry.name not in there)]
-
-            grid.edit_directory(cap, add)
+            enter(whole)
         lost |= {name: missing for name, missing in damage.items() if missing is not None}
         record.drop_forgotten(_fingerprint(cap), [entry.name for entry in noted])
     return lost

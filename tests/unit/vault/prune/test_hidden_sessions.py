@@ -10,18 +10,23 @@ import pytest
 from tests.unit.vault.prune.test_prune import FIRST, SECOND, Place
 
 from tallac.backends.local import LocalBackend
-from tallac.caps import MutableDirectoryWrite
-from tallac.dag import Entry, Metadata
+from tallac.caps import DirectoryWriteCap, MutableDirectoryWrite
+from tallac.dag import Entry, Metadata, snapshot_name
 from tallac.errors import FencedError, StoreFullError
 from tallac.interfaces import Backend, Buffer, Expect, Item, Version
+from tallac.retention.forget import forget_named, undo, without_lost_entries
+from tallac.retention.marks import hold
+from tallac.retention.record import RetentionRecord
+from tallac.retention.target import Target as RetentionTarget
+from tallac.testing.determinism import FakeClock
 from tallac.testing.recording_backend import RecordingBackend
-from tallac.testing.sample_vault import back_up, create_target, noise, put_tree
+from tallac.testing.sample_vault import back_up, create_target, enter, noise, put_tree
 from tallac.transfer.files import put_file
 from tallac.transfer.place import Place as Target
 from tallac.transfer.report import CopyReport
 from tallac.transfer.upload import copy_to_grid
 from tallac.vault.prune.prune import Prune
-from tallac.vault.prune.report import PruneOptions
+from tallac.vault.prune.report import PruneOptions, PruneReport
 from tallac.vault.vault import Vault, create_vault, open_vault
 
 
@@ -170,3 +175,61 @@ def test_a_session_that_is_removed_though_it_was_committed(place: Place) -> None
         session.confirm()
     assert removed
     place.look(s2=SECOND, s3=FIRST)
+
+
+def test_an_undo_leaves_nothing_linked_that_a_prune_took(place: Place, tmp_path: Path) -> None:
+    """What an undo has entered goes again where a prune has taken some of it meanwhile; the next undo names it."""
+    clock = FakeClock()
+    old, new = snapshot_name(0), snapshot_name(1_000_000_000)
+    with place.open() as vault, RetentionRecord(tmp_path / "retention.db") as record:
+        archives = place.archives(vault)
+        target = RetentionTarget(place.target, archives, "v:")
+        vault.edit_directory(archives, lambda _: [])
+        enter(vault, place.target, old, place.first)
+        enter(vault, place.target, new, place.second)
+        forget_named(vault, target, [old], frozenset(), record, clock, allow_empty=True)
+        edit, edits, reports = vault.edit_directory, list[DirectoryWriteCap](), list[PruneReport]()
+
+        def sleep_before_the_edit(cap: DirectoryWriteCap, change: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
+            # The first one is how the undo reads.
+            edits.append(cap)
+            if len(edits) == 2:
+                reports.append(place.prune(backend=HidingBackend(place.backend)))
+            return edit(cap, change)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(vault, "edit_directory", sleep_before_the_edit)
+            with pytest.raises(FencedError, match="a prune deleted it"):
+                undo(vault, target, [], record, clock)
+        assert reports[0].deleted_packs
+        assert edits[1] == archives
+        assert [entry.name for entry in target.read(vault)] == [new]
+        assert vault.check(place.target, read_data=True).is_healthy
+        undone = undo(vault, target, [], record, clock)
+        assert (undone.back, list(undone.lost)) == ([], [old])
+        assert [entry.name for entry in target.read(vault)] == [new]
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_an_undo_takes_out_no_entry_that_somebody_has_changed(place: Place, tmp_path: Path, is_held: bool) -> None:
+    """What was entered and somebody has held since stays where the undo is told of a prune; the next undo names it as lost."""
+    clock = FakeClock()
+    name = snapshot_name(0)
+    with place.open() as vault, RetentionRecord(tmp_path / "retention.db") as record:
+        target = RetentionTarget(place.target, place.archives(vault), "v:")
+        enter(vault, place.target, name, place.first)
+        forget_named(vault, target, [name], frozenset(), record, clock, allow_empty=True)
+
+        def put_back_and_hold() -> None:
+            with without_lost_entries(vault, target.archives) as put_back, vault.session() as session:
+                session.commit([place.first])
+                place.prune(backend=HidingBackend(place.backend))
+                put_back(record.all_forgotten(target.fingerprint))
+                if is_held:
+                    hold(vault, target, [name], "", clock)
+
+        with pytest.raises(FencedError):
+            put_back_and_hold()
+        assert [entry.name for entry in target.read(vault)] == [*([name] if is_held else []), b"2"]
+        undone = undo(vault, target, [], record, clock)
+        assert (undone.back, list(undone.lost)) == ([], [name])
