@@ -84,7 +84,16 @@ class StoreError(TallacError):
 
 
 class StoreFullError(StoreError):
-    """The store has no space left, or its quota is used up."""
+    """The store has no space left, or its quota is used up.
+
+    Attributes:
+        is_refusal: Whether the store has said so itself to all that was sent for a change, so that nothing of it can be carried out
+            later. Without an answer to some of it, that is not known.
+    """
+
+    def __init__(self, text: str, *, is_refusal: bool = False) -> None:
+        super().__init__(text)
+        self.is_refusal = is_refusal
 
 
 class StorePermissionError(StoreError):

@@ -42,6 +42,7 @@ from tallac.backends.traffic import Traffic
 from tallac.errors import (
     ConflictError,
     StoreError,
+    StoreFullError,
     StorePermissionError,
     StoreUnavailableError,
     UnsafeStoreError,
@@ -233,6 +234,27 @@ def test_what_leftovers_leave_no_room_for_is_written_once_they_are_removed(
     assert store.get("slots/a") == b"first"
     store.leave()
     assert temporary_files(sftp_settings) == []
+
+
+@pytest.mark.parametrize(("kind", "is_refusal"), [(FXP_WRITE, True), (b"posix-rename@openssh.com", False)])
+def test_a_full_disk_has_refused_what_has_no_name_yet(
+    sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch, kind: int | bytes, is_refusal: bool
+) -> None:
+    """Where a file can't be written for want of room nothing of it is entered later; where it can't be named, that is not known."""
+    store = SftpBackend(sftp_settings)
+    version = store.put("slots/a", b"first", expect=Expect.ABSENT)
+    make_request = SFTPClientHandler._make_request
+
+    async def full(handler: SFTPClientHandler, request: int | bytes, *arguments: bytes) -> object:
+        if request == kind:
+            raise asyncssh.SFTPNoSpaceOnFilesystem("there is no room")
+        return await make_request(handler, request, *arguments)
+
+    monkeypatch.setattr(SFTPClientHandler, "_make_request", full)
+    with pytest.raises(StoreFullError) as raised:
+        store.put("slots/a", b"second", expect=version)
+    assert raised.value.is_refusal is is_refusal
+    assert store.get("slots/a") == b"first"
 
 
 def test_a_failed_look_for_leftovers_fails_the_put_and_is_made_again(

@@ -111,7 +111,8 @@ def _failed(text: str, settings: ObjectStoreSettings, name: str) -> StoreError:
     if status == 501:
         return UnsupportedByStoreError(f"{where}: this store does not support a request that a vault needs (501)")
     if status == 507 or code in _FULL:
-        return StoreFullError(f"{where}: the store is full, or your quota is used up; free some space, and run this again")
+        full = f"{where}: the store is full, or your quota is used up; free some space, and run this again"
+        return StoreFullError(full, is_refusal=True)
     if code in _DAMAGED:
         return StoreUnavailableError(f"{where}: bytes were damaged on their way to the store ({code}); try again")
     if status in {429, 503} or code == "SlowDown":

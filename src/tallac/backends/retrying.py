@@ -9,7 +9,7 @@ from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.patience import Patience
 from tallac.backends.spooled_upload import SpooledUpload
 from tallac.backends.traffic import STEP_SIZE
-from tallac.errors import ConflictError
+from tallac.errors import ConflictError, StoreFullError
 from tallac.interfaces import (
     Backend,
     Buffer,
@@ -68,6 +68,8 @@ class RetryingBackend:
     def __init__(self, inner: WholeObjectBackend, patience: Patience) -> None:
         self.inner = inner
         self._patience = patience
+        # Names with a put under way, or of which nobody knows the outcome, since when no other has succeeded.
+        self._unsettled: set[str] = set()
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
         content = bytes(data)
@@ -80,15 +82,27 @@ class RetryingBackend:
             return found[1] if found is not None and found[0] == content else None
 
         def put() -> Version:
+            is_first = name not in self._unsettled
+            self._unsettled.add(name)
             try:
                 return self.inner.put(name, content, expect=expect)
             except ConflictError:
                 # The first try may have arrived after it was looked for.
                 if is_settling and (settled := settle()) is not None:
                     return settled
+                if is_first:
+                    self._unsettled.discard(name)
+                raise
+            except StoreFullError as error:
+                error.is_refusal = is_first and error.is_refusal
+                if error.is_refusal:
+                    self._unsettled.discard(name)
                 raise
 
-        return self._patience.insist(put, where=self.location(), settle=settle, sends_much=len(content) > STEP_SIZE)
+        version = self._patience.insist(put, where=self.location(), settle=settle, sends_much=len(content) > STEP_SIZE)
+        # Whatever else is on its way was to follow the same state.
+        self._unsettled.discard(name)
+        return version
 
     def upload(self) -> SpooledUpload:
         if isinstance(self.inner, ConnectsAhead):

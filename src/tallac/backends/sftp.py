@@ -30,7 +30,7 @@ from tallac.backends.swapping import TAKEOVER_SECONDS_REMOTE, claim_path, former
 from tallac.backends.temporary import PREFIX, is_nothing
 from tallac.backends.traffic import Pace, Traffic
 from tallac.crypto.hashing import hash_file_bytes
-from tallac.errors import ConflictError, ObjectNotFoundError, VaultNotFoundError
+from tallac.errors import ConflictError, ObjectNotFoundError, StoreFullError, VaultNotFoundError
 from tallac.interfaces import Buffer, Expect, Item, Version
 
 NAME_TRIES = 5
@@ -133,13 +133,19 @@ class SftpBackend(LocalBackend):
 
     def put(self, name: str, data: Buffer, *, expect: Expect | Version | None = None) -> Version:
         path, version = self._path(name), hash_file_bytes(data)
+        entered: list[NewFile] = []
 
         def enter(new: NewFile) -> None:
             new.version = version
+            entered.append(new)
             self._enter(new, path, name, expect)
 
-        with self._errors(writing=True):
-            self._store(path, lambda: (data,), enter, version)
+        try:
+            with self._errors(writing=True):
+                self._store(path, lambda: (data,), enter, version)
+        except StoreFullError as error:
+            error.is_refusal = not entered
+            raise
         return version
 
     def prepare(self, name: str, data: Buffer) -> None:

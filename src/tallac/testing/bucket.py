@@ -273,7 +273,7 @@ class FullLine(Line):
         """See `Line`."""
         if request.method == "PUT":
             if self.puts_left <= 0:
-                raise StoreFullError(f"{SETTINGS.where}: the store is full, or your quota is used up")
+                raise StoreFullError(f"{SETTINGS.where}: the store is full, or your quota is used up", is_refusal=True)
             self.puts_left -= 1
         return carry_out()
 

@@ -216,10 +216,12 @@ class ReservedBackend(ForwardingBackend):
 
     def _with_room(self, call: Callable[[], T]) -> T:
         """Call again as long as the store is full and there is a piece of the reserve to give up."""
+        is_refusal = True
         while True:
             try:
                 return call()
-            except StoreFullError:
+            except StoreFullError as error:
+                error.is_refusal = is_refusal = is_refusal and error.is_refusal
                 if not (self._reserve.is_spent and self._reserve.give_up()):
                     raise
 

@@ -244,11 +244,15 @@ class Vault:
 
         try:
             return self.components.slots.edit(mutable, edit_directory)
-        except StoreFullError:
+        except StoreFullError as error:
             if not is_smaller:
                 raise
-            with self.components.reserve.spending():
-                return self.components.slots.edit(mutable, edit_directory)
+            try:
+                with self.components.reserve.spending():
+                    return self.components.slots.edit(mutable, edit_directory)
+            except StoreFullError as again:
+                again.is_refusal = error.is_refusal and again.is_refusal
+                raise
 
     def prepare_edit(self, cap: DirectoryWriteCap, edit: Callable[[list[Entry]], list[Entry]]) -> list[Entry] | None:
         """See `tallac.interfaces.PreparesEdits`: of use where a put takes several waits."""

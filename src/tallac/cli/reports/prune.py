@@ -28,7 +28,7 @@ def prune_and_report(context: CommandContext, alias: str, options: PruneOptions,
         report = context.client.vault.prune(alias, options, progress=show)
     for message in report.skipped:
         context.output.warn(message)
-    for message in (*report.ignored, *report.lasting_sessions):
+    for message in (*report.ignored, *held_back(report)):
         context.output.note(message)
     if report.missing_objects:
         context.output.warn(
@@ -53,6 +53,15 @@ def prune_and_report(context: CommandContext, alias: str, options: PruneOptions,
     else:
         context.output.summary(_rows(report, is_dry_run=options.is_dry_run))
     return 1 if report.skipped or report.unmoved_packs else 0
+
+
+def held_back(report: PruneReport) -> list[str]:
+    """Return what to say of what a prune has left to sessions, a sentence each."""
+    said = [*report.lasting_sessions, *report.entering_sessions]
+    if report.entering_bytes:
+        kept = f"{pluralize(report.entering_objects, 'object')}, {show_size(report.entering_bytes)}"
+        said.append(f"sessions that enter a snapshot keep {kept}, to which nothing else leads")
+    return said
 
 
 def _rows(report: PruneReport, *, is_dry_run: bool) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tallac.errors import ConflictError, CorruptObjectError, FencedError, StoreError
+from tallac.errors import ConflictError, CorruptObjectError, FencedError, StoreError, StoreFullError
 from tallac.file_calls import READ_FLAGS, REAL
 from tallac.interfaces import Backend, Clock, DistantBackend, HighLatencyBackend
 from tallac.local_files import make_private_folders
@@ -59,8 +59,9 @@ class OwnSessions:
         Raises:
             StoreError: The store does not take the end; a later run ends it.
         """
-        # Who is told of a fence has sent no edit yet, or has all answers.
-        may_link = session.record.state is SessionState.COMMITTING and not isinstance(error, FencedError)
+        # Who is told of a fence has sent no edit yet, or has all answers; whom a full store has refused an edit has them too.
+        is_answered = isinstance(error, FencedError) or (isinstance(error, StoreFullError) and error.is_refusal)
+        may_link = session.record.state is SessionState.COMMITTING and not is_answered
         if may_link and _carries_out_late(backend):
             self._note_death_of(session.path)
             return
@@ -89,6 +90,15 @@ class OwnSessions:
                     with suppress(StoreError):
                         self._end(SESSION_PREFIX + name, descriptor, backend, load)
 
+    def left_until_ns(self) -> dict[str, int]:
+        """Return the sessions of this machine that nobody waits for any more, and from when on `end_dead` ends each, in ns."""
+        found: dict[str, int] = {}
+        for name in self._names():
+            with suppress(OSError), (self._folder / name).open("rb") as file:
+                if file.read(_CONTENT_MAX) == _machine() + _SEEN_DEAD:
+                    found[SESSION_PREFIX + name] = os.fstat(file.fileno()).st_mtime_ns + ON_THE_WAY_SECONDS * 1_000_000_000
+        return found
+
     def _end(self, path: str, descriptor: int, backend: Backend, load: Load) -> None:
         try:
             session = load(path)
@@ -108,7 +118,11 @@ class OwnSessions:
         if not os.pread(descriptor, _CONTENT_MAX, 0).endswith(_SEEN_DEAD):
             self._note_death(descriptor)
             return False
-        return self._clock.now_ns() - os.fstat(descriptor).st_mtime_ns >= ON_THE_WAY_SECONDS * 1_000_000_000
+        since_ns = self._clock.now_ns() - os.fstat(descriptor).st_mtime_ns
+        if since_ns < 0:
+            # The clock was ahead then, and somebody has set it; by its present time the wait begins anew.
+            self._note_death(descriptor)
+        return since_ns >= ON_THE_WAY_SECONDS * 1_000_000_000
 
     def _note_death(self, descriptor: int) -> None:
         """Note in a session's file that by now nobody waits for what it has sent."""

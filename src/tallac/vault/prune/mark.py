@@ -16,7 +16,8 @@ from tallac.vault.format.keys import KeeperKey, LocatorKey
 from tallac.vault.format.links import Link, leave_out
 from tallac.vault.format.objects import object_name_of
 from tallac.vault.index.index import VaultIndex
-from tallac.vault.marking.census import Census
+from tallac.vault.marking.census import Census, locations_of
+from tallac.vault.marking.hash_set import HashSet
 from tallac.vault.marking.walk import LinkWalk
 from tallac.vault.mutable.pending_deletions import pending_deletions_of
 from tallac.vault.mutable.registers import Register
@@ -29,6 +30,13 @@ MARKS_MAX = 10
 PASSED_OVER = "is nothing that a writer or keeper of this vault has made; ignored"
 
 
+class Amount(msgspec.Struct, frozen=True):
+    """How many objects, and their bytes."""
+
+    objects: int = 0
+    size: int = 0
+
+
 class Marks(msgspec.Struct, frozen=True):
     """The objects in use, over one generation of the index.
 
@@ -37,12 +45,14 @@ class Marks(msgspec.Struct, frozen=True):
         census: Which records of the index that is.
         unindexed: Packs that no index object names, with a footer of a writer or keeper: they may be deleted, not counted on.
         ignored: What lies among the vault's packs and slots and is none, a sentence each.
+        entering: What nothing leads to but the links that are about to be entered.
     """
 
     walk: LinkWalk
     census: Census
     unindexed: frozenset[bytes]
     ignored: list[str]
+    entering: Amount
 
 
 class Marker:
@@ -70,17 +80,24 @@ class Marker:
         self._forgotten = forgotten
         self._ignored: list[str] = []
 
-    def mark(self, session_links: Iterable[bytes], step: Callable[[int], None] = lambda _marked: None) -> Marks:
+    def mark(
+        self,
+        session_links: Iterable[bytes],
+        step: Callable[[int], None] = lambda _marked: None,
+        *,
+        entering: Iterable[bytes] = (),
+    ) -> Marks:
         """Mark what hangs from sessions, whose links were read before, and from all roots as they are now.
 
         Args:
             session_links: Encoded links.
+            entering: Such of sessions that are about to enter them. What they alone lead to is counted.
             step: Called now and then with the number of objects found to be in use so far.
 
         Raises:
             DamageError: Something in use can't be followed; what hangs below it can't be distinguished from unreferenced objects.
         """
-        session_links = list(session_links)
+        session_links, entering = list(session_links), list(entering)
         seen: tuple[int, list[bytes]] | None = None
         for _ in range(MARKS_MAX):
             roots = self._look()
@@ -92,14 +109,20 @@ class Marker:
                 walk.follow(roots, partial(_tell, walk, step))
                 self._may_miss = True
                 walk.follow(session_links, partial(_tell, walk, step))
+                known, walk.hashes = walk.hashes, HashSet()
+                walk.follow(entering, partial(_tell, walk, step))
+                added, walk.hashes = walk.hashes, known
             except MissingObjectError:
                 # It may have been moved, or forgotten and taken by another prune, since the index and the roots were read.
                 if seen == before:
                     raise
                 continue
+            amount = self._amount_of(added, beside=known) if entering else Amount()
+            for part in added.parts():
+                known.update(part)
             unindexed = self._index.unindexed_packs
             there = self._index.packs().keys() - unindexed - self._index.absent_packs
-            return Marks(walk, Census(self._index, walk.hashes, there), unindexed, [*self._ignored, *self._noise()])
+            return Marks(walk, Census(self._index, walk.hashes, there), unindexed, [*self._ignored, *self._noise()], amount)
         raise ConflictError(f"{self._backend.location()} changed {MARKS_MAX} times during a prune: try again")
 
     def _look(self) -> list[bytes]:
@@ -115,6 +138,15 @@ class Marker:
             with fetched(self._backend, (self._pending.path, *sorted(others)), (PACK_PREFIX,)):
                 self._index.look_at_packs()
                 return list(self._root_links(slots))
+
+    def _amount_of(self, hashes: HashSet, *, beside: HashSet) -> Amount:
+        """Count the objects with some hashes that are not among others, and the bytes of a copy of each."""
+        objects = size = 0
+        for part in hashes.parts():
+            copies = locations_of(self._index, part - beside.intersection(part))
+            objects += len(copies)
+            size += sum(found[0][1].size for found in copies.values())
+        return Amount(objects, size)
 
     def _walk(self) -> LinkWalk:
         return LinkWalk(self._backend, self._locator, self._index, damaged=self._stop_or_pass)

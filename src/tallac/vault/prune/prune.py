@@ -25,7 +25,15 @@ from tallac.vault.mutable.sessions import SessionState
 from tallac.vault.prune.mark import Marker, Marks
 from tallac.vault.prune.plan import OFFSETS_MAX, PackUse, Survey, is_all_of, propose, total
 from tallac.vault.prune.report import NOTHING_FORGOTTEN, PruneOptions, PrunePhase, PruneReport
-from tallac.vault.prune.session_watch import BOTH_LISTINGS, FoundSession, SessionWatch, is_expired, lasting_sessions, links_in_use
+from tallac.vault.prune.session_watch import (
+    BOTH_LISTINGS,
+    FoundSession,
+    SessionWatch,
+    entering_sessions,
+    is_expired,
+    lasting_sessions,
+    links_in_use,
+)
 from tallac.vault.prune.sweep import Sweep
 from tallac.wording import pluralize
 
@@ -136,7 +144,6 @@ class Prune:
         with fetched(self._components.backend, (self._index.register_path,), BOTH_LISTINGS):
             sessions = self._watch.read()
             self._index.refresh()
-        self.report.lasting_sessions = lasting_sessions(sessions, self._components.clock.now_ns())
         proved = self._components.vouched(self._index.look_at_packs(), reads_others=True) if self._index.damage else []
         if self._options.is_dry_run:
             self._index.count_on(proved)
@@ -153,11 +160,20 @@ class Prune:
     def _mark_for(self, sessions: list[FoundSession]) -> Marks:
         # What is pending deletion can still be followed.
         self._index.pending = NO_PENDING_DELETIONS
+        now_ns = self._components.clock.now_ns()
+        self.report.lasting_sessions = lasting_sessions(sessions, now_ns)
+        self.report.entering_sessions = entering_sessions(sessions, now_ns, self._components.own_sessions.left_until_ns())
         self._sweeper.is_beside_writers = any(
             session.record.state in (SessionState.OPEN, SessionState.COMMITTING) for session in sessions
         )
         self.report.phase = PrunePhase.MARKING
-        return self._marker.mark(links_in_use(sessions), self._report_marking)
+        marks = self._marker.mark(
+            links_in_use(sessions, [SessionState.KEPT]),
+            self._report_marking,
+            entering=links_in_use(sessions, [SessionState.COMMITTING]),
+        )
+        self.report.entering_objects, self.report.entering_bytes = marks.entering.objects, marks.entering.size
+        return marks
 
     def _propose(self, survey: Survey) -> tuple[PendingDeletions, bool]:
         """Propose to delete what is not in use, durably: all of it, or as much as one round takes, or a full store.

@@ -60,6 +60,8 @@ class PruneReport(msgspec.Struct):
         skipped: Packs that were left, because they are damaged or what is in use would have gone with them, a sentence each.
         ignored: What lies among the vault's objects and is none, a sentence each.
         lasting_sessions: Sessions that have been committing for more than a day, and keep what they name, a sentence each.
+        entering_sessions: Others that are committing, a sentence each: their snapshots may be entered yet.
+        entering_objects, entering_bytes: What nothing leads to but committing sessions; it is not deleted.
         missing_objects: Objects in use that no pack has which is there.
         unmoved_packs: Packs that were left because the store has no room for what stays of them.
         locked_packs: Packs that the store keeps locked; a later prune deletes them.
@@ -83,6 +85,9 @@ class PruneReport(msgspec.Struct):
     skipped: list[str] = msgspec.field(default_factory=list)
     ignored: list[str] = msgspec.field(default_factory=list)
     lasting_sessions: list[str] = msgspec.field(default_factory=list)
+    entering_sessions: list[str] = msgspec.field(default_factory=list)
+    entering_objects: int = 0
+    entering_bytes: int = 0
     missing_objects: int = 0
     unmoved_packs: int = 0
     locked_packs: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -143,15 +143,19 @@ class SessionWatch:
         return path not in {item.name for item in list_objects(self._backend, SESSION_PREFIX)} and self._get(path) is not None
 
 
-def links_in_use(found: list[FoundSession]) -> Iterator[bytes]:
-    """Iterate over the links of all sessions that have stated what they need."""
-    for session in found:
-        if session.record.state in (SessionState.COMMITTING, SessionState.KEPT):
-            yield session.record.links
+STATED = (SessionState.KEPT, SessionState.COMMITTING)
+"""The states in which a session has stated what it needs."""
+
+
+def links_in_use(found: list[FoundSession], states: Collection[SessionState] = STATED) -> list[bytes]:
+    """Return the links of all sessions in some states."""
+    return [session.record.links for session in found if session.record.state in states]
 
 
 def lasting_sessions(found: list[FoundSession], now_ns: int) -> list[str]:
     """Name the sessions whose writers began to enter a snapshot long ago, a sentence each. No prune may end them by itself.
+
+    One that began as far in the future was begun under a clock that was ahead, and is as old, for all that is known.
 
     Such a writer may yet wake up, and link what it has stored. Two clocks are compared: that decides what is said, and no more.
     """
@@ -160,8 +164,41 @@ def lasting_sessions(found: list[FoundSession], now_ns: int) -> list[str]:
         f"{datetime.fromtimestamp(session.record.started_ns // _NS, UTC):%Y-%m-%d}, and keeps what it names: if its run is dead, "
         "`tallac repair --remove-stale-sessions` ends it"
         for session in found
-        if session.record.state is SessionState.COMMITTING and now_ns - session.record.started_ns > LASTING_SECONDS * _NS
+        if _is_lasting(session.record, now_ns)
     ]
+
+
+def entering_sessions(found: list[FoundSession], now_ns: int, left_until_ns: Mapping[str, int]) -> list[str]:
+    """Name the sessions whose writers have begun to enter a snapshot, but for those that `lasting_sessions` names.
+
+    Args:
+        found: All of them.
+        now_ns: The time.
+        left_until_ns: Those of runs of this machine that nobody waits for any more, with the time from which the next one ends
+            them.
+    """
+    said = []
+    for session in found:
+        if session.record.state is not SessionState.COMMITTING or _is_lasting(session.record, now_ns):
+            continue
+        until_ns = left_until_ns.get(session.path)
+        if until_ns is None:
+            said.append(
+                f"{session.path}, of {session.record.client or 'a client'}, is entering a snapshot: what that needs stays; if its "
+                "run is dead, the next one on the same machine ends it, and `tallac repair --remove-stale-sessions` does so at once"
+            )
+        else:
+            # The minute is over then.
+            until = datetime.fromtimestamp(until_ns // _NS + 60, UTC).astimezone()
+            said.append(
+                f"{session.path}: a run on this machine broke off while it entered a snapshot, which the store may carry out yet: "
+                f"what that needs stays until {until:%H:%M}; prune again then"
+            )
+    return said
+
+
+def _is_lasting(record: SessionRecord, now_ns: int) -> bool:
+    return record.state is SessionState.COMMITTING and abs(now_ns - record.started_ns) > LASTING_SECONDS * _NS
 
 
 def is_expired(record: SessionRecord, now_ns: int) -> bool:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
 from tallac.backends.passing import ForwardingBackend
 from tallac.caps import DirectoryReadCap
-from tallac.errors import StoreUnavailableError
+from tallac.errors import StoreFullError, StoreUnavailableError
 from tallac.file_calls import RealFileCalls
 from tallac.interfaces import Backend, Buffer, Expect, Version
 from tallac.testing.determinism import FakeClock
@@ -162,7 +163,7 @@ def test_a_distant_store_may_have_a_link_on_its_way(place: Place) -> None:
 
 
 @pytest.mark.parametrize("distant", [lambda store: CachingBackend(store, MemoryBackend()), lambda store: remembering(store, store)])
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreUnavailableError("no answer")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreUnavailableError("no answer"), StoreFullError("after a lost answer")])
 def test_an_edit_that_nobody_waits_for_may_be_carried_out_later(
     place: Place, distant: Callable[[Backend], Backend], error: BaseException
 ) -> None:
@@ -175,9 +176,17 @@ def test_an_edit_that_nobody_waits_for_may_be_carried_out_later(
         with pytest.raises(type(error)):
             back_up(vault, target, b"1", {b"a": noise(1, 100_000)})
     assert len(place.sessions()) == len(place.notes()) == 1
+    said = []
     for state in ("another machine", "state"):
         with place.open(distant(place.backend), clock, state) as vault:
-            Prune(vault.components, PruneOptions(unused_max=0, fence_after_seconds=1)).run()
+            report = Prune(vault.components, PruneOptions(unused_max=0, fence_after_seconds=1)).run()
+        said += report.entering_sessions
+        assert report.entering_objects >= 2
+        assert 100_000 < report.entering_bytes < 110_000
+    until = datetime.fromtimestamp(clock.now_ns() // 1_000_000_000 + own_sessions.ON_THE_WAY_SECONDS + 60, UTC).astimezone()
+    assert [place.sessions()[0] in each for each in said] == [True, True]
+    assert "is entering a snapshot" in said[0]
+    assert f"stays until {until:%H:%M}; prune again" in said[1]
     assert late.held is not None
     late.held()
     with place.open() as vault:
@@ -190,6 +199,42 @@ def test_an_edit_that_nobody_waits_for_may_be_carried_out_later(
     with place.open(distant(place.backend), clock) as vault, vault.session():
         pass
     assert place.sessions() == place.notes() == []
+
+
+@pytest.mark.parametrize("distant", [lambda store: CachingBackend(store, MemoryBackend()), lambda store: remembering(store, store)])
+def test_an_edit_that_a_full_store_has_refused_keeps_nothing_back(place: Place, distant: Callable[[Backend], Backend]) -> None:
+    """Where the store has answered all that was sent, the session ends at once, and the next prune frees what it has stored."""
+    late = LateEdits(place.backend)
+    with place.open(distant(late)) as vault:
+        target = create_target(vault)
+        before = [*place.backend.list("packs/")]
+        late.error = StoreFullError("full", is_refusal=True)
+        with pytest.raises(StoreFullError):
+            back_up(vault, target, b"1", {b"a": noise(1, 100_000)})
+        assert place.sessions() == place.notes() == []
+        late.error = None
+        report = Prune(vault.components, PruneOptions(unused_max=0)).run()
+    assert report.deleted_bytes > 100_000
+    assert report.entering_sessions == []
+    assert [*place.backend.list("packs/")] == before
+
+
+def test_a_clock_that_was_ahead_when_a_run_broke_off(place: Place) -> None:
+    """Where a session's file is of the future, the wait begins anew, and what it keeps is kept no longer than that."""
+    late, ahead, right = LateEdits(place.backend), FakeClock(), FakeClock()
+    ahead.advance(1000 * 24 * 3600)
+    with place.open(remembering(late, late), ahead) as vault:
+        target = create_target(vault)
+        late.error = StoreUnavailableError("no answer")
+        with pytest.raises(StoreUnavailableError):
+            back_up(vault, target, b"1", {b"a": noise(1, 1000)})
+    for waited, left in ((0, 1), (own_sessions.ON_THE_WAY_SECONDS - 1, 1), (2, 0)):
+        right.sleep(waited)
+        with place.open(remembering(place.backend, place.backend), right) as vault:
+            report = Prune(vault.components, PruneOptions(unused_max=0)).run()
+        assert len(place.sessions()) == left
+        # It began in the future: by this clock it may be as old.
+        assert ["is committing since" in each for each in report.lasting_sessions] == [True] * left
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreUnavailableError("no answer")])
