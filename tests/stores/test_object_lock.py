@@ -110,6 +110,23 @@ def test_where_there_are_no_locks(moto: Engine, settings_of: SettingsOf, tallac:
     assert "see whether its bucket has Object Lock" in tallac.fails("backup", source, "--lock-for", "30d")
 
 
+def test_a_folder_has_no_locks(moto: Engine, settings_of: SettingsOf, tallac: Tallac, source: Path, tmp_path: Path) -> None:
+    """Who asks for locks is never left without them silently; what is there is read, and copied to where they are."""
+    assert "only S3 has locks" in tallac.fails("init", tmp_path / "vault", "--lock-for", "30d", status=2)
+    assert not (tmp_path / "vault").exists()
+    tallac("init", tmp_path / "vault")
+    assert "only S3 has locks" in tallac.fails("backup", source, "--lock-for", "30d", status=2)
+    tallac("backup", source, "--lock-for", "0")
+    assert tallac("ls", "Latest", "--lock-for", "30d").out
+    client, bucket = make_bucket(moto)
+    url = f"s3://{bucket}/{settings_of(moto).prefix}"
+    tallac("mirror", "tallac:", url, "--store", f"endpoint={moto.endpoint}", "--lock-for", "30d")
+    packs = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"] if "/packs/" in each["Key"]]
+    assert packs
+    assert all(days_left(client, bucket, name) > 29 for name in packs)
+    client.close()
+
+
 def test_a_line_that_cuts_answers(settings_of: SettingsOf, moto: Engine) -> None:
     """An answer whose end is missing is a broken line, which is waited for, as one that never came."""
     for fate in (Fate.CUT, Fate.LOST_ANSWER, Fate.LOST_REQUEST):

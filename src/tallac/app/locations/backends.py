@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,14 +53,21 @@ class Backends:
         Raises:
             UsageError: It is of a kind that this Tallac does not know.
         """
-        if is_tahoe_vault(url):
-            return backend_of(url)
-        return self._store_at(url).backend if is_store(url) else _folder_at(url)
+        if is_store(url):
+            return self._store_at(url).backend
+        backend = backend_of(url) if is_tahoe_vault(url) else _folder_at(url)
+        if not self._options.lock_seconds:
+            return backend
+        from tallac.backends.first_write import FirstWriteBackend  # lazy import: few commands need it
+
+        # It may be what is copied from, into a store that has locks.
+        return FirstWriteBackend(backend, partial(_refuse_locks, backend.location()))
 
     def create(self, url: str) -> tuple[Backend, str]:
         """Make ready for a vault, where nothing may be yet; return the backend, and the location as it is to be remembered.
 
         Raises:
+            UsageError: Locks are asked for, which it does not have.
             UnsafeStoreError: The store does not do what a vault relies on; nothing was left there.
             StoreError: It can't be reached, or may not be written to.
         """
@@ -69,6 +77,8 @@ class Backends:
             store.note_probed()
             return store.backend, store.remembered()
         backend = backend_of(url) if is_tahoe_vault(url) else _folder_at(url)
+        if self._options.lock_seconds:
+            _refuse_locks(backend.location())
         backend.create()
         return backend, url
 
@@ -131,6 +141,10 @@ class Backends:
                 notify=self._notify,
             )
         return self._stores[url]
+
+
+def _refuse_locks(where: str) -> None:
+    raise UsageError(f"{where}: only S3 has locks that Tallac can set; leave out --lock-for")
 
 
 def _folder_at(url: str) -> LocalBackend:
