@@ -123,6 +123,25 @@ def test_no_keys_at_all(moto: Engine, settings_of: Callable[..., ObjectStoreSett
     assert "no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_machine_without_keys_of_its_own(
+    moto: Engine,
+    settings_of: Callable[..., ObjectStoreSettings],
+    other_server: Callable[[bytes], int],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+) -> None:
+    """What the machine's own service answers is not taken for the store's: no bucket is missing, and no right."""
+    settings = settings_of(moto)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    port = other_server(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{port}")
+    for name in ("get", "list"):
+        message = fails(lambda name=name: CALLS[name](ObjectStoreBackend(settings)), StorePermissionError)  # type: ignore[misc]
+        assert "no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+
+
 def test_a_server_that_is_down(store_of: StoreOf, moto: Engine) -> None:
     """Its host and port are named, and that nothing answers there."""
     port = free_port()

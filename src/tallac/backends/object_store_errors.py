@@ -23,6 +23,9 @@ from tallac.errors import (
 
 _STATUS = re.compile(r"status code: (\d{3})|status: (\d{3})")
 _CODE = re.compile(r"<Code>\s*([A-Za-z0-9]+)\s*</Code>|\"code\":\s*\"?([A-Za-z0-9_]+)")
+_OF_THE_MACHINE = re.compile(
+    r"Error performing [A-Z]+ http://[^/\s]+/(latest/(api/token|meta-data)|metadata/identity|computeMetadata)"
+)
 
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound", "NoSuchContainer"}
 _WRONG_KEY = {
@@ -76,6 +79,9 @@ def store_error(error: BaseException, settings: ObjectStoreSettings, name: str =
     text = str(error)
     kind, status, code = type(error).__name__, status_of(text), code_of(text)
     where = settings.where
+    if status is not None and status < 500 and _OF_THE_MACHINE.search(text):
+        # It was not the store that refused, but the machine's own service, which has no credentials for this client.
+        return _without_credentials(settings)
     if code in _NO_BUCKET or (status == 404 and not name) or "specified container does not exist" in text:
         word = settings.bucket_word
         return StoreError(f"{where}: no {word} {settings.bucket!r} at {settings.host}; make it there, or correct its name")
@@ -152,7 +158,7 @@ def _without_answer(error: BaseException, settings: ObjectStoreSettings) -> Stor
         return StorePermissionError(f"{where}: {host} does not accept the credentials; check {settings.key_names}")
     if any(part in text for part in _CREDENTIAL_PLACES):
         # It was not the store that failed to answer, but the place where the library looked for credentials.
-        return StorePermissionError(f"{where}: no credentials found; set {settings.key_names}")
+        return _without_credentials(settings)
     # A range that begins behind the end of what is in no object at all.
     if "Failed to parse value for CONTENT_RANGE" in text or "Wanted range starting at" in text:
         return OutOfRangeError(f"{where}: an object ends before the range that was asked for")
@@ -161,6 +167,10 @@ def _without_answer(error: BaseException, settings: ObjectStoreSettings) -> Stor
             return kind(f"{where}: {message.format(host=host)}")
     first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
     return StoreError(f"{where}: the store gave an answer that makes no sense ({first_line[:200]})")
+
+
+def _without_credentials(settings: ObjectStoreSettings) -> StorePermissionError:
+    return StorePermissionError(f"{settings.where}: no credentials found; set {settings.key_names}")
 
 
 _CREDENTIAL_PLACES = ("169.254.169.254", "latest/api/token", "metadata/identity", "metadata.google.internal")
