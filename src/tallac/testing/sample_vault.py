@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from tallac.caps import Cap, DirectoryReadCap, DirectoryWriteCap, FileReadCap, ReadCap, parse
 from tallac.dag import Entry, decode_cap
 from tallac.errors import DamageError
-from tallac.interfaces import CapReader, CapWriter, Grid
+from tallac.interfaces import CapReader, CapWriter, Grid, PreparesEdits
 
 Tree: TypeAlias = "Mapping[bytes, bytes | Tree]"
 """Names, each with the content of a file or the tree of a directory."""
@@ -65,10 +65,12 @@ def create_target(grid: Grid) -> DirectoryWriteCap:
 
 
 def back_up(grid: Grid, target: DirectoryWriteCap, name: bytes, tree: Tree) -> DirectoryReadCap:
-    """Create a snapshot as a backup does: store, commit, link."""
+    """Create a snapshot as a backup does: store, prepare `Latest` where that is of use, commit, link."""
     with grid.session() as session:
         with session.writing() as writer:
             cap = put_tree(writer, tree)
+        if isinstance(grid, PreparesEdits):
+            grid.prepare_edit(target, _pointing_latest_at(cap))
         session.commit([cap])
         enter(grid, target, name, cap)
     return cap
@@ -81,7 +83,11 @@ def enter(grid: Grid, target: DirectoryWriteCap, name: bytes, cap: ReadCap) -> N
     write_cap = parse(archives.write.decode())
     assert isinstance(write_cap, DirectoryWriteCap)
     grid.edit_directory(write_cap, lambda entries: [*_without(entries, name), Entry.of(name, cap)])
-    grid.edit_directory(target, lambda entries: [*_without(entries, LATEST), Entry.of(LATEST, cap)])
+    grid.edit_directory(target, _pointing_latest_at(cap))
+
+
+def _pointing_latest_at(cap: ReadCap) -> Callable[[list[Entry]], list[Entry]]:
+    return lambda entries: [*_without(entries, LATEST), Entry.of(LATEST, cap)]
 
 
 def _without(entries: list[Entry], name: bytes) -> list[Entry]:
