@@ -551,11 +551,11 @@ def other_server(folder: Path, flaw: str) -> Iterator[SftpSettings]:
 
     async def end() -> None:
         acceptor.close()
-        await acceptor.wait_closed()
         while OpenToAll.connections:
             connection = OpenToAll.connections.pop()
             connection.abort()
             await connection.wait_closed()
+        await acceptor.wait_closed()  # Since Python 3.12 this waits for all connections.
 
     asyncio.run_coroutine_threadsafe(end(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
