@@ -257,6 +257,25 @@ def test_a_full_disk_has_refused_what_has_no_name_yet(
     assert store.get("slots/a") == b"first"
 
 
+def test_a_clock_that_is_ahead_makes_no_leftover_of_what_is_being_written(
+    sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a clock that is two days ahead the first file and those of others stay; what is old by the server's clock goes."""
+    other = SftpBackend(sftp_settings)
+    other.put("slots/b", b"first", expect=Expect.ABSENT)
+    other.prepare("slots/b", b"second")
+    wait_for_all(other)
+    being_written = temporary_files(sftp_settings)
+    left = leave_behind(sftp_settings)
+    monkeypatch.setattr("tallac.backends.temporary.time.time_ns", lambda now=time.time_ns: now() + 48 * 3600 * 10**9)
+    store = SftpBackend(sftp_settings)
+    store.put("slots/a", b"first", expect=Expect.ABSENT)
+    assert store.get("slots/a") == b"first"
+    assert being_written
+    assert set(being_written) <= set(temporary_files(sftp_settings))
+    assert not left.exists()
+
+
 def test_a_failed_look_for_leftovers_fails_the_put_and_is_made_again(
     sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ class SftpSequences:
     async def _begun(self, channel: Channel, path: str, swept: str | None = None) -> NewFile:
         creating = asyncio.ensure_future(channel.create(path))
         if swept is not None:
-            self._sweep.begin(channel, swept)
+            self._sweep.begin(channel, swept, posixpath.basename(path))
         sweeping = self._sweep.under_way
         new = NewFile(path, await creating)
         new.sweeping = sweeping

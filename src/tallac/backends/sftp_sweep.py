@@ -24,9 +24,15 @@ class Sweep:
         """Look for nothing yet."""
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, channel: Channel, folder: str) -> None:
-        """Begin to remove what killed runs have left in a folder, without waiting."""
-        self._task = asyncio.ensure_future(_removed(channel, folder))
+    def begin(self, channel: Channel, folder: str, beside: str) -> None:
+        """Begin to remove what killed runs have left in a folder, without waiting.
+
+        Args:
+            channel: Where.
+            folder: The folder.
+            beside: The name of a file in it whose creation was sent just now: its times are those of the server's clock.
+        """
+        self._task = asyncio.ensure_future(_removed(channel, folder, beside))
         # The error is that of the files that were begun meanwhile.
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -48,7 +54,10 @@ def was_crowded(new: NewFile, error: OSError) -> bool:
     return new.sweeping is not None and not new.has_ended and error.errno in _FULL
 
 
-async def _removed(channel: Channel, folder: str) -> None:
-    names = [found.name for found in await channel.names_in(folder) if is_leftover(found)]
+async def _removed(channel: Channel, folder: str, beside: str) -> None:
+    there = await channel.names_in(folder)
+    # By this machine's clock, which may be days ahead, that very file and what others are writing would be old.
+    now_ns = next((found.mtime_ns for found in there if found.name == beside), None)
+    names = [found.name for found in there if is_leftover(found, now_ns)]
     # It may be somebody else's file, or somebody else was faster. It costs space and nothing more.
     await together(*(channel.remove(posixpath.join(folder, name)) for name in names))

@@ -198,9 +198,9 @@ def _locked_leftover(path: str, mtime_ns: int, files: FileCalls) -> Iterator[boo
         files.unlock(descriptor)
 
 
-def is_leftover(found: Found) -> bool:
-    """Whether a file in a folder is a leftover where locks prove nothing."""
-    return found.name.startswith(PREFIX) and _is_old(found.mtime_ns)
+def is_leftover(found: Found, now_ns: int | None = None) -> bool:
+    """Whether a file in a folder is a leftover where locks prove nothing, at a time; None for that of this machine's clock."""
+    return found.name.startswith(PREFIX) and _is_old(found.mtime_ns, now_ns)
 
 
 def is_nothing(found: Found) -> bool:
@@ -209,8 +209,8 @@ def is_nothing(found: Found) -> bool:
     return is_being_made or (found.is_folder and found.name == "lost+found")
 
 
-def _is_old(mtime_ns: int) -> bool:
-    return time.time_ns() - mtime_ns > LEFTOVER_AGE_SECONDS * 1_000_000_000
+def _is_old(mtime_ns: int, now_ns: int | None = None) -> bool:
+    return (time.time_ns() if now_ns is None else now_ns) - mtime_ns > LEFTOVER_AGE_SECONDS * 1_000_000_000
 
 
 def _is_lock_a_proof(path: str, files: FileCalls) -> bool:
