@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +37,8 @@ from tallac.backends.races import racing_processes
 from tallac.backends.retrying import RetryingBackend
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.sftp_channel import Channel
+from tallac.backends.sftp_new_file import NewFile
+from tallac.backends.sftp_sequences import SftpSequences
 from tallac.backends.sftp_session import SftpSettings
 from tallac.backends.traffic import Traffic
 from tallac.errors import (
@@ -49,7 +51,7 @@ from tallac.errors import (
     VaultNotFoundError,
 )
 from tallac.file_calls import Found
-from tallac.interfaces import Backend, Expect
+from tallac.interfaces import Backend, Buffer, Expect
 
 FXP_CLOSE, FXP_WRITE, FXP_OPENDIR = 4, 6, 11
 """Requests in the protocol's numbers; the first is the only one whose answer nobody ever waits for."""
@@ -335,11 +337,13 @@ def test_what_was_prepared_and_not_put_is_removed(store: SftpBackend, sftp_setti
     assert temporary_files(sftp_settings) == []
 
 
-def test_what_was_prepared_is_written_anew_where_it_was_swept(store: SftpBackend, sftp_settings: SftpSettings) -> None:
-    """A process that slept for so long that its file was taken for a leftover writes it once more."""
-    version = store.put("slots/a", b"first", expect=Expect.ABSENT)
+@pytest.mark.parametrize("beside", ["slots/b", "sessions/b"])
+def test_what_was_prepared_is_written_anew_where_it_was_swept(sftp_settings: SftpSettings, beside: str) -> None:
+    """Who finds that somebody took its file for a leftover writes it once more, in a folder that it has not written to yet, too."""
+    version = SftpBackend(sftp_settings).put("slots/a", b"first", expect=Expect.ABSENT)
+    store = SftpBackend(sftp_settings)
+    store.put(beside, b"other")
     store.prepare("slots/a", b"second")
-    store.put("slots/b", b"other")
     wait_for_all(store)
     for path in temporary_files(sftp_settings):
         path.unlink()
@@ -347,6 +351,31 @@ def test_what_was_prepared_is_written_anew_where_it_was_swept(store: SftpBackend
     assert store.get("slots/a") == b"second"
     store.leave()
     assert temporary_files(sftp_settings) == []
+
+
+@pytest.mark.parametrize("is_pack", [False, True])
+def test_what_somebody_on_that_machine_has_swept_is_written_once_more(
+    sftp_settings: SftpSettings, monkeypatch: pytest.MonkeyPatch, *, is_pack: bool
+) -> None:
+    """Who opens the same folder on the server's machine finds no lock on what is being written over SFTP, and removes it."""
+    write, there = SftpSequences.write, [LocalBackend(Path(sftp_settings.path))]
+
+    def written(sequences: SftpSequences, new: NewFile, parts: Iterable[Buffer], folders: Sequence[str]) -> None:
+        write(sequences, new, parts, folders)
+        if there:
+            there.pop().put("slots/b", b"other")
+            assert temporary_files(sftp_settings) == []
+
+    store = SftpBackend(sftp_settings)
+    version = store.put("slots/a", b"first", expect=Expect.ABSENT)
+    store.add("packs/b", io.BytesIO(b"other"), 5)
+    store.delete("packs/c")  # So none was made ahead.
+    monkeypatch.setattr(SftpSequences, "write", written)
+    if is_pack:
+        store.add("packs/a", io.BytesIO(b"content"), 7)
+    else:
+        store.put("slots/a", b"content", expect=version)
+    assert store.get("packs/a" if is_pack else "slots/a") == b"content"
 
 
 def wait_for_all(store: SftpBackend) -> None:

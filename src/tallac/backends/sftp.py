@@ -198,7 +198,8 @@ class SftpBackend(LocalBackend):
                     self._sequences.write(new, parts(), self._missing_folders(path))
                 enter(new)
             except OSError as error:
-                is_swept = new.is_spare and isinstance(error, FileNotFoundError)
+                # Somebody may have taken it for a leftover: on that machine nothing shows that it is being written.
+                is_swept = isinstance(error, FileNotFoundError) and not new.is_named
                 is_refused = error.errno == SERVER_FAILED and new.has_ended and not new.is_named
                 if not (is_swept or is_refused or was_crowded(new, error)) or not tries_left:
                     self._has_removed_leftovers &= new.sweeping is None

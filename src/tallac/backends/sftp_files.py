@@ -191,7 +191,7 @@ class SftpFileCalls:
             return error
         folder = posixpath.dirname(path)
         try:
-            if is_new and self._is_there(path):
+            if is_new and self.is_there(path):
                 return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             found = self._ask(lambda channel: channel.file_system(folder))
         except (ConnectionError, TimeoutError) as broken:
@@ -202,7 +202,8 @@ class SftpFileCalls:
             return OSError(errno.EROFS, os.strerror(errno.EROFS))
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if _room(found) < FULL_BELOW else error
 
-    def _is_there(self, path: str) -> bool:
+    def is_there(self, path: str) -> bool:
+        """Whether something has a name there. Raises as `SftpSession.run` does."""
         try:
             self._ask(lambda channel: channel.look(path))
         except FileNotFoundError:

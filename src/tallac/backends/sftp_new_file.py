@@ -18,7 +18,6 @@ class NewFile:
     Attributes:
         path: That name's path.
         file: The file there.
-        is_spare: Whether it was made ahead; then somebody else may have swept it since.
         no_folder: Why the folder that is to hold it could not be made; None where that was not tried, or it was made.
         version: The state of an object that its content is; b"" where it is not to follow another one.
         sweeping: The look for what killed runs have left that was under way when it was begun; None where there was none.
@@ -26,10 +25,9 @@ class NewFile:
         has_ended: Whether its temporary name was removed, or was about to be.
     """
 
-    def __init__(self, path: str, file: RemoteFile, *, is_spare: bool = False) -> None:
+    def __init__(self, path: str, file: RemoteFile) -> None:
         self.path = path
         self.file = file
-        self.is_spare = is_spare
         self.no_folder: OSError | None = None
         self.version: Version = b""
         self.sweeping: asyncio.Task[None] | None = None

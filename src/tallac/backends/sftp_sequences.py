@@ -92,7 +92,6 @@ class SftpSequences:
 
         async def made(channel: Channel) -> NewFile:
             new = await self._begun(channel, path)
-            new.is_spare = True
             await write_durably(channel, new, (content,), folders, self._traffic)
             return new
 
@@ -166,7 +165,7 @@ class SftpSequences:
             new.has_ended = True
             channel.leave(new.file.close())
 
-        self._name(new, replaced, 4, new.path, is_new=False)
+        self._name(new, replaced, 4, new.path, is_new=False, folder=posixpath.dirname(path))
 
     def claim(self, new: NewFile, claim: str, path: str) -> Version | None:
         """Link a durable file to the name of a claim; return the state that an object has after that, None for absent.
@@ -277,7 +276,7 @@ class SftpSequences:
         if path is None or (self._spare is not None and self._session.is_current(self._spare.file.channel)):
             return
         try:
-            spare = NewFile(path, await channel.create(path), is_spare=True)
+            spare = NewFile(path, await channel.create(path))
         except OSError:
             self.remains.note(path)
             return
@@ -360,13 +359,21 @@ class SftpSequences:
             raise
 
     def _name(
-        self, new: NewFile, operation: Callable[[Channel], Coroutine[Any, Any, T]], requests: int, path: str, *, is_new: bool = True
+        self,
+        new: NewFile,
+        operation: Callable[[Channel], Coroutine[Any, Any, T]],
+        requests: int,
+        path: str,
+        *,
+        is_new: bool = True,
+        folder: str = "",
     ) -> T:
         """Carry out what gives a file a name, for which there may be no folder."""
         try:
             return self._calls.ask(operation, requests=requests)
         except FileNotFoundError:
-            if new.no_folder is not None:
+            # Either there is no folder, or somebody has taken the file for a leftover.
+            if new.no_folder is not None and not self._calls.is_there(folder or posixpath.dirname(path)):
                 raise self._calls.explained(new.no_folder, path) from None
             raise
         except OSError as error:
