@@ -12,7 +12,9 @@ from typing import TypeAlias
 Send: TypeAlias = Callable[[bytes], None]
 """Sends a message to the parent. Waits while it takes none; raises OSError once it has ended."""
 
-_READ_SIZE = 1 << 16
+READ_SIZE = 1 << 16
+"""As much as a pipe takes."""
+
 _LENGTH_SIZE = 4
 _THREADS = "/proc/self/task"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
@@ -66,6 +68,38 @@ def end(process: int) -> None:
         os.waitpid(process, 0)
 
 
+class Splitter:
+    """The messages of a process, taken out of the bytes that come from it; see `send_message`."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._rest = b""
+
+    def take(self, more: bytes) -> list[bytes]:
+        """Return the messages that are whole with these bytes, each once."""
+        found: list[bytes] = []
+        buffer, start = self._rest + more, 0
+        while len(buffer) >= (begin := start + _LENGTH_SIZE):
+            end = begin + int.from_bytes(buffer[start:begin], "big")
+            if len(buffer) < end:
+                break
+            found.append(buffer[begin:end])
+            start = end
+        self._rest = buffer[start:]
+        return found
+
+
+def send_message(descriptor: int, message: bytes) -> None:
+    """Write a message to a pipe; wait while nobody takes it.
+
+    Raises:
+        OSError: Nobody will.
+    """
+    rest = memoryview(len(message).to_bytes(_LENGTH_SIZE, "big") + message)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 class SecondProcess:
     """A forked process that sends messages until it has done its work. End it.
 
@@ -78,13 +112,13 @@ class SecondProcess:
         Raises:
             OSError: It can't be started.
         """
-        self._buffer = b""
+        self._splitter = Splitter()
         self._messages, messages = os.pipe()
 
         def work() -> None:
             # So that the pipe is closed once the parent has ended.
             os.close(self._messages)
-            do(lambda message: _send(messages, message))
+            do(lambda message: send_message(messages, message))
 
         try:
             os.set_blocking(self._messages, False)
@@ -100,21 +134,12 @@ class SecondProcess:
         if not self._process:
             return []
         try:
-            more = os.read(self._messages, _READ_SIZE)
+            more = os.read(self._messages, READ_SIZE)
         except BlockingIOError:
             return []
         if not more:
             self.end()
-        found: list[bytes] = []
-        buffer, start = self._buffer + more, 0
-        while len(buffer) >= (begin := start + _LENGTH_SIZE):
-            end = begin + int.from_bytes(buffer[start:begin], "big")
-            if len(buffer) < end:
-                break
-            found.append(buffer[begin:end])
-            start = end
-        self._buffer = buffer[start:]
-        return found
+        return self._splitter.take(more)
 
     def end(self) -> None:
         """End it, whatever it has not sent by then. Doing so twice does nothing."""
@@ -123,9 +148,3 @@ class SecondProcess:
         process, self._process = self._process, 0
         end(process)
         os.close(self._messages)
-
-
-def _send(descriptor: int, message: bytes) -> None:
-    rest = memoryview(len(message).to_bytes(_LENGTH_SIZE, "big") + message)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

@@ -19,7 +19,7 @@ def work(send):
         send(message)
     if what == "fails":
         raise ValueError("no more")
-    if what == "waits":
+    if what in ("waits", "is terminated"):
         while True:
             time.sleep(1)
 process = SecondProcess(work)

@@ -21,7 +21,7 @@ import msgspec
 
 from tallac.backup.leaves import Leaf, LeafTask
 from tallac.backup.request import BackupRequest
-from tallac.forked import end, fork
+from tallac.forked import READ_SIZE, Splitter, end, fork, send_message
 
 AGE_MAX_NS = 60_000_000_000
 """So long a report counts."""
@@ -29,8 +29,6 @@ AGE_MAX_NS = 60_000_000_000
 LEAVES_MAX = 50_000
 """So many reports wait in memory (about 20 MB, and the listings); the other process waits until some are taken."""
 
-_READ_SIZE = 1 << 16
-_LENGTH_SIZE = 4
 _DESCRIPTORS = "/proc/self/fd"
 
 
@@ -51,7 +49,7 @@ class LookAhead:
         self.task = task
         self.started_ns = started_ns
         self._leaves: dict[bytes, Leaf] = {}
-        self._buffer = b""
+        self._splitter = Splitter()
         self._reports, reports = os.pipe()
         try:
             os.set_blocking(self._reports, False)
@@ -102,7 +100,7 @@ class LookAhead:
         """Take the reports that have come, without waiting, as far as there is room for them."""
         while self._process and len(self._leaves) < LEAVES_MAX:
             try:
-                more = os.read(self._reports, _READ_SIZE)
+                more = os.read(self._reports, READ_SIZE)
             except BlockingIOError:
                 return
             if not more:
@@ -111,15 +109,9 @@ class LookAhead:
             self._take(more)
 
     def _take(self, more: bytes) -> None:
-        buffer, start = self._buffer + more, 0
-        while len(buffer) >= (begin := start + _LENGTH_SIZE):
-            end = begin + int.from_bytes(buffer[start:begin], "big")
-            if len(buffer) < end:
-                break
-            leaf = _decode(buffer[begin:end])
+        for report in self._splitter.take(more):
+            leaf = _decode(report)
             self._leaves[leaf.path] = leaf
-            start = end
-        self._buffer = buffer[start:]
 
     def _end(self) -> None:
         """End the process, and take what it has reported until then."""
@@ -128,7 +120,7 @@ class LookAhead:
         process, self._process = self._process, 0
         end(process)
         try:
-            while len(self._leaves) < LEAVES_MAX and (more := os.read(self._reports, _READ_SIZE)):
+            while len(self._leaves) < LEAVES_MAX and (more := os.read(self._reports, READ_SIZE)):
                 self._take(more)
         finally:
             os.close(self._reports)
@@ -145,12 +137,5 @@ def _live_as_child(task: LeafTask, reports: int) -> None:
         if descriptor not in (task.root, reports):
             with contextlib.suppress(OSError):  # That of the listing itself is closed already.
                 os.close(descriptor)
-    _report(task, reports)
-
-
-def _report(task: LeafTask, reports: int) -> None:
     for leaf in task.leaves():
-        report = _encode(leaf)
-        rest = memoryview(len(report).to_bytes(_LENGTH_SIZE, "big") + report)
-        while rest:
-            rest = rest[os.write(reports, rest) :]
+        send_message(reports, _encode(leaf))
