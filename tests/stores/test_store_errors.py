@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -140,6 +143,32 @@ def test_a_machine_without_keys_of_its_own(
     for name in ("get", "list"):
         message = fails(lambda name=name: CALLS[name](ObjectStoreBackend(settings)), StorePermissionError)  # type: ignore[misc]
         assert "no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+
+
+LIBRARY_PAUSE_SECONDS = 0.3
+"""More than the library waits until it asks for keys again."""
+
+
+def test_keys_that_are_not_renewed(
+    moto: Engine, settings_of: Callable[..., ObjectStoreSettings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where a profile's program gives no new keys, that is said, and not that the store has refused the old ones."""
+    soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    keys = {"Version": 1, "AccessKeyId": "key", "SecretAccessKey": "secret", "Expiration": soon}
+    (tmp_path / "keys").write_text(json.dumps(keys))
+    (tmp_path / "config").write_text(f"[profile asks]\ncredential_process = cat {tmp_path}/keys\n")
+    settings = settings_of(moto, profile="asks")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    store = ObjectStoreBackend(settings)
+    store.put("a", b"x")
+    (tmp_path / "keys").write_text(json.dumps(keys | {"Expiration": "2026-01-01T00:00:00Z"}))
+    time.sleep(LIBRARY_PAUSE_SECONDS)  # There is nothing to be seen of it until then.
+    store.put("a", b"x")
+    (tmp_path / "keys").unlink()
+    time.sleep(LIBRARY_PAUSE_SECONDS)  # There is nothing to be seen of it until then.
+    for name in ("get", "list"):
+        message = fails(lambda name=name: CALLS[name](store), StorePermissionError)  # type: ignore[misc]
+        assert message.endswith("the credential_process of profile 'asks' gave no credentials; run it by itself to see why")
 
 
 def test_a_server_that_is_down(store_of: StoreOf, moto: Engine) -> None:

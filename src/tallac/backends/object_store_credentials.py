@@ -60,7 +60,12 @@ class S3Keys:
         with self._lock:
             expires_at = None if self._found is None else self._found.expires_at
             if self._found is None or (expires_at is not None and self._now() > expires_at - RENEWED_BEFORE):
-                self._found = find_s3_credentials(self._profile, self._where)
+                try:
+                    self._found = find_s3_credentials(self._profile, self._where)
+                except ConfigurationError:
+                    # Those that are there hold for some minutes more, and by then whoever gives new ones may be back.
+                    if expires_at is None or self._now() >= expires_at:
+                        raise
             return self._found
 
 
@@ -222,7 +227,7 @@ def azure_endpoint(account: str) -> str:
     if not account or connection.get("accountname", "") != account:
         return ""
     endpoint = connection.get("blobendpoint", "").rstrip("/")
-    if not endpoint and "endpointsuffix" in connection:
+    if not endpoint and connection.get("endpointsuffix"):
         protocol = connection.get("defaultendpointsprotocol", "") or "https"
         endpoint = f"{protocol}://{account}.blob.{connection['endpointsuffix']}"
     return "" if endpoint == _azure_endpoint(account) else endpoint

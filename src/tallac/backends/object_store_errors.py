@@ -27,6 +27,8 @@ _OF_THE_MACHINE = re.compile(
     r"Error performing [A-Z]+ http://[^/\s]+/(latest/(api/token|meta-data)|metadata/identity|computeMetadata)"
 )
 
+_OF_KEY_PROVIDER = re.compile(r"External AWS credential provider: ConfigurationError: ([^\n]+)")
+
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound", "NoSuchContainer"}
 _WRONG_KEY = {
     "InvalidAccessKeyId",
@@ -154,6 +156,9 @@ def _refused(settings: ObjectStoreSettings, status: int, code: str) -> StoreErro
 def _without_answer(error: BaseException, settings: ObjectStoreSettings) -> StoreError:
     """Return the error where no answer came."""
     text, where, host = str(error), settings.where, settings.host
+    if found := _OF_KEY_PROVIDER.search(text):
+        # The store was not asked: what had to give new keys has failed, and says how itself.
+        return StorePermissionError(found[1])
     if type(error).__name__ in {"PermissionDeniedError", "UnauthenticatedError"}:
         return StorePermissionError(f"{where}: {host} does not accept the credentials; check {settings.key_names}")
     if any(part in text for part in _CREDENTIAL_PLACES):

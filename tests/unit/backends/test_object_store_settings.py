@@ -13,7 +13,7 @@ from obstore.store import MemoryStore
 from tallac.app.locations.store_urls import with_context
 from tallac.backends.object_store_credentials import S3Keys
 from tallac.backends.object_store_settings import ObjectStoreSettings, open_store
-from tallac.errors import ConfigurationError, StoreError
+from tallac.errors import ConfigurationError, StoreError, UsageError
 
 KEY = base64.b64encode(b"key").decode()
 CHINA = f"DefaultEndpointsProtocol=https;AccountName=acct;AccountKey={KEY};EndpointSuffix=core.chinacloudapi.cn"
@@ -55,6 +55,7 @@ def test_no_variable_sends_a_vault_elsewhere(settings: ObjectStoreSettings, expe
     [
         ("az://c/v", CHINA, "az://c/v?account=acct&endpoint=https://acct.blob.core.chinacloudapi.cn"),
         ("az://c/v", CHINA.replace("chinacloudapi.cn", "windows.net"), "az://c/v?account=acct"),
+        ("az://c/v", "AccountName=acct;EndpointSuffix=;AccountKey=x", "az://c/v?account=acct"),
         (
             "az://c/v",
             "AccountName=acct;BlobEndpoint=http://127.0.0.1:1/acct/;AccountKey=x",
@@ -71,6 +72,25 @@ def test_the_server_in_a_connection_string_is_remembered(
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
     assert with_context(location) == expected
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://acct.example/?sig=SECRET",
+        "https://u:SECRET@acct.example",
+        "u:SECRET@acct.example",
+        "https://?SECRET",
+        "http://[SECRET@",
+    ],
+)
+def test_a_connection_string_with_a_strange_server(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be remembered is refused, and a message has no secret of it."""
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"AccountName=acct;BlobEndpoint={endpoint}")
+    with pytest.raises(UsageError, match="endpoint") as raised:
+        with_context("az://c/v")
+    assert "SECRET" not in str(raised.value)
 
 
 @pytest.mark.parametrize("content", ["no JSON", "[]", '{"type": "external_account"}', None])
@@ -120,3 +140,27 @@ def test_keys_that_expire_are_found_anew(expiration: str, ids: list[str], tmp_pa
         assert (found.expires_at is None) == (not expiration)
         seen.append(found.key_id)
     assert seen == ids
+
+
+def test_keys_that_can_not_be_renewed_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a profile's program fails shortly before the keys expire, they are used up to then, and it is asked again."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    (tmp_path / "config").write_text(
+        f"[profile asks]\ncredential_process = {sys.executable} {program} {tmp_path}/count 2026-01-01T13:00:00Z\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    now = [datetime(2026, 1, 1, 12, tzinfo=UTC)]
+    keys = S3Keys("asks", "s3://b", now=lambda: now[0])
+    found = keys()
+    program.write_text("raise SystemExit(1)")
+    now[0] = datetime(2026, 1, 1, 12, 59, tzinfo=UTC)
+    assert keys() == found is not None
+    now[0] = datetime(2026, 1, 1, 13, tzinfo=UTC)
+    with pytest.raises(ConfigurationError, match="credential_process"):
+        keys()
+    program.write_text(PROGRAM)
+    renewed = keys()
+    assert renewed is not None
+    assert renewed.key_id == "key 2"

@@ -248,14 +248,19 @@ def _shown_options(scheme: str) -> str:
 def _check_options(options: Mapping[str, str]) -> None:
     endpoint = options.get("endpoint", "")
     if endpoint:
-        parts = urlsplit(endpoint)
+        # What is left out may be a secret: some put a token behind the URL in a connection string.
+        shown = re.split("[?#]", endpoint)[0].rpartition("@")[2]
+        host = shown.partition("://")[2] or shown
+        try:
+            parts = urlsplit(endpoint)
+        except ValueError:
+            raise UsageError(f"endpoint {shown}: this is no URL; write https://HOST") from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            host = endpoint.partition("://")[2] or endpoint
-            raise UsageError(f"endpoint {endpoint}: this is no URL; write https://{host}, or http://{host} where it has no TLS")
+            raise UsageError(f"endpoint {shown}: this is no URL; write https://{host}, or http://{host} where it has no TLS")
         if parts.username or parts.password:
             raise UsageError("the endpoint holds a user's name or password; set the usual variables instead")
         if parts.query or parts.fragment:
-            raise UsageError(f"endpoint {endpoint}: give the server's URL alone, as in https://s3.example.org")
+            raise UsageError(f"endpoint {shown}: give the server's URL alone, as in https://s3.example.org")
     if options.get("addressing", "path") not in {"path", "virtual"}:
         raise UsageError(f"--store addressing={options['addressing']}: give path or virtual")
     if options.get("etag", "bare") != "bare":
