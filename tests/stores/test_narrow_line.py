@@ -25,6 +25,7 @@ from tallac.backends.object_store_calls import LARGE_SIZE, StoreCalls
 from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.sftp_session import SftpSettings
+from tallac.backends.traffic import Traffic
 from tallac.errors import StoreUnavailableError
 from tallac.interfaces import Expect
 
@@ -101,6 +102,35 @@ def test_a_line_that_goes_silent(store: SftpBackend, line: NarrowLine, is_sendin
             calling.result()
     line.flow()
     assert store.get("packs/a") == content
+
+
+class Steps(Traffic):
+    """A count that records how many bytes came at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: list[int] = []
+
+    def add(self, *, requests: int = 1, sent: int = 0, received: int = 0) -> None:
+        """Note it."""
+        self.received += [received] if received else []
+        super().add(requests=requests, sent=sent, received=received)
+
+
+@pytest.mark.parametrize("kind", ["s3", "sftp"])
+def test_what_comes_is_counted_as_it_comes(
+    kind: str, moto: Engine, settings_of: Callable[..., ObjectStoreSettings], sftp_settings: SftpSettings
+) -> None:
+    """An object that takes long on a slow line is not taken for a silent store: who waits for it sees that something comes."""
+    steps = Steps()
+    store = ObjectStoreBackend(settings_of(moto), steps) if kind == "s3" else SftpBackend(sftp_settings, steps)
+    content = os.urandom(4 << 20)
+    store.add("packs/a", io.BytesIO(content), len(content))
+    for start, stop, expected in ((0, None, content), (1000, None, content[1000:]), (1000, 3 << 20, content[1000 : 3 << 20])):
+        steps.received.clear()
+        assert store.get("packs/a", start, stop) == expected
+        assert sum(steps.received) >= len(expected)
+        assert max(steps.received) < len(content) // 3
 
 
 def test_a_server_that_says_no_more_than_that_it_lives(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tallac.interfaces import Buffer
 from tallac.together import STOP
 
 if TYPE_CHECKING:
-    from obstore import Attributes, PutMode, PutResult
+    from obstore import Attributes, GetOptions, GetResult, PutMode, PutResult
 
     from tallac.backends.object_store_settings import Store
 
@@ -162,8 +162,7 @@ class StoreCalls:
         with self._errors(name):
             result = obstore.get(self._store(self._read_timeout), name)
             meta = result.meta
-            content = bytes(result.bytes())
-        self._traffic.add(requests=0, received=len(content))
+            content = self._received(result)
         self._pace(len(content))
         if len(content) != meta["size"]:
             raise StoreUnavailableError(f"{self.settings.where}: an answer of the store was cut short; try again")
@@ -187,17 +186,21 @@ class StoreCalls:
     def _get_once(self, name: str, start: int, stop: int | None) -> bytes:
         import obstore  # lazy import: see `open_store`
 
-        store = self._store(self._read_timeout)
+        options: GetOptions = {"range": {"offset": start} if stop is None else (start, stop)}
         try:
             with self._errors(name):
-                if stop is None:
-                    content = bytes(obstore.get(store, name, options={"range": {"offset": start}}).bytes())
-                else:
-                    content = bytes(obstore.get_range(store, name, start=start, end=stop))
+                return self._received(obstore.get(self._store(self._read_timeout), name, options=options))
         except OutOfRangeError:
             return b""
-        self._traffic.add(requests=0, received=len(content))
-        return content
+
+    def _received(self, result: GetResult) -> bytes:
+        """Take an answer, and count it as it comes: who waits for it sees that a slow line is no silent store."""
+        parts: list[bytes] = []
+        start, stop = result.range
+        for part in result.stream(min_chunk_size=STEP_SIZE) if stop - start > STEP_SIZE else (result.bytes(),):
+            self._traffic.add(requests=0, received=len(part))
+            parts.append(bytes(part))
+        return b"".join(parts)
 
     def tag(self, name: str) -> str:
         """Return the tag of an object's present state.

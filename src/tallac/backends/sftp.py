@@ -57,6 +57,7 @@ class SftpBackend(LocalBackend):
         self._settings = settings
         self._traffic = traffic or Traffic()
         self._session = SftpSession(settings)
+        self._session.traffic = self._traffic
         self._calls = SftpFileCalls(self._session, self._traffic)
         self._sequences = SftpSequences(self._session, self._traffic, self._calls)
         self._root = settings.path if settings.path.startswith("/") else f"/{settings.path}"
@@ -71,6 +72,10 @@ class SftpBackend(LocalBackend):
     def connect_ahead(self) -> None:
         """See `ConnectsAhead`."""
         self._session.connect_ahead()
+
+    def may_be_forked(self) -> bool:
+        """See `ForkableBackend`: a connection is one process's."""
+        return False
 
     sends_in_steps = True
     prepares_puts = True

@@ -24,7 +24,7 @@ from asyncssh.stream import SSHClientStreamSession
 
 from tallac.backends.sftp_answers import SERVER_FAILED, UNSUPPORTED, WINDOW_SIZE, raise_first, together
 from tallac.backends.silence import Hearing, give_up
-from tallac.backends.traffic import STEP_SIZE, Pace
+from tallac.backends.traffic import STEP_SIZE, Pace, Traffic
 from tallac.file_calls import FILE_MODE, FOLDER_MODE, Found
 
 if TYPE_CHECKING:
@@ -88,12 +88,14 @@ class Channel:
         connection: Its connection.
         hearing: When something of it was heard last.
         pace: What the line is held to; None for nothing.
+        traffic: What is read of files is added to it as it comes: who waits sees that a slow line is no silent server.
     """
 
     def __init__(self, connection: SSHClientConnection, handler: SFTPClientHandler, hearing: Hearing) -> None:
         self.connection = connection
         self.hearing = hearing
         self.pace: Pace | None = None
+        self.traffic: Traffic | None = None
         self._handler = handler
         self._unwaited: set[asyncio.Task[None]] = set()
 
@@ -238,9 +240,12 @@ class RemoteFile:
     async def read(self, start: int, stop: int) -> bytes:
         """Read the bytes [start, stop) in one answer, which may have fewer; b"" behind the end."""
         try:
-            return (await self._handler.read(self._handle, start, stop - start))[0]
+            part = (await self._handler.read(self._handle, start, stop - start))[0]
         except asyncssh.SFTPEOFError:
             return b""
+        if self.channel.traffic is not None:
+            self.channel.traffic.add(requests=0, received=len(part))
+        return part
 
     async def read_all(self, start: int, stop: int) -> bytes:
         """Read the bytes [start, stop), fewer at the end, with as many requests on their way as the window takes."""

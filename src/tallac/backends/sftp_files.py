@@ -115,9 +115,7 @@ class SftpFileCalls:
                 return bytes(content)
             return await file.read_all(offset, min(offset + size, opened.status.st_size))
 
-        content = self._ask(read)
-        self._traffic.add(requests=0, received=len(content))
-        return content
+        return self._ask(read)
 
     def stat(self, file: str | int) -> os.stat_result:
         if isinstance(file, str):

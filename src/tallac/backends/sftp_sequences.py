@@ -30,7 +30,7 @@ from tallac.file_calls import Found
 from tallac.interfaces import Buffer, Item, Version
 
 if TYPE_CHECKING:
-    from tallac.backends.sftp_channel import Channel, RemoteFile
+    from tallac.backends.sftp_channel import Channel
 
 T = TypeVar("T")
 
@@ -187,7 +187,8 @@ class SftpSequences:
                 if isinstance(file, FileNotFoundError):
                     return None
                 raise_first([file])
-                return await self._content(file)
+                found: bytes = await file.read_whole()
+                return found
             except OSError:
                 # The object could not be looked at. Nobody is to enter what its writer is told to have failed.
                 channel.leave(channel.remove(claim))
@@ -302,7 +303,7 @@ class SftpSequences:
             if isinstance(file, FileNotFoundError):
                 return None, _is_there((looking or await together(channel.look(root)))[0])
             raise_first([file])
-            return await self._content(file), True
+            return await file.read_whole(), True
 
         return self._calls.ask(found, requests=4 if is_known else 5)
 
@@ -339,11 +340,6 @@ class SftpSequences:
             return items, True
 
         return self._calls.ask(listed, requests=5)
-
-    async def _content(self, file: RemoteFile) -> bytes:
-        content = await file.read_whole()
-        self._traffic.add(requests=0, received=len(content))
-        return content
 
     # Errors
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
 
     from tallac.backends.sftp_channel import Channel
-    from tallac.backends.traffic import Pace
+    from tallac.backends.traffic import Pace, Traffic
 
 FAREWELL_SECONDS = 2.0
 SETTLING_STEPS = 4
@@ -140,6 +140,7 @@ class SftpSession:
         self._ahead: asyncio.Task[Channel] | None = None
         self._link = _Link()
         self.pace: Pace | None = None
+        self.traffic: Traffic | None = None
 
     def run(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:
         """Carry out one operation, and wait for it as long as something is heard of the server.
@@ -262,7 +263,7 @@ class SftpSession:
         async with self._connecting:
             if self._link.channel is None:
                 self._link.channel = await self._connect()
-                self._link.channel.pace = self.pace
+                self._link.channel.pace, self._link.channel.traffic = self.pace, self.traffic
             return self._link.channel
 
     async def _connect(self) -> Channel:

@@ -15,6 +15,8 @@ from tests.unit.look.test_tables import random_tree
 
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
+from tallac.backends.sftp import SftpBackend
+from tallac.backends.sftp_session import SftpSettings
 from tallac.dag import EncodedCap, Entry
 from tallac.errors import AuthorityError
 from tallac.interfaces import StoredObject
@@ -158,3 +160,4 @@ def test_no_process_for_a_store_elsewhere(tmp_path: Path) -> None:
     for backend, is_here in ((MemoryBackend(), False), (LocalBackend(tmp_path), True)):
         with open_vault(backend, create_vault(backend), state=tmp_path.with_name(f"state {is_here}")) as vault:
             assert vault.prepare_fork() is is_here
+    assert not SftpBackend(SftpSettings(host="localhost", path="/nowhere")).may_be_forked()
