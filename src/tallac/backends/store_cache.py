@@ -12,6 +12,7 @@ import os
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -249,7 +250,7 @@ class StoreCache:
                 if version == 0:
                     connection.executescript(_SCHEMA)
                     connection.execute("INSERT INTO about VALUES (?)", (self._location,))
-                connection.execute("PRAGMA journal_mode = WAL")
+                _use_log(connection)
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("PRAGMA mmap_size = 0")
             except BaseException:
@@ -268,6 +269,24 @@ class StoreCache:
                 connection.close()
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             remove(self.path)
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Have what is written go to a log first, so that nobody who reads waits for it. It stays so in the file.
+
+    Raises:
+        sqlite3.Error: Others had the file all the time.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            # SQLite itself does not wait here for another process that has just made the file.
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.01)
 
 
 def cache_path(folder: Path, url: str) -> Path:
