@@ -272,7 +272,7 @@ class StoreCache:
 
 
 def _use_log(connection: sqlite3.Connection) -> None:
-    """Have what is written go to a log first, so that nobody who reads waits for it. It stays so in the file.
+    """Write changes to a log first from now on, so that nobody who reads waits for them. It stays so in the file.
 
     Raises:
         sqlite3.Error: Others had the file all the time.
