@@ -68,6 +68,7 @@ class RememberingBackend(BoundedBackend):
         together: Together = one_by_one,
         expect: Callable[[Iterable[Extent]], None] = _expect_nothing,
         prepare: Callable[[str, Buffer], None] | None = None,
+        worker_uploads: int = 1,
     ) -> None:
         """Remember what passes.
 
@@ -78,6 +79,7 @@ class RememberingBackend(BoundedBackend):
             together: Carries out calls that need not wait for each other.
             expect: Reads ahead; see `DistantBackend`.
             prepare: Takes bytes ahead; see `PreparesPuts`. None where that is no use.
+            worker_uploads: See `DistantBackend`.
         """
         super().__init__(inner)
         self._memory = memory
@@ -85,6 +87,7 @@ class RememberingBackend(BoundedBackend):
         self._together = together
         self._expect = expect
         self._prepare = prepare
+        self.worker_uploads = worker_uploads
         self._seen: dict[str, State] = {}
         self._versions: dict[str, Version] = {}
         self._sight = threading.local()

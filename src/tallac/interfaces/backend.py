@@ -275,6 +275,14 @@ class DistantBackend(Protocol):
         """
         ...
 
+    @property
+    def worker_uploads(self) -> int:
+        """How many packs each of several worker processes sends at a time.
+
+        More than one pays where a pack is several waits, and costs memory where one is sent in one piece.
+        """
+        ...
+
     def expect(self, extents: Iterable[Extent]) -> None:
         """Begin to read parts of packs that are soon asked for, in this order, as far as there is room; return at once."""
         ...

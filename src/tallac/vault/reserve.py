@@ -242,6 +242,11 @@ class ReservedDistantBackend(ReservedBackend):
         """See `DistantBackend`."""
         return self._distant.fetched(names, prefixes)
 
+    @property
+    def worker_uploads(self) -> int:
+        """See `DistantBackend`."""
+        return self._distant.worker_uploads
+
     def expect(self, extents: Iterable[Extent]) -> None:
         """See `DistantBackend`."""
         self._distant.expect(extents)

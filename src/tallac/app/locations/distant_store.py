@@ -39,6 +39,9 @@ T = TypeVar("T")
 REQUESTS_MAX = 8
 """So many requests of one command are under way at a time, of those that need not wait for each other."""
 
+WORKER_UPLOADS_IN_STEPS = 2
+"""Over SFTP a pack is three waits, while which the line takes another one of the same worker."""
+
 PROBE_EVERY_SECONDS = 30 * 24 * 3600
 """A store may be upgraded, or a location may come to lead to another one."""
 
@@ -98,7 +101,13 @@ class DistantStore:
         list_versions = self._patient.list_versions if isinstance(self._inner, ListsVersions) else None
         # What may have so many connections at a time, or send so much, asks for each request beforehand.
         prepare = self._inner.prepare if isinstance(self._inner, PreparesPuts) and self._limits is None else None
-        self._remembering = RememberingBackend(tried, cache, list_versions, together=together, expect=ahead.expect, prepare=prepare)
+        self._remembering = RememberingBackend(
+            *(tried, cache, list_versions),
+            together=together,
+            expect=ahead.expect,
+            prepare=prepare,
+            worker_uploads=WORKER_UPLOADS_IN_STEPS if isinstance(self._inner, SftpBackend) else 1,
+        )
         self.backend: Backend = self._remembering
 
     def remembered_header(self) -> bytes | None:

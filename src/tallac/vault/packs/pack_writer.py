@@ -41,6 +41,11 @@ def uploads_max(backend: Backend) -> int:
     return DISTANT_UPLOADS if isinstance(backend, DistantBackend) else 1
 
 
+def worker_uploads_max(backend: Backend) -> int:
+    """Return how many packs a backend takes from each of several worker processes at the same time."""
+    return backend.worker_uploads if isinstance(backend, DistantBackend) else 1
+
+
 class PackUploader:
     """Make finished packs durable in threads of its own, so that sealing goes on meanwhile."""
 

@@ -33,7 +33,7 @@ from tallac.vault.format.structure import Structure
 from tallac.vault.format.tables import TableDirectoryBuilder
 from tallac.vault.index.index import VaultIndex
 from tallac.vault.index.own_packs import OwnPacks
-from tallac.vault.packs.pack_writer import uploads_max
+from tallac.vault.packs.pack_writer import uploads_max, worker_uploads_max
 from tallac.vault.reading.files import chunks_from
 from tallac.vault.reading.object_reader import ObjectReader
 from tallac.vault.writing.chunker import Cutter
@@ -188,7 +188,7 @@ class VaultWriter:
             self._structure.signers,
             frozenset(filter(self._is_foreign, index.packs())),
             self._compression(),
-            uploads_max(self._backend),
+            worker_uploads_max(self._backend),
         )
         return recipe if can_be_sent(recipe) and os.path.exists(self._claims.path) else None
 

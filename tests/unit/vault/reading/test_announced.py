@@ -28,6 +28,8 @@ LARGE_PACK, LARGE_SIZE = noise(2, 32), 100 * PART_SIZE
 class Store(ForwardingBackend):
     """A distant store that notes what it is told and asked, and fails when it is told to."""
 
+    worker_uploads = 1
+
     def __init__(self) -> None:
         super().__init__(MemoryBackend({pack_path(PACK): bytes(SIZE), pack_path(LARGE_PACK): bytes(LARGE_SIZE)}))
         self.expected: list[Extent] = []

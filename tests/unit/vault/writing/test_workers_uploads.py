@@ -1,4 +1,4 @@
-"""A worker process sends as many packs at the same time as the process that started it."""
+"""A worker process sends as many packs at the same time as its store takes from each."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ import pickle
 import threading
 from pathlib import Path
 
-from tests.remembering import remembering
+import pytest
+from tests.remembering import KeptStates
 
+from tallac.app.locations.distant_store import DistantStore
+from tallac.app.locations.urls import parse_location
 from tallac.backends.local import LocalBackend
 from tallac.backends.memory import MemoryBackend
+from tallac.backends.remembering import RememberingBackend
+from tallac.backends.store_cache import StoreCache
+from tallac.backends.traffic import Traffic
 from tallac.interfaces import Buffer
 from tallac.testing.sample_vault import noise
-from tallac.vault.packs.pack_writer import DISTANT_UPLOADS, SHUFFLED_SIZE
+from tallac.vault.packs.pack_writer import SHUFFLED_SIZE, worker_uploads_max
 from tallac.vault.vault import create_vault, open_vault
 from tallac.vault.writing.worker_batch import VaultRecipe
 
 MEETING_SECONDS = 20
+UPLOADS = 2
 CHUNK_SIZE = 256 << 10
 
 
@@ -43,7 +50,7 @@ class _Meeting(MemoryBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self._meeting = threading.Barrier(DISTANT_UPLOADS)
+        self._meeting = threading.Barrier(UPLOADS)
 
     def upload(self) -> _Upload:  # type: ignore[override]  # Both are uploads.
         return _Upload(self._meeting)
@@ -54,7 +61,7 @@ def test_a_worker_fills_a_line_too(tmp_path: Path) -> None:
     (tmp_path / "vault").mkdir()
     store = LocalBackend(tmp_path / "vault")
     key = create_vault(store)
-    vault = open_vault(remembering(store, store), key, state=tmp_path / "state")
+    vault = open_vault(RememberingBackend(store, KeptStates(), worker_uploads=UPLOADS), key, state=tmp_path / "state")
     with vault.session() as session, session.writing() as writer:
         recipe = writer.worker_recipe()
         assert isinstance(recipe, VaultRecipe)
@@ -63,3 +70,19 @@ def test_a_worker_fills_a_line_too(tmp_path: Path) -> None:
             for number in range(SHUFFLED_SIZE // CHUNK_SIZE + 1):
                 worker.put_chunk(noise(number, CHUNK_SIZE))
             worker.finish()
+
+
+@pytest.mark.parametrize(("url", "uploads"), [("sftp://localhost/vault", 2), ("s3://bucket/vault", 1)])
+def test_where_a_pack_is_sent_in_one_piece_a_worker_sends_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, uploads: int
+) -> None:
+    """Two at a time are for a store in which a pack is several waits; elsewhere they would be in memory for nothing."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    traffic = Traffic()
+    store = DistantStore(parse_location(url), tmp_path, traffic, StoreCache(tmp_path / "cache", url, 0))
+    try:
+        assert worker_uploads_max(store.backend) == uploads
+    finally:
+        store.remove_shared()
+        traffic.remove()
