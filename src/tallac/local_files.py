@@ -1,19 +1,29 @@
-"""Replace a file of this machine as a whole, one at a time: configuration, index copy, what a client remembers of a vault."""
+"""Replace a file of this machine as a whole, one at a time: configuration, index copy, what a client remembers of a vault.
+
+And what is shared by those who change one in places: locks, and SQLite's log.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tallac.file_calls import REAL, FileCalls
 
+if TYPE_CHECKING:
+    import sqlite3
+
 _BLOCK_PARTS = 4096
+
+_RETRY_SECONDS = 0.01
 
 
 class Durability(IntEnum):
@@ -152,3 +162,26 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def write_ahead(connection: sqlite3.Connection, timeout_seconds: float) -> None:
+    """Write changes of a database to a log first from now on, so that nobody who reads waits for them. It stays so in the file.
+
+    SQLite itself does not wait here for another process that has just made the file and writes to it, whatever its time-out is:
+    findings/sqlite-the-switch-to-a-log-waits-for-a-reader-and-not-for-a-writer.sh.
+
+    Raises:
+        sqlite3.Error: Others were writing all the time, or it can't be done.
+    """
+    import sqlite3  # lazy import: most files are no databases
+
+    end = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return

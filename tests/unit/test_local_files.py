@@ -1,11 +1,16 @@
 import errno
 import os
+import sqlite3
 import stat
+import threading
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
-from tallac.local_files import Durability, create, make_private_folders, replace
+from tallac.local_files import Durability, create, make_private_folders, replace, write_ahead
 from tallac.testing.crash_disk import CrashDisk, Survival
 from tallac.testing.crashing_backend import SimulatedCrash
 from tallac.testing.fat_disk import FatDisk
@@ -122,3 +127,44 @@ def test_folders_are_private_from_the_first_moment(tmp_path: Path) -> None:
         stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "there", tmp_path / "there" / "a", tmp_path / "there" / "a" / "b")
     ]
     assert modes == [0o755, 0o700, 0o700]
+
+
+class Refused(sqlite3.Connection):
+    """A connection that is told some times that something is wrong with the file."""
+
+    code = sqlite3.SQLITE_BUSY
+    left = 2
+
+    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+        """Refuse to begin a log."""
+        if "journal_mode" in statement and self.left:
+            self.left -= 1
+            error = sqlite3.OperationalError("refused")
+            error.sqlite_errorcode = self.code
+            raise error
+        return super().execute(statement, *arguments)
+
+
+def test_a_log_that_another_process_begins_as_well(tmp_path: Path) -> None:
+    """A database that another process writes to has its log a little later, though SQLite refuses it at once."""
+    first, second = (sqlite3.connect(tmp_path / "database", isolation_level=None, check_same_thread=False) for _ in range(2))
+    first.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError):
+        write_ahead(second, 0)
+    ending = threading.Timer(0.1, first.close)
+    ending.start()
+    write_ahead(second, PATIENCE_SECONDS)
+    assert second.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    ending.join()
+    second.close()
+
+
+def test_only_what_passes_is_waited_for(tmp_path: Path) -> None:
+    """A file that others write to is asked for again, and one that can't be written to is not."""
+    with closing(sqlite3.connect(tmp_path / "database", factory=Refused)) as connection:
+        write_ahead(connection, PATIENCE_SECONDS)
+        assert connection.left == 0
+        connection.left, connection.code = 2, sqlite3.SQLITE_READONLY
+        with pytest.raises(sqlite3.OperationalError):
+            write_ahead(connection, PATIENCE_SECONDS)
+        assert connection.left == 1

@@ -12,7 +12,6 @@ import os
 import sqlite3
 import struct
 import threading
-import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +20,7 @@ import msgspec
 
 from tallac.crypto.hashing import hash_file_bytes
 from tallac.interfaces import Version
-from tallac.local_files import make_private_folders
+from tallac.local_files import make_private_folders, write_ahead
 
 ENDING = ".cache"
 APPLICATION_ID = 0x54616C6B
@@ -250,7 +249,7 @@ class StoreCache:
                 if version == 0:
                     connection.executescript(_SCHEMA)
                     connection.execute("INSERT INTO about VALUES (?)", (self._location,))
-                _use_log(connection)
+                write_ahead(connection, BUSY_TIMEOUT_SECONDS)
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("PRAGMA mmap_size = 0")
             except BaseException:
@@ -269,24 +268,6 @@ class StoreCache:
                 connection.close()
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             remove(self.path)
-
-
-def _use_log(connection: sqlite3.Connection) -> None:
-    """Write changes to a log first from now on, so that nobody who reads waits for them. It stays so in the file.
-
-    Raises:
-        sqlite3.Error: Others had the file all the time.
-    """
-    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            # SQLite itself does not wait here for another process that has just made the file.
-            if time.monotonic() >= end:
-                raise
-            time.sleep(0.01)
 
 
 def cache_path(folder: Path, url: str) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tallac.local_files import make_private_folders
+from tallac.local_files import make_private_folders, write_ahead
 from tallac.sourcedb.record import EPOCH_UNKNOWN, SourceRecord, Transaction
 
 SCHEMA_VERSION = 3
@@ -129,7 +129,7 @@ class SourceDatabase:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 raise sqlite3.DatabaseError("it was written by a newer Tallac")
-            connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(connection, BUSY_TIMEOUT_SECONDS)
             connection.execute("PRAGMA synchronous = NORMAL")
             if version == 2:
                 _upgrade(connection)

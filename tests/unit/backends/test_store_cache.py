@@ -6,9 +6,7 @@ import multiprocessing
 import os
 import sqlite3
 import stat
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -199,30 +197,6 @@ def test_a_writer_that_holds_it_for_long_is_not_waited_for(path: Path, monkeypat
     assert first.get(key(1)) is not None
     first.close()
     second.close()
-
-
-class Refused(sqlite3.Connection):
-    """A connection that is told some times that another process begins the file as well."""
-
-    left = 2
-
-    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
-        """Refuse to begin a log."""
-        if "journal_mode" in statement and self.left:
-            self.left -= 1
-            raise sqlite3.OperationalError("database is locked")
-        return super().execute(statement, *arguments)
-
-
-def test_a_file_that_another_process_begins_as_well(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes that begin a cache at the same time both have one, though SQLite refuses one of them at once."""
-    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Refused))
-    cache = StoreCache(path, "", LARGE)
-    cache.put(key(1), b"content", b"")
-    cache.flush()
-    assert cache.warning == ""
-    assert cache.get(key(1)) == (b"content", b"")
-    cache.close()
 
 
 def _fill(path: Path, first: int) -> None:
