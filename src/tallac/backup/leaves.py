@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from tallac.backup.decide import is_recorded_safely
 from tallac.backup.quick_look import Looked, LookTask
 from tallac.interfaces import Clock
 from tallac.source import FileSystem, Scan, SourceEntry
@@ -113,10 +114,12 @@ class LeafListing(msgspec.Struct, frozen=True, array_like=True):
         """Return this as a scan of the open directory with these stat fields.
 
         None where it is of another directory, or something is mounted on names in it by now; or where names have come, gone or
-        changed since: a file that was renamed would be looked for under its former name, and be missing from the snapshot.
+        changed since: a file that was renamed would be looked for under its former name, and be missing from the snapshot. So where
+        they had changed just before, since another change may have left the same time.
         """
         is_same = (self.device, self.inode, self.changed_ns) == (status.st_dev, status.st_ino, status.st_ctime_ns)
-        return MadeScan(self.entries, self.signature) if is_same and not mounted else None
+        is_settled = is_recorded_safely(self.changed_ns, self.read_ns)
+        return MadeScan(self.entries, self.signature) if is_same and is_settled and not mounted else None
 
 
 _encode = msgspec.msgpack.Encoder().encode

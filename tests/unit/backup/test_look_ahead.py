@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
-from tests.ticks import AHEAD_NS, pass_a_tick, settle
+from tests.ticks import pass_a_tick, settle
 from tests.unit.backup.conftest import Bench, ReportedBefore, plant
 
 from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
@@ -174,6 +174,7 @@ def test_a_change_after_a_reported_listing_is_seen_by_the_next_backup(bench: Ben
     plant_all(bench.source)
     bench.back_up()
     path.write_bytes(b"y" * 3000)
+    settle(bench.source)
     bench.looks_ahead = True
     store = bench.grid.session
 
@@ -184,7 +185,8 @@ def test_a_change_after_a_reported_listing_is_seen_by_the_next_backup(bench: Ben
         return store()
 
     monkeypatch.setattr(bench.grid, "session", change_and_go_on)
-    bench.clock.advance(-AHEAD_NS // 1_000_000_000 - 300)
+    # The bench makes a snapshot a minute after the last one: now.
+    bench.clock.advance((time.time_ns() - bench.clock.now_ns()) / 1e9 - 60)
     assert bench.back_up().files.changed == 1
     monkeypatch.undo()
     bench.filesystem.opened.clear()
@@ -227,6 +229,20 @@ def test_what_was_renamed_after_a_report_is_in_the_snapshot(bench: Bench, monkey
     assert os.fsencode(folder) in bench.reported.taken
     assert bench.latest(b"b", b"c", b"d", into.encode()) == (folder / into).read_bytes()
     assert summary.vanished == 0
+
+
+@pytest.mark.parametrize(("tick_ns", "unit_ns"), [(20_000_000, 1), (2_000_000_000, 1_000_000_000)])
+def test_a_listing_from_the_tick_of_a_change_is_not_taken(tmp_path: Path, tick_ns: int, unit_ns: int) -> None:
+    """Names that change within a tick of the last change leave the directory's ctime as it is, on FAT for two seconds."""
+    found = tmp_path.stat()
+    changed_ns = found.st_ctime_ns // unit_ns * unit_ns + (unit_ns == 1)
+    changed_ns += changed_ns % 10_000_000 == 0 and unit_ns == 1
+    status = os.stat_result(found[:10], {"st_ctime_ns": changed_ns})
+
+    def is_taken(read_ns: int) -> bool:
+        return LeafListing(status.st_dev, status.st_ino, changed_ns, read_ns, b"", []).scan(status, ()) is not None
+
+    assert [is_taken(changed_ns + after_ns) for after_ns in (-1, 1, tick_ns, tick_ns + 1)] == [False, False, False, True]
 
 
 def test_a_link_that_is_another_one_since_is_stored_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,6 +297,7 @@ def test_names_that_were_parted_since_are_read_each(bench: Bench, monkeypatch: p
 def test_a_listing_counts_for_its_directory_alone(bench: Bench) -> None:
     """Where another directory has taken its place, or something is mounted in it, a directory is listed."""
     plant_all(bench.source)
+    settle(bench.source)
     leaf = next(leaf for leaf in leaves_of(bench.source, Selection()) if leaf.path.endswith(b"/b/c/d"))
     listing = leaf.listing
     assert listing is not None
