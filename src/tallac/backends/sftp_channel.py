@@ -127,6 +127,8 @@ class Channel:
         task = asyncio.ensure_future(_quietly(request))
         self._unwaited.add(task)
         task.add_done_callback(self._unwaited.discard)
+        # One that ends with the loop before it could begin is closed: the interpreter would miss its being waited for.
+        task.add_done_callback(lambda _: request.close())
 
     def step(self, size_max: int) -> int:
         """Return how many bytes to send or to ask for at a time, where the server takes so many."""

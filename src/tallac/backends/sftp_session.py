@@ -202,9 +202,11 @@ class SftpSession:
 
     def _begin(self, operation: Callable[[Channel], Coroutine[Any, Any, object]]) -> None:
         if self._link.channel is not None and not self._link.is_ending:
-            task = asyncio.ensure_future(self._quietly(operation(self._link.channel)))
+            request = operation(self._link.channel)
+            task = asyncio.ensure_future(self._quietly(request))
             self._link.begun.add(task)
             task.add_done_callback(self._link.begun.discard)
+            task.add_done_callback(lambda _: request.close())  # See `Channel.leave`.
 
     async def _quietly(self, operation: Coroutine[Any, Any, object]) -> None:
         # This session is held until then: its end would break the connection off.

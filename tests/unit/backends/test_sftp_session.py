@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING, cast
+from collections.abc import Coroutine
+from typing import Any, cast
 
 import pytest
 from tests.command import PATIENCE_SECONDS
 
 from tallac.backends import sftp_session
+from tallac.backends.sftp_channel import Channel
 from tallac.backends.sftp_session import SftpSession, SftpSettings
-
-if TYPE_CHECKING:
-    from tallac.backends.sftp_channel import Channel
 
 SETTINGS = SftpSettings(host="localhost", path="/nowhere")
 
@@ -67,6 +67,32 @@ def test_what_is_begun_in_the_last_moment_leaves_no_task(caplog: pytest.LogCaptu
         gc.collect()
     assert not thread.is_alive()
     assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("is_of_a_channel", [True, False])
+def test_what_could_not_begin_is_closed(*, is_of_a_channel: bool) -> None:
+    """A request that nobody waits for, and that ends with the loop before it has begun, is no forgotten one to the interpreter."""
+    requests: list[Coroutine[Any, Any, None]] = []
+
+    def request(channel: Channel) -> Coroutine[Any, Any, None]:
+        requests.append(never(channel))
+        return requests[-1]
+
+    async def begin_and_end() -> None:
+        if is_of_a_channel:
+            channel = Channel.__new__(Channel)
+            channel._unwaited = set()
+            channel.leave(request(channel))
+        else:
+            session = SftpSession(SETTINGS)
+            session._link.channel = Channel.__new__(Channel)
+            session._begin(request)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    asyncio.run(begin_and_end())
+    assert [inspect.getcoroutinestate(each) for each in requests] == [inspect.CORO_CLOSED]
 
 
 def test_a_process_ends_in_silence() -> None:
