@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -64,26 +65,19 @@ def open_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> T
     Raises:
         NotADirectoryCapError: Something on the way is a file, or a directory that can't be changed.
     """
-    target = _go_down(grid, root, path, _open_or_create)
+    target = _go_down(root, path, partial(_open_or_create, grid))
     assert target is not None, "whatever is missing is made"
     return target
 
 
 def open_existing_target(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes]) -> Target | None:
     """As `open_target`, but None where something on the way, or `Archives/`, is missing."""
-    return _go_down(grid, root, path, _open)
+    return _go_down(root, path, partial(_open, grid))
 
 
 def find_target(grid: CapReader, root: DirectoryWriteCap, path: Sequence[bytes]) -> Target | None:
     """Find a target without creating anything; None where it is not there, or is none."""
-    directory = root
-    for name in path:
-        below = _write_cap_in(grid, directory, name)
-        if below is None:
-            return None
-        directory = below
-    archives = _write_cap_in(grid, directory, ARCHIVES)
-    return None if archives is None else Target(directory, archives)
+    return _go_down(root, path, lambda parent, walked: _write_cap_in(grid, parent, walked[-1]))
 
 
 def _ignore(_path: bytes, _message: str) -> None:
@@ -237,19 +231,19 @@ def _is_same(entry: Entry, encoded: bytes, metadata: Metadata) -> bool:
     return entry.encoded == encoded and entry.metadata == metadata
 
 
-_Step = Callable[[Grid, DirectoryWriteCap, Sequence[bytes]], DirectoryWriteCap | None]
+_Step = Callable[[DirectoryWriteCap, Sequence[bytes]], DirectoryWriteCap | None]
 
 
-def _go_down(grid: Grid, root: DirectoryWriteCap, path: Sequence[bytes], step: _Step) -> Target | None:
-    directory: DirectoryWriteCap | None = root
-    below = root
+def _go_down(root: DirectoryWriteCap, path: Sequence[bytes], step: _Step) -> Target | None:
+    """Go down to a target and its `Archives/`; `step` leads from a directory to the one that a way ends with."""
+    directory = root
     for length in range(1, len(path) + 1):
-        directory = step(grid, below, path[:length])
-        if directory is None:
+        below = step(directory, path[:length])
+        if below is None:
             return None
-        below = directory
-    archives = step(grid, below, [*path, ARCHIVES])
-    return None if archives is None else Target(below, archives)
+        directory = below
+    archives = step(directory, [*path, ARCHIVES])
+    return None if archives is None else Target(directory, archives)
 
 
 def _open(grid: Grid, parent: DirectoryWriteCap, walked: Sequence[bytes]) -> DirectoryWriteCap | None:

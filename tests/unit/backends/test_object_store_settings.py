@@ -121,15 +121,20 @@ print(json.dumps(keys | ({"Expiration": sys.argv[2]} if len(sys.argv) > 2 else {
 """
 
 
+def profile_with_program(folder: Path, monkeypatch: pytest.MonkeyPatch, expiration: str) -> Path:
+    """Make a profile, `asks`, whose program numbers the keys that it gives up to a time, "" for ever; return the program."""
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    (folder / "config").write_text(f"[profile asks]\ncredential_process = {sys.executable} {program} {folder}/count {expiration}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "none"))
+    return program
+
+
 @pytest.mark.parametrize(("expiration", "ids"), [("2026-01-01T13:00:00Z", ["key 1", "key 1", "key 2"]), ("", ["key 1"] * 3)])
 def test_keys_that_expire_are_found_anew(expiration: str, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A profile's program is run once, and again shortly before what it gave is over, so that a long backup goes on."""
-    (tmp_path / "program.py").write_text(PROGRAM)
-    (tmp_path / "config").write_text(
-        f"[profile asks]\ncredential_process = {sys.executable} {tmp_path}/program.py {tmp_path}/count {expiration}\n"
-    )
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    profile_with_program(tmp_path, monkeypatch, expiration)
     now = [datetime(2026, 1, 1, 12, tzinfo=UTC)]
     keys = S3Keys("asks", "s3://b", now=lambda: now[0])
     seen = []
@@ -144,13 +149,7 @@ def test_keys_that_expire_are_found_anew(expiration: str, ids: list[str], tmp_pa
 
 def test_keys_that_can_not_be_renewed_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a profile's program fails shortly before the keys expire, they are used up to then, and it is asked again."""
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    (tmp_path / "config").write_text(
-        f"[profile asks]\ncredential_process = {sys.executable} {program} {tmp_path}/count 2026-01-01T13:00:00Z\n"
-    )
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    program = profile_with_program(tmp_path, monkeypatch, "2026-01-01T13:00:00Z")
     now = [datetime(2026, 1, 1, 12, tzinfo=UTC)]
     keys = S3Keys("asks", "s3://b", now=lambda: now[0])
     found = keys()

@@ -61,18 +61,23 @@ def bench(tmp_path: Path, grid: PreparingGrid) -> Bench:
     return bench
 
 
-def test_what_was_prepared_is_what_edits_come_to(bench: Bench, grid: PreparingGrid) -> None:
-    """`Archives/` and then `Latest` are prepared before the session commits, and seconds later the edits come to the same."""
-    bench.back_up()
-    grid.prepared.clear()
+def take_long_to_prepare(bench: Bench, grid: PreparingGrid, seconds: int) -> None:
+    """Let time pass after each edit that is prepared: over a slow line, or while the machine sleeps."""
     original = grid.prepare_edit
 
     def prepare(cap: DirectoryWriteCap, edit: Edit) -> list[Entry] | None:
         found = original(cap, edit)
-        bench.clock.advance(3)
+        bench.clock.advance(seconds)
         return found
 
-    grid.prepare_edit = prepare  # type: ignore[method-assign]  # As over a slow line.
+    grid.prepare_edit = prepare  # type: ignore[method-assign]  # It only passes on what it gets.
+
+
+def test_what_was_prepared_is_what_edits_come_to(bench: Bench, grid: PreparingGrid) -> None:
+    """`Archives/` and then `Latest` are prepared before the session commits, and seconds later the edits come to the same."""
+    bench.back_up()
+    grid.prepared.clear()
+    take_long_to_prepare(bench, grid, 3)
     bench.back_up()
     assert grid.prepared == grid.edited[-2:]
     assert grid.events.index("prepared") < grid.events.index("commit")
@@ -83,14 +88,7 @@ def test_a_name_that_was_prepared_long_ago_is_not_used(bench: Bench, grid: Prepa
     """A run that sleeps for an hour after it has prepared enters its snapshot under the time at which it does."""
     bench.back_up()
     grid.prepared.clear()
-    original = grid.prepare_edit
-
-    def prepare(cap: DirectoryWriteCap, edit: Edit) -> list[Entry] | None:
-        found = original(cap, edit)
-        bench.clock.advance(1800)
-        return found
-
-    grid.prepare_edit = prepare  # type: ignore[method-assign]  # As on a machine that sleeps.
+    take_long_to_prepare(bench, grid, 1800)
     summary = bench.back_up()
     assert grid.prepared[0] != grid.edited[-2]
     assert summary.name == bench.names(b"backups", b"Archives")[-1]
