@@ -1,7 +1,7 @@
 # `make help` lists what there is. Needs make and Python 3.11 or later with venv; everything else goes into .venv in this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help mutate backup man docs test help-texts check format torture bench clean setup test-setup oracle release-setup wheel binary sbom
+.PHONY: help test-python mutate backup man docs test help-texts check format torture bench clean setup test-setup oracle release-setup wheel binary sbom
 
 BIN := .venv/bin
 # Processes that run tests side by side: one more than a small machine has processors, since now and then a test waits, for a server
@@ -30,6 +30,7 @@ test-setup:
 oracle:
 	@scripts/environment.sh oracle || echo 'tests: without Tahoe-LAFS; the tests that ask it are skipped' >&2
 	@scripts/system-packages.sh
+	@scripts/compile.sh
 	@scripts/azurite.sh
 
 backup: ## Back up FROM=FOLDER into the default vault, or to TO=ALIAS:PATH
@@ -67,6 +68,11 @@ test: test-setup oracle release-setup ## Run all tests
 test-fast: test-setup ## Run the tests that take no seconds, in less than a minute
 	@$(PYTEST) -m 'not (slow or torture)' $(ARGS)
 
+# The compiled part gains time and nothing else: everything holds without it, too.
+test-python: test-setup oracle release-setup ## Run all tests without what is compiled
+	@TALLAC_NATIVE=0 scripts/compile.sh
+	@TALLAC_NATIVE=0 $(PYTEST) $(ARGS); status=$$?; scripts/compile.sh; exit $$status
+
 durations: test-setup oracle release-setup ## Run all tests, and list how long each took in build/durations.txt
 	@$(PYTEST) --durations-file build/durations.txt $(ARGS)
 
@@ -94,5 +100,5 @@ bench: setup ## Measure Tallac beside restic and Borg
 	@$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## Remove what make made; vaults and configuration stay
-	rm -rf .venv .docs-venv .tahoe-venv .release-venv .azurite dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf src/tallac/native/libtallac.so.1 .venv .docs-venv .tahoe-venv .release-venv .azurite dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -exec rm -rf {} +

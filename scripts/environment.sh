@@ -7,6 +7,8 @@
 #   release .release-venv: what builds wheel, binary and bill of materials
 #   oracle  .tahoe-venv: Tahoe-LAFS, which tests ask what it makes of a cap; needs Python 3.11 or 3.12
 #
+# Where there is a C compiler, what gains time by it is compiled for .venv: scripts/compile.sh.
+#
 # Installs pinned, hashed requirements only. Silent when nothing has changed since the last time, and then it touches no network.
 # $PYTHON overrides which Python makes the environment.
 set -eu
@@ -84,6 +86,9 @@ install() {
     fi
 }
 
+case "$kind" in
+core | test) scripts/compile.sh ;;
+esac
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && works; then
     exit 0
 fi

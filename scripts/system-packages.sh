@@ -1,10 +1,10 @@
 #!/bin/sh
-# Install the Debian packages that tests call (cron, systemd, setfacl, setfattr, strace, zsh, fish, mandoc, mergerfs, exFAT, PostgreSQL, MariaDB, Redis, Btrfs, Ceph, sshd, a kernel with FAT), where they are missing and this is root on a Debian system.
+# Install the Debian packages that tests call (a C compiler, cron, systemd, setfacl, setfattr, strace, zsh, fish, mandoc, mergerfs, exFAT, PostgreSQL, MariaDB, Redis, Btrfs, Ceph, sshd, a kernel with FAT), where they are missing and this is root on a Debian system.
 # Elsewhere it says what is missing and goes on: the tests that need a tool skip themselves and say so.
 set -eu
 
 missing=""
-for pair in cron:cron systemd-analyze:systemd psql:postgresql mariadbd:mariadb-server redis-server:redis-server mkfs.btrfs:btrfs-progs setfacl:acl setfattr:attr strace:strace zsh:zsh fish:fish mandoc:mandoc mergerfs:mergerfs mount.exfat-fuse:exfat-fuse mkfs.exfat:exfatprogs radosgw:radosgw ceph-mon:ceph-mon ceph-osd:ceph-osd sshd:openssh-server linux.uml:user-mode-linux mkfs.vfat:dosfstools; do
+for pair in cc:gcc cc:libc6-dev cron:cron systemd-analyze:systemd psql:postgresql mariadbd:mariadb-server redis-server:redis-server mkfs.btrfs:btrfs-progs setfacl:acl setfattr:attr strace:strace zsh:zsh fish:fish mandoc:mandoc mergerfs:mergerfs mount.exfat-fuse:exfat-fuse mkfs.exfat:exfatprogs radosgw:radosgw ceph-mon:ceph-mon ceph-osd:ceph-osd sshd:openssh-server linux.uml:user-mode-linux mkfs.vfat:dosfstools; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0

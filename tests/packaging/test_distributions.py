@@ -29,11 +29,13 @@ def only(folder: Path, pattern: str) -> Path:
 
 
 def test_what_is_in_them(built: Path) -> None:
-    """The wheel has the whole package and nothing else; the source distribution has what a clone needs to be tested."""
+    """The wheels have the whole package and little else; the source distribution has what a clone needs to be tested."""
     package = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "tallac").rglob("*.py")}
-    with zipfile.ZipFile(only(built, "*.whl")) as wheel:
-        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-        assert names == package | {"tallac/py.typed"} & names
+    compiled = {"tallac/native/libtallac.so.1"}
+    for pattern, more in (("*-py3-none-any.whl", set()), ("*-py3-none-linux_*.whl", compiled)):
+        with zipfile.ZipFile(only(built, pattern)) as wheel:
+            names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+            assert names == package | more | {"tallac/py.typed"} & names
     with tarfile.open(only(built, "*.tar.gz")) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"pyproject.toml", "README.md", "LICENSE", "Makefile", "requirements/lock.txt", "scripts/environment.sh"}
@@ -41,7 +43,7 @@ def test_what_is_in_them(built: Path) -> None:
     assert not [name for name in inside if name.startswith((".git/", ".venv", "build/"))]
 
 
-@pytest.mark.parametrize("pattern", ["*.whl", "*.tar.gz"])
+@pytest.mark.parametrize("pattern", ["*-any.whl", "*-linux_*.whl", "*.tar.gz"])
 def test_an_installation(built: Path, tmp_path: Path, pattern: str) -> None:
     """Installed with pinned dependencies, the command backs up and restores; no file of the clone is used."""
     venv, home = tmp_path / "venv", tmp_path / "home"
@@ -56,6 +58,8 @@ def test_an_installation(built: Path, tmp_path: Path, pattern: str) -> None:
     assert run(tallac, "--version").strip() == f"tallac {__version__}"
     where = run(venv / "bin" / "python", "-P", "-c", "import tallac; print(tallac.__file__)")
     assert where.startswith(str(venv))
+    is_compiled = run(venv / "bin" / "python", "-P", "-c", "from tallac.native import loaded; print(loaded() is not None)")
+    assert is_compiled.strip() == str("any" not in pattern)
     source = tmp_path / "source"
     source.mkdir()
     (source / "file").write_text("content")

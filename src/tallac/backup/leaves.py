@@ -10,15 +10,14 @@ import errno
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Self
 
 import msgspec
 
 from tallac.backup.decide import is_recorded_safely
 from tallac.backup.quick_look import Looked, LookTask
 from tallac.interfaces import Clock
-from tallac.source import FileSystem, Scan, SourceEntry
-from tallac.source.scan import Failure
+from tallac.native import Listing
+from tallac.source import EncodedListing, EncodedScan, FastFileSystem, FileSystem, Scan, SourceEntry
 
 DIRECTORY_NAMES_MAX = 9_000
 """A longer directory, and what is below it, is passed over: its listing would go to disk twice, where there may be no room."""
@@ -29,8 +28,12 @@ LISTINGS_SIZE_MAX = 16 << 20
 _PATH_SIZE_MAX = 3_000
 
 
-class ShortListings(FileSystem):
+class ShortListings(FastFileSystem):
     """The real file system, in which a long directory can't be listed."""
+
+    def list_at_once(self, descriptor: int, count_max: int) -> Listing | None:
+        """See `FileSystem`."""
+        return super().list_at_once(descriptor, min(count_max, DIRECTORY_NAMES_MAX))
 
     @contextmanager
     def scandir(self, descriptor: int) -> Iterator[Iterator[os.DirEntry[str]]]:
@@ -49,49 +52,6 @@ def _at_most(listing: Iterator[os.DirEntry[str]], count_max: int) -> Iterator[os
 _SHORT = ShortListings()
 
 
-class MadeScan:
-    """A listing that was made before, with its signature, and all of whose names could be looked at."""
-
-    def __init__(self, entries: list[SourceEntry], signature: bytes) -> None:
-        """Take the entries, which are sorted by name."""
-        self._entries = entries
-        self._signature = signature
-        self.failures: list[Failure] = []
-        self.waiting: list[bytes] = []
-
-    def __iter__(self) -> Iterator[SourceEntry]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def directories(self) -> Iterator[SourceEntry]:
-        """See `Scan`."""
-        return (entry for entry in self._entries if entry.is_directory)
-
-    def find(self, names: Collection[bytes]) -> dict[bytes, SourceEntry]:
-        """See `Scan`."""
-        return {entry.name: entry for entry in self._entries if entry.name in names}
-
-    def look_at(self, name: bytes, descriptor: int, filesystem: FileSystem) -> None:
-        """Refuse, since no name waits: ValueError."""
-        raise ValueError(f"{name!r} does not wait")
-
-    def changed_ns(self) -> int:
-        """See `Scan`."""
-        return max((entry.ctime_ns for entry in self._entries), default=0)
-
-    def signature(self) -> bytes:
-        """See `Scan`."""
-        return self._signature
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-
 class LeafListing(msgspec.Struct, frozen=True, array_like=True):
     """The listing of a directory, all of whose names could be looked at.
 
@@ -99,16 +59,14 @@ class LeafListing(msgspec.Struct, frozen=True, array_like=True):
         device, inode: The directory's.
         changed_ns: Its ctime, from before it was listed.
         read_ns: Wall clock, taken before it was listed: any change earlier than this is included.
-        signature: The listing's own, whatever is left out of it.
-        entries: Its names, ascending, with their stat fields.
+        listing: All that is in it, whatever is left out.
     """
 
     device: int
     inode: int
     changed_ns: int
     read_ns: int
-    signature: bytes
-    entries: list[SourceEntry]
+    listing: EncodedListing
 
     def scan(self, status: os.stat_result, mounted: Collection[bytes]) -> Scan | None:
         """Return this as a scan of the open directory with these stat fields.
@@ -119,7 +77,9 @@ class LeafListing(msgspec.Struct, frozen=True, array_like=True):
         """
         is_same = (self.device, self.inode, self.changed_ns) == (status.st_dev, status.st_ino, status.st_ctime_ns)
         is_settled = is_recorded_safely(self.changed_ns, self.read_ns)
-        return MadeScan(self.entries, self.signature) if is_same and is_settled and not mounted else None
+        if not is_same or not is_settled or mounted:
+            return None
+        return EncodedScan(self.listing)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -193,8 +153,7 @@ class LeafTask(LookTask, frozen=True):
         if max(status.st_ctime_ns, listing.changed_ns()) <= self.changed_after_ns or listing.failures or listing.waiting:
             return b""
         try:
-            return _encode(
-                LeafListing(status.st_dev, status.st_ino, status.st_ctime_ns, looked.read_ns, listing.signature(), list(listing))
-            )
+            encoded = EncodedListing.of(listing)
         except OverflowError:
             return b""  # Some file systems keep times that MessagePack's integers can't hold.
+        return _encode(LeafListing(status.st_dev, status.st_ino, status.st_ctime_ns, looked.read_ns, encoded))

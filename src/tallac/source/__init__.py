@@ -16,10 +16,11 @@ from tallac.source.capture import (
 )
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
-from tallac.source.filesystem import REAL, FileSystem, MountPoint, Mounts
+from tallac.source.filesystem import REAL, FastFileSystem, FileSystem, MountPoint, Mounts
+from tallac.source.listing import SIGNATURE_SIZE, EncodedListing, EncodedScan, Failure, Scan, signature
 from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace, is_configuration_name
 from tallac.source.patterns import Patterns
-from tallac.source.scan import RUN_COUNT_MAX, ChosenScan, Scan, scan, scan_nothing
+from tallac.source.scan import RUN_COUNT_MAX, ChosenScan, scan, scan_nothing
 from tallac.source.scope import Scope
 from tallac.source.selection import (
     CACHE_MARKER,
@@ -29,7 +30,6 @@ from tallac.source.selection import (
     MarkerFile,
     Selection,
 )
-from tallac.source.signature import SIGNATURE_SIZE, signature
 from tallac.source.stack import DirectoryStack
 
 __all__ = [
@@ -46,6 +46,10 @@ __all__ = [
     "ChosenScan",
     "DirectorySelection",
     "DirectoryStack",
+    "EncodedListing",
+    "EncodedScan",
+    "Failure",
+    "FastFileSystem",
     "FileSystem",
     "MarkerFile",
     "MountPoint",

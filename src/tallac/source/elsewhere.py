@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tallac.source.filesystem import FileSystem, Mounts
+from tallac.source.filesystem import FastFileSystem, Mounts
 
 
-class ElsewhereFileSystem(FileSystem):
+class ElsewhereFileSystem(FastFileSystem):
     """The real file system, in which one absolute path leads to another place.
 
     Everything below it is read relative to its descriptor, so one path suffices.

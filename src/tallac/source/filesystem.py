@@ -10,7 +10,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tallac.native import Listing
 
 if sys.platform != "win32":
     import fcntl
@@ -149,6 +152,10 @@ class FileSystem:
         """List an open directory, in any order. Its entries' `stat` is relative to the descriptor, too."""
         return os.scandir(descriptor)
 
+    def list_at_once(self, descriptor: int, count_max: int) -> Listing | None:
+        """List an open directory with the stat fields of all its names; None where that is to be done name by name."""
+        return None
+
     def fstat(self, descriptor: int) -> os.stat_result:
         """Return the stat fields of an open file."""
         return os.fstat(descriptor)
@@ -190,4 +197,14 @@ class FileSystem:
         return Mounts.read()
 
 
-REAL = FileSystem()
+class FastFileSystem(FileSystem):
+    """The real file system, with those calls together that can be made together."""
+
+    def list_at_once(self, descriptor: int, count_max: int) -> Listing | None:
+        """See `tallac.native.list_directory`."""
+        from tallac.native import list_directory  # lazy import: ctypes takes two milliseconds, and few commands list directories
+
+        return list_directory(descriptor, count_max)
+
+
+REAL: FileSystem = FastFileSystem()

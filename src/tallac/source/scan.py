@@ -9,15 +9,23 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import attrgetter
 from stat import S_IFDIR, S_IFREG, S_ISDIR
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from tallac.source.entry import SourceEntry, unseen_entry
 from tallac.source.filesystem import REAL, FileSystem
-from tallac.source.signature import signature, signature_of_statuses
-from tallac.source.spill import SortedSpill
+from tallac.source.listing import (
+    EncodedListing,
+    EncodedScan,
+    Failure,
+    Scan,
+    signature,
+    signature_of_rows,
+    signature_of_statuses,
+)
 
 if TYPE_CHECKING:
     from tallac.source.selection import DirectorySelection
+    from tallac.source.spill import SortedSpill
 
 # What `os.fsencode` does, without its call for each name. On Windows surrogates pass as they are.
 _ENCODING = sys.getfilesystemencoding()
@@ -27,56 +35,6 @@ _CTIME_NS, _STATUS_CTIME_NS = attrgetter("ctime_ns"), attrgetter("st_ctime_ns")
 
 RUN_COUNT_MAX = 10_000
 """So many names are kept in memory (about 8 MB); a longer listing goes to disk."""
-
-
-class Failure(NamedTuple):
-    """A name that could not be looked at; the listing itself tells whether it is a directory's."""
-
-    name: bytes
-    error: OSError
-    is_directory: bool
-
-
-class Scan(Protocol):
-    """A directory's listing, sorted by name. It can be iterated any number of times. Close it: a long one is kept on disk.
-
-    Attributes:
-        failures: Names that are there and could not be looked at, with the reason. What vanished meanwhile is not among them.
-        waiting: Directories that were not looked at, as the caller wished.
-    """
-
-    failures: list[Failure]
-    waiting: list[bytes]
-
-    def __iter__(self) -> Iterator[SourceEntry]: ...
-
-    def __len__(self) -> int:
-        """Return how many names were seen; a name that was listed twice during a rename may count twice."""
-        ...
-
-    def directories(self) -> Iterator[SourceEntry]:
-        """Iterate over the subdirectories alone."""
-        ...
-
-    def find(self, names: Collection[bytes]) -> dict[bytes, SourceEntry]:
-        """Return those of some names that are there."""
-        ...
-
-    def look_at(self, name: bytes, descriptor: int, filesystem: FileSystem) -> None:
-        """Look at one of the names that wait, in the open directory, before anything is iterated."""
-        ...
-
-    def changed_ns(self) -> int:
-        """Return the latest ctime of all names, in nanoseconds; 0 where there are none."""
-        ...
-
-    def signature(self) -> bytes:
-        """Hash the listing; see `tallac.source.signature`."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: object) -> None: ...
 
 
 class ShortScan:
@@ -261,6 +219,9 @@ def scan(
         OSError: The directory can't be listed, or not to its end.
         LocalStateError: A listing too long for memory can't be put on disk.
     """
+    if not later and (listing := filesystem.list_at_once(descriptor, run_count_max)) is not None:
+        signed = signature_of_rows(listing.covered)
+        return EncodedScan(EncodedListing(signed, listing.changed_ns, listing.names, listing.directories, listing.entries))
     found: dict[bytes, os.stat_result] = {}
     failures: list[Failure] = []
     waiting: list[bytes] = []
@@ -268,8 +229,8 @@ def scan(
     spill: SortedSpill | None = None
     count = 0
     try:
-        with filesystem.scandir(descriptor) as listing:
-            for listed in listing:
+        with filesystem.scandir(descriptor) as names:
+            for listed in names:
                 name = listed.name.encode(_ENCODING, _ENCODING_ERRORS)
                 if name in later and _is_listed_as_directory(listed):
                     waiting.append(name)
@@ -283,6 +244,8 @@ def scan(
                     failures.append(Failure(name, error, _is_listed_as_directory(listed)))
                     continue
                 if len(found) >= run_count_max:
+                    from tallac.source.spill import SortedSpill  # lazy import: few directories are so long
+
                     spill = spill or SortedSpill()
                     count += _spill(found, spill)
         if missing:

@@ -19,8 +19,9 @@ from tallac.errors import PatternError
 from tallac.source.descriptors import open_regular
 from tallac.source.entry import SourceEntry, unseen_entry
 from tallac.source.filesystem import REAL, FileSystem, MountPoint
+from tallac.source.listing import Scan
 from tallac.source.patterns import Patterns
-from tallac.source.scan import Scan, scan, scan_names
+from tallac.source.scan import scan, scan_names
 from tallac.source.scope import Scope
 
 IGNORE_FILE = b".tallacignore"

@@ -22,7 +22,7 @@ from tests.unit.backup.conftest import Bench, ReportedBefore, plant
 from tallac.app.operations.backup import LOOK_AHEAD_FILES_MIN
 from tallac.app.operations.backup_sources import find_sources
 from tallac.app.operations.looking_ahead import looking_ahead
-from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafListing, LeafTask, MadeScan
+from tallac.backup.leaves import DIRECTORY_NAMES_MAX, Leaf, LeafListing, LeafTask
 from tallac.backup.left_out import OwnLeftOut
 from tallac.backup.look_ahead import AGE_MAX_NS, LookAhead
 from tallac.backup.quick_look import Looked
@@ -37,6 +37,8 @@ from tallac.source import (
     NOTHING_OWN,
     RUN_COUNT_MAX,
     ChosenScan,
+    EncodedListing,
+    Failure,
     OwnFiles,
     OwnKind,
     OwnPlace,
@@ -47,7 +49,7 @@ from tallac.source import (
     SourceEntry,
     scan,
 )
-from tallac.source.scan import Failure
+from tallac.source.scan import ShortScan
 from tallac.sourcedb import DirectoryRow, LastBackup, SourceDatabase, last_backup
 
 SELECTIONS = {
@@ -239,8 +241,10 @@ def test_a_listing_from_the_tick_of_a_change_is_not_taken(tmp_path: Path, tick_n
     changed_ns += changed_ns % 10_000_000 == 0 and unit_ns == 1
     status = os.stat_result(found[:10], {"st_ctime_ns": changed_ns})
 
+    listing = EncodedListing(b"", changed_ns, 0, 0, b"\x90")
+
     def is_taken(read_ns: int) -> bool:
-        return LeafListing(status.st_dev, status.st_ino, changed_ns, read_ns, b"", []).scan(status, ()) is not None
+        return LeafListing(status.st_dev, status.st_ino, changed_ns, read_ns, listing).scan(status, ()) is not None
 
     assert [is_taken(changed_ns + after_ns) for after_ns in (-1, 1, tick_ns, tick_ns + 1)] == [False, False, False, True]
 
@@ -344,11 +348,15 @@ def test_what_no_listing_holds(bench: Bench) -> None:
     task = LeafTask(0, b"/s", Selection(), None, NOTHING_OWN, 0, SystemClock())
     found = SourceEntry(b"name", 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0)
     far = msgspec.structs.replace(found, mtime_ns=1 << 70)
-    broken = MadeScan([found], b"")
-    broken.failures.append(Failure(b"other", OSError(errno.EIO, "broken"), False))
+
+    def listed(name: SourceEntry, *failures: Failure) -> ShortScan:
+        fields = {"st_mtime_ns": name.mtime_ns, "st_ctime_ns": name.ctime_ns, "st_rdev": 0, "st_blocks": 0}
+        return ShortScan({name.name: os.stat_result([0] * 10, fields)}, list(failures), [])
+
+    broken = listed(found, Failure(b"other", OSError(errno.EIO, "broken"), False))
     selection = Selection().at_root(b"/s", 0)
     own = OwnLeftOut(NOTHING_OWN, bench.filesystem, Observer())
-    for listing, is_held in ((MadeScan([found], b""), True), (MadeScan([far], b""), False), (broken, False)):
+    for listing, is_held in ((listed(found), True), (listed(far), False), (broken, False)):
         chosen = ChosenScan(listing, selection)
         looked = Looked(b"/s/d", True, selection, chosen, listing, 0, 0, 0, bench.source.stat(), own)
         assert bool(task._listing(looked)) is is_held
