@@ -108,6 +108,10 @@ class StoreUnavailableError(StoreError):
     """The store did not answer in time, or the connection broke; try again."""
 
 
+class SilentStoreError(StoreUnavailableError):
+    """Nothing was heard of the store for too long; check the line and the server."""
+
+
 class StoreBusyError(StoreUnavailableError):
     """The store refused the object at this moment; the same request may succeed a little later."""
 

@@ -3,9 +3,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
+from tests.command import Tallac
 from tests.stores.engines import BUCKET, Engine, shared, start_azurite, start_moto, stop
+from tests.stores.silent_line import SilentLine, silent_line
 from tests.stores.ssh_server import SshServer, start_sshd
 
 from tallac.backends.object_store import ObjectStoreBackend
@@ -108,3 +112,43 @@ def sftp_settings(sshd: SshServer, states: Path) -> SftpSettings:
         known_hosts=str(sshd.folder / "known_hosts"),
         ssh_config=str(sshd.folder / "ssh_config"),
     )
+
+
+class StoreOnLine(NamedTuple):
+    """A store behind a line that may fall silent.
+
+    Attributes:
+        line: The line.
+        url: Where a vault may be made.
+        options: What a command needs beside the URL.
+    """
+
+    line: SilentLine
+    url: str
+    options: tuple[str, ...]
+
+
+@pytest.fixture(params=["s3", "sftp"])
+def store_on_line(
+    request: pytest.FixtureRequest, settings_of: Callable[..., ObjectStoreSettings], tmp_path: Path
+) -> Iterator[StoreOnLine]:
+    """Give one; nothing is there yet."""
+    if request.param == "s3":
+        engine: Engine = request.getfixturevalue("moto")
+        with silent_line(urlsplit(engine.endpoint).port or 80) as line:
+            yield StoreOnLine(line, settings_of(engine).where, ("--store", f"endpoint=http://127.0.0.1:{line.port}"))
+        return
+    server: SshServer = request.getfixturevalue("sshd")
+    with silent_line(server.port) as line:
+        known = tmp_path / "known_hosts"
+        keys = (server.folder / "known_hosts").read_text()
+        known.write_text(keys.replace(f":{server.port} ", f":{line.port} "))
+        url = server.url(tmp_path / "vault").replace(f":{server.port}/", f":{line.port}/")
+        yield StoreOnLine(line, url, (*server.options, "--store", f"known-hosts={known}"))
+
+
+@pytest.fixture
+def line(store_on_line: StoreOnLine, tallac: Tallac) -> SilentLine:
+    """Give the line to the store in which this test's vault is."""
+    tallac("init", store_on_line.url, *store_on_line.options)
+    return store_on_line.line

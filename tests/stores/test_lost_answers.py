@@ -15,6 +15,7 @@ from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.backends.patience import DELAY_MAX_SECONDS, FIRST_CONTACT_SECONDS, PATIENCE_SECONDS, Patience
 from tallac.backends.retrying import RetryingBackend
 from tallac.backends.traffic import Traffic
+from tallac.backends.wait_notices import WaitNotices
 from tallac.errors import ConflictError, StoreBusyError, StoreUnavailableError
 from tallac.interfaces import Expect
 
@@ -41,7 +42,8 @@ class Waits:
 
     def patience(self, seconds: float | None = 600) -> Patience:
         """Make patience by this clock, with the longest pauses that chance allows."""
-        return Patience(seconds, notify=self.notices.append, sleep=self.sleep, clock=lambda: self.now, chance=lambda: 1.0)
+        notices = WaitNotices(Traffic(), notify=self.notices.append, clock=lambda: self.now)
+        return Patience(seconds, notices=notices, sleep=self.sleep, clock=lambda: self.now, chance=lambda: 1.0)
 
 
 OnLine = Callable[[RoughLine], RetryingBackend]
@@ -177,12 +179,12 @@ def test_a_store_that_never_answered_is_given_up_soon() -> None:
         raise StoreUnavailableError("down")
 
     with pytest.raises(StoreUnavailableError):
-        patience.insist(fail, where="s3://bucket")
+        patience.insist(fail)
     assert sum(waits.pauses) <= FIRST_CONTACT_SECONDS
-    patience.insist(lambda: None, where="s3://bucket")
+    patience.insist(lambda: None)
     waits.pauses.clear()
     with pytest.raises(StoreUnavailableError):
-        patience.insist(fail, where="s3://bucket")
+        patience.insist(fail)
     assert PATIENCE_SECONDS - DELAY_MAX_SECONDS <= sum(waits.pauses) <= PATIENCE_SECONDS
 
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from tests.command import PATIENCE_SECONDS, Tallac
-from tests.stores.engines import Engine
-from tests.stores.silent_line import SilentLine, silent_line
-from tests.stores.ssh_server import SshServer
-
-from tallac.backends.object_store_settings import ObjectStoreSettings
+from tests.stores.silent_line import SilentLine
 
 SOON_SECONDS = 30.0
 """Far below the minute for which a silent store is waited for at least; not a measure of speed."""
@@ -28,27 +22,6 @@ COMMANDS = {
     "prune": ("prune", "--max-unused", "0", "tallac:"),
     "restore": ("restore", "Latest", "{out}", "--overwrite", "always"),
 }
-
-
-@pytest.fixture(params=["s3", "sftp"])
-def line(
-    request: pytest.FixtureRequest, settings_of: Callable[..., ObjectStoreSettings], tallac: Tallac, tmp_path: Path
-) -> Iterator[SilentLine]:
-    """Give the line to the store in which this test's vault is."""
-    if request.param == "s3":
-        engine: Engine = request.getfixturevalue("moto")
-        with silent_line(urlsplit(engine.endpoint).port or 80) as line:
-            tallac("init", settings_of(engine).where, "--store", f"endpoint=http://127.0.0.1:{line.port}")
-            yield line
-        return
-    server: SshServer = request.getfixturevalue("sshd")
-    with silent_line(server.port) as line:
-        known = tmp_path / "known_hosts"
-        keys = (server.folder / "known_hosts").read_text()
-        known.write_text(keys.replace(f":{server.port} ", f":{line.port} "))
-        url = server.url(tmp_path / "vault").replace(f":{server.port}/", f":{line.port}/")
-        tallac("init", url, *server.options, "--store", f"known-hosts={known}")
-        yield line
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))

@@ -84,7 +84,7 @@ class LockingBackend(BoundedBackend):
             if name.startswith(UNLOCKED):
                 continue
             try:
-                until = self._patience.insist(partial(self._locks.until, name), where=self.location()) or 0.0
+                until = self._patience.insist(partial(self._locks.until, name)) or 0.0
                 if until - self._clock() < self._seconds / 2:
                     self._lock(name)
                     count += 1
@@ -95,4 +95,4 @@ class LockingBackend(BoundedBackend):
     def _lock(self, name: str) -> None:
         if not name.startswith(UNLOCKED):
             until = self._clock() + self._seconds
-            self._patience.insist(lambda: self._locks.lock(name, until), where=self.location())
+            self._patience.insist(lambda: self._locks.lock(name, until))

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from tallac.backends.object_store_errors import OutOfRangeError, has_answered, silent_store, store_error
+from tallac.backends.object_store_errors import OutOfRangeError, has_answered, silent_store, status_of, store_error
 from tallac.backends.object_store_settings import GOOGLE, ObjectStoreSettings, open_store
 from tallac.backends.traffic import STEP_SIZE, Pace, Traffic
 from tallac.errors import ObjectNotFoundError, StoreError, StoreUnavailableError
@@ -130,7 +130,7 @@ class StoreCalls:
             return await while_it_lives(put(), lambda: self._answers(name), silence_seconds=silence, seconds_max=seconds)
 
         started = time.monotonic()
-        with self._errors(name, sent=len(content)):
+        with self._errors(name, sent=len(content), answers_at_once=False):
             try:
                 result = asyncio.run(put_while_it_lives())
             except TimeoutError:
@@ -146,9 +146,12 @@ class StoreCalls:
 
         self._traffic.add()
         try:
-            await obstore.head_async(self._store(self._read_timeout), name)
+            with self._traffic.asking():
+                await obstore.head_async(self._store(self._read_timeout), name)
         except (BaseError, OSError, ValueError) as error:
-            return has_answered(error, self.settings, name)
+            if not has_answered(error, self.settings, name):
+                return False
+            self._traffic.hear()
         return True
 
     def get(self, name: str) -> Stored:
@@ -228,6 +231,7 @@ class StoreCalls:
                 found.extend(Listed(entry["path"], entry["size"], entry["e_tag"] or "") for entry in chunk)
                 # Page by page, which shows that something comes.
                 self._traffic.add(requests=len(found) // LIST_PAGE - before // LIST_PAGE)
+                self._traffic.hear()
         return found
 
     def delete(self, name: str) -> None:
@@ -284,14 +288,20 @@ class StoreCalls:
                 self._rate_min = max(size / max(seconds, 0.001) / RATE_SHARE, min(self._rate_min, RATE_MIN_FIRST))
 
     @contextmanager
-    def _errors(self, name: str, *, requests: int = 1, sent: int = 0) -> Iterator[None]:
+    def _errors(self, name: str, *, requests: int = 1, sent: int = 0, answers_at_once: bool = True) -> Iterator[None]:
         from obstore.exceptions import BaseError  # lazy import: see `open_store`
 
         self._traffic.add(requests=requests, sent=sent)
         shown = name.removeprefix(f"{self.settings.prefix}/") if self.settings.prefix else name
         try:
-            yield
+            with self._traffic.asking() if answers_at_once else nullcontext():
+                yield
         except StoreError:
             raise
         except (BaseError, OSError, ValueError) as error:
-            raise store_error(error, self.settings, shown) from error
+            reported = store_error(error, self.settings, shown)
+            if not isinstance(reported, StoreUnavailableError) or status_of(str(error)) is not None:
+                self._traffic.hear(is_answer=not isinstance(reported, StoreUnavailableError))
+            raise reported from error
+        if not answers_at_once:
+            self._traffic.hear(is_answer=True)

@@ -12,6 +12,7 @@ from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.errors import (
     ConflictError,
     ObjectNotFoundError,
+    SilentStoreError,
     StoreBusyError,
     StoreError,
     StoreFullError,
@@ -105,9 +106,9 @@ def has_answered(error: BaseException, settings: ObjectStoreSettings, name: str)
     return status_of(str(error)) is not None or not isinstance(store_error(error, settings, name), StoreUnavailableError)
 
 
-def silent_store(settings: ObjectStoreSettings) -> StoreUnavailableError:
+def silent_store(settings: ObjectStoreSettings) -> SilentStoreError:
     """Return the error where a store said nothing for too long."""
-    return StoreUnavailableError(f"{settings.where}: {_SILENT.format(host=settings.host)}")
+    return SilentStoreError(f"{settings.where}: {_SILENT.format(host=settings.host)}")
 
 
 def _failed(text: str, settings: ObjectStoreSettings, name: str) -> StoreError:
@@ -209,7 +210,7 @@ _WITHOUT_ANSWER: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
         StoreUnavailableError,
         "nothing answers at {host} (connection refused); check that the server runs",
     ),
-    (("TimedOut", "kind: Timeout"), StoreUnavailableError, _SILENT),
+    (("TimedOut", "kind: Timeout"), SilentStoreError, _SILENT),
     (("kind: Connect",), StoreUnavailableError, "{host} can't be reached; check the line and the endpoint"),
     (("HTTP error", "error decoding", "reqwest"), StoreUnavailableError, "the connection to {host} broke; try again"),
 )

@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 from tallac.backends.silence import Hearing, give_up, while_heard
 
 _LOOKS = 4
-"""So many times in the time that a silence may last a store is asked. A body that is through before the first one costs none."""
+"""So many times in the time that a silence may last a store is asked at least."""
+
+LOOK_SECONDS = 5.0
+"""And so often where that is more often: a wait is mentioned soon. A body that is through before the first one costs none."""
+
+LOOK_FIRST_SECONDS = 2.0
+"""The first one comes sooner: most bodies are through in seconds."""
 
 T = TypeVar("T")
 
@@ -52,9 +58,11 @@ async def _ask_again_and_again(is_alive: Callable[[], Coroutine[Any, Any, bool]]
         if await is_alive():
             hearing.note()
 
+    pause = min(hearing.seconds / _LOOKS, LOOK_FIRST_SECONDS)
     try:
         while True:
-            await asyncio.sleep(hearing.seconds / _LOOKS)
+            await asyncio.sleep(pause)
+            pause = min(hearing.seconds / _LOOKS, LOOK_SECONDS)
             # Also while an earlier one is under way: it may have been lost.
             asked.append(asyncio.ensure_future(ask()))
     finally:

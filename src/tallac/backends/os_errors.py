@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tallac.errors import StoreError, StoreFullError, StorePermissionError, StoreUnavailableError
+from tallac.errors import SilentStoreError, StoreError, StoreFullError, StorePermissionError, StoreUnavailableError
 
 # EDQUOT and ESTALE do not exist on Windows.
 _QUOTA = getattr(errno, "EDQUOT", -1)
@@ -53,7 +53,8 @@ def store_error(error: OSError, place: str, *, writing: bool) -> StoreError:
     if code == errno.EXDEV:
         return StoreError(f"{place} spans several file systems: keep all of its folders on one")
     if code in _FAILING_NETWORK:
-        return StoreUnavailableError(f"{place} does not answer ({reason}): check that it is connected, and run this again")
+        kind = SilentStoreError if code == errno.ETIMEDOUT else StoreUnavailableError
+        return kind(f"{place} does not answer ({reason}): check that it is connected, and run this again")
     if code in _FAILING_DISK:
         return StoreError(f"disk error in {place} ({reason}): check the disk and its cable, then run this again")
     return StoreError(f"{place} can't be {'written' if writing else 'read'} ({reason}): check the folder, and run this again")

@@ -7,10 +7,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from tallac.backends.traffic import Traffic
+from tallac.backends.wait_notices import WaitNotices
 from tallac.errors import StoreUnavailableError
 from tallac.together import STEP_SECONDS, STOP, Stop
 
@@ -21,13 +23,8 @@ PATIENCE_SECONDS = 15 * 60.0
 DELAY_FIRST_SECONDS = 0.25
 DELAY_MAX_SECONDS = 30.0
 SILENCE_SECONDS = 3.0
-"""After so long a wait is mentioned, and then every minute."""
+"""After so long a call that is tried again is mentioned."""
 
-SLOW_SECONDS = 5.0
-"""So long nothing may come while the main thread waits for a call, until that is mentioned."""
-
-COUNTED_SECONDS = 0.5
-NOTICE_INTERVAL_SECONDS = 60.0
 FAREWELL_SECONDS = 0.3
 """So long one call may take that tidies up after an interrupt; a store that needs longer for one is told nothing more."""
 
@@ -35,15 +32,6 @@ FAREWELLS_SECONDS = 2.0
 """So long all of them may take, where the store answers."""
 
 T = TypeVar("T")
-
-
-def _say(text: str) -> None:
-    """Write a line to standard error; nobody may be there to read it."""
-    try:
-        sys.stderr.write(f"tallac: {text}\n")
-        sys.stderr.flush()
-    except OSError:
-        return
 
 
 class _Job:
@@ -80,13 +68,12 @@ class InterruptibleCalls:
         """Whether this thread carries out such a call."""
         return getattr(self._own, "is_within", False)
 
-    def __call__(self, function: Callable[[], T], timeout: float | None = None, on_step: Callable[[], float] | None = None) -> T:
+    def __call__(self, function: Callable[[], T], timeout: float | None = None) -> T:
         """Return what a function returns; with a timeout in seconds, give up on it and let it go on by itself.
 
         Args:
             function: The call.
             timeout: As above; None for as long as it takes.
-            on_step: Called while it is waited for without a timeout; it returns in how many seconds it is to be called again.
 
         Raises:
             StoreUnavailableError: It took longer than the timeout.
@@ -102,22 +89,17 @@ class InterruptibleCalls:
             else:
                 self._free -= 1
         self._arrived.release()
-        self._wait(job, timeout, on_step)
+        self._wait(job, timeout)
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value]  # It is what the function has returned.
 
     @staticmethod
-    def _wait(job: _Job, timeout: float | None, on_step: Callable[[], float] | None) -> None:
-        seconds = on_step() if timeout is None and on_step is not None else timeout
-        end = None if seconds is None else time.monotonic() + seconds
-        while not job.ended.wait(0.1 if sys.platform == "win32" else seconds):
-            if end is None or time.monotonic() < end:
-                continue
-            if timeout is not None or on_step is None:
+    def _wait(job: _Job, timeout: float | None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        while not job.ended.wait(0.1 if sys.platform == "win32" else timeout):
+            if end is not None and time.monotonic() >= end:
                 raise StoreUnavailableError("the store did not answer in time")
-            seconds = on_step()
-            end = time.monotonic() + seconds
 
     def _work(self) -> None:
         self._own.is_within = True
@@ -143,9 +125,7 @@ class Patience:
         self,
         seconds: float | None = None,
         *,
-        notify: Callable[[str], None] | None = None,
-        moved: Callable[[], object] = lambda: None,
-        slow_seconds: float = SLOW_SECONDS,
+        notices: WaitNotices | None = None,
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -155,18 +135,14 @@ class Patience:
 
         Args:
             seconds: As above.
-            notify: Told that the store is waited for; by default standard error.
-            moved: Returns something else after anything has come from the store, or has gone there.
-            slow_seconds: After so long without that a call is said to be waited for.
+            notices: Says that the store is waited for; None for what says so for this process alone.
             sleep: Waits so many seconds; by default until then or until a signal.
             clock: Seconds that only grow.
             chance: Numbers from 0 to 1.
             stop: Says that this process is to end.
         """
         self._seconds = seconds
-        self._notify = notify
-        self._moved = moved
-        self._slow_seconds = slow_seconds
+        self._notices = notices or WaitNotices(Traffic())
         self._sleep = sleep
         self._clock = clock
         self._chance = chance
@@ -176,19 +152,18 @@ class Patience:
         self._farewells_until: float | None = None
         self._call = InterruptibleCalls()
 
-    def __reduce__(self) -> tuple[type[Patience], tuple[float | None]]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Return what another process needs; by then the store has answered."""
-        return Patience, (PATIENCE_SECONDS if self._seconds is None and self._has_answered else self._seconds,)
+        seconds = PATIENCE_SECONDS if self._seconds is None and self._has_answered else self._seconds
+        return partial(Patience, notices=self._notices), (seconds,)
 
     @property
     def is_stopping(self) -> bool:
         """Whether this process is to end, or a call was interrupted just now: nothing is waited for that can be left."""
         return self._stop.is_asked_for or time.monotonic() < self._interrupted_until
 
-    def call(self, function: Callable[[], T], where: str = "") -> T:
+    def call(self, function: Callable[[], T]) -> T:
         """Carry out one call so that a signal ends the wait for it at once.
-
-        Where the main thread waits and nothing comes, a notice says so, if it is told the place.
 
         Once this process is to end, only the main thread begins calls, to tidy up, and each is given little time; after one that
         takes longer no other is begun.
@@ -200,7 +175,7 @@ class Patience:
         if self.is_stopping and not self._call.is_within:
             return self._say_farewell(function)
         try:
-            return self._call(function, on_step=partial(next, self._notices(where)) if where else None)
+            return self._call(function)
         except Exception:
             raise
         except BaseException as error:
@@ -227,52 +202,37 @@ class Patience:
         self._interrupted_until = time.monotonic() + FAREWELLS_SECONDS
         self._farewells_until = None
 
-    def _notices(self, where: str) -> Iterator[float]:
-        """Yield in how many seconds to look again at a call that is waited for, and say so where nothing comes meanwhile."""
-        # By then most calls have ended, and this one is counted.
-        yield min(COUNTED_SECONDS, self._slow_seconds)
-        seen = self._moved()
-        while True:
-            yield self._slow_seconds
-            before, seen = seen, self._moved()
-            if seen == before:
-                self._tell(f"waiting for the store: {where}: nothing has come for {self._slow_seconds:g} seconds")
-                yield NOTICE_INTERVAL_SECONDS
-
     def insist(
         self,
         function: Callable[[], T],
         *,
-        where: str,
         settle: Callable[[], T | None] | None = None,
-        sends_much: bool = False,
     ) -> T:
         """Carry out a call, and again while the store can't be reached, as long as there is patience.
 
         Args:
             function: The call.
-            where: The place, for the notice.
             settle: Called before each further try, to find out whether an earlier one has succeeded after all; then it returns
                 what the call would have.
-            sends_much: Whether nothing comes from the store for a while because a large object is sent to it.
 
         Raises:
             StoreUnavailableError: It could not be reached all the time.
             What the call, or `settle`, raises otherwise.
         """
+        self._notices.watch()
         started = self._clock()
         noticed = started + SILENCE_SECONDS
         # A call that has waited for its turn on a slow line is not to lose its patience by that.
         is_first_failure = True
         delay = DELAY_FIRST_SECONDS
-        is_repeated = has_reported = False
+        is_repeated = False
         while True:
             try:
                 if is_repeated and settle is not None:
-                    settled = self.call(settle, where)
+                    settled = self.call(settle)
                     if settled is not None:
                         return settled
-                result = self.call(function, "" if sends_much else where)
+                result = self.call(function)
             except StoreUnavailableError as error:
                 is_repeated = True
                 if is_first_failure and self._has_answered:
@@ -281,10 +241,9 @@ class Patience:
                 pause = delay * (0.5 + self._chance() / 2)
                 if self.is_stopping or self._clock() + pause - started > self._limit():
                     raise
-                # The first one comes before a pause that would last beyond its time.
-                if self._clock() + (0.0 if has_reported else pause) >= noticed:
-                    self._tell(f"waiting for the store: {error}")
-                    noticed, has_reported = self._clock() + NOTICE_INTERVAL_SECONDS, True
+                # It comes before a pause that would last beyond its time.
+                if self._clock() + pause >= noticed:
+                    self._notices.tell(error)
                 self._pause(pause)
                 delay = min(delay * 2, DELAY_MAX_SECONDS)
             else:
@@ -295,9 +254,6 @@ class Patience:
         if self._seconds is not None:
             return self._seconds
         return PATIENCE_SECONDS if self._has_answered else FIRST_CONTACT_SECONDS
-
-    def _tell(self, text: str) -> None:
-        (self._notify or _say)(text)
 
     def _pause(self, seconds: float) -> None:
         try:

@@ -8,7 +8,6 @@ from typing import IO, Protocol, TypeVar
 from tallac.backends.object_store import SPOOLED_IN_MEMORY_MAX
 from tallac.backends.patience import Patience
 from tallac.backends.spooled_upload import SpooledUpload
-from tallac.backends.traffic import STEP_SIZE
 from tallac.errors import ConflictError, StoreFullError
 from tallac.interfaces import (
     Backend,
@@ -99,7 +98,7 @@ class RetryingBackend:
                     self._unsettled.discard(name)
                 raise
 
-        version = self._patience.insist(put, where=self.location(), settle=settle, sends_much=len(content) > STEP_SIZE)
+        version = self._patience.insist(put, settle=settle)
         # Whatever else is on its way was to follow the same state.
         self._unsettled.discard(name)
         return version
@@ -111,7 +110,7 @@ class RetryingBackend:
 
     def add(self, name: str, file: IO[bytes], size: int) -> None:
         """See `WholeObjectBackend`."""
-        self._patience.insist(lambda: self.inner.add(name, file, size), where=self.location(), sends_much=size > STEP_SIZE)
+        self._patience.insist(lambda: self.inner.add(name, file, size))
 
     def delete(self, name: str, *, expect: Version | None = None) -> None:
         is_settling = False
@@ -129,7 +128,7 @@ class RetryingBackend:
                     raise
             return True
 
-        self._patience.insist(delete, where=self.location(), settle=settle)
+        self._patience.insist(delete, settle=settle)
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         return self._insist(lambda: self.inner.get(name, start, stop))
@@ -176,4 +175,4 @@ class RetryingBackend:
         self._insist(self.inner.examine)
 
     def _insist(self, function: Callable[[], T]) -> T:
-        return self._patience.insist(function, where=self.location())
+        return self._patience.insist(function)

@@ -140,7 +140,7 @@ class S3Lock:
         if settings.ca_file:
             context.load_verify_locations(settings.ca_file)
         try:
-            with self._answer(request, context if base.scheme == "https" else None) as answer:
+            with self._traffic.asking(), self._answer(request, context if base.scheme == "https" else None) as answer:
                 return answer.status, answer.headers.get(_UNTIL, "").encode() if method == "HEAD" else answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise StoreUnavailableError(f"{settings.where}: {settings.host} can't be reached ({error}); check the line") from error

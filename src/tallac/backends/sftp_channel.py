@@ -23,7 +23,7 @@ from asyncssh.sftp import SFTPClientHandler
 from asyncssh.stream import SSHClientStreamSession
 
 from tallac.backends.sftp_answers import SERVER_FAILED, UNSUPPORTED, WINDOW_SIZE, raise_first, together
-from tallac.backends.silence import Hearing, give_up
+from tallac.backends.silence import LOOK_SECONDS, Hearing, give_up
 from tallac.backends.traffic import STEP_SIZE, Pace, Traffic
 from tallac.file_calls import FILE_MODE, FOLDER_MODE, Found
 
@@ -138,7 +138,7 @@ class Channel:
         """Wait on purpose, which is no silence of the server's."""
         while seconds > 0:
             self.hearing.note()
-            pause = min(seconds, self.hearing.seconds / 2)
+            pause = min(seconds, self.hearing.seconds / 2, LOOK_SECONDS)
             await asyncio.sleep(pause)
             seconds -= pause
         self.hearing.note()

@@ -15,7 +15,7 @@ from tallac.backends.sftp_channel import Channel
 from tallac.backends.sftp_first_key import may_sign_at_once, sign_at_once
 from tallac.backends.sftp_session import SftpSettings
 from tallac.backends.silence import Hearing, while_heard
-from tallac.errors import StoreError, StorePermissionError, StoreUnavailableError
+from tallac.errors import SilentStoreError, StoreError, StorePermissionError, StoreUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 15.0
 """So long a machine may take to answer at all. From then on it is its silence that is limited, see `Hearing`."""
@@ -142,7 +142,8 @@ def _connect_error(error: Exception, settings: SftpSettings) -> StoreError:
     )
     for types, message in kinds:
         if isinstance(error, types):
-            return StoreUnavailableError(f"{where}: {message}")
+            kind = SilentStoreError if isinstance(error, TimeoutError) else StoreUnavailableError
+            return kind(f"{where}: {message}")
     if isinstance(error, FileNotFoundError | PermissionError):
         return StoreError(f"{where}: can't read a key or a setting ({error.filename}); mend it, or use an agent")
     return StoreUnavailableError(f"{where}: can't connect to {host} ({detail}); try `ssh` to see more")

@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -232,7 +232,11 @@ class SftpSession:
             return self._loop
 
     async def _run(self, operation: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:
-        channel = await self._connected()
+        with self._asking():
+            channel = await self._connected()
+            return await self._while_heard(operation, channel)
+
+    async def _while_heard(self, operation: Callable[[Channel], Coroutine[Any, Any, T]], channel: Channel) -> T:
         try:
             return await while_heard(operation(channel), channel.hearing)
         except TimeoutError:
@@ -245,7 +249,13 @@ class SftpSession:
             # What was opened on a connection that broke is unknown on the next one.
             if channel is not self._link.channel:
                 raise _broken() from None
+            if self.traffic is not None:
+                # The server has said no, as it also answers the question whether something is there.
+                self.traffic.hear(is_answer=True)
             raise
+
+    def _asking(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.traffic is None else self.traffic.asking()
 
     def _drop(self, channel: Channel) -> None:
         if self._link.channel is channel:
@@ -266,6 +276,8 @@ class SftpSession:
             if self._link.channel is None:
                 self._link.channel = await self._connect()
                 self._link.channel.pace, self._link.channel.traffic = self.pace, self.traffic
+                if self.traffic is not None:
+                    self._link.channel.hearing.on_note = self.traffic.hear
             return self._link.channel
 
     async def _connect(self) -> Channel:

@@ -11,7 +11,10 @@ ANSWER_SECONDS = 60.0
 """So long nothing may be heard of a server while an answer is waited for. How long that takes in all does not matter."""
 
 _LOOKS = 8
-"""So many times in that time it is looked whether the server has taken anything of what was sent."""
+"""So many times in that time at least it is looked whether the server has taken anything of what was sent."""
+
+LOOK_SECONDS = 1.0
+"""And so often where that is more often: a wait is mentioned soon."""
 
 T = TypeVar("T")
 
@@ -23,11 +26,13 @@ class Hearing:
 
     Attributes:
         seconds: How long a silence may last.
+        on_note: Called at each sign of life.
     """
 
     def __init__(self, seconds: float | None = None) -> None:
         """Begin to listen; None for the usual time."""
         self.seconds = ANSWER_SECONDS if seconds is None else seconds
+        self.on_note: Callable[[], object] = lambda: None
         self._heard_at = time.monotonic()
         self._count_unsent: Callable[[], int] = lambda: 0
         self._unsent = 0
@@ -35,6 +40,7 @@ class Hearing:
     def note(self) -> None:
         """Note that something was heard just now."""
         self._heard_at = time.monotonic()
+        self.on_note()
 
     def watch_unsent(self, count: Callable[[], int]) -> None:
         """Take it for a sign of life where a number becomes less: of bytes to be sent, less those that the server is ready for."""
@@ -58,7 +64,7 @@ async def while_heard(answers: Coroutine[Any, Any, T], hearing: Hearing) -> T:
             left = hearing.left(began)
             if left <= 0:
                 raise TimeoutError
-            await asyncio.wait((task,), timeout=min(left, hearing.seconds / _LOOKS))
+            await asyncio.wait((task,), timeout=min(left, hearing.seconds / _LOOKS, LOOK_SECONDS))
         return task.result()
     finally:
         if not task.done():

@@ -14,6 +14,8 @@ from tallac.backends.object_store_calls import Listed, StoreCalls, Stored
 from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.backends.patience import Patience
 from tallac.backends.retrying import RetryingBackend
+from tallac.backends.traffic import Traffic
+from tallac.backends.wait_notices import WaitNotices
 from tallac.errors import ConflictError, ObjectNotFoundError, StoreFullError, StorePermissionError, StoreUnavailableError
 from tallac.interfaces import Buffer
 from tallac.testing.crashing_backend import SimulatedCrash
@@ -80,7 +82,7 @@ class Bucket:
             passed[0] += seconds
 
         store = ObjectStoreBackend(SETTINGS, make_calls=lambda _settings, _traffic: _Calls(self, line or Line()))
-        return RetryingBackend(store, Patience(TRIES_SECONDS, notify=_ignore, sleep=sleep, clock=lambda: passed[0]))
+        return RetryingBackend(store, Patience(TRIES_SECONDS, notices=_NoNotices(Traffic()), sleep=sleep, clock=lambda: passed[0]))
 
     def put(self, name: str, content: bytes, mode: PutMode) -> str:
         """Carry out a put."""
@@ -152,8 +154,14 @@ def _tag(content: bytes) -> str:
     return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
-def _ignore(_text: str) -> None:
-    """Do nothing with what a wait says."""
+class _NoNotices(WaitNotices):
+    """Nobody is told that waits take no time."""
+
+    def watch(self) -> None:
+        """Start no thread for each of the many clients."""
+
+    def tell(self, error: StoreUnavailableError) -> None:
+        """Report nothing."""
 
 
 class CrashingLine(Line):

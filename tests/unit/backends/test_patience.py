@@ -9,6 +9,8 @@ from functools import partial
 import pytest
 
 from tallac.backends.patience import Patience
+from tallac.backends.traffic import Traffic
+from tallac.backends.wait_notices import WaitNotices
 from tallac.errors import StoreUnavailableError
 from tallac.together import Stop
 
@@ -17,9 +19,9 @@ def test_one_silent_farewell_is_the_last_one() -> None:
     """What tidies up is given little time, and a store that takes longer is told nothing more."""
     stop, never = Stop(), threading.Event()
     patience = Patience(600, stop=stop)
-    assert patience.insist(lambda: 1, where="s3://bucket") == 1
+    assert patience.insist(lambda: 1) == 1
     stop.ask()
-    assert patience.insist(lambda: 2, where="s3://bucket") == 2
+    assert patience.insist(lambda: 2) == 2
     begun: list[int] = []
 
     def hang(number: int) -> None:
@@ -28,7 +30,7 @@ def test_one_silent_farewell_is_the_last_one() -> None:
 
     for number in range(100):
         with pytest.raises(StoreUnavailableError, match=r"in time|this process is to end"):
-            patience.insist(partial(hang, number), where="s3://bucket")
+            patience.insist(partial(hang, number))
     assert begun == [0]
     never.set()
 
@@ -36,7 +38,7 @@ def test_one_silent_farewell_is_the_last_one() -> None:
 def test_other_threads_begin_nothing_any_more() -> None:
     """What waited for its turn in another thread does not begin, and pauses between two tries end."""
     stop = Stop()
-    patience = Patience(600, stop=stop, notify=lambda _: None)
+    patience = Patience(600, stop=stop, notices=WaitNotices(Traffic(), notify=lambda _: None))
     calls: list[None] = []
     errors: list[StoreUnavailableError] = []
 
@@ -46,11 +48,11 @@ def test_other_threads_begin_nothing_any_more() -> None:
 
     def insist() -> None:
         try:
-            patience.insist(fail, where="s3://bucket")
+            patience.insist(fail)
         except StoreUnavailableError as error:
             errors.append(error)
 
-    patience.insist(lambda: None, where="s3://bucket")
+    patience.insist(lambda: None)
     thread = threading.Thread(target=insist)
     thread.start()
     while len(calls) < 2:
@@ -81,39 +83,6 @@ def test_an_interrupted_call_of_a_library_is_soon_forgotten() -> None:
     assert patience.call(lambda: threading.current_thread().name) == "tallac-store"
 
 
-def test_a_call_that_nothing_comes_of_is_mentioned() -> None:
-    """While the main thread waits for one call and nothing moves, a line says so, though the call has not failed."""
-    was_told = threading.Event()
-    told: list[str] = []
-
-    def notify(text: str) -> None:
-        told.append(text)
-        was_told.set()
-
-    patience = Patience(600, notify=notify, slow_seconds=0.01)
-    assert patience.insist(lambda: was_told.wait(300), where="s3://bucket")
-    assert told == ["waiting for the store: s3://bucket: nothing has come for 0.01 seconds"]
-
-
-def test_a_call_is_not_mentioned_while_anything_moves() -> None:
-    """What takes long, since much is sent or received, is not taken for a wait."""
-    told: list[str] = []
-    moves = iter(range(10**9))
-    looks = threading.Semaphore(0)
-
-    def moved() -> int:
-        looks.release()
-        return next(moves)
-
-    def wait_for_looks() -> bool:
-        return all(looks.acquire(timeout=300) for _ in range(5))
-
-    patience = Patience(600, notify=told.append, moved=moved, slow_seconds=0.01)
-    assert patience.insist(wait_for_looks, where="s3://bucket")
-    assert patience.insist(lambda: time.sleep(0.1), where="s3://bucket", sends_much=True) is None
-    assert told == []
-
-
 def test_a_pause_is_mentioned_before_it_is_made() -> None:
     """The first notice does not wait for the end of a pause that lasts beyond the time for it."""
     now = [0.0]
@@ -125,7 +94,8 @@ def test_a_pause_is_mentioned_before_it_is_made() -> None:
     def fail() -> None:
         raise StoreUnavailableError("down")
 
-    patience = Patience(60, notify=lambda _: told.append(now[0]), sleep=sleep, clock=lambda: now[0], chance=lambda: 0.999)
+    notices = WaitNotices(Traffic(), notify=lambda _: told.append(now[0]), clock=lambda: now[0])
+    patience = Patience(60, notices=notices, sleep=sleep, clock=lambda: now[0], chance=lambda: 0.999)
     with pytest.raises(StoreUnavailableError):
-        patience.insist(fail, where="s3://bucket")
+        patience.insist(fail)
     assert told[0] <= 3

@@ -45,7 +45,8 @@ class Backends:
         self._options = options or GridOptions()
         self._notify = notify
         self._stores: dict[str, DistantStore] = {}
-        self._traffic: Traffic | None = None
+        # One for each store, so that one that is silent is noticed beside another.
+        self._traffic: list[Traffic] = []
 
     def at(self, url: str) -> Backend:
         """Return the backend at a location; nothing is asked yet.
@@ -113,14 +114,19 @@ class Backends:
 
     def traffic(self) -> TrafficCount | None:
         """Return what was sent and received over lines by now; None where nothing was."""
-        return None if self._traffic is None else self._traffic.total()
+        totals = [each.total() for each in self._traffic]
+        if not totals:
+            return None
+        return TrafficCount(
+            sum(each.requests for each in totals), sum(each.sent for each in totals), sum(each.received for each in totals)
+        )
 
     def close(self) -> None:
         """Remove what the processes of this command have shared."""
         for store in self._stores.values():
             store.remove_shared()
-        if self._traffic is not None:
-            self._traffic.remove()
+        for traffic in self._traffic:
+            traffic.remove()
 
     def _store_at(self, url: str) -> DistantStore:
         from tallac.app.locations.distant_store import DistantStore  # lazy import: a vault in a folder does without it
@@ -128,12 +134,12 @@ class Backends:
         from tallac.backends.traffic import Traffic  # lazy import: likewise
 
         if url not in self._stores:
-            self._traffic = self._traffic or Traffic()
+            self._traffic.append(Traffic())
             options = self._options
             self._stores[url] = DistantStore(
                 url,
                 self._state,
-                self._traffic,
+                self._traffic[-1],
                 self._caches().at(url),
                 retry_seconds=options.retry_seconds,
                 limits=Limits(options.limit_upload, options.limit_download, options.connections),

@@ -28,6 +28,7 @@ from tallac.backends.s3_lock import S3Lock
 from tallac.backends.sftp import SftpBackend
 from tallac.backends.store_cache import StoreCache
 from tallac.backends.traffic import Traffic
+from tallac.backends.wait_notices import WaitNotices
 from tallac.errors import StoreError, StorePermissionError, UsageError
 from tallac.interfaces import Backend, ConnectsAhead, ListsVersions, PreparesPuts
 from tallac.local_files import make_private_folders
@@ -70,7 +71,7 @@ class DistantStore:
         Args:
             url: The location.
             state: The folder of local state, which says when a store was probed.
-            traffic: What requests are added to.
+            traffic: What requests are added to; of this store alone.
             cache: Keeps what was read.
             retry_seconds: How long a call is tried again; None for the default.
             limits: Those of the command, which come before those that the location has.
@@ -85,7 +86,7 @@ class DistantStore:
         limits = limits.over(limits_of(url))
         self._limits = SharedLimits(limits) if limits.are_any else None
         limited = self._inner if self._limits is None else LimitedBackend(self._inner, self._limits)
-        self._patience = patience = Patience(retry_seconds, notify=notify, moved=traffic.total)
+        self._patience = patience = Patience(retry_seconds, notices=WaitNotices(traffic, self._inner.location(), notify))
         self._patient = RetryingBackend(limited, patience)
         self._locks = _locks_at(url, traffic) if seconds > 0 else None
         self._locking = None if self._locks is None else LockingBackend(self._patient, self._locks, seconds, patience)
@@ -96,7 +97,7 @@ class DistantStore:
 
         def together(calls: Sequence[Callable[[], T]]) -> list[T]:
             calls_together = partial(run_together, calls, REQUESTS_MAX, lambda: patience.is_stopping)
-            return patience.call(calls_together, self._inner.location())
+            return patience.call(calls_together)
 
         list_versions = self._patient.list_versions if isinstance(self._inner, ListsVersions) else None
         # What may have so many connections at a time, or send so much, asks for each request beforehand.
