@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.command import Tallac
-from tests.in_memory import folder_in_memory
+from tests.in_memory import folder_in_memory, memory
 
 TESTS = Path(__file__).parent
 
@@ -35,6 +35,11 @@ os.umask(0o022)
 for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda _number, _frame: None)
+
+# What tests store has to outlast no process. On a disk they wait for it half of their time, and the system needs a quarter more.
+# Where a real disk's behaviour is what is tested, `tmp_path` is a folder on one; see tests/on_disk.py.
+if (in_memory := memory()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(in_memory))
 
 SLOW_FOLDERS = {
     "crash": "a whole vault is gone through after each of its backend's calls",

@@ -18,9 +18,15 @@ MEMORY = Path("/dev/shm")
 FREE_MIN = 1 << 30
 
 
+def memory() -> Path | None:
+    """Return a file system in memory that has room and from which programs can be started; None where there is none."""
+    if not os.access(MEMORY, os.W_OK) or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC or shutil.disk_usage(MEMORY).free < FREE_MIN:
+        return None
+    return MEMORY
+
+
 @contextmanager
 def folder_in_memory() -> Iterator[Path]:
     """Make an empty folder, in memory where there is enough, and remove it at the end."""
-    is_large = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= FREE_MIN
-    with tempfile.TemporaryDirectory(prefix="tallac-test-", dir=MEMORY if is_large else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="tallac-test-", dir=memory()) as folder:
         yield Path(folder)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.command import COMMAND
+from tests.on_disk import folder_on_disk
 
 if TYPE_CHECKING:
     from tests.command import Tallac
@@ -124,20 +125,28 @@ def test_a_source_that_is_a_link_is_named_once(with_disk: Tallac, source: Path, 
     assert with_disk("backup", f"{link}/", "usb:e").err == ""
 
 
-def test_a_link_out_of_the_source_is_named_once(with_disk: Tallac, tmp_path: Path) -> None:
+def test_a_link_out_of_the_source_is_named_once(with_disk: Tallac) -> None:
     """New links to what is not stored are told in one line; those into the source, to the system and known ones are not."""
-    folder, outside = tmp_path / "in", tmp_path / "out"
-    (folder / "d").mkdir(parents=True)
-    outside.mkdir()
-    for name, target in (("a", "../../out"), ("b", outside), ("inside", ".."), ("system", "/usr/lib/x"), ("here", folder / "d")):
-        (folder / "d" / name).symlink_to(target)
-    shown = with_disk("backup", folder, "usb:d").err
-    assert shown == (
-        f"{folder}/d/a: this link (one of 2) leads out of what is backed up, to ../../out; what is there is not stored\n"
-    )
-    assert with_disk("backup", folder, "usb:d").err == ""
-    (folder / "new").symlink_to("../out")
-    assert f"{folder}/new: this link leads out of" in with_disk("backup", folder, "usb:d").err
+    # What lies in memory lies below /dev, which is the system's.
+    with folder_on_disk() as base:
+        folder, outside = base / "in", base / "out"
+        (folder / "d").mkdir(parents=True)
+        outside.mkdir()
+        for name, target in (
+            ("a", "../../out"),
+            ("b", outside),
+            ("inside", ".."),
+            ("system", "/usr/lib/x"),
+            ("here", folder / "d"),
+        ):
+            (folder / "d" / name).symlink_to(target)
+        shown = with_disk("backup", folder, "usb:d").err
+        assert shown == (
+            f"{folder}/d/a: this link (one of 2) leads out of what is backed up, to ../../out; what is there is not stored\n"
+        )
+        assert with_disk("backup", folder, "usb:d").err == ""
+        (folder / "new").symlink_to("../out")
+        assert f"{folder}/new: this link leads out of" in with_disk("backup", folder, "usb:d").err
 
 
 @pytest.mark.parametrize(

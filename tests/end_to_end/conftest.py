@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.command import Tallac
+from tests.on_disk import folder_on_disk
 
 
 def miss(reason: str) -> None:
@@ -16,6 +17,13 @@ def miss(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}, and CI is set")
     pytest.skip(reason)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Make a folder on a disk, where users have what they back up."""
+    with folder_on_disk() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.on_disk import folder_on_disk
 
 from tallac.caps import DirectoryReadCap, FileReadCap, ImmutableDirectory, ImmutableFile, LiteralFile
 from tallac.dag import Entry, Metadata, encode_table
@@ -34,6 +35,13 @@ from tallac.source import (
 )
 
 LITERAL_SIZE_MAX = 55
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Make a folder on a disk, where users restore to."""
+    with folder_on_disk() as folder:
+        yield folder
 
 
 class FakeDirectory:

@@ -8,8 +8,16 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.on_disk import folder_on_disk
 
 from tallac.source import FileSystem
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Make a folder on a disk, where users have what they back up."""
+    with folder_on_disk() as folder:
+        yield folder
 
 
 class RefusingEntry(os.PathLike[str]):

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.in_memory import folder_in_memory
+from tests.on_disk import folder_on_disk
 
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """Make a folder in memory: what these tests store has to outlast no process."""
-    with folder_in_memory() as folder:
+    """Make a folder on a disk, where most users keep a vault in a folder."""
+    with folder_on_disk() as folder:
         yield folder
