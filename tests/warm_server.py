@@ -18,14 +18,21 @@ import selectors
 import socket
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import tallac
+from tallac.backends.memory import MemoryBackend
 from tallac.cli import main
 from tallac.crypto.passphrases import PassphraseCost
+from tallac.testing.sample_vault import back_up, create_target, noise, read_tree
 from tallac.vault.access.passphrases import Passphrases
+from tallac.vault.prune.prune import Prune
+from tallac.vault.prune.report import PruneOptions
+from tallac.vault.vault import create_vault, open_vault
 
 FILES = 5
 CHEAP = PassphraseCost(memory_kib=1 << 10, passes=1, lanes=1)
@@ -44,11 +51,27 @@ def prepare() -> None:
     assert defaults is not None
     assert "cost" in defaults
     defaults["cost"] = CHEAP
+    rehearse()
     # asyncssh looks for libraries while it is imported, in which a compiler takes part; each command has its own temporary folder.
     tempfile.tempdir = None
     # A collection would write to all pages that forked processes share.
     gc.collect()
     gc.freeze()
+
+
+def rehearse() -> None:
+    """Use a vault in memory once: what OpenSSL and others prepare at their first call, each command would prepare anew."""
+    backend = MemoryBackend()
+    key = create_vault(backend)
+    with tempfile.TemporaryDirectory() as folder:
+        with open_vault(backend, key, state=Path(folder, "writer")) as vault:
+            target = create_target(vault)
+            snapshot = back_up(vault, target, b"one", {b"small": b"content", b"large": noise(1, 100_000), b"folder": {}})
+            assert len(list(read_tree(vault, snapshot))) == 3
+            assert vault.check(target, read_data=True).is_healthy
+        with open_vault(backend, key.keeper_key, state=Path(folder, "keeper")) as vault:
+            Prune(vault.components, PruneOptions()).run()
+    assert threading.active_count() == 1, "a process with threads is not to be forked"
 
 
 def run(descriptors: list[int]) -> NoReturn:
