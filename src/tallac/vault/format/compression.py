@@ -5,6 +5,7 @@ Compressor and decompressor are reused, which is what makes them fast on small f
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import zstandard
@@ -43,16 +44,27 @@ class Codec:
     """Compress and decompress single buffers. Not thread-safe."""
 
     def __init__(self, compression: Compression = Compression.AUTO) -> None:
-        """Make a codec that compresses so much. It takes memory when it is first used."""
+        """Make a codec that compresses so much. Its parts are made when they are first used: each takes time and memory."""
+        self._compression = compression
         self._is_off = compression is Compression.OFF
-        levels = _LEVELS.get(compression, _LEVELS[Compression.AUTO])
-        self._small_size_max = levels.small_size_max
-        self._probe = zstandard.ZstdCompressor(level=LEVEL_LOW)
-        self._compressor_small = self._probe if levels.small == LEVEL_LOW else zstandard.ZstdCompressor(level=levels.small)
-        self._compressor = (
-            _bounded(levels.large) if compression is Compression.MAX else zstandard.ZstdCompressor(level=levels.large)
-        )
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._levels = _LEVELS.get(compression, _LEVELS[Compression.AUTO])
+
+    @cached_property
+    def _probe(self) -> zstandard.ZstdCompressor:
+        return zstandard.ZstdCompressor(level=LEVEL_LOW)
+
+    @cached_property
+    def _compressor_small(self) -> zstandard.ZstdCompressor:
+        return self._probe if self._levels.small == LEVEL_LOW else zstandard.ZstdCompressor(level=self._levels.small)
+
+    @cached_property
+    def _compressor(self) -> zstandard.ZstdCompressor:
+        large = self._levels.large
+        return _bounded(large) if self._compression is Compression.MAX else zstandard.ZstdCompressor(level=large)
+
+    @cached_property
+    def _decompressor(self) -> zstandard.ZstdDecompressor:
+        return zstandard.ZstdDecompressor()
 
     def compress(self, plain: Buffer) -> bytes | None:
         """Compress, or give None where that saves less than a 32nd, or nothing is to be compressed.
@@ -62,7 +74,7 @@ class Codec:
         size = len(plain)
         if self._is_off or size < PLAIN_SIZE_MIN or (size >= PROBE_FROM_SIZE and not self._promises(memoryview(plain))):
             return None
-        compressor = self._compressor if size > self._small_size_max else self._compressor_small
+        compressor = self._compressor if size > self._levels.small_size_max else self._compressor_small
         compressed = compressor.compress(plain)
         return compressed if len(compressed) < size - (size >> 5) else None
 
