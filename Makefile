@@ -10,6 +10,7 @@ JOBS ?= 3
 # Each process gets neighbours, which share what a module sets up, and takes from another what it has not begun. Rewritten assertions
 # are kept also where the caller wants no bytecode: each process would spend five seconds on them.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+COLLECT := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only --quiet
 # Taken as they are: a dollar sign in a folder's name is no variable. They reach the scripts through the environment, so that nothing
 # in them can be taken for shell text.
 override export FROM := $(value FROM)
@@ -72,6 +73,11 @@ test-fast: test-setup ## Run the tests that take no seconds, in less than a minu
 test-python: test-setup oracle release-setup ## Run all tests without what is compiled
 	@TALLAC_NATIVE=0 scripts/compile.sh
 	@TALLAC_NATIVE=0 $(PYTEST) $(ARGS); status=$$?; scripts/compile.sh; exit $$status
+
+# Each process that runs tests would rewrite all their assertions by itself.
+test-compiled: test-setup
+	@mkdir -p build
+	@$(COLLECT) >build/collected.txt || { cat build/collected.txt; exit 1; }
 
 durations: test-setup oracle release-setup ## Run all tests, and list how long each took in build/durations.txt
 	@$(PYTEST) --durations-file build/durations.txt $(ARGS)
