@@ -10,6 +10,7 @@ import atexit
 import concurrent.futures
 import errno
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from tallac.backends.sftp_channel import Channel
     from tallac.backends.traffic import Pace, Traffic
+
+_LOADING = threading.Lock()
 
 FAREWELL_SECONDS = 2.0
 SETTLING_STEPS = 4
@@ -162,8 +165,7 @@ class SftpSession:
         """Begin to connect, without waiting. What goes wrong, the first operation says, which waits for this attempt."""
         if self._loop is None:
             # Not in the thread of the loop: what the caller imports meanwhile may belong to the same packages.
-            from tallac.backends import sftp_login  # noqa: F401  # lazy import: see below
-
+            load_library()
             self._started().call_soon_threadsafe(self._begin_to_connect)
 
     def _begin_to_connect(self) -> None:
@@ -281,11 +283,36 @@ class SftpSession:
             return self._link.channel
 
     async def _connect(self) -> Channel:
+        load_library()
         from tallac.backends.sftp_login import log_in  # lazy import: it costs a start a tenth of a second, only SFTP needs it
 
         self._link.drop()
         self._link.connection, channel = await log_in(self._settings)
         return channel
+
+
+def load_library() -> None:
+    """Load `asyncssh`, without its search for libraries of the system.
+
+    It looks for two (liboqs and nettle) while it is loaded, and has `ldconfig`, the C compiler and the linker run for that, which takes
+    a third of the time. Without them it has one way to exchange keys and four checksums less, and others for each:
+    `findings/asyncssh-an-import-that-runs-a-compiler.sh`.
+    """
+    with _LOADING:
+        if "asyncssh" in sys.modules:
+            return
+        import ctypes.util  # lazy import: only SFTP needs it
+
+        search = ctypes.util.find_library
+        ctypes.util.find_library = _find_nothing
+        try:
+            from tallac.backends import sftp_login  # noqa: F401  # lazy import: a tenth of a second, and only SFTP needs it
+        finally:
+            ctypes.util.find_library = search
+
+
+def _find_nothing(name: str) -> str | None:
+    return None
 
 
 def _broken() -> OSError:

@@ -20,6 +20,20 @@ from tallac.backends.sftp_session import SftpSession, SftpSettings
 
 SETTINGS = SftpSettings(host="localhost", path="/nowhere")
 
+LOADING = """
+import ctypes.util
+import sys
+search = ctypes.util.find_library
+started = []
+sys.addaudithook(lambda event, given: started.append(given) if event in ("subprocess.Popen", "os.exec", "os.posix_spawn") else None)
+from tallac.backends.sftp_session import load_library
+load_library()
+load_library()
+assert "asyncssh" in sys.modules
+assert ctypes.util.find_library is search
+assert not started, started
+"""
+
 SCRIPT = """
 import asyncio
 import logging
@@ -101,3 +115,8 @@ def test_a_process_ends_in_silence() -> None:
         [sys.executable, "-X", "dev", "-c", SCRIPT], capture_output=True, check=False, text=True, timeout=PATIENCE_SECONDS
     )
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+
+def test_no_program_is_run_while_the_library_is_loaded() -> None:
+    """The library looks for others by a compiler and a linker while it is loaded: it finds none, and nothing else notices."""
+    subprocess.run([sys.executable, "-c", LOADING], check=True, timeout=PATIENCE_SECONDS)
