@@ -294,8 +294,8 @@ class SftpSession:
 def load_library() -> None:
     """Load `asyncssh`, without its search for libraries of the system.
 
-    It looks for two (liboqs and nettle) while it is loaded, and has `ldconfig`, the C compiler and the linker run for that: a third of
-    the time. Without them it has one way to exchange keys and four checksums less, and others for each:
+    It looks for two (liboqs and nettle) while it is loaded, and has `ldconfig`, the C compiler and the linker run for that, a third
+    of the time. Without them it has one way to exchange keys and four checksums less, and others for each:
     `findings/asyncssh-an-import-that-runs-a-compiler.sh`.
     """
     with _LOADING:
