@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
-VERSION = 1
+VERSION = 2
 """Of what `native.h` declares."""
 
 LIBRARY = Path(__file__).with_name("libtallac.so.1")
@@ -127,6 +127,10 @@ class Library:
         self._list.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
         self._list.restype = ctypes.c_int
         self._spare: list[_Workspace] = []
+        self.write_files = library.tallac_write_files
+        """See `tallac.native.writing`."""
+        self.write_files.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        self.write_files.restype = ctypes.c_int
 
     @classmethod
     def load(cls, path: Path, version: int) -> Self | None:

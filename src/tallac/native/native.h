@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define TALLAC_NATIVE_VERSION 1
+#define TALLAC_NATIVE_VERSION 2
 
 /* So many names are hashed at a time: `tallac.source.listing` has the same number. */
 #define TALLAC_SIGNATURE_CHUNK 1024
@@ -30,9 +30,36 @@ struct tallac_listing {
     uint32_t directories;
 };
 
+/* Files that are to be made, one column for each thing. */
+struct tallac_new_files {
+    const char *names;           /* each ends with a zero byte, the last one too */
+    const char *const *contents;
+    const uint64_t *sizes;       /* of the contents */
+    const int64_t *times;        /* of the last change: seconds and nanoseconds of each */
+    const uint32_t *rights;      /* permission bits, owner and group of each */
+    uint64_t names_size;
+    uint64_t count;
+};
+
+/* How far the writing has come; the caller goes on from there. */
+struct tallac_writing {
+    uint64_t number;             /* of the next file, or of the one that something unusual was found at */
+    uint64_t name_at;            /* where its name begins */
+    uint64_t written;            /* so many bytes of its content, where it is open */
+    int32_t descriptor;          /* the open file; -1 where there is none */
+    int32_t error;               /* why it could not be closed, all else being done */
+    uint32_t made_uid;           /* whom new files in the directory belong to at first */
+    uint32_t made_gid;
+    uint32_t is_owner_known;     /* whether these two are known */
+    uint32_t reserved;
+};
+
 uint32_t tallac_native_version(void);
 
 /* Returns 0; or -1 where the directory has to be listed in another way, whatever the reason. */
 int tallac_list_directory(int directory, struct tallac_listing_space *space, struct tallac_listing *listing);
+
+/* Returns 0 when all files are made; or -1 where one has to be finished, or made, in another way, whatever the reason. */
+int tallac_write_files(int directory, const struct tallac_new_files *files, struct tallac_writing *writing);
 
 #endif

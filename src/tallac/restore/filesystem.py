@@ -8,10 +8,14 @@ import stat
 import struct
 import sys
 import time
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from tallac.restore.safe_names import temporary_name
 from tallac.source import FileSystem
+
+if TYPE_CHECKING:
+    from tallac.native.writing import WriteMany
 
 if sys.platform != "win32":
     import fcntl
@@ -114,6 +118,10 @@ class DestinationSystem(FileSystem):
     def create(self, name: bytes, directory: int) -> int:
         """Make a regular file, for the user alone until its metadata is set, and open it for writing."""
         return os.open(name, _CREATE_FLAGS, 0o600, dir_fd=directory)
+
+    def writer_of_many(self) -> WriteMany | None:
+        """Return what makes many files in one call, see `tallac.native.writing`; None where that can't be done."""
+        return None
 
     def open_to_write(self, name: bytes, directory: int) -> int:
         """Open a regular file that has been made before; a symbolic link is not followed, and a FIFO not waited for."""
@@ -249,4 +257,15 @@ class DestinationSystem(FileSystem):
         fcntl.ioctl(descriptor, _SET_FLAGS_REQUEST, struct.pack(_SET_FLAGS_FORMAT, flags))
 
 
-DESTINATION = DestinationSystem()
+class FastDestinationSystem(DestinationSystem):
+    """The real file system, with those calls together that can be made together."""
+
+    def writer_of_many(self) -> WriteMany | None:
+        from tallac.native import loaded  # lazy import: ctypes takes two milliseconds, and few commands write files
+        from tallac.native.writing import FilesToWrite  # lazy import: likewise
+
+        library = loaded()
+        return None if library is None else partial(FilesToWrite, library)
+
+
+DESTINATION: DestinationSystem = FastDestinationSystem()

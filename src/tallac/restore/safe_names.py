@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from enum import Enum
 
 _RESERVED = frozenset({b"", b".", b".."})
@@ -24,6 +25,13 @@ _REFUSED_SOMEWHERE = re.compile(rb"[\x00-\x1f\x7f\":*?<>|\\]")
 _LENGTH_USUAL = 140
 _PLAIN = re.compile(rb"[^\x00-\x1f\x7f-\xff\":*?<>|\\]{1,%d}(?<![. ])" % _LENGTH_USUAL)
 _DEVICES = re.compile(rb"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)
+
+
+# Names, each with a zero byte behind it, none of which is odd.
+_PLAIN_ALL = re.compile(
+    rb"(?:(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])[.\0])[^\x00-\x1f\x7f-\xff\":*?<>|\\]{1,%d}(?<![. ])\0)*" % _LENGTH_USUAL,
+    re.IGNORECASE,
+)
 
 
 class Oddity(Enum):
@@ -50,6 +58,12 @@ def oddities_of(name: bytes) -> frozenset[Oddity]:
         Oddity.CODING: not (name.isascii() or _is_utf8(name)),
     }
     return frozenset(oddity for oddity, is_found in found.items() if is_found)
+
+
+def are_plain(names: Sequence[bytes]) -> bool:
+    """Whether none of many names is odd, nor has other letters than ASCII's: asked at once, in a fraction of the time."""
+    encoded = b"\0".join(names) + b"\0"
+    return encoded.count(b"\0") == len(names) and _PLAIN_ALL.fullmatch(encoded) is not None
 
 
 def is_unusual(name: bytes) -> bool:

@@ -18,21 +18,11 @@ import pytest
 
 from tallac import native
 from tallac.native import COUNT_MAX, LIBRARY, VERSION, Library, Made, Space
+from tallac.native.writing import NewFiles, Progress
 from tallac.source import FileSystem, Scan, SourceEntry, scan
 from tallac.source.listing import _CHUNK_COUNT, EncodedListing, EncodedScan
 
 SOURCES = Path(native.__file__).parent
-
-
-@pytest.fixture
-def compiled() -> Library:
-    """Return the compiled functions."""
-    loaded = Library.load(LIBRARY, VERSION)
-    if loaded is None:
-        if os.environ.get("CI"):
-            pytest.fail("nothing is compiled: scripts/compile.sh does it, with a C compiler")
-        pytest.skip("nothing is compiled here: there is no C compiler, or it is left out")
-    return loaded
 
 
 @pytest.fixture
@@ -251,11 +241,17 @@ def test_what_c_declares_is_what_python_declares() -> None:
         ("NATIVE_VERSION", str(VERSION)),
         ("SIGNATURE_CHUNK", str(_CHUNK_COUNT)),
     ]
-    kinds = {"uint64_t": "c_ulong", "int64_t": "c_long", "uint32_t": "c_uint"}
-    for name, structure in (("tallac_listing_space", Space), ("tallac_listing", Made)):
+    kinds = {"uint64_t": "c_ulong", "int64_t": "c_long", "uint32_t": "c_uint", "int32_t": "c_int"}
+    structures = {
+        "tallac_listing_space": Space,
+        "tallac_listing": Made,
+        "tallac_new_files": NewFiles,
+        "tallac_writing": Progress,
+    }
+    for name, structure in structures.items():
         body = re.search(rf"struct {name} {{\n(.*?)\n}};", header, re.DOTALL)
         assert body is not None
-        fields = re.findall(r"^ +(?:const )?([\w ]+?) (\**)(\w+);", body[1], re.MULTILINE)
+        fields = re.findall(r"^ +(?:const )?([\w ]+?) ([* const]*)\b(\w+);", body[1], re.MULTILINE)
         declared = [(field, "c_void_p" if stars else kinds[kind]) for kind, stars, field in fields]
         assert [(field[0], field[1].__name__) for field in structure._fields_] == declared
 

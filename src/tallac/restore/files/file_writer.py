@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,17 +16,24 @@ from tallac.interfaces import FileReader
 from tallac.restore.files.content import write_all, write_content
 from tallac.restore.files.kept_names import KeptNames
 from tallac.restore.files.metadata import Attributes
+from tallac.restore.files.plain_files import NOT_BEGUN, Begun, divide
 from tallac.restore.filesystem import ContentError, DestinationSystem, FileIdentity, identity_of
 from tallac.restore.options import RestoreSettings
 from tallac.restore.report import BatchResult, Problem, ProblemKind
 from tallac.restore.safe_names import is_unusual, temporary_name
 from tallac.source import open_beneath
 
+if TYPE_CHECKING:
+    from tallac.native.writing import WriteMany
+
 CHILD_ERRORS = (DamageError, CapError, EntryError, OSError, ValueError, OverflowError)
 """Errors of one entry, after which the others are still restored, unless `problem_of` raises."""
 
 READ_TOGETHER_SIZE = 1 << 20
 """Small files are read, up to so many bytes of them, before the first of them is written."""
+
+UNUSUAL_MAX = 4
+"""After so many files of a group with which something was unusual, the rest is written one by one."""
 
 # By these, file systems refuse names. Each may mean something else too, so it counts only where the name is unusual.
 _NAME_REFUSED = frozenset(
@@ -79,6 +87,8 @@ class FileWriter:
         self._system = system
         self._attributes = Attributes(system, settings)
         self._names = KeptNames(system)
+        # Files that take the place of something, or may, are written under another name first.
+        self._write_many = None if settings.replaces else system.writer_of_many()
         self.unflagged = FileIdentity(-1, -1)
 
     def write_beneath(self, root: int, batch: Batch) -> BatchResult:
@@ -104,10 +114,51 @@ class FileWriter:
         self._attributes.begin_directory()
         for entries in _divided(batch.entries):
             contents = self._grid.read_small_files([entry.encoded for entry in entries])
-            for entry, content in zip(entries, contents, strict=True):
+            pairs: Iterable[tuple[Entry, bytes | None]] = zip(entries, contents, strict=True)
+            if self._write_many is not None:
+                pairs = self._write_plain(self._write_many, list(pairs), directory, batch.components, result)
+            for entry, content in pairs:
                 self._add(entry, directory, batch.components, result, content, is_new=entry.name not in batch.replaced)
         self._count_metadata(result, unset_before)
         return result
+
+    def _write_plain(
+        self,
+        write_many: WriteMany,
+        pairs: list[tuple[Entry, bytes | None]],
+        directory: int,
+        components: Components,
+        result: BatchResult,
+    ) -> list[tuple[Entry, bytes | None]]:
+        """Write the files that have nothing unusual, many in one call, and return the others, which are still to be written."""
+        plain, others = divide(pairs, self._attributes)
+        if not plain.entries:
+            return others
+        files = write_many(plain.names, plain.contents, plain.times, plain.rights, self._attributes.made_for)
+        unusual = 0
+        try:
+            while unusual <= UNUSUAL_MAX:
+                first = files.number
+                is_done = files.go_on(directory)
+                result.files += files.number - first
+                result.bytes += sum(map(len, plain.contents[first : files.number]))
+                self._attributes.made_for = files.made_for
+                if is_done:
+                    return others
+                entry, content = plain.entries[files.number], plain.contents[files.number]
+                self._add(entry, directory, components, result, content, begun=Begun(files.take_started(), files.close_error))
+                files.pass_over()
+                unusual += 1
+        except BaseException:
+            started = files.take_started()
+            if started is not None:
+                # Interrupted between the call and what is to be done about its result.
+                self._system.remove(plain.entries[files.number].name, directory)
+                self._system.close(started.descriptor)
+            raise
+        # Here nothing is as usual: a call each, in vain, would only cost time.
+        left: list[tuple[Entry, bytes | None]] = list(zip(plain.entries, plain.contents, strict=True))
+        return left[files.number :] + others
 
     def write(
         self,
@@ -140,9 +191,10 @@ class FileWriter:
         *,
         with_flags: bool = True,
         is_new: bool = True,
+        begun: Begun = NOT_BEGUN,
     ) -> bool:
         try:
-            size, unset = self._write(entry, directory, content, with_flags, is_new)
+            size, unset = self._write(entry, directory, content, with_flags, is_new, begun)
         except CHILD_ERRORS as error:
             result.problems.append(problem_of(error, join_components(components, entry.name), self._settings))
             return False
@@ -175,18 +227,22 @@ class FileWriter:
         if unset:
             result.problems.append(unset_problem(path, unset))
 
-    def _write(self, entry: Entry, directory: int, content: bytes | None, with_flags: bool, is_new: bool) -> tuple[int, list[str]]:
+    def _write(
+        self, entry: Entry, directory: int, content: bytes | None, with_flags: bool, is_new: bool, begun: Begun
+    ) -> tuple[int, list[str]]:
         system = self._system
         replaces = self._settings.replaces
         name = temporary_name() if replaces else entry.name
-        descriptor = system.create(name, directory)
+        if begun.close_error:
+            raise OSError(begun.close_error, os.strerror(begun.close_error))
+        descriptor, written = begun.started or (system.create(name, directory), 0)
         try:
             try:
                 if not replaces:
                     self._names.require(entry.name, directory)
                 if entry.metadata.flags:
                     self._attributes.set_early_flags(descriptor, entry.metadata)
-                size = self._write_content(entry, descriptor, content)
+                size = self._write_content(entry, descriptor, content, written)
                 # Flags may forbid to rename.
                 unset = self._attributes.set_all(descriptor, entry.metadata, with_flags=with_flags and not replaces)
                 if not with_flags:
@@ -237,10 +293,11 @@ class FileWriter:
         """Whether the destination as a whole fails."""
         return self._settings.is_fatal(error)
 
-    def _write_content(self, entry: Entry, descriptor: int, content: bytes | None) -> int:
+    def _write_content(self, entry: Entry, descriptor: int, content: bytes | None, written: int) -> int:
+        """Write content of which so many bytes are there."""
         try:
             if content is not None and not entry.metadata.holes:
-                write_all(self._system, descriptor, content)
+                write_all(self._system, descriptor, content[written:])
                 return len(content)
             return write_content(self._system, self._grid, entry, descriptor)
         except OSError as error:

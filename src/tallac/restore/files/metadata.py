@@ -45,11 +45,12 @@ _USUAL_MAX = 1024
 """So many combinations of owner and mode are remembered; a tree has a few dozen."""
 
 
-class _Usual(NamedTuple):
-    """The owner and mode of a file that has these, a time, and nothing else."""
+class Rights(NamedTuple):
+    """The permissions and owner of a file that gets nothing else but content and time."""
 
-    owner: tuple[int, int]
     mode: int
+    uid: int
+    gid: int
 
 
 class Attributes:
@@ -59,6 +60,7 @@ class Attributes:
 
     Attributes:
         owners_unset: How many owners were left out since only root may set them.
+        made_for: Whom a file belongs to that was just made; None before the first one in a directory.
     """
 
     def __init__(self, system: DestinationSystem, settings: RestoreSettings) -> None:
@@ -69,9 +71,8 @@ class Attributes:
         self.owners_unset = 0
         self._unkept = Unkept()
         self._may_inherit = settings.inherits_acls or settings.inherits_flags
-        self._usual: dict[tuple[object, ...], _Usual | None] = {}
-        # Whom a file belongs to that was just made; None before the first one in a directory.
-        self._made_for: tuple[int, int] | None = None
+        self._usual: dict[tuple[object, ...], Rights | None] = {}
+        self.made_for: tuple[int, int] | None = None
 
     @property
     def is_root(self) -> bool:
@@ -80,7 +81,7 @@ class Attributes:
 
     def begin_directory(self) -> None:
         """Expect new files of another directory: there they may belong to another group from the beginning."""
-        self._made_for = None
+        self.made_for = None
 
     def owner_of(self, metadata: Metadata) -> tuple[int, int] | None:
         """Return the owner that `set_all` would set; None for none."""
@@ -116,41 +117,43 @@ class Attributes:
 
         Where it has not, everything is to be set the long way, which tells what is wrong.
         """
-        mtime = metadata.mtime
-        if mtime is None or mtime[0] not in _SECONDS_SAFE or metadata.xattrs or metadata.flags or self._may_inherit:
+        rights, mtime = self.usual_rights(metadata), metadata.mtime
+        if rights is None or mtime is None:
             return False
-        key = metadata.mode, metadata.uid, metadata.gid, metadata.user, metadata.group
-        usual = self._usual.get(key)
-        if usual is None:
-            if key in self._usual or len(self._usual) >= _USUAL_MAX:
-                return False
-            usual = self._usual[key] = self._usual_of(metadata)
-            if usual is None:
-                return False
-        owner, mode = usual
+        mode, uid, gid = rights
         mtime_ns = mtime[0] * 1_000_000_000 + mtime[1]
         system = self._system
         try:
-            if self._made_for is None:
+            if self.made_for is None:
                 found = system.look(descriptor)
-                self._made_for = found.st_uid, found.st_gid
+                self.made_for = found.st_uid, found.st_gid
             # Where it is not so after all, the look at the end shows it.
-            if owner != self._made_for:
-                system.set_owner(descriptor, *owner)
+            if (uid, gid) != self.made_for:
+                system.set_owner(descriptor, uid, gid)
             system.set_mode(descriptor, mode)
             system.set_time(descriptor, mtime_ns)
             found = system.look(descriptor)
         except OSError:
             return False
-        is_kept = found.st_mode & 0o7777 == mode and (found.st_uid, found.st_gid) == owner
+        is_kept = found.st_mode & 0o7777 == mode and (found.st_uid, found.st_gid) == (uid, gid)
         return is_kept and abs(found.st_mtime_ns - mtime_ns) < _TIME_STEP_MAX_NS
 
-    def _usual_of(self, metadata: Metadata) -> _Usual | None:
-        """Return what is to be set of files with this owner and mode; None where it takes the long way to find out."""
+    def usual_rights(self, metadata: Metadata) -> Rights | None:
+        """Return owner and mode of a file that is to get these, a time, and nothing else; None for any other."""
+        mtime = metadata.mtime
+        if mtime is None or mtime[0] not in _SECONDS_SAFE or metadata.xattrs or metadata.flags or self._may_inherit:
+            return None
+        key = metadata.mode, metadata.uid, metadata.gid, metadata.user, metadata.group
+        rights = self._usual.get(key)
+        if rights is None and key not in self._usual and len(self._usual) < _USUAL_MAX:
+            rights = self._usual[key] = self._usual_of(metadata)
+        return rights
+
+    def _usual_of(self, metadata: Metadata) -> Rights | None:
         owner = self._owners.owner_of(metadata)
         if owner is None or metadata.mode is None or not self._owners.may_set(*owner):
             return None
-        return None if has_privileges(metadata, is_directory=False) else _Usual(owner, stat.S_IMODE(metadata.mode))
+        return None if has_privileges(metadata, is_directory=False) else Rights(stat.S_IMODE(metadata.mode), *owner)
 
     def take_unkept(self) -> Unkept:
         """Return the counts of what was set and not kept since the last call."""
