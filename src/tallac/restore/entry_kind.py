@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import stat
 from enum import Enum
 
-from tallac.dag import EncodedCap, Entry, FileType
+from tallac.dag import Entry, FileType
 from tallac.errors import EntryError
 
 NO_KIND = "its mode belongs to no kind of file; `tallac get` writes its content"
+
+
+_REGULAR = stat.S_IFREG >> 12
+# The forms of caps that have a file's size; see `EncodedCap.has_file_size`.
+_FILES = (b"C", b"L")
 
 
 class Kind(Enum):
@@ -18,6 +24,11 @@ class Kind(Enum):
     SPECIAL = "special"
 
 
+def is_plain_file(mode: int | None, encoded: bytes) -> bool:
+    """Whether this is the mode of a regular file, and the cap of one that has a size."""
+    return mode is not None and mode >> 12 == _REGULAR and encoded[:1] in _FILES
+
+
 def kind_of(entry: Entry) -> Kind:
     """Return the kind of an entry, by its cap and its mode.
 
@@ -25,9 +36,9 @@ def kind_of(entry: Entry) -> Kind:
         EntryError: They contradict each other, or the mode is none that a file can have.
         MalformedObjectError: The cap is malformed.
     """
-    file_type = entry.metadata.file_type
-    if file_type is FileType.REGULAR and EncodedCap(entry.encoded).has_file_size:
+    if is_plain_file(entry.metadata.mode, entry.encoded):
         return Kind.REGULAR  # The most frequent case, without a detour.
+    file_type = entry.metadata.file_type
     if file_type is FileType.UNKNOWN:
         raise EntryError(NO_KIND)
     if entry.is_directory:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from tallac.caps import DirectoryReadCap
-from tallac.dag import LEADS_BACK, Entry, Metadata, display_path, join_components, mutable_identity
+from tallac.dag import LEADS_BACK, Entry, Metadata, display_path, join_components, mutable_identity, size_of_encoded
 from tallac.errors import CapError, DamageError, EntryError
 from tallac.interfaces import CapReader, Directory
-from tallac.restore.entry_kind import Kind, kind_of
+from tallac.restore.entry_kind import Kind, is_plain_file, kind_of
 from tallac.restore.files.deferred_metadata import DeferredMetadata
 from tallac.restore.files.file_writer import CHILD_ERRORS, Batch, FileWriter, problem_of
 from tallac.restore.filesystem import DestinationSystem
@@ -105,6 +105,8 @@ class Walk:
         self._tally = tally
         self._selection = options.selection
         self._is_foreign = options.is_foreign
+        # Nothing is asked about files but what they are.
+        self._takes_all = options.selection.is_everything and not options.is_foreign and options.overwrite is None
         self._writer = FileWriter(grid, settings, system)
         guard = OwnGuard(options.own, system, tally)
         existing = ExistingFiles(grid, settings, system, options.overwrite, guard) if options.overwrite else None
@@ -163,10 +165,31 @@ class Walk:
 
     def _next_entry(self, level: Level) -> Entry | None:
         try:
-            return next(level.entries, None)
+            return self._next_unusual(level) if self._takes_all else next(level.entries, None)
         except DamageError as error:
             self._tally.add(Problem(self._path(), ProblemKind.DAMAGED, f"entries are missing: {error}"))
             return None
+
+    def _next_unusual(self, level: Level) -> Entry | None:
+        """Return the next entry that is no regular file with one name; such files go into the batch, as long as it is not full.
+
+        It is what `_restore` does with them where everything is wanted and nothing is there, without a call for each question.
+        """
+        pending = level.pending
+        size, size_left = 0, BATCH_SIZE_MAX - level.pending_size
+        try:
+            for entry in level.entries:
+                metadata, encoded = entry.metadata, entry.encoded
+                if not is_plain_file(metadata.mode, encoded) or metadata.links > 1 or not is_safe_component(entry.name):
+                    return entry
+                file_size = size_of_encoded(encoded)
+                if len(pending) >= BATCH_COUNT_MAX - 1 or size + file_size >= size_left:
+                    return entry
+                pending.append(entry)
+                size += file_size
+            return None
+        finally:
+            level.pending_size += size
 
     def _restore(self, entry: Entry) -> None:
         try:
@@ -329,7 +352,8 @@ class Walk:
     def _submit(self, level: Level) -> None:
         if not level.pending:
             return
-        batch, replaced = Batch(self._stack.components, level.pending, frozenset(level.replaced)), level.replaced
+        replaced = level.replaced
+        batch = Batch(self._stack.components, level.pending, frozenset(replaced), level.pending_size)
         level.pending, level.pending_size, level.replaced = [], 0, set()
         try:
             directory = self._stack.descriptor

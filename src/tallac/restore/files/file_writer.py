@@ -55,11 +55,13 @@ class Batch:
         entries: What to write, in any order; their names have been checked.
         replaced: The names of those that take the place of something. Where something has the name of another one by now, it got
             that name from this run, and is not to be replaced.
+        size: The sum of the sizes of what is to be written, for whoever divides the work; it is not pickled.
     """
 
     components: Components
     entries: Sequence[Entry] = field(repr=False)
     replaced: frozenset[bytes] = frozenset()
+    size: int = 0
 
     def __reduce__(self) -> tuple[_BatchMaker, tuple[Components, bytes, frozenset[bytes]]]:
         """Pickle the entries as one table: that takes a tenth of the time that pickling each of them does."""

@@ -94,7 +94,7 @@ class PoolRunner:
     def submit(self, batch: Batch, directory: int) -> None:
         waiting = _Waiting(batch)
         self._waiting.append(waiting)
-        size = sum(entry.size for entry in batch.entries)
+        size = batch.size
         pool = self._choose_pool(len(batch.entries), size)
         if pool is None:
             if self._announce is not None:
