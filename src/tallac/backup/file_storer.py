@@ -7,25 +7,33 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from tallac.backup.messages import BatchJob, ChunksJob, Part, PartResult, Problem
 from tallac.dag import Components, Entry, Metadata, encode_table
 from tallac.interfaces import ContentWriter
 from tallac.source import (
+    FLAGS_KEPT,
     REAL,
     FileSystem,
     SourceEntry,
     metadata_of,
+    metadata_of_read,
     open_beneath,
     open_regular,
     read_attributes,
     read_holes,
 )
 
+if TYPE_CHECKING:
+    from tallac.native import ManyFiles
+
 READ_TRIES = 3
 """A file that changes while it is read is read so many times."""
+
+UNUSUAL_MAX = 4
+"""After so many files of a part with which something was unusual, the rest is read one by one."""
 
 STORED_TOGETHER_SIZE = 1 << 20
 """After so many bytes of small files were read, they are stored: what is read and not yet stored is in memory."""
@@ -79,6 +87,7 @@ class FileStorer:
         self._components: Components | None = None
         self._descriptor = -1
         self._buffer = bytearray()
+        self._many = filesystem.reader_of_many()
 
     def store_batch(self, job: BatchJob) -> list[PartResult]:
         """Store small files; what can't be read is in the result.
@@ -136,16 +145,39 @@ class FileStorer:
         except OSError as error:
             outcome.problems.extend(problem_of(name, error) for name in part.names)
             return
-        for name in part.names:
-            try:
-                small = read_small(directory, name, self._small_size_max, self._filesystem)
-            except OSError as error:
-                outcome.problems.append(problem_of(name, error))
-                continue
-            if small is None:
-                outcome.problems.append(Problem(name, None, "it has grown"))
-            else:
-                yield name, small
+        names: Sequence[bytes] = part.names
+        if self._many is not None:
+            names = yield from self._read_many(self._many, directory, names, outcome)
+        for name in names:
+            yield from self._read_one(directory, name, outcome)
+
+    def _read_many(
+        self, many: ManyFiles, directory: int, names: Sequence[bytes], outcome: _Outcome
+    ) -> Generator[tuple[bytes, SmallFile], None, Sequence[bytes]]:
+        """Read files, many in one call; what something is unusual about, one by one. Return those that are left: many were so."""
+        many.begin(names, self._small_size_max, FLAGS_KEPT)
+        unusual = 0
+        while many.number < len(names) and unusual <= UNUSUAL_MAX:
+            first = many.number
+            is_usual = many.read(directory)
+            for name, found in zip(names[first:], many.found, strict=False):
+                yield name, SmallFile(found.content, metadata_of_read(found), None)
+            if not is_usual:
+                yield from self._read_one(directory, names[many.number], outcome)
+                many.pass_over()
+                unusual += 1
+        return names[many.number :]
+
+    def _read_one(self, directory: int, name: bytes, outcome: _Outcome) -> Iterator[tuple[bytes, SmallFile]]:
+        try:
+            small = read_small(directory, name, self._small_size_max, self._filesystem)
+        except OSError as error:
+            outcome.problems.append(problem_of(name, error))
+            return
+        if small is None:
+            outcome.problems.append(Problem(name, None, "it has grown"))
+        else:
+            yield name, small
 
     def _store(self, read: list[_Read]) -> None:
         """Store files that were read, which come in the order of their names in each part."""

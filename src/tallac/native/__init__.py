@@ -12,12 +12,14 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import struct
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
-VERSION = 2
+VERSION = 3
 """Of what `native.h` declares."""
 
 LIBRARY = Path(__file__).with_name("libtallac.so.1")
@@ -27,6 +29,15 @@ VARIABLE = "TALLAC_NATIVE"
 
 COUNT_MAX = 10_000
 """A longer directory is listed in Python, which keeps it on disk."""
+
+CONTENTS_SIZE = 1 << 18
+"""So much memory is for contents; a larger file is read in Python."""
+
+READ_COUNT_MAX = 512
+"""So many files are read by one call."""
+
+READ_FORMAT = struct.Struct("=QQqqqqQQQIIIxxxx")
+"""The fields of `struct tallac_read_file`."""
 
 NAMES_SIZE, ROWS_SIZE = 1 << 20, 2 << 20
 """So much memory is set aside for a listing; the system gives it once it is used."""
@@ -131,6 +142,10 @@ class Library:
         """See `tallac.native.writing`."""
         self.write_files.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
         self.write_files.restype = ctypes.c_int
+        self.read_files = library.tallac_read_files
+        """See `ManyFiles`."""
+        self.read_files.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        self.read_files.restype = ctypes.c_int
 
     @classmethod
     def load(cls, path: Path, version: int) -> Self | None:
@@ -163,3 +178,90 @@ class Library:
             )
         finally:
             self._spare.append(workspace)
+
+
+class FileRead(NamedTuple):
+    """A file that was read, with the stat fields that it had afterwards; times are seconds and nanoseconds."""
+
+    content: bytes
+    mtime: tuple[int, int]
+    ctime: tuple[int, int]
+    inode: int
+    device: int
+    links: int
+    mode: int
+    uid: int
+    gid: int
+
+
+class Reading(ctypes.Structure):
+    """As `struct tallac_reading`."""
+
+    _fields_ = [
+        ("names", ctypes.c_void_p),
+        ("contents", ctypes.c_void_p),
+        ("files", ctypes.c_void_p),
+        ("names_size", ctypes.c_uint64),
+        ("contents_size", ctypes.c_uint64),
+        ("size_max", ctypes.c_uint64),
+        ("name_at", ctypes.c_uint64),
+        ("count_max", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("flags_kept", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
+class ManyFiles:
+    """Reads small regular files of one directory after the other, which have no attributes, flags and holes. Not thread-safe.
+
+    Attributes:
+        number: Of the next file; after `read` has returned False, of the one that something unusual was found at.
+        found: What the last call has read.
+    """
+
+    def __init__(self, library: Library) -> None:
+        """Set memory aside."""
+        self._read = library.read_files
+        self._contents = bytearray(CONTENTS_SIZE)
+        self._rows = bytearray(READ_FORMAT.size * READ_COUNT_MAX)
+        self._pinned = [(ctypes.c_char * len(each)).from_buffer(each) for each in (self._contents, self._rows)]
+        self._names: Sequence[bytes] = ()
+        self._encoded = b""
+        self._reading = Reading()
+        self.number = 0
+        self.found: list[FileRead] = []
+
+    def begin(self, names: Sequence[bytes], size_max: int, flags_kept: int) -> None:
+        """Read other files from now on.
+
+        Args:
+            names: Single components, without a zero byte.
+            size_max: A larger file is unusual.
+            flags_kept: A file with one of these inode flags is unusual.
+        """
+        self._names, self._encoded = names, b"\0".join(names) + b"\0"
+        if self._encoded.count(b"\0") != len(names):
+            raise ValueError("a name has a zero byte")
+        contents, rows = map(ctypes.addressof, self._pinned)
+        names_at = ctypes.cast(ctypes.c_char_p(self._encoded), ctypes.c_void_p)
+        sizes = len(self._encoded), CONTENTS_SIZE, size_max
+        self._reading = Reading(names_at, contents, rows, *sizes, 0, READ_COUNT_MAX, 0, flags_kept, 0)
+        self.number = 0
+
+    def read(self, directory: int) -> bool:
+        """Read files of an open directory into `found`, as many as there is room for; whether nothing was unusual. If so, go on."""
+        is_usual = self._read(directory, ctypes.byref(self._reading)) == 0
+        count = self._reading.count
+        contents, rows = memoryview(self._contents), memoryview(self._rows)[: READ_FORMAT.size * count]
+        self.found = [
+            FileRead(bytes(contents[at : at + size]), (mtime, mtime_ns), (ctime, ctime_ns), *others)
+            for at, size, mtime, mtime_ns, ctime, ctime_ns, *others in READ_FORMAT.iter_unpack(rows)
+        ]
+        self.number += count
+        return bool(is_usual)
+
+    def pass_over(self) -> None:
+        """Go on behind the file that something unusual was found at."""
+        self._reading.name_at += len(self._names[self.number]) + 1
+        self.number += 1

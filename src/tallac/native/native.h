@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define TALLAC_NATIVE_VERSION 2
+#define TALLAC_NATIVE_VERSION 3
 
 /* So many names are hashed at a time: `tallac.source.listing` has the same number. */
 #define TALLAC_SIGNATURE_CHUNK 1024
@@ -54,6 +54,38 @@ struct tallac_writing {
     uint32_t reserved;
 };
 
+/* A file that was read, with what it was after that. */
+struct tallac_read_file {
+    uint64_t content_at;         /* where its content begins */
+    uint64_t size;
+    int64_t mtime_seconds;
+    int64_t mtime_ns;
+    int64_t ctime_seconds;
+    int64_t ctime_ns;
+    uint64_t inode;
+    uint64_t device;
+    uint64_t links;
+    uint32_t mode;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t reserved;
+};
+
+/* Files that are to be read, and memory of the caller's for what is read. */
+struct tallac_reading {
+    const char *names;           /* each ends with a zero byte, the last one too */
+    char *contents;
+    struct tallac_read_file *files;
+    uint64_t names_size;
+    uint64_t contents_size;
+    uint64_t size_max;           /* a larger file is not read */
+    uint64_t name_at;            /* where the name of the next file begins, or of one that something unusual was found at */
+    uint32_t count_max;          /* so many fit into `files` */
+    uint32_t count;              /* so many were read by this call */
+    uint32_t flags_kept;         /* inode flags that are not to be passed over */
+    uint32_t reserved;
+};
+
 uint32_t tallac_native_version(void);
 
 /* Returns 0; or -1 where the directory has to be listed in another way, whatever the reason. */
@@ -61,5 +93,8 @@ int tallac_list_directory(int directory, struct tallac_listing_space *space, str
 
 /* Returns 0 when all files are made; or -1 where one has to be finished, or made, in another way, whatever the reason. */
 int tallac_write_files(int directory, const struct tallac_new_files *files, struct tallac_writing *writing);
+
+/* Returns 0 when all files are read, or as many as there is room for; or -1 where one has to be read in another way, whatever the reason. */
+int tallac_read_files(int directory, struct tallac_reading *reading);
 
 #endif

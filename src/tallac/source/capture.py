@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from stat import S_IFMT
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tallac.dag import Metadata, time_from_ns
 from tallac.source.entry import SourceEntry
 from tallac.source.filesystem import REAL, FileSystem
+
+if TYPE_CHECKING:
+    from tallac.native import FileRead
 
 if sys.platform != "win32":
     import grp
@@ -79,6 +82,22 @@ def metadata_of(
         flags=flags,
         holes=holes,
         changed=changed,
+    )
+
+
+def metadata_of_read(found: FileRead) -> Metadata:
+    """Do as `metadata_of` for a regular file of which nothing but the stat fields is kept."""
+    return Metadata(
+        mode=found.mode,
+        uid=found.uid,
+        gid=found.gid,
+        user=_user_name(found.uid),
+        group=_group_name(found.gid),
+        mtime=found.mtime,
+        ctime=found.ctime,
+        inode=found.inode,
+        device=found.device,
+        links=found.links,
     )
 
 

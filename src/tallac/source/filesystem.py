@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from tallac.native import Listing
+    from tallac.native import Listing, ManyFiles
 
 if sys.platform != "win32":
     import fcntl
@@ -156,6 +156,10 @@ class FileSystem:
         """List an open directory with the stat fields of all its names; None where that is to be done name by name."""
         return None
 
+    def reader_of_many(self) -> ManyFiles | None:
+        """Return what reads many files in one call; None where that can't be done."""
+        return None
+
     def fstat(self, descriptor: int) -> os.stat_result:
         """Return the stat fields of an open file."""
         return os.fstat(descriptor)
@@ -205,6 +209,13 @@ class FastFileSystem(FileSystem):
         from tallac.native import list_directory  # lazy import: ctypes takes two milliseconds, and few commands list directories
 
         return list_directory(descriptor, count_max)
+
+    def reader_of_many(self) -> ManyFiles | None:
+        """See `tallac.native.ManyFiles`."""
+        from tallac.native import ManyFiles, loaded  # lazy import: likewise
+
+        library = loaded()
+        return None if library is None else ManyFiles(library)
 
 
 REAL: FileSystem = FastFileSystem()

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from tallac import native
-from tallac.native import COUNT_MAX, LIBRARY, VERSION, Library, Made, Space
+from tallac.native import COUNT_MAX, LIBRARY, VERSION, Library, Made, Reading, Space
 from tallac.native.writing import NewFiles, Progress
 from tallac.source import FileSystem, Scan, SourceEntry, scan
 from tallac.source.listing import _CHUNK_COUNT, EncodedListing, EncodedScan
@@ -247,6 +247,7 @@ def test_what_c_declares_is_what_python_declares() -> None:
         "tallac_listing": Made,
         "tallac_new_files": NewFiles,
         "tallac_writing": Progress,
+        "tallac_reading": Reading,
     }
     for name, structure in structures.items():
         body = re.search(rf"struct {name} {{\n(.*?)\n}};", header, re.DOTALL)
