@@ -76,6 +76,7 @@ class TahoeGrid:
         lock: Lock,
         now_ns: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
+        before_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Use the gateway at a URL; nothing is asked yet.
 
@@ -86,6 +87,7 @@ class TahoeGrid:
             lock: A lock between processes, held during each edit.
             now_ns: The clock.
             chance: Returns random numbers in [0, 1).
+            before_change: Called before anything is stored or changed; what it raises prevents that.
         """
         self.client = WebClient(url)
         self._identity = identity
@@ -93,6 +95,7 @@ class TahoeGrid:
         self._reader = TahoeReader(self.client)
         self._holding = Holding(self.client, self._reader, self._health)
         self._lock = lock
+        self._before_change = before_change
         self._edits = threading.Lock()
 
     @property
@@ -105,6 +108,7 @@ class TahoeGrid:
 
     @contextmanager
     def session(self) -> Iterator[TahoeSession]:
+        self._before_change()
         yield TahoeSession(self.client, self._reader, self._holding)
 
     # Reading
@@ -124,18 +128,21 @@ class TahoeGrid:
     # Changing
 
     def create_directory(self, mutable_format: MutableFormat = MutableFormat.SDMF) -> DirectoryWriteCap:
+        self._before_change()
         cap = self._made(self.client.make_directory(mutable_format.name))
         if not isinstance(cap, DirectoryWriteCap):
             raise StoreError(f"{self.client.url}: the node answered with something that is no directory's write cap")
         return cap
 
     def create_file(self, content: FileContent, mutable_format: MutableFormat = MutableFormat.SDMF) -> FileWriteCap:
+        self._before_change()
         cap = self._made(self.client.make_file(chunks_of(content), mutable_format.name))
         if not isinstance(cap, FileWriteCap):
             raise StoreError(f"{self.client.url}: the node answered with something that is no file's write cap")
         return cap
 
     def write_file(self, cap: FileWriteCap, content: FileContent, *, offset: int | None = None) -> None:
+        self._before_change()
         text, where = cap.danger_whole_text(), str(cap)
         with self._edits, self._lock():
             chunks = chunks_of(content)
@@ -174,6 +181,8 @@ class TahoeGrid:
 
     def _send(self, cap: MutableDirectoryWrite, before: list[Entry], edited: list[Entry]) -> None:
         """Send the differences; removals come last, so that a moved entry is there twice, not lost, if this breaks off."""
+        if edited != before:
+            self._before_change()
         old = {entry.name: entry for entry in before}
         text, where = cap.danger_whole_text(), str(cap)
         added: dict[str, WebChild] = dict(child_of(entry) for entry in edited if entry.name not in old)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallac.app.locations.grid_options import GridOptions
+from tallac.app.locations.grid_options import GridOptions, refuse_locks
 from tallac.app.locations.tahoe_urls import backend_of, is_tahoe_vault
 from tallac.app.locations.urls import folder_of_url, has_strange_files, is_folder_url, is_store
 from tallac.errors import UsageError
@@ -62,7 +62,7 @@ class Backends:
         from tallac.backends.first_write import FirstWriteBackend  # lazy import: few commands need it
 
         # It may be what is copied from, into a store that has locks.
-        return FirstWriteBackend(backend, partial(_refuse_locks, backend.location()))
+        return FirstWriteBackend(backend, partial(refuse_locks, backend.location()))
 
     def create(self, url: str) -> tuple[Backend, str]:
         """Make ready for a vault, where nothing may be yet; return the backend, and the location as it is to be remembered.
@@ -79,7 +79,7 @@ class Backends:
             return store.backend, store.remembered()
         backend = backend_of(url) if is_tahoe_vault(url) else _folder_at(url)
         if self._options.lock_seconds:
-            _refuse_locks(backend.location())
+            refuse_locks(backend.location())
         backend.create()
         return backend, url
 
@@ -147,10 +147,6 @@ class Backends:
                 notify=self._notify,
             )
         return self._stores[url]
-
-
-def _refuse_locks(where: str) -> None:
-    raise UsageError(f"{where}: only S3 has locks that Tallac can set; leave out --lock-for")
 
 
 def _folder_at(url: str) -> LocalBackend:

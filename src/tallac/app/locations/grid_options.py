@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tallac.errors import UsageError
+
 
 class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options that choose a grid.
@@ -39,3 +41,12 @@ class GridOptions(msgspec.Struct, frozen=True, kw_only=True):
     def gives_key(self) -> bool:
         """Whether they say where a vault key is."""
         return self.vault_key_file is not None or self.vault_key_command is not None
+
+
+def refuse_locks(where: str) -> None:
+    """Refuse a place whose objects can't be locked.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(f"{where}: only S3 has locks that Tallac can set; leave out --lock-for")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from tallac.app.configuration.folders import Folders, make_private_folder
-from tallac.app.locations.grid_options import GridOptions
+from tallac.app.locations.grid_options import GridOptions, refuse_locks
 from tallac.app.locations.grid_path import DEFAULT_ALIAS
 from tallac.app.locations.tahoe_urls import PLAIN_PREFIX, directory_of, is_tahoe, parse_tahoe_location, url_of
 from tallac.caps import Cap, parse
@@ -124,7 +125,9 @@ class TahoeNodes:
 
         url, identity = url_of(location), identity_of(location)
         make_private_folder(self._folders.state)
-        return lambda: TahoeGrid(url, self._folders.state, identity=identity, lock=lambda: self._locked(identity))
+        before_change = partial(refuse_locks, location) if self._options.lock_seconds else lambda: None
+        lock = partial(self._locked, identity)
+        return lambda: TahoeGrid(url, self._folders.state, identity=identity, lock=lock, before_change=before_change)
 
     def has_opened(self, grid: Grid) -> bool:
         """Whether a grid is one of these."""
