@@ -18,6 +18,7 @@ from tests.stores.rough_line import Fate, rough_line
 
 from tallac.backends.object_store import ObjectStoreBackend
 from tallac.backends.object_store_calls import StoreCalls
+from tallac.backends.object_store_errors import store_error
 from tallac.backends.object_store_settings import ObjectStoreSettings
 from tallac.errors import (
     ConfigurationError,
@@ -143,6 +144,43 @@ def test_a_machine_without_keys_of_its_own(
     for name in ("get", "list"):
         message = fails(lambda name=name: CALLS[name](ObjectStoreBackend(settings)), StorePermissionError)  # type: ignore[misc]
         assert "no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sso_session = corp",
+        "login_session = arn:aws:iam::1:user/x",
+        "role_arn = arn:aws:iam::1:role/x",
+        "credential_source = Environment",
+        "web_identity_token_file = /x",
+    ],
+)
+def test_a_profile_of_a_kind_that_is_not_read(
+    moto: Engine,
+    settings_of: Callable[..., ObjectStoreSettings],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    line: str,
+) -> None:
+    """It is named, with both ways to use it nevertheless, and no service of the machine is asked in its place."""
+    settings = settings_of(moto, profile="work")
+    config = tmp_path / "config"
+    config.write_text(f"[profile work]\n{line}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    message = fails(lambda: ObjectStoreBackend(settings).get("a"), ConfigurationError)
+    assert f"profile 'work' has {line.partition(' ')[0]}, which Tallac does not read" in message
+    assert 'run `eval "$(aws configure export-credentials --profile work --format env)"`' in message
+    assert "`credential_process = aws configure export-credentials --profile work --format process`" in message
+
+
+def test_an_azure_login_of_a_browser(settings_of: Callable[..., ObjectStoreSettings], moto: Engine) -> None:
+    """Who has logged in with `az` alone is told what is read in its place."""
+    settings = settings_of(moto, kind="az", account="account")
+    error = OSError("Error performing GET http://169.254.169.254/metadata/identity/oauth2/token in 2s - HTTP error")
+    message = str(store_error(error, settings))
+    for name in ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_CLIENT_SECRET", "`az login`"):
+        assert name in message
 
 
 LIBRARY_PAUSE_SECONDS = 0.3

@@ -24,7 +24,15 @@ RENEWED_BEFORE = timedelta(minutes=5)
 
 GOOGLE_ENDPOINT = "https://storage.googleapis.com"
 _GOOGLE_KINDS = ("service_account", "authorized_user")
-_KINDS_UNKNOWN = ("sso_session", "sso_start_url", "role_arn", "source_profile")
+_KINDS_UNKNOWN = (
+    "sso_session",
+    "sso_start_url",
+    "login_session",
+    "role_arn",
+    "source_profile",
+    "credential_source",
+    "web_identity_token_file",
+)
 
 
 @dataclass(frozen=True)
@@ -112,9 +120,10 @@ def find_s3_credentials(profile: str, where: str) -> Credentials | None:
     if credentials is None and not is_elsewhere:
         for key in _KINDS_UNKNOWN:
             if key in found.values:
+                export = f"aws configure export-credentials --profile {shlex.quote(found.name)} --format"
                 raise ConfigurationError(
-                    f"{where}: profile {found.name!r} has {key}, which Tallac does not read; run "
-                    f'`eval "$(aws configure export-credentials --format env --profile {shlex.quote(found.name)})"` before'
+                    f"{where}: profile {found.name!r} has {key}, which Tallac does not read; "
+                    f'run `eval "$({export} env)"` before, or use a profile that has `credential_process = {export} process`'
                 )
     return credentials
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tallac.backends.object_store_settings import ObjectStoreSettings
+from tallac.backends.object_store_settings import AZURE, ObjectStoreSettings
 from tallac.errors import (
     ConflictError,
     ObjectNotFoundError,
@@ -176,8 +176,14 @@ def _without_answer(error: BaseException, settings: ObjectStoreSettings) -> Stor
 
 
 def _without_credentials(settings: ObjectStoreSettings) -> StorePermissionError:
-    return StorePermissionError(f"{settings.where}: no credentials found; set {settings.key_names}")
+    others = _OTHERS_IN_AZURE if settings.kind == AZURE else ""
+    return StorePermissionError(f"{settings.where}: no credentials found; set {settings.key_names}{others}")
 
+
+_OTHERS_IN_AZURE = (
+    ", or AZURE_STORAGE_SAS_TOKEN, or a service principal's AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; "
+    "what `az login` keeps is not read"
+)
 
 _CREDENTIAL_PLACES = ("169.254.169.254", "latest/api/token", "metadata/identity", "metadata.google.internal")
 
