@@ -8,7 +8,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from tallac.errors import StoreError, StoreFullError
+from tallac.errors import DamageError, StoreError, StoreFullError
 from tallac.vault.components import VaultComponents
 from tallac.vault.distance import fetched
 from tallac.vault.marking.copies import CopyVerifier
@@ -34,7 +34,7 @@ from tallac.vault.prune.session_watch import (
     lasting_sessions,
     links_in_use,
 )
-from tallac.vault.prune.sweep import Sweep
+from tallac.vault.prune.sweep import Sweep, refusal
 from tallac.wording import pluralize
 
 Progress = Callable[[PruneReport], None]
@@ -87,8 +87,29 @@ class Prune:
             self._components.end_dead_sessions()
             with self._components.reserve.spending():
                 self._run_rounds()
+                self._report_refused()
             self._fit_reserve()
         return self.report
+
+    def _report_refused(self) -> None:
+        """Look once more at what was left though it was decided upon, and report what is so still.
+
+        A writer that began after the sessions were read, and has ended, may have stored anew what is decided upon, in packs that no
+        mark had listed, and have entered it before the roots were read. Then it is another copy that counts.
+        """
+        refused = self._sweeper.refused
+        if not refused:
+            return
+        # Where something in use is damaged, nothing new is known, and all of it is reported.
+        with suppress(DamageError):
+            survey = self._survey(self._mark())
+            if self._sweeper.is_beside_writers:
+                return
+            pending = pending_deletions_of(self._register.read())
+            entries = [entry for pack, entry in pending.packs.items() if pack in refused]
+            needed = survey.needed(pending) | self._sweeper.contradicted(entries, self._index.listed_packs, pending, survey)
+            refused = refused & needed
+        self.report.skipped += [refusal(pack) for pack in sorted(refused)]
 
     def _fit_reserve(self) -> None:
         """Bring the reserve to the size for what is left. A vault does without one, so a failure is none of a prune."""
@@ -229,7 +250,7 @@ class Prune:
             entry for entry in before.packs.values() if not entry.is_decided and entry.since <= proposed and entry.pack not in alive
         ]
         contradicted = self._sweeper.contradicted(undecided, self._index.listed_packs, before, survey)
-        self._sweeper.refuse(sorted(contradicted))
+        self._sweeper.refuse(contradicted)
 
         def decide(state: State | None) -> bytes | None:
             pending = pending_deletions_of(state)
@@ -271,7 +292,9 @@ class Prune:
         planned = [*known, *propose(survey.uses(pending), self._options.unused_max, 0, count_max=1 << 62)]
         then = PendingDeletions(pending.number, dict(pending.packs) | {entry.pack: entry for entry in planned})
         refused = needed | self._sweeper.contradicted(planned, sizes, then, survey)
-        self._sweeper.refuse(sorted(pack for pack in refused if pack not in pending.packs or pending.packs[pack].is_decided))
+        if not self._sweeper.is_beside_writers:
+            said = sorted(pack for pack in refused if pack not in pending.packs or pending.packs[pack].is_decided)
+            self.report.skipped += [refusal(pack) for pack in said]
         for entry in planned:
             if entry.pack in refused:
                 continue

@@ -133,6 +133,7 @@ class Sweep:
         """Whether a writer was under way when this prune marked last. It may have entered what it has not been seen to store."""
         # Packs whose own footers were looked at, and list nothing that would be missed.
         self._agreed: set[bytes] = set()
+        self.refused: set[bytes] = set()
         self._locked: set[bytes] = set()
 
     def sweep(self, pending: PendingDeletions, survey: Survey, before: PendingDeletions) -> set[bytes]:
@@ -198,11 +199,9 @@ class Sweep:
         expect(self._components.backend, (Extent(path, max(end - FOOTER_SIZE_LIKELY, 0), end) for path, end in ends))
 
     def refuse(self, packs: Iterable[bytes]) -> None:
-        """Report packs that are left because something in use would go with them; beside writers, leave them to the next prune."""
-        if self.is_beside_writers:
-            return
-        said = [refusal(pack) for pack in packs]
-        self._report.skipped += [message for message in said if message not in self._report.skipped]
+        """Note packs that are left because something in use would go with them; beside writers, leave them to the next prune."""
+        if not self.is_beside_writers:
+            self.refused.update(packs)
 
     def _carry_out(
         self, whole: list[bytes], entries: list[PendingPack], listed: Mapping[bytes, int], pending: PendingDeletions
