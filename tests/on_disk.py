@@ -10,6 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def folder_on_disk() -> Iterator[Path]:
-    """Make an empty folder where this machine has its temporary ones, and remove it at the end."""
-    with tempfile.TemporaryDirectory(prefix="tallac-test-") as folder:
+    """Make an empty folder where this machine has its temporary ones, and remove it at the end.
+
+    Its name is none that the program gives its own: tests look for those.
+    """
+    with tempfile.TemporaryDirectory(prefix="on-disk-") as folder:
         yield Path(folder)
