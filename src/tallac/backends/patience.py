@@ -31,6 +31,9 @@ FAREWELL_SECONDS = 0.3
 FAREWELLS_SECONDS = 2.0
 """So long all of them may take, where the store answers."""
 
+IDLE_SECONDS = 10.0
+"""So long a thread waits for another call; one that has ended costs 0.1 ms to start again."""
+
 T = TypeVar("T")
 
 
@@ -46,13 +49,13 @@ class _Job:
             self.result = self.function()
         except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits.
             self.error = error
-        self.ended.set()
 
 
 class InterruptibleCalls:
     """Carries out calls that can't be interrupted, in threads of its own, so that the main thread can be.
 
-    Only the main thread gets signals: a call of any other one is carried out by itself. So is one within a call.
+    Only the main thread gets signals: a call of any other one is carried out by itself. So is one within a call. A thread without
+    calls ends after a while.
     """
 
     def __init__(self) -> None:
@@ -88,7 +91,7 @@ class InterruptibleCalls:
                 threading.Thread(target=self._work, name="tallac-store", daemon=True).start()
             else:
                 self._free -= 1
-        self._arrived.release()
+            self._arrived.release()
         self._wait(job, timeout)
         if job.error is not None:
             raise job.error
@@ -103,15 +106,26 @@ class InterruptibleCalls:
 
     def _work(self) -> None:
         self._own.is_within = True
-        while True:
-            self._arrived.acquire()
+        while self._has_job():
             with self._lock:
                 job = self._waiting.popleft()
             job.run()
             # Whoever waits for the job must not find a thread that is still busy with it.
             with self._lock:
                 self._free += 1
+            job.ended.set()
             del job
+
+    def _has_job(self) -> bool:
+        """Wait for a job; without one for a while this thread counts as free no more."""
+        if self._arrived.acquire(timeout=IDLE_SECONDS):
+            return True
+        with self._lock:
+            # One may have come meanwhile, which counts on this thread.
+            if self._arrived.acquire(blocking=False):
+                return True
+            self._free -= 1
+            return False
 
 
 class Patience:

@@ -7,6 +7,7 @@ import time
 from functools import partial
 
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 from tallac.backends.patience import Patience
 from tallac.backends.traffic import Traffic
@@ -99,3 +100,21 @@ def test_a_pause_is_mentioned_before_it_is_made() -> None:
     with pytest.raises(StoreUnavailableError):
         patience.insist(fail)
     assert told[0] <= 3
+
+
+def store_threads() -> list[threading.Thread]:
+    """Return the threads that carry calls out."""
+    return [thread for thread in threading.enumerate() if thread.name == "tallac-store"]
+
+
+def test_a_thread_without_calls_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that nobody needs end, and no call that comes just then is forgotten."""
+    monkeypatch.setattr("tallac.backends.patience.IDLE_SECONDS", 0.001)
+    before = set(store_threads())
+    patience = Patience(1)
+    for number in range(400):
+        assert patience.call(partial(int, number)) == number
+        time.sleep(0.0008 + number % 5 * 0.0001)
+    for thread in set(store_threads()) - before:
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
