@@ -121,8 +121,8 @@ class _Workspace:
 
 
 def _memory(size: int) -> mmap.mmap:
-    """Set memory aside; the system gives a page of it when it is used."""
-    return mmap.mmap(-1, size)
+    """Set memory aside; the system gives a page of it when it is used. A process that is forked has its own from then on."""
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _address_of(memory: mmap.mmap) -> int:

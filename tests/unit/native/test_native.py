@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.command import PATIENCE_SECONDS
 
 from tallac import native
 from tallac.native import COUNT_MAX, LIBRARY, VERSION, Library, Made, Reading, Space
@@ -282,3 +284,33 @@ def test_without_a_compiler_nothing_is_said(tmp_path: Path) -> None:
         done = subprocess.run([script, tmp_path], env=os.environ | {"CC": compiler}, capture_output=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         assert not list(tmp_path.iterdir())
+
+
+FORKING = """
+import os
+import sys
+from tallac.native import loaded
+from tallac.source import scan
+
+def lists_well(name):
+    descriptor = os.open(name, os.O_RDONLY)
+    wanted = [f"{name} {number:03}".encode() for number in range(300)]
+    return all([entry.name for entry in scan(descriptor)] == wanted for _ in range(200))
+
+assert loaded()
+assert lists_well("one")
+child = os.fork()
+is_well = lists_well("one" if child else "other")
+if not child:
+    os._exit(not is_well)
+sys.exit(not is_well or os.waitpid(child, 0)[1] != 0)
+"""
+
+
+def test_a_forked_process_lists_into_memory_of_its_own(tmp_path: Path, compiled: Library) -> None:
+    """A process that is forked after a listing, and its parent, list different directories at the same time, unmixed."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        for number in range(300):
+            (tmp_path / name / f"{name} {number:03}").touch()
+    assert subprocess.run([sys.executable, "-c", FORKING], cwd=tmp_path, timeout=PATIENCE_SECONDS, check=False).returncode == 0
