@@ -69,6 +69,7 @@ class Prune:
         # What was compared with its hash once is not read again in this prune.
         self._verifier = CopyVerifier(components.backend)
         self.report = PruneReport()
+        self._taken_out: dict[bytes, PendingPack] = {}
         self._sweeper = Sweep(components, self._register, self.report, self._verifier, self._report_progress)
 
     def run(self) -> PruneReport:
@@ -105,7 +106,9 @@ class Prune:
             survey = self._survey(self._mark())
             if self._sweeper.is_beside_writers:
                 return
-            pending = pending_deletions_of(self._register.read())
+            state = pending_deletions_of(self._register.read())
+            # What this prune has taken out itself is judged as if it were to go: else nothing of it would be missed.
+            pending = PendingDeletions(state.number, self._taken_out | dict(state.packs))
             entries = [entry for pack, entry in pending.packs.items() if pack in refused]
             needed = survey.needed(pending) | self._sweeper.contradicted(entries, self._index.listed_packs, pending, survey)
             refused = refused & needed
@@ -251,6 +254,7 @@ class Prune:
         ]
         contradicted = self._sweeper.contradicted(undecided, self._index.listed_packs, before, survey)
         self._sweeper.refuse(contradicted)
+        self._taken_out.update((entry.pack, entry) for entry in undecided if entry.pack in contradicted)
 
         def decide(state: State | None) -> bytes | None:
             pending = pending_deletions_of(state)
