@@ -303,16 +303,17 @@ def load_library() -> None:
             return
         import ctypes.util  # lazy import: only SFTP needs it
 
-        search = ctypes.util.find_library
-        ctypes.util.find_library = _find_nothing
+        search, loading = ctypes.util.find_library, threading.get_ident()
+
+        def find_library(name: str) -> str | None:
+            # What another thread loads meanwhile finds what is there, and may keep this function.
+            return None if threading.get_ident() == loading and ctypes.util.find_library is find_library else search(name)
+
+        ctypes.util.find_library = find_library
         try:
             from tallac.backends import sftp_login  # noqa: F401  # lazy import: a tenth of a second, and only SFTP needs it
         finally:
             ctypes.util.find_library = search
-
-
-def _find_nothing(name: str) -> str | None:  # noqa: ARG001  # It takes what the search takes.
-    return None
 
 
 def _broken() -> OSError:

@@ -34,6 +34,30 @@ assert ctypes.util.find_library is search
 assert not started, started
 """
 
+LOADING_BESIDE = """
+import ctypes.util
+import sys
+import threading
+asked, found, kept = [], [], []
+def search(name):
+    asked.append(name)
+    return "there"
+ctypes.util.find_library = search
+def look():
+    kept.append(ctypes.util.find_library)
+    found.append(ctypes.util.find_library("beside"))
+def come_between(event, given):
+    if event == "import" and given[0] == "asyncssh.crypto.umac":
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+sys.addaudithook(come_between)
+from tallac.backends.sftp_session import load_library
+load_library()
+assert (found, asked) == (["there"], ["beside"]), (found, asked)
+assert kept[0]("later") == "there"
+"""
+
 SCRIPT = """
 import asyncio
 import logging
@@ -120,3 +144,8 @@ def test_a_process_ends_in_silence() -> None:
 def test_no_program_is_run_while_the_library_is_loaded() -> None:
     """The library looks for others by a compiler and a linker while it is loaded: it finds none, and nothing else notices."""
     subprocess.run([sys.executable, "-c", LOADING], check=True, timeout=PATIENCE_SECONDS)
+
+
+def test_other_threads_find_libraries_meanwhile() -> None:
+    """What another thread loads at the same time finds what it needs, then and later."""
+    subprocess.run([sys.executable, "-c", LOADING_BESIDE], check=True, timeout=PATIENCE_SECONDS)
