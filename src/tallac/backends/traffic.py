@@ -168,10 +168,12 @@ class Traffic:
     def _rows(self) -> list[tuple[float, ...]]:
         with self._lock:
             rows, folder = [self._row()], self._folder
-        for path in Path(folder).glob("*.count") if folder else ():
-            if str(path) != self._own_path:
-                with suppress(OSError, struct.error):
-                    rows.append(_ROW.unpack(path.read_bytes()))
+        # Another thread may remove the folder just now, at the end of the command; and no descriptor may be free.
+        with suppress(OSError):
+            for path in Path(folder).glob("*.count") if folder else ():
+                if str(path) != self._own_path:
+                    with suppress(OSError, struct.error):
+                        rows.append(_ROW.unpack(path.read_bytes()))
         return rows
 
     def _write(self) -> None:
