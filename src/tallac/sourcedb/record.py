@@ -236,6 +236,9 @@ class Transaction:
         self._begin = begin
 
     def __enter__(self) -> None:
+        if self._connection.in_transaction:
+            # An interrupt has come between the beginning or the end of one and its block; it is never within another.
+            self._connection.execute("ROLLBACK")
         self._connection.execute(self._begin)
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:

@@ -74,6 +74,19 @@ def test_a_record_of_several_sources(path: Path, notices: Notices) -> None:
         assert database.record("grid", b"/b").has_provisional
 
 
+def test_an_interrupt_at_the_beginning_of_a_transaction(path: Path, notices: Notices) -> None:
+    """What is written down while the program tidies up after it is, and nothing is said of a database that is whole."""
+    with SourceDatabase(path, notices) as database:
+        record = database.record("grid", b"/source")
+        assert database.connection is not None
+        database.connection.execute("BEGIN IMMEDIATE")
+        record.keep_provisional(b"/source", b"f", b"f", ProvisionalRows(1, b"table"))
+        record.flush()
+    assert notices == []
+    with SourceDatabase(path, notices) as database:
+        assert database.record("grid", b"/source").has_provisional
+
+
 def test_a_database_of_the_version_before_is_taken_on(path: Path, notices: Notices) -> None:
     """Rows of version 2 are kept; as they tell no epoch, what they refer to is looked up."""
     path.parent.mkdir()
