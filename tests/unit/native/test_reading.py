@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from tallac import native
 from tallac.backup.file_storer import UNUSUAL_MAX, FileStorer, SmallFile, _Outcome
 from tallac.backup.messages import Part, Problem
-from tallac.native import CONTENTS_SIZE, READ_COUNT_MAX, READ_FORMAT, Library, ManyFiles
+from tallac.native import CONTENTS_SIZE, READ_COUNT_MAX, READ_FORMAT, VERSION, Library, ManyFiles
 from tallac.source import FLAGS_KEPT, FileSystem
 
 SIZE_MAX = 1 << 19
@@ -144,6 +145,47 @@ def test_one_that_is_unusual_is_left_to_python(tmp_path: Path, compiled: Library
         path.write_bytes(bytes(CONTENTS_SIZE))
     many, _ = assert_same(tmp_path, names, compiled)
     assert (many.read_at_once, many.left) == (8, 1)
+
+
+DAMAGED = """
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+#include <sys/stat.h>
+static int fstat_of_damaged(int descriptor, struct stat *status)
+{
+    int result = fstat(descriptor, status);
+    status->st_%s.tv_nsec = 1073741823;
+    return result;
+}
+#define fstat fstat_of_damaged
+#include "reading.c"
+"""
+
+
+@pytest.mark.parametrize("field", ["mtim", "ctim"])
+def test_nanoseconds_of_more_than_a_second_are_left_to_python(tmp_path: Path, compiled: Library, field: str) -> None:
+    """What a damaged file system says of a time is carried over in Python, so that no table has what the format does not allow."""
+    sources = Path(native.__file__).parent
+    (tmp_path / "damaged.c").write_text(DAMAGED % field)
+    others = [sources / f"{name}.c" for name in ("native", "listing", "writing")]
+    command: list[str | Path] = [
+        "cc",
+        "-shared",
+        "-fPIC",
+        f"-I{sources}",
+        "-o",
+        tmp_path / "damaged.so",
+        tmp_path / "damaged.c",
+        *others,
+    ]
+    subprocess.run(command, check=True)
+    library = Library.load(tmp_path / "damaged.so", VERSION)
+    assert library is not None
+    many, directory = ManyFiles(library), os.open(tmp_path, os.O_RDONLY)
+    many.begin([b"damaged.c"], SIZE_MAX, FLAGS_KEPT)
+    assert not many.read(directory)
+    assert many.found == []
+    os.close(directory)
 
 
 def test_more_than_there_is_room_for(tmp_path: Path, compiled: Library) -> None:

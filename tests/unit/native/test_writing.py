@@ -184,6 +184,16 @@ def test_plain_files_are_all_made_at_once(tmp_path: Path, compiled: Library) -> 
     assert (ways.system.made, ways.system.left) == (256, 0)
 
 
+@pytest.mark.parametrize("ns", [-1, 10**9, (1 << 30) - 1, (1 << 30) - 2, (1 << 64) - 1, -(1 << 63)])
+def test_a_second_that_has_other_nanoseconds(tmp_path: Path, compiled: Library, ns: int) -> None:
+    """A time that the format does not allow, as another writer may store it, stops nothing, and is that of Python's way."""
+    other = Metadata(mode=0o100644, uid=OWN.uid, gid=OWN.gid, mtime=(1_000_000_000, ns))
+    entries = [Entry(b"a", b"Lx", OWN), Entry(b"b", b"Lx", other), Entry(b"c", b"Lx", OWN)]
+    ways = Ways(tmp_path, compiled, nothing)
+    assert ways.write(entries).files == 3
+    assert (ways.system.made, ways.system.left) == (2, 0)
+
+
 def test_after_some_that_are_unusual_all_are_left_to_python(tmp_path: Path, compiled: Library) -> None:
     """Where every file is refused, the rest of the group is not tried at once any more, and each has its problem."""
 

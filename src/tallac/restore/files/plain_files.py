@@ -12,6 +12,8 @@ from tallac.restore.safe_names import are_plain, is_unusual
 if TYPE_CHECKING:
     from tallac.native.writing import Started
 
+_SECOND_NS = 1_000_000_000
+
 Pair = tuple[Entry, bytes | None]
 """A file and its content; None where that has not been read."""
 
@@ -51,6 +53,9 @@ def divide(pairs: Sequence[Pair], attributes: Attributes) -> tuple[Plain, list[P
         rights, mtime = attributes.usual_rights(metadata), metadata.mtime
         if content is None or rights is None or mtime is None or metadata.holes or not (has_plain_names or not is_unusual(name)):
             others.append((entry, content))
+            continue
+        if not 0 <= mtime[1] < _SECOND_NS:
+            others.append((entry, content))  # Not as the format has it: perhaps no number of 64 bits.
             continue
         entries.append(entry)
         names.append(name)
