@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -25,6 +26,7 @@ from tallac.source import FileSystem, Scan, SourceEntry, scan
 from tallac.source.listing import _CHUNK_COUNT, EncodedListing, EncodedScan
 
 SOURCES = Path(native.__file__).parent
+COMPILE = Path(__file__).parents[3] / "scripts" / "compile.sh"
 
 
 @pytest.fixture
@@ -279,9 +281,8 @@ def test_it_compiles_without_a_warning(tmp_path: Path, compiled: Library) -> Non
 
 def test_without_a_compiler_nothing_is_said(tmp_path: Path) -> None:
     """`scripts/compile.sh` makes nothing, prints nothing and succeeds where there is no compiler, and where it fails."""
-    script = Path(__file__).parents[3] / "scripts" / "compile.sh"
     for compiler in ("no-such-compiler", "false"):
-        done = subprocess.run([script, tmp_path], env=os.environ | {"CC": compiler}, capture_output=True, check=False)
+        done = subprocess.run([COMPILE, tmp_path], env=os.environ | {"CC": compiler}, capture_output=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         assert not list(tmp_path.iterdir())
 
@@ -314,3 +315,31 @@ def test_a_forked_process_lists_into_memory_of_its_own(tmp_path: Path, compiled:
         for number in range(300):
             (tmp_path / name / f"{name} {number:03}").touch()
     assert subprocess.run([sys.executable, "-c", FORKING], cwd=tmp_path, timeout=PATIENCE_SECONDS, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("way", ["1", "0"])
+def test_where_nothing_can_be_written_nothing_is_said(tmp_path: Path, way: str) -> None:
+    """In a clone that can't be written to, `scripts/compile.sh` leaves everything as it is, prints nothing and succeeds."""
+    tools, place = tmp_path / "tools", tmp_path / "place"
+    for folder in (tools, place):
+        folder.mkdir()
+    for tool in ("mktemp", "rm"):
+        (tools / tool).write_text(f'#!/bin/sh\necho "{tool}: Read-only file system" >&2\nexit 1\n')
+        (tools / tool).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "TALLAC_NATIVE": way}
+    done = subprocess.run([COMPILE, place], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_compilation_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """What was begun is removed when somebody presses Ctrl-C, and the library is not there."""
+    place, compiler = tmp_path / "place", tmp_path / "compiler"
+    place.mkdir()
+    compiler.write_text(f'#!/bin/sh\nls "{place}" >"{tmp_path}/begun"\nkill -{number.value} $PPID\n')
+    compiler.chmod(0o755)
+    done = subprocess.run([COMPILE, place], env=os.environ | {"CC": str(compiler)}, capture_output=True, check=False)
+    assert done.returncode != 0
+    assert (tmp_path / "begun").read_text()
+    assert not list(place.iterdir())
