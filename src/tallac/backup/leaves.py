@@ -10,14 +10,17 @@ import errno
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tallac.backup.decide import is_recorded_safely
 from tallac.backup.quick_look import Looked, LookTask
 from tallac.interfaces import Clock
-from tallac.native import Listing
 from tallac.source import EncodedListing, EncodedScan, FastFileSystem, FileSystem, Scan, SourceEntry
+
+if TYPE_CHECKING:
+    from tallac.native import Listing
 
 DIRECTORY_NAMES_MAX = 9_000
 """A longer directory, and what is below it, is passed over: its listing would go to disk twice, where there may be no room."""

@@ -61,17 +61,6 @@ class Listing(NamedTuple):
     covered: bytes
 
 
-def list_directory(descriptor: int, count_max: int) -> Listing | None:
-    """List an open directory from its beginning: one `lstat` a name.
-
-    Returns:
-        None where it has to be listed in Python: nothing is compiled, or it has more than `count_max` names, or something about it
-        is not as usual.
-    """
-    library = loaded()
-    return None if library is None else library.list_directory(descriptor, count_max)
-
-
 @cache
 def loaded() -> Library | None:
     """Return the compiled functions; None where there are none that fit, or the user does without."""
@@ -159,7 +148,11 @@ class Library:
             return None
 
     def list_directory(self, descriptor: int, count_max: int) -> Listing | None:
-        """See `tallac.native.list_directory`."""
+        """List an open directory from its beginning: one `lstat` a name.
+
+        Returns:
+            None where it has to be listed in Python: it has more than `count_max` names, or something about it is not as usual.
+        """
         try:
             workspace = self._spare.pop()
         except IndexError:

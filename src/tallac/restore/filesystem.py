@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tallac.restore.safe_names import temporary_name
-from tallac.source import FileSystem
+from tallac.source import FileSystem, compiled
 
 if TYPE_CHECKING:
     from tallac.native.writing import WriteMany
@@ -261,11 +261,12 @@ class FastDestinationSystem(DestinationSystem):
     """The real file system, with those calls together that can be made together."""
 
     def writer_of_many(self) -> WriteMany | None:
-        from tallac.native import loaded  # lazy import: ctypes takes two milliseconds, and few commands write files
-        from tallac.native.writing import FilesToWrite  # lazy import: likewise
+        library = compiled()
+        if library is None:
+            return None
+        from tallac.native.writing import FilesToWrite  # lazy import: ctypes takes two milliseconds, and few commands write files
 
-        library = loaded()
-        return None if library is None else partial(FilesToWrite, library)
+        return partial(FilesToWrite, library)
 
 
 DESTINATION: DestinationSystem = FastDestinationSystem()

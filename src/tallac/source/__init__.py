@@ -17,7 +17,7 @@ from tallac.source.capture import (
 )
 from tallac.source.descriptors import DIRECTORY_FLAGS, open_beneath, open_directory, open_regular, open_root
 from tallac.source.entry import SourceEntry
-from tallac.source.filesystem import REAL, FastFileSystem, FileSystem, MountPoint, Mounts
+from tallac.source.filesystem import REAL, FastFileSystem, FileSystem, MountPoint, Mounts, compiled
 from tallac.source.listing import SIGNATURE_SIZE, EncodedListing, EncodedScan, Failure, Scan, signature
 from tallac.source.own_files import NOTHING_OWN, OWN_MARKS, OwnFiles, OwnKind, OwnPlace, is_configuration_name
 from tallac.source.patterns import Patterns
@@ -63,6 +63,7 @@ __all__ = [
     "Scope",
     "Selection",
     "SourceEntry",
+    "compiled",
     "describe_special",
     "is_configuration_name",
     "metadata_of",

@@ -9,11 +9,12 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from tallac.native import Listing, ManyFiles
+    from tallac.native import Library, Listing, ManyFiles
 
 if sys.platform != "win32":
     import fcntl
@@ -201,21 +202,32 @@ class FileSystem:
         return Mounts.read()
 
 
+@cache
+def compiled() -> Library | None:
+    """Return the compiled functions; None where there are none that fit, or this Python was built without ctypes."""
+    try:
+        from tallac.native import loaded  # lazy import: ctypes takes two milliseconds, and few commands list directories
+    except ImportError:
+        return None
+    return loaded()
+
+
 class FastFileSystem(FileSystem):
     """The real file system, with those calls together that can be made together."""
 
     def list_at_once(self, descriptor: int, count_max: int) -> Listing | None:
-        """See `tallac.native.list_directory`."""
-        from tallac.native import list_directory  # lazy import: ctypes takes two milliseconds, and few commands list directories
-
-        return list_directory(descriptor, count_max)
+        """See `tallac.native.Library`."""
+        library = compiled()
+        return None if library is None else library.list_directory(descriptor, count_max)
 
     def reader_of_many(self) -> ManyFiles | None:
         """See `tallac.native.ManyFiles`."""
-        from tallac.native import ManyFiles, loaded  # lazy import: likewise
+        library = compiled()
+        if library is None:
+            return None
+        from tallac.native import ManyFiles  # lazy import: likewise
 
-        library = loaded()
-        return None if library is None else ManyFiles(library)
+        return ManyFiles(library)
 
 
 REAL: FileSystem = FastFileSystem()

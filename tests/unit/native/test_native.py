@@ -27,6 +27,17 @@ from tallac.source.listing import _CHUNK_COUNT, EncodedListing, EncodedScan
 
 SOURCES = Path(native.__file__).parent
 COMPILE = Path(__file__).parents[3] / "scripts" / "compile.sh"
+WITHOUT_CTYPES = """
+import os, sys
+sys.modules["_ctypes"] = None
+import tallac.backup.leaves
+from tallac.restore.filesystem import DESTINATION
+from tallac.source import REAL, scan
+assert "tallac.native" not in sys.modules
+assert REAL.reader_of_many() is None
+assert DESTINATION.writer_of_many() is None
+assert len(scan(os.open(sys.argv[1], os.O_RDONLY))) == 1
+"""
 
 
 @pytest.fixture
@@ -343,3 +354,9 @@ def test_an_interrupted_compilation_leaves_nothing(tmp_path: Path, number: signa
     assert done.returncode != 0
     assert (tmp_path / "begun").read_text()
     assert not list(place.iterdir())
+
+
+def test_a_python_without_ctypes_does_without(tmp_path: Path) -> None:
+    """Where Python was built without ctypes, which takes a library of its own, backups and restores are made all the same."""
+    (tmp_path / "file").touch()
+    subprocess.run([sys.executable, "-c", WITHOUT_CTYPES, tmp_path], check=True)
