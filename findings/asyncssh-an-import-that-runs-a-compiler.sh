@@ -13,7 +13,8 @@
 # A program that is started often, a backup by the hour on a small machine say, runs a linker by the hour. What is lost without the two
 # libraries is one key exchange (sntrup761x25519) and the umac checksums; ML-KEM comes from cryptography.
 #
-# Consequence for Tallac: src/tallac/backends/sftp_session.py loads it with a find_library that finds nothing. Fails when this changes.
+# Consequence for Tallac: src/tallac/backends/sftp_session.py loads it with a find_library that tries the names of installed libraries.
+# Fails when this changes.
 set -euo pipefail
 command -v gcc ld >/dev/null || { echo "needs gcc and ld" >&2; exit 2; }
 if ldconfig -p | grep -q 'liboqs\.so'; then echo "needs a machine without liboqs" >&2; exit 2; fi

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from tallac.backends.traffic import Pace, Traffic
 
 _LOADING = threading.Lock()
+_LIBRARIES = {
+    "nettle": tuple(f"libnettle.so.{version}" for version in (8, 9, 7, 6)),
+    "oqs": tuple(f"liboqs.so.{version}" for version in (9, 8, 7, 6, 5)),
+}
 
 FAREWELL_SECONDS = 2.0
 SETTLING_STEPS = 4
@@ -295,25 +299,36 @@ def load_library() -> None:
     """Load `asyncssh`, without its search for libraries of the system.
 
     It looks for two (liboqs and nettle) while it is loaded, and has `ldconfig`, the C compiler and the linker run for that, a third
-    of the time. Without them it has one way to exchange keys and four checksums less, and others for each:
-    `findings/asyncssh-an-import-that-runs-a-compiler.sh`.
+    of the time. Here they are asked for by the names that they are installed under; what is there brings one more way to exchange
+    keys and four more checksums, which few servers insist on: `findings/asyncssh-an-import-that-runs-a-compiler.sh`.
     """
     with _LOADING:
         if "asyncssh" in sys.modules:
             return
         import ctypes.util  # lazy import: only SFTP needs it
 
-        search, loading = ctypes.util.find_library, threading.get_ident()
+        search, loading = ctypes.util.find_library, {threading.get_ident()}
 
-        def find_library(name: str) -> str | None:
+        def find(name: str) -> str | None:
             # What another thread loads meanwhile finds what is there, and may keep this function.
-            return None if threading.get_ident() == loading and ctypes.util.find_library is find_library else search(name)
+            return _find_by_name(name) if threading.get_ident() in loading else search(name)
 
-        ctypes.util.find_library = find_library
+        ctypes.util.find_library = find
         try:
             from tallac.backends import sftp_login  # noqa: F401  # lazy import: a tenth of a second, and only SFTP needs it
         finally:
             ctypes.util.find_library = search
+            loading.clear()
+
+
+def _find_by_name(library: str) -> str | None:
+    import ctypes  # lazy import: only SFTP needs it
+
+    for name in _LIBRARIES.get(library, ()):
+        with suppress(OSError):
+            ctypes.CDLL(name)
+            return name
+    return None
 
 
 def _broken() -> OSError:
