@@ -114,6 +114,7 @@ def test_a_thread_without_calls_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     patience = Patience(1)
     for number in range(400):
         assert patience.call(partial(int, number)) == number
+        # About as long as a thread waits for another call.
         time.sleep(0.0008 + number % 5 * 0.0001)
     for thread in set(store_threads()) - before:
         thread.join(PATIENCE_SECONDS)
