@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
-VERSION = 3
+VERSION = 4
 """Of what `native.h` declares."""
 
 LIBRARY = Path(__file__).with_name("libtallac.so.1")
@@ -243,7 +243,7 @@ class ManyFiles:
         self.number = 0
 
     def read(self, directory: int) -> bool:
-        """Read files of an open directory into `found`, as many as there is room for; whether nothing was unusual. If so, go on."""
+        """Read files of an open directory into `found`, as room and time allow; whether nothing was unusual. If so, go on."""
         is_usual = self._read(directory, ctypes.byref(self._reading)) == 0
         count = self._reading.count
         contents, rows = memoryview(self._contents), memoryview(self._rows)[: READ_FORMAT.size * count]

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define TALLAC_NATIVE_VERSION 3
+#define TALLAC_NATIVE_VERSION 4
 
 /* So many names are hashed at a time: `tallac.source.listing` has the same number. */
 #define TALLAC_SIGNATURE_CHUNK 1024
@@ -91,10 +91,11 @@ uint32_t tallac_native_version(void);
 /* Returns 0; or -1 where the directory has to be listed in another way, whatever the reason. */
 int tallac_list_directory(int directory, struct tallac_listing_space *space, struct tallac_listing *listing);
 
-/* Returns 0 when all files are made; or -1 where one has to be finished, or made, in another way, whatever the reason. */
+/* Returns 0 when all files are made; 1 where that takes long, and there are more to make, so that the caller can answer a signal before it
+ * goes on; or -1 where one has to be finished, or made, in another way, whatever the reason. */
 int tallac_write_files(int directory, const struct tallac_new_files *files, struct tallac_writing *writing);
 
-/* Returns 0 when all files are read, or as many as there is room for; or -1 where one has to be read in another way, whatever the reason. */
+/* Returns 0 when all files are read, or as many as there is room or time for; or -1 where one has to be read in another way, whatever the reason. */
 int tallac_read_files(int directory, struct tallac_reading *reading);
 
 #endif

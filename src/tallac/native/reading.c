@@ -8,6 +8,7 @@
 #define _FILE_OFFSET_BITS 64
 
 #include "native.h"
+#include "turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,6 +96,7 @@ static bool read_file(int descriptor, const struct stat *before, const struct ta
 int tallac_read_files(int directory, struct tallac_reading *reading)
 {
     uint64_t used = 0;
+    int64_t began_ms = now_ms();
     reading->count = 0;
     while (reading->name_at < reading->names_size && reading->count < reading->count_max) {
         const char *name = reading->names + reading->name_at;
@@ -119,6 +121,8 @@ int tallac_read_files(int directory, struct tallac_reading *reading)
         used += (uint64_t)before.st_size;
         reading->name_at += length + 1;
         reading->count++;
+        if (has_turn_ended(began_ms))
+            return 0;
     }
     return 0;
 }

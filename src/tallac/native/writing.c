@@ -9,6 +9,7 @@
 #define _FILE_OFFSET_BITS 64
 
 #include "native.h"
+#include "turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,6 +93,7 @@ static bool make_file(int directory, const char *name, const struct tallac_new_f
 
 int tallac_write_files(int directory, const struct tallac_new_files *files, struct tallac_writing *writing)
 {
+    int64_t began_ms = now_ms();
     while (writing->number < files->count) {
         writing->written = 0;
         writing->descriptor = -1;
@@ -104,6 +106,8 @@ int tallac_write_files(int directory, const struct tallac_new_files *files, stru
             return -1;
         writing->name_at += size + 1;
         writing->number++;
+        if (writing->number < files->count && has_turn_ended(began_ms))
+            return 1;
     }
     return 0;
 }

@@ -113,7 +113,11 @@ class FilesToWrite:
 
     def go_on(self, directory: int) -> bool:
         """Make files in an open directory; return whether all are made. If not, `take_started` and `pass_over` one."""
-        return bool(self._write(directory, ctypes.byref(self._files), ctypes.byref(self._progress)) == 0)
+        files, progress = ctypes.byref(self._files), ctypes.byref(self._progress)
+        # Where files take long, it returns between them: a process that is to end at once does so in here.
+        while (status := self._write(directory, files, progress)) == 1:
+            pass
+        return bool(status == 0)
 
     def take_started(self) -> Started | None:
         """Return the file that was begun and not finished, which is the caller's from now on; None where it was not made."""

@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.unit.native.conftest import HURRY, compiled_with
 
-from tallac import native
 from tallac.backup.file_storer import UNUSUAL_MAX, FileStorer, SmallFile, _Outcome
 from tallac.backup.messages import Part, Problem
-from tallac.native import CONTENTS_SIZE, READ_COUNT_MAX, READ_FORMAT, VERSION, Library, ManyFiles
+from tallac.native import CONTENTS_SIZE, READ_COUNT_MAX, READ_FORMAT, Library, ManyFiles
 from tallac.source import FLAGS_KEPT, FileSystem
 
 SIZE_MAX = 1 << 19
@@ -158,33 +158,31 @@ static int fstat_of_damaged(int descriptor, struct stat *status)
     return result;
 }
 #define fstat fstat_of_damaged
-#include "reading.c"
 """
 
 
 @pytest.mark.parametrize("field", ["mtim", "ctim"])
 def test_nanoseconds_of_more_than_a_second_are_left_to_python(tmp_path: Path, compiled: Library, field: str) -> None:
     """What a damaged file system says of a time is carried over in Python, so that no table has what the format does not allow."""
-    sources = Path(native.__file__).parent
-    (tmp_path / "damaged.c").write_text(DAMAGED % field)
-    others = [sources / f"{name}.c" for name in ("native", "listing", "writing")]
-    command: list[str | Path] = [
-        "cc",
-        "-shared",
-        "-fPIC",
-        f"-I{sources}",
-        "-o",
-        tmp_path / "damaged.so",
-        tmp_path / "damaged.c",
-        *others,
-    ]
-    subprocess.run(command, check=True)
-    library = Library.load(tmp_path / "damaged.so", VERSION)
-    assert library is not None
+    library = compiled_with(tmp_path, "reading.c", DAMAGED % field)
     many, directory = ManyFiles(library), os.open(tmp_path, os.O_RDONLY)
-    many.begin([b"damaged.c"], SIZE_MAX, FLAGS_KEPT)
+    many.begin([b"bent-reading.c"], SIZE_MAX, FLAGS_KEPT)
     assert not many.read(directory)
     assert many.found == []
+    os.close(directory)
+
+
+def test_files_that_take_long_are_read_in_more_than_one_call(tmp_path: Path, compiled: Library) -> None:
+    """After a tenth of a second it returns to Python, which answers a signal only then, and goes on with the next file."""
+    names = [b"f%d" % number for number in range(5)]
+    for name in names:
+        (tmp_path / name.decode()).write_bytes(name)
+    many, directory = ManyFiles(compiled_with(tmp_path, "reading.c", HURRY)), os.open(tmp_path, os.O_RDONLY)
+    many.begin(names, SIZE_MAX, FLAGS_KEPT)
+    for number, name in enumerate(names):
+        assert many.number == number
+        assert many.read(directory)
+        assert [found.content for found in many.found] == [name]
     os.close(directory)
 
 

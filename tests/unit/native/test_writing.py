@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.unit.native.conftest import HURRY, compiled_with
 from tests.unit.restore.conftest import FakeGrid
 
 from tallac.dag import Entry, Metadata
@@ -192,6 +193,27 @@ def test_a_second_that_has_other_nanoseconds(tmp_path: Path, compiled: Library, 
     ways = Ways(tmp_path, compiled, nothing)
     assert ways.write(entries).files == 3
     assert (ways.system.made, ways.system.left) == (2, 0)
+
+
+def test_files_that_take_long_are_made_in_more_than_one_call(tmp_path: Path, compiled: Library) -> None:
+    """After a tenth of a second it returns to Python, which answers a signal only then, and goes on with the next file."""
+    library, folder = compiled_with(tmp_path, "writing.c", HURRY), tmp_path / "made"
+    folder.mkdir()
+    directory = os.open(folder, os.O_RDONLY)
+    names = [b"f%d" % number for number in range(5)]
+    files = FilesToWrite(library, names, names, [(1, 2)] * 5, [(0o644, os.geteuid(), os.getegid())] * 5, None)
+    write, after_each = files._write, []
+
+    def seen(*arguments: object) -> int:
+        status = int(write(*arguments))
+        after_each.append((status, files.number, files._progress.descriptor))
+        return status
+
+    files._write = seen  # type: ignore[assignment]  # It is called alike.
+    assert files.go_on(directory)
+    assert after_each == [(1, 1, -1), (1, 2, -1), (1, 3, -1), (1, 4, -1), (0, 5, -1)]
+    assert {path.name.encode(): path.read_bytes() for path in folder.iterdir()} == dict(zip(names, names, strict=True))
+    os.close(directory)
 
 
 def test_after_some_that_are_unusual_all_are_left_to_python(tmp_path: Path, compiled: Library) -> None:
