@@ -180,7 +180,8 @@ class Traffic:
         if self._folder and self._own is None:
             self._own = self._mapped()
         if self._own is not None:
-            _ROW.pack_into(self._own, 0, *self._row())
+            # In one piece: `pack_into` writes zeros first, byte by byte, which others would read.
+            self._own[:] = _ROW.pack(*self._row())
 
     def _share(self) -> None:
         if not self._folder:

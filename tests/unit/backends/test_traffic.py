@@ -1,12 +1,24 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
 
 import pytest
 
 from tallac.backends.traffic import Traffic
 from tallac.interfaces import TrafficCount
+
+RECEIVING = """
+import sys
+from tallac.backends.traffic import Traffic
+traffic = Traffic(sys.argv[1])
+with traffic.asking():
+    traffic.add(sent=1, received=1)
+    print(flush=True)
+    while True:
+        traffic.add(sent=1, received=1)
+"""
 
 
 def test_objects_of_one_process_count_together() -> None:
@@ -35,4 +47,20 @@ def test_a_process_without_a_free_descriptor_tells_its_own_count() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert (alone.requests, traffic.total().requests) == (1, 2)
+    traffic.remove()
+
+
+def test_a_count_is_read_while_another_process_writes_it() -> None:
+    """Who looks never finds a part of it: what has been heard of the store just now would seem to be a silence."""
+    traffic = Traffic(clock=lambda: 0.0)
+    pickle.dumps(traffic)
+    command = [sys.executable, "-c", RECEIVING, str(traffic.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        began = traffic.waiting()
+        looks = [traffic.waiting() for _ in range(5_000)]
+        process.kill()
+    assert {look.asked_at for look in looks} == {began.asked_at}
+    assert min(look.heard_at for look in looks) >= began.heard_at > 0.0
     traffic.remove()
