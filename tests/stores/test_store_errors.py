@@ -146,6 +146,7 @@ def test_a_machine_without_keys_of_its_own(
         assert "no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
 
 
+@pytest.mark.parametrize("is_named", [False, True])
 @pytest.mark.parametrize(
     "line",
     [
@@ -162,15 +163,24 @@ def test_a_profile_of_a_kind_that_is_not_read(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     line: str,
+    *,
+    is_named: bool,
 ) -> None:
-    """It is named, with both ways to use it nevertheless, and no service of the machine is asked in its place."""
-    settings = settings_of(moto, profile="work")
+    """It is named, with the ways to use it nevertheless, and no service of the machine is asked in its place.
+
+    Variables are none of them where the place has a profile, which comes before them.
+    """
+    settings = settings_of(moto, profile="work" if is_named else "")
+    if not is_named:
+        monkeypatch.setenv("AWS_PROFILE", "work")
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     config = tmp_path / "config"
     config.write_text(f"[profile work]\n{line}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     message = fails(lambda: ObjectStoreBackend(settings).get("a"), ConfigurationError)
     assert f"profile 'work' has {line.partition(' ')[0]}, which Tallac does not read" in message
-    assert 'run `eval "$(aws configure export-credentials --profile work --format env)"`' in message
+    assert ('run `eval "$(aws configure export-credentials --profile work --format env)"`' in message) is not is_named
     assert "`credential_process = aws configure export-credentials --profile work --format process`" in message
 
 

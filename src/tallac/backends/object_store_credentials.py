@@ -121,9 +121,11 @@ def find_s3_credentials(profile: str, where: str) -> Credentials | None:
         for key in _KINDS_UNKNOWN:
             if key in found.values:
                 export = f"aws configure export-credentials --profile {shlex.quote(found.name)} --format"
+                # A profile that was named comes before the variables that this sets.
+                variables = "" if profile else f'run `eval "$({export} env)"` before, or '
                 raise ConfigurationError(
                     f"{where}: profile {found.name!r} has {key}, which Tallac does not read; "
-                    f'run `eval "$({export} env)"` before, or use a profile that has `credential_process = {export} process`'
+                    f"{variables}use a profile that has `credential_process = {export} process`"
                 )
     return credentials
 
