@@ -166,10 +166,7 @@ def test_a_profile_of_a_kind_that_is_not_read(
     *,
     is_named: bool,
 ) -> None:
-    """It is named, with the ways to use it nevertheless, and no service of the machine is asked in its place.
-
-    Variables are none of them where the place has a profile, which comes before them.
-    """
+    """It is named, with the ways to use it nevertheless; to set variables is none where the place names a profile."""
     settings = settings_of(moto, profile="work" if is_named else "")
     if not is_named:
         monkeypatch.setenv("AWS_PROFILE", "work")
