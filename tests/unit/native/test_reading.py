@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from tests.unit.native.conftest import HURRY, compiled_with
 
-from tallac.backup.file_storer import UNUSUAL_MAX, FileStorer, SmallFile, _Outcome
+from tallac.backup.file_storer import UNUSUAL_IN_TURN_MAX, UNUSUAL_MAX, FileStorer, SmallFile, _Outcome
 from tallac.backup.messages import Part, Problem
 from tallac.native import CONTENTS_SIZE, READ_COUNT_MAX, READ_FORMAT, Library, ManyFiles
 from tallac.source import FLAGS_KEPT, FileSystem
@@ -170,6 +170,28 @@ def test_nanoseconds_of_more_than_a_second_are_left_to_python(tmp_path: Path, co
     assert not many.read(directory)
     assert many.found == []
     os.close(directory)
+
+
+def test_where_all_are_unusual_python_reads(tmp_path: Path, compiled: Library) -> None:
+    """After many unusual files in turn, in whatever parts, no call is made in vain any more; usual ones between them count anew."""
+    names = [b"%03d" % number for number in range(4 * UNUSUAL_IN_TURN_MAX)]
+    for name in names:
+        (tmp_path / name.decode()).symlink_to("nowhere")
+    filesystem, root = Compiled(compiled), os.open(tmp_path, os.O_RDONLY)
+    (tmp_path / "usual").write_bytes(b"content")
+
+    def left(parts: list[list[bytes]]) -> int:
+        storer = FileStorer(root, None, SIZE_MAX, filesystem)  # type: ignore[arg-type]  # Nothing is written.
+        filesystem.many.left, outcome = 0, _Outcome([], [], [])
+        for part in parts:
+            list(storer._read_part(Part((), part), outcome))
+        storer.close()
+        return filesystem.many.left
+
+    pairs = [names[start : start + 2] for start in range(0, len(names), 2)]
+    assert left(pairs) == UNUSUAL_IN_TURN_MAX + 2
+    assert left([[b"usual", *pair] for pair in pairs]) == len(names)
+    os.close(root)
 
 
 def test_files_that_take_long_are_read_in_more_than_one_call(tmp_path: Path, compiled: Library) -> None:
