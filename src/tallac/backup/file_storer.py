@@ -36,7 +36,7 @@ UNUSUAL_MAX = 4
 """After so many files of a part with which something was unusual, the rest is read one by one."""
 
 UNUSUAL_IN_TURN_MAX = 40
-"""After so many unusual files in turn all are read one by one: where each has a label of SELinux, say, one way is faster than two."""
+"""After so many unusual files in turn all are read one by one: where each has a label of SELinux, say, that is faster."""
 
 STORED_TOGETHER_SIZE = 1 << 20
 """After so many bytes of small files were read, they are stored: what is read and not yet stored is in memory."""
