@@ -140,7 +140,7 @@ def test_keys_in_a_profile(
     fails = [
         ("none", "no profile 'none' in"),
         ("half", "profile 'half' lacks aws_secret_access_key"),
-        ("sso", "sso_start_url, which Tallac does not read; run `eval"),
+        ("sso", "sso_start_url, which Tallac does not read; use a profile that has `credential_process"),
     ]
     for profile, words in fails:
         line = tallac.fails(
