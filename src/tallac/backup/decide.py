@@ -16,7 +16,7 @@ from stat import S_ISREG
 import msgspec
 from blake3 import blake3
 
-from tallac.dag import Entry, Metadata, is_time
+from tallac.dag import FILE_SIZE_FORMS, Entry, Metadata, is_time
 from tallac.source import Mounts, SourceEntry, is_configuration_name, metadata_of
 
 FINE_GRANULARITY_NS = 20_000_000
@@ -34,7 +34,6 @@ UNCHANGED_BY = ("size", "mtime", "ctime", "inode")
 _WHOLE_SIZE_KEY = "whole size"
 _COARSE_TICK_NS = 10_000_000
 _SUM_SIZE = 16
-_FILE_FORMS = (b"C", b"L")
 
 
 def granularity_ns(ctime_ns: int) -> int:
@@ -137,7 +136,7 @@ def is_same_plain_file(found: SourceEntry, recorded: Entry) -> bool:
         and metadata.mtime == divmod(found.mtime_ns, 1_000_000_000)
         and metadata.inode == found.inode
         and metadata.mode == found.mode
-        and recorded.encoded[:1] in _FILE_FORMS
+        and recorded.encoded[:1] in FILE_SIZE_FORMS
         and recorded.size == found.size
         and not metadata.changed
     )

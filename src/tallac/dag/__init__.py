@@ -1,6 +1,7 @@
 """Values of a snapshot: entries, metadata, snapshot facts, and their canonical bytes."""
 
 from tallac.dag.encoded import (
+    FILE_SIZE_FORMS,
     HASHED_SIZE_MIN,
     EncodedCap,
     decode_cap,
@@ -38,6 +39,7 @@ from tallac.dag.table import EncodedEntries, decode_table, encode_entries, encod
 
 __all__ = [
     "ARCHIVES",
+    "FILE_SIZE_FORMS",
     "HASHED_SIZE_MIN",
     "LATEST",
     "LEADS_BACK",

@@ -19,6 +19,8 @@ from tallac.errors import MalformedCapError, MalformedObjectError
 HASHED_SIZE_MIN = 1 + 16 + 32
 SIZE_LENGTH_MAX = 8
 CAP_TEXT_SIZE_MAX = 8192
+FILE_SIZE_FORMS = (b"C", b"L")
+"""The forms of files whose size stands in the cap."""
 
 
 def encode_size(size: int) -> bytes:
@@ -124,7 +126,7 @@ class EncodedCap(bytes):
     @property
     def has_file_size(self) -> bool:
         """Whether this is a file whose size stands in the cap: forms C and L."""
-        return self[:1] in (b"C", b"L")
+        return self[:1] in FILE_SIZE_FORMS
 
     @property
     def key(self) -> bytes:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import stat
 from enum import Enum
 
-from tallac.dag import Entry, FileType
+from tallac.dag import FILE_SIZE_FORMS, Entry, FileType
 from tallac.errors import EntryError
 
 NO_KIND = "its mode belongs to no kind of file; `tallac get` writes its content"
 
 
 _REGULAR = stat.S_IFREG >> 12
-# The forms of caps that have a file's size; see `EncodedCap.has_file_size`.
-_FILES = (b"C", b"L")
 
 
 class Kind(Enum):
@@ -26,7 +24,7 @@ class Kind(Enum):
 
 def is_plain_file(mode: int | None, encoded: bytes) -> bool:
     """Whether this is the mode of a regular file, and the cap of one that has a size."""
-    return mode is not None and mode >> 12 == _REGULAR and encoded[:1] in _FILES
+    return mode is not None and mode >> 12 == _REGULAR and encoded[:1] in FILE_SIZE_FORMS
 
 
 def kind_of(entry: Entry) -> Kind:
