@@ -23,15 +23,12 @@ def is_safe_component(name: bytes) -> bool:
 _REFUSED_SOMEWHERE = re.compile(rb"[\x00-\x1f\x7f\":*?<>|\\]")
 # ecryptfs has 143 bytes, and names of encfs and other encrypting file systems are longer than they look, too.
 _LENGTH_USUAL = 140
-_PLAIN = re.compile(rb"[^\x00-\x1f\x7f-\xff\":*?<>|\\]{1,%d}(?<![. ])" % _LENGTH_USUAL)
-_DEVICES = re.compile(rb"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)
-
-
+_PLAIN_TEXT = rb"[^\x00-\x1f\x7f-\xff\":*?<>|\\]{1,%d}(?<![. ])" % _LENGTH_USUAL
+_DEVICE_TEXT = rb"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])"
+_PLAIN = re.compile(_PLAIN_TEXT)
+_DEVICES = re.compile(_DEVICE_TEXT + rb"(\.|\Z)", re.IGNORECASE)
 # Names, each with a zero byte behind it, none of which is odd.
-_PLAIN_ALL = re.compile(
-    rb"(?:(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])[.\0])[^\x00-\x1f\x7f-\xff\":*?<>|\\]{1,%d}(?<![. ])\0)*" % _LENGTH_USUAL,
-    re.IGNORECASE,
-)
+_PLAIN_ALL = re.compile(rb"(?:(?!" + _DEVICE_TEXT + rb"[.\0])" + _PLAIN_TEXT + rb"\0)*", re.IGNORECASE)
 
 
 class Oddity(Enum):
