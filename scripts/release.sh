@@ -32,11 +32,11 @@ sbom) "$bin/python" scripts/sbom.py "$folder" ;;
 binary)
     work="$(mktemp -d)"
     trap 'rm -rf "$work"' EXIT
-    # Commands are imported by their names, keyrings by their entry points, and the chunker's fast half by its slow one. What is
-    # left out is for tests.
     scripts/compile.sh "$work"
     set --
     [ ! -f "$work/libtallac.so.1" ] || set -- --add-binary "$work/libtallac.so.1:tallac/native"
+    # Commands are imported by their names, keyrings by their entry points, and the chunker's fast half by its slow one. What is
+    # left out is for tests.
     PYTHONPATH=src "$bin/pyinstaller" "$@" --noconfirm --log-level WARN --onefile --strip --name tallac \
         --paths src --collect-submodules tallac --exclude-module tallac.testing \
         --collect-all pyfastcdc --collect-submodules keyring.backends --copy-metadata keyring \

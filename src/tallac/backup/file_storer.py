@@ -164,7 +164,8 @@ class FileStorer:
         while many.number < len(names) and unusual <= UNUSUAL_MAX:
             first = many.number
             is_usual = many.read(directory)
-            self._unusual_in_turn = 0 if many.found else self._unusual_in_turn
+            if many.found:
+                self._unusual_in_turn = 0
             for name, found in zip(names[first:], many.found, strict=False):
                 yield name, SmallFile(found.content, metadata_of_read(found), None)
             if not is_usual:
